@@ -1,0 +1,78 @@
+"""The tree of exceptions: whose fault it is, is a type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class GatewayError(Exception):
+    """Root of everything this package raises on purpose; its text is one sentence for a person."""
+
+
+class SettingsError(GatewayError):
+    """The operator's environment is wrong: the process exits 64 with this sentence."""
+
+
+class FileError(GatewayError):
+    """A file of the operator's is wrong: where, and what to do."""
+
+    def __init__(self, file: Path | str, line: int | None, key: str | None, problem: str) -> None:
+        self.file, self.line, self.key, self.problem = str(file), line, key, problem
+        place = f"{file}:{line}" if line is not None else str(file)
+        super().__init__(f"{place}: {key}: {problem}" if key else f"{place}: {problem}")
+
+
+class AgentFileError(FileError):
+    """The agents file cannot be used."""
+
+
+class TemplateError(FileError):
+    """A TwiML template cannot be used."""
+
+
+class ScenarioError(FileError):
+    """A scenario of the simulator cannot be used."""
+
+
+class PeerError(GatewayError):
+    """The other end broke its own protocol: warn, count, go on if possible."""
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        self.kind = kind
+        super().__init__(f"{kind}: {detail}" if detail else kind)
+
+
+class BugError(GatewayError):
+    """We broke our own rule."""
+
+
+class SignatureRefused(GatewayError):
+    """A request did not carry a signature that verifies: 403, counted by reason."""
+
+    def __init__(self, reason: str, url: str = "") -> None:
+        self.reason, self.url = reason, url
+        super().__init__(f"{reason} (checked against {url})" if url else reason)
+
+
+class NotAdmitted(GatewayError):
+    """A call is not taken now."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class LinkError(GatewayError):
+    """A connection that we opened failed."""
+
+    def __init__(self, reason: str, *, retryable: bool) -> None:
+        self.reason, self.retryable = reason, retryable
+        super().__init__(reason)
+
+
+class ServiceUnreachable(GatewayError):
+    """A command line tool could not reach what it needs: exit 69."""
+
+
+class ToolError(GatewayError):
+    """A tool failed, in words that the model can use."""
