@@ -1,0 +1,1 @@
+"""The words spoken on each wire. Pure: text in, structs out, and back."""

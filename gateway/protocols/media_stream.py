@@ -1,0 +1,198 @@
+"""Twilio Media Streams, both ways.
+
+Source: Twilio docs, "Media Streams - WebSocket Messages". Every counter is a JSON *string*;
+`sampleRate` and `channels` are numbers. Two-sided, so that the simulator speaks the same types.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from gateway.errors import PeerError
+
+MULAW_ENCODING: Final = "audio/x-mulaw"
+
+
+class MediaFormat(Struct, rename="camel"):
+    """How the caller's sound is coded; read from `start`, never assumed."""
+
+    encoding: str
+    sample_rate: int
+    channels: int
+
+
+class StartBody(Struct, rename="camel"):
+    account_sid: str
+    stream_sid: str
+    call_sid: str
+    tracks: list[str]
+    media_format: MediaFormat
+    custom_parameters: dict[str, str] = {}
+
+
+class MediaBody(Struct, gc=False):
+    payload: bytes
+    """Raw mu-law; any length."""
+    timestamp: str
+    """Milliseconds since the stream began: presentation time."""
+    track: str = "inbound"
+    chunk: str = "0"
+
+
+class DtmfBody(Struct):
+    digit: str
+    track: str = "inbound_track"
+
+
+class MarkBody(Struct):
+    name: str
+
+
+class StopBody(Struct, rename="camel"):
+    account_sid: str = ""
+    call_sid: str = ""
+
+
+class Connected(Struct, tag_field="event", tag="connected"):
+    protocol: str = "Call"
+    version: str = "1.0.0"
+
+
+class Start(Struct, tag_field="event", tag="start", rename="camel"):
+    stream_sid: str
+    start: StartBody
+    sequence_number: str = "1"
+
+
+class Media(Struct, tag_field="event", tag="media", rename="camel", gc=False):
+    stream_sid: str
+    media: MediaBody
+    sequence_number: str = "0"
+
+
+class Dtmf(Struct, tag_field="event", tag="dtmf", rename="camel"):
+    stream_sid: str
+    dtmf: DtmfBody
+    sequence_number: str = "0"
+
+
+class Mark(Struct, tag_field="event", tag="mark", rename="camel"):
+    stream_sid: str
+    mark: MarkBody
+    sequence_number: str = "0"
+
+
+class Stop(Struct, tag_field="event", tag="stop", rename="camel"):
+    stream_sid: str
+    stop: StopBody
+    sequence_number: str = "0"
+
+
+class Unknown(Struct):
+    """An event this version does not know: counted, never the end of a call."""
+
+    event: str
+
+
+FromTwilio = Connected | Start | Media | Dtmf | Mark | Stop
+
+_from_twilio: msgspec.json.Decoder[FromTwilio] = msgspec.json.Decoder(FromTwilio)
+_KNOWN: Final = frozenset({"connected", "start", "media", "dtmf", "mark", "stop"})
+
+
+class _Head(Struct):
+    event: str
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | Unknown:
+    """One message from Twilio. Raises `PeerError` (`junk`, `malformed`)."""
+    try:
+        return _from_twilio.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _unknown_or_raise(text, error)
+
+
+def _unknown_or_raise(text: bytes | bytearray | memoryview | str, cause: Exception) -> Unknown:
+    try:
+        event = _head.decode(text).event
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise PeerError("junk") from cause
+    if event in _KNOWN:
+        # The decoder's message names a path and a type, never a value.
+        raise PeerError("malformed", f"{event}: {cause}") from cause
+    return Unknown(event)
+
+
+class ToTwilio:
+    """Encodes what goes to one stream; only documented fields, `streamSid` always."""
+
+    __slots__ = ("_clear", "_mark_head", "_media_head")
+
+    def __init__(self, stream_sid: str) -> None:
+        sid = msgspec.json.encode(stream_sid)
+        self._media_head = b'{"event":"media","streamSid":' + sid + b',"media":{"payload":"'
+        self._mark_head = b'{"event":"mark","streamSid":' + sid + b',"mark":{"name":'
+        self._clear = b'{"event":"clear","streamSid":' + sid + b"}"
+
+    def media(self, mulaw: bytes) -> bytes:
+        return self._media_head + b2a_base64(mulaw, newline=False) + b'"}}'
+
+    def mark(self, name: str) -> bytes:
+        return self._mark_head + msgspec.json.encode(name) + b"}}"
+
+    def clear(self) -> bytes:
+        return self._clear
+
+
+# What Twilio receives, as strict as its warnings 31950 and 31951: no other event, no other field.
+
+
+class OutMediaBody(Struct, forbid_unknown_fields=True):
+    payload: bytes
+
+
+class OutMarkBody(Struct, forbid_unknown_fields=True):
+    name: str
+
+
+class OutMedia(Struct, tag_field="event", tag="media", rename="camel", forbid_unknown_fields=True):
+    stream_sid: str
+    media: OutMediaBody
+
+
+class OutMark(Struct, tag_field="event", tag="mark", rename="camel", forbid_unknown_fields=True):
+    stream_sid: str
+    mark: OutMarkBody
+
+
+class OutClear(Struct, tag_field="event", tag="clear", rename="camel", forbid_unknown_fields=True):
+    stream_sid: str
+
+
+FromGateway = OutMedia | OutMark | OutClear
+
+_from_gateway: msgspec.json.Decoder[FromGateway] = msgspec.json.Decoder(FromGateway)
+_encoder = msgspec.json.Encoder()
+
+
+def parse_outbound(text: bytes | str, stream_sid: str) -> FromGateway:
+    """What Twilio would accept from us. Raises `PeerError("31951")` for what it would warn of."""
+    try:
+        message = _from_gateway.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PeerError("31951", str(error)) from error
+    if message.stream_sid != stream_sid:
+        raise PeerError("31951", "wrong streamSid")
+    return message
+
+
+def encode(message: FromTwilio) -> bytes:
+    """A message as Twilio sends it."""
+    return _encoder.encode(message)

@@ -1,0 +1,71 @@
+"""What we say to the model's server: GA Realtime client events, encoded.
+
+Source: `openai.types.realtime.RealtimeClientEvent` (GA). Each function returns the bytes of one
+text message. `event_id` is echoed in an error about that event, so what may fail carries one.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+_APPEND_HEAD: Final = b'{"type":"input_audio_buffer.append","audio":"'
+
+
+def append(audio: bytes) -> bytes:
+    """The hot one: never acknowledged, at most 15 MiB."""
+    return _APPEND_HEAD + b2a_base64(audio, newline=False) + b'"}'
+
+
+def session_update(session: Mapping[str, Any], event_id: str) -> bytes:
+    """`session` must hold `type`; only the fields that are present change."""
+    return _encode({"type": "session.update", "event_id": event_id, "session": session})
+
+
+def response_create(event_id: str, response: Mapping[str, Any] | None = None) -> bytes:
+    event: dict[str, Any] = {"type": "response.create", "event_id": event_id}
+    if response:
+        event["response"] = response
+    return _encode(event)
+
+
+def response_cancel(event_id: str, response_id: str | None = None) -> bytes:
+    event = {"type": "response.cancel", "event_id": event_id}
+    if response_id is not None:
+        event["response_id"] = response_id
+    return _encode(event)
+
+
+def item_create(item: Mapping[str, Any], event_id: str) -> bytes:
+    return _encode({"type": "conversation.item.create", "event_id": event_id, "item": item})
+
+
+def item_delete(item_id: str, event_id: str) -> bytes:
+    return _encode({"type": "conversation.item.delete", "event_id": event_id, "item_id": item_id})
+
+
+def item_truncate(item_id: str, audio_end_ms: int, event_id: str) -> bytes:
+    """Beyond the audio that was generated for the item this is an error: clamp before."""
+    return _encode(
+        {
+            "type": "conversation.item.truncate",
+            "event_id": event_id,
+            "item_id": item_id,
+            "content_index": 0,
+            "audio_end_ms": audio_end_ms,
+        }
+    )
+
+
+def input_clear(event_id: str) -> bytes:
+    return _encode({"type": "input_audio_buffer.clear", "event_id": event_id})
+
+
+def output_clear(event_id: str) -> bytes:
+    """SIP only; `response.cancel` goes first."""
+    return _encode({"type": "output_audio_buffer.clear", "event_id": event_id})

@@ -1,0 +1,26 @@
+"""Conversation items that we make, as plain dictionaries of the GA shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def user_text(text: str) -> dict[str, Any]:
+    return _message("user", "input_text", text)
+
+
+def system_text(text: str) -> dict[str, Any]:
+    return _message("system", "input_text", text)
+
+
+def assistant_text(text: str) -> dict[str, Any]:
+    """What the model said, as text: a client cannot create the assistant's audio."""
+    return _message("assistant", "output_text", text)
+
+
+def function_output(call_id: str, output: str) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
+def _message(role: str, kind: str, text: str) -> dict[str, Any]:
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}

@@ -1,0 +1,352 @@
+"""What the model's server says: GA Realtime events.
+
+Source: `openai.types.realtime` (GA). Only the fields that the gateway uses are read; the rest of
+an event may change without notice. Events that are not listed come back as `Unknown`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args
+
+import msgspec
+from msgspec import Struct
+
+from gateway.errors import PeerError
+
+
+class Event(Struct, tag_field="type", kw_only=True):
+    """Every server event may carry an id (the DTMF one has none)."""
+
+    event_id: str | None = None
+
+
+class ErrorBody(Struct):
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+    event_id: str | None = None
+    """The id of *our* event that was refused, when it had one."""
+
+
+class Error(Event, tag="error"):
+    error: ErrorBody
+
+
+class SessionBody(Struct):
+    id: str = ""
+    expires_at: int | None = None
+    """Unix seconds."""
+    model: str | None = None
+    audio: dict[str, Any] | None = None
+
+
+class SessionCreated(Event, tag="session.created"):
+    session: SessionBody
+
+
+class SessionUpdated(Event, tag="session.updated"):
+    session: SessionBody
+
+
+class Part(Struct):
+    type: str = ""
+    text: str | None = None
+    transcript: str | None = None
+
+
+class Item(Struct):
+    """A conversation item, whatever its kind."""
+
+    type: str
+    id: str | None = None
+    status: str | None = None
+    role: str | None = None
+    content: list[Part] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    server_label: str | None = None
+    approval_request_id: str | None = None
+
+
+class ItemAdded(Event, tag="conversation.item.added"):
+    item: Item
+    previous_item_id: str | None = None
+
+
+class ItemDone(Event, tag="conversation.item.done"):
+    item: Item
+    previous_item_id: str | None = None
+
+
+class ItemDeleted(Event, tag="conversation.item.deleted"):
+    item_id: str
+
+
+class ItemTruncated(Event, tag="conversation.item.truncated"):
+    item_id: str
+    audio_end_ms: int
+    content_index: int = 0
+
+
+class CallerTranscriptDelta(Event, tag="conversation.item.input_audio_transcription.delta"):
+    item_id: str
+    delta: str = ""
+
+
+class CallerTranscriptDone(Event, tag="conversation.item.input_audio_transcription.completed"):
+    item_id: str
+    transcript: str = ""
+    usage: dict[str, Any] | None = None
+
+
+class CallerTranscriptFailed(Event, tag="conversation.item.input_audio_transcription.failed"):
+    item_id: str
+    error: ErrorBody | None = None
+
+
+class SpeechStarted(Event, tag="input_audio_buffer.speech_started"):
+    """`audio_start_ms` counts the audio written to the session, padding included."""
+
+    audio_start_ms: int
+    item_id: str
+
+
+class SpeechStopped(Event, tag="input_audio_buffer.speech_stopped"):
+    """`audio_end_ms`: end of speech on the time line of the audio written."""
+
+    audio_end_ms: int
+    item_id: str
+
+
+class Committed(Event, tag="input_audio_buffer.committed"):
+    item_id: str
+    previous_item_id: str | None = None
+
+
+class Cleared(Event, tag="input_audio_buffer.cleared"):
+    pass
+
+
+class TimeoutTriggered(Event, tag="input_audio_buffer.timeout_triggered"):
+    audio_start_ms: int
+    audio_end_ms: int
+    item_id: str
+
+
+class DtmfReceived(Event, tag="input_audio_buffer.dtmf_event_received"):
+    """SIP only. `event` is the key: 0-9 * # A-D."""
+
+    event: str
+    received_at: int | None = None
+
+
+class PlaybackStarted(Event, tag="output_audio_buffer.started"):
+    """SIP only: the server plays the sound itself."""
+
+    response_id: str
+
+
+class PlaybackStopped(Event, tag="output_audio_buffer.stopped"):
+    response_id: str
+
+
+class PlaybackCleared(Event, tag="output_audio_buffer.cleared"):
+    response_id: str
+
+
+class StatusDetails(Struct):
+    type: str | None = None
+    reason: str | None = None
+    error: ErrorBody | None = None
+
+
+class InputDetails(Struct):
+    """Tokens of one kind; `cached_*` are part of the others, never beside them."""
+
+    text_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
+    cached_tokens: int = 0
+    cached_tokens_details: CachedDetails | None = None
+
+
+class CachedDetails(Struct):
+    text_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
+
+
+class OutputDetails(Struct):
+    text_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class Usage(Struct):
+    total_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_token_details: InputDetails | None = None
+    output_token_details: OutputDetails | None = None
+
+
+class Response(Struct):
+    id: str
+    status: str = ""
+    """in_progress, completed, cancelled, failed or incomplete."""
+    status_details: StatusDetails | None = None
+    output: list[Item] | None = None
+    usage: Usage | None = None
+    conversation_id: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class ResponseCreated(Event, tag="response.created"):
+    response: Response
+
+
+class ResponseDone(Event, tag="response.done"):
+    response: Response
+
+
+class OutputItemAdded(Event, tag="response.output_item.added"):
+    response_id: str
+    item: Item
+    output_index: int = 0
+
+
+class OutputItemDone(Event, tag="response.output_item.done"):
+    response_id: str
+    item: Item
+    output_index: int = 0
+
+
+class AudioDelta(Event, tag="response.output_audio.delta"):
+    """The hot one: `delta` is decoded from base64 by the codec."""
+
+    response_id: str
+    item_id: str
+    delta: bytes
+    output_index: int = 0
+    content_index: int = 0
+
+
+class AudioDone(Event, tag="response.output_audio.done"):
+    response_id: str
+    item_id: str
+    content_index: int = 0
+
+
+class TranscriptDelta(Event, tag="response.output_audio_transcript.delta"):
+    response_id: str
+    item_id: str
+    delta: str
+
+
+class TranscriptDone(Event, tag="response.output_audio_transcript.done"):
+    response_id: str
+    item_id: str
+    transcript: str = ""
+
+
+class RateLimit(Struct):
+    name: str
+    limit: float | None = None
+    remaining: float | None = None
+    reset_seconds: float | None = None
+
+
+class RateLimitsUpdated(Event, tag="rate_limits.updated"):
+    rate_limits: list[RateLimit]
+
+
+class Noted(Struct):
+    """An event of the protocol that needs no answer."""
+
+    type: str
+
+
+class Unknown(Struct):
+    """An event that this version does not know: counted, never the end of a call."""
+
+    type: str
+
+
+Known = (
+    Error | SessionCreated | SessionUpdated | ItemAdded | ItemDone | ItemDeleted | ItemTruncated
+    | CallerTranscriptDelta | CallerTranscriptDone | CallerTranscriptFailed
+    | SpeechStarted | SpeechStopped | Committed | Cleared | TimeoutTriggered | DtmfReceived
+    | PlaybackStarted | PlaybackStopped | PlaybackCleared
+    | ResponseCreated | ResponseDone | OutputItemAdded | OutputItemDone
+    | AudioDelta | AudioDone | TranscriptDelta | TranscriptDone | RateLimitsUpdated
+)  # fmt: skip
+
+ServerEvent = Known | Noted | Unknown
+
+NOTED: Final = frozenset(
+    {
+        "conversation.created",
+        "conversation.item.created",
+        "conversation.item.retrieved",
+        "conversation.item.input_audio_transcription.segment",
+        "response.content_part.added",
+        "response.content_part.done",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+    }
+)
+"""Part of the protocol, of no use here: their content also comes in another event."""
+
+_decoder: msgspec.json.Decoder[Known] = msgspec.json.Decoder(Known)
+_KNOWN: Final = frozenset(str(k.__struct_config__.tag) for k in get_args(Known))
+
+
+class _Head(Struct):
+    type: str
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def parse(text: bytes | bytearray | memoryview | str) -> ServerEvent:
+    """One event from the model's server. Raises `PeerError` (`junk`, `malformed`)."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _other(text, error)
+
+
+def _other(text: bytes | bytearray | memoryview | str, cause: Exception) -> ServerEvent:
+    try:
+        kind = _head.decode(text).type
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise PeerError("junk") from cause
+    if kind in NOTED:
+        return Noted(kind)
+    if kind in _KNOWN:
+        raise PeerError("malformed", f"{kind}: {cause}") from cause
+    if kind.strip() in _KNOWN:  # the official DTMF example has a leading blank in its type
+        return _retyped(text, kind.strip())
+    return Unknown(kind)
+
+
+def _retyped(text: bytes | bytearray | memoryview | str, kind: str) -> ServerEvent:
+    document = msgspec.json.decode(text)
+    document["type"] = kind
+    try:
+        event: Known = msgspec.convert(document, Known)
+    except msgspec.ValidationError as error:
+        raise PeerError("malformed", f"{kind}: {error}") from error
+    return event
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: Known) -> bytes:
+    """An event as a server sends it (used by the far ends to practise with)."""
+    return _encoder.encode(event)
