@@ -1,0 +1,32 @@
+"""G.711 mu-law, and the numbers that both wires agree on."""
+
+from __future__ import annotations
+
+import warnings
+
+with warnings.catch_warnings():
+    # Leaves the standard library in 3.13, where audioop-lts takes over under the same name.
+    warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
+    import audioop
+
+CALLER_HZ = 8_000
+MODEL_HZ = 24_000
+FRAME_MS = 20
+MULAW_BYTES_PER_MS = 8
+PCM24_BYTES_PER_MS = 48
+MULAW_SILENCE = b"\xff"
+
+
+def mulaw_to_pcm(mulaw: bytes) -> bytes:
+    """Expand mu-law to PCM16, two bytes for each one."""
+    return audioop.ulaw2lin(mulaw, 2)
+
+
+def pcm_to_mulaw(pcm: bytes) -> bytes:
+    """Compress PCM16 to mu-law, one byte for each two; audioop.error at half a sample."""
+    return audioop.lin2ulaw(pcm, 2)
+
+
+def pcm_peak(pcm: bytes) -> int:
+    """Largest magnitude among PCM16 samples, 0 to 32768."""
+    return audioop.max(pcm, 2)
