@@ -1,0 +1,237 @@
+"""An agent as its file describes it: typed, bounded, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from re import ASCII, fullmatch
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gateway import limits
+
+BUILT_IN_TOOLS: Final = frozenset({"end_call"})
+DEFAULT_MODEL: Final = "gpt-realtime-2.1"
+DEFAULT_VOICE: Final = "marin"
+_MEDIA_ONLY: Final = ("audio", "lead_ms")  # on the SIP path no sound passes through the gateway
+
+# The dates that the vendor announced, and what takes the place.
+SHUTDOWNS: Final[Mapping[str, tuple[str, str]]] = {
+    "gpt-realtime": ("2027-01-20", DEFAULT_MODEL),
+    "gpt-realtime-2025-08-28": ("2027-01-20", DEFAULT_MODEL),
+    "gpt-realtime-mini": ("2027-01-20", "gpt-realtime-2.1-mini"),
+    "gpt-realtime-mini-2025-12-15": ("2027-01-20", "gpt-realtime-2.1-mini"),
+    "gpt-4o-realtime-preview": ("2026-05-07", DEFAULT_MODEL),
+    "gpt-4o-realtime-preview-2024-10-01": ("2026-05-07", DEFAULT_MODEL),
+    "gpt-4o-realtime-preview-2024-12-17": ("2026-05-07", DEFAULT_MODEL),
+    "gpt-4o-realtime-preview-2025-06-03": ("2026-05-07", DEFAULT_MODEL),
+    "whisper-1": ("2027-02-26", "gpt-transcribe"),
+    "gpt-4o-transcribe": ("2027-02-26", "gpt-transcribe"),
+    "gpt-4o-transcribe-diarize": ("2027-02-26", "gpt-transcribe"),
+    "gpt-4o-mini-transcribe": ("2027-02-26", "gpt-transcribe"),
+    "gpt-4o-mini-transcribe-2025-12-15": ("2027-02-26", "gpt-transcribe"),
+}
+
+
+def wrong(key: str, problem: str) -> PydanticCustomError:
+    """A rule between fields that is broken at `key`, dotted, seen from the model that raises."""
+    return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})
+
+
+def _tagged(value: Any) -> Any:
+    """A bare name stands for an object of that type with everything left to the defaults."""
+    return {"type": value} if isinstance(value, str) else value
+
+
+def _name(text: str) -> str:
+    if len(text) > limits.AGENT_NAME_MAX_CHARS or not fullmatch(r"[A-Za-z0-9][\w-]*", text, ASCII):
+        raise ValueError(
+            "an agent's name is made of letters, digits, - and _, "
+            f"at most {limits.AGENT_NAME_MAX_CHARS}"
+        )
+    return text
+
+
+def _language(text: str) -> str:
+    if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
+        raise ValueError('must be a language tag like "en" or "ar-EG"')
+    return text
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ServerVad(_Part):
+    """Turns by loudness and silence."""
+
+    type: Literal["server_vad"] = "server_vad"
+    threshold: float | None = Field(None, ge=0, le=1)
+    prefix_padding_ms: int | None = Field(None, ge=0, le=limits.VAD_PREFIX_PADDING_MAX_MS)
+    silence_duration_ms: int = Field(
+        limits.VAD_SILENCE_DEFAULT_MS, ge=0, le=limits.VAD_SILENCE_MAX_MS
+    )
+    idle_timeout_ms: int | None = Field(
+        None, ge=limits.VAD_IDLE_TIMEOUT_MIN_MS, le=limits.VAD_IDLE_TIMEOUT_MAX_MS
+    )
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+class SemanticVad(_Part):
+    """Turns by what was said."""
+
+    type: Literal["semantic_vad"]
+    eagerness: Literal["low", "medium", "high", "auto"] | None = None
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+class NoiseReduction(_Part):
+    """Filtering of the caller's sound before turn detection and model."""
+
+    type: Literal["near_field", "far_field"]
+    strength: float | None = Field(None, ge=0, le=limits.NOISE_REDUCTION_STRENGTH_MAX)
+
+
+class Transcription(_Part):
+    """Who writes down what the caller says."""
+
+    model: str = Field("gpt-transcribe", min_length=1)
+    language: str | None = None
+    languages: list[str] | None = None
+    keywords: list[str] | None = None
+    prompt: str | None = None
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
+class TokenLimits(_Part):
+    """Where the conversation is cut."""
+
+    post_instructions: int | None = Field(None, ge=1, le=limits.CONTEXT_TOKENS_MAX)
+
+
+class RetentionRatio(_Part):
+    """Cut more than needed, and so less often: the rest stays cached."""
+
+    type: Literal["retention_ratio"]
+    retention_ratio: float = Field(ge=0, le=1)
+    token_limits: TokenLimits | None = None
+
+
+class CustomVoice(_Part):
+    """A voice of the account's own."""
+
+    id: str = Field(min_length=1, max_length=limits.VOICE_MAX_CHARS)
+
+
+class BargeIn(_Part):
+    """When the caller's voice counts as an interruption; zero leaves it to the model's VAD."""
+
+    min_speech_ms: int = Field(0, ge=0, le=limits.BARGE_IN_SPEECH_MAX_MS)
+    protect_greeting_ms: int = Field(0, ge=0, le=limits.PROTECT_GREETING_MAX_MS)
+
+
+class Idle(_Part):
+    """What a silent caller gets: a nudge, then the end; both counted from the last sound."""
+
+    nudge_after_s: float = Field(
+        limits.IDLE_NUDGE_DEFAULT_S, ge=limits.IDLE_MIN_S, le=limits.IDLE_MAX_S
+    )
+    end_after_s: float = Field(
+        limits.IDLE_END_DEFAULT_S, ge=limits.IDLE_MIN_S, le=limits.IDLE_MAX_S
+    )
+    nudge: str = Field(
+        "The caller has been silent for a while. Ask in one short sentence whether they are "
+        "still there.",
+        min_length=1,
+        max_length=limits.GREETING_MAX_CHARS,
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end_after_s <= self.nudge_after_s:
+            raise wrong("end_after_s", "must be more than nudge_after_s")
+        return self
+
+
+Voice = Annotated[str, Field(min_length=1, max_length=limits.VOICE_MAX_CHARS)] | CustomVoice
+TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
+
+
+class Agent(_Part):
+    """One agent; what is None is left to the vendor's default and is not sent."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    model: str = Field(DEFAULT_MODEL, min_length=1)
+    voice: Voice = DEFAULT_VOICE
+    path: Literal["media-streams", "sip"] = "media-streams"
+    audio: Literal["pcm24k", "pcmu"] = "pcm24k"
+    language: Annotated[str, AfterValidator(_language)] = "en"
+    greeting: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    instructions: str = Field(min_length=1, max_length=limits.INSTRUCTIONS_MAX_CHARS)
+    turn_detection: Annotated[
+        TurnDetection | None,
+        BeforeValidator(lambda value: None if value == "none" else _tagged(value)),
+    ] = ServerVad()
+    noise_reduction: Annotated[NoiseReduction | None, BeforeValidator(_tagged)] = None
+    transcription: Transcription | None = None
+    truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    max_output_tokens: (
+        Annotated[int, Field(ge=1, le=limits.OUTPUT_TOKENS_MAX)] | Literal["inf"] | None
+    ) = None
+    speed: float | None = Field(None, ge=limits.SPEED_MIN, le=limits.SPEED_MAX)
+    tools: list[str] = Field(default_factory=list)
+    session: dict[str, Any] = Field(default_factory=dict)
+    barge_in: BargeIn = BargeIn()
+    idle: Idle = Idle()
+    max_call_s: float = Field(
+        limits.MAX_CALL_DEFAULT_S, ge=limits.MAX_CALL_MIN_S, le=limits.MAX_CALL_MAX_S
+    )
+    lead_ms: int = Field(limits.LEAD_DEFAULT_MS, ge=limits.LEAD_MIN_MS, le=limits.LEAD_MAX_MS)
+    goodbye: str = Field(
+        "The call ends in one minute. Tell the caller, finish what matters most and say goodbye.",
+        min_length=1,
+        max_length=limits.GREETING_MAX_CHARS,
+    )
+
+    @property
+    def client_turns(self) -> bool:
+        """Whether the gateway, not the model's VAD, decides on answers and interruptions."""
+        return self.barge_in.min_speech_ms > 0 or self.barge_in.protect_greeting_ms > 0
+
+    @model_validator(mode="after")
+    def _tools_are_known(self) -> Self:
+        for index, tool in enumerate(self.tools):
+            if tool not in BUILT_IN_TOOLS:
+                known = ", ".join(sorted(BUILT_IN_TOOLS))
+                raise wrong(f"tools.{index}", f"no such tool: built in are {known}")
+            if tool in self.tools[:index]:
+                raise wrong(f"tools.{index}", "stands here twice")
+        return self
+
+    @model_validator(mode="after")
+    def _path_allows(self) -> Self:
+        if self.path == "sip":
+            for field in _MEDIA_ONLY:
+                if field in self.model_fields_set:
+                    raise wrong(
+                        field, "does not go with path: sip, where no sound passes through us"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _one_decides_on_turns(self) -> Self:
+        if not self.client_turns:
+            return self
+        if self.turn_detection is None:
+            raise wrong("barge_in", "needs turn_detection: without it no speech is noticed")
+        for flag in ("create_response", "interrupt_response"):
+            if getattr(self.turn_detection, flag) is not None:
+                raise wrong(
+                    f"turn_detection.{flag}",
+                    "does not go with barge_in above 0, which has the gateway decide on turns",
+                )
+        return self

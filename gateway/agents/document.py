@@ -1,0 +1,120 @@
+"""YAML that knows on which line everything stands, and refuses what could surprise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+import yaml
+
+from gateway.errors import AgentFileError
+from gateway.limits import AGENTS_FILE_MAX_DEPTH
+
+Path = tuple[str | int, ...]
+_MAP: Final = "tag:yaml.org,2002:map"
+_SEQ: Final = "tag:yaml.org,2002:seq"
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+
+
+@dataclass
+class Document:
+    """The values of a file, and the line of each."""
+
+    file: str
+    values: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def error(self, path: Path, problem: str) -> AgentFileError:
+        """An error at this key."""
+        return AgentFileError(self.file, self.line(path), dotted(path) or None, problem)
+
+    def line(self, path: Path) -> int:
+        """The line of a key, or of the nearest thing above it that is there."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def dotted(path: Path) -> str:
+    """A path as a person writes it: `agents.desk.tools.0`."""
+    return ".".join(map(str, path))
+
+
+def parse(text: str, file: str) -> Document:
+    """Read one YAML document of plain values.
+
+    Raises AgentFileError for what is not YAML, a key that stands twice, aliases (they can blow
+    up a file without end), tags, a key that is no text, and nesting without end.
+    """
+    document = Document(file)
+    loader = _Loader(text, document)
+    try:
+        node = loader.get_single_node()
+        document.values = None if node is None else loader.plain(node, ())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise AgentFileError(
+            file, line, None, f"is not YAML that can be read: {error.problem}"
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise AgentFileError(file, None, None, f"is not YAML that can be read: {reason}") from None
+    finally:
+        loader.dispose()
+    return document
+
+
+class _Loader(yaml.SafeLoader):
+    # A bare 2026-01-20 stays text: no agent has a use for a date, and JSON has none.
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class's name and type
+        first: [(tag, form) for tag, form in resolvers if tag != _TIMESTAMP]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, text: str, document: Document) -> None:
+        super().__init__(text)
+        self.document = document
+        self.depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(event, "aliases are not allowed: write the values out")
+        if self.depth >= AGENTS_FILE_MAX_DEPTH:
+            self._refuse(event, "is nested too deeply")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def plain(self, node: yaml.Node, path: Path) -> Any:
+        """The value of a node, noting the line of each path in it."""
+        self.document.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
+            return [self.plain(item, (*path, index)) for index, item in enumerate(node.value)]
+        value = self.construct_object(node, deep=True)
+        if not isinstance(value, str | int | float | bool | None):
+            raise self.document.error(path, f"the tag {node.tag} is not allowed here")
+        return value
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if not isinstance(key, str):
+                self._refuse(key_node, "a key must be plain text")
+            here = (*path, key)
+            if key in values:
+                first = self.document.lines[here]
+                self.document.lines[here] = key_node.start_mark.line + 1
+                raise self.document.error(here, f"stands here twice, first on line {first}")
+            self.document.lines[here] = key_node.start_mark.line + 1
+            values[key] = self.plain(value_node, here)
+        return values
+
+    def _refuse(self, place: yaml.Event | yaml.Node, problem: str) -> NoReturn:
+        line = place.start_mark.line + 1 if place.start_mark else None
+        raise AgentFileError(self.document.file, line, None, problem)

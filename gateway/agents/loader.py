@@ -1,0 +1,158 @@
+"""Reads the agents file; whatever is wrong in it has a file, a line and a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.agents import ga
+from gateway.agents.builtin import definitions
+from gateway.agents.config import SHUTDOWNS, Agent
+from gateway.agents.document import Document, dotted, parse
+from gateway.agents.document import Path as Key
+from gateway.agents.routing import AgentBook, Route, canonical
+from gateway.agents.session import overreach, session_of
+from gateway.errors import AgentFileError
+from gateway.limits import AGENTS_FILE_MAX_BYTES
+
+DEFAULT_AGENTS: Final = Path(str(files("gateway.agents") / "examples" / "reception.yaml"))
+_PROBLEMS: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "is unknown here",
+    "string_type": 'must be text (in quotes, "like this", when it looks like a number or yes/no)',
+    "string_too_short": "must not be empty",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    agents: dict[str, Agent] = Field(min_length=1)
+    routes: list[Route] = Field(min_length=1)
+
+
+def load_agents(path: Path) -> AgentBook:
+    """The agents and routes of a file; raises AgentFileError at the first thing wrong."""
+    document = parse(_read(path), str(path))
+    found = _typed(document)
+    _check_routes(found, document)
+    for agent in found.agents.values():
+        _check_session(agent, document)
+    warnings = tuple(w for agent in found.agents.values() for w in _warnings(agent, document))
+    return AgentBook(found.agents, tuple(found.routes), warnings)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(AGENTS_FILE_MAX_BYTES + 1)
+    except OSError as error:
+        raise AgentFileError(path, None, None, f"cannot be read: {error.strerror}") from None
+    if len(content) > AGENTS_FILE_MAX_BYTES:
+        raise AgentFileError(path, None, None, f"is larger than {AGENTS_FILE_MAX_BYTES} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AgentFileError(path, line, None, "is not UTF-8") from None
+
+
+def _typed(document: Document) -> _File:
+    values = document.values
+    if not isinstance(values, dict):
+        raise document.error((), "must have `agents:` and `routes:`")
+    try:
+        return _File.model_validate(_named(values, document))
+    except ValidationError as error:
+        found = [(_key(details, values), _problem(details)) for details in error.errors()]
+        key, problem = min(found, key=lambda item: (document.line(item[0]), -len(item[0])))
+        raise document.error(key, problem) from None
+
+
+def _named(values: dict[str, Any], document: Document) -> dict[str, Any]:
+    """The same with each agent told its name, which in the file is its key."""
+    agents = values.get("agents")
+    if not isinstance(agents, dict):
+        return values
+    for name, agent in agents.items():
+        if isinstance(agent, dict) and "name" in agent:
+            raise document.error(("agents", name, "name"), "is the key above: remove it")
+    named = {
+        name: {"name": name, **agent} if isinstance(agent, dict) else agent
+        for name, agent in agents.items()
+    }
+    return values | {"agents": named}
+
+
+def _key(details: ErrorDetails, values: Any) -> Key:
+    """The key in the file: pydantic's own has names of union members in between."""
+    *above, last = details["loc"]
+    key: Key = ()
+    for part in above:
+        if _has(values, part):
+            key, values = (*key, part), values[part]
+    if details["type"] == "missing" or _has(values, last):
+        key = (*key, last)
+    rule = details.get("ctx", {}).get("key")
+    return (*key, *rule.split(".")) if rule else key
+
+
+def _has(values: Any, part: str | int) -> bool:
+    if isinstance(values, list):
+        return isinstance(part, int) and part < len(values)
+    return isinstance(values, dict) and part in values
+
+
+def _problem(details: ErrorDetails) -> str:
+    """What is wrong, in words that fit behind a key."""
+    sentence = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    return _PROBLEMS.get(details["type"], sentence[0].lower() + sentence[1:])
+
+
+def _check_routes(found: _File, document: Document) -> None:
+    seen: dict[str, int] = {}
+    for index, route in enumerate(found.routes):
+        if route.agent not in found.agents:
+            known = ", ".join(found.agents)
+            raise document.error(
+                ("routes", index, "agent"), f"no agent is named {route.agent}: there are {known}"
+            )
+        first = seen.setdefault(canonical(route.to), index)
+        if first != index:
+            line = document.line(("routes", first, "to"))
+            raise document.error(
+                ("routes", index, "to"), f"{route.to} stands here twice, first on line {line}"
+            )
+    for name in found.agents:
+        if all(route.agent != name for route in found.routes):
+            raise document.error(("agents", name), "no route leads to this agent")
+
+
+def _check_session(agent: Agent, document: Document) -> None:
+    key: Key = ("agents", agent.name, "session")
+    for path, problem in ga.problems(session_of(agent, definitions(agent))):
+        raise document.error((*key, *path), problem)
+    for field, problem in overreach(agent):
+        raise document.error((*key, *field.split(".")), problem)
+
+
+def _warnings(agent: Agent, document: Document) -> Iterator[str]:
+    session = session_of(agent)
+    transcription = session["audio"]["input"].get("transcription") or {}
+    models = {"model": session["model"], "transcription": transcription.get("model")}
+    for field, model in models.items():
+        if model in SHUTDOWNS:
+            date, instead = SHUTDOWNS[model]
+            key: Key = ("agents", agent.name, field)
+            yield (
+                f"{document.file}:{document.line(key)}: {dotted(key)}: {model} is shut down on "
+                f"{date}: use {instead}"
+            )

@@ -1,0 +1,70 @@
+"""Which agent answers which number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from gateway.agents.config import Agent
+
+_EXACT: Final = re.compile(r"\+[0-9]{1,15}")
+_PREFIX: Final = re.compile(r"\+[0-9]{1,14}\*")
+_ADDRESS: Final = re.compile(r"(?:sips?|client):[^\s*<>]+", re.IGNORECASE)
+
+
+class Route(BaseModel):
+    """Calls to `to` are answered by `agent`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    to: str
+    agent: str
+
+    @field_validator("to")
+    @classmethod
+    def _known_form(cls, to: str) -> str:
+        if to == "*" or any(form.fullmatch(to) for form in (_EXACT, _PREFIX, _ADDRESS)):
+            return to
+        raise ValueError(
+            'must be a number like "+15550100", the start of one like "+1555*", '
+            'a SIP address like "sip:desk@example.com", or "*"'
+        )
+
+
+@dataclass(frozen=True)
+class AgentBook:
+    """Every agent and who reaches it; `warnings` are sentences for the operator."""
+
+    agents: Mapping[str, Agent]
+    routes: Sequence[Route]
+    warnings: tuple[str, ...] = ()
+
+    def pick(self, to: str) -> Agent | None:
+        """The agent for a dialled number or address: exact, then longest prefix, then `*`."""
+        called = canonical(to)
+        best = max(
+            (route for route in self.routes if _matches(route.to, called)),
+            key=lambda route: (not route.to.endswith("*"), len(route.to)),
+            default=None,
+        )
+        return self.agents[best.agent] if best else None
+
+
+def canonical(to: str) -> str:
+    """A SIP address without parameters and headers, its scheme and host in lower case."""
+    to = to.strip().strip("<>")
+    if not _ADDRESS.fullmatch(to):
+        return to
+    scheme, _, rest = to.partition(":")
+    user, at, host = re.split(r"[;?]", rest, maxsplit=1)[0].rpartition("@")
+    return f"{scheme.lower()}:{user}{at}{host.lower() if at else host}"
+
+
+def _matches(pattern: str, called: str) -> bool:
+    if pattern.endswith("*"):
+        return called.startswith(pattern[:-1])
+    return canonical(pattern) == called

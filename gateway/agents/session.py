@@ -1,0 +1,129 @@
+"""From an agent to the session object of the Realtime API, GA shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Final
+
+from gateway.agents.config import Agent
+
+PCM_24K: Final = {"type": "audio/pcm", "rate": 24000}
+PCMU: Final = {"type": "audio/pcmu"}
+_FORMATS: Final[dict[str, dict[str, Any]]] = {"pcm24k": PCM_24K, "pcmu": PCMU}
+
+# What `session:` may not change, because the gateway relies on it, and where to say it instead.
+_FIXED: Final = {
+    "type": "a telephone call is a realtime session",
+    "model": "is set by `model:` of the agent",
+    "output_modalities": "a caller on the telephone needs audio",
+    "audio.input.format": "is set by `audio:` of the agent, and by the carrier with path: sip",
+    "audio.output.format": "is set by `audio:` of the agent, and by the carrier with path: sip",
+}
+_TURN_FLAGS: Final = {
+    f"audio.input.turn_detection.{flag}": "does not go with barge_in above 0, which has the "
+    "gateway decide on turns"
+    for flag in ("create_response", "interrupt_response")
+}
+
+
+def session_of(agent: Agent, tools: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The agent's session with these tool definitions: the same bytes every time.
+
+    Without a key for what the agent left unset. On the SIP path it names no audio formats.
+    """
+    return _merge(_base(agent, tools), agent.session)
+
+
+def audio_formats(session: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the model hears and what it speaks; {} where the session leaves it open."""
+    audio = session.get("audio", {})
+    heard = audio.get("input", {}).get("format", {})
+    spoken = audio.get("output", {}).get("format", {})
+    return heard, spoken
+
+
+def overreach(agent: Agent) -> Iterator[tuple[str, str]]:
+    """The dotted fields of `session:` that contradict what the gateway relies on, with reasons."""
+    base, merged = _base(agent, ()), session_of(agent)
+    fixed = _FIXED | (_TURN_FLAGS if agent.client_turns else {})
+    for path, problem in fixed.items():
+        if _at(base, path) != _at(merged, path):
+            yield path, problem
+
+
+def _base(agent: Agent, tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    session: dict[str, Any] = {
+        "type": "realtime",
+        "model": agent.model,
+        "output_modalities": ["audio"],
+        "instructions": agent.instructions,
+    }
+    if tools:
+        session |= {"tools": deepcopy([dict(tool) for tool in tools]), "tool_choice": "auto"}
+    session["audio"] = {"input": _heard(agent), "output": _spoken(agent)}
+    session |= _set(
+        truncation=_plain(agent.truncation),
+        reasoning=_set(effort=agent.reasoning_effort) or None,
+        max_output_tokens=agent.max_output_tokens,
+    )
+    return session
+
+
+def _heard(agent: Agent) -> dict[str, Any]:
+    # An explicit null switches turn detection off; absent, the vendor's default would apply.
+    return {
+        **_format(agent),
+        "turn_detection": _turn_detection(agent),
+        **_set(
+            noise_reduction=_plain(agent.noise_reduction),
+            transcription=_plain(agent.transcription),
+        ),
+    }
+
+
+def _spoken(agent: Agent) -> dict[str, Any]:
+    return {**_format(agent), "voice": _plain(agent.voice), **_set(speed=agent.speed)}
+
+
+def _format(agent: Agent) -> dict[str, Any]:
+    return {} if agent.path == "sip" else {"format": dict(_FORMATS[agent.audio])}
+
+
+def _turn_detection(agent: Agent) -> dict[str, Any] | None:
+    detection = _plain(agent.turn_detection)
+    if detection is not None and agent.client_turns:
+        detection |= {"create_response": False, "interrupt_response": False}
+    return detection  # type: ignore[no-any-return] # a model dumps to a dict
+
+
+def _plain(part: Any) -> Any:
+    return part.model_dump(exclude_none=True) if hasattr(part, "model_dump") else part
+
+
+def _set(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, object by object; `tools` are added to, all else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        if key == "tools" and isinstance(value, list):
+            merged[key] = [*merged.get(key, []), *deepcopy(value)]
+        elif isinstance(value, dict) and _same_kind(merged.get(key), value):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = deepcopy(value)
+    return merged
+
+
+def _same_kind(base: Any, over: Mapping[str, Any]) -> bool:
+    """Whether two objects can be merged: one of another `type` has other fields, and replaces."""
+    return isinstance(base, dict) and over.get("type", base.get("type")) == base.get("type")
+
+
+def _at(session: Any, path: str) -> Any:
+    for key in path.split("."):
+        session = session.get(key) if isinstance(session, dict) else None
+    return session

@@ -1,0 +1,42 @@
+"""What a caller hears from Twilio's own voice, when no agent can speak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Sentences in one language; `language` is the value of `<Say language>`."""
+
+    language: str
+    apology: str
+    unavailable: str
+
+
+_ENGLISH: Final = Phrases(
+    language="en-US",
+    apology="We are sorry, something went wrong on our side. Please call again in a moment.",
+    unavailable="We are sorry, nobody can take your call right now. Please try again later.",
+)
+_PHRASES: Final = {
+    "en": _ENGLISH,
+    "fr": Phrases(
+        language="fr-FR",
+        apology="Désolés, un problème est survenu de notre côté. "
+        "Merci de rappeler dans un instant.",
+        unavailable="Désolés, personne ne peut prendre votre appel pour le moment. "
+        "Merci de réessayer plus tard.",
+    ),
+    "ar": Phrases(
+        language="ar-XA",
+        apology="نعتذر، حدث خلل من جانبنا. نرجو معاودة الاتصال بعد قليل.",
+        unavailable="نعتذر، لا يمكن لأحد الرد على مكالمتكم الآن. نرجو المحاولة لاحقًا.",
+    ),
+}
+
+
+def phrases(language: str) -> Phrases:
+    """The phrases for a BCP 47 tag, by its first part; English where there are none."""
+    return _PHRASES.get(language.partition("-")[0].lower(), _ENGLISH)

@@ -1,0 +1,103 @@
+"""Every bound in the house, each with the reason for its value, and the relations between them."""
+
+# ruff: noqa: S101 - the relations between bounds hold before anything runs
+from __future__ import annotations
+
+# --- Settings ---
+
+MAX_CALLS_DEFAULT = 100
+MAX_CALLS_MAX = 10_000
+DRAIN_DEFAULT_S = 3600.0
+DRAIN_MAX_S = 86_400.0
+
+# --- Agents file ---
+
+AGENTS_FILE_MAX_BYTES = 1 << 20
+AGENTS_FILE_MAX_DEPTH = 32
+AGENT_NAME_MAX_CHARS = 64
+GREETING_MAX_CHARS = 4_000
+# Instructions and tools share 16,384 tokens in a 32k session; four characters each is generous.
+INSTRUCTIONS_MAX_CHARS = 65_536
+VOICE_MAX_CHARS = 128
+
+SESSION_MAX_S = 3600.0  # the Realtime API ends a session after 60 minutes
+MAX_CALL_DEFAULT_S = 1800.0
+MAX_CALL_MIN_S = 5.0
+MAX_CALL_MAX_S = 3540.0  # leaves a minute of the session for the goodbye
+
+LEAD_DEFAULT_MS = 1000
+LEAD_MIN_MS = 200
+LEAD_MAX_MS = 5000
+
+BARGE_IN_SPEECH_MAX_MS = 2_000
+PROTECT_GREETING_MAX_MS = 30_000
+
+IDLE_MIN_S = 1.0
+IDLE_MAX_S = 600.0
+IDLE_NUDGE_DEFAULT_S = 15.0
+IDLE_END_DEFAULT_S = 30.0
+
+VAD_SILENCE_DEFAULT_MS = 500  # set explicitly: the vendor's pages say 500, its examples 200
+VAD_SILENCE_MAX_MS = 10_000
+VAD_PREFIX_PADDING_MAX_MS = 5_000
+VAD_IDLE_TIMEOUT_MIN_MS = 5_000
+VAD_IDLE_TIMEOUT_MAX_MS = 30_000
+
+NOISE_REDUCTION_STRENGTH_MAX = 10.0
+SPEED_MIN = 0.25
+SPEED_MAX = 1.5
+OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allows
+CONTEXT_TOKENS_MAX = 128_000
+
+# --- TwiML templates ---
+
+TEMPLATE_MAX_BYTES = 65_536
+
+assert MAX_CALL_DEFAULT_S <= MAX_CALL_MAX_S < SESSION_MAX_S
+assert LEAD_MIN_MS <= LEAD_DEFAULT_MS <= LEAD_MAX_MS
+assert IDLE_MIN_S <= IDLE_NUDGE_DEFAULT_S < IDLE_END_DEFAULT_S <= IDLE_MAX_S
+assert VAD_SILENCE_DEFAULT_MS <= VAD_SILENCE_MAX_MS
+
+# --- One call ---
+
+HELD_AUDIO_MAX_MS = 10_000
+"""The caller's first words, kept until the model can hear them; the oldest go first."""
+
+UNPLAYED_AUDIO_MAX_MS = 600_000
+"""Twilio itself drops what is more than ten minutes ahead (warning 31931)."""
+
+FRAME_MS = 20
+GROUP_MS = 200
+"""One media message and its mark: marks that are further apart make truncation coarse."""
+
+MARKS_PENDING_MAX = 256
+UNDERRUN_MIN_MS = 10
+"""A shorter gap is the error of the estimate, not a hole in the sound."""
+FRAME_PAYLOAD_MAX_BYTES = 64_000
+"""Eight seconds of mu-law in one message: far above anything seen, far below harm."""
+
+START_WAIT_S = 5.0
+MEDIA_SILENCE_MAX_S = 2.0
+"""Twilio sends fifty frames a second even in silence: two seconds of none is a dead stream."""
+
+ARRIVAL_WAIT_S = 30.0
+"""From the answer to the webhook to the stream's `start`; Twilio itself gives up after 15 s."""
+MODEL_READY_MAX_S = 10.0
+RESPONSE_START_MAX_S = 8.0
+"""From the end of the caller's turn, or our `response.create`, to `response.created`."""
+RESPONSE_RETRIES_MAX = 2
+RESPONSES_QUEUED_MAX = 8
+GOODBYE_MAX_S = 15.0
+"""How long a goodbye may take to begin, and then to make progress, before the call is ended."""
+HANGUP_CONFIRM_MAX_S = 5.0
+WARN_BEFORE_END_S = 60.0
+
+TRANSCRIPT_LINES_MAX = 2_000
+TRANSCRIPT_LINE_MAX_CHARS = 4_000
+TURNS_KEPT_MAX = 1_000
+ITEMS_CUT_KEPT_MAX = 64
+
+assert GROUP_MS % FRAME_MS == 0
+assert LEAD_MIN_MS >= GROUP_MS
+assert HELD_AUDIO_MAX_MS / 1000 >= MODEL_READY_MAX_S
+assert MARKS_PENDING_MAX > LEAD_MAX_MS / FRAME_MS
