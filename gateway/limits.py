@@ -1,6 +1,6 @@
 """Every bound in the house, each with the reason for its value, and the relations between them."""
 
-# ruff: noqa: S101 - the relations between bounds hold before anything runs
+
 from __future__ import annotations
 
 # --- Settings ---
@@ -75,6 +75,9 @@ UNDERRUN_MIN_MS = 10
 """A shorter gap is the error of the estimate, not a hole in the sound."""
 FRAME_PAYLOAD_MAX_BYTES = 64_000
 """Eight seconds of mu-law in one message: far above anything seen, far below harm."""
+
+TIMESTAMP_MAX_DIGITS = 12
+"""Milliseconds of thirty years."""
 
 START_WAIT_S = 5.0
 MEDIA_SILENCE_MAX_S = 2.0

@@ -1,0 +1,37 @@
+"""What the mind asks of the hands. Carried out in order, in one synchronous step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SendToModel:
+    """One text message for the model's socket."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendToCaller:
+    """One text message for the caller's socket."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseModel:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCaller:
+    """Close the stream: the carrier goes on with what `/twilio/after` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the telephone call itself; where that fails, close the stream."""
+
+
+Command = SendToModel | SendToCaller | CloseModel | CloseCaller | HangUp

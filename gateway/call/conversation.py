@@ -1,0 +1,435 @@
+"""The mind of one call, whichever path its sound takes: events in, commands and notes out.
+
+It never awaits, reads a clock or logs; `now` is handed in, in seconds of a monotonic clock.
+Handlers put what should be done on the desk; after each event `_settle` looks at the whole and
+does what has become due: asks for the next response, ends a goodbye that was heard, watches a
+silence. Subclasses know the caller's end of the line.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from gateway import limits
+from gateway.agents.config import Agent
+from gateway.call import commands as do
+from gateway.call import faults, formats, inputs, notes, wording
+from gateway.call.desk import Desk, Out
+from gateway.call.endings import Ending
+from gateway.call.faults import Fault
+from gateway.call.responses import ResponseArbiter, Want
+from gateway.call.silence import SilenceWatch
+from gateway.call.states import Life, Link, step_life, step_link
+from gateway.call.timers import Timer
+from gateway.call.turns import TurnLedger
+from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_items as items
+from gateway.protocols import realtime_server as model
+
+_HANGS_UP: Final = frozenset(
+    {Ending.AGENT_HUNG_UP, Ending.IDLE, Ending.MAX_LENGTH, Ending.OPERATOR_HUNG_UP}
+)
+"""Endings in which we end the telephone call; after the others the carrier goes on with it."""
+
+_ANSWER: Final = Want("answer", any_will_do=True)
+
+
+class Conversation(ABC):
+    """One call. `session` is what the agent asks of the model; `new_id` makes event ids."""
+
+    def __init__(
+        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    ) -> None:
+        self.agent = agent
+        self.life = Life.EXPECTED
+        self.link = Link.CONNECTING
+        self.ending: Ending | None = None
+        self.barge_ins = 0
+        self.turns = TurnLedger()
+        self.responses = ResponseArbiter()
+        self._session = session
+        self._session_event: str | None = None
+        self._desk = Desk(new_id, now)
+        self._silence = SilenceWatch(agent.idle, self._desk)
+        self._announced_at = now
+        self._arrived_at: float | None = None
+        self._greeted = False
+        self._greeting_protected_until = 0.0
+        self._caller_speaking = False
+        self._speech_began_ms = 0
+        self._brief = False
+        """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
+        self._spoke_since_caller = False
+        self._retries = 0
+        self._goodbye: Ending | None = None
+        self._end_call_id: str | None = None
+        self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
+        self._desk.wake(Timer.READY, limits.MODEL_READY_MAX_S)
+        self._handlers = self._table()
+
+    # --- What the hands call ---
+
+    def handle(self, event: object, now: float) -> Sequence[Out]:
+        """One event of either wire, or an input; events that need no answer get none."""
+        handler = self._handlers.get(type(event))
+        if handler is None or self.life is Life.CLOSED:
+            return ()
+        self._desk.now = now
+        handler(event)
+        return self._settled()
+
+    def tick(self, now: float) -> Sequence[Out]:
+        """To be called at `deadline`."""
+        self._desk.now = now
+        for timer in self._desk.timers.pop_due(now):
+            if self.life is not Life.CLOSED:
+                self._on_timer(timer)
+        return self._settled()
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due; changes with every event but a frame of the caller's."""
+        return None if self.life is Life.CLOSED else self._desk.timers.next()
+
+    @property
+    def arrived(self) -> bool:
+        return self._arrived_at is not None
+
+    # --- The caller's end of the line, which the subclasses know ---
+
+    @abstractmethod
+    def _on_ready(self) -> None:
+        """The model can hear."""
+
+    @abstractmethod
+    def _can_be_heard(self) -> bool:
+        """Whether sound reaches the caller."""
+
+    @abstractmethod
+    def _speaking(self) -> bool:
+        """Whether the caller hears the model, or is about to."""
+
+    @abstractmethod
+    def _all_heard(self) -> bool:
+        """Whether every sound of the model so far has reached the caller's ear."""
+
+    @abstractmethod
+    def _cut(self) -> tuple[str, int] | None:
+        """Quiet at once; the model learns what was heard. The item cut, and its ms heard."""
+
+    @abstractmethod
+    def _spoken_at(self, audio_ms: float) -> float | None:
+        """When the caller spoke what stands at `audio_ms` of the session's audio."""
+
+    def _table(self) -> dict[type, Callable[[Any], None]]:
+        return {
+            inputs.ModelLost: self._on_model_lost,
+            inputs.HangUpAsked: self._on_hang_up_asked,
+            inputs.PeerFault: self._on_peer_fault,
+            model.SessionCreated: self._on_session_created,
+            model.SessionUpdated: self._on_session_updated,
+            model.Error: self._on_error,
+            model.SpeechStarted: self._on_speech_started,
+            model.SpeechStopped: self._on_speech_stopped,
+            model.Committed: self._on_committed,
+            model.CallerTranscriptDone: self._on_caller_transcript,
+            model.TranscriptDone: self._on_transcript,
+            model.ResponseCreated: self._on_response_created,
+            model.ResponseDone: self._on_response_done,
+            model.RateLimitsUpdated: self._on_rate_limits,
+        }
+
+    # --- Life ---
+
+    def _arrive(self) -> None:
+        self.life = step_life(self.life, Life.TALKING)
+        self._arrived_at = self._desk.now
+        self._desk.timers.clear(Timer.ARRIVAL)
+        self._note(notes.CallerArrived(self._desk.now - self._announced_at))
+        self._desk.wake(Timer.LENGTH, self.agent.max_call_s)
+        if self.agent.max_call_s >= 2 * limits.WARN_BEFORE_END_S:
+            self._desk.wake(Timer.WARN, self.agent.max_call_s - limits.WARN_BEFORE_END_S)
+
+    def _end(self, ending: Ending, reason: str = "") -> None:
+        if self.life is Life.CLOSED:
+            return
+        self.life = step_life(self.life, Life.CLOSED)
+        self.ending = ending
+        self._desk.timers.clear_all()
+        self._desk.put(do.CloseModel())
+        self._desk.put(do.HangUp() if ending in _HANGS_UP else do.CloseCaller())
+        arrived, now = self._arrived_at, self._desk.now
+        seconds = now - arrived if arrived is not None else 0.0
+        self._note(notes.Ended(ending, reason, seconds, self.turns.count, self.barge_ins))
+
+    def _on_hang_up_asked(self, event: inputs.HangUpAsked) -> None:
+        self._end(event.ending)
+
+    def _on_peer_fault(self, event: inputs.PeerFault) -> None:
+        self._note(notes.PeerFaulted(event.peer, event.kind))
+
+    # --- The model's link ---
+
+    def _on_session_created(self, _event: model.SessionCreated) -> None:
+        if self.link is not Link.CONNECTING:
+            return
+        self.link = step_link(self.link, Link.CONFIGURING)
+        self._session_event = self._desk.new_id()
+        self._desk.to_model(to_model.session_update(self._session, self._session_event))
+
+    def _on_session_updated(self, event: model.SessionUpdated) -> None:
+        if self.link is not Link.CONFIGURING:
+            return None
+        if not formats.echoes(self._session.get("audio", {}), event.session.audio):
+            return self._end(Ending.MODEL_REFUSED, "audio_format")
+        self.link = step_link(self.link, Link.READY)
+        self._desk.timers.clear(Timer.READY)
+        seconds = self._desk.now - self._announced_at
+        self._note(notes.ModelReady(seconds, event.session.expires_at))
+        return self._on_ready()
+
+    def _on_model_lost(self, event: inputs.ModelLost) -> None:
+        if self.link is Link.LOST:
+            return
+        self.link = step_link(self.link, Link.LOST)
+        if self.life is Life.GOODBYE and self._speaking():
+            return  # what is still to be heard is on its way to the caller already
+        self._end(Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST, event.reason)
+
+    def _on_error(self, event: model.Error) -> None:
+        error = event.error
+        fault, code = faults.sort(error), faults.code_of(error)
+        self._note(notes.ModelErred(fault, code))
+        about = error.event_id
+        if fault is Fault.FATAL:
+            self._end(Ending.MODEL_REFUSED, code)
+        elif fault is Fault.EXPIRED:
+            self._end(Ending.MODEL_LOST, code)
+        elif about is not None and about == self._session_event:
+            self._end(Ending.MODEL_REFUSED, "session_update")
+        elif error.code == "conversation_already_has_active_response":
+            self.responses.refused_for_another()
+        elif about is not None and about == self.responses.event_id:
+            self._ask_again()
+
+    # --- The caller's turn ---
+
+    def _on_speech_started(self, event: model.SpeechStarted) -> None:
+        self._caller_speaking = self.responses.held = True
+        self._silence.caller_spoke()
+        self._desk.timers.clear(Timer.RESPONSE)
+        if not self._model_has_floor():
+            return self.turns.abandon()
+        if not self.agent.client_turns:
+            return self._barge_in(event.audio_start_ms)
+        if self._desk.now < self._greeting_protected_until:
+            return self._note(notes.BargeInIgnored("greeting"))
+        self._brief = True
+        self._speech_began_ms = event.audio_start_ms
+        return self._desk.wake(Timer.CONFIRM, self.agent.barge_in.min_speech_ms / 1000)
+
+    def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
+        self._caller_speaking = self.responses.held = False
+        if self._brief:
+            self._desk.timers.clear(Timer.CONFIRM)
+            return self._note(notes.BargeInIgnored("short"))
+        now, spoken_at = self._desk.now, self._spoken_at(event.audio_end_ms)
+        self.turns.stopped(now if spoken_at is None else spoken_at, now)
+        self._spoke_since_caller = False
+        return None
+
+    def _on_committed(self, event: model.Committed) -> None:
+        """The caller's turn is over: an answer comes by itself, or is asked for."""
+        if self._brief:
+            # "Uh-huh" is not a turn: the model goes on as if it had not been said.
+            self._brief = False
+            return self._desk.to_model(to_model.item_delete(event.item_id, self._desk.new_id()))
+        if self.agent.client_turns:
+            return self._want(_ANSWER)
+        vad = self.agent.turn_detection
+        if vad is not None and vad.create_response is not False and not self.responses.busy:
+            self._desk.wake(Timer.RESPONSE, limits.RESPONSE_START_MAX_S)
+        return None
+
+    def _model_has_floor(self) -> bool:
+        return self.responses.busy or self._speaking()
+
+    def _barge_in(self, audio_start_ms: int) -> None:
+        active = self.responses.active_id
+        if self.agent.client_turns and active is not None:
+            self._desk.to_model(to_model.response_cancel(self._desk.new_id(), active))
+        cut = self._cut()
+        self.turns.abandon()
+        if cut is not None:
+            self.barge_ins += 1
+            began = self._spoken_at(audio_start_ms)
+            reaction_s = max(0.0, self._desk.now - began) if began is not None else 0.0
+            self._note(notes.BargedIn(*cut, reaction_s))
+        self._stay()
+
+    def _on_caller_transcript(self, event: model.CallerTranscriptDone) -> None:
+        self._note(notes.TranscriptLine("caller", event.transcript, event.item_id))
+
+    # --- The model's turn ---
+
+    def _on_response_created(self, event: model.ResponseCreated) -> None:
+        self.responses.created(event.response.id)
+        self._desk.timers.clear(Timer.RESPONSE)
+
+    def _model_spoke(self) -> None:
+        """A new sound of the model's began."""
+        self._spoke_since_caller = True
+        self._retries = 0
+
+    def _on_transcript(self, event: model.TranscriptDone) -> None:
+        self._note(notes.TranscriptLine("model", event.transcript, event.item_id))
+
+    def _on_response_done(self, event: model.ResponseDone) -> None:
+        response = event.response
+        self.responses.done(response.id)
+        if response.usage is not None:
+            self._note(notes.UsageCounted(self.agent.model, response.usage))
+        if response.status == "failed":
+            self._failed(response)
+        elif response.status != "cancelled":
+            self._run_calls(response)
+
+    def _failed(self, response: model.Response) -> None:
+        details = response.status_details
+        error = (details.error if details else None) or model.ErrorBody()
+        fault, code = faults.sort(error), faults.code_of(error)
+        self._note(notes.ModelErred(fault, code))
+        if fault is Fault.FATAL:
+            self._end(Ending.MODEL_REFUSED, code)
+        else:
+            self._retry(_ANSWER)
+
+    def _run_calls(self, response: model.Response) -> None:
+        for item in response.output or ():
+            if item.type != "function_call" or item.call_id is None:
+                continue
+            known = item.name is not None and item.name in self.agent.tools
+            self._note(notes.ToolCalled(item.name if known and item.name else "unknown"))
+            if known and item.name == "end_call":
+                self._end_call_id = item.call_id
+                self._say_goodbye(Ending.AGENT_HUNG_UP)
+            else:
+                self._output(item.call_id, wording.NO_SUCH_TOOL)
+                self._want(Want("tool_output", any_will_do=True))
+
+    def _output(self, call_id: str, output: str) -> None:
+        item = items.function_output(call_id, output)
+        self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
+
+    def _on_rate_limits(self, event: model.RateLimitsUpdated) -> None:
+        self._note(notes.RateLimitsSeen(tuple(event.rate_limits)))
+
+    # --- Asking for responses ---
+
+    def _greet(self) -> None:
+        """Said once, when the model is ready and sound flows: not before it can be heard."""
+        if self._greeted or self.link is not Link.READY or not self._can_be_heard():
+            return
+        self._greeted = True
+        if self.agent.greeting is not None:
+            protect_s = self.agent.barge_in.protect_greeting_ms / 1000
+            self._greeting_protected_until = self._desk.now + protect_s
+            self._want(Want("greeting", wording.word_for_word(self.agent.greeting)))
+
+    def _want(self, want: Want) -> None:
+        if not self.responses.want(want):
+            self._note(notes.ModelErred(Fault.UNKNOWN, "too_many_responses"))
+
+    def _ask(self) -> None:
+        if self.link is not Link.READY:
+            return
+        event_id = self._desk.new_id()
+        want = self.responses.next(event_id)
+        if want is not None:
+            self._desk.to_model(to_model.response_create(event_id, want.response))
+            self._desk.wake(Timer.RESPONSE, limits.RESPONSE_START_MAX_S)
+
+    def _ask_again(self) -> None:
+        """The response did not begin."""
+        self._retry(self.responses.lost() or _ANSWER)
+
+    def _retry(self, want: Want) -> None:
+        self._retries += 1
+        if self._retries > limits.RESPONSE_RETRIES_MAX:
+            self._end(Ending.MODEL_SILENT)
+        else:
+            self._want(want)
+
+    # --- Coming to an end ---
+
+    def _say_goodbye(self, ending: Ending) -> None:
+        """Ends the call when the last word is heard; asks for a farewell if none was said."""
+        if self.life is not Life.TALKING:
+            return
+        self.life = step_life(self.life, Life.GOODBYE)
+        self._goodbye = ending
+        self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
+        self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
+        if ending is not Ending.AGENT_HUNG_UP or not self._spoke_since_caller:
+            self._want(Want("farewell", wording.instructed(wording.FAREWELL)))
+
+    def _stay(self) -> None:
+        """The caller speaks into the goodbye: he has something to add."""
+        if self.life is not Life.GOODBYE or self._goodbye is Ending.MAX_LENGTH:
+            return
+        self.life = step_life(self.life, Life.TALKING)
+        self._desk.timers.clear(Timer.GOODBYE)
+        self.responses.forget("farewell")
+        if self._end_call_id is not None:
+            self._output(self._end_call_id, wording.NOT_ENDED)
+            self._end_call_id = None
+
+    # --- Time ---
+
+    def _on_timer(self, timer: Timer) -> None:
+        match timer:
+            case Timer.ARRIVAL:
+                self._end(Ending.NEVER_ARRIVED)
+            case Timer.READY:
+                self._end(Ending.MODEL_SILENT, "session")
+            case Timer.CONFIRM:
+                self._brief = False
+                self._barge_in(self._speech_began_ms)
+            case Timer.RESPONSE:
+                self._ask_again()
+            case Timer.NUDGE:
+                self._silence.nudged()
+                self._want(Want("nudge", wording.instructed(self.agent.idle.nudge)))
+            case Timer.IDLE:
+                self._say_goodbye(Ending.IDLE)
+            case Timer.WARN:
+                warning = items.system_text(self.agent.goodbye)
+                self._desk.to_model(to_model.item_create(warning, self._desk.new_id()))
+            case Timer.LENGTH:
+                self._say_goodbye(Ending.MAX_LENGTH)
+            case Timer.GOODBYE:
+                self._end(self._goodbye or Ending.BUG, "unheard")
+
+    # --- After every event ---
+
+    def _settled(self) -> Sequence[Out]:
+        if self.life is not Life.CLOSED:
+            self._settle()
+        return self._desk.take()
+
+    def _settle(self) -> None:
+        self._ask()
+        if self.life is Life.GOODBYE:
+            done = self.responses.idle or self.link is Link.LOST
+            if done and not self._caller_speaking and self._all_heard():
+                self._end(self._goodbye or Ending.BUG)
+        elif self.life is Life.TALKING and self.link is Link.READY:
+            self._silence.look(quiet=not (self._caller_speaking or self._busy()))
+
+    def _busy(self) -> bool:
+        return not self.responses.idle or self._speaking() or self.turns.waiting
+
+    def _note(self, note: notes.Note) -> None:
+        self._desk.put(note)

@@ -1,0 +1,32 @@
+"""What the parts of the mind share: the time, the outgoing tray, the timers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.call.commands import Command, SendToModel
+from gateway.call.notes import Note
+from gateway.call.timers import Timer, Timers
+
+Out = Command | Note
+
+
+class Desk:
+    def __init__(self, new_id: Callable[[], str], now: float) -> None:
+        self.now = now
+        self.new_id = new_id
+        self.timers = Timers()
+        self._out: list[Out] = []
+
+    def put(self, out: Out) -> None:
+        self._out.append(out)
+
+    def to_model(self, data: bytes) -> None:
+        self._out.append(SendToModel(data))
+
+    def wake(self, timer: Timer, after_s: float) -> None:
+        self.timers.set(timer, self.now + after_s)
+
+    def take(self) -> list[Out]:
+        out, self._out = self._out, []
+        return out

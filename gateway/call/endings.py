@@ -1,0 +1,40 @@
+"""Every way a call can end. The one closed set: metric label, log field and API field."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Ending(StrEnum):
+    """Each name says who or what ended the call."""
+
+    CALLER_HUNG_UP = "caller_hung_up"
+    AGENT_HUNG_UP = "agent_hung_up"
+    IDLE = "idle"
+    MAX_LENGTH = "max_length"
+    OPERATOR_HUNG_UP = "operator_hung_up"
+    NEVER_ARRIVED = "never_arrived"
+    MEDIA_STALLED = "media_stalled"
+    MEDIA_BROKEN = "media_broken"
+    MEDIA_UNSUPPORTED = "media_unsupported"
+    MODEL_REFUSED = "model_refused"
+    MODEL_LOST = "model_lost"
+    MODEL_SILENT = "model_silent"
+    DRAINED = "drained"
+    BUG = "bug"
+
+    @property
+    def well(self) -> bool:
+        """Whether the conversation came to an end that somebody in it wanted."""
+        return self in _WELL
+
+
+_WELL = frozenset(
+    {
+        Ending.CALLER_HUNG_UP,
+        Ending.AGENT_HUNG_UP,
+        Ending.IDLE,
+        Ending.MAX_LENGTH,
+        Ending.OPERATOR_HUNG_UP,
+    }
+)

@@ -1,0 +1,223 @@
+"""A call whose sound passes through us: Twilio Media Streams on the caller's side."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gateway import limits
+from gateway.agents.config import Agent
+from gateway.audio.transcode import caller_to_model, model_to_caller
+from gateway.call import commands as do
+from gateway.call import inputs, notes
+from gateway.call.conversation import Conversation
+from gateway.call.desk import Out
+from gateway.call.downlink import Downlink
+from gateway.call.endings import Ending
+from gateway.call.states import Life, Link
+from gateway.call.timers import Timer
+from gateway.call.uplink import Uplink
+from gateway.protocols import media_stream as caller
+from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_server as model
+
+_WIRE = (caller.MULAW_ENCODING, 8000, 1)
+
+
+class MediaCall(Conversation):
+    def __init__(
+        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    ) -> None:
+        self.uplink = Uplink(caller_to_model(agent.audio))
+        self.downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
+        self._stream_sid: str | None = None
+        self._frame_at: float | None = None
+        self._sound_item: str | None = None
+        self._cut_items: deque[str] = deque(maxlen=limits.ITEMS_CUT_KEPT_MAX)
+        self._cut_response: str | None = None
+        self._heard_first = False
+        super().__init__(agent, session, new_id, now)
+
+    def _table(self) -> dict[type, Callable[[Any], None]]:
+        return super()._table() | {
+            caller.Start: self._on_start,
+            caller.Mark: self._on_mark,
+            caller.Dtmf: self._on_dtmf,
+            caller.Stop: self._on_stop,
+            inputs.CallerLost: self._on_caller_lost,
+            model.AudioDelta: self._on_audio,
+            model.AudioDone: self._on_audio_done,
+        }
+
+    def handle(self, event: object, now: float) -> Sequence[Out]:
+        if type(event) is caller.Media:
+            return self._hear(event, now)
+        return super().handle(event, now)
+
+    @property
+    def deadline(self) -> float | None:
+        due, pump = super().deadline, self.downlink.due()
+        if due is None or pump is None or due < pump:
+            return due
+        return pump
+
+    # --- From the caller ---
+
+    def _hear(self, event: caller.Media, now: float) -> Sequence[Out]:
+        """Fifty times a second: no more than is needed."""
+        if event.stream_sid != self._stream_sid:
+            return (notes.PeerFaulted("caller", "wrong_stream_sid"),)
+        if self.life is Life.CLOSED:
+            return ()
+        if self._frame_at is None:
+            return self._hear_first(event, now)
+        body = event.media
+        try:
+            audio = self.uplink.hear(body, now)
+        except ValueError as error:
+            return (notes.PeerFaulted("caller", str(error)),)
+        self._frame_at = now
+        if audio is None:
+            return self._held()
+        return (do.SendToModel(to_model.append(audio)),) if self.link is Link.READY else ()
+
+    def _hear_first(self, event: caller.Media, now: float) -> Sequence[Out]:
+        self._desk.now = self._frame_at = now
+        first = self._hear(event, now)
+        self._greet()
+        return (*first, *self._settled())
+
+    def _held(self) -> Sequence[Out]:
+        dropped_ms = self.uplink.forget_excess()
+        return (notes.SoundDropped("held", dropped_ms),) if dropped_ms else ()
+
+    def _on_start(self, event: caller.Start) -> None:
+        if self.life is not Life.EXPECTED:
+            return self._note(notes.PeerFaulted("caller", "second_start"))
+        self._stream_sid = event.stream_sid
+        self._arrive()
+        wire = event.start.media_format
+        if (wire.encoding, wire.sample_rate, wire.channels) != _WIRE:
+            return self._end(Ending.MEDIA_UNSUPPORTED)
+        self.downlink.open(event.stream_sid)
+        # A stream that starts and never sends a frame is as dead as one that falls silent.
+        return self._desk.wake(Timer.MEDIA, limits.MEDIA_SILENCE_MAX_S)
+
+    def _on_mark(self, event: caller.Mark) -> None:
+        if not self.downlink.acknowledge(event.mark.name, self._desk.now):
+            return  # echoed by a clear: never heard
+        if self.life is Life.GOODBYE:
+            self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
+        self._measure()
+
+    def _measure(self) -> None:
+        first = self.downlink.first_sound
+        if first is None or first.played_at is None or first.sent_at is None:
+            return
+        self.downlink.first_sound = None
+        if not self._heard_first and self._arrived_at is not None:
+            self._heard_first = True
+            since_arrival_s = first.played_at - self._arrived_at
+            self._note(notes.FirstSound(first.played_at - self._announced_at, since_arrival_s))
+        measured = self.turns.heard(first.sent_at, first.played_at)
+        if measured is not None:
+            self._note(measured)
+
+    def _on_dtmf(self, _event: caller.Dtmf) -> None:
+        self._silence.caller_spoke()
+        self._note(notes.KeyPressed())
+
+    def _on_stop(self, _event: caller.Stop) -> None:
+        self._end(Ending.CALLER_HUNG_UP)
+
+    def _on_caller_lost(self, _event: inputs.CallerLost) -> None:
+        self._end(Ending.MEDIA_BROKEN)
+
+    # --- From the model ---
+
+    def _on_ready(self) -> None:
+        held = self.uplink.release()
+        if held:
+            self._desk.to_model(to_model.append(held))
+        self._greet()
+
+    def _on_audio(self, event: model.AudioDelta) -> None:
+        if self._is_cut(event.response_id, event.item_id):
+            return None  # late sound of an answer that the caller broke into
+        if self.downlink.full():
+            return self._too_long(event)
+        if event.item_id != self._sound_item:
+            self._open_item(event.item_id)
+        return self.downlink.accept(event.item_id, event.delta, self._desk.now)
+
+    def _on_audio_done(self, event: model.AudioDone) -> None:
+        if not self._is_cut(event.response_id, event.item_id):
+            self.downlink.finish(event.item_id, self._desk.now)
+
+    def _is_cut(self, response_id: str, item_id: str) -> bool:
+        return response_id == self._cut_response or item_id in self._cut_items
+
+    def _open_item(self, item_id: str) -> None:
+        self._sound_item = item_id
+        self._model_spoke()
+        if self.turns.waiting or not self._heard_first:
+            self.turns.answered(self._desk.now)
+            self.downlink.watch_first_sound()
+
+    def _too_long(self, event: model.AudioDelta) -> None:
+        """More sound than is played in ten minutes: enough of this answer."""
+        self._cut_response = event.response_id
+        self._note(notes.SoundDropped("unplayed", self.downlink.ms_of(event.delta)))
+        cancel = to_model.response_cancel(self._desk.new_id(), event.response_id)
+        self._desk.to_model(cancel)
+
+    # --- The line, as the conversation asks of it ---
+
+    def _can_be_heard(self) -> bool:
+        return self._frame_at is not None
+
+    def _speaking(self) -> bool:
+        return self.downlink.speaking(self._desk.now)
+
+    def _all_heard(self) -> bool:
+        return self.downlink.settled()
+
+    def _spoken_at(self, audio_ms: float) -> float | None:
+        return self.uplink.spoken_at(audio_ms)
+
+    def _cut(self) -> tuple[str, int] | None:
+        playing = self.downlink.ledger.playing(self._desk.now)
+        messages, truncations = self.downlink.cut(self._desk.now)
+        for message in messages:
+            self._desk.put(do.SendToCaller(message))
+        for cut in truncations:
+            self._cut_items.append(cut.item_id)
+            event_id = self._desk.new_id()
+            self._desk.to_model(to_model.item_truncate(cut.item_id, cut.audio_end_ms, event_id))
+        self._cut_response = self.responses.active_id
+        if playing is None:
+            return None
+        return playing.item_id, truncations[0].audio_end_ms if truncations else 0
+
+    # --- Time ---
+
+    def _on_timer(self, timer: Timer) -> None:
+        if timer is Timer.MEDIA:
+            self._watch_media()
+        else:
+            super()._on_timer(timer)
+
+    def _watch_media(self) -> None:
+        silent_s = self._desk.now - (self._frame_at or 0.0)
+        if self._frame_at is None or silent_s >= limits.MEDIA_SILENCE_MAX_S:
+            self._end(Ending.MEDIA_STALLED)
+        else:
+            self._desk.wake(Timer.MEDIA, limits.MEDIA_SILENCE_MAX_S - silent_s)
+
+    def _settle(self) -> None:
+        super()._settle()
+        for message in self.downlink.pump(self._desk.now):
+            self._desk.put(do.SendToCaller(message))
+        for cause, gap_s in self.downlink.take_under_runs():
+            self._note(notes.UnderRun(cause, gap_s))

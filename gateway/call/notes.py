@@ -1,0 +1,153 @@
+"""What one would tell a colleague about a call. Metrics, logs and records subscribe to these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.call.endings import Ending
+from gateway.protocols.realtime_server import RateLimit, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReady:
+    """The session is confirmed; sound may go up."""
+
+    seconds: float
+    """Since the call was announced."""
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerArrived:
+    seconds: float
+    """From the webhook to the stream's `start`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSound:
+    """The caller hears the agent for the first time."""
+
+    seconds: float
+    """From the webhook."""
+    after_arrival_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMeasured:
+    """The caller's wait in one turn, from his last speech to the first sound, and its stages."""
+
+    number: int
+    wait_s: float
+    detection_s: float
+    """End of speech -> the model said so."""
+    model_s: float
+    """-> first sound from the model."""
+    gateway_s: float
+    """-> first sound sent to the caller."""
+    playback_s: float
+    """-> first sound played, known by its mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class BargedIn:
+    item_id: str | None
+    heard_ms: int
+    reaction_s: float
+    """From the start of the caller's speech to our `clear`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInIgnored:
+    reason: str
+    """`greeting` or `short`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderRun:
+    """The caller's buffer ran dry in mid-answer."""
+
+    cause: str
+    """`model`: there was nothing to send; `gateway`: there was."""
+    gap_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundDropped:
+    reason: str
+    """`held`: too much came before the model was ready; `unplayed`: too long an answer."""
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptLine:
+    who: str
+    """`caller` or `model`."""
+    text: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageCounted:
+    model: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelErred:
+    fault: str
+    """`benign`, `recoverable`, `fatal` or `unknown`."""
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitsSeen:
+    limits: tuple[RateLimit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFaulted:
+    """The other end broke its protocol; the call went on."""
+
+    peer: str
+    """`caller` or `model`."""
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """A keypad tone of the caller's; which one is nobody's business here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    ending: Ending
+    reason: str
+    seconds: float
+    """Since the caller arrived; 0 if he never did."""
+    turns: int
+    barge_ins: int
+
+
+Note = (
+    ModelReady
+    | CallerArrived
+    | FirstSound
+    | TurnMeasured
+    | BargedIn
+    | BargeInIgnored
+    | UnderRun
+    | SoundDropped
+    | TranscriptLine
+    | UsageCounted
+    | ToolCalled
+    | ModelErred
+    | RateLimitsSeen
+    | PeerFaulted
+    | KeyPressed
+    | Ended
+)

@@ -1,0 +1,149 @@
+"""The playback ledger: the truth of what the caller heard, in milliseconds, for each item.
+
+Twilio plays what it is sent strictly in order and echoes a mark when all before it was played, but
+also when a `clear` throws it away. So marks carry an epoch, and each `clear` begins a new one.
+
+Positions are milliseconds on one line for each epoch: accepted (from the model) >= sent (to
+Twilio) >= heard. An item is a segment of that line.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from gateway.limits import MARKS_PENDING_MAX
+
+
+@dataclass(slots=True)
+class Segment:
+    item_id: str
+    start_ms: int
+    end_ms: int
+    """Grows while the item is being received."""
+    received_ms: float = 0.0
+    """What the model sent, without the padding to whole frames: no truncation goes beyond it."""
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    item_id: str
+    audio_end_ms: int
+
+
+class PlaybackLedger:
+    def __init__(self) -> None:
+        self.epoch = 0
+        self._marks_made = 0
+        self._restart()
+
+    def _restart(self) -> None:
+        self.accepted_ms = 0
+        self.sent_ms = 0
+        self._segments: deque[Segment] = deque()
+        self._marks: deque[tuple[str, int]] = deque()
+        # At `_anchor_at` the caller had heard `_anchor_ms`; from there the clock tells.
+        self._anchor_ms = 0
+        self._anchor_at = 0.0
+
+    def accept(self, item_id: str, played_ms: int, received_ms: float) -> None:
+        """Sound of an item came in: `played_ms` of it in whole frames go to the caller."""
+        segment = self._segments[-1] if self._segments else None
+        if segment is None or segment.item_id != item_id:
+            segment = Segment(item_id, self.accepted_ms, self.accepted_ms)
+            self._segments.append(segment)
+        segment.received_ms += received_ms
+        self.accepted_ms += played_ms
+        segment.end_ms = self.accepted_ms
+
+    def finish(self, item_id: str) -> None:
+        """No more sound will come for this item."""
+        for segment in self._segments:
+            if segment.item_id == item_id:
+                segment.done = True
+
+    def sent(self, ms: int, now: float) -> str:
+        """`ms` more went out; answers the name of the mark to send behind it."""
+        if self.dry(now):
+            self._anchor_ms, self._anchor_at = self.sent_ms, now
+        self.sent_ms += ms
+        self._marks_made += 1
+        name = f"{self.epoch}:{self._marks_made}"
+        if len(self._marks) < MARKS_PENDING_MAX:
+            self._marks.append((name, self.sent_ms))
+        return name
+
+    def acknowledge(self, name: str, now: float) -> int | None:
+        """A mark came back. The position it stood at, or None for a stale or foreign one."""
+        if all(name != pending for pending, _ in self._marks):
+            return None
+        while True:
+            pending, position = self._marks.popleft()
+            if pending == name:
+                break
+        self._anchor_ms, self._anchor_at = position, now
+        self._forget_heard(position)
+        return position
+
+    def _forget_heard(self, position: int) -> None:
+        segments = self._segments
+        while len(segments) > 1 and segments[0].done and segments[0].end_ms <= position:
+            segments.popleft()
+
+    def heard_ms(self, now: float) -> int:
+        """Acknowledged, and the time since; never more than was sent."""
+        if self.sent_ms == self._anchor_ms:
+            return self.sent_ms
+        elapsed_ms = int((now - self._anchor_at) * 1000)
+        return min(self.sent_ms, self._anchor_ms + max(0, elapsed_ms))
+
+    def lead_ms(self, now: float) -> int:
+        """How much of what was sent is still to be played."""
+        return self.sent_ms - self.heard_ms(now)
+
+    def dry(self, now: float) -> bool:
+        """Whether the caller's buffer is empty."""
+        return self.heard_ms(now) >= self.sent_ms
+
+    def dry_at(self) -> float:
+        """When the buffer runs, or ran, dry if nothing more is sent."""
+        return self._anchor_at + (self.sent_ms - self._anchor_ms) / 1000
+
+    def low_at(self, lead_ms: int) -> float:
+        """When no more than `lead_ms` will be left to play."""
+        return self.dry_at() - lead_ms / 1000
+
+    def settled(self) -> bool:
+        """All that was accepted was sent, and the last mark came back."""
+        return not self._marks and self.sent_ms == self.accepted_ms
+
+    def playing(self, now: float) -> Segment | None:
+        """The item that the caller hears now, or would hear next."""
+        heard = self.heard_ms(now)
+        for segment in self._segments:
+            if segment.end_ms > heard or not segment.done:
+                return segment
+        return None
+
+    def in_mid_item(self) -> bool:
+        """Whether the next sound to go out continues an item that the caller began to hear."""
+        return any(s.start_ms < self.sent_ms < s.end_ms for s in self._segments)
+
+    def cut(self, now: float) -> list[Truncation]:
+        """The caller broke in: what each item keeps. Begins a new epoch.
+
+        Nothing was played: nothing to truncate. An item heard to its end keeps all of it.
+        Items queued behind the one that was heard keep nothing.
+        """
+        heard = self.heard_ms(now)
+        cuts: list[Truncation] = []
+        if heard > 0:
+            for segment in self._segments:
+                if segment.done and segment.end_ms <= heard:
+                    continue
+                kept = min(max(0, heard - segment.start_ms), int(segment.received_ms))
+                cuts.append(Truncation(segment.item_id, kept))
+        self.epoch += 1
+        self._restart()
+        return cuts

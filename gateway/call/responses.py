@@ -1,0 +1,97 @@
+"""The response arbiter: never two `response.create` in flight.
+
+The server answers a second one with `conversation_already_has_active_response`, often without
+the id of the event it refuses, and the caller hears nothing. A response of the server's own making
+(its VAD heard the end of a turn) can come in between at any time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.limits import RESPONSES_QUEUED_MAX
+
+_UNSEEN = "(unseen)"
+"""The server says that a response runs whose beginning we did not see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A response that somebody wants of the model."""
+
+    purpose: str
+    response: Mapping[str, Any] | None = None
+    any_will_do: bool = False
+    """Met by whatever response comes next, the server's own included."""
+
+
+class ResponseArbiter:
+    def __init__(self) -> None:
+        self._queue: deque[Want] = deque()
+        self._asked: Want | None = None
+        self.event_id: str | None = None
+        """Of the `response.create` that is in flight."""
+        self.active_id: str | None = None
+        self.held = False
+        """The caller is speaking: what he says may change what is wanted."""
+
+    @property
+    def busy(self) -> bool:
+        return self._asked is not None or self.active_id is not None
+
+    @property
+    def idle(self) -> bool:
+        """Nothing in flight and nothing wanted."""
+        return not self.busy and not self._queue
+
+    @property
+    def awaiting(self) -> bool:
+        """Asked, and not yet begun."""
+        return self._asked is not None and self.active_id is None
+
+    def want(self, want: Want) -> bool:
+        """False when there are too many already: the newest is dropped."""
+        if want.any_will_do and any(w.any_will_do for w in self._queue):
+            return True
+        if len(self._queue) >= RESPONSES_QUEUED_MAX:
+            return False
+        self._queue.append(want)
+        return True
+
+    def forget(self, purpose: str) -> None:
+        self._queue = deque(w for w in self._queue if w.purpose != purpose)
+
+    def next(self, event_id: str) -> Want | None:
+        """The want whose `response.create` may go out now, under this id; None: not now."""
+        if self.busy or self.held or not self._queue:
+            return None
+        self._asked, self.event_id = self._queue.popleft(), event_id
+        return self._asked
+
+    def created(self, response_id: str) -> None:
+        self.active_id = response_id
+        self._queue = deque(w for w in self._queue if not w.any_will_do)
+
+    def done(self, response_id: str) -> None:
+        """A response ended. One that is not the active one is out of band, or stale."""
+        if self.active_id in (response_id, _UNSEEN):
+            self.active_id = None
+            self._asked = self.event_id = None
+
+    def refused_for_another(self) -> None:
+        """`conversation_already_has_active_response`: ours waits for the end of the other."""
+        if self._asked is None:
+            return
+        self._queue.appendleft(self._asked)
+        self._asked = self.event_id = None
+        self.active_id = self.active_id or _UNSEEN
+
+    def lost(self) -> Want | None:
+        """What was asked for did not come: the want, to be asked for again or given up."""
+        want, self._asked, self.event_id = self._asked, None, None
+        if self.active_id == _UNSEEN:
+            self.active_id = None
+        return want

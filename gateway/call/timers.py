@@ -1,0 +1,52 @@
+"""Named deadlines, told by the clock that is handed in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Timer(StrEnum):
+    ARRIVAL = "arrival"
+    """The caller's stream must have started."""
+    READY = "ready"
+    """The model must have confirmed the session."""
+    MEDIA = "media"
+    """Look whether frames still come."""
+    CONFIRM = "confirm"
+    """Speech has lasted long enough to be an interruption."""
+    RESPONSE = "response"
+    """A response must have begun."""
+    NUDGE = "nudge"
+    IDLE = "idle"
+    WARN = "warn"
+    LENGTH = "length"
+    GOODBYE = "goodbye"
+    """The goodbye must have made progress."""
+
+
+class Timers:
+    def __init__(self) -> None:
+        self._at: dict[Timer, float] = {}
+
+    def set(self, timer: Timer, at: float) -> None:
+        self._at[timer] = at
+
+    def clear(self, *timers: Timer) -> None:
+        for timer in timers:
+            self._at.pop(timer, None)
+
+    def clear_all(self) -> None:
+        self._at.clear()
+
+    def __contains__(self, timer: Timer) -> bool:
+        return timer in self._at
+
+    def next(self) -> float | None:
+        return min(self._at.values(), default=None)
+
+    def pop_due(self, now: float) -> list[Timer]:
+        """The timers whose time has come, earliest first; each comes once."""
+        due = sorted((at, timer) for timer, at in self._at.items() if at <= now)
+        for _, timer in due:
+            del self._at[timer]
+        return [timer for _, timer in due]

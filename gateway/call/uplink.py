@@ -1,0 +1,95 @@
+"""The caller's sound on its way up: first words held, and the model's time line kept.
+
+The model speaks of the caller's speech in milliseconds of audio *written to the session*
+(`audio_start_ms`, `audio_end_ms`). To know when, by the clock, the caller stopped speaking, that
+line is tied to the stream's own presentation time (`media.timestamp`), and that one to the clock
+by the frame that took the shortest way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gateway.audio.g711 import MULAW_BYTES_PER_MS
+from gateway.audio.transcode import CallerToModel
+from gateway.limits import FRAME_PAYLOAD_MAX_BYTES, HELD_AUDIO_MAX_MS, TIMESTAMP_MAX_DIGITS
+from gateway.protocols.media_stream import MediaBody
+
+_DRIFT_S_PER_FRAME = 2e-6
+"""The shortest way may grow again: 100 us a second is more than two quartz clocks part."""
+
+
+class Uplink:
+    def __init__(self, to_model: CallerToModel) -> None:
+        self._to_model = to_model
+        self._held: deque[bytes] | None = deque()
+        self._held_ms = 0.0
+        self._written_ms = 0.0
+        self._offset_ms = 0.0
+        self._stream_end_ms = 0.0
+        self._stream_began_at: float | None = None
+        self.frames = 0
+        self.bytes = 0
+        self.gap_ms = 0.0
+        """Presentation time that no frame covered, so far."""
+
+    @property
+    def saturated(self) -> int:
+        return self._to_model.saturated
+
+    def hear(self, body: MediaBody, now: float) -> bytes | None:
+        """One frame from the caller -> audio for the model; None while it is held.
+
+        Raises ValueError, naming the fault, for a frame that cannot be Twilio's.
+        """
+        mulaw = body.payload
+        if len(mulaw) > FRAME_PAYLOAD_MAX_BYTES:
+            raise ValueError("oversized_frame")
+        if not body.timestamp.isdecimal() or len(body.timestamp) > TIMESTAMP_MAX_DIGITS:
+            raise ValueError("timestamp")
+        length_ms = len(mulaw) / MULAW_BYTES_PER_MS
+        self._place(int(body.timestamp), length_ms, now)
+        self.frames += 1
+        self.bytes += len(mulaw)
+        if self._held is not None:
+            self._held.append(mulaw)
+            self._held_ms += length_ms
+            return None
+        self._written_ms += length_ms
+        self._offset_ms = self._stream_end_ms - self._written_ms
+        return self._to_model.convert(mulaw)
+
+    def _place(self, timestamp_ms: int, length_ms: float, now: float) -> None:
+        gap = timestamp_ms - self._stream_end_ms
+        if gap > 1 and self._stream_began_at is not None:
+            self.gap_ms += gap
+        self._stream_end_ms = timestamp_ms + length_ms
+        began = now - self._stream_end_ms / 1000
+        known = self._stream_began_at
+        if known is None or began < known:
+            self._stream_began_at = began
+        else:
+            self._stream_began_at = known + _DRIFT_S_PER_FRAME
+
+    def forget_excess(self) -> int:
+        """Drops the oldest held sound beyond the bound; how many milliseconds went."""
+        dropped = 0.0
+        while self._held and self._held_ms > HELD_AUDIO_MAX_MS:
+            ms = len(self._held.popleft()) / MULAW_BYTES_PER_MS
+            self._held_ms -= ms
+            dropped += ms
+        return round(dropped)
+
+    def release(self) -> bytes:
+        """The model can hear now: all that was held, converted; from here nothing is held."""
+        held, self._held = b"".join(self._held or ()), None
+        self._written_ms += self._held_ms
+        self._held_ms = 0.0
+        self._offset_ms = self._stream_end_ms - self._written_ms
+        return self._to_model.convert(held) if held else b""
+
+    def spoken_at(self, audio_ms: float) -> float | None:
+        """When, by our clock, the caller spoke what stands at `audio_ms` of the session."""
+        if self._stream_began_at is None:
+            return None
+        return self._stream_began_at + (audio_ms + self._offset_ms) / 1000

@@ -1,0 +1,24 @@
+"""What we ask of the model in words. English: the model speaks the caller's language anyway."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+NOT_ENDED: Final = "The call was not ended: the caller went on speaking. Listen to him."
+NO_SUCH_TOOL: Final = "There is no such tool. Go on without it."
+FAREWELL: Final = (
+    "The call ends now. Say goodbye in one short sentence, in the language of the conversation. "
+    "Do not ask anything."
+)
+
+
+def word_for_word(text: str) -> dict[str, Any]:
+    """A response that says precisely this."""
+    return {
+        "instructions": f'Say exactly this, word for word, and nothing else: "{text}"',
+        "tool_choice": "none",
+    }
+
+
+def instructed(instructions: str) -> dict[str, Any]:
+    return {"instructions": instructions, "tool_choice": "none"}
