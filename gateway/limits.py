@@ -104,3 +104,25 @@ assert GROUP_MS % FRAME_MS == 0
 assert LEAD_MIN_MS >= GROUP_MS
 assert HELD_AUDIO_MAX_MS / 1000 >= MODEL_READY_MAX_S
 assert MARKS_PENDING_MAX > LEAD_MAX_MS / FRAME_MS
+
+# --- Sockets ---
+
+CONNECT_MAX_S = 5.0
+CLOSE_MAX_S = 2.0
+"""For the other end to answer our close; then the connection is cut."""
+PING_EVERY_S = 20.0
+PONG_MAX_S = 20.0
+
+SOCKET_MESSAGE_MAX_BYTES = 2 << 20
+"""Above this a WebSocket is closed with 1009."""
+CALLER_MESSAGE_MAX_BYTES = 96 << 10
+"""Above this a message of the carrier's is dropped and counted; a usual one has 400 bytes."""
+MODEL_MESSAGE_MAX_BYTES = 16 << 20
+MODEL_BACKLOG_MAX_BYTES = 1 << 20
+"""Unsent towards the model: twelve seconds of PCM. It does not read any more."""
+CALLER_BACKLOG_MAX_BYTES = 256 << 10
+"""Unsent towards the carrier, which takes no more than the pacing lead at once."""
+FAULTS_MAX = 200
+"""Messages of one call that could not be read, before its socket is closed."""
+
+assert FRAME_PAYLOAD_MAX_BYTES * 4 / 3 < CALLER_MESSAGE_MAX_BYTES < SOCKET_MESSAGE_MAX_BYTES

@@ -1,0 +1,1 @@
+"""The hands: sockets and HTTP towards both ends."""

@@ -1,0 +1,102 @@
+"""The fast lane of a WebSocket: whole, unfragmented text frames, read and written in one step.
+
+Nearly every frame of a call is one, and the library's general parser costs more than all else that
+is done with it. Everything other than such a frame (control frames, fragments, oversized ones,
+protocol errors) is left, byte for byte, to the library's state machine. RFC 6455, section 5.2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no wheel for this platform: slower, but the same
+    from websockets.utils import apply_mask
+
+_TEXT_FIN: Final = 0x81
+_MASKED: Final = 0x80
+_KEYS_AT_ONCE: Final = 1024
+
+
+class FrameSplitter:
+    """Cuts a byte stream at frame boundaries.
+
+    `masked` tells whether the peer must mask (it is a client). A frame longer than `max_bytes` is
+    handed out unfinished, for the library to refuse.
+    """
+
+    __slots__ = ("_buffer", "_mask", "_max_bytes")
+
+    def __init__(self, *, masked: bool, max_bytes: int) -> None:
+        self._buffer = bytearray()
+        self._mask = _MASKED if masked else 0
+        self._max_bytes = max_bytes
+
+    def feed(self, data: bytes) -> Iterator[tuple[bool, bytes | bytearray]]:
+        """Yields (True, text payload) or (False, raw bytes for the library)."""
+        buffer = self._buffer
+        if buffer:
+            buffer += data
+            data = bytes(buffer)
+            buffer.clear()
+        start, end = 0, len(data)
+        while end - start >= 2:
+            first, second = data[start], data[start + 1]
+            length, head = second & 0x7F, 2
+            if length == 126:
+                head = 4
+                length = int.from_bytes(data[start + 2 : start + 4], "big")
+            elif length == 127:
+                head = 10
+                length = int.from_bytes(data[start + 2 : start + 10], "big")
+            if second & _MASKED:
+                head += 4
+            if end - start < head:
+                break
+            body, stop = start + head, start + head + length
+            if length > self._max_bytes:
+                yield False, data[start:]
+                return
+            if stop > end:
+                break
+            if first == _TEXT_FIN and second & _MASKED == self._mask:
+                payload = data[body:stop]
+                yield True, apply_mask(payload, data[body - 4 : body]) if self._mask else payload
+            else:
+                yield False, data[start:stop]
+            start = stop
+        if start < end:
+            buffer += data[start:]
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole text frame as a server sends it."""
+    return _head(len(payload), 0) + payload
+
+
+class ClientFrames:
+    """Whole text frames as a client sends them: masked, each with a key that nobody can foresee."""
+
+    __slots__ = ("_at", "_keys")
+
+    def __init__(self) -> None:
+        self._keys = b""
+        self._at = 0
+
+    def text_frame(self, payload: bytes) -> bytes:
+        if self._at >= len(self._keys):
+            self._keys, self._at = os.urandom(4 * _KEYS_AT_ONCE), 0
+        key = self._keys[self._at : self._at + 4]
+        self._at += 4
+        return _head(len(payload), _MASKED) + key + apply_mask(payload, key)
+
+
+def _head(length: int, mask: int) -> bytes:
+    if length < 126:
+        return bytes((_TEXT_FIN, mask | length))
+    if length < 65536:
+        return bytes((_TEXT_FIN, mask | 126, length >> 8, length & 0xFF))
+    return bytes((_TEXT_FIN, mask | 127)) + length.to_bytes(8, "big")

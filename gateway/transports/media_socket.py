@@ -1,0 +1,132 @@
+"""The caller's end: Twilio's WebSocket, served without a queue between the wire and the call.
+
+Uvicorn hands every message to the ASGI application through a queue and a task switch. Here a
+handler may take the accepted socket over (`take_over`); from then on each message reaches its
+`Receiver` inside `data_received`, and what is sent goes to the transport at once, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any, Final, Protocol, cast
+
+from starlette.websockets import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from gateway.errors import BugError
+from gateway.limits import CALLER_BACKLOG_MAX_BYTES, CLOSE_MAX_S, SOCKET_MESSAGE_MAX_BYTES
+from gateway.transports.framing import FrameSplitter, text_frame
+
+_EXTENSION: Final = "gateway.media"
+
+
+class Receiver(Protocol):
+    """Who hears a socket. Called from the event loop; must not block or raise."""
+
+    def on_text(self, data: bytes | bytearray, now: float) -> None: ...
+
+    def on_binary(self, now: float) -> None: ...
+
+    def on_closed(self, now: float) -> None: ...
+
+
+class MediaSocket(WebSocketsSansIOProtocol):
+    """One WebSocket of the server's; like uvicorn's own until it is taken over."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._receiver: Receiver | None = None
+        self._splitter = FrameSplitter(masked=True, max_bytes=SOCKET_MESSAGE_MAX_BYTES)
+        self._gone = asyncio.Event()
+
+    # --- Taken over by a call ---
+
+    def take_over(self, receiver: Receiver) -> None:
+        """From here on the receiver hears this socket; may be called again to pass it on."""
+        self._receiver = receiver
+        if self._gone.is_set():
+            self.loop.call_soon(receiver.on_closed, monotonic())
+
+    async def gone(self) -> None:
+        """Returns when the connection has ended."""
+        await self._gone.wait()
+
+    def post(self, payload: bytes) -> None:
+        """One text message, now. Nothing happens on a socket that is closing."""
+        if self.conn.state is not State.OPEN or self.transport.is_closing():
+            return
+        self.transport.write(text_frame(payload))
+        if self.transport.get_write_buffer_size() > CALLER_BACKLOG_MAX_BYTES:
+            self.transport.abort()  # a reader this slow hears nothing in time any more
+
+    def close(self, code: int = 1000) -> None:
+        """Asks the peer to close; cuts the connection if it does not."""
+        if self.conn.state is not State.OPEN or self.transport.is_closing():
+            return
+        self.close_sent = True
+        self.conn.send_close(code)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_timer = self.loop.call_later(CLOSE_MAX_S, self.transport.close)
+
+    # --- What uvicorn calls ---
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            extensions = cast("dict[str, Any]", self.scope["extensions"])
+            extensions[_EXTENSION] = self
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            super().data_received(data)
+            return
+        now = monotonic()
+        for is_text, part in self._splitter.feed(data):
+            if is_text and self._receiver is not None and self.conn.current_size is None:
+                self._receiver.on_text(part, now)
+            elif not self.transport.is_closing():
+                super().data_received(bytes(part))
+
+    def send_receive_event_to_app(self) -> None:
+        """A message that took the library's way: binary, or put together from fragments."""
+        if self._receiver is None:
+            super().send_receive_event_to_app()
+            return
+        data, self.frames = b"".join(self.frames), []
+        if self.curr_msg_data_type == "text":
+            self._receiver.on_text(data, monotonic())
+        else:
+            self._receiver.on_binary(monotonic())
+
+    def handle_close(self, event: Frame) -> None:
+        super().handle_close(event)
+        self._end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._end()
+
+    def shutdown(self) -> None:
+        """The server stops: a call ends by its own rules, any other socket like uvicorn's."""
+        if self._receiver is None:
+            super().shutdown()
+
+    def _end(self) -> None:
+        if self._gone.is_set():
+            return
+        self._gone.set()
+        if self._receiver is not None:
+            self._receiver.on_closed(monotonic())
+
+
+def media_socket_of(websocket: WebSocket) -> MediaSocket:
+    """The socket behind an accepted Starlette WebSocket. `BugError` under another server."""
+    socket = websocket.scope.get("extensions", {}).get(_EXTENSION)
+    if not isinstance(socket, MediaSocket):
+        raise BugError("the server was started without ws=MediaSocket")
+    return socket

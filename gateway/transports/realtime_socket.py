@@ -1,0 +1,239 @@
+"""The model's end: one GA Realtime WebSocket, synchronous both ways.
+
+A sans-I/O `ClientProtocol` of `websockets` inside an `asyncio.Protocol`: messages reach the
+receiver inside `data_received`, and `post` writes at once, in order. Compression is off: base64
+audio does not shrink, and it costs a window of memory for each call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+from collections.abc import Mapping
+from time import monotonic
+from typing import Protocol, cast
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from gateway.errors import LinkError
+from gateway.limits import (
+    CLOSE_MAX_S,
+    CONNECT_MAX_S,
+    MODEL_BACKLOG_MAX_BYTES,
+    MODEL_MESSAGE_MAX_BYTES,
+    PING_EVERY_S,
+    PONG_MAX_S,
+)
+from gateway.transports.framing import ClientFrames, FrameSplitter
+
+_REFUSALS = frozenset({400, 401, 403})
+"""A second try with the same key, model and headers would fare no better."""
+
+
+class ModelReceiver(Protocol):
+    """Who hears the model. Called from the event loop; must not block or raise."""
+
+    def on_model_text(self, data: bytes | bytearray, now: float) -> None: ...
+
+    def on_model_lost(self, reason: str, refused: bool, now: float) -> None: ...
+
+
+class RealtimeSocket(asyncio.Protocol):
+    """Made by `connect`. `on_model_lost` comes once, unless `close` was called before."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], receiver: ModelReceiver) -> None:
+        self._conn = ClientProtocol(
+            parse_uri(url), max_size=MODEL_MESSAGE_MAX_BYTES, extensions=None
+        )
+        self._headers = headers
+        self._receiver: ModelReceiver | None = receiver
+        self._splitter = FrameSplitter(masked=False, max_bytes=MODEL_MESSAGE_MAX_BYTES)
+        self._frames = ClientFrames()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._open: asyncio.Future[None] = self._loop.create_future()
+        self._fragments: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._ping: bytes | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._conn.state is State.OPEN and self._transport is not None
+
+    async def opened(self) -> None:
+        """Returns after the handshake. Raises LinkError."""
+        await self._open
+
+    def post(self, payload: bytes) -> None:
+        """One text message, now; dropped on a link that is not open."""
+        transport = self._transport
+        if transport is None or self._conn.state is not State.OPEN:
+            return
+        transport.write(self._frames.text_frame(payload))
+        if transport.get_write_buffer_size() > MODEL_BACKLOG_MAX_BYTES:
+            self._lose("backlog")
+
+    def close(self) -> None:
+        """Ends the link in order; nothing more is heard of it."""
+        self._receiver = None
+        self._stop_timer()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._conn.state is State.OPEN:
+            self._conn.send_close(CloseCode.NORMAL_CLOSURE)
+            self._flush()
+            self._timer = self._loop.call_later(CLOSE_MAX_S, transport.abort)
+        else:
+            transport.abort()
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        request = self._conn.connect()
+        for name, value in self._headers.items():
+            request.headers[name] = value
+        self._conn.send_request(request)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        if self._conn.state is State.CONNECTING:
+            self._to_library(data)
+            return
+        now = monotonic()
+        for is_text, part in self._splitter.feed(data):
+            if is_text and self._conn.current_size is None:
+                if self._receiver is not None:
+                    self._receiver.on_model_text(part, now)
+            else:
+                self._to_library(bytes(part))
+
+    def eof_received(self) -> None:
+        self._conn.receive_eof()
+        self._flush()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._stop_timer()
+        code = self._conn.close_rcvd.code if self._conn.close_rcvd else CloseCode.ABNORMAL_CLOSURE
+        self._lose(f"closed_{int(code)}")
+
+    # --- The library's state machine ---
+
+    def _to_library(self, data: bytes) -> None:
+        self._conn.receive_data(data)
+        self._flush()
+        for event in self._conn.events_received():
+            if isinstance(event, Response):
+                self._on_handshake()
+            elif isinstance(event, Frame):
+                self._on_frame(event)
+        if self._conn.handshake_exc is not None and not self._open.done():
+            self._refuse(self._conn.handshake_exc)
+        if self._conn.parser_exc is not None and self._conn.state is not State.OPEN:
+            self._lose("protocol_error")
+
+    def _on_handshake(self) -> None:
+        if self._conn.state is State.OPEN and not self._open.done():
+            self._open.set_result(None)
+            self._timer = self._loop.call_later(PING_EVERY_S, self._send_ping)
+
+    def _refuse(self, exc: Exception) -> None:
+        refused = isinstance(exc, InvalidStatus) and exc.response.status_code in _REFUSALS
+        if isinstance(exc, InvalidStatus):
+            reason = f"http_{exc.response.status_code}"
+        else:
+            reason = "handshake" if isinstance(exc, InvalidHandshake) else "protocol_error"
+        self._open.set_exception(LinkError(reason, retryable=not refused))
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.opcode in (Opcode.TEXT, Opcode.CONT):
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                text, self._fragments = b"".join(self._fragments), []
+                if self._receiver is not None:
+                    self._receiver.on_model_text(text, monotonic())
+        elif frame.opcode is Opcode.PONG and frame.data == self._ping:
+            self._ping = None
+        elif frame.opcode is Opcode.CLOSE and self._transport is not None:
+            self._transport.close()
+
+    def _flush(self) -> None:
+        if self._transport is None:
+            return
+        for data in self._conn.data_to_send():
+            if data:
+                self._transport.write(data)
+            elif self._transport.can_write_eof():
+                self._transport.write_eof()
+
+    # --- Is the other end alive? ---
+
+    def _send_ping(self) -> None:
+        if self._ping is not None:
+            self._lose("ping_timeout")
+            return
+        self._ping = struct.pack("!d", monotonic())
+        self._conn.send_ping(self._ping)
+        self._flush()
+        self._timer = self._loop.call_later(max(PING_EVERY_S, PONG_MAX_S), self._send_ping)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _lose(self, reason: str) -> None:
+        self._stop_timer()
+        receiver, self._receiver = self._receiver, None
+        if self._transport is not None:
+            self._transport.abort()
+        if not self._open.done():
+            self._open.set_exception(LinkError(reason, retryable=True))
+        elif receiver is not None:
+            receiver.on_model_lost(reason, False, monotonic())
+
+
+_tls: ssl.SSLContext | None = None
+
+
+async def connect(url: str, headers: Mapping[str, str], receiver: ModelReceiver) -> RealtimeSocket:
+    """Opens a link: TCP, TLS, WebSocket. Raises LinkError within `CONNECT_MAX_S`."""
+    uri = parse_uri(url)
+    context = _tls_context() if uri.secure else None
+    socket: RealtimeSocket | None = None
+    try:
+        async with asyncio.timeout(CONNECT_MAX_S):
+            _, socket = await asyncio.get_running_loop().create_connection(
+                lambda: RealtimeSocket(url, headers, receiver), uri.host, uri.port, ssl=context
+            )
+            await socket.opened()
+    except TimeoutError as error:
+        _give_up(socket)
+        raise LinkError("timeout", retryable=True) from error
+    except (OSError, ssl.SSLError) as error:
+        raise LinkError("unreachable", retryable=True) from error
+    except BaseException:
+        _give_up(socket)
+        raise
+    return socket
+
+
+def _give_up(socket: RealtimeSocket | None) -> None:
+    if socket is not None:
+        socket.close()
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Made once: reading the system's certificates takes tens of milliseconds."""
+    global _tls
+    if _tls is None:
+        _tls = ssl.create_default_context()
+        _tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    return _tls
