@@ -1,0 +1,36 @@
+"""How a call ends, and what may take the place of the TwiML that runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.simulator.twiml import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Who ended the call, and how."""
+
+    by: str
+    """`gateway`, `caller` or `failure`."""
+    how: str
+    status: str = "completed"
+
+
+HUNG_UP: Final = Ending("caller", "hung_up")
+COMPLETED: Final = Ending("gateway", "completed_by_rest")
+CANCELED: Final = Ending("gateway", "canceled_by_rest", "canceled")
+END_OF_DOCUMENT: Final = Ending("gateway", "end_of_document")
+APPLICATION_ERROR: Final = Ending("failure", "application_error", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A REST update that names a URL: its TwiML replaces what runs."""
+
+    url: str
+    method: str = "POST"
+
+
+Order = Document | Fetch | Ending

@@ -1,0 +1,82 @@
+"""What is left of a call: its sound, its turns, its ending and what was wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from gateway.simulator.endings import Ending
+from gateway.simulator.line import Fault, Moment
+from gateway.simulator.measure import Sound, Turn, Utterance, percentile
+from gateway.simulator.media_client import Traffic
+from gateway.simulator.playback import Gap
+from gateway.simulator.telephone import milliseconds
+
+UNDERRUN_MAX_MS: Final = 200
+"""A shorter silence between two pieces of sound is a stutter; a longer one may be meant."""
+
+
+@dataclass
+class CallRecord:
+    scenario: str
+    call_sid: str
+    ending: Ending
+    spoken: bytes
+    heard: bytes
+    utterances: list[Utterance]
+    turns: list[Turn]
+    warnings: list[Fault]
+    moments: list[Moment]
+    gaps: list[Gap] = field(default_factory=list)
+    traffic: list[Traffic] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    words: list[dict[str, Any]] = field(default_factory=list)
+    """What the simulated model says that it said, when it was asked."""
+
+    @property
+    def seconds(self) -> float:
+        return milliseconds(len(self.heard)) / 1000
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """The caller's wait in each turn of his own."""
+        return [turn.latency_ms for turn in self.turns[1:] if turn.latency_ms is not None]
+
+    @property
+    def barge_ins(self) -> list[Turn]:
+        return [turn for turn in self.turns if turn.barged_in]
+
+    @property
+    def underruns(self) -> int:
+        return sum(gap.length_ms < UNDERRUN_MAX_MS for gap in self.gaps)
+
+    @property
+    def heard_ms(self) -> float:
+        return Sound(self.heard).total_ms
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the sound, for `call.json`."""
+        return {
+            "scenario": self.scenario,
+            "call_sid": self.call_sid,
+            "seconds": round(self.seconds, 2),
+            "ending": asdict(self.ending),
+            "turns": [asdict(turn) | {"barged_in": turn.barged_in} for turn in self.turns],
+            "latency_ms": {
+                "p50": percentile(self.latencies_ms, 0.5),
+                "p95": percentile(self.latencies_ms, 0.95),
+            },
+            "barge_ins": len(self.barge_ins),
+            "heard_ms": self.heard_ms,
+            "underruns": self.underruns,
+            "traffic": [asdict(one) for one in self.traffic],
+            "warnings": [asdict(one) for one in self.warnings],
+            "moments": [asdict(one) for one in self.moments if one.kind != "twiml"],
+            "words": self.words,
+            "failures": self.failures,
+        }
+
+
+def all_latencies_ms(records: Sequence[CallRecord]) -> list[float]:
+    return [latency for record in records for latency in record.latencies_ms]

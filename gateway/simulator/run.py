@@ -1,0 +1,181 @@
+"""Runs calls: the carrier's machinery and a person for each, and the record that is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from time import monotonic
+
+from gateway.errors import ServiceUnreachable
+from gateway.simulator import verdict, webhooks
+from gateway.simulator.caller import Caller, StepFailed
+from gateway.simulator.endings import Ending
+from gateway.simulator.faults import Faults
+from gateway.simulator.line import Line
+from gateway.simulator.measure import Turn, Utterance, turns
+from gateway.simulator.record import CallRecord
+from gateway.simulator.scenario import Scenario
+from gateway.simulator.speech import Speaker, speak_mulaw
+from gateway.simulator.twilio_api import TwilioApi, listening
+from gateway.simulator.twilio_call import Number, Parties, TwilioCall
+from gateway.simulator.webhooks import Account, Reach, Webhooks
+
+REST_PORT = 8089
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Told what happens in a call, as it happens."""
+
+    on_answered: Callable[[], None] = lambda: None
+    on_said: Callable[[Utterance], None] = lambda _: None
+    on_turn: Callable[[Turn], None] = lambda _: None
+    on_done: Callable[[CallRecord], None] = lambda _: None
+
+
+@dataclass
+class Carrier:
+    """The simulated Twilio: one account, its REST API, and its way to the gateway."""
+
+    api: TwilioApi
+    webhooks: Webhooks
+    rest_url: str
+    speak: Speaker = speak_mulaw
+    numbers: dict[str, Number] = field(default_factory=dict)
+
+    def number(self) -> Number:
+        reach = self.webhooks.reach
+        return Number(
+            voice_url=reach.webhook("/twilio/voice"),
+            status_callback=reach.webhook("/twilio/status"),
+        )
+
+
+@contextlib.asynccontextmanager
+async def carrier(
+    account: Account, reach: Reach, *, rest_port: int = REST_PORT, speak: Speaker = speak_mulaw
+) -> AsyncIterator[Carrier]:
+    """Twilio, as long as it is needed. Raises ServiceUnreachable when its port is taken."""
+    api = TwilioApi(account)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            rest_url = await stack.enter_async_context(listening(api.app(), rest_port))
+        except OSError as error:
+            raise ServiceUnreachable(
+                f"Port {rest_port} for the simulated Twilio API is not free ({error.strerror}); "
+                "choose another with --rest-port and set TWILIO_BASE_URL to it."
+            ) from error
+        client = await stack.enter_async_context(webhooks.client())
+        yield Carrier(api, Webhooks(account, reach, client), rest_url, speak)
+
+
+async def rehearse(
+    carrier: Carrier, scenario: Scenario, *, seed: int = 0, watch: Watch | None = None
+) -> CallRecord:
+    """One call by a scenario. Raises ServiceUnreachable when nobody answers the webhook."""
+    watch = watch or Watch()
+    call = _call(carrier, scenario, seed)
+    person = Caller(call, scenario.language, carrier.speak, on_said=watch.on_said)
+    person.on_heard = _turn_reporter(call, person, watch)
+    carrier.api.calls[call.call_sid] = call
+    ending, failures = await _talk(call, person, scenario)
+    record = _record(scenario, call, person, ending)
+    record.failures = failures + verdict.failures(record, scenario.expect)
+    watch.on_done(record)
+    return record
+
+
+def _call(carrier: Carrier, scenario: Scenario, seed: int) -> TwilioCall:
+    faults = Faults(
+        jitter_ms=scenario.faults.jitter_ms,
+        stall_at_s=scenario.faults.stall_at_s,
+        stall_ms=scenario.faults.stall_ms,
+        drop_socket_after_s=scenario.faults.drop_socket_after_s,
+        chance=random.Random(seed),
+    )
+    return TwilioCall(
+        carrier.webhooks,
+        carrier.number(),
+        Parties(scenario.call.from_, scenario.call.to),
+        Line(monotonic),
+        faults,
+        carrier.speak,
+        scenario.call.frame_ms,
+    )
+
+
+async def _talk(call: TwilioCall, person: Caller, scenario: Scenario) -> tuple[Ending, list[str]]:
+    await person.prepare(scenario.steps)
+    steps = asyncio.create_task(person.perform(scenario.steps))
+    failures: list[str] = []
+    try:
+        async with asyncio.timeout(scenario.max_s):
+            ending = await call.run()
+            await steps
+    except StepFailed as error:
+        failures.append(str(error))
+    except TimeoutError:
+        failures.append(f"the call went on for longer than {scenario.max_s:g} s")
+        ending = Ending("failure", "took_too_long")
+    finally:
+        steps.cancel()
+    return ending, failures
+
+
+def _record(scenario: Scenario, call: TwilioCall, person: Caller, ending: Ending) -> CallRecord:
+    line = call.line
+    spoken, heard = line.mouth.between(0, line.now), line.ear.heard(line.now)
+    return CallRecord(
+        scenario=scenario.name,
+        call_sid=call.call_sid,
+        ending=ending,
+        spoken=spoken,
+        heard=heard,
+        utterances=person.utterances,
+        turns=turns(spoken, heard, person.utterances),
+        warnings=line.warnings,
+        moments=line.moments,
+        gaps=line.ear.gaps,
+        traffic=[stream.traffic for stream in call.streams],
+    )
+
+
+def _turn_reporter(call: TwilioCall, person: Caller, watch: Watch) -> Callable[[], None]:
+    """Reports each turn once it has been heard, measured on what there is of the tracks."""
+    reported: set[int] = set()
+
+    def report() -> None:
+        line = call.line
+        spoken, heard = line.mouth.between(0, line.now), line.ear.heard(line.now)
+        last = turns(spoken, heard, person.utterances)[-1]
+        if last.number not in reported:
+            reported.add(last.number)
+            watch.on_turn(last)
+
+    return report
+
+
+async def rehearse_many(
+    carrier: Carrier,
+    scenario: Scenario,
+    *,
+    calls: int,
+    concurrency: int,
+    watch: Watch | None = None,
+) -> list[CallRecord]:
+    """So many calls, no more than `concurrency` at a time, in the order they were begun."""
+    free = asyncio.Semaphore(concurrency)
+
+    async def one(seed: int) -> CallRecord:
+        async with free:
+            return await rehearse(carrier, scenario, seed=seed, watch=watch)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(seed)) for seed in range(calls)]
+    except* ServiceUnreachable as group_error:
+        raise group_error.exceptions[0] from None
+    return [task.result() for task in tasks]

@@ -1,0 +1,224 @@
+"""A rehearsal written as YAML: who says what when, what goes wrong, and what must happen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gateway.errors import ScenarioError
+from gateway.simulator.faults import Malformed
+from gateway.simulator.telephone import read_mulaw
+
+Milliseconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Hear(Strict):
+    """Listen until the far side has spoken and has fallen silent."""
+
+    until_silence_ms: Milliseconds = 700
+    at_least_ms: Milliseconds = 500
+    timeout_s: Seconds = 20
+
+
+class Interrupt(Strict):
+    """Speak while the far side speaks."""
+
+    say: str
+    after_ms: Milliseconds = 1200
+    timeout_s: Seconds = 20
+
+
+class ExpectHangUp(Strict):
+    timeout_s: Seconds = 20
+
+
+KINDS: Final = (
+    "hear", "say", "play", "interrupt", "wait_ms", "press", "hang_up", "expect_hang_up",
+    "malformed", "stall_ms", "drop_socket",
+)  # fmt: skip
+
+
+class Step(Strict):
+    """One thing to do: exactly one of these keys."""
+
+    hear: Hear | None = None
+    say: str | None = None
+    play: Path | None = None
+    interrupt: Interrupt | None = None
+    wait_ms: Milliseconds | None = None
+    press: Annotated[str, Field(pattern=r"^[0-9*#A-Dw]+$")] | None = None
+    hang_up: Literal[True] | None = None
+    expect_hang_up: ExpectHangUp | None = None
+    malformed: Malformed | None = None
+    stall_ms: Milliseconds | None = None
+    drop_socket: Literal[True] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_words(cls, value: Any) -> Any:
+        """`- hang_up` and `- hear:` stand for the step with nothing to say about it."""
+        if isinstance(value, str):
+            value = {value: None}
+        if not isinstance(value, dict):
+            return value
+        if len(value) != 1:
+            raise ValueError(f"a step is exactly one of: {', '.join(KINDS)}")
+        bare = {"hear": {}, "expect_hang_up": {}, "hang_up": True, "drop_socket": True}
+        return {key: bare.get(key) if it is None else it for key, it in value.items()}
+
+    @property
+    def kind(self) -> str:
+        return next(iter(self.model_fields_set))
+
+
+class CallSpec(Strict):
+    from_: str = Field("+15550199", alias="from")
+    to: str = "+15550100"
+    frame_ms: Annotated[int, Field(ge=5, le=100)] = 20
+
+
+class FaultSpec(Strict):
+    """A bad network for the whole call."""
+
+    jitter_ms: Milliseconds = 0
+    stall_at_s: Seconds | None = None
+    stall_ms: Milliseconds = 500
+    drop_socket_after_s: Seconds | None = None
+
+
+class Range(Strict):
+    min: float = 0
+    max: float = float("inf")
+
+
+class Echo(Strict):
+    """What was heard after a step is the caller's own sound of that step."""
+
+    of_step: Annotated[int, Field(ge=1)]
+    min_correlation: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+
+class Expect(Strict):
+    """What must hold when the call is over; what is not named is not looked at."""
+
+    ending: Literal["gateway", "caller"] | None = None
+    how: str | None = None
+    min_turns: int | None = None
+    max_turns: int | None = None
+    barge_ins: int | None = None
+    max_latency_ms: float | None = None
+    silence_after_barge_in_ms: float | None = None
+    heard_ms: Range | None = None
+    echo: Echo | None = None
+    no_protocol_warnings: bool = True
+    metrics: dict[str, float] = {}
+
+
+class Scenario(Strict):
+    name: str
+    description: str = ""
+    call: CallSpec = CallSpec()
+    language: str = "en"
+    max_s: Seconds = 180
+    agents: str | dict[str, Any] | None = None
+    model: dict[str, Any] | str | None = None
+    steps: Annotated[list[Step], Field(min_length=1)]
+    faults: FaultSpec = FaultSpec()
+    expect: Expect = Expect()
+
+    @model_validator(mode="after")
+    def _echo_of_words(self) -> Scenario:
+        if (echo := self.expect.echo) and (
+            echo.of_step > len(self.steps)
+            or self.steps[echo.of_step - 1].kind not in ("say", "play", "interrupt")
+        ):
+            raise ValueError(f"expect.echo: step {echo.of_step} is none that the caller speaks in")
+        return self
+
+
+def shipped() -> list[str]:
+    """The names of the scenarios that come with the package."""
+    folder = resources.files(__package__) / "scenarios"
+    return sorted(it.name.removesuffix(".yaml") for it in folder.iterdir() if it.is_file())
+
+
+def find(name: str) -> Path:
+    """A scenario file by path, or a shipped one by name. Raises ScenarioError."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    if name in shipped():
+        return Path(str(resources.files(__package__) / "scenarios" / f"{name}.yaml"))
+    problem = f"there is no such file, and no such scenario among: {', '.join(shipped())}"
+    raise ScenarioError(name, None, None, problem)
+
+
+def load(path: Path) -> Scenario:
+    """Reads a scenario; files it names are found beside it. Raises ScenarioError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, yaml.SafeLoader)
+        scenario = Scenario.model_validate(yaml.safe_load(text))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(path, None, None, f"cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ScenarioError(path, mark and mark.line + 1, None, f"is no YAML: {problem}") from error
+    except ValidationError as error:
+        raise _located(path, node, error) from error
+    return _beside(scenario, path)
+
+
+def _located(path: Path, node: yaml.Node | None, error: ValidationError) -> ScenarioError:
+    first = error.errors()[0]
+    line = _line(node, first["loc"])
+    key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "is not a key that is known here"
+    return ScenarioError(path, line, key or None, message)
+
+
+def _line(node: yaml.Node | None, location: Sequence[int | str]) -> int | None:
+    """The line of the innermost part of a location that the file has."""
+    line = node.start_mark.line + 1 if node else None
+    for part in location:
+        child = _child(node, part)
+        if child is not None:
+            line, node = child
+    return line
+
+
+def _child(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == part:
+                return key.start_mark.line + 1, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line + 1, node.value[part]
+    return None
+
+
+def _beside(scenario: Scenario, path: Path) -> Scenario:
+    steps = [
+        step.model_copy(update={"play": path.parent / step.play}) if step.play else step
+        for step in scenario.steps
+    ]
+    for number, step in enumerate(steps, 1):
+        if step.play:
+            try:
+                read_mulaw(step.play)
+            except ValueError as error:
+                raise ScenarioError(path, None, f"steps.{number}.play", str(error)) from error
+    return scenario.model_copy(update={"steps": steps})

@@ -1,0 +1,98 @@
+"""Telephone sound as a listener measures it: mu-law spans, loudness, likeness, keypad tones."""
+
+from __future__ import annotations
+
+import wave
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from gateway.audio.g711 import CALLER_HZ, MULAW_SILENCE, mulaw_to_pcm, pcm_to_mulaw
+from gateway.audio.recording import to_hz, write_wav
+from gateway.audio.tones import dtmf_mulaw
+
+LOUD_RMS: Final = 260
+"""What counts as sound: about -42 dBFS, above line noise and below the quietest speech."""
+KEY_MS: Final = 120
+KEY_GAP_MS: Final = 80
+
+_LINEAR: Final = np.frombuffer(mulaw_to_pcm(bytes(range(256))), np.int16)
+_POWER: Final = _LINEAR.astype(np.float64) ** 2
+
+
+def samples(ms: float) -> int:
+    return round(ms * CALLER_HZ / 1000)
+
+
+def milliseconds(count: int) -> float:
+    return count * 1000 / CALLER_HZ
+
+
+def silence(ms: float) -> bytes:
+    return MULAW_SILENCE * samples(ms)
+
+
+def is_loud(mulaw: bytes) -> bool:
+    """Whether a short piece holds sound that a person would hear."""
+    return bool(mulaw) and float(_POWER[np.frombuffer(mulaw, np.uint8)].mean()) > LOUD_RMS**2
+
+
+def loudness(mulaw: bytes, window: int) -> npt.NDArray[np.float64]:
+    """RMS of each whole window of so many samples."""
+    power = _POWER[np.frombuffer(mulaw, np.uint8)]
+    whole = len(power) // window * window
+    return np.asarray(np.sqrt(power[:whole].reshape(-1, window).mean(axis=1)))
+
+
+def likeness(original: bytes, heard: bytes) -> float:
+    """Peak of the normalised cross-correlation, 0..1, of a sound within a longer recording.
+
+    What lies under the original at each place is what it is normalised by, so that silence or
+    speech around an echo does not count against it.
+    """
+    needle, hay = (_LINEAR[np.frombuffer(it, np.uint8)].astype(float) for it in (original, heard))
+    if not needle.any() or not hay.any():
+        return 0.0
+    size = 1 << (len(needle) + len(hay)).bit_length()
+    spectrum = np.fft.rfft(hay, size) * np.conj(np.fft.rfft(needle, size))
+    product = np.abs(np.fft.irfft(spectrum, size)[: len(hay)])
+    under = _energy_under(hay, len(needle))
+    # A floor, lest a sliver of the original over next to nothing look like anything.
+    floor = 0.05 * float(needle @ needle)
+    return float((product / np.sqrt(np.maximum(under, floor) * float(needle @ needle))).max())
+
+
+def _energy_under(hay: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.float64]:
+    energy = np.concatenate(([0.0], np.cumsum(hay**2)))
+    begins = np.arange(len(hay))
+    return np.asarray(energy[np.minimum(begins + length, len(hay))] - energy[begins])
+
+
+def keypad(digits: str) -> bytes:
+    """DTMF as mu-law; `w` is half a second of silence. Raises KeyError for what is no key."""
+    pauses = {"w": silence(500), "W": silence(1000)}
+    return b"".join(
+        pauses.get(digit) or dtmf_mulaw(digit.upper(), KEY_MS) + silence(KEY_GAP_MS)
+        for digit in digits
+    )
+
+
+def read_mulaw(source: Path | bytes) -> bytes:
+    """Mu-law 8 kHz of a PCM16 WAV, first channel. Raises ValueError for another kind of file."""
+    try:
+        with wave.open(BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
+            if file.getsampwidth() != 2:
+                raise ValueError(f"{file.getsampwidth() * 8}-bit samples: convert it to PCM16")
+            frames = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+            pcm, rate_hz = frames[:: file.getnchannels()], file.getframerate()
+    except (OSError, EOFError, wave.Error) as error:
+        raise ValueError(f"no readable WAV file ({error})") from error
+    return pcm_to_mulaw(to_hz(pcm, rate_hz, CALLER_HZ).tobytes())
+
+
+def write_stereo(path: Path, left: bytes, right: bytes) -> None:
+    """A PCM16 WAV at 8 kHz of two mu-law tracks."""
+    write_wav(path, [mulaw_to_pcm(left), mulaw_to_pcm(right)], CALLER_HZ)

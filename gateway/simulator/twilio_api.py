@@ -1,0 +1,174 @@
+"""Twilio's REST API on loopback, as much as it takes to end and to redirect a call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import socket
+from base64 import b64decode
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gateway.simulator.endings import CANCELED, COMPLETED, Fetch, Order
+from gateway.simulator.twilio_call import API_VERSION, TwilioCall
+from gateway.simulator.twiml import TwimlError, parse
+from gateway.simulator.webhooks import Account
+
+TWIML_MAX_CHARS: Final = 4000
+
+
+class ApiError(Exception):
+    """What Twilio answers instead of a resource."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        self.status, self.code, self.message = status, code, message
+        super().__init__(message)
+
+    def response(self) -> JSONResponse:
+        body = {
+            "code": self.code,
+            "message": self.message,
+            "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
+            "status": self.status,
+        }
+        headers = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if self.status == 401 else None
+        return JSONResponse(body, self.status, headers)
+
+
+class TwilioApi:
+    """The calls of one account, and the doors to them."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.calls: dict[str, TwilioCall] = {}
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        """What was asked for, in order: path and form."""
+
+    def app(self) -> Starlette:
+        path = f"/{API_VERSION}/Accounts/{{account_sid}}/Calls/{{call_sid}}.json"
+        return Starlette(
+            routes=[
+                Route(path, self._get, methods=["GET"]),
+                Route(path, self._post, methods=["POST"]),
+            ],
+            exception_handlers={ApiError: _answer_error, 404: _not_found},
+        )
+
+    async def _get(self, request: Request) -> JSONResponse:
+        return JSONResponse(self._resource(self._find(request)))
+
+    async def _post(self, request: Request) -> JSONResponse:
+        call = self._find(request)
+        async with request.form() as form:
+            fields = {name: str(value) for name, value in form.multi_items()}
+            self.requests.append((request.url.path, fields))
+            order = _order(form, call)
+        if order is not None and not call.update(order):
+            raise ApiError(400, 21220, "Call is not in-progress. Cannot redirect.")
+        return JSONResponse(self._resource(call))
+
+    def _find(self, request: Request) -> TwilioCall:
+        if not self._authorised(request.headers.get("authorization", "")):
+            raise ApiError(401, 20003, "Authenticate")
+        call_sid = request.path_params["call_sid"]
+        call = self.calls.get(call_sid)
+        if request.path_params["account_sid"] != self.account.sid or call is None:
+            resource = request.url.path
+            raise ApiError(404, 20404, f"The requested resource {resource} was not found")
+        return call
+
+    def _authorised(self, header: str) -> bool:
+        scheme, _, coded = header.partition(" ")
+        expected = f"{self.account.sid}:{self.account.token}".encode()
+        try:
+            given = b64decode(coded, validate=True)
+        except ValueError:
+            return False
+        return scheme.lower() == "basic" and hmac.compare_digest(given, expected)
+
+    def _resource(self, call: TwilioCall) -> dict[str, Any]:
+        over = call.line.over.is_set()
+        path = f"/{API_VERSION}/Accounts/{self.account.sid}/Calls/{call.call_sid}"
+        return {
+            "sid": call.call_sid,
+            "account_sid": self.account.sid,
+            "api_version": API_VERSION,
+            "direction": call.direction,
+            "duration": str(round(call.line.now_ms / 1000)) if over else None,
+            "from": call.parties.caller,
+            "to": call.parties.called,
+            "parent_call_sid": None,
+            "status": call.status,
+            "uri": path + ".json",
+            "subresource_uris": {"streams": path + "/Streams.json"},
+        }
+
+
+def _order(form: FormData, call: TwilioCall) -> Order | None:
+    """What an update asks for. Raises ApiError for what Twilio refuses."""
+    status, url, twiml = (str(form.get(name, "")) for name in ("Status", "Url", "Twiml"))
+    if status:
+        return _status_order(status, call)
+    if url:
+        if not url.startswith(("https://", "http://")):
+            raise ApiError(400, 21205, f"Url is not a valid URL: {url}")
+        return Fetch(url, str(form.get("Method", "POST")).upper())
+    if not twiml:
+        return None
+    if len(twiml) > TWIML_MAX_CHARS:
+        raise ApiError(400, 21612, f"Twiml is longer than {TWIML_MAX_CHARS} characters")
+    try:
+        return parse(twiml, "")
+    except TwimlError as error:
+        raise ApiError(400, error.code, error.problem) from error
+
+
+def _status_order(status: str, call: TwilioCall) -> Order:
+    if status == "completed":
+        return COMPLETED
+    if status == "canceled":
+        if call.line.answered.is_set():
+            raise ApiError(400, 21220, "Call is in-progress: only queued or ringing is canceled")
+        return CANCELED
+    raise ApiError(400, 21218, f"Invalid Status {status!r}: completed or canceled")
+
+
+async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this type only
+    return error.response()
+
+
+async def _not_found(request: Request, _error: Exception) -> JSONResponse:
+    path = request.url.path
+    return ApiError(404, 20404, f"The requested resource {path} was not found").response()
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves the process's signals to whoever started the rehearsal."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def listening(app: Starlette, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """Serves an app in this process; yields its URL. Port 0 takes a free one. Raises OSError."""
+    # Bound before uvicorn begins, so that whoever connects early waits and is not refused.
+    listener = socket.create_server((host, port), backlog=1024)
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
+    server = _QuietServer(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving

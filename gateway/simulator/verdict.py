@@ -1,0 +1,83 @@
+"""Whether a call went as its scenario expects. Pure; each failure is one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from gateway.simulator.measure import percentile
+from gateway.simulator.record import CallRecord
+from gateway.simulator.scenario import Echo, Expect
+from gateway.simulator.telephone import likeness, samples
+
+ECHO_LEAST: Final = samples(800)
+"""Less than this of a voice is too little to know it by."""
+
+
+def failures(record: CallRecord, expect: Expect) -> list[str]:
+    """What did not hold; empty when all did."""
+    return [
+        *_ending(record, expect),
+        *_turns(record, expect),
+        *_times(record, expect),
+        *_sound(record, expect),
+    ]
+
+
+def _ending(record: CallRecord, expect: Expect) -> Iterator[str]:
+    ending = record.ending
+    if ending.by == "failure":
+        yield f"the call failed: {ending.how}"
+    if expect.ending and ending.by != expect.ending:
+        yield f"ended by the {ending.by} ({ending.how}), expected the {expect.ending}"
+    if expect.how and ending.how != expect.how:
+        yield f"ended as {ending.how}, expected {expect.how}"
+    if expect.no_protocol_warnings:
+        for warning in record.warnings:
+            if warning.counts:
+                yield f"Twilio warning {warning.code}: {warning.text}"
+
+
+def _turns(record: CallRecord, expect: Expect) -> Iterator[str]:
+    turns, barge_ins = len(record.turns) - 1, len(record.barge_ins)
+    if expect.min_turns is not None and turns < expect.min_turns:
+        yield f"{turns} turns, expected at least {expect.min_turns}"
+    if expect.max_turns is not None and turns > expect.max_turns:
+        yield f"{turns} turns, expected at most {expect.max_turns}"
+    if expect.barge_ins is not None and barge_ins != expect.barge_ins:
+        yield f"{barge_ins} barge-ins, expected {expect.barge_ins}"
+
+
+def _times(record: CallRecord, expect: Expect) -> Iterator[str]:
+    if (limit := expect.max_latency_ms) is not None:
+        p95 = percentile(record.latencies_ms, 0.95)
+        if p95 is None:
+            yield "no turn was answered, so that there is no latency"
+        elif p95 > limit:
+            yield f"the caller waited {p95:.0f} ms (p95), expected at most {limit:g} ms"
+    if (limit := expect.silence_after_barge_in_ms) is not None:
+        for turn in record.turns:
+            if turn.kind == "interrupt" and (turn.silent_after_ms or 0) > limit:
+                late = f"{turn.silent_after_ms:.0f} ms after the caller began to interrupt"
+                yield f"turn {turn.number}: silent {late}, expected {limit:g} ms"
+
+
+def _sound(record: CallRecord, expect: Expect) -> Iterator[str]:
+    if (wanted := expect.heard_ms) and not wanted.min <= record.heard_ms <= wanted.max:
+        yield f"{record.heard_ms:.0f} ms of sound heard, expected {wanted.min:g} to {wanted.max:g}"
+    if expect.echo and (found := echo(record, expect.echo)) < expect.echo.min_correlation:
+        wanted_likeness = expect.echo.min_correlation
+        yield f"step {expect.echo.of_step} came back at {found:.2f}, expected {wanted_likeness:g}"
+
+
+def echo(record: CallRecord, expect: Echo) -> float:
+    """How like the caller's words of a step is what he heard after them.
+
+    An echo that was cut off counts as far as it went.
+    """
+    for one in record.utterances:
+        if one.step == expect.of_step:
+            said = record.spoken[one.begin : one.end].strip(b"\xff\x7f")
+            lengths = {max(len(said) * part // 4, ECHO_LEAST) for part in (1, 2, 3, 4)}
+            return max(likeness(said[:length], record.heard[one.end :]) for length in lengths)
+    return 0.0
