@@ -1,0 +1,148 @@
+"""One WebSocket of the model's server: frames go straight into the session, without a queue.
+
+A hundred calls at once send five thousand appends a second to one core; a task switch for each
+would cost more than everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+
+from gateway.simulator.model_admission import Verdict
+from gateway.simulator.model_outlet import Close
+from gateway.simulator.model_session import ModelSession
+
+UNSENT_MAX_BYTES: Final = 8 << 20
+EARLY_MESSAGES_MAX: Final = 64
+ABNORMAL: Final = 1006
+
+
+class ModelConnection(ServerConnection):
+    """A `ServerConnection` that hands each whole message over as it is received."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.verdict: Verdict | None = None
+        """Of the handshake; none for another path than the Realtime one."""
+        self._take: Callable[[Opcode, bytes], None] | None = None
+        self._early: list[tuple[Opcode, bytes]] = []
+        self._parts: list[bytes] = []
+        self._kind = Opcode.TEXT
+
+    def hand_over(self, take: Callable[[Opcode, bytes], None]) -> None:
+        """From now on; what came before is handed over first."""
+        self._take = take
+        early, self._early = self._early, []
+        for kind, message in early:
+            take(kind, message)
+
+    def process_event(self, event: Any) -> None:
+        if not isinstance(event, Frame) or event.opcode not in (
+            Opcode.TEXT, Opcode.BINARY, Opcode.CONT,
+        ):  # fmt: skip
+            super().process_event(event)
+            return
+        if event.opcode is not Opcode.CONT:
+            self._kind = event.opcode
+        if event.fin and not self._parts:
+            self._message(bytes(event.data))
+            return
+        self._parts.append(bytes(event.data))
+        if event.fin:
+            message, self._parts = b"".join(self._parts), []
+            self._message(message)
+
+    def _message(self, message: bytes) -> None:
+        if self._take:
+            self._take(self._kind, message)
+        elif len(self._early) < EARLY_MESSAGES_MAX:
+            self._early.append((self._kind, message))
+
+    def post(self, message: bytes) -> bool:
+        """Sends a text message now; whether the reader keeps up."""
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_text(message)
+            self.send_data()
+        return self.transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
+
+
+class SessionDriver:
+    """Gives a session its socket and its clock."""
+
+    def __init__(self, connection: ModelConnection, session: ModelSession) -> None:
+        self._connection, self.session = connection, session
+        self._loop = asyncio.get_running_loop()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_s: float | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Until the socket is closed."""
+        self.session.open(self._loop.time())
+        self._flush()
+        self._connection.hand_over(self._on_message)
+        try:
+            await self._connection.wait_closed()
+        finally:
+            if self._alarm:
+                self._alarm.cancel()
+            if self._closing:
+                await self._closing
+
+    def drop(self, code: int, reason: str = "") -> None:
+        """Closes the socket now; 1006 cuts it."""
+        if code == ABNORMAL:
+            self._connection.transport.abort()
+        elif self._closing is None:
+            self._closing = self._loop.create_task(self._close(code, reason))
+
+    async def _close(self, code: int, reason: str) -> None:
+        with suppress(ConnectionClosed):
+            await self._connection.close(code, reason)
+
+    def _on_message(self, kind: Opcode, message: bytes) -> None:
+        now_s = self._loop.time()
+        if kind is Opcode.BINARY:
+            self._do(lambda: self.session.refuse_binary(now_s))
+        else:
+            self._do(lambda: self.session.receive(message, now_s))
+
+    def _on_alarm(self) -> None:
+        self._alarm = self._alarm_s = None
+        self._do(lambda: self.session.tick(self._loop.time()))
+
+    def _do(self, step: Callable[[], None]) -> None:
+        """A fault of ours ends this session in plain sight, and no other."""
+        try:
+            step()
+        except Exception:
+            self._connection.logger.exception("the simulated model failed")
+            self.session.note("bug")
+            self.drop(1011, "internal error")
+        self._flush()
+
+    def _flush(self) -> None:
+        for message in self.session.take():
+            if isinstance(message, Close):
+                self.drop(message.code, message.reason)
+            elif not self._connection.post(message):
+                self.drop(ABNORMAL)
+                return
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        due_s = self.session.due()
+        if due_s == self._alarm_s:
+            return
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm_s = due_s
+        self._alarm = None if due_s is None else self._loop.call_at(due_s, self._on_alarm)

@@ -1,0 +1,243 @@
+"""One GA Realtime session without sockets or clocks: messages in, messages out, timers asked for.
+
+How the caller's sound arrives and where the answer's sound goes is not decided here: `hear` takes
+it from anywhere, and a `Sink` takes the answer where it does not leave as events (SIP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, Final
+
+from gateway.simulator import model_settings
+from gateway.simulator.model_events import APPEND_MAX_BYTES, Append, check_event, read
+from gateway.simulator.model_items import Item, from_client
+from gateway.simulator.model_listener import Listener
+from gateway.simulator.model_outlet import Close, Note, Outlet
+from gateway.simulator.model_responder import Responder, Sink
+from gateway.simulator.script import FaultBudget, Script
+from gateway.simulator.sound import wire_of
+from gateway.simulator.strict import Refused
+from gateway.simulator.voice import Voice
+
+METADATA_MAX: Final = 16
+METADATA_KEY_CHARS: Final = 64
+METADATA_VALUE_CHARS: Final = 512
+ITEM_ID_MAX_CHARS: Final = 64
+
+
+class ModelSession:
+    """`open`, then `receive` and `tick`; after each, `take` what is to be sent."""
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        script: Script,
+        faults: FaultBudget,
+        voice: Voice,
+        note: Note,
+        unix_s: float,
+        seed: int,
+        sink: Sink | None = None,
+    ) -> None:
+        self._outlet = Outlet(note, seed)
+        self._script, self._faults, self._sink = script, faults, sink
+        self._responder = Responder(self._outlet, script, faults, voice, sink)
+        expires_at = int(unix_s + script.session_seconds)
+        self.settings = model_settings.initial(self._outlet.new_id("sess"), model, expires_at)
+        self._listener = Listener(self._outlet, self._responder, lambda: self.settings)
+        self._was_active = False
+        self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "session.update": self._update,
+            "input_audio_buffer.commit": lambda _: self._listener.commit(),
+            "input_audio_buffer.clear": lambda _: self._listener.clear(),
+            "output_audio_buffer.clear": self._clear_output,
+            "conversation.item.create": self._create_item,
+            "conversation.item.delete": self._delete_item,
+            "conversation.item.retrieve": self._retrieve_item,
+            "conversation.item.truncate": self._truncate_item,
+            "response.create": self._create_response,
+            "response.cancel": self._cancel_response,
+        }
+
+    @property
+    def id(self) -> str:
+        return str(self.settings["id"])
+
+    @property
+    def note(self) -> Note:
+        """The journal's pen for this session."""
+        return self._outlet.note
+
+    @property
+    def heard_bytes(self) -> int:
+        """Of audio appended so far."""
+        return self._listener.heard_bytes
+
+    # --- the shell's side ---
+
+    def open(self, now_s: float) -> None:
+        self._outlet.advance(now_s)
+        self._outlet.emit("session.created", session=self.settings)
+        conversation = {"id": self._responder.conversation_id, "object": "realtime.conversation"}
+        self._outlet.emit("conversation.created", conversation=conversation)
+        self._outlet.at(self._script.session_seconds, self._expire)
+
+    def receive(self, message: bytes, now_s: float) -> None:
+        """One text message of the client's."""
+        self._outlet.advance(now_s)
+        event: dict[str, Any] = {}
+        try:
+            read_event = read(message)
+            if isinstance(read_event, Append):
+                event = {"type": "input_audio_buffer.append", "event_id": read_event.event_id}
+                self._append(read_event.audio)
+            else:
+                event = read_event
+                check_event(event)
+                self._handlers[event["type"]](event)
+        except Refused as refusal:
+            self._outlet.refuse(refusal, event)
+        self._watch_responses()
+
+    def refuse_binary(self, now_s: float) -> None:
+        """The protocol has no binary messages."""
+        self._outlet.advance(now_s)
+        self._outlet.refuse(Refused("invalid_event", "Binary messages are not supported."), {})
+
+    def hear(self, audio: bytes, now_s: float) -> None:
+        """The caller's sound, however it came, in the session's input format."""
+        self._outlet.advance(now_s)
+        self._listener.write(audio)
+        self._watch_responses()
+
+    def tick(self, now_s: float) -> None:
+        """Does what is due."""
+        self._outlet.advance(now_s)
+        self._watch_responses()
+
+    def due(self) -> float | None:
+        """When `tick` wants to be called."""
+        return self._outlet.due()
+
+    def take(self) -> list[bytes | Close]:
+        return self._outlet.take()
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """For a connector's own events (keys pressed, playback)."""
+        self._outlet.emit(kind, **fields)
+
+    def _watch_responses(self) -> None:
+        active = self._responder.active is not None
+        if active != self._was_active:
+            self._was_active = active
+            if active:
+                self._listener.rest()
+            else:
+                self._listener.response_over(self._responder.done_playing_s)
+
+    def _expire(self) -> None:
+        minutes = max(1, round(self._script.session_seconds / 60))
+        message = f"Your session hit the maximum duration of {minutes} minutes."
+        self._outlet.error("invalid_request_error", "session_expired", message)
+        self._outlet.note("error_sent", code="session_expired")
+        self._outlet.close(1001, "session_expired")
+
+    # --- client events ---
+
+    def _append(self, audio: bytes) -> None:
+        if len(audio) > APPEND_MAX_BYTES:
+            raise Refused("invalid_value", "More than 15 MiB of audio in one event.", "audio")
+        self._listener.write(audio)
+
+    def _update(self, event: dict[str, Any]) -> None:
+        fault = self._script.on_update
+        self.settings = model_settings.merged(
+            self.settings, event["session"], spoken=self._responder.spoken
+        )
+        self._listener.configure()
+        strikes = fault is not None and self._faults.take(fault)
+        if fault and strikes and fault.ignore:
+            return
+        echo = _laid_over(self.settings, fault.echo) if fault and strikes else self.settings
+        self._outlet.emit("session.updated", session=echo)
+
+    def _create_item(self, event: dict[str, Any]) -> None:
+        body, known = event["item"], self._responder.conversation.call_ids
+        item_id = body.get("id") or self._outlet.new_id("item")
+        if len(item_id) > ITEM_ID_MAX_CHARS:
+            raise Refused("string_above_max_length", "'item.id' is too long.", "item.id")
+        wire = wire_of(self.settings["audio"]["input"]["format"])
+        item = from_client(body, item_id, wire, known)
+        previous = self._responder.conversation.insert(item, event.get("previous_item_id"))
+        self._responder.news.take_in(item.body)
+        if body["type"] == "function_call_output":
+            facts = {"call_id": body["call_id"], "output": body["output"]}
+            self._outlet.note("tool_output", **facts)
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            self._outlet.emit(kind, item=item.body, previous_item_id=previous)
+
+    def _delete_item(self, event: dict[str, Any]) -> None:
+        self._responder.conversation.delete(event["item_id"])
+        self._outlet.emit("conversation.item.deleted", item_id=event["item_id"])
+
+    def _retrieve_item(self, event: dict[str, Any]) -> None:
+        item = self._responder.conversation.find(event["item_id"])
+        if item is None:
+            message = f"Item with item_id not found: '{event['item_id']}'."
+            raise Refused("item_retrieve_invalid_item_id", message, "item_id")
+        self._outlet.emit("conversation.item.retrieved", item=_with_audio(item))
+
+    def _truncate_item(self, event: dict[str, Any]) -> None:
+        at = {key: event[key] for key in ("item_id", "content_index", "audio_end_ms")}
+        self._responder.conversation.truncate(**at)
+        self._outlet.note("truncated", item_id=at["item_id"], audio_end_ms=at["audio_end_ms"])
+        self._outlet.emit("conversation.item.truncated", **at)
+
+    def _create_response(self, event: dict[str, Any]) -> None:
+        params = event.get("response") or {}
+        model_settings.refuse(params, self.settings["model"], "response")
+        _check_metadata(params.get("metadata") or {})
+        if params.get("conversation") not in (None, "auto", "none"):
+            message = "'conversation' is 'auto' or 'none'."
+            raise Refused("invalid_value", message, "response.conversation")
+        self._responder.create(self.settings, params)
+
+    def _cancel_response(self, event: dict[str, Any]) -> None:
+        if not self._responder.cancel("client_cancelled", event.get("response_id")):
+            message = "Cancellation failed: no active response found"
+            raise Refused("response_cancel_not_active", message)
+
+    def _clear_output(self, _event: dict[str, Any]) -> None:
+        if self._sink is None:
+            message = "'output_audio_buffer.clear' is for WebRTC and SIP sessions."
+            raise Refused("invalid_event", message, "type")
+        self._sink.clear()
+
+
+def _with_audio(item: Item) -> dict[str, Any]:
+    if not item.audio:
+        return item.body
+    content = [{**item.body["content"][0], "audio": item.audio}]
+    return {**item.body, "content": content}
+
+
+def _check_metadata(metadata: dict[str, str]) -> None:
+    fits = len(metadata) <= METADATA_MAX and all(
+        len(key) <= METADATA_KEY_CHARS and len(value) <= METADATA_VALUE_CHARS
+        for key, value in metadata.items()
+    )
+    if not fits:
+        message = "At most 16 pairs, keys of 64 and values of 512 characters."
+        raise Refused("invalid_value", message, "response.metadata")
+
+
+def _laid_over(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """A copy of `base` with the patch's leaves in it."""
+    result = deepcopy(base)
+    for key, value in patch.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _laid_over(result[key], value) if both else value
+    return result

@@ -1,0 +1,54 @@
+"""The few sentences that the simulated model knows by itself, by language."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PHRASES: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "name": "English",
+        "greeting": "Hello, this is the practice line. Please say something.",
+        "spoke": "You spoke for ${seconds} seconds.",
+        "echo": "Here is how you sound on this line:",
+        "goodbye": "Thank you for calling. Goodbye.",
+        "still_there": "Are you still there?",
+        "minute": "We have about one minute left.",
+        "wait": "One moment, please.",
+        "tool": "Here is what I found: ${output}",
+        "text": "I have noted: ${text}",
+        "image": "Thank you, I can see the picture.",
+        "other": "Very well.",
+    },
+    "fr": {
+        "name": "français",
+        "greeting": "Bonjour, ici la ligne d'essai. Dites quelque chose, s'il vous plaît.",
+        "spoke": "Vous avez parlé pendant ${seconds} secondes.",
+        "echo": "Voici comment on vous entend sur cette ligne :",
+        "goodbye": "Merci de votre appel. Au revoir.",
+        "still_there": "Êtes-vous toujours là ?",
+        "minute": "Il nous reste environ une minute.",
+        "wait": "Un instant, s'il vous plaît.",
+        "tool": "Voici ce que j'ai trouvé : ${output}",
+        "text": "J'ai noté : ${text}",
+        "image": "Merci, je vois la photo.",
+        "other": "Très bien.",
+    },
+    "ar": {
+        "name": "العربية",
+        "greeting": "مرحبا، هذا خط التجربة. قل شيئا من فضلك.",
+        "spoke": "لقد تكلمت ${seconds} ثانية.",
+        "echo": "هكذا نسمع صوتك على هذا الخط:",
+        "goodbye": "شكرا لاتصالك. مع السلامة.",
+        "still_there": "هل ما زلت على الخط؟",
+        "minute": "بقيت لنا دقيقة واحدة تقريبا.",
+        "wait": "لحظة من فضلك.",
+        "tool": "هذا ما وجدته: ${output}",
+        "text": "سجلت: ${text}",
+        "image": "شكرا، أرى الصورة.",
+        "other": "حسنا.",
+    },
+}
+
+
+def phrases_for(language: str) -> dict[str, str]:
+    return PHRASES.get(language, PHRASES["en"])

@@ -1,0 +1,160 @@
+"""What a simulated model says and does, as a YAML file may tell it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gateway.errors import ScenarioError
+
+SCRIPT_MAX_BYTES: Final = 1 << 20
+DEMO_TURNS: Final = 3
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ErrorSpec(_Strict):
+    """An `error` as the vendor words it."""
+
+    code: str = "server_error"
+    message: str = "The server had an error while processing your request."
+    type: str = "server_error"
+
+
+class CallSpec(_Strict):
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class Step(_Strict):
+    """One thing that happens in a response; exactly one of these (`times` goes with any)."""
+
+    say: str | None = None
+    echo: Literal[True] | None = None
+    """The caller's own last words, as they arrived."""
+    call: CallSpec | None = None
+    next_item: Literal[True] | None = None
+    """What is said after this is another message item of the same response."""
+    think_ms: int | None = Field(None, ge=0, le=600_000)
+    stall_ms: int | None = Field(None, ge=0, le=600_000)
+    """The server says nothing at all for this long, and then everything."""
+    error: ErrorSpec | None = None
+    fail: ErrorSpec | None = None
+    """The response ends with status `failed`."""
+    close: int | None = Field(None, ge=1000, le=4999)
+    """The socket closes with this code; 1006 drops it without a word."""
+    times: int | None = Field(None, ge=1)
+    """Only so often, counted over all sessions of this server; then the step is skipped."""
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Step:
+        if len(self.model_fields_set - {"times"}) != 1:
+            raise ValueError("a step is one of " + ", ".join(sorted(STEP_KINDS)))
+        return self
+
+
+STEP_KINDS: Final = frozenset(Step.model_fields) - {"times"}
+
+Plan = Annotated[tuple[Step, ...], Field(strict=False)]
+
+
+class OnConnect(_Strict):
+    """What becomes of a client that knocks."""
+
+    refuse: int | None = Field(None, ge=400, le=599)
+    hang: Literal[True] | None = None
+    error: ErrorSpec | None = None
+    times: int | None = Field(None, ge=1)
+
+
+class OnUpdate(_Strict):
+    """What becomes of `session.update`: laid over the echo, or no answer at all."""
+
+    echo: dict[str, Any] = {}
+    ignore: bool = False
+    times: int | None = Field(None, ge=1)
+
+
+class Script(_Strict):
+    """The whole of it; an empty file is the demo."""
+
+    greeting: Plan | None = None
+    turns: Annotated[tuple[Plan, ...], Field(strict=False)] = ()
+    """By the caller's turns, the first one first; the demo goes on where they end."""
+    after_tool: Plan | None = None
+    demo_turns: int = Field(DEMO_TURNS, ge=1)
+    """The demo says goodbye in this turn."""
+    language: str | None = None
+    speed: float = Field(4.0, gt=0, le=1000)
+    """How much faster than real time answers are delivered."""
+    think_ms: int = Field(250, ge=0, le=600_000)
+    session_seconds: float = Field(3600.0, gt=0, le=86_400)
+    on_connect: OnConnect | None = None
+    on_update: OnUpdate | None = None
+
+
+def load_script(path: Path) -> Script:
+    """Raises `ScenarioError` with file, line and key."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(path, None, None, f"cannot be read: {error}") from error
+    return parse_script(text, path)
+
+
+def parse_script(text: str, file: Path | str = "script") -> Script:
+    if len(text) > SCRIPT_MAX_BYTES:
+        raise ScenarioError(file, None, None, "is larger than 1 MiB")
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else None
+        problem = getattr(error, "problem", None) or "is not YAML"
+        raise ScenarioError(file, line, None, str(problem)) from error
+    try:
+        return Script.model_validate(document or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = first["loc"]
+        raise ScenarioError(
+            file, _line(tree, where), ".".join(map(str, where)) or None, first["msg"]
+        ) from error
+
+
+def _line(node: yaml.Node | None, where: tuple[int | str, ...]) -> int | None:
+    """The line of the deepest node on the way that the file really has."""
+    line = node.start_mark.line + 1 if node else None
+    for key in where:
+        child: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            child = next((value for name, value in node.value if name.value == key), None)
+            line = next((n.start_mark.line + 1 for n, _ in node.value if n.value == key), line)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            child = node.value[key]
+            line = child.start_mark.line + 1
+        if child is None:
+            return line
+        node = child
+    return line
+
+
+class FaultBudget:
+    """Counts, over all sessions of a server, how often a limited step has happened."""
+
+    def __init__(self) -> None:
+        self._used: dict[int, int] = {}
+
+    def take(self, step: Step | OnConnect | OnUpdate) -> bool:
+        """Whether it happens once more."""
+        if step.times is None:
+            return True
+        used = self._used.get(id(step), 0)
+        self._used[id(step)] = used + 1
+        return used < step.times
