@@ -9,6 +9,20 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
     import audioop
 
+# audioop too: whoever takes it from here need not know about the warning.
+__all__ = [
+    "CALLER_HZ",
+    "FRAME_MS",
+    "MODEL_HZ",
+    "MULAW_BYTES_PER_MS",
+    "MULAW_SILENCE",
+    "PCM24_BYTES_PER_MS",
+    "audioop",
+    "mulaw_to_pcm",
+    "pcm_peak",
+    "pcm_to_mulaw",
+]
+
 CALLER_HZ = 8_000
 MODEL_HZ = 24_000
 FRAME_MS = 20

@@ -1,0 +1,1 @@
+"""The keys: what an operator types."""
