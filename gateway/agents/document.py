@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 import yaml
+from yaml.reader import ReaderError
 
 from gateway.errors import AgentFileError
 from gateway.limits import AGENTS_FILE_MAX_DEPTH
@@ -13,6 +14,7 @@ from gateway.limits import AGENTS_FILE_MAX_DEPTH
 Path = tuple[str | int, ...]
 _MAP: Final = "tag:yaml.org,2002:map"
 _SEQ: Final = "tag:yaml.org,2002:seq"
+_SCALARS: Final = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 
 
@@ -47,22 +49,21 @@ def parse(text: str, file: str) -> Document:
     up a file without end), tags, a key that is no text, and nesting without end.
     """
     document = Document(file)
-    loader = _Loader(text, document)
     try:
+        loader = _Loader(text, document)
         node = loader.get_single_node()
-        document.values = None if node is None else loader.plain(node, ())
+    except ReaderError as error:
+        raise _unreadable(file, text.count("\n", 0, error.position), error.reason) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        raise AgentFileError(
-            file, line, None, f"is not YAML that can be read: {error.problem}"
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise AgentFileError(file, None, None, f"is not YAML that can be read: {reason}") from None
-    finally:
-        loader.dispose()
+        raise _unreadable(file, mark.line if mark else 0, error.problem) from None
+    document.values = None if node is None else loader.plain(node, ())
     return document
+
+
+def _unreadable(file: str, lines_above: int, reason: str | None) -> AgentFileError:
+    problem = f"is not YAML that can be read: {reason}"
+    return AgentFileError(file, lines_above + 1, None, problem)
 
 
 class _Loader(yaml.SafeLoader):
@@ -95,10 +96,12 @@ class _Loader(yaml.SafeLoader):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
             return [self.plain(item, (*path, index)) for index, item in enumerate(node.value)]
-        value = self.construct_object(node, deep=True)
-        if not isinstance(value, str | int | float | bool | None):
+        if node.tag not in _SCALARS:
             raise self.document.error(path, f"the tag {node.tag} is not allowed here")
-        return value
+        try:
+            return self.construct_object(node)
+        except (ValueError, LookupError):
+            raise self.document.error(path, "does not fit its tag") from None
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}

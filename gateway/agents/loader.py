@@ -72,9 +72,9 @@ def _typed(document: Document) -> _File:
     try:
         return _File.model_validate(_named(values, document))
     except ValidationError as error:
-        found = [(_key(details, values), _problem(details)) for details in error.errors()]
-        key, problem = min(found, key=lambda item: (document.line(item[0]), -len(item[0])))
-        raise document.error(key, problem) from None
+        found = [(_key(details, values), details) for details in error.errors()]
+        key, details = min(found, key=lambda item: _rank(item[0], item[1], document))
+        raise document.error(key, _problem(details)) from None
 
 
 def _named(values: dict[str, Any], document: Document) -> dict[str, Any]:
@@ -90,6 +90,11 @@ def _named(values: dict[str, Any], document: Document) -> dict[str, Any]:
         for name, agent in agents.items()
     }
     return values | {"agents": named}
+
+
+def _rank(key: Key, details: ErrorDetails, document: Document) -> tuple[bool, int, int]:
+    """Misspelt keys first, since they leave others missing; then by line, the innermost first."""
+    return details["type"] != "extra_forbidden", document.line(key), -len(key)
 
 
 def _key(details: ErrorDetails, values: Any) -> Key:

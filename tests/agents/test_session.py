@@ -1,0 +1,192 @@
+"""The session that is sent: GA shape, the same bytes every time, nothing that was left unset."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from openai.types.realtime import RealtimeSessionCreateRequest
+
+from gateway.agents import ga
+from gateway.agents.builtin import BUILT_IN_DEFINITIONS
+from gateway.agents.config import Agent
+from gateway.agents.session import PCM_24K, PCMU, audio_formats, overreach, session_of
+
+END_CALL = BUILT_IN_DEFINITIONS["end_call"]
+EVERYTHING: dict[str, Any] = {
+    "voice": {"id": "voice_1"},
+    "turn_detection": {
+        "type": "server_vad",
+        "threshold": 0.6,
+        "prefix_padding_ms": 200,
+        "silence_duration_ms": 400,
+        "idle_timeout_ms": 6000,
+        "create_response": True,
+        "interrupt_response": True,
+    },
+    "noise_reduction": {"type": "far_field", "strength": 0.5},
+    "transcription": {
+        "model": "gpt-transcribe",
+        "language": "en",
+        "languages": ["en", "fr"],
+        "keywords": ["Kowalski"],
+        "prompt": "names",
+        "delay": "low",
+    },
+    "truncation": {
+        "type": "retention_ratio",
+        "retention_ratio": 0.8,
+        "token_limits": {"post_instructions": 8000},
+    },
+    "reasoning_effort": "low",
+    "max_output_tokens": "inf",
+    "speed": 1.1,
+}
+
+
+def agent(**fields: Any) -> Agent:
+    return Agent.model_validate({"name": "desk", "instructions": "Be kind."} | fields)
+
+
+def test_the_least() -> None:
+    assert session_of(agent(), []) == {
+        "type": "realtime",
+        "model": "gpt-realtime-2.1",
+        "output_modalities": ["audio"],
+        "instructions": "Be kind.",
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24000},
+                "turn_detection": {"type": "server_vad", "silence_duration_ms": 500},
+            },
+            "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin"},
+        },
+    }
+
+
+def test_everything() -> None:
+    session = session_of(agent(**EVERYTHING), [END_CALL])
+    heard, spoken = session["audio"]["input"], session["audio"]["output"]
+    for field in ("turn_detection", "noise_reduction", "transcription"):
+        assert heard[field] == EVERYTHING[field]
+    assert (spoken["voice"], spoken["speed"]) == ({"id": "voice_1"}, 1.1)
+    assert session["truncation"] == EVERYTHING["truncation"]
+    assert session["reasoning"] == {"effort": "low"}
+    assert session["max_output_tokens"] == "inf"
+    assert (session["tools"], session["tool_choice"]) == ([END_CALL], "auto")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        EVERYTHING,
+        {"audio": "pcmu", "turn_detection": "none"},
+        {"path": "sip", "turn_detection": {"type": "semantic_vad", "eagerness": "low"}},
+        {"barge_in": {"min_speech_ms": 100}, "truncation": "auto"},
+    ],
+)
+def test_the_vendor_s_own_type_takes_it(fields: dict[str, Any]) -> None:
+    session = session_of(agent(**fields), [END_CALL])
+    parsed = RealtimeSessionCreateRequest.model_validate(session)
+    assert parsed.model_dump(exclude_unset=True) == session
+    assert not list(ga.problems(session))
+
+
+def test_the_same_bytes_every_time() -> None:
+    written = {json.dumps(session_of(agent(**EVERYTHING), [END_CALL])) for _ in range(3)}
+    assert len(written) == 1
+    keys = list(json.loads(written.pop()))
+    assert keys.index("instructions") < keys.index("tools") < keys.index("audio")
+
+
+def test_what_is_built_is_not_shared() -> None:
+    first = agent(session={"tracing": {"metadata": {"a": 1}}})
+    session = session_of(first, [END_CALL])
+    session["tools"][0]["parameters"]["properties"]["x"] = {}
+    session["audio"]["input"]["format"]["rate"] = 8000
+    session["tracing"]["metadata"]["a"] = 2
+    assert END_CALL["parameters"]["properties"] == {}
+    assert PCM_24K["rate"] == 24000
+    assert first.session == {"tracing": {"metadata": {"a": 1}}}
+
+
+def test_formats() -> None:
+    assert audio_formats(session_of(agent())) == (PCM_24K, PCM_24K)
+    assert audio_formats(session_of(agent(audio="pcmu"))) == (PCMU, PCMU)
+    assert audio_formats(session_of(agent(path="sip"))) == ({}, {})
+    assert audio_formats({}) == ({}, {})
+
+
+@pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
+def test_the_gateway_decides_on_turns(kind: str) -> None:
+    session = session_of(agent(turn_detection=kind, barge_in={"min_speech_ms": 100}))
+    detection = session["audio"]["input"]["turn_detection"]
+    assert (detection["create_response"], detection["interrupt_response"]) == (False, False)
+
+
+def test_no_turn_detection_is_said_aloud() -> None:
+    assert session_of(agent(turn_detection="none"))["audio"]["input"]["turn_detection"] is None
+
+
+def test_session_is_merged_last_and_deep() -> None:
+    mcp = {"type": "mcp", "server_label": "crm", "server_url": "https://crm.example"}
+    over = {
+        "audio": {"input": {"turn_detection": {"threshold": 0.9}}, "output": {"voice": "cedar"}},
+        "include": ["item.input_audio_transcription.logprobs"],
+        "tools": [mcp],
+    }
+    session = session_of(agent(session=over), [END_CALL])
+    assert session["audio"]["input"]["turn_detection"] == {
+        "type": "server_vad",
+        "silence_duration_ms": 500,
+        "threshold": 0.9,
+    }
+    assert session["audio"]["output"] == {"format": PCM_24K, "voice": "cedar"}
+    assert session["include"] == over["include"]
+    assert session["tools"] == [END_CALL, mcp]
+
+
+def test_an_object_of_another_type_replaces() -> None:
+    over = {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}}
+    session = session_of(agent(session=over))
+    assert session["audio"]["input"]["turn_detection"] == {"type": "semantic_vad"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"session": {"model": "gpt-realtime-2"}}, "model"),
+        ({"session": {"output_modalities": ["text"]}}, "output_modalities"),
+        (
+            {"session": {"audio": {"input": {"format": {"type": "audio/pcma"}}}}},
+            "audio.input.format",
+        ),
+        (
+            {"path": "sip", "session": {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}},
+            "audio.output.format",
+        ),
+        (
+            {
+                "barge_in": {"min_speech_ms": 1},
+                "session": {"audio": {"input": {"turn_detection": {"create_response": True}}}},
+            },
+            "audio.input.turn_detection.create_response",
+        ),
+        (
+            {
+                "barge_in": {"min_speech_ms": 1},
+                "session": {"audio": {"input": {"turn_detection": None}}},
+            },
+            "audio.input.turn_detection.create_response",
+        ),
+    ],
+)
+def test_what_session_may_not_change(fields: dict[str, Any], path: str) -> None:
+    assert next(overreach(agent(**fields)))[0] == path
+
+
+def test_saying_the_same_again_is_no_overreach() -> None:
+    same = {"type": "realtime", "model": "gpt-realtime-2.1", "output_modalities": ["audio"]}
+    assert not list(overreach(agent(session=same)))
