@@ -53,7 +53,6 @@ def lowpass() -> NDArray[np.float64]:
     return np.asarray(taps / taps.sum())
 
 
-@cache
 def _up_matrix() -> NDArray[np.float64]:
     """(history + block, 3 block): each phase of the taps, shifted along the block."""
     matrix = np.zeros((_HISTORY + _BLOCK, RATIO * _BLOCK))
@@ -64,13 +63,16 @@ def _up_matrix() -> NDArray[np.float64]:
     return np.rint(matrix * _FIXED_POINT) / _FIXED_POINT
 
 
-@cache
 def _down_matrix() -> NDArray[np.float64]:
     """(3 (history + block), block): the taps, three samples further for each output."""
     matrix = np.zeros((RATIO * (_HISTORY + _BLOCK), _BLOCK))
     for sample in range(_BLOCK):
         matrix[RATIO * sample : RATIO * sample + TAPS, sample] = lowpass()
     return np.rint(matrix * _FIXED_POINT) / _FIXED_POINT
+
+
+# Made at import, some milliseconds, so that no caller waits for it.
+_UP, _DOWN = _up_matrix(), _down_matrix()
 
 
 class _Polyphase:
@@ -125,7 +127,7 @@ class Upsampler(_Polyphase):
     """8 kHz -> 24 kHz, PCM16: exactly 3n samples out for n in, 1.875 ms late."""
 
     def __init__(self) -> None:
-        super().__init__(_up_matrix(), _HISTORY)
+        super().__init__(_UP, _HISTORY)
 
     def process(self, pcm: bytes) -> bytes:
         """Any number of whole samples; BugError at half a sample."""
@@ -138,7 +140,7 @@ class Downsampler(_Polyphase):
     """24 kHz -> 8 kHz, PCM16: exactly n/3 samples out for n in, 1.875 ms late."""
 
     def __init__(self) -> None:
-        super().__init__(_down_matrix(), RATIO * _HISTORY)
+        super().__init__(_DOWN, RATIO * _HISTORY)
 
     def process(self, pcm: bytes) -> bytes:
         """Any multiple of three samples; BugError otherwise, since the phase would be lost."""
