@@ -46,7 +46,7 @@ class Conversation(ABC):
         self.life = Life.EXPECTED
         self.link = Link.CONNECTING
         self.ending: Ending | None = None
-        self.barge_ins = 0
+        self.barge_ins = self.tools_called = self.tokens = 0
         self.turns = TurnLedger()
         self.responses = ResponseArbiter()
         self._session = session
@@ -87,6 +87,13 @@ class Conversation(ABC):
             if self.life is not Life.CLOSED:
                 self._on_timer(timer)
         return self._settled()
+
+    def abandon(self, now: float) -> Sequence[Out]:
+        """A bug of ours: whatever state this is in, the call ends now."""
+        self._desk.take()
+        self._desk.now = now
+        self._end(Ending.BUG)
+        return self._desk.take()
 
     @property
     def deadline(self) -> float | None:
@@ -161,8 +168,18 @@ class Conversation(ABC):
         self._desk.put(do.CloseModel())
         self._desk.put(do.HangUp() if ending in _HANGS_UP else do.CloseCaller())
         arrived, now = self._arrived_at, self._desk.now
-        seconds = now - arrived if arrived is not None else 0.0
-        self._note(notes.Ended(ending, reason, seconds, self.turns.count, self.barge_ins))
+        self._note(
+            notes.Ended(
+                ending,
+                reason,
+                arrived=arrived is not None,
+                seconds=now - arrived if arrived is not None else 0.0,
+                waits_s=tuple(self.turns.waits_s),
+                barge_ins=self.barge_ins,
+                tools=self.tools_called,
+                tokens=self.tokens,
+            )
+        )
 
     def _on_hang_up_asked(self, event: inputs.HangUpAsked) -> None:
         self._end(event.ending)
@@ -290,6 +307,7 @@ class Conversation(ABC):
         response = event.response
         self.responses.done(response.id)
         if response.usage is not None:
+            self.tokens += response.usage.total_tokens
             self._note(notes.UsageCounted(self.agent.model, response.usage))
         if response.status == "failed":
             self._failed(response)
@@ -310,6 +328,7 @@ class Conversation(ABC):
         for item in response.output or ():
             if item.type != "function_call" or item.call_id is None:
                 continue
+            self.tools_called += 1
             known = item.name is not None and item.name in self.agent.tools
             self._note(notes.ToolCalled(item.name if known and item.name else "unknown"))
             if known and item.name == "end_call":

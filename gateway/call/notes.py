@@ -127,10 +127,19 @@ class KeyPressed:
 class Ended:
     ending: Ending
     reason: str
+    arrived: bool
+    """Whether the caller ever came; without him it was no call."""
     seconds: float
-    """Since the caller arrived; 0 if he never did."""
-    turns: int
+    """Since he arrived."""
+    waits_s: tuple[float, ...]
+    """His wait in each turn."""
     barge_ins: int
+    tools: int
+    tokens: int
+
+    @property
+    def turns(self) -> int:
+        return len(self.waits_s)
 
 
 Note = (

@@ -8,6 +8,7 @@ handler may take the accepted socket over (`take_over`); from then on each messa
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Protocol, cast
 
@@ -54,6 +55,11 @@ class MediaSocket(WebSocketsSansIOProtocol):
     async def gone(self) -> None:
         """Returns when the connection has ended."""
         await self._gone.wait()
+
+    async def gone_within(self, seconds: float) -> None:
+        """Returns when the connection has ended, or after that time."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._gone.wait(), seconds)
 
     def post(self, payload: bytes) -> None:
         """One text message, now. Nothing happens on a socket that is closing."""

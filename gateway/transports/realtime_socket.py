@@ -39,6 +39,8 @@ _REFUSALS = frozenset({400, 401, 403})
 class ModelReceiver(Protocol):
     """Who hears the model. Called from the event loop; must not block or raise."""
 
+    def on_model_open(self, socket: RealtimeSocket) -> None: ...
+
     def on_model_text(self, data: bytes | bytearray, now: float) -> None: ...
 
     def on_model_lost(self, reason: str, refused: bool, now: float) -> None: ...
@@ -142,6 +144,9 @@ class RealtimeSocket(asyncio.Protocol):
     def _on_handshake(self) -> None:
         if self._conn.state is State.OPEN and not self._open.done():
             self._open.set_result(None)
+            if self._receiver is not None:
+                # Here and not after `connect`: the first event may stand in the same bytes.
+                self._receiver.on_model_open(self)
             self._timer = self._loop.call_later(PING_EVERY_S, self._send_ping)
 
     def _refuse(self, exc: Exception) -> None:
@@ -203,31 +208,26 @@ class RealtimeSocket(asyncio.Protocol):
 _tls: ssl.SSLContext | None = None
 
 
-async def connect(url: str, headers: Mapping[str, str], receiver: ModelReceiver) -> RealtimeSocket:
-    """Opens a link: TCP, TLS, WebSocket. Raises LinkError within `CONNECT_MAX_S`."""
+async def connect(url: str, headers: Mapping[str, str], receiver: ModelReceiver) -> None:
+    """Opens a link: TCP, TLS, WebSocket; the receiver gets the socket by `on_model_open`.
+
+    Raises LinkError within `CONNECT_MAX_S`; then the receiver hears nothing of it any more.
+    """
     uri = parse_uri(url)
-    context = _tls_context() if uri.secure else None
-    socket: RealtimeSocket | None = None
+    socket = RealtimeSocket(url, headers, receiver)
     try:
         async with asyncio.timeout(CONNECT_MAX_S):
-            _, socket = await asyncio.get_running_loop().create_connection(
-                lambda: RealtimeSocket(url, headers, receiver), uri.host, uri.port, ssl=context
+            await asyncio.get_running_loop().create_connection(
+                lambda: socket, uri.host, uri.port, ssl=_tls_context() if uri.secure else None
             )
             await socket.opened()
-    except TimeoutError as error:
-        _give_up(socket)
-        raise LinkError("timeout", retryable=True) from error
-    except (OSError, ssl.SSLError) as error:
-        raise LinkError("unreachable", retryable=True) from error
-    except BaseException:
-        _give_up(socket)
-        raise
-    return socket
-
-
-def _give_up(socket: RealtimeSocket | None) -> None:
-    if socket is not None:
+    except BaseException as error:
         socket.close()
+        if isinstance(error, TimeoutError):
+            raise LinkError("timeout", retryable=True) from error
+        if isinstance(error, OSError):  # ssl.SSLError is one
+            raise LinkError("unreachable", retryable=True) from error
+        raise
 
 
 def _tls_context() -> ssl.SSLContext:

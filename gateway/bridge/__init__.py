@@ -1,0 +1,1 @@
+"""Carries messages between a call's mind and its hands, and decides nothing."""

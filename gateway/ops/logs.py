@@ -1,0 +1,124 @@
+"""Logs: JSON for machines, columns for people. Two INFO lines for each call.
+
+Never sound, full numbers, instructions or what people said.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from statistics import quantiles
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.call import notes
+
+log = structlog.get_logger()
+
+
+def set_up(log_format: str | None, level: str) -> None:
+    """Once, before the server starts; standard logging takes the same way out."""
+    as_json = log_format == "json" or (log_format is None and not sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if as_json:
+        last += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        last += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers[:] = []
+        logging.getLogger(name).propagate = True
+    # Its INFO lines tell of each socket and request: a call has two lines, and they are ours.
+    for name in ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def masked(party: str) -> str:
+    """A caller's or dialled number as it may stand in a log: its last two digits."""
+    digits = "".join(c for c in party if c.isdigit())
+    return f"...{digits[-2:]}" if len(digits) > 4 else "..."
+
+
+class Facts(Protocol):
+    @property
+    def call_sid(self) -> str: ...
+
+    @property
+    def caller(self) -> str: ...
+
+    @property
+    def dialled(self) -> str: ...
+
+    @property
+    def agent(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+
+class CallLog:
+    """*answered* and *ended*; everything else of a call is DEBUG."""
+
+    def on_note(self, facts: Facts, note: notes.Note) -> None:
+        if isinstance(note, notes.CallerArrived):
+            log.info(
+                "answered",
+                call_sid=facts.call_sid,
+                agent=facts.agent,
+                path=facts.path,
+                caller=masked(facts.caller),
+                dialled=masked(facts.dialled),
+            )
+        elif isinstance(note, notes.Ended):
+            self._ended(facts, note)
+        elif not isinstance(note, notes.TranscriptLine):
+            log.debug(type(note).__name__, call_sid=facts.call_sid, note=repr(note))
+
+    def _ended(self, facts: Facts, note: notes.Ended) -> None:
+        if not note.arrived:
+            log.debug("not connected", call_sid=facts.call_sid, ending=note.ending)
+            return
+        p50, p95 = percentiles(note.waits_s)
+        (log.info if note.ending.well else log.warning)(
+            "ended",
+            call_sid=facts.call_sid,
+            agent=facts.agent,
+            path=facts.path,
+            ending=note.ending,
+            reason=note.reason,
+            seconds=round(note.seconds, 1),
+            turns=note.turns,
+            wait_p50_ms=p50,
+            wait_p95_ms=p95,
+            barge_ins=note.barge_ins,
+            tools=note.tools,
+            tokens=note.tokens,
+        )
+
+
+def percentiles(waits_s: tuple[float, ...]) -> tuple[int | None, int | None]:
+    """p50 and p95 in milliseconds; None without a turn."""
+    if not waits_s:
+        return None, None
+    if len(waits_s) == 1:
+        return round(waits_s[0] * 1000), round(waits_s[0] * 1000)
+    cuts = quantiles(waits_s, n=20, method="inclusive")
+    return round(cuts[9] * 1000), round(cuts[18] * 1000)

@@ -1,0 +1,294 @@
+"""Prometheus: what callers experience, told by notes. A new metric never touches a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from gateway import __version__
+from gateway.call import notes
+from gateway.call.endings import Ending
+from gateway.call.media import MediaCall
+from gateway.ops.latency import AddedLatency
+from gateway.protocols.realtime_server import Usage
+
+_WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
+_STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
+_SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
+_LENGTH_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+_LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class CallInfo(Protocol):
+    """As much of a call as metrics may know: names from the operator's own files."""
+
+    @property
+    def agent(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+
+class Metrics:
+    """Every series of the gateway, with help text; `on_note` keeps those of calls."""
+
+    def __init__(self, added: AddedLatency) -> None:
+        self.registry = registry = CollectorRegistry()
+        agent, path = "agent", "path"
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"gateway_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
+            return Histogram(
+                f"gateway_{name}", text, labels, buckets=tuple(buckets), registry=registry
+            )
+
+        self.started = counter("calls_started", "Calls whose caller arrived.", agent, path)
+        self.ended = counter("calls_ended", "Calls that ended, by how.", agent, path, "ending")
+        self.refused = counter("calls_refused", "Calls that were not taken, by reason.", "reason")
+        self.length = histogram("call_seconds", "Length of a call.", _LENGTH_BUCKETS, agent, path)
+        self.setup = histogram(
+            "setup_seconds",
+            "From the webhook to the end of each stage: model_ready, caller_arrived, first_sound.",
+            _SETUP_BUCKETS, "stage", path,
+        )  # fmt: skip
+        self.wait = histogram(
+            "response_seconds",
+            "The caller's wait in a turn: from his last speech to the first sound he hears.",
+            _WAIT_BUCKETS, agent, path,
+        )  # fmt: skip
+        self.stage = histogram(
+            "turn_stage_seconds",
+            "The wait by its stages: detection, model, gateway, playback.",
+            _STAGE_BUCKETS, "stage", path,
+        )  # fmt: skip
+        self.barge_ins = counter("barge_ins", "Sentences that the caller broke into.", agent)
+        self.barge_ins_ignored = counter(
+            "barge_ins_ignored", "Speech that did not count as an interruption.", "reason"
+        )
+        self.reaction = histogram(
+            "barge_in_reaction_seconds",
+            "From the start of the caller's speech to the clear that makes his line quiet.",
+            _STAGE_BUCKETS,
+        )
+        self.under_runs = counter(
+            "playback_underruns", "Holes in the model's speech as the caller heard it.", "cause"
+        )
+        self.under_run_seconds = counter(
+            "playback_underrun_seconds", "Length of those holes.", "cause"
+        )
+        self.dropped = counter(
+            "sound_dropped_seconds", "Sound that was given up, by reason.", "reason"
+        )
+        self.tokens = counter(
+            "tokens", "Tokens billed; cached ones are not counted again as others.",
+            "model", "direction", "kind", "cached",
+        )  # fmt: skip
+        self.tools = counter("tool_calls", "Tools that the model called.", "tool")
+        self.errors = counter(
+            "model_errors", "Errors that the model's server reported.", "fault", "code"
+        )
+        self.peer_faults = counter(
+            "peer_faults", "Messages that could not be read; the call went on.", "peer", "kind"
+        )
+        self.prepared = counter(
+            "sessions_prepared",
+            "Sessions opened during the webhook: used, or given up before the caller arrived.",
+            "outcome",
+        )
+        self.webhooks = counter("webhooks", "Webhooks answered, by result.", "endpoint", "result")
+        self.streams_refused = counter(
+            "streams_refused", "Media streams closed before they reached a call.", "reason"
+        )
+        self.stream_events = counter(
+            "stream_events", "Stream status callbacks of the carrier's.", "event"
+        )
+        self.rate_limit = Gauge(
+            "gateway_rate_limit_remaining_ratio",
+            "What is left of the model's rate limit, by the last response.",
+            ("limit",), registry=registry,
+        )  # fmt: skip
+        self.lag = histogram(
+            "event_loop_lag_seconds", "How late the event loop woke a timer.", _LAG_BUCKETS
+        )
+        self.draining = Gauge(
+            "gateway_draining", "1 while the process takes no new calls.", registry=registry
+        )
+        build = Gauge(
+            "gateway_build_info", "Always 1; the version is a label.", ("version",),
+            registry=registry,
+        )  # fmt: skip
+        build.labels(__version__).set(1)
+        self._traffic = TrafficCollector(added)
+        registry.register(self._traffic)
+        self._table: dict[type, Callable[[CallInfo, Any], None]] = {
+            notes.CallerArrived: self._arrived,
+            notes.ModelReady: self._model_ready,
+            notes.FirstSound: self._first_sound,
+            notes.TurnMeasured: self._turn,
+            notes.BargedIn: self._barged_in,
+            notes.BargeInIgnored: lambda _, n: self.barge_ins_ignored.labels(n.reason).inc(),
+            notes.UnderRun: self._under_run,
+            notes.SoundDropped: lambda _, n: self.dropped.labels(n.reason).inc(n.ms / 1000),
+            notes.UsageCounted: lambda _, n: self._usage(n.model, n.usage),
+            notes.ToolCalled: lambda _, n: self.tools.labels(n.name).inc(),
+            notes.ModelErred: lambda _, n: self.errors.labels(n.fault, n.code).inc(),
+            notes.PeerFaulted: lambda _, n: self.peer_faults.labels(n.peer, n.kind).inc(),
+            notes.RateLimitsSeen: self._rate_limits,
+            notes.Ended: self._ended,
+        }
+
+    def watch(self, calls: Callable[[], Mapping[str, MediaCall]]) -> None:
+        """Where running calls are found when Prometheus asks."""
+        self._traffic.calls = calls
+
+    def on_note(self, call: CallInfo, note: notes.Note) -> None:
+        handler = self._table.get(type(note))
+        if handler is not None:
+            handler(call, note)
+
+    def call_over(self, mind: MediaCall) -> None:
+        """Its frames and bytes stay counted."""
+        self._traffic.keep(mind)
+
+    def _arrived(self, call: CallInfo, note: notes.CallerArrived) -> None:
+        self.started.labels(call.agent, call.path).inc()
+        self.prepared.labels("used").inc()
+        self.setup.labels("caller_arrived", call.path).observe(note.seconds)
+
+    def _model_ready(self, call: CallInfo, note: notes.ModelReady) -> None:
+        self.setup.labels("model_ready", call.path).observe(note.seconds)
+
+    def _first_sound(self, call: CallInfo, note: notes.FirstSound) -> None:
+        self.setup.labels("first_sound", call.path).observe(note.seconds)
+
+    def _turn(self, call: CallInfo, note: notes.TurnMeasured) -> None:
+        self.wait.labels(call.agent, call.path).observe(note.wait_s)
+        for stage in ("detection", "model", "gateway", "playback"):
+            self.stage.labels(stage, call.path).observe(getattr(note, f"{stage}_s"))
+
+    def _barged_in(self, call: CallInfo, note: notes.BargedIn) -> None:
+        self.barge_ins.labels(call.agent).inc()
+        self.reaction.observe(note.reaction_s)
+
+    def _under_run(self, _call: CallInfo, note: notes.UnderRun) -> None:
+        self.under_runs.labels(note.cause).inc()
+        self.under_run_seconds.labels(note.cause).inc(note.gap_s)
+
+    def _usage(self, model: str, usage: Usage) -> None:
+        for direction, kind, cached, tokens in token_counts(usage):
+            if tokens:
+                self.tokens.labels(model, direction, kind, cached).inc(tokens)
+
+    def _rate_limits(self, _call: CallInfo, note: notes.RateLimitsSeen) -> None:
+        for limit in note.limits:
+            if limit.name in ("requests", "tokens") and limit.limit and limit.remaining is not None:
+                self.rate_limit.labels(limit.name).set(limit.remaining / limit.limit)
+
+    def _ended(self, call: CallInfo, note: notes.Ended) -> None:
+        if note.ending is Ending.NEVER_ARRIVED:
+            self.prepared.labels("expired").inc()
+        elif not note.arrived:
+            self.prepared.labels("failed").inc()
+        else:
+            self.ended.labels(call.agent, call.path, note.ending).inc()
+            self.length.labels(call.agent, call.path).observe(note.seconds)
+
+
+def token_counts(usage: Usage) -> Iterator[tuple[str, str, str, int]]:
+    """(direction, kind, cached, tokens): cached tokens are a part of the input's, split off."""
+    details = usage.input_token_details
+    if details is not None:
+        cached = details.cached_tokens_details
+        for kind in ("text", "audio", "image"):
+            part = getattr(cached, f"{kind}_tokens") if cached is not None else 0
+            yield "in", kind, "yes", part
+            yield "in", kind, "no", max(0, getattr(details, f"{kind}_tokens") - part)
+    if usage.output_token_details is not None:
+        yield "out", "text", "no", usage.output_token_details.text_tokens
+        yield "out", "audio", "no", usage.output_token_details.audio_tokens
+
+
+class TrafficCollector(Collector):
+    """What is counted fifty times a second stays a plain number until Prometheus asks."""
+
+    def __init__(self, added: AddedLatency) -> None:
+        self._added = added
+        self._kept = Traffic()
+        self.calls: Callable[[], Mapping[str, MediaCall]] = dict
+
+    def keep(self, mind: MediaCall) -> None:
+        self._kept.add(mind)
+
+    def collect(self) -> Iterable[Metric]:
+        total = self._kept.copy()
+        calls = self.calls()
+        arrived = sum(mind.arrived for mind in calls.values())
+        for mind in calls.values():
+            total.add(mind)
+        active = GaugeMetricFamily(
+            "gateway_calls_active", "Calls by state: expected (no stream yet) or talking.",
+            labels=["state"],
+        )  # fmt: skip
+        active.add_metric(["talking"], arrived)
+        active.add_metric(["expected"], len(calls) - arrived)
+        yield active
+        yield _counted("frames", "Media messages from (up) and to (down) callers.", total.frames)
+        yield _counted("media_bytes", "Bytes of mu-law in them.", total.bytes)
+        yield _counted(
+            "saturated_samples", "Samples clipped in resampling: too loud.", total.saturated
+        )
+        gaps = CounterMetricFamily(
+            "gateway_caller_gap_seconds", "Presentation time of callers that no frame covered."
+        )
+        gaps.add_metric([], total.gap_ms / 1000)
+        yield gaps
+        yield self._latency()
+
+    def _latency(self) -> Metric:
+        family = HistogramMetricFamily(
+            "gateway_added_seconds",
+            "What the gateway adds between reading a message with sound and having sent it on.",
+            labels=["direction"],
+        )
+        for direction, histogram in (("up", self._added.up), ("down", self._added.down)):
+            family.add_metric([direction], histogram.cumulative(), histogram.sum_s)
+        return family
+
+
+class Traffic:
+    def __init__(self) -> None:
+        self.frames = [0, 0]
+        self.bytes = [0, 0]
+        self.saturated = [0, 0]
+        self.gap_ms = 0.0
+
+    def add(self, mind: MediaCall) -> None:
+        up, down = mind.uplink, mind.downlink
+        self.frames = [self.frames[0] + up.frames, self.frames[1] + down.groups]
+        self.bytes = [self.bytes[0] + up.bytes, self.bytes[1] + down.bytes]
+        self.saturated = [self.saturated[0] + up.saturated, self.saturated[1] + down.saturated]
+        self.gap_ms += up.gap_ms
+
+    def copy(self) -> Traffic:
+        other = Traffic()
+        other.frames, other.bytes = list(self.frames), list(self.bytes)
+        other.saturated, other.gap_ms = list(self.saturated), self.gap_ms
+        return other
+
+
+def _counted(name: str, text: str, up_down: list[int]) -> Metric:
+    family = CounterMetricFamily(f"gateway_{name}", text, labels=["direction"])
+    family.add_metric(["up"], up_down[0])
+    family.add_metric(["down"], up_down[1])
+    return family

@@ -1,0 +1,81 @@
+"""The token that opens a media stream: signed, short-lived, good for one call and once.
+
+A stream's address cannot carry a query string, so the TwiML hands the token over as a
+`<Parameter>`; it comes back in `start`. It is signed with a key made from Twilio's own secret, so
+that any process of the same account can check it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+import msgspec
+
+from gateway.errors import SignatureRefused
+from gateway.limits import STREAM_TOKEN_S
+from gateway.ops.store_memory import MemoryStore
+
+_TOKEN_MAX_CHARS = 400  # Twilio: name and value of a parameter together below 500
+
+
+class StreamPass(msgspec.Struct, array_like=True, frozen=True):
+    call_sid: str
+    agent: str
+    expires_at: float
+    nonce: str
+
+
+class StreamTokens:
+    """`wall_clock` tells Unix seconds. The first secret signs, any of them verifies."""
+
+    def __init__(
+        self, auth_tokens: Sequence[str], store: MemoryStore, wall_clock: Callable[[], float]
+    ) -> None:
+        self._keys = [sha256(b"gateway media stream\0" + t.encode()).digest() for t in auth_tokens]
+        self._store, self._wall_clock = store, wall_clock
+
+    def issue(self, call_sid: str, agent: str) -> str:
+        expires_at = self._wall_clock() + STREAM_TOKEN_S
+        stream_pass = StreamPass(call_sid, agent, expires_at, secrets.token_urlsafe(12))
+        body = msgspec.json.encode(stream_pass)
+        return f"{_text(body)}.{_text(_sign(self._keys[0], body))}"
+
+    def redeem(self, token: str, call_sid: str) -> StreamPass:
+        """Raises SignatureRefused: `no_token`, `bad_token`, `expired_token`, `used_token`."""
+        if not token:
+            raise SignatureRefused("no_token")
+        stream_pass = self._verified(token)
+        if stream_pass.call_sid != call_sid:
+            raise SignatureRefused("bad_token")
+        if stream_pass.expires_at < self._wall_clock():
+            raise SignatureRefused("expired_token")
+        if not self._store.claim(f"stream:{stream_pass.nonce}", STREAM_TOKEN_S):
+            raise SignatureRefused("used_token")
+        return stream_pass
+
+    def _verified(self, token: str) -> StreamPass:
+        try:
+            if len(token) > _TOKEN_MAX_CHARS:
+                raise ValueError
+            body, signature = (_bytes(part) for part in token.split("."))
+            if not any(hmac.compare_digest(_sign(key, body), signature) for key in self._keys):
+                raise ValueError
+            return msgspec.json.decode(body, type=StreamPass)
+        except ValueError:
+            raise SignatureRefused("bad_token") from None
+
+
+def _sign(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, body, "sha256")
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))

@@ -1,0 +1,55 @@
+"""Twilio's REST API, as far as a running call needs it. Source: Calls resource, 2010-04-01."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import httpx2
+
+from gateway.errors import LinkError
+from gateway.limits import REST_TIMEOUT_S, REST_TRIES
+
+_NOT_IN_PROGRESS: Final = 21220
+_FIRST_PAUSE_S: Final = 0.2
+
+
+class TwilioRest:
+    """One client for the process; `close` it at the end."""
+
+    def __init__(self, base_url: str, account_sid: str, auth_token: str) -> None:
+        self._calls = f"{base_url}/2010-04-01/Accounts/{account_sid}/Calls"
+        self._client = httpx2.AsyncClient(
+            auth=(account_sid, auth_token), timeout=REST_TIMEOUT_S, follow_redirects=False
+        )
+
+    async def hang_up(self, call_sid: str) -> None:
+        """Ends the call; one that has ended already is as good. Raises LinkError."""
+        await self._update(call_sid, {"Status": "completed"})
+
+    async def _update(self, call_sid: str, fields: dict[str, str]) -> None:
+        for attempt in range(1, REST_TRIES + 1):
+            try:
+                response = await self._client.post(f"{self._calls}/{call_sid}.json", data=fields)
+            except httpx2.HTTPError as error:
+                failure = LinkError(type(error).__name__, retryable=True)
+            else:
+                if response.is_success or _has_ended(response):
+                    return
+                retryable = response.status_code == 429 or response.status_code >= 500
+                failure = LinkError(f"http_{response.status_code}", retryable=retryable)
+            if not failure.retryable or attempt == REST_TRIES:
+                raise failure
+            await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _has_ended(response: httpx2.Response) -> bool:
+    if response.status_code == 404:
+        return True
+    try:
+        return bool(response.json().get("code") == _NOT_IN_PROGRESS)
+    except (ValueError, AttributeError):
+        return False
