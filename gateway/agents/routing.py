@@ -13,6 +13,7 @@ from gateway.agents.config import Agent
 
 _EXACT: Final = re.compile(r"\+[0-9]{1,15}")
 _PREFIX: Final = re.compile(r"\+[0-9]{1,14}\*")
+_WRAPPING: Final = re.compile(r"\A[\s<>]+|[\s<>]+\Z")
 _ADDRESS: Final = re.compile(r"(?:sips?|client):[^\s*<>]+", re.IGNORECASE)
 
 
@@ -56,7 +57,7 @@ class AgentBook:
 
 def canonical(to: str) -> str:
     """A SIP address without parameters and headers, its scheme and host in lower case."""
-    to = to.strip().strip("<>")
+    to = _WRAPPING.sub("", to)
     if not _ADDRESS.fullmatch(to):
         return to
     scheme, _, rest = to.partition(":")

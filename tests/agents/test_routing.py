@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -78,6 +78,7 @@ def test_any_number_is_answered_by_the_star(to: str) -> None:
     assert picked(["*"], to) == "*"
 
 
+@example(" <")
 @given(st.text())
 def test_canonical_is_settled_after_once(to: str) -> None:
     once = canonical(f"sip:{to}")
