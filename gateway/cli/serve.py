@@ -1,0 +1,97 @@
+"""`gateway serve`: answers calls until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Final
+
+import structlog
+import typer
+
+from gateway.app import build
+from gateway.cli.server import GatewayServer
+from gateway.errors import ServiceUnreachable
+from gateway.ops import logs
+from gateway.settings import Settings, load_settings
+
+SIMULATED_MODEL_PORT: Final = 8090
+SIMULATED_TWILIO_URL: Final = "http://127.0.0.1:8089"
+_MODEL_START_MAX_S: Final = 30.0
+
+log = structlog.get_logger()
+
+
+def serve(
+    simulated: Annotated[
+        bool,
+        typer.Option("--simulated", help="Stand-ins for OpenAI and Twilio; no account needed."),
+    ] = False,
+) -> None:
+    """Serve calls. Settings come from the environment; see the README's table."""
+    environ, embed_model = _with_far_ends(os.environ, simulated=simulated)
+    settings = load_settings(environ, simulated=simulated)
+    logs.set_up(settings.log_format, settings.log_level)
+    run = _serve(settings, embed_model=embed_model and settings.simulated)
+    if sys.platform == "win32":
+        asyncio.run(run)
+    else:
+        import uvloop  # noqa: PLC0415 - not to be had on Windows
+
+        uvloop.run(run)
+
+
+def _with_far_ends(environ: Mapping[str, str], *, simulated: bool) -> tuple[dict[str, str], bool]:
+    """Simulated, nothing leaves this machine unless its address was given on purpose."""
+    simulated = simulated or environ.get("GATEWAY_SIMULATED", "").strip().lower() in {
+        "1", "true", "yes", "on",
+    }  # fmt: skip
+    if not simulated:
+        return dict(environ), False
+    embed = not environ.get("OPENAI_BASE_URL")
+    far = {"TWILIO_BASE_URL": environ.get("TWILIO_BASE_URL") or SIMULATED_TWILIO_URL}
+    if embed:
+        far["OPENAI_BASE_URL"] = f"http://127.0.0.1:{SIMULATED_MODEL_PORT}/v1"
+    return {**environ, **far}, embed
+
+
+async def _serve(settings: Settings, *, embed_model: bool) -> None:
+    gateway = build(settings)
+    if settings.simulated:
+        log.warning("simulated: no call reaches OpenAI or Twilio")
+    # What was made so far lives as long as the process: no collection need look at it again.
+    gc.collect()
+    gc.freeze()
+    server = GatewayServer(gateway, settings.host, settings.port, settings.drain_s)
+    if not embed_model:
+        await server.serve()
+        return
+    async with _embedded_model():
+        await server.serve()
+
+
+@asynccontextmanager
+async def _embedded_model() -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway.simulator.model", "--port", str(SIMULATED_MODEL_PORT),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is for the gateway, which drains first
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(_MODEL_START_MAX_S):
+            line = await process.stdout.readline() if process.stdout else b""
+        log.info("the simulated model listens", url=json.loads(line)["listening"])
+        yield
+    except (TimeoutError, ValueError, KeyError) as error:
+        raise ServiceUnreachable(
+            f"The simulated model did not start: is port {SIMULATED_MODEL_PORT} in use?"
+        ) from error
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()

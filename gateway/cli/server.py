@@ -1,0 +1,72 @@
+"""Uvicorn, taught what a telephone call needs of a server that stops.
+
+Uvicorn closes live WebSockets as soon as it is told to stop. This one first refuses new calls and
+lets the running ones end, until the deadline or a second signal; its doors stay open meanwhile,
+since a call's last webhooks still come in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from time import monotonic
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from gateway.app import Gateway
+from gateway.call.endings import Ending
+from gateway.limits import DRAIN_REPORT_S, SOCKET_MESSAGE_MAX_BYTES, WEBHOOK_BODY_WAIT_S
+from gateway.transports.media_socket import MediaSocket
+
+log = structlog.get_logger()
+_POLL_S = 0.05
+
+
+class GatewayServer(uvicorn.Server):
+    def __init__(self, gateway: Gateway, host: str, port: int, drain_s: float) -> None:
+        super().__init__(
+            uvicorn.Config(
+                gateway.asgi,
+                host=host,
+                port=port,
+                ws=MediaSocket,
+                ws_per_message_deflate=False,  # base64 audio does not shrink
+                ws_max_size=SOCKET_MESSAGE_MAX_BYTES,
+                ws_ping_interval=None,  # fifty frames a second are sign of life enough
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(WEBHOOK_BODY_WAIT_S),
+            )
+        )
+        self._switchboard, self._metrics = gateway.switchboard, gateway.metrics
+        self._drain_s = drain_s
+        self._at_once = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains, the second ends at once."""
+        self._at_once = self.should_exit
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._drain()
+        self._captured_signals.clear()  # a drained process has ended well: exit 0
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        self._switchboard.draining = True
+        self._metrics.draining.set(1)
+        deadline, report_at = monotonic() + self._drain_s, monotonic()
+        while self._switchboard.active and not self._at_once and monotonic() < deadline:
+            if monotonic() >= report_at:
+                log.info("draining", calls_left=self._switchboard.active)
+                report_at += DRAIN_REPORT_S
+            await asyncio.sleep(_POLL_S)
+        if self._switchboard.active:
+            log.warning("calls are cut by the end of the drain", calls=self._switchboard.active)
+            self._switchboard.end_all(Ending.DRAINED)
+        else:
+            log.info("drained")

@@ -1,0 +1,17 @@
+"""How late the event loop is: every caller hears a loop that is blocked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+from gateway.limits import LAG_PROBE_S
+
+
+async def watch_loop(observe: Callable[[float], None]) -> None:
+    """Runs until cancelled; reports seconds of lag ten times a second."""
+    while True:
+        asked = monotonic()
+        await asyncio.sleep(LAG_PROBE_S)
+        observe(max(0.0, monotonic() - asked - LAG_PROBE_S))

@@ -1,0 +1,74 @@
+"""What every door needs, handed in by `app`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from gateway.agents.spoken import phrases
+from gateway.agents.templates import Templates
+from gateway.bridge.switchboard import Switchboard
+from gateway.errors import PeerError, SignatureRefused
+from gateway.ops.metrics import Metrics
+from gateway.ops.store_memory import MemoryStore
+from gateway.ops.tokens import StreamTokens
+from gateway.web.guards import TwilioGuard
+
+log = structlog.get_logger()
+_STATUS = {"oversized": 413, "slow": 408, "malformed": 400}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    public_url: str
+    media_url: str
+    account_sid: str
+    overflow: str
+    switchboard: Switchboard
+    templates: Templates
+    guard: TwilioGuard
+    tokens: StreamTokens
+    store: MemoryStore
+    metrics: Metrics
+
+    def twiml(self, name: str, language: str = "en", **values: str) -> Response:
+        """A document for Twilio, with the sentences of that language at hand."""
+        spoken = phrases(language)
+        document = self.templates.render(
+            name,
+            language=spoken.language,
+            apology=spoken.apology,
+            unavailable=spoken.unavailable,
+            **values,
+        )
+        return Response(document, media_type="text/xml")
+
+
+Handler = Callable[[dict[str, str], Request], Awaitable[Response]]
+
+
+def from_twilio(desk: Desk, endpoint: str, handler: Handler) -> Callable[..., Awaitable[Response]]:
+    """A webhook of Twilio's: checked, counted, and answered in one sentence when refused."""
+
+    async def door(request: Request) -> Response:
+        try:
+            fields = await desk.guard.fields(request)
+            response = await handler(fields, request)
+        except SignatureRefused as error:
+            desk.metrics.webhooks.labels(endpoint, error.reason).inc()
+            log.warning("webhook refused", endpoint=endpoint, reason=error.reason, url=error.url)
+            return PlainTextResponse("The request is not signed by Twilio.", 403)
+        except PeerError as error:
+            desk.metrics.webhooks.labels(endpoint, error.kind).inc()
+            log.warning("webhook not understood", endpoint=endpoint, reason=str(error))
+            return PlainTextResponse(
+                f"The request was not understood: {error}.", _STATUS[error.kind]
+            )
+        desk.metrics.webhooks.labels(endpoint, "ok").inc()
+        return response
+
+    return door

@@ -1,0 +1,29 @@
+"""Alive; ready for new calls; and what Prometheus reads."""
+
+from __future__ import annotations
+
+from prometheus_client.exposition import choose_encoder
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.web.desk import Desk
+
+
+class HealthDoors:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def healthz(self, _request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(self, _request: Request) -> Response:
+        """503 while draining or full; `calls` says how many are running or expected."""
+        switchboard = self._desk.switchboard
+        reason = switchboard.refusal()
+        body = {"status": reason or "ready", "calls": switchboard.active}
+        return JSONResponse(body, 503 if reason else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        body = encode(self._desk.metrics.registry)
+        return Response(body, headers={"content-type": content_type})
