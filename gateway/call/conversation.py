@@ -51,6 +51,7 @@ class Conversation(ABC):
         self.responses = ResponseArbiter()
         self._session = session
         self._session_event: str | None = None
+        self._vad_silence_s = formats.vad_silence_s(session)
         self._desk = Desk(new_id, now)
         self._silence = SilenceWatch(agent.idle, self._desk)
         self._announced_at = now
@@ -252,10 +253,23 @@ class Conversation(ABC):
         if self._brief:
             self._desk.timers.clear(Timer.CONFIRM)
             return self._note(notes.BargeInIgnored("short"))
-        now, spoken_at = self._desk.now, self._spoken_at(event.audio_end_ms)
-        self.turns.stopped(now if spoken_at is None else spoken_at, now)
+        self.turns.stopped(self._stopped_at(event.audio_end_ms), self._desk.now)
         self._spoke_since_caller = False
         return None
+
+    def _stopped_at(self, audio_end_ms: int) -> float:
+        """When the caller's last speech was.
+
+        `audio_end_ms` "includes the min_silence_duration_ms configured in the session" (server
+        VAD). A server that gives the end of the speech itself shows by the clock: it cannot know
+        before that silence has passed.
+        """
+        now, spoken_at = self._desk.now, self._spoken_at(audio_end_ms)
+        if spoken_at is None:
+            return now
+        return (
+            spoken_at - self._vad_silence_s if spoken_at > now - self._vad_silence_s else spoken_at
+        )
 
     def _on_committed(self, event: model.Committed) -> None:
         """The caller's turn is over: an answer comes by itself, or is asked for."""

@@ -1,6 +1,7 @@
-"""Whether the model's echo of the session means the sound that we are about to send.
+"""What the session says of sound.
 
-Audio that goes up before, or in another format, is heard as noise: speech begins and never stops.
+Audio that goes up in another format than the model expects is heard as noise: speech begins and
+never stops. So nothing goes up before the model's echo of the session was read.
 """
 
 from __future__ import annotations
@@ -26,3 +27,9 @@ def _same(asked: Mapping[str, Any] | None, echoed: Mapping[str, Any] | None) -> 
     if asked is None:
         return True
     return echoed is not None and all(echoed.get(key) == value for key, value in asked.items())
+
+
+def vad_silence_s(session: Mapping[str, Any]) -> float:
+    """How long a caller is silent before the server's VAD says so; 0 where nobody can know."""
+    detection = session.get("audio", {}).get("input", {}).get("turn_detection") or {}
+    return float(detection.get("silence_duration_ms", 0)) / 1000
