@@ -46,10 +46,6 @@ class Journal:
         """What clients sent that the vendor would have refused: a good gateway has none."""
         return self.of("violation")
 
-    @property
-    def next_number(self) -> int:
-        return self._next
-
     def listen(self, listener: Callable[[int, Entry], None]) -> Callable[[], None]:
         """Calls the listener with each new entry, until the function that is returned is called."""
         self._listeners.append(listener)

@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from gateway.errors import FileError, GatewayError
-from gateway.simulator.journal import Journal
+from gateway.simulator.journal import Entry, Journal
 from gateway.simulator.model_admission import Admitted, NotAdmittedAfterAll, TurnedAway, admit
 from gateway.simulator.model_connection import ModelConnection, SessionDriver
 from gateway.simulator.model_session import ModelSession
@@ -168,26 +168,30 @@ class ModelServer:
 
     async def _serve_journal(self, connection: ModelConnection, start: int) -> None:
         """A reader that falls too far behind is let go."""
-        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(JOURNAL_BACKLOG_MAX)
-        sent = self.journal.next_number
+        queue: asyncio.Queue[Entry] = asyncio.Queue(JOURNAL_BACKLOG_MAX)
+        past = [entry for _, entry in self.journal.entries(start)]
 
-        def listen(_number: int, entry: dict[str, Any]) -> None:
+        def listen(_number: int, entry: Entry) -> None:
             if queue.full():
                 connection.transport.abort()
             else:
                 queue.put_nowait(entry)
 
         deaf = self.journal.listen(listen)
+        telling = asyncio.create_task(_tell(connection, past, queue))
         try:
-            for number, entry in self.journal.entries(start):
-                if number < sent:
-                    await connection.send(json.dumps(entry))
-            while True:
-                await connection.send(json.dumps(await queue.get()))
-        except ConnectionClosed:
-            pass
+            await connection.wait_closed()
         finally:
             deaf()
+            telling.cancel()
+
+
+async def _tell(connection: ModelConnection, past: list[Entry], news: asyncio.Queue[Entry]) -> None:
+    with suppress(ConnectionClosed):
+        for entry in past:
+            await connection.send(json.dumps(entry))
+        while True:
+            await connection.send(json.dumps(await news.get()))
 
 
 def _from(target: str) -> int:

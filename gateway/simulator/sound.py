@@ -10,9 +10,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from gateway.audio.g711 import CALLER_HZ as G711_HZ
-from gateway.audio.g711 import MODEL_HZ as PCM_HZ
-from gateway.audio.g711 import audioop
+from gateway.audio.g711 import CALLER_HZ, MODEL_HZ, audioop
 
 Samples = NDArray[np.int16]
 
@@ -40,18 +38,18 @@ class Wire:
 
     def pack(self, samples: Samples) -> bytes:
         """Samples at 24 kHz, as this wire carries them."""
-        pcm = resample(samples, PCM_HZ, self.hz).tobytes()
+        pcm = resample(samples, MODEL_HZ, self.hz).tobytes()
         return self.compress(pcm, 2) if self.compress else pcm
 
     def unpack(self, audio: bytes) -> Samples:
         """What the wire carried, as samples at 24 kHz."""
-        return resample(np.frombuffer(self.linear(audio), dtype="<i2"), self.hz, PCM_HZ)
+        return resample(np.frombuffer(self.linear(audio), dtype="<i2"), self.hz, MODEL_HZ)
 
 
 WIRES: Final = {
-    "audio/pcm": Wire("audio/pcm", PCM_HZ, 2),
-    "audio/pcmu": Wire("audio/pcmu", G711_HZ, 1, audioop.ulaw2lin, audioop.lin2ulaw),
-    "audio/pcma": Wire("audio/pcma", G711_HZ, 1, audioop.alaw2lin, audioop.lin2alaw),
+    "audio/pcm": Wire("audio/pcm", MODEL_HZ, 2),
+    "audio/pcmu": Wire("audio/pcmu", CALLER_HZ, 1, audioop.ulaw2lin, audioop.lin2ulaw),
+    "audio/pcma": Wire("audio/pcma", CALLER_HZ, 1, audioop.alaw2lin, audioop.lin2alaw),
 }
 
 

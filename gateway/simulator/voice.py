@@ -10,8 +10,9 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from gateway.audio.g711 import MODEL_HZ
 from gateway.errors import ServiceUnreachable
-from gateway.simulator.sound import PCM_HZ, WIRES, Samples, resample
+from gateway.simulator.sound import WIRES, Samples, resample
 
 DEFAULT_WPM: Final = 165
 TEXT_MAX_CHARS: Final = 4_000
@@ -90,7 +91,7 @@ def _load() -> tuple[ctypes.CDLL, int]:
 _espeak = lru_cache(maxsize=1)(_Espeak)
 
 
-def speak(text: str, language: str = "en", hz: int = PCM_HZ, wpm: int = DEFAULT_WPM) -> Samples:
+def speak(text: str, language: str = "en", hz: int = MODEL_HZ, wpm: int = DEFAULT_WPM) -> Samples:
     """The text as spoken by espeak-ng: int16 samples at `hz`, read-only, kept for the next time.
 
     Raises `ServiceUnreachable` where the wheel is missing or does not know the language.
@@ -140,7 +141,7 @@ _TONE_HZ: Final = 440.0
 
 @lru_cache(maxsize=CACHED_UTTERANCES)
 def _tones(syllables: int, wire: str) -> bytes:
-    t = np.arange(PCM_HZ * _SYLLABLE_MS // 1000) / PCM_HZ
+    t = np.arange(MODEL_HZ * _SYLLABLE_MS // 1000) / MODEL_HZ
     shape = np.clip(np.sin(np.pi * t / t[-1]) * 3, 0, 1) * (t < 0.18)
     syllable = (np.sin(2 * np.pi * _TONE_HZ * t) * shape * 8000).astype("<i2")
     return WIRES[wire].pack(np.tile(syllable, syllables))
