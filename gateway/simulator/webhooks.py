@@ -62,7 +62,7 @@ class Webhooks:
 
     def __init__(self, account: Account, reach: Reach, client: httpx2.AsyncClient) -> None:
         self.account, self.reach = account, reach
-        self._client = client
+        self.client = client
 
     async def request(
         self, url: str, fields: dict[str, str], *, method: str = "POST", base: str = ""
@@ -98,7 +98,7 @@ class Webhooks:
             joint = "&" if urlsplit(url).query else "?"
             url = f"{url}{joint}{httpx2.QueryParams(fields)}" if fields else url
         signed = signature(self.account.token, url, None if method == "GET" else fields)
-        return await self._client.request(
+        return await self.client.request(
             method,
             self.reach.real(url),
             data=None if method == "GET" else fields,
