@@ -66,11 +66,12 @@ class ModelConnection(ServerConnection):
         elif len(self._early) < EARLY_MESSAGES_MAX:
             self._early.append((self._kind, message))
 
-    def post(self, message: bytes) -> bool:
-        """Sends a text message now; whether the reader keeps up."""
-        if self.protocol.state is State.OPEN:
-            self.protocol.send_text(message)
-            self.send_data()
+    def post(self, messages: list[bytes]) -> bool:
+        """Sends text messages now, in one write; whether the reader keeps up."""
+        if messages and self.protocol.state is State.OPEN:
+            for message in messages:
+                self.protocol.send_text(message)
+            self.transport.write(b"".join(self.protocol.data_to_send()))
         return self.transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
 
 
@@ -130,12 +131,11 @@ class SessionDriver:
         self._flush()
 
     def _flush(self) -> None:
-        for message in self.session.take():
-            if isinstance(message, Close):
-                self.drop(message.code, message.reason)
-            elif not self._connection.post(message):
-                self.drop(ABNORMAL)
-                return
+        out = self.session.take()
+        if out and not self._connection.post([m for m in out if isinstance(m, bytes)]):
+            self.drop(ABNORMAL)
+        elif out and isinstance(out[-1], Close):
+            self.drop(out[-1].code, out[-1].reason)
         self._set_alarm()
 
     def _set_alarm(self) -> None:

@@ -25,6 +25,7 @@ METADATA_MAX: Final = 16
 METADATA_KEY_CHARS: Final = 64
 METADATA_VALUE_CHARS: Final = 512
 ITEM_ID_MAX_CHARS: Final = 64
+LISTING_S: Final = 0.1
 
 
 class ModelSession:
@@ -49,6 +50,7 @@ class ModelSession:
         self.settings = model_settings.initial(self._outlet.new_id("sess"), model, expires_at)
         self._listener = Listener(self._outlet, self._responder, lambda: self.settings)
         self._was_active = False
+        self._hosted: set[str] = set()
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._update,
             "input_audio_buffer.commit": lambda _: self._listener.commit(),
@@ -158,11 +160,30 @@ class ModelSession:
             self.settings, event["session"], spoken=self._responder.spoken
         )
         self._listener.configure()
+        self._list_hosted_tools()
         strikes = fault is not None and self._faults.take(fault)
         if fault and strikes and fault.ignore:
             return
         echo = _laid_over(self.settings, fault.echo) if fault and strikes else self.settings
         self._outlet.emit("session.updated", session=echo)
+
+    def _list_hosted_tools(self) -> None:
+        """Hosted MCP servers are not reached from here, and the client is told so."""
+        for tool in self.settings["tools"] or ():
+            label = tool.get("server_label")
+            if label is not None and label not in self._hosted:
+                self._hosted.add(label)
+                self._outlet.at(LISTING_S, lambda label=label: self._fail_listing(label))
+
+    def _fail_listing(self, label: str) -> None:
+        item_id = self._outlet.new_id("mcpl")
+        item = Item({"id": item_id, "type": "mcp_list_tools", "server_label": label, "tools": []})
+        previous = self._responder.conversation.insert(item)
+        self._outlet.emit("mcp_list_tools.in_progress", item_id=item_id)
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            self._outlet.emit(kind, item=item.body, previous_item_id=previous)
+        self._outlet.emit("mcp_list_tools.failed", item_id=item_id)
+        self._outlet.note("skipped", what=f"hosted MCP server {label!r} is not reached from here")
 
     def _create_item(self, event: dict[str, Any]) -> None:
         body, known = event["item"], self._responder.conversation.call_ids

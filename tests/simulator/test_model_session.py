@@ -206,6 +206,17 @@ def test_a_script_can_leave_an_update_unanswered() -> None:
     assert Desk(parse_script("on_update: {ignore: true}")).update(instructions="x") == []
 
 
+def test_a_hosted_mcp_server_fails_openly(desk: Desk) -> None:
+    tool = {"type": "mcp", "server_label": "shop", "server_url": "https://shop.example/mcp"}
+    desk.update(tools=[tool])
+    desk.update(tools=[tool])
+    desk.wait(1)
+    item_id = desk.last("mcp_list_tools.in_progress")["item_id"]
+    assert [event["item_id"] for event in desk.of("mcp_list_tools.failed")] == [item_id]
+    assert desk.last("conversation.item.added")["item"]["server_label"] == "shop"
+    assert desk.notes[-1]["kind"] == "skipped"
+
+
 def test_every_answer_to_a_client_names_its_event(desk: Desk) -> None:
     answers = desk.send_raw(json.dumps({"type": "response.cancel", "event_id": "e9"}).encode())
     assert answers[0]["error"]["event_id"] == "e9"
