@@ -1,0 +1,47 @@
+# Everything works on a fresh clone with Python >= 3.11 and make. Try: make demo
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check format bench clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## an environment in .venv, and the command gateway in it
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "gateway: Python 3.11 or newer is needed; say which with make PYTHON=..."; exit 64; }
+	@echo "making .venv (about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	  --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## one whole call between simulated ends; leaves sound, picture and JSON in out/demo
+	@$(BIN)/gateway simulate --spawn --scenario demo --out out/demo
+
+run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
+	@if [ -z "$$OPENAI_API_KEY" ] && [ -z "$$GATEWAY_SIMULATED" ]; then \
+	  echo "OPENAI_API_KEY is not set: serving simulated calls (in another terminal: $(BIN)/gateway simulate)"; \
+	  exec $(BIN)/gateway serve --simulated; \
+	else exec $(BIN)/gateway serve; fi
+
+test: $(READY) ## every test
+	@$(BIN)/pytest
+
+check: $(READY) ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## put every file into shape
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(READY) ## what a call costs: out/bench.json, and tables
+	@$(BIN)/gateway bench --out out/bench.json
+
+clean: ## remove what was made
+	@rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

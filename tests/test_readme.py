@@ -1,0 +1,68 @@
+"""The README's tables against the code: what stands there is what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.routing import Route, WebSocketRoute
+
+from gateway.app import build
+from gateway.call.endings import Ending
+from gateway.ops.latency import AddedLatency
+from gateway.ops.metrics import Metrics
+from gateway.settings import load_settings, variables
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def table(heading: str) -> list[list[str]]:
+    """The cells of the first table under a heading."""
+    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:1] == "|"]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def codes(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_setting_is_described() -> None:
+    assert [codes(row[0])[0] for row in table("Settings")] == list(variables())
+
+
+def test_every_url_is_described() -> None:
+    gateway = build(load_settings({}, simulated=True))
+    paths = {r.path for r in gateway.asgi.routes if isinstance(r, Route | WebSocketRoute)}
+    assert {codes(row[0])[0] for row in table("URLs")} == paths
+
+
+def test_every_ending_is_described() -> None:
+    assert [codes(row[0])[0] for row in table("How a call ends")] == [e.value for e in Ending]
+
+
+def test_every_series_is_described_with_its_labels() -> None:
+    described = {codes(row[0])[0]: row[1] for row in table("Metrics")}
+    metrics = Metrics(AddedLatency())
+    found = {}
+    for family in metrics.registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        samples = [s for s in family.samples if not s.name.endswith("_created")]
+        labels = set().union(*(s.labels for s in samples)) - {"le"} if samples else None
+        found[name] = labels
+    assert found.keys() == described.keys()
+    for name, labels in found.items():
+        if labels:
+            assert set(filter(None, described[name].split(", "))) == labels, name
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:gateway|twiml)/[\w/.]*)`", README))))
+def test_every_path_that_is_named_exists(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make (\w+)`", README))))
+def test_every_make_target_that_is_named_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
