@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any, Final
 
 from gateway.simulator import model_settings
@@ -173,7 +174,7 @@ class ModelSession:
             label = tool.get("server_label")
             if label is not None and label not in self._hosted:
                 self._hosted.add(label)
-                self._outlet.at(LISTING_S, lambda label=label: self._fail_listing(label))
+                self._outlet.at(LISTING_S, partial(self._fail_listing, label))
 
     def _fail_listing(self, label: str) -> None:
         item_id = self._outlet.new_id("mcpl")
