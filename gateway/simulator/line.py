@@ -51,6 +51,8 @@ class Line:
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     streaming: asyncio.Event = field(default_factory=asyncio.Event)
+    unheard_ms: float = 0.0
+    """Sound that was waiting when the far side, or the call, stopped: nobody heard it."""
     closed_at: int | None = None
 
     def answer(self) -> None:
@@ -60,10 +62,16 @@ class Line:
 
     def close(self) -> None:
         self.closed_at = self.now
-        self.ear.clear(self.now)
+        if self.ear.buffered(self.now):
+            self.hush()
         self.mouth.cut(self.now)
         self.streaming.clear()
         self.over.set()
+
+    def hush(self) -> None:
+        """The receiver falls silent because whoever fed it is gone."""
+        self.unheard_ms = milliseconds(self.ear.buffered(self.now))
+        self.ear.clear(self.now)
 
     @property
     def now(self) -> int:

@@ -16,9 +16,8 @@ import numpy.typing as npt
 from gateway.simulator.telephone import LOUD_RMS, loudness, milliseconds, samples
 
 WINDOW_MS: Final = 10
-FELL_SILENT_MS: Final = 150
-"""A pause this long ends a speech that was interrupted; those within words are shorter."""
 SAME_SPEECH_MS: Final = 400
+"""A longer pause ends a speech; a comma's is shorter."""
 BARGE_IN_MAX_MS: Final = 2000
 """A voice that goes on for longer than this was not stopped by the interruption."""
 
@@ -77,7 +76,7 @@ class Sound:
     def falls_silent(self, begin_ms: float, end_ms: float) -> float:
         """When the sound that is on at the beginning has stopped."""
         stopped = begin_ms
-        while (nxt := self.first(stopped, min(stopped + FELL_SILENT_MS, end_ms))) is not None:
+        while (nxt := self.first(stopped, min(stopped + SAME_SPEECH_MS, end_ms))) is not None:
             stopped = nxt + WINDOW_MS
         return stopped
 

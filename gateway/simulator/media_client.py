@@ -90,7 +90,7 @@ class MediaStream:
             await self._converse(self._socket)
         finally:
             self.line.streaming.clear()
-            self.line.ear.clear(self.line.now)
+            self.line.hush()
             await self._say_goodbye(self._socket)
 
     async def _connect(self, url: str, account: Account, reach: Reach) -> ClientConnection:

@@ -30,6 +30,8 @@ class CallRecord:
     moments: list[Moment]
     gaps: list[Gap] = field(default_factory=list)
     traffic: list[Traffic] = field(default_factory=list)
+    unheard_ms: float = 0.0
+    """Sound that was cut off when the call ended."""
     failures: list[str] = field(default_factory=list)
     words: list[dict[str, Any]] = field(default_factory=list)
     """What the simulated model says that it said, when it was asked."""
@@ -69,6 +71,7 @@ class CallRecord:
             },
             "barge_ins": len(self.barge_ins),
             "heard_ms": self.heard_ms,
+            "unheard_ms": self.unheard_ms,
             "underruns": self.underruns,
             "traffic": [asdict(one) for one in self.traffic],
             "warnings": [asdict(one) for one in self.warnings],

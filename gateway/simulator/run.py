@@ -140,6 +140,7 @@ def _record(scenario: Scenario, call: TwilioCall, person: Caller, ending: Ending
         moments=line.moments,
         gaps=line.ear.gaps,
         traffic=[stream.traffic for stream in call.streams],
+        unheard_ms=line.unheard_ms,
     )
 
 

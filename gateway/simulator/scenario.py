@@ -106,6 +106,8 @@ class Echo(Strict):
 
     of_step: Annotated[int, Field(ge=1)]
     min_correlation: Annotated[float, Field(gt=0, le=1)] = 0.8
+    first_ms: Annotated[float, Field(ge=500)] | None = None
+    """Only so much of its beginning: the rest was interrupted."""
 
 
 class Expect(Strict):
@@ -119,6 +121,7 @@ class Expect(Strict):
     max_latency_ms: float | None = None
     silence_after_barge_in_ms: float | None = None
     heard_ms: Range | None = None
+    heard_to_the_end: bool = False
     echo: Echo | None = None
     no_protocol_warnings: bool = True
     metrics: dict[str, float] = {}

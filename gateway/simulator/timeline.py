@@ -26,6 +26,7 @@ ENVELOPE_MS: Final = 20
 FULL_RMS: Final = 9000.0
 """What fills a lane: speech is drawn as it is felt, not as it is measured."""
 SECONDS_PER_INCH: Final = 2.4
+SECONDS_PER_LETTER: Final = 0.16
 LANES: Final = {"caller": 1.0, "model": -1.0}
 
 
@@ -38,8 +39,10 @@ def draw(record: CallRecord, path: Path) -> None:
         axes = figure.add_subplot()
         _lane(axes, record.spoken, LANES["caller"], CALLER)
         _lane(axes, record.heard, LANES["model"], MODEL)
+        begins = [turn.said.begin_ms for turn in record.turns if turn.said]
         for turn in record.turns:
-            _turn(axes, turn)
+            later = [it for it in begins if turn.said and it > turn.said.begin_ms]
+            _turn(axes, turn, min(later, default=record.seconds * 1000))
         _furnish(axes, record)
         figure.savefig(path, dpi=150)
 
@@ -65,9 +68,9 @@ def _lane(axes: Any, mulaw: bytes, middle: float, colour: str) -> None:
     axes.axhline(middle, color=colour, linewidth=0.6, alpha=0.5)
 
 
-def _turn(axes: Any, turn: Turn) -> None:
+def _turn(axes: Any, turn: Turn, until_ms: float) -> None:
     if turn.said is not None:
-        _caption(axes, turn)
+        _caption(axes, turn, until_ms)
     if turn.heard is not None and turn.latency_ms is not None:
         since_ms = turn.said.end_ms if turn.said else 0.0
         _wait(axes, since_ms / 1000, turn.heard.begin_ms / 1000, turn.latency_ms)
@@ -76,10 +79,9 @@ def _turn(axes: Any, turn: Turn) -> None:
         _cut(axes, begin, begin + turn.silent_after_ms / 1000, turn.silent_after_ms)
 
 
-def _caption(axes: Any, turn: Turn) -> None:
+def _caption(axes: Any, turn: Turn, until_ms: float) -> None:
     assert turn.said is not None  # noqa: S101 - drawn for spoken turns only
-    seconds = (turn.said.end_ms - turn.said.begin_ms) / 1000
-    room = max(int(seconds * 9), 16)
+    room = max(int((until_ms - turn.said.begin_ms) / 1000 / SECONDS_PER_LETTER) - 3, 6)
     words = turn.text if len(turn.text) <= room else turn.text[: room - 1].rstrip() + "…"
     axes.text(turn.said.begin_ms / 1000, 1.86, f"{turn.number}  {words}", color=CALLER, va="bottom")
 
@@ -93,8 +95,8 @@ def _wait(axes: Any, begin: float, end: float, latency_ms: float) -> None:
 
 
 def _cut(axes: Any, begin: float, end: float, silent_after_ms: float) -> None:
-    axes.axvspan(begin, end, 0.08, 0.92, color=CUT, alpha=0.16, linewidth=0)
-    axes.axvline(end, 0.06, 0.94, color=CUT, linewidth=1.2, linestyle=(0, (4, 2)))
+    axes.axvspan(begin, end, 0.08, 0.9, color=CUT, alpha=0.16, linewidth=0)
+    axes.axvline(end, 0.06, 0.9, color=CUT, linewidth=1.2, linestyle=(0, (4, 2)))
     axes.annotate(
         f"barge-in: silent after {silent_after_ms:.0f} ms", (end, -1.9), (5, 0),
         textcoords="offset points", color=CUT, va="bottom", ha="left", fontweight="bold",

@@ -123,7 +123,7 @@ async def _let_hear(call: TwilioCall, mulaw: bytes) -> None:
     try:
         await asyncio.sleep(telephone.milliseconds(line.ear.buffered(line.now)) / 1000)
     finally:
-        line.ear.clear(line.now)
+        line.hush()
 
 
 async def _pause(_call: TwilioCall, verb: Verb, _base: str) -> None:

@@ -10,8 +10,8 @@ from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import Echo, Expect
 from gateway.simulator.telephone import likeness, samples
 
-ECHO_LEAST: Final = samples(800)
-"""Less than this of a voice is too little to know it by."""
+UNHEARD_MAX_MS: Final = 20
+"""One frame, and that a silent one: a hang-up may come on the last mark."""
 
 
 def failures(record: CallRecord, expect: Expect) -> list[str]:
@@ -65,19 +65,18 @@ def _times(record: CallRecord, expect: Expect) -> Iterator[str]:
 def _sound(record: CallRecord, expect: Expect) -> Iterator[str]:
     if (wanted := expect.heard_ms) and not wanted.min <= record.heard_ms <= wanted.max:
         yield f"{record.heard_ms:.0f} ms of sound heard, expected {wanted.min:g} to {wanted.max:g}"
+    if expect.heard_to_the_end and record.unheard_ms > UNHEARD_MAX_MS:
+        yield f"the last {record.unheard_ms:.0f} ms were cut off by the hang-up"
     if expect.echo and (found := echo(record, expect.echo)) < expect.echo.min_correlation:
         wanted_likeness = expect.echo.min_correlation
         yield f"step {expect.echo.of_step} came back at {found:.2f}, expected {wanted_likeness:g}"
 
 
 def echo(record: CallRecord, expect: Echo) -> float:
-    """How like the caller's words of a step is what he heard after them.
-
-    An echo that was cut off counts as far as it went.
-    """
+    """How like the caller's words of a step is what he heard after them."""
     for one in record.utterances:
         if one.step == expect.of_step:
             said = record.spoken[one.begin : one.end].strip(b"\xff\x7f")
-            lengths = {max(len(said) * part // 4, ECHO_LEAST) for part in (1, 2, 3, 4)}
-            return max(likeness(said[:length], record.heard[one.end :]) for length in lengths)
+            length = len(said) if expect.first_ms is None else samples(expect.first_ms)
+            return likeness(said[:length], record.heard[one.end :])
     return 0.0
