@@ -49,6 +49,8 @@ SPEED_MAX = 1.5
 OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allows
 CONTEXT_TOKENS_MAX = 128_000
 
+SIP_URI_MAX_CHARS = 254  # Twilio: below 255
+
 # --- TwiML templates ---
 
 TEMPLATE_MAX_BYTES = 65_536
@@ -94,6 +96,9 @@ GOODBYE_MAX_S = 15.0
 """How long a goodbye may take to begin, and then to make progress, before the call is ended."""
 HANGUP_CONFIRM_MAX_S = 5.0
 WARN_BEFORE_END_S = 60.0
+TRANSFER_MAX_S = 30.0
+"""A SIP provider never tells that a transfer failed: after this the model has the caller back."""
+TRANSFERS_MAX = 32
 
 TRANSCRIPT_LINES_MAX = 2_000
 TRANSCRIPT_LINE_MAX_CHARS = 4_000

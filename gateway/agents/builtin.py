@@ -6,20 +6,39 @@ from typing import Any, Final
 
 from gateway.agents.config import Agent
 
-BUILT_IN_DEFINITIONS: Final[dict[str, dict[str, Any]]] = {
-    "end_call": {
-        "type": "function",
-        "name": "end_call",
-        "description": (
-            "Hang up. First say goodbye aloud, in one short sentence and in the caller's "
-            "language; call this right after it, in the same answer, and say nothing more. "
-            "Use it when the caller says goodbye, asks to end the call or needs nothing else."
-        ),
-        "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
-    },
+END_CALL: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "end_call",
+    "description": (
+        "Hang up. First say goodbye aloud, in one short sentence and in the caller's "
+        "language; call this right after it, in the same answer, and say nothing more. "
+        "Use it when the caller says goodbye, asks to end the call or needs nothing else."
+    ),
+    "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
 }
 
 
 def definitions(agent: Agent) -> list[dict[str, Any]]:
     """The definitions of the agent's built-in tools, in the order of its file."""
-    return [BUILT_IN_DEFINITIONS[name] for name in agent.tools]
+    return [_transfer(agent) if name == "transfer" else END_CALL for name in agent.tools]
+
+
+def _transfer(agent: Agent) -> dict[str, Any]:
+    people = "; ".join(
+        f"{name}: {one.description}" for name, one in agent.transfers.items() if one.description
+    )
+    return {
+        "type": "function",
+        "name": "transfer",
+        "description": (
+            "Connect the caller with a person. First say aloud, in one short sentence, that you "
+            "are connecting him; call this right after it, in the same answer."
+        )
+        + (f" {people}." if people else ""),
+        "parameters": {
+            "type": "object",
+            "properties": {"target": {"type": "string", "enum": list(agent.transfers)}},
+            "required": ["target"],
+            "additionalProperties": False,
+        },
+    }

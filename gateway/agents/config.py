@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway import limits
 
-BUILT_IN_TOOLS: Final = frozenset({"end_call"})
+BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer"})
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 DEFAULT_VOICE: Final = "marin"
 _MEDIA_ONLY: Final = ("audio", "lead_ms")  # on the SIP path no sound passes through the gateway
@@ -156,6 +156,16 @@ class Idle(_Part):
         return self
 
 
+_PARTY: Final = r"\A(\+[1-9][0-9]{5,14}|sips?:[^\s<>@]+@[^\s<>@]+)\z"
+
+
+class Transfer(_Part):
+    """Somebody to whom a caller can be handed over."""
+
+    to: str = Field(pattern=_PARTY, max_length=limits.SIP_URI_MAX_CHARS)
+    description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+
+
 Voice = Annotated[str, Field(min_length=1, max_length=limits.VOICE_MAX_CHARS)] | CustomVoice
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
@@ -184,6 +194,8 @@ class Agent(_Part):
     ) = None
     speed: float | None = Field(None, ge=limits.SPEED_MIN, le=limits.SPEED_MAX)
     tools: list[str] = Field(default_factory=list)
+    transfers: dict[str, Transfer] = Field(default_factory=dict, max_length=limits.TRANSFERS_MAX)
+    fallback: str | None = Field(None, pattern=_PARTY, max_length=limits.SIP_URI_MAX_CHARS)
     session: dict[str, Any] = Field(default_factory=dict)
     barge_in: BargeIn = BargeIn()
     idle: Idle = Idle()
@@ -210,6 +222,14 @@ class Agent(_Part):
                 raise wrong(f"tools.{index}", f"no such tool: built in are {known}")
             if tool in self.tools[:index]:
                 raise wrong(f"tools.{index}", "stands here twice")
+        return self
+
+    @model_validator(mode="after")
+    def _transfers_go_somewhere(self) -> Self:
+        if ("transfer" in self.tools) != bool(self.transfers):
+            raise wrong(
+                "transfers", "goes with `transfer` in tools: name at least one to transfer to"
+            )
         return self
 
     @model_validator(mode="after")

@@ -34,4 +34,16 @@ class HangUp:
     """End the telephone call itself; where that fails, close the stream."""
 
 
-Command = SendToModel | SendToCaller | CloseModel | CloseCaller | HangUp
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Hand the caller over to a number or SIP address. A failure comes back as an input."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reattach:
+    """SIP: the connection to the model is lost, the call is not. Open it again."""
+
+
+Command = SendToModel | SendToCaller | CloseModel | CloseCaller | HangUp | Transfer | Reattach

@@ -15,7 +15,8 @@ from typing import Any, Final
 from gateway import limits
 from gateway.agents.config import Agent
 from gateway.call import commands as do
-from gateway.call import faults, formats, inputs, notes, wording
+from gateway.call import departure, faults, formats, inputs, notes, wording
+from gateway.call.departure import Departure
 from gateway.call.desk import Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
@@ -64,8 +65,7 @@ class Conversation(ABC):
         """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
         self._spoke_since_caller = False
         self._retries = 0
-        self._goodbye: Ending | None = None
-        self._end_call_id: str | None = None
+        self._departure: Departure | None = None
         self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
         self._desk.wake(Timer.READY, limits.MODEL_READY_MAX_S)
         self._handlers = self._table()
@@ -136,6 +136,7 @@ class Conversation(ABC):
             inputs.ModelLost: self._on_model_lost,
             inputs.HangUpAsked: self._on_hang_up_asked,
             inputs.PeerFault: self._on_peer_fault,
+            inputs.TransferFailed: self._on_transfer_failed,
             model.SessionCreated: self._on_session_created,
             model.SessionUpdated: self._on_session_updated,
             model.Error: self._on_error,
@@ -212,7 +213,7 @@ class Conversation(ABC):
         if self.link is Link.LOST:
             return
         self.link = step_link(self.link, Link.LOST)
-        if self.life is Life.GOODBYE and self._speaking():
+        if self.life is Life.LEAVING or (self.life is Life.GOODBYE and self._speaking()):
             return  # what is still to be heard is on its way to the caller already
         self._end(Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST, event.reason)
 
@@ -343,14 +344,28 @@ class Conversation(ABC):
             if item.type != "function_call" or item.call_id is None:
                 continue
             self.tools_called += 1
-            known = item.name is not None and item.name in self.agent.tools
-            self._note(notes.ToolCalled(item.name if known and item.name else "unknown"))
-            if known and item.name == "end_call":
-                self._end_call_id = item.call_id
-                self._say_goodbye(Ending.AGENT_HUNG_UP)
+            name = item.name if item.name in self.agent.tools else None
+            self._note(notes.ToolCalled(name or "unknown"))
+            if name == "end_call":
+                self._depart(Departure(Ending.AGENT_HUNG_UP, item.call_id))
+            elif name == "transfer":
+                self._transfer(item.call_id, item.arguments)
             else:
-                self._output(item.call_id, wording.NO_SUCH_TOOL)
-                self._want(Want("tool_output", any_will_do=True))
+                self._answer(item.call_id, wording.NO_SUCH_TOOL)
+
+    def _transfer(self, call_id: str, arguments: str | None) -> None:
+        target = departure.target_of(arguments)
+        if target in self.agent.transfers:
+            to = self.agent.transfers[target].to
+            self._depart(Departure(Ending.TRANSFERRED, call_id, to))
+        else:
+            names = ", ".join(self.agent.transfers)
+            self._answer(call_id, f"There is no such target. There are: {names}.")
+
+    def _answer(self, call_id: str, output: str) -> None:
+        """A tool is done, and the model is to go on with what came of it."""
+        self._output(call_id, output)
+        self._want(Want("tool_output", any_will_do=True))
 
     def _output(self, call_id: str, output: str) -> None:
         item = items.function_output(call_id, output)
@@ -397,27 +412,62 @@ class Conversation(ABC):
 
     # --- Coming to an end ---
 
-    def _say_goodbye(self, ending: Ending) -> None:
-        """Ends the call when the last word is heard; asks for a farewell if none was said."""
+    def _depart(self, departure: Departure) -> None:
+        """Leaves when the last word is heard; asks for that word if none was said."""
         if self.life is not Life.TALKING:
             return
         self.life = step_life(self.life, Life.GOODBYE)
-        self._goodbye = ending
+        self._departure = departure
         self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
         self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
-        if ending is not Ending.AGENT_HUNG_UP or not self._spoke_since_caller:
-            self._want(Want("farewell", wording.instructed(wording.FAREWELL)))
+        if departure.call_id is None or not self._spoke_since_caller:
+            self._want(Want("farewell", wording.instructed(departure.words)))
 
     def _stay(self) -> None:
         """The caller speaks into the goodbye: he has something to add."""
-        if self.life is not Life.GOODBYE or self._goodbye is Ending.MAX_LENGTH:
+        leaving = self._departure
+        if self.life is not Life.GOODBYE or leaving is None or not leaving.revocable:
             return
         self.life = step_life(self.life, Life.TALKING)
+        self._departure = None
         self._desk.timers.clear(Timer.GOODBYE)
         self.responses.forget("farewell")
-        if self._end_call_id is not None:
-            self._output(self._end_call_id, wording.NOT_ENDED)
-            self._end_call_id = None
+        if leaving.call_id is not None:
+            self._output(leaving.call_id, leaving.revoked)
+
+    def _leave(self, reason: str = "") -> None:
+        """The last word was heard, or waited for long enough."""
+        leaving = self._departure
+        if leaving is None or leaving.to is None:
+            return self._end(leaving.ending if leaving else Ending.BUG, reason)
+        self.life = step_life(self.life, Life.LEAVING)
+        self._desk.timers.clear(Timer.GOODBYE)
+        self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
+        return self._desk.put(do.Transfer(leaving.to))
+
+    def _on_transfer_failed(self, event: inputs.TransferFailed) -> None:
+        self._return("refused", event.reason)
+
+    def _return(self, outcome: str, reason: str = "") -> None:
+        """Nobody took the caller: the model has him back, and knows it."""
+        leaving = self._departure
+        if self.life is not Life.LEAVING or leaving is None or leaving.call_id is None:
+            return None
+        self.life = step_life(self.life, Life.TALKING)
+        self._departure = None
+        self._desk.timers.clear(Timer.TRANSFER)
+        self._note(notes.TransferTried(outcome))
+        if self.link is Link.LOST:
+            return self._end(Ending.MODEL_LOST, reason)
+        return self._answer(leaving.call_id, wording.TRANSFER_FAILED)
+
+    def _gone(self) -> None:
+        """The caller's leg has ended, and not by us."""
+        if self.life is Life.LEAVING:
+            self._note(notes.TransferTried("done"))
+            self._end(Ending.TRANSFERRED)
+        else:
+            self._end(Ending.CALLER_HUNG_UP)
 
     # --- Time ---
 
@@ -436,14 +486,16 @@ class Conversation(ABC):
                 self._silence.nudged()
                 self._want(Want("nudge", wording.instructed(self.agent.idle.nudge)))
             case Timer.IDLE:
-                self._say_goodbye(Ending.IDLE)
+                self._depart(Departure(Ending.IDLE))
             case Timer.WARN:
                 warning = items.system_text(self.agent.goodbye)
                 self._desk.to_model(to_model.item_create(warning, self._desk.new_id()))
             case Timer.LENGTH:
-                self._say_goodbye(Ending.MAX_LENGTH)
+                self._depart(Departure(Ending.MAX_LENGTH))
+            case Timer.TRANSFER:
+                self._return("no_outcome")
             case Timer.GOODBYE:
-                self._end(self._goodbye or Ending.BUG, "unheard")
+                self._leave("unheard")
 
     # --- After every event ---
 
@@ -457,7 +509,7 @@ class Conversation(ABC):
         if self.life is Life.GOODBYE:
             done = self.responses.idle or self.link is Link.LOST
             if done and not self._caller_speaking and self._all_heard():
-                self._end(self._goodbye or Ending.BUG)
+                self._leave()
         elif self.life is Life.TALKING and self.link is Link.READY:
             self._silence.look(quiet=not (self._caller_speaking or self._busy()))
 

@@ -10,6 +10,7 @@ class Ending(StrEnum):
 
     CALLER_HUNG_UP = "caller_hung_up"
     AGENT_HUNG_UP = "agent_hung_up"
+    TRANSFERRED = "transferred"
     IDLE = "idle"
     MAX_LENGTH = "max_length"
     OPERATOR_HUNG_UP = "operator_hung_up"
@@ -33,6 +34,7 @@ _WELL = frozenset(
     {
         Ending.CALLER_HUNG_UP,
         Ending.AGENT_HUNG_UP,
+        Ending.TRANSFERRED,
         Ending.IDLE,
         Ending.MAX_LENGTH,
         Ending.OPERATOR_HUNG_UP,

@@ -18,6 +18,26 @@ class ModelLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelOpened:
+    """The connection to the model stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAccepted:
+    """SIP: the server took our answer to the call; its leg rings."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallGone:
+    """SIP: the server knows no such call any more. A normal end looks like this."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFailed:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallerLost:
     """The caller's socket ended without `stop`."""
 
@@ -38,4 +58,13 @@ class PeerFault:
     kind: str
 
 
-CallInput = ModelLost | CallerLost | HangUpAsked | PeerFault
+CallInput = (
+    ModelLost
+    | ModelOpened
+    | CallAccepted
+    | CallGone
+    | TransferFailed
+    | CallerLost
+    | HangUpAsked
+    | PeerFault
+)

@@ -129,7 +129,7 @@ class MediaCall(Conversation):
         self._note(notes.KeyPressed())
 
     def _on_stop(self, _event: caller.Stop) -> None:
-        self._end(Ending.CALLER_HUNG_UP)
+        self._gone()
 
     def _on_caller_lost(self, _event: inputs.CallerLost) -> None:
         self._end(Ending.MEDIA_BROKEN)

@@ -20,7 +20,22 @@ class ModelReady:
 @dataclass(frozen=True, slots=True)
 class CallerArrived:
     seconds: float
-    """From the webhook to the stream's `start`."""
+    """From the webhook to the stream's `start`, or on the SIP path to our accept."""
+
+
+@dataclass(frozen=True, slots=True)
+class SidebandUp:
+    """SIP: the call can be steered."""
+
+    seconds: float
+    """Since the accept."""
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTried:
+    outcome: str
+    """`done`, or why not: `refused`, `no_outcome`, `caller_spoke`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +160,8 @@ class Ended:
 Note = (
     ModelReady
     | CallerArrived
+    | SidebandUp
+    | TransferTried
     | FirstSound
     | TurnMeasured
     | BargedIn

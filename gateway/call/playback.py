@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from gateway.limits import MARKS_PENDING_MAX
 
+_FLOAT_ERROR_MS = 1e-3
+"""Without it, at the very moment of a deadline, one millisecond would be missing to act on it."""
+
 
 @dataclass(slots=True)
 class Segment:
@@ -95,7 +98,7 @@ class PlaybackLedger:
         """Acknowledged, and the time since; never more than was sent."""
         if self.sent_ms == self._anchor_ms:
             return self.sent_ms
-        elapsed_ms = int((now - self._anchor_at) * 1000)
+        elapsed_ms = int((now - self._anchor_at) * 1000 + _FLOAT_ERROR_MS)
         return min(self.sent_ms, self._anchor_ms + max(0, elapsed_ms))
 
     def lead_ms(self, now: float) -> int:

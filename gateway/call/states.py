@@ -14,6 +14,8 @@ class Life(StrEnum):
     TALKING = "talking"
     GOODBYE = "goodbye"
     """Ends as soon as the last word is heard."""
+    LEAVING = "leaving"
+    """Handed to somebody else; nothing is heard of it until it has worked, or has not."""
     CLOSED = "closed"
 
 
@@ -30,15 +32,17 @@ class Link(StrEnum):
 _LIFE: Final = {
     Life.EXPECTED: frozenset({Life.TALKING, Life.CLOSED}),
     Life.TALKING: frozenset({Life.GOODBYE, Life.CLOSED}),
-    Life.GOODBYE: frozenset({Life.TALKING, Life.CLOSED}),
+    Life.GOODBYE: frozenset({Life.TALKING, Life.LEAVING, Life.CLOSED}),
+    Life.LEAVING: frozenset({Life.TALKING, Life.CLOSED}),
     Life.CLOSED: frozenset[Life](),
 }
 
 _LINK: Final = {
-    Link.CONNECTING: frozenset({Link.CONFIGURING, Link.LOST}),
+    # On the SIP path the session was configured when the call was accepted.
+    Link.CONNECTING: frozenset({Link.CONFIGURING, Link.READY, Link.LOST}),
     Link.CONFIGURING: frozenset({Link.READY, Link.LOST}),
     Link.READY: frozenset({Link.LOST}),
-    Link.LOST: frozenset[Link](),
+    Link.LOST: frozenset({Link.CONNECTING}),
 }
 
 

@@ -20,6 +20,8 @@ class Timer(StrEnum):
     IDLE = "idle"
     WARN = "warn"
     LENGTH = "length"
+    TRANSFER = "transfer"
+    """A transfer must have worked: nobody tells when it did not."""
     GOODBYE = "goodbye"
     """The goodbye must have made progress."""
 

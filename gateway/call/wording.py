@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 NOT_ENDED: Final = "The call was not ended: the caller went on speaking. Listen to him."
+NOT_TRANSFERRED: Final = "Not transferred: the caller went on speaking. Listen to him."
+TRANSFER_FAILED: Final = (
+    "The transfer did not work: nobody took the call. Tell the caller, and go on helping him."
+)
+CONNECTING: Final = (
+    "Tell the caller in one short sentence, in the language of the conversation, that you are "
+    "connecting him now. Nothing else."
+)
 NO_SUCH_TOOL: Final = "There is no such tool. Go on without it."
 FAREWELL: Final = (
     "The call ends now. Say goodbye in one short sentence, in the language of the conversation. "

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.agents.builtin import BUILT_IN_DEFINITIONS, definitions
+from gateway.agents.builtin import END_CALL, definitions
 from gateway.agents.config import BUILT_IN_TOOLS, Agent, BargeIn, CustomVoice, ServerVad
 
 
@@ -144,6 +144,22 @@ def test_fields_that_are_refused(fields: dict[str, Any]) -> None:
 
 
 def test_every_built_in_tool_is_defined() -> None:
-    assert BUILT_IN_DEFINITIONS.keys() == BUILT_IN_TOOLS
-    assert all(tool["name"] == name for name, tool in BUILT_IN_DEFINITIONS.items())
-    assert definitions(agent(tools=["end_call"])) == [BUILT_IN_DEFINITIONS["end_call"]]
+    all_of_them = agent(tools=sorted(BUILT_IN_TOOLS), transfers={"desk": {"to": "+15550199"}})
+    assert {tool["name"] for tool in definitions(all_of_them)} == BUILT_IN_TOOLS
+    assert definitions(agent(tools=["end_call"])) == [END_CALL]
+
+
+def test_the_model_may_transfer_to_the_named_ones_only() -> None:
+    people = {"desk": {"to": "+15550199", "description": "for bookings"}}
+    (tool,) = definitions(agent(tools=["transfer"], transfers=people))
+    assert tool["parameters"]["properties"]["target"]["enum"] == ["desk"]
+    assert "desk: for bookings" in tool["description"]
+    assert "+15550199" not in str(tool)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"tools": ["transfer"]}, {"transfers": {"a": {"to": "+15550199"}}}]
+)
+def test_transfer_needs_somebody_and_somebody_needs_transfer(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="goes with `transfer`"):
+        agent(**fields)

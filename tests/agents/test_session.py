@@ -9,11 +9,10 @@ import pytest
 from openai.types.realtime import RealtimeSessionCreateRequest
 
 from gateway.agents import ga
-from gateway.agents.builtin import BUILT_IN_DEFINITIONS
+from gateway.agents.builtin import END_CALL
 from gateway.agents.config import Agent
 from gateway.agents.session import PCM_24K, PCMU, audio_formats, overreach, session_of
 
-END_CALL = BUILT_IN_DEFINITIONS["end_call"]
 EVERYTHING: dict[str, Any] = {
     "voice": {"id": "voice_1"},
     "turn_detection": {
