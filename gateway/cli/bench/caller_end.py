@@ -1,0 +1,170 @@
+"""Twilio's side under load: a signed webhook, then 50 frames a second, and an ear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from itertools import count
+from time import monotonic
+from typing import Final
+
+from gateway.audio.g711 import FRAME_MS, MULAW_BYTES_PER_MS
+from gateway.cli.bench.lines import Line, dial
+from gateway.cli.bench.measures import Ear, Passage
+from gateway.cli.bench.sound import Sound
+from gateway.errors import ServiceUnreachable
+from gateway.protocols import media_stream as wire
+from gateway.simulator.twilio_signing import SIGNATURE, signature
+from gateway.simulator.twiml import Verb, parse, stream_parameters
+from gateway.simulator.webhooks import WebhookFailed, Webhooks
+
+DIALLED: Final = "+15550100"
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where the TwiML sends the sound, and with which token."""
+
+    call_sid: str
+    url: str
+    parameters: dict[str, str]
+
+
+async def announce(webhooks: Webhooks) -> Entry:
+    """Posts the webhook of a new call. Raises ServiceUnreachable where it has no stream."""
+    number = next(_numbers)
+    call_sid = f"CA{number:032x}"
+    fields = {
+        "CallSid": call_sid, "AccountSid": webhooks.account.sid, "From": f"+1555{number:07}",
+        "To": DIALLED, "CallStatus": "ringing", "Direction": "inbound", "ApiVersion": "2010-04-01",
+    }  # fmt: skip
+    try:
+        answer = await webhooks.request(webhooks.reach.webhook("/twilio/voice"), fields)
+    except WebhookFailed as error:
+        raise ServiceUnreachable(f"The gateway took no more calls: {error}") from error
+    stream = _stream_in(parse(answer.text, "").verbs)
+    if stream is None:
+        raise ServiceUnreachable(f"The gateway answered call {number} without a stream.")
+    return Entry(call_sid, stream.get("url"), stream_parameters(stream))
+
+
+def _stream_in(verbs: tuple[Verb, ...]) -> Verb | None:
+    return next((v.first("Stream") for v in verbs if v.name == "Connect"), None)
+
+
+class CallerEnd:
+    """One call's stream: what it says, and what it hears."""
+
+    def __init__(self, sound: Sound) -> None:
+        self._sound = sound
+        self._up = Passage()
+        self.ear = Ear()
+        self.up_s: list[float] = []
+        """Seconds that each frame was on its way to the model."""
+        self.down_s: list[float] = []
+        """Seconds that the first sound of each answer was on its way here."""
+        self._answer_at: float | None = None
+        self._loop = asyncio.get_running_loop()
+        self._frames = 0
+        self._sequence = 1
+        self._line: Line | None = None
+        self._stream_sid = f"MZ{next(_numbers):032x}"
+        self._head = b""
+
+    @property
+    def lost(self) -> bool:
+        return self._line is None or self._line.lost
+
+    async def connect(self, entry: Entry, account_sid: str, auth_token: str) -> None:
+        """The handshake, `connected` and `start`."""
+        headers = {SIGNATURE: signature(auth_token, entry.url)}
+        self._line = await dial(entry.url, headers, self._hear)
+        if self._line.lost:
+            raise ServiceUnreachable("The gateway refused a media stream: see its log.")
+        self._line.post(wire.encode(wire.Connected()))
+        form = wire.MediaFormat(wire.MULAW_ENCODING, 8000, 1)
+        body = wire.StartBody(
+            account_sid, self._stream_sid, entry.call_sid, ["inbound"], form, entry.parameters
+        )
+        self._line.post(wire.encode(wire.Start(self._stream_sid, body)))
+
+    def expect_answer(self, now: float) -> None:
+        """The model has begun to speak: the next sound is the first of its answer."""
+        self._answer_at = now
+
+    def passed(self, ms: float, now: float) -> None:
+        """So much of what was said has reached the model."""
+        self.up_s += self._up.leave(ms, now)
+
+    def hang_up(self) -> None:
+        if self._line is not None:
+            self._line.post(wire.encode(wire.Stop(self._stream_sid, wire.StopBody())))
+            self._line.close()
+
+    def speak(self) -> None:
+        """The next 20 ms."""
+        number, payloads = self._frames, self._sound.frames
+        self._frames += 1
+        self._sequence += 1
+        message = (
+            b'{"event":"media","sequenceNumber":"%d","streamSid":"%b","media":{"track":"inbound",'
+            b'"chunk":"%d","timestamp":"%d","payload":"%b"}}'
+        ) % (
+            self._sequence, self._stream_sid.encode(), self._frames, number * FRAME_MS,
+            payloads[number % len(payloads)],
+        )  # fmt: skip
+        self._up.enter(FRAME_MS, monotonic())
+        if self._line is not None:
+            self._line.post(message)
+
+    def _hear(self, data: bytes | bytearray, now: float) -> None:
+        event = wire.parse_outbound(bytes(data), self._stream_sid)
+        if isinstance(event, wire.OutMedia):
+            begun, self._answer_at = self._answer_at, None
+            if begun is not None:
+                self.down_s.append(now - begun)
+            ms = len(event.media.payload) / MULAW_BYTES_PER_MS
+            self.ear.media(ms, now, begins=begun is not None)
+        elif isinstance(event, wire.OutMark):
+            wait_s = max(0.0, self.ear.played_at() - now)
+            self._loop.call_later(wait_s, self._echo, event.mark.name)
+
+    def _echo(self, name: str) -> None:
+        self._sequence += 1
+        mark = wire.Mark(self._stream_sid, wire.MarkBody(name), str(self._sequence))
+        if self._line is not None:
+            self._line.post(wire.encode(mark))
+
+
+class Metronome:
+    """Has each caller speak every 20 ms at his own phase; one timer for all of them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due: deque[tuple[float, int, CallerEnd]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, caller: CallerEnd, phase: float) -> None:
+        """`phase` is the part of a frame, 0 to 1, by which he is behind the others."""
+        at = self._loop.time() + (1 + phase) * FRAME_MS / 1000
+        self._due.insert(0, (at, id(caller), caller))
+        self._due = deque(sorted(self._due))
+        self._again()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _again(self) -> None:
+        self.stop()
+        self._timer = self._loop.call_at(self._due[0][0], self._beat)
+
+    def _beat(self) -> None:
+        due, period_s = self._due, FRAME_MS / 1000
+        while due[0][0] <= self._loop.time():
+            at, number, caller = due.popleft()
+            due.append((at + period_s, number, caller))
+            caller.speak()
+        self._again()

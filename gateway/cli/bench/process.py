@@ -1,0 +1,115 @@
+"""A gateway as a process of its own, on a core of its own, and what it uses up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from gateway.errors import ServiceUnreachable
+
+_START_MAX_S: Final = 30.0
+_STOP_MAX_S: Final = 5.0
+_TICKS_HZ: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is started, with which environment, and where it will answer."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    health_url: str
+    log: Path
+
+
+class Usage:
+    """What Linux knows of a running process."""
+
+    def __init__(self, pid: int) -> None:
+        self._proc = Path(f"/proc/{pid}")
+        self._clock = (
+            ~pid << 3
+        ) | 2  # CPUCLOCK_SCHED of a whole process, as in clock_getcpuclockid
+
+    def cpu_s(self) -> float:
+        """User and system time of all threads, to the microsecond."""
+        return time.clock_gettime(self._clock)
+
+    def system_s(self) -> float:
+        """The system's part, to a tick of 10 ms."""
+        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
+        return int(fields[12]) / _TICKS_HZ
+
+    def rss_mb(self) -> float:
+        for line in (self._proc / "status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+
+def busy_s(core: int) -> float:
+    """Seconds that a core has not been idle, whoever used it; the hypervisor's theft included."""
+    name = f"cpu{core} "
+    line = next(one for one in Path("/proc/stat").read_text().splitlines() if one.startswith(name))
+    fields = [int(field) for field in line.split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / _TICKS_HZ  # without idle and iowait
+
+
+@contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """This process, and what it starts meanwhile, on one core; it has its own choice back after."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.asynccontextmanager
+async def running(command: Command, core: int) -> AsyncIterator[Usage]:
+    """Started, ready, and put away again. Raises ServiceUnreachable with the last of its log."""
+    command.log.parent.mkdir(parents=True, exist_ok=True)
+    with command.log.open("wb") as log:
+        with on_core(core):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *command.arguments, env=dict(command.environment),
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            await _ready(process, command)
+            yield Usage(process.pid)
+        finally:
+            await _stop(process)
+
+
+async def _ready(process: asyncio.subprocess.Process, command: Command) -> None:
+    give_up_at = time.monotonic() + _START_MAX_S
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        while time.monotonic() < give_up_at and process.returncode is None:
+            with contextlib.suppress(httpx2.TransportError):
+                if (await client.get(command.health_url)).is_success:
+                    return
+            await asyncio.sleep(0.05)
+    last = command.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
+    raise ServiceUnreachable(f"{command.arguments[1]} did not start: {' / '.join(last)}")
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_MAX_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
