@@ -224,4 +224,10 @@ def _beside(scenario: Scenario, path: Path) -> Scenario:
                 read_mulaw(step.play)
             except ValueError as error:
                 raise ScenarioError(path, None, f"steps.{number}.play", str(error)) from error
-    return scenario.model_copy(update={"steps": steps})
+    files = {key: _path(getattr(scenario, key), path.parent) for key in ("agents", "model")}
+    return scenario.model_copy(update={"steps": steps, **files})
+
+
+def _path(value: Any, folder: Path) -> Any:
+    """Text of one line names a file beside the scenario; all else is the content itself."""
+    return str(folder / value) if isinstance(value, str) and "\n" not in value.strip() else value

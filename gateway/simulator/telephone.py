@@ -14,8 +14,8 @@ from gateway.audio.g711 import CALLER_HZ, MULAW_SILENCE, mulaw_to_pcm, pcm_to_mu
 from gateway.audio.recording import to_hz, write_wav
 from gateway.audio.tones import dtmf_mulaw
 
-LOUD_RMS: Final = 130
-"""What counts as sound: about -48 dBFS, above line noise and below the softest start of a word."""
+LOUD_RMS: Final = 64
+"""What counts as sound: about -54 dBFS, the softest start of a word on a line without noise."""
 KEY_MS: Final = 120
 KEY_GAP_MS: Final = 80
 

@@ -26,7 +26,9 @@ ENVELOPE_MS: Final = 20
 FULL_RMS: Final = 9000.0
 """What fills a lane: speech is drawn as it is felt, not as it is measured."""
 SECONDS_PER_INCH: Final = 2.4
-SECONDS_PER_LETTER: Final = 0.16
+LETTERS_PER_INCH: Final = 12.0
+MARGIN_INCHES: Final = 1.6
+FLOOR, CEILING = -2.45, 2.2
 LANES: Final = {"caller": 1.0, "model": -1.0}
 
 
@@ -34,15 +36,18 @@ def draw(record: CallRecord, path: Path) -> None:
     """Writes a PNG."""
     width = float(np.clip(record.seconds / SECONDS_PER_INCH, 11, 28))
     with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 9.5}):
-        figure = Figure(figsize=(width, 4.6), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(width, 4.8), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         _lane(axes, record.spoken, LANES["caller"], CALLER)
         _lane(axes, record.heard, LANES["model"], MODEL)
+        letter_s = record.seconds / ((width - MARGIN_INCHES) * LETTERS_PER_INCH)
         begins = [turn.said.begin_ms for turn in record.turns if turn.said]
         for turn in record.turns:
             later = [it for it in begins if turn.said and it > turn.said.begin_ms]
-            _turn(axes, turn, min(later, default=record.seconds * 1000))
+            until_ms = min(later, default=record.seconds * 1000)
+            _turn(axes, turn, until_ms, letter_s)
+        _model_words(axes, record, letter_s)
         _furnish(axes, record)
         figure.savefig(path, dpi=150)
 
@@ -57,7 +62,7 @@ def _lane(axes: Any, mulaw: bytes, middle: float, colour: str) -> None:
         axes.axvspan(
             span.begin_ms / 1000,
             span.end_ms / 1000,
-            *((middle + it + 2.2) / 4.4 for it in (-0.75, 0.75)),
+            *((middle + it - FLOOR) / (CEILING - FLOOR) for it in (-0.75, 0.75)),
             color=colour,
             alpha=0.10,
             linewidth=0,
@@ -68,9 +73,9 @@ def _lane(axes: Any, mulaw: bytes, middle: float, colour: str) -> None:
     axes.axhline(middle, color=colour, linewidth=0.6, alpha=0.5)
 
 
-def _turn(axes: Any, turn: Turn, until_ms: float) -> None:
+def _turn(axes: Any, turn: Turn, until_ms: float, letter_s: float) -> None:
     if turn.said is not None:
-        _caption(axes, turn, until_ms)
+        _caption(axes, turn, until_ms, letter_s)
     if turn.heard is not None and turn.latency_ms is not None:
         since_ms = turn.said.end_ms if turn.said else 0.0
         _wait(axes, since_ms / 1000, turn.heard.begin_ms / 1000, turn.latency_ms)
@@ -79,11 +84,32 @@ def _turn(axes: Any, turn: Turn, until_ms: float) -> None:
         _cut(axes, begin, begin + turn.silent_after_ms / 1000, turn.silent_after_ms)
 
 
-def _caption(axes: Any, turn: Turn, until_ms: float) -> None:
+def _caption(axes: Any, turn: Turn, until_ms: float, letter_s: float) -> None:
     assert turn.said is not None  # noqa: S101 - drawn for spoken turns only
-    room = max(int((until_ms - turn.said.begin_ms) / 1000 / SECONDS_PER_LETTER) - 3, 6)
-    words = turn.text if len(turn.text) <= room else turn.text[: room - 1].rstrip() + "…"
-    axes.text(turn.said.begin_ms / 1000, 1.86, f"{turn.number}  {words}", color=CALLER, va="bottom")
+    words = _fitting(turn.text, until_ms - turn.said.begin_ms, letter_s)
+    _words(axes, turn.said.begin_ms, 1.86, f"{turn.number}  {words}", CALLER, "bottom")
+
+
+def _model_words(axes: Any, record: CallRecord, letter_s: float) -> None:
+    """What the model says that it said, where each of its sayings can be told from the others."""
+    said = [str(entry.get("text", "")) for entry in record.words if entry.get("kind") == "said"]
+    heard = [turn.heard for turn in record.turns if turn.heard]
+    if len(said) != len(heard):
+        return
+    ends = [span.begin_ms for span in heard[1:]] + [record.seconds * 1000]
+    for words, span, end_ms in zip(said, heard, ends, strict=True):
+        room_ms = end_ms - span.begin_ms
+        _words(axes, span.begin_ms, -1.84, _fitting(words, room_ms, letter_s), MODEL, "top")
+
+
+def _fitting(words: str, room_ms: float, letter_s: float) -> str:
+    room = max(int(room_ms / 1000 / letter_s) - 4, 6)
+    return words if len(words) <= room else words[: room - 1].rstrip() + "…"
+
+
+def _words(axes: Any, at_ms: float, height: float, words: str, colour: str, side: str) -> None:
+    # A dollar sign is the caller's, and no mathematics.
+    axes.text(at_ms / 1000, height, words, color=colour, va=side, parse_math=False)
 
 
 def _wait(axes: Any, begin: float, end: float, latency_ms: float) -> None:
@@ -95,17 +121,17 @@ def _wait(axes: Any, begin: float, end: float, latency_ms: float) -> None:
 
 
 def _cut(axes: Any, begin: float, end: float, silent_after_ms: float) -> None:
-    axes.axvspan(begin, end, 0.08, 0.9, color=CUT, alpha=0.16, linewidth=0)
-    axes.axvline(end, 0.06, 0.9, color=CUT, linewidth=1.2, linestyle=(0, (4, 2)))
+    axes.axvspan(begin, end, 0.13, 0.9, color=CUT, alpha=0.16, linewidth=0)
+    axes.axvline(end, 0.0, 0.9, color=CUT, linewidth=1.2, linestyle=(0, (4, 2)))
     axes.annotate(
-        f"barge-in: silent after {silent_after_ms:.0f} ms", (end, -1.9), (5, 0),
+        f"barge-in: silent after {silent_after_ms:.0f} ms", (end, -2.4), (5, 0),
         textcoords="offset points", color=CUT, va="bottom", ha="left", fontweight="bold",
     )  # fmt: skip
 
 
 def _furnish(axes: Any, record: CallRecord) -> None:
     axes.set_xlim(-0.15, record.seconds + 0.15)
-    axes.set_ylim(-2.2, 2.2)
+    axes.set_ylim(FLOOR, CEILING)
     axes.set_yticks(list(LANES.values()), ["caller", "what the\ncaller heard"])
     for label, colour in zip(axes.get_yticklabels(), (CALLER, MODEL), strict=True):
         label.set(color=colour, fontweight="bold", fontsize=11)

@@ -16,6 +16,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from gateway.simulator.endings import CANCELED, COMPLETED, Fetch, Order
 from gateway.simulator.twilio_call import API_VERSION, TwilioCall
@@ -160,7 +161,7 @@ class _QuietServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def listening(app: Starlette, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
+async def listening(app: ASGIApp, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Serves an app in this process; yields its URL. Port 0 takes a free one. Raises OSError."""
     # Bound before uvicorn begins, so that whoever connects early waits and is not refused.
     listener = socket.create_server((host, port), backlog=1024)

@@ -107,7 +107,7 @@ class _Conversation:
             await self.socket.send_bytes(self.gateway.junk_first)
         elif self.gateway.junk_first:
             await self.socket.send_text(self.gateway.junk_first)
-        await self.play(tone(300), "greeting")
+        await self.play(tone(160), "greeting")
 
     async def on_media(self, message: dict) -> None:
         frame = b64decode(message["media"]["payload"])

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
+import pytest_asyncio
 from small_gateway import SmallGateway
 from voices import speak_tone
 
 from gateway.errors import ServiceUnreachable
-from gateway.simulator.run import carrier, rehearse, rehearse_many
+from gateway.simulator.run import Carrier, carrier, rehearse, rehearse_many
 from gateway.simulator.scenario import Scenario
 from gateway.simulator.stack import free_port
 from gateway.simulator.twilio_api import listening
 from gateway.simulator.webhooks import Account, Reach
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ACCOUNT = Account("AC" + "0" * 32, "secret")
-SHORT = {"until_silence_ms": 150, "at_least_ms": 100, "timeout_s": 3}
+SHORT = {"until_silence_ms": 100, "at_least_ms": 100, "timeout_s": 3}
 
 
 def scenario(*steps, **rest) -> Scenario:
@@ -29,43 +31,58 @@ def answering(verbs: str) -> str:
     return f"<Response>{verbs}</Response>"
 
 
-@asynccontextmanager
-async def stage(twiml: str = "", public_url: str = "", **rest):
-    """A small gateway and a carrier that knows the way to it."""
-    gateway = SmallGateway("", (ACCOUNT.sid, ACCOUNT.token), **rest)
-    if twiml:
-        gateway.twiml = twiml
-    async with listening(gateway.app(), 0) as url:
-        gateway.base = public_url or url
-        reach = Reach(url, gateway.base)
+class Switchboard:
+    """One pair of servers for all calls here; each test plugs its own small gateway in."""
+
+    def __init__(self, url: str, twilio: Carrier) -> None:
+        self.url, self.twilio = url, twilio
+
+    def stage(self, twiml: str = "", public_url: str = "", **rest) -> tuple[SmallGateway, Carrier]:
+        base = public_url or self.url
+        gateway = SmallGateway(base, (ACCOUNT.sid, ACCOUNT.token), self.twilio.rest_url, **rest)
+        gateway.twiml = twiml or gateway.twiml
+        self.answering = gateway.app()
+        self.twilio.api.calls.clear()
+        self.twilio.webhooks.reach = Reach(self.url, base)
+        return gateway, self.twilio
+
+    async def __call__(self, scope, receive, send) -> None:
+        await self.answering(scope, receive, send)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def board():
+    switchboard = Switchboard("", None)
+    async with listening(switchboard, 0) as url:
+        reach = Reach(url, url)
         async with carrier(ACCOUNT, reach, rest_port=0, speak=speak_tone) as twilio:
-            gateway.rest_url = twilio.rest_url
-            yield gateway, twilio
+            switchboard.url, switchboard.twilio = url, twilio
+            yield switchboard
 
 
-async def test_a_whole_call_with_a_barge_in_and_an_echo():
-    async with stage() as (gateway, twilio):
-        record = await rehearse(
-            twilio,
-            scenario(
-                {"hear": SHORT},
-                {"say": "hello hello hello hello hello"},
-                {"interrupt": {"after_ms": 300, "say": "stop that"}},
-                {"hear": SHORT},
-                "expect_hang_up",
-                expect={
-                    "ending": "gateway",
-                    "how": "completed_by_rest",
-                    "barge_ins": 1,
-                    "min_turns": 2,
-                    "max_turns": 2,
-                    "max_latency_ms": 600,
-                    "silence_after_barge_in_ms": 200,
-                    "echo": {"of_step": 3, "min_correlation": 0.9},
-                    "heard_to_the_end": True,
-                },
-            ),
-        )
+async def test_a_whole_call_with_a_barge_in_and_an_echo(board):
+    gateway, twilio = board.stage()
+    record = await rehearse(
+        twilio,
+        scenario(
+            {"hear": SHORT},
+            {"say": "hello hello hello hello"},
+            {"interrupt": {"after_ms": 200, "say": "stop"}},
+            {"hear": SHORT},
+            "expect_hang_up",
+            expect={
+                "ending": "gateway",
+                "how": "completed_by_rest",
+                "barge_ins": 1,
+                "min_turns": 2,
+                "max_turns": 2,
+                "max_latency_ms": 600,
+                "silence_after_barge_in_ms": 200,
+                "echo": {"of_step": 3, "min_correlation": 0.9},
+                "heard_to_the_end": True,
+            },
+        ),
+    )
     assert record.failures == []
     assert gateway.refused == 0
     assert record.turns[1].latency_ms == pytest.approx(310, abs=60)
@@ -98,11 +115,11 @@ def check_messages(messages: list[dict]) -> None:
     assert messages[-1]["event"] == "stop"
 
 
-async def test_signatures_are_made_over_the_public_address():
+async def test_signatures_are_made_over_the_public_address(board):
     steps = ({"hear": SHORT}, "hang_up")
-    async with stage(public_url="https://gw.example.com") as (gateway, twilio):
-        gateway.twiml = gateway.twiml.replace("{url}", "wss://gw.example.com/twilio/media")
-        record = await rehearse(twilio, scenario(*steps, expect={"ending": "caller"}))
+    gateway, twilio = board.stage(public_url="https://gw.example.com")
+    gateway.twiml = gateway.twiml.replace("{url}", "wss://gw.example.com/twilio/media")
+    record = await rehearse(twilio, scenario(*steps, expect={"ending": "caller"}))
     assert record.failures == []
     assert gateway.refused == 0
 
@@ -116,17 +133,17 @@ async def test_signatures_are_made_over_the_public_address():
         ('{"event":"mark","streamSid":"SID","mark":{"name":"a","more":1}}', 31951),
     ],
 )
-async def test_what_twilio_would_warn_of_fails_the_scenario(junk, code):
-    async with stage(junk_first=junk) as (_, twilio):
-        record = await rehearse(twilio, scenario({"hear": SHORT}, "hang_up"))
+async def test_what_twilio_would_warn_of_fails_the_scenario(board, junk, code):
+    _, twilio = board.stage(junk_first=junk)
+    record = await rehearse(twilio, scenario({"hear": SHORT}, "hang_up"))
     assert [warning.code for warning in record.warnings if warning.counts] == [code]
     assert len(record.failures) == 1
     assert str(code) in record.failures[0]
 
 
-async def test_keys_reach_the_stream_one_by_one():
-    async with stage() as (gateway, twilio):
-        await rehearse(twilio, scenario({"hear": SHORT}, {"press": "1#"}, "hang_up"))
+async def test_keys_reach_the_stream_one_by_one(board):
+    gateway, twilio = board.stage()
+    await rehearse(twilio, scenario({"hear": SHORT}, {"press": "1#"}, "hang_up"))
     digits = [message["dtmf"] for message in gateway.messages if message["event"] == "dtmf"]
     assert digits == [
         {"digit": "1", "track": "inbound_track"},
@@ -134,10 +151,10 @@ async def test_keys_reach_the_stream_one_by_one():
     ]
 
 
-async def test_a_dropped_socket_goes_on_to_the_action_and_ends():
-    async with stage() as (gateway, twilio):
-        steps = ({"hear": SHORT}, "drop_socket", "expect_hang_up")
-        record = await rehearse(twilio, scenario(*steps, expect={"how": "end_of_document"}))
+async def test_a_dropped_socket_goes_on_to_the_action_and_ends(board):
+    gateway, twilio = board.stage()
+    steps = ({"hear": SHORT}, "drop_socket", "expect_hang_up")
+    record = await rehearse(twilio, scenario(*steps, expect={"how": "end_of_document"}))
     assert record.failures == []
     assert [m["event"] for m in gateway.messages][-1] == "media"
     after = next(form for path, form in gateway.posts if path == "/twilio/after")
@@ -158,30 +175,30 @@ async def test_a_dropped_socket_goes_on_to_the_action_and_ends():
         ("<Dance/>", "application_error", 0),
     ],
 )
-async def test_twiml_is_executed(verbs, how, heard_ms):
-    async with stage(twiml=answering(verbs)) as (_, twilio):
-        record = await rehearse(twilio, scenario("expect_hang_up"))
+async def test_twiml_is_executed(board, verbs, how, heard_ms):
+    _, twilio = board.stage(twiml=answering(verbs))
+    record = await rehearse(twilio, scenario("expect_hang_up"))
     assert record.ending.how == how
     assert record.heard_ms == pytest.approx(heard_ms, abs=30)
 
 
-async def test_a_stream_that_cannot_start_is_reported_and_the_document_goes_on():
+async def test_a_stream_that_cannot_start_is_reported_and_the_document_goes_on(board):
     verbs = "<Connect><Stream url='{base}/x?a=1' statusCallback='{base}/twilio/stream'/></Connect>"
-    async with stage(twiml=answering(verbs + "<Say>sorry</Say>")) as (gateway, twilio):
-        record = await rehearse(twilio, scenario("expect_hang_up"))
+    gateway, twilio = board.stage(twiml=answering(verbs + "<Say>sorry</Say>"))
+    record = await rehearse(twilio, scenario("expect_hang_up"))
     assert [warning.code for warning in record.warnings] == [31922]
     error = next(form for path, form in gateway.posts if path == "/twilio/stream")
     assert (error["StreamEvent"], error["StreamError"][:5]) == ("stream-error", "31922")
     assert record.heard_ms > 0
 
 
-async def test_many_calls_at_once_are_told_apart():
+async def test_many_calls_at_once_are_told_apart(board):
     steps = ({"hear": SHORT}, {"say": "hello there"}, {"hear": SHORT}, "hang_up")
-    async with stage() as (gateway, twilio):
-        gateway.rest_url = ""
-        records = await rehearse_many(twilio, scenario(*steps), calls=8, concurrency=4)
-    assert [record.failures for record in records] == [[]] * 8
-    assert len({record.call_sid for record in records}) == 8
+    gateway, twilio = board.stage()
+    gateway.rest_url = ""
+    records = await rehearse_many(twilio, scenario(*steps), calls=5, concurrency=5)
+    assert [record.failures for record in records] == [[]] * 5
+    assert len({record.call_sid for record in records}) == 5
 
 
 async def test_nobody_there_is_one_sentence():
@@ -206,15 +223,15 @@ async def a_call_in_progress(twilio, do):
         return record, await client.post(path, data={"Status": "completed"})
 
 
-async def test_rest_redirects_a_call_out_of_its_stream():
+async def test_rest_redirects_a_call_out_of_its_stream(board):
     async def redirect(client, path):
         shown = (await client.get(path)).json()
         assert (shown["status"], shown["direction"]) == ("in-progress", "inbound")
         answer = await client.post(path, data={"Twiml": answering("<Say>goodbye</Say>")})
         assert answer.status_code == 200
 
-    async with stage() as (gateway, twilio):
-        record, late = await a_call_in_progress(twilio, redirect)
+    gateway, twilio = board.stage()
+    record, late = await a_call_in_progress(twilio, redirect)
     assert gateway.messages[-1]["event"] == "stop"
     assert record.ending.how == "end_of_document"
     assert (late.status_code, late.json()["code"]) == (400, 21220)
@@ -230,7 +247,7 @@ async def test_rest_redirects_a_call_out_of_its_stream():
         ({"Twiml": "<Response>"}, 12100),
     ],
 )
-async def test_rest_refuses_what_twilio_refuses(data, code):
+async def test_rest_refuses_what_twilio_refuses(board, data, code):
     async def refuse(client, path):
         answer = await client.post(path, data=data)
         body = answer.json()
@@ -239,8 +256,8 @@ async def test_rest_refuses_what_twilio_refuses(data, code):
         assert str(code) in body["more_info"]
         await client.post(path, data={"Status": "completed"})
 
-    async with stage() as (_, twilio):
-        record, _ = await a_call_in_progress(twilio, refuse)
+    _, twilio = board.stage()
+    record, _ = await a_call_in_progress(twilio, refuse)
     assert record.ending.how == "completed_by_rest"
 
 
@@ -252,8 +269,9 @@ async def test_rest_refuses_what_twilio_refuses(data, code):
         (None, "CA" + "1" * 32, 401, 20003),
     ],
 )
-async def test_rest_knows_its_calls_and_its_account(auth, sid, status, code):
-    async with stage() as (_, twilio), httpx2.AsyncClient(trust_env=False, auth=auth) as client:
+async def test_rest_knows_its_calls_and_its_account(board, auth, sid, status, code):
+    _, twilio = board.stage()
+    async with httpx2.AsyncClient(trust_env=False, auth=auth) as client:
         url = f"{twilio.rest_url}/2010-04-01/Accounts/{ACCOUNT.sid}/Calls/{sid}.json"
         answer = await client.get(url)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
