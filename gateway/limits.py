@@ -80,6 +80,10 @@ FRAME_PAYLOAD_MAX_BYTES = 64_000
 
 TIMESTAMP_MAX_DIGITS = 12
 """Milliseconds of thirty years."""
+TIMESTAMP_LEAP_S = 5.0
+"""A frame that is later than this did not wait on its way: the stream's time has begun anew."""
+SPEECH_AGE_MAX_S = 60.0
+"""The model tells of speech that began or ended just now; an older moment is not believed."""
 
 START_WAIT_S = 5.0
 MEDIA_SILENCE_MAX_S = 2.0
@@ -90,6 +94,8 @@ ARRIVAL_WAIT_S = 30.0
 MODEL_READY_MAX_S = 10.0
 RESPONSE_START_MAX_S = 8.0
 """From the end of the caller's turn, or our `response.create`, to `response.created`."""
+RESPONSE_STALL_MAX_S = 30.0
+"""Within a response that began: without a sound, and without its end."""
 RESPONSE_RETRIES_MAX = 2
 RESPONSES_QUEUED_MAX = 8
 GOODBYE_MAX_S = 15.0
@@ -100,6 +106,28 @@ TRANSFER_MAX_S = 30.0
 """A SIP provider never tells that a transfer failed: after this the model has the caller back."""
 TRANSFERS_MAX = 32
 
+# --- SIP ---
+
+SIDEBAND_MAX_S = 8.0
+"""Without a sideband for so long a call cannot be steered, and is ended."""
+SIDEBAND_TRIES = 6
+SIDEBAND_FIRST_PAUSE_S = 0.1
+"""Doubles with each try: about two seconds in all for a session that is just being made."""
+SIDEBAND_PAUSE_MAX_S = 0.8
+SIP_GOODBYE_MAX_S = 60.0
+"""Once it plays; without marks nobody tells of its progress."""
+SIP_DECIDE_MAX_S = 2.0
+SIP_EVENT_AGE_MAX_S = 30.0
+"""The caller of an older event is gone."""
+SIP_CALLS_MAX = 2_000
+SIP_HEADERS_MAX = 128
+SIP_TOKEN_S = 60.0
+LEGS_MAX = 4
+"""How often a caller whose leg ended badly is given another one."""
+WEBHOOK_TOLERANCE_S = 300
+WEBHOOK_SEEN_S = 900.0
+"""Longer than an event can be fresh, its signature's tolerance both ways included."""
+
 TRANSCRIPT_LINES_MAX = 2_000
 TRANSCRIPT_LINE_MAX_CHARS = 4_000
 TURNS_KEPT_MAX = 1_000
@@ -107,6 +135,7 @@ ITEMS_CUT_KEPT_MAX = 64
 
 assert GROUP_MS % FRAME_MS == 0
 assert LEAD_MIN_MS >= GROUP_MS
+assert TIMESTAMP_LEAP_S > MEDIA_SILENCE_MAX_S
 assert HELD_AUDIO_MAX_MS / 1000 >= MODEL_READY_MAX_S
 assert MARKS_PENDING_MAX > LEAD_MAX_MS / FRAME_MS
 

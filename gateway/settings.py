@@ -19,6 +19,9 @@ SIMULATED_API_KEY: Final = "sk-simulated"
 SIMULATED_ACCOUNT_SID: Final = "AC" + "0" * 32
 SIMULATED_AUTH_TOKEN: Final = "simulated-auth-token"  # noqa: S105 - stands in for one, opens nothing
 
+SIMULATED_PROJECT_ID: Final = "proj_simulated"
+SIMULATED_WEBHOOK_SECRET: Final = "whsec_c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0"  # noqa: S105
+
 MEDIA_PATH: Final = "/twilio/media"
 _REQUIRED: Final = (
     "OPENAI_API_KEY",
@@ -199,6 +202,9 @@ class Settings(BaseSettings):
     overflow: Annotated[Literal["sip", "human", "busy"], _one_of("sip", "human", "busy")] = Field(
         "busy", description="What a call beyond GATEWAY_MAX_CALLS gets: sip, human or busy."
     )
+    sip_allow_rtp: Annotated[bool, BeforeValidator(_flag)] = Field(
+        False, description="1: take SIP calls whose sound is not encrypted (RTP instead of SRTP)."
+    )
     store: Annotated[SecretStr, _given(_store)] = Field(
         SecretStr("memory://"),
         description="Where calls are remembered: memory:// or redis://HOST:PORT/DB.",
@@ -225,6 +231,16 @@ class Settings(BaseSettings):
         False,
         description="1: the embedded model and caller stand in for OpenAI and Twilio.",
     )
+
+    @property
+    def sip_uri(self) -> str | None:
+        """Where OpenAI takes calls by SIP; None while the SIP path is not set up.
+
+        `secure=true` has Twilio offer SRTP: a call without it is refused by default.
+        """
+        if self.openai_project_id is None or not self.openai_webhook_secret:
+            return None
+        return f"sip:{self.openai_project_id}@{self.openai_sip_host};transport=tls;secure=true"
 
     @property
     def realtime_url(self) -> str:
@@ -269,6 +285,10 @@ def load_settings(environ: Mapping[str, str], *, simulated: bool = False) -> Set
             "GATEWAY_PUBLIC_URL must be https:// unless GATEWAY_SIMULATED=1: "
             "Twilio opens a media stream over TLS only."
         )
+    if settings.overflow == "sip" and settings.sip_uri is None:
+        raise SettingsError(
+            "GATEWAY_OVERFLOW=sip needs OPENAI_PROJECT_ID and OPENAI_WEBHOOK_SECRET: set both."
+        )
     return settings
 
 
@@ -288,6 +308,8 @@ def _stand_ins(values: Mapping[str, str]) -> dict[str, str]:
     port = values.get("GATEWAY_PORT", Settings.model_fields["port"].default)
     return {
         "OPENAI_API_KEY": SIMULATED_API_KEY,
+        "OPENAI_PROJECT_ID": SIMULATED_PROJECT_ID,
+        "OPENAI_WEBHOOK_SECRET": SIMULATED_WEBHOOK_SECRET,
         "TWILIO_ACCOUNT_SID": SIMULATED_ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": SIMULATED_AUTH_TOKEN,
         "GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",

@@ -46,13 +46,22 @@ class AgentBook:
 
     def pick(self, to: str) -> Agent | None:
         """The agent for a dialled number or address: exact, then longest prefix, then `*`."""
+        return self.pick_any([to])
+
+    def pick_any(self, candidates: Sequence[str]) -> Agent | None:
+        """The agent for the first of several numbers that a route names; `*` takes the rest."""
+        routes = [best for to in candidates if (best := self._best(to)) is not None]
+        named = next((route for route in routes if route.to != "*"), None)
+        route = named or self._best("")
+        return self.agents[route.agent] if route else None
+
+    def _best(self, to: str) -> Route | None:
         called = canonical(to)
-        best = max(
+        return max(
             (route for route in self.routes if _matches(route.to, called)),
             key=lambda route: (not route.to.endswith("*"), len(route.to)),
             default=None,
         )
-        return self.agents[best.agent] if best else None
 
 
 def canonical(to: str) -> str:

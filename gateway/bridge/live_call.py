@@ -19,9 +19,9 @@ import structlog
 from gateway.bridge.tasks import Tasks
 from gateway.call import commands as do
 from gateway.call import inputs, notes
+from gateway.call.conversation import Conversation
 from gateway.call.desk import Out
 from gateway.call.endings import Ending
-from gateway.call.media import MediaCall
 from gateway.call.states import Life
 from gateway.errors import LinkError, PeerError
 from gateway.limits import (
@@ -47,10 +47,19 @@ class CallFacts:
     """What is known of a call before a word is spoken."""
 
     call_sid: str
+    """Twilio's; "" for a call that came over a trunk without it."""
     caller: str
     dialled: str
     agent: str
     path: str
+    """`media-streams` or `sip`."""
+    call_id: str = ""
+    """OpenAI's, on the SIP path."""
+
+    @property
+    def key(self) -> str:
+        """What the call is known by in this process."""
+        return self.call_id or self.call_sid
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +69,17 @@ class Hands:
     realtime_url: str
     model_headers: Callable[[CallFacts], dict[str, str]]
     rest: TwilioRest
+    transfer_document: Callable[[str, str], str]
+    """TwiML that dials a number or SIP address, with words in a language."""
+    referred: Callable[[str, str], None]
+    """Told, before it happens, that the call of a CallSid is being referred, and to whom."""
     tasks: Tasks
     publish: Callable[[LiveCall, notes.Note], None]
     added: AddedLatency
 
 
 class LiveCall:
-    def __init__(self, facts: CallFacts, mind: MediaCall, hands: Hands) -> None:
+    def __init__(self, facts: CallFacts, mind: Conversation, hands: Hands) -> None:
         self.facts, self.mind = facts, mind
         self._hands = hands
         self._media: MediaSocket | None = None
@@ -78,7 +91,7 @@ class LiveCall:
 
     def begin(self) -> None:
         """Opens the model's socket and starts the clock."""
-        self._hands.tasks.start(self._open_model(), f"open model {self.facts.call_sid}")
+        self._hands.tasks.start(self._open_model(), f"open model {self.facts.key}")
         self._reschedule()
 
     def arrive(self, start: media_stream.Start, media: MediaSocket, now: float) -> None:
@@ -194,13 +207,17 @@ class LiveCall:
             elif kind is do.CloseCaller:
                 self._close_media()
             elif kind is do.HangUp:
-                self._hands.tasks.start(self._hang_up(), f"hang up {self.facts.call_sid}")
+                self._hands.tasks.start(self._hang_up(), f"hang up {self.facts.key}")
+            elif kind is do.Transfer:
+                self._hands.tasks.start(self._transfer(one.to), f"transfer {self.facts.key}")  # type: ignore[union-attr]
+            elif kind is do.Reattach:
+                self._hands.tasks.start(self._open_model(), f"open model {self.facts.key}")
             else:
                 self._hands.publish(self, one)  # type: ignore[arg-type] # what is left is a note
 
     def _break(self, error: Exception, now: float) -> None:
         """Our own bug ends this call, under its name, and nothing else."""
-        log.error("a call broke", call_sid=self.facts.call_sid, exc_info=error)
+        log.error("a call broke", call=self.facts.key, exc_info=error)
         self._act(self.mind.abandon(now))
         self._reschedule()
 
@@ -247,6 +264,14 @@ class LiveCall:
             if self._media is not None:
                 await self._media.gone_within(HANGUP_CONFIRM_MAX_S)
         self._close_media()
+
+    async def _transfer(self, to: str) -> None:
+        """Takes the call out of its stream; `stop` tells that it has worked."""
+        document = self._hands.transfer_document(to, self.mind.agent.language)
+        try:
+            await self._hands.rest.redirect(self.facts.call_sid, document)
+        except LinkError as error:
+            self._hear(inputs.TransferFailed(error.reason), monotonic())
 
     def _close_model(self) -> None:
         if self._model is not None:

@@ -81,12 +81,12 @@ class StreamDoor:
         call = self._switchboard.expected(call_sid)
         if call is not None:
             return call
-        if call_sid in self._switchboard.calls:
+        if self._switchboard.media_call(call_sid) is not None:
             raise SignatureRefused("second_stream")
         agent = self._switchboard.book.agents.get(agent_name)
         if agent is None:
             raise NotAdmitted("unknown_agent")
-        facts = CallFacts(call_sid, caller="", dialled="", agent=agent_name, path=agent.path)
+        facts = CallFacts(call_sid, caller="", dialled="", agent=agent_name, path="media-streams")
         return self._switchboard.announce(facts, agent)
 
     def _refuse(self, reason: str) -> None:

@@ -10,30 +10,34 @@ from typing import Any
 from gateway.agents.config import Agent
 from gateway.agents.routing import AgentBook
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.sip_call import SipLiveCall
 from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
+from gateway.call.sip import SipCall
 from gateway.errors import NotAdmitted
-from gateway.limits import ENDINGS_KEPT_S
+from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX
 from gateway.ops.store_memory import MemoryStore
+from gateway.transports.openai_calls import OpenAICalls
+
+Sessions = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 class Switchboard:
-    """Every call of this process. `sessions` holds, by agent, what is asked of the model."""
+    """Every call of this process. `sessions`: what is asked of the model, by agent and path."""
 
     def __init__(
-        self,
-        book: AgentBook,
-        sessions: Mapping[str, Mapping[str, Any]],
-        max_calls: int,
-        store: MemoryStore,
+        self, book: AgentBook, sessions: Sessions, max_calls: int, store: MemoryStore
     ) -> None:
         self.book = book
         self.draining = False
         self._sessions = sessions
         self._max_calls = max_calls
         self._store = store
-        self._calls: dict[str, LiveCall] = {}
+        self._media: dict[str, LiveCall] = {}
+        """By CallSid."""
+        self._sip: dict[str, SipLiveCall] = {}
+        """By OpenAI's call_id."""
         self._hands: Hands | None = None
 
     def employ(self, hands: Hands) -> None:
@@ -41,44 +45,85 @@ class Switchboard:
         self._hands = hands
 
     @property
-    def calls(self) -> Mapping[str, LiveCall]:
-        """Running calls by CallSid, those that are still expected included."""
-        return self._calls
+    def calls(self) -> list[LiveCall]:
+        """Running calls, those that are still expected included."""
+        return [*self._media.values(), *self._sip.values()]
 
     @property
     def active(self) -> int:
-        return len(self._calls)
+        return len(self._media) + len(self._sip)
 
-    def refusal(self) -> str | None:
-        """Why no further call is taken now, from a closed set: `draining`, `full`."""
+    def refusal(self, path: str = "media-streams") -> str | None:
+        """Why no further call is taken now, from a closed set: `draining`, `full`, `starting`."""
         if self.draining:
             return "draining"
-        return "full" if len(self._calls) >= self._max_calls else None
-
-    def announce(self, facts: CallFacts, agent: Agent) -> LiveCall:
-        """A call is on its way: its session is opened meanwhile. Raises NotAdmitted."""
-        reason = self.refusal()
-        if reason is not None:
-            raise NotAdmitted(reason)
         if self._hands is None:
-            raise NotAdmitted("starting")
-        mind = MediaCall(agent, self._sessions[agent.name], _event_ids(), monotonic())
-        call = LiveCall(facts, mind, self._hands)
-        self._calls[facts.call_sid] = call
+            return "starting"
+        full = (
+            len(self._sip) >= SIP_CALLS_MAX
+            if path == "sip"
+            else len(self._media) >= self._max_calls
+        )
+        return "full" if full else None
+
+    def session(self, agent: str, path: str) -> Mapping[str, Any]:
+        """What is asked of the model for that agent on that path."""
+        return self._sessions[agent, path]
+
+    def announce(self, facts: CallFacts, agent: Agent, opening: str | None = None) -> LiveCall:
+        """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
+
+        `opening` tells the model how to begin, in place of the agent's greeting.
+        """
+        hands = self._admitted("media-streams")
+        session = self.session(agent.name, "media-streams")
+        mind = MediaCall(agent, session, _event_ids(), monotonic())
+        mind.opening = opening
+        call = LiveCall(facts, mind, hands)
+        self._media[facts.key] = call
         call.begin()
         return call
 
+    def announce_sip(self, facts: CallFacts, agent: Agent, control: OpenAICalls) -> SipLiveCall:
+        """A SIP call is about to be accepted. Raises NotAdmitted."""
+        hands = self._admitted("sip")
+        mind = SipCall(agent, self.session(agent.name, "sip"), _event_ids(), monotonic())
+        call = SipLiveCall(facts, mind, hands, control)
+        self._sip[facts.key] = call
+        call.begin()
+        return call
+
+    def _admitted(self, path: str) -> Hands:
+        reason = self.refusal(path)
+        if reason is not None or self._hands is None:
+            raise NotAdmitted(reason or "starting")
+        return self._hands
+
+    def media_call(self, call_sid: str) -> LiveCall | None:
+        return self._media.get(call_sid)
+
     def expected(self, call_sid: str) -> LiveCall | None:
         """The call that waits for this stream."""
-        call = self._calls.get(call_sid)
+        call = self._media.get(call_sid)
         return None if call is None or call.mind.arrived else call
+
+    def leg_is_over(self, call_sid: str) -> None:
+        """The carrier says so: nothing stays active on our side after it has ended there."""
+        waiting = self.expected(call_sid)
+        if waiting is not None:
+            waiting.hang_up(Ending.NEVER_ARRIVED)
+        for call in [c for c in self._sip.values() if c.facts.call_sid == call_sid != ""]:
+            call.gone()
 
     def on_note(self, call: LiveCall, note: notes.Note) -> None:
         """Keeps the list true; a call that is over makes room at once."""
         if isinstance(note, notes.Ended):
-            if self._calls.get(call.facts.call_sid) is call:
-                del self._calls[call.facts.call_sid]
-            self._store.put(f"ending:{call.facts.call_sid}", note.ending, ENDINGS_KEPT_S)
+            calls: dict[str, Any] = self._sip if call.facts.call_id else self._media
+            if calls.get(call.facts.key) is call:
+                del calls[call.facts.key]
+            if call.facts.call_sid:
+                key = f"ending:{call.facts.call_sid}"
+                self._store.put(key, note.ending, ENDINGS_KEPT_S)
 
     def ending_of(self, call_sid: str) -> Ending | None:
         """How a call ended a short while ago, on this process."""
@@ -86,7 +131,7 @@ class Switchboard:
         return Ending(ending) if ending else None
 
     def end_all(self, ending: Ending) -> None:
-        for call in list(self._calls.values()):
+        for call in self.calls:
             call.hang_up(ending)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -16,11 +16,13 @@ from prometheus_client.registry import Collector
 
 from gateway import __version__
 from gateway.call import notes
+from gateway.call.conversation import Conversation
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.ops.latency import AddedLatency
 from gateway.protocols.realtime_server import Usage
 
+_PATHS: Final = ("media-streams", "sip")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
 _SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
@@ -113,6 +115,21 @@ class Metrics:
         self.stream_events = counter(
             "stream_events", "Stream status callbacks of the carrier's.", "event"
         )
+        self.sip_setup = histogram(
+            "sip_setup_seconds",
+            "SIP: webhook_to_accept, accept_to_sideband, accept_to_first_audio.",
+            _SETUP_BUCKETS, "stage",
+        )  # fmt: skip
+        self.sip_decisions = counter(
+            "sip_decisions", "What became of incoming SIP calls.", "decision"
+        )
+        self.sidebands_reopened = counter(
+            "sidebands_reopened", "Sidebands that were lost in mid-call and had again."
+        )
+        self.transfers = counter("transfers", "Callers handed over, by outcome.", "outcome")
+        self.fallbacks = counter(
+            "fallbacks", "Callers whose agent failed, by what they got instead.", "rung"
+        )
         self.rate_limit = Gauge(
             "gateway_rate_limit_remaining_ratio",
             "What is left of the model's rate limit, by the last response.",
@@ -134,6 +151,8 @@ class Metrics:
         self._table: dict[type, Callable[[CallInfo, Any], None]] = {
             notes.CallerArrived: self._arrived,
             notes.ModelReady: self._model_ready,
+            notes.SidebandUp: self._sideband_up,
+            notes.TransferTried: lambda _, n: self.transfers.labels(n.outcome).inc(),
             notes.FirstSound: self._first_sound,
             notes.TurnMeasured: self._turn,
             notes.BargedIn: self._barged_in,
@@ -148,7 +167,7 @@ class Metrics:
             notes.Ended: self._ended,
         }
 
-    def watch(self, calls: Callable[[], Mapping[str, MediaCall]]) -> None:
+    def watch(self, calls: Callable[[], Iterable[Conversation]]) -> None:
         """Where running calls are found when Prometheus asks."""
         self._traffic.calls = calls
 
@@ -157,13 +176,17 @@ class Metrics:
         if handler is not None:
             handler(call, note)
 
-    def call_over(self, mind: MediaCall) -> None:
+    def call_over(self, mind: Conversation) -> None:
         """Its frames and bytes stay counted."""
-        self._traffic.keep(mind)
+        if isinstance(mind, MediaCall):
+            self._traffic.keep(mind)
 
     def _arrived(self, call: CallInfo, note: notes.CallerArrived) -> None:
         self.started.labels(call.agent, call.path).inc()
-        self.prepared.labels("used").inc()
+        if call.path == "sip":
+            self.sip_setup.labels("webhook_to_accept").observe(note.seconds)
+        else:
+            self.prepared.labels("used").inc()
         self.setup.labels("caller_arrived", call.path).observe(note.seconds)
 
     def _model_ready(self, call: CallInfo, note: notes.ModelReady) -> None:
@@ -171,6 +194,14 @@ class Metrics:
 
     def _first_sound(self, call: CallInfo, note: notes.FirstSound) -> None:
         self.setup.labels("first_sound", call.path).observe(note.seconds)
+        if call.path == "sip":
+            self.sip_setup.labels("accept_to_first_audio").observe(note.after_arrival_s)
+
+    def _sideband_up(self, _call: CallInfo, note: notes.SidebandUp) -> None:
+        if note.again:
+            self.sidebands_reopened.inc()
+        else:
+            self.sip_setup.labels("accept_to_sideband").observe(note.seconds)
 
     def _turn(self, call: CallInfo, note: notes.TurnMeasured) -> None:
         self.wait.labels(call.agent, call.path).observe(note.wait_s)
@@ -225,24 +256,28 @@ class TrafficCollector(Collector):
     def __init__(self, added: AddedLatency) -> None:
         self._added = added
         self._kept = Traffic()
-        self.calls: Callable[[], Mapping[str, MediaCall]] = dict
+        self.calls: Callable[[], Iterable[Conversation]] = list
 
     def keep(self, mind: MediaCall) -> None:
         self._kept.add(mind)
 
     def collect(self) -> Iterable[Metric]:
         total = self._kept.copy()
-        calls = self.calls()
-        arrived = sum(mind.arrived for mind in calls.values())
-        for mind in calls.values():
-            total.add(mind)
-        active = GaugeMetricFamily(
-            "gateway_calls_active", "Calls by state: expected (no stream yet) or talking.",
-            labels=["state"],
+        active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
+        for mind in self.calls():
+            state = "talking" if mind.arrived else "expected"
+            if isinstance(mind, MediaCall):
+                active["media-streams", state] += 1
+                total.add(mind)
+            else:
+                active["sip", state] += 1
+        gauge = GaugeMetricFamily(
+            "gateway_calls_active", "Calls by state: expected (nobody there yet) or talking.",
+            labels=["path", "state"],
         )  # fmt: skip
-        active.add_metric(["talking"], arrived)
-        active.add_metric(["expected"], len(calls) - arrived)
-        yield active
+        for labels, count in active.items():
+            gauge.add_metric(labels, count)
+        yield gauge
         yield _counted("frames", "Media messages from (up) and to (down) callers.", total.frames)
         yield _counted("media_bytes", "Bytes of mu-law in them.", total.bytes)
         yield _counted(

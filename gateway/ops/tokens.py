@@ -16,9 +16,10 @@ from hashlib import sha256
 import msgspec
 
 from gateway.errors import SignatureRefused
-from gateway.limits import STREAM_TOKEN_S
+from gateway.limits import SIP_TOKEN_S, STREAM_TOKEN_S
 from gateway.ops.store_memory import MemoryStore
 
+_DIAL_SIGNATURE_BYTES = 16
 _TOKEN_MAX_CHARS = 400  # Twilio: name and value of a parameter together below 500
 
 
@@ -35,7 +36,7 @@ class StreamTokens:
     def __init__(
         self, auth_tokens: Sequence[str], store: MemoryStore, wall_clock: Callable[[], float]
     ) -> None:
-        self._keys = [sha256(b"gateway media stream\0" + t.encode()).digest() for t in auth_tokens]
+        self._keys = _keys("media stream", auth_tokens)
         self._store, self._wall_clock = store, wall_clock
 
     def issue(self, call_sid: str, agent: str) -> str:
@@ -67,6 +68,49 @@ class StreamTokens:
             return msgspec.json.decode(body, type=StreamPass)
         except ValueError:
             raise SignatureRefused("bad_token") from None
+
+
+class DialTokens:
+    """Ties an INVITE to the call that we dialled it for: anybody can send SIP headers.
+
+    Short, since a SIP address has less than 255 characters.
+    """
+
+    def __init__(
+        self, auth_tokens: Sequence[str], store: MemoryStore, wall_clock: Callable[[], float]
+    ) -> None:
+        self._keys = _keys("sip dial", auth_tokens)
+        self._store, self._wall_clock = store, wall_clock
+
+    def issue(self, call_sid: str, agent: str) -> str:
+        expires = f"{int(self._wall_clock() + SIP_TOKEN_S):x}"
+        signature = _sign(self._keys[0], _dialled(call_sid, agent, expires))
+        return f"{expires}.{_text(signature[:_DIAL_SIGNATURE_BYTES])}"
+
+    def redeem(self, token: str, call_sid: str, agent: str) -> None:
+        """Raises SignatureRefused: `bad_token`, `expired_token`, `used_token`."""
+        try:
+            expires, signature = token.split(".")
+            body = _dialled(call_sid, agent, expires)
+            given, expires_at = _bytes(signature), int(expires, 16)
+        except ValueError:
+            raise SignatureRefused("bad_token") from None
+        good = (_sign(key, body)[:_DIAL_SIGNATURE_BYTES] for key in self._keys)
+        if not any(hmac.compare_digest(one, given) for one in good):
+            raise SignatureRefused("bad_token")
+        if expires_at < self._wall_clock():
+            raise SignatureRefused("expired_token")
+        if not self._store.claim(f"dial:{token}", SIP_TOKEN_S):
+            raise SignatureRefused("used_token")
+
+
+def _dialled(call_sid: str, agent: str, expires: str) -> bytes:
+    return msgspec.json.encode([call_sid, agent, expires])
+
+
+def _keys(purpose: str, secrets_: Sequence[str]) -> list[bytes]:
+    """A key of its own for each purpose, from each of Twilio's secrets."""
+    return [sha256(f"gateway {purpose}\0{secret}".encode()).digest() for secret in secrets_]
 
 
 def _sign(key: bytes, body: bytes) -> bytes:

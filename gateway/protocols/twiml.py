@@ -21,6 +21,9 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "unavailable.xml": frozenset({"unavailable", "language"}),
     "apology.xml": _SAYS_SORRY,
     "hangup.xml": frozenset(),
+    "sip.xml": frozenset({"after_url", "refer_url", "sip_uri"}) | _SAYS_SORRY,
+    "human.xml": frozenset({"after_url", "to", "unavailable", "language"}),
+    "human-sip.xml": frozenset({"after_url", "to", "unavailable", "language"}),
 }
 
 

@@ -25,16 +25,23 @@ class TwilioRest:
 
     async def hang_up(self, call_sid: str) -> None:
         """Ends the call; one that has ended already is as good. Raises LinkError."""
-        await self._update(call_sid, {"Status": "completed"})
+        await self._update(call_sid, {"Status": "completed"}, gone_is_well=True)
 
-    async def _update(self, call_sid: str, fields: dict[str, str]) -> None:
+    async def redirect(self, call_sid: str, document: str) -> None:
+        """Replaces the running TwiML, the way out of a stream. Raises LinkError.
+
+        The document may have 4000 characters.
+        """
+        await self._update(call_sid, {"Twiml": document}, gone_is_well=False)
+
+    async def _update(self, call_sid: str, fields: dict[str, str], *, gone_is_well: bool) -> None:
         for attempt in range(1, REST_TRIES + 1):
             try:
                 response = await self._client.post(f"{self._calls}/{call_sid}.json", data=fields)
             except httpx2.HTTPError as error:
                 failure = LinkError(type(error).__name__, retryable=True)
             else:
-                if response.is_success or _has_ended(response):
+                if response.is_success or (gone_is_well and _has_ended(response)):
                     return
                 retryable = response.status_code == 429 or response.status_code >= 500
                 failure = LinkError(f"http_{response.status_code}", retryable=retryable)

@@ -15,7 +15,7 @@ from gateway.bridge.switchboard import Switchboard
 from gateway.errors import PeerError, SignatureRefused
 from gateway.ops.metrics import Metrics
 from gateway.ops.store_memory import MemoryStore
-from gateway.ops.tokens import StreamTokens
+from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.web.guards import TwilioGuard
 
 log = structlog.get_logger()
@@ -28,24 +28,42 @@ class Desk:
     media_url: str
     account_sid: str
     overflow: str
+    sip_uri: str | None
+    """Where a call is dialled on the SIP path; None while that is not set up."""
     switchboard: Switchboard
     templates: Templates
     guard: TwilioGuard
     tokens: StreamTokens
+    dial_tokens: DialTokens
     store: MemoryStore
     metrics: Metrics
 
+    def person(self, to: str, language: str, after_url: str) -> Response:
+        """Somebody is called for the caller: a number, or a SIP address."""
+        return self.twiml(_person(to), language, to=to, after_url=after_url)
+
+    def transfer_document(self, to: str, language: str) -> str:
+        """The document that takes a call out of its stream and dials somebody for it."""
+        after_url = f"{self.public_url}/twilio/after?leg=transfer"
+        return self._document(_person(to), language, to=to, after_url=after_url)
+
     def twiml(self, name: str, language: str = "en", **values: str) -> Response:
         """A document for Twilio, with the sentences of that language at hand."""
+        return Response(self._document(name, language, **values), media_type="text/xml")
+
+    def _document(self, name: str, language: str, **values: str) -> str:
         spoken = phrases(language)
-        document = self.templates.render(
+        return self.templates.render(
             name,
             language=spoken.language,
             apology=spoken.apology,
             unavailable=spoken.unavailable,
             **values,
         )
-        return Response(document, media_type="text/xml")
+
+
+def _person(to: str) -> str:
+    return "human.xml" if to.startswith("+") else "human-sip.xml"
 
 
 Handler = Callable[[dict[str, str], Request], Awaitable[Response]]

@@ -1,0 +1,89 @@
+"""One running call on the SIP path: the same bridge over the sideband alone."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Final
+from urllib.parse import quote
+
+import structlog
+
+from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.call import inputs
+from gateway.call.endings import Ending
+from gateway.call.sip import SipCall
+from gateway.errors import LinkError
+from gateway.limits import SIDEBAND_FIRST_PAUSE_S, SIDEBAND_PAUSE_MAX_S, SIDEBAND_TRIES
+from gateway.transports import realtime_socket
+from gateway.transports.openai_calls import OpenAICalls, refer_target
+from gateway.transports.realtime_socket import RealtimeSocket
+
+log = structlog.get_logger()
+_NO_SUCH_CALL: Final = "http_404"
+_LEG_IS_GONE: Final = frozenset({Ending.CALLER_HUNG_UP, Ending.TRANSFERRED})
+
+
+class SipLiveCall(LiveCall):
+    def __init__(self, facts: CallFacts, mind: SipCall, hands: Hands, calls: OpenAICalls) -> None:
+        super().__init__(facts, mind, hands)
+        self._calls = calls
+        self._attached = False
+
+    def begin(self) -> None:
+        self._reschedule()
+
+    def accepted(self) -> None:
+        """The leg rings: its sideband is opened at once."""
+        self._hear(inputs.CallAccepted(), monotonic())
+        self._hands.tasks.start(self._open_model(), f"sideband {self.facts.key}")
+
+    def refused(self) -> None:
+        """It could not be accepted: there is no leg to end."""
+        self._act(self.mind.give_up(monotonic()))
+        self._reschedule()
+
+    def gone(self) -> None:
+        """The carrier says that the call has ended."""
+        self._hear(inputs.CallGone(), monotonic())
+
+    def on_model_open(self, socket: RealtimeSocket) -> None:
+        super().on_model_open(socket)
+        self._attached = True
+        self._hear(inputs.ModelOpened(), monotonic())
+
+    async def _open_model(self) -> None:
+        """A 404 before the first time is a session in the making; after it, a call that is over."""
+        url = f"{self._hands.realtime_url}?call_id={quote(self.facts.call_id, safe='')}"
+        headers = self._hands.model_headers(self.facts)
+        pause_s, reason = SIDEBAND_FIRST_PAUSE_S, "unreachable"
+        for left in reversed(range(SIDEBAND_TRIES)):
+            try:
+                return await realtime_socket.connect(url, headers, self)
+            except LinkError as error:
+                reason = error.reason
+                if reason == _NO_SUCH_CALL and (self._attached or not left):
+                    return self.gone()
+                if self.over or not left or (not error.retryable and reason != _NO_SUCH_CALL):
+                    break
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, SIDEBAND_PAUSE_MAX_S)
+        return self.on_model_lost(reason, False, monotonic())
+
+    async def _hang_up(self) -> None:
+        try:
+            await self._calls.hang_up(self.facts.call_id)
+        except LinkError as error:
+            log.error("could not end the call", call_id=self.facts.call_id, reason=error.reason)
+
+    async def _transfer(self, to: str) -> None:
+        self._hands.referred(self.facts.call_sid, to)
+        try:
+            await self._calls.refer(self.facts.call_id, refer_target(to))
+        except LinkError as error:
+            self._hear(inputs.TransferFailed(error.reason), monotonic())
+
+    def _close_media(self) -> None:
+        """There is no stream to close, and nobody else who would end the leg."""
+        if self.mind.ending not in _LEG_IS_GONE:
+            self._hands.tasks.start(self._hang_up(), f"hang up {self.facts.key}")

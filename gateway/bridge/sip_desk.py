@@ -1,0 +1,140 @@
+"""A SIP call asks to be answered: who takes it, or which SIP status sends it on.
+
+The status makes the carrier do the right thing: a Twilio trunk fails over on 503, and not on 486.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from gateway.agents.config import Agent
+from gateway.bridge.live_call import CallFacts
+from gateway.bridge.sip_call import SipLiveCall
+from gateway.bridge.switchboard import Switchboard
+from gateway.errors import LinkError, NotAdmitted, SignatureRefused
+from gateway.limits import SIP_DECIDE_MAX_S
+from gateway.ops.tokens import DialTokens
+from gateway.protocols.openai_webhooks import IncomingCall
+from gateway.transports.openai_calls import OpenAICalls
+
+log = structlog.get_logger()
+
+CALL_HEADER: Final = "X-Gateway-Call"
+AGENT_HEADER: Final = "X-Gateway-Agent"
+TOKEN_HEADER: Final = "X-Gateway-Token"  # noqa: S105 - the name of a header
+
+STATUS: Final = {
+    "busy": 486,
+    "insecure": 488,
+    "full": 503,
+    "draining": 503,
+    "starting": 503,
+    "unavailable": 503,
+    "forged": 603,
+    "no_agent": 404,
+}
+"""SIP status of each reason to turn a call away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an incoming call belongs."""
+
+    agent: Agent
+    call_sid: str
+    dialled: str
+
+
+class SipDesk:
+    """`counted` is told what became of each call: `accepted`, or a reason."""
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        calls: OpenAICalls,
+        tokens: DialTokens,
+        *,
+        allow_rtp: bool,
+        counted: Callable[[str], None],
+    ) -> None:
+        self._switchboard, self._calls, self._tokens = switchboard, calls, tokens
+        self._allow_rtp, self._counted = allow_rtp, counted
+
+    async def take(self, incoming: IncomingCall) -> None:
+        """Answers or turns away one call, within two seconds of its webhook."""
+        deadline = monotonic() + SIP_DECIDE_MAX_S
+        try:
+            place = self._place(incoming)
+            call = self._announce(incoming, place)
+        except NotAdmitted as error:
+            await self._reject(incoming.call_id, error.reason)
+            return
+        try:
+            session = self._switchboard.session(place.agent.name, "sip")
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + SIP_DECIDE_MAX_S):
+                await self._calls.accept(incoming.call_id, session, deadline - monotonic())
+        except (LinkError, TimeoutError) as error:
+            log.warning("accept failed", call_id=incoming.call_id, reason=str(error))
+            call.refused()
+            await self._reject(incoming.call_id, "unavailable")
+            return
+        self._counted("accepted")
+        call.accepted()
+
+    def _place(self, incoming: IncomingCall) -> Place:
+        """Raises NotAdmitted."""
+        security = incoming.media_security
+        if security not in ("srtp", None) and not self._allow_rtp:
+            raise NotAdmitted("insecure")
+        if incoming.first(TOKEN_HEADER):
+            return self._dialled_by_us(incoming)
+        book = self._switchboard.book
+        candidates = list(incoming.dialled)
+        agent = book.pick_any(candidates)
+        if agent is None:
+            raise NotAdmitted("no_agent")
+        return Place(agent, "", next(iter(candidates), ""))
+
+    def _dialled_by_us(self, incoming: IncomingCall) -> Place:
+        call_sid, name = incoming.first(CALL_HEADER), incoming.first(AGENT_HEADER)
+        try:
+            self._tokens.redeem(incoming.first(TOKEN_HEADER), call_sid, name)
+        except SignatureRefused as error:
+            log.warning("SIP headers refused", call_id=incoming.call_id, reason=error.reason)
+            raise NotAdmitted("forged") from error
+        agent = self._switchboard.book.agents.get(name)
+        if agent is None:
+            raise NotAdmitted("no_agent")
+        return Place(agent, call_sid, next(incoming.dialled, ""))
+
+    def _announce(self, incoming: IncomingCall, place: Place) -> SipLiveCall:
+        facts = CallFacts(
+            place.call_sid, incoming.caller, place.dialled, place.agent.name, "sip",
+            incoming.call_id,
+        )  # fmt: skip
+        return self._switchboard.announce_sip(facts, place.agent, self._calls)
+
+    async def _reject(self, call_id: str, reason: str) -> None:
+        self._counted(reason)
+        log.warning("SIP call turned away", call_id=call_id, reason=reason)
+        try:
+            await self._calls.reject(call_id, STATUS[reason])
+        except LinkError as error:
+            log.warning("reject failed", call_id=call_id, reason=error.reason)
+            self._counted("reject_failed")
+            await self._take_and_drop(call_id)
+
+    async def _take_and_drop(self, call_id: str) -> None:
+        """The only other way to make a pending call stop ringing."""
+        session = {"type": "realtime", "model": "gpt-realtime-2.1"}
+        try:
+            await self._calls.accept(call_id, session, SIP_DECIDE_MAX_S)
+            await self._calls.hang_up(call_id)
+        except LinkError as error:
+            log.error("could not turn a call away", call_id=call_id, reason=error.reason)

@@ -1,0 +1,172 @@
+"""A call whose sound never passes through us: the server plays and hears, we steer.
+
+The sideband carries the same events as any session, but no sound. Who holds the floor is told by
+`output_audio_buffer.*`; truncation is the server's own doing. Its loss does not end the call, and
+the call's end looks like its loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway import limits
+from gateway.agents.config import Agent
+from gateway.call import commands as do
+from gateway.call import inputs, notes
+from gateway.call.conversation import Conversation
+from gateway.call.endings import Ending
+from gateway.call.responses import ResponseArbiter
+from gateway.call.states import Life, Link, step_link
+from gateway.call.timers import Timer
+from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_server as model
+
+
+class SipCall(Conversation):
+    """Begins when the webhook came in; `CallAccepted` is the caller's arrival."""
+
+    def __init__(
+        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    ) -> None:
+        self._unheard: set[str] = set()
+        """Responses that have a voice and were not played to their end."""
+        self._playing_since: float | None = None
+        self._playing_item: str | None = None
+        self._heard_first = False
+        self._session_began_at: float | None = None
+        self._attached = False
+        super().__init__(agent, session, new_id, now)
+
+    def _table(self) -> dict[type, Callable[[Any], None]]:
+        table = super()._table() | {
+            inputs.CallAccepted: self._on_accepted,
+            inputs.ModelOpened: self._on_opened,
+            inputs.CallGone: self._on_call_gone,
+            model.TranscriptDelta: self._on_transcript_delta,
+            model.PlaybackStarted: self._on_playback_started,
+            model.PlaybackStopped: self._on_playback_over,
+            model.PlaybackCleared: self._on_playback_over,
+            model.DtmfReceived: self._on_dtmf,
+        }
+        # The session was configured by the accept.
+        del table[model.SessionCreated], table[model.SessionUpdated]
+        return table
+
+    # --- The leg and the sideband ---
+
+    def _on_accepted(self, _event: inputs.CallAccepted) -> None:
+        if self.life is Life.EXPECTED:
+            self._arrive()
+            self._desk.wake(Timer.READY, limits.SIDEBAND_MAX_S)
+
+    def _on_opened(self, _event: inputs.ModelOpened) -> None:
+        if self.life is Life.EXPECTED or self.link is Link.READY:
+            return
+        if self.link is Link.LOST:
+            self.link = step_link(self.link, Link.CONNECTING)
+        self.link = step_link(self.link, Link.READY)
+        self._desk.timers.clear(Timer.READY)
+        since = self._arrived_at if self._arrived_at is not None else self._desk.now
+        self._note(notes.SidebandUp(self._desk.now - since, again=self._attached))
+        self._attached = True
+        self._greet()
+
+    def _on_model_lost(self, event: inputs.ModelLost) -> None:
+        """The call goes on without us for a moment: what we knew of its state is void."""
+        if self.link is not Link.READY:
+            return self._end(
+                Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST, event.reason
+            )
+        self.link = step_link(self.link, Link.LOST)
+        self.responses = ResponseArbiter()
+        self._caller_speaking = False
+        self._unheard.clear()
+        self._playing_since = None
+        self._desk.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.NUDGE, Timer.IDLE)
+        self._desk.wake(Timer.READY, limits.SIDEBAND_MAX_S)
+        return self._desk.put(do.Reattach())
+
+    def _on_call_gone(self, _event: inputs.CallGone) -> None:
+        self._gone()
+
+    def _on_ready(self) -> None:
+        self._greet()
+
+    # --- Who speaks ---
+
+    def _on_transcript_delta(self, event: model.TranscriptDelta) -> None:
+        if event.response_id not in self._unheard:
+            self._unheard.add(event.response_id)
+            self._model_spoke()
+            self.turns.answered(self._desk.now)
+        self._playing_item = event.item_id
+
+    def _on_playback_started(self, event: model.PlaybackStarted) -> None:
+        now = self._desk.now
+        self._unheard.add(event.response_id)
+        self._playing_since = now
+        if self.life is Life.GOODBYE:
+            self._desk.wake(Timer.GOODBYE, limits.SIP_GOODBYE_MAX_S)
+        if not self._heard_first and self._arrived_at is not None:
+            self._heard_first = True
+            self._note(notes.FirstSound(now - self._announced_at, now - self._arrived_at))
+        self.turns.answered(now)
+        measured = self.turns.heard(now, now)
+        if measured is not None:
+            self._note(measured)
+
+    def _on_playback_over(self, event: model.PlaybackStopped | model.PlaybackCleared) -> None:
+        self._unheard.discard(event.response_id)
+        self._playing_since = None
+
+    def _on_response_done(self, event: model.ResponseDone) -> None:
+        if event.response.status in ("cancelled", "failed") and self._playing_since is None:
+            self._unheard.discard(event.response.id)  # it will never be played
+        super()._on_response_done(event)
+
+    def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
+        self._tie(event.audio_end_ms)
+        super()._on_speech_stopped(event)
+
+    def _tie(self, audio_ms: int) -> None:
+        """The session's time line tied to our clock by the event that took the shortest way."""
+        began = self._desk.now - audio_ms / 1000
+        known = self._session_began_at
+        self._session_began_at = began if known is None else min(known, began)
+
+    def _on_dtmf(self, _event: model.DtmfReceived) -> None:
+        self._silence.caller_spoke()
+        self._note(notes.KeyPressed())
+
+    # --- The line, as the conversation asks of it ---
+
+    def _can_be_heard(self) -> bool:
+        return self.arrived
+
+    def _speaking(self) -> bool:
+        return bool(self._unheard)
+
+    def _all_heard(self) -> bool:
+        return not self._unheard
+
+    def _spoken_at(self, audio_ms: float) -> float | None:
+        if self._session_began_at is None:
+            return None
+        return self._session_began_at + audio_ms / 1000
+
+    def _cut(self) -> tuple[str, int] | None:
+        """The server truncates by itself what it plays."""
+        if self.agent.client_turns and self._playing_since is not None:
+            self._desk.to_model(to_model.output_clear(self._desk.new_id()))
+        if self._playing_since is None or self._playing_item is None:
+            return None
+        return self._playing_item, round((self._desk.now - self._playing_since) * 1000)
+
+    # --- Time ---
+
+    def _on_timer(self, timer: Timer) -> None:
+        if timer is Timer.READY and self.arrived:
+            self._end(Ending.MODEL_LOST, "no_sideband")
+        else:
+            super()._on_timer(timer)

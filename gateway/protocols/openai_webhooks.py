@@ -1,0 +1,97 @@
+"""What OpenAI posts to us. Source: `openai.types.webhooks`, guide "Telephony and SIP".
+
+Everything of an event stands under `data`. SIP headers come as they were in the INVITE: any case,
+repeated, and made by whoever sent it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from gateway.errors import PeerError
+
+CALL_INCOMING: Final = "realtime.call.incoming"
+LIVE_INCOMING: Final = "live.transport.incoming"
+"""The same call, offered to another product; the first answer wins."""
+
+_CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_URI: Final = re.compile(r"(?:sips?|tel):(?P<user>[^@;?>\s]{1,64})", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"\+?[0-9]{3,15}")
+_VISUAL: Final = str.maketrans("", "", "-.()")
+
+
+class SipHeader(Struct):
+    name: str
+    value: str
+
+
+class CallData(Struct):
+    call_id: str
+    sip_headers: list[SipHeader] = []
+    sip_media_security: str | None = None
+
+
+class _Event(Struct):
+    type: str
+    created_at: int = 0
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    call_id: str
+    created_at: int
+    """Unix seconds."""
+    headers: Sequence[tuple[str, str]]
+    """In order, repeated ones kept; names in lower case."""
+    media_security: str | None
+    """`srtp`, `rtp`, another word, or None: left out when unknown."""
+
+    def values(self, name: str) -> list[str]:
+        return [value for header, value in self.headers if header == name.lower()]
+
+    def first(self, name: str) -> str:
+        return next(iter(self.values(name)), "")
+
+    @property
+    def dialled(self) -> Iterator[str]:
+        """The numbers that may have been dialled, likeliest first."""
+        for name in ("To", "Diversion"):
+            yield from filter(None, map(number_of, self.values(name)))
+
+    @property
+    def caller(self) -> str:
+        return number_of(self.first("From"))
+
+
+def parse(body: bytes, most_headers: int) -> IncomingCall | str:
+    """An incoming call, or the type of any other event. Raises PeerError (`malformed`)."""
+    try:
+        event = msgspec.json.decode(body, type=_Event)
+        if event.type != CALL_INCOMING:
+            return event.type
+        data = msgspec.json.decode(event.data, type=CallData)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PeerError("malformed", str(error)) from error
+    if not _CALL_ID.fullmatch(data.call_id) or len(data.sip_headers) > most_headers:
+        raise PeerError("malformed", "call_id is not an id, or there are too many SIP headers")
+    headers = tuple((h.name.strip().lower(), h.value.strip()) for h in data.sip_headers)
+    return IncomingCall(data.call_id, event.created_at, headers, data.sip_media_security)
+
+
+def number_of(value: str) -> str:
+    """The number, or else the user, in a SIP header like `"Ann" <sip:+15550100@h;x=y>;tag=z`."""
+    found = _URI.search(value[:1024])
+    if found is None:
+        return ""
+    user = found["user"].replace("%2B", "+").replace("%2b", "+")
+    digits = user.translate(_VISUAL)
+    if not _NUMBER.fullmatch(digits):
+        return user
+    return digits if digits.startswith("+") else f"+{digits}"

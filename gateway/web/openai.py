@@ -1,0 +1,128 @@
+"""`POST /openai/webhook`: a SIP call asks to be answered.
+
+Answered at once and worked on afterwards: OpenAI retries for three days what is not taken within
+seconds. Source: guide "Webhooks" (Standard Webhooks), guide "Telephony and SIP".
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from time import time
+from typing import Final
+
+import structlog
+from openai import AsyncOpenAI, InvalidWebhookSignatureError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from gateway.errors import PeerError, SettingsError, SignatureRefused
+from gateway.limits import (
+    SIP_EVENT_AGE_MAX_S,
+    SIP_HEADERS_MAX,
+    WEBHOOK_SEEN_S,
+    WEBHOOK_TOLERANCE_S,
+)
+from gateway.ops.store_memory import MemoryStore
+from gateway.protocols.openai_webhooks import LIVE_INCOMING, IncomingCall, parse
+from gateway.web.guards import read_body
+
+log = structlog.get_logger()
+_SIGNED: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_STATUS: Final = {"oversized": 413, "slow": 408, "malformed": 400}
+
+
+class OpenAIGuard:
+    """Verifies with any of several secrets, so that one can be rotated while calls come in."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        for secret in secrets:
+            try:
+                b64decode(secret.removeprefix("whsec_"), validate=True)
+            except binascii.Error:
+                raise SettingsError(
+                    "OPENAI_WEBHOOK_SECRET must be whsec_ and base64, as the dashboard shows it."
+                ) from None
+        self._secrets = secrets
+        # The verifier is a method of a client; this one never makes a request.
+        self._webhooks = AsyncOpenAI(api_key="unused", base_url="http://127.0.0.1").webhooks
+
+    def check(self, request: Request, body: bytes) -> None:
+        """Raises SignatureRefused: `unsigned`, `stale`, `bad_signature`."""
+        if any(not request.headers.get(name) for name in _SIGNED):
+            raise SignatureRefused("unsigned")
+        try:
+            age_s = abs(time() - int(request.headers["webhook-timestamp"]))
+        except ValueError:
+            raise SignatureRefused("bad_signature") from None
+        if age_s > WEBHOOK_TOLERANCE_S:
+            raise SignatureRefused("stale")
+        if not any(self._verifies(request, body, secret) for secret in self._secrets):
+            raise SignatureRefused("bad_signature")
+
+    def _verifies(self, request: Request, body: bytes, secret: str) -> bool:
+        try:
+            self._webhooks.verify_signature(
+                body, request.headers, secret=secret, tolerance=WEBHOOK_TOLERANCE_S
+            )
+        except (InvalidWebhookSignatureError, ValueError):  # a body that is not UTF-8 is one
+            return False
+        return True
+
+
+class OpenAIDoor:
+    """`take` starts the work on a call; `counted` is told each result, from a closed set."""
+
+    def __init__(
+        self,
+        guard: OpenAIGuard,
+        store: MemoryStore,
+        take: Callable[[IncomingCall], None],
+        counted: Callable[[str], None],
+    ) -> None:
+        self._guard, self._store = guard, store
+        self._take, self._counted = take, counted
+        self._warned = False
+
+    async def webhook(self, request: Request) -> Response:
+        try:
+            body = await read_body(request)
+            self._guard.check(request, body)
+            result = self._sort(request.headers["webhook-id"], body)
+        except SignatureRefused as error:
+            log.warning("webhook refused", endpoint="openai", reason=error.reason)
+            self._counted(error.reason)
+            return PlainTextResponse("The request is not signed by OpenAI.", 403)
+        except PeerError as error:
+            log.warning("webhook not understood", endpoint="openai", reason=str(error))
+            self._counted(error.kind)
+            sentence = f"The request was not understood: {error}."
+            return PlainTextResponse(sentence, _STATUS[error.kind])
+        self._counted(result)
+        return Response(status_code=200)
+
+    def _sort(self, webhook_id: str, body: bytes) -> str:
+        """What becomes of a verified event; work on a call that is new and fresh is begun."""
+        event = parse(body, SIP_HEADERS_MAX)
+        if isinstance(event, str):
+            return self._other(event)
+        if time() - event.created_at > SIP_EVENT_AGE_MAX_S:
+            return "too_old"  # the caller is gone
+        fresh_id = self._store.claim(f"webhook:{webhook_id}", WEBHOOK_SEEN_S)
+        fresh_call = self._store.claim(f"incoming:{event.call_id}", WEBHOOK_SEEN_S)
+        if not (fresh_id and fresh_call):
+            return "duplicate"
+        self._take(event)
+        return "ok"
+
+    def _other(self, kind: str) -> str:
+        if kind != LIVE_INCOMING:
+            return "other_event"
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "both realtime.call.incoming and live.transport.incoming are subscribed: "
+                "unsubscribe the latter, since the first answer to a call wins"
+            )
+        return "live_event"
