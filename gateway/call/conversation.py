@@ -20,7 +20,7 @@ from gateway.call.departure import Departure
 from gateway.call.desk import Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
-from gateway.call.responses import ResponseArbiter, Want
+from gateway.call.responses import UNASKED, ResponseArbiter, Want
 from gateway.call.silence import SilenceWatch
 from gateway.call.states import Life, Link, step_life, step_link
 from gateway.call.timers import Timer
@@ -34,8 +34,6 @@ _HANGS_UP: Final = frozenset(
 )
 """Endings in which we end the telephone call; after the others the carrier goes on with it."""
 
-_ANSWER: Final = Want("answer", any_will_do=True)
-
 
 class Conversation(ABC):
     """One call. `session` is what the agent asks of the model; `new_id` makes event ids."""
@@ -47,12 +45,16 @@ class Conversation(ABC):
         self.life = Life.EXPECTED
         self.link = Link.CONNECTING
         self.ending: Ending | None = None
+        self.opening: str | None = None
+        """How to begin, in place of the greeting, with a caller who was here before."""
         self.barge_ins = self.tools_called = self.tokens = 0
         self.turns = TurnLedger()
         self.responses = ResponseArbiter()
         self._session = session
         self._session_event: str | None = None
         self._vad_silence_s = formats.vad_silence_s(session)
+        self._server_answers = formats.server_answers(session)
+        self._server_interrupts = formats.server_interrupts(session)
         self._desk = Desk(new_id, now)
         self._silence = SilenceWatch(agent.idle, self._desk)
         self._announced_at = now
@@ -63,6 +65,8 @@ class Conversation(ABC):
         self._speech_began_ms = 0
         self._brief = False
         """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
+        self._broke_in = False
+        """The caller interrupted, and is still speaking."""
         self._spoke_since_caller = False
         self._retries = 0
         self._departure: Departure | None = None
@@ -84,10 +88,15 @@ class Conversation(ABC):
     def tick(self, now: float) -> Sequence[Out]:
         """To be called at `deadline`."""
         self._desk.now = now
-        for timer in self._desk.timers.pop_due(now):
-            if self.life is not Life.CLOSED:
-                self._on_timer(timer)
+        while timer := self._desk.timers.pop_due(now):
+            self._on_timer(timer)
         return self._settled()
+
+    def give_up(self, now: float) -> Sequence[Out]:
+        """The call could not be answered: nobody was ever there."""
+        self._desk.now = now
+        self._end(Ending.MODEL_REFUSED, "accept")
+        return [out for out in self._desk.take() if isinstance(out, notes.Ended)]
 
     def abandon(self, now: float) -> Sequence[Out]:
         """A bug of ours: whatever state this is in, the call ends now."""
@@ -210,12 +219,19 @@ class Conversation(ABC):
         return self._on_ready()
 
     def _on_model_lost(self, event: inputs.ModelLost) -> None:
-        if self.link is Link.LOST:
-            return
-        self.link = step_link(self.link, Link.LOST)
-        if self.life is Life.LEAVING or (self.life is Life.GOODBYE and self._speaking()):
+        if self.link is not Link.LOST:
+            ending = Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST
+            self._lose_model(ending, event.reason)
+
+    def _lose_model(self, ending: Ending, reason: str) -> None:
+        """Nothing more comes from it, and nothing that it said of the caller holds any more."""
+        if self.link is not Link.LOST:
+            self.link = step_link(self.link, Link.LOST)
+        self._caller_speaking = self._brief = self._broke_in = False
+        self._desk.timers.clear(Timer.CONFIRM, Timer.RESPONSE, Timer.WARN)
+        if self.life is Life.LEAVING or (self.life is Life.GOODBYE and not self._all_heard()):
             return  # what is still to be heard is on its way to the caller already
-        self._end(Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST, event.reason)
+        self._end(ending, reason)
 
     def _on_error(self, event: model.Error) -> None:
         error = event.error
@@ -223,40 +239,60 @@ class Conversation(ABC):
         self._note(notes.ModelErred(fault, code))
         about = error.event_id
         if fault is Fault.FATAL:
-            self._end(Ending.MODEL_REFUSED, code)
+            self._lose_model(Ending.MODEL_REFUSED, code)
         elif fault is Fault.EXPIRED:
-            self._end(Ending.MODEL_LOST, code)
+            self._lose_model(Ending.MODEL_LOST, code)
         elif about is not None and about == self._session_event:
             self._end(Ending.MODEL_REFUSED, "session_update")
         elif error.code == "conversation_already_has_active_response":
             self.responses.refused_for_another()
         elif about is not None and about == self.responses.event_id:
-            self._ask_again()
+            self._retry(self.responses.lost() or UNASKED)
 
     # --- The caller's turn ---
 
     def _on_speech_started(self, event: model.SpeechStarted) -> None:
+        if self.link is not Link.READY:
+            return None
         self._caller_speaking = self.responses.held = True
+        self._brief = False
         self._silence.caller_spoke()
-        self._desk.timers.clear(Timer.RESPONSE)
+        if not self.responses.busy:
+            self._desk.timers.clear(Timer.RESPONSE)
         if not self._model_has_floor():
-            return self.turns.abandon()
-        if not self.agent.client_turns:
-            return self._barge_in(event.audio_start_ms)
+            self.turns.abandon()
+            return self._stay()
+        if self.agent.client_turns:
+            return self._weigh_speech(event)
+        return self._barge_in(event.audio_start_ms) if self._server_interrupts else self._stay()
+
+    def _weigh_speech(self, event: model.SpeechStarted) -> None:
+        """He speaks while the model does: whether that is an interruption is for us to say."""
         if self._desk.now < self._greeting_protected_until:
             return self._note(notes.BargeInIgnored("greeting"))
+        if not self.agent.barge_in.min_speech_ms:
+            return self._barge_in(event.audio_start_ms)
         self._brief = True
         self._speech_began_ms = event.audio_start_ms
         return self._desk.wake(Timer.CONFIRM, self.agent.barge_in.min_speech_ms / 1000)
 
     def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
-        self._caller_speaking = self.responses.held = False
-        if self._brief:
-            self._desk.timers.clear(Timer.CONFIRM)
+        self._caller_speaking = self.responses.held = self._broke_in = False
+        self._desk.timers.clear(Timer.CONFIRM)
+        if self._brief and self._model_has_floor():
             return self._note(notes.BargeInIgnored("short"))
+        # Short, but the last word was his: an answer, not an "uh-huh".
+        self._brief = False
+        self._stay()
         self.turns.stopped(self._stopped_at(event.audio_end_ms), self._desk.now)
         self._spoke_since_caller = False
-        return None
+        return self._expect_answer()
+
+    def _expect_answer(self) -> None:
+        """The server's own is on its way: one asked for now would be refused, or be a second."""
+        if self._server_answers and not self.responses.busy:
+            self.responses.held = True
+            self._desk.wake(Timer.RESPONSE, limits.RESPONSE_START_MAX_S)
 
     def _stopped_at(self, audio_end_ms: int) -> float:
         """When the caller's last speech was.
@@ -265,12 +301,18 @@ class Conversation(ABC):
         VAD). A server that gives the end of the speech itself shows by the clock: it cannot know
         before that silence has passed.
         """
-        now, spoken_at = self._desk.now, self._spoken_at(audio_end_ms)
+        now, spoken_at = self._desk.now, self._lately(audio_end_ms)
         if spoken_at is None:
             return now
         return (
             spoken_at - self._vad_silence_s if spoken_at > now - self._vad_silence_s else spoken_at
         )
+
+    def _lately(self, audio_ms: int) -> float | None:
+        """`_spoken_at`, unless the model means a moment that it cannot mean."""
+        at = self._spoken_at(audio_ms)
+        old = at is not None and at < self._desk.now - limits.SPEECH_AGE_MAX_S
+        return None if old else at
 
     def _on_committed(self, event: model.Committed) -> None:
         """The caller's turn is over: an answer comes by itself, or is asked for."""
@@ -279,27 +321,28 @@ class Conversation(ABC):
             self._brief = False
             return self._desk.to_model(to_model.item_delete(event.item_id, self._desk.new_id()))
         if self.agent.client_turns:
-            return self._want(_ANSWER)
-        vad = self.agent.turn_detection
-        if vad is not None and vad.create_response is not False and not self.responses.busy:
-            self._desk.wake(Timer.RESPONSE, limits.RESPONSE_START_MAX_S)
-        return None
+            return self._want(UNASKED)
+        return self._expect_answer()
 
     def _model_has_floor(self) -> bool:
         return self.responses.busy or self._speaking()
 
     def _barge_in(self, audio_start_ms: int) -> None:
+        self._broke_in = True
         active = self.responses.active_id
         if self.agent.client_turns and active is not None:
-            self._desk.to_model(to_model.response_cancel(self._desk.new_id(), active))
+            self._cancel(active)
         cut = self._cut()
         self.turns.abandon()
         if cut is not None:
             self.barge_ins += 1
-            began = self._spoken_at(audio_start_ms)
+            began = self._lately(audio_start_ms)
             reaction_s = max(0.0, self._desk.now - began) if began is not None else 0.0
             self._note(notes.BargedIn(*cut, reaction_s))
         self._stay()
+
+    def _cancel(self, response_id: str) -> None:
+        self._desk.to_model(to_model.response_cancel(self._desk.new_id(), response_id))
 
     def _on_caller_transcript(self, event: model.CallerTranscriptDone) -> None:
         self._note(notes.TranscriptLine("caller", event.transcript, event.item_id))
@@ -308,7 +351,16 @@ class Conversation(ABC):
 
     def _on_response_created(self, event: model.ResponseCreated) -> None:
         self.responses.created(event.response.id)
-        self._desk.timers.clear(Timer.RESPONSE)
+        self.responses.held = self._caller_speaking
+        self._progress()
+        if self._broke_in:
+            # It was asked for before he spoke, and would talk over him.
+            self._cancel(event.response.id)
+            self._cut()
+
+    def _progress(self) -> None:
+        """The response goes on."""
+        self._desk.wake(Timer.RESPONSE, limits.RESPONSE_STALL_MAX_S)
 
     def _model_spoke(self) -> None:
         """A new sound of the model's began."""
@@ -320,24 +372,26 @@ class Conversation(ABC):
 
     def _on_response_done(self, event: model.ResponseDone) -> None:
         response = event.response
-        self.responses.done(response.id)
+        want = self.responses.done(response.id)
+        if want is not None:
+            self._desk.timers.clear(Timer.RESPONSE)
         if response.usage is not None:
             self.tokens += response.usage.total_tokens
             self._note(notes.UsageCounted(self.agent.model, response.usage))
         if response.status == "failed":
-            self._failed(response)
+            self._failed(response, want)
         elif response.status != "cancelled":
             self._run_calls(response)
 
-    def _failed(self, response: model.Response) -> None:
+    def _failed(self, response: model.Response, want: Want | None) -> None:
         details = response.status_details
         error = (details.error if details else None) or model.ErrorBody()
         fault, code = faults.sort(error), faults.code_of(error)
         self._note(notes.ModelErred(fault, code))
         if fault is Fault.FATAL:
-            self._end(Ending.MODEL_REFUSED, code)
-        else:
-            self._retry(_ANSWER)
+            self._lose_model(Ending.MODEL_REFUSED, code)
+        elif want is not None:
+            self._retry(want)
 
     def _run_calls(self, response: model.Response) -> None:
         for item in response.output or ():
@@ -381,7 +435,9 @@ class Conversation(ABC):
         if self._greeted or self.link is not Link.READY or not self._can_be_heard():
             return
         self._greeted = True
-        if self.agent.greeting is not None:
+        if self.opening is not None:
+            self._want(Want("opening", wording.instructed(self.opening)))
+        elif self.agent.greeting is not None:
             protect_s = self.agent.barge_in.protect_greeting_ms / 1000
             self._greeting_protected_until = self._desk.now + protect_s
             self._want(Want("greeting", wording.word_for_word(self.agent.greeting)))
@@ -400,33 +456,39 @@ class Conversation(ABC):
             self._desk.wake(Timer.RESPONSE, limits.RESPONSE_START_MAX_S)
 
     def _ask_again(self) -> None:
-        """The response did not begin."""
-        self._retry(self.responses.lost() or _ANSWER)
+        """The response did not begin, or does not go on."""
+        self.responses.held = self._caller_speaking
+        self._retry(self.responses.stalled() or UNASKED)
 
     def _retry(self, want: Want) -> None:
         self._retries += 1
-        if self._retries > limits.RESPONSE_RETRIES_MAX:
-            self._end(Ending.MODEL_SILENT)
-        else:
+        if self._retries <= limits.RESPONSE_RETRIES_MAX:
             self._want(want)
+        elif self.life is Life.GOODBYE:
+            self._leave("unheard")
+        elif self.life is Life.TALKING:
+            self._end(Ending.MODEL_SILENT)
 
     # --- Coming to an end ---
 
     def _depart(self, departure: Departure) -> None:
         """Leaves when the last word is heard; asks for that word if none was said."""
         if self.life is not Life.TALKING:
-            return
+            return None
+        if departure.call_id is not None and self._caller_speaking and not self._brief:
+            return self._output(departure.call_id, departure.revoked)
         self.life = step_life(self.life, Life.GOODBYE)
         self._departure = departure
         self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
         self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
         if departure.call_id is None or not self._spoke_since_caller:
             self._want(Want("farewell", wording.instructed(departure.words)))
+        return None
 
     def _stay(self) -> None:
         """The caller speaks into the goodbye: he has something to add."""
         leaving = self._departure
-        if self.life is not Life.GOODBYE or leaving is None or not leaving.revocable:
+        if self.life is not Life.GOODBYE or leaving is None or self._time_is_up():
             return
         self.life = step_life(self.life, Life.TALKING)
         self._departure = None
@@ -459,7 +521,8 @@ class Conversation(ABC):
         self._note(notes.TransferTried(outcome))
         if self.link is Link.LOST:
             return self._end(Ending.MODEL_LOST, reason)
-        return self._answer(leaving.call_id, wording.TRANSFER_FAILED)
+        self._answer(leaving.call_id, wording.TRANSFER_FAILED)
+        return self._depart(Departure(Ending.MAX_LENGTH)) if self._time_is_up() else None
 
     def _gone(self) -> None:
         """The caller's leg has ended, and not by us."""
@@ -470,6 +533,9 @@ class Conversation(ABC):
             self._end(Ending.CALLER_HUNG_UP)
 
     # --- Time ---
+
+    def _time_is_up(self) -> bool:
+        return Timer.LENGTH not in self._desk.timers
 
     def _on_timer(self, timer: Timer) -> None:
         match timer:
@@ -514,7 +580,8 @@ class Conversation(ABC):
             self._silence.look(quiet=not (self._caller_speaking or self._busy()))
 
     def _busy(self) -> bool:
-        return not self.responses.idle or self._speaking() or self.turns.waiting
+        awaited = not self.responses.idle or Timer.RESPONSE in self._desk.timers
+        return awaited or self._speaking()
 
     def _note(self, note: notes.Note) -> None:
         self._desk.put(note)

@@ -24,11 +24,6 @@ class Departure:
         return wording.FAREWELL if self.to is None else wording.CONNECTING
 
     @property
-    def revocable(self) -> bool:
-        """Whether a caller who goes on speaking keeps the call."""
-        return self.ending is not Ending.MAX_LENGTH
-
-    @property
     def revoked(self) -> str:
         """What the tool answers when he did."""
         return wording.NOT_ENDED if self.to is None else wording.NOT_TRANSFERRED

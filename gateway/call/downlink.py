@@ -34,6 +34,8 @@ class Downlink:
     def __init__(self, to_caller: ModelToCaller, lead_ms: int) -> None:
         self._to_caller = to_caller
         self._lead_ms = lead_ms
+        # Two groups fit into the lead: one is played while the next is on its way.
+        self._group_ms = min(GROUP_MS, lead_ms // 2 // FRAME_MS * FRAME_MS)
         self._queue = bytearray()
         self._queued_at = 0.0
         self._twilio: ToTwilio | None = None
@@ -64,7 +66,9 @@ class Downlink:
 
     def finish(self, item_id: str, now: float) -> None:
         """The item is complete: nothing of it is held back."""
-        self._enqueue(item_id, self._to_caller.flush(), 0.0, now)
+        rest = self._to_caller.flush()
+        if rest:
+            self._enqueue(item_id, rest, 0.0, now)
         self.ledger.finish(item_id)
 
     def _enqueue(self, item_id: str, mulaw: bytes, received_ms: float, now: float) -> None:
@@ -100,7 +104,10 @@ class Downlink:
         # One frame opens an answer, so that its mark tells early when the caller hears it.
         if self.ledger.dry(now):
             return FRAME_MS
-        return min(GROUP_MS, len(self._queue) // MULAW_BYTES_PER_MS)
+        return self._group()
+
+    def _group(self) -> int:
+        return min(self._group_ms, len(self._queue) // MULAW_BYTES_PER_MS)
 
     def _note_under_run(self, now: float) -> None:
         ledger = self.ledger
@@ -124,8 +131,7 @@ class Downlink:
         """When to pump again; None while there is nothing to send."""
         if not self._queue or self._twilio is None:
             return None
-        group = min(GROUP_MS, len(self._queue) // MULAW_BYTES_PER_MS)
-        return self.ledger.low_at(self._lead_ms - group)
+        return self.ledger.low_at(self._lead_ms - self._group())
 
     def acknowledge(self, mark: str, now: float) -> bool:
         """A mark came back. False for one of an epoch that is over."""

@@ -31,5 +31,20 @@ def _same(asked: Mapping[str, Any] | None, echoed: Mapping[str, Any] | None) -> 
 
 def vad_silence_s(session: Mapping[str, Any]) -> float:
     """How long a caller is silent before the server's VAD says so; 0 where nobody can know."""
-    detection = session.get("audio", {}).get("input", {}).get("turn_detection") or {}
-    return float(detection.get("silence_duration_ms", 0)) / 1000
+    return float(_turn_detection(session).get("silence_duration_ms", 0)) / 1000
+
+
+def server_answers(session: Mapping[str, Any]) -> bool:
+    """Whether a turn of the caller's makes a response by itself."""
+    detection = _turn_detection(session)
+    return bool(detection) and detection.get("create_response") is not False
+
+
+def server_interrupts(session: Mapping[str, Any]) -> bool:
+    """Whether the caller's voice cancels a response by itself."""
+    detection = _turn_detection(session)
+    return bool(detection) and detection.get("interrupt_response") is not False
+
+
+def _turn_detection(session: Mapping[str, Any]) -> Mapping[str, Any]:
+    return session.get("audio", {}).get("input", {}).get("turn_detection") or {}

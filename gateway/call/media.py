@@ -23,6 +23,7 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 _WIRE = (caller.MULAW_ENCODING, 8000, 1)
+_WRONG_SID = notes.PeerFaulted("caller", "wrong_stream_sid")
 
 
 class MediaCall(Conversation):
@@ -42,9 +43,9 @@ class MediaCall(Conversation):
     def _table(self) -> dict[type, Callable[[Any], None]]:
         return super()._table() | {
             caller.Start: self._on_start,
-            caller.Mark: self._on_mark,
-            caller.Dtmf: self._on_dtmf,
-            caller.Stop: self._on_stop,
+            caller.Mark: self._of_this_stream(self._on_mark),
+            caller.Dtmf: self._of_this_stream(self._on_dtmf),
+            caller.Stop: self._of_this_stream(self._on_stop),
             inputs.CallerLost: self._on_caller_lost,
             model.AudioDelta: self._on_audio,
             model.AudioDone: self._on_audio_done,
@@ -66,13 +67,15 @@ class MediaCall(Conversation):
 
     def _hear(self, event: caller.Media, now: float) -> Sequence[Out]:
         """Fifty times a second: no more than is needed."""
-        if event.stream_sid != self._stream_sid:
-            return (notes.PeerFaulted("caller", "wrong_stream_sid"),)
         if self.life is Life.CLOSED:
             return ()
+        if event.stream_sid != self._stream_sid:
+            return (_WRONG_SID,)
         if self._frame_at is None:
-            return self._hear_first(event, now)
-        body = event.media
+            return self._hear_first(event.media, now)
+        return self._pass_up(event.media, now)
+
+    def _pass_up(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
         try:
             audio = self.uplink.hear(body, now)
         except ValueError as error:
@@ -82,15 +85,26 @@ class MediaCall(Conversation):
             return self._held()
         return (do.SendToModel(to_model.append(audio)),) if self.link is Link.READY else ()
 
-    def _hear_first(self, event: caller.Media, now: float) -> Sequence[Out]:
-        self._desk.now = self._frame_at = now
-        first = self._hear(event, now)
+    def _hear_first(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
+        first = self._pass_up(body, now)
+        if self._frame_at is None:
+            return first  # it could not be read
+        self._desk.now = now
         self._greet()
         return (*first, *self._settled())
 
     def _held(self) -> Sequence[Out]:
         dropped_ms = self.uplink.forget_excess()
         return (notes.SoundDropped("held", dropped_ms),) if dropped_ms else ()
+
+    def _of_this_stream(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
+        def handle_own(event: caller.Mark | caller.Dtmf | caller.Stop) -> None:
+            if event.stream_sid == self._stream_sid:
+                handle(event)
+            else:
+                self._note(_WRONG_SID)
+
+        return handle_own
 
     def _on_start(self, event: caller.Start) -> None:
         if self.life is not Life.EXPECTED:
@@ -144,7 +158,8 @@ class MediaCall(Conversation):
 
     def _on_audio(self, event: model.AudioDelta) -> None:
         if self._is_cut(event.response_id, event.item_id):
-            return None  # late sound of an answer that the caller broke into
+            return self._drop_late(event.item_id)
+        self._progress()
         if self.downlink.full():
             return self._too_long(event)
         if event.item_id != self._sound_item:
@@ -154,6 +169,16 @@ class MediaCall(Conversation):
     def _on_audio_done(self, event: model.AudioDone) -> None:
         if not self._is_cut(event.response_id, event.item_id):
             self.downlink.finish(event.item_id, self._desk.now)
+
+    def _drop_late(self, item_id: str) -> None:
+        """Sound that was on its way when the caller broke in; of a new item he hears nothing."""
+        if item_id not in self._cut_items and item_id != self._sound_item:
+            self._truncate(item_id, 0)
+
+    def _truncate(self, item_id: str, audio_end_ms: int) -> None:
+        self._cut_items.append(item_id)
+        truncation = to_model.item_truncate(item_id, audio_end_ms, self._desk.new_id())
+        self._desk.to_model(truncation)
 
     def _is_cut(self, response_id: str, item_id: str) -> bool:
         return response_id == self._cut_response or item_id in self._cut_items
@@ -168,6 +193,7 @@ class MediaCall(Conversation):
     def _too_long(self, event: model.AudioDelta) -> None:
         """More sound than is played in ten minutes: enough of this answer."""
         self._cut_response = event.response_id
+        self.downlink.finish(event.item_id, self._desk.now)
         self._note(notes.SoundDropped("unplayed", self.downlink.ms_of(event.delta)))
         cancel = to_model.response_cancel(self._desk.new_id(), event.response_id)
         self._desk.to_model(cancel)
@@ -192,9 +218,7 @@ class MediaCall(Conversation):
         for message in messages:
             self._desk.put(do.SendToCaller(message))
         for cut in truncations:
-            self._cut_items.append(cut.item_id)
-            event_id = self._desk.new_id()
-            self._desk.to_model(to_model.item_truncate(cut.item_id, cut.audio_end_ms, event_id))
+            self._truncate(cut.item_id, cut.audio_end_ms)
         self._cut_response = self.responses.active_id
         if playing is None:
             return None
@@ -209,11 +233,12 @@ class MediaCall(Conversation):
             super()._on_timer(timer)
 
     def _watch_media(self) -> None:
-        silent_s = self._desk.now - (self._frame_at or 0.0)
-        if self._frame_at is None or silent_s >= limits.MEDIA_SILENCE_MAX_S:
+        # Set, and compared with, the very same sum: a difference may fall short of it for ever.
+        dead_at = (self._frame_at or 0.0) + limits.MEDIA_SILENCE_MAX_S
+        if self._desk.now >= dead_at:
             self._end(Ending.MEDIA_STALLED)
         else:
-            self._desk.wake(Timer.MEDIA, limits.MEDIA_SILENCE_MAX_S - silent_s)
+            self._desk.timers.set(Timer.MEDIA, dead_at)
 
     def _settle(self) -> None:
         super()._settle()

@@ -140,11 +140,10 @@ class PlaybackLedger:
         Items queued behind the one that was heard keep nothing.
         """
         heard = self.heard_ms(now)
+        left = [s for s in self._segments if not s.done or s.end_ms > heard]
         cuts: list[Truncation] = []
-        if heard > 0:
-            for segment in self._segments:
-                if segment.done and segment.end_ms <= heard:
-                    continue
+        if left and left[0].start_ms < heard:
+            for segment in left:
                 kept = min(max(0, heard - segment.start_ms), int(segment.received_ms))
                 cuts.append(Truncation(segment.item_id, kept))
         self.epoch += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from gateway.limits import RESPONSES_QUEUED_MAX
 
@@ -26,6 +26,10 @@ class Want:
     response: Mapping[str, Any] | None = None
     any_will_do: bool = False
     """Met by whatever response comes next, the server's own included."""
+
+
+UNASKED: Final = Want("answer", any_will_do=True)
+"""What a response is for that the server makes by itself; asked for when it does not."""
 
 
 class ResponseArbiter:
@@ -75,11 +79,16 @@ class ResponseArbiter:
         self.active_id = response_id
         self._queue = deque(w for w in self._queue if not w.any_will_do)
 
-    def done(self, response_id: str) -> None:
-        """A response ended. One that is not the active one is out of band, or stale."""
-        if self.active_id in (response_id, _UNSEEN):
-            self.active_id = None
-            self._asked = self.event_id = None
+    def done(self, response_id: str) -> Want | None:
+        """A response ended: the want that it was to meet, `UNASKED` if it came by itself.
+
+        None for one that is not the active one: out of band, or stale.
+        """
+        if self.active_id not in (response_id, _UNSEEN):
+            return None
+        want, self._asked = self._asked or UNASKED, None
+        self.active_id = self.event_id = None
+        return want
 
     def refused_for_another(self) -> None:
         """`conversation_already_has_active_response`: ours waits for the end of the other."""
@@ -92,6 +101,9 @@ class ResponseArbiter:
     def lost(self) -> Want | None:
         """What was asked for did not come: the want, to be asked for again or given up."""
         want, self._asked, self.event_id = self._asked, None, None
-        if self.active_id == _UNSEEN:
-            self.active_id = None
         return want
+
+    def stalled(self) -> Want | None:
+        """The same when nothing was heard at all: whatever ran is not waited for any more."""
+        self.active_id = None
+        return self.lost()

@@ -13,7 +13,9 @@ class SilenceWatch:
         self._nudged = False
 
     def caller_spoke(self) -> None:
+        """Or pressed a key: the silence begins anew."""
         self._nudged = False
+        self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
 
     def nudged(self) -> None:
         self._nudged = True

@@ -46,9 +46,10 @@ class Timers:
     def next(self) -> float | None:
         return min(self._at.values(), default=None)
 
-    def pop_due(self, now: float) -> list[Timer]:
-        """The timers whose time has come, earliest first; each comes once."""
-        due = sorted((at, timer) for timer, at in self._at.items() if at <= now)
-        for _, timer in due:
-            del self._at[timer]
-        return [timer for _, timer in due]
+    def pop_due(self, now: float) -> Timer | None:
+        """The earliest timer whose time has come; one at a time, since each may clear others."""
+        timer = min(self._at, key=self._at.__getitem__, default=None)
+        if timer is None or self._at[timer] > now:
+            return None
+        del self._at[timer]
+        return timer

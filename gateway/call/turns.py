@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.call.notes import TurnMeasured
+from gateway.limits import TURNS_KEPT_MAX
 
 
 @dataclass(slots=True)
@@ -57,5 +58,6 @@ class TurnLedger:
             gateway_s=sent_at - turn.answered_at,
             playback_s=played_at - sent_at,
         )
-        self.waits_s.append(measured.wait_s)
+        if len(self.waits_s) < TURNS_KEPT_MAX:
+            self.waits_s.append(measured.wait_s)
         return measured

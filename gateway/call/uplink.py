@@ -12,7 +12,12 @@ from collections import deque
 
 from gateway.audio.g711 import MULAW_BYTES_PER_MS
 from gateway.audio.transcode import CallerToModel
-from gateway.limits import FRAME_PAYLOAD_MAX_BYTES, HELD_AUDIO_MAX_MS, TIMESTAMP_MAX_DIGITS
+from gateway.limits import (
+    FRAME_PAYLOAD_MAX_BYTES,
+    HELD_AUDIO_MAX_MS,
+    TIMESTAMP_LEAP_S,
+    TIMESTAMP_MAX_DIGITS,
+)
 from gateway.protocols.media_stream import MediaBody
 
 _DRIFT_S_PER_FRAME = 2e-6
@@ -43,6 +48,8 @@ class Uplink:
         Raises ValueError, naming the fault, for a frame that cannot be Twilio's.
         """
         mulaw = body.payload
+        if not mulaw:
+            raise ValueError("empty_frame")
         if len(mulaw) > FRAME_PAYLOAD_MAX_BYTES:
             raise ValueError("oversized_frame")
         if not body.timestamp.isdecimal() or len(body.timestamp) > TIMESTAMP_MAX_DIGITS:
@@ -66,7 +73,7 @@ class Uplink:
         self._stream_end_ms = timestamp_ms + length_ms
         began = now - self._stream_end_ms / 1000
         known = self._stream_began_at
-        if known is None or began < known:
+        if known is None or began < known or began > known + TIMESTAMP_LEAP_S:
             self._stream_began_at = began
         else:
             self._stream_began_at = known + _DRIFT_S_PER_FRAME

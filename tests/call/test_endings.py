@@ -1,0 +1,190 @@
+"""Every way a call can end: reached, named once, and final."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from call import events
+from call.book import Book, answered, ends, last_mark, nothing, wait
+from gateway.call import inputs
+from gateway.call.endings import Ending
+from gateway.call.states import Life, Link, step_life, step_link
+from gateway.call.timers import Timer, Timers
+from gateway.errors import BugError
+from gateway.limits import ARRIVAL_WAIT_S, MEDIA_SILENCE_MAX_S
+
+END_CALL = (("end_call", "call_1"),)
+
+
+def heard_out(book: Book) -> Book:
+    """The farewell is said and heard."""
+    book >> events.response_created("bye") >> events.audio_delta("bye", ms=20, response_id="bye")
+    book << ... >> events.audio_done("bye", "bye") >> events.response_done("bye") >> wait(0.02)
+    return book >> last_mark << ...
+
+
+def agent_hung_up() -> Book:
+    book = answered() >> events.response_created() >> events.response_done(calls=END_CALL) << ...
+    return heard_out(book)
+
+
+def idle() -> Book:
+    book = answered(idle={"nudge_after_s": 1.0, "end_after_s": 2.0}) >> wait(1.1) << ...
+    book >> events.response_created() >> events.response_done() >> wait(1.1) << ...
+    return heard_out(book)
+
+
+def silent_model() -> Book:
+    return answered(greeting="Hello.") >> wait(60.0) << ...
+
+
+def never_arrived() -> Book:
+    book = Book()
+    book >> events.session_created() << ... >> events.session_updated(book.agent) << ...
+    return book >> wait(ARRIVAL_WAIT_S) << ...
+
+
+def broken() -> Book:
+    book = answered()
+    book.umpire.after(book.call.abandon(book.now), book.now)
+    return book
+
+
+def transferred() -> Book:
+    to = {"desk": {"to": "+15550123", "description": "The front desk."}}
+    book = answered(tools=["transfer"], transfers=to) >> events.response_created()
+    asked = events.response_done(calls=(("transfer", "call_1"),))
+    assert asked.response.output
+    asked.response.output[0].arguments = '{"target":"desk"}'
+    return heard_out(book >> asked << ...) >> events.stop() << ...
+
+
+WAYS: dict[Ending, Callable[[], Book]] = {
+    Ending.CALLER_HUNG_UP: lambda: answered() >> events.stop() << ...,
+    Ending.AGENT_HUNG_UP: agent_hung_up,
+    Ending.IDLE: idle,
+    Ending.MAX_LENGTH: lambda: heard_out(answered(max_call_s=5.0) >> wait(5.1) << ...),
+    Ending.OPERATOR_HUNG_UP: lambda: answered() >> inputs.HangUpAsked() << ...,
+    Ending.MEDIA_STALLED: lambda: answered().line_stalls() >> wait(MEDIA_SILENCE_MAX_S) << ...,
+    Ending.MEDIA_BROKEN: lambda: answered() >> inputs.CallerLost() << ...,
+    Ending.MEDIA_UNSUPPORTED: lambda: Book() >> events.start("audio/opus") << ...,
+    Ending.MODEL_REFUSED: lambda: answered() >> events.error("invalid_api_key") << ...,
+    Ending.MODEL_LOST: lambda: answered() >> inputs.ModelLost("closed_1011") << ...,
+    Ending.MODEL_SILENT: silent_model,
+    Ending.NEVER_ARRIVED: never_arrived,
+    Ending.TRANSFERRED: transferred,
+    Ending.BUG: broken,
+    Ending.DRAINED: lambda: answered() >> inputs.HangUpAsked(Ending.DRAINED) << ...,
+}
+
+
+def anything(book: Book) -> list[object]:
+    """One of each event that a call knows, and some more."""
+    return [
+        events.start(),
+        events.frame(0),
+        events.frame(20, sid="MZ0"),
+        events.frame("x"),
+        events.mark("0:1"),
+        events.key("1"),
+        events.stop(),
+        events.session_created(),
+        events.session_updated(book.agent),
+        events.speech_started(),
+        events.speech_stopped(),
+        events.committed(),
+        events.response_created(),
+        events.audio_delta(ms=100),
+        events.audio_done(),
+        events.response_done(status="failed"),
+        events.response_done(calls=END_CALL, tokens=3),
+        events.error("invalid_api_key"),
+        events.already_active(),
+        inputs.ModelLost("closed_1000"),
+        inputs.CallerLost(),
+        inputs.HangUpAsked(),
+        inputs.PeerFault("caller", "junk"),
+    ]
+
+
+def test_every_ending_has_its_way() -> None:
+    assert set(WAYS) == set(Ending)
+
+
+@pytest.mark.parametrize("ending", list(Ending))
+def test_it_is_reached_and_final(ending: Ending) -> None:
+    book = WAYS[ending]()
+    assert book.umpire.ended is not None
+    assert book.umpire.ended.ending is ending
+    assert (book.call.ending, book.call.life) == (ending, Life.CLOSED)
+    for event in anything(book):
+        book >> event << nothing
+    assert book.call.deadline is None
+    assert not book.call.tick(book.now + 10_000)
+    assert not book.call.abandon(book.now)
+
+
+def test_which_of_them_are_well() -> None:
+    bad = {"never_arrived", "media_stalled", "media_broken", "media_unsupported", "model_refused"}
+    bad |= {"model_lost", "model_silent", "drained", "bug"}
+    assert {str(ending) for ending in Ending if not ending.well} == bad
+
+
+def test_the_end_tells_of_the_call() -> None:
+    book = answered() >> wait(4.0) >> events.response_created()
+    book >> events.response_done(calls=(("x", "c"),), tokens=30) << ...
+    book >> events.stop() << ends(Ending.CALLER_HUNG_UP)
+    ended = book.umpire.ended
+    assert ended is not None
+    assert (ended.arrived, ended.tools, ended.tokens, ended.turns) == (True, 1, 30, 0)
+    assert ended.seconds == pytest.approx(4.0)
+
+
+def test_a_call_to_which_nobody_came_has_no_length() -> None:
+    ended = never_arrived().umpire.ended
+    assert ended is not None
+    assert (ended.arrived, ended.seconds) == (False, 0.0)
+
+
+# --- The tables ---
+
+
+def test_life_and_link_go_one_way_only() -> None:
+    assert step_life(Life.GOODBYE, Life.TALKING) is Life.TALKING
+    for now, to in ((Life.EXPECTED, Life.GOODBYE), (Life.TALKING, Life.EXPECTED)):
+        with pytest.raises(BugError):
+            step_life(now, to)
+    for life in Life:
+        with pytest.raises(BugError):
+            step_life(Life.CLOSED, life)
+    for now_link, to_link in ((Link.LOST, Link.READY), (Link.READY, Link.CONFIGURING)):
+        with pytest.raises(BugError):
+            step_link(now_link, to_link)
+
+
+def test_timers_come_once_and_the_earliest_first() -> None:
+    timers = Timers()
+    timers.set(Timer.NUDGE, 3.0)
+    timers.set(Timer.MEDIA, 2.0)
+    timers.set(Timer.LENGTH, 9.0)
+    assert timers.next() == 2.0
+    assert timers.pop_due(1.9) is None
+    assert timers.pop_due(5.0) is Timer.MEDIA
+    timers.clear(Timer.NUDGE, Timer.GOODBYE)
+    assert timers.pop_due(5.0) is None
+    assert Timer.LENGTH in timers
+    timers.clear_all()
+    assert timers.next() is None
+
+
+def test_a_timer_that_another_cleared_does_not_come_in_the_same_tick() -> None:
+    """The process slept through the nudge and the longest time: he is not nudged into goodbye."""
+    book = answered(max_call_s=5.0, idle={"nudge_after_s": 4.9999, "end_after_s": 20.0})
+    book.now += 5.0
+    book.line_stalls()
+    book >> events.frame(20) << ...
+    outs = book.call.tick(book.now + 1.0)
+    book.umpire.after(outs, book.now)
+    assert sum("response.create" in str(out) for out in outs) == 1

@@ -1,0 +1,129 @@
+"""Errors of the model's server: few of them mean anything, and only some end a call."""
+
+from __future__ import annotations
+
+import pytest
+
+from call.book import Book, answered, ends, last_mark, note, nothing, to_caller, wait
+from call.events import (
+    audio_delta,
+    audio_done,
+    error,
+    response_created,
+    response_done,
+    speech_started,
+)
+from gateway.call import notes
+from gateway.call.endings import Ending
+from gateway.call.faults import Fault, code_of, sort
+from gateway.call.inputs import ModelLost, PeerFault
+from gateway.protocols.realtime_server import ErrorBody
+
+
+def erred(fault: str, code: str) -> object:
+    return note(notes.ModelErred, fault=fault, code=code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "response_cancel_not_active",
+        "conversation_already_has_active_response",
+        "input_audio_buffer_commit_empty",
+        "item_truncate_invalid_item_id",
+        "item_delete_invalid_item_id",
+    ],
+)
+def test_benign(code: str) -> None:
+    answered() >> error(code) << erred("benign", code) << nothing >> wait(1.0) << nothing
+
+
+@pytest.mark.parametrize("code", ["server_error", "rate_limit_exceeded"])
+def test_recoverable(code: str) -> None:
+    answered() >> error(code) << erred("recoverable", code) << nothing
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["invalid_api_key", "insufficient_quota", "model_not_found", "beta_api_shape_disabled"],
+)
+def test_fatal(code: str) -> None:
+    answered() >> error(code) << erred("fatal", code) << ends(Ending.MODEL_REFUSED, code) << nothing
+
+
+@pytest.mark.parametrize("code", ["invalid_value", "brand_new", None, ""])
+def test_an_unknown_one_never_ends_a_call(code: str | None) -> None:
+    book = answered()
+    for _ in range(20):
+        book >> error(code, about="event_of_long_ago") << erred("unknown", "other") << nothing
+
+
+def test_the_servers_words_are_no_metric() -> None:
+    body = ErrorBody(type="very_new", code="user@example.com", message="secret")
+    assert (sort(body), code_of(body)) == (Fault.UNKNOWN, "other")
+
+
+def test_a_kind_of_error_is_enough() -> None:
+    assert sort(ErrorBody(type="authentication_error")) is Fault.FATAL
+    assert code_of(ErrorBody(type="authentication_error")) == "authentication_error"
+    assert sort(ErrorBody(type="rate_limit_error", code="new")) is Fault.RECOVERABLE
+    assert sort(ErrorBody()) is Fault.UNKNOWN
+
+
+def test_the_sessions_hour_is_up() -> None:
+    (
+        answered()
+        >> error("session_expired")
+        << erred("expired", "session_expired")
+        << ends(Ending.MODEL_LOST, "session_expired")
+        << nothing
+    )
+
+
+def test_a_link_that_is_lost_ends_the_call_even_while_sound_is_unplayed() -> None:
+    """The caller would answer a sentence to which nobody listens any more."""
+    book = answered() >> response_created() >> audio_delta(ms=5000) << ...
+    book >> ModelLost("closed_1006") << ends(Ending.MODEL_LOST, "closed_1006") << nothing
+
+
+def farewell() -> Book:
+    """The model says goodbye: 600 ms of it are on their way."""
+    book = answered() >> response_created() >> audio_delta(ms=600) << to_caller(600)
+    book >> audio_done() >> response_done(calls=(("end_call", "call_1"),))
+    return book << note(notes.ToolCalled, name="end_call") << nothing
+
+
+@pytest.mark.parametrize(
+    ("lost", "noted"),
+    [
+        (ModelLost("closed_1006"), None),
+        (error("session_expired"), erred("expired", "session_expired")),
+        (error("insufficient_quota"), erred("fatal", "insufficient_quota")),
+    ],
+)
+def test_a_goodbye_that_is_on_its_way_is_heard_without_the_model(
+    lost: object, noted: object
+) -> None:
+    book = farewell() >> lost
+    if noted is not None:
+        book << noted
+    book << nothing >> wait(0.6) << nothing >> ModelLost("closed_1000") << nothing
+    book >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_a_goodbye_that_did_not_begin_is_lost_with_the_model() -> None:
+    book = answered() >> response_created() >> response_done(calls=(("end_call", "call_1"),)) << ...
+    book >> ModelLost("closed_1006") << ends(Ending.MODEL_LOST, "closed_1006") << nothing
+
+
+def test_after_the_loss_nothing_can_bring_the_call_back_to_life() -> None:
+    """In the goodbye a cough began; the link went; nobody is there to say that it ended."""
+    book = answered(barge_in={"min_speech_ms": 300}) >> response_created()
+    book >> audio_delta(ms=900) << ... >> audio_done()
+    book >> response_done(calls=(("end_call", "call_1"),)) << ... >> wait(0.1)
+    book >> speech_started() << nothing >> ModelLost("closed_1006") << nothing
+    book >> wait(0.8) << nothing >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_what_could_not_be_read_is_noted() -> None:
+    answered() >> PeerFault("model", "junk") << notes.PeerFaulted("model", "junk") << nothing

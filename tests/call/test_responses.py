@@ -1,0 +1,327 @@
+"""One response at a time: what is asked for, refused, lost, failed, and asked for again."""
+
+from __future__ import annotations
+
+from call.book import (
+    Book,
+    answered,
+    asks,
+    asks_for_an_answer,
+    cancels,
+    ends,
+    last_mark,
+    note,
+    nothing,
+    outputs,
+    to_caller,
+    wait,
+)
+from call.events import (
+    already_active,
+    audio_delta,
+    audio_done,
+    committed,
+    error,
+    response_created,
+    response_done,
+    speech_started,
+    speech_stopped,
+)
+from gateway.call import notes, wording
+from gateway.call.endings import Ending
+from gateway.call.responses import ResponseArbiter, Want
+from gateway.limits import (
+    RESPONSE_RETRIES_MAX,
+    RESPONSE_STALL_MAX_S,
+    RESPONSE_START_MAX_S,
+    RESPONSES_QUEUED_MAX,
+)
+
+HELLO = "Good morning."
+TOOL = (("weather", "call_1"),)
+THE_REFUSAL = note(notes.ModelErred, fault="benign")
+
+
+def greeting() -> Book:
+    """The greeting is asked for, and nothing has come yet."""
+    return answered(greeting=HELLO)
+
+
+def last_event_id(book: Book) -> str:
+    return str([e for e in book.said if e["type"] == "response.create"][-1]["event_id"])
+
+
+def test_a_response_of_the_servers_comes_between() -> None:
+    """Ours is refused, waits for the end of the other, and is asked for again."""
+    (
+        greeting()
+        >> response_created("resp_theirs")
+        << nothing
+        >> already_active()
+        << THE_REFUSAL
+        << nothing
+        >> response_done("resp_theirs")
+        << asks(HELLO)
+        << nothing
+        >> response_created("resp_ours")
+        >> response_done("resp_ours")
+        << nothing
+    )
+
+
+def test_a_refusal_for_a_response_whose_beginning_was_not_seen() -> None:
+    (
+        greeting()
+        >> already_active()
+        << THE_REFUSAL
+        << nothing
+        >> response_done("resp_theirs")
+        << asks(HELLO)
+        << nothing
+    )
+
+
+def test_a_refusal_after_the_other_had_ended_already() -> None:
+    """The refusal names no response; its end was heard before. Ours does not wait for ever."""
+    book = greeting() >> response_created("resp_theirs") >> response_done("resp_theirs") << nothing
+    book >> already_active() << THE_REFUSAL << nothing
+    book >> wait(RESPONSE_START_MAX_S * 3) << ...
+    assert book.call.life == "talking"
+
+
+def test_a_refusal_of_nothing_of_ours_is_no_harm() -> None:
+    answered() >> already_active() << THE_REFUSAL << nothing >> wait(1.0) << nothing
+
+
+def test_a_create_that_is_refused_by_its_id_is_asked_for_again() -> None:
+    book = greeting()
+    (
+        book
+        >> error("server_error", about=last_event_id(book))
+        << note(notes.ModelErred, fault="recoverable")
+        << asks(HELLO)
+        << nothing
+    )
+
+
+def test_a_create_that_is_lost_is_asked_for_again_and_given_up_in_the_end() -> None:
+    book = greeting()
+    for _ in range(RESPONSE_RETRIES_MAX):
+        book >> wait(RESPONSE_START_MAX_S - 0.1) << nothing
+        book >> wait(0.2) << asks(HELLO) << nothing
+    book >> wait(RESPONSE_START_MAX_S) << ends(Ending.MODEL_SILENT) << nothing
+
+
+def test_what_begins_late_is_not_asked_for_twice() -> None:
+    book = greeting() >> wait(RESPONSE_START_MAX_S - 0.1) >> response_created()
+    book >> wait(RESPONSE_START_MAX_S) << nothing
+
+
+def test_the_caller_speaks_while_a_create_is_lost() -> None:
+    """His voice must not stop the clock of what was asked for: nothing else would ask again."""
+    book = answered(greeting=HELLO, barge_in={"protect_greeting_ms": 1})
+    (
+        book
+        >> wait(1.0)
+        >> speech_started(1000)
+        >> wait(0.0)
+        << nothing
+        >> speech_stopped(1500)
+        >> committed()
+        << nothing
+        >> wait(RESPONSE_START_MAX_S)
+        << ...
+    )
+    assert [e["type"] for e in book.said].count("response.create") == 2
+
+
+def test_retries_are_counted_anew_once_the_model_speaks() -> None:
+    book = greeting()
+    for n in range(RESPONSE_RETRIES_MAX + 2):
+        book >> wait(RESPONSE_START_MAX_S + 0.1) << ... >> response_created(f"resp_{n}")
+        book >> audio_delta(f"item_{n}", ms=20, response_id=f"resp_{n}") << to_caller(20)
+        book >> audio_done(f"item_{n}", f"resp_{n}") >> response_done(f"resp_{n}") << nothing
+        book >> wait(0.02) >> last_mark << ...
+        book >> speech_started() >> speech_stopped() >> committed() << nothing
+
+
+def test_a_response_that_failed_is_asked_for_again_in_the_same_words() -> None:
+    """A greeting that met a rate limit is still a greeting."""
+    book = greeting() >> response_created() << nothing
+    (
+        book
+        >> response_done(status="failed", failure="rate_limit_exceeded")
+        << note(notes.ModelErred, fault="recoverable", code="rate_limit_exceeded")
+        << asks(HELLO)
+        << nothing
+    )
+
+
+def test_the_servers_own_response_failed() -> None:
+    (
+        answered()
+        >> response_created()
+        >> response_done(status="failed", failure="server_error")
+        << note(notes.ModelErred, fault="recoverable")
+        << asks_for_an_answer
+        << nothing
+    )
+
+
+def test_responses_that_fail_again_and_again_end_the_call() -> None:
+    book = answered()
+    failed = note(notes.ModelErred, fault="unknown", code="other")
+    for n in range(RESPONSE_RETRIES_MAX):
+        book >> response_created(f"resp_{n}") << nothing
+        book >> response_done(f"resp_{n}", "failed") << failed << asks_for_an_answer << nothing
+    book >> response_created("resp_last") << nothing
+    book >> response_done("resp_last", "failed") << failed << ends(Ending.MODEL_SILENT) << nothing
+
+
+def test_a_failure_that_the_next_would_share_ends_the_call_at_once() -> None:
+    (
+        answered()
+        >> response_created()
+        >> response_done(status="failed", failure="insufficient_quota")
+        << note(notes.ModelErred, fault="fatal")
+        << ends(Ending.MODEL_REFUSED, "insufficient_quota")
+        << nothing
+    )
+
+
+def test_a_response_that_never_ends_is_given_up() -> None:
+    """The server fell silent in the middle: the caller hears nothing, and nobody else would act."""
+    book = answered() >> response_created() >> audio_delta(ms=400) << to_caller(400)
+    book >> wait(RESPONSE_STALL_MAX_S - 0.1) << nothing
+    book >> wait(0.2) << asks_for_an_answer << nothing
+
+
+def test_a_response_that_goes_on_sounding_is_not_given_up() -> None:
+    book = answered() >> response_created()
+    for _ in range(5):
+        book >> audio_delta(ms=400) << ... >> wait(RESPONSE_STALL_MAX_S - 1) << ...
+    book >> response_done() >> wait(RESPONSE_STALL_MAX_S) << ...
+    assert "response.create" not in [
+        e["type"] for e in book.said if "silent" not in str(e) and "is still" not in str(e)
+    ]
+
+
+def test_the_servers_vad_heard_a_turn_and_made_no_response() -> None:
+    book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
+    book >> wait(RESPONSE_START_MAX_S - 0.1) << nothing >> wait(0.2) << asks_for_an_answer
+    book << nothing
+
+
+def test_a_turn_that_goes_on_is_waited_for_from_its_end() -> None:
+    book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
+    book >> wait(RESPONSE_START_MAX_S - 1) >> speech_started() >> wait(5.0) << nothing
+    book >> speech_stopped(9000) >> committed() >> wait(RESPONSE_START_MAX_S - 1) << nothing
+
+
+def test_an_output_that_waited_for_his_turn_is_answered_with_it() -> None:
+    """The server answers the turn with the output in its context: one answer, not two."""
+    (
+        answered()
+        >> response_created()
+        >> speech_started()
+        >> response_done(calls=TOOL)
+        << note(notes.ToolCalled, name="unknown")
+        << outputs("call_1", wording.NO_SUCH_TOOL)
+        << nothing
+        >> speech_stopped(900)
+        << nothing
+        >> committed()
+        << nothing
+        >> response_created("resp_2")
+        >> response_done("resp_2")
+        << nothing
+    )
+
+
+def test_an_unknown_tool_is_answered_and_the_model_goes_on() -> None:
+    (
+        answered()
+        >> response_created()
+        >> response_done(calls=TOOL, tokens=7)
+        << note(notes.UsageCounted, model="gpt-realtime-2.1")
+        << note(notes.ToolCalled, name="unknown")
+        << outputs("call_1", wording.NO_SUCH_TOOL)
+        << asks_for_an_answer
+        << nothing
+    )
+
+
+def test_outputs_first_then_one_create() -> None:
+    (
+        answered()
+        >> response_created()
+        >> response_done(calls=(("a", "call_1"), ("b", "call_2")))
+        << note(notes.ToolCalled)
+        << outputs("call_1", wording.NO_SUCH_TOOL)
+        << note(notes.ToolCalled)
+        << outputs("call_2", wording.NO_SUCH_TOOL)
+        << asks_for_an_answer
+        << nothing
+    )
+
+
+def test_calls_of_a_cancelled_response_are_not_run() -> None:
+    answered() >> response_created() >> response_done(status="cancelled", calls=TOOL) << nothing
+
+
+def test_a_stale_end_changes_nothing() -> None:
+    book = greeting() >> response_created("resp_1") >> response_done("resp_0") << nothing
+    assert book.call.responses.active_id == "resp_1"
+
+
+def test_the_hold_ends_when_the_servers_answer_did_not_come() -> None:
+    book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
+    book >> wait(RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
+    assert not book.call.responses.held
+
+
+def test_cancels_are_only_for_turns_that_are_ours() -> None:
+    book = answered() >> response_created() >> audio_delta(ms=400) << ... >> wait(0.1)
+    book >> speech_started() << ...
+    assert "response.cancel" not in [event["type"] for event in book.said]
+    mine = answered(barge_in={"min_speech_ms": 1}) >> response_created() >> audio_delta(ms=400)
+    mine << ... >> speech_started() >> wait(0.1) << cancels("resp_1") << ...
+
+
+# --- The arbiter by itself ---
+
+
+def test_too_many_wants_are_refused() -> None:
+    arbiter = ResponseArbiter()
+    assert all(arbiter.want(Want(str(n))) for n in range(RESPONSES_QUEUED_MAX))
+    assert not arbiter.want(Want("one more"))
+
+
+def test_answers_that_any_response_gives_are_wanted_once() -> None:
+    arbiter = ResponseArbiter()
+    for _ in range(RESPONSES_QUEUED_MAX * 2):
+        assert arbiter.want(Want("answer", any_will_do=True))
+    assert arbiter.next("e1")
+    assert arbiter.next("e2") is None
+    arbiter.created("resp_1")
+    arbiter.done("resp_1")
+    assert arbiter.idle
+
+
+def test_a_forgotten_want_is_never_asked_for() -> None:
+    arbiter = ResponseArbiter()
+    arbiter.want(Want("farewell"))
+    arbiter.want(Want("nudge"))
+    arbiter.forget("farewell")
+    assert arbiter.next("e1") == Want("nudge")
+
+
+def test_a_held_want_waits() -> None:
+    arbiter = ResponseArbiter()
+    arbiter.want(Want("nudge"))
+    arbiter.held = True
+    assert arbiter.next("e1") is None
+    assert not arbiter.idle
+    arbiter.held = False
+    assert arbiter.next("e2") == Want("nudge")
+    assert (arbiter.event_id, arbiter.busy, arbiter.awaiting) == ("e2", True, True)

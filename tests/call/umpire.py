@@ -1,0 +1,130 @@
+"""The rules of every call, whatever its story: checked on each event and each command.
+
+The umpire keeps accounts of its own, from what went over the wires; of the call it asks only
+how far ahead it believes the caller's buffer to be.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from call import wires
+from gateway import limits
+from gateway.call import commands as do
+from gateway.call import notes
+from gateway.call.desk import Out
+from gateway.call.media import MediaCall
+from gateway.call.states import Life
+from gateway.protocols import media_stream as caller
+from gateway.protocols import realtime_server as model
+
+_PAD = 0xFF
+_EACH_ITEM_PADS_MS = 40
+"""Up to a whole frame, and a frame for the filter's tail."""
+
+
+class Umpire:
+    def __init__(self, call: MediaCall) -> None:
+        self._call = call
+        self._bytes_per_ms = 8 if call.agent.audio == "pcmu" else 48
+        self.ended: notes.Ended | None = None
+        self.received_ms: defaultdict[str, float] = defaultdict(float)
+        self.sent_ms = 0.0
+        self.marks: set[str] = set()
+        self._may_hear = self._streaming = False
+        self._asked_at: float | None = None
+        self._event_ids: set[str] = set()
+        self._codes: dict[int, str] = {}
+        self._cut: set[str] = set()
+        self._unmarked = False
+
+    def before(self, event: object) -> None:
+        """An event is about to be handled."""
+        match event:
+            case model.SessionUpdated():
+                self._may_hear = True
+            case caller.Start():
+                self._streaming = True
+            case model.ResponseCreated() | model.ResponseDone() | model.Error():
+                self._asked_at = None
+            case model.AudioDelta():
+                self._receive(event)
+
+    def _receive(self, event: model.AudioDelta) -> None:
+        self.received_ms[event.item_id] += len(event.delta) / self._bytes_per_ms
+        if self._bytes_per_ms == 8:
+            self._codes |= dict.fromkeys(event.delta, event.item_id)
+
+    def after(self, outs: Sequence[Out], now: float) -> None:
+        """What came of it."""
+        for out in outs:
+            assert self.ended is None, f"after the end: {wires.show(out)}"
+            if isinstance(out, do.SendToModel):
+                self._to_model(wires.to_model(out.data), now)
+            elif isinstance(out, do.SendToCaller):
+                self._to_caller(wires.to_caller(out.data), now)
+            elif isinstance(out, notes.Ended):
+                self._end(out, outs)
+        assert not self._unmarked, "sound without its mark"
+        closed = self._call.life is Life.CLOSED
+        assert closed == (self.ended is not None), "closed without a word, or the other way round"
+        assert closed == (self._call.deadline is None), "a deadline, and none to keep it"
+
+    def _to_model(self, event: dict[str, object], now: float) -> None:
+        kind = event["type"]
+        if kind == "input_audio_buffer.append":
+            assert self._may_hear, "sound went up before session.updated"
+            assert event["audio"], "an empty append"
+            return
+        assert event["event_id"] not in self._event_ids, "an event id twice"
+        self._event_ids.add(str(event["event_id"]))
+        if kind == "response.create":
+            self._ask(now)
+        elif kind == "conversation.item.truncate":
+            item_id, end_ms = str(event["item_id"]), event["audio_end_ms"]
+            received_ms = self.received_ms[item_id]
+            assert isinstance(end_ms, int)
+            assert 0 <= end_ms <= received_ms, f"{item_id}: {end_ms} of {received_ms} ms"
+            self._cut.add(item_id)
+
+    def _ask(self, now: float) -> None:
+        asked, self._asked_at = self._asked_at, now
+        lost = asked is not None and now - asked >= limits.RESPONSE_START_MAX_S - 1e-6
+        assert asked is None or lost, "two response.create in flight"
+
+    def _to_caller(self, message: caller.FromGateway, now: float) -> None:
+        assert self._streaming, "a message before the stream started"
+        if isinstance(message, caller.OutMedia):
+            self._sound(message.media.payload, now)
+        elif isinstance(message, caller.OutMark):
+            assert self._unmarked, "a mark that stands behind nothing"
+            assert message.mark.name not in self.marks, "a mark's name twice"
+            self.marks.add(message.mark.name)
+            self._unmarked = False
+        else:
+            assert not self._unmarked
+            self._cut |= set(self.received_ms)
+
+    def _sound(self, mulaw: bytes, now: float) -> None:
+        assert not self._unmarked, "sound without its mark"
+        assert mulaw
+        assert len(mulaw) % (limits.FRAME_MS * 8) == 0, "not whole frames of 20 ms"
+        assert len(mulaw) <= limits.GROUP_MS * 8
+        self._unmarked = True
+        self.sent_ms += len(mulaw) / 8
+        lead_ms = self._call.downlink.ledger.lead_ms(now)
+        assert lead_ms <= self._call.agent.lead_ms, f"{lead_ms} ms ahead"
+        accepted_ms = sum(ms + _EACH_ITEM_PADS_MS for ms in self.received_ms.values())
+        assert self.sent_ms <= accepted_ms, "more sound went out than came in"
+        late = {self._codes.get(code, "") for code in set(mulaw) - {_PAD}} & self._cut
+        assert not late, f"sound of {late} after it was cut"
+
+    def _end(self, note: notes.Ended, outs: Sequence[Out]) -> None:
+        self.ended = note
+        assert note == outs[-1], "the end is not the last word"
+        closing = [out for out in outs if isinstance(out, do.CloseModel)]
+        leaving = [out for out in outs if isinstance(out, do.CloseCaller | do.HangUp)]
+        assert (len(closing), len(leaving)) == (1, 1)
+        assert note.seconds >= 0
+        assert all(wait_s >= 0 for wait_s in note.waits_s)
