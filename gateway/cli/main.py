@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import traceback
 
-import click
 import typer
 
 from gateway.cli.serve import serve
@@ -13,6 +12,7 @@ from gateway.cli.simulate import simulate
 from gateway.errors import FileError, GatewayError, ServiceUnreachable, SettingsError
 
 USAGE, UNREACHABLE, BUG = 64, 69, 70
+_TYPER_USAGE = 2
 
 app = typer.Typer(
     name="gateway",
@@ -20,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.command()(serve)
 app.command()(simulate)
@@ -32,22 +33,19 @@ def run() -> None:
 
 def _run() -> int:
     try:
-        status = app(standalone_mode=False)
+        app()
+    except SystemExit as left:
+        return USAGE if left.code == _TYPER_USAGE else int(left.code or 0)
     except (SettingsError, FileError) as error:
         return _say(str(error), USAGE)
     except ServiceUnreachable as error:
         return _say(str(error), UNREACHABLE)
-    except click.ClickException as error:
-        error.show()
-        return USAGE
-    except (click.Abort, KeyboardInterrupt):
-        return 130
     except GatewayError as error:
         return _say(str(error), BUG)
     except Exception:
         traceback.print_exc()
         return BUG
-    return status if isinstance(status, int) else 0
+    return 0
 
 
 def _say(sentence: str, status: int) -> int:

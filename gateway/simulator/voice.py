@@ -88,7 +88,14 @@ def _load() -> tuple[ctypes.CDLL, int]:
     return lib, hz
 
 
-_espeak = lru_cache(maxsize=1)(_Espeak)
+_made = lru_cache(maxsize=1)(_Espeak)
+_making = threading.Lock()
+
+
+def _espeak() -> _Espeak:
+    """The one instance: `lru_cache` alone lets two threads make it at the same time."""
+    with _making:
+        return _made()
 
 
 def speak(text: str, language: str = "en", hz: int = MODEL_HZ, wpm: int = DEFAULT_WPM) -> Samples:
