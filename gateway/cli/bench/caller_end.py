@@ -142,6 +142,8 @@ class Metronome:
     """Has each caller speak every 20 ms at his own phase; one timer for all of them."""
 
     def __init__(self) -> None:
+        self.late_s: list[float] = []
+        """By how much each beat missed its time: what comes in a burst will wait."""
         self._loop = asyncio.get_running_loop()
         self._due: deque[tuple[float, int, CallerEnd]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -163,6 +165,7 @@ class Metronome:
 
     def _beat(self) -> None:
         due, period_s = self._due, FRAME_MS / 1000
+        self.late_s.append(self._loop.time() - due[0][0])
         while due[0][0] <= self._loop.time():
             at, number, caller = due.popleft()
             due.append((at + period_s, number, caller))

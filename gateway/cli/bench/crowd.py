@@ -24,6 +24,7 @@ class Heard:
 
     up_ms: list[float] = field(default_factory=list)
     down_ms: list[float] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
     gaps: int = 0
 
 
@@ -78,8 +79,10 @@ class Crowd:
         heard = Heard(
             [1000 * s for s in chain.from_iterable(c.up_s for c in self._callers)],
             [1000 * s for s in chain.from_iterable(c.down_s for c in self._callers)],
+            [1000 * s for s in self._metronome.late_s],
             sum(caller.ear.gaps for caller in self._callers),
         )
+        self._metronome.late_s = []
         for caller in self._callers:
             caller.up_s, caller.down_s, caller.ear.gaps = [], [], 0
         return heard

@@ -54,7 +54,9 @@ class Level:
     lost: int
     rss_mb: float
     generator_percent: float
-    """Of the other core: what is late there looks late here."""
+    """Of the other core."""
+    generator_late_ms: Spread
+    """Its own delays: what it sends late, and in a burst, looks late here."""
     others_percent: float
     """Of the gateway's core, used by neither: strangers, interrupts, the hypervisor."""
 
@@ -151,6 +153,7 @@ async def _level(
         lost=crowd.lost,
         rss_mb=usage.rss_mb(),
         generator_percent=100 * own_s / wall_s,
+        generator_late_ms=spread([heard.late_ms for heard in windows]),
         others_percent=max(0.0, 100 * (busy / wall_s - statistics.mean(cpu_s))),
     )
 

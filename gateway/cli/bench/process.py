@@ -66,13 +66,17 @@ def busy_s(core: int) -> float:
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """This process, and what it starts meanwhile, on one core; it has its own choice back after."""
-    before = os.sched_getaffinity(0)
+    """This thread, and what it starts meanwhile, on one core and, if allowed, before strangers."""
+    cores = os.sched_getaffinity(0)
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
     os.sched_setaffinity(0, {core})
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        os.sched_setaffinity(0, cores)
+        os.sched_setscheduler(0, policy, priority)
 
 
 @contextlib.asynccontextmanager

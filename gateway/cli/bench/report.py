@@ -112,7 +112,7 @@ def tables(report: Report) -> Iterator[Table]:
 
 _LOAD_HEAD = (
     "", "calls", "CPU % each", "of it system", "up ms p50", "p99", "worst", "down ms p50", "p99",
-    "worst", "loop lag p99", "under-runs", "lost", "RSS MB", "generator %", "others %",
+    "worst", "loop lag p99", "under-runs", "lost", "RSS MB", "bench %", "bench late p99", "others %",
 )  # fmt: skip
 
 
@@ -138,6 +138,7 @@ def _cells(level: Level) -> Iterator[str]:
     yield str(level.lost)
     yield f"{level.rss_mb:.1f}"
     yield f"{level.generator_percent:.0f}"
+    yield f"{level.generator_late_ms.p99:.2f}"
     yield f"{level.others_percent:.0f}"
 
 
