@@ -14,207 +14,32 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import Final
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+import httpx2
+from websockets.asyncio.server import Server, serve
 
 from gateway.errors import FileError, GatewayError
-from gateway.simulator.journal import Entry, Journal
-from gateway.simulator.model_admission import Admitted, NotAdmittedAfterAll, TurnedAway, admit
-from gateway.simulator.model_connection import ModelConnection, SessionDriver
-from gateway.simulator.model_session import ModelSession
-from gateway.simulator.script import FaultBudget, OnConnect, Script, load_script
-from gateway.simulator.voice import Voice, voice_named
+from gateway.simulator.journal import Journal
+from gateway.simulator.model_door import HttpSide, door
+from gateway.simulator.model_server import ModelServer
+from gateway.simulator.script import Script, load_script
+from gateway.simulator.sip_connector import (
+    SIMULATED_PROJECT,
+    SIMULATED_SECRET,
+    Connector,
+    SipAccount,
+)
+from gateway.simulator.sip_rest import SipRest
+from gateway.simulator.voice import voice_named
+
+__all__ = ["ModelServer", "running_model"]
 
 MESSAGE_MAX_BYTES: Final = 21 << 20
 """15 MiB of audio is 20 MiB of base64."""
-JOURNAL_BACKLOG_MAX: Final = 10_000
-JOURNAL_PATH: Final = "/journal"
-PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
-
-
-class ModelServer:
-    """A running server: where it is, what it saw, and a hand on its sessions."""
-
-    def __init__(self, script: Script, voice: Voice, journal: Journal) -> None:
-        self.script, self.voice, self.journal = script, voice, journal
-        self.url = ""
-        self.drivers: dict[str, SessionDriver] = {}
-        """The open sessions, by session id."""
-        self._faults = FaultBudget()
-        self._sessions_begun = 0
-        self._gone = asyncio.Event()
-
-    @property
-    def base_url(self) -> str:
-        """What `OPENAI_BASE_URL` wants."""
-        return f"{self.url}/v1"
-
-    def drop_all(self, code: int = 1006, reason: str = "") -> int:
-        """Closes every open session's socket; how many there were."""
-        drivers = list(self.drivers.values())
-        for driver in drivers:
-            driver.drop(code, reason)
-        return len(drivers)
-
-    def stop_waiting(self) -> None:
-        """Lets go of clients that are kept hanging."""
-        self._gone.set()
-
-    # --- before the upgrade ---
-
-    async def answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """HTTP's part: none lets the upgrade go on."""
-        path = urlsplit(request.path).path
-        if path == f"{JOURNAL_PATH}.json":
-            entries = [entry for _, entry in self.journal.entries(_from(request.path))]
-            return _json(HTTPStatus.OK, entries)
-        if path == JOURNAL_PATH:
-            return None
-        fault = self._fault()
-        if fault and fault.refuse:
-            self.journal.note("", "refused", status=fault.refuse)
-            return _json(fault.refuse, _error("server_error", "Scripted refusal."))
-        if fault and fault.hang:
-            self.journal.note("", "hanging")
-            await self._hang(connection)
-        verdict = admit(request.path, request.headers)
-        if isinstance(verdict, TurnedAway):
-            self.journal.note("", "violation", code=verdict.code, message=verdict.message)
-            return _json(verdict.status, _error(verdict.code, verdict.message))
-        if fault and fault.error:
-            error = fault.error
-            verdict = NotAdmittedAfterAll(4000, error.code, error.message, error.type)
-        cast("ModelConnection", connection).verdict = verdict
-        return None
-
-    def _fault(self) -> OnConnect | None:
-        fault = self.script.on_connect
-        return fault if fault and self._faults.take(fault) else None
-
-    async def _hang(self, connection: ServerConnection) -> None:
-        gone = asyncio.create_task(self._gone.wait())
-        lost = asyncio.create_task(connection.wait_closed())
-        await asyncio.wait([gone, lost], return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        lost.cancel()
-
-    # --- after the upgrade ---
-
-    async def serve(self, connection: ServerConnection) -> None:
-        connection = cast("ModelConnection", connection)
-        verdict, request = connection.verdict, connection.request
-        if verdict is None:
-            await self._serve_journal(connection, _from(request.path if request else ""))
-        elif isinstance(verdict, Admitted):
-            await self._serve_session(connection, verdict.model)
-        elif isinstance(verdict, NotAdmittedAfterAll):
-            await self._send_away(connection, verdict)
-
-    def _session(self, model: str) -> ModelSession:
-        def note(kind: str, **facts: Any) -> None:
-            self.journal.note(session.id, kind, **facts)
-
-        session: ModelSession = ModelSession(
-            model=model,
-            script=self.script,
-            faults=self._faults,
-            voice=self.voice,
-            note=note,
-            unix_s=time.time(),
-            seed=self._sessions_begun,
-        )
-        return session
-
-    async def _serve_session(self, connection: ModelConnection, model: str) -> None:
-        self._sessions_begun += 1
-        session = self._session(model)
-        driver = self.drivers[session.id] = SessionDriver(connection, session)
-        headers = connection.request.headers if connection.request else {}
-        safety = headers.get("OpenAI-Safety-Identifier")
-        self.journal.note(session.id, "opened", model=model, safety_identifier=safety)
-        try:
-            await driver.run()
-        finally:
-            del self.drivers[session.id]
-            self.journal.note(
-                session.id,
-                "closed",
-                code=connection.close_code,
-                heard_bytes=session.heard_bytes,
-            )
-
-    async def _send_away(self, connection: ModelConnection, verdict: NotAdmittedAfterAll) -> None:
-        body = {
-            "type": verdict.kind,
-            "code": verdict.code,
-            "message": verdict.message,
-            "param": None,
-            "event_id": None,
-        }
-        event = {"type": "error", "event_id": "event_admission", "error": body}
-        kind = "violation" if verdict.kind == "invalid_request_error" else "error_sent"
-        self.journal.note("", kind, code=verdict.code, message=verdict.message)
-        with suppress(ConnectionClosed):
-            await connection.send(json.dumps(event))
-        await connection.close(verdict.close_code, f"{verdict.kind}.{verdict.code}")
-
-    async def _serve_journal(self, connection: ModelConnection, start: int) -> None:
-        """A reader that falls too far behind is let go."""
-        queue: asyncio.Queue[Entry] = asyncio.Queue(JOURNAL_BACKLOG_MAX)
-        past = [entry for _, entry in self.journal.entries(start)]
-
-        def listen(_number: int, entry: Entry) -> None:
-            if queue.full():
-                connection.transport.abort()
-            else:
-                queue.put_nowait(entry)
-
-        deaf = self.journal.listen(listen)
-        telling = asyncio.create_task(_tell(connection, past, queue))
-        try:
-            await connection.wait_closed()
-        finally:
-            deaf()
-            telling.cancel()
-
-
-async def _tell(connection: ModelConnection, past: list[Entry], news: asyncio.Queue[Entry]) -> None:
-    with suppress(ConnectionClosed):
-        for entry in past:
-            await connection.send(json.dumps(entry))
-        while True:
-            await connection.send(json.dumps(await news.get()))
-
-
-def _from(target: str) -> int:
-    """`from` of the query: the number of the first entry wanted."""
-    values = parse_qs(urlsplit(target).query).get("from", ["0"])
-    return int(values[0]) if values[0].isdigit() else 0
-
-
-def _error(code: str, message: str) -> dict[str, Any]:
-    body = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-    return {"error": body}
-
-
-def _json(status: int, document: Any) -> Response:
-    body = json.dumps(document).encode()
-    headers = Headers(
-        {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-        }
-    )
-    return Response(status, PHRASES.get(status, "Refused"), headers, body)
+MANY: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=200)
 
 
 @asynccontextmanager
@@ -224,16 +49,28 @@ async def running_model(
     host: str = "127.0.0.1",
     port: int = 0,
     voice: str = "tone",
+    sip: SipAccount | None = None,
 ) -> AsyncIterator[ModelServer]:
-    """A server in this process; port 0 takes a free one."""
+    """A server in this process; port 0 takes a free one. Without an account there is no SIP."""
     journal = Journal(time.time)
     model = ModelServer(script or Script(), voice_named(voice), journal)
+    async with httpx2.AsyncClient(trust_env=False, limits=MANY) as client:
+        if sip:
+            model.sip = Connector(sip, model.script, journal, client, model.new_session)
+        async with _listening(model, HttpSide(SipRest(model.sip).app()), host, port):
+            yield model
+
+
+@asynccontextmanager
+async def _listening(
+    model: ModelServer, http: HttpSide, host: str, port: int
+) -> AsyncIterator[None]:
     server: Server = await serve(
         model.serve,
         host,
         port,
         process_request=model.answer,
-        create_connection=ModelConnection,
+        create_connection=door(http),
         compression=None,
         max_size=MESSAGE_MAX_BYTES,
         server_header=None,
@@ -241,9 +78,12 @@ async def running_model(
     bound_port = next(iter(server.sockets)).getsockname()[1]
     model.url = f"http://{host}:{bound_port}"
     try:
-        yield model
+        yield
     finally:
         model.stop_waiting()
+        if model.sip:
+            model.sip.close()
+        http.shut_down()
         server.close()
         await server.wait_closed()
 
@@ -264,12 +104,19 @@ async def _main(options: argparse.Namespace) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stopped.set)
     async with running_model(
-        script, host=options.host, port=options.port, voice=options.voice
+        script, host=options.host, port=options.port, voice=options.voice, sip=_account(options)
     ) as model:
         ready = json.dumps({"listening": model.url, "pid": os.getpid()})
         sys.stdout.write(f"{ready}\n")
         sys.stdout.flush()
         await stopped.wait()
+
+
+def _account(options: argparse.Namespace) -> SipAccount | None:
+    if not options.webhook_url:
+        return None
+    secrets = tuple(part.strip() for part in options.webhook_secret.split(",") if part.strip())
+    return SipAccount(options.project, options.webhook_url, secrets or (SIMULATED_SECRET,))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -279,6 +126,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--script", type=Path)
     parser.add_argument("--voice", choices=("on", "tone"), default="on")
+    parser.add_argument("--webhook-url", help="announces SIP calls there; without it, no SIP")
+    parser.add_argument("--webhook-secret", default="", help="whsec_...; several while rotated")
+    parser.add_argument("--project", default=SIMULATED_PROJECT, help="the user of the SIP address")
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_main(parser.parse_args(arguments)))

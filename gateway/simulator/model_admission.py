@@ -36,7 +36,14 @@ class NotAdmittedAfterAll:
     kind: str = "invalid_request_error"
 
 
-Verdict = Admitted | TurnedAway | NotAdmittedAfterAll
+@dataclass(frozen=True, slots=True)
+class JoinsCall:
+    """A sideband: a socket to a call that runs already, if it does."""
+
+    call_id: str
+
+
+Verdict = Admitted | JoinsCall | TurnedAway | NotAdmittedAfterAll
 
 
 def admit(target: str, headers: Mapping[str, str]) -> Verdict:
@@ -50,16 +57,27 @@ def admit(target: str, headers: Mapping[str, str]) -> Verdict:
         return TurnedAway(401, "missing_api_key", message)
     query = parse_qs(url.query)
     if "call_id" in query:
-        return TurnedAway(404, "call_id_not_found", "No session found for this call_id.")
+        return _admit_sideband(query["call_id"][0], key, headers)
     return _admit_session(query.get("model", [""])[0], key, headers)
 
 
-def _admit_session(model: str, key: str, headers: Mapping[str, str]) -> Verdict:
+def _admit_sideband(call_id: str, key: str, headers: Mapping[str, str]) -> Verdict:
+    verdict = _refuse_client(key, headers)
+    return verdict or JoinsCall(call_id)
+
+
+def _refuse_client(key: str, headers: Mapping[str, str]) -> NotAdmittedAfterAll | None:
     if "OpenAI-Beta" in headers:
         message = "The Realtime Beta API is no longer supported. Please use the GA API."
         return NotAdmittedAfterAll(4000, "beta_api_shape_disabled", message)
     if "invalid" in key:
         return NotAdmittedAfterAll(3000, "invalid_api_key", "Incorrect API key provided.")
+    return None
+
+
+def _admit_session(model: str, key: str, headers: Mapping[str, str]) -> Verdict:
+    if refused := _refuse_client(key, headers):
+        return refused
     if not model:
         message = "You must provide a model parameter."
         return NotAdmittedAfterAll(4000, "missing_model", message)

@@ -7,6 +7,7 @@ would cost more than everything else.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -36,6 +37,7 @@ class ModelConnection(ServerConnection):
         self._early: list[tuple[Opcode, bytes]] = []
         self._parts: list[bytes] = []
         self._kind = Opcode.TEXT
+        self._closing: asyncio.Task[None] | None = None
 
     def hand_over(self, take: Callable[[Opcode, bytes], None]) -> None:
         """From now on; what came before is handed over first."""
@@ -66,6 +68,30 @@ class ModelConnection(ServerConnection):
         elif len(self._early) < EARLY_MESSAGES_MAX:
             self._early.append((self._kind, message))
 
+    def drop(self, code: int, reason: str = "") -> None:
+        """Closes the socket now; 1006 cuts it."""
+        if code == ABNORMAL:
+            self.transport.abort()
+        elif self._closing is None:
+            self._closing = self.loop.create_task(self._close(code, reason))
+
+    async def _close(self, code: int, reason: str) -> None:
+        with suppress(ConnectionClosed):
+            await self.close(code, reason)
+
+    async def finished(self) -> None:
+        """Until the socket is closed, by whomever."""
+        await self.wait_closed()
+        if self._closing:
+            await self._closing
+
+    def post_sound(self, frame: bytes) -> bool:
+        """Sends a binary message now; whether the reader keeps up."""
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_binary(frame)
+            self.transport.write(b"".join(self.protocol.data_to_send()))
+        return self.transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
+
     def post(self, messages: list[bytes]) -> bool:
         """Sends text messages now, in one write; whether the reader keeps up."""
         if messages and self.protocol.state is State.OPEN:
@@ -75,68 +101,49 @@ class ModelConnection(ServerConnection):
         return self.transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
 
 
-class SessionDriver:
-    """Gives a session its socket and its clock."""
+class SessionClock:
+    """Gives a session its clock; where its messages go is the business of a subclass."""
 
-    def __init__(self, connection: ModelConnection, session: ModelSession) -> None:
-        self._connection, self.session = connection, session
+    def __init__(self, session: ModelSession) -> None:
+        self.session = session
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_s: float | None = None
-        self._closing: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Until the socket is closed."""
-        self.session.open(self._loop.time())
-        self._flush()
-        self._connection.hand_over(self._on_message)
-        try:
-            await self._connection.wait_closed()
-        finally:
-            if self._alarm:
-                self._alarm.cancel()
-            if self._closing:
-                await self._closing
+    @property
+    def now_s(self) -> float:
+        return self._loop.time()
 
-    def drop(self, code: int, reason: str = "") -> None:
-        """Closes the socket now; 1006 cuts it."""
-        if code == ABNORMAL:
-            self._connection.transport.abort()
-        elif self._closing is None:
-            self._closing = self._loop.create_task(self._close(code, reason))
-
-    async def _close(self, code: int, reason: str) -> None:
-        with suppress(ConnectionClosed):
-            await self._connection.close(code, reason)
-
-    def _on_message(self, kind: Opcode, message: bytes) -> None:
-        now_s = self._loop.time()
-        if kind is Opcode.BINARY:
-            self._do(lambda: self.session.refuse_binary(now_s))
-        else:
-            self._do(lambda: self.session.receive(message, now_s))
-
-    def _on_alarm(self) -> None:
-        self._alarm = self._alarm_s = None
-        self._do(lambda: self.session.tick(self._loop.time()))
-
-    def _do(self, step: Callable[[], None]) -> None:
+    def do(self, step: Callable[[], None]) -> None:
         """A fault of ours ends this session in plain sight, and no other."""
         try:
             step()
         except Exception:
-            self._connection.logger.exception("the simulated model failed")
+            logging.getLogger(__name__).exception("the simulated model failed")
             self.session.note("bug")
-            self.drop(1011, "internal error")
-        self._flush()
+            self.fail()
+        self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         out = self.session.take()
-        if out and not self._connection.post([m for m in out if isinstance(m, bytes)]):
-            self.drop(ABNORMAL)
-        elif out and isinstance(out[-1], Close):
-            self.drop(out[-1].code, out[-1].reason)
+        if out:
+            self.deliver(out)
         self._set_alarm()
+
+    def deliver(self, out: list[bytes | Close]) -> None:
+        raise NotImplementedError
+
+    def fail(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Time stands still for this session."""
+        if self._alarm:
+            self._alarm.cancel()
+
+    def _on_alarm(self) -> None:
+        self._alarm = self._alarm_s = None
+        self.do(lambda: self.session.tick(self.now_s))
 
     def _set_alarm(self) -> None:
         due_s = self.session.due()
@@ -146,3 +153,41 @@ class SessionDriver:
             self._alarm.cancel()
         self._alarm_s = due_s
         self._alarm = None if due_s is None else self._loop.call_at(due_s, self._on_alarm)
+
+
+class SessionDriver(SessionClock):
+    """A session on the one socket that it lives and dies with."""
+
+    def __init__(self, connection: ModelConnection, session: ModelSession) -> None:
+        super().__init__(session)
+        self._connection = connection
+
+    async def run(self) -> None:
+        """Until the socket is closed."""
+        self.session.open(self.now_s)
+        self.flush()
+        self._connection.hand_over(self._on_message)
+        try:
+            await self._connection.finished()
+        finally:
+            self.stop()
+
+    def drop(self, code: int, reason: str = "") -> None:
+        """Closes the socket now; 1006 cuts it."""
+        self._connection.drop(code, reason)
+
+    def _on_message(self, kind: Opcode, message: bytes) -> None:
+        now_s = self.now_s
+        if kind is Opcode.BINARY:
+            self.do(lambda: self.session.refuse_binary(now_s))
+        else:
+            self.do(lambda: self.session.receive(message, now_s))
+
+    def deliver(self, out: list[bytes | Close]) -> None:
+        if not self._connection.post([m for m in out if isinstance(m, bytes)]):
+            self.drop(ABNORMAL)
+        elif isinstance(out[-1], Close):
+            self.drop(out[-1].code, out[-1].reason)
+
+    def fail(self) -> None:
+        self.drop(1011, "internal error")

@@ -63,6 +63,7 @@ class Listener:
         self._outlet.note("speech_started", audio_start_ms=event.audio_start_ms)
         if self._input["turn_detection"]["interrupt_response"]:
             self._responder.cancel("turn_detected")
+            self._responder.silence()
 
     def _stopped(self, event: SpeechStopped) -> None:
         item_id = self._item_id or self._outlet.new_id("item")

@@ -22,9 +22,12 @@ TOKENS_PER_MINUTE: Final = 40_000
 class Sink(Protocol):
     """Where the answer's sound goes when it does not leave as events (SIP)."""
 
-    def play(self, response_id: str, audio: bytes, wire: Wire) -> None: ...
+    def play(self, response_id: str, item_id: str, audio: bytes, wire: Wire) -> None: ...
 
-    def clear(self) -> None: ...
+    def end(self, response_id: str) -> None: ...
+
+    def clear(self) -> list[tuple[str, int]]:
+        """What was cut: item ids, and how much of each was heard (ms)."""
 
 
 @dataclass
@@ -190,6 +193,8 @@ class Responder:
 
     def _ended(self, performance: Performance) -> None:
         self._others.pop(performance.id, None)
+        if self._sink:
+            self._sink.end(performance.id)
         if performance is self.active:
             self.active = None
             self.done_playing_s = self._outlet.now_s + performance.audio_ms / 1000
@@ -202,6 +207,16 @@ class Responder:
         performance.cut(reason)
         self._ended(performance)
         return True
+
+    def silence(self) -> None:
+        """Cuts what is yet to be played: whoever holds the buffer (SIP) truncates by himself."""
+        for item_id, audio_end_ms in self._sink.clear() if self._sink else ():
+            if self.conversation.find(item_id) is None:
+                continue
+            self.conversation.truncate(item_id, 0, audio_end_ms)
+            facts = {"item_id": item_id, "audio_end_ms": audio_end_ms}
+            self.note("truncated", **facts)
+            self.emit("conversation.item.truncated", content_index=0, **facts)
 
     def _running(self, response_id: str) -> Performance | None:
         if self.active and self.active.id == response_id:
@@ -241,11 +256,11 @@ class Responder:
             audio = wire.pack(heard_on.unpack(audio))
         return audio, f"({wire.ms(len(audio)) / 1000:.1f} s of the caller's own voice)"
 
-    def deliver_audio(self, response_id: str, audio: bytes, wire: Wire) -> bool:
+    def deliver_audio(self, response_id: str, item_id: str, audio: bytes, wire: Wire) -> bool:
         """Whether the sound leaves as an event."""
         self.spoken = True
         if self._sink:
-            self._sink.play(response_id, audio, wire)
+            self._sink.play(response_id, item_id, audio, wire)
         return self._sink is None
 
     def happens(self, step: Step) -> bool:

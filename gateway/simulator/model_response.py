@@ -156,7 +156,7 @@ class Performance:
         before_ms = item.audio_ms
         item.audio_ms = self._wire.ms(self._item_audio_bytes)
         self.audio_ms += item.audio_ms - before_ms
-        if self._stage.deliver_audio(self.id, piece, self._wire):
+        if self._stage.deliver_audio(self.id, item.id, piece, self._wire):
             self._stage.emit("response.output_audio.delta", **self._place(), delta=piece)
         self._count()
 

@@ -20,6 +20,7 @@ from gateway.simulator.model_responder import Responder, Sink
 from gateway.simulator.script import FaultBudget, Script
 from gateway.simulator.sound import wire_of
 from gateway.simulator.strict import Refused
+from gateway.simulator.timers import Timer
 from gateway.simulator.voice import Voice
 
 METADATA_MAX: Final = 16
@@ -48,7 +49,9 @@ class ModelSession:
         self._script, self._faults, self._sink = script, faults, sink
         self._responder = Responder(self._outlet, script, faults, voice, sink)
         expires_at = int(unix_s + script.session_seconds)
-        self.settings = model_settings.initial(self._outlet.new_id("sess"), model, expires_at)
+        format_ = "audio/pcmu" if sink else "audio/pcm"
+        session_id = self._outlet.new_id("sess")
+        self.settings = model_settings.initial(session_id, model, expires_at, format_)
         self._listener = Listener(self._outlet, self._responder, lambda: self.settings)
         self._was_active = False
         self._hosted: set[str] = set()
@@ -83,10 +86,14 @@ class ModelSession:
 
     def open(self, now_s: float) -> None:
         self._outlet.advance(now_s)
+        self.introduce()
+        self._outlet.at(self._script.session_seconds, self._expire)
+
+    def introduce(self) -> None:
+        """What every client is told first, one that joins a running call as well."""
         self._outlet.emit("session.created", session=self.settings)
         conversation = {"id": self._responder.conversation_id, "object": "realtime.conversation"}
         self._outlet.emit("conversation.created", conversation=conversation)
-        self._outlet.at(self._script.session_seconds, self._expire)
 
     def receive(self, message: bytes, now_s: float) -> None:
         """One text message of the client's."""
@@ -129,8 +136,16 @@ class ModelSession:
         return self._outlet.take()
 
     def emit(self, kind: str, **fields: Any) -> None:
-        """For a connector's own events (keys pressed, playback)."""
+        """For a connector's own events (playback)."""
         self._outlet.emit(kind, **fields)
+
+    def at(self, delay_s: float, action: Callable[[], None]) -> Timer:
+        """On the session's clock."""
+        return self._outlet.at(delay_s, action)
+
+    def go_on(self) -> None:
+        """The socket that a script closed was not the call: others may come (SIP)."""
+        self._outlet.closing = False
 
     def _watch_responses(self) -> None:
         active = self._responder.active is not None
@@ -151,22 +166,29 @@ class ModelSession:
     # --- client events ---
 
     def _append(self, audio: bytes) -> None:
+        if self._sink is not None:
+            raise Refused("invalid_event", "The audio of this call comes by SIP.", "type")
         if len(audio) > APPEND_MAX_BYTES:
             raise Refused("invalid_value", "More than 15 MiB of audio in one event.", "audio")
         self._listener.write(audio)
 
     def _update(self, event: dict[str, Any]) -> None:
         fault = self._script.on_update
-        self.settings = model_settings.merged(
-            self.settings, event["session"], spoken=self._responder.spoken
-        )
-        self._listener.configure()
-        self._list_hosted_tools()
+        self.configure(event["session"])
         strikes = fault is not None and self._faults.take(fault)
         if fault and strikes and fault.ignore:
             return
         echo = _laid_over(self.settings, fault.echo) if fault and strikes else self.settings
         self._outlet.emit("session.updated", session=echo)
+
+    def configure(self, update: dict[str, Any]) -> None:
+        """Merges what was checked against the types. Raises `Refused` for values out of range."""
+        if self._sink is not None:
+            update = model_settings.without_formats(update, self._outlet.note)
+        spoken = self._responder.spoken
+        self.settings = model_settings.merged(self.settings, update, spoken=spoken)
+        self._listener.configure()
+        self._list_hosted_tools()
 
     def _list_hosted_tools(self) -> None:
         """Hosted MCP servers are not reached from here, and the client is told so."""
@@ -236,7 +258,8 @@ class ModelSession:
         if self._sink is None:
             message = "'output_audio_buffer.clear' is for WebRTC and SIP sessions."
             raise Refused("invalid_event", message, "type")
-        self._sink.clear()
+        self._responder.cancel("client_cancelled")
+        self._responder.silence()
 
 
 def _with_audio(item: Item) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any, Final
 
+from gateway.simulator.model_outlet import Note
 from gateway.simulator.strict import Refused
 
 REASONING_MODELS: Final = frozenset({"gpt-realtime-2", "gpt-realtime-2.1", "gpt-realtime-2.1-mini"})
@@ -55,7 +56,9 @@ FORMATS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def initial(session_id: str, model: str, expires_at: int) -> dict[str, Any]:
+def initial(
+    session_id: str, model: str, expires_at: int, format_: str = "audio/pcm"
+) -> dict[str, Any]:
     """The session object of `session.created`."""
     return {
         "type": "realtime",
@@ -74,14 +77,25 @@ def initial(session_id: str, model: str, expires_at: int) -> dict[str, Any]:
         "include": None,
         "audio": {
             "input": {
-                "format": FORMATS["audio/pcm"],
+                "format": FORMATS[format_],
                 "transcription": None,
                 "noise_reduction": None,
                 "turn_detection": SERVER_VAD,
             },
-            "output": {"format": FORMATS["audio/pcm"], "voice": "marin", "speed": 1.0},
+            "output": {"format": FORMATS[format_], "voice": "marin", "speed": 1.0},
         },
     }
+
+
+def without_formats(update: dict[str, Any], note: Note) -> dict[str, Any]:
+    """On a telephone line SIP negotiates the formats: a client that asks for one is noted."""
+    after = deepcopy(update)
+    for side in ("input", "output"):
+        if (after.get("audio") or {}).get(side) and after["audio"][side].pop("format", None):
+            place = f"session.audio.{side}.format"
+            message = f"Leave '{place}' out: SIP negotiates it."
+            note("violation", code="format_on_sip", message=message, param=place)
+    return after
 
 
 def merged(session: dict[str, Any], update: dict[str, Any], *, spoken: bool) -> dict[str, Any]:

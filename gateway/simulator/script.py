@@ -80,6 +80,50 @@ class OnUpdate(_Strict):
     times: int | None = Field(None, ge=1)
 
 
+Webhook = Literal[
+    "plain", "again", "new_id", "tampered", "stale", "late", "oversized", "old_secret", "unsigned",
+    "other_type", "live",
+]  # fmt: skip
+"""How a webhook is sent; what each is stands in `sip_webhooks.py`."""
+
+HttpFailure = Annotated[int | None, Field(ge=400, le=599)]
+Delay = Annotated[int, Field(ge=0, le=600_000)]
+
+
+class SipScript(_Strict):
+    """What goes wrong between an INVITE and the end of a SIP call."""
+
+    webhooks: Annotated[tuple[Webhook, ...], Field(strict=False)] = ("plain",)
+    """What is sent for each INVITE, in this order."""
+    accept_status: HttpFailure = None
+    reject_status: HttpFailure = None
+    refer_status: HttpFailure = None
+    hangup_status: HttpFailure = None
+    """A control call is answered with this, and nothing happens."""
+    times: int | None = Field(None, ge=1)
+    """How often each kind of control call fails, over all calls; then it works."""
+    slow_ms: Delay = 0
+    """Each control call takes this much longer."""
+    reject_broken: bool = False
+    """Reject is answered 200, and the call goes on ringing."""
+    refer: Literal["transferred", "ignored"] = "transferred"
+    """Whether a REFER that was answered 200 reaches the carrier."""
+    sideband_404_ms: Delay = 60
+    """From accept until the session exists."""
+    ring_s: float = Field(60.0, gt=0, le=600)
+    """A call that nobody decides on ends with 480 after this."""
+    drop_sideband_after_s: float | None = Field(None, gt=0)
+    """The first sideband of each call breaks this long after it was opened."""
+    sideband_refused: HttpFailure = None
+    """What every later handshake of that call gets."""
+    session_created: bool = True
+    """Whether a sideband is greeted with `session.created`."""
+    dtmf_blank: bool = False
+    """A blank before the type of a key's event, as in the vendor's own example."""
+    media_security: str | None = None
+    """What the webhook says of it, whatever was negotiated; an empty string leaves it out."""
+
+
 class Script(_Strict):
     """The whole of it; an empty file is the demo."""
 
@@ -96,6 +140,7 @@ class Script(_Strict):
     session_seconds: float = Field(3600.0, gt=0, le=86_400)
     on_connect: OnConnect | None = None
     on_update: OnUpdate | None = None
+    sip: SipScript = SipScript()
 
 
 def load_script(path: Path) -> Script:

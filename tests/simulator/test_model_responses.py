@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from model_desk import END_CALL, PCMU, Desk
+from model_desk import END_CALL, Desk
 
 from gateway.simulator.script import Script, parse_script
 from gateway.simulator.sound import WIRES
@@ -359,17 +359,20 @@ class Line:
         self.played = b""
         self.cleared = 0
 
-    def play(self, response_id: str, audio: bytes, wire: object) -> None:
+    def play(self, response_id: str, item_id: str, audio: bytes, wire: object) -> None:
         self.played += audio
 
-    def clear(self) -> None:
+    def end(self, response_id: str) -> None: ...
+
+    def clear(self) -> list[tuple[str, int]]:
         self.cleared += 1
+        return []
 
 
 def test_with_a_line_of_its_own_the_sound_does_not_leave_as_events() -> None:
     line = Line()
     desk = Desk(sink=line)
-    desk.update(audio={"output": {"format": PCMU}}, tools=[END_CALL])
+    desk.update(tools=[END_CALL])
     desk.send("response.create")
     desk.wait(4)
     assert line.played
