@@ -1,4 +1,4 @@
-"""The SIP connector over real sockets: webhook, control calls and sideband by the vendor's client."""
+"""The SIP connector over real sockets, with the vendor's own client as the gateway."""
 
 from __future__ import annotations
 
