@@ -19,7 +19,7 @@ from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.web.guards import TwilioGuard
 
 log = structlog.get_logger()
-_STATUS = {"oversized": 413, "slow": 408, "malformed": 400}
+_STATUS = {"oversized": 413, "slow": 408, "malformed": 400, "cut_off": 400}
 
 
 @dataclass(frozen=True, slots=True)
