@@ -28,20 +28,25 @@ class FrameSplitter:
     handed out unfinished, for the library to refuse.
     """
 
-    __slots__ = ("_buffer", "_mask", "_max_bytes")
+    __slots__ = ("_buffer", "_mask", "_max_bytes", "_wanted")
 
     def __init__(self, *, masked: bool, max_bytes: int) -> None:
         self._buffer = bytearray()
         self._mask = _MASKED if masked else 0
         self._max_bytes = max_bytes
+        self._wanted = 0
+        """Length of the frame that the buffer holds the beginning of; 0 while it is not known."""
 
     def feed(self, data: bytes) -> Iterator[tuple[bool, bytes | bytearray]]:
         """Yields (True, text payload) or (False, raw bytes for the library)."""
         buffer = self._buffer
         if buffer:
             buffer += data
+            if len(buffer) < self._wanted:
+                return
             data = bytes(buffer)
             buffer.clear()
+        self._wanted = 0
         start, end = 0, len(data)
         while end - start >= 2:
             first, second = data[start], data[start + 1]
@@ -61,6 +66,7 @@ class FrameSplitter:
                 yield False, data[start:]
                 return
             if stop > end:
+                self._wanted = stop - start
                 break
             if first == _TEXT_FIN and second & _MASKED == self._mask:
                 payload = data[body:stop]
