@@ -1,0 +1,349 @@
+"""The life of a call, whichever path it takes: how it begins, what is asked of the model, its end.
+
+Everything of the mind is told what happened and when, and answers what should be done: it never
+awaits, reads a clock or logs; `now` is in seconds of a monotonic clock. Handlers put what should
+be done on the desk; after each event `_settle` looks at the whole and does what has become due:
+asks for the next response, ends a goodbye that was heard, watches a silence.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from gateway import limits
+from gateway.agents.config import Agent
+from gateway.call import commands as do
+from gateway.call import inputs, notes, wording
+from gateway.call.departure import Departure
+from gateway.call.desk import Desk, Out
+from gateway.call.endings import Ending
+from gateway.call.faults import Fault
+from gateway.call.responses import UNASKED, ResponseArbiter, Want
+from gateway.call.silence import SilenceWatch
+from gateway.call.states import Life, Link, step_life
+from gateway.call.timers import Timer
+from gateway.call.turns import TurnLedger
+from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_items as items
+
+_HANGS_UP: Final = frozenset(
+    {Ending.AGENT_HUNG_UP, Ending.IDLE, Ending.MAX_LENGTH, Ending.OPERATOR_HUNG_UP}
+)
+"""Endings in which we end the telephone call; after the others the carrier goes on with it."""
+
+
+class CallLife(ABC):
+    """`new_id` makes ids for our events."""
+
+    def __init__(self, agent: Agent, new_id: Callable[[], str], now: float) -> None:
+        self.agent = agent
+        self.life = Life.EXPECTED
+        self.link = Link.CONNECTING
+        self.ending: Ending | None = None
+        self.opening: str | None = None
+        """How to begin, in place of the greeting, with a caller who was here before."""
+        self.barge_ins = self.tools_called = self.tokens = 0
+        self.turns = TurnLedger()
+        self.responses = ResponseArbiter()
+        self._desk = Desk(new_id, now)
+        self._silence = SilenceWatch(agent.idle, self._desk)
+        self._announced_at = now
+        self._arrived_at: float | None = None
+        self._greeted = False
+        self._greeting_protected_until = 0.0
+        self._caller_speaking = False
+        self._brief = False
+        """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
+        self._spoke_since_caller = False
+        self._retries = 0
+        self._departure: Departure | None = None
+        self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
+        self._desk.wake(Timer.READY, limits.MODEL_READY_MAX_S)
+        self._handlers = self._table()
+
+    # --- What the hands call ---
+
+    def handle(self, event: object, now: float) -> Sequence[Out]:
+        """One event of either wire, or an input; events that need no answer get none."""
+        handler = self._handlers.get(type(event))
+        if handler is None or self.life is Life.CLOSED:
+            return ()
+        self._desk.now = now
+        handler(event)
+        return self._settled()
+
+    def tick(self, now: float) -> Sequence[Out]:
+        """To be called at `deadline`."""
+        self._desk.now = now
+        while timer := self._desk.timers.pop_due(now):
+            self._on_timer(timer)
+        return self._settled()
+
+    def give_up(self, now: float) -> Sequence[Out]:
+        """The call could not be answered: nobody was ever there."""
+        self._desk.now = now
+        self._end(Ending.MODEL_REFUSED, "accept")
+        return [out for out in self._desk.take() if isinstance(out, notes.Ended)]
+
+    def abandon(self, now: float) -> Sequence[Out]:
+        """A bug of ours: whatever state this is in, the call ends now."""
+        self._desk.take()
+        self._desk.now = now
+        self._end(Ending.BUG)
+        return self._desk.take()
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due; changes with every event but a frame of the caller's."""
+        return None if self.life is Life.CLOSED else self._desk.timers.next()
+
+    @property
+    def arrived(self) -> bool:
+        return self._arrived_at is not None
+
+    # --- What the subclasses know: the session's events, and the caller's end of the line ---
+
+    @abstractmethod
+    def _on_ready(self) -> None:
+        """The model can hear."""
+
+    @abstractmethod
+    def _can_be_heard(self) -> bool:
+        """Whether sound reaches the caller."""
+
+    @abstractmethod
+    def _speaking(self) -> bool:
+        """Whether the caller hears the model, or is about to."""
+
+    @abstractmethod
+    def _all_heard(self) -> bool:
+        """Whether every sound of the model so far has reached the caller's ear."""
+
+    @abstractmethod
+    def _cut(self) -> tuple[str, int] | None:
+        """Quiet at once; the model learns what was heard. The item cut, and its ms heard."""
+
+    @abstractmethod
+    def _confirmed(self) -> None:
+        """The caller has spoken for long enough to interrupt."""
+
+    @abstractmethod
+    def _table(self) -> dict[type, Callable[[Any], None]]:
+        """Which handler hears which event."""
+
+    @abstractmethod
+    def _spoken_at(self, audio_ms: float) -> float | None:
+        """When the caller spoke what stands at `audio_ms` of the session's audio."""
+
+    # --- Life ---
+
+    def _arrive(self) -> None:
+        self.life = step_life(self.life, Life.TALKING)
+        self._arrived_at = self._desk.now
+        self._desk.timers.clear(Timer.ARRIVAL)
+        self._note(notes.CallerArrived(self._desk.now - self._announced_at))
+        self._desk.wake(Timer.LENGTH, self.agent.max_call_s)
+        if self.agent.max_call_s >= 2 * limits.WARN_BEFORE_END_S:
+            self._desk.wake(Timer.WARN, self.agent.max_call_s - limits.WARN_BEFORE_END_S)
+
+    def _end(self, ending: Ending, reason: str = "") -> None:
+        if self.life is Life.CLOSED:
+            return
+        self.life = step_life(self.life, Life.CLOSED)
+        self.ending = ending
+        self._desk.timers.clear_all()
+        self._desk.put(do.CloseModel())
+        self._desk.put(do.HangUp() if ending in _HANGS_UP else do.CloseCaller())
+        arrived, now = self._arrived_at, self._desk.now
+        self._note(
+            notes.Ended(
+                ending,
+                reason,
+                arrived=arrived is not None,
+                seconds=now - arrived if arrived is not None else 0.0,
+                waits_s=tuple(self.turns.waits_s),
+                barge_ins=self.barge_ins,
+                tools=self.tools_called,
+                tokens=self.tokens,
+            )
+        )
+
+    def _on_hang_up_asked(self, event: inputs.HangUpAsked) -> None:
+        self._end(event.ending)
+
+    def _on_peer_fault(self, event: inputs.PeerFault) -> None:
+        self._note(notes.PeerFaulted(event.peer, event.kind))
+
+    # --- Asking for responses ---
+
+    def _greet(self) -> None:
+        """Said once, when the model is ready and sound flows: not before it can be heard."""
+        if self._greeted or self.link is not Link.READY or not self._can_be_heard():
+            return
+        self._greeted = True
+        if self.opening is not None:
+            self._want(Want("opening", wording.instructed(self.opening)))
+        elif self.agent.greeting is not None:
+            protect_s = self.agent.barge_in.protect_greeting_ms / 1000
+            self._greeting_protected_until = self._desk.now + protect_s
+            self._want(Want("greeting", wording.word_for_word(self.agent.greeting)))
+
+    def _want(self, want: Want) -> None:
+        if not self.responses.want(want):
+            self._note(notes.ModelErred(Fault.UNKNOWN, "too_many_responses"))
+
+    def _ask(self) -> None:
+        if self.link is not Link.READY:
+            return
+        event_id = self._desk.new_id()
+        want = self.responses.next(event_id)
+        if want is not None:
+            self._desk.to_model(to_model.response_create(event_id, want.response))
+            self._desk.wake(Timer.RESPONSE, limits.RESPONSE_START_MAX_S)
+
+    def _ask_again(self) -> None:
+        """The response did not begin, or does not go on."""
+        self.responses.held = self._caller_speaking
+        self._retry(self.responses.stalled() or UNASKED)
+
+    def _retry(self, want: Want) -> None:
+        self._retries += 1
+        if self._retries <= limits.RESPONSE_RETRIES_MAX:
+            self._want(want)
+        elif self.life is Life.GOODBYE:
+            self._leave("unheard")
+        elif self.life is Life.TALKING:
+            self._end(Ending.MODEL_SILENT)
+
+    def _answer(self, call_id: str, output: str) -> None:
+        """A tool is done, and the model is to go on with what came of it."""
+        self._output(call_id, output)
+        self._want(Want("tool_output", any_will_do=True))
+
+    def _output(self, call_id: str, output: str) -> None:
+        item = items.function_output(call_id, output)
+        self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
+
+    def _cancel(self, response_id: str) -> None:
+        self._desk.to_model(to_model.response_cancel(self._desk.new_id(), response_id))
+
+    # --- Coming to an end ---
+
+    def _depart(self, departure: Departure) -> None:
+        """Leaves when the last word is heard; asks for that word if none was said."""
+        if self.life is not Life.TALKING:
+            return None
+        if departure.call_id is not None and self._caller_speaking and not self._brief:
+            return self._output(departure.call_id, departure.revoked)
+        self.life = step_life(self.life, Life.GOODBYE)
+        self._departure = departure
+        self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
+        self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
+        if departure.call_id is None or not self._spoke_since_caller:
+            self._want(Want("farewell", wording.instructed(departure.words)))
+        return None
+
+    def _stay(self) -> None:
+        """The caller speaks into the goodbye: he has something to add."""
+        leaving = self._departure
+        if self.life is not Life.GOODBYE or leaving is None or self._time_is_up():
+            return
+        self.life = step_life(self.life, Life.TALKING)
+        self._departure = None
+        self._desk.timers.clear(Timer.GOODBYE)
+        self.responses.forget("farewell")
+        if leaving.call_id is not None:
+            self._output(leaving.call_id, leaving.revoked)
+
+    def _leave(self, reason: str = "") -> None:
+        """The last word was heard, or waited for long enough."""
+        leaving = self._departure
+        if leaving is None or leaving.to is None:
+            return self._end(leaving.ending if leaving else Ending.BUG, reason)
+        self.life = step_life(self.life, Life.LEAVING)
+        self._desk.timers.clear(Timer.GOODBYE)
+        self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
+        return self._desk.put(do.Transfer(leaving.to))
+
+    def _on_transfer_failed(self, event: inputs.TransferFailed) -> None:
+        self._return("refused", event.reason)
+
+    def _return(self, outcome: str, reason: str = "") -> None:
+        """Nobody took the caller: the model has him back, and knows it."""
+        leaving = self._departure
+        if self.life is not Life.LEAVING or leaving is None or leaving.call_id is None:
+            return None
+        self.life = step_life(self.life, Life.TALKING)
+        self._departure = None
+        self._desk.timers.clear(Timer.TRANSFER)
+        self._note(notes.TransferTried(outcome))
+        if self.link is Link.LOST:
+            return self._end(Ending.MODEL_LOST, reason)
+        self._answer(leaving.call_id, wording.TRANSFER_FAILED)
+        return self._depart(Departure(Ending.MAX_LENGTH)) if self._time_is_up() else None
+
+    def _gone(self) -> None:
+        """The caller's leg has ended, and not by us."""
+        if self.life is Life.LEAVING:
+            self._note(notes.TransferTried("done"))
+            self._end(Ending.TRANSFERRED)
+        else:
+            self._end(Ending.CALLER_HUNG_UP)
+
+    # --- Time ---
+
+    def _time_is_up(self) -> bool:
+        return Timer.LENGTH not in self._desk.timers
+
+    def _on_timer(self, timer: Timer) -> None:
+        match timer:
+            case Timer.ARRIVAL:
+                self._end(Ending.NEVER_ARRIVED)
+            case Timer.READY:
+                self._end(Ending.MODEL_SILENT, "session")
+            case Timer.CONFIRM:
+                self._confirmed()
+            case Timer.RESPONSE:
+                self._ask_again()
+            case Timer.NUDGE:
+                self._silence.nudged()
+                self._want(Want("nudge", wording.instructed(self.agent.idle.nudge)))
+            case Timer.IDLE:
+                self._depart(Departure(Ending.IDLE))
+            case Timer.WARN:
+                warning = items.system_text(self.agent.goodbye)
+                self._desk.to_model(to_model.item_create(warning, self._desk.new_id()))
+            case Timer.LENGTH:
+                self._depart(Departure(Ending.MAX_LENGTH))
+            case Timer.TRANSFER:
+                self._return("no_outcome")
+            case Timer.GOODBYE:
+                self._leave("unheard")
+
+    # --- After every event ---
+
+    def _settled(self) -> Sequence[Out]:
+        if self.life is not Life.CLOSED:
+            self._settle()
+        return self._desk.take()
+
+    def _settle(self) -> None:
+        self._ask()
+        if self.life is Life.GOODBYE:
+            done = self.responses.idle or self.link is Link.LOST
+            if done and not self._caller_speaking and self._all_heard():
+                self._leave()
+        elif self.life is Life.TALKING and self.link is Link.READY:
+            self._silence.look(quiet=not (self._caller_speaking or self._busy()))
+
+    def _model_has_floor(self) -> bool:
+        return self.responses.busy or self._speaking()
+
+    def _busy(self) -> bool:
+        awaited = not self.responses.idle or Timer.RESPONSE in self._desk.timers
+        return awaited or self._speaking()
+
+    def _note(self, note: notes.Note) -> None:
+        self._desk.put(note)
