@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ def chunked(draw: st.DrawFn, masked: bool) -> tuple[list[Frame], list[bytes]]:
     wire = b"".join(frame.serialize(mask=masked) for frame in sent)
     cuts = sorted(draw(st.lists(st.integers(0, len(wire)), max_size=12)))
     bounds = [0, *cuts, len(wire)]
-    return sent, [wire[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return sent, [wire[a:b] for a, b in pairwise(bounds)]
 
 
 def parsed(raw: bytes, masked: bool) -> Frame:
