@@ -88,6 +88,8 @@ SPEECH_AGE_MAX_S = 60.0
 START_WAIT_S = 5.0
 MEDIA_SILENCE_MAX_S = 2.0
 """Twilio sends fifty frames a second even in silence: two seconds of none is a dead stream."""
+TICK_LATE_MAX_S = 0.25
+"""A tick that is later finds sockets unread: no conclusion is drawn from their silence."""
 
 ARRIVAL_WAIT_S = 30.0
 """From the answer to the webhook to the stream's `start`; Twilio itself gives up after 15 s."""

@@ -34,6 +34,7 @@ class MediaCall(Conversation):
         self.downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
+        self._looks_at = 0.0
         self._sound_item: str | None = None
         self._cut_items: deque[str] = deque(maxlen=limits.ITEMS_CUT_KEPT_MAX)
         self._cut_response: str | None = None
@@ -116,7 +117,7 @@ class MediaCall(Conversation):
             return self._end(Ending.MEDIA_UNSUPPORTED)
         self.downlink.open(event.stream_sid)
         # A stream that starts and never sends a frame is as dead as one that falls silent.
-        return self._desk.wake(Timer.MEDIA, limits.MEDIA_SILENCE_MAX_S)
+        return self._look_at(self._desk.now + limits.MEDIA_SILENCE_MAX_S)
 
     def _on_mark(self, event: caller.Mark) -> None:
         if not self.downlink.acknowledge(event.mark.name, self._desk.now):
@@ -173,10 +174,10 @@ class MediaCall(Conversation):
     def _drop_late(self, item_id: str) -> None:
         """Sound that was on its way when the caller broke in; of a new item he hears nothing."""
         if item_id not in self._cut_items and item_id != self._sound_item:
+            self._cut_items.append(item_id)
             self._truncate(item_id, 0)
 
     def _truncate(self, item_id: str, audio_end_ms: int) -> None:
-        self._cut_items.append(item_id)
         truncation = to_model.item_truncate(item_id, audio_end_ms, self._desk.new_id())
         self._desk.to_model(truncation)
 
@@ -214,6 +215,7 @@ class MediaCall(Conversation):
 
     def _cut(self) -> tuple[str, int] | None:
         playing = self.downlink.ledger.playing(self._desk.now)
+        self._cut_items.extend(self.downlink.ledger.item_ids())
         messages, truncations = self.downlink.cut(self._desk.now)
         for message in messages:
             self._desk.put(do.SendToCaller(message))
@@ -235,10 +237,17 @@ class MediaCall(Conversation):
     def _watch_media(self) -> None:
         # Set, and compared with, the very same sum: a difference may fall short of it for ever.
         dead_at = (self._frame_at or 0.0) + limits.MEDIA_SILENCE_MAX_S
-        if self._desk.now >= dead_at:
-            self._end(Ending.MEDIA_STALLED)
+        if self._desk.now < dead_at:
+            self._look_at(dead_at)
+        elif self._desk.now > self._looks_at + limits.TICK_LATE_MAX_S:
+            # It is we who slept: what came meanwhile lies unread.
+            self._look_at(self._desk.now + limits.TICK_LATE_MAX_S)
         else:
-            self._desk.timers.set(Timer.MEDIA, dead_at)
+            self._end(Ending.MEDIA_STALLED)
+
+    def _look_at(self, at: float) -> None:
+        self._looks_at = at
+        self._desk.timers.set(Timer.MEDIA, at)
 
     def _settle(self) -> None:
         super()._settle()

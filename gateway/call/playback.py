@@ -129,6 +129,10 @@ class PlaybackLedger:
                 return segment
         return None
 
+    def item_ids(self) -> list[str]:
+        """All of this epoch that are still of interest."""
+        return [segment.item_id for segment in self._segments]
+
     def in_mid_item(self) -> bool:
         """Whether the next sound to go out continues an item that the caller began to hear."""
         return any(s.start_ms < self.sent_ms < s.end_ms for s in self._segments)

@@ -80,7 +80,7 @@ class SipCall(Conversation):
             )
         self.link = step_link(self.link, Link.LOST)
         self.responses = ResponseArbiter()
-        self._caller_speaking = False
+        self._caller_speaking = self._brief = self._broke_in = False
         self._unheard.clear()
         self._playing_since = None
         self._desk.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.NUDGE, Timer.IDLE)
@@ -96,6 +96,7 @@ class SipCall(Conversation):
     # --- Who speaks ---
 
     def _on_transcript_delta(self, event: model.TranscriptDelta) -> None:
+        self._progress()
         if event.response_id not in self._unheard:
             self._unheard.add(event.response_id)
             self._model_spoke()

@@ -101,8 +101,8 @@ class Book:
             self._tell(f">> {_shown(event)}")
         if isinstance(event, media_stream.Start):
             self.line_opens()
-        self.umpire.before(event)
-        self._note_down(self.call.handle(_over_the_wire(event), self.now), quietly=quietly)
+        self.umpire.before(event, self.now)
+        self._note_down(self.call.handle(over_the_wire(event), self.now), quietly=quietly)
 
     def line_opens(self) -> None:
         self._next_frame_at = self.now + self._frame_ms / 1000
@@ -218,7 +218,7 @@ def answered(now: float = BEGAN_AT, frame_ms: int = 100, **agent: Any) -> Book:
     return book >> events.start() << ... >> book.next_frame() << ...
 
 
-def _over_the_wire(event: object) -> object:
+def over_the_wire(event: object) -> object:
     """The event as it comes out of the codec: only what can be said on a wire can happen."""
     if type(event).__module__ == media_stream.__name__:
         return media_stream.parse(media_stream.encode(event))  # type: ignore[arg-type]

@@ -199,6 +199,12 @@ def test_late_sound_of_what_was_cut_is_dropped() -> None:
     )
 
 
+def test_sound_of_a_cut_item_stays_out_whoever_says_that_it_is_his() -> None:
+    """Nothing of it was played, so nothing was truncated; it was cut all the same."""
+    book = speaking(200) >> audio_done() >> response_done() >> speech_started() << clears << ...
+    book >> audio_delta(ms=200) << nothing >> audio_delta(ms=200, response_id="x") << nothing
+
+
 def test_an_item_that_comes_only_after_the_cut_keeps_nothing_either() -> None:
     """It was on its way while we cut: nobody hears it, and the model must know."""
     (

@@ -61,6 +61,17 @@ def test_the_stall_is_found_by_one_tick_at_any_hour(hour: int) -> None:
     book.line_stalls() >> wait(MEDIA_SILENCE_MAX_S) << ends(Ending.MEDIA_STALLED) << nothing
 
 
+@pytest.mark.parametrize("slept_s", [2.0, 3.0, 60.0])
+def test_a_process_that_slept_reads_what_waits_before_it_judges(slept_s: float) -> None:
+    """Timers may run before sockets: frames lie unread, and the line is not dead."""
+    book = answered().line_stalls()
+    book.now += slept_s + 0.5
+    book >> wait(0.0) << ... >> next_frame << ...
+    assert book.call.ending is None
+    book >> wait(MEDIA_SILENCE_MAX_S + 1) << ...
+    assert book.call.ending is Ending.MEDIA_STALLED
+
+
 def test_a_short_stall_is_survived() -> None:
     book = answered() >> wait(1.0)
     book.line_stalls() >> wait(1.8) << nothing >> next_frame << appends(20) >> wait(1.9) << nothing

@@ -206,6 +206,12 @@ def test_a_response_that_goes_on_sounding_is_not_given_up() -> None:
     ]
 
 
+def test_sound_after_the_end_of_its_response_is_played_and_waited_for_no_longer() -> None:
+    book = answered() >> response_created() >> response_done() >> audio_delta(ms=200) << ...
+    book >> audio_done() >> wait(0.3) >> last_mark << ... >> wait(14.5) << nothing
+    book >> wait(0.6) << asks("silent for a while")
+
+
 def test_the_servers_vad_heard_a_turn_and_made_no_response() -> None:
     book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
     book >> wait(RESPONSE_START_MAX_S - 0.1) << nothing >> wait(0.2) << asks_for_an_answer

@@ -20,6 +20,7 @@ from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_server as model
 
 _PAD = 0xFF
+_UNSEEN = "(unseen)"
 _EACH_ITEM_PADS_MS = 40
 """Up to a whole frame, and a frame for the filter's tail."""
 
@@ -33,23 +34,43 @@ class Umpire:
         self.sent_ms = 0.0
         self.marks: set[str] = set()
         self._may_hear = self._streaming = False
+        self.unechoed: list[str] = []
+        """Marks that Twilio has not echoed."""
         self._asked_at: float | None = None
+        self._active_id: str | None = None
+        self._progress_at = 0.0
         self._event_ids: set[str] = set()
         self._codes: dict[int, str] = {}
         self._cut: set[str] = set()
         self._unmarked = False
 
-    def before(self, event: object) -> None:
+    def before(self, event: object, now: float) -> None:
         """An event is about to be handled."""
+        self._follow_response(event, now)
         match event:
             case model.SessionUpdated():
                 self._may_hear = True
             case caller.Start():
                 self._streaming = True
-            case model.ResponseCreated() | model.ResponseDone() | model.Error():
-                self._asked_at = None
             case model.AudioDelta():
                 self._receive(event)
+
+    def _follow_response(self, event: object, now: float) -> None:
+        match event:
+            case model.ResponseCreated():
+                self._asked_at, self._active_id = None, event.response.id
+                self._progress_at = now
+            case model.AudioDelta():
+                self._progress_at = now
+            case model.ResponseDone():
+                self._asked_at = None
+                if self._active_id in (event.response.id, _UNSEEN):
+                    self._active_id = None
+            case model.Error():
+                refused = event.error.code == "conversation_already_has_active_response"
+                if refused and self._asked_at is not None and self._active_id is None:
+                    self._active_id, self._progress_at = _UNSEEN, self._asked_at
+                self._asked_at = None
 
     def _receive(self, event: model.AudioDelta) -> None:
         self.received_ms[event.item_id] += len(event.delta) / self._bytes_per_ms
@@ -92,6 +113,11 @@ class Umpire:
         asked, self._asked_at = self._asked_at, now
         lost = asked is not None and now - asked >= limits.RESPONSE_START_MAX_S - 1e-6
         assert asked is None or lost, "two response.create in flight"
+        unseen = self._active_id == _UNSEEN
+        patience_s = limits.RESPONSE_START_MAX_S if unseen else limits.RESPONSE_STALL_MAX_S
+        stalled = now - self._progress_at >= patience_s - 1e-6
+        assert self._active_id is None or stalled, "a response.create while another runs"
+        self._active_id = None
 
     def _to_caller(self, message: caller.FromGateway, now: float) -> None:
         assert self._streaming, "a message before the stream started"
@@ -101,6 +127,7 @@ class Umpire:
             assert self._unmarked, "a mark that stands behind nothing"
             assert message.mark.name not in self.marks, "a mark's name twice"
             self.marks.add(message.mark.name)
+            self.unechoed.append(message.mark.name)
             self._unmarked = False
         else:
             assert not self._unmarked

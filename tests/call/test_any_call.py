@@ -1,0 +1,285 @@
+"""Any events of both wires, legal or not, in any order and at any time: the rules still hold."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from call import events
+from call.book import BEGAN_AT, an_agent, over_the_wire
+from call.umpire import Umpire
+from call.wires import STREAM_SID
+from gateway import limits
+from gateway.agents.builtin import definitions
+from gateway.agents.session import session_of
+from gateway.call import inputs
+from gateway.call.endings import Ending
+from gateway.call.media import MediaCall
+from gateway.call.states import Life
+
+CODES = [
+    "conversation_already_has_active_response",
+    "response_cancel_not_active",
+    "server_error",
+    "brand_new",
+    None,
+]
+FATAL = ["invalid_api_key", "session_expired"]
+TURN_DETECTION = [
+    {"type": "server_vad"},
+    {"type": "semantic_vad", "interrupt_response": False},
+    {"type": "server_vad", "create_response": False},
+]
+lengths_ms = st.sampled_from([0, 7, 20, 33.5, 160, 400, 1000, 3000])
+moments_ms = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 10**7]))
+rarely = st.integers(0, 15).map(lambda n: n == 0)
+mostly = st.integers(0, 7).map(lambda n: n > 0)
+stale = st.integers(0, 9).map(lambda n: max(0, n - 7))
+"""How many responses, or items, ago: hardly ever another than the last."""
+
+
+@st.composite
+def agents(draw: st.DrawFn) -> dict[str, Any]:
+    agent: dict[str, Any] = {
+        "audio": draw(st.sampled_from(["pcmu", "pcmu", "pcm24k"])),
+        "lead_ms": draw(st.sampled_from([200, 250, 1000, 5000])),
+        "greeting": draw(st.sampled_from([None, "Hello."])),
+        "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
+        "idle": draw(
+            st.sampled_from(
+                [
+                    {"nudge_after_s": 2.0, "end_after_s": 4.0},
+                    {"nudge_after_s": 15.0, "end_after_s": 30.0},
+                ]
+            )
+        ),
+        "tools": ["end_call", "transfer"],
+        "transfers": {"desk": {"to": "+15550123"}},
+    }
+    if draw(st.booleans()):
+        agent["barge_in"] = draw(
+            st.sampled_from(
+                [
+                    {"min_speech_ms": 300},
+                    {"protect_greeting_ms": 2000},
+                    {"min_speech_ms": 1, "protect_greeting_ms": 500},
+                ]
+            )
+        )
+    else:
+        agent["turn_detection"] = draw(st.sampled_from(TURN_DETECTION))
+    return agent
+
+
+class AnyCall(RuleBasedStateMachine):
+    @initialize(agent=agents(), ready=mostly, arrived=mostly)
+    def ring(self, agent: dict[str, Any], ready: bool, arrived: bool) -> None:
+        self.agent = an_agent(**agent)
+        self.now = BEGAN_AT
+        ids = (f"event_{n}" for n in count())
+        session = session_of(self.agent, definitions(self.agent))
+        self.call = MediaCall(self.agent, session, lambda: next(ids), self.now)
+        self.umpire = Umpire(self.call)
+        self.stream_ms = 0
+        self.response = self.item = 0
+        if ready:
+            self.happens(events.session_created())
+            self.happens(events.session_updated(self.agent))
+        if arrived:
+            self.happens(events.start())
+            self.speaks()
+
+    def happens(self, event: object) -> None:
+        self.umpire.before(event, self.now)
+        self.umpire.after(self.call.handle(over_the_wire(event), self.now), self.now)
+
+    # --- Time ---
+
+    @rule(seconds=st.sampled_from([0.0, 1e-4, 0.02, 0.1, 0.5, 1.9, 8.1]))
+    def goes_by(self, seconds: float) -> None:
+        """Each deadline on the way is met; the caller's frames come as they should."""
+        until = self.now + seconds
+        while (due := self.call.deadline) is not None and min(due, self.frame_at) <= until:
+            if self.frame_at <= due:
+                self.now = max(self.now, self.frame_at)
+                self.speaks()
+            else:
+                self.wake(max(self.now, due))
+        self.now = until
+
+    def wake(self, at: float) -> None:
+        self.now = at
+        for _ in range(3):
+            self.umpire.after(self.call.tick(at), at)
+            if self.call.deadline is None or self.call.deadline > at:
+                return
+        pytest.fail(f"the deadline {self.call.deadline} is not met by its ticks")
+
+    @rule(seconds=st.sampled_from([0.3, 1.0, 3.0, 40.0]))
+    def oversleeps(self, seconds: float) -> None:
+        """Our process slept: one late tick is all there is."""
+        self.now += seconds
+        self.wake(self.now)
+
+    # --- The caller's wire ---
+
+    @property
+    def frame_at(self) -> float:
+        """When the caller's next frame is due, of half a second for speed."""
+        return BEGAN_AT + self.stream_ms / 1000
+
+    @rule()
+    def speaks(self) -> None:
+        self.happens(events.frame(self.stream_ms, 500))
+        self.stream_ms += 500
+
+    @rule(at_ms=st.sampled_from(["0", "999999999999", "x", "", "٣"]), ms=st.sampled_from([0, 20]))
+    def speaks_oddly(self, at_ms: str, ms: int) -> None:
+        self.happens(events.frame(at_ms, ms))
+
+    @rule(again=rarely)
+    def starts(self, again: bool) -> None:
+        assume(again or self.call.life is Life.EXPECTED)
+        self.happens(events.start())
+
+    @precondition(lambda self: self.umpire.unechoed)
+    @rule(how_many=st.sampled_from([1, 3, 99]))
+    def is_played(self, how_many: int) -> None:
+        for name in self.umpire.unechoed[:how_many]:
+            self.happens(events.mark(name))
+        del self.umpire.unechoed[:how_many]
+
+    @rule(name=st.sampled_from(["0:1", "1:1", "", "99:99"]))
+    def an_odd_mark(self, name: str) -> None:
+        self.happens(events.mark(name))
+
+    @rule(sid=st.sampled_from([STREAM_SID, "MZ0"]))
+    def presses_a_key(self, sid: str) -> None:
+        self.happens(events.key("5", sid))
+
+    # --- The model's wire ---
+
+    @rule()
+    def session_created(self) -> None:
+        self.happens(events.session_created())
+
+    @rule(good=rarely.map(lambda rare: not rare))
+    def session_updated(self, good: bool) -> None:
+        self.happens(events.session_updated(self.agent, audio=None if good else {}))
+
+    @rule(at_ms=moments_ms)
+    def speech_started(self, at_ms: int) -> None:
+        self.happens(events.speech_started(at_ms))
+
+    @rule(at_ms=moments_ms, commit=st.booleans())
+    def speech_stopped(self, at_ms: int, commit: bool) -> None:
+        self.happens(events.speech_stopped(at_ms))
+        if commit:
+            self.happens(events.committed())
+
+    @rule()
+    def committed(self) -> None:
+        self.happens(events.committed())
+
+    @rule(new=mostly)
+    def response_created(self, new: bool) -> None:
+        self.response += new
+        self.item += new
+        self.happens(events.response_created(f"resp_{self.response}"))
+
+    @rule(ms=lengths_ms, response_ago=stale, item_ago=stale, next_item=rarely)
+    def audio_delta(self, ms: float, response_ago: int, item_ago: int, next_item: bool) -> None:
+        self.item += next_item
+        item, response = self.item - item_ago, f"resp_{self.response - response_ago}"
+        sound = {"audio": self.agent.audio, "code": item % 120 + 1}
+        self.happens(events.audio_delta(f"item_{item}", ms=ms, response_id=response, **sound))
+
+    @rule(ms=lengths_ms, another_ms=lengths_ms, tool=st.sampled_from([None, None, "end_call"]))
+    def answers(self, ms: float, another_ms: float, tool: str | None) -> None:
+        """A whole answer of two items, in order."""
+        self.response_created(new=True)
+        self.audio_delta(ms, 0, 0, next_item=False)
+        self.audio_done(0, 0)
+        self.audio_delta(another_ms, 0, 0, next_item=True)
+        self.audio_done(0, 0)
+        self.response_done("completed", tool, 0)
+
+    @rule(ms=lengths_ms, seconds=st.sampled_from([0.0, 0.1, 0.35]))
+    def is_interrupted(self, ms: float, seconds: float) -> None:
+        self.response_created(new=True)
+        self.audio_delta(ms, 0, 0, next_item=False)
+        self.goes_by(0.1)
+        self.speech_started(self.stream_ms)
+        self.goes_by(seconds)
+        self.audio_delta(ms, 0, 0, next_item=False)
+
+    @rule(response_ago=stale, item_ago=stale)
+    def audio_done(self, response_ago: int, item_ago: int) -> None:
+        item, response = f"item_{self.item - item_ago}", f"resp_{self.response - response_ago}"
+        self.happens(events.audio_done(item, response))
+
+    @rule(
+        status=st.sampled_from(["completed", "completed", "cancelled", "failed", "incomplete", ""]),
+        tool=st.sampled_from([None, None, None, "end_call", "transfer", "nonsense"]),
+        ago=stale,
+    )
+    def response_done(self, status: str, tool: str | None, ago: int) -> None:
+        calls = () if tool is None else ((tool, "call_1"),)
+        done = events.response_done(f"resp_{self.response - ago}", status, calls=calls)
+        for item in done.response.output or ():
+            item.arguments = '{"target":"desk"}'
+        self.happens(done)
+
+    @rule(code=st.sampled_from(CODES), ours=st.booleans())
+    def error(self, code: str | None, ours: bool) -> None:
+        about = self.call.responses.event_id if ours else None
+        self.happens(events.error(code, about=about))
+
+    # --- What ends a call ---
+
+    @rule(now_or_never=rarely, how=st.integers(0, 5), code=st.sampled_from(FATAL))
+    def something_grave(self, now_or_never: bool, how: int, code: str) -> None:
+        assume(now_or_never)
+        grave = [
+            events.stop(),
+            events.error(code),
+            inputs.ModelLost("closed_1006"),
+            inputs.CallerLost(),
+            inputs.HangUpAsked(Ending.DRAINED),
+            inputs.TransferFailed("refused"),
+        ]
+        self.happens(grave[how])
+
+    # --- What holds at any time ---
+
+    @invariant()
+    def nothing_grows_without_end(self) -> None:
+        if hasattr(self, "call"):
+            assert len(self.call._cut_items) <= limits.ITEMS_CUT_KEPT_MAX
+            ledger = self.call.downlink.ledger
+            assert ledger.heard_ms(self.now) <= ledger.sent_ms <= ledger.accepted_ms
+            assert len(ledger._marks) <= limits.MARKS_PENDING_MAX
+
+
+def test_any_call() -> None:
+    run_state_machine_as_test(
+        AnyCall,
+        settings=settings(
+            max_examples=1500,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
