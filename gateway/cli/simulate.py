@@ -9,15 +9,18 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
+import yaml
 from rich.console import Console
 
+from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.errors import FileError, GatewayError, ServiceUnreachable
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
-from gateway.simulator import gauges, report, show
+from gateway.simulator import gauges, report, show, verdict
 from gateway.simulator.overhear import overhearing
 from gateway.simulator.record import CallRecord
 from gateway.simulator.run import REST_PORT, Carrier, carrier, rehearse, rehearse_many
@@ -25,9 +28,17 @@ from gateway.simulator.scenario import Scenario, find, load
 from gateway.simulator.stack import Plan, free_port, spawned
 from gateway.simulator.webhooks import Account, Reach
 
+SIMULATED_MODEL_URL = "http://127.0.0.1:8090"
+MEDIA_ONLY = frozenset({"audio", "lead_ms"})
 EXIT_NOT_AS_EXPECTED = 1
 EXIT_USAGE = 64
 EXIT_UNREACHABLE = 69
+
+
+class CallPath(StrEnum):
+    media = "media"
+    sip = "sip"
+    trunk = "trunk"
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,10 @@ class Order:
     model_url: str
     out: Path | None
 
+    @property
+    def by_sip(self) -> bool:
+        return self.scenario.call.path != "media"
+
 
 def simulate(
     scenario: Annotated[
@@ -60,7 +75,13 @@ def simulate(
     calls: Annotated[int, typer.Option(min=1, help="How many calls.")] = 1,
     concurrency: Annotated[int, typer.Option(min=0, help="At a time; 0 for all at once.")] = 0,
     rest_port: Annotated[int, typer.Option(help="Of the simulated Twilio API.")] = REST_PORT,
-    model: Annotated[str, typer.Option(help="The simulated model, to overhear its words.")] = "",
+    model: Annotated[
+        str,
+        typer.Option(help="The simulated model: overheard, and reached by SIP."),
+    ] = "",
+    path: Annotated[
+        CallPath | None, typer.Option(help="How calls get to the model; else as the scenario says.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for sound, picture and JSON.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -68,7 +89,8 @@ def simulate(
     console = Console(stderr=as_json, highlight=False)
     try:
         order = Order(
-            load(find(scenario)), _account(), url.rstrip("/"), (public_url or url).rstrip("/"),
+            _on_path(load(find(scenario)), path), _account(),
+            url.rstrip("/"), (public_url or url).rstrip("/"),
             spawn, calls, concurrency or calls, rest_port, model, out,
         )  # fmt: skip
         records = asyncio.run(_run(order, console))
@@ -79,6 +101,14 @@ def simulate(
     _tell(records, console, as_json)
     if any(record.failures for record in records):
         raise typer.Exit(EXIT_NOT_AS_EXPECTED)
+
+
+def _on_path(scenario: Scenario, path: CallPath | None) -> Scenario:
+    if path is None:
+        return scenario
+    return scenario.model_copy(
+        update={"call": scenario.call.model_copy(update={"path": path.value})}
+    )
 
 
 def _leave(console: Console, error: GatewayError, status: int) -> None:
@@ -108,8 +138,9 @@ async def _run(order: Order, console: Console) -> list[CallRecord]:
             records = [await _one(order, twilio, model_url, console)]
         else:
             records = await _many(order, twilio, console)
-        wanted = order.scenario.expect.metrics
-        records[-1].failures += await gauges.failures(twilio.webhooks.client, url, before, wanted)
+        expect = order.scenario.expect
+        grown = await gauges.failures(twilio.webhooks.client, url, before, expect.metrics)
+        records[-1].failures += grown + verdict.paths(records, expect)
     if order.out is not None:
         files = report.write(records[0], order.out)
         console.print(f"left: {', '.join(str(file) for file in files)}", style="dim")
@@ -122,6 +153,8 @@ async def _stage(order: Order) -> AsyncIterator[tuple[Carrier, str, str]]:
     if not order.spawn:
         reach = Reach(order.url, order.public_url)
         async with carrier(order.account, reach, rest_port=order.rest_port) as twilio:
+            twilio.exchange.connector_url = order.model_url or SIMULATED_MODEL_URL
+            twilio.project = os.environ.get("OPENAI_PROJECT_ID") or twilio.project
             yield twilio, order.model_url, order.url
         return
     port = free_port()
@@ -130,10 +163,28 @@ async def _stage(order: Order) -> AsyncIterator[tuple[Carrier, str, str]]:
         scenario = order.scenario
         plan = Plan(
             order.account, port, twilio.rest_url, order.out or Path("out") / scenario.name,
-            scenario.agents, scenario.model,
+            _by_sip(scenario.agents) if order.by_sip else scenario.agents, scenario.model,
+            scenario.environment,
         )  # fmt: skip
         async with spawned(plan) as stack:
+            twilio.exchange.connector_url = stack.model_url
             yield twilio, stack.model_url, url
+
+
+def _by_sip(agents: str | dict[str, Any] | None) -> dict[str, Any]:
+    """The same agents on the SIP path, where no sound passes through the gateway."""
+    if not isinstance(agents, dict):
+        text = agents or str(DEFAULT_AGENTS)
+        if "\n" not in text.strip():
+            load_agents(Path(text))  # whatever is wrong in it is told with its line
+            text = Path(text).read_text("utf-8")
+        agents = cast("dict[str, Any]", yaml.safe_load(text))
+    by_sip = {
+        name: {key: value for key, value in agent.items() if key not in MEDIA_ONLY}
+        | {"path": "sip"}
+        for name, agent in agents["agents"].items()
+    }
+    return {**agents, "agents": by_sip}
 
 
 async def _one(order: Order, twilio: Carrier, model_url: str, console: Console) -> CallRecord:
@@ -144,6 +195,7 @@ async def _one(order: Order, twilio: Carrier, model_url: str, console: Console) 
             await stack.enter_async_context(overhearing(model_url, live.overheard))
         record = await rehearse(twilio, order.scenario, watch=live.watch())
     record.words = [entry for entry in live.words if entry.get("t", began_s) >= began_s]
+    record.failures += verdict.tools(record, order.scenario.expect)
     return record
 
 

@@ -125,13 +125,15 @@ class Caller:
         elif step.hang_up:
             self.call.hang_up()
             await self.line.over.wait()
+        elif step.stall_ms:
+            self.call.faults.stall(step.stall_ms)
+        elif stream is None and self.call.leg is not None and step.malformed:
+            self.line.note("left_out", "no messages of a stream on the SIP path")
         elif stream is None:
             return "there is no stream to disturb"
         elif step.malformed:
             self.line.note("malformed", step.malformed)
             await stream.send_malformed(step.malformed)
-        elif step.stall_ms:
-            self.call.faults.stall(step.stall_ms)
         elif step.drop_socket:
             stream.drop()
         return ""

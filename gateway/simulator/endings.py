@@ -33,4 +33,16 @@ class Fetch:
     method: str = "POST"
 
 
-Order = Document | Fetch | Ending
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """How the dialled number's Elastic SIP Trunk is set up: no TwiML, but a SIP address."""
+
+    uri: str
+    media: str = "srtp"
+    transfer_mode: str = "enable-all"
+    disaster_recovery_url: str = ""
+    diversion: str = ""
+    """Who had forwarded the call, if anybody."""
+
+
+Order = Document | Fetch | Ending | Trunk

@@ -26,12 +26,8 @@ from gateway.simulator.journal import Journal
 from gateway.simulator.model_door import HttpSide, door
 from gateway.simulator.model_server import ModelServer
 from gateway.simulator.script import Script, load_script
-from gateway.simulator.sip_connector import (
-    SIMULATED_PROJECT,
-    SIMULATED_SECRET,
-    Connector,
-    SipAccount,
-)
+from gateway.simulator.sip_account import SIMULATED_PROJECT, SIMULATED_SECRET, SipAccount
+from gateway.simulator.sip_connector import Connector
 from gateway.simulator.sip_rest import SipRest
 from gateway.simulator.voice import voice_named
 

@@ -13,6 +13,7 @@ from gateway.simulator.media_client import Traffic
 from gateway.simulator.playback import Gap
 from gateway.simulator.telephone import milliseconds
 
+PATHS: Final = {"stream_started": "media", "sip_answered": "sip", "trunk_answered": "trunk"}
 UNDERRUN_MAX_MS: Final = 200
 """A shorter silence between two pieces of sound is a stutter; a longer one may be meant."""
 
@@ -41,6 +42,16 @@ class CallRecord:
         return milliseconds(len(self.heard)) / 1000
 
     @property
+    def paths(self) -> list[str]:
+        """On what the caller talked with the model, in order: `media`, `sip`, `trunk`."""
+        return [PATHS[moment.kind] for moment in self.moments if moment.kind in PATHS]
+
+    @property
+    def transferred_to(self) -> list[str]:
+        """The people whom the caller had on the line."""
+        return [moment.detail for moment in self.moments if moment.kind == "person_answered"]
+
+    @property
     def latencies_ms(self) -> list[float]:
         """The caller's wait in each turn of his own."""
         return [turn.latency_ms for turn in self.turns[1:] if turn.latency_ms is not None]
@@ -62,6 +73,8 @@ class CallRecord:
         return {
             "scenario": self.scenario,
             "call_sid": self.call_sid,
+            "paths": self.paths,
+            "transferred_to": self.transferred_to,
             "seconds": round(self.seconds, 2),
             "ending": asdict(self.ending),
             "turns": [asdict(turn) | {"barged_in": turn.barged_in} for turn in self.turns],

@@ -6,18 +6,20 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from gateway.errors import ServiceUnreachable
 from gateway.simulator import verdict, webhooks
 from gateway.simulator.caller import Caller, StepFailed
-from gateway.simulator.endings import Ending
+from gateway.simulator.endings import Ending, Trunk
+from gateway.simulator.exchange import Exchange
 from gateway.simulator.faults import Faults
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Turn, Utterance, turns
 from gateway.simulator.record import CallRecord
-from gateway.simulator.scenario import Scenario
+from gateway.simulator.scenario import CallSpec, Scenario
+from gateway.simulator.sip_account import SIMULATED_PROJECT, sip_uri
 from gateway.simulator.speech import Speaker, speak_mulaw
 from gateway.simulator.twilio_api import TwilioApi, listening
 from gateway.simulator.twilio_call import Number, Parties, TwilioCall
@@ -45,9 +47,22 @@ class Carrier:
     rest_url: str
     speak: Speaker = speak_mulaw
     numbers: dict[str, Number] = field(default_factory=dict)
+    exchange: Exchange = field(default_factory=Exchange)
+    project: str = SIMULATED_PROJECT
 
-    def number(self) -> Number:
+    def number(self, call: CallSpec | None = None) -> Number:
+        """How the dialled number is set up: a voice URL, or a trunk to the model."""
         reach = self.webhooks.reach
+        if call and call.path == "trunk":
+            fallback = call.disaster_recovery
+            trunk = Trunk(
+                sip_uri(self.project),
+                call.media,
+                call.transfer_mode,
+                reach.webhook(fallback) if fallback.startswith("/") else fallback,
+                call.diversion,
+            )
+            return Number("", trunk=trunk)
         return Number(
             voice_url=reach.webhook("/twilio/voice"),
             status_callback=reach.webhook("/twilio/status"),
@@ -98,12 +113,13 @@ def _call(carrier: Carrier, scenario: Scenario, seed: int) -> TwilioCall:
     )
     return TwilioCall(
         carrier.webhooks,
-        carrier.number(),
+        carrier.number(scenario.call),
         Parties(scenario.call.from_, scenario.call.to),
         Line(monotonic),
         faults,
         carrier.speak,
         scenario.call.frame_ms,
+        exchange=replace(carrier.exchange, people=scenario.people),
     )
 
 

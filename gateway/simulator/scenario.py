@@ -81,10 +81,38 @@ class Step(Strict):
         return next(iter(self.model_fields_set))
 
 
+CallPath = Literal["media", "sip", "trunk"]
+Party = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{5,14}|sips?:[^\s;?]+@[^\s;?]+)$")]
+
+
 class CallSpec(Strict):
     from_: str = Field("+15550199", alias="from")
     to: str = "+15550100"
     frame_ms: Annotated[int, Field(ge=5, le=100)] = 20
+    path: CallPath = "media"
+    """`sip` has a gateway that is started for it answer by SIP; `trunk` asks no gateway first."""
+    diversion: str = ""
+    media: Literal["srtp", "rtp"] = "srtp"
+    transfer_mode: Literal["enable-all", "disable-all", "sip-only"] = "enable-all"
+    disaster_recovery: str = ""
+    """Path or URL that a trunk falls back on."""
+
+
+class PersonSpec(Strict):
+    """Somebody who can be called; `busy` and `no_answer` may stand for the whole."""
+
+    answers_after_s: Annotated[float, Field(ge=0)] = 1
+    says: str = ""
+    language: str = "en"
+    hangs_up_after_s: Annotated[float, Field(ge=0)] | None = None
+    """From his last word; none leaves it to the caller."""
+    busy: bool = False
+    no_answer: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_a_word(cls, value: Any) -> Any:
+        return {value: True} if isinstance(value, str) else value
 
 
 class FaultSpec(Strict):
@@ -123,6 +151,12 @@ class Expect(Strict):
     heard_ms: Range | None = None
     heard_to_the_end: bool = False
     echo: Echo | None = None
+    transferred_to: str | None = None
+    """A person who must have been on the line with the caller."""
+    tools: list[str] = []
+    """Called by the model, in this order, among others; told by the model's journal."""
+    paths: dict[Literal["media", "sip", "trunk"], int] = {}
+    """How many of a run's calls were first answered on each."""
     no_protocol_warnings: bool = True
     metrics: dict[str, float] = {}
 
@@ -135,6 +169,9 @@ class Scenario(Strict):
     max_s: Seconds = 180
     agents: str | dict[str, Any] | None = None
     model: dict[str, Any] | str | None = None
+    people: dict[Party, PersonSpec] = {}
+    environment: dict[str, str] = {}
+    """For a gateway that is started for this rehearsal, before all else."""
     steps: Annotated[list[Step], Field(min_length=1)]
     faults: FaultSpec = FaultSpec()
     expect: Expect = Expect()

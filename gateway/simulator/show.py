@@ -54,6 +54,10 @@ class LiveCall:
             self.words.append(entry)
             text = escape(str(entry.get("text", "")))
             self._console.print(f"{'':10}[{MODEL}]model[/]: {text}")
+        elif entry.get("kind") == "tool_called":
+            self.words.append(entry)
+            call = escape(f"{entry.get('name')}({entry.get('arguments', '')})")
+            self._console.print(f"{'':10}[{MODEL}]model[/]: [dim]calls {call}[/]")
         elif entry.get("kind") == "truncated":
             self.words.append(entry)
             ms = entry.get("audio_end_ms", 0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
@@ -20,28 +19,17 @@ from gateway.simulator.model_admission import TurnedAway
 from gateway.simulator.model_connection import ModelConnection
 from gateway.simulator.model_session import ModelSession
 from gateway.simulator.script import Script, Webhook
+from gateway.simulator.sip_account import SIP_HOSTS, SipAccount
 from gateway.simulator.sip_call import SipCall
 from gateway.simulator.sip_playback import OutputBuffer
 from gateway.simulator.sip_webhooks import Delivered, Incoming, Sender
 
-SIP_HOSTS: Final = frozenset({"sip.api.openai.com", "sip-eu.api.openai.com"})
-SIMULATED_PROJECT: Final = "proj_simulated"
-SIMULATED_SECRET: Final = "whsec_c2ltdWxhdGVkIHdlYmhvb2sgc2VjcmV0"  # noqa: S105 - opens nothing
 MEDIA_PATH: Final = "/simulator/media/"
 DEFAULT_MODEL: Final = "gpt-realtime"
 CALLS_KEPT: Final = 10_000
 AUTHORIZATION: Final = frozenset({"authorization", "proxy-authorization"})
 
 NewSession = Callable[[str, OutputBuffer], ModelSession]
-
-
-@dataclass(frozen=True)
-class SipAccount:
-    """Where a project's calls are announced, and with what they are signed."""
-
-    project: str
-    webhook_url: str
-    webhook_secrets: tuple[str, ...] = field(repr=False)
 
 
 class Connector:

@@ -17,6 +17,7 @@ import httpx2
 import yaml
 
 from gateway.errors import ServiceUnreachable
+from gateway.simulator.sip_account import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
 from gateway.simulator.webhooks import Account
 
 READY_TIMEOUT_S: Final = 30.0
@@ -35,6 +36,12 @@ class Plan:
     agents: dict[str, Any] | str | None = None
     script: dict[str, Any] | str | None = None
     environment: Mapping[str, str] | None = None
+    project: str = SIMULATED_PROJECT
+    webhook_secret: str = SIMULATED_SECRET
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.gateway_port}"
 
 
 @dataclass(frozen=True)
@@ -60,13 +67,16 @@ async def spawned(plan: Plan) -> AsyncIterator[Stack]:
         gateway = await stack.enter_async_context(
             _process(command, plan.out / "gateway.log", _environment(plan, model_url))
         )
-        url = f"http://127.0.0.1:{plan.gateway_port}"
-        await _ready(url + "/healthz", gateway, plan.out / "gateway.log")
-        yield Stack(url, model_url)
+        await _ready(plan.gateway_url + "/healthz", gateway, plan.out / "gateway.log")
+        yield Stack(plan.gateway_url, model_url)
 
 
 async def _start_model(plan: Plan, stack: contextlib.AsyncExitStack) -> str:
-    command = [sys.executable, "-m", "gateway.simulator.model", "--port", "0"]
+    command = [
+        sys.executable, "-m", "gateway.simulator.model", "--port", "0",
+        "--webhook-url", plan.gateway_url + WEBHOOK_PATH,
+        "--webhook-secret", plan.webhook_secret, "--project", plan.project,
+    ]  # fmt: skip
     if script := _as_file(plan.script, plan.out / "model.yaml"):
         command += ["--script", str(script)]
     log = plan.out / "model.log"
@@ -83,17 +93,18 @@ async def _start_model(plan: Plan, stack: contextlib.AsyncExitStack) -> str:
 
 
 def _environment(plan: Plan, model_url: str) -> dict[str, str]:
-    url = f"http://127.0.0.1:{plan.gateway_port}"
     environment = _foreign() | {
         "GATEWAY_SIMULATED": "1",
         "GATEWAY_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(plan.gateway_port),
-        "GATEWAY_PUBLIC_URL": url,
+        "GATEWAY_PUBLIC_URL": plan.gateway_url,
         "GATEWAY_DATA_DIR": str(plan.out / "data"),
         "GATEWAY_DRAIN_SECONDS": "2",
         "GATEWAY_LOG_FORMAT": "json",
         "OPENAI_BASE_URL": model_url.replace("ws://", "http://").rstrip("/").removesuffix("/v1")
         + "/v1",
+        "OPENAI_PROJECT_ID": plan.project,
+        "OPENAI_WEBHOOK_SECRET": plan.webhook_secret,
         "TWILIO_ACCOUNT_SID": plan.account.sid,
         "TWILIO_AUTH_TOKEN": plan.account.token,
         "TWILIO_BASE_URL": plan.rest_url,

@@ -11,6 +11,7 @@ from urllib.parse import urljoin
 from uuid import uuid4
 
 from gateway.errors import ServiceUnreachable
+from gateway.simulator import trunk
 from gateway.simulator.endings import (
     APPLICATION_ERROR,
     COMPLETED,
@@ -19,10 +20,13 @@ from gateway.simulator.endings import (
     Ending,
     Fetch,
     Order,
+    Trunk,
 )
+from gateway.simulator.exchange import Exchange, Outcome
 from gateway.simulator.faults import Faults
 from gateway.simulator.line import Line
 from gateway.simulator.media_client import MediaStream
+from gateway.simulator.sip_leg import SipLeg
 from gateway.simulator.speech import Speaker, speak_mulaw
 from gateway.simulator.twiml import Document, TwimlError, parse
 from gateway.simulator.verbs import execute
@@ -39,6 +43,8 @@ class Number:
     voice_url: str
     fallback_url: str = ""
     status_callback: str = ""
+    trunk: Trunk | None = None
+    """Switches the voice URL off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,9 @@ class TwilioCall:
     direction: str = "inbound"
     stream: MediaStream | None = None
     streams: list[MediaStream] = field(default_factory=list)
+    exchange: Exchange = field(default_factory=Exchange)
+    leg: SipLeg | None = None
+    dialled: Outcome | None = None
     keys: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     current_action: str = ""
     _order: asyncio.Future[Order] | None = None
@@ -73,7 +82,7 @@ class TwilioCall:
         self.status = "ringing"
         ending = APPLICATION_ERROR
         try:
-            ending = await self._follow(Fetch(self.number.voice_url))
+            ending = await self._follow(self.number.trunk or Fetch(self.number.voice_url))
         finally:
             self.status = ending.status
             self.line.note("ended", f"{ending.by}: {ending.how}")
@@ -95,6 +104,8 @@ class TwilioCall:
         self.line.note("pressed", digit)
         if self.stream is not None and self.line.streaming.is_set():
             await self.stream.press(digit)
+        elif self.leg is not None:
+            await self.leg.press(digit)
         else:
             self.keys.put_nowait(digit)
 
@@ -104,7 +115,7 @@ class TwilioCall:
             order = await self._run_until_ordered(order)
         return order
 
-    async def _run_until_ordered(self, order: Document | Fetch) -> Order:
+    async def _run_until_ordered(self, order: Document | Fetch | Trunk) -> Order:
         """What the running document leads to, or what a REST update or the caller demands."""
         self._order = asyncio.get_running_loop().create_future()
         verbs = asyncio.create_task(self._run(order))
@@ -117,14 +128,16 @@ class TwilioCall:
             await asyncio.wait({verbs})
         return self._order.result()
 
-    async def _run(self, order: Document | Fetch) -> Order:
+    async def _run(self, order: Document | Fetch | Trunk) -> Order:
+        if isinstance(order, Trunk):
+            return await trunk.carry(self, order)
         try:
             document = await self._first(order) if isinstance(order, Fetch) else order
             for verb in document.verbs:
                 action = verb.get("action")
                 self.current_action = urljoin(document.base_url, action) if action else ""
                 following = await execute(self, verb, document.base_url)
-                self.current_action = ""
+                self.current_action, self.dialled = "", None
                 if following is not None:
                     return following
         except (WebhookFailed, TwimlError) as error:
@@ -212,7 +225,7 @@ class TwilioCall:
     async def _after(self, ending: Ending) -> None:
         """The last words to the gateway: the verb's action when the line went dead under it."""
         if self._was_answered and self.current_action and ending in (HUNG_UP, COMPLETED):
-            self.post_soon(self.current_action, {})
+            self.post_soon(self.current_action, self.dialled.fields() if self.dialled else {})
         if self.number.status_callback:
             self.post_soon(self.number.status_callback, self._completion())
         if self._background:

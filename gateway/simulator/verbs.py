@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 from uuid import uuid4
 
-from gateway.simulator import telephone
+from gateway.simulator import dial, exchange, telephone
 from gateway.simulator.endings import Ending, Order
 from gateway.simulator.media_client import MediaStream, StreamError, StreamIds
 from gateway.simulator.twiml import Verb, stream_parameters
@@ -25,13 +25,11 @@ REJECTED: Final = {
 
 
 async def execute(call: TwilioCall, verb: Verb, base: str) -> Order | None:
-    """One verb. The first that is no `<Reject>` answers the call."""
+    """One verb. The first that is no `<Reject>` answers the call, or whoever is dialled does."""
     if verb.name == "Reject":
         return REJECTED.get(verb.get("reason", "rejected"), REJECTED["rejected"])
-    if not call.line.answered.is_set():
-        call.status = "in-progress"
-        call.line.answer()
-        call.line.note("answered")
+    if not (verb.name == "Dial" and verb.get("answerOnBridge") == "true"):
+        exchange.answer(call)
     handler = _HANDLERS.get(verb.name)
     if handler is None:
         call.line.warn(12200, f"<{verb.name}> cannot be rehearsed here")
@@ -175,15 +173,8 @@ async def _digits(call: TwilioCall, verb: Verb, prompt: asyncio.Task[None]) -> s
 
 
 async def _dial(call: TwilioCall, verb: Verb, base: str) -> Order | None:
-    """The far end of a dial is not rehearsed here: whom it reached is put on record."""
-    target = verb.text or " ".join(f"{child.name}:{child.text}" for child in verb.children)
-    call.line.note("dialled", target)
-    fields = {
-        "DialCallSid": "CA" + uuid4().hex,
-        "DialCallStatus": "completed",
-        "DialCallDuration": "0",
-    }
-    return await _action(call, verb, base, fields)
+    outcome = await dial.dial(call, verb, base)
+    return outcome.order or await _action(call, verb, base, outcome.fields())
 
 
 async def _enqueue(call: TwilioCall, verb: Verb, base: str) -> Order | None:
