@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Struct
@@ -21,9 +21,19 @@ LIVE_INCOMING: Final = "live.transport.incoming"
 """The same call, offered to another product; the first answer wins."""
 
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_URI: Final = re.compile(r"(?:sips?|tel):(?P<user>[^@;?>\s]{1,64})", re.IGNORECASE)
+_VALUE_MAX_CHARS: Final = 1024
+_NAME_MAX_CHARS: Final = 64
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKETED: Final = re.compile(r"<([^<>]*)>")
+_SIP: Final = re.compile(
+    r"(?P<scheme>sips?):(?P<user>[^@:;?<>\s]+)(?:[:;][^@<>\s]*)?"
+    r"@(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])",
+    re.IGNORECASE,
+)
+_TEL: Final = re.compile(r"tel:(?P<user>[^@:;?<>\s]+)", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"\+?[0-9]{3,15}")
 _VISUAL: Final = str.maketrans("", "", "-.()")
+_YEAR_9999_S: Final = 253_402_300_799
 
 
 class SipHeader(Struct):
@@ -39,7 +49,7 @@ class CallData(Struct):
 
 class _Event(Struct):
     type: str
-    created_at: int = 0
+    created_at: Annotated[int, msgspec.Meta(ge=0, le=_YEAR_9999_S)] = 0
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -61,9 +71,10 @@ class IncomingCall:
 
     @property
     def dialled(self) -> Iterator[str]:
-        """The numbers that may have been dialled, likeliest first."""
+        """The numbers and addresses that may have been dialled, likeliest first."""
         for name in ("To", "Diversion"):
-            yield from filter(None, map(number_of, self.values(name)))
+            for value in self.values(name):
+                yield from filter(None, (number_of(value), _address_of(value)))
 
     @property
     def caller(self) -> str:
@@ -77,7 +88,7 @@ def parse(body: bytes, most_headers: int) -> IncomingCall | str:
         if event.type != CALL_INCOMING:
             return event.type
         data = msgspec.json.decode(event.data, type=CallData)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PeerError("malformed", str(error)) from error
     if not _CALL_ID.fullmatch(data.call_id) or len(data.sip_headers) > most_headers:
         raise PeerError("malformed", "call_id is not an id, or there are too many SIP headers")
@@ -86,8 +97,11 @@ def parse(body: bytes, most_headers: int) -> IncomingCall | str:
 
 
 def number_of(value: str) -> str:
-    """The number, or else the user, in a SIP header like `"Ann" <sip:+15550100@h;x=y>;tag=z`."""
-    found = _URI.search(value[:1024])
+    """The number, or else the user, in a SIP header like `"Ann" <sip:+15550100@h;x=y>;tag=z`.
+
+    "" where there is none: a display name is nobody's number, and neither is a host.
+    """
+    found = _uri(value)
     if found is None:
         return ""
     user = found["user"].replace("%2B", "+").replace("%2b", "+")
@@ -95,3 +109,19 @@ def number_of(value: str) -> str:
     if not _NUMBER.fullmatch(digits):
         return user
     return digits if digits.startswith("+") else f"+{digits}"
+
+
+def _address_of(value: str) -> str:
+    """The address without password, port and parameters: `sip:desk@example.com`."""
+    found = _uri(value)
+    if found is None or found.re is _TEL:
+        return ""
+    return f"{found['scheme']}:{found['user']}@{found['host']}"
+
+
+def _uri(value: str) -> re.Match[str] | None:
+    plain = _QUOTED.sub("", value[:_VALUE_MAX_CHARS])
+    bracketed = _BRACKETED.search(plain)
+    uri = (bracketed[1] if bracketed else plain).strip()
+    found = _SIP.match(uri) or _TEL.match(uri)
+    return None if found is None or len(found["user"]) > _NAME_MAX_CHARS else found
