@@ -68,6 +68,11 @@ HELD_AUDIO_MAX_MS = 10_000
 UNPLAYED_AUDIO_MAX_MS = 600_000
 """Twilio itself drops what is more than ten minutes ahead (warning 31931)."""
 
+MOMENT_MAX_MS = 86_400_000
+"""A day: no session is longer. A moment that its sound does not have would poison every latency."""
+TOKENS_MAX = 1 << 53
+"""What a float still counts one by one."""
+
 FRAME_MS = 20
 GROUP_MS = 200
 """One media message and its mark: marks that are further apart make truncation coarse."""
@@ -149,6 +154,8 @@ CLOSE_MAX_S = 2.0
 PING_EVERY_S = 20.0
 PONG_MAX_S = 20.0
 
+HANDSHAKE_MAX_BYTES = 64 << 10
+"""Head of the model's answer to our handshake; a usual one has less than a thousand."""
 SOCKET_MESSAGE_MAX_BYTES = 2 << 20
 """Above this a WebSocket is closed with 1009."""
 CALLER_MESSAGE_MAX_BYTES = 96 << 10

@@ -14,6 +14,9 @@ from msgspec import Struct
 
 from gateway.errors import PeerError
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What a text that is none can raise, and one that is nested a thousand deep."""
+
 MULAW_ENCODING: Final = "audio/x-mulaw"
 
 
@@ -115,14 +118,14 @@ def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | Unknown:
     """One message from Twilio. Raises `PeerError` (`junk`, `malformed`)."""
     try:
         return _from_twilio.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return _unknown_or_raise(text, error)
 
 
 def _unknown_or_raise(text: bytes | bytearray | memoryview | str, cause: Exception) -> Unknown:
     try:
         event = _head.decode(text).event
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise PeerError("junk") from cause
     if event in _KNOWN:
         # The decoder's message names a path and a type, never a value.
@@ -186,7 +189,7 @@ def parse_outbound(text: bytes | str, stream_sid: str) -> FromGateway:
     """What Twilio would accept from us. Raises `PeerError("31951")` for what it would warn of."""
     try:
         message = _from_gateway.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise PeerError("31951", str(error)) from error
     if message.stream_sid != stream_sid:
         raise PeerError("31951", "wrong streamSid")

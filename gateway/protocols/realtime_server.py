@@ -6,12 +6,20 @@ an event may change without notice. Events that are not listed come back as `Unk
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Annotated, Any, Final, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.errors import PeerError
+from gateway.limits import MOMENT_MAX_MS, TOKENS_MAX
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What a text that is none can raise, and one that is nested a thousand deep."""
+
+Moment = Annotated[int, Meta(ge=0, le=MOMENT_MAX_MS)]
+"""Milliseconds on the time line of a session's sound."""
+Tokens = Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
 
 
 class Event(Struct, tag_field="type", kw_only=True):
@@ -87,7 +95,7 @@ class ItemDeleted(Event, tag="conversation.item.deleted"):
 
 class ItemTruncated(Event, tag="conversation.item.truncated"):
     item_id: str
-    audio_end_ms: int
+    audio_end_ms: Moment
     content_index: int = 0
 
 
@@ -110,14 +118,14 @@ class CallerTranscriptFailed(Event, tag="conversation.item.input_audio_transcrip
 class SpeechStarted(Event, tag="input_audio_buffer.speech_started"):
     """`audio_start_ms` counts the audio written to the session, padding included."""
 
-    audio_start_ms: int
+    audio_start_ms: Moment
     item_id: str
 
 
 class SpeechStopped(Event, tag="input_audio_buffer.speech_stopped"):
     """`audio_end_ms`: end of speech on the time line of the audio written."""
 
-    audio_end_ms: int
+    audio_end_ms: Moment
     item_id: str
 
 
@@ -131,8 +139,8 @@ class Cleared(Event, tag="input_audio_buffer.cleared"):
 
 
 class TimeoutTriggered(Event, tag="input_audio_buffer.timeout_triggered"):
-    audio_start_ms: int
-    audio_end_ms: int
+    audio_start_ms: Moment
+    audio_end_ms: Moment
     item_id: str
 
 
@@ -166,28 +174,28 @@ class StatusDetails(Struct):
 class InputDetails(Struct):
     """Tokens of one kind; `cached_*` are part of the others, never beside them."""
 
-    text_tokens: int = 0
-    audio_tokens: int = 0
-    image_tokens: int = 0
-    cached_tokens: int = 0
+    text_tokens: Tokens = 0
+    audio_tokens: Tokens = 0
+    image_tokens: Tokens = 0
+    cached_tokens: Tokens = 0
     cached_tokens_details: CachedDetails | None = None
 
 
 class CachedDetails(Struct):
-    text_tokens: int = 0
-    audio_tokens: int = 0
-    image_tokens: int = 0
+    text_tokens: Tokens = 0
+    audio_tokens: Tokens = 0
+    image_tokens: Tokens = 0
 
 
 class OutputDetails(Struct):
-    text_tokens: int = 0
-    audio_tokens: int = 0
+    text_tokens: Tokens = 0
+    audio_tokens: Tokens = 0
 
 
 class Usage(Struct):
-    total_tokens: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
+    total_tokens: Tokens = 0
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
     input_token_details: InputDetails | None = None
     output_token_details: OutputDetails | None = None
 
@@ -316,14 +324,14 @@ def parse(text: bytes | bytearray | memoryview | str) -> ServerEvent:
     """One event from the model's server. Raises `PeerError` (`junk`, `malformed`)."""
     try:
         return _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return _other(text, error)
 
 
 def _other(text: bytes | bytearray | memoryview | str, cause: Exception) -> ServerEvent:
     try:
         kind = _head.decode(text).type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise PeerError("junk") from cause
     if kind in NOTED:
         return Noted(kind)
@@ -335,11 +343,11 @@ def _other(text: bytes | bytearray | memoryview | str, cause: Exception) -> Serv
 
 
 def _retyped(text: bytes | bytearray | memoryview | str, kind: str) -> ServerEvent:
-    document = msgspec.json.decode(text)
-    document["type"] = kind
     try:
+        document = msgspec.json.decode(text)
+        document["type"] = kind
         event: Known = msgspec.convert(document, Known)
-    except msgspec.ValidationError as error:
+    except UNREADABLE as error:
         raise PeerError("malformed", f"{kind}: {error}") from error
     return event
 

@@ -24,6 +24,9 @@ from gateway.call import notes
 from gateway.call.turns import TurnLedger
 from gateway.limits import TURNS_KEPT_MAX
 
+AT_ONCE = 10**7
+"""A moment that has not come: the caller fell silent just now."""
+
 
 def hears(book: Book, ms: int, *, late_s: float = 0.0) -> None:
     """The caller's frames of 20 ms, each there the moment it was spoken, or later.
@@ -109,7 +112,7 @@ def test_a_gap_in_the_stream_is_not_taken_for_speech() -> None:
 
 
 def turn(book: Book, n: int, *, seconds: float) -> None:
-    book >> speech_started() >> speech_stopped(10**9) >> response_created(f"resp_{n}") << nothing
+    book >> speech_started() >> speech_stopped(AT_ONCE) >> response_created(f"resp_{n}") << nothing
     book.now += seconds
     book >> audio_delta(f"item_{n}", ms=20, response_id=f"resp_{n}") << to_caller(20)
     book >> audio_done(f"item_{n}", f"resp_{n}") >> response_done(f"resp_{n}") << nothing
@@ -135,9 +138,9 @@ def test_a_greeting_is_no_turn() -> None:
 
 
 def test_one_turn_however_often_he_pauses() -> None:
-    book = answered() >> speech_started() >> speech_stopped(10**9)
+    book = answered() >> speech_started() >> speech_stopped(AT_ONCE)
     book.now += 3
-    book >> speech_started() >> speech_stopped(10**9) >> response_created() << nothing
+    book >> speech_started() >> speech_stopped(AT_ONCE) >> response_created() << nothing
     book.now += 1
     book >> audio_delta(ms=20) << to_caller(20)
     book.now += 0.02
@@ -146,13 +149,17 @@ def test_one_turn_however_often_he_pauses() -> None:
 
 
 def test_a_turn_that_he_cut_before_hearing_anything_is_not_measured() -> None:
-    book = answered() >> speech_started() >> speech_stopped(10**9) >> response_created() << nothing
+    book = (
+        answered() >> speech_started() >> speech_stopped(AT_ONCE) >> response_created() << nothing
+    )
     book >> audio_delta(ms=400) << ... >> speech_started() << ... >> mark("0:1") << nothing
     assert book.call.turns.count == 0
 
 
 def test_only_the_first_sound_of_an_answer_closes_its_turn() -> None:
-    book = answered() >> speech_started() >> speech_stopped(10**9) >> response_created() << nothing
+    book = (
+        answered() >> speech_started() >> speech_stopped(AT_ONCE) >> response_created() << nothing
+    )
     book >> audio_delta(ms=400) << to_caller(400)
     book.now += 0.22
     book >> mark("0:1") << ... >> mark("0:2") << nothing >> audio_delta("item_2", ms=20) << ...

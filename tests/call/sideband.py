@@ -1,0 +1,114 @@
+"""The screenplay of a call on the SIP path: the sideband's events, and what only it must obey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from call.book import Book, Expected, exactly, _says
+from call.umpire import Umpire
+from gateway.call import commands as do
+from gateway.call import inputs
+from gateway.call.desk import Out
+from gateway.call.sip import SipCall
+from gateway.protocols import realtime_server as model
+
+TRANSFERS: Final = {"tools": ["transfer"], "transfers": {"desk": {"to": "+15550123"}}}
+_MAY_SAY: Final = frozenset(
+    {
+        "response.create",
+        "response.cancel",
+        "output_audio_buffer.clear",
+        "conversation.item.create",
+        "conversation.item.delete",
+    }
+)
+"""No sound, no truncation, no session: those are the server's own."""
+
+
+class SipUmpire(Umpire):
+    """The same rules over a line that carries no sound and may be had again."""
+
+    _cancelled = False
+
+    def before(self, event: object, now: float) -> None:
+        super().before(event, now)
+        if isinstance(event, model.TranscriptDelta):
+            self._progress_at = now
+        elif isinstance(event, inputs.ModelLost):
+            self._asked_at = self._active_id = None
+
+    def after(self, outs: Sequence[Out], now: float) -> None:
+        super().after(outs, now)
+        assert not any(isinstance(out, do.SendToCaller) for out in outs), "there is no such line"
+
+    def _to_model(self, event: dict[str, object], now: float) -> None:
+        kind = event["type"]
+        assert kind in _MAY_SAY, f"{kind} on a sideband"
+        if kind == "output_audio_buffer.clear":
+            assert self._cancelled or self._active_id is None, "cleared before it was cancelled"
+        self._cancelled = kind == "response.cancel"
+        super()._to_model(event, now)
+
+
+class SipBook(Book):
+    mind = SipCall
+
+    def __init__(self, **agent: Any) -> None:
+        super().__init__(path="sip", **agent)
+        self.umpire = SipUmpire(self.call)
+
+
+def attached(**agent: Any) -> SipBook:
+    """A call that has begun: accepted, its sideband up, nobody speaks."""
+    book = SipBook(**agent)
+    book >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
+    return book
+
+
+def transcript(
+    response_id: str = "resp_1", item_id: str = "item_1", delta: str = "Hel"
+) -> model.TranscriptDelta:
+    return model.TranscriptDelta(response_id=response_id, item_id=item_id, delta=delta)
+
+
+def started(response_id: str = "resp_1") -> model.PlaybackStarted:
+    return model.PlaybackStarted(response_id=response_id)
+
+
+def stopped(response_id: str = "resp_1") -> model.PlaybackStopped:
+    return model.PlaybackStopped(response_id=response_id)
+
+
+def cleared(response_id: str = "resp_1") -> model.PlaybackCleared:
+    return model.PlaybackCleared(response_id=response_id)
+
+
+def tone(digit: str = "5") -> model.DtmfReceived:
+    return model.DtmfReceived(event=digit, received_at=1_763_800_000)
+
+
+def tool_call(
+    name: str, response_id: str = "resp_1", arguments: str = "{}", call_id: str = "call_1"
+) -> model.ResponseDone:
+    item = model.Item("function_call", call_id=call_id, name=name, arguments=arguments)
+    return model.ResponseDone(response=model.Response(response_id, "completed", output=[item]))
+
+
+empties: Final = _says("output_audio_buffer.clear", "")
+reattaches: Final = exactly(do.Reattach())
+
+
+def refers(to: str = "+15550123") -> Expected:
+    return exactly(do.Transfer(to))
+
+
+def from_the_wire(text: str) -> object:
+    """An event as the vendor writes it, oddities included."""
+    return model.parse(text)
+
+
+def on_the_wire(event: object) -> bytes:
+    return msgspec.json.encode(event)

@@ -1,0 +1,345 @@
+"""The model's wire, as it comes in: GA events by the vendor's own types, and any junk at all."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import suppress
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from gateway.errors import PeerError
+from gateway.protocols import realtime_server as wire
+
+_vendor: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+VENDOR_TYPES = {
+    get_args(arm.model_fields["type"].annotation)[0]
+    for arm in get_args(get_args(RealtimeServerEvent)[0])
+}
+OURS = {str(kind.__struct_config__.tag): kind for kind in get_args(wire.Known)}
+
+USAGE = {
+    "total_tokens": 253,
+    "input_tokens": 132,
+    "output_tokens": 121,
+    "input_token_details": {
+        "text_tokens": 119,
+        "audio_tokens": 13,
+        "image_tokens": 0,
+        "cached_tokens": 64,
+        "cached_tokens_details": {"text_tokens": 64, "audio_tokens": 0, "image_tokens": 0},
+    },
+    "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
+}
+CALL = {
+    "id": "item_2",
+    "object": "realtime.item",
+    "type": "function_call",
+    "status": "completed",
+    "name": "end_call",
+    "call_id": "call_1",
+    "arguments": "{}",
+}
+MESSAGE = {
+    "id": "item_1",
+    "object": "realtime.item",
+    "type": "message",
+    "status": "completed",
+    "role": "assistant",
+    "content": [{"type": "output_audio", "transcript": "Hello."}],
+}
+RESPONSE = {
+    "object": "realtime.response",
+    "id": "resp_1",
+    "status": "completed",
+    "status_details": None,
+    "output": [MESSAGE, CALL],
+    "conversation_id": "conv_1",
+    "output_modalities": ["audio"],
+    "max_output_tokens": "inf",
+    "audio": {"output": {"format": {"type": "audio/pcmu"}, "voice": "marin"}},
+    "usage": USAGE,
+    "metadata": None,
+}
+SESSION = {
+    "type": "realtime",
+    "object": "realtime.session",
+    "id": "sess_1",
+    "expires_at": 1_800_000_000,
+    "model": "gpt-realtime-2.1",
+    "audio": {
+        "input": {"format": {"type": "audio/pcm", "rate": 24000}},
+        "output": {"format": {"type": "audio/pcmu"}},
+    },
+}
+SOUND = bytes(range(96))
+OF_ITEM = {"item_id": "item_1", "response_id": "resp_1", "output_index": 0, "content_index": 0}
+EVENTS: list[dict[str, Any]] = [
+    {
+        "type": "error",
+        "error": {
+            "type": "invalid_request_error",
+            "code": "invalid_value",
+            "message": "No.",
+            "param": "session.voice",
+            "event_id": "ours",
+        },
+    },
+    {"type": "session.created", "session": SESSION},
+    {"type": "session.updated", "session": SESSION},
+    {"type": "conversation.item.added", "previous_item_id": None, "item": MESSAGE},
+    {"type": "conversation.item.done", "previous_item_id": "item_0", "item": CALL},
+    {"type": "conversation.item.deleted", "item_id": "item_1"},
+    {
+        "type": "conversation.item.truncated",
+        "item_id": "item_1",
+        "content_index": 0,
+        "audio_end_ms": 1500,
+    },
+    {
+        "type": "conversation.item.input_audio_transcription.delta",
+        "item_id": "item_1",
+        "content_index": 0,
+        "delta": "Hel",
+    },
+    {
+        "type": "conversation.item.input_audio_transcription.completed",
+        "item_id": "item_1",
+        "content_index": 0,
+        "transcript": "Hello.",
+        "usage": {"type": "duration", "seconds": 3},
+    },
+    {
+        "type": "conversation.item.input_audio_transcription.failed",
+        "item_id": "item_1",
+        "content_index": 0,
+        "error": {"type": "transcription_error", "code": "audio_unintelligible", "message": "?"},
+    },
+    {"type": "input_audio_buffer.speech_started", "audio_start_ms": 1000, "item_id": "item_1"},
+    {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 2000, "item_id": "item_1"},
+    {"type": "input_audio_buffer.committed", "previous_item_id": None, "item_id": "item_1"},
+    {"type": "input_audio_buffer.cleared"},
+    {
+        "type": "input_audio_buffer.timeout_triggered",
+        "audio_start_ms": 0,
+        "audio_end_ms": 6000,
+        "item_id": "item_1",
+    },
+    {"type": "input_audio_buffer.dtmf_event_received", "event": "9", "received_at": 1_763_605_109},
+    {"type": "output_audio_buffer.started", "response_id": "resp_1"},
+    {"type": "output_audio_buffer.stopped", "response_id": "resp_1"},
+    {"type": "output_audio_buffer.cleared", "response_id": "resp_1"},
+    {"type": "response.created", "response": RESPONSE | {"status": "in_progress", "output": []}},
+    {"type": "response.done", "response": RESPONSE},
+    {
+        "type": "response.output_item.added",
+        "response_id": "resp_1",
+        "output_index": 0,
+        "item": MESSAGE,
+    },
+    {"type": "response.output_item.done", "response_id": "resp_1", "output_index": 1, "item": CALL},
+    OF_ITEM | {"type": "response.output_audio.delta", "delta": base64.b64encode(SOUND).decode()},
+    OF_ITEM | {"type": "response.output_audio.done"},
+    OF_ITEM | {"type": "response.output_audio_transcript.delta", "delta": "Hel"},
+    OF_ITEM | {"type": "response.output_audio_transcript.done", "transcript": "Hello."},
+    {
+        "type": "rate_limits.updated",
+        "rate_limits": [
+            {"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.06}
+        ],
+    },
+]
+
+
+def said(event: dict[str, Any]) -> bytes:
+    return json.dumps({"event_id": "event_1"} | event).encode()
+
+
+def kind_of_fault(text: bytes | str) -> str:
+    with pytest.raises(PeerError) as caught:
+        wire.parse(text)
+    return caught.value.kind
+
+
+by_type = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["type"])
+
+
+@by_type
+def test_an_event_as_the_vendor_types_it_is_read(event: dict[str, Any]) -> None:
+    vendors = _vendor.validate_json(said(event))
+    assert vendors.type == event["type"]
+    parsed = wire.parse(said(event))
+    assert type(parsed) is OURS[event["type"]]
+
+
+def test_no_event_that_we_read_is_untested_nor_unknown_to_the_vendor() -> None:
+    assert {event["type"] for event in EVENTS} == set(OURS)
+    assert set(OURS) <= VENDOR_TYPES
+
+
+def test_what_needs_no_answer_is_the_vendors_too() -> None:
+    assert wire.NOTED <= VENDOR_TYPES
+    assert not wire.NOTED & set(OURS)
+    for kind in wire.NOTED:
+        assert wire.parse(said({"type": kind, "item_id": 7})) == wire.Noted(kind)
+
+
+@by_type
+def test_what_the_simulator_says_the_vendor_reads(event: dict[str, Any]) -> None:
+    """`encode` is how our own server speaks: the other side of the same types."""
+    parsed = wire.parse(said(event))
+    again = wire.parse(wire.encode(parsed))  # type: ignore[arg-type]
+    assert again == parsed
+
+
+@by_type
+def test_new_fields_are_no_harm(event: dict[str, Any]) -> None:
+    more = event | {"new": {"deep": [1, None]}}
+    assert wire.parse(said(more)) == wire.parse(said(event))
+
+
+def test_the_fields_that_a_call_stands_on() -> None:
+    delta = wire.parse(said(EVENTS[23]))
+    assert delta == wire.AudioDelta(
+        response_id="resp_1", item_id="item_1", delta=SOUND, event_id="event_1"
+    )
+    done = wire.parse(said({"type": "response.done", "response": RESPONSE}))
+    assert isinstance(done, wire.ResponseDone)
+    assert done.response.output
+    assert (done.response.output[1].name, done.response.output[1].call_id) == ("end_call", "call_1")
+    usage = done.response.usage
+    assert usage
+    assert usage.input_token_details
+    assert usage.input_token_details.cached_tokens_details
+    assert usage.input_token_details.cached_tokens_details.text_tokens == 64
+    assert usage.output_token_details == wire.OutputDetails(30, 91)
+
+
+def test_why_a_response_failed() -> None:
+    details = {"type": "failed", "error": {"type": "server_error", "code": "rate_limit_exceeded"}}
+    failed = RESPONSE | {"status": "failed", "status_details": details, "usage": None}
+    event = wire.parse(said({"type": "response.done", "response": failed}))
+    assert isinstance(event, wire.ResponseDone)
+    assert event.response.status_details
+    assert event.response.status_details.error
+    assert event.response.status_details.error.code == "rate_limit_exceeded"
+
+
+def test_the_leading_blank_of_the_vendors_own_example() -> None:
+    """And this event has no `event_id`."""
+    text = b'{"type":" input_audio_buffer.dtmf_event_received","event":"9","received_at":1}'
+    assert wire.parse(text) == wire.DtmfReceived(event="9", received_at=1)
+
+
+@pytest.mark.parametrize("kind", ["response.sung", "response.audio.delta", "session", ""])
+def test_an_unknown_event_is_named_and_no_fault(kind: str) -> None:
+    """Names of the beta among them."""
+    assert wire.parse(said({"type": kind})) == wire.Unknown(kind)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[1]",
+        b"\xff\xfe",
+        b"{}",
+        b'{"type":7}',
+        '{"type":"\ud800"}',
+        "\ud800",
+        b"[" * 100_000,
+    ],
+)
+def test_junk(text: bytes | str) -> None:
+    assert kind_of_fault(text) == "junk"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "error"},
+        {"type": "error", "error": "no"},
+        {"type": "session.updated", "session": []},
+        {"type": "response.created"},
+        {"type": "response.created", "response": {}},
+        {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": "!"},
+        {"type": "response.output_audio.delta", "response_id": "r", "delta": ""},
+        {"type": "input_audio_buffer.speech_started", "item_id": "i"},
+        {"type": " input_audio_buffer.dtmf_event_received", "event": 9},
+    ],
+    ids=str,
+)
+def test_a_known_event_in_another_shape_is_malformed(event: dict[str, Any]) -> None:
+    assert kind_of_fault(said(event)) in ("malformed", "junk")
+
+
+def test_a_number_that_no_machine_can_hold_is_malformed() -> None:
+    digits = b"9" * 5_000
+    for kind in (b"error", b" error"):
+        assert kind_of_fault(b'{"type":"' + kind + b'","error":' + digits + b"}") == "malformed"
+
+
+@pytest.mark.parametrize("ms", [-1, 10**9, 10**30, 10**400, 1.5, "1"])
+def test_a_moment_that_no_session_has_is_malformed(ms: object) -> None:
+    """Sums with it would overflow, or poison every latency that is measured."""
+    started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": ms, "item_id": "i"}
+    stopped = {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": ms, "item_id": "i"}
+    assert kind_of_fault(said(started)) == "malformed"
+    assert kind_of_fault(said(stopped)) == "malformed"
+
+
+@pytest.mark.parametrize("tokens", [-1, 10**30, 10**400])
+def test_tokens_that_nobody_can_have_used_are_malformed(tokens: int) -> None:
+    """A counter that is told to go back, or to infinity, raises where nobody expects it."""
+    for path in ("total_tokens", "input_tokens"):
+        spent = RESPONSE | {"usage": USAGE | {path: tokens}}
+        assert kind_of_fault(said({"type": "response.done", "response": spent})) == "malformed"
+    cached = USAGE["input_token_details"] | {"cached_tokens": tokens}  # type: ignore[operator]
+    spent = RESPONSE | {"usage": USAGE | {"input_token_details": cached}}
+    assert kind_of_fault(said({"type": "response.done", "response": spent})) == "malformed"
+
+
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+def test_no_depth_breaks_the_parser(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    for text in (
+        b'{"type":"session.updated","session":{"audio":{"a":' + deep + b"}}}",
+        b'{"type":"session.updated","new":' + deep + b',"session":{}}',
+        b'{"type":"brand.new","new":' + deep + b"}",
+        b'{"type":" error","new":' + deep + b"}",
+    ):
+        assert kind_of_fault(text) in ("malformed", "junk")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(event=st.sampled_from(EVENTS), data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_any_value_in_any_place_is_an_event_or_a_fault(
+    event: dict[str, Any], data: st.DataObject
+) -> None:
+    field = data.draw(st.sampled_from(sorted(set(event) - {"type"}) or ["event_id"]))
+    text = json.dumps(event | {field: data.draw(json_values)}).encode()
+    with suppress(PeerError):
+        wire.parse(text)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_are_an_event_or_a_fault(text: bytes) -> None:
+    with suppress(PeerError):
+        wire.parse(text)
