@@ -11,7 +11,7 @@ class Telephone:
     """Plays strictly in order; echoes a mark when all before it was played, or at a `clear`."""
 
     def __init__(self) -> None:
-        self._ends_at = 0.0
+        self._ends_at = self._came_ms = 0.0
         self._marks: deque[tuple[str, float]] = deque()
         self.silences_s: list[float] = []
         """Between one sound and the next."""
@@ -21,15 +21,20 @@ class Telephone:
             if self._ends_at:
                 self.silences_s.append(max(0.0, now - self._ends_at))
             self._ends_at = max(self._ends_at, now) + len(message.media.payload) / 8000
+            self._came_ms += len(message.media.payload) / 8
         elif isinstance(message, media_stream.OutMark):
             self._marks.append((message.mark.name, max(self._ends_at, now)))
         else:
-            self._ends_at = now
+            self._ends_at, self._came_ms = now, 0.0
             self._marks = deque((name, now) for name, _ in self._marks)
 
     def depth_s(self, now: float) -> float:
         """How much is still to be played."""
         return max(0.0, self._ends_at - now)
+
+    def heard_ms(self, now: float) -> float:
+        """Of all that came since the last `clear`."""
+        return self._came_ms - self.depth_s(now) * 1000
 
     def pending(self) -> list[str]:
         """Names of the marks that were not echoed; from now on they are."""

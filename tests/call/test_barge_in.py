@@ -73,6 +73,21 @@ def test_after_response_done_while_sound_is_still_played() -> None:
     )
 
 
+def test_while_the_models_sound_fails_to_come_its_sentence_is_still_broken_into() -> None:
+    """He heard all that there was, and was about to hear more."""
+    (
+        speaking(400)
+        >> wait(0.7)
+        >> speech_started()
+        << clears
+        << truncates("item_1", 400)
+        << note(notes.BargedIn, item_id="item_1", heard_ms=400)
+        << nothing
+        >> audio_delta(ms=400)
+        << nothing
+    )
+
+
 def test_items_behind_the_one_that_was_heard_keep_nothing() -> None:
     (
         speaking(400)
