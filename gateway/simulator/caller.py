@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
@@ -145,7 +146,13 @@ class Caller:
             await asyncio.sleep(KEY_PAUSE_S)
 
     async def _hear(self, wanted: Hear) -> str:
-        ear = Listener(self.line, self.spoken_end)
+        begin: int | None = self.spoken_end
+        if wanted.who:
+            await self._until(partial(self._joined, wanted.who), wanted.timeout_s)
+            begin = self._joined(wanted.who)
+        if begin is None:
+            return f"{wanted.who} was never on the line"
+        ear = Listener(self.line, begin)
 
         def satisfied() -> bool:
             ear.listen()
@@ -157,6 +164,13 @@ class Caller:
             return ""
         why = "the call ended" if self.line.over.is_set() else f"{wanted.timeout_s:g} s went by"
         return f"{why} with {ear.loud_ms:.0f} ms heard of {wanted.at_least_ms:g} ms, then silence"
+
+    def _joined(self, party: str) -> int | None:
+        """When a person came on the line, in samples."""
+        for moment in self.line.moments:
+            if (moment.kind, moment.detail) == ("person_answered", party):
+                return samples(moment.at_ms)
+        return None
 
     async def _interrupt(self, number: int, wanted: Interrupt, sound: bytes) -> str:
         ear = Listener(self.line, self.spoken_end)
@@ -187,7 +201,7 @@ class Caller:
         over = self.line.over.is_set()
         return "" if over else f"the call was not ended within {wanted.timeout_s:g} s"
 
-    async def _until(self, happened: Callable[[], bool], timeout_s: float | None) -> bool:
+    async def _until(self, happened: Callable[[], object], timeout_s: float | None) -> bool:
         """Whether it happened before the call was over and the patience at an end."""
         give_up_s = None if timeout_s is None else self.line.clock() + timeout_s
         while not happened():

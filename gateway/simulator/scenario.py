@@ -28,6 +28,8 @@ class Hear(Strict):
     until_silence_ms: Milliseconds = 700
     at_least_ms: Milliseconds = 500
     timeout_s: Seconds = 20
+    who: str | None = None
+    """Somebody to whom the call is transferred: from the moment when he answers."""
 
 
 class Interrupt(Strict):

@@ -62,7 +62,7 @@ class SipCall:
         self._clock = _CallClock(session, self)
         self._clock.flush()
         self._signal(sip=200)
-        self.note("answered", session=session.id)
+        self.note("answered", session_id=session.id)
 
     def reject(self, status: int) -> None:
         self.note("rejected", status=status)
