@@ -121,6 +121,10 @@ SIDEBAND_TRIES = 6
 SIDEBAND_FIRST_PAUSE_S = 0.1
 """Doubles with each try: about two seconds in all for a session that is just being made."""
 SIDEBAND_PAUSE_MAX_S = 0.8
+SIDEBAND_STEADY_S = 5.0
+"""A sideband that was lost sooner after it was had did not hold."""
+SIDEBAND_LOSSES_MAX = 3
+"""How many in a row may not hold, before the call is ended."""
 SIP_GOODBYE_MAX_S = 60.0
 """Once it plays; without marks nobody tells of its progress."""
 SIP_DECIDE_MAX_S = 2.0

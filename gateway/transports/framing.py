@@ -17,6 +17,9 @@ except ImportError:  # no wheel for this platform: slower, but the same
     from websockets.utils import apply_mask
 
 _TEXT_FIN: Final = 0x81
+_FIN: Final = 0x80
+_OPCODE: Final = 0x0F
+_LAST_DATA_OPCODE: Final = 0x02
 _MASKED: Final = 0x80
 _KEYS_AT_ONCE: Final = 1024
 
@@ -28,17 +31,19 @@ class FrameSplitter:
     handed out unfinished, for the library to refuse.
     """
 
-    __slots__ = ("_buffer", "_mask", "_max_bytes", "_wanted")
+    __slots__ = ("_buffer", "_in_parts", "_mask", "_max_bytes", "_wanted")
 
     def __init__(self, *, masked: bool, max_bytes: int) -> None:
         self._buffer = bytearray()
         self._mask = _MASKED if masked else 0
         self._max_bytes = max_bytes
+        self._in_parts = False
+        """Between the fragments of a message, where no other may stand (section 5.4)."""
         self._wanted = 0
         """Length of the frame that the buffer holds the beginning of; 0 while it is not known."""
 
     def feed(self, data: bytes) -> Iterator[tuple[bool, bytes | bytearray]]:
-        """Yields (True, text payload) or (False, raw bytes for the library)."""
+        """Yields (True, payload of a whole text message) or (False, raw bytes for the library)."""
         buffer = self._buffer
         if buffer:
             buffer += data
@@ -68,10 +73,13 @@ class FrameSplitter:
             if stop > end:
                 self._wanted = stop - start
                 break
-            if first == _TEXT_FIN and second & _MASKED == self._mask:
+            plain = first == _TEXT_FIN and second & _MASKED == self._mask
+            if plain and not self._in_parts:
                 payload = data[body:stop]
                 yield True, apply_mask(payload, data[body - 4 : body]) if self._mask else payload
             else:
+                if first & _OPCODE <= _LAST_DATA_OPCODE:
+                    self._in_parts = not first & _FIN
                 yield False, data[start:stop]
             start = stop
         if start < end:

@@ -76,7 +76,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.conn.send_close(code)
         self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_timer = self.loop.call_later(CLOSE_MAX_S, self.transport.close)
+        # Not `close`, which waits for all to be sent: to a peer that does not read, for ever.
+        self.close_timer = self.loop.call_later(CLOSE_MAX_S, self.transport.abort)
 
     # --- What uvicorn calls ---
 
@@ -93,10 +94,15 @@ class MediaSocket(WebSocketsSansIOProtocol):
             return
         now = monotonic()
         for is_text, part in self._splitter.feed(data):
-            if is_text and self._receiver is not None and self.conn.current_size is None:
-                self._receiver.on_text(part, now)
+            if is_text:
+                self._hear(part, now)
             elif not self.transport.is_closing():
                 super().data_received(bytes(part))
+
+    def _hear(self, text: bytes | bytearray, now: float) -> None:
+        """What comes after a close, either end's, is not heard any more."""
+        if self._receiver is not None and self.conn.state is State.OPEN:
+            self._receiver.on_text(text, now)
 
     def send_receive_event_to_app(self) -> None:
         """A message that took the library's way: binary, or put together from fragments."""
@@ -105,8 +111,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
             return
         data, self.frames = b"".join(self.frames), []
         if self.curr_msg_data_type == "text":
-            self._receiver.on_text(data, monotonic())
-        else:
+            self._hear(data, monotonic())
+        elif self.conn.state is State.OPEN:
             self._receiver.on_binary(monotonic())
 
     def handle_close(self, event: Frame) -> None:

@@ -25,6 +25,7 @@ from gateway.errors import LinkError
 from gateway.limits import (
     CLOSE_MAX_S,
     CONNECT_MAX_S,
+    HANDSHAKE_MAX_BYTES,
     MODEL_BACKLOG_MAX_BYTES,
     MODEL_MESSAGE_MAX_BYTES,
     PING_EVERY_S,
@@ -60,13 +61,10 @@ class RealtimeSocket(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._open: asyncio.Future[None] = self._loop.create_future()
+        self._head: bytearray | None = bytearray()
         self._fragments: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._ping: bytes | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._conn.state is State.OPEN and self._transport is not None
 
     async def opened(self) -> None:
         """Returns after the handshake. Raises LinkError."""
@@ -79,7 +77,8 @@ class RealtimeSocket(asyncio.Protocol):
             return
         transport.write(self._frames.text_frame(payload))
         if transport.get_write_buffer_size() > MODEL_BACKLOG_MAX_BYTES:
-            self._lose("backlog")
+            # Soon, and not now: the call that posts is in the middle of something.
+            self._loop.call_soon(self._lose, "backlog")
 
     def close(self) -> None:
         """Ends the link in order; nothing more is heard of it."""
@@ -107,19 +106,18 @@ class RealtimeSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._conn.state is State.CONNECTING:
-            self._to_library(data)
-            return
+            data = self._shake_hands(data)
         now = monotonic()
         for is_text, part in self._splitter.feed(data):
-            if is_text and self._conn.current_size is None:
-                if self._receiver is not None:
-                    self._receiver.on_model_text(part, now)
-            else:
+            if not is_text:
                 self._to_library(bytes(part))
+            elif self._receiver is not None and self._conn.state is State.OPEN:
+                self._receiver.on_model_text(part, now)
 
     def eof_received(self) -> None:
         self._conn.receive_eof()
         self._flush()
+        self._check_handshake()  # the body of a refusal may end with the connection
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._stop_timer()
@@ -127,6 +125,21 @@ class RealtimeSocket(asyncio.Protocol):
         self._lose(f"closed_{int(code)}")
 
     # --- The library's state machine ---
+
+    def _shake_hands(self, data: bytes) -> bytes:
+        """Gives the library the head of the response; what stands behind a 101 is frames."""
+        if self._head is None:
+            self._to_library(data)  # the body of a refusal
+            return b""
+        self._head += data
+        head, end, rest = bytes(self._head).partition(b"\r\n\r\n")
+        if not end and len(head) < HANDSHAKE_MAX_BYTES:
+            return b""
+        self._head = None
+        self._to_library(head + end)
+        if self._conn.state is State.OPEN or not rest:
+            return rest
+        return self._shake_hands(rest)
 
     def _to_library(self, data: bytes) -> None:
         self._conn.receive_data(data)
@@ -136,20 +149,22 @@ class RealtimeSocket(asyncio.Protocol):
                 self._on_handshake()
             elif isinstance(event, Frame):
                 self._on_frame(event)
-        if self._conn.handshake_exc is not None and not self._open.done():
-            self._refuse(self._conn.handshake_exc)
+        self._check_handshake()
         if self._conn.parser_exc is not None and self._conn.state is not State.OPEN:
             self._lose("protocol_error")
 
     def _on_handshake(self) -> None:
         if self._conn.state is State.OPEN and not self._open.done():
             self._open.set_result(None)
+            self._timer = self._loop.call_later(PING_EVERY_S, self._send_ping)
             if self._receiver is not None:
                 # Here and not after `connect`: the first event may stand in the same bytes.
                 self._receiver.on_model_open(self)
-            self._timer = self._loop.call_later(PING_EVERY_S, self._send_ping)
 
-    def _refuse(self, exc: Exception) -> None:
+    def _check_handshake(self) -> None:
+        exc = self._conn.handshake_exc
+        if exc is None or self._open.done():
+            return
         refused = isinstance(exc, InvalidStatus) and exc.response.status_code in _REFUSALS
         if isinstance(exc, InvalidStatus):
             reason = f"http_{exc.response.status_code}"
@@ -158,7 +173,8 @@ class RealtimeSocket(asyncio.Protocol):
         self._open.set_exception(LinkError(reason, retryable=not refused))
 
     def _on_frame(self, frame: Frame) -> None:
-        if frame.opcode in (Opcode.TEXT, Opcode.CONT):
+        # The vendor sends text; binary goes the same way, to be refused by whoever reads it.
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 text, self._fragments = b"".join(self._fragments), []
@@ -197,8 +213,9 @@ class RealtimeSocket(asyncio.Protocol):
     def _lose(self, reason: str) -> None:
         self._stop_timer()
         receiver, self._receiver = self._receiver, None
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
         if not self._open.done():
             self._open.set_exception(LinkError(reason, retryable=True))
         elif receiver is not None:
