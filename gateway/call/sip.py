@@ -15,6 +15,7 @@ from gateway.agents.config import Agent
 from gateway.call import commands as do
 from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
+from gateway.call.departure import Departure
 from gateway.call.endings import Ending
 from gateway.call.responses import ResponseArbiter
 from gateway.call.states import Life, Link, step_link
@@ -29,13 +30,15 @@ class SipCall(Conversation):
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
-        self._unheard: set[str] = set()
-        """Responses that have a voice and were not played to their end."""
-        self._playing_since: float | None = None
-        self._playing_item: str | None = None
+        self._unheard: dict[str, str] = {}
+        """Responses that have a voice and were not played to their end, with their items."""
+        self._playing: str | None = None
+        self._playing_since = 0.0
         self._heard_first = False
         self._session_began_at: float | None = None
-        self._attached = False
+        self._attached_at: float | None = None
+        self._losses = 0
+        """Sidebands in a row that did not hold."""
         super().__init__(agent, session, new_id, now)
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
@@ -45,8 +48,8 @@ class SipCall(Conversation):
             inputs.CallGone: self._on_call_gone,
             model.TranscriptDelta: self._on_transcript_delta,
             model.PlaybackStarted: self._on_playback_started,
-            model.PlaybackStopped: self._on_playback_over,
-            model.PlaybackCleared: self._on_playback_over,
+            model.PlaybackStopped: self._on_playback_stopped,
+            model.PlaybackCleared: self._on_playback_cleared,
             model.DtmfReceived: self._on_dtmf,
         }
         # The session was configured by the accept.
@@ -67,25 +70,36 @@ class SipCall(Conversation):
             self.link = step_link(self.link, Link.CONNECTING)
         self.link = step_link(self.link, Link.READY)
         self._desk.timers.clear(Timer.READY)
-        since = self._arrived_at if self._arrived_at is not None else self._desk.now
-        self._note(notes.SidebandUp(self._desk.now - since, again=self._attached))
-        self._attached = True
+        now, again = self._desk.now, self._attached_at is not None
+        since = now if self._arrived_at is None else self._arrived_at
+        self._note(notes.SidebandUp(now - since, again=again))
+        self._attached_at = now
         self._greet()
 
     def _on_model_lost(self, event: inputs.ModelLost) -> None:
         """The call goes on without us for a moment: what we knew of its state is void."""
-        if self.link is not Link.READY:
-            return self._end(
-                Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST, event.reason
-            )
+        held_s = self._desk.now - (self._attached_at or 0.0)
+        self._losses = 0 if held_s >= limits.SIDEBAND_STEADY_S else self._losses + 1
+        if self.link is not Link.READY or self._losses > limits.SIDEBAND_LOSSES_MAX:
+            ending = Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST
+            return self._without_sideband(ending, event.reason)
         self.link = step_link(self.link, Link.LOST)
         self.responses = ResponseArbiter()
+        self.turns.abandon()
         self._caller_speaking = self._brief = self._broke_in = False
         self._unheard.clear()
-        self._playing_since = None
+        self._playing = None
         self._desk.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.NUDGE, Timer.IDLE)
         self._desk.wake(Timer.READY, limits.SIDEBAND_MAX_S)
         return self._desk.put(do.Reattach())
+
+    def _without_sideband(self, ending: Ending, reason: str) -> None:
+        """It cannot be had. What was decided before is carried out all the same."""
+        self._desk.timers.clear(Timer.READY)
+        if self.life is Life.GOODBYE:
+            self._leave(reason)
+        elif self.life is not Life.LEAVING:
+            self._end(ending, reason)
 
     def _on_call_gone(self, _event: inputs.CallGone) -> None:
         self._gone()
@@ -98,15 +112,16 @@ class SipCall(Conversation):
     def _on_transcript_delta(self, event: model.TranscriptDelta) -> None:
         self._progress()
         if event.response_id not in self._unheard:
-            self._unheard.add(event.response_id)
             self._model_spoke()
             self.turns.answered(self._desk.now)
-        self._playing_item = event.item_id
+        self._unheard[event.response_id] = event.item_id
 
     def _on_playback_started(self, event: model.PlaybackStarted) -> None:
         now = self._desk.now
-        self._unheard.add(event.response_id)
-        self._playing_since = now
+        if self._playing is not None and self._playing != event.response_id:
+            self._unheard.pop(self._playing, None)  # one after the other
+        self._unheard.setdefault(event.response_id, "")
+        self._playing, self._playing_since = event.response_id, now
         if self.life is Life.GOODBYE:
             self._desk.wake(Timer.GOODBYE, limits.SIP_GOODBYE_MAX_S)
         if not self._heard_first and self._arrived_at is not None:
@@ -117,13 +132,20 @@ class SipCall(Conversation):
         if measured is not None:
             self._note(measured)
 
-    def _on_playback_over(self, event: model.PlaybackStopped | model.PlaybackCleared) -> None:
-        self._unheard.discard(event.response_id)
-        self._playing_since = None
+    def _on_playback_stopped(self, event: model.PlaybackStopped) -> None:
+        self._unheard.pop(event.response_id, None)
+        if self._playing == event.response_id:
+            self._playing = None
+
+    def _on_playback_cleared(self, _event: model.PlaybackCleared) -> None:
+        """The buffer is empty: what waited in it behind the sentence is gone too."""
+        self._unheard.clear()
+        self._playing = None
 
     def _on_response_done(self, event: model.ResponseDone) -> None:
-        if event.response.status in ("cancelled", "failed") and self._playing_since is None:
-            self._unheard.discard(event.response.id)  # it will never be played
+        response = event.response
+        if response.status in ("cancelled", "failed") and response.id != self._playing:
+            self._unheard.pop(response.id, None)  # it will never be played
         super()._on_response_done(event)
 
     def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
@@ -156,18 +178,39 @@ class SipCall(Conversation):
             return None
         return self._session_began_at + audio_ms / 1000
 
+    def _cancel(self, response_id: str) -> None:
+        """What was made of it so far would still be played."""
+        super()._cancel(response_id)
+        self._empty()
+
     def _cut(self) -> tuple[str, int] | None:
         """The server truncates by itself what it plays."""
-        if self.agent.client_turns and self._playing_since is not None:
-            self._desk.to_model(to_model.output_clear(self._desk.new_id()))
-        if self._playing_since is None or self._playing_item is None:
+        if self.agent.client_turns and self.responses.active_id is None and self._unheard:
+            self._empty()
+        item_id = self._unheard.get(self._playing or "")
+        if not item_id:
             return None
-        return self._playing_item, round((self._desk.now - self._playing_since) * 1000)
+        return item_id, round((self._desk.now - self._playing_since) * 1000)
+
+    def _empty(self) -> None:
+        self._desk.to_model(to_model.output_clear(self._desk.new_id()))
+
+    # --- Coming to an end ---
+
+    def _depart(self, departure: Departure) -> None:
+        super()._depart(departure)
+        if self._departure is departure and departure.call_id is not None and self._playing:
+            self._desk.wake(Timer.GOODBYE, limits.SIP_GOODBYE_MAX_S)  # it is being said already
+
+    def _settle(self) -> None:
+        """While the sideband is being had again nobody knows what the caller hears."""
+        if Timer.READY not in self._desk.timers:
+            super()._settle()
 
     # --- Time ---
 
     def _on_timer(self, timer: Timer) -> None:
         if timer is Timer.READY and self.arrived:
-            self._end(Ending.MODEL_LOST, "no_sideband")
+            self._without_sideband(Ending.MODEL_LOST, "no_sideband")
         else:
             super()._on_timer(timer)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
-
-from call.book import Book, Expected, exactly, _says
+from call.book import Book, Expected, _says, exactly
 from call.umpire import Umpire
 from gateway.call import commands as do
 from gateway.call import inputs
@@ -108,7 +106,3 @@ def refers(to: str = "+15550123") -> Expected:
 def from_the_wire(text: str) -> object:
     """An event as the vendor writes it, oddities included."""
     return model.parse(text)
-
-
-def on_the_wire(event: object) -> bytes:
-    return msgspec.json.encode(event)

@@ -1,4 +1,4 @@
-"""What OpenAI posts: read as the vendor's own types read it, and refused where it cannot be true."""
+"""What OpenAI posts: read as the vendor's types read it, refused where it cannot be true."""
 
 from __future__ import annotations
 

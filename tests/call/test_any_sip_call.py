@@ -1,0 +1,161 @@
+"""Any events on the SIP path, in any order and at any time: the rules still hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from call import events
+from call.book import wait
+from call.sideband import SipBook, cleared, started, stopped, tone, transcript
+from gateway.call import inputs
+from gateway.call.endings import Ending
+from gateway.call.states import Life, Link
+from gateway.limits import SIDEBAND_MAX_S, TRANSFER_MAX_S
+
+responses = st.sampled_from([f"resp_{n}" for n in range(3)])
+CODES = ["conversation_already_has_active_response", "response_cancel_not_active", "x", None]
+rarely = st.integers(0, 15).map(lambda n: n == 0)
+
+
+@st.composite
+def agents(draw: st.DrawFn) -> dict[str, Any]:
+    agent: dict[str, Any] = {
+        "greeting": draw(st.sampled_from([None, "Hello."])),
+        "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
+        "tools": ["end_call", "transfer"],
+        "transfers": {"desk": {"to": "+15550123"}},
+        "idle": {"nudge_after_s": 2.0, "end_after_s": 4.0},
+    }
+    turns = draw(st.sampled_from(["server", "ours", "answers only"]))
+    if turns == "ours":
+        agent["barge_in"] = {"min_speech_ms": 300, "protect_greeting_ms": 500}
+    elif turns == "answers only":
+        agent["turn_detection"] = {"type": "server_vad", "interrupt_response": False}
+    return agent
+
+
+class AnySipCall(RuleBasedStateMachine):
+    @initialize(agent=agents(), accepted=st.booleans(), opened=st.booleans())
+    def ring(self, agent: dict[str, Any], accepted: bool, opened: bool) -> None:
+        self.book = SipBook(**agent)
+        self.lost_at: float | None = None
+        if accepted:
+            self.happens(inputs.CallAccepted())
+        if opened:
+            self.happens(inputs.ModelOpened())
+
+    def happens(self, *happened: object) -> None:
+        for one in happened:
+            self.book >> one << ...
+        ready = self.book.call.link is not Link.LOST
+        self.lost_at = None if ready else self.lost_at or self.book.now
+
+    @rule(seconds=st.sampled_from([0.0, 0.1, 0.5, 1.9, 7.9, 16.0]))
+    def goes_by(self, seconds: float) -> None:
+        self.happens(wait(seconds))
+
+    @rule(digit=st.sampled_from("0#*A"))
+    def presses_a_key(self, digit: str) -> None:
+        self.happens(tone(digit))
+
+    @rule(at_ms=st.sampled_from([0, 900, 20_000, 10**7]))
+    def speech_started(self, at_ms: int) -> None:
+        self.happens(events.speech_started(at_ms))
+
+    @rule(at_ms=st.sampled_from([0, 900, 20_000, 10**7]), commit=st.booleans())
+    def speech_stopped(self, at_ms: int, commit: bool) -> None:
+        self.happens(events.speech_stopped(at_ms))
+        if commit:
+            self.happens(events.committed())
+
+    @rule(response=responses)
+    def response_created(self, response: str) -> None:
+        self.happens(events.response_created(response))
+
+    @rule(response=responses, item=st.sampled_from(["item_1", "item_2"]))
+    def transcript(self, response: str, item: str) -> None:
+        self.happens(transcript(response, item))
+
+    @rule(response=responses, how=st.sampled_from([started, stopped, cleared]))
+    def playback(self, response: str, how: Any) -> None:
+        self.happens(how(response))
+
+    @rule(
+        response=responses,
+        status=st.sampled_from(["completed", "completed", "cancelled", "failed", "incomplete"]),
+        tool=st.sampled_from([None, None, "end_call", "transfer", "nonsense"]),
+    )
+    def response_done(self, response: str, status: str, tool: str | None) -> None:
+        calls = () if tool is None else ((tool, "call_1"),)
+        done = events.response_done(response, status, calls=calls)
+        for item in done.response.output or ():
+            item.arguments = '{"target":"desk"}'
+        self.happens(done)
+
+    @rule(response=responses)
+    def says(self, response: str) -> None:
+        """A whole answer, in order."""
+        self.happens(events.response_created(response), transcript(response), started(response))
+        self.happens(events.response_done(response), stopped(response))
+
+    @rule(code=st.sampled_from(CODES), ours=st.booleans())
+    def error(self, code: str | None, ours: bool) -> None:
+        about = self.book.call.responses.event_id if ours else None
+        self.happens(events.error(code, about=about))
+
+    @rule()
+    def sideband_is_lost(self) -> None:
+        self.happens(inputs.ModelLost("closed_1006"))
+
+    @rule()
+    def sideband_is_up(self) -> None:
+        self.happens(inputs.CallAccepted(), inputs.ModelOpened())
+
+    @rule()
+    def transfer_fails(self) -> None:
+        self.happens(inputs.TransferFailed("http_400"))
+
+    @rule(now_or_never=rarely, how=st.integers(0, 3))
+    def something_grave(self, now_or_never: bool, how: int) -> None:
+        assume(now_or_never)
+        grave = [
+            events.error("invalid_api_key"),
+            events.error("session_expired"),
+            inputs.CallGone(),
+            inputs.HangUpAsked(Ending.DRAINED),
+        ]
+        self.happens(grave[how])
+
+    @invariant()
+    def nobody_is_left_without_a_sideband(self) -> None:
+        if not hasattr(self, "book") or self.book.call.life is Life.CLOSED:
+            return
+        without_s = self.book.now - (self.lost_at or self.book.now)
+        assert without_s <= SIDEBAND_MAX_S + TRANSFER_MAX_S + 0.001
+
+    @invariant()
+    def nothing_grows_without_end(self) -> None:
+        if hasattr(self, "book"):
+            assert len(self.book.call._unheard) <= 3
+
+
+def test_any_sip_call() -> None:
+    run_state_machine_as_test(
+        AnySipCall,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
