@@ -78,6 +78,8 @@ GROUP_MS = 200
 """One media message and its mark: marks that are further apart make truncation coarse."""
 
 MARKS_PENDING_MAX = 256
+MARKS_LATE_MAX_MS = 500
+"""How late a mark may be before it shows that the telephone plays slower than the clock."""
 UNDERRUN_MIN_MS = 10
 """A shorter gap is the error of the estimate, not a hole in the sound."""
 FRAME_PAYLOAD_MAX_BYTES = 64_000

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from gateway.limits import MARKS_PENDING_MAX
+from gateway.limits import MARKS_LATE_MAX_MS, MARKS_PENDING_MAX
 
 _FLOAT_ERROR_MS = 1e-3
 """Without it, at the very moment of a deadline, one millisecond would be missing to act on it."""
@@ -49,6 +49,9 @@ class PlaybackLedger:
         # At `_anchor_at` the caller had heard `_anchor_ms`; from there the clock tells.
         self._anchor_ms = 0
         self._anchor_at = 0.0
+        # The same without the marks: since `_run_at` sound has followed on sound.
+        self._run_ms = 0
+        self._run_at = 0.0
 
     def accept(self, item_id: str, played_ms: int, received_ms: float) -> None:
         """Sound of an item came in: `played_ms` of it in whole frames go to the caller."""
@@ -68,8 +71,10 @@ class PlaybackLedger:
 
     def sent(self, ms: int, now: float) -> str:
         """`ms` more went out; answers the name of the mark to send behind it."""
-        if self.dry(now):
+        if self.heard_ms(now) >= self.sent_ms:
             self._anchor_ms, self._anchor_at = self.sent_ms, now
+        if self.dry(now):
+            self._run_ms, self._run_at = self.sent_ms, now
         self.sent_ms += ms
         self._marks_made += 1
         name = f"{self.epoch}:{self._marks_made}"
@@ -96,26 +101,34 @@ class PlaybackLedger:
 
     def heard_ms(self, now: float) -> int:
         """Acknowledged, and the time since; never more than was sent."""
-        if self.sent_ms == self._anchor_ms:
-            return self.sent_ms
-        elapsed_ms = int((now - self._anchor_at) * 1000 + _FLOAT_ERROR_MS)
-        return min(self.sent_ms, self._anchor_ms + max(0, elapsed_ms))
+        return self._played_ms(self._anchor_ms, self._anchor_at, now)
+
+    def _played_ms(self, from_ms: int, since: float, now: float) -> int:
+        elapsed_ms = int((now - since) * 1000 + _FLOAT_ERROR_MS)
+        return min(self.sent_ms, from_ms + max(0, elapsed_ms))
 
     def lead_ms(self, now: float) -> int:
-        """How much of what was sent is still to be played."""
-        return self.sent_ms - self.heard_ms(now)
+        """How far what was sent is ahead of the playback clock.
+
+        By the clock alone: marks are late by their way, and who waits for them lets the buffer
+        run dry meanwhile. Only when they are much too late, sound must be piling up.
+        """
+        by_clock = self.sent_ms - self._played_ms(self._run_ms, self._run_at, now)
+        by_marks = self.sent_ms - self.heard_ms(now)
+        return max(by_clock, by_marks - MARKS_LATE_MAX_MS)
 
     def dry(self, now: float) -> bool:
-        """Whether the caller's buffer is empty."""
-        return self.heard_ms(now) >= self.sent_ms
+        """Whether the caller's buffer is empty, by the clock."""
+        return self._played_ms(self._run_ms, self._run_at, now) >= self.sent_ms
 
     def dry_at(self) -> float:
         """When the buffer runs, or ran, dry if nothing more is sent."""
-        return self._anchor_at + (self.sent_ms - self._anchor_ms) / 1000
+        return self._run_at + (self.sent_ms - self._run_ms) / 1000
 
     def low_at(self, lead_ms: int) -> float:
         """When no more than `lead_ms` will be left to play."""
-        return self.dry_at() - lead_ms / 1000
+        heard_at = self._anchor_at + (self.sent_ms - self._anchor_ms) / 1000
+        return max(self.dry_at(), heard_at - MARKS_LATE_MAX_MS / 1000) - lead_ms / 1000
 
     def settled(self) -> bool:
         """All that was accepted was sent, and the last mark came back."""

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from call.book import Book, answered, appends, cancels, next_frame, note, nothing, to_caller, wait
+from call.book import (
+    Book,
+    answered,
+    appends,
+    cancels,
+    next_frame,
+    note,
+    nothing,
+    to_caller,
+    wait,
+)
 from call.events import audio_delta, audio_done, response_created, response_done
+from call.telephone import Telephone
 from gateway.call import notes
 from gateway.call.desk import Out
+from gateway.limits import GROUP_MS, MARKS_LATE_MAX_MS
 
 
 def speaking(**agent: object) -> Book:
@@ -42,6 +54,29 @@ def test_the_telephone_never_runs_dry_nor_far_ahead(lead_ms: int, audio: str) ->
     book >> wait(1.0) << ...
     assert book.umpire.sent_ms == 8000
     assert max(book.telephone.silences_s) < 1e-6
+
+
+@pytest.mark.parametrize("lead_ms", [200, 300, 1000])
+@pytest.mark.parametrize("away_s", [0.03, 0.1, 0.2])
+def test_nor_when_it_is_far_away(lead_ms: int, away_s: float) -> None:
+    """An echo that is late says nothing of the buffer: the telephone plays on meanwhile."""
+    book = speaking(lead_ms=lead_ms)
+    book.telephone, book.heard_marks = Telephone(away_s), True
+    book >> audio_delta(ms=8000) << ...
+    book >> wait(8.5) << ...
+    assert book.umpire.sent_ms == 8000
+    assert max(book.telephone.silences_s) < 1e-6
+
+
+def test_sound_that_piles_up_is_waited_for() -> None:
+    """The telephone plays at half the speed: its marks tell, and no more is sent on trust."""
+    book = speaking()
+    book.telephone, book.heard_marks = Telephone(slow=2.0), True
+    book >> audio_delta(ms=8000) << ...
+    for _ in range(60):
+        book >> wait(0.1) << ...
+        most_ms = book.agent.lead_ms + MARKS_LATE_MAX_MS + GROUP_MS
+        assert book.telephone.depth_s(book.now) / 2 <= most_ms / 1000
 
 
 def test_ragged_deltas_go_out_in_whole_frames() -> None:
