@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "rigs"))
+RIGS = Path(__file__).parent / "rigs"
+sys.path.insert(0, str(RIGS))
 
-from house import AGENTS, House, running_house
+# No test leaves this machine, and reading the system's certificates takes 30 ms for each client.
+os.environ["SSL_CERT_FILE"] = str(RIGS / "nobody.pem")
 
-from gateway.simulator.model import ModelServer, running_model
-from gateway.simulator.script import Script
+from house import AGENTS, House, running_house  # noqa: E402 - found by the line above
+
+from gateway.simulator.model import ModelServer, running_model  # noqa: E402
+from gateway.simulator.script import Script  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -73,8 +73,12 @@ class Switchboard:
     def announce(self, facts: CallFacts, agent: Agent, opening: str | None = None) -> LiveCall:
         """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
 
+        One that is expected already is the same call: the carrier's fallback asks again.
         `opening` tells the model how to begin, in place of the agent's greeting.
         """
+        waiting = self.expected(facts.call_sid)
+        if waiting is not None:
+            return waiting
         hands = self._admitted("media-streams")
         session = self.session(agent.name, "media-streams")
         mind = MediaCall(agent, session, _event_ids(), monotonic())

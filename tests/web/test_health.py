@@ -1,0 +1,117 @@
+"""What Prometheus and the kubelet read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from carrier import CALLER, RECEPTION, new_sid
+from house import House
+from prometheus_client import parser
+from prometheus_client.openmetrics import parser as openmetrics
+
+from gateway.call import notes
+from gateway.call.endings import Ending
+
+
+def families(house_text: str, read: Any) -> dict[str, Any]:
+    return {family.name: family for family in read.text_string_to_metric_families(house_text)}
+
+
+async def a_call(house: House) -> None:
+    """One with a little of everything: sound, faults, a refusal, an end."""
+    await house.carrier.ring(new_sid("CA"), "+49301234567")
+    async with house.carrier.call() as stream:
+        await stream.socket.send(b"binary")
+        await stream.socket.send(f'{{"event": "{CALLER}"}}')
+        await stream.send("weather", {"is": "fine"})
+        await house.note(notes.FirstSound)
+        await stream.stop()
+        await house.note(notes.Ended)
+
+
+async def test_every_family_has_help_and_no_number_stands_in_any(house: House) -> None:
+    await a_call(house)
+    response = await house.client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    found = families(response.text, parser)
+    assert len(found) > 30
+    for family in found.values():
+        assert family.name.startswith("gateway_")
+        assert family.documentation.endswith("."), family.name
+    assert CALLER[1:] not in response.text
+    assert RECEPTION[1:] not in response.text
+
+
+async def test_labels_come_from_closed_sets_only(house: House) -> None:
+    """Whatever a stranger sends, no label value is of his making."""
+    await a_call(house)
+    async with house.carrier.socket() as socket:
+        await socket.send('{"event":"start","streamSid":"evil"}')
+    for path in ("/twilio/voice", "/evil", "/twilio/voice?evil=1"):
+        await house.client.post(path, headers={"X-Twilio-Signature": "evil"})
+    agents = set(house.gateway.switchboard.book.agents)
+    closed: dict[str, set[str]] = {
+        "agent": agents,
+        "path": {"media-streams", "sip"},
+        "ending": {ending.value for ending in Ending},
+        "peer": {"caller", "model"},
+        "kind": {"binary", "junk", "unknown_event", "text", "audio", "malformed"},
+        "reason": {"no_agent", "noise"},
+        "endpoint": {"voice", "after", "refer", "status", "stream-status"},
+        "result": {"ok", "bad_signature", "unsigned"},
+        "state": {"expected", "talking"},
+        "direction": {"up", "down", "in", "out"},
+        "cached": {"yes", "no"},
+        "model": {"gpt-realtime-2.1"},
+        "limit": {"tokens", "requests"},
+        "stage": {
+            "model_ready", "caller_arrived", "first_sound", "detection", "model", "gateway",
+            "playback",
+        },
+        "outcome": {"used", "expired", "failed"},
+        "version": {"0.1.0"},
+    }  # fmt: skip
+    text = (await house.client.get("/metrics")).text
+    for family in families(text, parser).values():
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                if label != "le":
+                    assert value in closed[label], (sample.name, label, value)
+    assert "evil" not in text
+    assert "weather" not in text
+
+
+async def test_openmetrics_for_who_asks_for_it(house: House) -> None:
+    await a_call(house)
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0; charset=utf-8"}
+    response = await house.client.get("/metrics", headers=accept)
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    found = families(response.text, openmetrics)
+    assert found["gateway_calls_ended"].samples
+
+
+async def test_what_a_call_was_is_still_counted_when_it_is_over(house: House) -> None:
+    async with house.carrier.call() as stream:
+        await house.note(notes.FirstSound)
+        talking = {"path": "media-streams", "state": "talking"}
+        assert await house.metric("calls_active", **talking) == 1
+        await stream.speak(b"\xff" * 40)
+        await stream.stop()
+        await house.note(notes.Ended)
+        assert await house.metric("calls_active", **talking) == 0
+    assert await house.metric("frames_total", direction="up") == 2
+    assert await house.metric("media_bytes_total", direction="up") == 200
+    assert await house.metric("frames_total", direction="down") > 0
+    labels = {"agent": "reception", "path": "media-streams"}
+    assert await house.metric("calls_started_total", **labels) == 1
+    assert await house.metric("calls_ended_total", **labels, ending="caller_hung_up") == 1
+    assert await house.metric("call_seconds_count", **labels) == 1
+    assert await house.metric("added_seconds_count", direction="up") == 2
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_probes(house: House, path: str) -> None:
+    response = await house.client.get(path)
+    assert response.status_code == 200
+    assert (await house.client.post(path)).status_code == 405
