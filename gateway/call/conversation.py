@@ -137,16 +137,19 @@ class Conversation(CallLife):
         return self._desk.wake(Timer.CONFIRM, self.agent.barge_in.min_speech_ms / 1000)
 
     def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
-        self._caller_speaking = self.responses.held = self._broke_in = False
-        self._desk.timers.clear(Timer.CONFIRM)
-        if self._brief and self._model_has_floor():
+        self._fall_silent()
+        if self._brief and self._speaking():
             return self._note(notes.BargeInIgnored("short"))
-        # Short, but the last word was his: an answer, not an "uh-huh".
+        # Short, but not into the model's sentence: an answer, or more of his turn.
         self._brief = False
         self._stay()
         self.turns.stopped(self._stopped_at(event.audio_end_ms), self._desk.now)
         self._spoke_since_caller = False
         return self._expect_answer()
+
+    def _fall_silent(self) -> None:
+        self._caller_speaking = self.responses.held = self._broke_in = False
+        self._desk.timers.clear(Timer.CONFIRM)
 
     def _expect_answer(self) -> None:
         """The server's own is on its way: one asked for now would be refused, or be a second."""
@@ -180,6 +183,7 @@ class Conversation(CallLife):
 
     def _on_committed(self, event: model.Committed) -> None:
         """The caller's turn is over: an answer comes by itself, or is asked for."""
+        self._fall_silent()  # he has, even if we could not read when
         if self._brief:
             # "Uh-huh" is not a turn: the model goes on as if it had not been said.
             self._brief = False

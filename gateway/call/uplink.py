@@ -68,7 +68,7 @@ class Uplink:
 
     def _place(self, timestamp_ms: int, length_ms: float, now: float) -> None:
         gap = timestamp_ms - self._stream_end_ms
-        if gap > 1 and self._stream_began_at is not None:
+        if 1 < gap < TIMESTAMP_LEAP_S * 1000 and self._stream_began_at is not None:
             self.gap_ms += gap
         self._stream_end_ms = timestamp_ms + length_ms
         began = now - self._stream_end_ms / 1000

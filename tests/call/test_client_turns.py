@@ -137,6 +137,24 @@ def test_a_short_answer_that_ends_after_the_model_does_is_a_turn() -> None:
     )
 
 
+def test_a_short_addition_before_her_answer_sounds_is_not_thrown_away() -> None:
+    """'A table, please.' ... 'For two.' She has not said a word yet: he interrupts nothing."""
+    book = answered(barge_in={"min_speech_ms": 300}) >> speech_started() >> speech_stopped(1)
+    book >> committed() << asks_for_an_answer >> response_created() << nothing
+    (
+        book
+        >> speech_started(item_id="for two")
+        >> wait(0.2)
+        >> speech_stopped(2, "for two")
+        << nothing
+        >> committed("for two")
+        << nothing
+        >> response_done()
+        << asks_for_an_answer
+        << nothing
+    )
+
+
 def test_without_a_least_time_any_speech_interrupts_at_once() -> None:
     """Only the greeting is protected: no tick is waited for."""
     book = answered(barge_in={"protect_greeting_ms": 500}) >> wait(1.0) >> response_created()

@@ -164,6 +164,7 @@ def test_one_leap_of_the_timestamps_does_not_spoil_the_turns() -> None:
     book >> first_mark << note(notes.FirstSound)
     (turn,) = [out for out in book.outs() if isinstance(out, notes.TurnMeasured)]
     assert 0 <= turn.wait_s < 5
+    assert book.call.uplink.gap_ms < 5_000
 
 
 def test_timestamps_that_begin_anew_do_not_spoil_the_turns() -> None:

@@ -218,6 +218,14 @@ def test_the_servers_vad_heard_a_turn_and_made_no_response() -> None:
     book << nothing
 
 
+def test_a_turn_whose_end_could_not_be_read_ends_with_its_commit() -> None:
+    """Else he would be speaking for ever, and every answer cancelled."""
+    book = answered() >> response_created() >> audio_delta(ms=900) << ... >> wait(0.1)
+    book >> speech_started() << ... >> response_done(status="cancelled") << nothing
+    book >> committed() << nothing >> response_created("resp_2") << nothing
+    book >> audio_delta("item_2", ms=100, response_id="resp_2") << to_caller(100)
+
+
 def test_a_turn_that_goes_on_is_waited_for_from_its_end() -> None:
     book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
     book >> wait(RESPONSE_START_MAX_S - 1) >> speech_started() >> wait(5.0) << nothing
