@@ -33,6 +33,8 @@ _STOP_HZ = CALLER_HZ - _PASS_HZ
 _STOP_WEIGHT = 30.0
 _FIXED_POINT = 2.0**22
 _PEAK = 32_767
+# Kept: numpy makes a new one of a type's name, or of its class, for each call.
+_INT16, _FLOAT64 = np.dtype(np.int16), np.dtype(np.float64)
 
 _HISTORY = (TAPS - 1) // RATIO
 # 8 kHz samples in a row: measured; both matrices then stay at 10 kB, well within a cold L1.
@@ -107,14 +109,14 @@ class _Polyphase:
         if ragged:
             rows += 1
             data += bytes(self._step_bytes - ragged)
-        windows = np.ndarray((rows, self._window), np.int16, data, 0, (self._step_bytes, 2))
-        sums: NDArray[np.float64] = np.dot(windows.astype(np.float64), self._matrix)
+        windows = np.ndarray((rows, self._window), _INT16, data, 0, (self._step_bytes, 2))
+        sums: NDArray[np.float64] = windows.astype(_FLOAT64).dot(self._matrix)
         np.rint(sums, sums)
         if ragged:
             sums = sums.reshape(-1)[: len(pcm) * self._out_bytes // self._step_bytes // 2]
         if loud:
             self._clip(sums)
-        return sums.astype(np.int16).tobytes()
+        return sums.astype(_INT16).tobytes()
 
     def _clip(self, sums: NDArray[np.float64]) -> None:
         over = int(np.count_nonzero(np.abs(sums) > _PEAK))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class SendToModel:
+
+# One for each frame: a struct is made in a sixth of the time of a frozen dataclass.
+class SendToModel(Struct, frozen=True, gc=False):
     """One text message for the model's socket."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SendToCaller:
+class SendToCaller(Struct, frozen=True, gc=False):
     """One text message for the caller's socket."""
 
     data: bytes

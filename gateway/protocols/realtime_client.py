@@ -6,20 +6,21 @@ text message. `event_id` is echoed in an error about that event, so what may fai
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
 
-_APPEND_HEAD: Final = b'{"type":"input_audio_buffer.append","audio":"'
+
+class _Append(msgspec.Struct, tag_field="type", tag="input_audio_buffer.append", gc=False):
+    audio: bytes
 
 
 def append(audio: bytes) -> bytes:
     """The hot one: never acknowledged, at most 15 MiB."""
-    return _APPEND_HEAD + b2a_base64(audio, newline=False) + b'"}'
+    return _encode(_Append(audio))
 
 
 def session_update(session: Mapping[str, Any], event_id: str) -> bytes:

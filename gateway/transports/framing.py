@@ -8,7 +8,7 @@ protocol errors) is left, byte for byte, to the library's state machine. RFC 645
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import struct
 from typing import Final
 
 try:
@@ -22,6 +22,8 @@ _OPCODE: Final = 0x0F
 _LAST_DATA_OPCODE: Final = 0x02
 _MASKED: Final = 0x80
 _KEYS_AT_ONCE: Final = 1024
+_head_16 = struct.Struct("!BBH").pack
+_head_16_masked = struct.Struct("!BBH4s").pack
 
 
 class FrameSplitter:
@@ -42,13 +44,14 @@ class FrameSplitter:
         self._wanted = 0
         """Length of the frame that the buffer holds the beginning of; 0 while it is not known."""
 
-    def feed(self, data: bytes) -> Iterator[tuple[bool, bytes | bytearray]]:
-        """Yields (True, payload of a whole text message) or (False, raw bytes for the library)."""
+    def feed(self, data: bytes) -> list[tuple[bool, bytes]]:
+        """(True, payload of a whole text message) or (False, raw bytes for the library)."""
+        parts: list[tuple[bool, bytes]] = []
         buffer = self._buffer
         if buffer:
             buffer += data
             if len(buffer) < self._wanted:
-                return
+                return parts
             data = bytes(buffer)
             buffer.clear()
         self._wanted = 0
@@ -68,27 +71,33 @@ class FrameSplitter:
                 break
             body, stop = start + head, start + head + length
             if length > self._max_bytes:
-                yield False, data[start:]
-                return
+                parts.append((False, data[start:]))
+                return parts
             if stop > end:
                 self._wanted = stop - start
                 break
             plain = first == _TEXT_FIN and second & _MASKED == self._mask
             if plain and not self._in_parts:
                 payload = data[body:stop]
-                yield True, apply_mask(payload, data[body - 4 : body]) if self._mask else payload
+                if self._mask:
+                    payload = apply_mask(payload, data[body - 4 : body])
+                parts.append((True, payload))
             else:
                 if first & _OPCODE <= _LAST_DATA_OPCODE:
                     self._in_parts = not first & _FIN
-                yield False, data[start:stop]
+                parts.append((False, data[start:stop]))
             start = stop
         if start < end:
             buffer += data[start:]
+        return parts
 
 
 def text_frame(payload: bytes) -> bytes:
     """A whole text frame as a server sends it."""
-    return _head(len(payload), 0) + payload
+    length = len(payload)
+    if 126 <= length < 65536:
+        return _head_16(_TEXT_FIN, 126, length) + payload
+    return _head(length, 0) + payload
 
 
 class ClientFrames:
@@ -105,12 +114,13 @@ class ClientFrames:
             self._keys, self._at = os.urandom(4 * _KEYS_AT_ONCE), 0
         key = self._keys[self._at : self._at + 4]
         self._at += 4
-        return _head(len(payload), _MASKED) + key + apply_mask(payload, key)
+        length = len(payload)
+        if 126 <= length < 65536:
+            return _head_16_masked(_TEXT_FIN, _MASKED | 126, length, key) + apply_mask(payload, key)
+        return _head(length, _MASKED) + key + apply_mask(payload, key)
 
 
 def _head(length: int, mask: int) -> bytes:
     if length < 126:
         return bytes((_TEXT_FIN, mask | length))
-    if length < 65536:
-        return bytes((_TEXT_FIN, mask | 126, length >> 8, length & 0xFF))
     return bytes((_TEXT_FIN, mask | 127)) + length.to_bytes(8, "big")

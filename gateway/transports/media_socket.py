@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
-from websockets.protocol import State
+from websockets.protocol import OPEN
 
 from gateway.errors import BugError
 from gateway.limits import CALLER_BACKLOG_MAX_BYTES, CLOSE_MAX_S, SOCKET_MESSAGE_MAX_BYTES
@@ -63,7 +63,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
 
     def post(self, payload: bytes) -> None:
         """One text message, now. Nothing happens on a socket that is closing."""
-        if self.conn.state is not State.OPEN or self.transport.is_closing():
+        if self.conn.state is not OPEN or self.transport.is_closing():
             return
         self.transport.write(text_frame(payload))
         if self.transport.get_write_buffer_size() > CALLER_BACKLOG_MAX_BYTES:
@@ -71,7 +71,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
 
     def close(self, code: int = 1000) -> None:
         """Asks the peer to close; cuts the connection if it does not."""
-        if self.conn.state is not State.OPEN or self.transport.is_closing():
+        if self.conn.state is not OPEN or self.transport.is_closing():
             return
         self.close_sent = True
         self.conn.send_close(code)
@@ -101,7 +101,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
 
     def _hear(self, text: bytes | bytearray, now: float) -> None:
         """What comes after a close, either end's, is not heard any more."""
-        if self._receiver is not None and self.conn.state is State.OPEN:
+        if self._receiver is not None and self.conn.state is OPEN:
             self._receiver.on_text(text, now)
 
     def send_receive_event_to_app(self) -> None:
@@ -112,7 +112,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         data, self.frames = b"".join(self.frames), []
         if self.curr_msg_data_type == "text":
             self._hear(data, monotonic())
-        elif self.conn.state is State.OPEN:
+        elif self.conn.state is OPEN:
             self._receiver.on_binary(monotonic())
 
     def handle_close(self, event: Frame) -> None:

@@ -18,7 +18,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response
-from websockets.protocol import State
+from websockets.protocol import CONNECTING, OPEN
 from websockets.uri import parse_uri
 
 from gateway.errors import LinkError
@@ -73,7 +73,7 @@ class RealtimeSocket(asyncio.Protocol):
     def post(self, payload: bytes) -> None:
         """One text message, now; dropped on a link that is not open."""
         transport = self._transport
-        if transport is None or self._conn.state is not State.OPEN:
+        if transport is None or self._conn.state is not OPEN:
             return
         transport.write(self._frames.text_frame(payload))
         if transport.get_write_buffer_size() > MODEL_BACKLOG_MAX_BYTES:
@@ -87,7 +87,7 @@ class RealtimeSocket(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if self._conn.state is State.OPEN:
+        if self._conn.state is OPEN:
             self._conn.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
             self._timer = self._loop.call_later(CLOSE_MAX_S, transport.abort)
@@ -105,13 +105,13 @@ class RealtimeSocket(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        if self._conn.state is State.CONNECTING:
+        if self._conn.state is CONNECTING:
             data = self._shake_hands(data)
         now = monotonic()
         for is_text, part in self._splitter.feed(data):
             if not is_text:
                 self._to_library(bytes(part))
-            elif self._receiver is not None and self._conn.state is State.OPEN:
+            elif self._receiver is not None and self._conn.state is OPEN:
                 self._receiver.on_model_text(part, now)
 
     def eof_received(self) -> None:
@@ -137,7 +137,7 @@ class RealtimeSocket(asyncio.Protocol):
             return b""
         self._head = None
         self._to_library(head + end)
-        if self._conn.state is State.OPEN or not rest:
+        if self._conn.state is OPEN or not rest:
             return rest
         return self._shake_hands(rest)
 
@@ -150,11 +150,11 @@ class RealtimeSocket(asyncio.Protocol):
             elif isinstance(event, Frame):
                 self._on_frame(event)
         self._check_handshake()
-        if self._conn.parser_exc is not None and self._conn.state is not State.OPEN:
+        if self._conn.parser_exc is not None and self._conn.state is not OPEN:
             self._lose("protocol_error")
 
     def _on_handshake(self) -> None:
-        if self._conn.state is State.OPEN and not self._open.done():
+        if self._conn.state is OPEN and not self._open.done():
             self._open.set_result(None)
             self._timer = self._loop.call_later(PING_EVERY_S, self._send_ping)
             if self._receiver is not None:

@@ -112,7 +112,7 @@ def tables(report: Report) -> Iterator[Table]:
 
 _LOAD_HEAD = (
     "", "calls", "CPU % each", "of it system", "up ms p50", "p99", "worst", "down ms p50", "p99",
-    "worst", "loop lag p99", "under-runs", "lost", "RSS MB", "bench %", "bench late p99", "others %",
+    "worst", "loop lag p99", "under-runs", "lost", "RSS MB", "bench %", "late p99", "others %",
 )  # fmt: skip
 
 
