@@ -88,7 +88,6 @@ async def _dial_sip(call: TwilioCall, verb: Verb, uri: str, base: str, outcome: 
     finally:
         call.leg = None
         await leg.close()
-        call.line.hush()
 
 
 def checked(call: TwilioCall, uri: str) -> sip_address.SipAddress | None:

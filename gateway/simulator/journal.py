@@ -29,6 +29,10 @@ class Journal:
         for listener in tuple(self._listeners):
             listener(number, entry)
 
+    def clear(self) -> None:
+        """Forgets what was; the numbers go on."""
+        self._entries.clear()
+
     def entries(self, start: int = 0) -> Iterator[tuple[int, Entry]]:
         """Those still kept, from this number on."""
         return iter([pair for pair in self._entries if pair[0] >= start])

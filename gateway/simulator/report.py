@@ -63,6 +63,7 @@ def summary(records: Sequence[CallRecord]) -> dict[str, Any]:
         "calls": len(records),
         "passed": sum(not one.failures for one in records),
         "endings": dict(endings),
+        "paths": dict(Counter(one.paths[0] for one in records if one.paths)),
         "turns": sum(len(one.turns) - 1 for one in records),
         "barge_ins": sum(len(one.barge_ins) for one in records),
         "latency_ms": {f"p{share:g}": _share(latencies, share) for share in (50, 95, 99)},

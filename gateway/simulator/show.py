@@ -18,6 +18,17 @@ from gateway.simulator.telephone import milliseconds
 
 CALLER = "bold dodger_blue2"
 MODEL = "bold dark_orange3"
+STATIONS = {
+    "sip_answered": "the model answers by SIP, leg",
+    "sip_failed": "the model's SIP leg fails with",
+    "trunk_answered": "the model answers on the trunk",
+    "trunk_failed": "the trunk fails with",
+    "pressed": "the caller presses",
+    "referred": "the model has the caller transferred to",
+    "refer_refused": "the carrier refuses to transfer to",
+    "person_answered": "a person answers,",
+}
+"""What happened on the way of a call, where it is not the plain one."""
 
 
 class LiveCall:
@@ -89,6 +100,10 @@ def result(console: Console, records: list[CallRecord]) -> None:
     console.print(turns_table(records[0]) if len(records) == 1 else calls_table(records))
     if len(records) > 1:
         return
+    for moment in records[0].moments:
+        if moment.kind in STATIONS:
+            at = f"{moment.at_ms / 1000:6.2f} s"
+            console.print(f"{at}  {STATIONS[moment.kind]} {escape(moment.detail)}".rstrip())
     for failure in records[0].failures:
         console.print(f"[red]not as expected:[/] {escape(failure)}")
     if not records[0].failures:

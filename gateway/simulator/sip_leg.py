@@ -105,6 +105,8 @@ class SipLeg:
             if task is not None:
                 task.cancel()
                 await asyncio.wait({task})
+        if self._line.ear.buffered(self._line.now):
+            self._line.hush()
         if self._socket is not None:
             await self._socket.close()
 

@@ -36,7 +36,6 @@ async def carry(call: TwilioCall, trunk: Trunk) -> Order:
     finally:
         call.leg = None
         await leg.close()
-        call.line.hush()
 
 
 def _failed(call: TwilioCall, trunk: Trunk, status: int) -> Order:

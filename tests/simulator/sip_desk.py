@@ -17,8 +17,8 @@ from webhook_desk import PROJECT, SECRET, WebhookDesk, webhook_desk
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.simulator.model import ModelServer, running_model
-from gateway.simulator.script import Script, parse_script
-from gateway.simulator.sip_connector import SipAccount
+from gateway.simulator.script import parse_script
+from gateway.simulator.sip_account import SipAccount
 
 URI = f"sip:{PROJECT}@sip.api.openai.com;transport=tls"
 HEADERS = [
@@ -36,6 +36,14 @@ class SipDesk:
     webhook: WebhookDesk
     client: AsyncOpenAI
     http: httpx2.AsyncClient
+
+    def play(self, script: str = "") -> SipDesk:
+        """As new, for the next test, by this script."""
+        self.model.script = parse_script(script)
+        self.model.sip.script = self.model.script.sip
+        self.model.journal.clear()
+        self.webhook.reset()
+        return self
 
     async def invite(self, uri: str = URI, **more: Any) -> dict[str, Any]:
         body = {"uri": uri, "headers": HEADERS, "media": "srtp", **more}
@@ -113,12 +121,10 @@ class Sideband:
 
 
 @asynccontextmanager
-async def sip_desk(script: Script | str = "") -> AsyncIterator[SipDesk]:
-    if isinstance(script, str):
-        script = parse_script(script)
+async def sip_desk() -> AsyncIterator[SipDesk]:
     async with webhook_desk() as webhook, httpx2.AsyncClient(trust_env=False) as http:
         account = SipAccount(PROJECT, webhook.url, (SECRET,))
-        async with running_model(script, sip=account) as model:
+        async with running_model(sip=account) as model:
             client = AsyncOpenAI(api_key="sk-test", base_url=model.base_url, max_retries=0)
             async with client:
                 yield SipDesk(model, webhook, client, http)

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from openai import APIStatusError, ConflictError, NotFoundError
-from sip_desk import HEADERS, URI, sip_desk
+from sip_desk import HEADERS, URI, SipDesk, sip_desk
 from voices import tone
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SESSION: Any = {"type": "realtime", "model": "gpt-realtime-2.1", "instructions": "Be brief."}
 QUICK_EAR = {"type": "server_vad", "silence_duration_ms": 200}
 
 
-async def test_an_invite_is_announced_with_its_headers_as_they_came() -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def table() -> AsyncIterator[SipDesk]:
     async with sip_desk() as desk:
-        call = await desk.invite()
-        event = await desk.webhook.next()
-        assert event.type == "realtime.call.incoming"
-        assert event.data.call_id == call["call_id"]
-        assert call["call_id"].startswith("rtc_u1_")
-        shown = [header.model_dump() for header in event.data.sip_headers]
-        assert shown == HEADERS[:-1], "all but the authorization, order and case kept"
-        assert event.data.sip_media_security == "srtp"
-        assert desk.webhook.user_agents[0].startswith("OpenAI/1.0")
+        yield desk
+
+
+async def test_an_invite_is_announced_with_its_headers_as_they_came(table: SipDesk) -> None:
+    desk = table.play()
+    call = await desk.invite()
+    event = await desk.webhook.next()
+    assert event.type == "realtime.call.incoming"
+    assert event.data.call_id == call["call_id"]
+    assert call["call_id"].startswith("rtc_u1_")
+    shown = [header.model_dump() for header in event.data.sip_headers]
+    assert shown == HEADERS[:-1], "all but the authorization, order and case kept"
+    assert event.data.sip_media_security == "srtp"
+    assert desk.webhook.user_agents[0].startswith("OpenAI/1.0")
 
 
 @pytest.mark.parametrize(
@@ -38,45 +48,47 @@ async def test_an_invite_is_announced_with_its_headers_as_they_came() -> None:
         ("proj_test@sip.api.openai.com", 400),
     ],
 )
-async def test_an_address_that_would_not_work_does_not_ring(uri: str, status: int) -> None:
-    async with sip_desk() as desk:
-        assert await desk.invite(uri) == {"status": status}
-        assert len(desk.model.journal.violations) == 1
-        assert desk.webhook.events.empty()
+async def test_an_address_that_would_not_work_does_not_ring(
+    table: SipDesk, uri: str, status: int
+) -> None:
+    desk = table.play()
+    assert await desk.invite(uri) == {"status": status}
+    assert len(desk.model.journal.violations) == 1
+    assert desk.webhook.events.empty()
 
 
-async def test_a_webhook_that_fails_comes_again_with_the_same_id() -> None:
-    async with sip_desk() as desk:
-        desk.webhook.statuses = [500, 302]
-        await desk.invite()
-        await desk.webhook.next()
-        assert len(desk.webhook.ids) == 3
-        assert len(set(desk.webhook.ids)) == 1
+async def test_a_webhook_that_fails_comes_again_with_the_same_id(table: SipDesk) -> None:
+    desk = table.play()
+    desk.webhook.statuses = [500, 302]
+    await desk.invite()
+    await desk.webhook.next()
+    assert len(desk.webhook.ids) == 3
+    assert len(set(desk.webhook.ids)) == 1
 
 
-async def test_spoiled_webhooks_on_demand() -> None:
-    async with sip_desk() as desk:
-        kinds = ["plain", "again", "new_id", "tampered", "stale", "old_secret", "unsigned", "live"]
-        url = desk.model.url + "/simulator/webhook"
-        answers = (await desk.http.post(url, json={"webhooks": kinds})).json()
-        statuses = [answer["status"] for answer in answers]
-        assert statuses == [200, 200, 200, 400, 400, 400, 400, 200]
-        first, again, other, live = desk.webhook.ids
-        assert first == again != other
-        assert live not in (first, other)
-        events = [await desk.webhook.next() for _ in range(4)]
-        assert [e.type for e in events][-1] == "live.transport.incoming"
+async def test_spoiled_webhooks_on_demand(table: SipDesk) -> None:
+    desk = table.play()
+    kinds = ["plain", "again", "new_id", "tampered", "stale", "old_secret", "unsigned", "live"]
+    url = desk.model.url + "/simulator/webhook"
+    answers = (await desk.http.post(url, json={"webhooks": kinds})).json()
+    statuses = [answer["status"] for answer in answers]
+    assert statuses == [200, 200, 200, 400, 400, 400, 400, 200]
+    first, again, other, live = desk.webhook.ids
+    assert first == again != other
+    assert live not in (first, other)
+    events = [await desk.webhook.next() for _ in range(4)]
+    assert [e.type for e in events][-1] == "live.transport.incoming"
 
 
-async def test_accept_is_answered_with_nothing_and_decides_once() -> None:
-    async with sip_desk() as desk:
-        call = await desk.invite()
-        raw = await desk.client.realtime.calls.with_raw_response.accept(call["call_id"], **SESSION)
-        assert (raw.status_code, raw.content) == (200, b"")
-        for verb, body in (("accept", SESSION), ("reject", {"status_code": 486})):
-            answer = await desk.control(call["call_id"], verb, body)
-            assert answer.status_code == 409
-            assert answer.json()["error"]["code"] == "decision_already_made"
+async def test_accept_is_answered_with_nothing_and_decides_once(table: SipDesk) -> None:
+    desk = table.play()
+    call = await desk.invite()
+    raw = await desk.client.realtime.calls.with_raw_response.accept(call["call_id"], **SESSION)
+    assert (raw.status_code, raw.content) == (200, b"")
+    for verb, body in (("accept", SESSION), ("reject", {"status_code": 486})):
+        answer = await desk.control(call["call_id"], verb, body)
+        assert answer.status_code == 409
+        assert answer.json()["error"]["code"] == "decision_already_made"
 
 
 @pytest.mark.parametrize(
@@ -91,53 +103,54 @@ async def test_accept_is_answered_with_nothing_and_decides_once() -> None:
     ],
 )
 async def test_a_session_that_the_vendor_would_refuse_leaves_the_call_ringing(
-    session: Any, param: str | None
+    table: SipDesk, session: Any, param: str | None
 ) -> None:
-    async with sip_desk() as desk:
+    desk = table.play()
+    call = await desk.invite()
+    answer = await desk.control(call["call_id"], "accept", session)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+    assert len(desk.model.journal.violations) == 1
+    assert (await desk.control(call["call_id"], "accept", SESSION)).status_code == 200
+
+
+async def test_formats_are_for_sip_to_negotiate(table: SipDesk) -> None:
+    desk = table.play()
+    audio = {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}
+    async with desk.talking(audio=audio) as (_, _, sideband):
+        created = (await sideband.until("session.created"))[0]["session"]
+        assert created["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+        assert [v["code"] for v in desk.model.journal.violations] == ["format_on_sip"]
+
+
+async def test_control_calls_need_a_key_and_a_call(table: SipDesk) -> None:
+    desk = table.play()
+    url = f"{desk.model.base_url}/realtime/calls/rtc_x/accept"
+    assert (await desk.http.post(url, json=SESSION)).status_code == 401
+    with pytest.raises(NotFoundError) as error:
+        await desk.client.realtime.calls.hangup("rtc_x")
+    assert error.value.code == "call_id_not_found"
+
+
+async def test_reject_sends_the_status_and_ends_the_ringing(table: SipDesk) -> None:
+    desk = table.play()
+    for given, sent in ((486, 486), (None, 603)):
         call = await desk.invite()
-        answer = await desk.control(call["call_id"], "accept", session)
-        assert answer.status_code == 400
-        assert answer.json()["error"]["param"] == param
-        assert len(desk.model.journal.violations) == 1
-        assert (await desk.control(call["call_id"], "accept", SESSION)).status_code == 200
+        async with desk.leg(call) as leg:
+            more = {} if given is None else {"status_code": given}
+            await desk.client.realtime.calls.reject(call["call_id"], **more)
+            assert (await leg.signal())["bye"] == sent
+    with pytest.raises(ConflictError):
+        await desk.client.realtime.calls.accept(call["call_id"], **SESSION)
+    late = await desk.invite()
+    for status in (200, 700):
+        refused = await desk.control(late["call_id"], "reject", {"status_code": status})
+        assert refused.status_code == 400
 
 
-async def test_formats_are_for_sip_to_negotiate() -> None:
-    async with sip_desk() as desk:
-        audio = {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}
-        async with desk.talking(audio=audio) as (_, _, sideband):
-            created = (await sideband.until("session.created"))[0]["session"]
-            assert created["audio"]["input"]["format"] == {"type": "audio/pcmu"}
-            assert [v["code"] for v in desk.model.journal.violations] == ["format_on_sip"]
-
-
-async def test_control_calls_need_a_key_and_a_call() -> None:
-    async with sip_desk() as desk:
-        url = f"{desk.model.base_url}/realtime/calls/rtc_x/accept"
-        assert (await desk.http.post(url, json=SESSION)).status_code == 401
-        with pytest.raises(NotFoundError) as error:
-            await desk.client.realtime.calls.hangup("rtc_x")
-        assert error.value.code == "call_id_not_found"
-
-
-async def test_reject_sends_the_status_and_ends_the_ringing() -> None:
-    async with sip_desk() as desk:
-        for given, sent in ((486, 486), (None, 603)):
-            call = await desk.invite()
-            async with desk.leg(call) as leg:
-                more = {} if given is None else {"status_code": given}
-                await desk.client.realtime.calls.reject(call["call_id"], **more)
-                assert (await leg.signal())["bye"] == sent
-        with pytest.raises(ConflictError):
-            await desk.client.realtime.calls.accept(call["call_id"], **SESSION)
-        late = await desk.invite()
-        for status in (200, 700):
-            refused = await desk.control(late["call_id"], "reject", {"status_code": status})
-            assert refused.status_code == 400
-
-
-async def test_refer_reaches_the_carrier_and_hangup_ends_everything() -> None:
-    async with sip_desk() as desk, desk.talking() as (call_id, leg, sideband):
+async def test_refer_reaches_the_carrier_and_hangup_ends_everything(table: SipDesk) -> None:
+    desk = table.play()
+    async with desk.talking() as (call_id, leg, sideband):
         calls = desk.client.realtime.calls
         await calls.refer(call_id, target_uri="tel:+15550123")
         assert await leg.signal() == {"refer": "tel:+15550123"}
@@ -161,24 +174,27 @@ async def handshake(desk: Any, call_id: str) -> int:
         return refused.response.status_code
 
 
-async def test_the_sideband_is_404_before_the_session_exists_and_after_the_end() -> None:
-    async with sip_desk("sip: {sideband_404_ms: 300}") as desk:
-        call = await desk.invite()
-        call_id = call["call_id"]
-        async with desk.leg(call) as leg:
-            assert await handshake(desk, call_id) == 404
-            await desk.client.realtime.calls.accept(call_id, **SESSION)
-            assert await handshake(desk, call_id) == 404
-            assert [await leg.signal(), await leg.signal()] == [{"sip": 180}, {"sip": 200}]
-            assert await handshake(desk, call_id) == 101
-        async with asyncio.timeout(5):
-            await desk.model.sip.calls[call_id].ended.wait()
+async def test_the_sideband_is_404_before_the_session_exists_and_after_the_end(
+    table: SipDesk,
+) -> None:
+    desk = table.play("sip: {sideband_404_ms: 300}")
+    call = await desk.invite()
+    call_id = call["call_id"]
+    async with desk.leg(call) as leg:
         assert await handshake(desk, call_id) == 404
-        assert desk.model.journal.violations == []
+        await desk.client.realtime.calls.accept(call_id, **SESSION)
+        assert await handshake(desk, call_id) == 404
+        assert [await leg.signal(), await leg.signal()] == [{"sip": 180}, {"sip": 200}]
+        assert await handshake(desk, call_id) == 101
+    async with asyncio.timeout(5):
+        await desk.model.sip.calls[call_id].ended.wait()
+    assert await handshake(desk, call_id) == 404
+    assert desk.model.journal.violations == []
 
 
-async def test_a_greeting_is_heard_on_the_line_and_not_on_the_sideband() -> None:
-    async with sip_desk("{speed: 50, think_ms: 0}") as desk, desk.talking() as (_, leg, sideband):
+async def test_a_greeting_is_heard_on_the_line_and_not_on_the_sideband(table: SipDesk) -> None:
+    desk = table.play("{speed: 50, think_ms: 0}")
+    async with desk.talking() as (_, leg, sideband):
         say = {"instructions": 'Say exactly: "Yes."'}
         await sideband.connection.response.create(response=say)
         events = await sideband.until("output_audio_buffer.stopped")
@@ -191,33 +207,33 @@ async def test_a_greeting_is_heard_on_the_line_and_not_on_the_sideband() -> None
         assert 0 <= len(heard) - said["ms"] * 8 < 160
 
 
-async def test_the_caller_is_heard_and_interrupts_with_the_server_truncating() -> None:
+async def test_the_caller_is_heard_and_interrupts_with_the_server_truncating(
+    table: SipDesk,
+) -> None:
     script = "{speed: 50, think_ms: 0, greeting: [{say: %s}]}" % ("one two three four " * 6)
-    async with sip_desk(script) as desk:
-        ear = {"input": {"turn_detection": QUICK_EAR}}
-        async with desk.talking(audio=ear) as (_, leg, sideband):
-            await sideband.connection.response.create()
-            await sideband.until("response.done")
-            await leg.listen(1600)
-            await leg.speak(tone(400) + b"\xff" * 2400)
-            events = await sideband.until("response.created")
-            kinds = [event["type"] for event in events]
-            for wanted in (
-                "input_audio_buffer.speech_started", "output_audio_buffer.cleared",
-                "conversation.item.truncated", "input_audio_buffer.speech_stopped",
-            ):  # fmt: skip
-                assert wanted in kinds, kinds
-            cut = events[kinds.index("conversation.item.truncated")]
-            assert cut["audio_end_ms"] * 8 <= len(leg.sound) + 480
-            assert desk.model.journal.violations == []
+    desk = table.play(script)
+    ear = {"input": {"turn_detection": QUICK_EAR}}
+    async with desk.talking(audio=ear) as (_, leg, sideband):
+        await sideband.connection.response.create()
+        await sideband.until("response.done")
+        await leg.listen(1600)
+        await leg.speak(tone(400) + b"\xff" * 2400)
+        events = await sideband.until("response.created")
+        kinds = [event["type"] for event in events]
+        for wanted in (
+            "input_audio_buffer.speech_started", "output_audio_buffer.cleared",
+            "conversation.item.truncated", "input_audio_buffer.speech_stopped",
+        ):  # fmt: skip
+            assert wanted in kinds, kinds
+        cut = events[kinds.index("conversation.item.truncated")]
+        assert cut["audio_end_ms"] * 8 <= len(leg.sound) + 480
+        assert desk.model.journal.violations == []
 
 
 @pytest.mark.parametrize("blank", [False, True])
-async def test_keys_arrive_without_an_event_id(blank: bool) -> None:
-    async with (
-        sip_desk(f"sip: {{dtmf_blank: {str(blank).lower()}}}") as desk,
-        desk.talking() as (_, leg, sideband),
-    ):
+async def test_keys_arrive_without_an_event_id(table: SipDesk, blank: bool) -> None:
+    desk = table.play(f"sip: {{dtmf_blank: {str(blank).lower()}}}")
+    async with desk.talking() as (_, leg, sideband):
         await sideband.until("conversation.created")
         await leg.press("5")
         event = (await sideband.until("input_audio_buffer.dtmf_event_received"))[0]
@@ -226,16 +242,18 @@ async def test_keys_arrive_without_an_event_id(blank: bool) -> None:
         assert event == {"type": f" {kind}" if blank else kind, "event": "5"}
 
 
-async def test_sound_does_not_go_over_a_sideband() -> None:
-    async with sip_desk() as desk, desk.talking() as (_, _, sideband):
+async def test_sound_does_not_go_over_a_sideband(table: SipDesk) -> None:
+    desk = table.play()
+    async with desk.talking() as (_, _, sideband):
         await sideband.connection.input_audio_buffer.append(audio="////")
         error = (await sideband.until("error"))[-1]["error"]
         assert error["code"] == "invalid_event"
         assert len(desk.model.journal.violations) == 1
 
 
-async def test_the_client_may_cut_the_answer_itself() -> None:
-    async with sip_desk("{speed: 50, think_ms: 0}") as desk, desk.talking() as (_, leg, sideband):
+async def test_the_client_may_cut_the_answer_itself(table: SipDesk) -> None:
+    desk = table.play("{speed: 50, think_ms: 0}")
+    async with desk.talking() as (_, leg, sideband):
         await sideband.connection.response.create()
         await leg.listen(800)
         await sideband.connection.output_audio_buffer.clear()
@@ -243,11 +261,11 @@ async def test_the_client_may_cut_the_answer_itself() -> None:
         assert "output_audio_buffer.cleared" in [event["type"] for event in events]
 
 
-async def test_a_sideband_that_breaks_does_not_end_the_call_and_another_may_come() -> None:
-    async with (
-        sip_desk("sip: {drop_sideband_after_s: 0.05}") as desk,
-        desk.talking() as (call_id, leg, sideband),
-    ):
+async def test_a_sideband_that_breaks_does_not_end_the_call_and_another_may_come(
+    table: SipDesk,
+) -> None:
+    desk = table.play("sip: {drop_sideband_after_s: 0.05}")
+    async with desk.talking() as (call_id, leg, sideband):
         with pytest.raises(ConnectionClosed):
             await sideband.until("never")
         async with desk.client.realtime.connect(call_id=call_id) as second:
@@ -256,30 +274,31 @@ async def test_a_sideband_that_breaks_does_not_end_the_call_and_another_may_come
         assert desk.model.sip.calls[call_id].state == "live"
 
 
-async def test_scripted_failures_of_control_calls() -> None:
-    async with sip_desk("sip: {accept_status: 500, times: 1, reject_broken: true}") as desk:
-        call_id = (await desk.invite())["call_id"]
-        with pytest.raises(APIStatusError) as error:
-            await desk.client.realtime.calls.accept(call_id, **SESSION)
-        assert error.value.status_code == 500
-        await desk.client.realtime.calls.reject(call_id, status_code=503)
-        assert desk.model.sip.calls[call_id].state == "ringing", "nothing came of the reject"
+async def test_scripted_failures_of_control_calls(table: SipDesk) -> None:
+    desk = table.play("sip: {accept_status: 500, times: 1, reject_broken: true}")
+    call_id = (await desk.invite())["call_id"]
+    with pytest.raises(APIStatusError) as error:
         await desk.client.realtime.calls.accept(call_id, **SESSION)
+    assert error.value.status_code == 500
+    await desk.client.realtime.calls.reject(call_id, status_code=503)
+    assert desk.model.sip.calls[call_id].state == "ringing", "nothing came of the reject"
+    await desk.client.realtime.calls.accept(call_id, **SESSION)
 
 
-async def test_a_call_that_nobody_decides_on_stops_ringing() -> None:
-    async with sip_desk("sip: {ring_s: 0.1}") as desk:
-        call = await desk.invite()
-        async with desk.leg(call) as leg:
-            assert (await leg.signal())["bye"] == 480
-        with pytest.raises(NotFoundError):
-            await desk.client.realtime.calls.accept(call["call_id"], **SESSION)
+async def test_a_call_that_nobody_decides_on_stops_ringing(table: SipDesk) -> None:
+    desk = table.play("sip: {ring_s: 0.1}")
+    call = await desk.invite()
+    async with desk.leg(call) as leg:
+        assert (await leg.signal())["bye"] == 480
+    with pytest.raises(NotFoundError):
+        await desk.client.realtime.calls.accept(call["call_id"], **SESSION)
 
 
-async def test_without_an_account_there_is_no_sip() -> None:
+async def test_without_an_account_there_is_no_sip(table: SipDesk) -> None:
     from gateway.simulator.model import running_model  # noqa: PLC0415
 
-    async with sip_desk() as desk, running_model() as bare:
+    desk = table.play()
+    async with running_model() as bare:
         body = {"uri": URI, "headers": []}
         answer = await desk.http.post(bare.url + "/simulator/invite", json=body)
         assert answer.status_code == 503

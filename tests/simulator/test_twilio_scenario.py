@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import ScenarioError
-from gateway.simulator.scenario import find, load, shipped
+from gateway.simulator.scenario import Scenario, find, load, shipped
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -48,3 +48,18 @@ def test_an_error_names_file_line_and_key(tmp_path, text, line, key):
 def test_a_name_that_is_nowhere():
     with pytest.raises(ScenarioError, match="demo"):
         find("nowhere")
+
+
+# --- transfers, tools and paths ---
+
+
+def test_people_may_be_told_in_a_word() -> None:
+    scenario = Scenario.model_validate(
+        {
+            "name": "a",
+            "steps": ["hang_up"],
+            "people": {"+15550142": "busy", "sip:ann@desk.example": {"says": "hello"}},
+        }
+    )
+    assert scenario.people["+15550142"].busy
+    assert scenario.people["sip:ann@desk.example"].says == "hello"

@@ -32,6 +32,13 @@ class WebhookDesk:
     refused: int = 0
     statuses: list[int] = field(default_factory=list)
 
+    def reset(self) -> None:
+        self.events = asyncio.Queue()
+        self.ids.clear()
+        self.user_agents.clear()
+        self.statuses.clear()
+        self.refused = 0
+
     async def take(self, request: Request) -> Response:
         body = await request.body()
         try:
