@@ -236,7 +236,7 @@ class CallLife(ABC):
         if self.life is not Life.TALKING:
             return None
         if departure.call_id is not None and self._caller_speaking and not self._brief:
-            return self._output(departure.call_id, departure.revoked)
+            return self._revoke(departure)
         self.life = step_life(self.life, Life.GOODBYE)
         self._departure = departure
         self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
@@ -254,8 +254,14 @@ class CallLife(ABC):
         self._departure = None
         self._desk.timers.clear(Timer.GOODBYE)
         self.responses.forget("farewell")
-        if leaving.call_id is not None:
-            self._output(leaving.call_id, leaving.revoked)
+        self._revoke(leaving)
+
+    def _revoke(self, departure: Departure) -> None:
+        """The caller goes on speaking: the tool that wanted to leave is told so."""
+        if departure.call_id is not None:
+            self._output(departure.call_id, departure.revoked)
+        if departure.to is not None:
+            self._note(notes.TransferTried("caller_spoke"))
 
     def _leave(self, reason: str = "") -> None:
         """The last word was heard, or waited for long enough."""

@@ -1,0 +1,144 @@
+"""The caller is handed over: after the last word, once, and back again if nobody takes him."""
+
+from __future__ import annotations
+
+import pytest
+
+from call.book import (
+    Book,
+    answered,
+    asks,
+    asks_for_an_answer,
+    clears,
+    ends,
+    exactly,
+    last_mark,
+    note,
+    nothing,
+    outputs,
+    to_caller,
+    truncates,
+    wait,
+)
+from call.events import (
+    audio_delta,
+    audio_done,
+    committed,
+    response_created,
+    response_done,
+    speech_started,
+    speech_stopped,
+    stop,
+)
+from gateway.call import notes
+from gateway.call.commands import Transfer
+from gateway.call.endings import Ending
+from gateway.call.inputs import CallerLost, ModelLost, TransferFailed
+from gateway.call.states import Life
+from gateway.call.wording import CONNECTING, NOT_TRANSFERRED, TRANSFER_FAILED
+from gateway.limits import GOODBYE_MAX_S, TRANSFER_MAX_S
+from gateway.protocols.realtime_server import ResponseDone
+
+DESK = "+15550123"
+CALLED = note(notes.ToolCalled, name="transfer")
+GOES = exactly(Transfer(DESK))
+DONE, REFUSED = notes.TransferTried("done"), notes.TransferTried("refused")
+
+
+def talking(**agent: object) -> Book:
+    to = {"desk": {"to": DESK, "description": "The front desk."}}
+    return answered(tools=["end_call", "transfer"], transfers=to, **agent)
+
+
+def transfer(arguments: str = '{"target":"desk"}', response_id: str = "resp_1") -> ResponseDone:
+    done = response_done(response_id, calls=(("transfer", "call_1"),))
+    assert done.response.output
+    done.response.output[0].arguments = arguments
+    return done
+
+
+def leaving(**agent: object) -> Book:
+    """'I am connecting you': said, heard, and Twilio is asked."""
+    book = talking(**agent) >> response_created() >> audio_delta(ms=200) << to_caller(200)
+    book >> audio_done() >> transfer() << CALLED << nothing >> wait(0.2) << nothing
+    return book >> last_mark << GOES << nothing
+
+
+def test_he_is_handed_over_when_the_last_word_is_heard() -> None:
+    leaving() >> stop() << DONE << ends(Ending.TRANSFERRED) << nothing
+
+
+def test_what_was_not_said_is_asked_for() -> None:
+    book = talking() >> response_created() >> transfer() << CALLED << asks(CONNECTING) << nothing
+    book >> response_created("resp_2")
+    book >> audio_delta("item_2", ms=200, response_id="resp_2") << to_caller(200)
+    book >> audio_done("item_2", "resp_2") >> response_done("resp_2") << nothing
+    book >> wait(0.2) >> last_mark << GOES << nothing
+
+
+def test_he_goes_on_speaking_and_stays() -> None:
+    book = talking() >> response_created() >> audio_delta(ms=800) << to_caller(800) >> audio_done()
+    book >> transfer() << CALLED >> wait(0.3) >> speech_started() << clears
+    book << truncates("item_1", 300) << note(notes.BargedIn)
+    book << outputs("call_1", NOT_TRANSFERRED) << notes.TransferTried("caller_spoke") << nothing
+    assert book.call.life is Life.TALKING
+
+
+def test_nobody_takes_him() -> None:
+    book = leaving() >> wait(3.0) << nothing >> TransferFailed("http_404") << REFUSED
+    book << outputs("call_1", TRANSFER_FAILED) << asks_for_an_answer << nothing
+    book >> response_created("resp_2") << nothing
+    assert book.call.life is Life.TALKING
+
+
+def test_nobody_says_what_came_of_it() -> None:
+    book = leaving() >> wait(TRANSFER_MAX_S - 0.1) << nothing >> wait(0.2)
+    book << notes.TransferTried("no_outcome") << outputs("call_1", TRANSFER_FAILED)
+    book << asks_for_an_answer << nothing
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", "[", '{"target":"moon"}', '{"target":7}', "null"])
+def test_a_target_that_is_none_is_told_what_there_is(arguments: str) -> None:
+    book = talking() >> response_created() >> transfer(arguments) << CALLED
+    book << outputs("call_1", "There is no such target. There are: desk.") << asks_for_an_answer
+    book << nothing
+
+
+def test_marks_that_stop_do_not_keep_him() -> None:
+    book = talking() >> response_created() >> audio_delta(ms=200) << ... >> audio_done()
+    book >> transfer() << CALLED >> wait(GOODBYE_MAX_S + 0.1) << GOES << nothing
+
+
+def test_the_model_is_not_needed_any_more() -> None:
+    book = leaving() >> ModelLost("closed_1000") << nothing
+    book >> stop() << DONE << ends(Ending.TRANSFERRED) << nothing
+
+
+def test_he_comes_back_and_the_model_is_gone() -> None:
+    book = leaving() >> ModelLost("closed_1000") << nothing >> TransferFailed("http_500")
+    book << REFUSED << ends(Ending.MODEL_LOST, "http_500") << nothing
+
+
+def test_he_comes_back_after_the_longest_time() -> None:
+    book = leaving(max_call_s=5.0) >> wait(6.0) << nothing >> TransferFailed("busy") << REFUSED
+    book << outputs("call_1", TRANSFER_FAILED) << asks_for_an_answer << nothing
+    book >> response_created("resp_2") >> response_done("resp_2") << asks("The call ends now")
+    book << nothing
+
+
+def test_a_failure_that_nobody_waits_for() -> None:
+    talking() >> TransferFailed("late") << nothing
+    leaving() >> TransferFailed("busy") << ... >> TransferFailed("again") << nothing
+
+
+def test_a_stream_that_breaks_while_he_is_handed_over() -> None:
+    """Twilio says `stop` when it redirects; a break without it is a break."""
+    leaving() >> CallerLost() << ends(Ending.MEDIA_BROKEN) << nothing
+
+
+def test_a_transfer_that_he_talked_over_does_not_happen() -> None:
+    book = talking(barge_in={"min_speech_ms": 100}) >> response_created()
+    book >> audio_delta(ms=900) << ... >> wait(0.2) << ... >> speech_started() >> wait(0.2) << ...
+    book >> transfer() << CALLED << outputs("call_1", NOT_TRANSFERRED)
+    book << notes.TransferTried("caller_spoke") << nothing
+    book >> speech_stopped(900) << nothing >> committed() << asks_for_an_answer << nothing
