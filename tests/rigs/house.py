@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -97,6 +97,13 @@ class House:
                 await self._news.wait()
         return found[nth - 1]
 
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Looks again after each note."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():
+                self._news.clear()
+                await self._news.wait()
+
     async def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """Every sample of `/metrics`, by name and labels."""
         text = (await self.client.get("/metrics")).text
@@ -146,7 +153,9 @@ async def running_house(
     server = InProcessServer(gateway, "127.0.0.1", 0, settings.drain_s)
     async with (
         serving(server, listener),
-        httpx2.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S) as client,
+        httpx2.AsyncClient(
+            base_url=url, verify=False, trust_env=False, timeout=PATIENCE_S
+        ) as client,
     ):
         carrier = Carrier(client, settings.public_url, ACCOUNT)
         house = House(url, gateway, server, client, carrier)
