@@ -608,7 +608,7 @@ def test_back_again_he_can_be_put_through_once_more() -> None:
 def test_who_speaks_up_is_not_put_through() -> None:
     book = speaking(**TRANSFERS) >> tool_call("transfer", arguments=TO_DESK)
     book << note(notes.ToolCalled) >> wait(0.2) >> speech_started(300) << note(notes.BargedIn)
-    book << outputs("call_1", NOT_TRANSFERRED) << nothing
+    book << outputs("call_1", NOT_TRANSFERRED) << notes.TransferTried("caller_spoke") << nothing
 
 
 def test_a_sideband_lost_on_the_way_does_not_stop_a_transfer() -> None:
