@@ -43,7 +43,7 @@ def bench(
         raise ServiceUnreachable("The bench needs Linux and two cores: run it there.")
     if quick:
         calls, seconds = _QUICK_CALLS, _QUICK_SECONDS
-    levels = _levels(calls)
+    levels = levels_of(calls)
     progress = _Progress(Console(stderr=True, highlight=False))
     progress.tell("the sound path")
     samples = speech()
@@ -62,7 +62,8 @@ def bench(
     console.print(f"left: {out}")
 
 
-def _levels(text: str) -> list[int]:
+def levels_of(text: str) -> list[int]:
+    """How many calls at once, in growing order. Raises typer.BadParameter."""
     try:
         levels = sorted({int(part) for part in text.split(",")})
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -34,6 +35,7 @@ class Crowd:
         self._callers: list[CallerEnd] = []
         self._sessions: asyncio.Queue[ModelEnd] = asyncio.Queue()
         self._metronome = Metronome()
+        self._chance = random.Random(1)  # noqa: S311 - the same one each time
         self._tasks: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
 
@@ -65,10 +67,11 @@ class Crowd:
         model = await self._sessions.get()
         await model.begin()
         model.on_sound, model.on_answer = caller.passed, caller.expect_answer
-        phase = len(self._callers) * _GOLDEN % 1
-        self._metronome.add(caller, phase)
+        # Turns lie evenly, so that each window sees as many; frames fall as they fall.
+        turn = len(self._callers) * _GOLDEN % 1
+        self._metronome.add(caller, self._chance.random())
         self._callers.append(caller)
-        self._tasks.append(asyncio.create_task(model.converse(phase * CYCLE_S)))
+        self._tasks.append(asyncio.create_task(model.converse(turn * CYCLE_S)))
 
     @property
     def lost(self) -> int:

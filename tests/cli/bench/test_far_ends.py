@@ -1,0 +1,43 @@
+"""What the load generator says, and how it counts what it hears."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.audio.transcode import AudioFormat
+from gateway.cli.bench import sound
+from gateway.cli.bench.model_end import sound_bytes
+from gateway.cli.bench.naive import Transcoder
+from gateway.protocols import realtime_client
+
+
+@given(st.binary(max_size=2_000))
+def test_the_sound_of_an_append_is_measured_without_decoding_it(audio: bytes) -> None:
+    assert sound_bytes(realtime_client.append(audio)) == len(audio)
+    loose = {"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()}
+    assert sound_bytes(json.dumps(loose).encode()) == len(audio)
+
+
+@pytest.mark.parametrize("audio", ["pcm24k", "pcmu"])
+def test_an_answer_has_its_length_in_uneven_pieces(audio: AudioFormat) -> None:
+    samples = np.arange(24_000, dtype=np.int16)
+    stock = sound.stock(audio, samples)
+    per_ms = sound.BYTES_PER_MS[audio]
+    lengths_ms = [len(delta) // per_ms for delta in stock.deltas]
+    assert sum(lengths_ms) == sound.ANSWER_MS
+    assert set(lengths_ms) == set(sound.DELTAS_MS)
+    assert {len(base64.b64decode(frame)) for frame in stock.frames} == {160}
+
+
+def test_the_naive_way_gives_as_much_sound_as_it_gets() -> None:
+    up = [len(Transcoder("pcm24k").up(bytes([0xFF]) * 160)) for _ in range(3)]
+    assert all(abs(size - 960) <= 6 for size in up)
+    down = Transcoder("pcm24k")
+    assert abs(sum(len(down.down(bytes(9_600))) for _ in range(10)) - 16_000) <= 2
+    assert Transcoder("pcmu").up(b"mu") == Transcoder("pcmu").down(b"mu") == b"mu"

@@ -1,0 +1,123 @@
+"""Figures in, tables and JSON out; a goal that is missed is called missed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+
+from gateway.cli.bench import report
+from gateway.cli.bench.audio_bench import PathCost
+from gateway.cli.bench.command import levels_of
+from gateway.cli.bench.load import Level, Run
+from gateway.cli.bench.measures import Spread
+from gateway.cli.bench.resamplers import OURS
+
+_MS = Spread(0.3, 2.0, 20.0)
+_LEVEL = Level(
+    calls=100, cpu_percent=0.5, cpu_percent_windows=[0.4, 0.5, 0.6], system_share=0.3, up_ms=_MS,
+    down_ms=_MS, lag_p50_ms=0.5, lag_p99_ms=1.0, under_runs_heard=0, under_runs_counted=0, lost=0,
+    rss_mb=140.0, generator_percent=50.0, generator_late_ms=_MS, others_percent=0.0,
+)  # fmt: skip
+_FEW = replace(_LEVEL, calls=10, rss_mb=131.0)
+_OURS = Run("gateway", "pcm24k", [_FEW, _LEVEL], rss_mb_idle=120.0)
+_NAIVE = Run(
+    "naive", "pcm24k", [replace(_LEVEL, cpu_percent=1.0, lag_p99_ms=math.nan)], rss_mb_idle=36.0
+)
+
+
+def _resampler(**other: float) -> dict[str, float]:
+    ways = ("us", "delay_ms", "pesq")
+    row = {f"{way}_{what}": 1.0 for way in ("up", "down") for what in ways}
+    return row | {"alias_rejection_db": 90.0, "image_rejection_db": 90.0} | other
+
+
+def _audio(**ours: float) -> Any:
+    return {
+        "path": {"pcm24k": dict.fromkeys(PathCost.__annotations__, 1.0)},
+        "resamplers": {OURS: _resampler(**ours), "soxr VHQ": _resampler()},
+    }
+
+
+def _missed(runs: list[Run], **ours: float) -> set[str]:
+    found = report.goals(report.Report({}, _audio(**ours), runs))
+    return {goal.name for goal in found if not goal.held}
+
+
+def test_all_goals_are_held() -> None:
+    assert not _missed([_OURS, _NAIVE])
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"cpu_percent": 0.56}, "CPU for each"),
+        ({"up_ms": Spread(1, 5.1, 6)}, "latency"),
+        ({"down_ms": Spread(1, 5.1, 6)}, "latency"),
+        ({"under_runs_heard": 1}, "under-runs"),
+        ({"under_runs_counted": 1}, "under-runs"),
+        ({"lost": 1}, "lost"),
+        ({"rss_mb": 159.0}, "memory"),
+    ],
+)
+def test_a_goal_of_the_load_is_missed(change: dict[str, Any], name: str) -> None:
+    run = replace(_OURS, levels=[_FEW, replace(_LEVEL, **change)])
+    (missed,) = _missed([run])
+    assert name in missed
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"up_delay_ms": 2.1}, "delay"),
+        ({"down_delay_ms": 2.1}, "delay"),
+        ({"alias_rejection_db": 79.0}, "rejection"),
+        ({"image_rejection_db": 79.0}, "rejection"),
+        ({"down_pesq": 0.97}, "PESQ"),
+    ],
+)
+def test_a_goal_of_the_sound_is_missed(change: dict[str, float], name: str) -> None:
+    (missed,) = _missed([_OURS], **change)
+    assert name in missed
+
+
+def test_memory_is_counted_between_loads() -> None:
+    assert _OURS.rss_mb_per_call == pytest.approx(0.1)
+    assert replace(_OURS, levels=[_LEVEL]).rss_mb_per_call == pytest.approx(0.2)
+
+
+def test_the_ratio_is_taken_at_as_many_calls() -> None:
+    assert report.Report({}, _audio(), [_OURS, _NAIVE]).ratio("pcm24k") == 0.5
+    other = replace(_NAIVE, levels=[replace(_NAIVE.levels[0], calls=50)])
+    assert math.isnan(report.Report({}, _audio(), [_OURS, other]).ratio("pcm24k"))
+    assert math.isnan(report.Report({}, _audio(), [_OURS]).ratio("pcm24k"))
+
+
+def test_the_json_is_json_for_everybody() -> None:
+    document = report.as_json(report.Report({"cores": 2}, _audio(), [_OURS, _NAIVE]))
+    text = json.dumps(document, allow_nan=False)
+    assert json.loads(text)["load"][1]["levels"][0]["lag_p99_ms"] is None
+    assert json.loads(text)["cpu_ratio_to_naive"] == {"pcm24k": 0.5, "pcmu": None}
+
+
+def test_every_table_can_be_printed() -> None:
+    console = Console(width=250, record=True, quiet=True)
+    tables = list(report.tables(report.Report({}, _audio(), [_OURS, _NAIVE])))
+    for table in tables:
+        console.print(table)
+    assert len(tables) == 4
+
+
+@pytest.mark.parametrize("text", ["", "ten", "0,10", "-1", "10,,20"])
+def test_levels_are_numbers_of_calls(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        levels_of(text)
+
+
+def test_levels_grow() -> None:
+    assert levels_of("100, 10,50,10") == [10, 50, 100]
