@@ -32,7 +32,8 @@ def session_of(agent: Agent, tools: Sequence[Mapping[str, Any]] = ()) -> dict[st
 
     Without a key for what the agent left unset. On the SIP path it names no audio formats.
     """
-    return _merge(_base(agent, tools), agent.session)
+    session = _merged(agent, tools)
+    return _unformatted(session) if agent.path == "sip" else session
 
 
 def audio_formats(session: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -45,11 +46,24 @@ def audio_formats(session: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 def overreach(agent: Agent) -> Iterator[tuple[str, str]]:
     """The dotted fields of `session:` that contradict what the gateway relies on, with reasons."""
-    base, merged = _base(agent, ()), session_of(agent)
+    base, merged = _base(agent, ()), _merged(agent, ())
     fixed = _FIXED | (_TURN_FLAGS if agent.client_turns else {})
     for path, problem in fixed.items():
         if _at(base, path) != _at(merged, path):
             yield path, problem
+
+
+def _merged(agent: Agent, tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return _merge(_base(agent, tools), agent.session)
+
+
+def _unformatted(session: dict[str, Any]) -> dict[str, Any]:
+    """Also of a format that an agent of the other path says in its `session:` once more."""
+    audio = dict(session.get("audio") or {})
+    for side, part in audio.items():
+        if isinstance(part, dict):
+            audio[side] = {key: value for key, value in part.items() if key != "format"}
+    return session | {"audio": audio}
 
 
 def _base(agent: Agent, tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

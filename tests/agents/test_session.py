@@ -189,3 +189,20 @@ def test_what_session_may_not_change(fields: dict[str, Any], path: str) -> None:
 def test_saying_the_same_again_is_no_overreach() -> None:
     same = {"type": "realtime", "model": "gpt-realtime-2.1", "output_modalities": ["audio"]}
     assert not list(overreach(agent(session=same)))
+
+
+@pytest.mark.parametrize("path", ["media-streams", "sip"])
+def test_a_format_said_twice_is_not_said_on_the_sip_path(path: str) -> None:
+    """A call that the media path has no room for goes by SIP, with the same agent."""
+    said = {"audio": {"input": {"format": PCM_24K}, "output": {"format": PCM_24K, "speed": 1.1}}}
+    twice = agent(session=said)
+    assert not list(overreach(twice))
+    session = session_of(twice.model_copy(update={"path": path}))
+    heard, spoken = audio_formats(session)
+    assert (heard, spoken) == ((PCM_24K, PCM_24K) if path == "media-streams" else ({}, {}))
+    assert session["audio"]["output"]["speed"] == 1.1
+
+
+def test_a_format_is_overreach_on_the_sip_path() -> None:
+    said = agent(path="sip", session={"audio": {"input": {"format": PCM_24K}}})
+    assert [path for path, _ in overreach(said)] == ["audio.input.format"]
