@@ -32,6 +32,15 @@ class FarEnd:
         self.headers = {name.lower(): value for name, value in pairs}
         assert len(self.headers) == len(pairs), "no header twice"
 
+    async def body(self) -> bytes:
+        """What follows the head of an ordinary request."""
+        return await self._reader.readexactly(int(self.headers.get("content-length", "0")))
+
+    def respond(self, status: int, body: bytes = b"", kind: str = "application/json") -> None:
+        """An ordinary answer; the connection ends with it."""
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}"
+        self.send(f"{head}\r\nconnection: close\r\n\r\n".encode() + body)
+
     def acceptance(self, *extra: str) -> bytes:
         """The 101 that answers the request (RFC 6455, 4.2.2)."""
         key = self.headers["sec-websocket-key"].encode()
