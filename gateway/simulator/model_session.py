@@ -139,6 +139,11 @@ class ModelSession:
         """For a connector's own events (playback)."""
         self._outlet.emit(kind, **fields)
 
+    @property
+    def now_s(self) -> float:
+        """The time that the session has got to."""
+        return self._outlet.now_s
+
     def at(self, delay_s: float, action: Callable[[], None]) -> Timer:
         """On the session's clock."""
         return self._outlet.at(delay_s, action)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from websockets.frames import Opcode
 
+from gateway.audio.g711 import CALLER_HZ
 from gateway.simulator.model_connection import ABNORMAL, ModelConnection, SessionClock
 from gateway.simulator.model_outlet import Close
 from gateway.simulator.model_session import ModelSession
@@ -18,6 +20,7 @@ from gateway.simulator.script import SipScript
 from gateway.simulator.sip_playback import OutputBuffer
 from gateway.simulator.sip_webhooks import Incoming
 
+TIMESTAMP: Final = struct.Struct(">I")
 State = Literal["ringing", "accepted", "live", "declined", "over"]
 
 
@@ -118,9 +121,10 @@ class SipCall:
         else:
             self._leg.post([json.dumps(signal).encode()])
 
-    def _to_caller(self, frame: bytes) -> None:
+    def _to_caller(self, frame: bytes, now_s: float) -> None:
+        """With the time for which it is meant, in samples, as RTP has it."""
         if self._leg is not None:
-            self._leg.post_sound(frame)
+            self._leg.post_sound(TIMESTAMP.pack(round(now_s * CALLER_HZ) % (1 << 32)) + frame)
 
     def _from_carrier(self, kind: Opcode, message: bytes) -> None:
         clock = self._clock

@@ -23,6 +23,8 @@ FRAME_BYTES: Final = FRAME_MS * LINE.bytes_per_ms
 class Clockwork(Protocol):
     """What it needs of its session."""
 
+    @property
+    def now_s(self) -> float: ...
     def emit(self, kind: str, **fields: Any) -> None: ...
     def at(self, delay_s: float, action: Callable[[], None]) -> Timer: ...
 
@@ -46,9 +48,9 @@ class _Answer:
 
 
 class OutputBuffer:
-    """A session's sink: `play` fills it, and `send` gets one frame after another."""
+    """A session's sink: `play` fills it; `send` gets one frame after another, and their times."""
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(self, send: Callable[[bytes, float], None]) -> None:
         self._send = send
         self._session: Clockwork | None = None
         self._answers: dict[str, _Answer] = {}
@@ -124,7 +126,8 @@ class OutputBuffer:
         if not self._on_air:
             self._on_air = True
             self._emit("started", response_id)
-        self._send(self._frame(answer.pieces))
+        assert self._session is not None  # noqa: S101 - bound before anything is said
+        self._send(self._frame(answer.pieces), self._session.now_s)
 
     def _frame(self, pieces: deque[_Piece]) -> bytes:
         frame = b""

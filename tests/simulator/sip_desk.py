@@ -86,7 +86,7 @@ class Leg:
         """The next signal; sound before it is kept."""
         async with asyncio.timeout(10):
             while isinstance(message := await self.socket.recv(), bytes):
-                self.sound += message
+                self.sound += message[4:]
         return dict(json.loads(message))
 
     async def listen(self, size_bytes: int) -> bytes:
@@ -94,7 +94,7 @@ class Leg:
             while len(self.sound) < size_bytes:
                 message = await self.socket.recv()
                 assert isinstance(message, bytes), message
-                self.sound += message
+                self.sound += message[4:]
         return self.sound
 
     async def speak(self, mulaw: bytes) -> None:

@@ -1,6 +1,8 @@
-"""The server's output buffer on a clock of ours: what is on the line when, and what is told of it."""
+"""The server's output buffer on a clock of ours: what is on the line, and what is told of it."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 from model_desk import Desk
@@ -16,7 +18,7 @@ class Line:
 
     def __init__(self, script: str = "") -> None:
         self.frames: list[tuple[float, bytes]] = []
-        self.buffer = OutputBuffer(lambda frame: self.frames.append((self.desk.now, frame)))
+        self.buffer = OutputBuffer(lambda frame, now_s: self.frames.append((now_s, frame)))
         self.desk = Desk(parse_script(script) if script else Script(), sink=self.buffer)
         self.buffer.bind(self.desk.session)
 
@@ -35,14 +37,13 @@ def test_an_answer_is_played_in_real_time_however_fast_it_is_made() -> None:
     line.desk.send("response.create")
     line.desk.wait(4)
     times = [at for at, _ in line.frames]
-    steps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+    steps = [later - sooner for sooner, later in pairwise(times)]
     assert steps == pytest.approx([0.02] * len(steps))
     assert {len(frame) for _, frame in line.frames} == {FRAME_BYTES}
     said = next(note for note in line.desk.notes if note["kind"] == "said")
     assert len(line.frames) == -(-said["ms"] // 20)
     assert line.told("started") == times[:1]
     assert line.told("stopped") == pytest.approx([times[-1] + 0.02])
-    assert line.desk.last("response.done") and line.told("stopped") > [times[0]]
 
 
 def test_a_slow_model_leaves_holes_and_not_a_stop() -> None:
@@ -51,7 +52,7 @@ def test_a_slow_model_leaves_holes_and_not_a_stop() -> None:
     line.desk.send("response.create")
     line.desk.wait(4)
     times = [at for at, _ in line.frames]
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) > 0.2
+    assert max(b - a for a, b in pairwise(times)) > 0.2
     assert (len(line.told("started")), len(line.told("stopped"))) == (1, 1)
 
 
