@@ -220,6 +220,16 @@ def test_sound_of_a_cut_item_stays_out_whoever_says_that_it_is_his() -> None:
     book >> audio_delta(ms=200) << nothing >> audio_delta(ms=200, response_id="x") << nothing
 
 
+def test_not_even_the_ragged_rest_of_what_was_cut_is_heard() -> None:
+    """Ten milliseconds waited for the rest of their frame; the umpire knows them by their sound."""
+    book = answered(audio="pcmu") >> response_created()
+    book >> audio_delta(ms=210, audio="pcmu", code=0x11) << to_caller(200) >> wait(0.1)
+    book >> speech_started() << ... >> response_done(status="cancelled") >> speech_stopped(9)
+    book >> response_created("resp_2") << nothing
+    sound = audio_delta("item_2", ms=15, response_id="resp_2", audio="pcmu", code=0x12)
+    book >> sound << nothing >> audio_done("item_2", "resp_2") << to_caller(20)
+
+
 def test_an_item_that_comes_only_after_the_cut_keeps_nothing_either() -> None:
     """It was on its way while we cut: nobody hears it, and the model must know."""
     (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
 
+from call import wires
 from call.book import (
     BEGAN_AT,
     Book,
@@ -26,12 +29,16 @@ from call.events import (
     mark,
     response_created,
     response_done,
+    session_created,
+    session_updated,
     speech_started,
     speech_stopped,
     start,
     stop,
 )
+from gateway.audio.transcode import caller_to_model
 from gateway.call import notes
+from gateway.call.commands import SendToModel
 from gateway.call.endings import Ending
 from gateway.call.inputs import CallerLost
 from gateway.limits import FRAME_PAYLOAD_MAX_BYTES, MEDIA_SILENCE_MAX_S, MOMENT_MAX_MS
@@ -113,6 +120,32 @@ def test_another_streams_message_is_counted_and_no_more(event: object) -> None:
 
 def test_before_the_start_no_message_is_of_this_stream() -> None:
     Book() >> frame(0) << WRONG_SID << nothing >> stop() << WRONG_SID << nothing
+
+
+def test_the_very_sound_goes_up_untouched_in_pcmu() -> None:
+    (append,) = (answered(audio="pcmu") >> frame(20, 30, code=0x31)).outs()
+    assert isinstance(append, SendToModel)
+    assert b64decode(wires.to_model(append.data)["audio"]) == b"\x31" * 240
+
+
+def test_sound_goes_up_as_one_stream_however_it_was_cut() -> None:
+    """Held, then live; the filter's history goes over every seam."""
+    book = Book() >> start() << ...
+    sound = bytes(range(240)) * 4
+    heard = b""
+    for n, ms in enumerate((7, 20, 33, 60)):
+        at = sum((7, 20, 33, 60)[:n]) * 8
+        media = frame(at // 8, ms)
+        media.media.payload = sound[at : at + ms * 8]
+        book >> media
+        if n == 1:
+            book << ... >> session_created() << ... >> session_updated(book.agent)
+        heard += b"".join(
+            b64decode(wires.to_model(out.data)["audio"])
+            for out in book.outs()
+            if isinstance(out, SendToModel)
+        )
+    assert heard == caller_to_model("pcm24k").convert(sound)
 
 
 @pytest.mark.parametrize("ms", [2.5, 10, 20, 30, 60, 1000])
