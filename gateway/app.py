@@ -165,7 +165,8 @@ def _model_headers(settings: Settings) -> _Headers:
     def headers(facts: CallFacts) -> dict[str, str]:
         found = {"Authorization": f"Bearer {key}"}
         if facts.caller:
-            digest = hmac.digest(key.encode(), facts.caller.encode(), "sha256").hex()
+            caller = facts.caller.encode("utf-8", "replace")
+            digest = hmac.digest(key.encode(), caller, "sha256").hex()
             found["OpenAI-Safety-Identifier"] = digest[:32]
         return found
 

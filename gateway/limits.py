@@ -130,6 +130,9 @@ SIDEBAND_LOSSES_MAX = 3
 SIP_GOODBYE_MAX_S = 60.0
 """Once it plays; without marks nobody tells of its progress."""
 SIP_DECIDE_MAX_S = 2.0
+SIP_ACCEPT_MAX_S = 1.5
+"""Of it: what is left is for the reject, should the accept not be answered."""
+SIP_ACCEPT_TRIES = 2
 SIP_EVENT_AGE_MAX_S = 30.0
 """The caller of an older event is gone."""
 SIP_CALLS_MAX = 2_000
@@ -146,6 +149,7 @@ TRANSCRIPT_LINE_MAX_CHARS = 4_000
 TURNS_KEPT_MAX = 1_000
 ITEMS_CUT_KEPT_MAX = 64
 
+assert SIP_ACCEPT_MAX_S < SIP_DECIDE_MAX_S
 assert GROUP_MS % FRAME_MS == 0
 assert LEAD_MIN_MS >= GROUP_MS
 assert TIMESTAMP_LEAP_S > MEDIA_SILENCE_MAX_S
@@ -172,7 +176,7 @@ MODEL_BACKLOG_MAX_BYTES = 1 << 20
 CALLER_BACKLOG_MAX_BYTES = 256 << 10
 """Unsent towards the carrier, which takes no more than the pacing lead at once."""
 FAULTS_MAX = 200
-"""Messages of one call that could not be read, before its socket is closed."""
+"""Messages of one end of a call that could not be read, before its socket is closed."""
 
 assert FRAME_PAYLOAD_MAX_BYTES * 4 / 3 < CALLER_MESSAGE_MAX_BYTES < SOCKET_MESSAGE_MAX_BYTES
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 RIGS = Path(__file__).parent / "rigs"
 sys.path.insert(0, str(RIGS))
@@ -38,4 +39,17 @@ async def model() -> AsyncIterator[ModelServer]:
 @pytest.fixture
 async def house(agents_file: Path, model: ModelServer) -> AsyncIterator[House]:
     async with running_house(agents_file, model) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_model() -> AsyncIterator[ModelServer]:
+    """One for all tests of a module, which then are marked `loop_scope="module"`."""
+    async with running_model(Script(speed=500, think_ms=0)) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_house(agents_file: Path, shared_model: ModelServer) -> AsyncIterator[House]:
+    async with running_house(agents_file, shared_model) as running:
         yield running

@@ -9,10 +9,12 @@ answer that was already cut.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import structlog
 
@@ -86,7 +88,7 @@ class LiveCall:
         self._model: RealtimeSocket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._faults = 0
+        self._faults: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
 
     def begin(self) -> None:
@@ -119,7 +121,7 @@ class LiveCall:
         if type(event) is media_stream.Media:
             return self._hear_frame(event, now)
         if isinstance(event, media_stream.Unknown):
-            return self._fault("caller", "unknown_event", now)
+            return self._hear(inputs.PeerFault("caller", "unknown_event"), now)
         return self._hear(event, now)
 
     def on_binary(self, now: float) -> None:
@@ -154,7 +156,7 @@ class LiveCall:
         except PeerError as error:
             return self._fault("model", error.kind, now)
         if isinstance(event, realtime_server.Unknown):
-            return self._fault("model", "unknown_event", now)
+            return self._hear(inputs.PeerFault("model", "unknown_event"), now)
         self._hear(event, now)
         if type(event) is realtime_server.AudioDelta:
             self._hands.added.down.observe(monotonic() - now)
@@ -165,7 +167,7 @@ class LiveCall:
         self._hear(inputs.ModelLost(reason, refused), now)
 
     async def _open_model(self) -> None:
-        url = f"{self._hands.realtime_url}?model={self.mind.agent.model}"
+        url = f"{self._hands.realtime_url}?model={quote(self.mind.agent.model, safe='')}"
         headers = self._hands.model_headers(self.facts)
         for left in reversed(range(MODEL_CONNECT_TRIES)):
             try:
@@ -188,10 +190,16 @@ class LiveCall:
         return self._reschedule()
 
     def _fault(self, peer: str, kind: str, now: float) -> None:
-        self._faults += 1
+        """A message that could not be read; after too many of them nothing of that end is."""
+        self._faults[peer] += 1
         self._hear(inputs.PeerFault(peer, kind), now)
-        if self._faults == FAULTS_MAX:
+        if self._faults[peer] != FAULTS_MAX:
+            return
+        if peer == "caller":
             self._hear(inputs.HangUpAsked(Ending.MEDIA_BROKEN), now)
+        else:
+            self._close_model()
+            self.on_model_lost("noise", False, now)
 
     def _act(self, out: Sequence[Out]) -> None:
         for one in out:

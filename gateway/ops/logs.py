@@ -35,7 +35,10 @@ def set_up(log_format: str | None, level: str) -> None:
     if as_json:
         last += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        last += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # The default shows local variables: sound, secrets and numbers among them.
+        plain = structlog.dev.plain_traceback
+        colours = sys.stderr.isatty()
+        last += [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)

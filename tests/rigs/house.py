@@ -84,16 +84,21 @@ class House:
 
     def hear(self, call: LiveCall, note: Note) -> None:
         self.notes.append((call, note))
-        self._news.set()
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
-    def said(self, kind: type[N]) -> list[N]:
-        return [note for _, note in self.notes if isinstance(note, kind)]
+    def said(self, kind: type[N], of: str = "") -> list[N]:
+        """All notes of this kind; `of` a CallSid only those of that call."""
+        return [
+            note
+            for call, note in self.notes
+            if isinstance(note, kind) and of in ("", call.facts.call_sid)
+        ]
 
-    async def note(self, kind: type[N], nth: int = 1) -> N:
+    async def note(self, kind: type[N], nth: int = 1, of: str = "") -> N:
         """The nth note of this kind, as soon as there is one."""
         async with asyncio.timeout(PATIENCE_S):
-            while len(found := self.said(kind)) < nth:
-                self._news.clear()
+            while len(found := self.said(kind, of)) < nth:
                 await self._news.wait()
         return found[nth - 1]
 

@@ -1,0 +1,50 @@
+"""Twilio's REST API as bytes: what is asked of it, and whatever answer a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from far_end import FarEnd, far_end
+
+
+@dataclass
+class RestDesk:
+    """`answers` are given in order, the last one from then on: (status, Twilio's code)."""
+
+    answers: list[tuple[int, int | None]] = field(default_factory=lambda: [(200, None)])
+    url: str = ""
+    asked: list[tuple[str, dict[str, list[str]]]] = field(default_factory=list)
+    """Method and path, and the form."""
+    credentials: set[str] = field(default_factory=set)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, end: FarEnd) -> None:
+        await end.request()
+        form = parse_qs((await end.body()).decode())
+        self.credentials.add(b64decode(end.headers["authorization"].split()[1]).decode())
+        self.asked.append((end.request_line.removesuffix(" HTTP/1.1"), form))
+        self._news.set()
+        status, code = self.answers[min(len(self.asked), len(self.answers)) - 1]
+        end.respond(status, json.dumps({"code": code, "status": status}).encode())
+        await end.gone()
+
+    async def hears(self, count: int = 1) -> list[tuple[str, dict[str, list[str]]]]:
+        async with asyncio.timeout(10):
+            while len(self.asked) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.asked
+
+
+@contextlib.asynccontextmanager
+async def rest_desk(*answers: tuple[int, int | None]) -> AsyncIterator[RestDesk]:
+    desk = RestDesk(list(answers)) if answers else RestDesk()
+    async with far_end(desk.answer) as url:
+        desk.url = url.replace("ws:", "http:")
+        yield desk
