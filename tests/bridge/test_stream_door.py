@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,8 +26,20 @@ from gateway.ops.store_memory import MemoryStore
 from gateway.ops.tokens import StreamTokens
 from gateway.simulator.model import ModelServer
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 MEDIA_URL = "wss://gw.example.com/twilio/media"
 POLICY_VIOLATION = 1008
+
+
+@pytest.fixture
+def house(shared_house: House) -> House:
+    return shared_house
+
+
+@pytest.fixture
+def model(shared_model: ModelServer) -> ModelServer:
+    return shared_model
 
 
 def minted(call_sid: str, *, secret: str = TOKEN, age_s: float = 0, agent: str = "quiet") -> str:
@@ -35,12 +48,14 @@ def minted(call_sid: str, *, secret: str = TOKEN, age_s: float = 0, agent: str =
     return tokens.issue(call_sid, agent)
 
 
-async def refusals(house: House) -> dict[str, float]:
-    return {
-        dict(labels)["reason"]: count
-        for (name, labels), count in (await house.metrics()).items()
-        if name == "gateway_streams_refused_total"
-    }
+async def refusals(house: House) -> Counter[str]:
+    return Counter(
+        {
+            dict(labels)["reason"]: int(count)
+            for (name, labels), count in (await house.metrics()).items()
+            if name == "gateway_streams_refused_total"
+        }
+    )
 
 
 # --- The handshake ---
@@ -71,8 +86,9 @@ async def status_of(house: House, **headers: str) -> int:
 async def test_a_handshake_that_is_not_twilios_is_refused(
     house: House, headers: dict[str, str], reason: str
 ) -> None:
+    before = await refusals(house)
     assert await status_of(house, **headers) == 403
-    assert await refusals(house) == {reason: 1}
+    assert await refusals(house) - before == {reason: 1}
 
 
 async def test_nor_one_that_says_it_was_forwarded(house: House) -> None:
@@ -93,7 +109,6 @@ async def test_nor_one_that_says_it_was_forwarded(house: House) -> None:
 async def test_every_way_in_which_twilio_may_sign_it(house: House, url: str) -> None:
     async with house.carrier.socket(**{"x-twilio-signature": signature(url)}):
         pass
-    assert not await refusals(house)
 
 
 async def test_shared_key_and_older_token(agents_file: Path) -> None:
@@ -125,26 +140,21 @@ class Attempt:
             stream = Stream(socket, ACCOUNT, self.call_sid)
             await stream.start(token, **start)
             assert await stream.closed() == POLICY_VIOLATION
-        after = await refusals(self.house)
-        (reason,) = [name for name in after if after[name] != before.get(name, 0)]
+        ((reason, count),) = (await refusals(self.house) - before).items()
+        assert count == 1
         return reason
 
 
-@pytest.fixture
-def attempt(house: House) -> Attempt:
-    return Attempt(house)
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def model_unopened(
-    request: pytest.FixtureRequest, model: ModelServer, house: House
-) -> AsyncIterator[None]:
-    """What is refused never reaches the model."""
-    yield
-    if "attempt" in request.fixturenames:
-        assert not model.journal.of("opened")
-        assert not house.notes
-        assert not house.gateway.switchboard.calls
+@pytest_asyncio.fixture(loop_scope="module")
+async def attempt(house: House, model: ModelServer) -> AsyncIterator[Attempt]:
+    """What is refused never reaches a call, and never the model."""
+    await house.quiet()
+    opened, told = len(model.journal.of("opened")), len(house.notes)
+    calls = house.gateway.switchboard.calls
+    yield Attempt(house)
+    assert house.gateway.switchboard.calls == calls
+    assert len(house.notes) == told
+    assert len(model.journal.of("opened")) == opened
 
 
 async def test_no_token(attempt: Attempt) -> None:
@@ -198,8 +208,8 @@ async def test_agent_that_is_not_known_here(attempt: Attempt) -> None:
     assert await attempt.refused(token) == "unknown_agent"
 
 
-async def test_process_that_stops(attempt: Attempt) -> None:
-    attempt.house.gateway.switchboard.draining = True
+async def test_process_that_stops(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt.house.gateway.switchboard, "draining", True)
     assert await attempt.refused(minted(attempt.call_sid)) == "draining"
 
 
@@ -207,25 +217,27 @@ async def test_stream_that_never_says_start(
     attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream_door, "START_WAIT_S", 0.05)
+    before = await refusals(attempt.house)
     async with attempt.house.carrier.socket() as socket:
         await socket.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
         assert await Stream(socket, ACCOUNT, "").closed() == POLICY_VIOLATION
-    assert await refusals(attempt.house) == {"no_start": 1}
+    assert await refusals(attempt.house) - before == {"no_start": 1}
 
 
 async def test_stream_that_says_everything_but_start(attempt: Attempt) -> None:
+    before = await refusals(attempt.house)
     async with attempt.house.carrier.socket() as socket:
         stream = Stream(socket, ACCOUNT, attempt.call_sid)
         for _ in range(100):
             await stream.speak()
             await socket.send(b"\x00")
         assert await stream.closed() == POLICY_VIOLATION
-    assert await refusals(attempt.house) == {"noise": 1}
+    assert await refusals(attempt.house) - before == {"noise": 1}
 
 
 async def test_what_comes_behind_a_refusal_is_not_heard(attempt: Attempt) -> None:
     """A second `start` with a good token, in the same bytes and on the same socket."""
-    house = attempt.house
+    house, before = attempt.house, await refusals(attempt.house)
     signed = {"x-twilio-signature": signature(MEDIA_URL)}
     port = house.client.base_url.port
     assert port is not None
@@ -236,18 +248,19 @@ async def test_what_comes_behind_a_refusal_is_not_heard(attempt: Attempt) -> Non
         assert Close.parse((await end.frame()).data).code == POLICY_VIOLATION
         end.say(good)
         await end.drain()
-    assert await refusals(house) == {"bad_token": 1}
+    assert await refusals(house) - before == {"bad_token": 1}
 
 
 async def test_start_that_cannot_be_read(attempt: Attempt) -> None:
     """It counts as noise; the stream may still say it properly, and has its five seconds."""
+    before = await refusals(attempt.house)
     async with attempt.house.carrier.socket() as socket:
         stream = Stream(socket, ACCOUNT, attempt.call_sid)
         for wrong in ({"customParameters": {"token": 5}}, {"mediaFormat": None}, {"callSid": []}):
             await stream.start("x", **wrong)
         await stream.start("x")
         assert await stream.closed() == POLICY_VIOLATION
-    assert await refusals(attempt.house) == {"bad_token": 1}
+    assert await refusals(attempt.house) - before == {"bad_token": 1}
 
 
 async def test_a_client_that_speaks_before_it_was_answered(
@@ -255,7 +268,7 @@ async def test_a_client_that_speaks_before_it_was_answered(
 ) -> None:
     """RFC 6455, 4.1: it has to wait for the 101. It is refused, and harms nobody."""
     monkeypatch.setattr(stream_door, "START_WAIT_S", 0.05)
-    house = attempt.house
+    house, before = attempt.house, await refusals(attempt.house)
     request = upgrade("/twilio/media", {"x-twilio-signature": signature(MEDIA_URL)})
     stream = Stream(None, ACCOUNT, attempt.call_sid)  # type: ignore[arg-type]
     early = frame_of(stream.start_message("x"))
@@ -266,46 +279,49 @@ async def test_a_client_that_speaks_before_it_was_answered(
     writer.write(early[40:])
     await asyncio.wait_for(reader.read(), 5)
     writer.close()
-    assert sum((await refusals(house)).values()) <= 1
+    assert (await refusals(house) - before).total() <= 1
 
 
 # --- Let in ---
 
 
 async def test_a_token_opens_one_stream(house: House, model: ModelServer) -> None:
-    call_sid = new_sid("CA")
-    token = await house.carrier.token(call_sid)
+    await house.quiet()
+    opened, before = len(model.journal.of("opened")), await refusals(house)
+    token = await house.carrier.token(call_sid := new_sid("CA"))
     async with house.carrier.socket() as first, house.carrier.socket() as second:
         await Stream(first, ACCOUNT, call_sid).start(token)
-        await house.note(notes.CallerArrived)
+        await house.note(notes.CallerArrived, of=call_sid)
         intruder = Stream(second, ACCOUNT, call_sid)
         await intruder.start(token)
         assert await intruder.closed() == POLICY_VIOLATION
-        assert await refusals(house) == {"used_token": 1}
-        await house.note(notes.ModelReady)
-        assert not house.said(notes.Ended), "the call goes on"
-    assert len(model.journal.of("opened")) == 1
+        assert await refusals(house) - before == {"used_token": 1}
+        await house.note(notes.ModelReady, of=call_sid)
+        assert not house.said(notes.Ended, call_sid), "the call goes on"
+    assert len(model.journal.of("opened")) == opened + 1
 
 
 async def test_a_call_has_one_stream(house: House) -> None:
     """Even with a token of its own."""
+    before = await refusals(house)
     async with house.carrier.call() as stream, house.carrier.socket() as second:
-        await house.note(notes.CallerArrived)
+        await house.note(notes.CallerArrived, of=stream.call_sid)
         intruder = Stream(second, ACCOUNT, stream.call_sid)
         await intruder.start(minted(stream.call_sid))
         assert await intruder.closed() == POLICY_VIOLATION
-        assert await refusals(house) == {"second_stream": 1}
+        assert await refusals(house) - before == {"second_stream": 1}
         await stream.press()
-        await house.note(notes.KeyPressed)
+        await house.note(notes.KeyPressed, of=stream.call_sid)
 
 
 async def test_a_stream_that_lands_on_another_process(
     house: House, agents_file: Path, model: ModelServer
 ) -> None:
     """Which never saw the webhook: it opens a session of its own."""
-    call_sid = new_sid("CA")
-    token = await house.carrier.token(call_sid, QUIET)
-    await house.note(notes.ModelReady)
+    await house.quiet()
+    opened = len(model.journal.of("opened"))
+    token = await house.carrier.token(call_sid := new_sid("CA"), QUIET)
+    await house.note(notes.ModelReady, of=call_sid)
     async with (
         running_house(agents_file, model) as other,
         other.carrier.socket() as socket,
@@ -319,16 +335,19 @@ async def test_a_stream_that_lands_on_another_process(
         assert (call.facts.agent, call.facts.call_sid) == ("quiet", call_sid)
         await stream.stop()
         assert (await other.note(notes.Ended)).ending is Ending.CALLER_HUNG_UP
-    assert len(model.journal.of("opened")) == 2
-    assert not house.said(notes.CallerArrived)
+    assert len(model.journal.of("opened")) == opened + 2
+    assert not house.said(notes.CallerArrived, call_sid)
 
 
 async def test_the_session_is_ready_before_the_caller_is(house: House, model: ModelServer) -> None:
     """Opened while the webhook was being answered, and the same one for the stream."""
+    await house.quiet()
+    opened = len(model.journal.of("opened"))
+    used = await house.metric("sessions_prepared_total", outcome="used")
     token = await house.carrier.token(call_sid := new_sid("CA"), RECEPTION)
-    await house.note(notes.ModelReady)
+    await house.note(notes.ModelReady, of=call_sid)
     async with house.carrier.socket() as socket:
         await Stream(socket, ACCOUNT, call_sid).start(token)
-        await house.note(notes.CallerArrived)
-    assert len(model.journal.of("opened")) == 1
-    assert await house.metric("sessions_prepared_total", outcome="used") == 1
+        await house.note(notes.CallerArrived, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 1
+    assert await house.metric("sessions_prepared_total", outcome="used") == used + 1

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.app import Gateway, build
 from gateway.bridge.live_call import LiveCall
-from gateway.call.notes import Note
+from gateway.call.notes import ModelReady, Note
 from gateway.cli.server import GatewayServer
 from gateway.settings import load_settings
 from gateway.simulator.model import ModelServer
@@ -88,11 +88,11 @@ class House:
         news.set()
 
     def said(self, kind: type[N], of: str = "") -> list[N]:
-        """All notes of this kind; `of` a CallSid only those of that call."""
+        """All notes of this kind; `of` a CallSid or call_id only those of that call."""
         return [
             note
             for call, note in self.notes
-            if isinstance(note, kind) and of in ("", call.facts.call_sid)
+            if isinstance(note, kind) and of in ("", call.facts.call_sid, call.facts.call_id)
         ]
 
     async def note(self, kind: type[N], nth: int = 1, of: str = "") -> N:
@@ -106,8 +106,16 @@ class House:
         """Looks again after each note."""
         async with asyncio.timeout(PATIENCE_S):
             while not holds():
-                self._news.clear()
                 await self._news.wait()
+
+    async def quiet(self) -> None:
+        """Returns when every call's session with the model is open: nothing more is on its way."""
+        async with asyncio.timeout(PATIENCE_S):
+            while any(not self._opened(call) for call in self.gateway.switchboard.calls):
+                await self._news.wait()
+
+    def _opened(self, call: LiveCall) -> bool:
+        return any(one is call and isinstance(note, ModelReady) for one, note in self.notes)
 
     async def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """Every sample of `/metrics`, by name and labels."""

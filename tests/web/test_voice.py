@@ -19,7 +19,19 @@ from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.simulator.model import ModelServer
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 LONG_NAME = "a-name-of-sixty-four-characters-which-is-as-long-as-one-can-be-1"
+
+
+@pytest.fixture
+def house(shared_house: House) -> House:
+    return shared_house
+
+
+@pytest.fixture
+def model(shared_model: ModelServer) -> ModelServer:
+    return shared_model
 
 
 def document(response: httpx2.Response) -> ElementTree.Element:
@@ -93,12 +105,14 @@ async def test_the_agents_language_is_twilios_voice(house: House) -> None:
 
 
 async def test_nobody_answers_a_number_that_nobody_has(house: House, model: ModelServer) -> None:
+    await house.quiet()
+    opened, calls = len(model.journal.of("opened")), house.gateway.switchboard.calls
     with capture_logs() as logs:
         response = await house.carrier.ring(new_sid("CA"), "+4930123456")
     assert verbs(response) == ["Say", "Hangup"]
     assert await house.metric("calls_refused_total", reason="no_agent") == 1
-    assert not house.gateway.switchboard.calls
-    assert not model.journal.of("opened")
+    assert house.gateway.switchboard.calls == calls
+    assert len(model.journal.of("opened")) == opened
     assert "4930123456" not in str(logs)
 
 
@@ -115,9 +129,9 @@ async def test_no_secret_and_no_number_gets_out(house: House) -> None:
     with capture_logs() as logs:
         ring = (await house.carrier.ring(new_sid("CA"))).text
         async with house.carrier.call() as stream:
-            await house.note(notes.FirstSound)
+            await house.note(notes.FirstSound, of=stream.call_sid)
             await stream.stop()
-            await house.note(notes.Ended)
+            await house.note(notes.Ended, of=stream.call_sid)
         scrape = (await house.client.get("/metrics")).text
     assert [line["event"] for line in logs if line["log_level"] == "info"] == ["answered", "ended"]
     for told in (ring, str(logs), scrape):
@@ -131,41 +145,45 @@ async def test_no_secret_and_no_number_gets_out(house: House) -> None:
 async def test_a_retry_gets_the_same_answer_and_is_the_same_call(
     house: House, model: ModelServer
 ) -> None:
-    call_sid = new_sid("CA")
-    answers = [await house.carrier.ring(call_sid, retry_of="one request") for _ in range(3)]
+    await house.quiet()
+    opened, call_sid = len(model.journal.of("opened")), new_sid("CA")
+    answers = [await house.carrier.ring(call_sid, retry_of=call_sid) for _ in range(3)]
     assert len({answer.content for answer in answers}) == 1
-    await house.note(notes.ModelReady)
-    assert len(house.gateway.switchboard.calls) == 1
-    assert len(model.journal.of("opened")) == 1
+    await house.note(notes.ModelReady, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 1
 
 
 async def test_retries_at_the_same_time_too(house: House, model: ModelServer) -> None:
     """Twilio's first try may still be worked on when the second one comes."""
-    call_sid = new_sid("CA")
-    rings = [house.carrier.ring(call_sid, retry_of="one request") for _ in range(8)]
+    await house.quiet()
+    opened, call_sid = len(model.journal.of("opened")), new_sid("CA")
+    rings = [house.carrier.ring(call_sid, retry_of=call_sid) for _ in range(8)]
     assert len({answer.content for answer in await asyncio.gather(*rings)}) == 1
-    await house.note(notes.ModelReady)
-    assert len(model.journal.of("opened")) == 1
+    await house.note(notes.ModelReady, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 1
 
 
 async def test_another_request_for_the_same_call_is_still_one_call(
     house: House, model: ModelServer
 ) -> None:
     """The fallback address asks again, with an idempotency token of its own."""
-    call_sid = new_sid("CA")
+    await house.quiet()
+    opened, call_sid = len(model.journal.of("opened")), new_sid("CA")
     first = await house.carrier.ring(call_sid, retry_of="a request that was thought lost")
     second = await house.carrier.ring(call_sid, retry_of="its fallback")
-    await house.note(notes.ModelReady)
-    assert len(house.gateway.switchboard.calls) == 1
-    assert len(model.journal.of("opened")) == 1
+    await house.note(notes.ModelReady, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 1
     assert token_in(first.text) != token_in(second.text)
 
 
 async def test_two_calls_are_two(house: House, model: ModelServer) -> None:
-    for _ in range(2):
-        await house.carrier.ring(new_sid("CA"), retry_of=new_sid("RQ"))
-    await house.note(notes.ModelReady, 2)
-    assert len(model.journal.of("opened")) == 2
+    await house.quiet()
+    opened, calls = len(model.journal.of("opened")), [new_sid("CA"), new_sid("CA")]
+    for call_sid in calls:
+        await house.carrier.ring(call_sid, retry_of=call_sid)
+    for call_sid in calls:
+        await house.note(notes.ModelReady, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 2
 
 
 # --- No room ---
@@ -191,8 +209,10 @@ async def test_a_full_house_is_busy_until_somebody_leaves(
         assert verbs(await house.carrier.ring(new_sid("CA")))[0] == "Connect"
 
 
-async def test_a_process_that_stops_takes_no_call(house: House) -> None:
-    house.gateway.switchboard.draining = True
+async def test_a_process_that_stops_takes_no_call(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.gateway.switchboard, "draining", True)
     assert verbs(await house.carrier.ring(new_sid("CA"))) == ["Reject"]
     assert await house.metric("calls_refused_total", reason="draining") == 1
     ready = await house.client.get("/readyz")
@@ -211,7 +231,8 @@ async def after(house: House, call_sid: str, status: str = "in-progress") -> lis
 async def test_after_a_call_that_failed_the_caller_is_told_so(house: House) -> None:
     async with house.carrier.call() as stream:
         await stream.socket.close()
-        assert (await house.note(notes.Ended)).ending is Ending.MEDIA_BROKEN
+        ended = await house.note(notes.Ended, of=stream.call_sid)
+    assert ended.ending is Ending.MEDIA_BROKEN
     assert await after(house, stream.call_sid) == ["Say", "Hangup"]
 
 
@@ -224,7 +245,7 @@ async def test_after_a_call_that_we_ended_the_line_is_put_down(house: House) -> 
         call = house.gateway.switchboard.media_call(stream.call_sid)
         assert call is not None
         call.hang_up(Ending.OPERATOR_HUNG_UP)
-        await house.note(notes.Ended)
+        await house.note(notes.Ended, of=stream.call_sid)
         assert await after(house, stream.call_sid) == ["Hangup"]
 
 
@@ -234,17 +255,16 @@ async def test_after_a_call_that_nobody_knows_the_caller_is_not_left_in_silence(
     assert await after(house, new_sid("CA")) == ["Say", "Hangup"]
 
 
-async def test_a_caller_who_gives_up_while_it_rings_is_not_waited_for(
-    house: House, model: ModelServer
-) -> None:
+async def test_a_caller_who_gives_up_while_it_rings_is_not_waited_for(house: House) -> None:
     await house.carrier.ring(call_sid := new_sid("CA"))
-    await house.note(notes.ModelReady)
+    await house.note(notes.ModelReady, of=call_sid)
+    expired = await house.metric("sessions_prepared_total", outcome="expired")
     fields = house.carrier.call_fields(call_sid, status="completed")
     assert (await house.carrier.post("/twilio/status", fields)).status_code == 204
-    ended = await house.note(notes.Ended)
+    ended = await house.note(notes.Ended, of=call_sid)
     assert (ended.ending, ended.arrived) == (Ending.NEVER_ARRIVED, False)
-    assert await house.metric("sessions_prepared_total", outcome="expired") == 1
-    assert not house.gateway.switchboard.calls
+    assert await house.metric("sessions_prepared_total", outcome="expired") == expired + 1
+    assert house.gateway.switchboard.media_call(call_sid) is None
 
 
 async def test_a_status_callback_does_not_end_a_call_that_goes_on(house: House) -> None:
@@ -253,8 +273,8 @@ async def test_a_status_callback_does_not_end_a_call_that_goes_on(house: House) 
             fields = house.carrier.call_fields(stream.call_sid, status=status)
             await house.carrier.post("/twilio/status", fields)
         await stream.press()
-        await house.note(notes.KeyPressed)
-        assert not house.said(notes.Ended)
+        await house.note(notes.KeyPressed, of=stream.call_sid)
+        assert not house.said(notes.Ended, stream.call_sid)
 
 
 async def test_stream_events_are_counted_by_known_names(house: House) -> None:
