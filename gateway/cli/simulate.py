@@ -78,7 +78,7 @@ def simulate(
     model: Annotated[
         str,
         typer.Option(help="The simulated model: overheard, and reached by SIP."),
-    ] = "",
+    ] = SIMULATED_MODEL_URL,
     path: Annotated[
         CallPath | None, typer.Option(help="How calls get to the model; else as the scenario says.")
     ] = None,
@@ -153,7 +153,7 @@ async def _stage(order: Order) -> AsyncIterator[tuple[Carrier, str, str]]:
     if not order.spawn:
         reach = Reach(order.url, order.public_url)
         async with carrier(order.account, reach, rest_port=order.rest_port) as twilio:
-            twilio.exchange.connector_url = order.model_url or SIMULATED_MODEL_URL
+            twilio.exchange.connector_url = order.model_url
             twilio.project = os.environ.get("OPENAI_PROJECT_ID") or twilio.project
             yield twilio, order.model_url, order.url
         return

@@ -2,6 +2,7 @@
 
 `python -m gateway.simulator.model --port 8090` prints one JSON line when it listens. Beside the
 Realtime path it serves its journal: `GET /journal.json`, and a WebSocket at `/journal?from=0`.
+With `--webhook-url` it takes calls by SIP as well: see `sip_connector.py`.
 """
 
 from __future__ import annotations

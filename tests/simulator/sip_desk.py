@@ -58,7 +58,7 @@ class SipDesk:
     @asynccontextmanager
     async def leg(self, call: dict[str, Any]) -> AsyncIterator[Leg]:
         url = self.model.url.replace("http", "ws") + call["media"]
-        async with connect(url, compression=None, proxy=None) as socket:
+        async with connect(url, compression=None, proxy=None, max_queue=None) as socket:
             yield Leg(socket)
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from openai import APIStatusError, ConflictError, NotFoundError
-from sip_desk import HEADERS, URI, SipDesk, sip_desk
+from sip_desk import HEADERS, URI, Sideband, SipDesk, sip_desk
 from voices import tone
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -302,3 +302,39 @@ async def test_without_an_account_there_is_no_sip(table: SipDesk) -> None:
         body = {"uri": URI, "headers": []}
         answer = await desk.http.post(bare.url + "/simulator/invite", json=body)
         assert answer.status_code == 503
+
+
+async def test_a_socket_that_a_script_closes_is_not_the_call(table: SipDesk) -> None:
+    script = (
+        "{speed: 50, think_ms: 0, greeting: [{say: one}, {close: 1011}], turns: [[{say: two}]]}"
+    )
+    desk = table.play(script)
+    async with desk.talking() as (call_id, _, sideband):
+        await sideband.connection.response.create()
+        with pytest.raises(ConnectionClosed) as closed:
+            await sideband.until("never")
+        assert closed.value.rcvd.code == 1011
+        async with desk.client.realtime.connect(call_id=call_id) as second:
+            await second.response.create()
+            await Sideband(second).until("output_audio_buffer.stopped")
+
+
+async def test_a_session_that_expires_ends_the_call(table: SipDesk) -> None:
+    desk = table.play("session_seconds: 0.3")
+    async with desk.talking() as (_, leg, sideband):
+        error = (await sideband.until("error"))[-1]["error"]
+        assert error["code"] == "session_expired"
+        assert (await leg.signal())["bye"] == 200
+
+
+async def test_a_key_may_be_wrong_and_a_control_call_slow(table: SipDesk) -> None:
+    desk = table.play("sip: {slow_ms: 200, hangup_status: 500}")
+    async with desk.talking() as (call_id, _, _):
+        began_s = asyncio.get_running_loop().time()
+        answer = await desk.control(call_id, "hangup")
+        assert answer.status_code == 500
+        assert asyncio.get_running_loop().time() - began_s >= 0.2
+        wrong = {"Authorization": "Bearer sk-invalid"}
+        url = f"{desk.model.base_url}/realtime/calls/{call_id}/hangup"
+        assert (await desk.http.post(url, headers=wrong)).status_code == 401
+        assert desk.model.sip.calls[call_id].state == "live"
