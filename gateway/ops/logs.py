@@ -50,7 +50,6 @@ def set_up(log_format: str | None, level: str) -> None:
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True
     # Their INFO lines tell of each socket and request: a call has two lines, and they are ours.
-    # OpenAI's client tells, at DEBUG, of instructions and of numbers that callers are sent to.
     for name in ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2", "openai"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
