@@ -449,6 +449,7 @@ async def test_an_accept_that_fails_is_a_reject(
     await nothing_left(house)
     assert line.state == "rejected"
     assert house.said(notes.Ended)[0].ending is Ending.MODEL_REFUSED
+    assert await counted(house, "sessions_prepared_total", outcome="failed") == 0
     assert await decisions(house, "unavailable") == 1
 
 
