@@ -22,7 +22,7 @@ from gateway.bridge.tasks import Tasks
 from gateway.call import commands as do
 from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
-from gateway.call.desk import Out
+from gateway.call.desk import NOTHING, Out
 from gateway.call.endings import Ending
 from gateway.call.states import Life
 from gateway.errors import LinkError, PeerError
@@ -186,8 +186,10 @@ class LiveCall:
             out = self.mind.handle(event, now)
         except Exception as error:
             return self._break(error, now)
-        self._act(out)
-        return self._reschedule()
+        if out is not NOTHING:
+            self._act(out)
+            self._reschedule()
+        return None
 
     def _fault(self, peer: str, kind: str, now: float) -> None:
         """A message that could not be read; after too many of them nothing of that end is."""

@@ -17,7 +17,7 @@ from gateway.agents.config import Agent
 from gateway.call import commands as do
 from gateway.call import inputs, notes, wording
 from gateway.call.departure import Departure
-from gateway.call.desk import Desk, Out
+from gateway.call.desk import NOTHING, Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
 from gateway.call.responses import UNASKED, ResponseArbiter, Want
@@ -66,10 +66,10 @@ class CallLife(ABC):
     # --- What the hands call ---
 
     def handle(self, event: object, now: float) -> Sequence[Out]:
-        """One event of either wire, or an input; events that need no answer get none."""
+        """One event of either wire, or an input; NOTHING where it means nothing to this call."""
         handler = self._handlers.get(type(event))
         if handler is None or self.life is Life.CLOSED:
-            return ()
+            return NOTHING
         self._desk.now = now
         handler(event)
         return self._settled()
