@@ -118,6 +118,8 @@ RESPONSES_QUEUED_MAX = 8
 GOODBYE_MAX_S = 15.0
 """How long a goodbye may take to begin, and then to make progress, before the call is ended."""
 HANGUP_CONFIRM_MAX_S = 5.0
+LAST_THINGS_MAX_S = 5.0
+"""For the calls of a stopping process to be hung up."""
 WARN_BEFORE_END_S = 60.0
 TRANSFER_MAX_S = 30.0
 """A SIP provider never tells that a transfer failed: after this the model has the caller back."""

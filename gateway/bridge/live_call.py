@@ -225,7 +225,7 @@ class LiveCall:
             elif kind is do.CloseCaller:
                 self._close_media()
             elif kind is do.HangUp:
-                self._hands.tasks.start(self._hang_up(), f"hang up {self.facts.key}")
+                self._start_hang_up()
             elif kind is do.Transfer:
                 self._hands.tasks.start(self._transfer(one.to), f"transfer {self.facts.key}")  # type: ignore[union-attr]
             elif kind is do.Reattach:
@@ -267,6 +267,9 @@ class LiveCall:
             self._timer = None
 
     # --- Closing ---
+
+    def _start_hang_up(self) -> None:
+        self._hands.tasks.start(self._hang_up(), f"hang up {self.facts.key}", last=True)
 
     async def _hang_up(self) -> None:
         """Ends the telephone call; the stream then ends by itself, or is closed."""

@@ -35,8 +35,10 @@ class SipLiveCall(LiveCall):
 
     def accepted(self) -> None:
         """The leg rings: its sideband is opened at once."""
+        if self.over:  # it ended while it was being accepted, and its leg could not
+            return self._start_hang_up()
         self._hear(inputs.CallAccepted(), monotonic())
-        self._hands.tasks.start(self._open_model(), f"sideband {self.facts.key}")
+        return self._hands.tasks.start(self._open_model(), f"sideband {self.facts.key}")
 
     def refused(self) -> None:
         """It could not be accepted: there is no leg to end."""
@@ -56,19 +58,20 @@ class SipLiveCall(LiveCall):
         """A 404 before the first time is a session in the making; after it, a call that is over."""
         url = f"{self._hands.realtime_url}?call_id={quote(self.facts.call_id, safe='')}"
         headers = self._hands.model_headers(self.facts)
-        pause_s, reason = SIDEBAND_FIRST_PAUSE_S, "unreachable"
+        pause_s = SIDEBAND_FIRST_PAUSE_S
         for left in reversed(range(SIDEBAND_TRIES)):
             try:
                 return await realtime_socket.connect(url, headers, self)
             except LinkError as error:
-                reason = error.reason
-                if reason == _NO_SUCH_CALL and (self._attached or not left):
+                if error.reason == _NO_SUCH_CALL and self._attached:
                     return self.gone()
-                if self.over or not left or (not error.retryable and reason != _NO_SUCH_CALL):
-                    break
+                if self.over:
+                    return None
+                if not error.retryable or not left:
+                    return self.on_model_lost(error.reason, not error.retryable, monotonic())
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, SIDEBAND_PAUSE_MAX_S)
-        return self.on_model_lost(reason, False, monotonic())
+        return None
 
     async def _hang_up(self) -> None:
         try:
@@ -86,4 +89,4 @@ class SipLiveCall(LiveCall):
     def _close_media(self) -> None:
         """There is no stream to close, and nobody else who would end the leg."""
         if self.mind.ending not in _LEG_IS_GONE:
-            self._hands.tasks.start(self._hang_up(), f"hang up {self.facts.key}")
+            self._start_hang_up()

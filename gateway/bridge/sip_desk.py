@@ -5,20 +5,18 @@ The status makes the carrier do the right thing: a Twilio trunk fails over on 50
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 from typing import Final
 
 import structlog
 
-from gateway.agents.config import Agent
+from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.switchboard import Switchboard
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
-from gateway.limits import SIP_DECIDE_MAX_S
+from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
 from gateway.ops.tokens import DialTokens
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.transports.openai_calls import OpenAICalls
@@ -41,6 +39,9 @@ STATUS: Final = {
     "no_agent": 404,
 }
 """SIP status of each reason to turn a call away."""
+_DECIDED: Final = frozenset({"http_404", "http_409"})
+"""The call is not pending any more."""
+_ANY_SESSION: Final = {"type": "realtime", "model": DEFAULT_MODEL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +70,26 @@ class SipDesk:
 
     async def take(self, incoming: IncomingCall) -> None:
         """Answers or turns away one call, within two seconds of its webhook."""
-        deadline = monotonic() + SIP_DECIDE_MAX_S
         try:
             place = self._place(incoming)
             call = self._announce(incoming, place)
         except NotAdmitted as error:
-            await self._reject(incoming.call_id, error.reason)
-            return
+            return await self._reject(incoming.call_id, error.reason, SIP_DECIDE_MAX_S)
+        session = self._switchboard.session(place.agent.name, "sip")
         try:
-            session = self._switchboard.session(place.agent.name, "sip")
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + SIP_DECIDE_MAX_S):
-                await self._calls.accept(incoming.call_id, session, deadline - monotonic())
-        except (LinkError, TimeoutError) as error:
-            log.warning("accept failed", call_id=incoming.call_id, reason=str(error))
+            await self._calls.accept(incoming.call_id, session, SIP_ACCEPT_MAX_S)
+        except LinkError as error:
             call.refused()
-            await self._reject(incoming.call_id, "unavailable")
-            return
+            return await self._not_accepted(incoming.call_id, error.reason)
         self._counted("accepted")
-        call.accepted()
+        return call.accepted()
+
+    async def _not_accepted(self, call_id: str, why: str) -> None:
+        log.warning("accept failed", call_id=call_id, reason=why)
+        if why in _DECIDED:
+            return self._counted("gone")
+        left_s = SIP_DECIDE_MAX_S - SIP_ACCEPT_MAX_S
+        return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
 
     def _place(self, incoming: IncomingCall) -> Place:
         """Raises NotAdmitted."""
@@ -121,21 +124,28 @@ class SipDesk:
         )  # fmt: skip
         return self._switchboard.announce_sip(facts, place.agent, self._calls)
 
-    async def _reject(self, call_id: str, reason: str) -> None:
+    async def _reject(
+        self, call_id: str, reason: str, within_s: float, *, unsure: bool = False
+    ) -> None:
+        """`unsure` whether the call was not accepted after all."""
         self._counted(reason)
         log.warning("SIP call turned away", call_id=call_id, reason=reason)
         try:
-            await self._calls.reject(call_id, STATUS[reason])
+            await self._calls.reject(call_id, STATUS[reason], within_s)
         except LinkError as error:
+            if error.reason in _DECIDED and not unsure:
+                return  # the caller is gone, or somebody else has taken him
             log.warning("reject failed", call_id=call_id, reason=error.reason)
             self._counted("reject_failed")
             await self._take_and_drop(call_id)
 
     async def _take_and_drop(self, call_id: str) -> None:
         """The only other way to make a pending call stop ringing."""
-        session = {"type": "realtime", "model": "gpt-realtime-2.1"}
         try:
-            await self._calls.accept(call_id, session, SIP_DECIDE_MAX_S)
+            await self._calls.accept(call_id, _ANY_SESSION, SIP_ACCEPT_MAX_S)
+        except LinkError as error:
+            log.warning("could not take a call to drop it", call_id=call_id, reason=error.reason)
+        try:
             await self._calls.hang_up(call_id)
         except LinkError as error:
             log.error("could not turn a call away", call_id=call_id, reason=error.reason)

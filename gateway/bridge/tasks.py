@@ -8,20 +8,27 @@ from typing import Any
 
 import structlog
 
+from gateway.limits import LAST_THINGS_MAX_S
+
 log = structlog.get_logger()
 
 
 class Tasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def start(self, work: Coroutine[Any, Any, None], name: str, *, last: bool = False) -> None:
+        """`last`: a process that stops does this still."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
+        if last:
+            self._last.add(task)
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._last.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a task failed", task=task.get_name(), exc_info=task.exception())
 
@@ -29,7 +36,9 @@ class Tasks:
         return len(self._tasks)
 
     async def stop(self) -> None:
-        """Cancels what still runs and waits for it."""
+        """Waits for the last things, and cancels what else still runs."""
+        if self._last:
+            await asyncio.wait(self._last, timeout=LAST_THINGS_MAX_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

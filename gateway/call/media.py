@@ -196,7 +196,6 @@ class MediaCall(Conversation):
     def _too_long(self, event: model.AudioDelta) -> None:
         """More sound than is played in ten minutes: enough of this answer."""
         self._cut_response = event.response_id
-        self.downlink.finish(event.item_id, self._desk.now)
         self._note(notes.SoundDropped("unplayed", self.downlink.ms_of(event.delta)))
         cancel = to_model.response_cancel(self._desk.new_id(), event.response_id)
         self._desk.to_model(cancel)

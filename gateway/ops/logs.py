@@ -50,8 +50,8 @@ def set_up(log_format: str | None, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True
-    # Its INFO lines tell of each socket and request: a call has two lines, and they are ours.
-    for name in ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2"):
+    # Their INFO lines tell of each socket and request: a call has two lines, and they are ours.
+    for name in ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2", "openai"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
@@ -66,6 +66,9 @@ class Facts(Protocol):
     def call_sid(self) -> str: ...
 
     @property
+    def call_id(self) -> str: ...
+
+    @property
     def caller(self) -> str: ...
 
     @property
@@ -78,6 +81,12 @@ class Facts(Protocol):
     def path(self) -> str: ...
 
 
+def _ids(facts: Facts) -> dict[str, str]:
+    """Twilio's, and on the SIP path OpenAI's too: over a trunk it is the only one."""
+    known = {"call_sid": facts.call_sid}
+    return known | {"call_id": facts.call_id} if facts.call_id else known
+
+
 class CallLog:
     """*answered* and *ended*; everything else of a call is DEBUG."""
 
@@ -86,7 +95,7 @@ class CallLog:
         if isinstance(note, notes.CallerArrived):
             log.info(
                 "answered",
-                call_sid=facts.call_sid,
+                **_ids(facts),
                 agent=facts.agent,
                 path=facts.path,
                 caller=masked(facts.caller),
@@ -95,16 +104,16 @@ class CallLog:
         elif isinstance(note, notes.Ended):
             self._ended(facts, note, cost_usd)
         elif not isinstance(note, notes.TranscriptLine):
-            log.debug(type(note).__name__, call_sid=facts.call_sid, note=repr(note))
+            log.debug(type(note).__name__, **_ids(facts), note=repr(note))
 
     def _ended(self, facts: Facts, note: notes.Ended, cost_usd: Decimal) -> None:
         if not note.arrived:
-            log.debug("not connected", call_sid=facts.call_sid, ending=note.ending)
+            log.debug("not connected", **_ids(facts), ending=note.ending)
             return
         p50, p95 = percentiles(note.waits_s)
         (log.info if note.ending.well else log.warning)(
             "ended",
-            call_sid=facts.call_sid,
+            **_ids(facts),
             agent=facts.agent,
             path=facts.path,
             ending=note.ending,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import openai
 from openai import AsyncOpenAI
 
 from gateway.errors import LinkError
-from gateway.limits import REST_TIMEOUT_S, REST_TRIES
+from gateway.limits import REST_TIMEOUT_S, REST_TRIES, SIP_ACCEPT_TRIES
+
+_PAUSE_S: Final = 0.1
+_DECIDED: Final = 409
 
 
 class OpenAICalls:
@@ -20,21 +24,41 @@ class OpenAICalls:
             api_key=api_key, base_url=base_url, timeout=REST_TIMEOUT_S, max_retries=REST_TRIES - 1
         )
         self._calls = self._client.realtime.calls
+        # The vendor's client would try a decision again that was made already (409).
+        self._once = self._client.with_options(max_retries=0).realtime.calls
 
     async def accept(self, call_id: str, session: Mapping[str, Any], timeout_s: float) -> None:
-        """The session without audio formats: SIP negotiates them. Raises LinkError."""
-        try:
-            calls = self._client.with_options(max_retries=1).realtime.calls
-            await calls.accept(
-                call_id, type="realtime", extra_body=dict(session), timeout=timeout_s / 2
-            )
-        except openai.OpenAIError as error:
-            raise _link_error(error) from error
+        """The session without audio formats: SIP negotiates them.
 
-    async def reject(self, call_id: str, status_code: int) -> None:
+        Raises LinkError; after `timeout` the call may have been accepted all the same.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._accept(call_id, session)
+        except TimeoutError:
+            raise LinkError("timeout", retryable=True) from None
+
+    async def _accept(self, call_id: str, session: Mapping[str, Any]) -> None:
+        for attempt in range(1, SIP_ACCEPT_TRIES + 1):
+            try:
+                await self._once.accept(call_id, type="realtime", extra_body=dict(session))
+            except openai.OpenAIError as error:
+                failure = _link_error(error)
+                if attempt > 1 and failure.reason == f"http_{_DECIDED}":
+                    return  # by our first try, then
+                if not failure.retryable or attempt == SIP_ACCEPT_TRIES:
+                    raise failure from error
+            else:
+                return
+            await asyncio.sleep(_PAUSE_S)
+
+    async def reject(self, call_id: str, status_code: int, timeout_s: float) -> None:
         """Answers the INVITE with that SIP status. Raises LinkError."""
         try:
-            await self._calls.reject(call_id, status_code=status_code)
+            async with asyncio.timeout(timeout_s):
+                await self._once.reject(call_id, status_code=status_code)
+        except TimeoutError:
+            raise LinkError("timeout", retryable=True) from None
         except openai.OpenAIError as error:
             raise _link_error(error) from error
 

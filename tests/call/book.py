@@ -14,7 +14,6 @@ from itertools import count
 from types import EllipsisType
 from typing import Any, ClassVar, Final, Self
 
-import msgspec
 import pytest
 
 from call import events, wires
@@ -50,8 +49,6 @@ class Expected:
 class Wait:
     seconds: float
 
-
-_SEEN_ENOUGH: Final = ("stream_sid", "sequence_number", "output_index", "content_index", "track")
 
 Cue = Callable[["Book"], object]
 """An event that depends on what was said before."""
@@ -100,7 +97,7 @@ class Book:
 
     def _happen(self, event: object, *, quietly: bool) -> None:
         if not quietly:
-            self._tell(f">> {_shown(event)}")
+            self._tell(f">> {wires.shown(event)}")
         if isinstance(event, media_stream.Start):
             self.line_opens()
         self.umpire.before(event, self.now)
@@ -227,24 +224,6 @@ def over_the_wire(event: object) -> object:
     if type(event).__module__ == realtime_server.__name__:
         return realtime_server.parse(realtime_server.encode(event))  # type: ignore[arg-type]
     return event
-
-
-def _shown(event: object) -> str:
-    if not isinstance(event, msgspec.Struct):
-        return repr(event)
-    told = (
-        f"{key}={_short(value)}"
-        for key, value in msgspec.structs.asdict(event).items()
-        if value is not None and key not in _SEEN_ENOUGH
-    )
-    return f"{type(event).__name__}({', '.join(told)})"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    text = _shown(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 # --- Cues: what happens depends on what was said ---

@@ -115,11 +115,12 @@ def test_an_under_run_of_the_models_making() -> None:
     book << note(notes.UnderRun, cause="model", gap_s=0.1) << nothing
 
 
-def test_an_under_run_of_our_making() -> None:
+@pytest.mark.parametrize("woken_by", [response_done(), audio_delta(ms=400)])
+def test_an_under_run_of_our_making(woken_by: object) -> None:
     """Sound was there, and our process slept through its deadline."""
     book = speaking() >> audio_delta(ms=3000) << to_caller(820)
     book.now += 1.0
-    book << nothing >> response_done()
+    book << nothing >> woken_by
     book << to_caller(820) << note(notes.UnderRun, cause="gateway", gap_s=0.18) << nothing
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from call.book import BEGAN_AT, Book, answered, note, nothing, to_caller
+from call.book import BEGAN_AT, Book, answered, note, nothing, to_caller, wait
 from call.events import (
     audio_delta,
     audio_done,
@@ -166,6 +166,19 @@ def test_only_the_first_sound_of_an_answer_closes_its_turn() -> None:
     book.now += 0.3
     book >> mark("0:3") >> mark("0:4") << nothing
     assert book.call.turns.count == 1
+
+
+def test_an_answer_that_waits_behind_other_sound_is_heard_after_it() -> None:
+    """An agent that may not be interrupted: its answer begins when the sentence before is over."""
+    vad = {"type": "server_vad", "interrupt_response": False}
+    book = answered(turn_detection=vad) >> response_created() >> audio_delta(ms=200) << ...
+    book.heard_marks = True
+    book >> wait(0.3) << ... >> audio_delta(ms=2000) << ... >> audio_done() >> speech_started()
+    book >> response_done() >> speech_stopped(AT_ONCE) >> response_created("resp_2") << nothing
+    book >> audio_delta("item_2", ms=400, response_id="resp_2") << ... >> wait(2.3)
+    (turn,) = [out for out in book.outs() if isinstance(out, notes.TurnMeasured)]
+    assert turn.wait_s == pytest.approx(2.0, abs=1e-3)
+    assert turn.gateway_s + turn.playback_s == pytest.approx(2.0, abs=1e-3)
 
 
 # --- The ledger by itself ---

@@ -18,6 +18,8 @@ STREAM_SID: Final = "MZ" + "5" * 32
 CALL_SID: Final = "CA" + "7" * 32
 ACCOUNT_SID: Final = "AC" + "3" * 32
 
+_SEEN_ENOUGH: Final = ("stream_sid", "sequence_number", "output_index", "content_index", "track")
+
 _client_event: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 
 
@@ -69,3 +71,22 @@ def _message(message: media_stream.FromGateway) -> str:
     if isinstance(message, media_stream.OutMark):
         return f"mark {message.mark.name}"
     return "clear"
+
+
+def shown(event: object) -> str:
+    """The same for what happens."""
+    if not isinstance(event, msgspec.Struct):
+        return repr(event)
+    told = (
+        f"{key}={_short(value)}"
+        for key, value in msgspec.structs.asdict(event).items()
+        if value is not None and key not in _SEEN_ENOUGH
+    )
+    return f"{type(event).__name__}({', '.join(told)})"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    text = shown(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -201,11 +201,24 @@ class Stream:
 
     async def hears(self, event: str, nth: int = 1) -> dict[str, Any]:
         """The nth message of this kind, as soon as it is there."""
+        return (await self.all_heard(event, nth))[nth - 1]
+
+    async def all_heard(self, event: str, least: int = 1) -> list[dict[str, Any]]:
+        """All messages of this kind, as soon as there are so many."""
         async with asyncio.timeout(10):
-            while len(found := [m for m in self.heard if m["event"] == event]) < nth:
+            while len(found := [m for m in self.heard if m["event"] == event]) < least:
                 self._news.clear()
                 await self._news.wait()
-        return found[nth - 1]
+        return found
+
+    async def sound(self, least_bytes: int) -> bytes:
+        """The mu-law that came, as soon as there is so much of it."""
+        found: list[dict[str, Any]] = []
+        while True:
+            found = await self.all_heard("media", len(found) + 1)
+            mulaw = b"".join(b64decode(message["media"]["payload"]) for message in found)
+            if len(mulaw) >= least_bytes:
+                return mulaw
 
     async def closed(self) -> int:
         """The code with which the gateway closed the socket."""

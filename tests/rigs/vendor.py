@@ -159,6 +159,11 @@ class Vendor:
     def base_url(self) -> str:
         return f"{self.url.replace('ws', 'http', 1)}/v1"
 
+    def forget(self) -> None:
+        self.lines.clear()
+        self.asked.clear()
+        self.answers.clear()
+
     # --- What happens here ---
 
     def rings(self, *headers: tuple[str, str], **how: Any) -> tuple[Line, bytes]:

@@ -71,7 +71,9 @@ class SipDesk:
             await self.client.realtime.calls.accept(call_id, **accepted)
             assert await leg.signal() == {"sip": 180}
             assert await leg.signal() == {"sip": 200}
-            async with self.client.realtime.connect(call_id=call_id) as connection:
+            async with self.client.realtime.connect(
+                call_id=call_id, websocket_connection_options={"max_queue": None}
+            ) as connection:
                 yield call_id, leg, Sideband(connection)
 
 

@@ -85,7 +85,8 @@ class SipGateway:
     @asynccontextmanager
     async def sideband(self, call_id: str) -> AsyncIterator[Sideband]:
         """Retried while the session does not exist yet, by the vendor's own client."""
-        manager = self.client.realtime.connect(call_id=call_id)
+        unread: Any = {"max_queue": None}
+        manager = self.client.realtime.connect(call_id=call_id, websocket_connection_options=unread)
         async with asyncio.timeout(5):
             connection = await _entered(manager)
         try:

@@ -1,0 +1,80 @@
+"""Control of SIP calls: what its client tells in a log is nobody's number, and no instruction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from vendor import running_vendor
+
+from gateway.errors import LinkError
+from gateway.ops import logs
+from gateway.transports.openai_calls import OpenAICalls, refer_target
+
+SESSION = {"type": "realtime", "model": "gpt-realtime-2.1", "instructions": "The safe is open."}
+
+
+@pytest.fixture
+def at_debug(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    logs.set_up("json", "debug")
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("at_debug")
+async def test_not_even_at_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    async with running_vendor() as vendor:
+        calls = OpenAICalls(vendor.base_url, "sk-secret")
+        line, _ = vendor.rings()
+        await calls.accept(line.call_id, SESSION, 5.0)
+        await calls.refer(line.call_id, refer_target("+15550199"))
+        vendor.answers["hangup"].append(500)
+        await calls.hang_up(line.call_id)
+        await calls.close()
+    logging.getLogger("gateway").debug("this is heard")
+    told = capsys.readouterr().err
+    assert "this is heard" in told
+    for secret in ("The safe is open", "5550199", "sk-secret"):
+        assert secret not in told
+
+
+@pytest.mark.parametrize(
+    ("to", "target"),
+    [
+        ("+15550199", "tel:+15550199"),
+        ("sip:desk@example.com", "sip:desk@example.com"),
+        ("sips:desk@example.com;transport=tls", "sips:desk@example.com;transport=tls"),
+    ],
+)
+def test_refer_target(to: str, target: str) -> None:
+    assert refer_target(to) == target
+
+
+async def test_who_is_at_fault_is_told_apart() -> None:
+    async with running_vendor() as vendor:
+        calls = OpenAICalls(vendor.base_url, "sk-secret")
+        for status, retryable in (
+            (400, False),
+            (404, False),
+            (409, False),
+            (429, True),
+            (500, True),
+        ):
+            vendor.answers["reject"].append(status)
+            with pytest.raises(LinkError) as failed:
+                await calls.reject("rtc_1", 603, 5.0)
+            assert (failed.value.reason, failed.value.retryable) == (f"http_{status}", retryable)
+        assert len(vendor.of("reject")) == 5, "decided once"
+        await calls.hang_up("rtc_1")  # 404: as good
+        await calls.close()
+    dead = OpenAICalls(vendor.base_url, "sk-secret")
+    with pytest.raises(LinkError) as failed:
+        await dead.accept("rtc_1", SESSION, 5.0)
+    assert failed.value.retryable
+    await dead.close()
