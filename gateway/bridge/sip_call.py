@@ -78,6 +78,15 @@ class SipLiveCall(LiveCall):
             await self._calls.hang_up(self.facts.call_id)
         except LinkError as error:
             log.error("could not end the call", call_id=self.facts.call_id, reason=error.reason)
+            if self.facts.call_sid and self.mind.ending is not None and self.mind.ending.well:
+                await self._hang_up_at_the_carriers()
+
+    async def _hang_up_at_the_carriers(self) -> None:
+        """Only a conversation that is over: after another end the caller is still to be helped."""
+        try:
+            await self._hands.rest.hang_up(self.facts.call_sid)
+        except LinkError as error:
+            log.error("nor at the carrier's", call_sid=self.facts.call_sid, reason=error.reason)
 
     async def _transfer(self, to: str) -> None:
         self._hands.referred(self.facts.call_sid, to)

@@ -16,7 +16,7 @@ from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.call.sip import SipCall
 from gateway.errors import NotAdmitted
-from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX
+from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, SIP_TOKEN_S
 from gateway.ops.store_memory import MemoryStore
 from gateway.transports.openai_calls import OpenAICalls
 
@@ -101,6 +101,7 @@ class Switchboard:
         """A SIP call is about to be accepted. Raises NotAdmitted."""
         hands = self._admitted("sip")
         mind = SipCall(agent, self.session(agent.name, "sip"), _event_ids(), monotonic())
+        mind.opening = self._store.get(f"opening:{facts.call_sid}")
         call = SipLiveCall(facts, mind, hands, control)
         self._sip[facts.key] = call
         call.begin()
@@ -125,8 +126,20 @@ class Switchboard:
         waiting = self.expected(call_sid)
         if waiting is not None:
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        for call in [c for c in self._sip.values() if c.facts.call_sid == call_sid != ""]:
+        for call in self._dialled(call_sid):
             call.gone()
+
+    def dial_is_over(self, call_sid: str) -> None:
+        """The model's leg of a dial has ended, and the caller is still there: it broke off."""
+        for call in self._dialled(call_sid):
+            call.hang_up(Ending.MODEL_LOST)
+
+    def _dialled(self, call_sid: str) -> list[SipLiveCall]:
+        return [call for call in self._sip.values() if call.facts.call_sid == call_sid]
+
+    def begin_with(self, call_sid: str, opening: str) -> None:
+        """How the model is to begin with the caller for whom it is being dialled."""
+        self._store.put(f"opening:{call_sid}", opening, SIP_TOKEN_S)
 
     def on_note(self, call: LiveCall, note: notes.Note) -> None:
         """Keeps the list true; a call that is over makes room at once."""

@@ -117,7 +117,6 @@ class Conversation(CallLife):
         if self.link is not Link.READY:
             return None
         self._caller_speaking = self.responses.held = True
-        self._brief = False
         self._silence.caller_spoke()
         if not self.responses.busy:
             self._desk.timers.clear(Timer.RESPONSE)

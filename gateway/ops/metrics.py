@@ -285,6 +285,8 @@ class Metrics:
                 self.rate_limit.labels(limit.name).set(limit.remaining / limit.limit)
 
     def _ended(self, call: CallInfo, note: notes.Ended) -> None:
+        if not note.arrived and call.path == "sip":
+            return  # nothing was prepared: `sip_decisions` tells of it
         if note.ending is Ending.NEVER_ARRIVED:
             self.prepared.labels("expired").inc()
         elif not note.arrived:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +12,7 @@ from gateway.limits import WEBHOOK_REMEMBERED_S
 from gateway.ops.logs import masked
 from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_voice
 from gateway.web.desk import Desk
-from gateway.web.ladder import STREAM, Ladder
+from gateway.web.ladder import STREAM, WELL, Ladder
 
 log = structlog.get_logger()
 _RETRY = "i-twilio-idempotency-token"
@@ -48,8 +50,10 @@ class VoiceDoors:
             return self._desk.twiml("hangup.xml")
         if agent is None:
             return self._desk.twiml("apology.xml")
-        leg = request.query_params.get("leg", STREAM)
-        return self._ladder.after(call, agent, leg, fields.get("DialCallStatus", ""))
+        leg, dial_status = request.query_params.get("leg", STREAM), fields.get("DialCallStatus", "")
+        if dial_status not in WELL and leg != STREAM:
+            _tell_of_failure(call.call_sid, leg, fields)
+        return self._ladder.after(call, agent, leg, dial_status)
 
     async def refer(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/refer`: the model's leg of a dial hands the caller over."""
@@ -57,7 +61,7 @@ class VoiceDoors:
         agent = self._desk.switchboard.book.pick(call.dialled)
         if agent is None:
             return self._desk.twiml("apology.xml")
-        return self._ladder.refer(call.call_sid, agent)
+        return self._ladder.refer(call, agent)
 
     async def status(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/status`: a caller who gave up while it rang is not waited for."""
@@ -78,3 +82,15 @@ class VoiceDoors:
                 error=fields.get("StreamError", "")[:200],
             )
         return Response(status_code=204)
+
+
+def _tell_of_failure(call_sid: str, leg: str, fields: dict[str, str]) -> None:
+    """What the far end answered is said nowhere else."""
+    sip_status = fields.get("DialSipResponseCode", "")
+    log.warning(
+        "a leg has failed",
+        call_sid=call_sid,
+        leg=leg[:16],
+        dial_status=fields.get("DialCallStatus", "")[:16],
+        sip_status=sip_status if re.fullmatch(r"[0-9]{3}", sip_status) else "",
+    )

@@ -20,6 +20,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from openai.types.realtime.call_refer_params import CallReferParams
 from openai.types.realtime.call_reject_params import CallRejectParams
 from pydantic import TypeAdapter
+from rest_desk import rest_desk
 from structlog.testing import capture_logs
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, running_vendor, signed
 
@@ -449,6 +450,7 @@ async def test_an_accept_that_fails_is_a_reject(
     await nothing_left(house)
     assert line.state == "rejected"
     assert house.said(notes.Ended)[0].ending is Ending.MODEL_REFUSED
+    assert await counted(house, "sessions_prepared_total", outcome="failed") == 0
     assert await decisions(house, "unavailable") == 1
 
 
@@ -622,6 +624,28 @@ async def test_a_hang_up_that_fails_is_tried_again(house: House, vendor: Vendor)
     await vendor.hears("hangup", 2)
     await nothing_left(house)
     assert line.state == "over"
+
+
+@pytest.mark.parametrize("ending", [Ending.AGENT_HUNG_UP, Ending.MODEL_LOST])
+async def test_a_hang_up_that_never_works_is_the_carriers(
+    sip_agents: Path, vendor: Vendor, ending: Ending
+) -> None:
+    vendor.forget()
+    vendor.answers["hangup"].extend([400] * 9)
+    async with (
+        rest_desk() as twilio,
+        running_house(
+            sip_agents, vendor.base_url, **SIP_SETTINGS, TWILIO_BASE_URL=twilio.url
+        ) as house,
+    ):
+        call_sid, headers = await dialled(house)
+        await vendor.sideband(await vendor.ring(house.client, *headers))
+        await house.note(notes.SidebandUp)
+        house.gateway.switchboard.calls[0].hang_up(ending)
+        await nothing_left(house)
+    hung_up = [path for path, form in twilio.asked if form == {"Status": ["completed"]}]
+    assert len(hung_up) == (1 if ending.well else 0)
+    assert all(call_sid in path for path in hung_up)
 
 
 async def test_the_agent_hangs_up_when_its_goodbye_was_heard(house: House, vendor: Vendor) -> None:

@@ -111,6 +111,12 @@ def test_a_goodbye_that_is_on_its_way_is_heard_without_the_model(
     book >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
 
 
+def test_what_an_expired_session_still_hears_changes_nothing() -> None:
+    """Its socket is open for a moment; the goodbye is not cut for a conversation without model."""
+    book = farewell() >> error("session_expired") << ... >> wait(0.2) >> speech_started() << nothing
+    book >> wait(0.4) >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
 def test_a_goodbye_that_did_not_begin_is_lost_with_the_model() -> None:
     book = answered() >> response_created() >> response_done(calls=(("end_call", "call_1"),)) << ...
     book >> ModelLost("closed_1006") << ends(Ending.MODEL_LOST, "closed_1006") << nothing

@@ -10,6 +10,7 @@ from call.book import (
     asks_for_an_answer,
     cancels,
     clears,
+    deletes,
     ends,
     first_mark,
     last_mark,
@@ -158,6 +159,26 @@ def test_he_speaks_between_the_last_sound_and_its_mark() -> None:
     book >> speech_started() << outputs("call_1", NOT_ENDED) << nothing
     book >> last_mark << nothing >> speech_stopped(900) << nothing
     assert book.call.life == "talking"
+
+
+def test_an_agent_that_may_not_be_interrupted_says_goodbye_to_the_end_and_stays() -> None:
+    vad = {"type": "server_vad", "interrupt_response": False}
+    book = goodbye(turn_detection=vad) >> wait(0.2) >> speech_started()
+    book << outputs("call_1", NOT_ENDED) << nothing >> wait(0.4) >> all_marks << FIRST << nothing
+    book >> speech_stopped(900) << nothing
+    assert book.call.life == "talking"
+
+
+def test_a_short_word_that_outlasts_the_goodbye_is_something_to_add() -> None:
+    book = goodbye(400, barge_in={"min_speech_ms": 300}) >> wait(0.3) >> speech_started()
+    book >> wait(0.2) << nothing >> speech_stopped(500) << outputs("call_1", NOT_ENDED) << nothing
+    book >> committed() << asks_for_an_answer << nothing
+
+
+def test_an_uh_huh_into_the_goodbye_does_not_keep_the_call() -> None:
+    book = goodbye(900, barge_in={"min_speech_ms": 300}) >> wait(0.3) >> speech_started()
+    book >> wait(0.2) >> speech_stopped(500) << notes.BargeInIgnored("short") >> committed()
+    book << deletes("turn_1") >> wait(0.4) >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
 
 
 def test_he_speaks_before_the_farewell_has_begun() -> None:

@@ -226,6 +226,14 @@ def test_moments_of_the_models_that_cannot_be_are_not_believed(audio_ms: int) ->
     assert 0 <= turn.detection_s < 5
 
 
+def test_speech_of_a_minute_ago_is_not_what_the_model_means() -> None:
+    book = answered(frame_ms=1000, idle={"nudge_after_s": 99.0, "end_after_s": 100.0})
+    book >> wait(70.0) >> speech_started(0) >> speech_stopped(0) >> response_created() << nothing
+    book >> audio_delta(ms=20) << to_caller(20) >> wait(0.02) >> last_mark
+    (turn,) = [out for out in book.outs() if isinstance(out, notes.TurnMeasured)]
+    assert turn.detection_s == 0
+
+
 def test_gaps_of_the_stream_are_counted() -> None:
     book = answered() >> frame(20) << ... >> frame(100) << ...
     assert book.call.uplink.gap_ms == 60

@@ -330,6 +330,16 @@ def test_a_forgotten_want_is_never_asked_for() -> None:
     assert arbiter.next("e1") == Want("nudge")
 
 
+def test_a_want_that_was_refused_comes_before_those_that_wait() -> None:
+    arbiter = ResponseArbiter()
+    arbiter.want(Want("greeting"))
+    assert arbiter.next("e1")
+    arbiter.want(Want("nudge"))
+    arbiter.refused_for_another()
+    arbiter.done("resp_theirs")
+    assert arbiter.next("e2") == Want("greeting")
+
+
 def test_a_held_want_waits() -> None:
     arbiter = ResponseArbiter()
     arbiter.want(Want("nudge"))

@@ -192,6 +192,16 @@ def test_no_stage_is_negative() -> None:
     assert measured == notes.TurnMeasured(1, 1.0, 0.0, 0.5, 0.5, 0.0)
 
 
+def test_an_answer_begins_once() -> None:
+    ledger = TurnLedger()
+    ledger.stopped(1.0, 1.0)
+    ledger.answered(2.0)
+    ledger.answered(3.0)
+    measured = ledger.heard(4.0, 4.0)
+    assert measured is not None
+    assert (measured.model_s, measured.gateway_s) == (1.0, 2.0)
+
+
 def test_nothing_was_asked_so_nothing_was_waited_for() -> None:
     ledger = TurnLedger()
     assert ledger.heard(1.0, 2.0) is None

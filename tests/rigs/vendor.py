@@ -242,7 +242,11 @@ class Vendor:
         return 200
 
     async def _attach(self, far: FarEnd, target: str) -> None:
-        call_id = parse_qs(urlsplit(target).query).get("call_id", [""])[0]
+        query = parse_qs(urlsplit(target).query)
+        if "model" in query:  # a session of the media path, which stays silent here
+            far.send(far.acceptance())
+            return await Sideband(far).listen()
+        call_id = query.get("call_id", [""])[0]
         self.asked.append(Asked("sideband", call_id, None, far.headers, time.monotonic()))
         self._news.set()
         status = await self._scripted("sideband")
@@ -256,6 +260,7 @@ class Vendor:
         else:
             far.respond(status or 404)
             await far.drain()
+        return None
 
 
 @contextlib.asynccontextmanager
