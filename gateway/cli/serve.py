@@ -83,15 +83,21 @@ async def _embedded_model() -> AsyncIterator[None]:
         start_new_session=True,  # a Ctrl-C is for the gateway, which drains first
     )  # fmt: skip
     try:
-        async with asyncio.timeout(_MODEL_START_MAX_S):
-            line = await process.stdout.readline() if process.stdout else b""
-        log.info("the simulated model listens", url=json.loads(line)["listening"])
+        log.info("the simulated model listens", url=await _address_of(process))
         yield
-    except (TimeoutError, ValueError, KeyError) as error:
-        raise ServiceUnreachable(
-            f"The simulated model did not start: is port {SIMULATED_MODEL_PORT} in use?"
-        ) from error
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def _address_of(process: asyncio.subprocess.Process) -> str:
+    """What it prints when it listens. Raises ServiceUnreachable."""
+    try:
+        async with asyncio.timeout(_MODEL_START_MAX_S):
+            line = await process.stdout.readline() if process.stdout else b""
+        return str(json.loads(line)["listening"])
+    except (TimeoutError, ValueError, KeyError) as error:
+        raise ServiceUnreachable(
+            f"The simulated model did not start: is port {SIMULATED_MODEL_PORT} in use?"
+        ) from error

@@ -17,6 +17,7 @@ import uvicorn
 
 from gateway.app import Gateway
 from gateway.call.endings import Ending
+from gateway.errors import BugError, SettingsError
 from gateway.limits import DRAIN_REPORT_S, SOCKET_MESSAGE_MAX_BYTES, WEBHOOK_BODY_WAIT_S
 from gateway.transports.media_socket import MediaSocket
 
@@ -39,6 +40,7 @@ class GatewayServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # nobody here asks who forwarded what
                 timeout_graceful_shutdown=int(WEBHOOK_BODY_WAIT_S),
             )
         )
@@ -51,10 +53,25 @@ class GatewayServer(uvicorn.Server):
         self._at_once = self.should_exit
         super().handle_exit(sig, frame)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Raises SettingsError when the port cannot be had, BugError when the application fails.
+
+        Uvicorn logs what it was, and would exit with a status of its own.
+        """
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            if self.lifespan.should_exit:
+                raise BugError("the application did not start; the log says why.") from None
+            raise SettingsError(
+                f"GATEWAY_HOST and GATEWAY_PORT say {self.config.host} and {self.config.port}, "
+                "where nothing can listen: is that port in use?"
+            ) from None
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._drain()
-        self._captured_signals.clear()  # a drained process has ended well: exit 0
         await super().shutdown(sockets)
+        self._captured_signals.clear()  # a drained process has ended well: exit 0
 
     async def _drain(self) -> None:
         self._switchboard.draining = True

@@ -56,7 +56,7 @@ class Carrier:
 
     @property
     def media_url(self) -> str:
-        return f"wss{self.public_url.removeprefix('https')}/twilio/media"
+        return f"ws{self.public_url.removeprefix('http')}/twilio/media"
 
     async def post(
         self, path: str, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None

@@ -1,0 +1,158 @@
+"""Exit statuses, and the one sentence that comes with each."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import broken, free_port, running
+from house import NOWHERE
+
+SIMULATED = {"GATEWAY_SIMULATED": "1", "OPENAI_BASE_URL": NOWHERE, "GATEWAY_HOST": "127.0.0.1"}
+
+
+async def outcome(
+    tmp_path: Path, *arguments: str, patches: dict[str, Any] | None = None, **environ: str
+) -> tuple[int, str]:
+    """Exit status, and what was said."""
+    async with running(arguments, environ, tmp_path / "log", patches) as command:
+        return await command.status(), command.said
+
+
+def assert_one_sentence(said: str) -> None:
+    """For a person, who is told what to do; nothing else is printed."""
+    (line,) = said.splitlines()
+    assert line.startswith("gateway: ")
+    assert "Traceback" not in line
+
+
+async def test_settings_that_are_missing(tmp_path: Path) -> None:
+    status, said = await outcome(tmp_path, "serve")
+    assert status == 64
+    assert_one_sentence(said)
+    assert "OPENAI_API_KEY, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and GATEWAY_PUBLIC_URL" in said
+
+
+async def test_a_setting_that_is_misspelt(tmp_path: Path) -> None:
+    status, said = await outcome(tmp_path, "serve", **SIMULATED, GATEWAY_MAXCALLS="3")
+    assert status == 64
+    assert_one_sentence(said)
+    assert "did you mean GATEWAY_MAX_CALLS?" in said
+
+
+async def test_a_secret_that_is_wrong_is_not_printed(tmp_path: Path) -> None:
+    secret = "hush hush"
+    status, said = await outcome(tmp_path, "serve", **SIMULATED, OPENAI_API_KEY=secret)
+    assert status == 64
+    assert_one_sentence(said)
+    assert secret not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (None, "agents.yaml: "),
+        ("agents: {", "agents.yaml:1: "),
+        ("agents:\n  a:\n    instructions: x\n    voise: marin\nroutes: []\n", "agents.yaml:4: "),
+    ],
+    ids=["missing", "not YAML", "misspelt key"],
+)
+async def test_an_agents_file_that_is_wrong(
+    tmp_path: Path, content: str | None, place: str
+) -> None:
+    agents = tmp_path / "agents.yaml"
+    if content is not None:
+        agents.write_text(content)
+    status, said = await outcome(tmp_path, "serve", **SIMULATED, GATEWAY_AGENTS=str(agents))
+    assert status == 64
+    assert_one_sentence(said)
+    assert place in said
+
+
+async def test_templates_that_are_wrong(tmp_path: Path) -> None:
+    folder = tmp_path / "twiml"
+    folder.mkdir()
+    status, said = await outcome(tmp_path, "serve", **SIMULATED, GATEWAY_TWIML_DIR=str(folder))
+    assert status == 64
+    assert_one_sentence(said)
+    assert "connect.xml" in said
+
+
+async def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, said = await outcome(tmp_path, "serve", **SIMULATED, GATEWAY_PORT=port)
+    assert status == 64
+    sentence = said.splitlines()[-1]
+    assert_one_sentence(sentence)
+    assert "GATEWAY_PORT" in sentence
+    assert port in sentence
+    assert "Traceback" not in said
+
+
+async def test_an_option_that_there_is_not(tmp_path: Path) -> None:
+    status, said = await outcome(tmp_path, "serve", "--fast")
+    assert status == 64
+    assert "--fast" in said
+
+
+async def test_a_command_that_there_is_not(tmp_path: Path) -> None:
+    status, said = await outcome(tmp_path, "dance")
+    assert status == 64
+    assert "dance" in said
+
+
+async def test_help_is_no_failure(tmp_path: Path) -> None:
+    status, said = await outcome(tmp_path, "--help")
+    assert status == 0
+    assert "serve" in said
+    assert "simulate" in said
+
+
+async def test_a_gateway_that_is_not_there(tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    options = ("--scenario", "hangup", "--url", NOWHERE, "--rest-port", "0", "--out", out)
+    status, said = await outcome(tmp_path, "simulate", *options)
+    assert status == 69, said
+    assert "Traceback" not in said
+
+
+async def test_a_simulated_model_that_cannot_listen(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        patches = {"gateway.cli.serve:SIMULATED_MODEL_PORT": port}
+        here = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": str(free_port())}
+        status, said = await outcome(tmp_path, "serve", "--simulated", patches=patches, **here)
+    assert status == 69, said
+    assert_one_sentence(said.splitlines()[-1])
+    assert str(port) in said.splitlines()[-1]
+
+
+async def test_a_bug_of_ours(tmp_path: Path) -> None:
+    """70, and the traceback that whoever mends it will want."""
+    patches = {"gateway.cli.serve:build": broken}
+    status, said = await outcome(tmp_path, "serve", patches=patches, **SIMULATED)
+    assert status == 70
+    assert "Traceback" in said
+    assert "KeyError: 'a bug of ours'" in said
+
+
+async def test_a_bug_while_serving_is_not_the_model_s(tmp_path: Path) -> None:
+    patches = {
+        "gateway.cli.server:GatewayServer.serve": broken,
+        "gateway.cli.serve:SIMULATED_MODEL_PORT": free_port(),
+    }
+    status, said = await outcome(tmp_path, "serve", "--simulated", patches=patches)
+    assert status == 70, said
+    assert "KeyError: 'a bug of ours'" in said
+
+
+async def test_a_bug_at_the_start_of_the_application(tmp_path: Path) -> None:
+    patches = {"gateway.app:TwilioRest": broken}
+    port = str(free_port())
+    status, said = await outcome(tmp_path, "serve", patches=patches, **SIMULATED, GATEWAY_PORT=port)
+    assert status == 70, said
+    assert said.splitlines()[-1].startswith("gateway: ")
+    assert "KeyError: 'a bug of ours'" in said
