@@ -15,6 +15,7 @@ from starlette.responses import Response
 from gateway.agents.config import Agent
 from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_desk import AGENT_HEADER, CALL_HEADER, TOKEN_HEADER
+from gateway.bridge.spend_watch import spent_key
 from gateway.call.endings import Ending
 from gateway.errors import NotAdmitted
 from gateway.limits import ENDINGS_KEPT_S, LEGS_MAX
@@ -127,10 +128,14 @@ class Ladder:
     def _next(self, call: VoiceRequest, agent: Agent, leg: str) -> Response:
         if not self._may_go_on(call.call_sid):
             return self._sorry(agent)
-        again = self._agent_again(call, agent, leg) if leg in (SIP, TRANSFER) else None
+        # A call that has used up what it may cost has no agent any more.
+        spent = self._desk.store.get(spent_key(call.call_sid)) is not None
+        may_return = leg in (SIP, TRANSFER) and not spent
+        again = self._agent_again(call, agent, leg) if may_return else None
         if again is not None:
             return again
-        person = None if leg == HUMAN else self._dial_person(agent.fallback, agent, HUMAN)
+        asked = leg == HUMAN or (spent and leg == TRANSFER)
+        person = None if asked else self._dial_person(agent.fallback, agent, HUMAN)
         return self._sorry(agent) if person is None else self._rung("human", person)
 
     def _agent_again(self, call: VoiceRequest, agent: Agent, leg: str) -> Response | None:
