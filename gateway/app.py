@@ -6,27 +6,32 @@ import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from time import monotonic, time
 
 import structlog
 from starlette.applications import Starlette
 
 from gateway.agents.builtin import definitions
+from gateway.agents.config import Agent
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
 from gateway.agents.session import session_of
 from gateway.agents.templates import load_templates
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
 from gateway.bridge.sip_desk import SipDesk
+from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Sessions, Switchboard
 from gateway.bridge.tasks import Tasks
 from gateway.call import notes
-from gateway.errors import SettingsError
+from gateway.errors import PriceFileError, SettingsError
 from gateway.limits import ENDINGS_KEPT_S
 from gateway.ops.latency import AddedLatency
 from gateway.ops.logs import CallLog
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
+from gateway.ops.price_file import DEFAULT_PRICES, load_prices
+from gateway.ops.spending import Bill, Spending
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.settings import Settings
@@ -62,7 +67,12 @@ def build(settings: Settings) -> Gateway:
     secrets = [token.get_secret_value() for token in settings.twilio_auth_token]
     added, store, tasks = AddedLatency(), MemoryStore(monotonic), Tasks()
     metrics = Metrics(added)
-    switchboard = Switchboard(book, _sessions(book), settings.max_calls, store)
+    spending = _spending(settings, book, metrics)
+    switchboard = Switchboard(
+        book, _sessions(book), settings.max_calls, store, lambda: spending.spent_out
+    )
+    spend_watch = SpendWatch(spending, lambda: switchboard.calls, store, metrics.share_reached)
+    metrics.budget.set_function(lambda: spending.share_of_budget)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
@@ -99,11 +109,13 @@ def build(settings: Settings) -> Gateway:
                 transfer_document=desk.transfer_document,
                 referred=lambda sid, to: store.put(f"refer:{sid}", to, ENDINGS_KEPT_S),
                 tasks=tasks,
-                publish=_publisher(metrics, switchboard),
+                publish=_publisher(metrics, switchboard, spend_watch),
                 added=added,
+                open_bill=_open_bill,
             )
         )
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
+        tasks.start(spend_watch.watch_minutes(), "the carrier's minutes")
         _announce(settings, book)
         yield
         await tasks.stop()
@@ -145,12 +157,33 @@ def _openai_door(
     )
 
 
-def _publisher(metrics: Metrics, switchboard: Switchboard) -> _Publish:
+def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Spending:
+    """A limit that could not be held, for want of a price, refuses to start."""
+    file = settings.prices or DEFAULT_PRICES
+    prices = load_prices(file)
+    for agent in book.agents.values():
+        limited = agent.spend_usd is not None or settings.budget_usd is not None
+        if limited and agent.model not in prices.models:
+            raise PriceFileError(
+                file, None, f"models.{agent.model}",
+                f"is missing: what agent {agent.name} may spend cannot be held without it",
+            )  # fmt: skip
+    budget = None if settings.budget_usd is None else Decimal(str(settings.budget_usd))
+    return Spending(prices, metrics, monotonic, time, budget)
+
+
+def _open_bill(facts: CallFacts, agent: Agent) -> Bill:
+    limit = None if agent.spend_usd is None else Decimal(str(agent.spend_usd))
+    return Bill(agent.name, facts.path, facts.direction, limit)
+
+
+def _publisher(metrics: Metrics, switchboard: Switchboard, spend_watch: SpendWatch) -> _Publish:
     call_log = CallLog()
 
     def publish(call: LiveCall, note: notes.Note) -> None:
+        spend_watch.on_note(call, note)
         metrics.on_note(call.facts, note)
-        call_log.on_note(call.facts, note)
+        call_log.on_note(call.facts, note, call.bill.usd)
         if isinstance(note, notes.Ended):
             metrics.call_over(call.mind)
         switchboard.on_note(call, note)

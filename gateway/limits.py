@@ -1,6 +1,5 @@
 """Every bound in the house, each with the reason for its value, and the relations between them."""
 
-
 from __future__ import annotations
 
 # --- Settings ---
@@ -50,6 +49,15 @@ OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allo
 CONTEXT_TOKENS_MAX = 128_000
 
 SIP_URI_MAX_CHARS = 254  # Twilio: below 255
+
+PRICE_FILE_MAX_BYTES = 1 << 20
+SPEND_MIN_USD = 0.01
+SPEND_MAX_USD = 1000.0
+BUDGET_MAX_USD = 1_000_000.0
+SPEND_WARN_SHARE = 0.8
+"""Of what a call may cost: from here on the model is told to come to an end."""
+SPEND_CHECK_S = 5.0
+"""Minutes of the carrier's pass without a word of anybody's."""
 
 # --- TwiML templates ---
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import structlog
 
+from gateway.agents.config import Agent
 from gateway.bridge.tasks import Tasks
 from gateway.call import commands as do
 from gateway.call import inputs, notes
@@ -33,6 +34,7 @@ from gateway.limits import (
     MODEL_CONNECT_TRIES,
 )
 from gateway.ops.latency import AddedLatency
+from gateway.ops.spending import Bill
 from gateway.protocols import media_stream, realtime_server
 from gateway.transports import realtime_socket
 from gateway.transports.realtime_socket import RealtimeSocket
@@ -57,6 +59,8 @@ class CallFacts:
     """`media-streams` or `sip`."""
     call_id: str = ""
     """OpenAI's, on the SIP path."""
+    direction: str = "inbound"
+    """`inbound` or `outbound`, seen from us."""
 
     @property
     def key(self) -> str:
@@ -78,11 +82,13 @@ class Hands:
     tasks: Tasks
     publish: Callable[[LiveCall, notes.Note], None]
     added: AddedLatency
+    open_bill: Callable[[CallFacts, Agent], Bill]
 
 
 class LiveCall:
     def __init__(self, facts: CallFacts, mind: Conversation, hands: Hands) -> None:
         self.facts, self.mind = facts, mind
+        self.bill = hands.open_bill(facts, mind.agent)
         self._hands = hands
         self._media: MediaSocket | None = None
         self._model: RealtimeSocket | None = None
@@ -104,6 +110,10 @@ class LiveCall:
 
     def hang_up(self, ending: Ending) -> None:
         self._hear(inputs.HangUpAsked(ending), monotonic())
+
+    def spend_reached(self, share: float) -> None:
+        """So much of what the call may cost is used."""
+        self._hear(inputs.SpendReached(share), monotonic())
 
     @property
     def over(self) -> bool:

@@ -27,13 +27,20 @@ class Switchboard:
     """Every call of this process. `sessions`: what is asked of the model, by agent and path."""
 
     def __init__(
-        self, book: AgentBook, sessions: Sessions, max_calls: int, store: MemoryStore
+        self,
+        book: AgentBook,
+        sessions: Sessions,
+        max_calls: int,
+        store: MemoryStore,
+        spent_out: Callable[[], bool] = lambda: False,
     ) -> None:
         self.book = book
         self.draining = False
         self._sessions = sessions
         self._max_calls = max_calls
         self._store = store
+        self._spent_out = spent_out
+        """Whether the day's budget is used up."""
         self._media: dict[str, LiveCall] = {}
         """By CallSid."""
         self._sip: dict[str, SipLiveCall] = {}
@@ -54,7 +61,7 @@ class Switchboard:
         return len(self._media) + len(self._sip)
 
     def refusal(self, path: str = "media-streams") -> str | None:
-        """Why no further call is taken now, from a closed set: `draining`, `full`, `starting`."""
+        """Why no further call is taken: `draining`, `starting`, `full`, `budget`; or None."""
         if self.draining:
             return "draining"
         if self._hands is None:
@@ -64,7 +71,9 @@ class Switchboard:
             if path == "sip"
             else len(self._media) >= self._max_calls
         )
-        return "full" if full else None
+        if full:
+            return "full"
+        return "budget" if self._spent_out() else None
 
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
         """What is asked of the model for that agent on that path."""

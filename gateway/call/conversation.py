@@ -33,6 +33,7 @@ class Conversation(CallLife):
         self._session = session
         self._session_event: str | None = None
         self._vad_silence_s = formats.vad_silence_s(session)
+        self._transcriber = formats.transcriber(session)
         self._server_answers = formats.server_answers(session)
         self._server_interrupts = formats.server_interrupts(session)
         self._speech_began_ms = 0
@@ -43,6 +44,7 @@ class Conversation(CallLife):
         return {
             inputs.ModelLost: self._on_model_lost,
             inputs.HangUpAsked: self._on_hang_up_asked,
+            inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
             inputs.TransferFailed: self._on_transfer_failed,
             model.SessionCreated: self._on_session_created,
@@ -207,6 +209,8 @@ class Conversation(CallLife):
 
     def _on_caller_transcript(self, event: model.CallerTranscriptDone) -> None:
         self._note(notes.TranscriptLine("caller", event.transcript, event.item_id))
+        if event.usage is not None:
+            self._note(notes.TranscriptionCounted(self._transcriber, event.usage))
 
     # --- The model's turn ---
 

@@ -50,6 +50,14 @@ class HangUpAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class SpendReached:
+    """The call has used up this share of what it may cost."""
+
+    share: float
+    """1 and more: all of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerFault:
     """A message that could not be read; the call goes on."""
 
@@ -66,5 +74,6 @@ CallInput = (
     | TransferFailed
     | CallerLost
     | HangUpAsked
+    | SpendReached
     | PeerFault
 )

@@ -29,7 +29,13 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
 
 _HANGS_UP: Final = frozenset(
-    {Ending.AGENT_HUNG_UP, Ending.IDLE, Ending.MAX_LENGTH, Ending.OPERATOR_HUNG_UP}
+    {
+        Ending.AGENT_HUNG_UP,
+        Ending.IDLE,
+        Ending.MAX_LENGTH,
+        Ending.SPEND_LIMIT,
+        Ending.OPERATOR_HUNG_UP,
+    }
 )
 """Endings in which we end the telephone call; after the others the carrier goes on with it."""
 
@@ -58,6 +64,7 @@ class CallLife(ABC):
         """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
         self._spoke_since_caller = False
         self._retries = 0
+        self._spent_share = 0.0
         self._departure: Departure | None = None
         self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
         self._desk.wake(Timer.READY, limits.MODEL_READY_MAX_S)
@@ -173,6 +180,14 @@ class CallLife(ABC):
     def _on_hang_up_asked(self, event: inputs.HangUpAsked) -> None:
         self._end(event.ending)
 
+    def _on_spend_reached(self, event: inputs.SpendReached) -> None:
+        """All of it: the caller is handed on where somebody is named, and else told goodbye."""
+        before, self._spent_share = self._spent_share, max(self._spent_share, event.share)
+        if event.share >= 1:
+            self._depart(Departure(Ending.SPEND_LIMIT, to=self.agent.fallback))
+        elif not before and self.life is Life.TALKING and self.link is Link.READY:
+            self._tell_model(wording.COME_TO_AN_END)
+
     def _on_peer_fault(self, event: inputs.PeerFault) -> None:
         self._note(notes.PeerFaulted(event.peer, event.kind))
 
@@ -226,6 +241,10 @@ class CallLife(ABC):
         item = items.function_output(call_id, output)
         self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
 
+    def _tell_model(self, text: str) -> None:
+        """For its next answer."""
+        self._desk.to_model(to_model.item_create(items.system_text(text), self._desk.new_id()))
+
     def _cancel(self, response_id: str) -> None:
         self._desk.to_model(to_model.response_cancel(self._desk.new_id(), response_id))
 
@@ -248,7 +267,7 @@ class CallLife(ABC):
     def _stay(self) -> None:
         """The caller speaks into the goodbye: he has something to add."""
         leaving = self._departure
-        if self.life is not Life.GOODBYE or leaving is None or self._time_is_up():
+        if self.life is not Life.GOODBYE or leaving is None or self._out_of() is not None:
             return
         self.life = step_life(self.life, Life.TALKING)
         self._departure = None
@@ -279,7 +298,7 @@ class CallLife(ABC):
     def _return(self, outcome: str, reason: str = "") -> None:
         """Nobody took the caller: the model has him back, and knows it."""
         leaving = self._departure
-        if self.life is not Life.LEAVING or leaving is None or leaving.call_id is None:
+        if self.life is not Life.LEAVING or leaving is None:
             return None
         self.life = step_life(self.life, Life.TALKING)
         self._departure = None
@@ -287,8 +306,10 @@ class CallLife(ABC):
         self._note(notes.TransferTried(outcome))
         if self.link is Link.LOST:
             return self._end(Ending.MODEL_LOST, reason)
-        self._answer(leaving.call_id, wording.TRANSFER_FAILED)
-        return self._depart(Departure(Ending.MAX_LENGTH)) if self._time_is_up() else None
+        if leaving.call_id is not None:
+            self._answer(leaving.call_id, wording.TRANSFER_FAILED)
+        ending = self._out_of()
+        return self._depart(Departure(ending)) if ending is not None else None
 
     def _gone(self) -> None:
         """The caller's leg has ended, and not by us."""
@@ -300,8 +321,11 @@ class CallLife(ABC):
 
     # --- Time ---
 
-    def _time_is_up(self) -> bool:
-        return Timer.LENGTH not in self._desk.timers
+    def _out_of(self) -> Ending | None:
+        """Time or money is used up: the call ends under this name, whatever the caller adds."""
+        if self._spent_share >= 1:
+            return Ending.SPEND_LIMIT
+        return None if Timer.LENGTH in self._desk.timers else Ending.MAX_LENGTH
 
     def _on_timer(self, timer: Timer) -> None:
         match timer:
@@ -319,8 +343,7 @@ class CallLife(ABC):
             case Timer.IDLE:
                 self._depart(Departure(Ending.IDLE))
             case Timer.WARN:
-                warning = items.system_text(self.agent.goodbye)
-                self._desk.to_model(to_model.item_create(warning, self._desk.new_id()))
+                self._tell_model(self.agent.goodbye)
             case Timer.LENGTH:
                 self._depart(Departure(Ending.MAX_LENGTH))
             case Timer.TRANSFER:

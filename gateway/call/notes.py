@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.call.endings import Ending
-from gateway.protocols.realtime_server import RateLimit, Usage
+from gateway.protocols.realtime_server import RateLimit, TranscriptionUsage, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,14 @@ class UsageCounted:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptionCounted:
+    """What writing down the caller's words is billed by."""
+
+    model: str
+    usage: TranscriptionUsage
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCalled:
     name: str
 
@@ -170,6 +178,7 @@ Note = (
     | SoundDropped
     | TranscriptLine
     | UsageCounted
+    | TranscriptionCounted
     | ToolCalled
     | ModelErred
     | RateLimitsSeen

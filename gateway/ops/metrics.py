@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -20,6 +21,7 @@ from gateway.call.conversation import Conversation
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.ops.latency import AddedLatency
+from gateway.ops.prices import token_counts
 from gateway.protocols.realtime_server import Usage
 
 _PATHS: Final = ("media-streams", "sip")
@@ -95,6 +97,21 @@ class Metrics:
         self.tokens = counter(
             "tokens", "Tokens billed; cached ones are not counted again as others.",
             "model", "direction", "kind", "cached",
+        )  # fmt: skip
+        self.cost = counter(
+            "cost_usd", "US dollars, by the price list: the model, transcripts, the carrier.",
+            agent, "model", "kind",
+        )  # fmt: skip
+        self.no_price = counter(
+            "unpriced", "Usage for which the price list has no price.", "model", "kind"
+        )
+        self.spend_reached = counter(
+            "spend_reached", "Calls that came near what they may cost, or reached it.",
+            agent, "step",
+        )  # fmt: skip
+        self.budget = Gauge(
+            "gateway_budget_spent_ratio",
+            "What is used of the day's budget; 0 without one.", registry=registry,
         )  # fmt: skip
         self.tools = counter("tool_calls", "Tools that the model called.", "tool")
         self.errors = counter(
@@ -176,6 +193,15 @@ class Metrics:
         if handler is not None:
             handler(call, note)
 
+    def charged(self, agent: str, model: str, kind: str, usd: Decimal) -> None:
+        self.cost.labels(agent, model, kind).inc(float(usd))
+
+    def unpriced(self, model: str, kind: str) -> None:
+        self.no_price.labels(model, kind).inc()
+
+    def share_reached(self, agent: str, share: float) -> None:
+        self.spend_reached.labels(agent, "limit" if share >= 1 else "warned").inc()
+
     def call_over(self, mind: Conversation) -> None:
         """Its frames and bytes stay counted."""
         if isinstance(mind, MediaCall):
@@ -234,20 +260,6 @@ class Metrics:
         else:
             self.ended.labels(call.agent, call.path, note.ending).inc()
             self.length.labels(call.agent, call.path).observe(note.seconds)
-
-
-def token_counts(usage: Usage) -> Iterator[tuple[str, str, str, int]]:
-    """(direction, kind, cached, tokens): cached tokens are a part of the input's, split off."""
-    details = usage.input_token_details
-    if details is not None:
-        cached = details.cached_tokens_details
-        for kind in ("text", "audio", "image"):
-            part = getattr(cached, f"{kind}_tokens") if cached is not None else 0
-            yield "in", kind, "yes", part
-            yield "in", kind, "no", max(0, getattr(details, f"{kind}_tokens") - part)
-    if usage.output_token_details is not None:
-        yield "out", "text", "no", usage.output_token_details.text_tokens
-        yield "out", "audio", "no", usage.output_token_details.audio_tokens
 
 
 class TrafficCollector(Collector):

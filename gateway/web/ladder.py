@@ -15,6 +15,7 @@ from starlette.responses import Response
 from gateway.agents.config import Agent
 from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_desk import AGENT_HEADER, CALL_HEADER, TOKEN_HEADER
+from gateway.bridge.spend_watch import spent_key
 from gateway.errors import NotAdmitted
 from gateway.limits import ENDINGS_KEPT_S, LEGS_MAX
 from gateway.protocols.twilio_webhooks import VoiceRequest
@@ -34,7 +35,8 @@ class Ladder:
 
     def answer(self, call: VoiceRequest, agent: Agent) -> Response:
         if agent.path == "sip":
-            return self._dial_model(call, agent) or self._turn_away(agent, "full")
+            reason = self._desk.switchboard.refusal("sip") or "full"
+            return self._dial_model(call, agent) or self._turn_away(agent, reason)
         try:
             return self.connect(call, agent)
         except NotAdmitted as error:
@@ -113,13 +115,14 @@ class Ladder:
         return self._next(call, agent, leg)
 
     def _next(self, call: VoiceRequest, agent: Agent, leg: str) -> Response:
-        if leg in (SIP, TRANSFER):
+        spent = self._desk.store.get(spent_key(call.call_sid)) is not None
+        if leg in (SIP, TRANSFER) and not spent:
             opening = _TRANSFER_FAILED if leg == TRANSFER else None
             try:
                 return self._rung("media", self.connect(call, agent, opening))
             except NotAdmitted as error:
                 log.warning("no agent free for a caller", reason=error.reason)
-        if leg != HUMAN:
+        if leg != HUMAN and not (spent and leg == TRANSFER):
             person = self._dial_person(agent.fallback, agent, HUMAN)
             if person is not None:
                 return self._rung("human", person)

@@ -370,7 +370,13 @@ def _same(got: Any, wanted: Any) -> bool:
     return close or bool(got == wanted)
 
 
-_HANGS_UP = (Ending.AGENT_HUNG_UP, Ending.IDLE, Ending.MAX_LENGTH, Ending.OPERATOR_HUNG_UP)
+_HANGS_UP = (
+    Ending.AGENT_HUNG_UP,
+    Ending.IDLE,
+    Ending.MAX_LENGTH,
+    Ending.SPEND_LIMIT,
+    Ending.OPERATOR_HUNG_UP,
+)
 
 
 def ends(ending: Ending, reason: str = "") -> Expected:
