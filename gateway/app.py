@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from time import monotonic, time
+from typing import NamedTuple
 
 import structlog
 from starlette.applications import Starlette
@@ -25,7 +26,8 @@ from gateway.bridge.switchboard import Sessions, Switchboard
 from gateway.bridge.tasks import Tasks
 from gateway.call import notes
 from gateway.errors import PriceFileError, SettingsError
-from gateway.limits import ENDINGS_KEPT_S
+from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX
+from gateway.ops.certificate import watch_certificate
 from gateway.ops.latency import AddedLatency
 from gateway.ops.logs import CallLog
 from gateway.ops.loop_lag import watch_loop
@@ -57,6 +59,13 @@ class Gateway:
     metrics: Metrics
 
 
+class _Answers(NamedTuple):
+    """An agent on its usual path."""
+
+    agent: str
+    path: str
+
+
 def build(settings: Settings) -> Gateway:
     """Reads and checks every file before a port opens.
 
@@ -73,6 +82,9 @@ def build(settings: Settings) -> Gateway:
     )
     spend_watch = SpendWatch(spending, lambda: switchboard.calls, store, metrics.share_reached)
     metrics.budget.set_function(lambda: spending.share_of_budget)
+    metrics.expect(_Answers(agent.name, agent.path) for agent in book.agents.values())
+    metrics.capacity.labels("media-streams").set(settings.max_calls)
+    metrics.capacity.labels("sip").set(SIP_CALLS_MAX if settings.sip_uri else 0)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
@@ -115,6 +127,8 @@ def build(settings: Settings) -> Gateway:
             )
         )
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
+        watching = watch_certificate(settings.public_url, metrics.certificate.set)
+        tasks.start(watching, "the certificate")
         tasks.start(spend_watch.watch_minutes(), "the carrier's minutes")
         _announce(settings, book)
         yield

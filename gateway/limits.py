@@ -204,6 +204,9 @@ REST_TRIES = 3
 REST_TIMEOUT_S = 5.0
 MODEL_CONNECT_TRIES = 2
 LAG_PROBE_S = 0.1
+CERTIFICATE_CHECK_S = 6 * 3600.0
+CERTIFICATE_FIRST_S = 60.0
+"""Not at once: a pod that starts is not yet reached by its public address."""
 DRAIN_REPORT_S = 5.0
 
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S

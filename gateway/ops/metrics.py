@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from time import monotonic
 from typing import Any, Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -24,7 +31,12 @@ from gateway.ops.latency import AddedLatency
 from gateway.ops.prices import token_counts
 from gateway.protocols.realtime_server import Usage
 
+# The moment of each series' birth, as a series: twice as many of them, and nobody asks.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+NAN: Final = float("nan")
 _PATHS: Final = ("media-streams", "sip")
+REFUSALS: Final = ("full", "draining", "starting", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
 _SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
@@ -158,6 +170,16 @@ class Metrics:
         self.draining = Gauge(
             "gateway_draining", "1 while the process takes no new calls.", registry=registry
         )
+        self.capacity = Gauge(
+            "gateway_calls_capacity", "How many calls this process takes at once.", (path,),
+            registry=registry,
+        )  # fmt: skip
+        self.certificate = Gauge(
+            "gateway_certificate_expiry_timestamp_seconds",
+            "When the public address's certificate ends, in Unix time; 0 for one that is refused.",
+            (), registry=registry,
+        )  # fmt: skip
+        self.certificate.set(NAN)
         build = Gauge(
             "gateway_build_info", "Always 1; the version is a label.", ("version",),
             registry=registry,
@@ -183,6 +205,16 @@ class Metrics:
             notes.RateLimitsSeen: self._rate_limits,
             notes.Ended: self._ended,
         }
+
+    def expect(self, agents: Iterable[CallInfo]) -> None:
+        """Series at 0 before the first event: what begins at 1 has not risen, for Prometheus."""
+        for reason in REFUSALS:
+            self.refused.labels(reason)
+        for agent in agents:
+            self.wait.labels(agent.agent, agent.path)
+            self.started.labels(agent.agent, agent.path)
+            for ending in Ending:
+                self.ended.labels(agent.agent, agent.path, ending)
 
     def watch(self, calls: Callable[[], Iterable[Conversation]]) -> None:
         """Where running calls are found when Prometheus asks."""
@@ -274,12 +306,13 @@ class TrafficCollector(Collector):
         self._kept.add(mind)
 
     def collect(self) -> Iterable[Metric]:
-        total = self._kept.copy()
+        total, buffered_ms, now = self._kept.copy(), 0.0, monotonic()
         active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
         for mind in self.calls():
             state = "talking" if mind.arrived else "expected"
             if isinstance(mind, MediaCall):
                 active["media-streams", state] += 1
+                buffered_ms += mind.downlink.ledger.lead_ms(now)
                 total.add(mind)
             else:
                 active["sip", state] += 1
@@ -290,6 +323,11 @@ class TrafficCollector(Collector):
         for labels, count in active.items():
             gauge.add_metric(labels, count)
         yield gauge
+        yield GaugeMetricFamily(
+            "gateway_playback_buffered_seconds",
+            "Sound that was sent and not yet played, of all running calls together.",
+            buffered_ms / 1000,
+        )
         yield _counted("frames", "Media messages from (up) and to (down) callers.", total.frames)
         yield _counted("media_bytes", "Bytes of mu-law in them.", total.bytes)
         yield _counted(
