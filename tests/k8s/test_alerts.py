@@ -21,7 +21,7 @@ class Case(NamedTuple):
 
     firing: dict[str, str]
     calm: dict[str, str]
-    at: str = "90m"
+    at: str = "30m"
 
 
 def turns(fast: int, all_: int) -> dict[str, str]:
