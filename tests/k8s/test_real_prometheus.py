@@ -29,24 +29,24 @@ SLOW_TURNS = 2
 AGENTS = {
     "agents": {
         "desk": {
-            "greeting": "Hello.",
+            "greeting": "Hello, how can I help you?",
             "instructions": "Be kind.",
             "turn_detection": {"type": "server_vad", "silence_duration_ms": 300},
         }
     },
     "routes": [{"to": "*", "agent": "desk"}],
 }
-TURN = [{"think_ms": 1500, "times": SLOW_TURNS}, {"say": "Yes."}]
+TURN = [{"think_ms": 1500, "times": SLOW_TURNS}, {"say": "Yes, of course I am."}]
 SCRIPT = {"think_ms": 0, "speed": 50.0, "turns": [TURN, TURN]}
 CALL = Scenario.model_validate(
     {
         "name": "two short questions",
         "steps": [
-            {"hear": {"until_silence_ms": 500}},
+            {"hear": {"until_silence_ms": 500, "at_least_ms": 100}},
             {"say": "Are you there?"},
-            {"hear": {"until_silence_ms": 500}},
+            {"hear": {"until_silence_ms": 500, "at_least_ms": 100}},
             {"say": "Are you open?"},
-            {"hear": {"until_silence_ms": 500}},
+            {"hear": {"until_silence_ms": 500, "at_least_ms": 100}},
             "hang_up",
         ],
     }
