@@ -72,6 +72,13 @@ class Prometheus:
         result = answer.json()["data"]["result"]
         return float(result[0]["value"][1]) if result else float("nan")
 
+    async def comes_to(self, query: str, wanted: float) -> None:
+        """As soon as the last scrape tells of it."""
+        give_up_at = monotonic() + PATIENCE_S
+        while (found := await self.value(query)) != wanted:
+            assert monotonic() < give_up_at, f"{query} is {found}"
+            await asyncio.sleep(0.1)
+
     async def sees(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The alerts, as soon as they are as wanted."""
         give_up_at = monotonic() + PATIENCE_S
@@ -143,10 +150,8 @@ async def test_an_alert_fires_while_callers_wait_and_clears_when_they_do_not(
             await calls(twilio)
             await server.sees(lambda alerts: ALERT not in alerts)
 
-            assert await server.value("sum(gateway_response_seconds_count)") == 8
-            assert (
-                await server.value('sum(gateway_calls_ended_total{ending="caller_hung_up"})') == 4
-            )
+            await server.comes_to("sum(gateway_response_seconds_count)", 8)
+            await server.comes_to('sum(gateway_calls_ended_total{ending="caller_hung_up"})', 4)
             assert await server.value("sum(gateway_cost_usd_total)") > 4 * 0.0085
             async with httpx2.AsyncClient(trust_env=False) as client:
                 promtool("check", "metrics", text=(await client.get(f"{url}/metrics")).text)

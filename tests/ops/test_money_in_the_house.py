@@ -30,9 +30,9 @@ def house(folder: Path, more: str = "", model: str = "gpt-realtime-2.1", **env: 
     return build(load_settings({"GATEWAY_AGENTS": str(file), **env}, simulated=True))
 
 
-def announce(gateway: Gateway) -> LiveCall:
+def announce(gateway: Gateway, sid: str = "1") -> LiveCall:
     """A call that is expected; its model is not reachable, which is nobody's concern here."""
-    facts = CallFacts("CA" + "1" * 32, "+15550199", "+15550100", "desk", "media-streams")
+    facts = CallFacts("CA" + sid * 32, "+15550199", "+15550100", "desk", "media-streams")
     return gateway.switchboard.announce(facts, gateway.switchboard.book.agents["desk"])
 
 
@@ -67,7 +67,7 @@ async def test_a_used_up_budget_takes_no_new_call(tmp_path: Path) -> None:
             "budget", "budget"
         )  # fmt: skip
         with pytest.raises(NotAdmitted, match="budget"):
-            announce(gateway)
+            announce(gateway, "2")
         found = gateway.metrics.registry.get_sample_value
         assert found("gateway_budget_spent_ratio") == pytest.approx(1.28)
         labels = {"agent": "desk", "model": "gpt-realtime-2.1", "kind": "audio_out"}
