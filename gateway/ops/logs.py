@@ -16,7 +16,6 @@ import structlog
 from gateway.call import notes
 
 log = structlog.get_logger()
-_NOTHING = Decimal(0)
 
 
 def set_up(log_format: str | None, level: str) -> None:
@@ -91,7 +90,7 @@ def _ids(facts: Facts) -> dict[str, str]:
 class CallLog:
     """*answered* and *ended*; everything else of a call is DEBUG."""
 
-    def on_note(self, facts: Facts, note: notes.Note, cost_usd: Decimal = _NOTHING) -> None:
+    def on_note(self, facts: Facts, note: notes.Note, cost_usd: Decimal) -> None:
         """`cost_usd` is what the call has cost so far."""
         if isinstance(note, notes.CallerArrived):
             log.info(

@@ -108,9 +108,9 @@ class TranscriptionUsage(Struct):
     """What a transcript is billed by: `duration` in seconds, or `tokens`."""
 
     type: str = ""
-    seconds: float = 0.0
-    input_tokens: int = 0
-    output_tokens: int = 0
+    seconds: Annotated[float, Meta(ge=0, le=MOMENT_MAX_MS)] = 0.0
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
 
 
 class CallerTranscriptDone(Event, tag="conversation.item.input_audio_transcription.completed"):

@@ -128,7 +128,9 @@ def unit(name: str, series: dict[str, str], at: str, firing: int) -> dict[str, o
 
 def run_units(folder: Path, units: list[dict[str, object]]) -> None:
     file = folder / "units.yaml"
-    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": units}))
+    file.write_text(
+        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "2m", "tests": units})
+    )
     promtool("test", "rules", file)
 
 

@@ -30,9 +30,9 @@ def house(folder: Path, more: str = "", model: str = "gpt-realtime-2.1", **env: 
     return build(load_settings({"GATEWAY_AGENTS": str(file), **env}, simulated=True))
 
 
-def announce(gateway: Gateway, digit: str = "1") -> LiveCall:
+def announce(gateway: Gateway, sid: str = "1") -> LiveCall:
     """A call that is expected; its model is not reachable, which is nobody's concern here."""
-    facts = CallFacts("CA" + digit * 32, "+15550199", "+15550100", "desk", "media-streams")
+    facts = CallFacts("CA" + sid * 32, "+15550199", "+15550100", "desk", "media-streams")
     return gateway.switchboard.announce(facts, gateway.switchboard.book.agents["desk"])
 
 
