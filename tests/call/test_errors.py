@@ -117,6 +117,19 @@ def test_what_an_expired_session_still_hears_changes_nothing() -> None:
     book >> wait(0.4) >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
 
 
+def test_the_model_is_lost_between_the_last_sound_and_its_mark() -> None:
+    book = farewell() >> wait(0.65) >> ModelLost("closed_1006") << nothing
+    book >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_a_farewell_that_breaks_off_with_the_model_is_heard_as_far_as_it_came() -> None:
+    book = answered() >> response_created() >> response_done(calls=(("end_call", "call_1"),)) << ...
+    book >> response_created("resp_2")
+    book >> audio_delta("item_2", ms=400, response_id="resp_2") << to_caller(400)
+    book >> ModelLost("closed_1006") << nothing >> wait(0.4) << nothing
+    book >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
 def test_a_goodbye_that_did_not_begin_is_lost_with_the_model() -> None:
     book = answered() >> response_created() >> response_done(calls=(("end_call", "call_1"),)) << ...
     book >> ModelLost("closed_1006") << ends(Ending.MODEL_LOST, "closed_1006") << nothing
