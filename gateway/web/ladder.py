@@ -16,6 +16,7 @@ from gateway.agents.config import Agent
 from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_desk import AGENT_HEADER, CALL_HEADER, TOKEN_HEADER
 from gateway.bridge.spend_watch import spent_key
+from gateway.call.endings import Ending
 from gateway.errors import NotAdmitted
 from gateway.limits import ENDINGS_KEPT_S, LEGS_MAX
 from gateway.protocols.twilio_webhooks import VoiceRequest
@@ -24,7 +25,7 @@ from gateway.web.desk import Desk
 log = structlog.get_logger()
 
 STREAM, SIP, TRANSFER, HUMAN = "stream", "sip", "transfer", "human"
-_WELL: Final = frozenset({"completed", "answered"})
+WELL: Final = frozenset({"completed", "answered"})
 
 
 class Ladder:
@@ -35,8 +36,8 @@ class Ladder:
 
     def answer(self, call: VoiceRequest, agent: Agent) -> Response:
         if agent.path == "sip":
-            reason = self._desk.switchboard.refusal("sip") or "full"
-            return self._dial_model(call, agent) or self._turn_away(agent, reason)
+            reason = self._desk.switchboard.refusal("sip")
+            return self._dial_model(call, agent) or self._turn_away(agent, reason or "full")
         try:
             return self.connect(call, agent)
         except NotAdmitted as error:
@@ -74,11 +75,15 @@ class Ladder:
             stream_status_url=f"{desk.public_url}/twilio/stream-status",
         )
 
-    def _dial_model(self, call: VoiceRequest, agent: Agent) -> Response | None:
+    def _dial_model(
+        self, call: VoiceRequest, agent: Agent, opening: str | None = None
+    ) -> Response | None:
         """A SIP leg to the model; None while there is no such way."""
         desk = self._desk
         if desk.sip_uri is None or desk.switchboard.refusal("sip") is not None:
             return None
+        if opening is not None:
+            desk.switchboard.begin_with(call.call_sid, opening)
         headers = {
             CALL_HEADER: call.call_sid,
             AGENT_HEADER: agent.name,
@@ -103,36 +108,51 @@ class Ladder:
 
     def after(self, call: VoiceRequest, agent: Agent, leg: str, dial_status: str) -> Response:
         """`dial_status` is Twilio's DialCallStatus, "" when nothing was dialled."""
-        desk = self._desk
-        ending = desk.switchboard.ending_of(call.call_sid)
-        agent_failed = ending is not None and not ending.well
-        if leg == STREAM and ending is not None and ending.well:
-            return desk.twiml("hangup.xml", agent.language)
-        if leg != STREAM and dial_status in _WELL and not (leg == SIP and agent_failed):
-            return desk.twiml("hangup.xml", agent.language)
-        if not self._may_go_on(call.call_sid):
-            return self._sorry(agent)
+        if leg == SIP:
+            self._desk.switchboard.dial_is_over(call.call_sid)
+        if self._ended_well(call.call_sid, leg, dial_status):
+            return self._desk.twiml("hangup.xml", agent.language)
         return self._next(call, agent, leg)
 
-    def _next(self, call: VoiceRequest, agent: Agent, leg: str) -> Response:
-        spent = self._desk.store.get(spent_key(call.call_sid)) is not None
-        if leg in (SIP, TRANSFER) and not spent:
-            opening = _TRANSFER_FAILED if leg == TRANSFER else None
-            try:
-                return self._rung("media", self.connect(call, agent, opening))
-            except NotAdmitted as error:
-                log.warning("no agent free for a caller", reason=error.reason)
-        if leg != HUMAN and not (spent and leg == TRANSFER):
-            person = self._dial_person(agent.fallback, agent, HUMAN)
-            if person is not None:
-                return self._rung("human", person)
-        return self._sorry(agent)
+    def _ended_well(self, call_sid: str, leg: str, dial_status: str) -> bool:
+        ending = self._desk.switchboard.ending_of(call_sid)
+        if leg == STREAM:
+            return ending is not None and ending.well
+        if dial_status not in WELL:
+            return False
+        if leg != SIP or ending is None:
+            return True
+        # Twilio asks while the caller is there: if anybody hung up on that leg, it was not he.
+        return ending.well and ending is not Ending.CALLER_HUNG_UP
 
-    def refer(self, call_sid: str, agent: Agent) -> Response:
+    def _next(self, call: VoiceRequest, agent: Agent, leg: str) -> Response:
+        if not self._may_go_on(call.call_sid):
+            return self._sorry(agent)
+        # A call that has used up what it may cost has no agent any more.
+        spent = self._desk.store.get(spent_key(call.call_sid)) is not None
+        may_return = leg in (SIP, TRANSFER) and not spent
+        again = self._agent_again(call, agent, leg) if may_return else None
+        if again is not None:
+            return again
+        asked = leg == HUMAN or (spent and leg == TRANSFER)
+        person = None if asked else self._dial_person(agent.fallback, agent, HUMAN)
+        return self._sorry(agent) if person is None else self._rung("human", person)
+
+    def _agent_again(self, call: VoiceRequest, agent: Agent, leg: str) -> Response | None:
+        """Over a media stream, which needs nothing of what failed; where that is full, by SIP."""
+        opening = _TRANSFER_FAILED if leg == TRANSFER else None
+        try:
+            return self._rung("media", self.connect(call, agent, opening))
+        except NotAdmitted as error:
+            log.warning("no agent free for a caller", reason=error.reason)
+        model = None if leg == SIP else self._dial_model(call, agent, opening)
+        return None if model is None else self._rung("sip", model)
+
+    def refer(self, call: VoiceRequest, agent: Agent) -> Response:
         """The SIP leg of our dial refers: to whom, we know ourselves."""
-        to = self._desk.store.get(f"refer:{call_sid}")
+        to = self._desk.store.get(f"refer:{call.call_sid}")
         person = self._dial_person(to, agent, TRANSFER)
-        return person or self._sorry(agent)
+        return self._next(call, agent, TRANSFER) if person is None else person
 
     def _may_go_on(self, call_sid: str) -> bool:
         """A caller is not passed round for ever."""
