@@ -23,10 +23,13 @@ from gateway.bridge.tasks import Tasks
 from gateway.call import notes
 from gateway.errors import SettingsError
 from gateway.limits import ENDINGS_KEPT_S
+from gateway.ops.archive import Archive
+from gateway.ops.feed import Feed
 from gateway.ops.latency import AddedLatency
 from gateway.ops.logs import CallLog
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
+from gateway.ops.records import Records
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.settings import Settings
@@ -64,6 +67,11 @@ def build(settings: Settings) -> Gateway:
     metrics = Metrics(added)
     switchboard = Switchboard(book, _sessions(book), settings.max_calls, store)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
+    feed = Feed(metrics.feed_dropped.inc)
+    records = _records(settings, feed, metrics)
+    switchboard.announced = lambda call: records.open(
+        call.facts, call.mind.agent.model, call.mind.agent.record
+    )
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
         public_url=settings.public_url,
@@ -99,13 +107,15 @@ def build(settings: Settings) -> Gateway:
                 transfer_document=desk.transfer_document,
                 referred=lambda sid, to: store.put(f"refer:{sid}", to, ENDINGS_KEPT_S),
                 tasks=tasks,
-                publish=_publisher(metrics, switchboard),
+                publish=_publisher(metrics, records, switchboard),
                 added=added,
             )
         )
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
+        await records.recall()
         _announce(settings, book)
         yield
+        await records.close()
         await tasks.stop()
         await rest.close()
         await calls.close()
@@ -145,12 +155,20 @@ def _openai_door(
     )
 
 
-def _publisher(metrics: Metrics, switchboard: Switchboard) -> _Publish:
+def _records(settings: Settings, feed: Feed, metrics: Metrics) -> Records:
+    archive = Archive(
+        settings.data_dir / "calls", lambda reason: metrics.records_lost.labels(reason).inc()
+    )
+    return Records(feed, archive, monotonic, time)
+
+
+def _publisher(metrics: Metrics, records: Records, switchboard: Switchboard) -> _Publish:
     call_log = CallLog()
 
     def publish(call: LiveCall, note: notes.Note) -> None:
         metrics.on_note(call.facts, note)
         call_log.on_note(call.facts, note)
+        records.on_note(call.facts, note)
         if isinstance(note, notes.Ended):
             metrics.call_over(call.mind)
         switchboard.on_note(call, note)

@@ -105,6 +105,13 @@ class LiveCall:
     def hang_up(self, ending: Ending) -> None:
         self._hear(inputs.HangUpAsked(ending), monotonic())
 
+    def ask(self, wish: inputs.Wish) -> bool:
+        """An operator's wish. False while nobody talks, or the model does not hear."""
+        if not self.mind.takes_wishes:
+            return False
+        self._hear(wish, monotonic())
+        return True
+
     @property
     def over(self) -> bool:
         return self.mind.life is Life.CLOSED
