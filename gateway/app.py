@@ -10,12 +10,14 @@ from time import monotonic, time
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from gateway.agents.builtin import definitions
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
 from gateway.agents.session import session_of
 from gateway.agents.templates import load_templates
+from gateway.bridge.images import Darkroom
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
 from gateway.bridge.sip_desk import SipDesk
 from gateway.bridge.switchboard import Sessions, Switchboard
@@ -35,10 +37,13 @@ from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.settings import Settings
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.twilio_rest import TwilioRest
+from gateway.web import problems
+from gateway.web.admin import AdminDoors
 from gateway.web.desk import Desk
 from gateway.web.guards import TwilioGuard
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
-from gateway.web.routes import routes
+from gateway.web.operators import Operators
+from gateway.web.routes import operators_routes, routes
 
 log = structlog.get_logger()
 
@@ -53,6 +58,7 @@ class Gateway:
     asgi: Starlette
     switchboard: Switchboard
     metrics: Metrics
+    feed: Feed
 
 
 def build(settings: Settings) -> Gateway:
@@ -121,7 +127,14 @@ def build(settings: Settings) -> Gateway:
         await calls.close()
 
     door = _openai_door(settings, store, sip_desk, tasks, metrics)
-    return Gateway(Starlette(routes=routes(desk, door), lifespan=lifespan), switchboard, metrics)
+    doors = routes(desk, door)
+    if settings.admin_token is not None:
+        admin = AdminDoors(switchboard, records, feed, Darkroom())
+        doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
+    asgi = Starlette(
+        routes=doors, lifespan=lifespan, exception_handlers={HTTPException: problems.answer}
+    )
+    return Gateway(asgi, switchboard, metrics, feed)
 
 
 def _sessions(book: AgentBook) -> Sessions:
