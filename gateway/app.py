@@ -118,7 +118,7 @@ def build(settings: Settings) -> Gateway:
             )
         )
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
-        await records.recall()
+        tasks.start(records.recall(), "recall records")
         _announce(settings, book)
         yield
         await records.close()

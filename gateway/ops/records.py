@@ -130,12 +130,12 @@ class Records:
     # --- Life of the process ---
 
     async def recall(self) -> None:
-        """What the process before this one left."""
-        found = await asyncio.to_thread(self._archive.newest, RECORDS_KEPT_MAX)
-        for data in reversed(found):
+        """What the process before this one left, behind what has ended since."""
+        for data in await asyncio.to_thread(self._archive.newest, RECORDS_KEPT_MAX):
             record = _decoded(data)
-            if record is not None:
-                self._keep(record)
+            if len(self._ended) < RECORDS_KEPT_MAX and record and record.id not in self._ended:
+                self._ended[record.id] = record
+                self._ended.move_to_end(record.id, last=False)
 
     async def close(self) -> None:
         self._feed.close()

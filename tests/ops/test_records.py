@@ -191,8 +191,11 @@ async def test_the_next_process_remembers(office: Office) -> None:
     (path.parent / "20260101T000000000000-broken.json").write_bytes(b"{}")
     (path.parent / "20260101T000000000001-binary.json").write_bytes(b"\xff\x00")
     later = Office(office.folder)
+    newer = CallFacts("CA" + "8" * 32, "", "", "desk", "media-streams")
+    later.call(facts=newer)
+    later.tell(ended(), facts=newer)
     await later.records.recall()
-    assert [one.id for one in later.records.ended()] == [FACTS.key]
+    assert [one.id for one in later.records.ended()] == [newer.key, FACTS.key]
 
 
 async def test_what_memory_forgot_the_disk_remembers(office: Office) -> None:
