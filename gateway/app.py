@@ -39,6 +39,7 @@ from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.twilio_rest import TwilioRest
 from gateway.web import problems
 from gateway.web.admin import AdminDoors
+from gateway.web.console import console_routes
 from gateway.web.desk import Desk
 from gateway.web.guards import TwilioGuard
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
@@ -130,6 +131,7 @@ def build(settings: Settings) -> Gateway:
     doors = routes(desk, door)
     if settings.admin_token is not None:
         admin = AdminDoors(switchboard, records, feed, Darkroom())
+        doors += console_routes()
         doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
     asgi = Starlette(
         routes=doors, lifespan=lifespan, exception_handlers={HTTPException: problems.answer}

@@ -87,11 +87,14 @@ class Feed:
         self._subscriptions.add(subscription)
         return subscription
 
-    def publish(self, call_id: str, part: str, value: Any) -> None:
-        """One change of a call's record. Costs nothing while nobody watches."""
+    def publish(self, call_id: str, part: str, value: Any, at_s: float = 0.0) -> None:
+        """One change of a call's record, `at_s` after its announcement.
+
+        Costs nothing while nobody watches.
+        """
         if not self._subscriptions:
             return
-        message = _encode({"call": call_id, "part": part, "value": value})
+        message = _encode({"call": call_id, "at_s": at_s, "part": part, "value": value})
         for subscription in tuple(self._subscriptions):
             if not subscription.put(message):
                 self._dropped()

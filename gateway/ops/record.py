@@ -140,7 +140,7 @@ class Writer:
         handler = self._table.get(type(note))
         return list(handler(note)) if handler is not None else []
 
-    def _now_s(self, ago_s: float = 0.0) -> float:
+    def now_s(self, ago_s: float = 0.0) -> float:
         return round(max(0.0, self._clock() - self._began - ago_s), 3)
 
     def _summary(self) -> Change:
@@ -148,7 +148,7 @@ class Writer:
 
     def _reached(self, name: str) -> Iterator[Change]:
         if getattr(self.record, name) is None:
-            setattr(self.record, name, self._now_s())
+            setattr(self.record, name, self.now_s())
             yield self._summary()
 
     def _arrived(self, _note: notes.CallerArrived) -> Iterator[Change]:
@@ -158,7 +158,7 @@ class Writer:
     # --- Who spoke when ---
 
     def _began_speaking(self, who: Who, ago_s: float) -> Iterator[Change]:
-        last, from_s = self._last(who), self._now_s(ago_s)
+        last, from_s = self._last(who), self.now_s(ago_s)
         if last is not None and last.to_s is not None:
             from_s = max(from_s, last.to_s)
             if from_s - last.to_s <= limits.RECORD_SPAN_GAP_S:
@@ -173,7 +173,7 @@ class Writer:
     def _fell_silent(self, who: Who, ago_s: float) -> Iterator[Change]:
         last = self._last(who)
         if last is not None and last.to_s is None:
-            last.to_s = max(last.from_s, self._now_s(ago_s))
+            last.to_s = max(last.from_s, self.now_s(ago_s))
             yield "timeline", last
 
     def _last(self, who: Who) -> Span | None:
@@ -184,7 +184,7 @@ class Writer:
     def _turn(self, note: notes.TurnMeasured) -> Iterator[Change]:
         turn = Turn(
             number=note.number,
-            at_s=self._now_s(),
+            at_s=self.now_s(),
             wait_ms=_ms(note.wait_s),
             detection_ms=_ms(note.detection_s),
             model_ms=_ms(note.model_s),
@@ -202,7 +202,7 @@ class Writer:
     def _barged_in(self, note: notes.BargedIn) -> Iterator[Change]:
         self.record.barge_ins += 1
         if len(self.record.interruptions) < limits.TURNS_KEPT_MAX:
-            one = Interruption(self._now_s(), max(0, note.heard_ms), _ms(note.reaction_s))
+            one = Interruption(self.now_s(), max(0, note.heard_ms), _ms(note.reaction_s))
             self.record.interruptions.append(one)
             yield "interruptions", one
         yield self._summary()
@@ -210,7 +210,7 @@ class Writer:
     def _tool(self, note: notes.ToolCalled) -> Iterator[Change]:
         self.record.tools += 1
         if len(self.record.tool_calls) < limits.TURNS_KEPT_MAX:
-            one = ToolUse(self._now_s(), note.name)
+            one = ToolUse(self.now_s(), note.name)
             self.record.tool_calls.append(one)
             yield "tool_calls", one
         yield self._summary()
@@ -226,7 +226,7 @@ class Writer:
         if not text or not room:
             return
         spoken = self._last(who)
-        line = Line(spoken.from_s if spoken is not None else self._now_s(), who, text)
+        line = Line(spoken.from_s if spoken is not None else self.now_s(), who, text)
         self._chars += len(text)
         self.record.transcript.append(line)
         yield "transcript", line

@@ -86,7 +86,7 @@ class Records:
         if writer is None:
             return
         for part, value in writer.write(note):
-            self._feed.publish(call.key, part, value)
+            self._feed.publish(call.key, part, value, writer.now_s())
         if isinstance(note, notes.Ended):
             self._close(call.key)
 

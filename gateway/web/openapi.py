@@ -91,8 +91,8 @@ OPERATIONS: Final = (
     Operation("agents", "GET", "/api/agents", "Agents, without their instructions.", Agents),
     Operation(
         "events", "GET", "/api/events",
-        "Changes of calls' records as they happen. Each event is {call, part, value}: `summary` "
-        "replaces the single values, every other part gets one more element; a span of the "
+        "Changes of calls' records as they happen. Each event is {call, at_s, part, value}: "
+        "`summary` replaces the single values, every other part gets one more element; a span of the "
         "timeline replaces the one with the same who and from_s. Whoever does not keep up is "
         "sent away, and begins anew.",
         "text/event-stream", errors=(503,),
