@@ -7,6 +7,7 @@ import traceback
 
 import typer
 
+from gateway.cli.provision.command import provision
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
 from gateway.errors import FileError, GatewayError, ServiceUnreachable, SettingsError
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(simulate)
+app.command()(provision)
 
 
 def run() -> None:
