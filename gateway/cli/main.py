@@ -7,6 +7,7 @@ import traceback
 
 import typer
 
+from gateway.cli.doctor.command import doctor
 from gateway.cli.provision.command import provision
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(simulate)
 app.command()(provision)
+app.command()(doctor)
 
 
 def run() -> None:
