@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from gateway.agents.builtin import definitions
 from gateway.agents.config import Agent
@@ -19,6 +20,7 @@ from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
 from gateway.agents.session import session_of
 from gateway.agents.templates import load_templates
+from gateway.bridge.images import Darkroom
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
 from gateway.bridge.sip_desk import SipDesk
 from gateway.bridge.spend_watch import SpendWatch
@@ -27,22 +29,29 @@ from gateway.bridge.tasks import Tasks
 from gateway.call import notes
 from gateway.errors import PriceFileError, SettingsError
 from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX
+from gateway.ops.archive import Archive
 from gateway.ops.certificate import watch_certificate
+from gateway.ops.feed import Feed
 from gateway.ops.latency import AddedLatency
 from gateway.ops.logs import CallLog
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
 from gateway.ops.price_file import DEFAULT_PRICES, load_prices
+from gateway.ops.records import Records
 from gateway.ops.spending import Bill, Spending
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.settings import Settings
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.twilio_rest import TwilioRest
+from gateway.web import problems
+from gateway.web.admin import AdminDoors
+from gateway.web.console import console_routes
 from gateway.web.desk import Desk
 from gateway.web.guards import TwilioGuard
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
-from gateway.web.routes import routes
+from gateway.web.operators import Operators
+from gateway.web.routes import operators_routes, routes
 
 log = structlog.get_logger()
 
@@ -57,6 +66,7 @@ class Gateway:
     asgi: Starlette
     switchboard: Switchboard
     metrics: Metrics
+    feed: Feed
 
 
 class _Answers(NamedTuple):
@@ -86,6 +96,11 @@ def build(settings: Settings) -> Gateway:
     metrics.capacity.labels("media-streams").set(settings.max_calls)
     metrics.capacity.labels("sip").set(SIP_CALLS_MAX if settings.sip_uri else 0)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
+    feed = Feed(metrics.feed_dropped.inc)
+    records = _records(settings, feed, metrics)
+    switchboard.announced = lambda call: records.open(
+        call.facts, call.mind.agent.model, call.mind.agent.record
+    )
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
         public_url=settings.public_url,
@@ -121,7 +136,7 @@ def build(settings: Settings) -> Gateway:
                 transfer_document=desk.transfer_document,
                 referred=lambda sid, to: store.put(f"refer:{sid}", to, ENDINGS_KEPT_S),
                 tasks=tasks,
-                publish=_publisher(metrics, switchboard, spend_watch),
+                publish=_publisher(metrics, switchboard, spend_watch, records),
                 added=added,
                 open_bill=_open_bill,
             )
@@ -130,14 +145,24 @@ def build(settings: Settings) -> Gateway:
         watching = watch_certificate(settings.public_url, metrics.certificate.set)
         tasks.start(watching, "the certificate")
         tasks.start(spend_watch.watch_minutes(), "the carrier's minutes")
+        tasks.start(records.recall(), "recall records")
         _announce(settings, book)
         yield
+        await records.close()
         await tasks.stop()
         await rest.close()
         await calls.close()
 
     door = _openai_door(settings, store, sip_desk, tasks, metrics)
-    return Gateway(Starlette(routes=routes(desk, door), lifespan=lifespan), switchboard, metrics)
+    doors = routes(desk, door)
+    if settings.admin_token is not None:
+        admin = AdminDoors(switchboard, records, feed, Darkroom())
+        doors += console_routes()
+        doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
+    asgi = Starlette(
+        routes=doors, lifespan=lifespan, exception_handlers={HTTPException: problems.answer}
+    )
+    return Gateway(asgi, switchboard, metrics, feed)
 
 
 def _sessions(book: AgentBook) -> Sessions:
@@ -191,13 +216,23 @@ def _open_bill(facts: CallFacts, agent: Agent) -> Bill:
     return Bill(agent.name, facts.path, facts.direction, limit)
 
 
-def _publisher(metrics: Metrics, switchboard: Switchboard, spend_watch: SpendWatch) -> _Publish:
+def _records(settings: Settings, feed: Feed, metrics: Metrics) -> Records:
+    archive = Archive(
+        settings.data_dir / "calls", lambda reason: metrics.records_lost.labels(reason).inc()
+    )
+    return Records(feed, archive, monotonic, time)
+
+
+def _publisher(
+    metrics: Metrics, switchboard: Switchboard, spend_watch: SpendWatch, records: Records
+) -> _Publish:
     call_log = CallLog()
 
     def publish(call: LiveCall, note: notes.Note) -> None:
         spend_watch.on_note(call, note)
         metrics.on_note(call.facts, note)
         call_log.on_note(call.facts, note, call.bill.usd)
+        records.on_note(call.facts, note)
         if isinstance(note, notes.Ended):
             metrics.call_over(call.mind)
         switchboard.on_note(call, note)

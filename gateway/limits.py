@@ -156,6 +156,8 @@ WEBHOOK_SEEN_S = 900.0
 
 TRANSCRIPT_LINES_MAX = 2_000
 TRANSCRIPT_LINE_MAX_CHARS = 4_000
+TRANSCRIPT_MAX_CHARS = 200_000
+"""In all: about four hours of talk."""
 TURNS_KEPT_MAX = 1_000
 ITEMS_CUT_KEPT_MAX = 64
 
@@ -211,3 +213,45 @@ DRAIN_REPORT_S = 5.0
 
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S
 assert MODEL_CONNECT_TRIES * CONNECT_MAX_S <= MODEL_READY_MAX_S
+
+# --- Records and operators ---
+
+RECORDS_KEPT_MAX = 200
+"""Ended calls in memory; older ones are on the disk only."""
+RECORD_SPANS_MAX = 4_000
+RECORD_SPAN_GAP_S = 0.25
+"""A shorter pause is none: the same speech goes on."""
+RECORD_FILE_MAX_BYTES = 8 << 20
+ARCHIVE_PENDING_MAX = 256
+ARCHIVE_FILES_MAX = 20_000
+"""Records on the disk; the oldest go first."""
+FEED_SUBSCRIBERS_MAX = 32
+FEED_BACKLOG_MAX = 1_000
+"""Messages that a watcher may be behind: at most about half a megabyte."""
+FEED_IDLE_S = 15.0
+"""A stream on which nothing happens says so, or proxies would end it."""
+
+assert TRANSCRIPT_MAX_CHARS * 12 < RECORD_FILE_MAX_BYTES
+
+CALL_ID_MAX_CHARS = 256
+API_REQUESTS_BURST = 200
+API_REQUESTS_PER_S = 50.0
+API_ACTIONS_BURST = 30
+API_ACTIONS_PER_S = 5.0
+API_BODY_MAX_BYTES = 16 << 10
+API_BODY_WAIT_S = 20.0
+API_CALLS_DEFAULT = 100
+API_CALLS_MAX = 500
+API_SAY_MAX_CHARS = 1_000
+API_ABOUT_MAX_CHARS = 300
+
+IMAGE_BODY_MAX_BYTES = 12 << 20
+"""A telephone's photo as it is."""
+IMAGE_PIXELS_MAX = 64_000_000
+IMAGE_SIDE_MAX_PX = 1_024
+IMAGE_SENT_MAX_BYTES = 256 << 10
+"""On a socket that also carries the caller's voice: a moment's worth."""
+IMAGES_AT_ONCE_MAX = 2
+
+assert IMAGE_SENT_MAX_BYTES * 4 / 3 < MODEL_BACKLOG_MAX_BYTES / 2
+assert API_SAY_MAX_CHARS * 12 < API_BODY_MAX_BYTES

@@ -115,6 +115,13 @@ class LiveCall:
         """So much of what the call may cost is used."""
         self._hear(inputs.SpendReached(share), monotonic())
 
+    def ask(self, wish: inputs.Wish) -> bool:
+        """An operator's wish. False while nobody talks, or the model does not hear."""
+        if not self.mind.takes_wishes:
+            return False
+        self._hear(wish, monotonic())
+        return True
+
     @property
     def over(self) -> bool:
         return self.mind.life is Life.CLOSED

@@ -46,6 +46,8 @@ class Switchboard:
         self._sip: dict[str, SipLiveCall] = {}
         """By OpenAI's call_id."""
         self._hands: Hands | None = None
+        self.announced: Callable[[LiveCall], None] = lambda _: None
+        """Told of each call before its first note."""
 
     def employ(self, hands: Hands) -> None:
         """Once, before the first call: the hands report back to whoever made them."""
@@ -94,6 +96,7 @@ class Switchboard:
         mind.opening = opening
         call = LiveCall(facts, mind, hands)
         self._media[facts.key] = call
+        self.announced(call)
         call.begin()
         return call
 
@@ -104,6 +107,7 @@ class Switchboard:
         mind.opening = self._store.get(f"opening:{facts.call_sid}")
         call = SipLiveCall(facts, mind, hands, control)
         self._sip[facts.key] = call
+        self.announced(call)
         call.begin()
         return call
 
@@ -112,6 +116,10 @@ class Switchboard:
         if reason is not None or self._hands is None:
             raise NotAdmitted(reason or "starting")
         return self._hands
+
+    def call(self, key: str) -> LiveCall | None:
+        """A running or expected call, by what the operators know it by."""
+        return self._media.get(key) or self._sip.get(key)
 
     def media_call(self, call_sid: str) -> LiveCall | None:
         return self._media.get(call_sid)

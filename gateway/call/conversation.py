@@ -47,6 +47,9 @@ class Conversation(CallLife):
             inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
             inputs.TransferFailed: self._on_transfer_failed,
+            inputs.SayAsked: self._on_say_asked,
+            inputs.ShowAsked: self._on_show_asked,
+            inputs.TransferAsked: self._on_transfer_asked,
             model.SessionCreated: self._on_session_created,
             model.SessionUpdated: self._on_session_updated,
             model.Error: self._on_error,
@@ -117,6 +120,7 @@ class Conversation(CallLife):
         if self.link is not Link.READY:
             return None
         self._caller_speaking = self.responses.held = True
+        self._floor.since(self._lately(event.audio_start_ms))
         self._silence.caller_spoke()
         if not self.responses.busy:
             self._desk.timers.clear(Timer.RESPONSE)
@@ -139,6 +143,7 @@ class Conversation(CallLife):
 
     def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
         self._fall_silent()
+        self._floor.since(self._stopped_at(event.audio_end_ms))
         if self._brief and self._speaking():
             return self._note(notes.BargeInIgnored("short"))
         # Short, but not into the model's sentence: an answer, or more of his turn.

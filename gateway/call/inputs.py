@@ -58,6 +58,34 @@ class SpendReached:
 
 
 @dataclass(frozen=True, slots=True)
+class SayAsked:
+    """The agent is to say this, word for word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowAsked:
+    """The model is to look at a picture and say something about it."""
+
+    image_url: str
+    """A data URI with a PNG or JPEG image."""
+    about: str = ""
+    """What it is, in words for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """Somebody outside the conversation wants the caller handed over."""
+
+    to: str
+
+
+Wish = SayAsked | ShowAsked | TransferAsked
+"""What an operator may ask of a call in which people talk."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerFault:
     """A message that could not be read; the call goes on."""
 
@@ -75,5 +103,6 @@ CallInput = (
     | CallerLost
     | HangUpAsked
     | SpendReached
+    | Wish
     | PeerFault
 )

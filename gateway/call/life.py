@@ -20,6 +20,7 @@ from gateway.call.departure import Departure
 from gateway.call.desk import NOTHING, Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
+from gateway.call.floor import FloorWatch
 from gateway.call.responses import UNASKED, ResponseArbiter, Want
 from gateway.call.silence import SilenceWatch
 from gateway.call.states import Life, Link, step_life
@@ -55,6 +56,7 @@ class CallLife(ABC):
         self.responses = ResponseArbiter()
         self._desk = Desk(new_id, now)
         self._silence = SilenceWatch(agent.idle, self._desk)
+        self._floor = FloorWatch(self._desk)
         self._announced_at = now
         self._arrived_at: float | None = None
         self._greeted = False
@@ -109,6 +111,11 @@ class CallLife(ABC):
     @property
     def arrived(self) -> bool:
         return self._arrived_at is not None
+
+    @property
+    def takes_wishes(self) -> bool:
+        """Whether an operator's wish can be met: people talk, and the model hears."""
+        return self.life is Life.TALKING and self.link is Link.READY
 
     # --- What the subclasses know: the session's events, and the caller's end of the line ---
 
@@ -191,6 +198,22 @@ class CallLife(ABC):
     def _on_peer_fault(self, event: inputs.PeerFault) -> None:
         self._note(notes.PeerFaulted(event.peer, event.kind))
 
+    # --- An operator's wishes ---
+
+    def _on_say_asked(self, event: inputs.SayAsked) -> None:
+        if self.takes_wishes:
+            self._want(Want("say", wording.word_for_word(event.text)))
+
+    def _on_show_asked(self, event: inputs.ShowAsked) -> None:
+        if self.takes_wishes:
+            item = items.user_image(event.image_url, event.about)
+            self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
+            self._want(Want("image", any_will_do=True))
+
+    def _on_transfer_asked(self, event: inputs.TransferAsked) -> None:
+        if self.takes_wishes:
+            self._depart(Departure(Ending.TRANSFERRED, to=event.to, firm=True))
+
     # --- Asking for responses ---
 
     def _greet(self) -> None:
@@ -267,7 +290,9 @@ class CallLife(ABC):
     def _stay(self) -> None:
         """The caller speaks into the goodbye: he has something to add."""
         leaving = self._departure
-        if self.life is not Life.GOODBYE or leaving is None or self._out_of() is not None:
+        if self.life is not Life.GOODBYE or leaving is None:
+            return
+        if leaving.firm or self._out_of() is not None:
             return
         self.life = step_life(self.life, Life.TALKING)
         self._departure = None
@@ -306,7 +331,9 @@ class CallLife(ABC):
         self._note(notes.TransferTried(outcome))
         if self.link is Link.LOST:
             return self._end(Ending.MODEL_LOST, reason)
-        if leaving.call_id is not None:
+        if leaving.call_id is None:
+            self._want(Want("transfer_failed", wording.instructed(wording.TRANSFER_FAILED)))
+        else:
             self._answer(leaving.call_id, wording.TRANSFER_FAILED)
         ending = self._out_of()
         return self._depart(Departure(ending)) if ending is not None else None
@@ -359,6 +386,7 @@ class CallLife(ABC):
         return self._desk.take()
 
     def _settle(self) -> None:
+        self._floor.look(caller=self._caller_speaking, model=self._speaking())
         self._ask()
         if self.life is Life.GOODBYE:
             done = self.responses.idle or self.link is Link.LOST

@@ -64,6 +64,29 @@ class TurnMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechBegan:
+    """The caller speaks."""
+
+    ago_s: float
+    """The model tells of it only after a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    ago_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBegan:
+    """The caller hears the model, or is about to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFellSilent:
+    """All that was sent was heard, or cut."""
+
+
+@dataclass(frozen=True, slots=True)
 class BargedIn:
     item_id: str | None
     heard_ms: int
@@ -172,6 +195,10 @@ Note = (
     | TransferTried
     | FirstSound
     | TurnMeasured
+    | SpeechBegan
+    | SpeechEnded
+    | ModelBegan
+    | ModelFellSilent
     | BargedIn
     | BargeInIgnored
     | UnderRun

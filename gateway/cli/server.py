@@ -45,6 +45,7 @@ class GatewayServer(uvicorn.Server):
             )
         )
         self._switchboard, self._metrics = gateway.switchboard, gateway.metrics
+        self._feed = gateway.feed
         self._drain_s = drain_s
         self._at_once = False
 
@@ -70,6 +71,7 @@ class GatewayServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._drain()
+        self._feed.close()  # whoever watches would be waited for
         await super().shutdown(sockets)
         self._captured_signals.clear()  # a drained process has ended well: exit 0
 

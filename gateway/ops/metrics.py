@@ -159,6 +159,12 @@ class Metrics:
         self.fallbacks = counter(
             "fallbacks", "Callers whose agent failed, by what they got instead.", "rung"
         )
+        self.records_lost = counter(
+            "records_lost", "Records of ended calls that could not be written.", "reason"
+        )
+        self.feed_dropped = counter(
+            "feed_dropped", "Watchers of the operators' feed that did not keep up."
+        )
         self.rate_limit = Gauge(
             "gateway_rate_limit_remaining_ratio",
             "What is left of the model's rate limit, by the last response.",

@@ -50,6 +50,8 @@ class Wait:
     seconds: float
 
 
+_FLOOR: Final = (notes.SpeechBegan, notes.SpeechEnded, notes.ModelBegan, notes.ModelFellSilent)
+
 Cue = Callable[["Book"], object]
 """An event that depends on what was said before."""
 
@@ -73,6 +75,8 @@ class Book:
         self.appended_ms = 0.0
         self.heard_marks = False
         """Whether the telephone echoes marks by itself, as they are played."""
+        self.tells_floor = False
+        """Whether notes of who speaks are part of the story; most stories have others."""
         self._frame_ms, self._next_frame_at = frame_ms, float("inf")
         self._frames_ms = 0
         self._left: list[Out] = []
@@ -150,6 +154,8 @@ class Book:
         self.umpire.after(outs, self.now)
         for out in outs:
             if self._is_sound_up(out) and quietly:
+                continue
+            if isinstance(out, _FLOOR) and not self.tells_floor:
                 continue
             self._left.append(out)
             self._tell(f"   << {wires.show(out)}")
