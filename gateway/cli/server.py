@@ -19,6 +19,7 @@ from gateway.app import Gateway
 from gateway.call.endings import Ending
 from gateway.errors import BugError, SettingsError
 from gateway.limits import DRAIN_REPORT_S, SOCKET_MESSAGE_MAX_BYTES, WEBHOOK_BODY_WAIT_S
+from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
@@ -32,6 +33,7 @@ class GatewayServer(uvicorn.Server):
                 gateway.asgi,
                 host=host,
                 port=port,
+                http=BoundedHttp,
                 ws=MediaSocket,
                 ws_per_message_deflate=False,  # base64 audio does not shrink
                 ws_max_size=SOCKET_MESSAGE_MAX_BYTES,
