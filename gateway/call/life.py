@@ -331,11 +331,11 @@ class CallLife(ABC):
         self._note(notes.TransferTried(outcome))
         if self.link is Link.LOST:
             return self._end(Ending.MODEL_LOST, reason)
-        if leaving.call_id is None:
-            self._want(Want("transfer_failed", wording.instructed(wording.TRANSFER_FAILED)))
-        else:
-            self._answer(leaving.call_id, wording.TRANSFER_FAILED)
         ending = self._out_of()
+        if leaving.call_id is not None:
+            self._answer(leaving.call_id, wording.TRANSFER_FAILED)
+        elif ending is None:
+            self._want(Want("transfer_failed", wording.instructed(wording.TRANSFER_FAILED)))
         return self._depart(Departure(ending)) if ending is not None else None
 
     def _gone(self) -> None:
