@@ -232,7 +232,7 @@ def _publisher(
         spend_watch.on_note(call, note)
         metrics.on_note(call.facts, note)
         call_log.on_note(call.facts, note, call.bill.usd)
-        records.on_note(call.facts, note)
+        records.on_note(call.facts, note, call.bill.usd)
         if isinstance(note, notes.Ended):
             metrics.call_over(call.mind)
         switchboard.on_note(call, note)

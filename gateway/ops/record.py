@@ -7,6 +7,7 @@ Times ending in `_s` are seconds since the call was announced.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -139,6 +140,11 @@ class Writer:
     def write(self, note: notes.Note) -> list[Change]:
         handler = self._table.get(type(note))
         return list(handler(note)) if handler is not None else []
+
+    def cost(self, usd: Decimal | None) -> None:
+        """What the call has cost so far; told with the next change of the summary."""
+        if usd is not None:
+            self.record.cost_usd = f"{usd:.6f}"
 
     def now_s(self, ago_s: float = 0.0) -> float:
         return round(max(0.0, self._clock() - self._began - ago_s), 3)

@@ -11,6 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -81,10 +82,12 @@ class Records:
         self._policies[call.key] = policy
         self._feed.publish(call.key, "summary", record.summary())
 
-    def on_note(self, call: Announced, note: notes.Note) -> None:
+    def on_note(self, call: Announced, note: notes.Note, cost_usd: Decimal | None = None) -> None:
+        """`cost_usd` is what the call has cost so far; None where nobody counts."""
         writer = self._live.get(call.key)
         if writer is None:
             return
+        writer.cost(cost_usd)
         for part, value in writer.write(note):
             self._feed.publish(call.key, part, value, writer.now_s())
         if isinstance(note, notes.Ended):

@@ -136,7 +136,7 @@ def _described(operation: Operation) -> dict[str, Any]:
                 "content": _answer(operation.answer),
             }
         }
-        | {str(status): _problem(status) for status in sorted({401, 429, *operation.errors})},
+        | {str(status): _problem(status) for status in sorted({401, 422, 429, *operation.errors})},
     }
     if parameters := _parameters(operation):
         described["parameters"] = parameters

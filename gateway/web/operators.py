@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from hashlib import sha256
 from time import monotonic
 from typing import Final
@@ -48,7 +48,9 @@ class Operators:
     def __init__(self, token: str) -> None:
         self._digest = _digest(token.encode())
 
-    def only(self, allowance: Allowance, handler: Handler) -> Handler:
+    def only(self, allowance: Allowance, query: Set[str], handler: Handler) -> Handler:
+        """`query` names the parameters there are: a typo would quietly be another question."""
+
         async def guarded(request: Request) -> Response:
             try:
                 self._check(request)
@@ -56,6 +58,7 @@ class Operators:
                 if wait_s:
                     retry = {"Retry-After": str(math.ceil(wait_s))}
                     raise Refused(429, "Too many requests: slow down.", retry)
+                _check_query(request, query)
                 response = await handler(request)
             except Refused as refused:
                 response = refused.response()
@@ -70,6 +73,14 @@ class Operators:
         # Digests are of one length, so that not even the token's length shows in the time.
         if not hmac.compare_digest(given, self._digest) or scheme.lower() != "bearer":
             raise Refused(401, "Send Authorization: Bearer and GATEWAY_ADMIN_TOKEN.", _WHO)
+
+
+def _check_query(request: Request, known: Set[str]) -> None:
+    given = request.query_params
+    if unknown := set(given) - known:
+        raise Refused(422, f"There is no parameter {min(unknown)[:40]!r} here.")
+    if len(given.multi_items()) > len(given):
+        raise Refused(422, "A parameter stands there twice.")
 
 
 def _digest(token: bytes) -> bytes:

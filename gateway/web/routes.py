@@ -64,6 +64,7 @@ def operators_routes(doors: AdminDoors, operators: Operators) -> list[BaseRoute]
             operation.path,
             operators.only(
                 acting if operation.acts else looking,
+                frozenset(operation.query),
                 description if operation.name == "openapi" else getattr(doors, operation.name),
             ),
             methods=[operation.method],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -138,6 +139,14 @@ async def test_interruptions_tools_and_tokens_are_kept(office: Office) -> None:
     assert (record.barge_ins, record.tools, record.tokens) == (1, 1, 240)
     assert (record.interruptions[0].heard_ms, record.interruptions[0].reaction_ms) == (420, 150)
     assert record.tool_calls[0].name == "end_call"
+
+
+async def test_what_a_call_costs_is_kept_as_a_decimal(office: Office) -> None:
+    office.call()
+    office.records.on_note(FACTS, turn(), Decimal("0.0123456789"))
+    assert office.records.live()[0].cost_usd == "0.012346"
+    office.tell(turn(2))
+    assert office.records.live()[0].cost_usd == "0.012346"
 
 
 async def test_a_callers_words_stand_where_he_spoke_them(office: Office) -> None:

@@ -126,7 +126,10 @@ async def test_a_call_is_listed_and_told_in_full(office: Any) -> None:
     assert kept["transcript"] == []  # this agent keeps no words
 
 
-@pytest.mark.parametrize("query", ["state=x", "limit=0", "limit=-1", "limit=1e9", "limit=99999"])
+@pytest.mark.parametrize(
+    "query",
+    ["state=x", "limit=0", "limit=-1", "limit=1e9", "limit=99999", "sate=live", "limit=1&limit=2"],
+)
 async def test_a_query_that_makes_no_sense_is_refused(office: Any, query: str) -> None:
     _, client = office
     problem(await client.get(f"/api/calls?{query}"), 422)
