@@ -21,7 +21,7 @@ from gateway.call.desk import NOTHING, Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
 from gateway.call.floor import FloorWatch
-from gateway.call.responses import UNASKED, ResponseArbiter, Want
+from gateway.call.responses import UNASKED, UNSEEN, ResponseArbiter, Want
 from gateway.call.silence import SilenceWatch
 from gateway.call.states import Life, Link, step_life
 from gateway.call.timers import Timer
@@ -269,7 +269,8 @@ class CallLife(ABC):
         self._desk.to_model(to_model.item_create(items.system_text(text), self._desk.new_id()))
 
     def _cancel(self, response_id: str) -> None:
-        self._desk.to_model(to_model.response_cancel(self._desk.new_id(), response_id))
+        named = None if response_id == UNSEEN else response_id  # without a name: whatever runs
+        self._desk.to_model(to_model.response_cancel(self._desk.new_id(), named))
 
     # --- Coming to an end ---
 

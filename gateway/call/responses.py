@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from gateway.limits import RESPONSES_QUEUED_MAX
 
-_UNSEEN = "(unseen)"
+UNSEEN = "(unseen)"
 """The server says that a response runs whose beginning we did not see."""
 
 
@@ -84,7 +84,7 @@ class ResponseArbiter:
 
         None for one that is not the active one: out of band, or stale.
         """
-        if self.active_id not in (response_id, _UNSEEN):
+        if self.active_id not in (response_id, UNSEEN):
             return None
         want, self._asked = self._asked or UNASKED, None
         self.active_id = self.event_id = None
@@ -96,7 +96,7 @@ class ResponseArbiter:
             return
         self._queue.appendleft(self._asked)
         self._asked = self.event_id = None
-        self.active_id = self.active_id or _UNSEEN
+        self.active_id = self.active_id or UNSEEN
 
     def lost(self) -> Want | None:
         """What was asked for did not come: the want, to be asked for again or given up."""

@@ -293,7 +293,7 @@ def asks(text: str) -> Expected:
     return _says("response.create", text)
 
 
-def cancels(response_id: str) -> Expected:
+def cancels(response_id: str | None) -> Expected:
     return _says("response.cancel", "", response_id=response_id)
 
 

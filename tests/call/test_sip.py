@@ -291,6 +291,13 @@ def test_our_own_interruption_cancels_and_then_clears() -> None:
     )
 
 
+def test_an_answer_whose_beginning_we_did_not_see_is_interrupted_without_its_name() -> None:
+    book = attached(barge_in={"min_speech_ms": 300}) >> committed() << asks_for_an_answer
+    book >> events.already_active() << note(notes.ModelErred) >> transcript("resp_9") << nothing
+    book >> started("resp_9") << FIRST >> speech_started() << nothing >> wait(0.31)
+    book << cancels(None) << empties << note(notes.BargedIn) << nothing
+
+
 def test_of_a_whole_answer_only_the_sound_is_left_to_clear() -> None:
     book = client_turns() >> response_done() >> wait(1.0) << nothing >> speech_started(1_000)
     book << nothing >> wait(0.31) << empties << note(notes.BargedIn) << nothing
