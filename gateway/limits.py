@@ -209,6 +209,9 @@ REST_TRIES = 3
 REST_TIMEOUT_S = 5.0
 MODEL_CONNECT_TRIES = 2
 LAG_PROBE_S = 0.1
+TIMER_GRAIN_S = 0.002
+"""The event loop counts whole milliseconds, and rounds: without this a timer comes too early, and
+again in each turn of the loop until its time has come."""
 CERTIFICATE_CHECK_S = 6 * 3600.0
 CERTIFICATE_FIRST_S = 60.0
 """Not at once: a pod that starts is not yet reached by its public address."""

@@ -32,6 +32,7 @@ from gateway.limits import (
     FAULTS_MAX,
     HANGUP_CONFIRM_MAX_S,
     MODEL_CONNECT_TRIES,
+    TIMER_GRAIN_S,
 )
 from gateway.ops.latency import AddedLatency
 from gateway.ops.spending import Bill
@@ -258,7 +259,8 @@ class LiveCall:
         elif self._timer is None or deadline < self._timer_at:
             self._stop_timer()
             self._timer_at = deadline
-            self._timer = self._loop.call_later(max(0.0, deadline - monotonic()), self._tick)
+            delay_s = max(0.0, deadline - monotonic()) + TIMER_GRAIN_S
+            self._timer = self._loop.call_later(delay_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

@@ -141,7 +141,9 @@ class Downlink:
             return False
         first = self.first_sound
         if first is not None and first.mark == mark:
-            first.played_at = now - (first.mark_ms - first.position_ms) / 1000
+            # A telephone next door may echo a mark at once: nothing is played before it was sent.
+            played_at = now - (first.mark_ms - first.position_ms) / 1000
+            first.played_at = max(played_at, first.sent_at or played_at)
         return True
 
     def speaking(self, now: float) -> bool:

@@ -25,7 +25,7 @@ PATIENT = 25_000
 """Milliseconds for a call to get on, on a busy machine."""
 
 pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
+    pytest.mark.needs(str(CHROMIUM)),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -13,6 +13,8 @@ from prometheus_tools import K8S, ROOT, RULES, alerts, problems, promtool, rules
 from gateway.call.endings import Ending
 from gateway.ops.metrics import REFUSALS
 
+pytestmark = pytest.mark.needs("promtool")
+
 FOR_EVER = "0x600"
 
 

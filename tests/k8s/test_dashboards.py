@@ -11,6 +11,8 @@ import pytest
 import yaml
 from prometheus_tools import K8S, parsed, problems, promtool
 
+pytestmark = pytest.mark.needs("promtool")
+
 FILES = sorted((K8S / "dashboards").glob("*.json"))
 BOARDS = {file.stem: json.loads(file.read_text("utf-8")) for file in FILES}
 UNITS = {"s", "percentunit", "short", "currencyUSD", "Bps"}

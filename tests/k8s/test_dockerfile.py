@@ -18,6 +18,8 @@ from prometheus_tools import ROOT
 
 from gateway.settings import Settings, variables
 
+pytestmark = pytest.mark.needs("kubectl")
+
 PARSER = DockerfileParser(path=str(ROOT / "Dockerfile"))
 STEPS = [(step["instruction"], step["value"]) for step in PARSER.structure]
 LAST_STAGE = STEPS[max(i for i, (name, _) in enumerate(STEPS) if name == "FROM") :]

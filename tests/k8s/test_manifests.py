@@ -19,6 +19,8 @@ from gateway.app import build
 from gateway.limits import MAX_CALL_MAX_S
 from gateway.settings import Settings, load_settings, variables
 
+pytestmark = pytest.mark.needs("kubectl")
+
 STRICT_VERSION = "1.33"
 OF_OPERATORS = {"monitoring.coreos.com/v1", "keda.sh/v1alpha1"}
 """Kinds that Kubernetes itself does not know; their queries are tested apart."""

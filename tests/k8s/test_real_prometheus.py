@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 import httpx2
+import pytest
 import yaml
 from prometheus_tools import RULES, promtool, tool
 
@@ -20,6 +21,8 @@ from gateway.simulator.run import Carrier, carrier, rehearse_many
 from gateway.simulator.scenario import Scenario
 from gateway.simulator.stack import Plan, free_port, spawned
 from gateway.simulator.webhooks import Account, Reach
+
+pytestmark = pytest.mark.needs("promtool", "prometheus")
 
 PATIENCE_S = 40.0
 ALERT = "GatewayCallersWait"
