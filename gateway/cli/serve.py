@@ -71,14 +71,17 @@ async def _serve(settings: Settings, *, embed_model: bool) -> None:
     if not embed_model:
         await server.serve()
         return
-    async with _embedded_model():
+    async with _embedded_model(settings):
         await server.serve()
 
 
 @asynccontextmanager
-async def _embedded_model() -> AsyncIterator[None]:
+async def _embedded_model(settings: Settings) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway.simulator.model", "--port", str(SIMULATED_MODEL_PORT),
+        "--webhook-url", f"http://127.0.0.1:{settings.port}/openai/webhook",
+        "--webhook-secret", settings.openai_webhook_secret[0].get_secret_value(),
+        "--project", settings.openai_project_id or "",
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C is for the gateway, which drains first
     )  # fmt: skip
