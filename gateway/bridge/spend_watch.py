@@ -38,9 +38,13 @@ class SpendWatch:
         """Runs until cancelled."""
         while True:
             await asyncio.sleep(SPEND_CHECK_S)
-            for call in self._calls():
-                self._spending.pass_time(call.bill)
-                self._look(call)
+            self._pass_time()
+
+    def _pass_time(self) -> None:
+        # Not within the loop above: its variables would keep the last call while it sleeps.
+        for call in self._calls():
+            self._spending.pass_time(call.bill)
+            self._look(call)
 
     def _look(self, call: LiveCall) -> None:
         share = call.bill.take_share()
