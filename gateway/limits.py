@@ -62,8 +62,12 @@ assert VAD_SILENCE_DEFAULT_MS <= VAD_SILENCE_MAX_MS
 
 # --- One call ---
 
-HELD_AUDIO_MAX_MS = 10_000
-"""The caller's first words, kept until the model can hear them; the oldest go first."""
+HELD_AUDIO_MAX_MS = 30_000
+"""What the caller says while the model cannot hear it; the oldest goes first."""
+KEPT_AUDIO_MS = 1_000
+"""His last sound, for a session that takes over: speech that its predecessor had not noticed."""
+KEPT_TURN_MAX_MS = 15_000
+"""The same of a turn that no session has understood yet."""
 
 UNPLAYED_AUDIO_MAX_MS = 600_000
 """Twilio itself drops what is more than ten minutes ahead (warning 31931)."""
@@ -100,7 +104,29 @@ TICK_LATE_MAX_S = 0.25
 
 ARRIVAL_WAIT_S = 30.0
 """From the answer to the webhook to the stream's `start`; Twilio itself gives up after 15 s."""
-MODEL_READY_MAX_S = 10.0
+MODEL_TRY_MAX_S = 2.5
+"""For one try to have a session: connected, and confirmed."""
+MODEL_PAUSES_S = (0.0, 0.3, 0.8, 1.5, 2.5)
+"""Before each further try; then it is given up."""
+MODEL_GIVE_UP_S = 8.0
+"""No further try begins so long after the first: the caller has heard nothing meanwhile."""
+RENEW_SPREAD_S = 0.1
+"""By chance, before any: a server that lost all calls at once gets them back one by one."""
+MODEL_STEADY_S = 10.0
+"""A session that lasted for so long is not the failure of the same try."""
+SERVER_SILENCE_MAX_S = 4.0
+"""Without a single event of the server's while one is due."""
+SERVER_THINKS_MAX_S = 10.0
+"""The same within a response: a model that reasons says nothing meanwhile."""
+ROLL_BEFORE_S = 120.0
+"""Before the end of its hour, the next session is opened."""
+ROLL_BEFORE_SHARE = 1 / 3
+"""Of a session that is shorter than usual."""
+ROLL_QUIET_MAX_SHARE = 2 / 3
+"""Of that time for a quiet moment; then the change comes anyway."""
+ROLL_LOOK_S = 0.5
+HAND_OVER_QUIET_MAX_S = 12.0
+"""The same for a call that leaves a stopping process."""
 RESPONSE_START_MAX_S = 8.0
 """From the end of the caller's turn, or our `response.create`, to `response.created`."""
 RESPONSE_STALL_MAX_S = 30.0
@@ -146,6 +172,9 @@ WEBHOOK_TOLERANCE_S = 300
 WEBHOOK_SEEN_S = 900.0
 """Longer than an event can be fresh, its signature's tolerance both ways included."""
 
+MEMORY_ITEMS_MAX = 1_000
+MEMORY_MAX_CHARS = 64_000
+"""An hour of talk; a new session takes it as some 16,000 tokens."""
 TRANSCRIPT_LINES_MAX = 2_000
 TRANSCRIPT_LINE_MAX_CHARS = 4_000
 TURNS_KEPT_MAX = 1_000
@@ -155,7 +184,11 @@ assert SIP_ACCEPT_MAX_S < SIP_DECIDE_MAX_S
 assert GROUP_MS % FRAME_MS == 0
 assert LEAD_MIN_MS >= GROUP_MS
 assert TIMESTAMP_LEAP_S > MEDIA_SILENCE_MAX_S
-assert HELD_AUDIO_MAX_MS / 1000 >= MODEL_READY_MAX_S
+MODEL_TRIES_MAX_S = MODEL_GIVE_UP_S + 2 * max(MODEL_PAUSES_S) + MODEL_TRY_MAX_S
+assert HELD_AUDIO_MAX_MS >= MODEL_TRIES_MAX_S * 1000 + KEPT_AUDIO_MS
+assert KEPT_AUDIO_MS <= KEPT_TURN_MAX_MS < HELD_AUDIO_MAX_MS
+assert SERVER_SILENCE_MAX_S < RESPONSE_START_MAX_S
+assert SERVER_THINKS_MAX_S < RESPONSE_STALL_MAX_S
 assert MARKS_PENDING_MAX > LEAD_MAX_MS / FRAME_MS
 
 # --- Sockets ---
@@ -163,8 +196,8 @@ assert MARKS_PENDING_MAX > LEAD_MAX_MS / FRAME_MS
 CONNECT_MAX_S = 5.0
 CLOSE_MAX_S = 2.0
 """For the other end to answer our close; then the connection is cut."""
-PING_EVERY_S = 20.0
-PONG_MAX_S = 20.0
+PING_EVERY_S = 5.0
+PONG_MAX_S = 5.0
 
 HANDSHAKE_MAX_BYTES = 64 << 10
 """Head of the model's answer to our handshake; a usual one has less than a thousand."""
@@ -194,9 +227,7 @@ REMEMBERED_MAX = 50_000
 ENDINGS_KEPT_S = 600.0
 REST_TRIES = 3
 REST_TIMEOUT_S = 5.0
-MODEL_CONNECT_TRIES = 2
 LAG_PROBE_S = 0.1
 DRAIN_REPORT_S = 5.0
 
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S
-assert MODEL_CONNECT_TRIES * CONNECT_MAX_S <= MODEL_READY_MAX_S
