@@ -1,6 +1,5 @@
 """Every bound in the house, each with the reason for its value, and the relations between them."""
 
-
 from __future__ import annotations
 
 # --- Settings ---
@@ -23,7 +22,8 @@ VOICE_MAX_CHARS = 128
 SESSION_MAX_S = 3600.0  # the Realtime API ends a session after 60 minutes
 MAX_CALL_DEFAULT_S = 1800.0
 MAX_CALL_MIN_S = 5.0
-MAX_CALL_MAX_S = 3540.0  # leaves a minute of the session for the goodbye
+MAX_CALL_MAX_S = 14_100.0  # Twilio ends a call after four hours
+MAX_SIP_CALL_S = 3540.0  # one session, and a minute of it for the goodbye
 
 LEAD_DEFAULT_MS = 1000
 LEAD_MIN_MS = 200
@@ -49,13 +49,14 @@ SPEED_MAX = 1.5
 OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allows
 CONTEXT_TOKENS_MAX = 128_000
 
+QUEUE_NAME_MAX_CHARS = 64
 SIP_URI_MAX_CHARS = 254  # Twilio: below 255
 
 # --- TwiML templates ---
 
 TEMPLATE_MAX_BYTES = 65_536
 
-assert MAX_CALL_DEFAULT_S <= MAX_CALL_MAX_S < SESSION_MAX_S
+assert MAX_CALL_DEFAULT_S <= MAX_SIP_CALL_S < SESSION_MAX_S
 assert LEAD_MIN_MS <= LEAD_DEFAULT_MS <= LEAD_MAX_MS
 assert IDLE_MIN_S <= IDLE_NUDGE_DEFAULT_S < IDLE_END_DEFAULT_S <= IDLE_MAX_S
 assert VAD_SILENCE_DEFAULT_MS <= VAD_SILENCE_MAX_MS
@@ -97,6 +98,8 @@ SPEECH_AGE_MAX_S = 60.0
 """The model tells of speech that began or ended just now; an older moment is not believed."""
 
 START_WAIT_S = 5.0
+EARLY_MESSAGES_MAX = 200
+"""Of a stream whose token is being looked up: four seconds of frames."""
 MEDIA_SILENCE_MAX_S = 2.0
 """Twilio sends fifty frames a second even in silence: two seconds of none is a dead stream."""
 TICK_LATE_MAX_S = 0.25
@@ -166,7 +169,7 @@ SIP_EVENT_AGE_MAX_S = 30.0
 SIP_CALLS_MAX = 2_000
 SIP_HEADERS_MAX = 128
 SIP_TOKEN_S = 60.0
-LEGS_MAX = 4
+LEGS_MAX = 6
 """How often a caller whose leg ended badly is given another one."""
 WEBHOOK_TOLERANCE_S = 300
 WEBHOOK_SEEN_S = 900.0
@@ -225,9 +228,36 @@ WEBHOOK_REMEMBERED_S = 60.0
 STREAM_TOKEN_S = 60.0
 REMEMBERED_MAX = 50_000
 ENDINGS_KEPT_S = 600.0
+STATE_EVERY_S = 0.2
+"""How often what changed of the calls is written: as much may be forgotten by a killed process."""
+STATE_SPARE_S = 600.0
+"""A call's state is kept for so long beyond its greatest length."""
+STATES_MAX = 2_000
+"""In memory, of calls that ended badly a short while ago."""
+STORE_MAX_S = 0.5
+"""For Redis to answer; no audio ever waits for it."""
+STORE_PAUSE_S = 1.0
+"""Between two looks whether it is back."""
+STORE_CONNECTIONS_MAX = 16
+LEASE_S = 20.0
+LEASE_RENEW_S = 5.0
+RESUMES_MAX = 3
+"""How often a call whose stream broke is taken up again; then a person has it."""
+SHED_BELOW_RATIO = 0.05
+"""Of the model's rate limit left: what is there belongs to the calls that are running."""
+SHED_MAX_S = 60.0
+BREAKER_FAILURES = 5
+BREAKER_PROBE_FIRST_S = 2.0
+BREAKER_PROBE_MAX_S = 30.0
+VOICEMAIL_MAX_S = 120
 REST_TRIES = 3
 REST_TIMEOUT_S = 5.0
 LAG_PROBE_S = 0.1
 DRAIN_REPORT_S = 5.0
+DRAIN_HAND_OVER_S = 10.0
+"""Before the deadline: from here on, each call leaves in its next quiet moment."""
+DRAIN_LEAVE_MAX_S = 5.0
+"""After it, for the last ones to be taken over."""
 
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S
+assert LEASE_RENEW_S < LEASE_S / 2

@@ -110,6 +110,10 @@ class LiveCall:
     def hang_up(self, ending: Ending) -> None:
         self._hear(inputs.HangUpAsked(ending), monotonic())
 
+    def hand_over(self, *, now: bool) -> None:
+        """This process stops: another one is to go on with the call."""
+        self._hear(inputs.HandOverAsked(now), monotonic())
+
     @property
     def over(self) -> bool:
         return self.mind.life is Life.CLOSED
@@ -149,7 +153,7 @@ class LiveCall:
 
     # --- From the model ---
 
-    def on_line_open(self, line: ModelLine) -> None:
+    def on_line_open(self, line: ModelLine) -> None:  # noqa: ARG002 - the holder's shape
         """Its first event tells more."""
 
     def on_line_text(self, line: ModelLine, data: bytes | bytearray, now: float) -> None:

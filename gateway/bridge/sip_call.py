@@ -53,7 +53,7 @@ class SipLiveCall(LiveCall):
         """The carrier says that the call has ended."""
         self._hear(inputs.CallGone(), monotonic())
 
-    def on_line_open(self, line: ModelLine) -> None:
+    def on_line_open(self, line: ModelLine) -> None:  # noqa: ARG002 - the holder's shape
         self._attached = True
         self._hear(inputs.ModelOpened(), monotonic())
 

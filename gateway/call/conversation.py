@@ -166,7 +166,7 @@ class Conversation(LinkedCall):
         self._keep_turn()
         self._note(notes.TranscriptLine("caller", event.transcript, event.item_id))
 
-    def _keep_turn(self) -> None:  # noqa: B027 - only where the sound passes through us
+    def _keep_turn(self) -> None:
         """Whether the caller's sound must be kept is known anew."""
 
     # --- The model's turn ---

@@ -248,6 +248,8 @@ class CallLife(ABC):
 
     def _output(self, call_id: str, output: str) -> None:
         self.memory.answered(call_id, output)
+        if self.link is not Link.READY:
+            return  # the next session is told
         item = items.function_output(call_id, output)
         self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
 

@@ -198,7 +198,7 @@ class MediaCall(Conversation):
 
     def _truncate(self, item_id: str, audio_end_ms: int) -> None:
         if self.link is not Link.READY:
-            return
+            return None
         retold = self.memory.retold(item_id)
         if retold is not None:
             return self._retell(*retold)

@@ -116,7 +116,9 @@ def test_the_model_is_not_needed_any_more() -> None:
 
 def test_he_comes_back_and_the_model_is_gone() -> None:
     book = leaving() >> ModelLost("closed_1000") << nothing >> TransferFailed("http_500")
-    book << REFUSED << ends(Ending.MODEL_LOST, "http_500") << nothing
+    book << REFUSED << OpenModel(0.0) << nothing >> session_created() << ...
+    book >> session_updated(book.agent) << note(ModelRenewed) << ...
+    assert outputs_in(book) == [TRANSFER_FAILED]
 
 
 def test_he_comes_back_after_the_longest_time() -> None:
