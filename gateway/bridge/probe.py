@@ -29,7 +29,7 @@ class Probe:
         finally:
             line.close()
 
-    def on_line_open(self, line: ModelLine) -> None:  # noqa: ARG002 - the holder's shape
+    def on_line_open(self, line: ModelLine) -> None:
         """Connected is not admitted."""
 
     def on_line_text(
