@@ -117,7 +117,7 @@ RENEW_SPREAD_S = 0.1
 """By chance, before any: a server that lost all calls at once gets them back one by one."""
 MODEL_STEADY_S = 10.0
 """A session that lasted for so long is not the failure of the same try."""
-SERVER_SILENCE_MAX_S = 4.0
+SERVER_SILENCE_MAX_S = 3.0
 """Without a single event of the server's while one is due."""
 SERVER_THINKS_MAX_S = 10.0
 """The same within a response: a model that reasons says nothing meanwhile."""
@@ -232,6 +232,8 @@ STATE_EVERY_S = 0.2
 """How often what changed of the calls is written: as much may be forgotten by a killed process."""
 STATE_SPARE_S = 600.0
 """A call's state is kept for so long beyond its greatest length."""
+SOUND_KEPT_S = 10.0
+"""The last seconds of a stream that broke: for the next one, or nobody."""
 STATES_MAX = 2_000
 """In memory, of calls that ended badly a short while ago."""
 STORE_MAX_S = 0.5

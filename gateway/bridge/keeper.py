@@ -14,8 +14,9 @@ import structlog
 
 from gateway.bridge.live_call import LiveCall
 from gateway.call.endings import Ending
+from gateway.call.media import MediaCall
 from gateway.call.state import CallState, decode, encode
-from gateway.limits import ENDINGS_KEPT_S, STATE_EVERY_S, STATE_SPARE_S
+from gateway.limits import ENDINGS_KEPT_S, SOUND_KEPT_S, STATE_EVERY_S, STATE_SPARE_S
 from gateway.ops.store import Store
 
 log = structlog.get_logger()
@@ -74,10 +75,21 @@ class Keeper:
         if ending.well and ending is not Ending.TRANSFERRED:
             await self._store.delete(_key(call_sid))
             return
-        state = state_of(call)
+        state, sound = state_of(call), _sound_of(call)
+        if sound:
+            key = f"sound:{call_sid}"
+            await self._store.put(key, b64encode(sound).decode(), SOUND_KEPT_S)
         newer = await self.load(call_sid)
         if newer is None or newer.resumes <= state.resumes:
             await self.write(call_sid, state)
+
+    async def sound(self, call_sid: str) -> bytes:
+        """What the caller said last on a stream that is gone; once."""
+        text = await self._store.get(f"sound:{call_sid}")
+        if text is None:
+            return b""
+        await self._store.delete(f"sound:{call_sid}")
+        return b64decode(text)
 
     def _entry(self, call: LiveCall) -> tuple[str, str, float]:
         ttl_s = call.mind.agent.max_call_s + STATE_SPARE_S
@@ -89,6 +101,10 @@ def state_of(call: LiveCall) -> CallState:
     state.caller, state.dialled = facts.caller, facts.dialled
     state.path, state.call_id = facts.path, facts.call_id
     return state
+
+
+def _sound_of(call: LiveCall) -> bytes:
+    return call.mind.not_understood() if isinstance(call.mind, MediaCall) else b""
 
 
 def _key(call_sid: str) -> str:

@@ -107,6 +107,10 @@ class LiveCall:
         media.take_over(self)
         self._hear(start, now)
 
+    def said_before(self, mulaw: bytes) -> None:
+        """On the stream that broke, or was left."""
+        self._hear(inputs.SaidBefore(mulaw), monotonic())
+
     def hang_up(self, ending: Ending) -> None:
         self._hear(inputs.HangUpAsked(ending), monotonic())
 

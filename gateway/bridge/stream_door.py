@@ -91,6 +91,8 @@ class StreamDoor:
             token = start.custom_parameters.get("token", "")
             stream_pass = await self._tokens.redeem(token, start.call_sid)
             call = await self._call(start.call_sid, stream_pass.agent)
+            if call.mind.resumed and (sound := await self._keeper.sound(start.call_sid)):
+                call.said_before(sound)
         except (SignatureRefused, NotAdmitted) as error:
             return self._refuse(error.reason)
         except Exception:

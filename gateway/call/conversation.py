@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config import Agent
+from gateway.call import commands as do
 from gateway.call import departure, faults, formats, inputs, notes, wording
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
@@ -19,7 +20,7 @@ from gateway.call.link import LinkedCall
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
 from gateway.call.state import CallState
-from gateway.call.states import Link
+from gateway.call.states import Life, Link, step_life
 from gateway.call.timers import Timer
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
@@ -253,7 +254,23 @@ class Conversation(LinkedCall):
     def _on_rate_limits(self, event: model.RateLimitsUpdated) -> None:
         self._note(notes.RateLimitsSeen(tuple(event.rate_limits)))
 
-    # --- What outlives this process ---
+    # --- To another process ---
+
+    def _on_hand_over_asked(self, event: inputs.HandOverAsked) -> None:
+        self._handing_over = True
+        if event.now and self.life in (Life.TALKING, Life.GOODBYE):
+            self._hand_over()
+        elif Timer.HAND_OVER not in self._desk.timers:
+            self._desk.wake(Timer.HAND_OVER, limits.HAND_OVER_QUIET_MAX_S)
+
+    def _hand_over(self) -> None:
+        self.life = step_life(self.life, Life.LEAVING)
+        self._departure = Departure(Ending.DRAINED)
+        self._desk.timers.clear(
+            Timer.HAND_OVER, Timer.GOODBYE, Timer.NUDGE, Timer.IDLE, Timer.LENGTH, Timer.WARN
+        )
+        self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
+        self._desk.put(do.HandOver())
 
     def state(self) -> CallState:
         """All that another process needs to go on; who speaks with whom is not known here."""
@@ -275,6 +292,7 @@ class Conversation(LinkedCall):
 
     def resume(self, state: CallState) -> None:
         """Before anything happens: goes on where another connection, or process, left off."""
+        self.resumed = True
         self.memory = Memory(state.memos)
         self.resumes = state.resumes
         self.tokens, self.barge_ins = state.tokens, state.barge_ins

@@ -60,6 +60,13 @@ class TransferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidBefore:
+    """Sound that the caller's last stream still carried, and nobody understood."""
+
+    mulaw: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class CallerLost:
     """The caller's socket ended without `stop`."""
 
@@ -90,6 +97,7 @@ CallInput = (
     | CallGone
     | TransferFailed
     | CallerLost
+    | SaidBefore
     | HangUpAsked
     | PeerFault
 )

@@ -46,6 +46,8 @@ class CallLife(ABC):
         self.opening: str | None = None
         """How to begin, in place of the greeting, with a caller who was here before."""
         self.memory = Memory()
+        self.resumed = False
+        """Whether the caller was here before, on another stream."""
         self.resumes = 0
         """How often the call was taken up again so far."""
         self.barge_ins = self.tools_called = self.tokens = 0
@@ -140,6 +142,10 @@ class CallLife(ABC):
     @abstractmethod
     def _table(self) -> dict[type, Callable[[Any], None]]:
         """Which handler hears which event."""
+
+    @abstractmethod
+    def _hand_over(self) -> None:
+        """To another process: the call leaves this one."""
 
     @abstractmethod
     def _renew(self, reason: str) -> None:
@@ -329,24 +335,6 @@ class CallLife(ABC):
         if leaving.to is not None:
             self._note(notes.TransferTried("done"))
         return self._end(leaving.ending)
-
-    # --- To another process ---
-
-    def _on_hand_over_asked(self, event: inputs.HandOverAsked) -> None:
-        self._handing_over = True
-        if event.now and self.life in (Life.TALKING, Life.GOODBYE):
-            self._hand_over()
-        elif Timer.HAND_OVER not in self._desk.timers:
-            self._desk.wake(Timer.HAND_OVER, limits.HAND_OVER_QUIET_MAX_S)
-
-    def _hand_over(self) -> None:
-        self.life = step_life(self.life, Life.LEAVING)
-        self._departure = Departure(Ending.DRAINED)
-        self._desk.timers.clear(
-            Timer.HAND_OVER, Timer.GOODBYE, Timer.NUDGE, Timer.IDLE, Timer.LENGTH, Timer.WARN
-        )
-        self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
-        self._desk.put(do.HandOver())
 
     # --- Time ---
 

@@ -212,8 +212,8 @@ class LinkedCall(CallLife):
             self._desk.wake(Timer.SERVER, limits.SERVER_SILENCE_MAX_S)
 
     def _server_silent(self) -> None:
-        answering = self.responses.active_id is not None
-        patience_s = limits.SERVER_THINKS_MAX_S if answering else limits.SERVER_SILENCE_MAX_S
+        thinking = self.responses.active_id is not None and self._answer_item is None
+        patience_s = limits.SERVER_THINKS_MAX_S if thinking else limits.SERVER_SILENCE_MAX_S
         late_at = max(self._heard_server_at, self._server_due_at) + patience_s
         if self._desk.now < late_at:
             self._desk.timers.set(Timer.SERVER, late_at)

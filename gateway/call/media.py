@@ -51,6 +51,7 @@ class MediaCall(Conversation):
             caller.Dtmf: self._of_this_stream(self._on_dtmf),
             caller.Stop: self._of_this_stream(self._on_stop),
             inputs.CallerLost: self._on_caller_lost,
+            inputs.SaidBefore: self._on_said_before,
             model.AudioDelta: self._on_audio,
             model.AudioDone: self._on_audio_done,
         }
@@ -151,6 +152,19 @@ class MediaCall(Conversation):
 
     def _on_caller_lost(self, _event: inputs.CallerLost) -> None:
         self._end(Ending.MEDIA_BROKEN)
+
+    def _on_said_before(self, event: inputs.SaidBefore) -> None:
+        audio = self.uplink.before(event.mulaw)
+        if audio is not None and self.link is Link.READY:
+            self._desk.to_model(to_model.append(audio))
+
+    def not_understood(self) -> bytes:
+        """The caller's last sound, mu-law, of which no session knows the words."""
+        return self.uplink.kept_since(self._caller_turns.since_ms)
+
+    def _hand_over(self) -> None:
+        super()._hand_over()
+        self.uplink.keep_turn(True)
 
     # --- From the model ---
 

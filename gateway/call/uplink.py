@@ -82,6 +82,23 @@ class Uplink:
         """Whether all of the caller's turn is kept, or only his last sound."""
         self._keep_ms = KEPT_TURN_MAX_MS if whole else KEPT_AUDIO_MS
 
+    def kept_since(self, since_ms: float) -> bytes:
+        """What stands behind that moment of the session and is still here, as it came."""
+        kept, at_ms = b"".join(self._kept), self._written_ms - self._kept_ms
+        skip = max(0, round((since_ms - at_ms) * MULAW_BYTES_PER_MS))
+        return kept[skip:] + b"".join(self._held or ())
+
+    def before(self, mulaw: bytes) -> bytes | None:
+        """What he said before this stream began; None while all is held."""
+        length_ms = len(mulaw) / MULAW_BYTES_PER_MS
+        if self._held is not None:
+            self._held.appendleft(mulaw)
+            self._held_ms += length_ms
+            return None
+        self._written_ms += length_ms
+        self._keep(mulaw, length_ms)
+        return self._to_model.convert(mulaw)
+
     def hold(self, since_ms: float) -> None:
         """The session is gone: what the caller says is held for the next one.
 

@@ -152,6 +152,10 @@ class Metrics:
         self.lag = histogram(
             "event_loop_lag_seconds", "How late the event loop woke a timer.", _LAG_BUCKETS
         )
+        self.tasks = Gauge(
+            "gateway_tasks", "Tasks of the event loop: of calls, doors and the house itself.",
+            registry=registry,
+        )  # fmt: skip
         self.draining = Gauge(
             "gateway_draining", "1 while the process takes no new calls.", registry=registry
         )

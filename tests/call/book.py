@@ -33,7 +33,7 @@ from gateway.protocols import media_stream, realtime_server
 
 # Not a round number: what a sum of floats does to a deadline shall show.
 BEGAN_AT: Final = 86_413.127
-_LIVELY_EVERY_S = 3.0
+_LIVELY_EVERY_S = 2.5
 _TICKS_MAX = 8
 """At one moment; more would be a deadline that its tick does not meet."""
 

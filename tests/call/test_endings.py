@@ -13,7 +13,7 @@ from gateway.call.endings import Ending
 from gateway.call.states import Life, Link, step_life, step_link
 from gateway.call.timers import Timer, Timers
 from gateway.errors import BugError
-from gateway.limits import MODEL_PAUSES_S, ARRIVAL_WAIT_S, MEDIA_SILENCE_MAX_S
+from gateway.limits import ARRIVAL_WAIT_S, MEDIA_SILENCE_MAX_S, MODEL_PAUSES_S
 
 END_CALL = (("end_call", "call_1"),)
 

@@ -20,10 +20,9 @@ from call.events import (
     start,
     stop,
 )
-from gateway.limits import HELD_AUDIO_MAX_MS
 from gateway.call import notes
 from gateway.call.turns import TurnLedger
-from gateway.limits import TURNS_KEPT_MAX
+from gateway.limits import HELD_AUDIO_MAX_MS, TURNS_KEPT_MAX
 
 AT_ONCE = 10**7
 """A moment that has not come: the caller fell silent just now."""

@@ -175,7 +175,7 @@ class City:
         }
         if self.redis_port is not None:
             environment["GATEWAY_STORE"] = f"redis://127.0.0.1:{self.redis_port}/0"
-            environment["GATEWAY_STORE_KEY"] = "a key of the faults suite"
+            environment["GATEWAY_STORE_KEY"] = "the-key-of-the-faults-suite"
         command = [sys.executable, "-m", "gateway.cli.main", "serve"]
         process = await self._spawn(f"gateway-{port}", command, environment | environ, log)
         self.gateways[port] = process
@@ -193,7 +193,7 @@ class City:
         self, name: str, command: Sequence[str], environment: dict[str, str], log: str | None = None
     ) -> Process:
         path = self.out / f"{name}.log"
-        with open(log or path, "wb") as file:  # noqa: ASYNC230, PTH123
+        with open(log or path, "wb") as file:  # noqa: ASYNC230
             handle = await asyncio.create_subprocess_exec(
                 *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=file,
                 stderr=file,
@@ -205,7 +205,13 @@ class City:
 
     async def call(self, steps: Sequence[Any], seed: int = 0, **more: Any) -> CallRecord:
         scenario = Scenario.model_validate(
-            {"name": "fault", "steps": list(steps), "max_s": 120, **more}
+            {
+                "name": "fault",
+                "steps": list(steps),
+                "max_s": 120,
+                "expect": {"no_protocol_warnings": False},
+                **more,
+            }
         )
         return await rehearse(self.carrier, scenario, seed=seed)
 

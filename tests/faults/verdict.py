@@ -60,12 +60,14 @@ def judged(
     silence_ms = max(longest_silence_ms(record) for record in records)
     remembered = sum(FACT in entry["text"] for entry in said)
     verdict = Verdict(fault, len(records), lost, silence_ms, min(remembered, asked), asked)
-    print(f"\n{HEAD}\n{verdict.row()}")  # noqa: T201
+    print(f"\n{HEAD}\n{verdict.row()}")
     report = Path(os.environ.get("FAULTS_REPORT", "out/faults.txt"))
     report.parent.mkdir(parents=True, exist_ok=True)
     with report.open("a") as file:
         file.write(verdict.row() + "\n")
+    if verdict.remembered < asked:
+        print([(entry.get("session"), entry["text"][:60]) for entry in said])
     for record in records:
         if record.failures:
-            print(record.failures, [w for w in record.warnings if w.counts])  # noqa: T201
+            print(record.failures, [w for w in record.warnings if w.counts])
     return verdict
