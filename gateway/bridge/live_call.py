@@ -219,7 +219,7 @@ class LiveCall:
             self._hear(inputs.HangUpAsked(Ending.MEDIA_BROKEN), now)
         else:
             self._close_model()
-            self.on_model_lost("noise", False, now)
+            self._hear(inputs.ModelLost("noise"), now)
 
     def _act(self, out: Sequence[Out]) -> None:
         for one in out:
