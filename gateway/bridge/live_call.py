@@ -334,6 +334,7 @@ class LiveCall:
         if self._model is not None:
             self._model.close()
         spread_s = uniform(0.0, RENEW_SPREAD_S)  # noqa: S311 - no secret
+        self._faults["model"] = 0
         pause_s = after_s * uniform(0.5, 1.5) + spread_s  # noqa: S311
         self._model = self._open_line(pause_s)
 

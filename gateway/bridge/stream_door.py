@@ -11,6 +11,7 @@ import structlog
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import CallFacts, LiveCall
 from gateway.bridge.switchboard import Switchboard
+from gateway.call.state import CallState
 from gateway.errors import NotAdmitted, PeerError, SignatureRefused
 from gateway.limits import (
     CALLER_MESSAGE_MAX_BYTES,
@@ -106,18 +107,25 @@ class StreamDoor:
     async def _call(self, call_sid: str, agent_name: str) -> LiveCall:
         """The call that was announced here, or a new one if the webhook went elsewhere."""
         switchboard = self._switchboard
-        if switchboard.expected(call_sid) is None and switchboard.media_call(call_sid) is None:
+        waiting = switchboard.expected(call_sid)
+        if waiting is None and switchboard.media_call(call_sid) is not None:
+            raise SignatureRefused("second_stream")
+        if waiting is None or not waiting.mind.resumed:
             state = await self._keeper.load(call_sid)
-            agent = switchboard.book.agents.get(agent_name)
-            if agent is None:
-                raise NotAdmitted("unknown_agent")
-            caller, dialled = (state.caller, state.dialled) if state else ("", "")
-            facts = CallFacts(call_sid, caller, dialled, agent_name, "media-streams")
-            switchboard.announce(facts, agent, state=state)
+            if waiting is None or (state is not None and state.arrived):
+                self._announce(call_sid, agent_name, state)
         call = switchboard.expected(call_sid)
         if call is None:
             raise SignatureRefused("second_stream")
         return call
+
+    def _announce(self, call_sid: str, agent_name: str, state: CallState | None) -> None:
+        agent = self._switchboard.book.agents.get(agent_name)
+        if agent is None:
+            raise NotAdmitted("unknown_agent")
+        caller, dialled = (state.caller, state.dialled) if state else ("", "")
+        facts = CallFacts(call_sid, caller, dialled, agent_name, "media-streams")
+        self._switchboard.announce(facts, agent, state=state)
 
     def _refuse(self, reason: str) -> None:
         self._timer.cancel()

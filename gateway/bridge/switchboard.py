@@ -83,8 +83,11 @@ class Switchboard:
         was before, in another connection or process.
         """
         waiting = self.expected(facts.call_sid)
-        if waiting is not None:
+        if waiting is not None and (state is None or waiting.mind.resumed):
             return waiting
+        if waiting is not None:
+            # Announced here, begun elsewhere, and come back: this one knows nothing of it.
+            waiting.hang_up(Ending.NEVER_ARRIVED)
         hands = self._admitted("media-streams")
         session = self.session(agent.name, "media-streams")
         mind = MediaCall(agent, session, _event_ids(), monotonic())
