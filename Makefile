@@ -29,7 +29,7 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	  exec $(BIN)/gateway serve --simulated; \
 	else exec $(BIN)/gateway serve; fi
 
-test: $(READY) ## every test
+test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
 	@$(BIN)/pytest
 
 faults: $(READY) ## every fault with real processes, and what the caller heard: out/faults.txt

@@ -7,32 +7,43 @@ import secrets as secrets_
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from time import monotonic, time
+from typing import NamedTuple
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from gateway.agents.builtin import definitions
-from gateway.agents.config import DEFAULT_MODEL
+from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
 from gateway.agents.session import session_of
 from gateway.agents.templates import load_templates
+from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
 from gateway.bridge.probe import watch_model
 from gateway.bridge.publisher import Publisher
 from gateway.bridge.sip_desk import SipDesk
+from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Sessions, Switchboard
 from gateway.bridge.tasks import Tasks
-from gateway.errors import SettingsError
-from gateway.limits import ENDINGS_KEPT_S, STATES_MAX
+from gateway.errors import PriceFileError, SettingsError
+from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, STATES_MAX
 from gateway.ops.admission import Admission, RateWatch
+from gateway.ops.archive import Archive
 from gateway.ops.breaker import Breaker
+from gateway.ops.certificate import watch_certificate
+from gateway.ops.feed import Feed
 from gateway.ops.latency import AddedLatency
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
+from gateway.ops.price_file import DEFAULT_PRICES, load_prices
+from gateway.ops.records import Records
 from gateway.ops.sealing import Sealer
+from gateway.ops.spending import Bill, Spending
 from gateway.ops.store import Remote, Store
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.store_redis import RedisStore
@@ -40,10 +51,14 @@ from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.settings import Settings
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.twilio_rest import TwilioRest
+from gateway.web import problems
+from gateway.web.admin import AdminDoors
+from gateway.web.console import console_routes
 from gateway.web.desk import Desk
 from gateway.web.guards import TwilioGuard
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
-from gateway.web.routes import routes
+from gateway.web.operators import Operators
+from gateway.web.routes import operators_routes, routes
 from gateway.web.rungs import DRAIN
 
 log = structlog.get_logger()
@@ -58,6 +73,14 @@ class Gateway:
     asgi: Starlette
     switchboard: Switchboard
     metrics: Metrics
+    feed: Feed
+
+
+class _Answers(NamedTuple):
+    """An agent on its usual path."""
+
+    agent: str
+    path: str
 
 
 def build(settings: Settings) -> Gateway:
@@ -77,8 +100,21 @@ def build(settings: Settings) -> Gateway:
     admission = Admission(secrets_.token_hex(4), per_caller, remote)
     breaker = Breaker(monotonic, lambda is_open: _tell_breaker(metrics, is_open))
     rates = RateWatch(monotonic)
-    switchboard = Switchboard(book, _sessions(book), settings.max_calls, store)
+    spending = _spending(settings, book, metrics)
+    switchboard = Switchboard(
+        book, _sessions(book), settings.max_calls, store, lambda: spending.spent_out
+    )
+    spend_watch = SpendWatch(spending, lambda: switchboard.calls, store, metrics.share_reached)
+    metrics.budget.set_function(lambda: spending.share_of_budget)
+    metrics.expect(_Answers(agent.name, agent.path) for agent in book.agents.values())
+    metrics.capacity.labels("media-streams").set(settings.max_calls)
+    metrics.capacity.labels("sip").set(SIP_CALLS_MAX if settings.sip_uri else 0)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
+    feed = Feed(metrics.feed_dropped.inc)
+    records = _records(settings, feed, metrics)
+    switchboard.announced = lambda call: records.open(
+        call.facts, call.mind.agent.model, call.mind.agent.record
+    )
     keeper = Keeper(states, lambda: switchboard.calls)
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
@@ -111,7 +147,9 @@ def build(settings: Settings) -> Gateway:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
-        publisher = Publisher(metrics, switchboard, keeper, admission, breaker, rates, tasks)
+        publisher = Publisher(
+            metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records
+        )
         after_url = f"{settings.public_url}/twilio/after?leg={DRAIN}"
 
         async def hand_over(call: LiveCall) -> None:
@@ -129,6 +167,7 @@ def build(settings: Settings) -> Gateway:
                 hand_over=hand_over,
                 publish=publisher.publish,
                 added=added,
+                open_bill=_open_bill,
             )
         )
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
@@ -136,8 +175,13 @@ def build(settings: Settings) -> Gateway:
         tasks.start(admission.run(), "leases")
         model_url = f"{settings.realtime_url}?model={_any_model(book)}"
         tasks.start(watch_model(breaker, model_url, _bearer(settings)), "circuit breaker")
+        watching = watch_certificate(settings.public_url, metrics.certificate.set)
+        tasks.start(watching, "the certificate")
+        tasks.start(spend_watch.watch_minutes(), "the carrier's minutes")
+        tasks.start(records.recall(), "recall records")
         _announce(settings, book)
         yield
+        await records.close()
         await tasks.stop()
         await rest.close()
         await calls.close()
@@ -145,7 +189,15 @@ def build(settings: Settings) -> Gateway:
             await remote.redis.close()
 
     door = _openai_door(settings, store, sip_desk, tasks, metrics)
-    return Gateway(Starlette(routes=routes(desk, door), lifespan=lifespan), switchboard, metrics)
+    doors = routes(desk, door)
+    if settings.admin_token is not None:
+        admin = AdminDoors(switchboard, records, feed, Darkroom())
+        doors += console_routes()
+        doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
+    asgi = Starlette(
+        routes=doors, lifespan=lifespan, exception_handlers={HTTPException: problems.answer}
+    )
+    return Gateway(asgi, switchboard, metrics, feed)
 
 
 def _sessions(book: AgentBook) -> Sessions:
@@ -187,6 +239,33 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
     if not keys:
         log.warning("GATEWAY_STORE_KEY is not set: what is said in calls is not sealed in Redis")
     return Remote(RedisStore(url, Sealer(keys)), failed=metrics.store_errors.inc)
+
+
+def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Spending:
+    """A limit that could not be held, for want of a price, refuses to start."""
+    file = settings.prices or DEFAULT_PRICES
+    prices = load_prices(file)
+    for agent in book.agents.values():
+        limited = agent.spend_usd is not None or settings.budget_usd is not None
+        if limited and agent.model not in prices.models:
+            raise PriceFileError(
+                file, None, f"models.{agent.model}",
+                f"is missing: what agent {agent.name} may spend cannot be held without it",
+            )  # fmt: skip
+    budget = None if settings.budget_usd is None else Decimal(str(settings.budget_usd))
+    return Spending(prices, metrics, monotonic, time, budget)
+
+
+def _open_bill(facts: CallFacts, agent: Agent) -> Bill:
+    limit = None if agent.spend_usd is None else Decimal(str(agent.spend_usd))
+    return Bill(agent.name, facts.path, facts.direction, limit)
+
+
+def _records(settings: Settings, feed: Feed, metrics: Metrics) -> Records:
+    archive = Archive(
+        settings.data_dir / "calls", lambda reason: metrics.records_lost.labels(reason).inc()
+    )
+    return Records(feed, archive, monotonic, time)
 
 
 def _tell_breaker(metrics: Metrics, is_open: bool) -> None:

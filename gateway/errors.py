@@ -30,6 +30,10 @@ class TemplateError(FileError):
     """A TwiML template cannot be used."""
 
 
+class PriceFileError(FileError):
+    """The price list cannot be used."""
+
+
 class ScenarioError(FileError):
     """A scenario of the simulator cannot be used."""
 

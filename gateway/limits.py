@@ -52,6 +52,15 @@ CONTEXT_TOKENS_MAX = 128_000
 QUEUE_NAME_MAX_CHARS = 64
 SIP_URI_MAX_CHARS = 254  # Twilio: below 255
 
+PRICE_FILE_MAX_BYTES = 1 << 20
+SPEND_MIN_USD = 0.01
+SPEND_MAX_USD = 1000.0
+BUDGET_MAX_USD = 1_000_000.0
+SPEND_WARN_SHARE = 0.8
+"""Of what a call may cost: from here on the model is told to come to an end."""
+SPEND_CHECK_S = 5.0
+"""Minutes of the carrier's pass without a word of anybody's."""
+
 # --- TwiML templates ---
 
 TEMPLATE_MAX_BYTES = 65_536
@@ -180,6 +189,8 @@ MEMORY_MAX_CHARS = 64_000
 """An hour of talk; a new session takes it as some 16,000 tokens."""
 TRANSCRIPT_LINES_MAX = 2_000
 TRANSCRIPT_LINE_MAX_CHARS = 4_000
+TRANSCRIPT_MAX_CHARS = 200_000
+"""In all: about four hours of talk."""
 TURNS_KEPT_MAX = 1_000
 ITEMS_CUT_KEPT_MAX = 64
 
@@ -220,6 +231,9 @@ assert FRAME_PAYLOAD_MAX_BYTES * 4 / 3 < CALLER_MESSAGE_MAX_BYTES < SOCKET_MESSA
 
 # --- Doors ---
 
+REQUEST_HEAD_MAX_BYTES = 64 << 10
+"""Twilio's have about a thousand; uvicorn by itself has no bound."""
+REQUEST_HEAD_WAIT_S = 10.0
 WEBHOOK_BODY_MAX_BYTES = 64 << 10
 WEBHOOK_BODY_WAIT_S = 5.0
 WEBHOOK_FIELDS_MAX = 256
@@ -255,6 +269,9 @@ VOICEMAIL_MAX_S = 120
 REST_TRIES = 3
 REST_TIMEOUT_S = 5.0
 LAG_PROBE_S = 0.1
+CERTIFICATE_CHECK_S = 6 * 3600.0
+CERTIFICATE_FIRST_S = 60.0
+"""Not at once: a pod that starts is not yet reached by its public address."""
 DRAIN_REPORT_S = 5.0
 DRAIN_HAND_OVER_S = 10.0
 """Before the deadline: from here on, each call leaves in its next quiet moment."""
@@ -263,3 +280,45 @@ DRAIN_LEAVE_MAX_S = 5.0
 
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S
 assert LEASE_RENEW_S < LEASE_S / 2
+
+# --- Records and operators ---
+
+RECORDS_KEPT_MAX = 200
+"""Ended calls in memory; older ones are on the disk only."""
+RECORD_SPANS_MAX = 4_000
+RECORD_SPAN_GAP_S = 0.25
+"""A shorter pause is none: the same speech goes on."""
+RECORD_FILE_MAX_BYTES = 8 << 20
+ARCHIVE_PENDING_MAX = 256
+ARCHIVE_FILES_MAX = 20_000
+"""Records on the disk; the oldest go first."""
+FEED_SUBSCRIBERS_MAX = 32
+FEED_BACKLOG_MAX = 1_000
+"""Messages that a watcher may be behind: at most about half a megabyte."""
+FEED_IDLE_S = 15.0
+"""A stream on which nothing happens says so, or proxies would end it."""
+
+assert TRANSCRIPT_MAX_CHARS * 12 < RECORD_FILE_MAX_BYTES
+
+CALL_ID_MAX_CHARS = 256
+API_REQUESTS_BURST = 200
+API_REQUESTS_PER_S = 50.0
+API_ACTIONS_BURST = 30
+API_ACTIONS_PER_S = 5.0
+API_BODY_MAX_BYTES = 16 << 10
+API_BODY_WAIT_S = 20.0
+API_CALLS_DEFAULT = 100
+API_CALLS_MAX = 500
+API_SAY_MAX_CHARS = 1_000
+API_ABOUT_MAX_CHARS = 300
+
+IMAGE_BODY_MAX_BYTES = 12 << 20
+"""A telephone's photo as it is."""
+IMAGE_PIXELS_MAX = 64_000_000
+IMAGE_SIDE_MAX_PX = 1_024
+IMAGE_SENT_MAX_BYTES = 256 << 10
+"""On a socket that also carries the caller's voice: a moment's worth."""
+IMAGES_AT_ONCE_MAX = 2
+
+assert IMAGE_SENT_MAX_BYTES * 4 / 3 < MODEL_BACKLOG_MAX_BYTES / 2
+assert API_SAY_MAX_CHARS * 12 < API_BODY_MAX_BYTES

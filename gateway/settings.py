@@ -13,7 +13,14 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.errors import SettingsError
-from gateway.limits import DRAIN_DEFAULT_S, DRAIN_MAX_S, MAX_CALLS_DEFAULT, MAX_CALLS_MAX
+from gateway.limits import (
+    BUDGET_MAX_USD,
+    DRAIN_DEFAULT_S,
+    DRAIN_MAX_S,
+    MAX_CALLS_DEFAULT,
+    MAX_CALLS_MAX,
+    SPEND_MIN_USD,
+)
 
 SIMULATED_API_KEY: Final = "sk-simulated"
 SIMULATED_ACCOUNT_SID: Final = "AC" + "0" * 32
@@ -195,6 +202,11 @@ class Settings(BaseSettings):
     )
     twiml_dir: Path | None = Field(
         None, description="A folder of TwiML templates that replaces the shipped one."
+    )
+    prices: Path | None = Field(None, description="The price list, YAML; unset, the shipped one.")
+    budget_usd: Annotated[float, _number(float, SPEND_MIN_USD, BUDGET_MAX_USD)] | None = Field(
+        None,
+        description="What this process may spend on one day (UTC) before it takes no new calls.",
     )
     max_calls: Annotated[int, _number(int, 1, MAX_CALLS_MAX)] = Field(
         MAX_CALLS_DEFAULT, description="Media calls that this process takes at once."

@@ -34,7 +34,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_every_url_is_described() -> None:
-    gateway = build(load_settings({}, simulated=True))
+    gateway = build(load_settings({"GATEWAY_ADMIN_TOKEN": "token"}, simulated=True))
     paths = {r.path for r in gateway.asgi.routes if isinstance(r, Route | WebSocketRoute)}
     assert {codes(row[0])[0] for row in table("URLs")} == paths
 

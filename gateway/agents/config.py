@@ -224,6 +224,8 @@ class Agent(_Part):
     max_call_s: float = Field(
         limits.MAX_CALL_DEFAULT_S, ge=limits.MAX_CALL_MIN_S, le=limits.MAX_CALL_MAX_S
     )
+    spend_usd: float | None = Field(None, ge=limits.SPEND_MIN_USD, le=limits.SPEND_MAX_USD)
+    record: Literal["none", "metadata", "transcript"] = "metadata"
     lead_ms: int = Field(limits.LEAD_DEFAULT_MS, ge=limits.LEAD_MIN_MS, le=limits.LEAD_MAX_MS)
     goodbye: str = Field(
         "The call ends in one minute. Tell the caller, finish what matters most and say goodbye.",

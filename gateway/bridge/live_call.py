@@ -19,12 +19,13 @@ from urllib.parse import quote
 
 import structlog
 
+from gateway.agents.config import Agent
 from gateway.bridge.model_line import ModelLine
 from gateway.bridge.tasks import Tasks
 from gateway.call import commands as do
 from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
-from gateway.call.desk import Out
+from gateway.call.desk import NOTHING, Out
 from gateway.call.endings import Ending
 from gateway.call.states import Life
 from gateway.errors import LinkError, PeerError
@@ -36,6 +37,7 @@ from gateway.limits import (
     RENEW_SPREAD_S,
 )
 from gateway.ops.latency import AddedLatency
+from gateway.ops.spending import Bill
 from gateway.protocols import media_stream, realtime_server
 from gateway.transports.twilio_rest import TwilioRest
 
@@ -58,6 +60,8 @@ class CallFacts:
     """`media-streams` or `sip`."""
     call_id: str = ""
     """OpenAI's, on the SIP path."""
+    direction: str = "inbound"
+    """`inbound` or `outbound`, seen from us."""
 
     @property
     def key(self) -> str:
@@ -81,11 +85,13 @@ class Hands:
     """Has the carrier ask another process what to do with the call. Raises LinkError."""
     publish: Callable[[LiveCall, notes.Note], None]
     added: AddedLatency
+    open_bill: Callable[[CallFacts, Agent], Bill]
 
 
 class LiveCall:
     def __init__(self, facts: CallFacts, mind: Conversation, hands: Hands) -> None:
         self.facts, self.mind = facts, mind
+        self.bill = hands.open_bill(facts, mind.agent)
         self._hands = hands
         self._media: MediaSocket | None = None
         self._model: ModelLine | None = None
@@ -117,6 +123,17 @@ class LiveCall:
     def hand_over(self, *, now: bool) -> None:
         """This process stops: another one is to go on with the call."""
         self._hear(inputs.HandOverAsked(now), monotonic())
+
+    def spend_reached(self, share: float) -> None:
+        """So much of what the call may cost is used."""
+        self._hear(inputs.SpendReached(share), monotonic())
+
+    def ask(self, wish: inputs.Wish) -> bool:
+        """An operator's wish. False while nobody talks, or the model does not hear."""
+        if not self.mind.takes_wishes:
+            return False
+        self._hear(wish, monotonic())
+        return True
 
     @property
     def over(self) -> bool:
@@ -206,8 +223,10 @@ class LiveCall:
             out = self.mind.handle(event, now)
         except Exception as error:
             return self._break(error, now)
-        self._act(out)
-        return self._reschedule()
+        if out is not NOTHING:
+            self._act(out)
+            self._reschedule()
+        return None
 
     def _fault(self, peer: str, kind: str, now: float) -> None:
         """A message that could not be read; after too many of them nothing of that end is."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import LiveCall
+from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.tasks import Tasks
 from gateway.call import notes
@@ -14,6 +15,7 @@ from gateway.ops.admission import Admission, RateWatch
 from gateway.ops.breaker import Breaker
 from gateway.ops.logs import CallLog
 from gateway.ops.metrics import Metrics
+from gateway.ops.records import Records
 
 _MODEL_FAILED = frozenset({Ending.MODEL_REFUSED, Ending.MODEL_LOST, Ending.MODEL_SILENT})
 
@@ -27,11 +29,15 @@ class Publisher:
     breaker: Breaker
     rates: RateWatch
     tasks: Tasks
+    spend_watch: SpendWatch
+    records: Records
     _log: CallLog = field(default_factory=CallLog)
 
     def publish(self, call: LiveCall, note: notes.Note) -> None:
+        self.spend_watch.on_note(call, note)
         self.metrics.on_note(call.facts, note)
-        self._log.on_note(call.facts, note)
+        self._log.on_note(call.facts, note, call.bill.usd)
+        self.records.on_note(call.facts, note)
         if isinstance(note, notes.ModelReady | notes.ModelRenewed):
             self.breaker.worked()
         elif isinstance(note, notes.RateLimitsSeen):

@@ -31,6 +31,7 @@ STATUS: Final = {
     "busy": 486,
     "insecure": 488,
     "full": 503,
+    "budget": 503,
     "draining": 503,
     "starting": 503,
     "unavailable": 503,

@@ -27,17 +27,28 @@ Sessions = Mapping[tuple[str, str], Mapping[str, Any]]
 class Switchboard:
     """Every call of this process. `sessions`: what is asked of the model, by agent and path."""
 
-    def __init__(self, book: AgentBook, sessions: Sessions, max_calls: int, store: Store) -> None:
+    def __init__(
+        self,
+        book: AgentBook,
+        sessions: Sessions,
+        max_calls: int,
+        store: Store,
+        spent_out: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.book = book
         self.draining = False
         self._sessions = sessions
         self._max_calls = max_calls
         self._store = store
+        self._spent_out = spent_out
+        """Whether the day's budget is used up."""
         self._media: dict[str, LiveCall] = {}
         """By CallSid."""
         self._sip: dict[str, SipLiveCall] = {}
         """By OpenAI's call_id."""
         self._hands: Hands | None = None
+        self.announced: Callable[[LiveCall], None] = lambda _: None
+        """Told of each call before its first note."""
 
     def employ(self, hands: Hands) -> None:
         """Once, before the first call: the hands report back to whoever made them."""
@@ -53,7 +64,7 @@ class Switchboard:
         return len(self._media) + len(self._sip)
 
     def refusal(self, path: str = "media-streams") -> str | None:
-        """Why no further call is taken now, from a closed set: `draining`, `full`, `starting`."""
+        """Why no further call is taken: `draining`, `starting`, `full`, `budget`; or None."""
         if self.draining:
             return "draining"
         if self._hands is None:
@@ -63,7 +74,9 @@ class Switchboard:
             if path == "sip"
             else len(self._media) >= self._max_calls
         )
-        return "full" if full else None
+        if full:
+            return "full"
+        return "budget" if self._spent_out() else None
 
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
         """What is asked of the model for that agent on that path."""
@@ -98,6 +111,7 @@ class Switchboard:
         self._store.forget(f"ending:{facts.call_sid}")
         call = LiveCall(facts, mind, hands)
         self._media[facts.key] = call
+        self.announced(call)
         call.begin()
         return call
 
@@ -108,6 +122,7 @@ class Switchboard:
         mind.opening = self._store.known(f"opening:{facts.call_sid}")
         call = SipLiveCall(facts, mind, hands, control)
         self._sip[facts.key] = call
+        self.announced(call)
         call.begin()
         return call
 
@@ -116,6 +131,10 @@ class Switchboard:
         if reason is not None or self._hands is None:
             raise NotAdmitted(reason or "starting")
         return self._hands
+
+    def call(self, key: str) -> LiveCall | None:
+        """A running or expected call, by what the operators know it by."""
+        return self._media.get(key) or self._sip.get(key)
 
     def media_call(self, call_sid: str) -> LiveCall | None:
         return self._media.get(call_sid)

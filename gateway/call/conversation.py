@@ -33,8 +33,8 @@ class Conversation(LinkedCall):
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
         super().__init__(agent, session, new_id, now)
-        self._transcribed = formats.transcribed(session)
         self._vad_silence_s = formats.vad_silence_s(session)
+        self._transcriber = formats.transcriber(session)
         self._server_answers = formats.server_answers(session)
         self._server_interrupts = formats.server_interrupts(session)
         self._speech_began_ms = 0
@@ -45,9 +45,13 @@ class Conversation(LinkedCall):
         return {
             **self._link_table(),
             inputs.HangUpAsked: self._on_hang_up_asked,
+            inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
             inputs.TransferFailed: self._on_transfer_failed,
             inputs.HandOverAsked: self._on_hand_over_asked,
+            inputs.SayAsked: self._on_say_asked,
+            inputs.ShowAsked: self._on_show_asked,
+            inputs.TransferAsked: self._on_transfer_asked,
             model.SpeechStarted: self._on_speech_started,
             model.SpeechStopped: self._on_speech_stopped,
             model.Committed: self._on_committed,
@@ -67,6 +71,7 @@ class Conversation(LinkedCall):
         self._caller_speaking = self.responses.held = True
         self._caller_turns.started(event.audio_start_ms, event.item_id)
         self._keep_turn()
+        self._floor.since(self._lately(event.audio_start_ms))
         self._silence.caller_spoke()
         if not self.responses.busy:
             self._desk.timers.clear(Timer.RESPONSE)
@@ -90,6 +95,7 @@ class Conversation(LinkedCall):
     def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
         self._fall_silent()
         self._caller_turns.stopped(event.audio_end_ms)
+        self._floor.since(self._stopped_at(event.audio_end_ms))
         if self._brief and self._speaking():
             return self._note(notes.BargeInIgnored("short"))
         # Short, but not into the model's sentence: an answer, or more of his turn.
@@ -166,6 +172,8 @@ class Conversation(LinkedCall):
         self._caller_turns.understood(event.item_id, speaking=self._caller_speaking)
         self._keep_turn()
         self._note(notes.TranscriptLine("caller", event.transcript, event.item_id))
+        if event.usage is not None:
+            self._note(notes.TranscriptionCounted(self._transcriber, event.usage))
 
     def _keep_turn(self) -> None:
         """Whether the caller's sound must be kept is known anew."""
@@ -206,7 +214,7 @@ class Conversation(LinkedCall):
         if want is not None:
             self._desk.timers.clear(Timer.RESPONSE)
             self._answer_item = None
-            if not self._transcribed and not self._caller_speaking:
+            if not self._transcriber and not self._caller_speaking:
                 self._caller_turns.close()
                 self._keep_turn()
         if response.usage is not None:

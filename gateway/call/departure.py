@@ -17,6 +17,8 @@ class Departure:
     """Of the tool call that asked for it; None when the call's own rules did."""
     to: str | None = None
     """Whom the caller is handed over to; None hangs up."""
+    firm: bool = False
+    """An operator decided it: what the caller says now does not revoke it."""
 
     @property
     def words(self) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from gateway.call.commands import Command, SendToModel
 from gateway.call.notes import Note
 from gateway.call.timers import Timer, Timers
 
 Out = Command | Note
+
+NOTHING: Final[Sequence[Out]] = ()
+"""The answer to an event that changed nothing, not even when the mind wants to be woken."""
 
 
 class Desk:

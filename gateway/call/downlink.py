@@ -88,11 +88,11 @@ class Downlink:
         messages: list[bytes] = []
         ledger, queue = self.ledger, self._queue
         self._note_under_run(now)
-        while queue and ledger.lead_ms(now) + self._next_ms(now) <= self._lead_ms:
-            size = self._next_ms(now) * MULAW_BYTES_PER_MS
+        while queue and ledger.lead_ms(now) + (ms := self._next_ms(now)) <= self._lead_ms:
+            size = ms * MULAW_BYTES_PER_MS
             group = bytes(queue[:size])
             del queue[:size]
-            mark = ledger.sent(len(group) // MULAW_BYTES_PER_MS, now)
+            mark = ledger.sent(ms, now)
             self.groups += 1
             self.bytes += len(group)
             messages.append(self._twilio.media(group))
@@ -111,8 +111,10 @@ class Downlink:
 
     def _note_under_run(self, now: float) -> None:
         ledger = self.ledger
+        if not ledger.dry(now):
+            return
         gap_s = now - ledger.dry_at()
-        if not ledger.dry(now) or gap_s * 1000 < UNDERRUN_MIN_MS or not ledger.in_mid_item():
+        if gap_s * 1000 < UNDERRUN_MIN_MS or not ledger.in_mid_item():
             return
         cause = "gateway" if self._queued_at < ledger.dry_at() else "model"
         self._under_runs.append((cause, gap_s))

@@ -13,6 +13,7 @@ class Ending(StrEnum):
     TRANSFERRED = "transferred"
     IDLE = "idle"
     MAX_LENGTH = "max_length"
+    SPEND_LIMIT = "spend_limit"
     OPERATOR_HUNG_UP = "operator_hung_up"
     NEVER_ARRIVED = "never_arrived"
     MEDIA_STALLED = "media_stalled"
@@ -37,6 +38,7 @@ _WELL = frozenset(
         Ending.TRANSFERRED,
         Ending.IDLE,
         Ending.MAX_LENGTH,
+        Ending.SPEND_LIMIT,
         Ending.OPERATOR_HUNG_UP,
     }
 )

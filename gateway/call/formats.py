@@ -46,9 +46,10 @@ def server_interrupts(session: Mapping[str, Any]) -> bool:
     return bool(detection) and detection.get("interrupt_response") is not False
 
 
-def transcribed(session: Mapping[str, Any]) -> bool:
-    """Whether the caller's words come as text as well."""
-    return bool(session.get("audio", {}).get("input", {}).get("transcription"))
+def transcriber(session: Mapping[str, Any]) -> str:
+    """The model that writes down what the caller says; "" without one."""
+    asked = session.get("audio", {}).get("input", {}).get("transcription") or {}
+    return str(asked.get("model", ""))
 
 
 def _turn_detection(session: Mapping[str, Any]) -> Mapping[str, Any]:

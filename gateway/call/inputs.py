@@ -79,6 +79,42 @@ class HangUpAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class SpendReached:
+    """The call has used up this share of what it may cost."""
+
+    share: float
+    """1 and more: all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SayAsked:
+    """The agent is to say this, word for word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowAsked:
+    """The model is to look at a picture and say something about it."""
+
+    image_url: str
+    """A data URI with a PNG or JPEG image."""
+    about: str = ""
+    """What it is, in words for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """Somebody outside the conversation wants the caller handed over."""
+
+    to: str
+
+
+Wish = SayAsked | ShowAsked | TransferAsked
+"""What an operator may ask of a call in which people talk."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerFault:
     """A message that could not be read; the call goes on."""
 
@@ -99,5 +135,7 @@ CallInput = (
     | CallerLost
     | SaidBefore
     | HangUpAsked
+    | SpendReached
+    | Wish
     | PeerFault
 )

@@ -17,9 +17,10 @@ from gateway.agents.config import Agent
 from gateway.call import commands as do
 from gateway.call import inputs, notes, wording
 from gateway.call.departure import Departure
-from gateway.call.desk import Desk, Out
+from gateway.call.desk import NOTHING, Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
+from gateway.call.floor import FloorWatch
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, ResponseArbiter, Want
 from gateway.call.silence import SilenceWatch
@@ -30,7 +31,13 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
 
 _HANGS_UP: Final = frozenset(
-    {Ending.AGENT_HUNG_UP, Ending.IDLE, Ending.MAX_LENGTH, Ending.OPERATOR_HUNG_UP}
+    {
+        Ending.AGENT_HUNG_UP,
+        Ending.IDLE,
+        Ending.MAX_LENGTH,
+        Ending.SPEND_LIMIT,
+        Ending.OPERATOR_HUNG_UP,
+    }
 )
 """Endings in which we end the telephone call; after the others the carrier goes on with it."""
 
@@ -55,6 +62,7 @@ class CallLife(ABC):
         self.responses = ResponseArbiter()
         self._desk = Desk(new_id, now)
         self._silence = SilenceWatch(agent.idle, self._desk)
+        self._floor = FloorWatch(self._desk)
         self._announced_at = now
         self._arrived_at: float | None = None
         self._talked_s = 0.0
@@ -68,6 +76,7 @@ class CallLife(ABC):
         """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
         self._spoke_since_caller = False
         self._retries = 0
+        self._spent_share = 0.0
         self._departure: Departure | None = None
         self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
         self._desk.wake(Timer.READY, limits.MODEL_TRY_MAX_S)
@@ -76,10 +85,10 @@ class CallLife(ABC):
     # --- What the hands call ---
 
     def handle(self, event: object, now: float) -> Sequence[Out]:
-        """One event of either wire, or an input; events that need no answer get none."""
+        """One event of either wire, or an input; NOTHING where it means nothing to this call."""
         handler = self._handlers.get(type(event))
         if handler is None or self.life is Life.CLOSED:
-            return ()
+            return NOTHING
         self._desk.now = now
         handler(event)
         return self._settled()
@@ -112,6 +121,11 @@ class CallLife(ABC):
     @property
     def arrived(self) -> bool:
         return self._arrived_at is not None
+
+    @property
+    def takes_wishes(self) -> bool:
+        """Whether an operator's wish can be met: people talk, and the model hears."""
+        return self.life is Life.TALKING and self.link is Link.READY
 
     # --- What the subclasses know: the session's events, and the caller's end of the line ---
 
@@ -192,8 +206,33 @@ class CallLife(ABC):
     def _on_hang_up_asked(self, event: inputs.HangUpAsked) -> None:
         self._end(event.ending)
 
+    def _on_spend_reached(self, event: inputs.SpendReached) -> None:
+        """All of it: the caller is handed on where somebody is named, and else told goodbye."""
+        before, self._spent_share = self._spent_share, max(self._spent_share, event.share)
+        if event.share >= 1:
+            fallback = self.agent.fallback
+            self._depart(Departure(Ending.SPEND_LIMIT, to=fallback.to if fallback else None))
+        elif not before and self.life is Life.TALKING and self.link is Link.READY:
+            self._tell_model(wording.COME_TO_AN_END)
+
     def _on_peer_fault(self, event: inputs.PeerFault) -> None:
         self._note(notes.PeerFaulted(event.peer, event.kind))
+
+    # --- An operator's wishes ---
+
+    def _on_say_asked(self, event: inputs.SayAsked) -> None:
+        if self.takes_wishes:
+            self._want(Want("say", wording.word_for_word(event.text)))
+
+    def _on_show_asked(self, event: inputs.ShowAsked) -> None:
+        if self.takes_wishes:
+            item = items.user_image(event.image_url, event.about)
+            self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
+            self._want(Want("image", any_will_do=True))
+
+    def _on_transfer_asked(self, event: inputs.TransferAsked) -> None:
+        if self.takes_wishes:
+            self._depart(Departure(Ending.TRANSFERRED, to=event.to, firm=True))
 
     # --- Asking for responses ---
 
@@ -259,6 +298,10 @@ class CallLife(ABC):
         item = items.function_output(call_id, output)
         self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
 
+    def _tell_model(self, text: str) -> None:
+        """For its next answer."""
+        self._desk.to_model(to_model.item_create(items.system_text(text), self._desk.new_id()))
+
     def _cancel(self, response_id: str) -> None:
         self._desk.to_model(to_model.response_cancel(self._desk.new_id(), response_id))
 
@@ -281,7 +324,9 @@ class CallLife(ABC):
     def _stay(self) -> None:
         """The caller speaks into the goodbye: he has something to add."""
         leaving = self._departure
-        if self.life is not Life.GOODBYE or leaving is None or self._time_is_up():
+        if self.life is not Life.GOODBYE or leaving is None:
+            return
+        if leaving.firm or self._out_of() is not None:
             return
         self.life = step_life(self.life, Life.TALKING)
         self._departure = None
@@ -314,7 +359,7 @@ class CallLife(ABC):
         leaving = self._departure
         if self.life is not Life.LEAVING or leaving is None:
             return None
-        if leaving.call_id is None:
+        if leaving.to is None:
             return self._end(leaving.ending, reason or outcome)
         self.life = step_life(self.life, Life.TALKING)
         self._departure = None
@@ -324,8 +369,12 @@ class CallLife(ABC):
             self._renew(reason)
         if self.life is not Life.TALKING:
             return None
-        self._answer(leaving.call_id, wording.TRANSFER_FAILED)
-        return self._depart(Departure(Ending.MAX_LENGTH)) if self._time_is_up() else None
+        if leaving.call_id is None:
+            self._want(Want("transfer_failed", wording.instructed(wording.TRANSFER_FAILED)))
+        else:
+            self._answer(leaving.call_id, wording.TRANSFER_FAILED)
+        ending = self._out_of()
+        return self._depart(Departure(ending)) if ending is not None else None
 
     def _gone(self) -> None:
         """The caller's leg has ended, and not by us."""
@@ -338,8 +387,11 @@ class CallLife(ABC):
 
     # --- Time ---
 
-    def _time_is_up(self) -> bool:
-        return Timer.LENGTH not in self._desk.timers
+    def _out_of(self) -> Ending | None:
+        """Time or money is used up: the call ends under this name, whatever the caller adds."""
+        if self._spent_share >= 1:
+            return Ending.SPEND_LIMIT
+        return None if Timer.LENGTH in self._desk.timers else Ending.MAX_LENGTH
 
     def _on_timer(self, timer: Timer) -> None:
         match timer:
@@ -357,8 +409,7 @@ class CallLife(ABC):
             case Timer.IDLE:
                 self._depart(Departure(Ending.IDLE))
             case Timer.WARN:
-                warning = items.system_text(self.agent.goodbye)
-                self._desk.to_model(to_model.item_create(warning, self._desk.new_id()))
+                self._tell_model(self.agent.goodbye)
             case Timer.LENGTH:
                 self._depart(Departure(Ending.MAX_LENGTH))
             case Timer.TRANSFER:
@@ -374,6 +425,7 @@ class CallLife(ABC):
         return self._desk.take()
 
     def _settle(self) -> None:
+        self._floor.look(caller=self._caller_speaking, model=self._speaking())
         self._ask()
         if self.life is Life.GOODBYE:
             done = self.responses.idle or self.link is Link.LOST

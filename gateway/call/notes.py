@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.call.endings import Ending
-from gateway.protocols.realtime_server import RateLimit, Usage
+from gateway.protocols.realtime_server import RateLimit, TranscriptionUsage, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,29 @@ class TurnMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechBegan:
+    """The caller speaks."""
+
+    ago_s: float
+    """The model tells of it only after a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    ago_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBegan:
+    """The caller hears the model, or is about to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFellSilent:
+    """All that was sent was heard, or cut."""
+
+
+@dataclass(frozen=True, slots=True)
 class BargedIn:
     item_id: str | None
     heard_ms: int
@@ -122,6 +145,14 @@ class TranscriptLine:
 class UsageCounted:
     model: str
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionCounted:
+    """What writing down the caller's words is billed by."""
+
+    model: str
+    usage: TranscriptionUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +214,17 @@ Note = (
     | TransferTried
     | FirstSound
     | TurnMeasured
+    | SpeechBegan
+    | SpeechEnded
+    | ModelBegan
+    | ModelFellSilent
     | BargedIn
     | BargeInIgnored
     | UnderRun
     | SoundDropped
     | TranscriptLine
     | UsageCounted
+    | TranscriptionCounted
     | ToolCalled
     | ModelErred
     | RateLimitsSeen

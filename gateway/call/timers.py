@@ -52,7 +52,7 @@ class Timers:
         return timer in self._at
 
     def next(self) -> float | None:
-        return min(self._at.values(), default=None)
+        return min(self._at.values()) if self._at else None
 
     def pop_due(self, now: float) -> Timer | None:
         """The earliest timer whose time has come; one at a time, since each may clear others."""

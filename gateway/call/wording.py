@@ -14,6 +14,10 @@ CONNECTING: Final = (
     "connecting him now. Nothing else."
 )
 NO_SUCH_TOOL: Final = "There is no such tool. Go on without it."
+COME_TO_AN_END: Final = (
+    "This call must come to its end soon. Tell the caller, finish what matters most and say "
+    "goodbye."
+)
 FAREWELL: Final = (
     "The call ends now. Say goodbye in one short sentence, in the language of the conversation. "
     "Do not ask anything."

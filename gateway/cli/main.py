@@ -7,6 +7,8 @@ import traceback
 
 import typer
 
+from gateway.cli.doctor.command import doctor
+from gateway.cli.provision.command import provision
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
 from gateway.errors import FileError, GatewayError, ServiceUnreachable, SettingsError
@@ -24,6 +26,8 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(simulate)
+app.command()(provision)
+app.command()(doctor)
 
 
 def run() -> None:

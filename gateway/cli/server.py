@@ -26,6 +26,7 @@ from gateway.limits import (
     SOCKET_MESSAGE_MAX_BYTES,
     WEBHOOK_BODY_WAIT_S,
 )
+from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
@@ -39,6 +40,7 @@ class GatewayServer(uvicorn.Server):
                 gateway.asgi,
                 host=host,
                 port=port,
+                http=BoundedHttp,
                 ws=MediaSocket,
                 ws_per_message_deflate=False,  # base64 audio does not shrink
                 ws_max_size=SOCKET_MESSAGE_MAX_BYTES,
@@ -52,6 +54,7 @@ class GatewayServer(uvicorn.Server):
             )
         )
         self._switchboard, self._metrics = gateway.switchboard, gateway.metrics
+        self._feed = gateway.feed
         self._drain_s = drain_s
         self._at_once = False
 
@@ -77,6 +80,7 @@ class GatewayServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._drain()
+        self._feed.close()  # whoever watches would be waited for
         await super().shutdown(sockets)
         self._captured_signals.clear()  # a drained process has ended well: exit 0
 

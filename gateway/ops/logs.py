@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from decimal import Decimal
 from statistics import quantiles
 from typing import Any, Protocol
 
@@ -89,7 +90,8 @@ def _ids(facts: Facts) -> dict[str, str]:
 class CallLog:
     """*answered* and *ended*; everything else of a call is DEBUG."""
 
-    def on_note(self, facts: Facts, note: notes.Note) -> None:
+    def on_note(self, facts: Facts, note: notes.Note, cost_usd: Decimal) -> None:
+        """`cost_usd` is what the call has cost so far."""
         if isinstance(note, notes.CallerArrived):
             log.info(
                 "answered",
@@ -100,11 +102,11 @@ class CallLog:
                 dialled=masked(facts.dialled),
             )
         elif isinstance(note, notes.Ended):
-            self._ended(facts, note)
+            self._ended(facts, note, cost_usd)
         elif not isinstance(note, notes.TranscriptLine):
             log.debug(type(note).__name__, **_ids(facts), note=repr(note))
 
-    def _ended(self, facts: Facts, note: notes.Ended) -> None:
+    def _ended(self, facts: Facts, note: notes.Ended, cost_usd: Decimal) -> None:
         if not note.arrived:
             log.debug("not connected", **_ids(facts), ending=note.ending)
             return
@@ -123,6 +125,7 @@ class CallLog:
             barge_ins=note.barge_ins,
             tools=note.tools,
             tokens=note.tokens,
+            cost_usd=float(round(cost_usd, 6)),
         )
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from time import monotonic
 from typing import Any, Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -20,9 +28,15 @@ from gateway.call.conversation import Conversation
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.ops.latency import AddedLatency
+from gateway.ops.prices import token_counts
 from gateway.protocols.realtime_server import Usage
 
+# The moment of each series' birth, as a series: twice as many of them, and nobody asks.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+NAN: Final = float("nan")
 _PATHS: Final = ("media-streams", "sip")
+REFUSALS: Final = ("full", "draining", "starting", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
 _SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
@@ -96,6 +110,21 @@ class Metrics:
             "tokens", "Tokens billed; cached ones are not counted again as others.",
             "model", "direction", "kind", "cached",
         )  # fmt: skip
+        self.cost = counter(
+            "cost_usd", "US dollars, by the price list: the model, transcripts, the carrier.",
+            agent, "model", "kind",
+        )  # fmt: skip
+        self.no_price = counter(
+            "unpriced", "Usage for which the price list has no price.", "model", "kind"
+        )
+        self.spend_reached = counter(
+            "spend_reached", "Calls that came near what they may cost, or reached it.",
+            agent, "step",
+        )  # fmt: skip
+        self.budget = Gauge(
+            "gateway_budget_spent_ratio",
+            "What is used of the day's budget; 0 without one.", registry=registry,
+        )  # fmt: skip
         self.tools = counter("tool_calls", "Tools that the model called.", "tool")
         self.errors = counter(
             "model_errors", "Errors that the model's server reported.", "fault", "code"
@@ -144,6 +173,12 @@ class Metrics:
             "gateway_breaker_open", "1 while new calls are kept from the model.",
             registry=registry,
         )  # fmt: skip
+        self.records_lost = counter(
+            "records_lost", "Records of ended calls that could not be written.", "reason"
+        )
+        self.feed_dropped = counter(
+            "feed_dropped", "Watchers of the operators' feed that did not keep up."
+        )
         self.rate_limit = Gauge(
             "gateway_rate_limit_remaining_ratio",
             "What is left of the model's rate limit, by the last response.",
@@ -159,6 +194,16 @@ class Metrics:
         self.draining = Gauge(
             "gateway_draining", "1 while the process takes no new calls.", registry=registry
         )
+        self.capacity = Gauge(
+            "gateway_calls_capacity", "How many calls this process takes at once.", (path,),
+            registry=registry,
+        )  # fmt: skip
+        self.certificate = Gauge(
+            "gateway_certificate_expiry_timestamp_seconds",
+            "When the public address's certificate ends, in Unix time; 0 for one that is refused.",
+            (), registry=registry,
+        )  # fmt: skip
+        self.certificate.set(NAN)
         build = Gauge(
             "gateway_build_info", "Always 1; the version is a label.", ("version",),
             registry=registry,
@@ -187,6 +232,16 @@ class Metrics:
             notes.Ended: self._ended,
         }
 
+    def expect(self, agents: Iterable[CallInfo]) -> None:
+        """Series at 0 before the first event: what begins at 1 has not risen, for Prometheus."""
+        for reason in REFUSALS:
+            self.refused.labels(reason)
+        for agent in agents:
+            self.wait.labels(agent.agent, agent.path)
+            self.started.labels(agent.agent, agent.path)
+            for ending in Ending:
+                self.ended.labels(agent.agent, agent.path, ending)
+
     def watch(self, calls: Callable[[], Iterable[Conversation]]) -> None:
         """Where running calls are found when Prometheus asks."""
         self._traffic.calls = calls
@@ -195,6 +250,15 @@ class Metrics:
         handler = self._table.get(type(note))
         if handler is not None:
             handler(call, note)
+
+    def charged(self, agent: str, model: str, kind: str, usd: Decimal) -> None:
+        self.cost.labels(agent, model, kind).inc(float(usd))
+
+    def unpriced(self, model: str, kind: str) -> None:
+        self.no_price.labels(model, kind).inc()
+
+    def share_reached(self, agent: str, share: float) -> None:
+        self.spend_reached.labels(agent, "limit" if share >= 1 else "warned").inc()
 
     def call_over(self, mind: Conversation) -> None:
         """Its frames and bytes stay counted."""
@@ -266,20 +330,6 @@ def _reason(told: str) -> str:
 _REASONS: Final = frozenset(f"closed_{code}" for code in (1000, 1001, 1005, 1006, 1011, 1012, 1013))
 
 
-def token_counts(usage: Usage) -> Iterator[tuple[str, str, str, int]]:
-    """(direction, kind, cached, tokens): cached tokens are a part of the input's, split off."""
-    details = usage.input_token_details
-    if details is not None:
-        cached = details.cached_tokens_details
-        for kind in ("text", "audio", "image"):
-            part = getattr(cached, f"{kind}_tokens") if cached is not None else 0
-            yield "in", kind, "yes", part
-            yield "in", kind, "no", max(0, getattr(details, f"{kind}_tokens") - part)
-    if usage.output_token_details is not None:
-        yield "out", "text", "no", usage.output_token_details.text_tokens
-        yield "out", "audio", "no", usage.output_token_details.audio_tokens
-
-
 class TrafficCollector(Collector):
     """What is counted fifty times a second stays a plain number until Prometheus asks."""
 
@@ -292,12 +342,13 @@ class TrafficCollector(Collector):
         self._kept.add(mind)
 
     def collect(self) -> Iterable[Metric]:
-        total = self._kept.copy()
+        total, buffered_ms, now = self._kept.copy(), 0.0, monotonic()
         active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
         for mind in self.calls():
             state = "talking" if mind.arrived else "expected"
             if isinstance(mind, MediaCall):
                 active["media-streams", state] += 1
+                buffered_ms += mind.downlink.ledger.lead_ms(now)
                 total.add(mind)
             else:
                 active["sip", state] += 1
@@ -308,6 +359,11 @@ class TrafficCollector(Collector):
         for labels, count in active.items():
             gauge.add_metric(labels, count)
         yield gauge
+        yield GaugeMetricFamily(
+            "gateway_playback_buffered_seconds",
+            "Sound that was sent and not yet played, of all running calls together.",
+            buffered_ms / 1000,
+        )
         yield _counted("frames", "Media messages from (up) and to (down) callers.", total.frames)
         yield _counted("media_bytes", "Bytes of mu-law in them.", total.bytes)
         yield _counted(

@@ -9,6 +9,13 @@ def user_text(text: str) -> dict[str, Any]:
     return _message("user", "input_text", text)
 
 
+def user_image(image_url: str, about: str = "") -> dict[str, Any]:
+    """`image_url` is a data URI with a PNG or JPEG image."""
+    said = [{"type": "input_text", "text": about}] if about else []
+    image = {"type": "input_image", "image_url": image_url}
+    return {"type": "message", "role": "user", "content": [*said, image]}
+
+
 def system_text(text: str) -> dict[str, Any]:
     return _message("system", "input_text", text)
 

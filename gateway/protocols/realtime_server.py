@@ -104,10 +104,19 @@ class CallerTranscriptDelta(Event, tag="conversation.item.input_audio_transcript
     delta: str = ""
 
 
+class TranscriptionUsage(Struct):
+    """What a transcript is billed by: `duration` in seconds, or `tokens`."""
+
+    type: str = ""
+    seconds: Annotated[float, Meta(ge=0, le=MOMENT_MAX_MS)] = 0.0
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
+
+
 class CallerTranscriptDone(Event, tag="conversation.item.input_audio_transcription.completed"):
     item_id: str
     transcript: str = ""
-    usage: dict[str, Any] | None = None
+    usage: TranscriptionUsage | None = None
 
 
 class CallerTranscriptFailed(Event, tag="conversation.item.input_audio_transcription.failed"):

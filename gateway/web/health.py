@@ -19,11 +19,14 @@ class HealthDoors:
         return JSONResponse({"status": "alive"})
 
     async def readyz(self, _request: Request) -> Response:
-        """503 while draining or full; `calls` says how many are running or expected."""
+        """503 while draining or full; `calls` says how many are running or expected.
+
+        A budget that is used up leaves it ready: callers must be told, and running calls go on.
+        """
         switchboard = self._desk.switchboard
         reason = switchboard.refusal()
         body = {"status": reason or "ready", "calls": switchboard.active}
-        return JSONResponse(body, 503 if reason else 200)
+        return JSONResponse(body, 503 if reason not in (None, "budget") else 200)
 
     async def metrics(self, request: Request) -> Response:
         self._desk.metrics.tasks.set(len(asyncio.all_tasks()))

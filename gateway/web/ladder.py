@@ -12,6 +12,7 @@ import structlog
 from starlette.responses import Response
 
 from gateway.agents.config import Agent
+from gateway.bridge.spend_watch import spent_key
 from gateway.call import wording
 from gateway.call.endings import Ending
 from gateway.call.state import CallState
@@ -92,7 +93,11 @@ class Ladder:
     ) -> Response:
         if not await self._may_go_on(call.call_sid):
             return self._sorry(agent)
+        # A call that has used up what it may cost has no agent any more.
+        spent = await self._desk.store.get(spent_key(call.call_sid)) is not None
         answer = None
+        if spent:
+            return self._person_or_less(agent, HUMAN if leg == TRANSFER else leg)
         if leg in (SIP, TRANSFER):
             answer = await self._agent_again(call, agent, leg)
         elif leg in (STREAM, DRAIN) and ending not in _MODEL_FAILED:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from gateway.limits import (
+    API_ACTIONS_BURST,
+    API_ACTIONS_PER_S,
+    API_REQUESTS_BURST,
+    API_REQUESTS_PER_S,
+)
+from gateway.web import openapi
+from gateway.web.admin import AdminDoors
 from gateway.web.desk import Desk, from_twilio
 from gateway.web.health import HealthDoors
 from gateway.web.media import MediaDoor
 from gateway.web.openai import OpenAIDoor
+from gateway.web.operators import Allowance, Operators
 from gateway.web.voice import VoiceDoors
 
 
@@ -35,4 +47,26 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", health.metrics),
+    ]
+
+
+def operators_routes(doors: AdminDoors, operators: Operators) -> list[BaseRoute]:
+    """The API, as its description has it. Without a token there is none of this."""
+    looking = Allowance(API_REQUESTS_BURST, API_REQUESTS_PER_S)
+    acting = Allowance(API_ACTIONS_BURST, API_ACTIONS_PER_S)
+    described = msgspec.json.encode(openapi.document())
+
+    async def description(_request: Request) -> Response:
+        return Response(described, media_type="application/json")
+
+    return [
+        Route(
+            operation.path,
+            operators.only(
+                acting if operation.acts else looking,
+                description if operation.name == "openapi" else getattr(doors, operation.name),
+            ),
+            methods=[operation.method],
+        )
+        for operation in openapi.OPERATIONS
     ]

@@ -51,6 +51,8 @@ class Wait:
     seconds: float
 
 
+_FLOOR: Final = (notes.SpeechBegan, notes.SpeechEnded, notes.ModelBegan, notes.ModelFellSilent)
+
 Cue = Callable[["Book"], object]
 """An event that depends on what was said before."""
 
@@ -77,6 +79,8 @@ class Book:
         self._lively_at = now + _LIVELY_EVERY_S
         self.heard_marks = False
         """Whether the telephone echoes marks by itself, as they are played."""
+        self.tells_floor = False
+        """Whether notes of who speaks are part of the story; most stories have others."""
         self._frame_ms, self._next_frame_at = frame_ms, float("inf")
         self._frames_ms = 0
         self._left: list[Out] = []
@@ -161,6 +165,8 @@ class Book:
         self.umpire.after(outs, self.now)
         for out in outs:
             if self._is_sound_up(out) and quietly:
+                continue
+            if isinstance(out, _FLOOR) and not self.tells_floor:
                 continue
             self._left.append(out)
             self._tell(f"   << {wires.show(out)}")
@@ -381,7 +387,13 @@ def _same(got: Any, wanted: Any) -> bool:
     return close or bool(got == wanted)
 
 
-_HANGS_UP = (Ending.AGENT_HUNG_UP, Ending.IDLE, Ending.MAX_LENGTH, Ending.OPERATOR_HUNG_UP)
+_HANGS_UP = (
+    Ending.AGENT_HUNG_UP,
+    Ending.IDLE,
+    Ending.MAX_LENGTH,
+    Ending.SPEND_LIMIT,
+    Ending.OPERATOR_HUNG_UP,
+)
 
 
 def ends(ending: Ending, reason: str = "") -> Expected:

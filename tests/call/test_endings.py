@@ -73,6 +73,7 @@ WAYS: dict[Ending, Callable[[], Book]] = {
     Ending.AGENT_HUNG_UP: agent_hung_up,
     Ending.IDLE: idle,
     Ending.MAX_LENGTH: lambda: heard_out(answered(max_call_s=5.0) >> wait(5.1) << ...),
+    Ending.SPEND_LIMIT: lambda: heard_out(answered() >> inputs.SpendReached(1.0) << ...),
     Ending.OPERATOR_HUNG_UP: lambda: answered() >> inputs.HangUpAsked() << ...,
     Ending.MEDIA_STALLED: lambda: answered().line_stalls() >> wait(MEDIA_SILENCE_MAX_S) << ...,
     Ending.MEDIA_BROKEN: lambda: answered() >> inputs.CallerLost() << ...,
@@ -112,6 +113,7 @@ def anything(book: Book) -> list[object]:
         inputs.ModelLost("closed_1000"),
         inputs.CallerLost(),
         inputs.HangUpAsked(),
+        inputs.SpendReached(1.0),
         inputs.PeerFault("caller", "junk"),
     ]
 

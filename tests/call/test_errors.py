@@ -114,6 +114,19 @@ def test_what_an_expired_session_still_hears_changes_nothing() -> None:
     book >> wait(0.4) >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
 
 
+def test_the_model_is_lost_between_the_last_sound_and_its_mark() -> None:
+    book = farewell() >> wait(0.65) >> ModelLost("closed_1006") << nothing
+    book >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_a_farewell_that_breaks_off_with_the_model_is_heard_as_far_as_it_came() -> None:
+    book = answered() >> response_created() >> response_done(calls=(("end_call", "call_1"),)) << ...
+    book >> response_created("resp_2")
+    book >> audio_delta("item_2", ms=400, response_id="resp_2") << to_caller(400)
+    book >> ModelLost("closed_1006") << nothing >> wait(0.4) << nothing
+    book >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
 def test_after_the_loss_nothing_can_bring_the_call_back_to_life() -> None:
     """In the goodbye a cough began; the link went; nobody is there to say that it ended."""
     book = answered(barge_in={"min_speech_ms": 300}) >> response_created()

@@ -130,7 +130,7 @@ def test_a_long_goodbye_is_heard_as_long_as_its_marks_come() -> None:
 
 def test_the_caller_speaks_into_the_goodbye_and_the_call_goes_on() -> None:
     (
-        goodbye()
+        goodbye(idle=PATIENT)
         >> wait(0.2)
         >> speech_started()
         << clears
@@ -148,7 +148,7 @@ def test_the_caller_speaks_into_the_goodbye_and_the_call_goes_on() -> None:
         << to_caller(200)
         >> audio_done("item_2", "resp_2")
         >> response_done("resp_2")
-        >> wait(GOODBYE_MAX_S - 1)
+        >> wait(GOODBYE_MAX_S + 1)
         << nothing
     )
 
@@ -194,6 +194,20 @@ def test_the_farewell_waits_for_the_servers_own_response_and_is_still_said() -> 
     book = answered() >> response_created() >> response_done(calls=END_CALL) << CALLED
     book << asks(FAREWELL) >> response_created("resp_2") >> already_active() << ...
     book >> response_done("resp_2") << asks(FAREWELL) << nothing
+
+
+def test_a_farewell_that_still_waits_is_not_said_to_one_who_stays() -> None:
+    book = answered() >> response_created() >> response_done(calls=END_CALL) << CALLED
+    book << asks(FAREWELL) >> response_created("resp_2") >> already_active() << ...
+    book >> speech_started() << outputs("call_1", NOT_ENDED) << nothing
+    book >> response_done("resp_2", "cancelled") >> speech_stopped(900) << nothing
+    book >> response_created("resp_3") >> response_done("resp_3") << nothing
+
+
+def test_nobody_is_nudged_into_the_goodbye() -> None:
+    book = longest(idle={"nudge_after_s": 5.5, "end_after_s": 60.0}) >> wait(5.01) << asks(FAREWELL)
+    book >> response_created() >> audio_delta(ms=200) << to_caller(200) >> wait(1.0) << nothing
+    book >> audio_done() >> response_done() << nothing >> last_mark << ends(Ending.MAX_LENGTH)
 
 
 def test_an_end_call_that_he_talked_over_does_not_end_the_call() -> None:

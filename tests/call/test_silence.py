@@ -78,6 +78,7 @@ def test_a_turn_that_is_answered_without_a_sound_is_a_silence_too() -> None:
 def test_while_an_answer_is_awaited_nobody_is_idle() -> None:
     book = answered(idle={"nudge_after_s": 2.0, "end_after_s": 4.0})
     book >> speech_started() >> speech_stopped(500) >> committed() >> wait(7.0) << nothing
+    book >> response_created() >> response_done() << nothing >> wait(1.9) << nothing
 
 
 def test_he_answers_into_the_idle_farewell() -> None:

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -59,7 +60,7 @@ def told(*said: notes.Note) -> list[dict[str, object]]:
     log = CallLog()
     with capture_logs() as lines:
         for note in said:
-            log.on_note(FACTS, note)
+            log.on_note(FACTS, note, Decimal("0.0236480"))
     return [dict(line) for line in lines]
 
 
@@ -89,6 +90,7 @@ def test_the_canonical_line_of_a_call() -> None:
             "barge_ins": 1,
             "tools": 2,
             "tokens": 345,
+            "cost_usd": 0.023648,
         },
     ]
 

@@ -174,6 +174,23 @@ class Stream:
     async def speak(self, mulaw: bytes = SILENCE) -> None:
         await self.socket.send(self.frame(mulaw))
 
+    @contextlib.asynccontextmanager
+    async def breathing(self) -> AsyncIterator[None]:
+        """Fifty frames a second of silence, as long as the stream is open."""
+        task = asyncio.create_task(self._breathe())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _breathe(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self.speak()
+                await asyncio.sleep(0.02)
+
     async def press(self, digit: str = "5") -> None:
         await self.send("dtmf", {"track": "inbound_track", "digit": digit})
 

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 from far_end import FarEnd, far_end
 from standardwebhooks.webhooks import Webhook
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 SECRET = "whsec_" + b64encode(b"the secret of a webhook").decode()
 PROJECT = "proj_0123456789abcdefghijklm"
@@ -117,7 +117,10 @@ class Sideband:
 
     async def listen(self) -> None:
         try:
-            while (frame := await self._far.frame()).opcode is Opcode.TEXT:
+            while (frame := await self._far.frame()).opcode is not Opcode.CLOSE:
+                if frame.opcode is Opcode.PING:
+                    self._far.send(Frame(Opcode.PONG, frame.data).serialize(mask=False))
+                    continue
                 self.heard.append(json.loads(frame.data))
                 self._news.set()
         except (AssertionError, ConnectionError):

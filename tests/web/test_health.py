@@ -12,6 +12,8 @@ from prometheus_client.openmetrics import parser as openmetrics
 
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.ops.metrics import REFUSALS
+from gateway.ops.prices import KINDS
 
 
 def families(house_text: str, read: Any) -> dict[str, Any]:
@@ -56,14 +58,14 @@ async def test_labels_come_from_closed_sets_only(house: House) -> None:
         "path": {"media-streams", "sip"},
         "ending": {ending.value for ending in Ending},
         "peer": {"caller", "model"},
-        "kind": {"binary", "junk", "unknown_event", "text", "audio", "malformed"},
-        "reason": {"no_agent", "noise"},
+        "kind": {"binary", "junk", "unknown_event", "text", "audio", "malformed", *KINDS},
+        "reason": {"noise", *REFUSALS},
         "endpoint": {"voice", "after", "refer", "status", "stream-status"},
         "result": {"ok", "bad_signature", "unsigned"},
         "state": {"expected", "talking"},
         "direction": {"up", "down", "in", "out"},
         "cached": {"yes", "no"},
-        "model": {"gpt-realtime-2.1"},
+        "model": {"gpt-realtime-2.1", "twilio"},
         "limit": {"tokens", "requests"},
         "stage": {
             "model_ready", "caller_arrived", "first_sound", "detection", "model", "gateway",

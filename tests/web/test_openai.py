@@ -17,6 +17,7 @@ from house import House, running_house
 from structlog.testing import capture_logs
 from vendor import SECRET, SIP_SETTINGS, Line, Vendor, incoming, new_id, running_vendor, signed
 
+from gateway.bridge import sip_desk
 from gateway.errors import SettingsError
 from gateway.limits import WEBHOOK_BODY_MAX_BYTES, WEBHOOK_TOLERANCE_S
 from gateway.web.openai import OpenAIGuard
@@ -255,7 +256,10 @@ async def test_refused_deliveries_do_not_spoil_the_good_one(desk: Desk) -> None:
     await desk.answered(line)
 
 
-async def test_two_hundred_at_once_about_forty_calls(desk: Desk) -> None:
+async def test_two_hundred_at_once_about_forty_calls(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sip_desk, "SIP_ACCEPT_MAX_S", 30.0)  # on a machine that is busy otherwise
     calls = [desk.vendor.rings() for _ in range(40)]
     again = [(body, signed(body)) for _, body in calls]
     deliveries = again + again + [(body, signed(body)) for _, body in calls * 3]

@@ -29,6 +29,8 @@ GATEWAY_CORE: Final = 0
 GENERATOR_CORE: Final = 1
 _WINDOW_S: Final = 2.0
 _ENDED_WITHIN_S: Final = 0.3
+_SCRAPED_WITHIN_S: Final = 0.2
+"""Writing out its metrics holds a gateway up for some milliseconds."""
 _LAG: Final = 'gateway_event_loop_lag_seconds_bucket{le="'
 _UNDER_RUNS: Final = "gateway_playback_underruns_total{"
 
@@ -131,6 +133,7 @@ async def _level(
     await crowd.grow(calls)
     await asyncio.sleep(CYCLE_S / 2)
     before = await gauges.read(http, url)
+    await asyncio.sleep(_SCRAPED_WITHIN_S)
     own_s, began_s = time.process_time(), time.monotonic()
     system_s, busy = usage.system_s(), busy_s(GATEWAY_CORE)
     windows, cpu_s = await _windows(crowd, usage, plan.seconds)

@@ -1,0 +1,53 @@
+"""Between money and mind: a call learns how much of what it may cost is used, and no price."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from gateway.bridge.live_call import LiveCall
+from gateway.call import notes
+from gateway.limits import ENDINGS_KEPT_S, SPEND_CHECK_S
+from gateway.ops.spending import Spending
+from gateway.ops.store import Store
+
+
+def spent_key(call_sid: str) -> str:
+    """Remembered of a call that has cost what it may: no agent is given to it again."""
+    return f"spent:{call_sid}"
+
+
+class SpendWatch:
+    """`reached` is told the agent and the share, once for each."""
+
+    def __init__(
+        self,
+        spending: Spending,
+        calls: Callable[[], Iterable[LiveCall]],
+        store: Store,
+        reached: Callable[[str, float], None],
+    ) -> None:
+        self._spending, self._calls = spending, calls
+        self._store, self._reached = store, reached
+
+    def on_note(self, call: LiveCall, note: notes.Note) -> None:
+        self._spending.on_note(call.bill, note)
+        self._look(call)
+
+    async def watch_minutes(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            await asyncio.sleep(SPEND_CHECK_S)
+            for call in self._calls():
+                self._spending.pass_time(call.bill)
+                self._look(call)
+
+    def _look(self, call: LiveCall) -> None:
+        share = call.bill.take_share()
+        if share is None:
+            return
+        self._reached(call.facts.agent, share)
+        if share >= 1 and call.facts.call_sid:
+            self._store.remember(spent_key(call.facts.call_sid), "", ENDINGS_KEPT_S)
+        # Not now: the commands of the event that brought the bill are still being carried out.
+        asyncio.get_running_loop().call_soon(call.spend_reached, share)

@@ -1,0 +1,27 @@
+"""Who speaks: told when it changes."""
+
+from __future__ import annotations
+
+from gateway.call import notes
+from gateway.call.desk import Desk
+
+
+class FloorWatch:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._caller = self._model = False
+        self._at: float | None = None
+
+    def since(self, at: float | None) -> None:
+        """When the change of the caller's that is being told of really was, if that is known."""
+        self._at = at
+
+    def look(self, *, caller: bool, model: bool) -> None:
+        """Called after every event but a frame of the caller's."""
+        at, self._at = self._at, None
+        ago_s = max(0.0, self._desk.now - at) if at is not None else 0.0
+        if caller != self._caller:
+            self._desk.put(notes.SpeechBegan(ago_s) if caller else notes.SpeechEnded(ago_s))
+        if model != self._model:
+            self._desk.put(notes.ModelBegan() if model else notes.ModelFellSilent())
+        self._caller, self._model = caller, model

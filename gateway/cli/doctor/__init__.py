@@ -1,0 +1,1 @@
+"""Ticks and crosses, each cross with the fix."""

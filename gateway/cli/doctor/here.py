@@ -1,0 +1,104 @@
+"""What can be seen without a network: settings, agents, templates, folders, secrets."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+
+from pydantic import SecretStr
+
+from gateway.agents.config import Agent
+from gateway.agents.loader import DEFAULT_AGENTS, load_agents
+from gateway.agents.routing import AgentBook
+from gateway.agents.templates import load_templates
+from gateway.cli.doctor.check import Finding, fail, ok, skip, warn
+from gateway.errors import FileError, SettingsError
+from gateway.settings import Settings, variables
+from gateway.web.openai import OpenAIGuard
+
+
+def settings_told(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+    """Each value, where it came from; of a secret only that it is there."""
+    return [
+        ok(name, f"{_shown(getattr(settings, field))} ({_source(name, environ, settings)})")
+        for name, field in variables().items()
+    ]
+
+
+def _source(name: str, environ: Mapping[str, str], settings: Settings) -> str:
+    if environ.get(name, "").strip():
+        return "environment"
+    return "stand-in" if settings.simulated and name in _STOOD_IN else "default"
+
+
+_STOOD_IN = frozenset(
+    {
+        "OPENAI_API_KEY", "OPENAI_PROJECT_ID", "OPENAI_WEBHOOK_SECRET", "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN", "GATEWAY_PUBLIC_URL", "GATEWAY_SIMULATED",
+    }
+)  # fmt: skip
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        text = value.get_secret_value()
+        return text if text == "memory://" else f"set, {len(text)} characters"
+    if isinstance(value, tuple):
+        return " and ".join(_shown(one) for one in value) or "unset"
+    return "unset" if value is None else str(value)
+
+
+def agents_found(settings: Settings) -> tuple[AgentBook | None, list[Finding]]:
+    file = settings.agents or DEFAULT_AGENTS
+    try:
+        book = load_agents(file)
+    except FileError as error:
+        return None, [fail("agents", str(error), "Correct the file at that place.")]
+    names = ", ".join(sorted(book.agents))
+    found = [ok("agents", f"{len(book.agents)} in {file.name}: {names}")]
+    found += [warn("agents", text, "See the README's chapter on agents.") for text in book.warnings]
+    return book, found + list(_sip_agents(book.agents.values(), settings))
+
+
+def _sip_agents(agents: Iterable[Agent], settings: Settings) -> Iterable[Finding]:
+    by_sip = [agent.name for agent in agents if agent.path == "sip"]
+    if by_sip and settings.sip_uri is None:
+        yield fail(
+            "agents",
+            f"{by_sip[0]} has path: sip",
+            "Set OPENAI_PROJECT_ID and OPENAI_WEBHOOK_SECRET.",
+        )
+
+
+def templates_found(settings: Settings) -> Finding:
+    try:
+        load_templates(settings.twiml_dir)
+    except FileError as error:
+        return fail("templates", str(error), "Correct the template, or unset GATEWAY_TWIML_DIR.")
+    return ok("templates", str(settings.twiml_dir or "the shipped ones"))
+
+
+def folder_writable(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ok("data folder", str(folder))
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        return warn(
+            "data folder",
+            f"{folder}: {why}",
+            "Records are lost: mount a writable GATEWAY_DATA_DIR.",
+        )
+
+
+def webhook_secret_shaped(settings: Settings) -> Finding:
+    if not settings.openai_webhook_secret:
+        return skip("webhook secret", "unset: no SIP calls")
+    try:
+        OpenAIGuard([one.get_secret_value() for one in settings.openai_webhook_secret])
+    except SettingsError as error:
+        return fail("webhook secret", str(error), "Copy it again, or gateway provision --webhook.")
+    return ok("webhook secret", f"{len(settings.openai_webhook_secret)} that can be used")

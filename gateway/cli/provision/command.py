@@ -1,0 +1,161 @@
+"""`gateway provision`: shows what it would change, and does it only with `--apply`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from re import fullmatch
+from typing import Annotated, Any, Final
+
+import openai
+import requests
+import typer
+from openai import OpenAI
+from rich.console import Console
+from rich.text import Text
+from twilio.base.exceptions import TwilioException
+from twilio.rest import Client
+
+from gateway.agents.loader import DEFAULT_AGENTS, load_agents
+from gateway.cli.provision.numbers import OVERRIDES, Wanted, plan_trunk, plan_webhooks
+from gateway.cli.provision.plan import Plan
+from gateway.cli.provision.webhook import SecretFile, plan_webhook
+from gateway.errors import ServiceUnreachable, SettingsError
+from gateway.limits import REST_TIMEOUT_S
+from gateway.settings import Settings, load_settings
+from gateway.transports import twilio_account
+
+_E164: Final = r"\+[1-9][0-9]{5,14}"
+
+
+def provision(
+    number: Annotated[
+        list[str] | None,
+        typer.Option(help="A number, E.164; several times for a pool. Default: the routes'."),
+    ] = None,
+    trunk: Annotated[str, typer.Option(help="Numbers on a SIP trunk of this name.")] = "",
+    webhook: Annotated[
+        bool, typer.Option(help="OpenAI's webhook too; needed for SIP calls.")
+    ] = False,
+    secret_file: Annotated[
+        Path | None, typer.Option(help="Where a new webhook secret is kept (0600).")
+    ] = None,
+    rotate_secret: Annotated[
+        bool, typer.Option("--rotate-secret", help="A new webhook secret; the old one lives on.")
+    ] = False,
+    fallback_url: Annotated[
+        str, typer.Option(help="TwiML for callers while the gateway cannot be reached.")
+    ] = "",
+    messages: Annotated[bool, typer.Option(help="Texts and photos go to the gateway too.")] = False,
+    overrides: Annotated[
+        str, typer.Option(help="Connection overrides of the voice URL; '' for none.")
+    ] = OVERRIDES,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it.")] = False,
+) -> None:
+    """Make Twilio and OpenAI as they should be; without --apply only show what would change."""
+    settings = load_settings(os.environ)
+    secrets = SecretFile(secret_file)
+    wanted = Wanted(
+        settings.public_url,
+        _numbers(settings, number or []),
+        overrides,
+        fallback_url,
+        f"{settings.public_url}/twilio/messages" if messages else "",
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        with _twilio(settings) as twilio, _openai(settings) as client:
+            plan = Plan()
+            if trunk:
+                plan_trunk(plan, twilio, wanted, trunk, _sip_url(settings))
+            else:
+                plan_webhooks(plan, twilio, wanted)
+            makes_secret = (webhook or rotate_secret) and plan_webhook(
+                plan, client, f"{settings.public_url}/openai/webhook", secrets, rotate=rotate_secret
+            )
+            _show(console, plan)
+            if not apply:
+                console.print(_outcome(plan), style="dim")
+                return
+            if makes_secret:
+                secrets.check()
+            _apply(console, plan)
+    except (TwilioException, requests.RequestException, openai.OpenAIError) as error:
+        raise ServiceUnreachable(_sentence(error)) from error
+
+
+def _twilio(settings: Settings) -> AbstractContextManager[Client]:
+    token = settings.twilio_auth_token[0].get_secret_value()
+    return twilio_account.opened(settings.twilio_base_url, settings.twilio_account_sid, token)
+
+
+def _openai(settings: Settings) -> OpenAI:
+    return OpenAI(
+        api_key=settings.openai_api_key.get_secret_value(),
+        base_url=settings.openai_base_url,
+        project=settings.openai_project_id,
+        timeout=2 * REST_TIMEOUT_S,
+    )
+
+
+def _sip_url(settings: Settings) -> str:
+    """Where the trunk goes; that it is `secure` is said on the trunk itself."""
+    if settings.openai_project_id is None:
+        raise SettingsError("--trunk needs OPENAI_PROJECT_ID: set it.")
+    return f"sip:{settings.openai_project_id}@{settings.openai_sip_host};transport=tls"
+
+
+def _numbers(settings: Settings, given: list[str]) -> list[str]:
+    for one in given:
+        if not fullmatch(_E164, one):
+            raise SettingsError(f"{one} is not a number like +15550123.")
+    if given:
+        return list(dict.fromkeys(given))
+    book = load_agents(settings.agents or DEFAULT_AGENTS)
+    return [route.to for route in book.routes if fullmatch(_E164, route.to)]
+
+
+def _show(console: Console, plan: Plan) -> None:
+    for what in plan.settled:
+        console.print(Text(f"= {what}", "dim"))
+    for step in plan.steps:
+        console.print(Text(f"{'+' if step.new else '~'} {step.what}", "bold"))
+        for name, (now, then) in step.changes.items():
+            if not step.new:
+                console.print(Text(f"    - {name}: {_value(now)}", "red"))
+            console.print(Text(f"    + {name}: {_value(then)}", "green"))
+    for warning in plan.warnings:
+        console.print(Text(f"! {warning}", "yellow"))
+
+
+def _value(value: Any) -> str:
+    return "none" if value in (None, "") else str(value)
+
+
+def _outcome(plan: Plan) -> str:
+    if not plan.steps:
+        return "Everything is as it should be."
+    return f"{len(plan.steps)} to change; nothing was done: repeat with --apply."
+
+
+def _apply(console: Console, plan: Plan) -> None:
+    for step in plan.steps:
+        step.apply()
+        console.print(Text(f"done: {step.what}"))
+    if not plan.steps:
+        console.print("Everything is as it should be.", style="dim")
+
+
+def _sentence(error: Exception) -> str:
+    """Whose fault, and what; never a secret: neither package puts one into its errors."""
+    if isinstance(error, openai.APIStatusError):
+        detail: Mapping[str, Any] = error.body if isinstance(error.body, dict) else {}
+        return f"OpenAI refuses ({error.status_code}): {detail.get('code') or 'see its status'}."
+    if isinstance(error, openai.OpenAIError):
+        return f"OpenAI cannot be reached: {type(error).__name__}."
+    if isinstance(error, TwilioException):
+        status = getattr(error, "status", "")
+        return f"Twilio refuses ({status}): {getattr(error, 'msg', type(error).__name__)}"
+    return f"Twilio cannot be reached: {type(error).__name__}."

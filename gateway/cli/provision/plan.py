@@ -1,0 +1,48 @@
+"""What is, what should be, and the steps between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to make or to change; `changes` are name -> (now, then)."""
+
+    what: str
+    changes: Mapping[str, tuple[Any, Any]]
+    apply: Callable[[], None]
+    new: bool = False
+
+
+@dataclass
+class Plan:
+    steps: list[Step] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+    """What is as it should be."""
+    warnings: list[str] = field(default_factory=list)
+
+    def change(
+        self, what: str, now: Mapping[str, Any], then: Mapping[str, Any], apply: Callable[[], None]
+    ) -> None:
+        """A step if anything differs."""
+        changes = differences(now, then)
+        if changes:
+            self.steps.append(Step(what, changes, apply))
+        else:
+            self.settled.append(what)
+
+    def make(self, what: str, then: Mapping[str, Any], apply: Callable[[], None]) -> None:
+        changes = {name: (None, value) for name, value in then.items()}
+        self.steps.append(Step(what, changes, apply, new=True))
+
+
+def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Nothing and the empty text are the same."""
+    return {
+        name: (now.get(name), value)
+        for name, value in then.items()
+        if (now.get(name) or None) != (value or None)
+    }

@@ -1,0 +1,50 @@
+"""How long the public address's certificate still holds: with an old one nobody comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from gateway.limits import CERTIFICATE_CHECK_S, CERTIFICATE_FIRST_S, CONNECT_MAX_S
+
+log = structlog.get_logger()
+_HTTPS_PORT: Final = 443
+
+
+async def watch_certificate(public_url: str, report: Callable[[float], None]) -> None:
+    """Runs until cancelled; reports the Unix time at which the certificate ends, 0 for a bad one.
+
+    Nothing is reported as long as the address cannot be reached from here.
+    """
+    if not public_url.startswith("https:"):
+        return
+    await asyncio.sleep(CERTIFICATE_FIRST_S)
+    while True:
+        expires_at = await expiry(public_url)
+        if expires_at is not None:
+            report(expires_at)
+        await asyncio.sleep(CERTIFICATE_CHECK_S)
+
+
+async def expiry(url: str, context: ssl.SSLContext | None = None) -> float | None:
+    """Unix seconds; 0 when nobody would accept the certificate; None when nobody answers."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or _HTTPS_PORT
+    context = context or ssl.create_default_context()
+    try:
+        async with asyncio.timeout(CONNECT_MAX_S):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except ssl.SSLCertVerificationError as error:
+        log.warning("the public address has a bad certificate", reason=error.verify_message)
+        return 0.0
+    except (OSError, TimeoutError) as error:
+        log.debug("the certificate could not be looked at", reason=str(error))
+        return None
+    certificate = writer.get_extra_info("peercert")
+    writer.transport.abort()
+    return float(ssl.cert_time_to_seconds(certificate["notAfter"]))

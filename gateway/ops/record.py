@@ -1,0 +1,248 @@
+"""The record of one call: its shapes, and how notes make it grow.
+
+These types are the JSON of the API and of the files, and the schemas of the API's description.
+Times ending in `_s` are seconds since the call was announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from gateway import limits
+from gateway.call import notes
+from gateway.ops.logs import percentiles
+
+Change = tuple[str, Any]
+"""A part of the record, and what was added to it; `summary` stands for all single values."""
+
+Who = Literal["caller", "model"]
+_Seconds = Annotated[float, Meta(ge=0)]
+_Ms = Annotated[int, Meta(ge=0)]
+_Count = Annotated[int, Meta(ge=0)]
+
+
+class Span(Struct):
+    """Somebody speaks, as the caller hears it; `to_s` is null while he does."""
+
+    who: Who
+    from_s: _Seconds
+    to_s: _Seconds | None = None
+
+
+class Turn(Struct):
+    """The caller's wait from his last speech to the first sound, and its stages."""
+
+    number: _Count
+    at_s: _Seconds
+    wait_ms: _Ms
+    detection_ms: _Ms
+    model_ms: _Ms
+    gateway_ms: _Ms
+    playback_ms: _Ms
+
+
+class Interruption(Struct):
+    at_s: _Seconds
+    heard_ms: _Ms
+    reaction_ms: _Ms
+
+
+class ToolUse(Struct):
+    at_s: _Seconds
+    name: str
+
+
+class Line(Struct):
+    """What was said, where its speech began."""
+
+    at_s: _Seconds
+    who: Who
+    text: str
+
+
+class Summary(Struct):
+    """A call in a list."""
+
+    id: str
+    """CallSid, or OpenAI's call id on the SIP path."""
+    call_sid: str
+    agent: str
+    model: str
+    path: Literal["media-streams", "sip"]
+    caller: str
+    """Masked."""
+    dialled: str
+    """Masked."""
+    began_at: str
+    """RFC 3339, UTC."""
+    state: Literal["expected", "talking", "ended"] = "expected"
+    seconds: _Seconds | None = None
+    """Since the caller arrived, once it has ended."""
+    turns: _Count = 0
+    wait_p50_ms: _Ms | None = None
+    wait_p95_ms: _Ms | None = None
+    barge_ins: _Count = 0
+    tools: _Count = 0
+    tokens: _Count = 0
+    cost_usd: str | None = None
+    """Decimal; null without a price."""
+    ending: str | None = None
+    reason: str = ""
+    well: bool | None = None
+    """Whether it ended as somebody in it wanted."""
+    arrived_s: _Seconds | None = None
+    model_ready_s: _Seconds | None = None
+    first_sound_s: _Seconds | None = None
+
+
+class Record(Summary):
+    """All that is known of a call."""
+
+    timeline: list[Span] = []
+    latency: list[Turn] = []
+    interruptions: list[Interruption] = []
+    tool_calls: list[ToolUse] = []
+    transcript: list[Line] = []
+
+    def summary(self) -> Summary:
+        return Summary(**{name: getattr(self, name) for name in Summary.__struct_fields__})
+
+
+class Writer:
+    """Makes a record grow; `clock` is monotonic."""
+
+    def __init__(self, record: Record, clock: Callable[[], float]) -> None:
+        self.record = record
+        self._clock = clock
+        self._began = clock()
+        self._chars = 0
+        self._table: dict[type, Callable[[Any], Iterator[Change]]] = {
+            notes.ModelReady: lambda _: self._reached("model_ready_s"),
+            notes.SidebandUp: lambda _: self._reached("model_ready_s"),
+            notes.CallerArrived: self._arrived,
+            notes.FirstSound: lambda _: self._reached("first_sound_s"),
+            notes.SpeechBegan: lambda n: self._began_speaking("caller", n.ago_s),
+            notes.SpeechEnded: lambda n: self._fell_silent("caller", n.ago_s),
+            notes.ModelBegan: lambda _: self._began_speaking("model", 0.0),
+            notes.ModelFellSilent: lambda _: self._fell_silent("model", 0.0),
+            notes.TurnMeasured: self._turn,
+            notes.BargedIn: self._barged_in,
+            notes.ToolCalled: self._tool,
+            notes.TranscriptLine: self._line,
+            notes.UsageCounted: self._usage,
+            notes.Ended: self._ended,
+        }
+
+    def write(self, note: notes.Note) -> list[Change]:
+        handler = self._table.get(type(note))
+        return list(handler(note)) if handler is not None else []
+
+    def now_s(self, ago_s: float = 0.0) -> float:
+        return round(max(0.0, self._clock() - self._began - ago_s), 3)
+
+    def _summary(self) -> Change:
+        return "summary", self.record.summary()
+
+    def _reached(self, name: str) -> Iterator[Change]:
+        if getattr(self.record, name) is None:
+            setattr(self.record, name, self.now_s())
+            yield self._summary()
+
+    def _arrived(self, _note: notes.CallerArrived) -> Iterator[Change]:
+        self.record.state = "talking"
+        yield from self._reached("arrived_s")
+
+    # --- Who spoke when ---
+
+    def _began_speaking(self, who: Who, ago_s: float) -> Iterator[Change]:
+        last, from_s = self._last(who), self.now_s(ago_s)
+        if last is not None and last.to_s is not None:
+            from_s = max(from_s, last.to_s)
+            if from_s - last.to_s <= limits.RECORD_SPAN_GAP_S:
+                last.to_s = None
+                yield "timeline", last
+                return
+        if len(self.record.timeline) < limits.RECORD_SPANS_MAX:
+            span = Span(who, from_s)
+            self.record.timeline.append(span)
+            yield "timeline", span
+
+    def _fell_silent(self, who: Who, ago_s: float) -> Iterator[Change]:
+        last = self._last(who)
+        if last is not None and last.to_s is None:
+            last.to_s = max(last.from_s, self.now_s(ago_s))
+            yield "timeline", last
+
+    def _last(self, who: Who) -> Span | None:
+        return next((s for s in reversed(self.record.timeline) if s.who == who), None)
+
+    # --- What happened ---
+
+    def _turn(self, note: notes.TurnMeasured) -> Iterator[Change]:
+        turn = Turn(
+            number=note.number,
+            at_s=self.now_s(),
+            wait_ms=_ms(note.wait_s),
+            detection_ms=_ms(note.detection_s),
+            model_ms=_ms(note.model_s),
+            gateway_ms=_ms(note.gateway_s),
+            playback_ms=_ms(note.playback_s),
+        )
+        if len(self.record.latency) < limits.TURNS_KEPT_MAX:
+            self.record.latency.append(turn)
+            yield "latency", turn
+        waits = tuple(one.wait_ms / 1000 for one in self.record.latency)
+        self.record.wait_p50_ms, self.record.wait_p95_ms = percentiles(waits)
+        self.record.turns = note.number
+        yield self._summary()
+
+    def _barged_in(self, note: notes.BargedIn) -> Iterator[Change]:
+        self.record.barge_ins += 1
+        if len(self.record.interruptions) < limits.TURNS_KEPT_MAX:
+            one = Interruption(self.now_s(), max(0, note.heard_ms), _ms(note.reaction_s))
+            self.record.interruptions.append(one)
+            yield "interruptions", one
+        yield self._summary()
+
+    def _tool(self, note: notes.ToolCalled) -> Iterator[Change]:
+        self.record.tools += 1
+        if len(self.record.tool_calls) < limits.TURNS_KEPT_MAX:
+            one = ToolUse(self.now_s(), note.name)
+            self.record.tool_calls.append(one)
+            yield "tool_calls", one
+        yield self._summary()
+
+    def _line(self, note: notes.TranscriptLine) -> Iterator[Change]:
+        """Placed where its speech began: a caller's words are written down after the answer."""
+        who: Who = "caller" if note.who == "caller" else "model"
+        text = note.text.strip()[: limits.TRANSCRIPT_LINE_MAX_CHARS]
+        room = (
+            len(self.record.transcript) < limits.TRANSCRIPT_LINES_MAX
+            and self._chars + len(text) <= limits.TRANSCRIPT_MAX_CHARS
+        )
+        if not text or not room:
+            return
+        spoken = self._last(who)
+        line = Line(spoken.from_s if spoken is not None else self.now_s(), who, text)
+        self._chars += len(text)
+        self.record.transcript.append(line)
+        yield "transcript", line
+
+    def _usage(self, note: notes.UsageCounted) -> Iterator[Change]:
+        self.record.tokens += note.usage.total_tokens
+        yield self._summary()
+
+    def _ended(self, note: notes.Ended) -> Iterator[Change]:
+        for who in ("caller", "model"):
+            yield from self._fell_silent(who, 0.0)
+        record = self.record
+        record.state, record.seconds = "ended", round(note.seconds, 3)
+        record.ending, record.reason, record.well = note.ending, note.reason, note.ending.well
+        yield self._summary()
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

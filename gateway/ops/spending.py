@@ -1,0 +1,122 @@
+"""Money: what each running call has cost so far, and what all of them cost today."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, Protocol
+
+from gateway.call import notes
+from gateway.limits import SPEND_WARN_SHARE
+from gateway.ops.prices import MINUTE_S, Charge, Prices
+
+DAY_S: Final = 86_400
+_CARRIER: Final = "twilio"
+"""Stands in the label `model` of what the carrier is paid."""
+
+
+@dataclass(slots=True)
+class Bill:
+    """What one call has cost so far; `limit_usd` is what it may cost."""
+
+    agent: str
+    path: str
+    direction: str = "inbound"
+    limit_usd: Decimal | None = None
+    by_kind: dict[str, Decimal] = field(default_factory=dict)
+    answered_at: float | None = None
+    minutes: int = 0
+    _told: float = 0.0
+
+    @property
+    def usd(self) -> Decimal:
+        return sum(self.by_kind.values(), Decimal())
+
+    def take_share(self) -> float | None:
+        """0.8 or 1.0, each once, when the call has used so much of what it may cost."""
+        if self.limit_usd is None:
+            return None
+        used = self.usd / self.limit_usd
+        share = 1.0 if used >= 1 else SPEND_WARN_SHARE
+        if used < Decimal(str(share)) or share <= self._told:
+            return None
+        self._told = share
+        return share
+
+
+class Counters(Protocol):
+    """Where charges are counted."""
+
+    def charged(self, agent: str, model: str, kind: str, usd: Decimal) -> None: ...
+
+    def unpriced(self, model: str, kind: str) -> None: ...
+
+
+class Spending:
+    """`clock` tells monotonic seconds, `wall_clock` Unix seconds: a day is one of UTC's."""
+
+    def __init__(
+        self,
+        prices: Prices,
+        counters: Counters,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        budget_usd: Decimal | None = None,
+    ) -> None:
+        self._prices, self._counters = prices, counters
+        self._clock, self._wall_clock = clock, wall_clock
+        self._budget_usd = budget_usd
+        self._day, self._today_usd = -1, Decimal()
+
+    @property
+    def today_usd(self) -> Decimal:
+        """Since midnight, UTC, or since this process began."""
+        self._turn_page()
+        return self._today_usd
+
+    @property
+    def spent_out(self) -> bool:
+        """Whether the day's budget is used up."""
+        return self._budget_usd is not None and self.today_usd >= self._budget_usd
+
+    @property
+    def share_of_budget(self) -> float:
+        """0 without a budget."""
+        return 0.0 if self._budget_usd is None else float(self.today_usd / self._budget_usd)
+
+    def on_note(self, bill: Bill, note: notes.Note) -> None:
+        match note:
+            case notes.UsageCounted(model, usage):
+                self._charge(bill, model, self._prices.of_response(model, usage))
+            case notes.TranscriptionCounted(model, transcribed):
+                self._charge(bill, model, self._prices.of_transcript(model, transcribed))
+            case notes.CallerArrived():
+                bill.answered_at = self._clock()
+                self.pass_time(bill)
+            case notes.Ended():
+                self.pass_time(bill)
+                bill.answered_at = None
+
+    def pass_time(self, bill: Bill) -> None:
+        """The carrier is paid for each minute that has begun."""
+        if bill.answered_at is None:
+            return
+        minutes = int(Decimal(self._clock() - bill.answered_at) // MINUTE_S) + 1
+        begun, bill.minutes = minutes - bill.minutes, minutes
+        charge = self._prices.of_minutes(bill.path, bill.direction, begun)
+        self._charge(bill, _CARRIER, charge)
+
+    def _charge(self, bill: Bill, model: str, charge: Charge) -> None:
+        for kind in charge.unpriced:
+            self._counters.unpriced(model, kind)
+        self._turn_page()
+        for kind, usd in charge.usd.items():
+            bill.by_kind[kind] = bill.by_kind.get(kind, Decimal()) + usd
+            self._today_usd += usd
+            self._counters.charged(bill.agent, model, kind, usd)
+
+    def _turn_page(self) -> None:
+        day = int(self._wall_clock()) // DAY_S
+        if day != self._day:
+            self._day, self._today_usd = day, Decimal()

@@ -1,0 +1,245 @@
+"""The operators' API: which calls there are, and a hand on each of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.agents.config import Agent
+from gateway.bridge.images import Darkroom
+from gateway.bridge.live_call import LiveCall
+from gateway.bridge.switchboard import Switchboard
+from gateway.call import inputs
+from gateway.call.endings import Ending
+from gateway.errors import PeerError
+from gateway.limits import (
+    AGENT_NAME_MAX_CHARS,
+    API_ABOUT_MAX_CHARS,
+    API_BODY_MAX_BYTES,
+    API_CALLS_DEFAULT,
+    API_CALLS_MAX,
+    API_SAY_MAX_CHARS,
+    CALL_ID_MAX_CHARS,
+    FEED_IDLE_S,
+    IMAGE_BODY_MAX_BYTES,
+)
+from gateway.ops.feed import Feed, Subscription
+from gateway.ops.record import Record, Summary
+from gateway.ops.records import Records
+from gateway.web.operators import body_of, media_type
+from gateway.web.problems import Refused
+
+log = structlog.get_logger()
+IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
+_E164: Final = re.compile(r"\+[1-9][0-9]{5,14}")
+_STATES: Final = ("live", "ended")
+_BodyT = TypeVar("_BodyT", bound=Struct)
+
+
+class Say(Struct, forbid_unknown_fields=True):
+    text: Annotated[str, Meta(min_length=1, max_length=API_SAY_MAX_CHARS, pattern=r"\S")]
+    """Said word for word."""
+
+
+class Transfer(Struct, forbid_unknown_fields=True):
+    to: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS, pattern=r"\S")]
+    """One of the agent's transfers by name, or a number in E.164 (+15550123)."""
+
+
+class Done(Struct):
+    """What was asked of the call; whether it comes to pass is told by the call's record."""
+
+    call: str
+    action: str
+
+
+class Calls(Struct):
+    calls: list[Summary]
+    """Running ones first, each kind newest first."""
+
+
+class AgentCard(Struct):
+    name: str
+    model: str
+    voice: str
+    path: str
+    language: str
+    tools: list[str]
+    transfers: list[str]
+    record: str
+    greeting: str | None
+
+
+class Agents(Struct):
+    agents: list[AgentCard]
+
+
+@dataclass(frozen=True, slots=True)
+class AdminDoors:
+    switchboard: Switchboard
+    records: Records
+    feed: Feed
+    darkroom: Darkroom
+
+    # --- Looking ---
+
+    async def calls(self, request: Request) -> Response:
+        """`GET /api/calls`"""
+        state, limit = _state(request), _limit(request)
+        live = [] if state == "ended" else self.records.live()
+        ended = [] if state == "live" else self.records.ended()
+        return _json(Calls([*live, *ended][:limit]))
+
+    async def call(self, request: Request) -> Response:
+        """`GET /api/calls/{id}`"""
+        return _json(await self._record(request))
+
+    async def agents(self, _request: Request) -> Response:
+        """`GET /api/agents`"""
+        return _json(Agents([_card(agent) for agent in self.switchboard.book.agents.values()]))
+
+    async def events(self, _request: Request) -> Response:
+        """`GET /api/events`: server-sent events, each a change of some call's record."""
+        subscription = self.feed.subscribe()
+        if subscription is None:
+            raise Refused(503, "Too many watch already: close another console.")
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _stream(subscription), media_type="text/event-stream", headers=headers
+        )
+
+    async def _record(self, request: Request) -> Record:
+        key = request.path_params["id"]
+        record = await self.records.find(key) if len(key) <= CALL_ID_MAX_CHARS else None
+        if record is None:
+            raise Refused(404, "There is no such call.")
+        return record
+
+    # --- Doing ---
+
+    async def hangup(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/hangup`"""
+        call = await self._running(request)
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        return _done(call, "hangup")
+
+    async def say(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/say`"""
+        wanted = await _parsed(request, Say)
+        return await self._ask(request, "say", inputs.SayAsked(wanted.text.strip()))
+
+    async def transfer(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/transfer`"""
+        wanted = await _parsed(request, Transfer)
+        call = await self._running(request)
+        to = _target(call.mind.agent, wanted.to.strip())
+        return await self._ask(request, "transfer", inputs.TransferAsked(to))
+
+    async def image(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/image`: the picture is the body; `about` says what it is."""
+        if media_type(request) not in IMAGE_TYPES:
+            raise Refused(415, f"Send one of {', '.join(IMAGE_TYPES)}.")
+        about = request.query_params.get("about", "")
+        if len(about) > API_ABOUT_MAX_CHARS:
+            raise Refused(422, f"about may have {API_ABOUT_MAX_CHARS} characters.")
+        await self._running(request)
+        body = await body_of(request, IMAGE_BODY_MAX_BYTES)
+        try:
+            url = await self.darkroom.develop(body)
+        except PeerError as error:
+            raise Refused(422, _PICTURES[error.kind]) from None
+        return await self._ask(request, "image", inputs.ShowAsked(url, about.strip()))
+
+    async def _running(self, request: Request) -> LiveCall:
+        call = self.switchboard.call(request.path_params["id"])
+        if call is None:
+            await self._record(request)
+            raise Refused(409, "The call has ended.")
+        return call
+
+    async def _ask(self, request: Request, action: str, wish: inputs.Wish) -> Response:
+        """Nothing is awaited between the look at the call and the wish, once it is found."""
+        call = await self._running(request)
+        if not call.ask(wish):
+            raise Refused(409, "Nobody talks in this call now: it begins, or comes to its end.")
+        return _done(call, action)
+
+
+_PICTURES: Final = {
+    "not_an_image": "The body is not a PNG, JPEG or WebP picture that can be read.",
+    "too_many_pixels": "The picture has too many pixels: send a smaller one.",
+}
+
+
+def _target(agent: Agent, to: str) -> str:
+    if to in agent.transfers:
+        return agent.transfers[to].to
+    if _E164.fullmatch(to):
+        return to
+    names = ", ".join(agent.transfers) or "none"
+    raise Refused(422, f"Send a number like +15550123 or one of this agent's targets: {names}.")
+
+
+def _card(agent: Agent) -> AgentCard:
+    return AgentCard(
+        name=agent.name,
+        model=agent.model,
+        voice=agent.voice if isinstance(agent.voice, str) else agent.voice.id,
+        path=agent.path,
+        language=agent.language,
+        tools=list(agent.tools),
+        transfers=list(agent.transfers),
+        record=agent.record,
+        greeting=agent.greeting,
+    )
+
+
+def _state(request: Request) -> str | None:
+    state = request.query_params.get("state")
+    if state is not None and state not in _STATES:
+        raise Refused(422, "state is live or ended.")
+    return state
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(API_CALLS_DEFAULT))
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= API_CALLS_MAX:
+        raise Refused(422, f"limit is a number from 1 to {API_CALLS_MAX}.")
+    return int(text)
+
+
+async def _parsed(request: Request, kind: type[_BodyT]) -> _BodyT:
+    if media_type(request) != "application/json":
+        raise Refused(415, "Send application/json.")
+    body = await body_of(request, API_BODY_MAX_BYTES)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Refused(422, f"{error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused(400, "The body is not JSON.") from None
+
+
+def _done(call: LiveCall, action: str) -> Response:
+    """The audit line: who had the token did what to which call, without a word of it."""
+    log.info("operator", action=action, call=call.facts.key, agent=call.facts.agent)
+    return _json(Done(call.facts.key, action), 202)
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+async def _stream(subscription: Subscription) -> AsyncIterator[bytes]:
+    with subscription:
+        yield b": watching\n\n"
+        async for message in subscription.messages(FEED_IDLE_S):
+            yield b": quiet\n\n" if message is None else b"data: " + message + b"\n\n"

@@ -1,0 +1,183 @@
+"""The operators' API, described: one table makes both the routes and the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from gateway import __version__
+from gateway.limits import (
+    API_ABOUT_MAX_CHARS,
+    API_CALLS_DEFAULT,
+    API_CALLS_MAX,
+    CALL_ID_MAX_CHARS,
+    IMAGE_BODY_MAX_BYTES,
+)
+from gateway.ops.record import Record
+from gateway.web.admin import IMAGE_TYPES, Agents, Calls, Done, Say, Transfer
+from gateway.web.problems import CONTENT_TYPE, Problem
+
+_REF: Final = "#/components/schemas/{name}"
+_WHY: Final = {
+    400: "The body is not what its type says.",
+    401: "No token, or the wrong one.",
+    404: "There is no such call.",
+    408: "The body did not come in time.",
+    409: "The call has ended, or nobody talks in it now.",
+    413: "The body is too large.",
+    415: "The body is of another type.",
+    422: "Understood, and cannot be done.",
+    429: "Too many requests; Retry-After says for how long.",
+    503: "Too many watch already.",
+}
+_BODY_ERRORS: Final = (400, 404, 408, 409, 413, 415, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path; `name` is that of its handler."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    answer: type[Struct] | str
+    """Type of the JSON answer, or another content type."""
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    body: type[Struct] | tuple[str, ...] | None = None
+    """Type of the JSON body, or the content types of a binary one."""
+    query: Mapping[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    acts: bool = False
+
+
+_CALL: Final = "/api/calls/{id}"
+OPERATIONS: Final = (
+    Operation(
+        "calls", "GET", "/api/calls", "Calls: running ones first, each kind newest first.", Calls,
+        errors=(422,),
+        query={
+            "state": ({"enum": ["live", "ended"]}, "Only those that run, or that have ended."),
+            "limit": (
+                {"type": "integer", "minimum": 1, "maximum": API_CALLS_MAX,
+                 "default": API_CALLS_DEFAULT},
+                "At most so many.",
+            ),
+        },
+    ),
+    Operation("call", "GET", _CALL, "All that is known of a call.", Record, errors=(404,)),
+    Operation(
+        "hangup", "POST", f"{_CALL}/hangup", "End the call now.", Done, 202, (404, 409), acts=True
+    ),
+    Operation(
+        "say", "POST", f"{_CALL}/say", "Have the agent say a line, word for word.", Done, 202,
+        _BODY_ERRORS, Say, acts=True,
+    ),
+    Operation(
+        "transfer", "POST", f"{_CALL}/transfer", "Hand the caller over, after a word to him.",
+        Done, 202, _BODY_ERRORS, Transfer, acts=True,
+    ),
+    Operation(
+        "image", "POST", f"{_CALL}/image", "Show the model a picture and have it say something.",
+        Done, 202, tuple(e for e in _BODY_ERRORS if e != 400), IMAGE_TYPES,
+        {"about": ({"type": "string", "maxLength": API_ABOUT_MAX_CHARS},
+                   "What it is, in words for the model.")},
+        acts=True,
+    ),
+    Operation("agents", "GET", "/api/agents", "Agents, without their instructions.", Agents),
+    Operation(
+        "events", "GET", "/api/events",
+        "Changes of calls' records as they happen. Each event is {call, at_s, part, value}: "
+        "`summary` replaces the single values, every other part gets one more element; a span of "
+        "the timeline replaces the one with the same who and from_s. Whoever does not keep up is "
+        "sent away, and begins anew.",
+        "text/event-stream", errors=(503,),
+    ),
+    Operation("openapi", "GET", "/api/openapi.json", "This document.", "application/json"),
+)  # fmt: skip
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    kinds = {op.answer for op in OPERATIONS} | {op.body for op in OPERATIONS} | {Problem}
+    structs = sorted((k for k in kinds if isinstance(k, type)), key=lambda k: k.__name__)
+    _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "gateway: the operators' API",
+            "version": __version__,
+            "description": "Calls as they run and after, and a hand on each. Times ending in _s "
+            "are seconds since the call was announced.",
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas,
+        },
+    }
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "responses": {
+            str(operation.status): {
+                "description": "As asked.",
+                "content": _answer(operation.answer),
+            }
+        }
+        | {str(status): _problem(status) for status in sorted({401, 429, *operation.errors})},
+    }
+    if parameters := _parameters(operation):
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": _body(operation.body)}
+    return described
+
+
+def _answer(answer: type[Struct] | str) -> dict[str, Any]:
+    if isinstance(answer, str):
+        return {answer: {"schema": {"type": "object"} if "json" in answer else {}}}
+    return {"application/json": {"schema": _ref(answer)}}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "description": _WHY[status],
+        "content": {CONTENT_TYPE: {"schema": _ref(Problem)}},
+    }
+    if status == 429:
+        told["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer"}}}
+    return told
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if "{id}" in operation.path:
+        schema = {"type": "string", "minLength": 1, "maxLength": CALL_ID_MAX_CHARS}
+        found.append({"name": "id", "in": "path", "required": True, "schema": schema})
+    for name, (schema, text) in operation.query.items():
+        found.append({"name": name, "in": "query", "schema": schema, "description": text})
+    return found
+
+
+def _body(body: type[Struct] | tuple[str, ...]) -> dict[str, Any]:
+    if isinstance(body, tuple):
+        bound = f"At most {IMAGE_BODY_MAX_BYTES} bytes."
+        picture = {"type": "string", "format": "binary", "description": bound}
+        return {kind: {"schema": picture} for kind in body}
+    return {"application/json": {"schema": _ref(body)}}
+
+
+def _ref(struct: type[Struct]) -> dict[str, str]:
+    return {"$ref": _REF.format(name=struct.__name__)}

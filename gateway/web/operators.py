@@ -1,0 +1,97 @@
+"""Who may ask: a bearer token; and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from time import monotonic
+from typing import Final
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from gateway.limits import API_BODY_WAIT_S
+from gateway.web.problems import Refused
+
+log = structlog.get_logger()
+_WHO: Final = {"WWW-Authenticate": 'Bearer realm="gateway"'}
+_NEVER_KEPT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Allowance:
+    """So many at once, and so many a second after that."""
+
+    def __init__(self, burst: int, per_s: float, clock: Callable[[], float] = monotonic) -> None:
+        self._burst, self._per_s, self._clock = burst, per_s, clock
+        self._left, self._at = float(burst), clock()
+
+    def take(self) -> float:
+        """0 when there was one to take; else the seconds until there is."""
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
+        self._at = now
+        if self._left < 1:
+            return (1 - self._left) / self._per_s
+        self._left -= 1
+        return 0.0
+
+
+class Operators:
+    """Guards a handler: token, allowance, and every refusal as a problem."""
+
+    def __init__(self, token: str) -> None:
+        self._digest = _digest(token.encode())
+
+    def only(self, allowance: Allowance, handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            try:
+                self._check(request)
+                wait_s = allowance.take()
+                if wait_s:
+                    retry = {"Retry-After": str(math.ceil(wait_s))}
+                    raise Refused(429, "Too many requests: slow down.", retry)
+                response = await handler(request)
+            except Refused as refused:
+                response = refused.response()
+            response.headers.update(_NEVER_KEPT)
+            return response
+
+        return guarded
+
+    def _check(self, request: Request) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        given = _digest(token.strip().encode("utf-8", "replace"))
+        # Digests are of one length, so that not even the token's length shows in the time.
+        if not hmac.compare_digest(given, self._digest) or scheme.lower() != "bearer":
+            raise Refused(401, "Send Authorization: Bearer and GATEWAY_ADMIN_TOKEN.", _WHO)
+
+
+def _digest(token: bytes) -> bytes:
+    return sha256(token).digest()
+
+
+async def body_of(request: Request, most_bytes: int) -> bytes:
+    """The body. Raises Refused before more than the bound is held."""
+    too_large = Refused(413, f"The body may have {most_bytes} bytes.", {"Connection": "close"})
+    body = bytearray()
+    try:
+        async with asyncio.timeout(API_BODY_WAIT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most_bytes:
+                    raise too_large
+    except TimeoutError:
+        raise Refused(408, "The body did not come in time.", {"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise Refused(400, "The body is not complete.") from None
+    return bytes(body)
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

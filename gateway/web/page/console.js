@@ -1,0 +1,517 @@
+// The operators' console: one page over /api. Everything from a call is text, never markup.
+
+const $ = (id) => document.getElementById(id);
+const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "transcript"];
+const STAGES = ["detection", "model", "gateway", "playback"];
+const GOAL_MS = 600, SLOW_MS = 800, BAR_MS = 1200;
+const DETAILS_AT_ONCE = 24, RETRY_MS = [500, 1000, 2000, 5000];
+const calls = new Map();      // id -> record; without lists while only its summary is known
+const offset = new Map();     // id -> seconds of this page's clock when the call was announced
+let token = sessionStorage.getItem("token") ?? "";
+let chosen = null, agents = [], skew = 0, watching = null;
+
+// --- Asking the gateway ---
+
+class Refused extends Error {
+  constructor(status, detail) { super(detail); this.status = status; }
+}
+
+async function ask(path, options = {}) {
+  const headers = { Authorization: `Bearer ${token}`, ...options.headers };
+  const response = await fetch(path, { cache: "no-store", ...options, headers });
+  const date = Date.parse(response.headers.get("date"));
+  if (date) skew = Math.abs(date - Date.now()) > 1500 ? date - Date.now() : 0;
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  throw new Refused(response.status, problem.detail ?? `The gateway answers ${response.status}.`);
+}
+
+const get = async (path) => (await ask(path)).json();
+
+async function load() {
+  agents = (await get("/api/agents")).agents;
+  const listed = (await get("/api/calls?limit=200")).calls;
+  for (const id of [...calls.keys()]) if (!listed.some((one) => one.id === id)) calls.delete(id);
+  for (const one of listed) calls.set(one.id, { ...calls.get(one.id), ...one });
+  const live = listed.filter((one) => one.state !== "ended").slice(0, DETAILS_AT_ONCE);
+  await Promise.all(live.map((one) => detail(one.id)));
+  if (chosen && calls.has(chosen)) await detail(chosen);
+}
+
+async function detail(id) {
+  try {
+    const record = await get(`/api/calls/${encodeURIComponent(id)}`);
+    const known = calls.get(id);
+    calls.set(id, record);
+    // What the feed told meanwhile may be newer than the answer.
+    for (const part of LISTS) for (const one of known?.[part] ?? []) add(record, part, one);
+    if (known?.state === "ended" && record.state !== "ended") Object.assign(record, known);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    calls.delete(id);
+  }
+}
+
+function add(record, part, value) {
+  const list = (record[part] ??= []);
+  const same = part === "timeline"
+    ? list.findLastIndex((one) => one.who === value.who && one.from_s === value.from_s)
+    : list.findIndex((one) => JSON.stringify(one) === JSON.stringify(value));
+  if (same < 0) list.push(value);
+  else if (part !== "timeline" || list[same].to_s === null) list[same] = value;
+}
+
+function apply({ call, part, value, at_s }) {
+  const record = calls.get(call) ?? Object.fromEntries(LISTS.map((name) => [name, []]));
+  calls.set(call, record);
+  if (at_s !== undefined) offset.set(call, now() - at_s);
+  if (part === "summary") Object.assign(record, value);
+  else if (part === "timeline" && value.to_s === null) reopen(record, value);
+  else add(record, part, value);
+  paint();
+}
+
+function reopen(record, span) {
+  const list = (record.timeline ??= []);
+  const at = list.findLastIndex((one) => one.who === span.who && one.from_s === span.from_s);
+  if (at < 0) list.push(span); else list[at] = span;
+}
+
+async function watch() {
+  const mine = (watching = new AbortController());
+  for (let tries = 0; !mine.signal.aborted; tries++) {
+    try {
+      const response = await ask("/api/events", { signal: mine.signal });
+      await load();
+      paint();
+      status("up", "connected");
+      tries = 0;
+      await read(response.body, apply);
+      status("lost", "connection lost");
+    } catch (error) {
+      if (mine.signal.aborted) return;
+      if (error.status === 401) return leave(error.message);
+      status("lost", error instanceof Refused ? error.message : "connection lost, trying again");
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(tries, 3)]));
+  }
+}
+
+async function read(body, hear) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events) if (event.startsWith("data: ")) hear(JSON.parse(event.slice(6)));
+  }
+}
+
+// --- Coming and going ---
+
+$("enter").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  token = $("token").value.trim();
+  $("refused").textContent = "";
+  try {
+    await ask("/api/agents");
+  } catch (error) {
+    $("refused").textContent = error.status === 401 ? "This is not the token." : error.message;
+    return $("token").select();
+  }
+  sessionStorage.setItem("token", token);
+  $("token").value = "";
+  enter();
+});
+
+function enter() {
+  $("door").hidden = true;
+  $("room").hidden = $("leave").hidden = false;
+  status("", "connecting");
+  watch();
+  requestAnimationFrame(animate);
+}
+
+function leave(reason = "") {
+  watching?.abort();
+  sessionStorage.removeItem("token");
+  token = "";
+  calls.clear();
+  choose(null);
+  $("room").hidden = $("leave").hidden = true;
+  $("door").hidden = false;
+  $("refused").textContent = reason;
+  status("", "not connected");
+  $("token").focus();
+}
+
+$("leave").addEventListener("click", () => leave());
+
+function status(kind, text) {
+  $("link").className = `link ${kind}`;
+  if ($("link").textContent !== text) $("link").textContent = text;
+}
+
+// --- Painting ---
+
+let due = false;
+function paint() {
+  if (due) return;
+  due = true;
+  requestAnimationFrame(() => { due = false; paintLists(); paintCall(); });
+}
+
+const now = () => (performance.timeOrigin + performance.now()) / 1000;
+
+function clock(record) {
+  if (record.state === "ended") return length(record);
+  if (!offset.has(record.id)) offset.set(record.id, Date.parse(record.began_at) / 1000 - skew / 1000);
+  return Math.max(0, now() - offset.get(record.id));
+}
+
+function length(record) {
+  const last = record.timeline?.reduce((most, one) => Math.max(most, one.to_s ?? 0), 0) ?? 0;
+  return Math.max(last, (record.arrived_s ?? 0) + (record.seconds ?? 0));
+}
+
+function span(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+const talked = (record) => record.state === "expected" ? 0
+  : record.state === "ended" ? record.seconds ?? 0 : clock(record) - (record.arrived_s ?? 0);
+const words = (name) => (name ?? "").replaceAll("_", " ");
+const ms = (value) => value === null || value === undefined ? "–" : `${value} ms`;
+
+function make(tag, name = "", text = "") {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  element.textContent = text;
+  return element;
+}
+
+function paintLists() {
+  const all = [...calls.values()].sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""));
+  const live = all.filter((one) => one.state !== "ended");
+  fill($("live"), live);
+  fill($("ended"), all.filter((one) => one.state === "ended"));
+  $("live-count").textContent = live.length;
+  $("live-none").hidden = live.length > 0;
+  $("ended-none").hidden = live.length < all.length;
+  document.title = live.length ? `${live.length} live – gateway console` : "gateway console";
+}
+
+function fill(list, records) {
+  const cards = new Map([...list.children].map((item) => [item.dataset.id, item]));
+  for (const [id, item] of cards) if (!records.some((one) => one.id === id)) item.remove();
+  records.forEach((record, at) => {
+    const item = cards.get(record.id) ?? card(record);
+    renew(item, record);
+    if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
+  });
+}
+
+function card(record) {
+  const item = make("li"), button = make("button", "card");
+  item.dataset.id = record.id;
+  button.type = "button";
+  button.append(make("strong"), make("span", "time"), make("small"), make("span", "end"));
+  if (record.state !== "ended") button.append(make("canvas"));
+  button.querySelector("canvas")?.setAttribute("aria-hidden", "true");
+  button.addEventListener("click", () => choose(record.id, true));
+  item.append(button);
+  return item;
+}
+
+function renew(item, record) {
+  const button = item.firstChild, end = button.querySelector(".end");
+  button.setAttribute("aria-current", String(record.id === chosen));
+  set(button.querySelector("strong"), record.agent ?? "");
+  set(button.querySelector(".time"), span(talked(record)));
+  set(button.querySelector("small"), `${record.caller} · ${when(record.began_at)}`);
+  set(end, record.state === "ended" ? words(record.ending) : record.state === "expected" ? "arriving" : "");
+  end.classList.toggle("bad", record.well === false);
+}
+
+const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+const when = (text) => new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+
+function paintCall() {
+  const record = calls.get(chosen);
+  $("call").hidden = !record;
+  $("nothing").hidden = Boolean(record);
+  $("room").classList.toggle("one", Boolean(record));
+  if (!record) return;
+  set($("who"), record.agent);
+  set($("what"), `${record.caller} to ${record.dialled} · ${record.path} · ${record.model} · ${new Date(record.began_at).toLocaleString()}`);
+  const over = record.state === "ended";
+  set($("state"), over ? words(record.ending) : record.state === "expected" ? "arriving" : "live");
+  $("state").className = `state ${over ? (record.well === false ? "bad" : "") : "live"}`;
+  $("deeds").hidden = over;
+  for (const control of $("deeds").querySelectorAll("form button")) control.disabled = record.state !== "talking";
+  paintFigures(record);
+  paintWords(record);
+  paintTurns(record);
+  const used = record.tool_calls ?? [];
+  $("tools").replaceChildren(...used.map((one) => make("li", "", `${words(one.name)} at ${span(one.at_s)}`)));
+  $("tools-none").hidden = used.length > 0;
+}
+
+function paintFigures(record) {
+  const slow = record.wait_p95_ms > SLOW_MS ? "slow" : "";
+  const figures = [
+    ["talking", span(talked(record)), ""],
+    ["wait, median", ms(record.wait_p50_ms), record.wait_p50_ms > SLOW_MS ? "slow" : ""],
+    ["wait, 95 %", ms(record.wait_p95_ms), slow],
+    ["interruptions", String(record.barge_ins), ""],
+    ["tokens", record.tokens.toLocaleString(), ""],
+    ["cost", record.cost_usd === null ? "–" : `$${Number(record.cost_usd).toFixed(4)}`, ""],
+  ];
+  const list = $("figures");
+  if (!list.children.length) {
+    for (const [name] of figures) {
+      const box = make("div");
+      box.append(make("dt", "", name), make("dd"));
+      list.append(box);
+    }
+  }
+  figures.forEach(([, value, kind], at) => {
+    const place = list.children[at].lastChild;
+    set(place, value);
+    place.className = kind;
+  });
+}
+
+function paintWords(record) {
+  const lines = [...(record.transcript ?? [])].sort((a, b) => a.at_s - b.at_s);
+  const list = $("words"), low = list.scrollTop + list.clientHeight >= list.scrollHeight - 40;
+  const keys = lines.map((line) => JSON.stringify(line));
+  const known = new Map([...list.children].map((item) => [item.dataset.key, item]));
+  for (const [key, item] of known) if (!keys.includes(key)) item.remove();
+  lines.forEach((line, at) => {
+    const item = known.get(keys[at]) ?? spoken(line, keys[at]);
+    if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
+  });
+  if (low) list.scrollTop = list.scrollHeight;
+  $("words-none").hidden = lines.length > 0;
+  set($("words-none"), record.state === "ended" ? "This agent keeps no words." : "Nothing has been written down yet.");
+}
+
+function spoken(line, key) {
+  const item = make("li", line.who), text = make("p", "", line.text);
+  item.dataset.key = key;
+  text.dir = "auto";
+  // Not within the text: its first letter decides on the direction of the line.
+  const time = make("time", "", span(line.at_s));
+  time.append(make("span", "unseen", line.who === "caller" ? " Caller: " : " Agent: "));
+  item.append(time, text);
+  return item;
+}
+
+function paintTurns(record) {
+  const turns = record.latency ?? [];
+  $("turns-none").hidden = turns.length > 0;
+  if ($("turns").children.length === turns.length && $("turns").dataset.id === record.id) return;
+  $("turns").dataset.id = record.id;
+  $("turns").replaceChildren(...turns.map(measured));
+  $("turns").scrollTop = $("turns").scrollHeight;
+}
+
+function measured(turn) {
+  const item = make("li"), bar = make("span", "bar-of");
+  for (const stage of STAGES) {
+    const part = make("span", stage);
+    part.style.width = `${Math.min(100, (100 * turn[`${stage}_ms`]) / BAR_MS)}%`;
+    bar.append(part);
+  }
+  bar.title = STAGES.map((stage) => `${stage} ${turn[`${stage}_ms`]} ms`).join(", ");
+  bar.setAttribute("role", "img");
+  bar.setAttribute("aria-label", bar.title);
+  item.append(make("span", "nth", String(turn.number)), bar, make("span", `ms${turn.wait_ms > SLOW_MS ? " slow" : ""}`, ms(turn.wait_ms)));
+  return item;
+}
+
+// --- The moving picture ---
+
+const LIVE_WINDOW_S = 30, CARD_WINDOW_S = 20;
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let drawnAt = 0;
+
+function animate(at) {
+  if ($("room").hidden) return;
+  requestAnimationFrame(animate);
+  if (at - drawnAt < (calm.matches ? 1000 : 33)) return;
+  drawnAt = at;
+  for (const item of $("live").children) {
+    const record = calls.get(item.dataset.id);
+    if (!record) continue;
+    draw(item.querySelector("canvas"), record, CARD_WINDOW_S, false);
+    set(item.querySelector(".time"), span(talked(record)));
+  }
+  const record = calls.get(chosen);
+  if (!record) return;
+  draw($("score"), record, record.state === "ended" ? Math.max(10, length(record)) : LIVE_WINDOW_S, true);
+  lamps(record);
+  if (record.state === "talking" && $("figures").firstChild) set($("figures").firstChild.lastChild, span(talked(record)));
+}
+
+function lamps(record) {
+  const speaks = (who) => record.state === "talking" && record.timeline?.findLast((one) => one.who === who)?.to_s === null;
+  for (const who of ["caller", "model"]) $(`lamp-${who}`).classList.toggle("on", speaks(who));
+  const said = speaks("caller") ? (speaks("model") ? "Both speak" : "The caller speaks") : speaks("model") ? "The agent speaks" : "Nobody speaks";
+  set($("floor"), said);
+  const label = record.state === "ended" ? `Who spoke when, in ${span(length(record))}` : said;
+  if ($("score").getAttribute("aria-label") !== label) $("score").setAttribute("aria-label", label);
+}
+
+function draw(canvas, record, window_s, large) {
+  const scale = devicePixelRatio || 1, { clientWidth: width, clientHeight: height } = canvas;
+  if (!width) return;
+  if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
+    canvas.width = Math.round(width * scale);
+    canvas.height = Math.round(height * scale);
+  }
+  const pen = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
+  const ink = (name) => resolved(style, name);
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  const to_s = clock(record), from_s = record.state === "ended" ? 0 : to_s - window_s;
+  const x = (s) => ((s - from_s) / window_s) * width;
+  const foot = large ? 20 : 0, lane = (height - foot) / 2;
+  if (large) ruler(pen, ink, x, from_s, from_s + window_s, width, height, foot);
+  pen.fillStyle = ink("--line");
+  for (const at of [0, 1]) pill(pen, 0, lane * at + lane / 2 - 1, width, 2, 1);
+  for (const one of record.timeline ?? []) {
+    const end = one.to_s ?? to_s;
+    if (end < from_s) continue;
+    pen.fillStyle = ink(one.who === "caller" ? "--caller" : "--model");
+    const thick = large ? 26 : 9, top = (one.who === "caller" ? 0 : lane) + (lane - thick) / 2;
+    pill(pen, x(one.from_s), top, Math.max(3, x(end) - x(one.from_s)), thick, thick / 2);
+  }
+  if (!large) return;
+  pen.fillStyle = ink("--ink");
+  for (const one of record.interruptions ?? []) if (one.at_s >= from_s) pill(pen, x(one.at_s) - 1, lane - 9, 2, 18, 1);
+}
+
+function ruler(pen, ink, x, from_s, to_s, width, height, foot) {
+  const steps = [5, 10, 30, 60, 120, 300, 600, 1200], span_s = to_s - from_s;
+  const step = steps.find((one) => (one / span_s) * width >= 56) ?? 1800;
+  pen.fillStyle = ink("--soft");
+  pen.font = "12px system-ui, 'Noto Sans', 'DejaVu Sans', sans-serif";
+  pen.textAlign = "center";
+  for (let at = Math.max(0, Math.ceil(from_s / step) * step); at <= to_s; at += step) {
+    const place = x(at);
+    if (place < 14 || place > width - 14) continue;
+    pen.globalAlpha = 0.25;
+    pen.fillRect(place, 0, 1, height - foot);
+    pen.globalAlpha = 1;
+    pen.fillText(span(at), place, height - 4);
+  }
+}
+
+function pill(pen, x, y, width, height, round) {
+  pen.beginPath();
+  pen.roundRect(x, y, width, height, Math.min(round, width / 2));
+  pen.fill();
+}
+
+// light-dark() has to be resolved by the style of an element before a canvas can use it.
+const inks = new Map();
+const probe = make("i");
+function resolved(_style, name) {
+  if (!inks.has(name)) {
+    if (!probe.isConnected) { probe.hidden = true; document.body.append(probe); }
+    probe.style.color = `var(${name})`;
+    inks.set(name, getComputedStyle(probe).color);
+  }
+  return inks.get(name);
+}
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => inks.clear());
+
+// --- Choosing, by hand and by keyboard ---
+
+async function choose(id, focus = false) {
+  chosen = id;
+  tell("");
+  const record = calls.get(id);
+  $("targets").replaceChildren();
+  for (const name of agents.find((one) => one.name === record?.agent)?.transfers ?? []) {
+    const option = make("option");
+    option.value = name;
+    $("targets").append(option);
+  }
+  paint();
+  if (record && !record.timeline) await detail(id).catch((error) => tell(error.message, true));
+  paint();
+  if (focus && matchMedia("(max-width: 860px)").matches) {
+    requestAnimationFrame(() => { scrollTo(0, 0); $("call").focus({ preventScroll: true }); });
+  }
+}
+
+function back() {
+  const card = document.querySelector('.card[aria-current="true"]');
+  choose(null);
+  requestAnimationFrame(() => card?.focus());
+}
+
+$("back").addEventListener("click", back);
+document.addEventListener("keydown", (event) => {
+  if ($("sure").open) return;
+  if (event.key === "Escape" && chosen) back();
+  const here = document.activeElement?.closest?.(".card");
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!here || !step) return;
+  const cards = [...document.querySelectorAll(".card")];
+  event.preventDefault();
+  cards[Math.min(cards.length - 1, Math.max(0, cards.indexOf(here) + step))].focus();
+});
+
+// --- Acting ---
+
+function tell(text, bad = false) {
+  set($("told"), text);
+  $("told").classList.toggle("bad", bad);
+}
+
+async function act(action, done, options = {}, query = "") {
+  try {
+    await ask(`/api/calls/${encodeURIComponent(chosen)}/${action}${query}`, { method: "POST", ...options });
+    tell(done);
+    return true;
+  } catch (error) {
+    tell(error.message, true);
+    return false;
+  }
+}
+
+const json = (body) => ({ body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+
+function onSubmit(id, handle) {
+  $(id).addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = $(id).querySelector("button");
+    button.disabled = true;
+    if (await handle()) $(id).reset();
+    button.disabled = calls.get(chosen)?.state !== "talking";
+  });
+}
+
+onSubmit("say", () => act("say", "The agent says it next.", json({ text: $("say-text").value })));
+onSubmit("transfer", () => act("transfer", "The caller is told, and handed over.", json({ to: $("transfer-to").value.trim() })));
+onSubmit("image", () => {
+  const file = $("image-file").files[0];
+  const query = `?about=${encodeURIComponent($("image-about").value.trim())}`;
+  return act("image", "The agent looks at it.", { body: file, headers: { "Content-Type": file.type } }, query);
+});
+$("say-text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); $("say").requestSubmit(); }
+});
+$("hangup").addEventListener("click", () => { $("sure").returnValue = ""; $("sure").showModal(); });
+$("sure").addEventListener("close", () => {
+  if ($("sure").returnValue === "yes") act("hangup", "The call is ended.");
+  $("hangup").focus();
+});
+
+if (token) enter(); else $("token").focus();

@@ -1,0 +1,126 @@
+"""A gateway with calls that really run, and Chromium to look at them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from carrier import TOKEN as TWILIO_TOKEN
+from house import ACCOUNT, PUBLIC_URL, House, running_house
+from playwright.async_api import Browser, Page, async_playwright
+
+from gateway.simulator import run
+from gateway.simulator.model import running_model
+from gateway.simulator.scenario import Scenario
+from gateway.simulator.script import Script
+from gateway.simulator.stack import free_port
+from gateway.simulator.webhooks import Account, Reach
+
+CHROMIUM: Final = Path("/usr/bin/chromium")
+TOKEN: Final = "a-token-of-the-operators"
+_FLAGS: Final = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+AGENTS: Final = """
+agents:
+  front-desk:
+    greeting: Good morning, front desk.
+    instructions: Answer the telephone.
+    tools: [end_call, transfer]
+    transfers: {manager: {to: "+15550177"}}
+    transcription: {model: gpt-transcribe}
+    record: transcript
+  arabic-desk:
+    language: ar
+    greeting: صباح الخير.
+    instructions: Answer in Arabic.
+    transcription: {model: gpt-transcribe}
+    record: metadata
+routes:
+  - {to: "+15550100", agent: front-desk}
+  - {to: "+15550101", agent: arabic-desk}
+"""
+SCRIPT: Final = {
+    "turns": [
+        [{"say": "Certainly. We are open from nine to six, and on Saturdays until noon."}],
+        [{"say": "نعم، نحن نفتح يوم السبت أيضا حتى الثانية عشرة."}],
+    ],
+    "think_ms": 180,
+}
+SCENARIO: Final = {
+    "name": "console",
+    "steps": [
+        {"hear": {"until_silence_ms": 400}},
+        {"say": "When are you open?"},
+        {"interrupt": {"after_ms": 1200, "say": "And on Saturdays?"}},
+        {"hear": {"until_silence_ms": 400}},
+        "hang_up",
+    ],
+    "max_s": 90,
+}
+
+
+@dataclass
+class Theatre:
+    house: House
+    twilio: run.Carrier
+    browser: Browser
+
+    @contextlib.asynccontextmanager
+    async def call(self, to: str = "+15550100", **changes: object) -> AsyncIterator[str]:
+        """A call that goes on by itself; its CallSid."""
+        known = set(self.twilio.api.calls)
+        document = SCENARIO | {"call": {"from": "+4930901820", "to": to}} | changes
+        talking = asyncio.create_task(run.rehearse(self.twilio, Scenario.model_validate(document)))
+        while not (new := set(self.twilio.api.calls) - known):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        try:
+            yield new.pop()
+        finally:
+            talking.cancel()
+            await asyncio.gather(talking, return_exceptions=True)
+
+    async def page(self, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
+        context = await self.browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if scheme == "dark" else "light",
+            has_touch=width < 500,
+            device_scale_factor=2 if width < 500 else 1,
+        )
+        page = await context.new_page()
+        page.set_default_timeout(10_000)
+        return page
+
+    async def enter(self, page: Page, token: str = TOKEN) -> None:
+        await page.goto(f"{self.house.url}/console")
+        await page.get_by_label("Token").fill(token)
+        await page.get_by_role("button", name="Open the console").click()
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Theatre]:
+    agents = folder / "agents.yaml"
+    agents.write_text(AGENTS, "utf-8")
+    rest_port, account = free_port(), Account(ACCOUNT, TWILIO_TOKEN)
+    more = {
+        "GATEWAY_ADMIN_TOKEN": TOKEN,
+        "GATEWAY_DATA_DIR": str(folder / "data"),
+        "TWILIO_BASE_URL": f"http://127.0.0.1:{rest_port}",
+    }
+    async with (
+        running_model(Script.model_validate(SCRIPT), voice="on") as model,
+        running_house(agents, model, **more) as house,
+        run.carrier(account, Reach(house.url, PUBLIC_URL), rest_port=rest_port) as twilio,
+        async_playwright() as playwright,
+    ):
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=list(_FLAGS), headless=True
+        )
+        yield Theatre(house, twilio, browser)
+        await browser.close()

@@ -1,0 +1,245 @@
+"""The console in Chromium, before calls that really run. Its pictures are left in out/console."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+from playwright.async_api import Page, expect
+from stage import CHROMIUM, TOKEN, Theatre, opened
+
+from gateway.call import notes
+from gateway.call.endings import Ending
+from gateway.web.console import HEADERS
+
+PICTURES = Path(__file__).parents[2] / "out" / "console"
+SIZES = [(1440, 900), (390, 844)]
+SCHEMES = ["light", "dark"]
+PATIENT = 25_000
+"""Milliseconds for a call to get on, on a busy machine."""
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("console")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def theatre(folder: Path) -> AsyncIterator[Theatre]:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    async with opened(folder) as running:
+        yield running
+
+
+async def watched(theatre: Theatre, **view: Any) -> tuple[Page, list[str]]:
+    """A page, and whatever went wrong in it: an error, or a request to anywhere else."""
+    page = await theatre.page(**view)
+    wrong: list[str] = []
+    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith((theatre.house.url, "data:")) else wrong.append(r.url),
+    )
+    return page, wrong
+
+
+async def test_only_who_has_the_token_comes_in(theatre: Theatre) -> None:
+    page, wrong = await watched(theatre)
+    await theatre.enter(page, "another")
+    await expect(page.get_by_role("alert")).to_have_text("This is not the token.")
+    assert all("401" in text for text in wrong)
+    await page.screenshot(path=PICTURES / "door-1440-light.png")
+    await page.get_by_label("Token").fill(TOKEN)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#link")).to_have_text("connected")
+    assert TOKEN not in page.url
+    assert await page.evaluate("sessionStorage.getItem('token')") == TOKEN
+    await page.reload()
+    await expect(page.locator("#link")).to_have_text("connected")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Token")).to_be_focused()
+    assert await page.evaluate("sessionStorage.length") == 0
+    await page.context.close()
+
+
+async def test_the_page_may_do_nothing_but_what_it_does(theatre: Theatre) -> None:
+    for path in ("/console", "/console/console.css", "/console/console.js"):
+        response = await theatre.house.client.get(path)
+        assert response.status_code == 200
+        for name, value in HEADERS.items():
+            assert response.headers[name] == value
+        assert "://" not in response.text, "an address of somebody else's"
+    policy = HEADERS["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+async def test_a_call_is_seen_as_it_happens(theatre: Theatre) -> None:
+    """Two calls, four windows: who speaks, what was said, how long he waited."""
+    pages = {}
+    for width, height in SIZES:
+        for scheme in SCHEMES:
+            page, wrong = await watched(theatre, width=width, height=height, scheme=scheme)
+            await theatre.enter(page)
+            pages[width, scheme] = page, wrong
+    async with theatre.call() as call_sid, theatre.call("+15550101"):
+        first, _ = pages[1440, "light"]
+        live = first.locator(f'#live [data-id="{call_sid}"] button')
+        await expect(live).to_be_visible(timeout=PATIENT)
+        await pages[390, "light"][0].screenshot(path=PICTURES / "calls-390-light.png")
+        for page, _ in pages.values():
+            await page.locator(f'#live [data-id="{call_sid}"] button').click()
+            await expect(page.locator("#who")).to_have_text("front-desk")
+        await expect(first.locator("#lamp-model")).to_have_class(re.compile("on"), timeout=PATIENT)
+        before = await _ink(first)
+        await expect(first.locator("#lamp-caller")).to_have_class(re.compile("on"), timeout=PATIENT)
+        await expect(first.locator("#words .caller")).to_have_count(1, timeout=PATIENT)
+        await expect(first.locator("#turns li")).to_have_count(2, timeout=PATIENT)
+        assert await _ink(first) != before, "the picture moves"
+        arabic = first.locator("#words p", has_text="نعم")
+        await expect(arabic).to_be_visible(timeout=PATIENT)
+        direction = "e => [getComputedStyle(e).direction, getComputedStyle(e).textAlign]"
+        assert await arabic.evaluate(direction) == ["rtl", "start"]
+        for (width, scheme), (page, _) in pages.items():
+            await expect(page.locator("#turns li")).to_have_count(2, timeout=PATIENT)
+            await page.screenshot(path=PICTURES / f"call-{width}-{scheme}.png", full_page=True)
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, "nothing stands out to the side"
+    for page, wrong in pages.values():
+        await expect(page.locator("#state")).not_to_have_text("live", timeout=PATIENT)
+        await expect(page.locator("#deeds")).to_be_hidden()
+        assert wrong == []
+    first, _ = pages[1440, "light"]
+    await expect(first.locator("#words li").first).to_be_visible()
+    await first.screenshot(path=PICTURES / "ended-1440-light.png")
+    for page, _ in pages.values():
+        await page.context.close()
+
+
+async def _ink(page: Page) -> str:
+    return str(await page.evaluate("document.getElementById('score').toDataURL()"))
+
+
+async def test_an_operator_acts(theatre: Theatre) -> None:
+    """By keyboard: a line, a picture, a number that is none, and the end."""
+    quiet = [
+        {"hear": {"until_silence_ms": 400}},
+        {"hear": {"until_silence_ms": 30_000, "timeout_s": 60}},
+    ]
+    page, wrong = await watched(theatre)
+    await theatre.enter(page)
+    await expect(page.locator("#link")).to_have_text("connected")
+    async with theatre.call(steps=quiet) as call_sid:
+        card = page.locator(f'#live [data-id="{call_sid}"] button')
+        await card.focus(timeout=PATIENT)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
+        await page.get_by_label("Have the agent say a line").fill("The office is closed today.")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#told")).to_have_text("The agent says it next.")
+        said = page.locator("#words .model", has_text="The office is closed today.")
+        await expect(said).to_be_visible(timeout=PATIENT)
+
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 48), "teal").save(buffer, "PNG")
+        picture = {"name": "part.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+        await page.get_by_label("Show the agent a picture").set_input_files([picture])  # type: ignore[list-item]
+        await page.get_by_role("button", name="Show", exact=True).click()
+        await expect(page.locator("#told")).to_have_text("The agent looks at it.")
+
+        await page.get_by_label("Transfer to").fill("nobody")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#told")).to_contain_text("manager")
+        assert await page.locator("#targets option").get_attribute("value") == "manager"
+
+        await page.get_by_role("button", name="Hang up").click()
+        await page.screenshot(path=PICTURES / "hang-up-1440-light.png")
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#state")).to_have_text("live")
+        await page.get_by_role("button", name="Hang up").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Hang up").click()
+        await expect(page.locator("#state")).to_have_text("operator hung up", timeout=PATIENT)
+        ended = theatre.house.said(notes.Ended)[-1]
+        assert ended.ending is Ending.OPERATOR_HUNG_UP
+    assert all("422" in text for text in wrong), wrong
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#nothing")).to_be_visible()
+    await page.context.close()
+
+
+async def test_everything_has_a_name_and_can_be_reached(theatre: Theatre) -> None:
+    page, _ = await watched(theatre, width=390, height=844)
+    await theatre.enter(page)
+    await expect(page.locator("#ended button").first).to_be_visible()
+    await page.locator("#ended button").first.click()
+    await expect(page.locator("#call")).to_be_focused()
+    nameless = await page.evaluate(
+        """() => [...document.querySelectorAll('button, input, textarea, canvas, section, nav')]
+          .filter((e) => e.checkVisibility() && !(e.labels?.length || e.textContent.trim()
+            || e.getAttribute('aria-label') || e.getAttribute('aria-labelledby')
+            || e.getAttribute('aria-hidden')))
+          .map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+    small = await page.evaluate(
+        """() => [...document.querySelectorAll('button')].filter((e) => e.checkVisibility())
+          .filter((e) => e.getBoundingClientRect().height < 36).map((e) => e.textContent)"""
+    )
+    assert small == []
+    await page.get_by_role("button", name="Calls").click()
+    await expect(page.locator("#calls")).to_be_visible()
+    await page.context.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_text_can_be_read(theatre: Theatre, scheme: str) -> None:
+    """WCAG 2.2 AA: 4.5 to 1 between each text and what it stands on."""
+    page, _ = await watched(theatre, scheme=scheme)
+    await theatre.enter(page)
+    await page.locator("#ended button").first.click()
+    await asyncio.sleep(0.3)  # colours change in a quarter of a second
+    faint = await page.evaluate(_CONTRAST)
+    assert faint == []
+    await page.context.close()
+
+
+_CONTRAST = """() => {
+  const pen = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const rgb = (colour) => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b]
+    .map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const colour = rgb(getComputedStyle(e).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  return [...document.querySelectorAll('body *')]
+    .filter((e) => e.checkVisibility() && !e.classList.contains('unseen')
+      && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+    .map((e) => {
+      const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))];
+      return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.outerHTML.slice(0, 80)];
+    })
+    .filter(([ratio]) => ratio < 4.5);
+}"""

@@ -1,0 +1,115 @@
+"""One call from ring to hang-up: a greeting, answers, an interruption, a goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+from carrier import Stream
+from house import ACCOUNT, AGENTS, House, running_house
+from rest_desk import rest_desk
+from structlog.testing import capture_logs
+
+from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
+from gateway.call import notes
+from gateway.call.endings import Ending
+from gateway.call.media import MediaCall
+from gateway.protocols.media_stream import parse_outbound
+from gateway.simulator.model import running_model
+from gateway.simulator.script import Script
+
+FRAME = 160
+AUDIO = ("pcm24k", "pcmu")
+
+
+def tone(seconds: float) -> bytes:
+    at = np.arange(int(seconds * 8000)) / 8000
+    return pcm_to_mulaw((9000 * np.sin(2 * np.pi * 400 * at)).astype(np.int16).tobytes())
+
+
+async def talk(stream: Stream, seconds: float, silence: float = 0.8) -> None:
+    mulaw = tone(seconds) + b"\xff" * int(silence * 8000)
+    for at in range(0, len(mulaw), FRAME):
+        await stream.speak(mulaw[at : at + FRAME])
+
+
+def loudness(mulaw: bytes) -> float:
+    samples = np.frombuffer(mulaw_to_pcm(mulaw), np.int16).astype(float)
+    return float(np.sqrt(np.mean(samples**2)))
+
+
+async def test_whole_calls(tmp_path: Path) -> None:
+    """One with each kind of sound, at the same time."""
+    with capture_logs() as logs:
+        call_sids = await asyncio.gather(*(a_call(tmp_path, audio) for audio in AUDIO))
+    for call_sid in call_sids:
+        lines = [line for line in logs if line.get("call_sid") == call_sid]
+        answered, ended = (line for line in lines if line["log_level"] == "info")
+        assert (answered["event"], ended["event"]) == ("answered", "ended")
+        assert (ended["turns"], ended["barge_ins"], ended["tools"]) == (3, 1, 1)
+
+
+async def a_call(tmp_path: Path, audio: str) -> str:
+    agents = tmp_path / f"{audio}.yaml"
+    agents.write_text(AGENTS.replace("greeting: Hello.", f"greeting: Hello.\n    audio: {audio}"))
+    async with (
+        rest_desk() as rest,
+        running_model(Script(speed=500, think_ms=0)) as model,
+        running_house(agents, model, TWILIO_BASE_URL=rest.url) as house,
+        house.carrier.call() as stream,
+        stream.breathing(),
+    ):
+        await conversation(house, stream)
+        ((request, form),) = await rest.hears()
+        assert request.endswith(f"/Accounts/{ACCOUNT}/Calls/{stream.call_sid}.json")
+        assert form == {"Status": ["completed"]}
+        await stream.socket.close()
+        assert model.journal.violations == []
+        labels = {"agent": "reception", "path": "media-streams"}
+        ended = await house.metric("calls_ended_total", **labels, ending="agent_hung_up")
+        assert ended == 1
+        assert await house.metric("response_seconds_count", **labels) == 3
+        assert await house.metric("barge_ins_total", agent="reception") == 1
+        for message in stream.heard:  # only what is documented: no warning 31951
+            parse_outbound(json.dumps(message), stream.sid)
+        return stream.call_sid
+
+
+async def silence(house: House, stream: Stream) -> None:
+    """Until the caller has heard the model out, as a polite one does."""
+    call = house.gateway.switchboard.media_call(stream.call_sid)
+    assert call is not None
+    assert isinstance(call.mind, MediaCall)
+    while call.mind.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
+        await asyncio.sleep(0.01)
+
+
+async def conversation(house: House, stream: Stream) -> None:
+    """Three turns; into the second answer the caller speaks, and the third one is a goodbye."""
+    await house.note(notes.FirstSound)
+    assert loudness(await stream.sound(2000)) > 500
+
+    await silence(house, stream)
+    await talk(stream, 1.0)
+    await house.note(notes.TurnMeasured)
+
+    await silence(house, stream)
+    stream.echo_marks = False  # from here on the telephone takes its time
+    played = len(await stream.all_heard("mark"))
+    await talk(stream, 1.5)
+    first = await stream.hears("mark", played + 1)
+    await stream.send("mark", first["mark"])
+    await house.note(notes.TurnMeasured, 2)
+
+    await talk(stream, 1.2)
+    await stream.hears("clear")
+    cut = await house.note(notes.BargedIn)
+    assert 20 <= cut.heard_ms < 3000
+    for mark in [m for m in stream.heard if m["event"] == "mark"][played + 1 :]:
+        await stream.send("mark", mark["mark"])  # thrown away, and echoed for that: not heard
+    stream.echo_marks = True
+    await house.note(notes.TurnMeasured, 3)
+    assert (await house.note(notes.Ended)).ending is Ending.AGENT_HUNG_UP

@@ -1,0 +1,219 @@
+"""Each alert fires when it should, and is quiet when it should be: told by Prometheus' own tool."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from prometheus_tools import K8S, ROOT, RULES, alerts, problems, promtool, rules, values
+
+from gateway.call.endings import Ending
+from gateway.ops.metrics import REFUSALS
+
+FOR_EVER = "0x600"
+
+
+class Case(NamedTuple):
+    """Series by the minute, in promtool's notation, and when one looks."""
+
+    firing: dict[str, str]
+    calm: dict[str, str]
+    at: str = "30m"
+
+
+def turns(fast: int, all_: int) -> dict[str, str]:
+    """So many turns within 800 ms, and so many in all, each minute."""
+    one = 'agent="a",path="sip"'
+    return {
+        f'gateway_response_seconds_bucket{{{one},le="0.6"}}': f"0+{fast}x600",
+        f'gateway_response_seconds_bucket{{{one},le="0.8"}}': f"0+{fast}x600",
+        f'gateway_response_seconds_bucket{{{one},le="1.2"}}': f"0+{all_}x600",
+        f'gateway_response_seconds_bucket{{{one},le="+Inf"}}': f"0+{all_}x600",
+        f"gateway_response_seconds_count{{{one}}}": f"0+{all_}x600",
+    }
+
+
+def ended(well: int, badly: int) -> dict[str, str]:
+    one = 'gateway_calls_ended_total{agent="a",path="sip",ending='
+    return {f'{one}"caller_hung_up"}}': f"0+{well}x600", f'{one}"bug"}}': f"0+{badly}x600"}
+
+
+def lag(late: int) -> dict[str, str]:
+    one = 'gateway_event_loop_lag_seconds_bucket{instance="pod-1",le='
+    return {f'{one}"0.02"}}': f"0+{600 - late}x600", f'{one}"0.1"}}': "0+600x600",
+            f'{one}"+Inf"}}': "0+600x600"}  # fmt: skip
+
+
+BUILT = {'gateway_build_info{version="1"}': "1x600"}
+SOUND_DOWN = {'gateway_media_bytes_total{direction="down"}': "0+480000x600"}
+SOUND_UP = {'gateway_media_bytes_total{direction="up"}': "0+480000x600"}
+HOLES = 'gateway_playback_underrun_seconds_total{cause="gateway"}'
+CAPACITY = {'gateway_calls_capacity{path="media-streams",pod="1"}': "100x600",
+            'gateway_calls_capacity{path="media-streams",pod="2"}': "100x600",
+            'gateway_calls_capacity{path="sip",pod="1"}': FOR_EVER}  # fmt: skip
+TALKING = 'gateway_calls_active{path="media-streams",state="talking",pod='
+REFUSED = 'gateway_webhooks_total{endpoint="voice",result='
+COST = 'gateway_cost_usd_total{agent="a",model="m",kind="audio_out"}'
+UNPRICED = 'gateway_unpriced_total{model="m",kind="image_in"}'
+EXPIRY = "gateway_certificate_expiry_timestamp_seconds"
+
+CASES = {
+    # Four of five turns slow burns the month's share sixteen times too fast.
+    "GatewayCallersWait": Case(turns(2, 10), turns(97, 100)),
+    "GatewayWaitAboveGoal": Case(turns(8, 10), turns(99, 100), "3h"),
+    "GatewayCallsEndBadly": Case(ended(4, 1), ended(199, 1)),
+    "GatewayDown": Case({}, BUILT),
+    "GatewaySignaturesRefused": Case(
+        {f'{REFUSED}"bad_signature"}}': "0+2x600"},
+        {f'{REFUSED}"bad_signature"}}': "0+0.5x600", f'{REFUSED}"ok"}}': "0+900x600"},
+    ),
+    "GatewayCertificateEnds": Case(
+        {f'{EXPIRY}{{pod="1"}}': "604800x600", f'{EXPIRY}{{pod="2"}}': "9604800x600"},
+        {f'{EXPIRY}{{pod="1"}}': "9604800x600"},
+    ),
+    "GatewayModelErrors": Case(
+        {'gateway_model_errors_total{fault="recoverable",code="server_error"}': "0+1x600"},
+        {'gateway_model_errors_total{fault="benign",code="x"}': "0+90x600"},
+    ),
+    "GatewayModelRefuses": Case(
+        {'gateway_calls_ended_total{agent="a",path="sip",ending="model_refused"}': "0+1x600"},
+        ended(100, 0),
+    ),
+    "GatewayRateLimitNear": Case(
+        {'gateway_rate_limit_remaining_ratio{limit="tokens"}': "0.1x600"},
+        {'gateway_rate_limit_remaining_ratio{limit="tokens"}': "0.3x600"},
+    ),
+    "GatewayNearlyFull": Case(
+        {f'{TALKING}"1"}}': "80x600", f'{TALKING}"2"}}': "90x600", **CAPACITY},
+        {f'{TALKING}"1"}}': "95x600", f'{TALKING}"2"}}': "50x600", **CAPACITY},
+    ),
+    "GatewayTurnsCallersAway": Case(
+        {'gateway_calls_refused_total{reason="full"}': "0+2x600"},
+        {'gateway_calls_refused_total{reason="full"}': FOR_EVER},
+    ),
+    "GatewayEventLoopLate": Case(lag(12), lag(3)),
+    "GatewaySpeechHasHoles": Case(
+        {HOLES: "0+0.9x600", **SOUND_DOWN}, {HOLES: "0+0.3x600", **SOUND_DOWN}
+    ),
+    "GatewayCallersSoundIsLost": Case(
+        {"gateway_caller_gap_seconds_total": "0+1.8x600", **SOUND_UP},
+        {"gateway_caller_gap_seconds_total": "0+0.6x600", **SOUND_UP},
+    ),
+    "GatewayCostsTooMuch": Case({COST: "0+2x600"}, {COST: "0+1x600"}),
+    "GatewayBudgetNearlySpent": Case(
+        {"gateway_budget_spent_ratio": "0.95x600"}, {"gateway_budget_spent_ratio": "0.5x600"}
+    ),
+    "GatewayUsageWithoutPrice": Case({UNPRICED: "1x600"}, BUILT),
+}
+
+
+def test_every_alert_has_its_case() -> None:
+    assert CASES.keys() == alerts().keys()
+
+
+def unit(name: str, series: dict[str, str], at: str, firing: int) -> dict[str, object]:
+    """One test of promtool's: how many alerts of that name fire then."""
+    fires = f'count(ALERTS{{alertname="{name}",alertstate="firing"}})'
+    samples = [{"labels": "{}", "value": firing}] if firing else []
+    return {
+        "name": f"{name}: {'fires' if firing else 'is quiet'}",
+        "interval": "1m",
+        "input_series": [{"series": key, "values": text} for key, text in series.items()],
+        "promql_expr_test": [{"expr": fires, "eval_time": at, "exp_samples": samples}],
+    }
+
+
+def run_units(folder: Path, units: list[dict[str, object]]) -> None:
+    file = folder / "units.yaml"
+    file.write_text(
+        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "2m", "tests": units})
+    )
+    promtool("test", "rules", file)
+
+
+def test_each_fires_and_each_is_quiet(tmp_path: Path) -> None:
+    units = [unit(name, case.firing, case.at, 1) for name, case in CASES.items()]
+    units += [unit(name, case.calm, case.at, 0) for name, case in CASES.items()]
+    run_units(tmp_path, units)
+
+
+def test_nobody_is_woken_for_three_slow_turns_in_the_night(tmp_path: Path) -> None:
+    few = {name: "0x80 1x10 2x10 3x500" if "le=\"0" not in name else FOR_EVER
+           for name in turns(0, 1)}  # fmt: skip
+    run_units(tmp_path, [unit("GatewayCallersWait", few, "110m", 0)])
+
+
+def test_a_slow_burn_wakes_too_but_not_when_it_is_over(tmp_path: Path) -> None:
+    """Two of five turns slow for hours; and the same, with the last hour good."""
+    slow, over = turns(6, 10), turns(6, 10)
+    for name in over:
+        fast = 6 if 'le="0.' in name else 10
+        over[name] = f"0+{fast}x360 {fast * 360 + 10}+10x200"
+    name = "GatewayCallersWait"
+    run_units(tmp_path, [unit(name, slow, "7h", 1), unit(name, over, "7h", 0)])
+
+
+def test_an_alert_that_could_not_fail_would_be_found(tmp_path: Path) -> None:
+    """The way the tests above ask does tell the difference."""
+    with pytest.raises(AssertionError, match="FAILED"):
+        run_units(tmp_path, [unit("GatewayDown", BUILT, "90m", 1)])
+
+
+# --- What stands in the files ---
+
+
+def test_promtool_accepts_the_rules() -> None:
+    promtool("check", "rules", RULES)
+
+
+def test_both_files_hold_the_same_groups() -> None:
+    resource = yaml.safe_load((K8S / "components/monitoring/prometheusrule.yaml").read_text())
+    assert resource["spec"] == yaml.safe_load(RULES.read_text())
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
+def test_every_query_asks_for_what_there_is(rule: dict[str, str]) -> None:
+    assert problems(rule["expr"]) == []
+
+
+def test_a_query_for_what_there_is_not_would_be_found() -> None:
+    assert problems('rate(gateway_cals_total{agent="a"}[5m])') != []
+    assert problems('sum by (colour) (gateway_calls_active{path="sip"})') != []
+    assert problems('gateway_calls_active{ending="bug"}') != []
+
+
+def anchors() -> set[str]:
+    """Of the README's headings, as they are made from them where it is shown."""
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text).strip().lower().replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("name", alerts())
+def test_each_has_a_sentence_a_severity_and_a_runbook(name: str) -> None:
+    alert = alerts()[name]
+    assert alert["labels"]["severity"] in {"page", "ticket"}
+    assert alert["annotations"]["summary"].endswith(".")
+    assert alert["annotations"]["summary"].endswith((".", "{{ $labels.reason }}."))
+    file, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    assert (file, anchor in anchors()) == ("README.md", True)
+
+
+def named(label: str) -> set[str]:
+    """Every value of a label that the rules name, alternatives apart."""
+    found = re.findall(rf'\b{label}=~?"([^"]+)"', RULES.read_text())
+    return {value for text in found for value in text.split("|")}
+
+
+def test_bad_endings_are_those_of_the_code() -> None:
+    bad = {str(ending) for ending in Ending if not ending.well}
+    assert named("ending") == bad - {"never_arrived"}
+    assert bad < values("ending", "gateway_calls_ended_total")
+
+
+def test_reasons_are_those_of_the_code() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "gateway").rglob("*.py"))
+    known = set(re.findall(r'(?:SignatureRefused|NotAdmitted|_refuse|_refused)\("(\w+)"', code))
+    assert named("result") | named("reason") <= known | set(REFUSALS)
