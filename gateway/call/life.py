@@ -369,11 +369,11 @@ class CallLife(ABC):
             self._renew(reason)
         if self.life is not Life.TALKING:
             return None
-        if leaving.call_id is None:
-            self._want(Want("transfer_failed", wording.instructed(wording.TRANSFER_FAILED)))
-        else:
-            self._answer(leaving.call_id, wording.TRANSFER_FAILED)
         ending = self._out_of()
+        if leaving.call_id is not None:
+            self._answer(leaving.call_id, wording.TRANSFER_FAILED)
+        elif ending is None:
+            self._want(Want("transfer_failed", wording.instructed(wording.TRANSFER_FAILED)))
         return self._depart(Departure(ending)) if ending is not None else None
 
     def _gone(self) -> None:
@@ -381,9 +381,10 @@ class CallLife(ABC):
         leaving = self._departure
         if self.life is not Life.LEAVING or leaving is None:
             return self._end(Ending.CALLER_HUNG_UP)
-        if leaving.to is not None:
-            self._note(notes.TransferTried("done"))
-        return self._end(leaving.ending)
+        if leaving.to is None:
+            return self._end(leaving.ending)
+        self._note(notes.TransferTried("done"))
+        return self._end(Ending.TRANSFERRED)
 
     # --- Time ---
 
