@@ -324,8 +324,8 @@ def test_any_call() -> None:
     run_state_machine_as_test(
         AnyCall,
         settings=settings(
-            max_examples=80,
-            stateful_step_count=50,
+            max_examples=30,
+            stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

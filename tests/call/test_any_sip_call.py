@@ -153,7 +153,7 @@ def test_any_sip_call() -> None:
     run_state_machine_as_test(
         AnySipCall,
         settings=settings(
-            max_examples=60,
+            max_examples=30,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.webhooks import RealtimeCallIncomingWebhookEvent
 
@@ -16,6 +16,7 @@ from gateway.errors import PeerError
 from gateway.protocols.openai_webhooks import IncomingCall, number_of, parse
 
 MOST_HEADERS = 128
+quickly = settings(max_examples=40, deadline=None)
 HEADERS = [
     {"name": "From", "value": '"Ann" <sip:+14155550123@example.pstn.twilio.com>;tag=1'},
     {"name": "To", "value": "<sip:+15550100@sip.api.openai.com>"},
@@ -156,6 +157,7 @@ def test_number_of(value: str, number: str) -> None:
     assert number_of(value) == number
 
 
+@quickly
 @given(st.text(max_size=2000))
 def test_number_of_takes_any_text(value: str) -> None:
     number = number_of(value)
@@ -255,16 +257,19 @@ def looked_through(document: bytes) -> None:
         assert call.created_at >= 0
 
 
+@quickly
 @given(st.binary(max_size=400))
 def test_any_bytes(document: bytes) -> None:
     looked_through(document)
 
 
+@quickly
 @given(near.map(lambda value: json.dumps(value).encode()))
 def test_anything_like_an_event(document: bytes) -> None:
     looked_through(document)
 
 
+@quickly
 @given(st.integers(0, 600), st.binary(max_size=3))
 def test_an_event_damaged_on_its_way(at: int, other: bytes) -> None:
     whole = body()
