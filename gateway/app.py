@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic, time
@@ -29,7 +30,9 @@ from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.tokens import DialTokens, StreamTokens
+from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
+from gateway.tools.toolbox import Toolbox
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.twilio_rest import TwilioRest
 from gateway.web.desk import Desk
@@ -52,17 +55,19 @@ class Gateway:
     metrics: Metrics
 
 
-def build(settings: Settings) -> Gateway:
+def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
     """Reads and checks every file before a port opens.
 
     Raises AgentFileError, TemplateError, SettingsError.
     """
     book = load_agents(settings.agents or DEFAULT_AGENTS)
     _require_sip_for(book, settings)
+    environ = os.environ if environ is None else environ
     secrets = [token.get_secret_value() for token in settings.twilio_auth_token]
     added, store, tasks = AddedLatency(), MemoryStore(monotonic), Tasks()
     metrics = Metrics(added)
-    switchboard = Switchboard(book, _sessions(book), settings.max_calls, store)
+    toolbox = Toolbox(book, environ)
+    switchboard = Switchboard(book, _sessions(book, toolbox), settings.max_calls, store)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
@@ -98,6 +103,7 @@ def build(settings: Settings) -> Gateway:
                 rest=rest,
                 transfer_document=desk.transfer_document,
                 referred=lambda sid, to: store.put(f"refer:{sid}", to, ENDINGS_KEPT_S),
+                toolbox=toolbox,
                 tasks=tasks,
                 publish=_publisher(metrics, switchboard),
                 added=added,
@@ -109,15 +115,19 @@ def build(settings: Settings) -> Gateway:
         await tasks.stop()
         await rest.close()
         await calls.close()
+        await toolbox.close()
 
     door = _openai_door(settings, store, sip_desk, tasks, metrics)
     return Gateway(Starlette(routes=routes(desk, door), lifespan=lifespan), switchboard, metrics)
 
 
-def _sessions(book: AgentBook) -> Sessions:
+def _sessions(book: AgentBook, toolbox: Toolbox) -> Sessions:
     """What each agent asks of the model; on the SIP path without audio formats."""
     return {
-        (agent.name, path): session_of(agent.model_copy(update={"path": path}), definitions(agent))
+        (agent.name, path): session_of(
+            agent.model_copy(update={"path": path}),
+            [*definitions(agent), *toolbox.definitions(agent)],
+        )
         for agent in book.agents.values()
         for path in ("media-streams", "sip")
     }
@@ -137,10 +147,14 @@ def _openai_door(
 ) -> OpenAIDoor | None:
     if not settings.openai_webhook_secret:
         return None
+
+    def take(call: IncomingCall) -> None:
+        tasks.start(sip_desk.take(call), f"incoming {call.call_id}")
+
     return OpenAIDoor(
         OpenAIGuard([secret.get_secret_value() for secret in settings.openai_webhook_secret]),
         store,
-        lambda call: tasks.start(sip_desk.take(call), f"incoming {call.call_id}"),
+        take,
         lambda result: metrics.webhooks.labels("openai", result).inc(),
     )
 

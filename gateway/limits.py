@@ -1,6 +1,5 @@
 """Every bound in the house, each with the reason for its value, and the relations between them."""
 
-
 from __future__ import annotations
 
 # --- Settings ---
@@ -194,3 +193,19 @@ DRAIN_REPORT_S = 5.0
 
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S
 assert MODEL_CONNECT_TRIES * CONNECT_MAX_S <= MODEL_READY_MAX_S
+
+# --- Tools ---
+
+URL_MAX_CHARS = 2_000
+TOOL_HEADERS_MAX = 32
+TOOL_TIMEOUT_DEFAULT_S = 10.0
+TOOL_TIMEOUT_MAX_S = 120.0
+TOOL_RESULT_MAX_CHARS = 8_000
+"""What a result may take of the model's context; the rest is cut, and the model is told so."""
+TOOL_RESPONSE_MAX_BYTES = 256 << 10
+TOOL_ARGUMENTS_MAX_CHARS = 16_000
+TOOL_REDIRECTS_MAX = 3
+TOOLS_AT_ONCE_MAX = 8
+"""Of one call; more are answered with an error in words."""
+FILLER_AFTER_DEFAULT_MS = 1_500
+FUNCTIONS_MAX = 64

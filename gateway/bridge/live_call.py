@@ -32,6 +32,8 @@ from gateway.limits import (
 )
 from gateway.ops.latency import AddedLatency
 from gateway.protocols import media_stream, realtime_server
+from gateway.tools.python import ToolContext
+from gateway.tools.toolbox import Toolbox
 from gateway.transports import realtime_socket
 from gateway.transports.realtime_socket import RealtimeSocket
 from gateway.transports.twilio_rest import TwilioRest
@@ -71,6 +73,7 @@ class Hands:
     rest: TwilioRest
     transfer_document: Callable[[str, str], str]
     """TwiML that dials a number or SIP address, with words in a language."""
+    toolbox: Toolbox
     referred: Callable[[str, str], None]
     """Told, before it happens, that the call of a CallSid is being referred, and to whom."""
     tasks: Tasks
@@ -87,6 +90,7 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults = 0
+        self._tools: dict[str, asyncio.Task[None]] = {}
         self._loop = asyncio.get_running_loop()
 
     def begin(self) -> None:
@@ -210,6 +214,10 @@ class LiveCall:
                 self._hands.tasks.start(self._hang_up(), f"hang up {self.facts.key}")
             elif kind is do.Transfer:
                 self._hands.tasks.start(self._transfer(one.to), f"transfer {self.facts.key}")  # type: ignore[union-attr]
+            elif kind is do.RunTool:
+                self._run_tool(one)  # type: ignore[arg-type]
+            elif kind is do.CancelTool:
+                self._cancel_tool(one.call_id)  # type: ignore[union-attr]
             elif kind is do.Reattach:
                 self._hands.tasks.start(self._open_model(), f"open model {self.facts.key}")
             else:
@@ -220,6 +228,27 @@ class LiveCall:
         log.error("a call broke", call=self.facts.key, exc_info=error)
         self._act(self.mind.abandon(now))
         self._reschedule()
+
+    # --- Functions ---
+
+    def _run_tool(self, command: do.RunTool) -> None:
+        name = f"{command.name} for {self.facts.key}"
+        self._tools[command.call_id] = self._hands.tasks.start(self._use_tool(command), name)
+
+    async def _use_tool(self, command: do.RunTool) -> None:
+        facts = self.facts
+        context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent)
+        try:
+            result = await self._hands.toolbox.run(command.name, command.arguments, context)
+        finally:
+            self._tools.pop(command.call_id, None)
+        done = inputs.ToolFinished(command.call_id, result.output, result.outcome)
+        self._hear(done, monotonic())
+
+    def _cancel_tool(self, call_id: str) -> None:
+        task = self._tools.pop(call_id, None)
+        if task is not None:
+            task.cancel()
 
     # --- Time ---
 

@@ -47,4 +47,29 @@ class Reattach:
     """SIP: the connection to the model is lost, the call is not. Open it again."""
 
 
-Command = SendToModel | SendToCaller | CloseModel | CloseCaller | HangUp | Transfer | Reattach
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Call a function of the operator's, off the audio path; `ToolFinished` comes back."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON, as the model made it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTool:
+    call_id: str
+
+
+Command = (
+    SendToModel
+    | SendToCaller
+    | CloseModel
+    | CloseCaller
+    | HangUp
+    | Transfer
+    | Reattach
+    | RunTool
+    | CancelTool
+)

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config import Agent
+from gateway.call import commands as do
 from gateway.call import departure, faults, formats, inputs, notes, wording
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
@@ -19,6 +20,7 @@ from gateway.call.life import CallLife
 from gateway.call.responses import UNASKED, Want
 from gateway.call.states import Life, Link, step_link
 from gateway.call.timers import Timer
+from gateway.call.tools import ToolDesk
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
@@ -35,6 +37,8 @@ class Conversation(CallLife):
         self._vad_silence_s = formats.vad_silence_s(session)
         self._server_answers = formats.server_answers(session)
         self._server_interrupts = formats.server_interrupts(session)
+        self._tools = ToolDesk(agent.functions)
+        self._caller_turns = 0
         self._speech_began_ms = 0
         self._broke_in = False
         """The caller interrupted, and is still speaking."""
@@ -45,6 +49,7 @@ class Conversation(CallLife):
             inputs.HangUpAsked: self._on_hang_up_asked,
             inputs.PeerFault: self._on_peer_fault,
             inputs.TransferFailed: self._on_transfer_failed,
+            inputs.ToolFinished: self._on_tool_finished,
             model.SessionCreated: self._on_session_created,
             model.SessionUpdated: self._on_session_updated,
             model.Error: self._on_error,
@@ -188,6 +193,8 @@ class Conversation(CallLife):
             # "Uh-huh" is not a turn: the model goes on as if it had not been said.
             self._brief = False
             return self._desk.to_model(to_model.item_delete(event.item_id, self._desk.new_id()))
+        self._caller_turns += 1
+        self._cut_off_tools()
         if self.agent.client_turns:
             return self._want(UNASKED)
         return self._expect_answer()
@@ -204,7 +211,20 @@ class Conversation(CallLife):
             began = self._lately(audio_start_ms)
             reaction_s = max(0.0, self._desk.now - began) if began is not None else 0.0
             self._note(notes.BargedIn(*cut, reaction_s))
+        self._cut_off_tools()
         self._stay()
+
+    def _end(self, ending: Ending, reason: str = "") -> None:
+        if self.life is not Life.CLOSED:
+            for call_id in self._tools.running:
+                self._desk.put(do.CancelTool(call_id))
+        super()._end(ending, reason)
+
+    def _on_timer(self, timer: Timer) -> None:
+        if timer is Timer.FILLER:
+            self._fill()
+        else:
+            super()._on_timer(timer)
 
     def _on_caller_transcript(self, event: model.CallerTranscriptDone) -> None:
         self._note(notes.TranscriptLine("caller", event.transcript, event.item_id))
@@ -266,18 +286,71 @@ class Conversation(CallLife):
             if name == "end_call":
                 self._depart(Departure(Ending.AGENT_HUNG_UP, item.call_id))
             elif name == "transfer":
-                self._transfer(item.call_id, item.arguments)
+                self._transfer(response.id, item.call_id, item.arguments)
+            elif name is not None and name in self._tools:
+                self._start(response.id, item.call_id, name, item.arguments or "")
             else:
-                self._answer(item.call_id, wording.NO_SUCH_TOOL)
+                self._tools.put(response.id, item.call_id, wording.NO_SUCH_TOOL)
+        self._hand_in()
 
-    def _transfer(self, call_id: str, arguments: str | None) -> None:
+    def _start(self, response_id: str, call_id: str, name: str, arguments: str) -> None:
+        if not self._tools.confirmed(name, arguments, self._caller_turns):
+            self._tools.put(response_id, call_id, wording.CONFIRM)
+        elif self._tools.start(response_id, call_id, name, self._desk.now):
+            self._desk.put(do.RunTool(call_id, name, arguments))
+        else:
+            self._tools.put(response_id, call_id, wording.TOO_MANY)
+
+    def _on_tool_finished(self, event: inputs.ToolFinished) -> None:
+        self._finish(event.call_id, event.output, event.outcome, answer=True)
+        self._hand_in()
+
+    def _finish(self, call_id: str, output: str, outcome: str, *, answer: bool) -> None:
+        running = self._tools.finish(call_id, output, answer=answer)
+        if running is not None:
+            self._note(notes.ToolDone(running.name, outcome, self._desk.now - running.since))
+
+    def _working(self) -> bool:
+        return bool(self._tools.running)
+
+    def _hand_in(self) -> None:
+        """The outputs of one response go in together, and are answered once."""
+        for entry in self._tools.complete():
+            for call_id, output in entry.outputs:
+                self._output(call_id, output)
+            if entry.to_be_answered:
+                self.responses.forget("filler")
+                self._want(Want("tool_output", any_will_do=True))
+        due = self._tools.filler_due()
+        if due is None:
+            self._desk.timers.clear(Timer.FILLER)
+        else:
+            self._desk.timers.set(Timer.FILLER, due)
+
+    def _cut_off_tools(self) -> None:
+        """What the caller's words make void, by each function's own policy."""
+        for running in self._tools.cut_off():
+            self._desk.put(do.CancelTool(running.call_id))
+            self._finish(running.call_id, wording.CANCELLED, "cancelled", answer=False)
+        self._hand_in()
+
+    def _fill(self) -> None:
+        """The caller has waited for long enough without a sound."""
+        running = self._tools.filler(self._desk.now)
+        if running is not None and not self._caller_speaking and not self._busy():
+            said = running.function.filler
+            words = wording.word_for_word(said) if said else wording.instructed(wording.FILLER)
+            self._want(Want("filler", words))
+        self._hand_in()
+
+    def _transfer(self, response_id: str, call_id: str, arguments: str | None) -> None:
         target = departure.target_of(arguments)
         if target in self.agent.transfers:
             to = self.agent.transfers[target].to
             self._depart(Departure(Ending.TRANSFERRED, call_id, to))
         else:
             names = ", ".join(self.agent.transfers)
-            self._answer(call_id, f"There is no such target. There are: {names}.")
+            self._tools.put(response_id, call_id, f"There is no such target. There are: {names}.")
 
     def _on_rate_limits(self, event: model.RateLimitsUpdated) -> None:
         self._note(notes.RateLimitsSeen(tuple(event.rate_limits)))

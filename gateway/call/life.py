@@ -126,6 +126,10 @@ class CallLife(ABC):
         """Quiet at once; the model learns what was heard. The item cut, and its ms heard."""
 
     @abstractmethod
+    def _working(self) -> bool:
+        """Whether something is being done for the caller meanwhile."""
+
+    @abstractmethod
     def _confirmed(self) -> None:
         """The caller has spoken for long enough to interrupt."""
 
@@ -342,7 +346,7 @@ class CallLife(ABC):
             if done and not self._caller_speaking and self._all_heard():
                 self._leave()
         elif self.life is Life.TALKING and self.link is Link.READY:
-            self._silence.look(quiet=not (self._caller_speaking or self._busy()))
+            self._silence.look(quiet=not (self._caller_speaking or self._busy() or self._working()))
 
     def _model_has_floor(self) -> bool:
         return self.responses.busy or self._speaking()

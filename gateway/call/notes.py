@@ -113,6 +113,14 @@ class ToolCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolDone:
+    name: str
+    outcome: str
+    """`ok`, `error`, `timeout`, `invalid`, `cancelled`."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelErred:
     fault: str
     """`benign`, `recoverable`, `fatal` or `unknown`."""
@@ -171,6 +179,7 @@ Note = (
     | TranscriptLine
     | UsageCounted
     | ToolCalled
+    | ToolDone
     | ModelErred
     | RateLimitsSeen
     | PeerFaulted

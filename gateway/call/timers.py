@@ -22,6 +22,8 @@ class Timer(StrEnum):
     LENGTH = "length"
     TRANSFER = "transfer"
     """A transfer must have worked: nobody tells when it did not."""
+    FILLER = "filler"
+    """A function has been out for so long that the caller should hear something."""
     GOODBYE = "goodbye"
     """The goodbye must have made progress."""
 
