@@ -258,6 +258,8 @@ def _model_headers(settings: Settings) -> _Headers:
 def _announce(settings: Settings, book: AgentBook) -> None:
     for warning in book.warnings:
         log.warning(warning)
+    if settings.store.get_secret_value() != "memory://":
+        log.warning("GATEWAY_STORE is not used yet: this process keeps its calls in memory")
     log.info(
         "ready for calls",
         public_url=settings.public_url,
