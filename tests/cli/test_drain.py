@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 from carrier import QUIET, TOKEN, Carrier, new_sid
 from command import PATIENCE_S, Command, free_port, running
 from house import ACCOUNT, API_KEY, NOWHERE
@@ -112,17 +111,16 @@ async def test_running_calls_end_by_themselves_and_no_new_one_is_taken(
         assert served.told("drained")
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_ends_it_at_once(
-    tmp_path: Path, agents_file: Path, model: ModelServer, second: signal.Signals
+    tmp_path: Path, agents_file: Path, model: ModelServer
 ) -> None:
     async with serving(tmp_path, agents_file, model) as served:
         async with served.carrier.call(QUIET) as stream, stream.breathing():
             served.command.signal(signal.SIGTERM)
             await served.becomes(503)
             began_s = time.monotonic()
-            for _ in range(3):  # as an impatient person does
-                served.command.signal(second)
+            for impatient in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+                served.command.signal(impatient)
             assert await stream.closed() == 1000
         assert await served.command.status() == 0
         assert time.monotonic() - began_s < PATIENCE_S, "and not after an hour"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -119,15 +120,31 @@ async def test_a_gateway_that_is_not_there(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
-async def test_a_simulated_model_that_cannot_listen(tmp_path: Path) -> None:
+async def test_a_simulated_model_that_cannot_listen_and_a_bug_that_is_not_its_fault(
+    tmp_path: Path,
+) -> None:
+    """Beside each other, since each of them waits for a model that starts."""
+    port, serves = (
+        "gateway.cli.serve:SIMULATED_MODEL_PORT",
+        "gateway.cli.server:GatewayServer.serve",
+    )
+    (tmp_path / "bug").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        patches = {"gateway.cli.serve:SIMULATED_MODEL_PORT": port}
-        here = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": str(free_port())}
-        status, said = await outcome(tmp_path, "serve", "--simulated", patches=patches, **here)
+        number = taken.getsockname()[1]
+        no_model, bug = await asyncio.gather(
+            outcome(tmp_path, "serve", "--simulated", patches={port: number}),
+            outcome(
+                tmp_path / "bug", "serve", "--simulated",
+                patches={port: free_port(), serves: broken},
+            ),
+        )  # fmt: skip
+    status, said = no_model
     assert status == 69, said
     assert_one_sentence(said.splitlines()[-1])
-    assert str(port) in said.splitlines()[-1]
+    assert str(number) in said.splitlines()[-1]
+    status, said = bug
+    assert status == 70, said
+    assert "KeyError: 'a bug of ours'" in said
 
 
 async def test_a_bug_of_ours(tmp_path: Path) -> None:
@@ -136,16 +153,6 @@ async def test_a_bug_of_ours(tmp_path: Path) -> None:
     status, said = await outcome(tmp_path, "serve", patches=patches, **SIMULATED)
     assert status == 70
     assert "Traceback" in said
-    assert "KeyError: 'a bug of ours'" in said
-
-
-async def test_a_bug_while_serving_is_not_the_model_s(tmp_path: Path) -> None:
-    patches = {
-        "gateway.cli.server:GatewayServer.serve": broken,
-        "gateway.cli.serve:SIMULATED_MODEL_PORT": free_port(),
-    }
-    status, said = await outcome(tmp_path, "serve", "--simulated", patches=patches)
-    assert status == 70, said
     assert "KeyError: 'a bug of ours'" in said
 
 

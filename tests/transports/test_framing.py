@@ -60,7 +60,7 @@ def parsed(raw: bytes, masked: bool) -> Frame:
 
 @pytest.mark.parametrize("masked", [True, False], ids=["from a client", "from a server"])
 def test_the_splitter_reads_what_the_library_reads(masked: bool) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(chunked(masked))
     def check(case: tuple[list[Frame], list[bytes]]) -> None:
         sent, chunks = case

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from carrier import CALLER, RECEPTION, new_sid
 from house import House
 from prometheus_client import parser
@@ -20,8 +21,13 @@ def families(house_text: str, read: Any) -> dict[str, Any]:
     return {family.name: family for family in read.text_string_to_metric_families(house_text)}
 
 
-async def a_call(house: House) -> None:
-    """One with a little of everything: sound, faults, a refusal, an end."""
+IN_COMMON = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lived_in(shared_house: House) -> House:
+    """After a call with a little of everything: sound, faults, a refusal, an end."""
+    house = shared_house
     await house.carrier.ring(new_sid("CA"), "+49301234567")
     async with house.carrier.call() as stream:
         await stream.socket.send(b"binary")
@@ -30,10 +36,12 @@ async def a_call(house: House) -> None:
         await house.note(notes.FirstSound)
         await stream.stop()
         await house.note(notes.Ended)
+    return house
 
 
-async def test_every_family_has_help_and_no_number_stands_in_any(house: House) -> None:
-    await a_call(house)
+@IN_COMMON
+async def test_every_family_has_help_and_no_number_stands_in_any(lived_in: House) -> None:
+    house = lived_in
     response = await house.client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=")
     found = families(response.text, parser)
@@ -45,9 +53,10 @@ async def test_every_family_has_help_and_no_number_stands_in_any(house: House) -
     assert RECEPTION[1:] not in response.text
 
 
-async def test_labels_come_from_closed_sets_only(house: House) -> None:
+@IN_COMMON
+async def test_labels_come_from_closed_sets_only(lived_in: House) -> None:
     """Whatever a stranger sends, no label value is of his making."""
-    await a_call(house)
+    house = lived_in
     async with house.carrier.socket() as socket:
         await socket.send('{"event":"start","streamSid":"evil"}')
     for path in ("/twilio/voice", "/evil", "/twilio/voice?evil=1"):
@@ -84,8 +93,9 @@ async def test_labels_come_from_closed_sets_only(house: House) -> None:
     assert "weather" not in text
 
 
-async def test_openmetrics_for_who_asks_for_it(house: House) -> None:
-    await a_call(house)
+@IN_COMMON
+async def test_openmetrics_for_who_asks_for_it(lived_in: House) -> None:
+    house = lived_in
     accept = {"Accept": "application/openmetrics-text; version=1.0.0; charset=utf-8"}
     response = await house.client.get("/metrics", headers=accept)
     assert response.headers["content-type"].startswith("application/openmetrics-text")
