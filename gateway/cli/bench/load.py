@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 
@@ -18,7 +18,7 @@ from gateway.cli.bench.contestants import Kind
 from gateway.cli.bench.crowd import Crowd, Heard
 from gateway.cli.bench.measures import Spread, bucket_percentile, spread
 from gateway.cli.bench.model_end import CYCLE_S
-from gateway.cli.bench.process import Command, Usage, busy_s, running
+from gateway.cli.bench.process import Command, Usage, core_time, running
 from gateway.cli.bench.sound import Sound
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator import gauges
@@ -60,7 +60,9 @@ class Level:
     generator_late_ms: Spread
     """Its own delays: what it sends late, and in a burst, looks late here."""
     others_percent: float
-    """Of the gateway's core, used by neither: strangers, interrupts, the hypervisor."""
+    """Of the gateway's core, used by strangers and interrupts."""
+    stolen_percent: float
+    """Of both cores, given away by the hypervisor: nothing here can be on time then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,12 @@ async def run(plan: Plan, tell: Callable[[str], None]) -> Run:
         crowd = Crowd(plan.sound, Webhooks(account, Reach(url, url), http))
         command = _command(plan, account, port, await crowd.listen())
         async with running(command, GATEWAY_CORE) as usage:
-            idle_mb = usage.rss_mb()
+            idle_mb, levels = usage.rss_mb(), []
+            stage = _Stage(crowd, usage, http, url)
             try:
-                levels = [
-                    await _level(plan, calls, crowd, usage, http, url, tell) for calls in plan.calls
-                ]
+                for calls in plan.calls:
+                    tell(f"{plan.kind}, {plan.sound.audio}, {calls} calls")
+                    levels.append(await stage.level(calls, plan.seconds))
             finally:
                 await crowd.leave()
                 await asyncio.sleep(_ENDED_WITHIN_S)
@@ -120,58 +123,78 @@ def _command(plan: Plan, account: Account, port: int, model_url: str) -> Command
     return contestants.gateway(audio, account, port, model_url, most, plan.folder)
 
 
-async def _level(
-    plan: Plan,
-    calls: int,
-    crowd: Crowd,
-    usage: Usage,
-    http: httpx2.AsyncClient,
-    url: str,
-    tell: Callable[[str], None],
-) -> Level:
-    tell(f"{plan.kind}, {plan.sound.audio}, {calls} calls")
-    await crowd.grow(calls)
-    await asyncio.sleep(CYCLE_S / 2)
-    before = await gauges.read(http, url)
-    await asyncio.sleep(_SCRAPED_WITHIN_S)
-    own_s, began_s = time.process_time(), time.monotonic()
-    system_s, busy = usage.system_s(), busy_s(GATEWAY_CORE)
-    windows, cpu_s = await _windows(crowd, usage, plan.seconds)
-    wall_s, own_s = time.monotonic() - began_s, time.process_time() - own_s
-    system_s, busy = usage.system_s() - system_s, busy_s(GATEWAY_CORE) - busy
-    grown = _grown(before, await gauges.read(http, url))
+class _Clocks:
+    """What is read before and after: the wall's, both processes', both cores'."""
+
+    def __init__(self, usage: Usage) -> None:
+        self._usage = usage
+        self._wall_s, self._own_s = time.monotonic(), time.process_time()
+        self._system_s = usage.system_s()
+        self._cores = [core_time(core) for core in (GATEWAY_CORE, GENERATOR_CORE)]
+
+    def shares(self, cpu: float) -> dict[str, Any]:
+        """Fields of a Level; `cpu` is the gateway's mean share of its core."""
+        now = _Clocks(self._usage)
+        wall_s = now._wall_s - self._wall_s
+        busy_s = now._cores[0].busy_s - self._cores[0].busy_s
+        stolen_s = sum(core.stolen_s for core in now._cores)
+        stolen_s -= sum(core.stolen_s for core in self._cores)
+        return {
+            "system_share": (now._system_s - self._system_s) / wall_s / cpu,
+            "generator_percent": 100 * (now._own_s - self._own_s) / wall_s,
+            "others_percent": max(0.0, 100 * (busy_s / wall_s - cpu)),
+            "stolen_percent": 100 * stolen_s / wall_s / len(self._cores),
+        }
+
+
+class _Stage:
+    """Where levels are measured, one after the other."""
+
+    def __init__(self, crowd: Crowd, usage: Usage, http: httpx2.AsyncClient, url: str) -> None:
+        self._crowd, self._usage = crowd, usage
+        self._http, self._url = http, url
+
+    async def level(self, calls: int, seconds: float) -> Level:
+        await self._crowd.grow(calls)
+        await asyncio.sleep(CYCLE_S / 2)
+        before = await gauges.read(self._http, self._url)
+        await asyncio.sleep(_SCRAPED_WITHIN_S)
+        clocks = _Clocks(self._usage)
+        windows, cpu = await self._windows(seconds)
+        shares = clocks.shares(statistics.mean(cpu))
+        after = await gauges.read(self._http, self._url)
+        return Level(
+            calls=calls,
+            cpu_percent=statistics.median(cpu) * 100 / calls,
+            cpu_percent_windows=[share * 100 / calls for share in cpu],
+            up_ms=spread([heard.up_ms for heard in windows]),
+            down_ms=spread([heard.down_ms for heard in windows]),
+            generator_late_ms=spread([heard.late_ms for heard in windows]),
+            under_runs_heard=sum(heard.gaps for heard in windows),
+            lost=self._crowd.lost,
+            rss_mb=self._usage.rss_mb(),
+            **shares,
+            **_told(before, after),
+        )
+
+    async def _windows(self, seconds: float) -> tuple[list[Heard], list[float]]:
+        """What was heard in each window, and the share of the core that the gateway took."""
+        heard, shares = [], []
+        self._crowd.take()
+        for _ in range(max(1, round(seconds / _WINDOW_S))):
+            cpu_s, began_s = self._usage.cpu_s(), time.monotonic()
+            await asyncio.sleep(_WINDOW_S)
+            shares.append((self._usage.cpu_s() - cpu_s) / (time.monotonic() - began_s))
+            heard.append(self._crowd.take())
+        return heard, shares
+
+
+def _told(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+    """What the gateway's own metrics say of the time between: fields of a Level."""
+    grown = {key: value - before.get(key, 0.0) for key, value in after.items()}
     lag = {float(k[len(_LAG) : -2]): v for k, v in grown.items() if k.startswith(_LAG)}
-    percents = [100 * share / calls for share in cpu_s]
-    return Level(
-        calls=calls,
-        cpu_percent=statistics.median(percents),
-        cpu_percent_windows=percents,
-        system_share=system_s / (statistics.mean(cpu_s) * wall_s),
-        up_ms=spread([heard.up_ms for heard in windows]),
-        down_ms=spread([heard.down_ms for heard in windows]),
-        lag_p50_ms=1000 * bucket_percentile(lag, 0.5),
-        lag_p99_ms=1000 * bucket_percentile(lag, 0.99),
-        under_runs_heard=sum(heard.gaps for heard in windows),
-        under_runs_counted=round(sum(v for k, v in grown.items() if k.startswith(_UNDER_RUNS))),
-        lost=crowd.lost,
-        rss_mb=usage.rss_mb(),
-        generator_percent=100 * own_s / wall_s,
-        generator_late_ms=spread([heard.late_ms for heard in windows]),
-        others_percent=max(0.0, 100 * (busy / wall_s - statistics.mean(cpu_s))),
-    )
-
-
-async def _windows(crowd: Crowd, usage: Usage, seconds: float) -> tuple[list[Heard], list[float]]:
-    """What was heard in each window, and the share of the core that the gateway took."""
-    heard, shares = [], []
-    crowd.take()
-    for _ in range(max(1, round(seconds / _WINDOW_S))):
-        cpu_s, began_s = usage.cpu_s(), time.monotonic()
-        await asyncio.sleep(_WINDOW_S)
-        shares.append((usage.cpu_s() - cpu_s) / (time.monotonic() - began_s))
-        heard.append(crowd.take())
-    return heard, shares
-
-
-def _grown(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    return {key: value - before.get(key, 0.0) for key, value in after.items()}
+    return {
+        "lag_p50_ms": 1000 * bucket_percentile(lag, 0.5),
+        "lag_p99_ms": 1000 * bucket_percentile(lag, 0.99),
+        "under_runs_counted": round(sum(v for k, v in grown.items() if k.startswith(_UNDER_RUNS))),
+    }

@@ -56,12 +56,21 @@ class Usage:
         return 0.0
 
 
-def busy_s(core: int) -> float:
-    """Seconds that a core has not been idle, whoever used it; the hypervisor's theft included."""
+@dataclass(frozen=True, slots=True)
+class CoreTime:
+    """Seconds of a core since the machine was started."""
+
+    busy_s: float
+    """Somebody used it."""
+    stolen_s: float
+    """The hypervisor gave it to another machine."""
+
+
+def core_time(core: int) -> CoreTime:
     name = f"cpu{core} "
     line = next(one for one in Path("/proc/stat").read_text().splitlines() if one.startswith(name))
-    fields = [int(field) for field in line.split()[1:9]]
-    return (sum(fields) - fields[3] - fields[4]) / _TICKS_HZ  # without idle and iowait
+    user, nice, system, _idle, _iowait, irq, softirq, stolen = map(int, line.split()[1:9])
+    return CoreTime((user + nice + system + irq + softirq) / _TICKS_HZ, stolen / _TICKS_HZ)
 
 
 @contextlib.contextmanager

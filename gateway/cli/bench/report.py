@@ -112,7 +112,8 @@ def tables(report: Report) -> Iterator[Table]:
 
 _LOAD_HEAD = (
     "", "calls", "CPU % each", "of it system", "up ms p50", "p99", "worst", "down ms p50", "p99",
-    "worst", "loop lag p99", "under-runs", "lost", "RSS MB", "bench %", "late p99", "others %",
+    "worst", "lag p99", "under-runs", "lost", "RSS MB", "bench %", "late p99", "others %",
+    "stolen %",
 )  # fmt: skip
 
 
@@ -140,6 +141,7 @@ def _cells(level: Level) -> Iterator[str]:
     yield f"{level.generator_percent:.0f}"
     yield f"{level.generator_late_ms.p99:.2f}"
     yield f"{level.others_percent:.0f}"
+    yield f"{level.stolen_percent:.1f}"
 
 
 def _goal_table(found: Iterable[Goal]) -> Table:

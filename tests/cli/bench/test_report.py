@@ -23,6 +23,7 @@ _LEVEL = Level(
     calls=100, cpu_percent=0.5, cpu_percent_windows=[0.4, 0.5, 0.6], system_share=0.3, up_ms=_MS,
     down_ms=_MS, lag_p50_ms=0.5, lag_p99_ms=1.0, under_runs_heard=0, under_runs_counted=0, lost=0,
     rss_mb=140.0, generator_percent=50.0, generator_late_ms=_MS, others_percent=0.0,
+    stolen_percent=0.0,
 )  # fmt: skip
 _FEW = replace(_LEVEL, calls=10, rss_mb=131.0)
 _OURS = Run("gateway", "pcm24k", [_FEW, _LEVEL], rss_mb_idle=120.0)
