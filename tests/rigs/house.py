@@ -69,6 +69,18 @@ class InProcessServer(GatewayServer):
         await self.on_tick(0)
         await self.stopping.wait()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, without its tenths of a second; the real one is for tests of the drain."""
+        await self._drain()
+        for listener in (*self.servers, *(sockets or [])):
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        while state.connections or state.tasks:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+        await self.lifespan.shutdown()
+
 
 @dataclass
 class House:
