@@ -7,6 +7,7 @@ import traceback
 
 import typer
 
+from gateway.cli.bench.command import bench
 from gateway.cli.doctor.command import doctor
 from gateway.cli.provision.command import provision
 from gateway.cli.serve import serve
@@ -28,6 +29,7 @@ app.command()(serve)
 app.command()(simulate)
 app.command()(provision)
 app.command()(doctor)
+app.command()(bench)
 
 
 def run() -> None:
