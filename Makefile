@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench clean
+.PHONY: help setup demo run test faults soak check format bench clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,14 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
 	@$(BIN)/pytest
+
+faults: $(READY) ## every fault with real processes, and what the caller heard: out/faults.txt
+	@mkdir -p out && rm -f out/faults.txt
+	@$(BIN)/pytest tests/faults -m "long or not long"
+	@cat out/faults.txt
+
+soak: $(READY) ## thirty calls for SOAK_MINUTES=20: memory, descriptors, tasks, threads; out/soak.png
+	@$(BIN)/python tests/faults/soak.py --minutes $${SOAK_MINUTES:-20} --out out
 
 check: $(READY) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets as secrets_
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,31 +16,37 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from gateway.agents.builtin import definitions
-from gateway.agents.config import Agent
+from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
 from gateway.agents.session import session_of
 from gateway.agents.templates import load_templates
 from gateway.bridge.images import Darkroom
+from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.probe import watch_model
+from gateway.bridge.publisher import Publisher
 from gateway.bridge.sip_desk import SipDesk
 from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Sessions, Switchboard
 from gateway.bridge.tasks import Tasks
-from gateway.call import notes
 from gateway.errors import PriceFileError, SettingsError
-from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX
+from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, STATES_MAX
+from gateway.ops.admission import Admission, RateWatch
 from gateway.ops.archive import Archive
+from gateway.ops.breaker import Breaker
 from gateway.ops.certificate import watch_certificate
 from gateway.ops.feed import Feed
 from gateway.ops.latency import AddedLatency
-from gateway.ops.logs import CallLog
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
 from gateway.ops.price_file import DEFAULT_PRICES, load_prices
 from gateway.ops.records import Records
+from gateway.ops.sealing import Sealer
 from gateway.ops.spending import Bill, Spending
+from gateway.ops.store import Remote, Store
 from gateway.ops.store_memory import MemoryStore
+from gateway.ops.store_redis import RedisStore
 from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.settings import Settings
 from gateway.transports.openai_calls import OpenAICalls
@@ -52,10 +59,10 @@ from gateway.web.guards import TwilioGuard
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
 from gateway.web.operators import Operators
 from gateway.web.routes import operators_routes, routes
+from gateway.web.rungs import DRAIN
 
 log = structlog.get_logger()
 
-_Publish = Callable[[LiveCall, notes.Note], None]
 _Headers = Callable[[CallFacts], dict[str, str]]
 
 
@@ -84,8 +91,15 @@ def build(settings: Settings) -> Gateway:
     book = load_agents(settings.agents or DEFAULT_AGENTS)
     _require_sip_for(book, settings)
     secrets = [token.get_secret_value() for token in settings.twilio_auth_token]
-    added, store, tasks = AddedLatency(), MemoryStore(monotonic), Tasks()
+    added, tasks = AddedLatency(), Tasks()
     metrics = Metrics(added)
+    remote = _remote(settings, metrics)
+    store = Store(MemoryStore(monotonic), remote, tasks.start)
+    states = Store(MemoryStore(monotonic, STATES_MAX), remote, tasks.start)
+    per_caller = settings.max_calls_per_caller
+    admission = Admission(secrets_.token_hex(4), per_caller, remote)
+    breaker = Breaker(monotonic, lambda is_open: _tell_breaker(metrics, is_open))
+    rates = RateWatch(monotonic)
     spending = _spending(settings, book, metrics)
     switchboard = Switchboard(
         book, _sessions(book), settings.max_calls, store, lambda: spending.spent_out
@@ -101,6 +115,7 @@ def build(settings: Settings) -> Gateway:
     switchboard.announced = lambda call: records.open(
         call.facts, call.mind.agent.model, call.mind.agent.record
     )
+    keeper = Keeper(states, lambda: switchboard.calls)
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
         public_url=settings.public_url,
@@ -114,6 +129,10 @@ def build(settings: Settings) -> Gateway:
         tokens=StreamTokens(secrets, store, time),
         dial_tokens=dial_tokens,
         store=store,
+        keeper=keeper,
+        admission=admission,
+        breaker=breaker,
+        rates=rates,
         metrics=metrics,
     )
     calls = OpenAICalls(settings.openai_base_url, settings.openai_api_key.get_secret_value())
@@ -128,20 +147,34 @@ def build(settings: Settings) -> Gateway:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
+        publisher = Publisher(
+            metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records
+        )
+        after_url = f"{settings.public_url}/twilio/after?leg={DRAIN}"
+
+        async def hand_over(call: LiveCall) -> None:
+            await keeper.save(call)
+            await rest.redirect_to(call.facts.call_sid, after_url)
+
         switchboard.employ(
             Hands(
                 realtime_url=settings.realtime_url,
                 model_headers=_model_headers(settings),
                 rest=rest,
                 transfer_document=desk.transfer_document,
-                referred=lambda sid, to: store.put(f"refer:{sid}", to, ENDINGS_KEPT_S),
+                referred=lambda sid, to: store.remember(f"refer:{sid}", to, ENDINGS_KEPT_S),
                 tasks=tasks,
-                publish=_publisher(metrics, switchboard, spend_watch, records),
+                hand_over=hand_over,
+                publish=publisher.publish,
                 added=added,
                 open_bill=_open_bill,
             )
         )
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
+        tasks.start(keeper.run(), "state of calls")
+        tasks.start(admission.run(), "leases")
+        model_url = f"{settings.realtime_url}?model={_any_model(book)}"
+        tasks.start(watch_model(breaker, model_url, _bearer(settings)), "circuit breaker")
         watching = watch_certificate(settings.public_url, metrics.certificate.set)
         tasks.start(watching, "the certificate")
         tasks.start(spend_watch.watch_minutes(), "the carrier's minutes")
@@ -152,6 +185,8 @@ def build(settings: Settings) -> Gateway:
         await tasks.stop()
         await rest.close()
         await calls.close()
+        if remote is not None:
+            await remote.redis.close()
 
     door = _openai_door(settings, store, sip_desk, tasks, metrics)
     doors = routes(desk, door)
@@ -184,7 +219,7 @@ def _require_sip_for(book: AgentBook, settings: Settings) -> None:
 
 
 def _openai_door(
-    settings: Settings, store: MemoryStore, sip_desk: SipDesk, tasks: Tasks, metrics: Metrics
+    settings: Settings, store: Store, sip_desk: SipDesk, tasks: Tasks, metrics: Metrics
 ) -> OpenAIDoor | None:
     if not settings.openai_webhook_secret:
         return None
@@ -194,6 +229,16 @@ def _openai_door(
         lambda call: tasks.start(sip_desk.take(call), f"incoming {call.call_id}"),
         lambda result: metrics.webhooks.labels("openai", result).inc(),
     )
+
+
+def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
+    url = settings.store.get_secret_value()
+    if url == "memory://":
+        return None
+    keys = [key.get_secret_value() for key in settings.store_key]
+    if not keys:
+        log.warning("GATEWAY_STORE_KEY is not set: what is said in calls is not sealed in Redis")
+    return Remote(RedisStore(url, Sealer(keys)), failed=metrics.store_errors.inc)
 
 
 def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Spending:
@@ -223,21 +268,20 @@ def _records(settings: Settings, feed: Feed, metrics: Metrics) -> Records:
     return Records(feed, archive, monotonic, time)
 
 
-def _publisher(
-    metrics: Metrics, switchboard: Switchboard, spend_watch: SpendWatch, records: Records
-) -> _Publish:
-    call_log = CallLog()
+def _tell_breaker(metrics: Metrics, is_open: bool) -> None:
+    metrics.breaker_open.set(is_open)
+    if is_open:
+        log.error("the model fails for one call after another; new ones are kept from it")
+    else:
+        log.info("the model is back; calls reach it again")
 
-    def publish(call: LiveCall, note: notes.Note) -> None:
-        spend_watch.on_note(call, note)
-        metrics.on_note(call.facts, note)
-        call_log.on_note(call.facts, note, call.bill.usd)
-        records.on_note(call.facts, note, call.bill.usd)
-        if isinstance(note, notes.Ended):
-            metrics.call_over(call.mind)
-        switchboard.on_note(call, note)
 
-    return publish
+def _any_model(book: AgentBook) -> str:
+    return next((agent.model for agent in book.agents.values()), DEFAULT_MODEL)
+
+
+def _bearer(settings: Settings) -> dict[str, str]:
+    return {"Authorization": f"Bearer {settings.openai_api_key.get_secret_value()}"}
 
 
 def _model_headers(settings: Settings) -> _Headers:

@@ -74,6 +74,10 @@ class LinkError(GatewayError):
         super().__init__(reason)
 
 
+class StoreError(GatewayError):
+    """The shared store did not answer, or not in time."""
+
+
 class ServiceUnreachable(GatewayError):
     """A command line tool could not reach what it needs: exit 69."""
 

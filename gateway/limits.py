@@ -22,7 +22,8 @@ VOICE_MAX_CHARS = 128
 SESSION_MAX_S = 3600.0  # the Realtime API ends a session after 60 minutes
 MAX_CALL_DEFAULT_S = 1800.0
 MAX_CALL_MIN_S = 5.0
-MAX_CALL_MAX_S = 3540.0  # leaves a minute of the session for the goodbye
+MAX_CALL_MAX_S = 14_100.0  # Twilio ends a call after four hours
+MAX_SIP_CALL_S = 3540.0  # one session, and a minute of it for the goodbye
 
 LEAD_DEFAULT_MS = 1000
 LEAD_MIN_MS = 200
@@ -48,6 +49,7 @@ SPEED_MAX = 1.5
 OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allows
 CONTEXT_TOKENS_MAX = 128_000
 
+QUEUE_NAME_MAX_CHARS = 64
 SIP_URI_MAX_CHARS = 254  # Twilio: below 255
 
 PRICE_FILE_MAX_BYTES = 1 << 20
@@ -63,15 +65,19 @@ SPEND_CHECK_S = 5.0
 
 TEMPLATE_MAX_BYTES = 65_536
 
-assert MAX_CALL_DEFAULT_S <= MAX_CALL_MAX_S < SESSION_MAX_S
+assert MAX_CALL_DEFAULT_S <= MAX_SIP_CALL_S < SESSION_MAX_S
 assert LEAD_MIN_MS <= LEAD_DEFAULT_MS <= LEAD_MAX_MS
 assert IDLE_MIN_S <= IDLE_NUDGE_DEFAULT_S < IDLE_END_DEFAULT_S <= IDLE_MAX_S
 assert VAD_SILENCE_DEFAULT_MS <= VAD_SILENCE_MAX_MS
 
 # --- One call ---
 
-HELD_AUDIO_MAX_MS = 10_000
-"""The caller's first words, kept until the model can hear them; the oldest go first."""
+HELD_AUDIO_MAX_MS = 30_000
+"""What the caller says while the model cannot hear it; the oldest goes first."""
+KEPT_AUDIO_MS = 1_000
+"""His last sound, for a session that takes over: speech that its predecessor had not noticed."""
+KEPT_TURN_MAX_MS = 15_000
+"""The same of a turn that no session has understood yet."""
 
 UNPLAYED_AUDIO_MAX_MS = 600_000
 """Twilio itself drops what is more than ten minutes ahead (warning 31931)."""
@@ -101,6 +107,8 @@ SPEECH_AGE_MAX_S = 60.0
 """The model tells of speech that began or ended just now; an older moment is not believed."""
 
 START_WAIT_S = 5.0
+EARLY_MESSAGES_MAX = 200
+"""Of a stream whose token is being looked up: four seconds of frames."""
 MEDIA_SILENCE_MAX_S = 2.0
 """Twilio sends fifty frames a second even in silence: two seconds of none is a dead stream."""
 TICK_LATE_MAX_S = 0.25
@@ -108,7 +116,29 @@ TICK_LATE_MAX_S = 0.25
 
 ARRIVAL_WAIT_S = 30.0
 """From the answer to the webhook to the stream's `start`; Twilio itself gives up after 15 s."""
-MODEL_READY_MAX_S = 10.0
+MODEL_TRY_MAX_S = 2.5
+"""For one try to have a session: connected, and confirmed."""
+MODEL_PAUSES_S = (0.0, 0.3, 0.8, 1.5, 2.5)
+"""Before each further try; then it is given up."""
+MODEL_GIVE_UP_S = 8.0
+"""No further try begins so long after the first: the caller has heard nothing meanwhile."""
+RENEW_SPREAD_S = 0.1
+"""By chance, before any: a server that lost all calls at once gets them back one by one."""
+MODEL_STEADY_S = 10.0
+"""A session that lasted for so long is not the failure of the same try."""
+SERVER_SILENCE_MAX_S = 3.0
+"""Without a single event of the server's while one is due."""
+SERVER_THINKS_MAX_S = 10.0
+"""The same within a response: a model that reasons says nothing meanwhile."""
+ROLL_BEFORE_S = 120.0
+"""Before the end of its hour, the next session is opened."""
+ROLL_BEFORE_SHARE = 1 / 3
+"""Of a session that is shorter than usual."""
+ROLL_QUIET_MAX_SHARE = 2 / 3
+"""Of that time for a quiet moment; then the change comes anyway."""
+ROLL_LOOK_S = 0.5
+HAND_OVER_QUIET_MAX_S = 12.0
+"""The same for a call that leaves a stopping process."""
 RESPONSE_START_MAX_S = 8.0
 """From the end of the caller's turn, or our `response.create`, to `response.created`."""
 RESPONSE_STALL_MAX_S = 30.0
@@ -148,12 +178,15 @@ SIP_EVENT_AGE_MAX_S = 30.0
 SIP_CALLS_MAX = 2_000
 SIP_HEADERS_MAX = 128
 SIP_TOKEN_S = 60.0
-LEGS_MAX = 4
+LEGS_MAX = 6
 """How often a caller whose leg ended badly is given another one."""
 WEBHOOK_TOLERANCE_S = 300
 WEBHOOK_SEEN_S = 900.0
 """Longer than an event can be fresh, its signature's tolerance both ways included."""
 
+MEMORY_ITEMS_MAX = 1_000
+MEMORY_MAX_CHARS = 64_000
+"""An hour of talk; a new session takes it as some 16,000 tokens."""
 TRANSCRIPT_LINES_MAX = 2_000
 TRANSCRIPT_LINE_MAX_CHARS = 4_000
 TRANSCRIPT_MAX_CHARS = 200_000
@@ -165,7 +198,11 @@ assert SIP_ACCEPT_MAX_S < SIP_DECIDE_MAX_S
 assert GROUP_MS % FRAME_MS == 0
 assert LEAD_MIN_MS >= GROUP_MS
 assert TIMESTAMP_LEAP_S > MEDIA_SILENCE_MAX_S
-assert HELD_AUDIO_MAX_MS / 1000 >= MODEL_READY_MAX_S
+MODEL_TRIES_MAX_S = MODEL_GIVE_UP_S + 2 * max(MODEL_PAUSES_S) + MODEL_TRY_MAX_S
+assert HELD_AUDIO_MAX_MS >= MODEL_TRIES_MAX_S * 1000 + KEPT_AUDIO_MS
+assert KEPT_AUDIO_MS <= KEPT_TURN_MAX_MS < HELD_AUDIO_MAX_MS
+assert SERVER_SILENCE_MAX_S < RESPONSE_START_MAX_S
+assert SERVER_THINKS_MAX_S < RESPONSE_STALL_MAX_S
 assert MARKS_PENDING_MAX > LEAD_MAX_MS / FRAME_MS
 
 # --- Sockets ---
@@ -173,8 +210,8 @@ assert MARKS_PENDING_MAX > LEAD_MAX_MS / FRAME_MS
 CONNECT_MAX_S = 5.0
 CLOSE_MAX_S = 2.0
 """For the other end to answer our close; then the connection is cut."""
-PING_EVERY_S = 20.0
-PONG_MAX_S = 20.0
+PING_EVERY_S = 5.0
+PONG_MAX_S = 5.0
 
 HANDSHAKE_MAX_BYTES = 64 << 10
 """Head of the model's answer to our handshake; a usual one has less than a thousand."""
@@ -205,9 +242,32 @@ WEBHOOK_REMEMBERED_S = 60.0
 STREAM_TOKEN_S = 60.0
 REMEMBERED_MAX = 50_000
 ENDINGS_KEPT_S = 600.0
+STATE_EVERY_S = 0.2
+"""How often what changed of the calls is written: as much may be forgotten by a killed process."""
+STATE_SPARE_S = 600.0
+"""A call's state is kept for so long beyond its greatest length."""
+SOUND_KEPT_S = 10.0
+"""The last seconds of a stream that broke: for the next one, or nobody."""
+STATES_MAX = 2_000
+"""In memory, of calls that ended badly a short while ago."""
+STORE_MAX_S = 0.5
+"""For Redis to answer; no audio ever waits for it."""
+STORE_PAUSE_S = 1.0
+"""Between two looks whether it is back."""
+STORE_CONNECTIONS_MAX = 16
+LEASE_S = 20.0
+LEASE_RENEW_S = 5.0
+RESUMES_MAX = 3
+"""How often a call whose stream broke is taken up again; then a person has it."""
+SHED_BELOW_RATIO = 0.05
+"""Of the model's rate limit left: what is there belongs to the calls that are running."""
+SHED_MAX_S = 60.0
+BREAKER_FAILURES = 5
+BREAKER_PROBE_FIRST_S = 2.0
+BREAKER_PROBE_MAX_S = 30.0
+VOICEMAIL_MAX_S = 120
 REST_TRIES = 3
 REST_TIMEOUT_S = 5.0
-MODEL_CONNECT_TRIES = 2
 LAG_PROBE_S = 0.1
 TIMER_GRAIN_S = 0.002
 """The event loop counts whole milliseconds, and rounds: without this a timer comes too early, and
@@ -216,9 +276,13 @@ CERTIFICATE_CHECK_S = 6 * 3600.0
 CERTIFICATE_FIRST_S = 60.0
 """Not at once: a pod that starts is not yet reached by its public address."""
 DRAIN_REPORT_S = 5.0
+DRAIN_HAND_OVER_S = 10.0
+"""Before the deadline: from here on, each call leaves in its next quiet moment."""
+DRAIN_LEAVE_MAX_S = 5.0
+"""After it, for the last ones to be taken over."""
 
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S
-assert MODEL_CONNECT_TRIES * CONNECT_MAX_S <= MODEL_READY_MAX_S
+assert LEASE_RENEW_S < LEASE_S / 2
 
 # --- Records and operators ---
 

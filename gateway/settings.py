@@ -211,6 +211,9 @@ class Settings(BaseSettings):
     max_calls: Annotated[int, _number(int, 1, MAX_CALLS_MAX)] = Field(
         MAX_CALLS_DEFAULT, description="Media calls that this process takes at once."
     )
+    max_calls_per_caller: Annotated[int, _number(int, 1, MAX_CALLS_MAX)] | None = Field(
+        None, description="Calls of one caller at once, over all processes; unset, any number."
+    )
     overflow: Annotated[Literal["sip", "human", "busy"], _one_of("sip", "human", "busy")] = Field(
         "busy", description="What a call beyond GATEWAY_MAX_CALLS gets: sip, human or busy."
     )
@@ -220,6 +223,11 @@ class Settings(BaseSettings):
     store: Annotated[SecretStr, _given(_store)] = Field(
         SecretStr("memory://"),
         description="Where calls are remembered: memory:// or redis://HOST:PORT/DB.",
+    )
+    store_key: Annotated[tuple[SecretStr, ...], _secrets()] = Field(
+        (),
+        description="Seals what is written to Redis; several during rotation, comma-separated, "
+        "the one in use first.",
     )
     data_dir: Path = Field(
         Path("data"), description="Folder of the records, and of recordings when an agent asks."

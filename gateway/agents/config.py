@@ -166,6 +166,20 @@ class Transfer(_Part):
     description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
 
 
+class Fallback(_Part):
+    """Who has a caller when no agent is to be had: a person, a queue, and then voicemail."""
+
+    to: str | None = Field(None, pattern=_PARTY, max_length=limits.SIP_URI_MAX_CHARS)
+    queue: str | None = Field(None, min_length=1, max_length=limits.QUEUE_NAME_MAX_CHARS)
+    voicemail: bool = False
+
+    @model_validator(mode="after")
+    def _one_person(self) -> Self:
+        if self.to is not None and self.queue is not None:
+            raise wrong("queue", "does not go with `to`: name one of them")
+        return self
+
+
 Voice = Annotated[str, Field(min_length=1, max_length=limits.VOICE_MAX_CHARS)] | CustomVoice
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
@@ -186,7 +200,9 @@ class Agent(_Part):
         BeforeValidator(lambda value: None if value == "none" else _tagged(value)),
     ] = ServerVad()
     noise_reduction: Annotated[NoiseReduction | None, BeforeValidator(_tagged)] = None
-    transcription: Transcription | None = None
+    transcription: Annotated[
+        Transcription | None, BeforeValidator(lambda value: None if value == "none" else value)
+    ] = Transcription()
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
     max_output_tokens: (
@@ -195,7 +211,13 @@ class Agent(_Part):
     speed: float | None = Field(None, ge=limits.SPEED_MIN, le=limits.SPEED_MAX)
     tools: list[str] = Field(default_factory=list)
     transfers: dict[str, Transfer] = Field(default_factory=dict, max_length=limits.TRANSFERS_MAX)
-    fallback: str | None = Field(None, pattern=_PARTY, max_length=limits.SIP_URI_MAX_CHARS)
+    fallback: Annotated[
+        Fallback | None,
+        BeforeValidator(lambda value: {"to": value} if isinstance(value, str) else value),
+    ] = None
+    resume: Literal["announce", "silent"] = "announce"
+    if_forgotten: Literal["restart", "transfer"] = "restart"
+    max_calls: int | None = Field(None, ge=1, le=limits.MAX_CALLS_MAX)
     session: dict[str, Any] = Field(default_factory=dict)
     barge_in: BargeIn = BargeIn()
     idle: Idle = Idle()
@@ -237,6 +259,9 @@ class Agent(_Part):
     @model_validator(mode="after")
     def _path_allows(self) -> Self:
         if self.path == "sip":
+            if self.max_call_s > limits.MAX_SIP_CALL_S:
+                longest = f"{limits.MAX_SIP_CALL_S:g}"
+                raise wrong("max_call_s", f"is at most {longest} with path: sip")
             for field in _MEDIA_ONLY:
                 if field in self.model_fields_set:
                     raise wrong(

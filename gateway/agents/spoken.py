@@ -13,12 +13,15 @@ class Phrases:
     language: str
     apology: str
     unavailable: str
+    leave_message: str
 
 
 _ENGLISH: Final = Phrases(
     language="en-US",
     apology="We are sorry, something went wrong on our side. Please call again in a moment.",
     unavailable="We are sorry, nobody can take your call right now. Please try again later.",
+    leave_message="We are sorry, nobody can take your call right now. "
+    "Please leave a message after the tone.",
 )
 _PHRASES: Final = {
     "en": _ENGLISH,
@@ -28,11 +31,14 @@ _PHRASES: Final = {
         "Merci de rappeler dans un instant.",
         unavailable="Désolés, personne ne peut prendre votre appel pour le moment. "
         "Merci de réessayer plus tard.",
+        leave_message="Désolés, personne ne peut prendre votre appel pour le moment. "
+        "Merci de laisser un message après le signal sonore.",
     ),
     "ar": Phrases(
         language="ar-XA",
         apology="نعتذر، حدث خلل من جانبنا. نرجو معاودة الاتصال بعد قليل.",
         unavailable="نعتذر، لا يمكن لأحد الرد على مكالمتكم الآن. نرجو المحاولة لاحقًا.",
+        leave_message="نعتذر، لا يمكن لأحد الرد على مكالمتكم الآن. نرجو ترك رسالة بعد الصافرة.",
     ),
 }
 

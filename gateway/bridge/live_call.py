@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from urllib.parse import quote
 import structlog
 
 from gateway.agents.config import Agent
+from gateway.bridge.model_line import ModelLine
 from gateway.bridge.tasks import Tasks
 from gateway.call import commands as do
 from gateway.call import inputs, notes
@@ -31,14 +33,13 @@ from gateway.limits import (
     CALLER_MESSAGE_MAX_BYTES,
     FAULTS_MAX,
     HANGUP_CONFIRM_MAX_S,
-    MODEL_CONNECT_TRIES,
+    MODEL_TRY_MAX_S,
+    RENEW_SPREAD_S,
     TIMER_GRAIN_S,
 )
 from gateway.ops.latency import AddedLatency
 from gateway.ops.spending import Bill
 from gateway.protocols import media_stream, realtime_server
-from gateway.transports import realtime_socket
-from gateway.transports.realtime_socket import RealtimeSocket
 from gateway.transports.twilio_rest import TwilioRest
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Hands:
     referred: Callable[[str, str], None]
     """Told, before it happens, that the call of a CallSid is being referred, and to whom."""
     tasks: Tasks
+    hand_over: Callable[[LiveCall], Awaitable[None]]
+    """Has the carrier ask another process what to do with the call. Raises LinkError."""
     publish: Callable[[LiveCall, notes.Note], None]
     added: AddedLatency
     open_bill: Callable[[CallFacts, Agent], Bill]
@@ -92,7 +95,9 @@ class LiveCall:
         self.bill = hands.open_bill(facts, mind.agent)
         self._hands = hands
         self._media: MediaSocket | None = None
-        self._model: RealtimeSocket | None = None
+        self._model: ModelLine | None = None
+        self._next: ModelLine | None = None
+        """Opened beside the one in use, before its hour is up."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
@@ -100,7 +105,7 @@ class LiveCall:
 
     def begin(self) -> None:
         """Opens the model's socket and starts the clock."""
-        self._hands.tasks.start(self._open_model(), f"open model {self.facts.key}")
+        self._model = self._open_line(0.0)
         self._reschedule()
 
     def arrive(self, start: media_stream.Start, media: MediaSocket, now: float) -> None:
@@ -109,8 +114,16 @@ class LiveCall:
         media.take_over(self)
         self._hear(start, now)
 
+    def said_before(self, mulaw: bytes) -> None:
+        """On the stream that broke, or was left."""
+        self._hear(inputs.SaidBefore(mulaw), monotonic())
+
     def hang_up(self, ending: Ending) -> None:
         self._hear(inputs.HangUpAsked(ending), monotonic())
+
+    def hand_over(self, *, now: bool) -> None:
+        """This process stops: another one is to go on with the call."""
+        self._hear(inputs.HandOverAsked(now), monotonic())
 
     def spend_reached(self, share: float) -> None:
         """So much of what the call may cost is used."""
@@ -162,40 +175,47 @@ class LiveCall:
 
     # --- From the model ---
 
-    def on_model_open(self, socket: RealtimeSocket) -> None:
-        if self.over:
-            socket.close()
-        else:
-            self._model = socket
+    def on_line_open(self, line: ModelLine) -> None:
+        """Its first event tells more."""
 
-    def on_model_text(self, data: bytes | bytearray, now: float) -> None:
+    def on_line_text(self, line: ModelLine, data: bytes | bytearray, now: float) -> None:
         try:
             event = realtime_server.parse(data)
         except PeerError as error:
             return self._fault("model", error.kind, now)
         if isinstance(event, realtime_server.Unknown):
             return self._hear(inputs.PeerFault("model", "unknown_event"), now)
+        if line is not self._model:
+            return self._hear(inputs.FromNext(event), now)
         self._hear(event, now)
         if type(event) is realtime_server.AudioDelta:
             self._hands.added.down.observe(monotonic() - now)
         return None
 
-    def on_model_lost(self, reason: str, refused: bool, now: float) -> None:
-        self._model = None
-        self._hear(inputs.ModelLost(reason, refused), now)
+    def on_line_lost(self, line: ModelLine, reason: str, refused: bool, now: float) -> None:
+        if line is self._model:
+            self._model = None
+            self._hear(inputs.ModelLost(reason, refused), now)
+        elif line is self._next:
+            self._next = None
+            self._hear(inputs.NextLost(reason), now)
 
-    async def _open_model(self) -> None:
+    def _open_line(self, after_s: float) -> ModelLine:
+        line = ModelLine(self)
+        self._hands.tasks.start(self._try(line, after_s), f"open model {self.facts.key}")
+        return line
+
+    async def _try(self, line: ModelLine, after_s: float) -> None:
+        """One try; the mind decides on the next one."""
+        if after_s:
+            await asyncio.sleep(after_s)
+        if line.given_up:
+            return
         url = f"{self._hands.realtime_url}?model={quote(self.mind.agent.model, safe='')}"
-        headers = self._hands.model_headers(self.facts)
-        for left in reversed(range(MODEL_CONNECT_TRIES)):
-            try:
-                return await realtime_socket.connect(url, headers, self)
-            except LinkError as error:
-                if self.over:
-                    return None
-                if not error.retryable or not left:
-                    return self.on_model_lost(error.reason, not error.retryable, monotonic())
-        return None
+        try:
+            await line.open(url, self._hands.model_headers(self.facts), MODEL_TRY_MAX_S)
+        except LinkError as error:
+            self.on_line_lost(line, error.reason, not error.retryable, monotonic())
 
     # --- The mind ---
 
@@ -219,7 +239,7 @@ class LiveCall:
             self._hear(inputs.HangUpAsked(Ending.MEDIA_BROKEN), now)
         else:
             self._close_model()
-            self.on_model_lost("noise", False, now)
+            self._hear(inputs.ModelLost("noise"), now)
 
     def _act(self, out: Sequence[Out]) -> None:
         for one in out:
@@ -230,6 +250,17 @@ class LiveCall:
             elif kind is do.SendToCaller:
                 if self._media is not None:
                     self._media.post(one.data)  # type: ignore[union-attr]
+            elif kind is do.SendToNext:
+                if self._next is not None:
+                    self._next.post(one.data)  # type: ignore[union-attr]
+            elif kind is do.OpenModel:
+                self._replace_model(one.after_s)  # type: ignore[union-attr]
+            elif kind is do.OpenNext:
+                self._next = self._open_line(0.0)
+            elif kind is do.TakeNext:
+                self._take_next()
+            elif kind is do.CloseNext:
+                self._close_next()
             elif kind is do.CloseModel:
                 self._close_model()
             elif kind is do.CloseCaller:
@@ -238,8 +269,10 @@ class LiveCall:
                 self._start_hang_up()
             elif kind is do.Transfer:
                 self._hands.tasks.start(self._transfer(one.to), f"transfer {self.facts.key}")  # type: ignore[union-attr]
+            elif kind is do.HandOver:
+                self._hands.tasks.start(self._hand_over(), f"hand over {self.facts.key}")
             elif kind is do.Reattach:
-                self._hands.tasks.start(self._open_model(), f"open model {self.facts.key}")
+                self._reattach()
             else:
                 self._hands.publish(self, one)  # type: ignore[arg-type] # what is left is a note
 
@@ -305,7 +338,42 @@ class LiveCall:
         except LinkError as error:
             self._hear(inputs.TransferFailed(error.reason), monotonic())
 
+    async def _hand_over(self) -> None:
+        """`stop` tells that it has worked; where it does not, closing the stream comes to that."""
+        try:
+            await self._hands.hand_over(self)
+        except LinkError as error:
+            log.warning(
+                "could not redirect the call over REST; closing its stream instead",
+                call_sid=self.facts.call_sid,
+                reason=error.reason,
+            )
+            self._hear(inputs.TransferFailed(error.reason), monotonic())
+
+    def _replace_model(self, after_s: float) -> None:
+        """The pauses of all calls that lost the model in the same moment are not the same."""
+        if self._model is not None:
+            self._model.close()
+        spread_s = uniform(0.0, RENEW_SPREAD_S)  # noqa: S311 - no secret
+        self._faults["model"] = 0
+        pause_s = after_s * uniform(0.5, 1.5) + spread_s  # noqa: S311
+        self._model = self._open_line(pause_s)
+
+    def _take_next(self) -> None:
+        if self._model is not None:
+            self._model.close()
+        self._model, self._next = self._next, None
+
+    def _close_next(self) -> None:
+        if self._next is not None:
+            self._next.close()
+            self._next = None
+
+    def _reattach(self) -> None:
+        """SIP only."""
+
     def _close_model(self) -> None:
+        self._close_next()
         if self._model is not None:
             self._model.close()
             self._model = None

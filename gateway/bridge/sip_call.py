@@ -10,14 +10,18 @@ from urllib.parse import quote
 import structlog
 
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.model_line import ModelLine
 from gateway.call import inputs
 from gateway.call.endings import Ending
 from gateway.call.sip import SipCall
 from gateway.errors import LinkError
-from gateway.limits import SIDEBAND_FIRST_PAUSE_S, SIDEBAND_PAUSE_MAX_S, SIDEBAND_TRIES
-from gateway.transports import realtime_socket
+from gateway.limits import (
+    CONNECT_MAX_S,
+    SIDEBAND_FIRST_PAUSE_S,
+    SIDEBAND_PAUSE_MAX_S,
+    SIDEBAND_TRIES,
+)
 from gateway.transports.openai_calls import OpenAICalls, refer_target
-from gateway.transports.realtime_socket import RealtimeSocket
 
 log = structlog.get_logger()
 _NO_SUCH_CALL: Final = "http_404"
@@ -38,7 +42,7 @@ class SipLiveCall(LiveCall):
         if self.over:  # it ended while it was being accepted, and its leg could not
             return self._start_hang_up()
         self._hear(inputs.CallAccepted(), monotonic())
-        return self._hands.tasks.start(self._open_model(), f"sideband {self.facts.key}")
+        return self._reattach()
 
     def refused(self) -> None:
         """It could not be accepted: there is no leg to end."""
@@ -49,26 +53,33 @@ class SipLiveCall(LiveCall):
         """The carrier says that the call has ended."""
         self._hear(inputs.CallGone(), monotonic())
 
-    def on_model_open(self, socket: RealtimeSocket) -> None:
-        super().on_model_open(socket)
+    def on_line_open(self, line: ModelLine) -> None:  # noqa: ARG002 - the holder's shape
         self._attached = True
         self._hear(inputs.ModelOpened(), monotonic())
 
-    async def _open_model(self) -> None:
+    def _reattach(self) -> None:
+        self._hands.tasks.start(self._open_sideband(), f"sideband {self.facts.key}")
+
+    async def _open_sideband(self) -> None:
         """A 404 before the first time is a session in the making; after it, a call that is over."""
         url = f"{self._hands.realtime_url}?call_id={quote(self.facts.call_id, safe='')}"
         headers = self._hands.model_headers(self.facts)
         pause_s = SIDEBAND_FIRST_PAUSE_S
         for left in reversed(range(SIDEBAND_TRIES)):
+            if self.over:
+                return None
+            self._model = ModelLine(self)
             try:
-                return await realtime_socket.connect(url, headers, self)
+                return await self._model.open(url, headers, CONNECT_MAX_S)
             except LinkError as error:
                 if error.reason == _NO_SUCH_CALL and self._attached:
                     return self.gone()
                 if self.over:
                     return None
                 if not error.retryable or not left:
-                    return self.on_model_lost(error.reason, not error.retryable, monotonic())
+                    lost = inputs.ModelLost(error.reason, not error.retryable)
+                    self._model = None
+                    return self._hear(lost, monotonic())
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, SIDEBAND_PAUSE_MAX_S)
         return None

@@ -71,7 +71,7 @@ class SipDesk:
     async def take(self, incoming: IncomingCall) -> None:
         """Answers or turns away one call, within two seconds of its webhook."""
         try:
-            place = self._place(incoming)
+            place = await self._place(incoming)
             call = self._announce(incoming, place)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, SIP_DECIDE_MAX_S)
@@ -91,13 +91,13 @@ class SipDesk:
         left_s = SIP_DECIDE_MAX_S - SIP_ACCEPT_MAX_S
         return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
 
-    def _place(self, incoming: IncomingCall) -> Place:
+    async def _place(self, incoming: IncomingCall) -> Place:
         """Raises NotAdmitted."""
         security = incoming.media_security
         if security not in ("srtp", None) and not self._allow_rtp:
             raise NotAdmitted("insecure")
         if incoming.first(TOKEN_HEADER):
-            return self._dialled_by_us(incoming)
+            return await self._dialled_by_us(incoming)
         book = self._switchboard.book
         candidates = list(incoming.dialled)
         agent = book.pick_any(candidates)
@@ -105,10 +105,10 @@ class SipDesk:
             raise NotAdmitted("no_agent")
         return Place(agent, "", next(iter(candidates), ""))
 
-    def _dialled_by_us(self, incoming: IncomingCall) -> Place:
+    async def _dialled_by_us(self, incoming: IncomingCall) -> Place:
         call_sid, name = incoming.first(CALL_HEADER), incoming.first(AGENT_HEADER)
         try:
-            self._tokens.redeem(incoming.first(TOKEN_HEADER), call_sid, name)
+            await self._tokens.redeem(incoming.first(TOKEN_HEADER), call_sid, name)
         except SignatureRefused as error:
             log.warning("SIP headers refused", call_id=incoming.call_id, reason=error.reason)
             raise NotAdmitted("forged") from error

@@ -9,7 +9,7 @@ from gateway.bridge.live_call import LiveCall
 from gateway.call import notes
 from gateway.limits import ENDINGS_KEPT_S, SPEND_CHECK_S
 from gateway.ops.spending import Spending
-from gateway.ops.store_memory import MemoryStore
+from gateway.ops.store import Store
 
 
 def spent_key(call_sid: str) -> str:
@@ -24,7 +24,7 @@ class SpendWatch:
         self,
         spending: Spending,
         calls: Callable[[], Iterable[LiveCall]],
-        store: MemoryStore,
+        store: Store,
         reached: Callable[[str, float], None],
     ) -> None:
         self._spending, self._calls = spending, calls
@@ -52,6 +52,6 @@ class SpendWatch:
             return
         self._reached(call.facts.agent, share)
         if share >= 1 and call.facts.call_sid:
-            self._store.put(spent_key(call.facts.call_sid), "", ENDINGS_KEPT_S)
+            self._store.remember(spent_key(call.facts.call_sid), "", ENDINGS_KEPT_S)
         # Not now: the commands of the event that brought the bill are still being carried out.
         asyncio.get_running_loop().call_soon(call.spend_reached, share)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 
 import structlog
 
+from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import CallFacts, LiveCall
 from gateway.bridge.switchboard import Switchboard
+from gateway.call.state import CallState
 from gateway.errors import NotAdmitted, PeerError, SignatureRefused
-from gateway.limits import CALLER_MESSAGE_MAX_BYTES, FAULTS_MAX, START_WAIT_S
+from gateway.limits import (
+    CALLER_MESSAGE_MAX_BYTES,
+    EARLY_MESSAGES_MAX,
+    FAULTS_MAX,
+    START_WAIT_S,
+)
 from gateway.ops.tokens import StreamTokens
 from gateway.protocols import media_stream
 from gateway.transports.media_socket import MediaSocket
@@ -28,16 +36,22 @@ class StreamDoor:
         account_sid: str,
         switchboard: Switchboard,
         tokens: StreamTokens,
+        keeper: Keeper,
         refused: Callable[[str], None],
     ) -> None:
         self._socket, self._account_sid = socket, account_sid
         self._switchboard, self._tokens = switchboard, tokens
-        self._refused = refused
+        self._keeper, self._refused = keeper, refused
         self._faults = 0
+        self._early: list[bytes] = []
+        """What came while the token was looked up."""
+        self._work: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(START_WAIT_S, self._refuse, "no_start")
         socket.take_over(self)
 
     def on_text(self, data: bytes | bytearray, now: float) -> None:
+        if self._work is not None:
+            return self._wait(data)
         try:
             if len(data) > CALLER_MESSAGE_MAX_BYTES:
                 raise PeerError("oversized_message")
@@ -56,6 +70,10 @@ class StreamDoor:
     def on_closed(self, now: float) -> None:  # noqa: ARG002
         self._timer.cancel()
 
+    def _wait(self, data: bytes | bytearray) -> None:
+        if len(self._early) < EARLY_MESSAGES_MAX and len(data) <= CALLER_MESSAGE_MAX_BYTES:
+            self._early.append(bytes(data))
+
     def _tolerate(self) -> None:
         self._faults += 1
         if self._faults == FAULTS_MAX:
@@ -63,31 +81,51 @@ class StreamDoor:
 
     def _start(self, event: media_stream.Start, now: float) -> None:
         self._timer.cancel()
+        if self._work is None:
+            self._work = asyncio.get_running_loop().create_task(self._let_in(event, now))
+
+    async def _let_in(self, event: media_stream.Start, now: float) -> None:
         start = event.start
         try:
             if start.account_sid != self._account_sid:
                 raise SignatureRefused("other_account")
             token = start.custom_parameters.get("token", "")
-            stream_pass = self._tokens.redeem(token, start.call_sid)
-            call = self._call(start.call_sid, stream_pass.agent)
-        except SignatureRefused as error:
+            stream_pass = await self._tokens.redeem(token, start.call_sid)
+            call = await self._call(start.call_sid, stream_pass.agent)
+            if call.mind.resumed and (sound := await self._keeper.sound(start.call_sid)):
+                call.said_before(sound)
+        except (SignatureRefused, NotAdmitted) as error:
             return self._refuse(error.reason)
-        except NotAdmitted as error:
-            return self._refuse(error.reason)
-        return call.arrive(event, self._socket, now)
+        except Exception:
+            log.exception("a media stream could not be let in")
+            return self._refuse("bug")
+        call.arrive(event, self._socket, now)
+        for message in self._early:
+            call.on_text(message, monotonic())
+        return None
 
-    def _call(self, call_sid: str, agent_name: str) -> LiveCall:
+    async def _call(self, call_sid: str, agent_name: str) -> LiveCall:
         """The call that was announced here, or a new one if the webhook went elsewhere."""
-        call = self._switchboard.expected(call_sid)
-        if call is not None:
-            return call
-        if self._switchboard.media_call(call_sid) is not None:
+        switchboard = self._switchboard
+        waiting = switchboard.expected(call_sid)
+        if waiting is None and switchboard.media_call(call_sid) is not None:
             raise SignatureRefused("second_stream")
+        if waiting is None or not waiting.mind.resumed:
+            state = await self._keeper.load(call_sid)
+            if waiting is None or (state is not None and state.arrived):
+                self._announce(call_sid, agent_name, state)
+        call = switchboard.expected(call_sid)
+        if call is None:
+            raise SignatureRefused("second_stream")
+        return call
+
+    def _announce(self, call_sid: str, agent_name: str, state: CallState | None) -> None:
         agent = self._switchboard.book.agents.get(agent_name)
         if agent is None:
             raise NotAdmitted("unknown_agent")
-        facts = CallFacts(call_sid, caller="", dialled="", agent=agent_name, path="media-streams")
-        return self._switchboard.announce(facts, agent)
+        caller, dialled = (state.caller, state.dialled) if state else ("", "")
+        facts = CallFacts(call_sid, caller, dialled, agent_name, "media-streams")
+        self._switchboard.announce(facts, agent, state=state)
 
     def _refuse(self, reason: str) -> None:
         self._timer.cancel()

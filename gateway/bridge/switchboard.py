@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from gateway.agents.config import Agent
@@ -15,9 +15,10 @@ from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.call.sip import SipCall
+from gateway.call.state import CallState
 from gateway.errors import NotAdmitted
 from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, SIP_TOKEN_S
-from gateway.ops.store_memory import MemoryStore
+from gateway.ops.store import Store
 from gateway.transports.openai_calls import OpenAICalls
 
 Sessions = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -31,7 +32,7 @@ class Switchboard:
         book: AgentBook,
         sessions: Sessions,
         max_calls: int,
-        store: MemoryStore,
+        store: Store,
         spent_out: Callable[[], bool] = lambda: False,
     ) -> None:
         self.book = book
@@ -81,19 +82,33 @@ class Switchboard:
         """What is asked of the model for that agent on that path."""
         return self._sessions[agent, path]
 
-    def announce(self, facts: CallFacts, agent: Agent, opening: str | None = None) -> LiveCall:
+    def announce(
+        self,
+        facts: CallFacts,
+        agent: Agent,
+        opening: str | None = None,
+        state: CallState | None = None,
+    ) -> LiveCall:
         """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
 
         One that is expected already is the same call: the carrier's fallback asks again.
-        `opening` tells the model how to begin, in place of the agent's greeting.
+        `opening` tells the model how to begin, in place of the agent's greeting; `state` is what
+        was before, in another connection or process.
         """
         waiting = self.expected(facts.call_sid)
-        if waiting is not None:
+        if waiting is not None and (state is None or waiting.mind.resumed):
             return waiting
+        if waiting is not None:
+            # Announced here, begun elsewhere, and come back: this one knows nothing of it.
+            waiting.hang_up(Ending.NEVER_ARRIVED)
         hands = self._admitted("media-streams")
         session = self.session(agent.name, "media-streams")
         mind = MediaCall(agent, session, _event_ids(), monotonic())
-        mind.opening = opening
+        mind.unix_offset_s = time() - monotonic()
+        if state is not None:
+            mind.resume(state)
+        mind.opening = opening or mind.opening
+        self._store.forget(f"ending:{facts.call_sid}")
         call = LiveCall(facts, mind, hands)
         self._media[facts.key] = call
         self.announced(call)
@@ -104,7 +119,7 @@ class Switchboard:
         """A SIP call is about to be accepted. Raises NotAdmitted."""
         hands = self._admitted("sip")
         mind = SipCall(agent, self.session(agent.name, "sip"), _event_ids(), monotonic())
-        mind.opening = self._store.get(f"opening:{facts.call_sid}")
+        mind.opening = self._store.known(f"opening:{facts.call_sid}")
         call = SipLiveCall(facts, mind, hands, control)
         self._sip[facts.key] = call
         self.announced(call)
@@ -129,6 +144,12 @@ class Switchboard:
         call = self._media.get(call_sid)
         return None if call is None or call.mind.arrived else call
 
+    def stream_is_over(self, call_sid: str, *, drained: bool) -> None:
+        """The carrier says so, perhaps before we have noticed that the socket broke."""
+        call = self._media.get(call_sid)
+        if call is not None and call.mind.arrived:
+            call.hang_up(Ending.DRAINED if drained else Ending.MEDIA_BROKEN)
+
     def leg_is_over(self, call_sid: str) -> None:
         """The carrier says so: nothing stays active on our side after it has ended there."""
         waiting = self.expected(call_sid)
@@ -147,7 +168,7 @@ class Switchboard:
 
     def begin_with(self, call_sid: str, opening: str) -> None:
         """How the model is to begin with the caller for whom it is being dialled."""
-        self._store.put(f"opening:{call_sid}", opening, SIP_TOKEN_S)
+        self._store.remember(f"opening:{call_sid}", opening, SIP_TOKEN_S)
 
     def on_note(self, call: LiveCall, note: notes.Note) -> None:
         """Keeps the list true; a call that is over makes room at once."""
@@ -155,14 +176,22 @@ class Switchboard:
             calls: dict[str, Any] = self._sip if call.facts.call_id else self._media
             if calls.get(call.facts.key) is call:
                 del calls[call.facts.key]
-            if call.facts.call_sid:
+            if call.facts.call_sid and note.ending is not Ending.NEVER_ARRIVED:
                 key = f"ending:{call.facts.call_sid}"
-                self._store.put(key, note.ending, ENDINGS_KEPT_S)
+                self._store.remember(key, note.ending, ENDINGS_KEPT_S)
 
-    def ending_of(self, call_sid: str) -> Ending | None:
-        """How a call ended a short while ago, on this process."""
-        ending = self._store.get(f"ending:{call_sid}")
+    async def ending_of(self, call_sid: str) -> Ending | None:
+        """How a call ended a short while ago, in whichever process."""
+        ending = await self._store.get(f"ending:{call_sid}")
         return Ending(ending) if ending else None
+
+    def hand_over_all(self, *, now: bool) -> None:
+        """To other processes: each call in its next quiet moment, or at once."""
+        for call in self.calls:
+            if call.mind.arrived and not call.facts.call_id:
+                call.hand_over(now=now)
+            elif now:
+                call.hang_up(Ending.DRAINED)
 
     def end_all(self, ending: Ending) -> None:
         for call in self.calls:

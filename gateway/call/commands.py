@@ -21,8 +21,38 @@ class SendToCaller(Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class CloseModel:
+class OpenModel:
+    """Open a new connection to the model, in place of the one there is or was."""
+
+    after_s: float
+    """Not before; the hands add chance, lest all calls come back in the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNext:
+    """Open a second connection beside the one in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendToNext:
+    """One text message for the second connection."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TakeNext:
+    """The second connection takes the place of the first, which is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseNext:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class CloseModel:
+    """All connections to the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +73,27 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """Have the carrier ask anew what to do with the call: another process will answer it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reattach:
     """SIP: the connection to the model is lost, the call is not. Open it again."""
 
 
-Command = SendToModel | SendToCaller | CloseModel | CloseCaller | HangUp | Transfer | Reattach
+Command = (
+    SendToModel
+    | SendToCaller
+    | OpenModel
+    | OpenNext
+    | SendToNext
+    | TakeNext
+    | CloseNext
+    | CloseModel
+    | CloseCaller
+    | HangUp
+    | Transfer
+    | HandOver
+    | Reattach
+)

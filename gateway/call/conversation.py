@@ -11,27 +11,28 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config import Agent
+from gateway.call import commands as do
 from gateway.call import departure, faults, formats, inputs, notes, wording
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
-from gateway.call.life import CallLife
+from gateway.call.link import LinkedCall
+from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
-from gateway.call.states import Life, Link, step_link
+from gateway.call.state import CallState
+from gateway.call.states import Life, Link, step_life
 from gateway.call.timers import Timer
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class Conversation(CallLife):
-    """One call. `session` is what the agent asks of the model; `new_id` makes event ids."""
+class Conversation(LinkedCall):
+    """One call."""
 
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
-        super().__init__(agent, new_id, now)
-        self._session = session
-        self._session_event: str | None = None
+        super().__init__(agent, session, new_id, now)
         self._vad_silence_s = formats.vad_silence_s(session)
         self._transcriber = formats.transcriber(session)
         self._server_answers = formats.server_answers(session)
@@ -42,77 +43,25 @@ class Conversation(CallLife):
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
         return {
-            inputs.ModelLost: self._on_model_lost,
+            **self._link_table(),
             inputs.HangUpAsked: self._on_hang_up_asked,
             inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
             inputs.TransferFailed: self._on_transfer_failed,
+            inputs.HandOverAsked: self._on_hand_over_asked,
             inputs.SayAsked: self._on_say_asked,
             inputs.ShowAsked: self._on_show_asked,
             inputs.TransferAsked: self._on_transfer_asked,
-            model.SessionCreated: self._on_session_created,
-            model.SessionUpdated: self._on_session_updated,
-            model.Error: self._on_error,
             model.SpeechStarted: self._on_speech_started,
             model.SpeechStopped: self._on_speech_stopped,
             model.Committed: self._on_committed,
             model.CallerTranscriptDone: self._on_caller_transcript,
+            model.TranscriptDelta: self._on_transcript_delta,
             model.TranscriptDone: self._on_transcript,
             model.ResponseCreated: self._on_response_created,
             model.ResponseDone: self._on_response_done,
             model.RateLimitsUpdated: self._on_rate_limits,
         }
-
-    # --- The model's link ---
-
-    def _on_session_created(self, _event: model.SessionCreated) -> None:
-        if self.link is not Link.CONNECTING:
-            return
-        self.link = step_link(self.link, Link.CONFIGURING)
-        self._session_event = self._desk.new_id()
-        self._desk.to_model(to_model.session_update(self._session, self._session_event))
-
-    def _on_session_updated(self, event: model.SessionUpdated) -> None:
-        if self.link is not Link.CONFIGURING:
-            return None
-        if not formats.echoes(self._session.get("audio", {}), event.session.audio):
-            return self._end(Ending.MODEL_REFUSED, "audio_format")
-        self.link = step_link(self.link, Link.READY)
-        self._desk.timers.clear(Timer.READY)
-        seconds = self._desk.now - self._announced_at
-        self._note(notes.ModelReady(seconds, event.session.expires_at))
-        return self._on_ready()
-
-    def _on_model_lost(self, event: inputs.ModelLost) -> None:
-        if self.link is not Link.LOST:
-            ending = Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST
-            self._lose_model(ending, event.reason)
-
-    def _lose_model(self, ending: Ending, reason: str) -> None:
-        """Nothing more comes from it, and nothing that it said of the caller holds any more."""
-        if self.link is not Link.LOST:
-            self.link = step_link(self.link, Link.LOST)
-        self._caller_speaking = self._brief = self._broke_in = False
-        self._desk.timers.clear(Timer.CONFIRM, Timer.RESPONSE, Timer.WARN)
-        if self.life is Life.LEAVING or (self.life is Life.GOODBYE and not self._all_heard()):
-            return  # what is still to be heard is on its way to the caller already
-        self._end(ending, reason)
-
-    def _on_error(self, event: model.Error) -> None:
-        error = event.error
-        fault, code = faults.sort(error), faults.code_of(error)
-        self._note(notes.ModelErred(fault, code))
-        about = error.event_id
-        if fault is Fault.FATAL:
-            self._lose_model(Ending.MODEL_REFUSED, code)
-        elif fault is Fault.EXPIRED:
-            self._lose_model(Ending.MODEL_LOST, code)
-        elif about is not None and about == self._session_event:
-            self._end(Ending.MODEL_REFUSED, "session_update")
-        elif error.code == "conversation_already_has_active_response":
-            self.responses.refused_for_another()
-        elif about is not None and about == self.responses.event_id:
-            self._retry(self.responses.lost() or UNASKED)
 
     # --- The caller's turn ---
 
@@ -120,6 +69,8 @@ class Conversation(CallLife):
         if self.link is not Link.READY:
             return None
         self._caller_speaking = self.responses.held = True
+        self._caller_turns.started(event.audio_start_ms, event.item_id)
+        self._keep_turn()
         self._floor.since(self._lately(event.audio_start_ms))
         self._silence.caller_spoke()
         if not self.responses.busy:
@@ -143,6 +94,7 @@ class Conversation(CallLife):
 
     def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
         self._fall_silent()
+        self._caller_turns.stopped(event.audio_end_ms)
         self._floor.since(self._stopped_at(event.audio_end_ms))
         if self._brief and self._speaking():
             return self._note(notes.BargeInIgnored("short"))
@@ -193,7 +145,10 @@ class Conversation(CallLife):
         if self._brief:
             # "Uh-huh" is not a turn: the model goes on as if it had not been said.
             self._brief = False
+            self._caller_turns.close()
+            self._keep_turn()
             return self._desk.to_model(to_model.item_delete(event.item_id, self._desk.new_id()))
+        self.memory.caller_spoke(event.item_id)
         if self.agent.client_turns:
             return self._want(UNASKED)
         return self._expect_answer()
@@ -213,14 +168,21 @@ class Conversation(CallLife):
         self._stay()
 
     def _on_caller_transcript(self, event: model.CallerTranscriptDone) -> None:
+        self.memory.caller_said(event.item_id, event.transcript)
+        self._caller_turns.understood(event.item_id, speaking=self._caller_speaking)
+        self._keep_turn()
         self._note(notes.TranscriptLine("caller", event.transcript, event.item_id))
         if event.usage is not None:
             self._note(notes.TranscriptionCounted(self._transcriber, event.usage))
+
+    def _keep_turn(self) -> None:
+        """Whether the caller's sound must be kept is known anew."""
 
     # --- The model's turn ---
 
     def _on_response_created(self, event: model.ResponseCreated) -> None:
         self.responses.created(event.response.id)
+        self._answer_item = None
         self.responses.held = self._caller_speaking
         self._progress()
         if self._broke_in:
@@ -233,12 +195,17 @@ class Conversation(CallLife):
         if self.responses.active_id is not None:
             self._desk.wake(Timer.RESPONSE, limits.RESPONSE_STALL_MAX_S)
 
-    def _model_spoke(self) -> None:
+    def _model_spoke(self, item_id: str) -> None:
         """A new sound of the model's began."""
+        self._answer_item = item_id
         self._spoke_since_caller = True
         self._retries = 0
 
+    def _on_transcript_delta(self, event: model.TranscriptDelta) -> None:
+        self.memory.model_says(event.item_id, event.delta)
+
     def _on_transcript(self, event: model.TranscriptDone) -> None:
+        self.memory.model_said(event.item_id, event.transcript)
         self._note(notes.TranscriptLine("model", event.transcript, event.item_id))
 
     def _on_response_done(self, event: model.ResponseDone) -> None:
@@ -246,6 +213,10 @@ class Conversation(CallLife):
         want = self.responses.done(response.id)
         if want is not None:
             self._desk.timers.clear(Timer.RESPONSE)
+            self._answer_item = None
+            if not self._transcriber and not self._caller_speaking:
+                self._caller_turns.close()
+                self._keep_turn()
         if response.usage is not None:
             self.tokens += response.usage.total_tokens
             self._note(notes.UsageCounted(self.agent.model, response.usage))
@@ -271,6 +242,7 @@ class Conversation(CallLife):
             self.tools_called += 1
             name = item.name if item.name in self.agent.tools else None
             self._note(notes.ToolCalled(name or "unknown"))
+            self.memory.called(item.call_id, item.name or "unknown", item.arguments or "{}")
             if name == "end_call":
                 self._depart(Departure(Ending.AGENT_HUNG_UP, item.call_id))
             elif name == "transfer":
@@ -289,3 +261,50 @@ class Conversation(CallLife):
 
     def _on_rate_limits(self, event: model.RateLimitsUpdated) -> None:
         self._note(notes.RateLimitsSeen(tuple(event.rate_limits)))
+
+    # --- To another process ---
+
+    def _on_hand_over_asked(self, event: inputs.HandOverAsked) -> None:
+        self._handing_over = True
+        if event.now and self.life in (Life.TALKING, Life.GOODBYE):
+            self._hand_over()
+        elif Timer.HAND_OVER not in self._desk.timers:
+            self._desk.wake(Timer.HAND_OVER, limits.HAND_OVER_QUIET_MAX_S)
+
+    def _hand_over(self) -> None:
+        self.life = step_life(self.life, Life.LEAVING)
+        self._departure = Departure(Ending.DRAINED)
+        self._desk.timers.clear(
+            Timer.HAND_OVER, Timer.GOODBYE, Timer.NUDGE, Timer.IDLE, Timer.LENGTH, Timer.WARN
+        )
+        self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
+        self._desk.put(do.HandOver())
+
+    def state(self) -> CallState:
+        """All that another process needs to go on; who speaks with whom is not known here."""
+        arrived, now = self._arrived_at, self._desk.now
+        return CallState(
+            agent=self.agent.name,
+            path=self.agent.path,
+            memos=self.memory.memos,
+            arrived=arrived is not None or self._talked_s > 0,
+            greeted=self._greeted,
+            last_words=self.memory.last_words,
+            resumes=self.resumes,
+            tokens=self.tokens,
+            barge_ins=self.barge_ins,
+            tools_called=self.tools_called,
+            waits_s=self.turns.waits_s,
+            talked_s=self._talked_s + (now - arrived if arrived is not None else 0.0),
+        )
+
+    def resume(self, state: CallState) -> None:
+        """Before anything happens: goes on where another connection, or process, left off."""
+        self.resumed = True
+        self.memory = Memory(state.memos)
+        self.resumes = state.resumes
+        self.tokens, self.barge_ins = state.tokens, state.barge_ins
+        self.tools_called, self.turns.waits_s = state.tools_called, state.waits_s
+        self._greeted, self._talked_s = state.greeted, state.talked_s
+        if state.greeted and not state.silently:
+            self.opening = wording.RESUMED

@@ -18,6 +18,28 @@ class ModelLost:
 
 
 @dataclass(frozen=True, slots=True)
+class FromNext:
+    """An event of the session that was opened beside the one in use."""
+
+    event: object
+
+
+@dataclass(frozen=True, slots=True)
+class NextLost:
+    """The second connection could not be had, or ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverAsked:
+    """This process stops: the call is to go on in another one."""
+
+    now: bool = False
+    """At once, whoever speaks; otherwise in a quiet moment."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelOpened:
     """The connection to the model stands."""
 
@@ -35,6 +57,13 @@ class CallGone:
 @dataclass(frozen=True, slots=True)
 class TransferFailed:
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaidBefore:
+    """Sound that the caller's last stream still carried, and nobody understood."""
+
+    mulaw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +125,15 @@ class PeerFault:
 
 CallInput = (
     ModelLost
+    | FromNext
+    | NextLost
+    | HandOverAsked
     | ModelOpened
     | CallAccepted
     | CallGone
     | TransferFailed
     | CallerLost
+    | SaidBefore
     | HangUpAsked
     | SpendReached
     | Wish

@@ -21,6 +21,7 @@ from gateway.call.desk import NOTHING, Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
 from gateway.call.floor import FloorWatch
+from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, UNSEEN, ResponseArbiter, Want
 from gateway.call.silence import SilenceWatch
 from gateway.call.states import Life, Link, step_life
@@ -51,6 +52,11 @@ class CallLife(ABC):
         self.ending: Ending | None = None
         self.opening: str | None = None
         """How to begin, in place of the greeting, with a caller who was here before."""
+        self.memory = Memory()
+        self.resumed = False
+        """Whether the caller was here before, on another stream."""
+        self.resumes = 0
+        """How often the call was taken up again so far."""
         self.barge_ins = self.tools_called = self.tokens = 0
         self.turns = TurnLedger()
         self.responses = ResponseArbiter()
@@ -59,7 +65,11 @@ class CallLife(ABC):
         self._floor = FloorWatch(self._desk)
         self._announced_at = now
         self._arrived_at: float | None = None
-        self._greeted = False
+        self._talked_s = 0.0
+        """Before the call was taken up here."""
+        self._opened = self._greeted = False
+        """We have begun; somebody has, be it in another process."""
+        self._handing_over = False
         self._greeting_protected_until = 0.0
         self._caller_speaking = False
         self._brief = False
@@ -69,7 +79,7 @@ class CallLife(ABC):
         self._spent_share = 0.0
         self._departure: Departure | None = None
         self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
-        self._desk.wake(Timer.READY, limits.MODEL_READY_MAX_S)
+        self._desk.wake(Timer.READY, limits.MODEL_TRY_MAX_S)
         self._handlers = self._table()
 
     # --- What the hands call ---
@@ -148,6 +158,14 @@ class CallLife(ABC):
         """Which handler hears which event."""
 
     @abstractmethod
+    def _hand_over(self) -> None:
+        """To another process: the call leaves this one."""
+
+    @abstractmethod
+    def _renew(self, reason: str) -> None:
+        """The model is to be had again."""
+
+    @abstractmethod
     def _spoken_at(self, audio_ms: float) -> float | None:
         """When the caller spoke what stands at `audio_ms` of the session's audio."""
 
@@ -158,9 +176,10 @@ class CallLife(ABC):
         self._arrived_at = self._desk.now
         self._desk.timers.clear(Timer.ARRIVAL)
         self._note(notes.CallerArrived(self._desk.now - self._announced_at))
-        self._desk.wake(Timer.LENGTH, self.agent.max_call_s)
+        left_s = max(0.0, self.agent.max_call_s - self._talked_s)
+        self._desk.wake(Timer.LENGTH, left_s)
         if self.agent.max_call_s >= 2 * limits.WARN_BEFORE_END_S:
-            self._desk.wake(Timer.WARN, self.agent.max_call_s - limits.WARN_BEFORE_END_S)
+            self._desk.wake(Timer.WARN, max(0.0, left_s - limits.WARN_BEFORE_END_S))
 
     def _end(self, ending: Ending, reason: str = "") -> None:
         if self.life is Life.CLOSED:
@@ -191,7 +210,8 @@ class CallLife(ABC):
         """All of it: the caller is handed on where somebody is named, and else told goodbye."""
         before, self._spent_share = self._spent_share, max(self._spent_share, event.share)
         if event.share >= 1:
-            self._depart(Departure(Ending.SPEND_LIMIT, to=self.agent.fallback))
+            fallback = self.agent.fallback
+            self._depart(Departure(Ending.SPEND_LIMIT, to=fallback.to if fallback else None))
         elif not before and self.life is Life.TALKING and self.link is Link.READY:
             self._tell_model(wording.COME_TO_AN_END)
 
@@ -218,15 +238,26 @@ class CallLife(ABC):
 
     def _greet(self) -> None:
         """Said once, when the model is ready and sound flows: not before it can be heard."""
-        if self._greeted or self.link is not Link.READY or not self._can_be_heard():
+        if self._opened or self.link is not Link.READY or not self._can_be_heard():
             return
-        self._greeted = True
+        self._opened = True
+        before, self._greeted = self._greeted, True
         if self.opening is not None:
             self._want(Want("opening", wording.instructed(self.opening)))
+        elif before:
+            self._take_up()
         elif self.agent.greeting is not None:
             protect_s = self.agent.barge_in.protect_greeting_ms / 1000
             self._greeting_protected_until = self._desk.now + protect_s
             self._want(Want("greeting", wording.word_for_word(self.agent.greeting)))
+
+    def _take_up(self) -> None:
+        """Silently: an answer that the caller waits for is given, or goes on."""
+        last = next((m for m in reversed(self.memory.memos) if m.text), None)
+        if self.memory.caller_was_last:
+            self._want(Want("answer", any_will_do=True))
+        elif last is not None and not last.done:
+            self._want(Want("resumed", wording.go_on(last.text)))
 
     def _want(self, want: Want) -> None:
         if not self.responses.want(want):
@@ -261,6 +292,9 @@ class CallLife(ABC):
         self._want(Want("tool_output", any_will_do=True))
 
     def _output(self, call_id: str, output: str) -> None:
+        self.memory.answered(call_id, output)
+        if self.link is not Link.READY:
+            return  # the next session is told
         item = items.function_output(call_id, output)
         self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
 
@@ -326,12 +360,16 @@ class CallLife(ABC):
         leaving = self._departure
         if self.life is not Life.LEAVING or leaving is None:
             return None
+        if leaving.to is None:
+            return self._end(leaving.ending, reason or outcome)
         self.life = step_life(self.life, Life.TALKING)
         self._departure = None
         self._desk.timers.clear(Timer.TRANSFER)
         self._note(notes.TransferTried(outcome))
         if self.link is Link.LOST:
-            return self._end(Ending.MODEL_LOST, reason)
+            self._renew(reason)
+        if self.life is not Life.TALKING:
+            return None
         ending = self._out_of()
         if leaving.call_id is not None:
             self._answer(leaving.call_id, wording.TRANSFER_FAILED)
@@ -341,11 +379,13 @@ class CallLife(ABC):
 
     def _gone(self) -> None:
         """The caller's leg has ended, and not by us."""
-        if self.life is Life.LEAVING:
-            self._note(notes.TransferTried("done"))
-            self._end(Ending.TRANSFERRED)
-        else:
-            self._end(Ending.CALLER_HUNG_UP)
+        leaving = self._departure
+        if self.life is not Life.LEAVING or leaving is None:
+            return self._end(Ending.CALLER_HUNG_UP)
+        if leaving.to is None:
+            return self._end(leaving.ending)
+        self._note(notes.TransferTried("done"))
+        return self._end(Ending.TRANSFERRED)
 
     # --- Time ---
 
@@ -359,8 +399,8 @@ class CallLife(ABC):
         match timer:
             case Timer.ARRIVAL:
                 self._end(Ending.NEVER_ARRIVED)
-            case Timer.READY:
-                self._end(Ending.MODEL_SILENT, "session")
+            case Timer.HAND_OVER if self.life is Life.TALKING:
+                self._hand_over()
             case Timer.CONFIRM:
                 self._confirmed()
             case Timer.RESPONSE:
@@ -394,7 +434,10 @@ class CallLife(ABC):
             if done and not self._caller_speaking and self._all_heard():
                 self._leave()
         elif self.life is Life.TALKING and self.link is Link.READY:
-            self._silence.look(quiet=not (self._caller_speaking or self._busy()))
+            quiet = not (self._caller_speaking or self._busy())
+            self._silence.look(quiet=quiet)
+            if quiet and self._handing_over:
+                self._hand_over()
 
     def _model_has_floor(self) -> bool:
         return self.responses.busy or self._speaking()

@@ -15,6 +15,7 @@ from gateway.call.conversation import Conversation
 from gateway.call.desk import Out
 from gateway.call.downlink import Downlink
 from gateway.call.endings import Ending
+from gateway.call.memory import Memo
 from gateway.call.states import Life, Link
 from gateway.call.timers import Timer
 from gateway.call.uplink import Uplink
@@ -50,6 +51,7 @@ class MediaCall(Conversation):
             caller.Dtmf: self._of_this_stream(self._on_dtmf),
             caller.Stop: self._of_this_stream(self._on_stop),
             inputs.CallerLost: self._on_caller_lost,
+            inputs.SaidBefore: self._on_said_before,
             model.AudioDelta: self._on_audio,
             model.AudioDone: self._on_audio_done,
         }
@@ -151,13 +153,40 @@ class MediaCall(Conversation):
     def _on_caller_lost(self, _event: inputs.CallerLost) -> None:
         self._end(Ending.MEDIA_BROKEN)
 
+    def _on_said_before(self, event: inputs.SaidBefore) -> None:
+        audio = self.uplink.before(event.mulaw)
+        if audio is not None and self.link is Link.READY:
+            self._desk.to_model(to_model.append(audio))
+
+    def not_understood(self) -> bytes:
+        """The caller's last sound, mu-law, of which no session knows the words."""
+        return self.uplink.kept_since(self._caller_turns.since_ms)
+
+    def _hand_over(self) -> None:
+        super()._hand_over()
+        self.uplink.keep_turn(True)
+
     # --- From the model ---
 
     def _on_ready(self) -> None:
+        self._let_hear()
+        self._heard_again(self._caller_turns.open)
+        self._greet()
+
+    def _say_again(self, since_ms: float) -> None:
+        self.uplink.hold(since_ms)
+
+    def _let_hear(self) -> None:
         held = self.uplink.release()
         if held:
             self._desk.to_model(to_model.append(held))
-        self._greet()
+
+    def _keep_turn(self) -> None:
+        self.uplink.keep_turn(self._caller_turns.open)
+
+    def _break_off(self) -> None:
+        if self._sound_item is not None:
+            self.downlink.finish(self._sound_item, self._desk.now)
 
     def _on_audio(self, event: model.AudioDelta) -> None:
         if self._is_cut(event.response_id, event.item_id):
@@ -167,6 +196,7 @@ class MediaCall(Conversation):
             return self._too_long(event)
         if event.item_id != self._sound_item:
             self._open_item(event.item_id)
+        self.memory.model_sounds(event.item_id, self.downlink.ms_of(event.delta))
         return self.downlink.accept(event.item_id, event.delta, self._desk.now)
 
     def _on_audio_done(self, event: model.AudioDone) -> None:
@@ -177,18 +207,31 @@ class MediaCall(Conversation):
         """Sound that was on its way when the caller broke in; of a new item he hears nothing."""
         if item_id not in self._cut_items and item_id != self._sound_item:
             self._cut_items.append(item_id)
+            self.memory.cut(item_id, 0)
             self._truncate(item_id, 0)
 
     def _truncate(self, item_id: str, audio_end_ms: int) -> None:
+        if self.link is not Link.READY:
+            return None
+        retold = self.memory.retold(item_id)
+        if retold is not None:
+            return self._retell(*retold)
         truncation = to_model.item_truncate(item_id, audio_end_ms, self._desk.new_id())
-        self._desk.to_model(truncation)
+        return self._desk.to_model(truncation)
+
+    def _retell(self, memo: Memo, after: str) -> None:
+        """What this session has as text cannot be truncated, but said anew."""
+        self._desk.to_model(to_model.item_delete(memo.replay_id, self._desk.new_id()))
+        item = memo.as_item()
+        if item is not None:
+            self._desk.to_model(to_model.item_create(item, self._desk.new_id(), after))
 
     def _is_cut(self, response_id: str, item_id: str) -> bool:
         return response_id == self._cut_response or item_id in self._cut_items
 
     def _open_item(self, item_id: str) -> None:
         self._sound_item = item_id
-        self._model_spoke()
+        self._model_spoke(item_id)
         if self.turns.waiting or not self._heard_first:
             self.turns.answered(self._desk.now)
             self.downlink.watch_first_sound()
@@ -217,6 +260,8 @@ class MediaCall(Conversation):
     def _cut(self) -> tuple[str, int] | None:
         playing = self.downlink.ledger.playing(self._desk.now)
         self._cut_items.extend(self.downlink.ledger.item_ids())
+        for unheard in self.downlink.ledger.unheard(self._desk.now):
+            self.memory.cut(unheard.item_id, unheard.audio_end_ms)
         messages, truncations = self.downlink.cut(self._desk.now)
         for message in messages:
             self._desk.put(do.SendToCaller(message))

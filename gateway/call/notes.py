@@ -18,6 +18,23 @@ class ModelReady:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelDropped:
+    """The connection to the model was lost in mid-call, and another one is opened."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRenewed:
+    """The model is back, and knows what was said."""
+
+    seconds: float
+    """Since it was lost; 0 for a change that nobody could hear."""
+    cause: str
+    """`lost`, or `hour`: the session was about to end by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallerArrived:
     seconds: float
     """From the webhook to the stream's `start`, or on the SIP path to our accept."""
@@ -190,6 +207,8 @@ class Ended:
 
 Note = (
     ModelReady
+    | ModelDropped
+    | ModelRenewed
     | CallerArrived
     | SidebandUp
     | TransferTried

@@ -156,13 +156,21 @@ class PlaybackLedger:
         Nothing was played: nothing to truncate. An item heard to its end keeps all of it.
         Items queued behind the one that was heard keep nothing.
         """
-        heard = self.heard_ms(now)
-        left = [s for s in self._segments if not s.done or s.end_ms > heard]
-        cuts: list[Truncation] = []
-        if left and left[0].start_ms < heard:
-            for segment in left:
-                kept = min(max(0, heard - segment.start_ms), int(segment.received_ms))
-                cuts.append(Truncation(segment.item_id, kept))
+        heard, left = self.heard_ms(now), self._left(now)
+        played = bool(left) and left[0].start_ms < heard
+        cuts = self.unheard(now) if played else []
         self.epoch += 1
         self._restart()
         return cuts
+
+    def unheard(self, now: float) -> list[Truncation]:
+        """What the caller would keep of each item that he has not heard to its end."""
+        heard = self.heard_ms(now)
+        return [
+            Truncation(s.item_id, min(max(0, heard - s.start_ms), int(s.received_ms)))
+            for s in self._left(now)
+        ]
+
+    def _left(self, now: float) -> list[Segment]:
+        heard = self.heard_ms(now)
+        return [s for s in self._segments if not s.done or s.end_ms > heard]

@@ -68,6 +68,10 @@ class ResponseArbiter:
     def forget(self, purpose: str) -> None:
         self._queue = deque(w for w in self._queue if w.purpose != purpose)
 
+    def want_first(self, want: Want) -> None:
+        """Before all that is wanted already."""
+        self._queue.appendleft(want)
+
     def next(self, event_id: str) -> Want | None:
         """The want whose `response.create` may go out now, under this id; None: not now."""
         if self.busy or self.held or not self._queue:
@@ -101,6 +105,13 @@ class ResponseArbiter:
     def lost(self) -> Want | None:
         """What was asked for did not come: the want, to be asked for again or given up."""
         want, self._asked, self.event_id = self._asked, None, None
+        return want
+
+    def restart(self) -> Want | None:
+        """The session is gone, and its response with it: the want that it was to meet."""
+        want = (self._asked or UNASKED) if self.busy else None
+        self._asked = self.event_id = self.active_id = None
+        self.held = False
         return want
 
     def stalled(self) -> Want | None:

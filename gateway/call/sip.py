@@ -40,6 +40,7 @@ class SipCall(Conversation):
         self._losses = 0
         """Sidebands in a row that did not hold."""
         super().__init__(agent, session, new_id, now)
+        self._desk.wake(Timer.READY, limits.SIDEBAND_MAX_S)
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
         table = super()._table() | {
@@ -52,7 +53,7 @@ class SipCall(Conversation):
             model.PlaybackCleared: self._on_playback_cleared,
             model.DtmfReceived: self._on_dtmf,
         }
-        # The session was configured by the accept.
+        # The session was configured by the accept, and lives as long as its leg.
         del table[model.SessionCreated], table[model.SessionUpdated]
         return table
 
@@ -104,15 +105,32 @@ class SipCall(Conversation):
     def _on_call_gone(self, _event: inputs.CallGone) -> None:
         self._gone()
 
+    def _renew(self, reason: str, ending: Ending = Ending.MODEL_LOST) -> None:
+        """A session that fails takes its leg with it."""
+        self._lose_model(ending, reason)
+
     def _on_ready(self) -> None:
         self._greet()
+
+    def _watch_server(self) -> None:
+        """A sideband that is quiet is not a dead call."""
+
+    def _say_again(self, since_ms: float) -> None:
+        """The sound does not pass through us."""
+
+    def _let_hear(self) -> None:
+        """Nor is any held."""
+
+    def _break_off(self) -> None:
+        """What the server plays is its own business."""
 
     # --- Who speaks ---
 
     def _on_transcript_delta(self, event: model.TranscriptDelta) -> None:
+        super()._on_transcript_delta(event)
         self._progress()
         if event.response_id not in self._unheard:
-            self._model_spoke()
+            self._model_spoke(event.item_id)
             self.turns.answered(self._desk.now)
         self._unheard[event.response_id] = event.item_id
 

@@ -31,7 +31,8 @@ class Link(StrEnum):
 
 _LIFE: Final = {
     Life.EXPECTED: frozenset({Life.TALKING, Life.CLOSED}),
-    Life.TALKING: frozenset({Life.GOODBYE, Life.CLOSED}),
+    # Straight to LEAVING: the process stops, and another one goes on with the call.
+    Life.TALKING: frozenset({Life.GOODBYE, Life.LEAVING, Life.CLOSED}),
     Life.GOODBYE: frozenset({Life.TALKING, Life.LEAVING, Life.CLOSED}),
     Life.LEAVING: frozenset({Life.TALKING, Life.CLOSED}),
     Life.CLOSED: frozenset[Life](),

@@ -15,6 +15,8 @@ from gateway.audio.transcode import CallerToModel
 from gateway.limits import (
     FRAME_PAYLOAD_MAX_BYTES,
     HELD_AUDIO_MAX_MS,
+    KEPT_AUDIO_MS,
+    KEPT_TURN_MAX_MS,
     TIMESTAMP_LEAP_S,
     TIMESTAMP_MAX_DIGITS,
 )
@@ -29,6 +31,9 @@ class Uplink:
         self._to_model = to_model
         self._held: deque[bytes] | None = deque()
         self._held_ms = 0.0
+        self._kept: deque[bytes] = deque()
+        self._kept_ms = 0.0
+        self._keep_ms = KEPT_AUDIO_MS
         self._written_ms = 0.0
         self._offset_ms = 0.0
         self._stream_end_ms = 0.0
@@ -64,7 +69,48 @@ class Uplink:
             return None
         self._written_ms += length_ms
         self._offset_ms = self._stream_end_ms - self._written_ms
+        self._keep(mulaw, length_ms)
         return self._to_model.convert(mulaw)
+
+    def _keep(self, mulaw: bytes, length_ms: float) -> None:
+        self._kept.append(mulaw)
+        self._kept_ms += length_ms
+        while self._kept_ms > self._keep_ms:
+            self._kept_ms -= len(self._kept.popleft()) / MULAW_BYTES_PER_MS
+
+    def keep_turn(self, whole: bool) -> None:
+        """Whether all of the caller's turn is kept, or only his last sound."""
+        self._keep_ms = KEPT_TURN_MAX_MS if whole else KEPT_AUDIO_MS
+
+    def kept_since(self, since_ms: float) -> bytes:
+        """What stands behind that moment of the session and is still here, as it came."""
+        kept, at_ms = b"".join(self._kept), self._written_ms - self._kept_ms
+        skip = max(0, round((since_ms - at_ms) * MULAW_BYTES_PER_MS))
+        return kept[skip:] + b"".join(self._held or ())
+
+    def before(self, mulaw: bytes) -> bytes | None:
+        """What he said before this stream began; None while all is held."""
+        length_ms = len(mulaw) / MULAW_BYTES_PER_MS
+        if self._held is not None:
+            self._held.appendleft(mulaw)
+            self._held_ms += length_ms
+            return None
+        self._written_ms += length_ms
+        self._keep(mulaw, length_ms)
+        return self._to_model.convert(mulaw)
+
+    def hold(self, since_ms: float) -> None:
+        """The session is gone: what the caller says is held for the next one.
+
+        What stands behind `since_ms` of the old one is said again, as far as it was kept.
+        """
+        if self._held is not None:
+            return
+        while self._kept and self._written_ms - self._kept_ms < since_ms:
+            self._kept_ms -= len(self._kept.popleft()) / MULAW_BYTES_PER_MS
+        self._held, self._held_ms = self._kept, self._kept_ms
+        self._kept, self._kept_ms = deque(), 0.0
+        self._written_ms = 0.0
 
     def _place(self, timestamp_ms: int, length_ms: float, now: float) -> None:
         gap = timestamp_ms - self._stream_end_ms
@@ -89,8 +135,11 @@ class Uplink:
 
     def release(self) -> bytes:
         """The model can hear now: all that was held, converted; from here nothing is held."""
-        held, self._held = b"".join(self._held or ()), None
+        held, frames = b"".join(self._held or ()), self._held or ()
+        self._held = None
         self._written_ms += self._held_ms
+        for mulaw in frames:
+            self._keep(mulaw, len(mulaw) / MULAW_BYTES_PER_MS)
         self._held_ms = 0.0
         self._offset_ms = self._stream_end_ms - self._written_ms
         return self._to_model.convert(held) if held else b""

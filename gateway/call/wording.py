@@ -23,6 +23,28 @@ FAREWELL: Final = (
     "Do not ask anything."
 )
 
+RECALLED: Final = (
+    "What follows was said earlier in this very telephone call. You know all of it. Go on from "
+    "there: do not greet the caller again, and do not mention a new session."
+)
+RESUMED: Final = (
+    "The line broke for a moment, and the caller is back. Apologise in one short sentence, in the "
+    'language of the conversation, like "Sorry, we were cut off for a second", then go on where '
+    "you were."
+)
+FORGOTTEN: Final = (
+    "The line broke, and nothing is known any more of what was said before. Tell the caller so in "
+    "one short sentence, apologise, and ask how you can help."
+)
+
+
+def go_on(heard: str) -> dict[str, Any]:
+    """The rest of an answer that broke off."""
+    return instructed(
+        f'You were cut off by a fault; the caller heard you say: "{heard}" '
+        "Go on from precisely there. Do not repeat what he heard, and do not mention the fault."
+    )
+
 
 def word_for_word(text: str) -> dict[str, Any]:
     """A response that says precisely this."""

@@ -1,8 +1,9 @@
 """Uvicorn, taught what a telephone call needs of a server that stops.
 
 Uvicorn closes live WebSockets as soon as it is told to stop. This one first refuses new calls and
-lets the running ones end, until the deadline or a second signal; its doors stay open meanwhile,
-since a call's last webhooks still come in.
+lets the running ones end; towards the deadline it hands them over to other processes, each in a
+quiet moment. A second signal ends at once. Its doors stay open meanwhile, since a call's last
+webhooks still come in.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ import uvicorn
 from gateway.app import Gateway
 from gateway.call.endings import Ending
 from gateway.errors import BugError, SettingsError
-from gateway.limits import DRAIN_REPORT_S, SOCKET_MESSAGE_MAX_BYTES, WEBHOOK_BODY_WAIT_S
+from gateway.limits import (
+    DRAIN_HAND_OVER_S,
+    DRAIN_LEAVE_MAX_S,
+    DRAIN_REPORT_S,
+    SOCKET_MESSAGE_MAX_BYTES,
+    WEBHOOK_BODY_WAIT_S,
+)
 from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
 
@@ -80,14 +87,24 @@ class GatewayServer(uvicorn.Server):
     async def _drain(self) -> None:
         self._switchboard.draining = True
         self._metrics.draining.set(1)
-        deadline, report_at = monotonic() + self._drain_s, monotonic()
-        while self._switchboard.active and not self._at_once and monotonic() < deadline:
-            if monotonic() >= report_at:
-                log.info("draining", calls_left=self._switchboard.active)
-                report_at += DRAIN_REPORT_S
-            await asyncio.sleep(_POLL_S)
+        self._report_at = monotonic()
+        deadline = self._report_at + self._drain_s
+        await self._wait_until(deadline - DRAIN_HAND_OVER_S)
+        self._switchboard.hand_over_all(now=False)
+        await self._wait_until(deadline)
+        self._switchboard.hand_over_all(now=True)
+        await self._wait_until(monotonic() + DRAIN_LEAVE_MAX_S)
         if self._switchboard.active:
             log.warning("calls are cut by the end of the drain", calls=self._switchboard.active)
             self._switchboard.end_all(Ending.DRAINED)
+            await asyncio.sleep(_POLL_S)
         else:
             log.info("drained")
+
+    async def _wait_until(self, until: float) -> None:
+        """While calls are left, and nobody is in a hurry."""
+        while self._switchboard.active and not self._at_once and monotonic() < until:
+            if monotonic() >= self._report_at:
+                log.info("draining", calls_left=self._switchboard.active)
+                self._report_at += DRAIN_REPORT_S
+            await asyncio.sleep(_POLL_S)

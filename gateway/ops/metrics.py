@@ -159,6 +159,20 @@ class Metrics:
         self.fallbacks = counter(
             "fallbacks", "Callers whose agent failed, by what they got instead.", "rung"
         )
+        self.reconnects = counter(
+            "model_reconnects", "Connections to the model lost in mid-call, by reason.", "reason"
+        )
+        self.renewed = histogram(
+            "model_renewed_seconds",
+            "How long a call was without the model, by cause: lost, or hour (beside the old one).",
+            _SETUP_BUCKETS, "cause",
+        )  # fmt: skip
+        self.resumes = counter("resumes", "Calls taken up again on a new stream, by how.", "how")
+        self.store_errors = counter("store_errors", "Times that the shared store did not answer.")
+        self.breaker_open = Gauge(
+            "gateway_breaker_open", "1 while new calls are kept from the model.",
+            registry=registry,
+        )  # fmt: skip
         self.records_lost = counter(
             "records_lost", "Records of ended calls that could not be written.", "reason"
         )
@@ -173,6 +187,10 @@ class Metrics:
         self.lag = histogram(
             "event_loop_lag_seconds", "How late the event loop woke a timer.", _LAG_BUCKETS
         )
+        self.tasks = Gauge(
+            "gateway_tasks", "Tasks of the event loop: of calls, doors and the house itself.",
+            registry=registry,
+        )  # fmt: skip
         self.draining = Gauge(
             "gateway_draining", "1 while the process takes no new calls.", registry=registry
         )
@@ -196,6 +214,8 @@ class Metrics:
         self._table: dict[type, Callable[[CallInfo, Any], None]] = {
             notes.CallerArrived: self._arrived,
             notes.ModelReady: self._model_ready,
+            notes.ModelDropped: lambda _, n: self.reconnects.labels(_reason(n.reason)).inc(),
+            notes.ModelRenewed: lambda _, n: self.renewed.labels(n.cause).observe(n.seconds),
             notes.SidebandUp: self._sideband_up,
             notes.TransferTried: lambda _, n: self.transfers.labels(n.outcome).inc(),
             notes.FirstSound: self._first_sound,
@@ -300,6 +320,14 @@ class Metrics:
         else:
             self.ended.labels(call.agent, call.path, note.ending).inc()
             self.length.labels(call.agent, call.path).observe(note.seconds)
+
+
+def _reason(told: str) -> str:
+    """A close code is the server's to choose: of those, only the known ones are labels."""
+    return told if told in _REASONS or not told.startswith("closed_") else "closed_other"
+
+
+_REASONS: Final = frozenset(f"closed_{code}" for code in (1000, 1001, 1005, 1006, 1011, 1012, 1013))
 
 
 class TrafficCollector(Collector):

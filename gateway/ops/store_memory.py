@@ -27,6 +27,9 @@ class MemoryStore:
         self._entries[key] = (self._clock() + ttl_s, value)
         self._sweep()
 
+    def delete(self, key: str) -> None:
+        self._entries.pop(key, None)
+
     def get(self, key: str) -> str | None:
         entry = self._entries.get(key)
         if entry is None or entry[0] <= self._clock():

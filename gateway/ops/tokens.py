@@ -17,7 +17,7 @@ import msgspec
 
 from gateway.errors import SignatureRefused
 from gateway.limits import SIP_TOKEN_S, STREAM_TOKEN_S
-from gateway.ops.store_memory import MemoryStore
+from gateway.ops.store import Store
 
 _DIAL_SIGNATURE_BYTES = 12
 _EXPIRES_BYTES = 6  # of milliseconds
@@ -37,7 +37,7 @@ class StreamTokens:
     """`wall_clock` tells Unix seconds. The first secret signs, any of them verifies."""
 
     def __init__(
-        self, auth_tokens: Sequence[str], store: MemoryStore, wall_clock: Callable[[], float]
+        self, auth_tokens: Sequence[str], store: Store, wall_clock: Callable[[], float]
     ) -> None:
         self._keys = _keys("media stream", auth_tokens)
         self._store, self._wall_clock = store, wall_clock
@@ -48,7 +48,7 @@ class StreamTokens:
         body = msgspec.json.encode(stream_pass)
         return f"{_text(body)}.{_text(_sign(self._keys[0], body))}"
 
-    def redeem(self, token: str, call_sid: str) -> StreamPass:
+    async def redeem(self, token: str, call_sid: str) -> StreamPass:
         """Raises SignatureRefused: `no_token`, `bad_token`, `expired_token`, `used_token`."""
         if not token:
             raise SignatureRefused("no_token")
@@ -57,7 +57,7 @@ class StreamTokens:
             raise SignatureRefused("bad_token")
         if stream_pass.expires_at < self._wall_clock():
             raise SignatureRefused("expired_token")
-        if not self._store.claim(f"stream:{stream_pass.nonce}", _USED_KEPT * STREAM_TOKEN_S):
+        if not await self._store.claim(f"stream:{stream_pass.nonce}", _USED_KEPT * STREAM_TOKEN_S):
             raise SignatureRefused("used_token")
         return stream_pass
 
@@ -80,7 +80,7 @@ class DialTokens:
     """
 
     def __init__(
-        self, auth_tokens: Sequence[str], store: MemoryStore, wall_clock: Callable[[], float]
+        self, auth_tokens: Sequence[str], store: Store, wall_clock: Callable[[], float]
     ) -> None:
         self._keys = _keys("sip dial", auth_tokens)
         self._store, self._wall_clock = store, wall_clock
@@ -90,7 +90,7 @@ class DialTokens:
         expires = expires_ms.to_bytes(_EXPIRES_BYTES, "big")
         return _text(expires + _dial_signature(self._keys[0], call_sid, agent, expires))
 
-    def redeem(self, token: str, call_sid: str, agent: str) -> None:
+    async def redeem(self, token: str, call_sid: str, agent: str) -> None:
         """Raises SignatureRefused: `bad_token`, `expired_token`, `used_token`."""
         try:
             data = _bytes(token) if len(token) <= _TOKEN_MAX_CHARS else b""
@@ -102,7 +102,7 @@ class DialTokens:
             raise SignatureRefused("bad_token")
         if int.from_bytes(expires, "big") < self._wall_clock() * 1000:
             raise SignatureRefused("expired_token")
-        if not self._store.claim(f"dial:{token}", SIP_TOKEN_S):
+        if not await self._store.claim(f"dial:{token}", SIP_TOKEN_S):
             raise SignatureRefused("used_token")
 
 

@@ -42,8 +42,12 @@ def response_cancel(event_id: str, response_id: str | None = None) -> bytes:
     return _encode(event)
 
 
-def item_create(item: Mapping[str, Any], event_id: str) -> bytes:
-    return _encode({"type": "conversation.item.create", "event_id": event_id, "item": item})
+def item_create(item: Mapping[str, Any], event_id: str, after: str | None = None) -> bytes:
+    """At the end of the conversation, or behind another item; `root` is its beginning."""
+    event = {"type": "conversation.item.create", "event_id": event_id, "item": item}
+    if after is not None:
+        event["previous_item_id"] = after
+    return _encode(event)
 
 
 def item_delete(item_id: str, event_id: str) -> bytes:

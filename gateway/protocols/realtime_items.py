@@ -25,6 +25,11 @@ def assistant_text(text: str) -> dict[str, Any]:
     return _message("assistant", "output_text", text)
 
 
+def function_call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
+    """A call that the model made in an earlier session."""
+    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+
+
 def function_output(call_id: str, output: str) -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": call_id, "output": output}
 

@@ -24,6 +24,9 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "sip.xml": frozenset({"after_url", "refer_url", "sip_uri"}) | _SAYS_SORRY,
     "human.xml": frozenset({"after_url", "to", "unavailable", "language"}),
     "human-sip.xml": frozenset({"after_url", "to", "unavailable", "language"}),
+    "queue.xml": frozenset({"after_url", "queue", "unavailable", "language"}),
+    "voicemail.xml": frozenset({"after_url", "leave_message", "language", "max_seconds"}),
+    "fallback.xml": frozenset(),
 }
 
 

@@ -15,6 +15,7 @@ OUTPUT_SPOKEN_CHARS: Final = 200
 
 _EXACTLY: Final = re.compile(r"\bsay exactly\b[^:]*:\s*(?P<line>.+)", re.IGNORECASE | re.DOTALL)
 _QUOTED: Final = re.compile(r'["“«](?P<line>.+)["”»]', re.DOTALL)
+_CUT_OFF: Final = re.compile(r"\bcut off by a fault\b", re.IGNORECASE)
 _TOPICS: Final = (
     ("goodbye", re.compile(r"\b(goodbye|farewell|end the call|hang up)", re.IGNORECASE)),
     ("minute", re.compile(r"\bminutes?\b", re.IGNORECASE)),
@@ -55,6 +56,11 @@ class Brain:
         self._script = script
         self._turn = 0
         self._greeted = False
+        self._recalled = False
+
+    def remember(self, turns: int) -> None:
+        """A client tells what was said in an earlier session, so many turns of the caller's."""
+        self._turn, self._greeted, self._recalled = turns, True, True
 
     @property
     def turn(self) -> int:
@@ -71,7 +77,8 @@ class Brain:
     def _plan(self, ask: Ask, words: dict[str, str]) -> Plan:
         if ask.instructions:
             return self._instructed(ask.instructions, words)
-        if ask.spoken_ms is not None and not ask.idle:
+        if (ask.spoken_ms is not None or (ask.texts and self._recalled)) and not ask.idle:
+            self._recalled = False
             return self._turn_plan(ask, words)
         if ask.outputs:
             return self._script.after_tool or _says(words["tool"])
@@ -86,6 +93,8 @@ class Brain:
     def _instructed(self, instructions: str, words: dict[str, str]) -> Plan:
         if self._script.greeting and not self._greeted:
             return self._script.greeting
+        if _CUT_OFF.search(instructions):
+            return self._script.goes_on
         if line := quoted_line(instructions):
             return _says(line.replace("$", "$$"))
         if not self._greeted:

@@ -47,6 +47,11 @@ class Item:
     def kind(self) -> str:
         return str(self.body.get("role") or self.body["type"])
 
+    def words(self) -> list[str]:
+        """What it holds in letters."""
+        parts = self.body.get("content", ())
+        return [part.get("text") or part.get("transcript") or "" for part in parts]
+
     def tokens(self) -> Tokens:
         tokens = Tokens()
         for part in self.body.get("content", ()):

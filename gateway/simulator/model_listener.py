@@ -22,8 +22,13 @@ class Listener:
     """Turns audio written into turns."""
 
     def __init__(
-        self, outlet: Outlet, responder: Responder, settings: Callable[[], dict[str, Any]]
+        self,
+        outlet: Outlet,
+        responder: Responder,
+        settings: Callable[[], dict[str, Any]],
+        hears: tuple[str, ...] = (),
     ) -> None:
+        self._hears = hears
         self._outlet, self._responder, self._settings = outlet, responder, settings
         self._wire = wire_of(self._input["format"])
         self._buffer = InputBuffer(self._wire, self._input["turn_detection"])
@@ -127,7 +132,7 @@ class Listener:
             item.audio = b""
 
     def _transcribe(self, item: Item, speech_ms: int) -> None:
-        transcript = f"({speech_ms / 1000:.1f} s of speech)"
+        transcript = self._written(item) or f"({speech_ms / 1000:.1f} s of speech)"
         model = (self._input["transcription"] or {}).get("model") or ""
         place = {"item_id": item.id, "content_index": 0}
         head = "conversation.item.input_audio_transcription"
@@ -136,6 +141,12 @@ class Listener:
         self._outlet.emit(
             f"{head}.completed", **place, transcript=transcript, usage=_usage(model, item)
         )
+
+    def _written(self, item: Item) -> str:
+        """What the script says that the caller says in this turn of the conversation."""
+        turns = [one for one in self._responder.conversation.items if one.kind == "user"]
+        at = min(turns.index(item), len(self._hears) - 1) if item in turns else -1
+        return self._hears[at] if self._hears and at >= 0 else ""
 
     # --- nobody speaks ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -128,6 +129,7 @@ class Responder:
         tools = _names(chosen) if chosen["tool_choice"] != "none" else frozenset()
         response = self._response(chosen, output, params.get("metadata"), beside=beside)
         plan = self._brain.answer(_ask(params, news, tools, self._language(), idle=idle))
+        plan = [self._recalling(step) for step in plan]
         instructions = chosen.get("instructions")
         performance = Performance(
             self,
@@ -148,6 +150,23 @@ class Responder:
         self.emit("response.created", response=response)
         self.emit("rate_limits.updated", rate_limits=[self._rate_limit(performance)])
         self._go_on(performance, performance.run())
+
+    def recall(self, body: dict[str, Any]) -> None:
+        """A client's item; the assistant's own words in it were said in an earlier session."""
+        self.news.take_in(body)
+        if body.get("role") == "assistant":
+            turns = sum(item.kind == "user" for item in self.conversation.items)
+            self._brain.remember(turns)
+            self.news = News()
+
+    def _recalling(self, step: Step) -> Step:
+        """Whatever the conversation holds, in whatever session it was said."""
+        if step.recall is None:
+            return step
+        said = (words for item in self.conversation.items for words in item.words())
+        found = next((match for words in said if (match := re.search(step.recall, words))), None)
+        told = f"It is {found[1]}." if found else "I do not know it."
+        return step.model_copy(update={"say": told, "recall": None})
 
     def _output(self, session: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """How it sounds: a response's voice and format go before the session's."""

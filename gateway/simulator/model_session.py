@@ -52,7 +52,9 @@ class ModelSession:
         format_ = "audio/pcmu" if sink else "audio/pcm"
         session_id = self._outlet.new_id("sess")
         self.settings = model_settings.initial(session_id, model, expires_at, format_)
-        self._listener = Listener(self._outlet, self._responder, lambda: self.settings)
+        self._listener = Listener(
+            self._outlet, self._responder, lambda: self.settings, script.hears
+        )
         self._was_active = False
         self._hosted: set[str] = set()
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -221,7 +223,7 @@ class ModelSession:
         wire = wire_of(self.settings["audio"]["input"]["format"])
         item = from_client(body, item_id, wire, known)
         previous = self._responder.conversation.insert(item, event.get("previous_item_id"))
-        self._responder.news.take_in(item.body)
+        self._responder.recall(item.body)
         if body["type"] == "function_call_output":
             facts = {"call_id": body["call_id"], "output": body["output"]}
             self._outlet.note("tool_output", **facts)

@@ -38,6 +38,8 @@ class Step(_Strict):
     echo: Literal[True] | None = None
     """The caller's own last words, as they arrived."""
     call: CallSpec | None = None
+    recall: str | None = None
+    """What the conversation holds that fits this expression is said; else that it holds none."""
     next_item: Literal[True] | None = None
     """What is said after this is another message item of the same response."""
     think_ms: int | None = Field(None, ge=0, le=600_000)
@@ -128,9 +130,13 @@ class Script(_Strict):
     """The whole of it; an empty file is the demo."""
 
     greeting: Plan | None = None
+    hears: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """What the caller says, turn by turn, as a transcriber would write it; the last one goes on."""
     turns: Annotated[tuple[Plan, ...], Field(strict=False)] = ()
     """By the caller's turns, the first one first; the demo goes on where they end."""
     after_tool: Plan | None = None
+    goes_on: Plan = (Step(say="And so on, as I was saying, until the end of the story."),)
+    """When it is told that it was cut off, and by what words."""
     demo_turns: int = Field(DEMO_TURNS, ge=1)
     """The demo says goodbye in this turn."""
     language: str | None = None

@@ -35,6 +35,9 @@ from gateway.transports.framing import ClientFrames, FrameSplitter
 
 _REFUSALS = frozenset({400, 401, 403})
 """A second try with the same key, model and headers would fare no better."""
+_FATAL_CLOSES = frozenset({1003, 1007, 1008, 1010})
+_OWN_CLOSES_FROM = 4000
+"""The vendor's own codes: what was sent is not to its liking (beta shape: 4000)."""
 
 
 class ModelReceiver(Protocol):
@@ -122,7 +125,8 @@ class RealtimeSocket(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         self._stop_timer()
         code = self._conn.close_rcvd.code if self._conn.close_rcvd else CloseCode.ABNORMAL_CLOSURE
-        self._lose(f"closed_{int(code)}")
+        fatal = code in _FATAL_CLOSES or code >= _OWN_CLOSES_FROM
+        self._lose(f"closed_{int(code)}", fatal=fatal)
 
     # --- The library's state machine ---
 
@@ -210,7 +214,7 @@ class RealtimeSocket(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, fatal: bool = False) -> None:
         self._stop_timer()
         receiver, self._receiver = self._receiver, None
         transport, self._transport = self._transport, None
@@ -219,21 +223,26 @@ class RealtimeSocket(asyncio.Protocol):
         if not self._open.done():
             self._open.set_exception(LinkError(reason, retryable=True))
         elif receiver is not None:
-            receiver.on_model_lost(reason, False, monotonic())
+            receiver.on_model_lost(reason, fatal, monotonic())
 
 
 _tls: ssl.SSLContext | None = None
 
 
-async def connect(url: str, headers: Mapping[str, str], receiver: ModelReceiver) -> None:
+async def connect(
+    url: str,
+    headers: Mapping[str, str],
+    receiver: ModelReceiver,
+    within_s: float = CONNECT_MAX_S,
+) -> None:
     """Opens a link: TCP, TLS, WebSocket; the receiver gets the socket by `on_model_open`.
 
-    Raises LinkError within `CONNECT_MAX_S`; then the receiver hears nothing of it any more.
+    Raises LinkError within that time; then the receiver hears nothing of it any more.
     """
     uri = parse_uri(url)
     socket = RealtimeSocket(url, headers, receiver)
     try:
-        async with asyncio.timeout(CONNECT_MAX_S):
+        async with asyncio.timeout(within_s):
             await asyncio.get_running_loop().create_connection(
                 lambda: socket, uri.host, uri.port, ssl=_tls_context() if uri.secure else None
             )

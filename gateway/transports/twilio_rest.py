@@ -34,6 +34,10 @@ class TwilioRest:
         """
         await self._update(call_sid, {"Twiml": document}, gone_is_well=False)
 
+    async def redirect_to(self, call_sid: str, url: str) -> None:
+        """The same with a document that is fetched there. Raises LinkError."""
+        await self._update(call_sid, {"Url": url, "Method": "POST"}, gone_is_well=False)
+
     async def _update(self, call_sid: str, fields: dict[str, str], *, gone_is_well: bool) -> None:
         for attempt in range(1, REST_TRIES + 1):
             try:

@@ -11,10 +11,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.agents.spoken import phrases
 from gateway.agents.templates import Templates
+from gateway.bridge.keeper import Keeper
 from gateway.bridge.switchboard import Switchboard
 from gateway.errors import PeerError, SignatureRefused
+from gateway.ops.admission import Admission, RateWatch
+from gateway.ops.breaker import Breaker
 from gateway.ops.metrics import Metrics
-from gateway.ops.store_memory import MemoryStore
+from gateway.ops.store import Store
 from gateway.ops.tokens import DialTokens, StreamTokens
 from gateway.web.guards import TwilioGuard
 
@@ -35,7 +38,11 @@ class Desk:
     guard: TwilioGuard
     tokens: StreamTokens
     dial_tokens: DialTokens
-    store: MemoryStore
+    store: Store
+    keeper: Keeper
+    admission: Admission
+    breaker: Breaker
+    rates: RateWatch
     metrics: Metrics
 
     def person(self, to: str, language: str, after_url: str) -> Response:
@@ -58,6 +65,7 @@ class Desk:
             language=spoken.language,
             apology=spoken.apology,
             unavailable=spoken.unavailable,
+            leave_message=spoken.leave_message,
             **values,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,6 +29,7 @@ class HealthDoors:
         return JSONResponse(body, 503 if reason not in (None, "budget") else 200)
 
     async def metrics(self, request: Request) -> Response:
+        self._desk.metrics.tasks.set(len(asyncio.all_tasks()))
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         body = encode(self._desk.metrics.registry)
         return Response(body, headers={"content-type": content_type})

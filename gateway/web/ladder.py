@@ -1,172 +1,208 @@
 """What a caller gets when a call arrives, and when what he had has ended: the next rung down.
 
-Media stream, SIP, a person, a spoken apology. Which leg has just ended stands in the query of the
-address that Twilio is told to ask, and the signature covers it.
+Media stream, SIP, a person, voicemail, a spoken apology. Which leg has just ended stands in the
+query of the address that Twilio is told to ask, and the signature covers it.
 """
 
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import quote
 
 import structlog
 from starlette.responses import Response
 
 from gateway.agents.config import Agent
-from gateway.bridge.live_call import CallFacts
-from gateway.bridge.sip_desk import AGENT_HEADER, CALL_HEADER, TOKEN_HEADER
 from gateway.bridge.spend_watch import spent_key
+from gateway.call import wording
 from gateway.call.endings import Ending
+from gateway.call.state import CallState
 from gateway.errors import NotAdmitted
-from gateway.limits import ENDINGS_KEPT_S, LEGS_MAX
+from gateway.limits import ENDINGS_KEPT_S, LEGS_MAX, RESUMES_MAX
 from gateway.protocols.twilio_webhooks import VoiceRequest
 from gateway.web.desk import Desk
+from gateway.web.rungs import DRAIN, HUMAN, SIP, STREAM, TRANSFER, VOICEMAIL, Rungs
+
+__all__ = ["WELL", "Ladder"]
 
 log = structlog.get_logger()
 
-STREAM, SIP, TRANSFER, HUMAN = "stream", "sip", "transfer", "human"
 WELL: Final = frozenset({"completed", "answered"})
+_MODEL_FAILED: Final = frozenset({Ending.MODEL_REFUSED, Ending.MODEL_LOST, Ending.MODEL_SILENT})
+"""Another connection to the same model would fare no better."""
+_MODEL_AWAY: Final = frozenset({"model_down", "rate_limited"})
 
 
 class Ladder:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._rungs = Rungs(desk)
 
     # --- A call arrives ---
 
-    def answer(self, call: VoiceRequest, agent: Agent) -> Response:
+    async def answer(self, call: VoiceRequest, agent: Agent) -> Response:
         if agent.path == "sip":
-            reason = self._desk.switchboard.refusal("sip")
-            return self._dial_model(call, agent) or self._turn_away(agent, reason or "full")
+            model = self._rungs.dial_model(call, agent)
+            refusal = self._desk.switchboard.refusal("sip")
+            return model or self._turn_away(agent, refusal or "full")
+        reason = self._shed()
         try:
-            return self.connect(call, agent)
+            if reason is None:
+                return await self._rungs.connect(call, agent)
         except NotAdmitted as error:
-            return self._overflow(call, agent, error.reason)
+            reason = error.reason
+        return self._instead(call, agent, reason)
 
-    def _overflow(self, call: VoiceRequest, agent: Agent, reason: str) -> Response:
-        """Beyond what this process takes; a process that stops takes nothing."""
-        answer = None
-        if reason == "full" and self._desk.overflow == "sip":
-            answer = self._dial_model(call, agent)
-        elif reason == "full" and self._desk.overflow == "human":
-            answer = self._dial_person(agent.fallback, agent, HUMAN)
-        if answer is None:
-            return self._turn_away(agent, reason)
-        self._desk.metrics.fallbacks.labels(f"overflow_{self._desk.overflow}").inc()
-        return answer
+    def _shed(self) -> str | None:
+        """The model is not to be had, or what is left of it belongs to running calls."""
+        if self._desk.breaker.open:
+            return "model_down"
+        return "rate_limited" if self._desk.rates.short else None
+
+    def _instead(self, call: VoiceRequest, agent: Agent, reason: str) -> Response:
+        """A process that stops takes nothing; otherwise a caller gets what there is."""
+        desk, answer, rung = self._desk, None, f"overflow_{self._desk.overflow}"
+        if reason in _MODEL_AWAY:
+            desk.metrics.refused.labels(reason).inc()
+            return self._person_or_less(agent, STREAM)
+        if reason in ("full", "agent_full") and desk.overflow == "sip":
+            answer = self._rungs.dial_model(call, agent)
+        elif reason in ("full", "agent_full") and desk.overflow == "human":
+            answer = self._rungs.person(agent)
+        return self._turn_away(agent, reason) if answer is None else self._count(rung, answer)
 
     def _turn_away(self, agent: Agent, reason: str) -> Response:
         self._desk.metrics.refused.labels(reason).inc()
         return self._desk.twiml("busy.xml", agent.language)
 
-    # --- What a caller can be given ---
-
-    def connect(self, call: VoiceRequest, agent: Agent, opening: str | None = None) -> Response:
-        """A media stream to the agent. Raises NotAdmitted."""
-        desk = self._desk
-        facts = CallFacts(call.call_sid, call.caller, call.dialled, agent.name, "media-streams")
-        desk.switchboard.announce(facts, agent, opening)
-        return desk.twiml(
-            "connect.xml",
-            agent.language,
-            media_url=desk.media_url,
-            token=desk.tokens.issue(call.call_sid, agent.name),
-            after_url=self._after(STREAM),
-            stream_status_url=f"{desk.public_url}/twilio/stream-status",
-        )
-
-    def _dial_model(
-        self, call: VoiceRequest, agent: Agent, opening: str | None = None
-    ) -> Response | None:
-        """A SIP leg to the model; None while there is no such way."""
-        desk = self._desk
-        if desk.sip_uri is None or desk.switchboard.refusal("sip") is not None:
-            return None
-        if opening is not None:
-            desk.switchboard.begin_with(call.call_sid, opening)
-        headers = {
-            CALL_HEADER: call.call_sid,
-            AGENT_HEADER: agent.name,
-            TOKEN_HEADER: desk.dial_tokens.issue(call.call_sid, agent.name),
-        }
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in headers.items())
-        return desk.twiml(
-            "sip.xml",
-            agent.language,
-            sip_uri=f"{desk.sip_uri}?{query}",
-            after_url=self._after(SIP),
-            refer_url=f"{desk.public_url}/twilio/refer",
-        )
-
-    def _dial_person(self, to: str | None, agent: Agent, leg: str) -> Response | None:
-        return None if to is None else self._desk.person(to, agent.language, self._after(leg))
-
-    def _after(self, leg: str) -> str:
-        return f"{self._desk.public_url}/twilio/after?leg={leg}"
-
     # --- What he had has ended ---
 
-    def after(self, call: VoiceRequest, agent: Agent, leg: str, dial_status: str) -> Response:
-        """`dial_status` is Twilio's DialCallStatus, "" when nothing was dialled."""
-        if leg == SIP:
-            self._desk.switchboard.dial_is_over(call.call_sid)
-        if self._ended_well(call.call_sid, leg, dial_status):
-            return self._desk.twiml("hangup.xml", agent.language)
-        return self._next(call, agent, leg)
+    async def after(self, call: VoiceRequest, agent: Agent, leg: str, dialled: str) -> Response:
+        """`dialled` is Twilio's DialCallStatus, "" when nothing was dialled."""
+        desk = self._desk
+        if leg in (STREAM, DRAIN):
+            desk.switchboard.stream_is_over(call.call_sid, drained=leg == DRAIN)
+        elif leg == SIP:
+            desk.switchboard.dial_is_over(call.call_sid)
+        ending = await desk.switchboard.ending_of(call.call_sid)
+        if _ended_well(ending, leg, dialled):
+            return desk.twiml("hangup.xml", agent.language)
+        return await self._next(call, agent, leg, ending)
 
-    def _ended_well(self, call_sid: str, leg: str, dial_status: str) -> bool:
-        ending = self._desk.switchboard.ending_of(call_sid)
-        if leg == STREAM:
-            return ending is not None and ending.well
-        if dial_status not in WELL:
-            return False
-        if leg != SIP or ending is None:
-            return True
-        # Twilio asks while the caller is there: if anybody hung up on that leg, it was not he.
-        return ending.well and ending is not Ending.CALLER_HUNG_UP
-
-    def _next(self, call: VoiceRequest, agent: Agent, leg: str) -> Response:
-        if not self._may_go_on(call.call_sid):
+    async def _next(
+        self, call: VoiceRequest, agent: Agent, leg: str, ending: Ending | None = None
+    ) -> Response:
+        if not await self._may_go_on(call.call_sid):
             return self._sorry(agent)
         # A call that has used up what it may cost has no agent any more.
-        spent = self._desk.store.get(spent_key(call.call_sid)) is not None
-        may_return = leg in (SIP, TRANSFER) and not spent
-        again = self._agent_again(call, agent, leg) if may_return else None
-        if again is not None:
-            return again
-        asked = leg == HUMAN or (spent and leg == TRANSFER)
-        person = None if asked else self._dial_person(agent.fallback, agent, HUMAN)
-        return self._sorry(agent) if person is None else self._rung("human", person)
+        spent = await self._desk.store.get(spent_key(call.call_sid)) is not None
+        answer = None
+        if spent:
+            return self._person_or_less(agent, HUMAN if leg == TRANSFER else leg)
+        if leg in (SIP, TRANSFER):
+            answer = await self._agent_again(call, agent, leg)
+        elif leg in (STREAM, DRAIN) and ending not in _MODEL_FAILED:
+            answer = await self._goes_on(call, agent, leg, ending)
+        return answer or self._person_or_less(agent, leg)
 
-    def _agent_again(self, call: VoiceRequest, agent: Agent, leg: str) -> Response | None:
+    def _person_or_less(self, agent: Agent, leg: str) -> Response:
+        person = None if leg == HUMAN else self._rungs.person(agent)
+        if person is not None:
+            return self._count("human", person)
+        voicemail = self._rungs.voicemail(agent)
+        return self._count("voicemail", voicemail) if voicemail else self._sorry(agent)
+
+    async def _agent_again(self, call: VoiceRequest, agent: Agent, leg: str) -> Response | None:
         """Over a media stream, which needs nothing of what failed; where that is full, by SIP."""
         opening = _TRANSFER_FAILED if leg == TRANSFER else None
+        state = await self._desk.keeper.load(call.call_sid)
+        if state is not None:
+            state.silently = True
         try:
-            return self._rung("media", self.connect(call, agent, opening))
+            return self._count("media", await self._rungs.connect(call, agent, opening, state))
         except NotAdmitted as error:
             log.warning("no agent free for a caller", reason=error.reason)
-        model = None if leg == SIP else self._dial_model(call, agent, opening)
-        return None if model is None else self._rung("sip", model)
+        model = None if leg == SIP else self._rungs.dial_model(call, agent, opening)
+        return None if model is None else self._count("sip", model)
 
-    def refer(self, call: VoiceRequest, agent: Agent) -> Response:
+    # --- The same agent, who remembers ---
+
+    async def _goes_on(
+        self, call: VoiceRequest, agent: Agent, leg: str, ending: Ending | None
+    ) -> Response | None:
+        try:
+            answer = await self._resume(call, agent, leg, ending)
+        except NotAdmitted as error:
+            log.warning("no agent free for a caller", reason=error.reason)
+            answer = None
+        model = None if answer else self._rungs.dial_model(call, agent, wording.RESUMED)
+        return self._count("sip", model) if model else answer
+
+    async def _resume(
+        self, call: VoiceRequest, agent: Agent, leg: str, ending: Ending | None
+    ) -> Response | None:
+        """None when the call was taken up often enough; raises NotAdmitted."""
+        state = await self._desk.keeper.load(call.call_sid)
+        if state is None:
+            return await self._afresh(call, agent)
+        if state.resumes >= RESUMES_MAX:
+            return None
+        agent = self._desk.switchboard.book.agents.get(state.agent, agent)
+        handed_over = leg == DRAIN or ending is Ending.DRAINED
+        state.silently = handed_over or agent.resume == "silent"
+        state.resumes += not handed_over
+        await self._desk.keeper.write(call.call_sid, state)
+        answer = await self._rungs.connect(call, agent, state=state)
+        self._desk.metrics.resumes.labels(_how(handed_over, state)).inc()
+        return answer
+
+    async def _afresh(self, call: VoiceRequest, agent: Agent) -> Response | None:
+        if agent.if_forgotten == "transfer":
+            return None
+        answer = await self._rungs.connect(call, agent, wording.FORGOTTEN)
+        self._desk.metrics.resumes.labels("afresh").inc()
+        return answer
+
+    # --- Legs ---
+
+    async def refer(self, call: VoiceRequest, agent: Agent) -> Response:
         """The SIP leg of our dial refers: to whom, we know ourselves."""
-        to = self._desk.store.get(f"refer:{call.call_sid}")
-        person = self._dial_person(to, agent, TRANSFER)
-        return self._next(call, agent, TRANSFER) if person is None else person
+        to = await self._desk.store.get(f"refer:{call.call_sid}")
+        if to is None:
+            return await self._next(call, agent, TRANSFER)
+        return self._rungs.dial(to, agent, TRANSFER)
 
-    def _may_go_on(self, call_sid: str) -> bool:
+    async def _may_go_on(self, call_sid: str) -> bool:
         """A caller is not passed round for ever."""
         key = f"legs:{call_sid}"
-        legs = int(self._desk.store.get(key) or 0) + 1
-        self._desk.store.put(key, str(legs), ENDINGS_KEPT_S)
+        legs = int(await self._desk.store.get(key) or 0) + 1
+        await self._desk.store.put(key, str(legs), ENDINGS_KEPT_S)
         return legs <= LEGS_MAX
 
-    def _rung(self, name: str, response: Response) -> Response:
-        self._desk.metrics.fallbacks.labels(name).inc()
+    def _count(self, rung: str, response: Response) -> Response:
+        self._desk.metrics.fallbacks.labels(rung).inc()
         return response
 
     def _sorry(self, agent: Agent) -> Response:
-        return self._rung("apology", self._desk.twiml("apology.xml", agent.language))
+        return self._count("apology", self._rungs.apology(agent))
+
+
+def _ended_well(ending: Ending | None, leg: str, dialled: str) -> bool:
+    if leg == VOICEMAIL:
+        return True
+    if leg in (STREAM, DRAIN):
+        return leg == STREAM and ending is not None and ending.well
+    if dialled not in WELL:
+        return False
+    if leg != SIP or ending is None:
+        return True
+    # Twilio asks while the caller is there: if anybody hung up on that leg, it was not he.
+    return ending.well and ending is not Ending.CALLER_HUNG_UP
+
+
+def _how(handed_over: bool, state: CallState) -> str:
+    if handed_over:
+        return "handed_over"
+    return "silent" if state.silently else "announced"
 
 
 _TRANSFER_FAILED: Final = (

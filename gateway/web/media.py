@@ -28,7 +28,9 @@ class MediaDoor:
             return
         await websocket.accept()
         socket = media_socket_of(websocket)
-        StreamDoor(socket, desk.account_sid, desk.switchboard, desk.tokens, self._refused)
+        StreamDoor(
+            socket, desk.account_sid, desk.switchboard, desk.tokens, desk.keeper, self._refused
+        )
         await socket.gone()
 
     def _refused(self, reason: str) -> None:

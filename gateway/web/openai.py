@@ -25,7 +25,7 @@ from gateway.limits import (
     WEBHOOK_SEEN_S,
     WEBHOOK_TOLERANCE_S,
 )
-from gateway.ops.store_memory import MemoryStore
+from gateway.ops.store import Store
 from gateway.protocols.openai_webhooks import LIVE_INCOMING, IncomingCall, parse
 from gateway.web.guards import read_body
 
@@ -83,7 +83,7 @@ class OpenAIDoor:
     def __init__(
         self,
         guard: OpenAIGuard,
-        store: MemoryStore,
+        store: Store,
         take: Callable[[IncomingCall], None],
         counted: Callable[[str], None],
     ) -> None:
@@ -95,7 +95,7 @@ class OpenAIDoor:
         try:
             body = await read_body(request)
             self._guard.check(request, body)
-            result = self._sort(request.headers["webhook-id"], body)
+            result = await self._sort(request.headers["webhook-id"], body)
         except SignatureRefused as error:
             log.warning("webhook refused", endpoint="openai", reason=error.reason)
             self._counted(error.reason)
@@ -108,15 +108,15 @@ class OpenAIDoor:
         self._counted(result)
         return Response(status_code=200)
 
-    def _sort(self, webhook_id: str, body: bytes) -> str:
+    async def _sort(self, webhook_id: str, body: bytes) -> str:
         """What becomes of a verified event; work on a call that is new and fresh is begun."""
         event = parse(body, SIP_HEADERS_MAX)
         if isinstance(event, str):
             return self._other(event)
         if time() - event.created_at > SIP_EVENT_AGE_MAX_S:
             return "too_old"  # the caller is gone
-        fresh_id = self._store.claim(f"webhook:{webhook_id}", WEBHOOK_SEEN_S)
-        fresh_call = self._store.claim(f"incoming:{event.call_id}", WEBHOOK_SEEN_S)
+        fresh_id = await self._store.claim(f"webhook:{webhook_id}", WEBHOOK_SEEN_S)
+        fresh_call = await self._store.claim(f"incoming:{event.call_id}", WEBHOOK_SEEN_S)
         if not (fresh_id and fresh_call):
             return "duplicate"
         self._take(event)

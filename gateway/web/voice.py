@@ -12,10 +12,13 @@ from gateway.limits import WEBHOOK_REMEMBERED_S
 from gateway.ops.logs import masked
 from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_voice
 from gateway.web.desk import Desk
-from gateway.web.ladder import STREAM, WELL, Ladder
+from gateway.web.ladder import WELL, Ladder
+from gateway.web.rungs import HUMAN, SIP, STREAM, TRANSFER
 
 log = structlog.get_logger()
 _RETRY = "i-twilio-idempotency-token"
+_OF_QUEUE = {"bridged": "completed", "hangup": "completed", "leave": "completed"}
+"""Twilio's QueueResult as the status of a dial: the others are failures."""
 _STREAM_EVENTS = frozenset({"stream-started", "stream-stopped", "stream-error"})
 
 
@@ -28,12 +31,12 @@ class VoiceDoors:
         """`POST /twilio/voice`. A retry of the same request gets the same answer, and one call."""
         call = parse_voice(fields)
         key = f"voice:{request.headers.get(_RETRY) or call.call_sid}"
-        known = self._desk.store.get(key)
+        known = await self._desk.store.get(key)
         if known is not None:
             return Response(known, media_type="text/xml")
         agent = self._desk.switchboard.book.pick(call.dialled)
-        response = self._nobody(call) if agent is None else self._ladder.answer(call, agent)
-        self._desk.store.put(key, bytes(response.body).decode(), WEBHOOK_REMEMBERED_S)
+        response = self._nobody(call) if agent is None else await self._ladder.answer(call, agent)
+        await self._desk.store.put(key, bytes(response.body).decode(), WEBHOOK_REMEMBERED_S)
         return response
 
     def _nobody(self, call: VoiceRequest) -> Response:
@@ -50,10 +53,19 @@ class VoiceDoors:
             return self._desk.twiml("hangup.xml")
         if agent is None:
             return self._desk.twiml("apology.xml")
-        leg, dial_status = request.query_params.get("leg", STREAM), fields.get("DialCallStatus", "")
-        if dial_status not in WELL and leg != STREAM:
+        leg = request.query_params.get("leg", STREAM)
+        retry = request.headers.get(_RETRY)
+        known = await self._desk.store.get(f"after:{retry}") if retry else None
+        if known is not None:
+            return Response(known, media_type="text/xml")
+        dialled = fields.get("DialCallStatus") or _OF_QUEUE.get(fields.get("QueueResult", ""), "")
+        if dialled not in WELL and leg in (SIP, HUMAN, TRANSFER):
             _tell_of_failure(call.call_sid, leg, fields)
-        return self._ladder.after(call, agent, leg, dial_status)
+        response = await self._ladder.after(call, agent, leg, dialled)
+        if retry:
+            body = bytes(response.body).decode()
+            await self._desk.store.put(f"after:{retry}", body, WEBHOOK_REMEMBERED_S)
+        return response
 
     async def refer(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/refer`: the model's leg of a dial hands the caller over."""
@@ -61,7 +73,7 @@ class VoiceDoors:
         agent = self._desk.switchboard.book.pick(call.dialled)
         if agent is None:
             return self._desk.twiml("apology.xml")
-        return self._ladder.refer(call, agent)
+        return await self._ladder.refer(call, agent)
 
     async def status(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/status`: a caller who gave up while it rang is not waited for."""

@@ -46,7 +46,7 @@ def test_short_forms() -> None:
 @pytest.mark.parametrize(
     ("field", "low", "high", "beyond"),
     [
-        ("max_call_s", 5, 3540, (4, 3541)),
+        ("max_call_s", 5, 14_100, (4, 14_101)),
         ("lead_ms", 200, 5000, (199, 5001)),
         ("speed", 0.25, 1.5, (0.2, 1.6)),
         ("max_output_tokens", 1, 4096, (0, 4097)),

@@ -58,10 +58,15 @@ def test_the_least() -> None:
             "input": {
                 "format": {"type": "audio/pcm", "rate": 24000},
                 "turn_detection": {"type": "server_vad", "silence_duration_ms": 500},
+                "transcription": {"model": "gpt-transcribe"},
             },
             "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin"},
         },
     }
+
+
+def test_without_transcription() -> None:
+    assert "transcription" not in session_of(agent(transcription="none"))["audio"]["input"]
 
 
 def test_everything() -> None:

@@ -15,11 +15,17 @@ from house import House
 from model_bytes import Behave, configured, event, events, house_with, next_event
 
 from gateway import limits
-from gateway.call import notes
+from gateway.call import notes, renewal
 from gateway.call.endings import Ending
 from gateway.transports import realtime_socket
 
 RAW = "+15550102"  # its agent hears and speaks mu-law, as it is
+
+
+@pytest.fixture(autouse=True)
+def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows a loss is told in tests/call/test_renewal.py and tests/faults."""
+    monkeypatch.setattr(renewal, "MODEL_PAUSES_S", ())
 
 
 # --- Sound, up and down ---
@@ -172,7 +178,8 @@ async def test_a_model_that_closes(agents_file: Path, code: int) -> None:
 
     async with talking(agents_file, then) as (house, stream):
         ended = await house.note(notes.Ended)
-        assert (ended.ending, ended.reason) == (Ending.MODEL_LOST, f"closed_{code}")
+        ending = Ending.MODEL_REFUSED if code == 4000 else Ending.MODEL_LOST
+        assert (ended.ending, ended.reason) == (ending, f"closed_{code}")
         assert await stream.closed() == 1000
 
 

@@ -16,11 +16,11 @@ from structlog.testing import capture_logs
 from websockets.frames import Opcode
 
 from gateway import limits
-from gateway.call import notes
+from gateway.bridge import live_call
+from gateway.call import notes, renewal
 from gateway.call.endings import Ending
 from gateway.simulator.model import running_model
 from gateway.simulator.script import OnConnect, Script
-from gateway.transports import realtime_socket
 
 
 async def test_what_the_vendor_is_told_of_a_call(agents_file: Path) -> None:
@@ -69,13 +69,19 @@ async def test_a_model_of_any_name_stays_one_parameter(tmp_path: Path) -> None:
     assert line == "GET /v1/realtime?model=a%20b%26c%3Dd HTTP/1.1"
 
 
+@pytest.fixture(autouse=True)
+def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows a loss is told in tests/call/test_renewal.py and tests/faults."""
+    monkeypatch.setattr(renewal, "MODEL_PAUSES_S", ())
+
+
 @pytest.mark.parametrize(
     ("script", "tries", "ending"),
     [
         (OnConnect(refuse=401), 1, Ending.MODEL_REFUSED),
         (OnConnect(refuse=403), 1, Ending.MODEL_REFUSED),
-        (OnConnect(refuse=503), 2, Ending.MODEL_LOST),
-        (OnConnect(refuse=429), 2, Ending.MODEL_LOST),
+        (OnConnect(refuse=503), 1, Ending.MODEL_LOST),
+        (OnConnect(refuse=429), 1, Ending.MODEL_LOST),
     ],
 )
 async def test_a_model_that_refuses(
@@ -93,7 +99,10 @@ async def test_a_model_that_refuses(
         assert not house.gateway.switchboard.calls
 
 
-async def test_a_model_that_refuses_once_is_asked_twice(agents_file: Path) -> None:
+async def test_a_model_that_refuses_once_is_asked_twice(
+    agents_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "MODEL_PAUSES_S", (0.0,))
     script = Script(on_connect=OnConnect(refuse=503, times=1))
     async with running_model(script) as model, running_house(agents_file, model) as house:
         async with house.carrier.call(QUIET) as stream:
@@ -117,19 +126,19 @@ async def test_nobody_at_the_model_s_address(agents_file: Path) -> None:
 async def test_a_model_that_hangs_in_the_handshake(
     agents_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(realtime_socket, "CONNECT_MAX_S", 0.05)
+    monkeypatch.setattr(live_call, "MODEL_TRY_MAX_S", 0.05)
     script = Script(on_connect=OnConnect(hang=True))
     async with running_model(script) as model, running_house(agents_file, model) as house:
         await house.carrier.ring(new_sid("CA"))
         ended = await house.note(notes.Ended)
         assert (ended.ending, ended.reason) == (Ending.MODEL_LOST, "timeout")
-        assert len(model.journal.of("hanging")) == 2
+        assert len(model.journal.of("hanging")) == 1
 
 
 async def test_a_model_that_never_confirms_the_session(
     agents_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MODEL_READY_MAX_S", 0.1)
+    monkeypatch.setattr(limits, "MODEL_TRY_MAX_S", 0.1)
 
     async def behave(end: FarEnd) -> None:
         await end.accept(text_of(event("session.created", session={})))

@@ -33,6 +33,7 @@ from gateway.protocols import media_stream, realtime_server
 
 # Not a round number: what a sum of floats does to a deadline shall show.
 BEGAN_AT: Final = 86_413.127
+_LIVELY_EVERY_S = 2.5
 _TICKS_MAX = 8
 """At one moment; more would be a deadline that its tick does not meet."""
 
@@ -73,6 +74,9 @@ class Book:
         self.said: list[dict[str, Any]] = []
         """All that went to the model but sound, decoded."""
         self.appended_ms = 0.0
+        self.lively = True
+        """Whether the model's server says something now and then, of no importance."""
+        self._lively_at = now + _LIVELY_EVERY_S
         self.heard_marks = False
         """Whether the telephone echoes marks by itself, as they are played."""
         self.tells_floor = False
@@ -132,7 +136,11 @@ class Book:
         if deadline is None:
             return float("inf")
         echo_at = self.telephone.echo_at() if self.heard_marks else float("inf")
-        return min(deadline, self._next_frame_at, echo_at)
+        return min(deadline, self._next_frame_at, echo_at, self._next_sign_of_life())
+
+    def _next_sign_of_life(self) -> float:
+        self._lively_at = max(self._lively_at, self.now)
+        return self._lively_at if self.lively else float("inf")
 
     def _live_through(self) -> None:
         if self._next_frame_at <= self.now:
@@ -140,6 +148,9 @@ class Book:
             self._happen(self.next_frame(self._frame_ms), quietly=True)
         elif self.heard_marks and self.telephone.echo_at() <= self.now:
             self._happen(events.mark(self.telephone.echo()), quietly=True)
+        elif self.lively and self._lively_at <= self.now:
+            self._lively_at += _LIVELY_EVERY_S
+            self._happen(events.cleared(), quietly=True)
         else:
             self._note_down(self.call.tick(self.now), quietly=True)
 

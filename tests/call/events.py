@@ -61,8 +61,21 @@ def speech_stopped(at_ms: int = 0, item_id: str = "turn_1") -> model.SpeechStopp
     return model.SpeechStopped(audio_end_ms=at_ms, item_id=item_id)
 
 
+def cleared() -> model.Cleared:
+    """Of no importance: a sign of life."""
+    return model.Cleared()
+
+
 def committed(item_id: str = "turn_1") -> model.Committed:
     return model.Committed(item_id=item_id)
+
+
+def caller_said(item_id: str, text: str) -> model.CallerTranscriptDone:
+    return model.CallerTranscriptDone(item_id=item_id, transcript=text)
+
+
+def model_says(item_id: str, words: str, response_id: str = "resp_1") -> model.TranscriptDelta:
+    return model.TranscriptDelta(response_id=response_id, item_id=item_id, delta=words)
 
 
 def response_created(response_id: str = "resp_1") -> model.ResponseCreated:

@@ -247,6 +247,49 @@ class AnyCall(RuleBasedStateMachine):
         about = self.call.responses.event_id if ours else None
         self.happens(events.error(code, about=about))
 
+    # --- The model goes, and comes back ---
+
+    @rule(reason=st.sampled_from(["closed_1006", "closed_1011", "unreachable"]), back=mostly)
+    def model_lost(self, reason: str, back: bool) -> None:
+        self.happens(inputs.ModelLost(reason))
+        if back:
+            self.happens(events.session_created())
+            self.happens(events.session_updated(self.agent))
+
+    @rule(item=st.sampled_from(["turn_1", "turn_2"]))
+    def caller_said(self, item: str) -> None:
+        self.happens(events.caller_said(item, "some words"))
+
+    @rule(item_ago=stale, response_ago=stale)
+    def model_says(self, item_ago: int, response_ago: int) -> None:
+        item, response = f"item_{self.item - item_ago}", f"resp_{self.response - response_ago}"
+        self.happens(events.model_says(item, " and so on", response))
+
+    @rule(expires_in_s=st.sampled_from([0.5, 3, 20]))
+    def hour_is_up_soon(self, expires_in_s: float) -> None:
+        self.call.unix_offset_s = 0.0
+        body = events.session_updated(self.agent, expires_at=int(self.now + expires_in_s))
+        self.happens(body)
+
+    @rule(event=st.integers(0, 3))
+    def next_session(self, event: int) -> None:
+        told = [
+            events.session_created(),
+            events.session_updated(self.agent),
+            events.session_updated(self.agent, audio={}),
+            events.error("server_error"),
+        ][event]
+        self.happens(inputs.FromNext(told))
+
+    @rule()
+    def next_lost(self) -> None:
+        self.happens(inputs.NextLost("unreachable"))
+
+    @rule(now_or_never=rarely, at_once=st.booleans())
+    def process_stops(self, now_or_never: bool, at_once: bool) -> None:
+        assume(now_or_never)
+        self.happens(inputs.HandOverAsked(at_once))
+
     # --- What ends a call ---
 
     @rule(now_or_never=rarely, how=st.integers(0, 5), code=st.sampled_from(FATAL))
@@ -268,6 +311,10 @@ class AnyCall(RuleBasedStateMachine):
     def nothing_grows_without_end(self) -> None:
         if hasattr(self, "call"):
             assert len(self.call._cut_items) <= limits.ITEMS_CUT_KEPT_MAX
+            memory = self.call.memory
+            assert len(memory.memos) <= limits.MEMORY_ITEMS_MAX
+            assert sum(len(memo.text) for memo in memory.memos) == memory._chars
+            assert len(self.call.uplink._kept) <= limits.KEPT_TURN_MAX_MS / 20
             ledger = self.call.downlink.ledger
             assert ledger.heard_ms(self.now) <= ledger.sent_ms <= ledger.accepted_ms
             assert len(ledger._marks) <= limits.MARKS_PENDING_MAX

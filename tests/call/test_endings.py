@@ -13,7 +13,7 @@ from gateway.call.endings import Ending
 from gateway.call.states import Life, Link, step_life, step_link
 from gateway.call.timers import Timer, Timers
 from gateway.errors import BugError
-from gateway.limits import ARRIVAL_WAIT_S, MEDIA_SILENCE_MAX_S
+from gateway.limits import ARRIVAL_WAIT_S, MEDIA_SILENCE_MAX_S, MODEL_PAUSES_S
 
 END_CALL = (("end_call", "call_1"),)
 
@@ -61,6 +61,13 @@ def transferred() -> Book:
     return heard_out(book >> asked << ...) >> events.stop() << ...
 
 
+def lost_for_good() -> Book:
+    book = answered()
+    for _ in range(len(MODEL_PAUSES_S) + 1):
+        book >> inputs.ModelLost("closed_1011") << ...
+    return book
+
+
 WAYS: dict[Ending, Callable[[], Book]] = {
     Ending.CALLER_HUNG_UP: lambda: answered() >> events.stop() << ...,
     Ending.AGENT_HUNG_UP: agent_hung_up,
@@ -72,7 +79,7 @@ WAYS: dict[Ending, Callable[[], Book]] = {
     Ending.MEDIA_BROKEN: lambda: answered() >> inputs.CallerLost() << ...,
     Ending.MEDIA_UNSUPPORTED: lambda: Book() >> events.start("audio/opus") << ...,
     Ending.MODEL_REFUSED: lambda: answered() >> events.error("invalid_api_key") << ...,
-    Ending.MODEL_LOST: lambda: answered() >> inputs.ModelLost("closed_1011") << ...,
+    Ending.MODEL_LOST: lost_for_good,
     Ending.MODEL_SILENT: silent_model,
     Ending.NEVER_ARRIVED: never_arrived,
     Ending.TRANSFERRED: transferred,

@@ -32,10 +32,11 @@ from call.events import (
     speech_stopped,
     start,
 )
+from gateway.call import commands as do
 from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.call.inputs import ModelLost
-from gateway.limits import ARRIVAL_WAIT_S, HELD_AUDIO_MAX_MS, MODEL_READY_MAX_S
+from gateway.limits import ARRIVAL_WAIT_S, HELD_AUDIO_MAX_MS, MODEL_TRIES_MAX_S, MODEL_TRY_MAX_S
 
 HELLO = "Hello, you have reached the front desk."
 PCM = {"type": "audio/pcm", "rate": 24000}
@@ -227,11 +228,14 @@ def test_a_caller_who_never_arrives() -> None:
 
 @pytest.mark.parametrize("created", [False, True])
 def test_a_model_that_never_confirms(created: bool) -> None:
+    """Each try has its time; after the last one, nobody waits any longer."""
     book = Book()
     if created:
         book >> session_created() << configures
-    book >> wait(MODEL_READY_MAX_S - 0.01) << nothing
-    book >> wait(0.02) << ends(Ending.MODEL_SILENT, "session") << nothing
+    book >> wait(MODEL_TRY_MAX_S - 0.01) << nothing
+    book >> wait(0.02) << do.OpenModel(0.0) << nothing
+    book >> wait(MODEL_TRIES_MAX_S) << ...
+    assert book.call.ending is Ending.MODEL_SILENT
 
 
 def test_a_model_that_turns_us_away_before_the_caller_comes() -> None:

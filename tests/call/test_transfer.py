@@ -26,12 +26,14 @@ from call.events import (
     committed,
     response_created,
     response_done,
+    session_created,
+    session_updated,
     speech_started,
     speech_stopped,
     stop,
 )
 from gateway.call import notes
-from gateway.call.commands import Transfer
+from gateway.call.commands import OpenModel, Transfer
 from gateway.call.endings import Ending
 from gateway.call.inputs import CallerLost, ModelLost, TransferFailed
 from gateway.call.states import Life
@@ -116,7 +118,11 @@ def test_the_model_is_not_needed_any_more() -> None:
 
 def test_he_comes_back_and_the_model_is_gone() -> None:
     book = leaving() >> ModelLost("closed_1000") << nothing >> TransferFailed("http_500")
-    book << REFUSED << ends(Ending.MODEL_LOST, "http_500") << nothing
+    book << REFUSED << exactly(OpenModel(0.0)) << nothing >> session_created() << ...
+    book >> session_updated(book.agent) << ...
+    told = [e["item"] for e in book.said if e["type"] == "conversation.item.create"]
+    assert told[-1]["output"] == TRANSFER_FAILED
+    assert book.said[-1]["type"] == "response.create"
 
 
 def test_he_comes_back_after_the_longest_time() -> None:

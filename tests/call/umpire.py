@@ -81,7 +81,9 @@ class Umpire:
         """What came of it."""
         for out in outs:
             assert self.ended is None, f"after the end: {wires.show(out)}"
-            if isinstance(out, do.SendToModel):
+            if isinstance(out, do.OpenModel | do.TakeNext):
+                self._another_session(heard=isinstance(out, do.TakeNext))
+            elif isinstance(out, do.SendToModel):
                 self._to_model(wires.to_model(out.data), now)
             elif isinstance(out, do.SendToCaller):
                 self._to_caller(wires.to_caller(out.data), now)
@@ -91,6 +93,11 @@ class Umpire:
         closed = self._call.life is Life.CLOSED
         assert closed == (self.ended is not None), "closed without a word, or the other way round"
         assert closed == (self._call.deadline is None), "a deadline, and none to keep it"
+
+    def _another_session(self, *, heard: bool) -> None:
+        """Nothing is in flight there; one that was opened beside has confirmed already."""
+        self._asked_at = self._active_id = None
+        self._may_hear = heard
 
     def _to_model(self, event: dict[str, object], now: float) -> None:
         kind = event["type"]

@@ -17,6 +17,8 @@ Behave = Callable[[FarEnd], Awaitable[None]]
 HEADERS = {"Authorization": "Bearer sk-test", "OpenAI-Safety-Identifier": "abc"}
 CREATED = '{"type":"session.created","session":{"id":"sess_1"}}'
 
+FATAL = {"closed_1003", "closed_1007", "closed_1008", "closed_1010", "closed_4000"}
+
 
 class Receiver:
     """Hears a link, and lets a test wait for it."""
@@ -52,7 +54,7 @@ class Receiver:
     async def loses(self) -> str:
         await self._until(lambda: bool(self.lost))
         ((reason, refused),) = self.lost
-        assert not refused, "only a handshake can be refused"
+        assert refused == (reason in FATAL), "only these tell that a second try is in vain"
         return reason
 
     async def _until(self, true: Callable[[], bool]) -> None:

@@ -228,12 +228,21 @@ async def after(house: House, call_sid: str, status: str = "in-progress") -> lis
     return verbs(await house.carrier.post("/twilio/after?leg=stream", fields))
 
 
-async def test_after_a_call_that_failed_the_caller_is_told_so(house: House) -> None:
+async def test_after_a_stream_that_broke_the_agent_goes_on(house: House) -> None:
     async with house.carrier.call() as stream:
         await stream.socket.close()
         ended = await house.note(notes.Ended, of=stream.call_sid)
     assert ended.ending is Ending.MEDIA_BROKEN
-    assert await after(house, stream.call_sid) == ["Say", "Hangup"]
+    assert await after(house, stream.call_sid) == ["Connect", "Say", "Hangup"]
+
+
+async def test_after_a_model_that_failed_the_caller_is_told_so(house: House) -> None:
+    async with house.carrier.call() as stream:
+        call = house.gateway.switchboard.media_call(stream.call_sid)
+        assert call is not None
+        call.hang_up(Ending.MODEL_REFUSED)
+        await house.note(notes.Ended, of=stream.call_sid)
+        assert await after(house, stream.call_sid) == ["Say", "Hangup"]
 
 
 async def test_after_a_call_that_is_over_there_is_nothing_to_say(house: House) -> None:
@@ -252,7 +261,9 @@ async def test_after_a_call_that_we_ended_the_line_is_put_down(house: House) -> 
 async def test_after_a_call_that_nobody_knows_the_caller_is_not_left_in_silence(
     house: House,
 ) -> None:
-    assert await after(house, new_sid("CA")) == ["Say", "Hangup"]
+    before = await house.metric("resumes_total", how="afresh")
+    assert await after(house, new_sid("CA")) == ["Connect", "Say", "Hangup"]
+    assert await house.metric("resumes_total", how="afresh") == before + 1
 
 
 async def test_a_caller_who_gives_up_while_it_rings_is_not_waited_for(house: House) -> None:

@@ -1,0 +1,115 @@
+"""Keeps each call's state where another connection, or process, can go on from it.
+
+Written behind: what changed is gathered a few times a second, the latest wins, and no audio ever
+waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from gateway.bridge.live_call import LiveCall
+from gateway.call.endings import Ending
+from gateway.call.media import MediaCall
+from gateway.call.state import CallState, decode, encode
+from gateway.limits import ENDINGS_KEPT_S, SOUND_KEPT_S, STATE_EVERY_S, STATE_SPARE_S
+from gateway.ops.store import Store
+
+log = structlog.get_logger()
+
+
+class Keeper:
+    """`calls` are those that run in this process."""
+
+    def __init__(self, store: Store, calls: Callable[[], Iterable[LiveCall]]) -> None:
+        self._store, self._calls = store, calls
+        self._written: dict[LiveCall, int] = {}
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(STATE_EVERY_S)
+            try:
+                await self.write_changed()
+            except Exception:
+                log.exception("the state of calls could not be written")
+
+    async def write_changed(self) -> None:
+        changed = {
+            call: call.mind.memory.revision
+            for call in self._calls()
+            if call.facts.call_sid
+            and call.mind.arrived
+            and self._written.get(call) != call.mind.memory.revision
+        }
+        entries = [self._entry(call) for call in changed]
+        if await self._store.put_all(entries):
+            self._written.update((call, rev) for call, rev in changed.items() if not call.over)
+
+    async def save(self, call: LiveCall) -> None:
+        """Now: somebody else is about to read it."""
+        await self._store.put_all([self._entry(call)])
+
+    async def write(self, call_sid: str, state: CallState) -> None:
+        await self._store.put(_key(call_sid), _text(state), ENDINGS_KEPT_S)
+
+    async def load(self, call_sid: str) -> CallState | None:
+        text = await self._store.get(_key(call_sid))
+        if text is None:
+            return None
+        try:
+            return decode(b64decode(text))
+        except ValueError:
+            log.warning("the state of a call cannot be read", call_sid=call_sid)
+            return None
+
+    async def ended(self, call: LiveCall, ending: Ending) -> None:
+        """A conversation that came to its end is not kept."""
+        self._written.pop(call, None)
+        call_sid = call.facts.call_sid
+        if not call_sid or not call.mind.arrived:
+            return
+        if ending.well and ending is not Ending.TRANSFERRED:
+            await self._store.delete(_key(call_sid))
+            return
+        state, sound = state_of(call), _sound_of(call)
+        if sound:
+            key = f"sound:{call_sid}"
+            await self._store.put(key, b64encode(sound).decode(), SOUND_KEPT_S)
+        newer = await self.load(call_sid)
+        if newer is None or newer.resumes <= state.resumes:
+            await self.write(call_sid, state)
+
+    async def sound(self, call_sid: str) -> bytes:
+        """What the caller said last on a stream that is gone; once."""
+        text = await self._store.get(f"sound:{call_sid}")
+        if text is None:
+            return b""
+        await self._store.delete(f"sound:{call_sid}")
+        return b64decode(text)
+
+    def _entry(self, call: LiveCall) -> tuple[str, str, float]:
+        ttl_s = call.mind.agent.max_call_s + STATE_SPARE_S
+        return _key(call.facts.call_sid), _text(state_of(call)), ttl_s
+
+
+def state_of(call: LiveCall) -> CallState:
+    state, facts = call.mind.state(), call.facts
+    state.caller, state.dialled = facts.caller, facts.dialled
+    state.path, state.call_id = facts.path, facts.call_id
+    return state
+
+
+def _sound_of(call: LiveCall) -> bytes:
+    return call.mind.not_understood() if isinstance(call.mind, MediaCall) else b""
+
+
+def _key(call_sid: str) -> str:
+    return f"call:{call_sid}"
+
+
+def _text(state: CallState) -> str:
+    return b64encode(encode(state)).decode()

@@ -1,0 +1,67 @@
+"""One connection to the model, as the call sees it: which of them an event came from matters."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.errors import LinkError
+from gateway.transports import realtime_socket
+from gateway.transports.realtime_socket import RealtimeSocket
+
+
+class Lines(Protocol):
+    """Who holds the lines of a call."""
+
+    def on_line_open(self, line: ModelLine) -> None: ...
+
+    def on_line_text(self, line: ModelLine, data: bytes | bytearray, now: float) -> None: ...
+
+    def on_line_lost(self, line: ModelLine, reason: str, refused: bool, now: float) -> None: ...
+
+
+class ModelLine:
+    """Opened once; given up, nothing more is heard of it."""
+
+    def __init__(self, holder: Lines) -> None:
+        self._holder: Lines | None = holder
+        self._socket: RealtimeSocket | None = None
+
+    async def open(self, url: str, headers: dict[str, str], within_s: float) -> None:
+        """Raises LinkError; then the line is as good as given up."""
+        try:
+            await realtime_socket.connect(url, headers, self, within_s)
+        except LinkError:
+            self._holder = None
+            raise
+
+    @property
+    def given_up(self) -> bool:
+        return self._holder is None
+
+    def post(self, data: bytes) -> None:
+        if self._socket is not None:
+            self._socket.post(data)
+
+    def close(self) -> None:
+        self._holder = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    # --- What the socket tells ---
+
+    def on_model_open(self, socket: RealtimeSocket) -> None:
+        if self._holder is None:
+            socket.close()
+        else:
+            self._socket = socket
+            self._holder.on_line_open(self)
+
+    def on_model_text(self, data: bytes | bytearray, now: float) -> None:
+        if self._holder is not None:
+            self._holder.on_line_text(self, data, now)
+
+    def on_model_lost(self, reason: str, refused: bool, now: float) -> None:
+        holder, self._holder, self._socket = self._holder, None, None
+        if holder is not None:
+            holder.on_line_lost(self, reason, refused, now)

@@ -1,0 +1,59 @@
+"""Who is told what a call notes: metrics, logs, and whatever guards the next calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.bridge.keeper import Keeper
+from gateway.bridge.live_call import LiveCall
+from gateway.bridge.spend_watch import SpendWatch
+from gateway.bridge.switchboard import Switchboard
+from gateway.bridge.tasks import Tasks
+from gateway.call import notes
+from gateway.call.endings import Ending
+from gateway.ops.admission import Admission, RateWatch
+from gateway.ops.breaker import Breaker
+from gateway.ops.logs import CallLog
+from gateway.ops.metrics import Metrics
+from gateway.ops.records import Records
+
+_MODEL_FAILED = frozenset({Ending.MODEL_REFUSED, Ending.MODEL_LOST, Ending.MODEL_SILENT})
+
+
+@dataclass
+class Publisher:
+    metrics: Metrics
+    switchboard: Switchboard
+    keeper: Keeper
+    admission: Admission
+    breaker: Breaker
+    rates: RateWatch
+    tasks: Tasks
+    spend_watch: SpendWatch
+    records: Records
+    _log: CallLog = field(default_factory=CallLog)
+
+    def publish(self, call: LiveCall, note: notes.Note) -> None:
+        self.spend_watch.on_note(call, note)
+        self.metrics.on_note(call.facts, note)
+        self._log.on_note(call.facts, note, call.bill.usd)
+        self.records.on_note(call.facts, note, call.bill.usd)
+        if isinstance(note, notes.ModelReady | notes.ModelRenewed):
+            self.breaker.worked()
+        elif isinstance(note, notes.RateLimitsSeen):
+            self.rates.saw(note.limits)
+        elif isinstance(note, notes.Ended):
+            self._ended(call, note)
+        self.switchboard.on_note(call, note)
+
+    def _ended(self, call: LiveCall, note: notes.Ended) -> None:
+        self.metrics.call_over(call.mind)
+        if note.ending in _MODEL_FAILED:
+            self.breaker.failed()
+        if self.switchboard.media_call(call.facts.call_sid) in (call, None):
+            ended, leave = self.keeper.ended(call, note.ending), self._leave(call)
+            self.tasks.start(ended, f"keep {call.facts.key}")
+            self.tasks.start(leave, f"leave {call.facts.key}")
+
+    async def _leave(self, call: LiveCall) -> None:
+        await self.admission.leave(call.facts.call_sid)

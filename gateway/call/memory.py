@@ -1,0 +1,193 @@
+"""What was said and done in a call so far: enough to tell a new session of the model's about it.
+
+A session has no resume: what was said is given to the next one as text. The model's own words
+count as far as they were heard.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from gateway.limits import MEMORY_ITEMS_MAX, MEMORY_MAX_CHARS, TRANSCRIPT_LINE_MAX_CHARS
+from gateway.protocols import realtime_items as items
+
+CALLER: Final = "caller"
+MODEL: Final = "model"
+CALL: Final = "call"
+OUTPUT: Final = "output"
+_SPOKEN: Final = {CALLER: items.user_text, MODEL: items.assistant_text}
+
+
+class Memo(msgspec.Struct, array_like=True):
+    """One thing that was said, called or answered."""
+
+    kind: str
+    number: int
+    text: str = ""
+    """Words; a tool's arguments or output."""
+    item_id: str = ""
+    """The vendor's, in the session in which it was said."""
+    call_id: str = ""
+    name: str = ""
+    sound_ms: float = 0.0
+    """Of the model's voice, received so far."""
+    done: bool = False
+    """Nothing is added to it any more."""
+
+    @property
+    def replay_id(self) -> str:
+        """Its id in every session but the one in which it was said."""
+        return f"memo_{self.number}"
+
+    def as_item(self) -> dict[str, Any] | None:
+        if self.kind == CALL:
+            return items.function_call(self.call_id, self.name, self.text)
+        if self.kind == OUTPUT:
+            return items.function_output(self.call_id, self.text)
+        if self.kind not in _SPOKEN or not self.text:
+            return None
+        return _SPOKEN[self.kind](self.text) | {"id": self.replay_id}
+
+
+class Memory:
+    """`revision` changes with what is remembered."""
+
+    def __init__(self, memos: list[Memo] | None = None) -> None:
+        self.memos = memos or []
+        self.revision = 0
+        self._number = max((memo.number for memo in self.memos), default=0)
+        self._chars = sum(len(memo.text) for memo in self.memos)
+        self._by_item = {memo.item_id: memo for memo in self.memos if memo.item_id}
+        self._replayed: set[str] = set()
+
+    # --- What happens ---
+
+    def caller_spoke(self, item_id: str) -> None:
+        """A turn of his is over; what he said comes later, or never."""
+        if item_id not in self._by_item:
+            self._add(Memo(CALLER, 0, item_id=item_id))
+
+    def caller_said(self, item_id: str, text: str) -> None:
+        self.caller_spoke(item_id)
+        memo = self._by_item[item_id]
+        self._write(memo, text)
+        memo.done = True
+
+    def knows(self, item_id: str) -> bool:
+        """Whether the words of a turn of the caller's came."""
+        memo = self._by_item.get(item_id)
+        return memo is not None and memo.done
+
+    def model_says(self, item_id: str, words: str) -> None:
+        """A few words more."""
+        memo = self._of_model(item_id)
+        if not memo.done:
+            self._write(memo, memo.text + words)
+
+    def model_sounds(self, item_id: str, ms: float) -> None:
+        self._of_model(item_id).sound_ms += ms
+
+    def model_said(self, item_id: str, text: str) -> None:
+        """The whole of it; of what was cut, no more than was heard."""
+        memo = self._of_model(item_id)
+        if not memo.done:
+            self._write(memo, text)
+            memo.done = True
+
+    def cut(self, item_id: str, heard_ms: float) -> None:
+        """The caller heard no more of it than this; what the model wrote is cut in proportion."""
+        memo = self._by_item.get(item_id)
+        if memo is None or memo.kind != MODEL:
+            return
+        memo.done = True
+        if heard_ms < memo.sound_ms:
+            words = memo.text.split()
+            self._write(memo, " ".join(words[: int(len(words) * heard_ms / memo.sound_ms)]))
+            memo.sound_ms = heard_ms
+
+    def unsay(self, item_id: str) -> None:
+        memo = self._by_item.pop(item_id, None)
+        if memo is not None:
+            self.memos.remove(memo)
+            self._chars -= len(memo.text)
+            self.revision += 1
+
+    def called(self, call_id: str, name: str, arguments: str) -> None:
+        self._add(Memo(CALL, 0, arguments[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id, name))
+
+    def answered(self, call_id: str, output: str) -> None:
+        if any(memo.call_id == call_id and memo.kind == CALL for memo in self.memos):
+            self._add(Memo(OUTPUT, 0, output[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id))
+
+    # --- What is told of it ---
+
+    def words_of(self, item_id: str | None) -> str:
+        memo = self._by_item.get(item_id or "")
+        return "" if memo is None else memo.text
+
+    @property
+    def last_words(self) -> str:
+        """What the caller was last told."""
+        return next((m.text for m in reversed(self.memos) if m.kind == MODEL and m.text), "")
+
+    @property
+    def caller_was_last(self) -> bool:
+        spoken = (memo.kind for memo in reversed(self.memos) if memo.kind in _SPOKEN)
+        return next(spoken, MODEL) == CALLER
+
+    def replay(self) -> list[dict[str, Any]]:
+        """The items of a new session, in order."""
+        self._replayed.clear()
+        told = []
+        for memo in self.memos:
+            item = memo.as_item()
+            if item is not None:
+                told.append(item)
+                self._replayed.add(memo.item_id)
+        return told
+
+    def retold(self, item_id: str) -> tuple[Memo, str] | None:
+        """For an item that this session knows by our word only: it, and what stands before it."""
+        if item_id not in self._replayed or item_id not in self._by_item:
+            return None
+        memo, before = self._by_item[item_id], "root"
+        for other in self.memos:
+            if other is memo:
+                break
+            if other.kind in _SPOKEN and other.item_id in self._replayed:
+                before = other.replay_id
+        return memo, before
+
+    # --- Bounds ---
+
+    def _of_model(self, item_id: str) -> Memo:
+        if item_id not in self._by_item:
+            self._add(Memo(MODEL, 0, item_id=item_id))
+        return self._by_item[item_id]
+
+    def _add(self, memo: Memo) -> None:
+        self._number += 1
+        memo.number = self._number
+        self.memos.append(memo)
+        if memo.item_id:
+            self._by_item[memo.item_id] = memo
+        self._chars += len(memo.text)
+        self.revision += 1
+        self._forget_oldest()
+
+    def _write(self, memo: Memo, text: str) -> None:
+        text = text[:TRANSCRIPT_LINE_MAX_CHARS]
+        self._chars += len(text) - len(memo.text)
+        memo.text = text
+        self.revision += 1
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        while len(self.memos) > 1 and (
+            len(self.memos) > MEMORY_ITEMS_MAX or self._chars > MEMORY_MAX_CHARS
+        ):
+            memo = self.memos.pop(0)
+            self._chars -= len(memo.text)
+            self._by_item.pop(memo.item_id, None)

@@ -1,0 +1,118 @@
+"""What must be remembered for a while: in this process, and in Redis for all of them.
+
+Redis going away is never a caller's business: each process goes on from its own memory, and what
+it remembers is written again later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, TypeVar
+
+import structlog
+
+from gateway.errors import StoreError
+from gateway.limits import STORE_PAUSE_S
+from gateway.ops.store_memory import MemoryStore
+from gateway.ops.store_redis import RedisStore
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Remote:
+    """Redis, and whether it is there; `failed` is told each time that it is not."""
+
+    redis: RedisStore
+    failed: Callable[[], None] = lambda: None
+    down_since: float | None = None
+    look_again_at: float = 0.0
+
+    async def ask(self, question: Callable[[RedisStore], Awaitable[T]], otherwise: T) -> T:
+        """The answer; `otherwise` while Redis is away, which costs time only now and then."""
+        if self.down_since is not None and monotonic() < self.look_again_at:
+            return otherwise
+        try:
+            answer = await question(self.redis)
+        except StoreError as error:
+            self._lost(error)
+            return otherwise
+        self._found()
+        return answer
+
+    def _lost(self, error: StoreError) -> None:
+        self.failed()
+        self.look_again_at = monotonic() + STORE_PAUSE_S
+        if self.down_since is None:
+            self.down_since = monotonic()
+            log.error("the store is away; calls go on from memory", reason=str(error))
+
+    def _found(self) -> None:
+        if self.down_since is not None:
+            away_s, self.down_since = round(monotonic() - self.down_since, 1), None
+            log.info("the store is back", away_s=away_s)
+
+
+class Store:
+    """`soon` starts work that nobody waits for."""
+
+    def __init__(
+        self,
+        memory: MemoryStore,
+        remote: Remote | None = None,
+        soon: Callable[[Coroutine[Any, Any, None], str], None] | None = None,
+    ) -> None:
+        self._memory, self._remote, self._soon = memory, remote, soon
+
+    def remember(self, key: str, value: str, ttl_s: float) -> None:
+        """In this process at once, and in Redis as soon as may be."""
+        self._memory.put(key, value, ttl_s)
+        if self._remote is not None and self._soon is not None:
+            self._soon(self.put(key, value, ttl_s), "write to the store")
+
+    def known(self, key: str) -> str | None:
+        """What this process remembers by itself."""
+        return self._memory.get(key)
+
+    def forget(self, key: str) -> None:
+        """The same."""
+        self._memory.delete(key)
+        if self._remote is not None and self._soon is not None:
+            self._soon(self.delete(key), "delete from the store")
+
+    async def claim(self, key: str, ttl_s: float) -> bool:
+        """Takes a key once: False when it was taken before, by whomever, and has not expired."""
+        mine = self._memory.claim(key, ttl_s)
+        if self._remote is None or not mine:
+            return mine
+        return await self._remote.ask(lambda redis: redis.claim(key, ttl_s), otherwise=True)
+
+    async def get(self, key: str) -> str | None:
+        if self._remote is None:
+            return self._memory.get(key)
+        known = self._memory.get(key)
+        return await self._remote.ask(lambda redis: redis.get(key), otherwise=known) or known
+
+    async def put(self, key: str, value: str, ttl_s: float) -> None:
+        await self.put_all([(key, value, ttl_s)])
+
+    async def put_all(self, entries: Sequence[tuple[str, str, float]]) -> bool:
+        """(key, value, seconds to live) each; False when Redis did not take them."""
+        for key, value, ttl_s in entries:
+            self._memory.put(key, value, ttl_s)
+        if self._remote is None or not entries:
+            return True
+
+        async def write(redis: RedisStore) -> bool:
+            await redis.put(entries)
+            return True
+
+        return await self._remote.ask(write, otherwise=False)
+
+    async def delete(self, key: str) -> None:
+        self._memory.delete(key)
+        if self._remote is not None:
+            await self._remote.ask(lambda redis: redis.delete(key), otherwise=None)

@@ -1,0 +1,110 @@
+"""What several processes must agree on, in Redis. Every call ends within a bounded time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from gateway.errors import StoreError
+from gateway.limits import STORE_CONNECTIONS_MAX, STORE_MAX_S
+from gateway.ops.sealing import Sealer
+
+_PREFIX: Final = "gateway:"
+_ADMIT: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local ttl, member = tonumber(ARGV[1]), ARGV[2]
+for i, key in ipairs(KEYS) do
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  local most = tonumber(ARGV[2 + i])
+  if not redis.call('ZSCORE', key, member) and redis.call('ZCARD', key) >= most then
+    return i
+  end
+end
+for i, key in ipairs(KEYS) do
+  redis.call('ZADD', key, now + ttl, member)
+  redis.call('PEXPIRE', key, math.ceil(ttl * 2000))
+end
+return 0
+"""
+"""Room in every one of the sets, or a place in none; a place that nobody renews is given back."""
+
+
+class RedisStore:
+    """Raises StoreError whenever Redis does not answer, and in time."""
+
+    def __init__(self, url: str, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self._redis: Any = Redis.from_url(
+            url,
+            socket_timeout=STORE_MAX_S,
+            socket_connect_timeout=STORE_MAX_S,
+            max_connections=STORE_CONNECTIONS_MAX,
+            retry=Retry(NoBackoff(), 0),
+            client_name="gateway",
+        )
+        self._admit = self._redis.register_script(_ADMIT)
+
+    async def claim(self, key: str, ttl_s: float) -> bool:
+        name = _PREFIX + key
+        try:
+            done = await self._redis.set(name, self._sealer.seal(name, ""), nx=True, px=_ms(ttl_s))
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+        return bool(done)
+
+    async def get(self, key: str) -> str | None:
+        name = _PREFIX + key
+        try:
+            sealed = await self._redis.get(name)
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+        return None if sealed is None else self._sealer.open(name, sealed)
+
+    async def put(self, entries: Sequence[tuple[str, str, float]]) -> None:
+        """(key, value, seconds to live) each, in one round trip."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for key, value, ttl_s in entries:
+                    name = _PREFIX + key
+                    pipe.set(name, self._sealer.seal(name, value), px=_ms(ttl_s))
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
+    async def delete(self, key: str) -> None:
+        try:
+            await self._redis.delete(_PREFIX + key)
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
+    async def admit(self, member: str, rooms: Sequence[tuple[str, int]], ttl_s: float) -> int:
+        """0 when there was room in all of them; else the number of the first that is full."""
+        keys = [f"{_PREFIX}room:{name}" for name, _ in rooms]
+        most = [most for _, most in rooms]
+        try:
+            return int(await self._admit(keys=keys, args=[ttl_s, member, *most]))
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
+    async def leave(self, member: str, rooms: Sequence[str]) -> None:
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in rooms:
+                    pipe.zrem(f"{_PREFIX}room:{name}", member)
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+
+def _ms(seconds: float) -> int:
+    return max(1, math.ceil(seconds * 1000))

@@ -1,0 +1,304 @@
+"""A small city to break things in: real processes of the gateway behind a balancer, a model,
+Redis, and a carrier with callers, all on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import yaml
+
+from gateway.simulator.record import CallRecord
+from gateway.simulator.run import Carrier, rehearse
+from gateway.simulator.scenario import Scenario
+from gateway.simulator.stack import free_port
+from gateway.simulator.twilio_api import TwilioApi, listening
+from gateway.simulator.webhooks import Account, Reach, Webhooks
+
+ACCOUNT: Final = Account("AC" + "0" * 32, "simulated-auth-token")
+START_MAX_S: Final = 60.0
+FALLBACK: Final = "+15550199"
+AGENTS: Final[dict[str, Any]] = {
+    "agents": {
+        "desk": {
+            "greeting": "Hello, this is the desk.",
+            "instructions": "Be kind.",
+            "tools": ["end_call"],
+            "fallback": FALLBACK,
+            "turn_detection": {"type": "server_vad", "silence_duration_ms": 300},
+        }
+    },
+    "routes": [{"to": "*", "agent": "desk"}],
+}
+LONG: Final = (
+    "Let me tell you a long story about the harbour and the people who live there, and how "
+    "they came to build the lighthouse that still stands on the cliff above the old town."
+)
+RECALL: Final = [{"recall": r"code word is (\w+)"}]
+HEARS: Final = ["My code word is heron.", "Tell me a story.", "What is it that I told you?"]
+
+
+@dataclass
+class Process:
+    """One process of ours, and where its output goes."""
+
+    name: str
+    handle: asyncio.subprocess.Process
+    log: Path
+
+    def send(self, number: signal.Signals) -> None:
+        if self.handle.returncode is None:
+            self.handle.send_signal(number)
+
+    async def gone(self, within_s: float = 30.0) -> int:
+        async with asyncio.timeout(within_s):
+            return await self.handle.wait()
+
+    @property
+    def told(self) -> str:
+        return self.log.read_text("utf-8", errors="replace") if self.log.is_file() else ""
+
+
+class Balancer:
+    """A Kubernetes Service: each connection to one of the processes that say they are ready."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.backends: list[int] = []
+        self.ready: set[int] = set()
+        self._turn = 0
+
+    async def watch(self) -> None:
+        async with httpx2.AsyncClient(trust_env=False, timeout=1.0) as client:
+            while True:
+                for port in list(self.backends):
+                    if await _ready(client, port):
+                        self.ready.add(port)
+                    else:
+                        self.ready.discard(port)
+                await asyncio.sleep(0.1)
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._turn += 1
+        ready = sorted(self.ready)
+        order = [ready[(self._turn + n) % len(ready)] for n in range(len(ready))]
+        for port in order:
+            try:
+                far = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                self.ready.discard(port)
+                continue
+            await asyncio.gather(_pump(reader, far[1]), _pump(far[0], writer))
+            return
+        writer.transport.abort()
+
+
+async def _ready(client: httpx2.AsyncClient, port: int) -> bool:
+    try:
+        return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
+    except httpx2.HTTPError:
+        return False
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        writer.transport.abort()
+    finally:
+        with contextlib.suppress(OSError, RuntimeError):
+            writer.close()
+
+
+@dataclass
+class City:
+    out: Path
+    stack: contextlib.AsyncExitStack
+    balancer: Balancer
+    carrier: Carrier
+    script: dict[str, Any]
+    agents: dict[str, Any]
+    model_port: int = field(default_factory=free_port)
+    redis_port: int | None = None
+    gateways: dict[int, Process] = field(default_factory=dict)
+    model: Process | None = None
+    redis: Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.balancer.port}"
+
+    async def start_model(self) -> None:
+        file = self.out / "model.yaml"
+        file.write_text(yaml.safe_dump(self.script, sort_keys=False))
+        command = ["-m", "gateway.simulator.model", "--port", str(self.model_port)]
+        command += ["--script", str(file), "--voice", "tone"]
+        self.model = await self._spawn("model", [sys.executable, *command], _clean())
+        await _connectable(self.model_port)
+
+    async def start_redis(self) -> None:
+        self.redis_port = self.redis_port or free_port()
+        command = ["redis-server", "--port", str(self.redis_port), "--save", "", "--bind"]
+        command += ["127.0.0.1", "--appendonly", "no"]
+        self.redis = await self._spawn("redis", command, _clean())
+        await _connectable(self.redis_port)
+
+    async def start_gateway(self, log: str | None = None, **environ: str) -> Process:
+        port = free_port()
+        agents = self.out / "agents.yaml"
+        agents.write_text(yaml.safe_dump(self.agents, sort_keys=False))
+        environment = _clean() | {
+            "GATEWAY_SIMULATED": "1",
+            "GATEWAY_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_PUBLIC_URL": self.url,
+            "GATEWAY_DATA_DIR": str(self.out / "data"),
+            "GATEWAY_DRAIN_SECONDS": "0",
+            "GATEWAY_LOG_FORMAT": "json",
+            "GATEWAY_AGENTS": str(agents),
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{self.model_port}/v1",
+            "TWILIO_ACCOUNT_SID": ACCOUNT.sid,
+            "TWILIO_AUTH_TOKEN": ACCOUNT.token,
+            "TWILIO_BASE_URL": self.carrier.rest_url,
+        }
+        if self.redis_port is not None:
+            environment["GATEWAY_STORE"] = f"redis://127.0.0.1:{self.redis_port}/0"
+            environment["GATEWAY_STORE_KEY"] = "the-key-of-the-faults-suite"
+        command = [sys.executable, "-m", "gateway.cli.main", "serve"]
+        process = await self._spawn(f"gateway-{port}", command, environment | environ, log)
+        self.gateways[port] = process
+        self.balancer.backends.append(port)
+        async with asyncio.timeout(START_MAX_S):
+            while port not in self.balancer.ready:
+                assert process.handle.returncode is None, process.told[-2000:]
+                await asyncio.sleep(0.05)
+        return process
+
+    def kill(self, port: int, number: signal.Signals = signal.SIGKILL) -> None:
+        self.gateways[port].send(number)
+
+    async def _spawn(
+        self, name: str, command: Sequence[str], environment: dict[str, str], log: str | None = None
+    ) -> Process:
+        path = self.out / f"{name}.log"
+        with open(log or path, "wb") as file:  # noqa: ASYNC230
+            handle = await asyncio.create_subprocess_exec(
+                *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=file,
+                stderr=file,
+            )  # fmt: skip
+        self.stack.push_async_callback(_put_away, handle)
+        return Process(name, handle, path)
+
+    # --- Calls ---
+
+    async def call(self, steps: Sequence[Any], seed: int = 0, **more: Any) -> CallRecord:
+        scenario = Scenario.model_validate(
+            {
+                "name": "fault",
+                "steps": list(steps),
+                "max_s": 120,
+                "expect": {"no_protocol_warnings": False},
+                **more,
+            }
+        )
+        return await rehearse(self.carrier, scenario, seed=seed)
+
+    async def streaming(self, calls: int) -> None:
+        """So many calls have a stream."""
+        async with asyncio.timeout(START_MAX_S):
+            while sum(c.line.streaming.is_set() for c in self.carrier.api.calls.values()) < calls:
+                await asyncio.sleep(0.02)
+
+    async def said(self) -> list[dict[str, Any]]:
+        """The model's journal: what it said, and when."""
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://127.0.0.1:{self.model_port}/journal.json")
+        return [entry for entry in answer.json() if entry.get("kind") == "said"]
+
+    async def metric(self, name: str) -> float:
+        """The sum of all samples of a series, over the processes that answer."""
+        total = 0.0
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            for port, process in self.gateways.items():
+                if process.handle.returncode is not None:
+                    continue
+                text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+                lines = [line for line in text.splitlines() if line.startswith(f"gateway_{name}")]
+                total += sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+        return total
+
+
+def _clean() -> dict[str, str]:
+    ours = ("GATEWAY_", "TWILIO_", "OPENAI_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+async def _connectable(port: int) -> None:
+    async with asyncio.timeout(START_MAX_S):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
+
+async def _put_away(handle: asyncio.subprocess.Process) -> None:
+    if handle.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            handle.send_signal(signal.SIGCONT)
+            handle.kill()
+        await handle.wait()
+
+
+@contextlib.asynccontextmanager
+async def city(
+    out: Path,
+    *,
+    script: dict[str, Any],
+    gateways: int = 1,
+    redis: bool = False,
+    agents: dict[str, Any] | None = None,
+    **environ: str,
+) -> AsyncIterator[City]:
+    async with contextlib.AsyncExitStack() as stack:
+        balancer = Balancer()
+        server = await asyncio.start_server(balancer.carry, "127.0.0.1", 0)
+        balancer.port = server.sockets[0].getsockname()[1]
+        stack.callback(server.close)
+        watch = asyncio.create_task(balancer.watch())
+        stack.callback(watch.cancel)
+        api = TwilioApi(ACCOUNT)
+        rest_url = await stack.enter_async_context(listening(api.app(), 0))
+        url = f"http://127.0.0.1:{balancer.port}"
+        # Like Twilio's, every request is a connection of its own: none sticks to one process.
+        client = await stack.enter_async_context(
+            httpx2.AsyncClient(
+                trust_env=False, timeout=15.0, limits=httpx2.Limits(max_keepalive_connections=0)
+            )
+        )
+        carrier = Carrier(api, Webhooks(ACCOUNT, Reach(url, url), client), rest_url)
+        town = City(out, stack, balancer, carrier, script, agents or AGENTS)
+        await town.start_model()
+        if redis:
+            await town.start_redis()
+        await asyncio.gather(*(town.start_gateway(**environ) for _ in range(gateways)))
+        yield town
+
+
+def dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

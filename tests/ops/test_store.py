@@ -1,0 +1,119 @@
+"""What processes share: over the real Redis, and without it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from time import monotonic
+
+import pytest
+
+from gateway.errors import NotAdmitted
+from gateway.limits import STORE_PAUSE_S
+from gateway.ops.admission import Admission
+from gateway.ops.sealing import Sealer
+from gateway.ops.store import Remote, Store
+from gateway.ops.store_memory import MemoryStore
+from gateway.ops.store_redis import RedisStore
+
+
+@dataclass
+class Server:
+    port: int
+    process: asyncio.subprocess.Process
+    opened: list[RedisStore] = field(default_factory=list)
+
+    def remote(self, failures: list[int] | None = None) -> Remote:
+        redis = RedisStore(f"redis://127.0.0.1:{self.port}/0", Sealer(["key"]))
+        self.opened.append(redis)
+        return Remote(redis, lambda: failures.append(1) if failures is not None else None)
+
+    def store(self, failures: list[int] | None = None) -> Store:
+        return Store(MemoryStore(monotonic), self.remote(failures))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    binary = shutil.which("redis-server")
+    assert binary is not None, "install redis-server (apt-get install redis-server)"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        binary, "--port", str(port), "--save", "", "--bind", "127.0.0.1",
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                break
+    running = Server(port, process)
+    yield running
+    for redis in running.opened:
+        await redis.close()
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+async def test_processes_agree(server: Server) -> None:
+    one, other = server.store(), server.store()
+    await one.put("a", "1", 60)
+    assert await other.get("a") == "1"
+    assert await one.claim("token", 60)
+    assert not await other.claim("token", 60)
+    await other.delete("a")
+    assert await other.get("a") is None
+
+
+async def test_what_is_kept_expires(server: Server) -> None:
+    one, other = server.store(), server.store()
+    await one.put("a", "1", 0.05)
+    async with asyncio.timeout(5):
+        while await other.get("a") is not None:
+            await asyncio.sleep(0.02)
+
+
+async def test_nothing_stands_there_to_be_read(server: Server) -> None:
+    from redis.asyncio import Redis  # noqa: PLC0415
+
+    await server.store().put("call:CA1", "My code word is heron.", 60)
+    raw = Redis.from_url(f"redis://127.0.0.1:{server.port}/0")
+    found = [await raw.get(key) for key in await raw.keys("*")]
+    await raw.aclose()
+    assert found
+    assert not any(b"heron" in value for value in found)
+
+
+async def test_places_are_counted_over_all_processes(server: Server) -> None:
+    one, other = (Admission(name, None, server.remote()) for name in ("p1", "p2"))
+    results = await asyncio.gather(
+        *((one if n % 2 else other).admit(f"CA{n}", "+1", "desk", 5) for n in range(20)),
+        return_exceptions=True,
+    )
+    assert sum(result is None for result in results) == 5
+    assert sum(isinstance(result, NotAdmitted) for result in results) == 15
+
+
+async def test_redis_goes_away_and_nobody_waits(server: Server) -> None:
+    failures: list[int] = []
+    store = server.store(failures)
+    await store.put("a", "1", 60)
+    server.process.kill()
+    await server.process.wait()
+    begun = monotonic()
+    assert await store.get("a") == "1"
+    assert await store.claim("b", 60)
+    assert not await store.claim("b", 60)
+    assert not await store.put_all([("c", "1", 60)])
+    assert await store.get("c") == "1"
+    assert monotonic() - begun < STORE_PAUSE_S
+    assert len(failures) == 1, "it is not asked again at once"
