@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import os
 import secrets as secrets_
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -48,7 +49,9 @@ from gateway.ops.store import Remote, Store
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.store_redis import RedisStore
 from gateway.ops.tokens import DialTokens, StreamTokens
+from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
+from gateway.tools.toolbox import Toolbox
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.twilio_rest import TwilioRest
 from gateway.web import problems
@@ -83,13 +86,14 @@ class _Answers(NamedTuple):
     path: str
 
 
-def build(settings: Settings) -> Gateway:
+def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
     """Reads and checks every file before a port opens.
 
     Raises AgentFileError, TemplateError, SettingsError.
     """
     book = load_agents(settings.agents or DEFAULT_AGENTS)
     _require_sip_for(book, settings)
+    environ = os.environ if environ is None else environ
     secrets = [token.get_secret_value() for token in settings.twilio_auth_token]
     added, tasks = AddedLatency(), Tasks()
     metrics = Metrics(added)
@@ -101,8 +105,9 @@ def build(settings: Settings) -> Gateway:
     breaker = Breaker(monotonic, lambda is_open: _tell_breaker(metrics, is_open))
     rates = RateWatch(monotonic)
     spending = _spending(settings, book, metrics)
+    toolbox = Toolbox(book, environ)
     switchboard = Switchboard(
-        book, _sessions(book), settings.max_calls, store, lambda: spending.spent_out
+        book, _sessions(book, toolbox), settings.max_calls, store, lambda: spending.spent_out
     )
     spend_watch = SpendWatch(spending, lambda: switchboard.calls, store, metrics.share_reached)
     metrics.budget.set_function(lambda: spending.share_of_budget)
@@ -163,6 +168,7 @@ def build(settings: Settings) -> Gateway:
                 rest=rest,
                 transfer_document=desk.transfer_document,
                 referred=lambda sid, to: store.remember(f"refer:{sid}", to, ENDINGS_KEPT_S),
+                toolbox=toolbox,
                 tasks=tasks,
                 hand_over=hand_over,
                 publish=publisher.publish,
@@ -187,6 +193,7 @@ def build(settings: Settings) -> Gateway:
         await calls.close()
         if remote is not None:
             await remote.redis.close()
+        await toolbox.close()
 
     door = _openai_door(settings, store, sip_desk, tasks, metrics)
     doors = routes(desk, door)
@@ -200,10 +207,13 @@ def build(settings: Settings) -> Gateway:
     return Gateway(asgi, switchboard, metrics, feed)
 
 
-def _sessions(book: AgentBook) -> Sessions:
+def _sessions(book: AgentBook, toolbox: Toolbox) -> Sessions:
     """What each agent asks of the model; on the SIP path without audio formats."""
     return {
-        (agent.name, path): session_of(agent.model_copy(update={"path": path}), definitions(agent))
+        (agent.name, path): session_of(
+            agent.model_copy(update={"path": path}),
+            [*definitions(agent), *toolbox.definitions(agent)],
+        )
         for agent in book.agents.values()
         for path in ("media-streams", "sip")
     }
@@ -223,10 +233,14 @@ def _openai_door(
 ) -> OpenAIDoor | None:
     if not settings.openai_webhook_secret:
         return None
+
+    def take(call: IncomingCall) -> None:
+        tasks.start(sip_desk.take(call), f"incoming {call.call_id}")
+
     return OpenAIDoor(
         OpenAIGuard([secret.get_secret_value() for secret in settings.openai_webhook_secret]),
         store,
-        lambda call: tasks.start(sip_desk.take(call), f"incoming {call.call_id}"),
+        take,
         lambda result: metrics.webhooks.labels("openai", result).inc(),
     )
 
@@ -302,8 +316,6 @@ def _model_headers(settings: Settings) -> _Headers:
 def _announce(settings: Settings, book: AgentBook) -> None:
     for warning in book.warnings:
         log.warning(warning)
-    if settings.store.get_secret_value() != "memory://":
-        log.warning("GATEWAY_STORE is not used yet: this process keeps its calls in memory")
     log.info(
         "ready for calls",
         public_url=settings.public_url,

@@ -325,3 +325,19 @@ IMAGES_AT_ONCE_MAX = 2
 
 assert IMAGE_SENT_MAX_BYTES * 4 / 3 < MODEL_BACKLOG_MAX_BYTES / 2
 assert API_SAY_MAX_CHARS * 12 < API_BODY_MAX_BYTES
+
+# --- Tools ---
+
+URL_MAX_CHARS = 2_000
+TOOL_HEADERS_MAX = 32
+TOOL_TIMEOUT_DEFAULT_S = 10.0
+TOOL_TIMEOUT_MAX_S = 120.0
+TOOL_RESULT_MAX_CHARS = 8_000
+"""What a result may take of the model's context; the rest is cut, and the model is told so."""
+TOOL_RESPONSE_MAX_BYTES = 256 << 10
+TOOL_ARGUMENTS_MAX_CHARS = 16_000
+TOOL_REDIRECTS_MAX = 3
+TOOLS_AT_ONCE_MAX = 8
+"""Of one call; more are answered with an error in words."""
+FILLER_AFTER_DEFAULT_MS = 1_500
+FUNCTIONS_MAX = 64

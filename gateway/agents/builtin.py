@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.agents.config import Agent
+from gateway.agents.config import BUILT_IN_TOOLS, Agent
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",
@@ -20,7 +20,8 @@ END_CALL: Final[dict[str, Any]] = {
 
 def definitions(agent: Agent) -> list[dict[str, Any]]:
     """The definitions of the agent's built-in tools, in the order of its file."""
-    return [_transfer(agent) if name == "transfer" else END_CALL for name in agent.tools]
+    built_in = [name for name in agent.tools if name in BUILT_IN_TOOLS]
+    return [_transfer(agent) if name == "transfer" else END_CALL for name in built_in]
 
 
 def _transfer(agent: Agent) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from gateway import limits
+from gateway.agents.functions import NAME, Function
 
 BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer"})
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
@@ -210,6 +211,7 @@ class Agent(_Part):
     ) = None
     speed: float | None = Field(None, ge=limits.SPEED_MIN, le=limits.SPEED_MAX)
     tools: list[str] = Field(default_factory=list)
+    functions: dict[str, Function] = Field(default_factory=dict, max_length=limits.FUNCTIONS_MAX)
     transfers: dict[str, Transfer] = Field(default_factory=dict, max_length=limits.TRANSFERS_MAX)
     fallback: Annotated[
         Fallback | None,
@@ -241,11 +243,20 @@ class Agent(_Part):
     @model_validator(mode="after")
     def _tools_are_known(self) -> Self:
         for index, tool in enumerate(self.tools):
-            if tool not in BUILT_IN_TOOLS:
-                known = ", ".join(sorted(BUILT_IN_TOOLS))
-                raise wrong(f"tools.{index}", f"no such tool: built in are {known}")
+            if tool not in BUILT_IN_TOOLS and tool not in self.functions:
+                known = ", ".join([*sorted(BUILT_IN_TOOLS), *self.functions])
+                raise wrong(f"tools.{index}", f"no such tool: there are {known}")
             if tool in self.tools[:index]:
                 raise wrong(f"tools.{index}", "stands here twice")
+        return self
+
+    @model_validator(mode="after")
+    def _functions_are_named(self) -> Self:
+        for name in self.functions:
+            if name in BUILT_IN_TOOLS or not NAME.fullmatch(name):
+                raise wrong(f"functions.{name}", "must be a name of letters, and not a built-in's")
+            if name not in self.tools:
+                raise wrong(f"functions.{name}", "must stand in `tools` too, or nobody can use it")
         return self
 
     @model_validator(mode="after")

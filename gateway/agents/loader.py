@@ -15,10 +15,11 @@ from gateway.agents.builtin import definitions
 from gateway.agents.config import SHUTDOWNS, Agent
 from gateway.agents.document import Document, dotted, parse
 from gateway.agents.document import Path as Key
+from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook, Route, canonical
 from gateway.agents.session import overreach, session_of
 from gateway.errors import AgentFileError
-from gateway.limits import AGENTS_FILE_MAX_BYTES
+from gateway.limits import AGENTS_FILE_MAX_BYTES, FUNCTIONS_MAX
 
 DEFAULT_AGENTS: Final = Path(str(files("gateway.agents") / "examples" / "reception.yaml"))
 _PROBLEMS: Final = {
@@ -36,6 +37,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     agents: dict[str, Agent] = Field(min_length=1)
+    functions: dict[str, Function] = Field(default_factory=dict, max_length=FUNCTIONS_MAX)
     routes: list[Route] = Field(min_length=1)
 
 
@@ -85,11 +87,21 @@ def _named(values: dict[str, Any], document: Document) -> dict[str, Any]:
     for name, agent in agents.items():
         if isinstance(agent, dict) and "name" in agent:
             raise document.error(("agents", name, "name"), "is the key above: remove it")
+    shared = values.get("functions")
     named = {
-        name: {"name": name, **agent} if isinstance(agent, dict) else agent
+        name: {"name": name, **_equipped(agent, shared)} if isinstance(agent, dict) else agent
         for name, agent in agents.items()
     }
     return values | {"agents": named}
+
+
+def _equipped(agent: dict[str, Any], shared: Any) -> dict[str, Any]:
+    """The agent with those of the file's functions that stand in its `tools`."""
+    tools, own = agent.get("tools"), agent.get("functions", {})
+    if not isinstance(shared, dict) or not isinstance(tools, list) or not isinstance(own, dict):
+        return agent
+    lent = {name: shared[name] for name in tools if isinstance(name, str) and name in shared}
+    return agent | {"functions": lent | own} if lent else agent
 
 
 def _rank(key: Key, details: ErrorDetails, document: Document) -> tuple[bool, int, int]:

@@ -40,6 +40,8 @@ from gateway.limits import (
 from gateway.ops.latency import AddedLatency
 from gateway.ops.spending import Bill
 from gateway.protocols import media_stream, realtime_server
+from gateway.tools.python import ToolContext
+from gateway.tools.toolbox import Toolbox
 from gateway.transports.twilio_rest import TwilioRest
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ class Hands:
     rest: TwilioRest
     transfer_document: Callable[[str, str], str]
     """TwiML that dials a number or SIP address, with words in a language."""
+    toolbox: Toolbox
     referred: Callable[[str, str], None]
     """Told, before it happens, that the call of a CallSid is being referred, and to whom."""
     tasks: Tasks
@@ -101,6 +104,7 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
+        self._tools: dict[str, asyncio.Task[None]] = {}
         self._loop = asyncio.get_running_loop()
 
     def begin(self) -> None:
@@ -271,6 +275,10 @@ class LiveCall:
                 self._hands.tasks.start(self._transfer(one.to), f"transfer {self.facts.key}")  # type: ignore[union-attr]
             elif kind is do.HandOver:
                 self._hands.tasks.start(self._hand_over(), f"hand over {self.facts.key}")
+            elif kind is do.RunTool:
+                self._run_tool(one)  # type: ignore[arg-type]
+            elif kind is do.CancelTool:
+                self._cancel_tool(one.call_id)  # type: ignore[union-attr]
             elif kind is do.Reattach:
                 self._reattach()
             else:
@@ -281,6 +289,27 @@ class LiveCall:
         log.error("a call broke", call=self.facts.key, exc_info=error)
         self._act(self.mind.abandon(now))
         self._reschedule()
+
+    # --- Functions ---
+
+    def _run_tool(self, command: do.RunTool) -> None:
+        name = f"{command.name} for {self.facts.key}"
+        self._tools[command.call_id] = self._hands.tasks.start(self._use_tool(command), name)
+
+    async def _use_tool(self, command: do.RunTool) -> None:
+        facts = self.facts
+        context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent)
+        try:
+            result = await self._hands.toolbox.run(command.name, command.arguments, context)
+        finally:
+            self._tools.pop(command.call_id, None)
+        done = inputs.ToolFinished(command.call_id, result.output, result.outcome)
+        self._hear(done, monotonic())
+
+    def _cancel_tool(self, call_id: str) -> None:
+        task = self._tools.pop(call_id, None)
+        if task is not None:
+            task.cancel()
 
     # --- Time ---
 

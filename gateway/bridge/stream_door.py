@@ -112,6 +112,9 @@ class StreamDoor:
             raise SignatureRefused("second_stream")
         if waiting is None or not waiting.mind.resumed:
             state = await self._keeper.load(call_sid)
+            ending = await switchboard.ending_of(call_sid) if waiting is None else None
+            if ending is not None and ending.well:
+                raise NotAdmitted("over")  # hung up while its stream was on the way
             if waiting is None or (state is not None and state.arrived):
                 self._announce(call_sid, agent_name, state)
         call = switchboard.expected(call_sid)

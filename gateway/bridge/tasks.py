@@ -18,13 +18,16 @@ class Tasks:
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None], name: str, *, last: bool = False) -> None:
+    def start(
+        self, work: Coroutine[Any, Any, None], name: str, *, last: bool = False
+    ) -> asyncio.Task[None]:
         """`last`: a process that stops does this still."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         if last:
             self._last.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -82,6 +82,21 @@ class Reattach:
     """SIP: the connection to the model is lost, the call is not. Open it again."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Call a function of the operator's, off the audio path; `ToolFinished` comes back."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON, as the model made it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTool:
+    call_id: str
+
+
 Command = (
     SendToModel
     | SendToCaller
@@ -96,4 +111,6 @@ Command = (
     | Transfer
     | HandOver
     | Reattach
+    | RunTool
+    | CancelTool
 )

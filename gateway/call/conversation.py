@@ -12,21 +12,21 @@ from typing import Any
 from gateway import limits
 from gateway.agents.config import Agent
 from gateway.call import commands as do
-from gateway.call import departure, faults, formats, inputs, notes, wording
+from gateway.call import faults, formats, inputs, notes, wording
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
-from gateway.call.link import LinkedCall
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
 from gateway.call.state import CallState
 from gateway.call.states import Life, Link, step_life
 from gateway.call.timers import Timer
+from gateway.call.tool_calls import ToolCalls
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class Conversation(LinkedCall):
+class Conversation(ToolCalls):
     """One call."""
 
     def __init__(
@@ -44,6 +44,7 @@ class Conversation(LinkedCall):
     def _table(self) -> dict[type, Callable[[Any], None]]:
         return {
             **self._link_table(),
+            **self._tool_table(),
             inputs.HangUpAsked: self._on_hang_up_asked,
             inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
@@ -149,6 +150,7 @@ class Conversation(LinkedCall):
             self._keep_turn()
             return self._desk.to_model(to_model.item_delete(event.item_id, self._desk.new_id()))
         self.memory.caller_spoke(event.item_id)
+        self._turn_taken()
         if self.agent.client_turns:
             return self._want(UNASKED)
         return self._expect_answer()
@@ -165,6 +167,7 @@ class Conversation(LinkedCall):
             began = self._lately(audio_start_ms)
             reaction_s = max(0.0, self._desk.now - began) if began is not None else 0.0
             self._note(notes.BargedIn(*cut, reaction_s))
+        self._cut_off_tools()
         self._stay()
 
     def _on_caller_transcript(self, event: model.CallerTranscriptDone) -> None:
@@ -234,30 +237,6 @@ class Conversation(LinkedCall):
             self._lose_model(Ending.MODEL_REFUSED, code)
         elif want is not None:
             self._retry(want)
-
-    def _run_calls(self, response: model.Response) -> None:
-        for item in response.output or ():
-            if item.type != "function_call" or item.call_id is None:
-                continue
-            self.tools_called += 1
-            name = item.name if item.name in self.agent.tools else None
-            self._note(notes.ToolCalled(name or "unknown"))
-            self.memory.called(item.call_id, item.name or "unknown", item.arguments or "{}")
-            if name == "end_call":
-                self._depart(Departure(Ending.AGENT_HUNG_UP, item.call_id))
-            elif name == "transfer":
-                self._transfer(item.call_id, item.arguments)
-            else:
-                self._answer(item.call_id, wording.NO_SUCH_TOOL)
-
-    def _transfer(self, call_id: str, arguments: str | None) -> None:
-        target = departure.target_of(arguments)
-        if target in self.agent.transfers:
-            to = self.agent.transfers[target].to
-            self._depart(Departure(Ending.TRANSFERRED, call_id, to))
-        else:
-            names = ", ".join(self.agent.transfers)
-            self._answer(call_id, f"There is no such target. There are: {names}.")
 
     def _on_rate_limits(self, event: model.RateLimitsUpdated) -> None:
         self._note(notes.RateLimitsSeen(tuple(event.rate_limits)))

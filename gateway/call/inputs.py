@@ -67,6 +67,17 @@ class SaidBefore:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A function has come to its end, one way or the other."""
+
+    call_id: str
+    output: str
+    """For the model, in words it can use when it went wrong."""
+    outcome: str
+    """`ok`, `error`, `timeout` or `invalid`."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallerLost:
     """The caller's socket ended without `stop`."""
 
@@ -132,6 +143,7 @@ CallInput = (
     | CallAccepted
     | CallGone
     | TransferFailed
+    | ToolFinished
     | CallerLost
     | SaidBefore
     | HangUpAsked

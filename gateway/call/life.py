@@ -150,6 +150,10 @@ class CallLife(ABC):
         """Quiet at once; the model learns what was heard. The item cut, and its ms heard."""
 
     @abstractmethod
+    def _working(self) -> bool:
+        """Whether something is being done for the caller meanwhile."""
+
+    @abstractmethod
     def _confirmed(self) -> None:
         """The caller has spoken for long enough to interrupt."""
 
@@ -434,7 +438,7 @@ class CallLife(ABC):
             if done and not self._caller_speaking and self._all_heard():
                 self._leave()
         elif self.life is Life.TALKING and self.link is Link.READY:
-            quiet = not (self._caller_speaking or self._busy())
+            quiet = not (self._caller_speaking or self._busy() or self._working())
             self._silence.look(quiet=quiet)
             if quiet and self._handing_over:
                 self._hand_over()

@@ -161,6 +161,14 @@ class ToolCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolDone:
+    name: str
+    outcome: str
+    """`ok`, `error`, `timeout`, `invalid`, `cancelled`."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelErred:
     fault: str
     """`benign`, `recoverable`, `fatal` or `unknown`."""
@@ -226,6 +234,7 @@ Note = (
     | UsageCounted
     | TranscriptionCounted
     | ToolCalled
+    | ToolDone
     | ModelErred
     | RateLimitsSeen
     | PeerFaulted

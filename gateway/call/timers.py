@@ -30,6 +30,8 @@ class Timer(StrEnum):
     """No moment was quiet: change over anyway."""
     HAND_OVER = "hand_over"
     """The same for a call that is to go on in another process."""
+    FILLER = "filler"
+    """A function has been out for so long that the caller should hear something."""
     GOODBYE = "goodbye"
     """The goodbye must have made progress."""
 

@@ -13,6 +13,16 @@ CONNECTING: Final = (
     "Tell the caller in one short sentence, in the language of the conversation, that you are "
     "connecting him now. Nothing else."
 )
+CONFIRM: Final = (
+    "Not done yet: it needs the caller's yes. Tell him in one sentence what you are about to do "
+    "and ask whether you may. If he says yes, call this again with the same arguments."
+)
+CANCELLED: Final = "Cancelled: the caller interrupted. Listen to him."
+TOO_MANY: Final = "Not done: too many things are being done at once. Wait for the others."
+FILLER: Final = (
+    "Say in a few words, in the language of the conversation, that you are looking into it. "
+    "Nothing else, and no result yet."
+)
 NO_SUCH_TOOL: Final = "There is no such tool. Go on without it."
 COME_TO_AN_END: Final = (
     "This call must come to its end soon. Tell the caller, finish what matters most and say "

@@ -126,6 +126,10 @@ class Metrics:
             "What is used of the day's budget; 0 without one.", registry=registry,
         )  # fmt: skip
         self.tools = counter("tool_calls", "Tools that the model called.", "tool")
+        self.tool_seconds = histogram(
+            "tool_seconds", "How long functions took, by how they ended.", _STAGE_BUCKETS,
+            "tool", "outcome",
+        )  # fmt: skip
         self.errors = counter(
             "model_errors", "Errors that the model's server reported.", "fault", "code"
         )
@@ -225,6 +229,9 @@ class Metrics:
             notes.UnderRun: self._under_run,
             notes.SoundDropped: lambda _, n: self.dropped.labels(n.reason).inc(n.ms / 1000),
             notes.UsageCounted: lambda _, n: self._usage(n.model, n.usage),
+            notes.ToolDone: lambda _, n: self.tool_seconds.labels(n.name, n.outcome).observe(
+                n.seconds
+            ),
             notes.ToolCalled: lambda _, n: self.tools.labels(n.name).inc(),
             notes.ModelErred: lambda _, n: self.errors.labels(n.fault, n.code).inc(),
             notes.PeerFaulted: lambda _, n: self.peer_faults.labels(n.peer, n.kind).inc(),

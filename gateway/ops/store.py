@@ -63,7 +63,7 @@ class Store:
         self,
         memory: MemoryStore,
         remote: Remote | None = None,
-        soon: Callable[[Coroutine[Any, Any, None], str], None] | None = None,
+        soon: Callable[[Coroutine[Any, Any, None], str], object] | None = None,
     ) -> None:
         self._memory, self._remote, self._soon = memory, remote, soon
 

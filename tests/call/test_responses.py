@@ -271,8 +271,8 @@ def test_outputs_first_then_one_create() -> None:
         >> response_created()
         >> response_done(calls=(("a", "call_1"), ("b", "call_2")))
         << note(notes.ToolCalled)
-        << outputs("call_1", wording.NO_SUCH_TOOL)
         << note(notes.ToolCalled)
+        << outputs("call_1", wording.NO_SUCH_TOOL)
         << outputs("call_2", wording.NO_SUCH_TOOL)
         << asks_for_an_answer
         << nothing

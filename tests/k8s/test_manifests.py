@@ -13,6 +13,7 @@ from prometheus_tools import ROOT, problems, series
 from starlette.routing import Route, WebSocketRoute
 
 from gateway import __version__
+from gateway.agents.config import Agent
 from gateway.agents.loader import load_agents
 from gateway.agents.templates import load_templates
 from gateway.app import build
@@ -117,7 +118,7 @@ def test_a_pod_has_more_time_to_stop_than_its_calls_to_end(overlay: str) -> None
     drain_s = float(config(overlay, "gateway-settings")["GATEWAY_DRAIN_SECONDS"])
     (_, pause_s) = container(overlay)["lifecycle"]["preStop"]["exec"]["command"]
     assert pod["terminationGracePeriodSeconds"] >= drain_s + int(pause_s) + 30
-    assert drain_s >= MAX_CALL_MAX_S
+    assert drain_s >= Agent.model_fields["max_call_s"].default, "what is left then is handed over"
 
 
 def test_the_ingress_does_not_cut_the_longest_call() -> None:

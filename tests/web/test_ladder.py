@@ -355,7 +355,7 @@ async def test_a_leg_that_another_process_had_is_believed_by_its_status(house: H
     assert rung(await Caller(house, DIRECT).after("sip", "completed")) == "hangup"
     assert rung(await Caller(house, DIRECT).after("sip", "answered")) == "hangup"
     assert rung(await Caller(house, DIRECT).after("sip", "failed")) == "media"
-    assert rung(await Caller(house, DIRECT).after("stream")) == "human"
+    assert rung(await Caller(house, DIRECT).after("stream")) == "media"
 
 
 @pytest.mark.parametrize("leg", ["sip", "transfer", "human"])

@@ -20,7 +20,7 @@ async def test_nobody_took_the_caller_and_there_is_money_left(house: House) -> N
 
 async def test_nobody_took_the_caller_and_there_is_none(house: House) -> None:
     sid = new_sid("CA")
-    house.gateway.switchboard._store.put(spent_key(sid), "", 60.0)
+    await house.gateway.switchboard._store.put(spent_key(sid), "", 60.0)
     answer = await after_transfer(house, sid)
     assert "<Stream" not in answer
     assert "<Say" in answer

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import httpx2
 import pytest
-from carrier import CALLER, QUIET, RECEPTION, TOKEN, new_sid, signature, token_in
+from carrier import CALLER, QUIET, RECEPTION, TOKEN, Stream, new_sid, signature, token_in
 from house import API_KEY, PUBLIC_URL, House, running_house
 from structlog.testing import capture_logs
 
@@ -240,6 +240,7 @@ async def test_after_a_model_that_failed_the_caller_is_told_so(house: House) -> 
     async with house.carrier.call() as stream:
         call = house.gateway.switchboard.media_call(stream.call_sid)
         assert call is not None
+        await house.note(notes.CallerArrived, of=stream.call_sid)
         call.hang_up(Ending.MODEL_REFUSED)
         await house.note(notes.Ended, of=stream.call_sid)
         assert await after(house, stream.call_sid) == ["Say", "Hangup"]
@@ -253,9 +254,25 @@ async def test_after_a_call_that_we_ended_the_line_is_put_down(house: House) -> 
     async with house.carrier.call() as stream:
         call = house.gateway.switchboard.media_call(stream.call_sid)
         assert call is not None
+        await house.note(notes.CallerArrived, of=stream.call_sid)
         call.hang_up(Ending.OPERATOR_HUNG_UP)
         await house.note(notes.Ended, of=stream.call_sid)
         assert await after(house, stream.call_sid) == ["Hangup"]
+
+
+async def test_a_stream_of_a_call_that_was_ended_meanwhile(house: House) -> None:
+    """It is not begun again: the stream is closed, and the line put down."""
+    call_sid = new_sid("CA")
+    token = await house.carrier.token(call_sid)
+    call = house.gateway.switchboard.media_call(call_sid)
+    assert call is not None
+    call.hang_up(Ending.OPERATOR_HUNG_UP)
+    async with house.carrier.socket() as socket:
+        stream = Stream(socket, house.carrier.account, call_sid)
+        async with stream.listening():
+            await stream.start(token)
+            assert await stream.closed() == 1008
+    assert await after(house, call_sid) == ["Hangup"]
 
 
 async def test_after_a_call_that_nobody_knows_the_caller_is_not_left_in_silence(

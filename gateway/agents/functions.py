@@ -1,0 +1,89 @@
+"""What an agent can do besides talking: the operator's functions, as the agents file has them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gateway import limits
+
+NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class HttpCall(_Part):
+    """A request; `{name}` in the address is an argument, `${NAME}` in a header a secret.
+
+    Arguments that are not in the address go into the query (GET, DELETE) or a JSON body.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    url: str = Field(pattern=r"\Ahttps?://[^\s{}/?#@]+(/\S*)?\z", max_length=limits.URL_MAX_CHARS)
+    headers: dict[str, str] = Field(default_factory=dict, max_length=limits.TOOL_HEADERS_MAX)
+    allow_private: bool = False
+    """Whether the address may be loopback, link-local or of a private network."""
+
+    @property
+    def in_url(self) -> frozenset[str]:
+        """The arguments that stand in the address."""
+        return frozenset(_PLACEHOLDER.findall(self.url))
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The variables of the environment that headers use."""
+        return frozenset(name for value in self.headers.values() for name in _SECRET.findall(value))
+
+
+def with_secrets(value: str, secrets: dict[str, str]) -> str:
+    """A header's value with its `${NAME}`s filled in."""
+    return _SECRET.sub(lambda found: secrets[found[1]], value)
+
+
+class Function(_Part):
+    """One function: how it is called, and how the wait for it sounds."""
+
+    description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    parameters: dict[str, Any] | None = None
+    """JSON Schema of the arguments; of a Python function it comes from the signature."""
+    http: HttpCall | None = None
+    python: Annotated[str, Field(pattern=r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*\z")] | None = None
+    timeout_s: float = Field(limits.TOOL_TIMEOUT_DEFAULT_S, gt=0, le=limits.TOOL_TIMEOUT_MAX_S)
+    filler: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    filler_after_ms: int = Field(limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=60_000)
+    on_barge_in: Literal["keep", "cancel"] = "keep"
+    confirm: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.http is None) == (self.python is None):
+            raise _wrong("http", "give either `http` or `python`")
+        if self.http is not None and (self.description is None or self.parameters is None):
+            key = "description" if self.description is None else "parameters"
+            raise _wrong(key, "is missing: the model knows an http function by it")
+        if self.python is not None and self.parameters is not None:
+            raise _wrong("parameters", "comes from the signature of a Python function: remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _schema_fits(self) -> Self:
+        if self.parameters is None or self.http is None:
+            return self
+        if self.parameters.get("type") != "object":
+            raise _wrong("parameters.type", "must be object")
+        properties = self.parameters.get("properties", {})
+        for name in sorted(self.http.in_url):
+            if name not in properties or name not in self.parameters.get("required", []):
+                raise _wrong("http.url", f"{{{name}}} must be a required property of parameters")
+        return self
+
+
+def _wrong(key: str, problem: str) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})

@@ -1,0 +1,125 @@
+"""The model's function calls: ours done at once, the operator's run beside the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.agents.config import Agent
+from gateway.call import commands as do
+from gateway.call import departure, inputs, notes, wording
+from gateway.call.departure import Departure
+from gateway.call.endings import Ending
+from gateway.call.link import LinkedCall
+from gateway.call.responses import Want
+from gateway.call.states import Life
+from gateway.call.timers import Timer
+from gateway.call.tools import ToolDesk
+from gateway.protocols import realtime_server as model
+
+
+class ToolCalls(LinkedCall):
+    def __init__(
+        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    ) -> None:
+        super().__init__(agent, session, new_id, now)
+        self._tools = ToolDesk(agent.functions)
+        self._turns_taken = 0
+        """By the caller, as far as the model takes them for turns."""
+
+    def _tool_table(self) -> dict[type, Callable[[Any], None]]:
+        return {inputs.ToolFinished: self._on_tool_finished}
+
+    def _turn_taken(self) -> None:
+        """The caller has said something."""
+        self._turns_taken += 1
+        self._cut_off_tools()
+
+    def _end(self, ending: Ending, reason: str = "") -> None:
+        if self.life is not Life.CLOSED:
+            for call_id in self._tools.running:
+                self._desk.put(do.CancelTool(call_id))
+        super()._end(ending, reason)
+
+    def _on_timer(self, timer: Timer) -> None:
+        if timer is Timer.FILLER:
+            self._fill()
+        else:
+            super()._on_timer(timer)
+
+    def _run_calls(self, response: model.Response) -> None:
+        for item in response.output or ():
+            if item.type != "function_call" or item.call_id is None:
+                continue
+            self.tools_called += 1
+            name = item.name if item.name in self.agent.tools else None
+            self._note(notes.ToolCalled(name or "unknown"))
+            self.memory.called(item.call_id, item.name or "unknown", item.arguments or "{}")
+            if name == "end_call":
+                self._depart(Departure(Ending.AGENT_HUNG_UP, item.call_id))
+            elif name == "transfer":
+                self._transfer(response.id, item.call_id, item.arguments)
+            elif name is not None and name in self._tools:
+                self._start(response.id, item.call_id, name, item.arguments or "")
+            else:
+                self._tools.put(response.id, item.call_id, wording.NO_SUCH_TOOL)
+        self._hand_in()
+
+    def _start(self, response_id: str, call_id: str, name: str, arguments: str) -> None:
+        if not self._tools.confirmed(name, arguments, self._turns_taken):
+            self._tools.put(response_id, call_id, wording.CONFIRM)
+        elif self._tools.start(response_id, call_id, name, self._desk.now):
+            self._desk.put(do.RunTool(call_id, name, arguments))
+        else:
+            self._tools.put(response_id, call_id, wording.TOO_MANY)
+
+    def _on_tool_finished(self, event: inputs.ToolFinished) -> None:
+        self._finish(event.call_id, event.output, event.outcome, answer=True)
+        self._hand_in()
+
+    def _finish(self, call_id: str, output: str, outcome: str, *, answer: bool) -> None:
+        running = self._tools.finish(call_id, output, answer=answer)
+        if running is not None:
+            self._note(notes.ToolDone(running.name, outcome, self._desk.now - running.since))
+
+    def _working(self) -> bool:
+        return bool(self._tools.running)
+
+    def _hand_in(self) -> None:
+        """The outputs of one response go in together, and are answered once."""
+        for entry in self._tools.complete():
+            for call_id, output in entry.outputs:
+                self._output(call_id, output)
+            if entry.to_be_answered:
+                self.responses.forget("filler")
+                self._want(Want("tool_output", any_will_do=True))
+        due = self._tools.filler_due()
+        if due is None:
+            self._desk.timers.clear(Timer.FILLER)
+        else:
+            self._desk.timers.set(Timer.FILLER, due)
+
+    def _cut_off_tools(self) -> None:
+        """What the caller's words make void, by each function's own policy."""
+        for running in self._tools.cut_off():
+            self._desk.put(do.CancelTool(running.call_id))
+            self._finish(running.call_id, wording.CANCELLED, "cancelled", answer=False)
+        self._hand_in()
+
+    def _fill(self) -> None:
+        """The caller has waited for long enough without a sound."""
+        running = self._tools.filler(self._desk.now)
+        if running is not None and not self._caller_speaking and not self._busy():
+            said = running.function.filler
+            words = wording.word_for_word(said) if said else wording.instructed(wording.FILLER)
+            self._want(Want("filler", words))
+        self._hand_in()
+
+    def _transfer(self, response_id: str, call_id: str, arguments: str | None) -> None:
+        target = departure.target_of(arguments)
+        if target in self.agent.transfers:
+            to = self.agent.transfers[target].to
+            self._depart(Departure(Ending.TRANSFERRED, call_id, to))
+        else:
+            names = ", ".join(self.agent.transfers)
+            self._tools.put(response_id, call_id, f"There is no such target. There are: {names}.")

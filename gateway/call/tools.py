@@ -1,0 +1,114 @@
+"""Function calls of the model's that take time: run beside the conversation, told when done.
+
+The outputs of one response go in together, and then one `response.create`: two of them for one
+turn are an error and a silence. Nobody waits in silence either: after a while the model says a
+short filler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.agents.functions import Function
+from gateway.limits import TOOLS_AT_ONCE_MAX
+
+
+@dataclass(slots=True)
+class Running:
+    call_id: str
+    name: str
+    function: Function
+    since: float
+    filled: bool = False
+
+
+@dataclass(slots=True)
+class Round:
+    """The function calls of one response."""
+
+    waiting: set[str] = field(default_factory=set)
+    outputs: list[tuple[str, str]] = field(default_factory=list)
+    """(call_id, output), in the order in which they came."""
+    to_be_answered: bool = False
+    """Whether the model is to go on when all are in: not if each was cut off by the caller."""
+
+
+class ToolDesk:
+    def __init__(self, functions: Mapping[str, Function]) -> None:
+        self._functions = functions
+        self._running: dict[str, Running] = {}
+        self._rounds: dict[str, Round] = {}
+        self._asked: dict[str, tuple[str, int]] = {}
+        """Function to be confirmed -> its arguments, and in which turn of the caller's."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._functions
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The call_ids that are still out."""
+        return tuple(self._running)
+
+    def confirmed(self, name: str, arguments: str, turn: int) -> bool:
+        """Whether this may run: at once, or because the caller has spoken since it was asked.
+
+        The model asks; the same arguments must come again, after a turn of the caller's.
+        """
+        if not self._functions[name].confirm:
+            return True
+        asked = self._asked.pop(name, None)
+        if asked is not None and asked[0] == arguments and asked[1] < turn:
+            return True
+        self._asked[name] = (arguments, turn)
+        return False
+
+    def start(self, response_id: str, call_id: str, name: str, now: float) -> bool:
+        """False when too many are out already, or this one is."""
+        if len(self._running) >= TOOLS_AT_ONCE_MAX or call_id in self._running:
+            return False
+        self._running[call_id] = Running(call_id, name, self._functions[name], now)
+        self._rounds.setdefault(response_id, Round()).waiting.add(call_id)
+        return True
+
+    def put(self, response_id: str, call_id: str, output: str) -> None:
+        """An output that is there at once; it waits for the others of its response."""
+        entry = self._rounds.setdefault(response_id, Round())
+        entry.outputs.append((call_id, output))
+        entry.to_be_answered = True
+
+    def finish(self, call_id: str, output: str, *, answer: bool) -> Running | None:
+        """An output came in. None for one that nobody waits for any more."""
+        running = self._running.pop(call_id, None)
+        if running is None:
+            return None
+        for entry in self._rounds.values():
+            if call_id in entry.waiting:
+                entry.waiting.discard(call_id)
+                entry.outputs.append((call_id, output))
+                entry.to_be_answered = entry.to_be_answered or answer
+        return running
+
+    def complete(self) -> list[Round]:
+        """The rounds of which every output is in; each is given out once."""
+        done = [key for key, entry in self._rounds.items() if not entry.waiting]
+        return [self._rounds.pop(key) for key in done]
+
+    def cut_off(self) -> list[Running]:
+        """What is not to go on when the caller interrupts."""
+        return [r for r in self._running.values() if r.function.on_barge_in == "cancel"]
+
+    def filler_due(self) -> float | None:
+        """When the next filler is to be said."""
+        return min((_filler_at(r) for r in self._running.values() if not r.filled), default=None)
+
+    def filler(self, now: float) -> Running | None:
+        """The function whose wait is to be filled now; each is filled once."""
+        due = [r for r in self._running.values() if not r.filled and _filler_at(r) <= now]
+        for running in due:
+            running.filled = True
+        return due[0] if due else None
+
+
+def _filler_at(running: Running) -> float:
+    return running.since + running.function.filler_after_ms / 1000

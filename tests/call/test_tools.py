@@ -1,0 +1,168 @@
+"""Functions of the operator's: off the audio path, handed in together, never a dead line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from call.book import (
+    Book,
+    answered,
+    asks,
+    asks_for_an_answer,
+    ends,
+    exactly,
+    note,
+    nothing,
+    outputs,
+    over,
+    wait,
+)
+from call.events import (
+    committed,
+    response_created,
+    response_done,
+    speech_started,
+    speech_stopped,
+    stop,
+)
+from gateway.agents.functions import Function, HttpCall
+from gateway.call import commands as do
+from gateway.call import inputs, notes, wording
+from gateway.call.endings import Ending
+from gateway.limits import TOOLS_AT_ONCE_MAX
+
+CALLED = note(notes.ToolCalled)
+
+
+def function(**changes: Any) -> Function:
+    schema = {"type": "object", "properties": {}}
+    http = HttpCall(url="https://api.example.com/")
+    return Function(description="Looks up.", parameters=schema, http=http, **changes)
+
+
+def agent_with(**changes: Any) -> Book:
+    """A call whose agent has two functions, `hours` and `stock`; `changes` are of `hours`."""
+    return answered(
+        tools=["hours", "stock"], functions={"hours": function(**changes), "stock": function()}
+    )
+
+
+def runs(name: str, call_id: str) -> Any:
+    return exactly(do.RunTool(call_id, name, "{}"))
+
+
+def finished(call_id: str, output: str = "nine to five") -> inputs.ToolFinished:
+    return inputs.ToolFinished(call_id, output, "ok")
+
+
+def calling(book: Book, *calls: tuple[str, str]) -> Book:
+    book = book >> response_created() >> response_done(calls=calls)
+    for name, call_id in calls:
+        book = book << CALLED << runs(name, call_id)
+    return book
+
+
+def test_a_function_runs_and_the_model_goes_on_with_its_answer() -> None:
+    (
+        calling(agent_with(), ("hours", "call_1"))
+        << nothing
+        >> finished("call_1")
+        << note(notes.ToolDone, name="hours", outcome="ok")
+        << outputs("call_1", "nine to five")
+        << asks_for_an_answer
+        << nothing
+    )
+
+
+def test_outputs_of_one_response_go_in_together() -> None:
+    (
+        calling(agent_with(), ("hours", "call_1"), ("stock", "call_2"))
+        >> finished("call_2", "three left")
+        << note(notes.ToolDone, name="stock")
+        << nothing
+        >> finished("call_1")
+        << note(notes.ToolDone, name="hours")
+        << outputs("call_2", "three left")
+        << outputs("call_1", "nine to five")
+        << asks_for_an_answer
+        << nothing
+    )
+
+
+def test_a_wait_is_filled_once() -> None:
+    (
+        calling(agent_with(filler="One moment.", filler_after_ms=800), ("hours", "call_1"))
+        >> wait(0.7)
+        << nothing
+        >> wait(0.2)
+        << asks("One moment.")
+        >> response_created("resp_filler")
+        >> response_done("resp_filler")
+        >> wait(1.5)
+        << nothing
+    )
+
+
+def test_no_filler_when_the_answer_was_quick() -> None:
+    book = calling(agent_with(filler_after_ms=800), ("hours", "call_1")) >> finished("call_1")
+    book << note(notes.ToolDone) << outputs("call_1", "nine to five") << asks_for_an_answer
+    book >> wait(1.0) << nothing
+
+
+def test_no_filler_into_the_callers_words() -> None:
+    book = calling(agent_with(filler_after_ms=800), ("hours", "call_1"))
+    book >> speech_started() >> wait(1.0) << nothing
+
+
+def test_a_filler_that_was_not_said_yet_gives_way_to_the_answer() -> None:
+    book = calling(agent_with(filler_after_ms=100), ("hours", "call_1"))
+    book >> wait(0.2) << asks(wording.FILLER) >> finished("call_1")
+    book << note(notes.ToolDone) << outputs("call_1", "nine to five") << nothing
+    book >> response_created("resp_filler") >> response_done("resp_filler") << ...
+
+
+def test_the_caller_interrupts_what_is_to_be_cancelled() -> None:
+    book = calling(agent_with(on_barge_in="cancel"), ("hours", "call_1"))
+    book >> speech_started() >> speech_stopped() >> committed()
+    book << exactly(do.CancelTool("call_1")) << note(notes.ToolDone, outcome="cancelled")
+    book << outputs("call_1", wording.CANCELLED) << nothing
+    book >> finished("call_1") << nothing
+
+
+def test_the_caller_speaks_and_what_is_kept_goes_on() -> None:
+    book = calling(agent_with(), ("hours", "call_1"))
+    book >> speech_started() >> speech_stopped() >> committed() << nothing
+    book >> finished("call_1") << note(notes.ToolDone) << outputs("call_1", "nine to five")
+    book << nothing  # the server's own answer to the caller's words takes it up
+
+
+def test_what_needs_a_yes_runs_after_the_caller_has_spoken() -> None:
+    book = agent_with(confirm=True)
+    call = (("hours", "call_1"),)
+    book >> response_created() >> response_done(calls=call) << CALLED
+    book << outputs("call_1", wording.CONFIRM) << asks_for_an_answer
+    book >> response_created("resp_2") >> response_done("resp_2", calls=(("hours", "call_2"),))
+    book << CALLED << outputs("call_2", wording.CONFIRM) << asks_for_an_answer << nothing
+    book >> response_created("resp_3") >> response_done("resp_3")
+    book >> speech_started() >> speech_stopped() >> committed() << ...
+    book >> response_created("resp_4") >> response_done("resp_4", calls=(("hours", "call_3"),))
+    book << CALLED << runs("hours", "call_3") << nothing
+
+
+def test_too_many_at_once_are_told_so() -> None:
+    calls = tuple(("hours", f"call_{n}") for n in range(TOOLS_AT_ONCE_MAX + 1))
+    book = agent_with() >> response_created() >> response_done(calls=calls) << ...
+    for n in range(TOOLS_AT_ONCE_MAX):
+        book >> finished(f"call_{n}") << note(notes.ToolDone)
+    book << outputs(calls[-1][1], wording.TOO_MANY) << ...
+
+
+def test_nobody_is_asked_whether_he_is_there_while_we_are_at_work() -> None:
+    book = calling(agent_with(filler_after_ms=60_000), ("hours", "call_1"))
+    book >> wait(30) << nothing
+
+
+def test_what_runs_is_cancelled_with_the_call() -> None:
+    book = calling(agent_with(), ("hours", "call_1")) >> stop()
+    book << exactly(do.CancelTool("call_1")) << ends(Ending.CALLER_HUNG_UP)
+    assert over(book)

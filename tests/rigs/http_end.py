@@ -1,0 +1,61 @@
+"""A web service over a real socket that notes down what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+@dataclass(frozen=True)
+class Seen:
+    method: str
+    raw_path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class HttpEnd:
+    url: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    def port(self) -> int:
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+
+@asynccontextmanager
+async def http_end() -> AsyncIterator[HttpEnd]:
+    end = HttpEnd()
+
+    async def answer(request: Request) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        path = request.scope["raw_path"].decode()
+        end.seen.append(
+            Seen(request.method, path + query, dict(request.headers), await request.body())
+        )
+        status, headers, body = end.answers.get(request.url.path, (200, {}, b"fine"))
+        return Response(body, status, headers)
+
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=methods)])
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
+    server = _Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    end.url = f"http://127.0.0.1:{server.port()}"
+    yield end
+    server.should_exit = True
+    await server.shutdown()

@@ -1,0 +1,243 @@
+"""The functions of an agent: held against their schema, timed, bounded, answered in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from http_end import HttpEnd, http_end
+
+from gateway.agents.config import Agent
+from gateway.agents.functions import Function
+from gateway.agents.routing import AgentBook, Route
+from gateway.errors import SettingsError
+from gateway.limits import TOOL_RESPONSE_MAX_BYTES, TOOL_RESULT_MAX_CHARS
+from gateway.tools.http import is_public
+from gateway.tools.python import ToolContext
+from gateway.tools.toolbox import Result, Toolbox
+
+CONTEXT = ToolContext("CA1", "+15550123", "+15550100", "desk")
+HERE = "desk_functions"
+
+
+def book_of(functions: dict[str, dict[str, Any]]) -> AgentBook:
+    made = {name: Function.model_validate(fields) for name, fields in functions.items()}
+    agent = Agent(name="desk", instructions="x", tools=list(made), functions=made)
+    return AgentBook({"desk": agent}, (Route(to="*", agent="desk"),))
+
+
+@asynccontextmanager
+async def toolbox(
+    functions: dict[str, dict[str, Any]], environ: dict[str, str] | None = None
+) -> AsyncIterator[Toolbox]:
+    box = Toolbox(book_of(functions), environ or {})
+    yield box
+    await box.close()
+
+
+async def use(fields: dict[str, Any], arguments: object = None, **environ: str) -> Result:
+    async with toolbox({"tool": fields}, environ) as box:
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+        return await box.run("tool", text, CONTEXT)
+
+
+def python(name: str, **more: Any) -> dict[str, Any]:
+    return {"python": f"{HERE}:{name}", **more}
+
+
+def http(url: str, *, properties: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    call = {"url": url, "allow_private": True} | more
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in properties},
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return {"description": "Asks.", "parameters": schema, "http": call}
+
+
+# --- Python ---
+
+
+async def test_a_function_of_the_operators() -> None:
+    assert await use(python("double"), {"number": 21, "note": "!"}) == Result("42!", "ok")
+
+
+async def test_it_is_told_who_is_on_the_line() -> None:
+    result = await use(python("who"))
+    assert json.loads(result.output) == {"caller": "+15550123", "agent": "desk"}
+
+
+def test_its_schema_comes_from_the_signature() -> None:
+    book = book_of({"double": python("double"), "who": python("who")})
+    box = Toolbox(book, {})
+    double, who = box.definitions(book.agents["desk"])
+    assert double["description"] == "Twice the number."
+    assert double["parameters"]["properties"]["number"]["type"] == "integer"
+    assert double["parameters"]["required"] == ["number"]
+    assert who["parameters"]["properties"] == {}
+
+
+async def test_a_bug_of_theirs_is_an_answer_in_words() -> None:
+    result = await use(python("broken"))
+    assert result == Result("It failed: KeyError.", "error")
+
+
+async def test_one_that_takes_too_long_is_given_up() -> None:
+    result = await use(python("sleeper", timeout_s=0.01))
+    assert result.outcome == "timeout"
+
+
+async def test_one_that_blocks_does_so_in_a_thread() -> None:
+    assert await use(python("slow_in_a_thread")) == Result("done", "ok")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("undocumented", "needs a docstring"),
+        ("starred", "needs a type, and no stars"),
+        ("DATA", "is not a function"),
+        ("missing", "cannot be imported"),
+    ],
+)
+def test_what_cannot_be_a_function_refuses_to_start(name: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        Toolbox(book_of({"tool": python(name)}), {})
+
+
+# --- Arguments, which models make up ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "number"),
+        ({"number": "many"}, "number"),
+        ({"number": 1, "other": 2}, "other"),
+        ("not json", "not JSON"),
+        ("[1]", "array|object"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+async def test_wrong_arguments_reach_nothing(arguments: object, said: str) -> None:
+    result = await use(python("double"), arguments)
+    assert result.outcome == "invalid"
+    assert any(word in result.output for word in said.split("|"))
+
+
+# --- HTTP ---
+
+
+async def test_arguments_go_where_they_belong(end: HttpEnd) -> None:
+    fields = http(end.url + "/stock/{item}", properties=("item", "size"))
+    result = await use(fields, {"item": "a/b c", "size": "9&x"})
+    assert result.outcome == "ok"
+    (seen,) = end.seen
+    assert seen.raw_path == "/stock/a%2Fb%20c?size=9%26x"
+    assert seen.method == "GET"
+
+
+async def test_a_body_is_json(end: HttpEnd) -> None:
+    fields = http(end.url + "/orders", properties=("item",), method="POST")
+    await use(fields, {"item": "tea"})
+    assert json.loads(end.seen[0].body) == {"item": "tea"}
+
+
+async def test_secrets_come_from_the_environment(end: HttpEnd) -> None:
+    headers = {"Authorization": "Bearer ${SHOP_TOKEN}"}
+    await use(http(end.url + "/", headers=headers), SHOP_TOKEN="s3cret")
+    assert end.seen[0].headers["authorization"] == "Bearer s3cret"
+
+
+def test_a_secret_that_is_not_set_refuses_to_start() -> None:
+    fields = http("https://api.example.com/", headers={"Authorization": "${SHOP_TOKEN}"})
+    with pytest.raises(SettingsError, match="SHOP_TOKEN"):
+        Toolbox(book_of({"tool": fields}), {})
+
+
+async def test_the_name_that_was_asked_for_is_the_host(end: HttpEnd) -> None:
+    await use(http(end.url + "/"))
+    assert end.seen[0].headers["host"] == end.url.removeprefix("http://")
+
+
+async def test_a_redirect_within_the_host_is_followed(end: HttpEnd) -> None:
+    end.answers["/a"] = (302, {"location": "/b"}, b"")
+    end.answers["/b"] = (200, {}, b"here")
+    assert await use(http(end.url + "/a")) == Result("here", "ok")
+
+
+async def test_a_redirect_elsewhere_is_not(end: HttpEnd, another: HttpEnd) -> None:
+    end.answers["/a"] = (302, {"location": another.url + "/steal"}, b"")
+    result = await use(http(end.url + "/a", headers={"Authorization": "${T}"}), T="s3cret")
+    assert result.outcome == "error"
+    assert another.seen == []
+
+
+async def test_a_circle_ends(end: HttpEnd) -> None:
+    end.answers["/a"] = (302, {"location": "/a"}, b"")
+    result = await use(http(end.url + "/a"))
+    assert result.output == "The service sent us in a circle."
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_an_error_is_told_in_words(end: HttpEnd, status: int) -> None:
+    end.answers["/"] = (status, {}, b"stack trace with secrets")
+    result = await use(http(end.url + "/"))
+    assert result == Result(f"The service answered with an error, status {status}.", "error")
+
+
+async def test_too_much_is_not_read(end: HttpEnd) -> None:
+    end.answers["/"] = (200, {}, b"x" * (TOOL_RESPONSE_MAX_BYTES + 1))
+    assert (await use(http(end.url + "/"))).outcome == "error"
+
+
+async def test_a_long_answer_is_cut_and_says_so(end: HttpEnd) -> None:
+    end.answers["/"] = (200, {}, b"x" * (TOOL_RESULT_MAX_CHARS + 1))
+    result = await use(http(end.url + "/"))
+    assert result.output.endswith("[cut here: the answer was longer]")
+
+
+async def test_nobody_there() -> None:
+    assert (await use(http("http://127.0.0.1:1/"))).output == "The service could not be reached."
+
+
+async def test_this_machine_is_out_of_reach_unless_allowed(end: HttpEnd) -> None:
+    result = await use(http(end.url + "/", allow_private=False))
+    assert result.output == "The service stands where functions may not go."
+    assert end.seen == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("169.254.169.254", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:127.0.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("100.64.0.1", False),
+        ("93.184.216.34", True),
+        ("2606:4700::1111", True),
+    ],
+)
+def test_which_addresses_are_of_the_open_internet(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+@pytest.fixture
+async def end() -> AsyncIterator[HttpEnd]:
+    async with http_end() as one:
+        yield one
+
+
+@pytest.fixture
+async def another() -> AsyncIterator[HttpEnd]:
+    async with http_end() as one:
+        yield one
