@@ -16,7 +16,6 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from gateway.agents.builtin import definitions
 from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
@@ -212,7 +211,7 @@ def _sessions(book: AgentBook, toolbox: Toolbox) -> Sessions:
     return {
         (agent.name, path): session_of(
             agent.model_copy(update={"path": path}),
-            [*definitions(agent), *toolbox.definitions(agent)],
+            toolbox.definitions(agent),
         )
         for agent in book.agents.values()
         for path in ("media-streams", "sip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.agents.config import BUILT_IN_TOOLS, Agent
@@ -20,8 +21,7 @@ END_CALL: Final[dict[str, Any]] = {
 
 def definitions(agent: Agent) -> list[dict[str, Any]]:
     """The definitions of the agent's built-in tools, in the order of its file."""
-    built_in = [name for name in agent.tools if name in BUILT_IN_TOOLS]
-    return [_transfer(agent) if name == "transfer" else END_CALL for name in built_in]
+    return [_DEFINED[name](agent) for name in agent.tools if name in BUILT_IN_TOOLS]
 
 
 def _transfer(agent: Agent) -> dict[str, Any]:
@@ -43,3 +43,9 @@ def _transfer(agent: Agent) -> dict[str, Any]:
             "additionalProperties": False,
         },
     }
+
+
+_DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
+    "end_call": lambda _: END_CALL,
+    "transfer": _transfer,
+}

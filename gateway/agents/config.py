@@ -10,9 +10,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from gateway import limits
-from gateway.agents.functions import NAME, Function
+from gateway.agents.functions import NAME, Function, Manners
 
-BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer"})
+ERRANDS: Final = frozenset[str]()
+"""Built-in tools that do something outside of the conversation, and take their time."""
+BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer"}) | ERRANDS
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 DEFAULT_VOICE: Final = "marin"
 _MEDIA_ONLY: Final = ("audio", "lead_ms")  # on the SIP path no sound passes through the gateway
@@ -239,6 +241,12 @@ class Agent(_Part):
     def client_turns(self) -> bool:
         """Whether the gateway, not the model's VAD, decides on answers and interruptions."""
         return self.barge_in.min_speech_ms > 0 or self.barge_in.protect_greeting_ms > 0
+
+    @property
+    def manners(self) -> Mapping[str, Manners]:
+        """The tools that are run beside the conversation, by name."""
+        errands = {name: Manners() for name in self.tools if name in ERRANDS}
+        return {**errands, **self.functions}
 
     @model_validator(mode="after")
     def _tools_are_known(self) -> Self:

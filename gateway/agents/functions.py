@@ -47,7 +47,17 @@ def with_secrets(value: str, secrets: dict[str, str]) -> str:
     return _SECRET.sub(lambda found: secrets[found[1]], value)
 
 
-class Function(_Part):
+class Manners(_Part):
+    """How a tool behaves in a conversation: its wait, an interruption, a yes that it needs."""
+
+    timeout_s: float = Field(limits.TOOL_TIMEOUT_DEFAULT_S, gt=0, le=limits.TOOL_TIMEOUT_MAX_S)
+    filler: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    filler_after_ms: int = Field(limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=60_000)
+    on_barge_in: Literal["keep", "cancel"] = "keep"
+    confirm: bool = False
+
+
+class Function(Manners):
     """One function: how it is called, and how the wait for it sounds."""
 
     description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
@@ -55,11 +65,6 @@ class Function(_Part):
     """JSON Schema of the arguments; of a Python function it comes from the signature."""
     http: HttpCall | None = None
     python: Annotated[str, Field(pattern=r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*\z")] | None = None
-    timeout_s: float = Field(limits.TOOL_TIMEOUT_DEFAULT_S, gt=0, le=limits.TOOL_TIMEOUT_MAX_S)
-    filler: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
-    filler_after_ms: int = Field(limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=60_000)
-    on_barge_in: Literal["keep", "cancel"] = "keep"
-    confirm: bool = False
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

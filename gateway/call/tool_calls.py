@@ -23,7 +23,7 @@ class ToolCalls(LinkedCall):
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
         super().__init__(agent, session, new_id, now)
-        self._tools = ToolDesk(agent.functions)
+        self._tools = ToolDesk(agent.manners)
         self._turns_taken = 0
         """By the caller, as far as the model takes them for turns."""
 
@@ -110,7 +110,7 @@ class ToolCalls(LinkedCall):
         """The caller has waited for long enough without a sound."""
         running = self._tools.filler(self._desk.now)
         if running is not None and not self._caller_speaking and not self._busy():
-            said = running.function.filler
+            said = running.manners.filler
             words = wording.word_for_word(said) if said else wording.instructed(wording.FILLER)
             self._want(Want("filler", words))
         self._hand_in()

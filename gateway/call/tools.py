@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.agents.functions import Function
+from gateway.agents.functions import Manners
 from gateway.limits import TOOLS_AT_ONCE_MAX
 
 
@@ -18,7 +18,7 @@ from gateway.limits import TOOLS_AT_ONCE_MAX
 class Running:
     call_id: str
     name: str
-    function: Function
+    manners: Manners
     since: float
     filled: bool = False
 
@@ -35,15 +35,15 @@ class Round:
 
 
 class ToolDesk:
-    def __init__(self, functions: Mapping[str, Function]) -> None:
-        self._functions = functions
+    def __init__(self, tools: Mapping[str, Manners]) -> None:
+        self._tools = tools
         self._running: dict[str, Running] = {}
         self._rounds: dict[str, Round] = {}
         self._asked: dict[str, tuple[str, int]] = {}
         """Function to be confirmed -> its arguments, and in which turn of the caller's."""
 
     def __contains__(self, name: object) -> bool:
-        return name in self._functions
+        return name in self._tools
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ class ToolDesk:
 
         The model asks; the same arguments must come again, after a turn of the caller's.
         """
-        if not self._functions[name].confirm:
+        if not self._tools[name].confirm:
             return True
         asked = self._asked.pop(name, None)
         if asked is not None and asked[0] == arguments and asked[1] < turn:
@@ -67,7 +67,7 @@ class ToolDesk:
         """False when too many are out already, or this one is."""
         if len(self._running) >= TOOLS_AT_ONCE_MAX or call_id in self._running:
             return False
-        self._running[call_id] = Running(call_id, name, self._functions[name], now)
+        self._running[call_id] = Running(call_id, name, self._tools[name], now)
         self._rounds.setdefault(response_id, Round()).waiting.add(call_id)
         return True
 
@@ -96,7 +96,7 @@ class ToolDesk:
 
     def cut_off(self) -> list[Running]:
         """What is not to go on when the caller interrupts."""
-        return [r for r in self._running.values() if r.function.on_barge_in == "cancel"]
+        return [r for r in self._running.values() if r.manners.on_barge_in == "cancel"]
 
     def filler_due(self) -> float | None:
         """When the next filler is to be said."""
@@ -111,4 +111,4 @@ class ToolDesk:
 
 
 def _filler_at(running: Running) -> float:
-    return running.since + running.function.filler_after_ms / 1000
+    return running.since + running.manners.filler_after_ms / 1000

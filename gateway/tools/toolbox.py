@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,15 +15,22 @@ import httpx2
 import structlog
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
 
-from gateway.agents.config import Agent
+from gateway.agents.builtin import definitions
+from gateway.agents.config import ERRANDS, Agent
 from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
-from gateway.limits import TOOL_ARGUMENTS_MAX_CHARS, TOOL_RESULT_MAX_CHARS
+from gateway.limits import (
+    TOOL_ARGUMENTS_MAX_CHARS,
+    TOOL_RESULT_MAX_CHARS,
+    TOOL_TIMEOUT_DEFAULT_S,
+)
 from gateway.tools.http import HttpTool
 from gateway.tools.python import PythonTool, ToolContext
 
 log = structlog.get_logger()
+Errand = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
+"""A built-in tool at work: arguments that fit its schema, who is on the line -> for the model."""
 _CUT: Final = " [cut here: the answer was longer]"
 
 
@@ -34,37 +41,21 @@ class Result:
     """`ok`, `error`, `timeout` or `invalid`."""
 
 
-class _Tool:
-    def __init__(self, name: str, function: Function, environ: Mapping[str, str]) -> None:
-        self.timeout_s = function.timeout_s
-        self._http: HttpTool | None = None
-        self._python: PythonTool | None = None
-        if function.http is not None:
-            self._http = HttpTool(function.http, _secrets(name, function, environ))
-            description, parameters = function.description, function.parameters or {}
-        else:
-            self._python = PythonTool(function.python or "")
-            description = function.description or self._python.description
-            parameters = self._python.parameters
-        try:
-            Draft202012Validator.check_schema(parameters)
-        except SchemaError as error:
-            raise SettingsError(f"function {name}: parameters: {error.message}.") from error
-        self._validator = Draft202012Validator(parameters)
-        self.definition = {
-            "type": "function",
-            "name": name,
-            "description": description,
-            "parameters": parameters,
-        }
+class Tool:
+    """What the model is told of a tool, and how it is used. Raises SettingsError."""
 
-    async def run(self, text: str, context: ToolContext, client: httpx2.AsyncClient) -> str:
-        arguments = self._arguments(text)
-        if self._http is not None:
-            return await self._http.run(arguments, client)
-        if self._python is not None:
-            return await self._python.run(arguments, context)
-        raise ToolError("There is nothing to do.")
+    def __init__(self, definition: dict[str, Any], timeout_s: float, run: Errand) -> None:
+        self.definition, self.timeout_s, self._run = definition, timeout_s, run
+        try:
+            Draft202012Validator.check_schema(definition["parameters"])
+        except SchemaError as error:
+            name = definition["name"]
+            raise SettingsError(f"function {name}: parameters: {error.message}.") from error
+        self._validator = Draft202012Validator(definition["parameters"])
+
+    async def use(self, text: str, context: ToolContext) -> str:
+        """`text` is what the model made up; it is held against the schema before all else."""
+        return await self._run(self._arguments(text), context)
 
     def _arguments(self, text: str) -> dict[str, Any]:
         """What the model made up, held against the schema before anything is called."""
@@ -92,19 +83,59 @@ class Toolbox:
     """Made at start, so that a wrong function refuses to start. Raises SettingsError."""
 
     def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
-        self._tools = {
-            (agent.name, name): _Tool(name, function, environ)
-            for agent in book.agents.values()
-            for name, function in agent.functions.items()
-        }
         self._client: httpx2.AsyncClient | None = None
+        self._errands: Mapping[str, Errand] = {}
+        self._tools = {
+            (agent.name, name): tool
+            for agent in book.agents.values()
+            for name, tool in self._tools_of(agent, environ)
+        }
+
+    def _tools_of(self, agent: Agent, environ: Mapping[str, str]) -> Iterator[tuple[str, Tool]]:
+        for definition in definitions(agent):
+            name = definition["name"]
+            if name in ERRANDS:
+                yield name, Tool(definition, TOOL_TIMEOUT_DEFAULT_S, self._errand(name))
+        for name, function in agent.functions.items():
+            yield name, self._function(name, function, environ)
+
+    def _errand(self, name: str) -> Errand:
+        async def run(arguments: Mapping[str, Any], context: ToolContext) -> str:
+            return await self._errands[name](arguments, context)
+
+        return run
+
+    def _function(self, name: str, function: Function, environ: Mapping[str, str]) -> Tool:
+        run: Errand
+        if function.http is not None:
+            http = HttpTool(function.http, _secrets(name, function, environ))
+            description, parameters = function.description, function.parameters or {}
+
+            async def ask(arguments: Mapping[str, Any], _context: ToolContext) -> str:
+                return await http.run(arguments, self._http())
+
+            run = ask
+        else:
+            python = PythonTool(function.python or "")
+            description = function.description or python.description
+            parameters, run = python.parameters, python.run
+        definition = {
+            "type": "function",
+            "name": name,
+            "description": description,
+            "parameters": parameters,
+        }
+        return Tool(definition, function.timeout_s, run)
+
+    def employ(self, errands: Mapping[str, Errand]) -> None:
+        """Who does the built-in tools' work; once, before the first call."""
+        self._errands = errands
 
     def definitions(self, agent: Agent) -> list[dict[str, Any]]:
-        """What the model is told of the agent's functions, in the order of `tools`."""
+        """What the model is told of the agent's tools, in the order of its file."""
+        built_in = {definition["name"]: definition for definition in definitions(agent)}
         return [
-            self._tools[agent.name, name].definition
-            for name in agent.tools
-            if (agent.name, name) in self._tools
+            built_in.get(name) or self._tools[agent.name, name].definition for name in agent.tools
         ]
 
     async def run(self, name: str, arguments: str, context: ToolContext) -> Result:
@@ -112,7 +143,7 @@ class Toolbox:
         tool = self._tools[context.agent, name]
         try:
             async with asyncio.timeout(tool.timeout_s):
-                output = await tool.run(arguments, context, self._http())
+                output = await tool.use(arguments, context)
         except TimeoutError:
             return Result("It took too long and was given up.", "timeout")
         except Invalid as error:
