@@ -30,6 +30,7 @@ from gateway.bridge.sip_desk import SipDesk
 from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Sessions, Switchboard
 from gateway.bridge.tasks import Tasks
+from gateway.bridge.turnstile import Turnstile
 from gateway.errors import PriceFileError, SettingsError
 from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, STATES_MAX
 from gateway.ops.admission import Admission, RateWatch
@@ -139,11 +140,13 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         rates=rates,
         metrics=metrics,
     )
+    turnstile = Turnstile()
     calls = OpenAICalls(settings.openai_base_url, settings.openai_api_key.get_secret_value())
     sip_desk = SipDesk(
         switchboard,
         calls,
         dial_tokens,
+        turnstile=turnstile,
         allow_rtp=settings.sip_allow_rtp,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
     )
@@ -169,6 +172,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
                 referred=lambda sid, to: store.remember(f"refer:{sid}", to, ENDINGS_KEPT_S),
                 toolbox=toolbox,
                 tasks=tasks,
+                turnstile=turnstile,
                 hand_over=hand_over,
                 publish=publisher.publish,
                 added=added,

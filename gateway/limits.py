@@ -173,6 +173,8 @@ SIP_DECIDE_MAX_S = 2.0
 SIP_ACCEPT_MAX_S = 1.5
 """Of it: what is left is for the reject, should the accept not be answered."""
 SIP_ACCEPT_TRIES = 2
+TURNSTILE_S = 0.003
+"""Between two starts that cost the event loop milliseconds: frames of sound pass between them."""
 SIP_EVENT_AGE_MAX_S = 30.0
 """The caller of an older event is gone."""
 SIP_CALLS_MAX = 2_000

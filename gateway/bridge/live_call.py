@@ -22,6 +22,7 @@ import structlog
 from gateway.agents.config import Agent
 from gateway.bridge.model_line import ModelLine
 from gateway.bridge.tasks import Tasks
+from gateway.bridge.turnstile import Turnstile
 from gateway.call import commands as do
 from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
@@ -85,6 +86,7 @@ class Hands:
     referred: Callable[[str, str], None]
     """Told, before it happens, that the call of a CallSid is being referred, and to whom."""
     tasks: Tasks
+    turnstile: Turnstile
     hand_over: Callable[[LiveCall], Awaitable[None]]
     """Has the carrier ask another process what to do with the call. Raises LinkError."""
     publish: Callable[[LiveCall, notes.Note], None]
@@ -213,6 +215,7 @@ class LiveCall:
         """One try; the mind decides on the next one."""
         if after_s:
             await asyncio.sleep(after_s)
+        await self._hands.turnstile.enter()
         if line.given_up:
             return
         url = f"{self._hands.realtime_url}?model={quote(self.mind.agent.model, safe='')}"

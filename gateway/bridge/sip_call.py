@@ -66,6 +66,7 @@ class SipLiveCall(LiveCall):
         headers = self._hands.model_headers(self.facts)
         pause_s = SIDEBAND_FIRST_PAUSE_S
         for left in reversed(range(SIDEBAND_TRIES)):
+            await self._hands.turnstile.enter()
             if self.over:
                 return None
             self._model = ModelLine(self)

@@ -15,6 +15,7 @@ from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.switchboard import Switchboard
+from gateway.bridge.turnstile import Turnstile
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
 from gateway.ops.tokens import DialTokens
@@ -62,14 +63,16 @@ class SipDesk:
         calls: OpenAICalls,
         tokens: DialTokens,
         *,
+        turnstile: Turnstile,
         allow_rtp: bool,
         counted: Callable[[str], None],
     ) -> None:
         self._switchboard, self._calls, self._tokens = switchboard, calls, tokens
-        self._allow_rtp, self._counted = allow_rtp, counted
+        self._turnstile, self._allow_rtp, self._counted = turnstile, allow_rtp, counted
 
     async def take(self, incoming: IncomingCall) -> None:
         """Answers or turns away one call, within two seconds of its webhook."""
+        await self._turnstile.enter()
         try:
             place = await self._place(incoming)
             call = self._announce(incoming, place)

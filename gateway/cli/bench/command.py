@@ -52,8 +52,11 @@ def bench(
     with on_core(load.GENERATOR_CORE), asyncio.Runner(loop_factory=new_loop) as runner:
         gc.collect()
         gc.freeze()
-        runs = runner.run(_loads(stocks, levels, seconds, out.parent / "bench", progress))
-    result = report.Report(_machine(), audio, runs)
+        folder = out.parent / "bench"
+        runs = runner.run(_loads(stocks, levels, seconds, folder, progress))
+        progress.tell("webhooks of SIP calls, all at once")
+        storm = runner.run(load.run_storm(stocks[0], folder))
+    result = report.Report(_machine(), audio, runs, storm)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report.as_json(result), indent=1) + "\n", "utf-8")
     console = Console(width=None if sys.stdout.isatty() else 200)

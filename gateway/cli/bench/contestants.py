@@ -15,6 +15,7 @@ from gateway.simulator.webhooks import Account
 
 Kind = Literal["gateway", "naive"]
 
+WEBHOOK_SECRET: Final = "whsec_" + "YSBzZWNyZXQgb2YgdGhlIGJlbmNoJ3Mgb3du"
 _SPARE_CALLS: Final = 10
 
 
@@ -38,6 +39,8 @@ def gateway(
         "GATEWAY_DRAIN_SECONDS": "1",
         "GATEWAY_LOG_FORMAT": "json",
         "OPENAI_BASE_URL": model_url,
+        "OPENAI_PROJECT_ID": "proj_bench",
+        "OPENAI_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "TWILIO_ACCOUNT_SID": account.sid,
         "TWILIO_AUTH_TOKEN": account.token,
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
 from gateway.cli.bench.caller_end import CallerEnd, Metronome, announce
+from gateway.cli.bench.door import Door
 from gateway.cli.bench.model_end import CYCLE_S, ModelEnd
 from gateway.cli.bench.sound import Sound
 from gateway.errors import ServiceUnreachable
@@ -38,6 +40,8 @@ class Crowd:
         self._chance = random.Random(1)  # noqa: S311 - the same one each time
         self._tasks: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
+        self.decided: Counter[tuple[str, str]] = Counter()
+        """What was decided of which SIP call, and how often."""
 
     async def listen(self) -> str:
         """Opens the model's port; answers the base of its URLs."""
@@ -46,9 +50,7 @@ class Crowd:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     def _accept(self) -> asyncio.Protocol:
-        model = ModelEnd(self._sound)
-        self._sessions.put_nowait(model)
-        return model.line
+        return Door(self._sound, self._sessions.put_nowait, self.decided)
 
     async def grow(self, calls: int) -> None:
         """Up to that many. Raises ServiceUnreachable where the gateway does not follow."""

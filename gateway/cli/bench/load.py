@@ -20,6 +20,7 @@ from gateway.cli.bench.measures import Spread, bucket_percentile, spread
 from gateway.cli.bench.model_end import CYCLE_S
 from gateway.cli.bench.process import Command, Usage, core_time, running
 from gateway.cli.bench.sound import Sound
+from gateway.cli.bench.storm import RUNNING_CALLS, Storm, storm
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator import gauges
 from gateway.simulator.stack import free_port
@@ -113,6 +114,24 @@ async def run(plan: Plan, tell: Callable[[str], None]) -> Run:
                 await crowd.leave()
                 await asyncio.sleep(_ENDED_WITHIN_S)
     return Run(plan.kind, plan.sound.audio, levels, idle_mb)
+
+
+async def run_storm(sound: Sound, folder: Path) -> Storm:
+    """A gateway of its own, some calls on media streams, and then all the webhooks."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    account = Account(SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN)
+    async with client() as http:
+        crowd = Crowd(sound, Webhooks(account, Reach(url, url), http))
+        model_url = await crowd.listen()
+        command = contestants.gateway(
+            sound.audio, account, port, model_url, RUNNING_CALLS, folder / "storm"
+        )
+        async with running(command, GATEWAY_CORE):
+            try:
+                return await storm(crowd, url, contestants.WEBHOOK_SECRET)
+            finally:
+                await crowd.leave()
 
 
 def _command(plan: Plan, account: Account, port: int, model_url: str) -> Command:

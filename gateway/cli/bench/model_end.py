@@ -48,8 +48,12 @@ class ModelEnd:
 
     async def begin(self) -> None:
         await self.line.opened.wait()
-        self._say(say.SessionCreated(session=say.SessionBody(id=f"sess_{self._id}")))
+        self.greet()
         await self.ready.wait()
+
+    def greet(self) -> None:
+        """The first event of a session."""
+        self._say(say.SessionCreated(session=say.SessionBody(id=f"sess_{self._id}")))
 
     def _say(self, event: say.Known) -> None:
         event.event_id = f"event_{next(_numbers)}"

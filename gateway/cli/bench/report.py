@@ -12,6 +12,7 @@ from rich.table import Table
 from gateway.cli.bench.audio_bench import AudioBench, path_rows, rows
 from gateway.cli.bench.load import Level, Run
 from gateway.cli.bench.resamplers import OURS
+from gateway.cli.bench.storm import Storm
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,17 @@ class Report:
     machine: dict[str, Any]
     audio: AudioBench
     runs: list[Run]
+    storm: Storm
 
     def of(self, kind: str, audio: str) -> Run | None:
         return next((r for r in self.runs if (r.kind, r.audio) == (kind, audio)), None)
 
-    def ratio(self, audio: str) -> float:
-        """CPU of the gateway for each call, as a part of the naive one's, at as many calls."""
-        ours, naive = self.of("gateway", audio), self.of("naive", audio)
+    def ratio(self, audio: str, theirs_is: str | None = None) -> float:
+        """CPU of the gateway for each call, as a part of the naive one's, at as many calls.
+
+        The naive one in `pcmu` passes mu-law through untouched, as the vendors' samples do.
+        """
+        ours, naive = self.of("gateway", audio), self.of("naive", theirs_is or audio)
         if ours is None or naive is None:
             return math.nan
         theirs = naive.levels[-1]
@@ -60,6 +65,7 @@ def goals(report: Report) -> list[Goal]:
     behind = max(best[way] - ours[way] for way in ("up_pesq", "down_pesq"))
     return [
         *found,
+        *_storm_goals(report.storm),
         _at_most("resampler: delay, ms", 2.0, delay),
         Goal("resampler: alias and image rejection, dB", ">= 80", rejection, rejection >= 80),
         _at_most("resampler: PESQ behind soxr VHQ", 0.02, behind),
@@ -78,6 +84,15 @@ def _load_goals(run: Run) -> Iterator[Goal]:
     yield _at_most(f"{run.audio}: memory for each call, MB", 0.3, run.rss_mb_per_call)
 
 
+def _storm_goals(storm: Storm) -> Iterator[Goal]:
+    name = f"{storm.webhooks} webhooks at once"
+    yield _at_most(f"{name}: answered p99, ms", 50.0, storm.answered_ms.p99)
+    yield _at_most(f"{name} once more: answered p99, ms", 50.0, storm.again_ms.p99)
+    yield _at_most(f"{name}: accepted twice", 0, storm.accepted_twice)
+    missing = storm.webhooks - storm.accepted
+    yield _at_most(f"{name}: not accepted, or a running call lost", 0, missing + storm.lost)
+
+
 def _at_most(name: str, most: float, measured: float) -> Goal:
     return Goal(name, f"<= {most:g}", measured, measured <= most)
 
@@ -88,6 +103,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "goals": [asdict(goal) for goal in goals(report)],
         "load": [asdict(run) | {"rss_mb_per_call": run.rss_mb_per_call} for run in report.runs],
         "cpu_ratio_to_naive": {audio: report.ratio(audio) for audio in CPU_GOALS},
+        "cpu_ratio_to_pass_through": {a: report.ratio(a, "pcmu") for a in CPU_GOALS},
+        "webhooks": asdict(report.storm),
         "audio": report.audio,
     }
     plain: dict[str, Any] = _without_nan(document)
@@ -107,6 +124,7 @@ def tables(report: Report) -> Iterator[Table]:
     yield _table("The pure path: microseconds for 20 ms of sound", path_rows(report.audio))
     yield _table("Resamplers, 8 <-> 24 kHz", rows(report.audio))
     yield _table("Calls in real time, one core", _load_rows(report))
+    yield _table("SIP calls all at once", _storm_rows(report.storm))
     yield _goal_table(goals(report))
 
 
@@ -122,10 +140,25 @@ def _load_rows(report: Report) -> Iterator[tuple[str, ...]]:
     for run in report.runs:
         for level in run.levels:
             yield (f"{run.kind} {run.audio}", *_cells(level))
-    for audio in CPU_GOALS:
-        ratio = report.ratio(audio)
+    for ours, theirs in (("pcm24k", "pcm24k"), ("pcm24k", "pcmu"), ("pcmu", "pcmu")):
+        ratio = report.ratio(ours, theirs)
         if math.isfinite(ratio):
-            yield (f"gateway / naive, {audio}", "", f"x {ratio:.2f}", *[""] * (len(_LOAD_HEAD) - 3))
+            name = f"gateway {ours} / naive {theirs}"
+            yield (name, "", f"x {ratio:.2f}", *[""] * (len(_LOAD_HEAD) - 3))
+
+
+def _storm_rows(storm: Storm) -> Iterator[tuple[str, ...]]:
+    yield (
+        "", "webhooks", "beside calls", "answered ms p50", "p99", "worst", "again p50", "p99",
+        "accepted", "twice", "all decided ms", "their frames up p99 ms", "lost",
+    )  # fmt: skip
+    figures = [storm.answered_ms.p50, storm.answered_ms.p99, storm.answered_ms.worst]
+    figures += [storm.again_ms.p50, storm.again_ms.p99]
+    yield (
+        "gateway", str(storm.webhooks), str(storm.running_calls), *(f"{ms:.1f}" for ms in figures),
+        str(storm.accepted), str(storm.accepted_twice), f"{storm.decided_ms:.0f}",
+        f"{storm.up_p99_ms:.1f}", str(storm.lost),
+    )  # fmt: skip
 
 
 def _cells(level: Level) -> Iterator[str]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.asyncio.client import connect
 
 from gateway.audio.transcode import AudioFormat
 from gateway.cli.bench import sound
-from gateway.cli.bench.model_end import sound_bytes
+from gateway.cli.bench.door import Door
+from gateway.cli.bench.lines import dial
+from gateway.cli.bench.model_end import ModelEnd, sound_bytes
 from gateway.cli.bench.naive import Transcoder
 from gateway.protocols import realtime_client
 
@@ -41,3 +46,29 @@ def test_the_naive_way_gives_as_much_sound_as_it_gets() -> None:
     down = Transcoder("pcm24k")
     assert abs(sum(len(down.down(bytes(9_600))) for _ in range(10)) - 16_000) <= 2
     assert Transcoder("pcmu").up(b"mu") == Transcoder("pcmu").down(b"mu") == b"mu"
+
+
+async def test_one_port_counts_decisions_and_opens_sessions() -> None:
+    """Requests come in whatever pieces; the first of a connection says what it is."""
+    opened: list[ModelEnd] = []
+    decided: Counter[tuple[str, str]] = Counter()
+    samples = sound.stock("pcmu", np.arange(24_000, dtype=np.int16))
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Door(samples, opened.append, decided), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        post = b"POST /v1/realtime/calls/rtc_1/accept HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
+        for piece in (post[:20], post[20:-1], post[-1:] + post):
+            writer.write(piece)
+            await writer.drain()
+        for _ in range(2):
+            assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        line = await dial(f"ws://127.0.0.1:{port}/v1/realtime?model=m", {}, lambda *_: None)
+        assert not line.lost
+        line.close()
+        async with connect(f"ws://127.0.0.1:{port}/v1/realtime?call_id=rtc_1") as sideband:
+            assert json.loads(await sideband.recv())["type"] == "session.created"
+    assert decided == {("rtc_1", "accept"): 2}
+    assert len(opened) == 1, "a sideband is nobody's stream"

@@ -17,6 +17,7 @@ from gateway.cli.bench.command import levels_of
 from gateway.cli.bench.load import Level, Run
 from gateway.cli.bench.measures import Spread
 from gateway.cli.bench.resamplers import OURS
+from gateway.cli.bench.storm import Storm
 
 _MS = Spread(0.3, 2.0, 20.0)
 _LEVEL = Level(
@@ -30,6 +31,11 @@ _OURS = Run("gateway", "pcm24k", [_FEW, _LEVEL], rss_mb_idle=120.0)
 _NAIVE = Run(
     "naive", "pcm24k", [replace(_LEVEL, cpu_percent=1.0, lag_p99_ms=math.nan)], rss_mb_idle=36.0
 )
+
+_STORM = Storm(
+    webhooks=200, running_calls=20, answered_ms=_MS, again_ms=_MS, accepted=200, accepted_twice=0,
+    decided_ms=700.0, up_p99_ms=20.0, lost=0,
+)  # fmt: skip
 
 
 def _resampler(**other: float) -> dict[str, float]:
@@ -45,8 +51,8 @@ def _audio(**ours: float) -> Any:
     }
 
 
-def _missed(runs: list[Run], **ours: float) -> set[str]:
-    found = report.goals(report.Report({}, _audio(**ours), runs))
+def _missed(runs: list[Run], storm: Storm = _STORM, **ours: float) -> set[str]:
+    found = report.goals(report.Report({}, _audio(**ours), runs, storm))
     return {goal.name for goal in found if not goal.held}
 
 
@@ -75,6 +81,21 @@ def test_a_goal_of_the_load_is_missed(change: dict[str, Any], name: str) -> None
 @pytest.mark.parametrize(
     ("change", "name"),
     [
+        ({"answered_ms": Spread(10, 51, 52)}, "answered p99"),
+        ({"again_ms": Spread(10, 51, 52)}, "once more"),
+        ({"accepted_twice": 1}, "twice"),
+        ({"accepted": 199}, "not accepted"),
+        ({"lost": 1}, "not accepted"),
+    ],
+)
+def test_a_goal_of_the_storm_is_missed(change: dict[str, Any], name: str) -> None:
+    (missed,) = _missed([_OURS], replace(_STORM, **change))
+    assert name in missed
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
         ({"up_delay_ms": 2.1}, "delay"),
         ({"down_delay_ms": 2.1}, "delay"),
         ({"alias_rejection_db": 79.0}, "rejection"),
@@ -93,14 +114,14 @@ def test_memory_is_counted_between_loads() -> None:
 
 
 def test_the_ratio_is_taken_at_as_many_calls() -> None:
-    assert report.Report({}, _audio(), [_OURS, _NAIVE]).ratio("pcm24k") == 0.5
+    assert report.Report({}, _audio(), [_OURS, _NAIVE], _STORM).ratio("pcm24k") == 0.5
     other = replace(_NAIVE, levels=[replace(_NAIVE.levels[0], calls=50)])
-    assert math.isnan(report.Report({}, _audio(), [_OURS, other]).ratio("pcm24k"))
-    assert math.isnan(report.Report({}, _audio(), [_OURS]).ratio("pcm24k"))
+    assert math.isnan(report.Report({}, _audio(), [_OURS, other], _STORM).ratio("pcm24k"))
+    assert math.isnan(report.Report({}, _audio(), [_OURS], _STORM).ratio("pcm24k"))
 
 
 def test_the_json_is_json_for_everybody() -> None:
-    document = report.as_json(report.Report({"cores": 2}, _audio(), [_OURS, _NAIVE]))
+    document = report.as_json(report.Report({"cores": 2}, _audio(), [_OURS, _NAIVE], _STORM))
     text = json.dumps(document, allow_nan=False)
     assert json.loads(text)["load"][1]["levels"][0]["lag_p99_ms"] is None
     assert json.loads(text)["cpu_ratio_to_naive"] == {"pcm24k": 0.5, "pcmu": None}
@@ -108,10 +129,10 @@ def test_the_json_is_json_for_everybody() -> None:
 
 def test_every_table_can_be_printed() -> None:
     console = Console(width=250, record=True, quiet=True)
-    tables = list(report.tables(report.Report({}, _audio(), [_OURS, _NAIVE])))
+    tables = list(report.tables(report.Report({}, _audio(), [_OURS, _NAIVE], _STORM)))
     for table in tables:
         console.print(table)
-    assert len(tables) == 4
+    assert len(tables) == 5
 
 
 @pytest.mark.parametrize("text", ["", "ten", "0,10", "-1", "10,,20"])
