@@ -341,3 +341,12 @@ TOOLS_AT_ONCE_MAX = 8
 """Of one call; more are answered with an error in words."""
 FILLER_AFTER_DEFAULT_MS = 1_500
 FUNCTIONS_MAX = 64
+
+# --- MCP ---
+
+MCP_SERVERS_MAX = 16
+"""Of one agent."""
+MCP_LABEL_MAX_CHARS = 32
+"""Half of a function's name: the other half is the tool's."""
+MCP_TOOLS_MAX = 64
+"""Of one server; more would crowd the model's instructions out."""

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway import limits
 from gateway.agents.functions import NAME, Function, Manners
+from gateway.agents.mcp import McpServer, check_labels
 
 ERRANDS: Final = frozenset[str]()
 """Built-in tools that do something outside of the conversation, and take their time."""
@@ -214,6 +215,7 @@ class Agent(_Part):
     speed: float | None = Field(None, ge=limits.SPEED_MIN, le=limits.SPEED_MAX)
     tools: list[str] = Field(default_factory=list)
     functions: dict[str, Function] = Field(default_factory=dict, max_length=limits.FUNCTIONS_MAX)
+    mcp: dict[str, McpServer] = Field(default_factory=dict, max_length=limits.MCP_SERVERS_MAX)
     transfers: dict[str, Transfer] = Field(default_factory=dict, max_length=limits.TRANSFERS_MAX)
     fallback: Annotated[
         Fallback | None,
@@ -265,6 +267,11 @@ class Agent(_Part):
                 raise wrong(f"functions.{name}", "must be a name of letters, and not a built-in's")
             if name not in self.tools:
                 raise wrong(f"functions.{name}", "must stand in `tools` too, or nobody can use it")
+        return self
+
+    @model_validator(mode="after")
+    def _mcp_is_named(self) -> Self:
+        check_labels(self.mcp)
         return self
 
     @model_validator(mode="after")
