@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -57,11 +58,30 @@ def _transfers(record: CallRecord, expect: Expect) -> Iterator[str]:
         yield f"transferred to {' and '.join(had) or 'nobody'}, expected {wanted}"
 
 
+def words(record: CallRecord, expect: Expect) -> list[str]:
+    """What the model did not call or say; to be asked once its words are known."""
+    return [*tools(record, expect), *_said(record, expect), *_violations(record, expect)]
+
+
 def tools(record: CallRecord, expect: Expect) -> list[str]:
-    """Those that the model did not call; to be asked once its words are known."""
+    """Those that it did not call."""
     called = iter([one["name"] for one in record.words if one.get("kind") == "tool_called"])
     missing = [name for name in expect.tools if name not in called]
     return [f"the tool {name} was not called, or not in its turn" for name in missing]
+
+
+def _said(record: CallRecord, expect: Expect) -> Iterator[str]:
+    said = iter([str(one.get("text", "")) for one in record.words if one.get("kind") == "said"])
+    for wanted in expect.said:
+        if not any(re.fullmatch(wanted, words, re.DOTALL) for words in said):
+            yield f"the model did not say {wanted!r}, or not in its turn"
+
+
+def _violations(record: CallRecord, expect: Expect) -> Iterator[str]:
+    if expect.no_protocol_warnings:
+        for one in record.words:
+            if one.get("kind") == "violation":
+                yield f"the model's server refused: {one.get('code')}: {one.get('message')}"
 
 
 def paths(records: Sequence[CallRecord], expect: Expect) -> list[str]:
