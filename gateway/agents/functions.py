@@ -55,6 +55,8 @@ class Manners(_Part):
     filler_after_ms: int = Field(limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=60_000)
     on_barge_in: Literal["keep", "cancel"] = "keep"
     confirm: bool = False
+    hold: bool = False
+    """Whether the caller hears a soft sound while he waits: after the filler, or without one."""
 
 
 class Function(Manners):

@@ -174,6 +174,8 @@ class Expect(Strict):
     """A person who must have been on the line with the caller."""
     tools: list[str] = []
     """Called by the model, in this order, among others; told by the model's journal."""
+    held: bool = False
+    """The sound to wait by was heard."""
     said: list[Annotated[str, AfterValidator(_expression)]] = []
     """By the model, in this order, among others: each fits one whole saying."""
     asked: dict[str, int] = {}

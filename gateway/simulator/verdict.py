@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from gateway.audio.tones import hold_mulaw
 from gateway.simulator.measure import percentile
 from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import Echo, Expect
@@ -15,6 +16,9 @@ from gateway.simulator.telephone import likeness, samples
 ENDED_ON_PURPOSE: Final = frozenset(
     {"completed_by_rest", "hangup_verb", "end_of_document", "far_end_hung_up"}
 )
+HELD_MS: Final = 1_600
+"""Of the sound to wait by: its note, without the rest."""
+HELD_MIN: Final = 0.9
 UNHEARD_MAX_MS: Final = 20
 """One frame, and that a silent one: a hang-up may come on the last mark."""
 
@@ -123,9 +127,16 @@ def _sound(record: CallRecord, expect: Expect) -> Iterator[str]:
         yield f"{record.heard_ms:.0f} ms of sound heard, expected {wanted.min:g} to {wanted.max:g}"
     if expect.heard_to_the_end and record.unheard_ms > UNHEARD_MAX_MS:
         yield f"the last {record.unheard_ms:.0f} ms were cut off by the hang-up"
+    if expect.held and (found := held(record)) < HELD_MIN:
+        yield f"the sound to wait by was heard at {found:.2f}, expected {HELD_MIN:g}"
     if expect.echo and (found := echo(record, expect.echo)) < expect.echo.min_correlation:
         wanted_likeness = expect.echo.min_correlation
         yield f"step {expect.echo.of_step} came back at {found:.2f}, expected {wanted_likeness:g}"
+
+
+def held(record: CallRecord) -> float:
+    """How like the sound to wait by is what was heard somewhere."""
+    return likeness(hold_mulaw()[: samples(HELD_MS)], record.heard)
 
 
 def echo(record: CallRecord, expect: Echo) -> float:
