@@ -342,4 +342,19 @@ TOOL_REDIRECTS_MAX = 3
 TOOLS_AT_ONCE_MAX = 8
 """Of one call; more are answered with an error in words."""
 FILLER_AFTER_DEFAULT_MS = 1_500
+HOLD_LEAD_MS = 200
+"""Of the sound to wait by: no more than this is thrown away when the model speaks."""
+HOLD_GROUP_MS = 100
 FUNCTIONS_MAX = 64
+
+# --- MCP ---
+
+MCP_SERVERS_MAX = 16
+"""Of one agent."""
+MCP_LABEL_MAX_CHARS = 32
+"""Half of a function's name: the other half is the tool's."""
+MCP_TOOLS_MAX = 64
+"""Of one server; more would crowd the model's instructions out."""
+
+assert HOLD_GROUP_MS % FRAME_MS == 0
+assert HOLD_LEAD_MS >= 2 * HOLD_GROUP_MS

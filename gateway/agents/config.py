@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from re import ASCII, fullmatch
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -11,12 +11,14 @@ from pydantic_core import PydanticCustomError
 
 from gateway import limits
 from gateway.agents.functions import NAME, Function, Manners
+from gateway.agents.mcp import McpServer, check_labels
 
 ERRANDS: Final = frozenset[str]()
 """Built-in tools that do something outside of the conversation, and take their time."""
 BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer"}) | ERRANDS
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 DEFAULT_VOICE: Final = "marin"
+_NO_SOUND: Final = "does not go with path: sip, where no sound passes through us"
 _MEDIA_ONLY: Final = ("audio", "lead_ms")  # on the SIP path no sound passes through the gateway
 
 # The dates that the vendor announced, and what takes the place.
@@ -214,6 +216,7 @@ class Agent(_Part):
     speed: float | None = Field(None, ge=limits.SPEED_MIN, le=limits.SPEED_MAX)
     tools: list[str] = Field(default_factory=list)
     functions: dict[str, Function] = Field(default_factory=dict, max_length=limits.FUNCTIONS_MAX)
+    mcp: dict[str, McpServer] = Field(default_factory=dict, max_length=limits.MCP_SERVERS_MAX)
     transfers: dict[str, Transfer] = Field(default_factory=dict, max_length=limits.TRANSFERS_MAX)
     fallback: Annotated[
         Fallback | None,
@@ -248,6 +251,14 @@ class Agent(_Part):
         errands = {name: Manners() for name in self.tools if name in ERRANDS}
         return {**errands, **self.functions}
 
+    @property
+    def holds(self) -> Iterator[str]:
+        """The keys of what has the caller wait by a sound."""
+        for kind, parts in (("functions", self.functions), ("mcp", self.mcp)):
+            for name, part in parts.items():
+                if part.hold:
+                    yield f"{kind}.{name}.hold"
+
     @model_validator(mode="after")
     def _tools_are_known(self) -> Self:
         for index, tool in enumerate(self.tools):
@@ -268,6 +279,11 @@ class Agent(_Part):
         return self
 
     @model_validator(mode="after")
+    def _mcp_is_named(self) -> Self:
+        check_labels(self.mcp)
+        return self
+
+    @model_validator(mode="after")
     def _transfers_go_somewhere(self) -> Self:
         if ("transfer" in self.tools) != bool(self.transfers):
             raise wrong(
@@ -283,9 +299,9 @@ class Agent(_Part):
                 raise wrong("max_call_s", f"is at most {longest} with path: sip")
             for field in _MEDIA_ONLY:
                 if field in self.model_fields_set:
-                    raise wrong(
-                        field, "does not go with path: sip, where no sound passes through us"
-                    )
+                    raise wrong(field, _NO_SOUND)
+            for key in self.holds:
+                raise wrong(key, _NO_SOUND)
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from gateway import limits
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
-_SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class _Part(BaseModel):
@@ -39,12 +39,12 @@ class HttpCall(_Part):
     @property
     def secrets(self) -> frozenset[str]:
         """The variables of the environment that headers use."""
-        return frozenset(name for value in self.headers.values() for name in _SECRET.findall(value))
+        return frozenset(name for value in self.headers.values() for name in SECRET.findall(value))
 
 
 def with_secrets(value: str, secrets: dict[str, str]) -> str:
     """A header's value with its `${NAME}`s filled in."""
-    return _SECRET.sub(lambda found: secrets[found[1]], value)
+    return SECRET.sub(lambda found: secrets[found[1]], value)
 
 
 class Manners(_Part):
@@ -55,6 +55,8 @@ class Manners(_Part):
     filler_after_ms: int = Field(limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=60_000)
     on_barge_in: Literal["keep", "cancel"] = "keep"
     confirm: bool = False
+    hold: bool = False
+    """Whether the caller hears a soft sound while he waits: after the filler, or without one."""
 
 
 class Function(Manners):
@@ -69,12 +71,12 @@ class Function(Manners):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if (self.http is None) == (self.python is None):
-            raise _wrong("http", "give either `http` or `python`")
+            raise wrong("http", "give either `http` or `python`")
         if self.http is not None and (self.description is None or self.parameters is None):
             key = "description" if self.description is None else "parameters"
-            raise _wrong(key, "is missing: the model knows an http function by it")
+            raise wrong(key, "is missing: the model knows an http function by it")
         if self.python is not None and self.parameters is not None:
-            raise _wrong("parameters", "comes from the signature of a Python function: remove it")
+            raise wrong("parameters", "comes from the signature of a Python function: remove it")
         return self
 
     @model_validator(mode="after")
@@ -82,13 +84,13 @@ class Function(Manners):
         if self.parameters is None or self.http is None:
             return self
         if self.parameters.get("type") != "object":
-            raise _wrong("parameters.type", "must be object")
+            raise wrong("parameters.type", "must be object")
         properties = self.parameters.get("properties", {})
         for name in sorted(self.http.in_url):
             if name not in properties or name not in self.parameters.get("required", []):
-                raise _wrong("http.url", f"{{{name}}} must be a required property of parameters")
+                raise wrong("http.url", f"{{{name}}} must be a required property of parameters")
         return self
 
 
-def _wrong(key: str, problem: str) -> PydanticCustomError:
+def wrong(key: str, problem: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})

@@ -23,7 +23,7 @@ _DTMF_LOW_DBFS = -12.0
 _DTMF_HIGH_DBFS = -10.0
 
 _RAMP_MS = 5
-_HOLD_DBFS = -26.0
+_HOLD_DBFS = -30.0
 _HOLD_NOTE_MS = 1_600
 _HOLD_REST_MS = 2_400
 # A fifth and an octave over A3, none of them near a DTMF frequency.

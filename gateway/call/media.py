@@ -15,6 +15,7 @@ from gateway.call.conversation import Conversation
 from gateway.call.desk import Out
 from gateway.call.downlink import Downlink
 from gateway.call.endings import Ending
+from gateway.call.hold import HoldSound
 from gateway.call.memory import Memo
 from gateway.call.states import Life, Link
 from gateway.call.timers import Timer
@@ -35,6 +36,7 @@ class MediaCall(Conversation):
     ) -> None:
         self.uplink = Uplink(caller_to_model(agent.audio))
         self.downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
+        self._hold = HoldSound()
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
         self._looks_at = 0.0
@@ -63,10 +65,11 @@ class MediaCall(Conversation):
 
     @property
     def deadline(self) -> float | None:
-        due, pump = super().deadline, self.downlink.due()
-        if due is None or pump is None or due < pump:
-            return due
-        return pump
+        due = super().deadline
+        if due is None:
+            return None
+        pumps = (self.downlink.due(), self._hold.due())
+        return min((due, *(at for at in pumps if at is not None)))
 
     # --- From the caller ---
 
@@ -120,6 +123,7 @@ class MediaCall(Conversation):
         if (wire.encoding, wire.sample_rate, wire.channels) != _WIRE:
             return self._end(Ending.MEDIA_UNSUPPORTED)
         self.downlink.open(event.stream_sid)
+        self._hold.open(event.stream_sid)
         # A stream that starts and never sends a frame is as dead as one that falls silent.
         return self._look_at(self._desk.now + limits.MEDIA_SILENCE_MAX_S)
 
@@ -272,6 +276,20 @@ class MediaCall(Conversation):
             return None
         return playing.item_id, truncations[0].audio_end_ms if truncations else 0
 
+    def _can_hold(self) -> bool:
+        return True
+
+    def _keep_company(self) -> list[bytes]:
+        """A soft sound while the caller waits for a function, until one of the two speaks."""
+        now, hold = self._desk.now, self._hold
+        free = self.life is Life.TALKING and not (self._caller_speaking or self._speaking())
+        if hold.playing and not (free and (self._working() or self._busy())):
+            return hold.stop(now)
+        quiet = free and not self._busy() and self.downlink.settled()
+        if quiet and not hold.playing and self._tools.holding:
+            hold.start()
+        return hold.pump(now)
+
     # --- Time ---
 
     def _on_timer(self, timer: Timer) -> None:
@@ -297,7 +315,8 @@ class MediaCall(Conversation):
 
     def _settle(self) -> None:
         super()._settle()
-        for message in self.downlink.pump(self._desk.now):
+        sound = [*self._keep_company(), *self.downlink.pump(self._desk.now)]
+        for message in sound:
             self._desk.put(do.SendToCaller(message))
         for cause, gap_s in self.downlink.take_under_runs():
             self._note(notes.UnderRun(cause, gap_s))

@@ -82,6 +82,10 @@ class ToolCalls(LinkedCall):
         if running is not None:
             self._note(notes.ToolDone(running.name, outcome, self._desk.now - running.since))
 
+    def _can_hold(self) -> bool:
+        """Whether the caller can hear a sound of ours."""
+        return False
+
     def _working(self) -> bool:
         return bool(self._tools.running)
 
@@ -109,7 +113,10 @@ class ToolCalls(LinkedCall):
     def _fill(self) -> None:
         """The caller has waited for long enough without a sound."""
         running = self._tools.filler(self._desk.now)
-        if running is not None and not self._caller_speaking and not self._busy():
+        instead = running is not None and running.manners.hold and not running.manners.filler
+        if instead and self._can_hold():
+            pass  # a sound in place of words
+        elif running is not None and not self._caller_speaking and not self._busy():
             said = running.manners.filler
             words = wording.word_for_word(said) if said else wording.instructed(wording.FILLER)
             self._want(Want("filler", words))

@@ -102,6 +102,11 @@ class ToolDesk:
         """When the next filler is to be said."""
         return min((_filler_at(r) for r in self._running.values() if not r.filled), default=None)
 
+    @property
+    def holding(self) -> bool:
+        """Whether the caller waits for something that has him hear a sound meanwhile."""
+        return any(r.filled and r.manners.hold for r in self._running.values())
+
     def filler(self, now: float) -> Running | None:
         """The function whose wait is to be filled now; each is filled once."""
         due = [r for r in self._running.values() if not r.filled and _filler_at(r) <= now]

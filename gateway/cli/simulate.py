@@ -25,6 +25,7 @@ from gateway.simulator.overhear import overhearing
 from gateway.simulator.record import CallRecord
 from gateway.simulator.run import REST_PORT, Carrier, carrier, rehearse, rehearse_many
 from gateway.simulator.scenario import Scenario, find, load
+from gateway.simulator.services import PLACEHOLDER, Services, placed, serving
 from gateway.simulator.stack import Plan, free_port, spawned
 from gateway.simulator.webhooks import Account, Reach
 
@@ -132,15 +133,16 @@ def _tell(records: list[CallRecord], console: Console, as_json: bool) -> None:
 
 
 async def _run(order: Order, console: Console) -> list[CallRecord]:
-    async with _stage(order) as (twilio, model_url, url):
+    expect, services = order.scenario.expect, Services(order.scenario.services)
+    async with _stage(order, services) as (twilio, model_url, url):
         before = await gauges.read(twilio.webhooks.client, url)
         if order.calls == 1:
             records = [await _one(order, twilio, model_url, console)]
         else:
             records = await _many(order, twilio, console)
-        expect = order.scenario.expect
         grown = await gauges.failures(twilio.webhooks.client, url, before, expect.metrics)
-        records[-1].failures += grown + verdict.paths(records, expect)
+        asked = services.failures(expect.asked)
+        records[-1].failures += grown + asked + verdict.paths(records, expect)
     if order.out is not None:
         files = report.write(records[0], order.out)
         console.print(f"left: {', '.join(str(file) for file in files)}", style="dim")
@@ -148,7 +150,7 @@ async def _run(order: Order, console: Console) -> list[CallRecord]:
 
 
 @contextlib.asynccontextmanager
-async def _stage(order: Order) -> AsyncIterator[tuple[Carrier, str, str]]:
+async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrier, str, str]]:
     """The carrier, and with `--spawn` the gateway and model: with their URLs."""
     if not order.spawn:
         reach = Reach(order.url, order.public_url)
@@ -159,11 +161,15 @@ async def _stage(order: Order) -> AsyncIterator[tuple[Carrier, str, str]]:
         return
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    async with carrier(order.account, Reach(url, url), rest_port=0) as twilio:
+    async with (
+        carrier(order.account, Reach(url, url), rest_port=0) as twilio,
+        serving(services) as services_url,
+    ):
         scenario = order.scenario
+        agents = placed(scenario.agents, {PLACEHOLDER: services_url})
         plan = Plan(
             order.account, port, twilio.rest_url, order.out or Path("out") / scenario.name,
-            _by_sip(scenario.agents) if order.by_sip else scenario.agents, scenario.model,
+            _by_sip(agents) if order.by_sip else agents, scenario.model,
             scenario.environment,
         )  # fmt: skip
         async with spawned(plan) as stack:
@@ -195,7 +201,7 @@ async def _one(order: Order, twilio: Carrier, model_url: str, console: Console) 
             await stack.enter_async_context(overhearing(model_url, live.overheard))
         record = await rehearse(twilio, order.scenario, watch=live.watch())
     record.words = [entry for entry in live.words if entry.get("t", began_s) >= began_s]
-    record.failures += verdict.tools(record, order.scenario.expect)
+    record.failures += verdict.words(record, order.scenario.expect)
     return record
 
 

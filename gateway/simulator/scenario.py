@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.errors import ScenarioError
 from gateway.simulator.faults import Malformed
@@ -117,6 +118,14 @@ class PersonSpec(Strict):
         return {value: True} if isinstance(value, str) else value
 
 
+class Answer(Strict):
+    """What a web service says on one path."""
+
+    delay_ms: Milliseconds = 0
+    status: Annotated[int, Field(ge=200, le=599)] = 200
+    json_: Any = Field(None, alias="json")
+
+
 class FaultSpec(Strict):
     """A bad network for the whole call."""
 
@@ -124,6 +133,14 @@ class FaultSpec(Strict):
     stall_at_s: Seconds | None = None
     stall_ms: Milliseconds = 500
     drop_socket_after_s: Seconds | None = None
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return text
 
 
 class Range(Strict):
@@ -157,6 +174,12 @@ class Expect(Strict):
     """A person who must have been on the line with the caller."""
     tools: list[str] = []
     """Called by the model, in this order, among others; told by the model's journal."""
+    held: bool = False
+    """The sound to wait by was heard."""
+    said: list[Annotated[str, AfterValidator(_expression)]] = []
+    """By the model, in this order, among others: each fits one whole saying."""
+    asked: dict[str, int] = {}
+    """How often each path of `services` was."""
     paths: dict[Literal["media", "sip", "trunk"], int] = {}
     """How many of a run's calls were first answered on each."""
     no_protocol_warnings: bool = True
@@ -172,6 +195,8 @@ class Scenario(Strict):
     agents: str | dict[str, Any] | None = None
     model: dict[str, Any] | str | None = None
     people: dict[Party, PersonSpec] = {}
+    services: dict[Annotated[str, Field(pattern=r"^/")], Answer] = {}
+    """Web services for the agent's functions, by path; `${services}` in `agents` is where."""
     environment: dict[str, str] = {}
     """For a gateway that is started for this rehearsal, before all else."""
     steps: Annotated[list[Step], Field(min_length=1)]

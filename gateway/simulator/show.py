@@ -18,6 +18,7 @@ from gateway.simulator.telephone import milliseconds
 
 CALLER = "bold dodger_blue2"
 MODEL = "bold dark_orange3"
+OUTPUT_SHOWN_CHARS = 120
 STATIONS = {
     "sip_answered": "the model answers by SIP, leg",
     "sip_failed": "the model's SIP leg fails with",
@@ -69,6 +70,14 @@ class LiveCall:
             self.words.append(entry)
             call = escape(f"{entry.get('name')}({entry.get('arguments', '')})")
             self._console.print(f"{'':10}[{MODEL}]model[/]: [dim]calls {call}[/]")
+        elif entry.get("kind") == "tool_output":
+            self.words.append(entry)
+            output = escape(str(entry.get("output", ""))[:OUTPUT_SHOWN_CHARS])
+            self._console.print(f"{'':10}[{MODEL}]model[/]: [dim]is told {output}[/]")
+        elif entry.get("kind") == "violation":
+            self.words.append(entry)
+            problem = escape(f"{entry.get('code')}: {entry.get('message')}")
+            self._console.print(f"{'':10}[{MODEL}]model[/]: [red]refuses {problem}[/]")
         elif entry.get("kind") == "truncated":
             self.words.append(entry)
             ms = entry.get("audio_end_ms", 0)

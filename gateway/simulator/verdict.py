@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from gateway.audio.tones import hold_mulaw
 from gateway.simulator.measure import percentile
 from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import Echo, Expect
@@ -14,6 +16,9 @@ from gateway.simulator.telephone import likeness, samples
 ENDED_ON_PURPOSE: Final = frozenset(
     {"completed_by_rest", "hangup_verb", "end_of_document", "far_end_hung_up"}
 )
+HELD_MS: Final = 1_600
+"""Of the sound to wait by: its note, without the rest."""
+HELD_MIN: Final = 0.9
 UNHEARD_MAX_MS: Final = 20
 """One frame, and that a silent one: a hang-up may come on the last mark."""
 
@@ -57,11 +62,30 @@ def _transfers(record: CallRecord, expect: Expect) -> Iterator[str]:
         yield f"transferred to {' and '.join(had) or 'nobody'}, expected {wanted}"
 
 
+def words(record: CallRecord, expect: Expect) -> list[str]:
+    """What the model did not call or say; to be asked once its words are known."""
+    return [*tools(record, expect), *_said(record, expect), *_violations(record, expect)]
+
+
 def tools(record: CallRecord, expect: Expect) -> list[str]:
-    """Those that the model did not call; to be asked once its words are known."""
+    """Those that it did not call."""
     called = iter([one["name"] for one in record.words if one.get("kind") == "tool_called"])
     missing = [name for name in expect.tools if name not in called]
     return [f"the tool {name} was not called, or not in its turn" for name in missing]
+
+
+def _said(record: CallRecord, expect: Expect) -> Iterator[str]:
+    said = iter([str(one.get("text", "")) for one in record.words if one.get("kind") == "said"])
+    for wanted in expect.said:
+        if not any(re.fullmatch(wanted, words, re.DOTALL) for words in said):
+            yield f"the model did not say {wanted!r}, or not in its turn"
+
+
+def _violations(record: CallRecord, expect: Expect) -> Iterator[str]:
+    if expect.no_protocol_warnings:
+        for one in record.words:
+            if one.get("kind") == "violation":
+                yield f"the model's server refused: {one.get('code')}: {one.get('message')}"
 
 
 def paths(records: Sequence[CallRecord], expect: Expect) -> list[str]:
@@ -103,9 +127,16 @@ def _sound(record: CallRecord, expect: Expect) -> Iterator[str]:
         yield f"{record.heard_ms:.0f} ms of sound heard, expected {wanted.min:g} to {wanted.max:g}"
     if expect.heard_to_the_end and record.unheard_ms > UNHEARD_MAX_MS:
         yield f"the last {record.unheard_ms:.0f} ms were cut off by the hang-up"
+    if expect.held and (found := held(record)) < HELD_MIN:
+        yield f"the sound to wait by was heard at {found:.2f}, expected {HELD_MIN:g}"
     if expect.echo and (found := echo(record, expect.echo)) < expect.echo.min_correlation:
         wanted_likeness = expect.echo.min_correlation
         yield f"step {expect.echo.of_step} came back at {found:.2f}, expected {wanted_likeness:g}"
+
+
+def held(record: CallRecord) -> float:
+    """How like the sound to wait by is what was heard somewhere."""
+    return likeness(hold_mulaw()[: samples(HELD_MS)], record.heard)
 
 
 def echo(record: CallRecord, expect: Echo) -> float:

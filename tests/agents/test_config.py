@@ -163,3 +163,18 @@ def test_the_model_may_transfer_to_the_named_ones_only() -> None:
 def test_transfer_needs_somebody_and_somebody_needs_transfer(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="goes with `transfer`"):
         agent(**fields)
+
+
+def test_nobody_holds_where_no_sound_passes_through_us() -> None:
+    http = {"url": "https://api.example.com/"}
+    schema = {"type": "object", "properties": {}}
+    stock = {"description": "x", "parameters": schema, "http": http, "hold": True}
+    shop = {"via": "gateway", "url": "https://mcp.example.com/", "hold": True}
+    for key, more in (
+        ("functions.stock.hold", {"tools": ["stock"], "functions": {"stock": stock}}),
+        ("mcp.shop.hold", {"mcp": {"shop": shop}}),
+    ):
+        assert list(agent(**more).holds) == [key]
+        with pytest.raises(ValidationError, match="no sound passes through us") as refused:
+            agent(**more, path="sip")
+        assert refused.value.errors()[0]["ctx"]["key"] == key

@@ -42,6 +42,13 @@ TURN_DETECTION = [
     {"type": "semantic_vad", "interrupt_response": False},
     {"type": "server_vad", "create_response": False},
 ]
+STOCK = {
+    "description": "Looks up, while a sound is heard.",
+    "parameters": {"type": "object", "properties": {}},
+    "http": {"url": "https://api.example.com/"},
+    "hold": True,
+    "filler_after_ms": 100,
+}
 lengths_ms = st.sampled_from([0, 7, 20, 33.5, 160, 400, 1000, 3000])
 moments_ms = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 10**7]))
 rarely = st.integers(0, 15).map(lambda n: n == 0)
@@ -65,7 +72,8 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
                 ]
             )
         ),
-        "tools": ["end_call", "transfer"],
+        "tools": ["end_call", "transfer", "stock"],
+        "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},
     }
     if draw(st.booleans()):
@@ -232,7 +240,7 @@ class AnyCall(RuleBasedStateMachine):
 
     @rule(
         status=st.sampled_from(["completed", "completed", "cancelled", "failed", "incomplete", ""]),
-        tool=st.sampled_from([None, None, None, "end_call", "transfer", "nonsense"]),
+        tool=st.sampled_from([None, None, "stock", "end_call", "transfer", "nonsense"]),
         ago=stale,
     )
     def response_done(self, status: str, tool: str | None, ago: int) -> None:
@@ -241,6 +249,10 @@ class AnyCall(RuleBasedStateMachine):
         for item in done.response.output or ():
             item.arguments = '{"target":"desk"}'
         self.happens(done)
+
+    @rule()
+    def tool_finished(self) -> None:
+        self.happens(inputs.ToolFinished("call_1", "three left", "ok"))
 
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from call import wires
 from gateway import limits
+from gateway.audio.tones import hold_mulaw
 from gateway.call import commands as do
 from gateway.call import notes
 from gateway.call.desk import Out
@@ -43,6 +44,8 @@ class Umpire:
         self._codes: dict[int, str] = {}
         self._cut: set[str] = set()
         self._unmarked = False
+        self.held_until = 0.0
+        """Sound that is not the model's."""
 
     def before(self, event: object, now: float) -> None:
         """An event is about to be handled."""
@@ -79,14 +82,17 @@ class Umpire:
 
     def after(self, outs: Sequence[Out], now: float) -> None:
         """What came of it."""
-        for out in outs:
+        for at, out in enumerate(outs):
             assert self.ended is None, f"after the end: {wires.show(out)}"
             if isinstance(out, do.OpenModel | do.TakeNext):
                 self._another_session(heard=isinstance(out, do.TakeNext))
             elif isinstance(out, do.SendToModel):
                 self._to_model(wires.to_model(out.data), now)
             elif isinstance(out, do.SendToCaller):
-                self._to_caller(wires.to_caller(out.data), now)
+                if self._is_hold(outs[at : at + 2]):
+                    self._hold(wires.to_caller(out.data), now)
+                else:
+                    self._to_caller(wires.to_caller(out.data), now)
             elif isinstance(out, notes.Ended):
                 self._end(out, outs)
         assert not self._unmarked, "sound without its mark"
@@ -126,6 +132,25 @@ class Umpire:
         assert self._active_id is None or stalled, "a response.create while another runs"
         self._active_id = None
 
+    def _is_hold(self, outs: Sequence[Out]) -> bool:
+        """Sound without a mark: none of the model's."""
+        message, *behind = [
+            wires.to_caller(out.data) if isinstance(out, do.SendToCaller) else None for out in outs
+        ]
+        marked = behind and isinstance(behind[0], caller.OutMark)
+        return isinstance(message, caller.OutMedia) and not marked
+
+    def _hold(self, message: caller.FromGateway, now: float) -> None:
+        assert isinstance(message, caller.OutMedia)
+        assert any(manners.hold for manners in self._call.agent.manners.values())
+        mulaw = message.media.payload
+        assert mulaw in hold_mulaw(), "neither the model's sound nor the pattern"
+        assert len(mulaw) % (limits.FRAME_MS * 8) == 0
+        ledger = self._call.downlink.ledger
+        assert ledger.heard_ms(now) == ledger.accepted_ms, "into the model's voice"
+        self.held_until = max(self.held_until, now) + len(mulaw) / 8000
+        assert self.held_until - now <= limits.HOLD_LEAD_MS / 1000 + 1e-6, "too far ahead"
+
     def _to_caller(self, message: caller.FromGateway, now: float) -> None:
         assert self._streaming, "a message before the stream started"
         if isinstance(message, caller.OutMedia):
@@ -138,10 +163,12 @@ class Umpire:
             self._unmarked = False
         else:
             assert not self._unmarked
+            self.held_until = now
             self._cut |= set(self.received_ms)
 
     def _sound(self, mulaw: bytes, now: float) -> None:
         assert not self._unmarked, "sound without its mark"
+        assert self.held_until <= now, "behind a sound that is of no use any more"
         assert mulaw
         assert len(mulaw) % (limits.FRAME_MS * 8) == 0, "not whole frames of 20 ms"
         assert len(mulaw) <= limits.GROUP_MS * 8

@@ -1,0 +1,15 @@
+"""What a caller can get done, over real processes and sockets, on each path it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rehearsal import as_expected
+
+
+async def test_functions_that_are_slow_or_fail_and_two_in_one_turn(tmp_path: Path) -> None:
+    await as_expected("tools", ("media", "sip"), tmp_path)
+
+
+async def test_a_soft_sound_to_wait_by(tmp_path: Path) -> None:
+    await as_expected("hold", ("media",), tmp_path)

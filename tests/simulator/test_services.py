@@ -1,0 +1,72 @@
+"""Web services of a scenario, and what is looked at when its call is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.simulator import verdict
+from gateway.simulator.endings import Ending
+from gateway.simulator.record import CallRecord
+from gateway.simulator.scenario import Answer, Expect, Scenario
+from gateway.simulator.services import PLACEHOLDER, Services, placed, serving
+
+
+async def test_each_path_answers_as_the_file_says_and_is_counted() -> None:
+    services = Services({"/a": Answer(json={"left": 4}), "/b": Answer(status=500)})
+    async with serving(services) as url, httpx2.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"{url}/a?tea=x")).json() == {"left": 4}
+        assert (await client.post(f"{url}/b", json={})).status_code == 500
+        assert (await client.get(f"{url}/c")).status_code == 404
+    assert services.failures({"/a": 1, "/b": 1}) == []
+    assert services.failures({"/a": 2}) == ["the service /a was asked 1 times, expected 2"]
+
+
+def test_where_they_are_stands_wherever_it_is_asked_for() -> None:
+    places = {PLACEHOLDER: "http://127.0.0.1:9"}
+    agents = {"agents": {"desk": {"urls": ["${services}/a", 1, None]}}}
+    assert placed(agents, places) == {
+        "agents": {"desk": {"urls": ["http://127.0.0.1:9/a", 1, None]}}
+    }
+    assert placed("url: ${services}/{b}\n", places) == "url: http://127.0.0.1:9/{b}\n"
+
+
+def record(*words: dict[str, Any]) -> CallRecord:
+    return CallRecord(
+        "x", "CA1", Ending("gateway", "x"), b"", b"", [], [], [], [], words=list(words)
+    )
+
+
+def said(*texts: str) -> CallRecord:
+    return record(*({"kind": "said", "text": text} for text in texts))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "holds"),
+    [
+        (["Hello\\.", "Bye\\."], True),
+        (["Bye\\.", "Hello\\."], False),
+        (["Hell"], False),
+        (["Hello\\.", "Hello\\."], False),
+        ([], True),
+    ],
+)
+def test_what_was_said_in_its_turn(wanted: list[str], holds: bool) -> None:
+    failures = verdict.words(said("Hello.", "One moment.", "Bye."), Expect(said=wanted))
+    assert (not failures) == holds
+
+
+@pytest.mark.parametrize(
+    "code", ["conversation_already_has_active_response", "invalid_tool_call_id"]
+)
+def test_what_the_models_server_refused_is_a_failure(code: str) -> None:
+    broken = record({"kind": "violation", "code": code, "message": "no"})
+    assert verdict.words(broken, Expect()) == [f"the model's server refused: {code}: no"]
+    assert verdict.words(broken, Expect(no_protocol_warnings=False)) == []
+
+
+def test_an_expression_is_one() -> None:
+    with pytest.raises(ValueError, match="is no regular expression"):
+        Scenario.model_validate({"name": "x", "steps": ["hang_up"], "expect": {"said": ["("]}})
