@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	  || { echo "gateway: Python 3.11 or newer is needed; say which with make PYTHON=..."; exit 64; }
 	@echo "making .venv (about a minute)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
