@@ -4,32 +4,58 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Final
 
 import typer
 
-from gateway.cli.bench.command import bench
-from gateway.cli.doctor.command import doctor
-from gateway.cli.provision.command import provision
-from gateway.cli.serve import serve
-from gateway.cli.simulate import simulate
 from gateway.errors import FileError, GatewayError, ServiceUnreachable, SettingsError
 
 USAGE, UNREACHABLE, BUG = 64, 69, 70
 _TYPER_USAGE = 2
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "serve": ("gateway.cli.serve", "Serve calls."),
+    "simulate": ("gateway.cli.simulate", "Rehearse calls written as YAML, and judge them."),
+    "provision": ("gateway.cli.provision.command", "Make Twilio and OpenAI as they should be."),
+    "doctor": ("gateway.cli.doctor.command", "Check settings, agents, vendors and the way here."),
+    "bench": ("gateway.cli.bench.command", "Measure what a call costs."),
+}
+"""Each function stands in the module under its own name. Only the one that is asked for is
+imported: a server has neither the simulator's packages nor the time."""
+_EXTRAS: Final = {"matplotlib": "simulator", "espeakng_loader": "simulator", "pesq": "dev"}
 
-app = typer.Typer(
-    name="gateway",
-    help="gpt-realtime on the telephone.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command()(serve)
-app.command()(simulate)
-app.command()(provision)
-app.command()(doctor)
-app.command()(bench)
+
+def app_for(arguments: list[str]) -> typer.Typer:
+    """The command that is asked for, or all of them by name only. Raises SettingsError."""
+    app = typer.Typer(
+        name="gateway",
+        help="gpt-realtime on the telephone.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(lambda: None)  # or one command alone would have no name
+    asked = arguments[0] if arguments else ""
+    for name, (module, summary) in COMMANDS.items():
+        if name == asked:
+            app.command(name)(_load(module, name))
+        else:
+            app.command(name, help=summary)(lambda: None)
+    return app
+
+
+def _load(module: str, name: str) -> Callable[..., None]:
+    try:
+        return getattr(import_module(module), name)  # type: ignore[no-any-return] # see COMMANDS
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        raise SettingsError(
+            f"gateway {name} needs more packages: pip install 'gateway[{extra}]'."
+        ) from error
 
 
 def run() -> None:
@@ -39,7 +65,7 @@ def run() -> None:
 
 def _run() -> int:
     try:
-        app()
+        app_for(sys.argv[1:])()
     except SystemExit as left:
         return USAGE if left.code == _TYPER_USAGE else int(left.code or 0)
     except (SettingsError, FileError) as error:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from gateway.cli.doctor import command, vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
-from gateway.cli.main import app
+from gateway.cli.main import app_for
 from gateway.simulator.openai_account import OpenAIAccount
 from gateway.simulator.twilio_api import listening
 from gateway.simulator.twilio_numbers import Numbers
@@ -249,7 +249,7 @@ async def test_the_exit_status_says_whose_it_is(
 ) -> None:
     def run(*options: str) -> Any:
         runner = CliRunner(env={"GATEWAY_ADMIN_TOKEN": None, **clinic.environ, **environ})
-        return runner.invoke(app, ["doctor", *options])
+        return runner.invoke(app_for(["doctor"]), ["doctor", *options])
 
     result = await asyncio.to_thread(run, "--json")
     assert result.exit_code == code, result.output

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,27 @@ async def test_a_command_that_there_is_not(tmp_path: Path) -> None:
     status, said = await outcome(tmp_path, "dance")
     assert status == 64
     assert "dance" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "status"), [("serve", 0), ("doctor", 0), ("simulate", 64), ("bench", 0)]
+)
+def test_a_server_needs_nothing_of_the_simulator_s(command: str, status: int) -> None:
+    """In the image its packages are missing: who asks for them is told which they are."""
+    program = (
+        "import sys; sys.modules.update(matplotlib=None, espeakng_loader=None);"
+        "from gateway.cli.main import run; run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, command, "--help"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status, done.stderr
+    if status:
+        assert_one_sentence(done.stderr)
+        assert "gateway[simulator]" in done.stderr
 
 
 async def test_help_is_no_failure(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from gateway.cli.main import app
+from gateway.cli.main import app_for
 from gateway.errors import ServiceUnreachable, SettingsError
 from gateway.simulator.openai_account import OpenAIAccount
 from gateway.simulator.twilio_api import listening
@@ -39,7 +39,9 @@ class Far:
     async def run(self, *arguments: str, **environ: str) -> Result:
         def invoke() -> Result:
             runner = CliRunner(env=dict.fromkeys(_OURS) | self.environ | environ)
-            return runner.invoke(app, ["provision", *arguments], catch_exceptions=True)
+            return runner.invoke(
+                app_for(["provision"]), ["provision", *arguments], catch_exceptions=True
+            )
 
         result = await asyncio.to_thread(invoke)
         for secret in (ACCOUNT.token, KEY, *self.openai.secrets.values()):

@@ -19,10 +19,12 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from gateway.cli.main import COMMANDS
+
 PATIENCE_S = 20.0
 
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["gateway.cli.main"])
+_server.set_forkserver_preload([module for module, _ in COMMANDS.values()])
 
 
 @dataclass
