@@ -24,12 +24,15 @@ from gateway.agents.templates import load_templates
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.photo_links import PhotoLinks
+from gateway.bridge.photos import Photos
 from gateway.bridge.probe import watch_model
 from gateway.bridge.publisher import Publisher
 from gateway.bridge.sip_desk import SipDesk
 from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Sessions, Switchboard
 from gateway.bridge.tasks import Tasks
+from gateway.bridge.texting import Texting
 from gateway.bridge.turnstile import Turnstile
 from gateway.errors import PriceFileError, SettingsError
 from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, STATES_MAX
@@ -53,15 +56,18 @@ from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
 from gateway.tools.toolbox import Toolbox
 from gateway.transports.openai_calls import OpenAICalls
+from gateway.transports.twilio_media import TwilioMedia
 from gateway.transports.twilio_rest import TwilioRest
 from gateway.web import problems
 from gateway.web.admin import AdminDoors
 from gateway.web.console import console_routes
 from gateway.web.desk import Desk
 from gateway.web.guards import TwilioGuard
+from gateway.web.messages import MessageDoor
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
 from gateway.web.operators import Operators
-from gateway.web.routes import operators_routes, routes
+from gateway.web.photo import PhotoDoor
+from gateway.web.routes import operators_routes, photo_routes, routes
 from gateway.web.rungs import DRAIN
 
 log = structlog.get_logger()
@@ -150,6 +156,13 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         allow_rtp=settings.sip_allow_rtp,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
     )
+    darkroom = Darkroom()
+    media = TwilioMedia(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
+    photos = Photos(
+        switchboard, media, darkroom, tasks,
+        lambda source, outcome: metrics.images.labels(source, outcome).inc(),
+    )  # fmt: skip
+    links = PhotoLinks(store, switchboard, settings.public_url)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -179,6 +192,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
                 open_bill=_open_bill,
             )
         )
+        toolbox.employ(Texting(rest, links, switchboard.call).errands)
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
         tasks.start(keeper.run(), "state of calls")
         tasks.start(admission.run(), "leases")
@@ -193,15 +207,19 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         await records.close()
         await tasks.stop()
         await rest.close()
+        await media.close()
         await calls.close()
         if remote is not None:
             await remote.redis.close()
         await toolbox.close()
 
     door = _openai_door(settings, store, sip_desk, tasks, metrics)
-    doors = routes(desk, door)
+    doors = [
+        *routes(desk, door),
+        *photo_routes(MessageDoor(desk, photos), PhotoDoor(links, photos)),
+    ]
     if settings.admin_token is not None:
-        admin = AdminDoors(switchboard, records, feed, Darkroom())
+        admin = AdminDoors(switchboard, records, feed, darkroom)
         doors += console_routes()
         doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
     asgi = Starlette(

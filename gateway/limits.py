@@ -328,6 +328,46 @@ IMAGES_AT_ONCE_MAX = 2
 assert IMAGE_SENT_MAX_BYTES * 4 / 3 < MODEL_BACKLOG_MAX_BYTES / 2
 assert API_SAY_MAX_CHARS * 12 < API_BODY_MAX_BYTES
 
+# --- Photos and texts ---
+
+PICTURES_WAITING_MAX = 4
+"""Messages that wait for a model that is being had again."""
+PICTURES_MAX = 30
+"""Of one call; each stays in the conversation, and is billed with every further response."""
+CAMERA_FRAMES_MAX = 900
+"""Of one call: a quarter of an hour, at one a second. The model has one of them at a time."""
+CAMERA_FRAME_MAX_BYTES = 1 << 20
+CAMERA_SIDE_MAX_PX = 768
+CAMERA_PAUSE_S = 5.0
+"""After so long without a frame the next one begins another showing, and is answered."""
+CAMERA_BURST = 3
+CAMERA_PER_S = 1.25
+PHOTOS_BURST = 5
+PHOTOS_PER_S = 0.5
+PHOTO_TOKEN_BYTES = 16
+PHOTO_LOOKS_BURST = 100
+PHOTO_LOOKS_PER_S = 50.0
+"""Of everybody who opens a link, or guesses at one."""
+MEDIA_PER_MESSAGE_MAX = 10
+"""Twilio: MediaUrl0 to MediaUrl9."""
+MEDIA_FETCH_MAX_S = 15.0
+MEDIA_TRIES = 3
+MEDIA_REDIRECTS_MAX = 3
+MEDIA_AT_ONCE_MAX = 4
+"""In the whole process, each with IMAGE_BODY_MAX_BYTES at the most."""
+MESSAGE_REMEMBERED_S = 3_600.0
+MESSAGE_ANSWERED_EVERY_S = 600.0
+"""A text that belongs to no call is answered so often: two machines would answer for ever."""
+TEXT_IN_MAX_CHARS = 1_600
+"""Twilio's own bound on a message."""
+TEXT_OUT_MAX_CHARS = 480
+TEXTS_MAX = 10
+"""That the model may send in one call."""
+
+assert TEXT_OUT_MAX_CHARS <= TEXT_IN_MAX_CHARS
+assert CAMERA_FRAME_MAX_BYTES <= IMAGE_BODY_MAX_BYTES
+assert CAMERA_SIDE_MAX_PX <= IMAGE_SIDE_MAX_PX
+
 # --- Tools ---
 
 URL_MAX_CHARS = 2_000

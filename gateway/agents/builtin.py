@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.agents.config import BUILT_IN_TOOLS, Agent
+from gateway.limits import TEXT_OUT_MAX_CHARS
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",
@@ -14,6 +15,31 @@ END_CALL: Final[dict[str, Any]] = {
         "Hang up. First say goodbye aloud, in one short sentence and in the caller's "
         "language; call this right after it, in the same answer, and say nothing more. "
         "Use it when the caller says goodbye, asks to end the call or needs nothing else."
+    ),
+    "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+
+SEND_TEXT: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "send_text",
+    "description": (
+        "Send a text message to the caller's own telephone: an address, a number, a summary. "
+        "Only when he wants it. It cannot be sent to anybody else."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {"text": {"type": "string", "minLength": 1, "maxLength": TEXT_OUT_MAX_CHARS}},
+        "required": ["text"],
+        "additionalProperties": False,
+    },
+}
+REQUEST_PHOTO: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "request_photo",
+    "description": (
+        "Text the caller a link to a page where he can take a photo or show his camera during "
+        "this call. Use it when it would help to see what he talks about, and he agrees. What he "
+        "sends appears in the conversation as a picture."
     ),
     "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
 }
@@ -48,4 +74,6 @@ def _transfer(agent: Agent) -> dict[str, Any]:
 _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "end_call": lambda _: END_CALL,
     "transfer": _transfer,
+    "send_text": lambda _: SEND_TEXT,
+    "request_photo": lambda _: REQUEST_PHOTO,
 }

@@ -13,7 +13,7 @@ from gateway import limits
 from gateway.agents.functions import NAME, Function, Manners
 from gateway.agents.mcp import McpServer, check_labels
 
-ERRANDS: Final = frozenset[str]()
+ERRANDS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
 BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer"}) | ERRANDS
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"

@@ -24,6 +24,8 @@ from gateway.limits import (
 )
 
 _FORMATS: Final = ("PNG", "JPEG", "WEBP")
+_HEIC: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif")
+"""Brands of ISO/IEC 23008-12 and its kin."""
 _QUALITIES: Final = (85, 70, 50, 30)
 
 
@@ -33,36 +35,47 @@ class Darkroom:
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(IMAGES_AT_ONCE_MAX)
 
-    async def develop(self, data: bytes) -> str:
+    async def develop(self, data: bytes, side_px: int = IMAGE_SIDE_MAX_PX) -> str:
         """The picture as a data URI of a JPEG.
 
-        Raises PeerError: `not_an_image`, `too_many_pixels`.
+        Raises PeerError: `not_an_image`, `too_many_pixels`, `heic`, `pdf`.
         """
         async with self._places:
-            jpeg = await asyncio.to_thread(shrunk, data)
+            jpeg = await asyncio.to_thread(shrunk, data, side_px)
         return f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
 
 
-def shrunk(data: bytes) -> bytes:
+def shrunk(data: bytes, side_px: int = IMAGE_SIDE_MAX_PX) -> bytes:
     """The first frame, upright, on white where it is transparent, without metadata."""
+    if other := _other_kind(data):
+        raise PeerError(other)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 if image.width * image.height > IMAGE_PIXELS_MAX:
                     raise PeerError("too_many_pixels")
-                image.draft("RGB", (IMAGE_SIDE_MAX_PX, IMAGE_SIDE_MAX_PX))
-                picture = _plain(image)
+                image.draft("RGB", (side_px, side_px))
+                picture = _plain(image, side_px)
     except PeerError:
         raise
+    except Image.DecompressionBombError as error:
+        raise PeerError("too_many_pixels") from error
     except Exception as error:  # what a damaged picture makes of a decoder has no common type
         raise PeerError("not_an_image") from error
     return _encoded(picture)
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _other_kind(data: bytes) -> str | None:
+    """What people send for a picture, and a model cannot see."""
+    if data.startswith(b"%PDF-"):
+        return "pdf"
+    return "heic" if data[4:8] == b"ftyp" and data[8:12] in _HEIC else None
+
+
+def _plain(image: Image.Image, side_px: int) -> Image.Image:
     image = ImageOps.exif_transpose(image)
-    image.thumbnail((IMAGE_SIDE_MAX_PX, IMAGE_SIDE_MAX_PX))
+    image.thumbnail((side_px, side_px))
     if not image.has_transparency_data:
         return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")

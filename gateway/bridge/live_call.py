@@ -142,6 +142,13 @@ class LiveCall:
         self._hear(wish, monotonic())
         return True
 
+    def show(self, sent: inputs.SentByCaller | inputs.CameraShown) -> bool:
+        """What the caller sent beside speaking. False once the conversation is over."""
+        if not self.mind.takes_pictures:
+            return False
+        self._hear(sent, monotonic())
+        return True
+
     @property
     def over(self) -> bool:
         return self.mind.life is Life.CLOSED
@@ -301,7 +308,7 @@ class LiveCall:
 
     async def _use_tool(self, command: do.RunTool) -> None:
         facts = self.facts
-        context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent)
+        context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
         try:
             result = await self._hands.toolbox.run(command.name, command.arguments, context)
         finally:

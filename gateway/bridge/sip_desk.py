@@ -118,7 +118,8 @@ class SipDesk:
         agent = self._switchboard.book.agents.get(name)
         if agent is None:
             raise NotAdmitted("no_agent")
-        return Place(agent, call_sid, next(incoming.dialled, ""))
+        dialled = await self._switchboard.dialled_by(call_sid)
+        return Place(agent, call_sid, dialled or next(incoming.dialled, ""))
 
     def _announce(self, incoming: IncomingCall, place: Place) -> SipLiveCall:
         facts = CallFacts(

@@ -170,6 +170,14 @@ class Switchboard:
         """How the model is to begin with the caller for whom it is being dialled."""
         self._store.remember(f"opening:{call_sid}", opening, SIP_TOKEN_S)
 
+    def dialling_for(self, call_sid: str, dialled: str) -> None:
+        """Which number the caller called for whom the model is being dialled by SIP."""
+        self._store.remember(f"dialled:{call_sid}", dialled, SIP_TOKEN_S)
+
+    async def dialled_by(self, call_sid: str) -> str | None:
+        """The same, in whichever process; the INVITE does not say it."""
+        return await self._store.get(f"dialled:{call_sid}")
+
     def on_note(self, call: LiveCall, note: notes.Note) -> None:
         """Keeps the list true; a call that is over makes room at once."""
         if isinstance(note, notes.Ended):

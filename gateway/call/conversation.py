@@ -18,15 +18,15 @@ from gateway.call.endings import Ending
 from gateway.call.faults import Fault
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
+from gateway.call.sight import SightedCall
 from gateway.call.state import CallState
 from gateway.call.states import Life, Link, step_life
 from gateway.call.timers import Timer
-from gateway.call.tool_calls import ToolCalls
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class Conversation(ToolCalls):
+class Conversation(SightedCall):
     """One call."""
 
     def __init__(
@@ -45,6 +45,7 @@ class Conversation(ToolCalls):
         return {
             **self._link_table(),
             **self._tool_table(),
+            **self._sight_table(),
             inputs.HangUpAsked: self._on_hang_up_asked,
             inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,

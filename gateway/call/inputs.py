@@ -115,6 +115,27 @@ class ShowAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class SentByCaller:
+    """What the caller sent beside speaking."""
+
+    source: str
+    """`message` or `page`."""
+    images: tuple[str, ...] = ()
+    """Data URIs of JPEG images."""
+    text: str = ""
+    """His own words."""
+    unusable: tuple[str, ...] = ()
+    """Why a picture of his could not be used, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraShown:
+    """The newest that the caller's camera sees; it takes the place of the one before."""
+
+    image_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransferAsked:
     """Somebody outside the conversation wants the caller handed over."""
 
@@ -149,5 +170,7 @@ CallInput = (
     | HangUpAsked
     | SpendReached
     | Wish
+    | SentByCaller
+    | CameraShown
     | PeerFault
 )

@@ -195,6 +195,16 @@ class KeyPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureSent:
+    """What became of a picture of the caller's."""
+
+    source: str
+    """`message`, `page` or `camera`."""
+    outcome: str
+    """`shown`, `replaced` by a newer frame of the camera, or `too_late`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     ending: Ending
     reason: str
@@ -239,5 +249,6 @@ Note = (
     | RateLimitsSeen
     | PeerFaulted
     | KeyPressed
+    | PictureSent
     | Ended
 )

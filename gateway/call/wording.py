@@ -47,6 +47,28 @@ FORGOTTEN: Final = (
     "one short sentence, apologise, and ask how you can help."
 )
 
+PICTURE: Final = {
+    "message": "The caller sent this picture by text message, during the call.",
+    "page": "The caller took or chose this picture on his telephone just now, during the call.",
+}
+"""What a picture is, by the way on which it came."""
+CAMERA: Final = "What the caller's camera shows at this moment. He holds it there for you to see."
+PICTURE_WAS_SENT: Final = "(Here the caller sent a picture. It can no longer be seen.)"
+CAMERA_WAS_SHOWN: Final = "(Here the caller showed his camera. It can no longer be seen.)"
+
+
+def written(text: str) -> str:
+    """Words that the caller did not speak."""
+    return f'The caller wrote this in a text message, during the call: "{text}"'
+
+
+def picture_unusable(reason: str) -> str:
+    """`reason` goes on after a colon, without a full stop."""
+    return (
+        f"The caller sent a picture that nobody can see: {reason}. Tell him so in one short "
+        "sentence, and ask him for another one."
+    )
+
 
 def go_on(heard: str) -> dict[str, Any]:
     """The rest of an answer that broke off."""

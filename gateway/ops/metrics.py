@@ -130,6 +130,9 @@ class Metrics:
             "tool_seconds", "How long functions took, by how they ended.", _STAGE_BUCKETS,
             "tool", "outcome",
         )  # fmt: skip
+        self.images = counter(
+            "images", "Pictures of callers, and what became of them.", "source", "outcome"
+        )
         self.errors = counter(
             "model_errors", "Errors that the model's server reported.", "fault", "code"
         )
@@ -236,6 +239,7 @@ class Metrics:
             notes.ModelErred: lambda _, n: self.errors.labels(n.fault, n.code).inc(),
             notes.PeerFaulted: lambda _, n: self.peer_faults.labels(n.peer, n.kind).inc(),
             notes.RateLimitsSeen: self._rate_limits,
+            notes.PictureSent: lambda _, n: self.images.labels(n.source, n.outcome).inc(),
             notes.Ended: self._ended,
         }
 

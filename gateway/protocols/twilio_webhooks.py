@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import PeerError
+from gateway.limits import MEDIA_PER_MESSAGE_MAX, TEXT_IN_MAX_CHARS, URL_MAX_CHARS
 
 _CALL_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
+_MESSAGE_SID: Final = re.compile(r"[SM]M[0-9a-fA-F]{32}")
 _PARTY_MAX_CHARS: Final = 255
+_CHANNEL: Final = "whatsapp:"
 
 TERMINAL: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """Values of CallStatus after which nothing more happens to a call."""
@@ -39,3 +42,37 @@ def parse_voice(fields: Mapping[str, str]) -> VoiceRequest:
     if not dialled or len(dialled) > _PARTY_MAX_CHARS or len(caller) > _PARTY_MAX_CHARS:
         raise PeerError("malformed", "To is missing, or From or To is too long")
     return VoiceRequest(call_sid, caller, dialled, fields.get("CallStatus", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRequest:
+    """A text, with or without pictures: SMS, MMS or WhatsApp."""
+
+    message_sid: str
+    sender: str
+    """E.164, whatever the channel."""
+    to: str
+    text: str
+    media: tuple[str, ...]
+    """Addresses of what came with it."""
+
+
+def parse_message(fields: Mapping[str, str]) -> MessageRequest:
+    """Raises PeerError when what every message carries is missing or cannot be true."""
+    message_sid = fields.get("MessageSid", "")
+    if not _MESSAGE_SID.fullmatch(message_sid):
+        raise PeerError("malformed", "MessageSid is not SM or MM and 32 hexadecimal digits")
+    sender, to = fields.get("From", ""), fields.get("To", "")
+    if not sender or not to or max(len(sender), len(to)) > _PARTY_MAX_CHARS:
+        raise PeerError("malformed", "From or To is missing or too long")
+    count = fields.get("NumMedia", "0")
+    if not re.fullmatch(r"[0-9]{1,3}", count):
+        raise PeerError("malformed", "NumMedia is not a number")
+    urls = (fields.get(f"MediaUrl{n}", "") for n in range(min(int(count), MEDIA_PER_MESSAGE_MAX)))
+    return MessageRequest(
+        message_sid,
+        sender.removeprefix(_CHANNEL),
+        to.removeprefix(_CHANNEL),
+        fields.get("Body", "").strip()[:TEXT_IN_MAX_CHARS],
+        tuple(url[:URL_MAX_CHARS] for url in urls),
+    )

@@ -27,6 +27,8 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "queue.xml": frozenset({"after_url", "queue", "unavailable", "language"}),
     "voicemail.xml": frozenset({"after_url", "leave_message", "language", "max_seconds"}),
     "fallback.xml": frozenset(),
+    "message.xml": frozenset({"text"}),
+    "no-message.xml": frozenset(),
 }
 
 
@@ -56,7 +58,8 @@ _MACHINE: Final = (
 
 VERBS: Final[Mapping[str, Verb]] = {
     "Response": _verb(
-        children="Connect Dial Enqueue Gather Hangup Pause Play Record Redirect Refer Reject Say"
+        children="Connect Dial Enqueue Gather Hangup Message Pause Play Record Redirect "
+        "Refer Reject Say"
     ),
     "Connect": _verb("action method", "Stream"),
     "Stream": _verb(
@@ -101,6 +104,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         f"{_RECORDING}"
     ),
     "Refer": _verb("action method", "Sip"),
+    "Message": _verb("to from action method statusCallback", text=True),
 }
 
 _PLACEHOLDER: Final = re.compile(r"\$\{([^{}]*)\}")

@@ -83,7 +83,7 @@ class Brain:
         if ask.outputs:
             return self._script.after_tool or _says(words["tool"])
         if ask.images:
-            return _says(words["image"])
+            return self._script.after_image or _says(words["image"])
         if ask.texts:
             return _says(words["text"])
         if ask.idle or self._greeted:
@@ -125,6 +125,7 @@ class Brain:
             "seconds": f"{(ask.spoken_ms or 0) / 1000:.1f}",
             "turn": str(self._turn),
             "language": phrases_for(language)["name"],
+            "images": str(ask.images),
             "output": "; ".join(ask.outputs)[:OUTPUT_SPOKEN_CHARS],
             "text": "; ".join(ask.texts)[:OUTPUT_SPOKEN_CHARS],
         }

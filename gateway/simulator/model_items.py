@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from PIL import Image
 
 from gateway.simulator.sound import Wire
 from gateway.simulator.strict import Refused
@@ -18,10 +21,9 @@ IMAGE_TOKENS: Final = 800
 """A stand-in: what an image costs is not documented."""
 CACHE_BLOCK: Final = 64
 
-IMAGE_HEADS: Final = {
-    "data:image/png;base64,": b"\x89PNG\r\n\x1a\n",
-    "data:image/jpeg;base64,": b"\xff\xd8\xff",
-}
+IMAGE_HEADS: Final = {"data:image/png;base64,": "PNG", "data:image/jpeg;base64,": "JPEG"}
+IMAGE_MAX_BYTES: Final = 20 << 20
+"""A stand-in: the limit is not documented."""
 ITEMS_MAX: Final = 4_000
 _MARKS: Final = {"object": "realtime.item", "status": "completed"}
 
@@ -220,10 +222,26 @@ def _part(part: dict[str, Any], item: Item, wire: Wire, at: int) -> dict[str, An
 
 
 def _check_image(url: str, path: str) -> None:
-    for head, magic in IMAGE_HEADS.items():
-        if url.startswith(head) and _base64(url[len(head) :], path).startswith(magic):
-            return
-    raise Refused("invalid_value", "Expected a PNG or JPEG image as a data URI.", path)
+    head = next((head for head in IMAGE_HEADS if url.startswith(head)), None)
+    if head is None:
+        raise Refused("invalid_value", "Expected a PNG or JPEG image as a data URI.", path)
+    data = _base64(url[len(head) :], path)
+    if len(data) > IMAGE_MAX_BYTES:
+        raise Refused("invalid_value", "The image is too large.", path)
+    try:
+        with Image.open(io.BytesIO(data), formats=(IMAGE_HEADS[head],)) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Refused("invalid_value", "The image cannot be read.", path) from error
+
+
+def pictures_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a person would note down of an item's pictures."""
+    urls = [part["image_url"] for part in body.get("content", ()) if "image_url" in part]
+    return [
+        {"media_type": url[5:].partition(";")[0], "bytes": len(url.partition(",")[2]) * 3 // 4}
+        for url in urls
+    ]
 
 
 def _base64(text: str, path: str) -> bytes:

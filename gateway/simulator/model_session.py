@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gateway.simulator import model_settings
 from gateway.simulator.model_events import APPEND_MAX_BYTES, Append, check_event, read
-from gateway.simulator.model_items import Item, from_client
+from gateway.simulator.model_items import Item, from_client, pictures_of
 from gateway.simulator.model_listener import Listener
 from gateway.simulator.model_outlet import Close, Note, Outlet
 from gateway.simulator.model_responder import Responder, Sink
@@ -224,6 +224,8 @@ class ModelSession:
         item = from_client(body, item_id, wire, known)
         previous = self._responder.conversation.insert(item, event.get("previous_item_id"))
         self._responder.recall(item.body)
+        for picture in pictures_of(body):
+            self._outlet.note("picture", item_id=item_id, **picture)
         if body["type"] == "function_call_output":
             facts = {"call_id": body["call_id"], "output": body["output"]}
             self._outlet.note("tool_output", **facts)
@@ -232,6 +234,7 @@ class ModelSession:
 
     def _delete_item(self, event: dict[str, Any]) -> None:
         self._responder.conversation.delete(event["item_id"])
+        self._outlet.note("deleted", item_id=event["item_id"])
         self._outlet.emit("conversation.item.deleted", item_id=event["item_id"])
 
     def _retrieve_item(self, event: dict[str, Any]) -> None:

@@ -135,6 +135,8 @@ class Script(_Strict):
     turns: Annotated[tuple[Plan, ...], Field(strict=False)] = ()
     """By the caller's turns, the first one first; the demo goes on where they end."""
     after_tool: Plan | None = None
+    after_image: Plan | None = None
+    """When it is shown pictures; `${images}` is how many, `${text}` what was written with them."""
     goes_on: Plan = (Step(say="And so on, as I was saying, until the end of the story."),)
     """When it is told that it was cut off, and by what words."""
     demo_turns: int = Field(DEMO_TURNS, ge=1)

@@ -25,6 +25,8 @@ class ToolContext:
     caller: str
     dialled: str
     agent: str
+    key: str = ""
+    """What the call is known by in this process."""
 
 
 class PythonTool:

@@ -18,7 +18,8 @@ class TwilioRest:
     """One client for the process; `close` it at the end."""
 
     def __init__(self, base_url: str, account_sid: str, auth_token: str) -> None:
-        self._calls = f"{base_url}/2010-04-01/Accounts/{account_sid}/Calls"
+        account = f"{base_url}/2010-04-01/Accounts/{account_sid}"
+        self._calls, self._messages = f"{account}/Calls", f"{account}/Messages.json"
         self._client = httpx2.AsyncClient(
             auth=(account_sid, auth_token), timeout=REST_TIMEOUT_S, follow_redirects=False
         )
@@ -38,6 +39,27 @@ class TwilioRest:
         """The same with a document that is fetched there. Raises LinkError."""
         await self._update(call_sid, {"Url": url, "Method": "POST"}, gone_is_well=False)
 
+    async def send_text(self, sender: str, to: str, body: str) -> None:
+        """Sent once: tried again only where it cannot have been taken. Raises LinkError.
+
+        The reason is `twilio_CODE` where Twilio gives one (21610: he wants no texts).
+        """
+        fields = {"From": sender, "To": to, "Body": body}
+        for attempt in range(1, REST_TRIES + 1):
+            try:
+                response = await self._client.post(self._messages, data=fields)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                failure = LinkError(type(error).__name__, retryable=True)
+            except httpx2.HTTPError as error:
+                raise LinkError(type(error).__name__, retryable=False) from error
+            else:
+                if response.is_success:
+                    return
+                failure = LinkError(_reason(response), retryable=response.status_code == 429)
+            if not failure.retryable or attempt == REST_TRIES:
+                raise failure
+            await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+
     async def _update(self, call_sid: str, fields: dict[str, str], *, gone_is_well: bool) -> None:
         for attempt in range(1, REST_TRIES + 1):
             try:
@@ -55,6 +77,13 @@ class TwilioRest:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _reason(response: httpx2.Response) -> str:
+    try:
+        return f"twilio_{int(response.json()['code'])}"
+    except (ValueError, KeyError, TypeError):
+        return f"http_{response.status_code}"
 
 
 def _has_ended(response: httpx2.Response) -> bool:

@@ -175,6 +175,8 @@ class AdminDoors:
 
 _PICTURES: Final = {
     "not_an_image": "The body is not a PNG, JPEG or WebP picture that can be read.",
+    "heic": "HEIC pictures cannot be shown: send a JPEG.",
+    "pdf": "A PDF cannot be shown: send a picture of its page.",
     "too_many_pixels": "The picture has too many pixels: send a smaller one.",
 }
 

@@ -18,8 +18,10 @@ from gateway.web.admin import AdminDoors
 from gateway.web.desk import Desk, from_twilio
 from gateway.web.health import HealthDoors
 from gateway.web.media import MediaDoor
+from gateway.web.messages import MessageDoor
 from gateway.web.openai import OpenAIDoor
 from gateway.web.operators import Allowance, Operators
+from gateway.web.photo import PhotoDoor
 from gateway.web.voice import VoiceDoors
 
 
@@ -47,6 +49,16 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", health.metrics),
+    ]
+
+
+def photo_routes(messages: MessageDoor, photo: PhotoDoor) -> list[BaseRoute]:
+    """By which a caller shows what he talks about."""
+    door = from_twilio(messages.desk, "messages", messages.messages)
+    return [
+        Route("/twilio/messages", door, methods=["GET", "POST"]),
+        Route("/photo/{token}", photo.page, methods=["GET"]),
+        Route("/photo/{token}", photo.take, methods=["POST"]),
     ]
 
 

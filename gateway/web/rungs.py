@@ -60,6 +60,7 @@ class Rungs:
         desk = self._desk
         if desk.sip_uri is None or desk.switchboard.refusal("sip") is not None:
             return None
+        desk.switchboard.dialling_for(call.call_sid, call.dialled)
         if opening is not None:
             desk.switchboard.begin_with(call.call_sid, opening)
         headers = {

@@ -146,7 +146,7 @@ def test_the_default_is_the_reception() -> None:
             desk("tools: [end_call, fly]"),
             4,
             "agents.desk.tools.1",
-            "no such tool: there are end_call, transfer",
+            "no such tool: there are end_call",
         ),
         (
             desk("session:", "  modalities: [audio]"),

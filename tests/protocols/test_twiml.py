@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.twiml import voice_response  # type: ignore[import-untyped] # it has no types
+from twilio.twiml import messaging_response, voice_response  # type: ignore[import-untyped] # it has no types
 
 from gateway.errors import BugError, TemplateError
 from gateway.protocols.twiml import PLACEHOLDERS, VERBS, Template, parse_template
@@ -184,7 +184,10 @@ PAIRS = [(parent, child) for parent, verb in VERBS.items() for child in sorted(v
 @pytest.mark.parametrize(("parent", "child"), PAIRS, ids=".".join)
 def test_the_table_of_verbs_is_the_vendor_s(parent: str, child: str) -> None:
     """Nesting, attributes and text are those of the `twilio` package, no less and no more."""
-    kind = getattr(voice_response, "VoiceResponse" if parent == "Response" else parent)
+    if child == "Message":
+        kind = messaging_response.MessagingResponse
+    else:
+        kind = getattr(voice_response, "VoiceResponse" if parent == "Response" else parent)
     required = len(inspect.signature(kind.__init__).parameters) - 2
     written = twilio_s(kind(*["x"] * required), child)
     assert written is not None

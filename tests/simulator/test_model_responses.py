@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from typing import Any
 
 import pytest
 from model_desk import END_CALL, Desk
+from PIL import Image
 
 from gateway.simulator.script import Script, parse_script
 from gateway.simulator.sound import WIRES
@@ -200,7 +202,10 @@ def test_items_are_deleted_once() -> None:
         assert desk.refusal(answers) == (f"item_{kind}_invalid_item_id", "item_id")
 
 
-PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
+_TEAL = io.BytesIO()
+Image.new("RGB", (8, 8), "teal").save(_TEAL, "PNG")
+PNG = "data:image/png;base64," + base64.b64encode(_TEAL.getvalue()).decode()
+TORN = "data:image/png;base64," + base64.b64encode(_TEAL.getvalue()[:40]).decode()
 
 
 @pytest.mark.parametrize(
@@ -215,6 +220,10 @@ PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n....").deco
         (
             text_item("")
             | {"content": [{"type": "input_image", "image_url": PNG.replace("png", "jpeg")}]},
+            "item.content[0].image_url",
+        ),
+        (
+            text_item("") | {"content": [{"type": "input_image", "image_url": TORN}]},
             "item.content[0].image_url",
         ),
         (text_item("") | {"content": [{"type": "input_text"}]}, "item.content[0].text"),

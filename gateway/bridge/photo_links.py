@@ -1,0 +1,52 @@
+"""The link that a caller is texted: to a page for his call only, as long as it lasts."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from re import fullmatch
+
+from gateway.bridge.live_call import LiveCall
+from gateway.bridge.switchboard import Switchboard
+from gateway.limits import PHOTO_TOKEN_BYTES
+from gateway.ops.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLink:
+    """`call` is None once that call is over, or runs in another process."""
+
+    language: str
+    call: LiveCall | None
+
+
+class PhotoLinks:
+    """What is remembered of a token is its hash: whoever reads the store can open nothing."""
+
+    def __init__(self, store: Store, switchboard: Switchboard, public_url: str) -> None:
+        self._store, self._switchboard, self._public_url = store, switchboard, public_url
+
+    async def make(self, call: LiveCall) -> str:
+        """The address of the page."""
+        token, agent = secrets.token_urlsafe(PHOTO_TOKEN_BYTES), call.mind.agent
+        known = json.dumps([call.facts.key, agent.language])
+        await self._store.put(_key(token), known, agent.max_call_s)
+        return f"{self._public_url}/photo/{token}"
+
+    async def find(self, token: str) -> PhotoLink | None:
+        """None for a token that was never made, or long ago."""
+        if not fullmatch(r"[A-Za-z0-9_-]{16,64}", token):
+            return None
+        known = await self._store.get(_key(token))
+        if known is None:
+            return None
+        key, language = json.loads(known)
+        call = self._switchboard.call(key)
+        alive = call is not None and call.mind.takes_pictures
+        return PhotoLink(language, call if alive else None)
+
+
+def _key(token: str) -> str:
+    return f"photo:{sha256(token.encode()).hexdigest()}"

@@ -1,0 +1,130 @@
+"""What the caller shows and writes while he talks: photos, texts, and the newest of his camera.
+
+A picture is a part of the conversation like a sentence, and is answered like one. Of the camera
+the model has one frame at a time: each response is billed for all that it can see.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway import limits
+from gateway.agents.config import Agent
+from gateway.call import inputs, notes, wording
+from gateway.call.endings import Ending
+from gateway.call.responses import Want
+from gateway.call.states import Life
+from gateway.call.timers import Timer
+from gateway.call.tool_calls import ToolCalls
+from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_items as items
+
+CAMERA = "camera"
+
+
+class SightedCall(ToolCalls):
+    def __init__(
+        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    ) -> None:
+        super().__init__(agent, session, new_id, now)
+        self._unseen: deque[inputs.SentByCaller] = deque()
+        """What waits for a model that can see it."""
+        self._frame: str | None = None
+        """The camera's newest, that waits."""
+        self._frame_item: str | None = None
+        """The one that the session in use has."""
+        self._camera_at: float | None = None
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether there is a conversation that a picture can be a part of, now or soon."""
+        return self.life in (Life.EXPECTED, Life.TALKING)
+
+    def _sight_table(self) -> dict[type, Callable[[Any], None]]:
+        return {inputs.SentByCaller: self._on_sent, inputs.CameraShown: self._on_camera_shown}
+
+    def _on_sent(self, event: inputs.SentByCaller) -> None:
+        room = self.takes_pictures and len(self._unseen) < limits.PICTURES_WAITING_MAX
+        if room:
+            self._silence.caller_spoke()
+            self._unseen.append(event)
+        else:
+            self._tell_fate(event.source, "too_late", len(event.images))
+
+    def _on_camera_shown(self, event: inputs.CameraShown) -> None:
+        if not self.takes_pictures:
+            return self._tell_fate(CAMERA, "too_late")
+        if self._frame is not None:
+            self._tell_fate(CAMERA, "replaced")
+        self._frame = event.image_url
+        return None
+
+    def _settle(self) -> None:
+        super()._settle()
+        if not self.takes_wishes or not self._opened or self._response_begins():
+            return
+        while self._unseen:
+            self._show(self._unseen.popleft())
+        if self._frame is not None:
+            self._show_frame(self._frame)
+        self._ask()
+
+    def _response_begins(self) -> bool:
+        """One that was asked for, or is due by itself: it may see what comes now, or may not."""
+        due = Timer.RESPONSE in self._desk.timers and not self.responses.busy
+        return due or self.responses.awaiting
+
+    def _show(self, sent: inputs.SentByCaller) -> None:
+        """Each picture is an item; all of it together is answered once."""
+        for image_url in sent.images:
+            self._item(items.user_image(image_url, wording.PICTURE[sent.source]))
+            self._tell_fate(sent.source, "shown")
+        if sent.images:
+            self.memory.caller_said(self._desk.new_id(), wording.PICTURE_WAS_SENT)
+        if sent.text:
+            told = wording.written(sent.text)
+            item_id = self._item(items.user_text(told))
+            self.memory.caller_said(item_id, told)
+            self._note(notes.TranscriptLine("caller", sent.text, item_id))
+        for reason in sent.unusable:
+            self._tell_model(wording.picture_unusable(reason))
+        self._want(Want("image", any_will_do=True))
+
+    def _show_frame(self, image_url: str) -> None:
+        before, now = self._frame_item, self._desk.now
+        begins = self._camera_at is None or now > self._camera_at + limits.CAMERA_PAUSE_S
+        self._frame, self._camera_at = None, now
+        self._frame_item = self._item(items.user_image(image_url, wording.CAMERA))
+        if before is not None:
+            self._desk.to_model(to_model.item_delete(before, self._desk.new_id()))
+        self._silence.caller_spoke()
+        self._tell_fate(CAMERA, "shown")
+        if begins:
+            self.memory.caller_said(self._desk.new_id(), wording.CAMERA_WAS_SHOWN)
+            self._want(Want("image", any_will_do=True))
+
+    def _item(self, item: dict[str, Any]) -> str:
+        """Under an id of ours, by which it can be taken away again."""
+        item_id = self._desk.new_id()
+        self._desk.to_model(to_model.item_create(item | {"id": item_id}, self._desk.new_id()))
+        return item_id
+
+    def _recall(self) -> list[bytes]:
+        self._frame_item = None  # another session, which has no frame yet
+        return super()._recall()
+
+    def _end(self, ending: Ending, reason: str = "") -> None:
+        if self.life is not Life.CLOSED:
+            for sent in self._unseen:
+                self._tell_fate(sent.source, "too_late", len(sent.images))
+            if self._frame is not None:
+                self._tell_fate(CAMERA, "too_late")
+            self._unseen.clear()
+            self._frame = None
+        super()._end(ending, reason)
+
+    def _tell_fate(self, source: str, outcome: str, count: int = 1) -> None:
+        for _ in range(count):
+            self._note(notes.PictureSent(source, outcome))

@@ -1,0 +1,132 @@
+"""What somebody sent by message, from Twilio's Media resource (2010-04-01).
+
+The address stands in a webhook. The account's credentials go to Twilio's own host and to no
+other: a redirect to where the bytes lie is followed by hand, and without them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from gateway.errors import PeerError
+from gateway.limits import (
+    IMAGE_BODY_MAX_BYTES,
+    MEDIA_AT_ONCE_MAX,
+    MEDIA_FETCH_MAX_S,
+    MEDIA_REDIRECTS_MAX,
+    MEDIA_TRIES,
+    REST_TIMEOUT_S,
+)
+
+_VENDOR: Final = "https://api.twilio.com"
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_NOT_YET: Final = frozenset({404, 429, 500, 502, 503, 504})
+"""A message is announced before its media are there, at times."""
+_FIRST_PAUSE_S: Final = 0.4
+
+
+class TwilioMedia:
+    """One client for the process; `close` it at the end."""
+
+    def __init__(self, base_url: str, account_sid: str, auth_token: str) -> None:
+        self._own = {_origin(base_url), _origin(_VENDOR)}
+        self._path = re.compile(
+            rf"/2010-04-01/Accounts/{re.escape(account_sid)}"
+            r"/Messages/[SM]M[0-9a-fA-F]{32}/Media/ME[0-9a-fA-F]{32}"
+        )
+        self._auth = httpx2.BasicAuth(account_sid, auth_token)
+        self._client = httpx2.AsyncClient(timeout=REST_TIMEOUT_S, follow_redirects=False)
+        self._places = asyncio.Semaphore(MEDIA_AT_ONCE_MAX)
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes of one medium.
+
+        Raises PeerError: `foreign_url`, `too_large`, `too_slow`, `unreachable`.
+        """
+        if not self._is_ours(url):
+            raise PeerError("foreign_url")
+        try:
+            async with self._places, asyncio.timeout(MEDIA_FETCH_MAX_S):
+                return await self._with_patience(url)
+        except TimeoutError:
+            raise PeerError("too_slow") from None
+        except ValueError as error:
+            raise PeerError("foreign_url") from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise PeerError("unreachable", type(error).__name__) from error
+
+    def _is_ours(self, url: str) -> bool:
+        try:
+            parts = urlsplit(url)
+            origin = _origin(url)
+        except ValueError:
+            return False
+        plain = not (parts.query or parts.fragment or parts.username or parts.password)
+        return plain and origin in self._own and self._path.fullmatch(parts.path) is not None
+
+    async def _with_patience(self, url: str) -> bytes:
+        for attempt in range(1, MEDIA_TRIES + 1):
+            found = await self._follow(url)
+            if found is not None:
+                return found
+            if attempt < MEDIA_TRIES:
+                await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+        raise PeerError("unreachable", "it is not there")
+
+    async def _follow(self, url: str) -> bytes | None:
+        """None when another try may find it."""
+        for _ in range(MEDIA_REDIRECTS_MAX + 1):
+            own = _origin(url) in self._own
+            # As it is: what is packed may be endless when it is unpacked.
+            request = self._client.build_request(
+                "GET", url, headers={"Accept-Encoding": "identity"}
+            )
+            response = await self._client.send(
+                request, stream=True, auth=self._auth if own else None
+            )
+            try:
+                if response.status_code not in _REDIRECTS:
+                    return await _content(response)
+            finally:
+                await response.aclose()
+            url = self._next(url, response.headers.get("location", ""))
+        raise PeerError("foreign_url", "redirected in a circle")
+
+    def _next(self, url: str, location: str) -> str:
+        """Only to a secure place, or one where we were sent in the first place."""
+        there = urljoin(url, location)
+        parts = urlsplit(there)
+        if parts.username or parts.password or not parts.hostname:
+            raise PeerError("foreign_url", "redirected to an address with a password")
+        if parts.scheme != "https" and _origin(there) not in self._own:
+            raise PeerError("foreign_url", "redirected to an address that is not secure")
+        return there
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port
+
+
+async def _content(response: httpx2.Response) -> bytes | None:
+    if response.status_code in _NOT_YET:
+        return None
+    if response.status_code != 200:
+        raise PeerError("unreachable", f"http_{response.status_code}")
+    if int(response.headers.get("content-length") or 0) > IMAGE_BODY_MAX_BYTES:
+        raise PeerError("too_large")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > IMAGE_BODY_MAX_BYTES:
+            raise PeerError("too_large")
+    return bytes(body)

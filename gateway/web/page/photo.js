@@ -1,0 +1,183 @@
+'use strict';
+(() => {
+  const words = JSON.parse(document.body.dataset.words);
+  const $ = (id) => document.getElementById(id);
+  const there = location.pathname;
+  const PHOTO_SIDE = 1600;
+  const FRAME_SIDE = 768;
+  const FRAME_EVERY_MS = 1000;
+  const LOOK_EVERY_MS = 15000;
+  let stream = null;
+  let held = false;
+  let over = false;
+
+  function tell(name, mood) {
+    const told = $('told');
+    told.className = mood || '';
+    told.textContent = words[name];
+  }
+
+  // --- What is sent ---
+
+  const REASONS = {
+    404: 'over', 410: 'over', 403: 'enough', 413: 'too_large', 415: 'not_a_picture',
+    422: 'not_a_picture', 429: 'too_often',
+  };
+
+  async function post(blob, query) {
+    const response = await fetch(there + query, {
+      method: 'POST', body: blob, headers: { 'Content-Type': blob.type }, cache: 'no-store',
+    });
+    if (response.ok) return '';
+    return REASONS[response.status] || 'failed';
+  }
+
+  /** Small before it travels, and without what a camera writes into a file: place, time, owner. */
+  function drawn(source, width, height, side) {
+    const shrink = Math.min(1, side / Math.max(width, height));
+    const canvas = document.createElement('canvas');
+    canvas.width = Math.max(1, Math.round(width * shrink));
+    canvas.height = Math.max(1, Math.round(height * shrink));
+    canvas.getContext('2d').drawImage(source, 0, 0, canvas.width, canvas.height);
+    return new Promise((done) => canvas.toBlob(done, 'image/jpeg', 0.85));
+  }
+
+  async function small(file) {
+    try {
+      const picture = await createImageBitmap(file);
+      const blob = await drawn(picture, picture.width, picture.height, PHOTO_SIDE);
+      picture.close();
+      if (blob) return blob;
+    } catch { /* a kind that this telephone cannot read: perhaps the gateway can */ }
+    return file;
+  }
+
+  async function send(input) {
+    const file = input.files[0];
+    input.value = '';
+    if (!file) return;
+    tell('sending');
+    $('deeds').inert = true;
+    let reason = 'failed';
+    try {
+      const blob = await small(file);
+      see(blob);
+      reason = await post(blob, '');
+    } catch { /* told below */ }
+    $('deeds').inert = false;
+    if (reason === 'over') return end();
+    tell(reason || 'sent', reason ? 'bad' : 'good');
+    input.focus();
+  }
+
+  function see(blob) {
+    const picture = $('picture');
+    if (picture.src) URL.revokeObjectURL(picture.src);
+    picture.src = URL.createObjectURL(blob);
+    picture.hidden = $('view').hidden = false;
+  }
+
+  // --- The camera, as long as the button is held ---
+
+  async function hold() {
+    if (held || over) return;
+    held = true;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: 'environment', width: { ideal: 1280 } }, audio: false,
+      });
+    } catch {
+      held = false;
+      return tell('no_camera', 'bad');
+    }
+    if (!held) return stop();
+    const camera = $('camera');
+    camera.srcObject = stream;
+    $('picture').hidden = true;
+    camera.hidden = $('view').hidden = false;
+    await camera.play();
+    $('show').setAttribute('aria-pressed', 'true');
+    $('show').textContent = words.showing;
+    tell('camera_on', 'good');
+    while (held) {
+      const began = performance.now();
+      const reason = await frame(camera);
+      if (reason === 'over') return end();
+      if (reason && reason !== 'too_often') {
+        release();
+        return tell(reason, 'bad');
+      }
+      await new Promise((next) => setTimeout(next, FRAME_EVERY_MS - (performance.now() - began)));
+    }
+  }
+
+  /** One at a time: the next is taken when this one has arrived, so the newest is never late. */
+  async function frame(camera) {
+    const blob = await drawn(camera, camera.videoWidth, camera.videoHeight, FRAME_SIDE);
+    if (!blob || !held) return '';
+    try {
+      return await post(blob, '?camera=1');
+    } catch {
+      return 'failed';
+    }
+  }
+
+  function release() {
+    if (!held) return;
+    held = false;
+    stop();
+    if (!over) tell('camera_off');
+  }
+
+  function stop() {
+    if (stream) stream.getTracks().forEach((track) => track.stop());
+    stream = null;
+    $('camera').srcObject = null;
+    $('camera').hidden = true;
+    $('view').hidden = $('picture').hidden;
+    $('show').setAttribute('aria-pressed', 'false');
+    $('show').textContent = words.show;
+  }
+
+  // --- The end ---
+
+  function end() {
+    over = true;
+    held = false;
+    stop();
+    document.title = $('title').textContent = words.over_title;
+    $('told').className = '';
+    $('told').textContent = words.over;
+    for (const name of ['deeds', 'view']) $(name).hidden = true;
+    document.querySelector('.lead').hidden = true;
+    $('title').focus();
+  }
+
+  async function look() {
+    if (over || document.hidden) return;
+    try {
+      const response = await fetch(there, { method: 'HEAD', cache: 'no-store' });
+      if (response.status === 410 || response.status === 404) end();
+    } catch { /* no network for a moment */ }
+  }
+
+  for (const id of ['take', 'choose']) $(id).addEventListener('change', (event) => send(event.target));
+  const show = $('show');
+  if (!navigator.mediaDevices) show.hidden = $('holds').hidden = true;
+  show.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0) return;
+    show.setPointerCapture(event.pointerId);
+    hold();
+  });
+  for (const kind of ['pointerup', 'pointercancel', 'lostpointercapture', 'blur']) show.addEventListener(kind, release);
+  show.addEventListener('contextmenu', (event) => event.preventDefault());
+  show.addEventListener('keydown', (event) => {
+    if (event.key !== ' ' && event.key !== 'Enter') return;
+    event.preventDefault();
+    hold();
+  });
+  show.addEventListener('keyup', release);
+  window.addEventListener('pagehide', release);
+  document.addEventListener('visibilitychange', () => { if (document.hidden) release(); else look(); });
+  setInterval(look, LOOK_EVERY_MS);
+})();

@@ -1,0 +1,178 @@
+"""`/photo/{token}`: a page in a caller's hand, by which his agent sees what he talks about.
+
+One document without a second request, in the agent's language. Opening it uses nothing up: many
+telephones look at a link before the person does.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from base64 import b64encode
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from importlib import resources
+from string import Template
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.agents.written import Written, written
+from gateway.bridge.live_call import LiveCall
+from gateway.bridge.photo_links import PhotoLinks
+from gateway.bridge.photos import PAGE, Photos
+from gateway.call.sight import CAMERA
+from gateway.errors import PeerError
+from gateway.limits import (
+    CAMERA_BURST,
+    CAMERA_FRAME_MAX_BYTES,
+    CAMERA_PER_S,
+    IMAGE_BODY_MAX_BYTES,
+    PHOTO_LOOKS_BURST,
+    PHOTO_LOOKS_PER_S,
+    PHOTOS_BURST,
+    PHOTOS_PER_S,
+)
+from gateway.web.operators import Allowance, body_of, media_type
+from gateway.web.problems import Refused
+
+_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+_SAID_BY_SCRIPT: Final = (
+    "show", "showing", "sending", "sent", "camera_on", "camera_off", "no_camera", "not_a_picture",
+    "too_large", "too_often", "enough", "failed", "over_title", "over",
+)  # fmt: skip
+
+
+@dataclass
+class Showing:
+    """What one call may still send from its page, and whether something is on its way."""
+
+    photos: Allowance = field(default_factory=lambda: Allowance(PHOTOS_BURST, PHOTOS_PER_S))
+    frames: Allowance = field(default_factory=lambda: Allowance(CAMERA_BURST, CAMERA_PER_S))
+    busy: bool = False
+
+
+class PhotoDoor:
+    def __init__(self, links: PhotoLinks, photos: Photos) -> None:
+        self._links, self._photos = links, photos
+        self._looks = Allowance(PHOTO_LOOKS_BURST, PHOTO_LOOKS_PER_S)
+        self._showings: WeakKeyDictionary[LiveCall, Showing] = WeakKeyDictionary()
+        self._page, self._over = _Page("photo.html"), _Page("photo-over.html")
+
+    async def page(self, request: Request) -> Response:
+        """GET and HEAD."""
+        if wait_s := self._looks.take():
+            return _answer(429, "too_often", wait_s)
+        link = await self._links.find(request.path_params["token"])
+        if link is None:
+            return self._over.rendered(_preferred(request), 404)
+        words = written(link.language)
+        if link.call is None:
+            return self._over.rendered(words, 410)
+        return self._page.rendered(words, 200)
+
+    async def take(self, request: Request) -> Response:
+        """POST: one picture as the body, `?camera=1` for a frame of the camera."""
+        if wait_s := self._looks.take():
+            return _answer(429, "too_often", wait_s)
+        link = await self._links.find(request.path_params["token"])
+        if link is None or link.call is None:
+            return _answer(410 if link else 404, "over")
+        showing = self._showings.setdefault(link.call, Showing())
+        source = CAMERA if request.query_params.get("camera") == "1" else PAGE
+        if showing.busy:
+            return self._refused(source, 429, "too_often", 1.0)
+        if wait_s := (showing.frames if source == CAMERA else showing.photos).take():
+            return self._refused(source, 429, "too_often", wait_s)
+        showing.busy = True
+        try:
+            return await self._taken(request, link.call, source)
+        finally:
+            showing.busy = False
+
+    async def _taken(self, request: Request, call: LiveCall, source: str) -> Response:
+        if media_type(request) not in _TYPES:
+            return self._refused(source, 415, "not_an_image")
+        most = CAMERA_FRAME_MAX_BYTES if source == CAMERA else IMAGE_BODY_MAX_BYTES
+        try:
+            body = await body_of(request, most)
+        except Refused as refused:
+            kind = "too_large" if refused.status == 413 else "cut_off"
+            return self._refused(source, refused.status, kind)
+        show = self._photos.frame if source == CAMERA else self._photos.photo
+        try:
+            taken = await show(call, body)
+        except PeerError as error:
+            return _answer(_STATUS.get(error.kind, 422), error.kind)
+        return _answer(202, "taken") if taken else _answer(410, "over")
+
+    def _refused(
+        self, source: str, status: int, outcome: str, wait_s: float | None = None
+    ) -> Response:
+        self._photos.refused(source, outcome)
+        return _answer(status, outcome, wait_s)
+
+
+_STATUS: Final = {"too_many": 403, "too_many_pixels": 413}
+
+
+class _Page:
+    """A file of the package with style and script in it, each allowed by its hash only."""
+
+    def __init__(self, name: str) -> None:
+        folder = resources.files("gateway.web") / "page"
+        style = (folder / "photo.css").read_text("utf-8")
+        script = (folder / "photo.js").read_text("utf-8")
+        document = (folder / name).read_text("utf-8")
+        document = document.replace("/*style*/", style).replace("/*script*/", script)
+        self._template = _Marked(document)
+        self._headers = _HEADERS | {
+            "Content-Security-Policy": (
+                f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+                "connect-src 'self'; img-src blob:; base-uri 'none'; form-action 'none'; "
+                "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+            )
+        }
+
+    def rendered(self, words: Written, status: int) -> Response:
+        said = asdict(words)
+        to_script = json.dumps({name: said[name] for name in _SAID_BY_SCRIPT})
+        values = {name: html.escape(value) for name, value in said.items()}
+        page = self._template.substitute(values, words=html.escape(to_script))
+        return Response(page, status, self._headers, media_type="text/html")
+
+
+class _Marked(Template):
+    """`@{name}`: a dollar belongs to the script."""
+
+    delimiter = "@"
+    idpattern = None  # type: ignore[assignment] # only in braces
+    braceidpattern = "[a-z_]+"
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+
+
+def _answer(status: int, outcome: str, wait_s: float | None = None) -> Response:
+    """For the page's script, which has the words."""
+    retry = {} if wait_s is None else {"Retry-After": str(math.ceil(wait_s))}
+    body = json.dumps({"outcome": outcome})
+    return Response(body, status, _HEADERS | retry, media_type="application/json")
+
+
+def _preferred(request: Request) -> Written:
+    """Of a link that nothing is known of: in the language that the telephone asks for."""
+    return written(request.headers.get("accept-language", "")[:2])
