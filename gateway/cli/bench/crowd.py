@@ -50,7 +50,14 @@ class Crowd:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     def _accept(self) -> asyncio.Protocol:
-        return Door(self._sound, self._sessions.put_nowait, self.decided)
+        return Door(self._sound, self._opened, self.decided)
+
+    def _opened(self, session: ModelEnd) -> None:
+        if not session.sideband:
+            return self._sessions.put_nowait(session)
+        session.greet()
+        turn = len(self._tasks) * _GOLDEN % 1
+        return self._tasks.append(asyncio.create_task(session.converse(turn * CYCLE_S)))
 
     async def grow(self, calls: int) -> None:
         """Up to that many. Raises ServiceUnreachable where the gateway does not follow."""

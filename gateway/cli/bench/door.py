@@ -20,7 +20,7 @@ _DONE: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-le
 class Door(asyncio.Protocol):
     """Looks at the first request of a connection, and is or becomes what it asks for.
 
-    `opened` is told each session of a media call; `decided` counts (call_id, what was decided).
+    `opened` is told each session; `decided` counts (call_id, what was decided).
     """
 
     def __init__(
@@ -48,15 +48,12 @@ class Door(asyncio.Protocol):
         return None
 
     def _become_session(self, *, sideband: bool) -> None:
-        session = ModelEnd(self._sound)
+        session = ModelEnd(self._sound, sideband=sideband)
         if self._transport is not None:
             self._transport.set_protocol(session.line)
             session.line.connection_made(self._transport)
             session.line.data_received(bytes(self._heard))
-        if sideband:
-            session.greet()
-        else:
-            self._opened(session)
+        self._opened(session)
 
     def _decide(self, head: bytes) -> None:
         asked = _DECISION.match(head)

@@ -127,9 +127,9 @@ async def run_storm(sound: Sound, folder: Path) -> Storm:
         command = contestants.gateway(
             sound.audio, account, port, model_url, RUNNING_CALLS, folder / "storm"
         )
-        async with running(command, GATEWAY_CORE):
+        async with running(command, GATEWAY_CORE) as usage:
             try:
-                return await storm(crowd, url, contestants.WEBHOOK_SECRET)
+                return await storm(crowd, url, contestants.WEBHOOK_SECRET, usage)
             finally:
                 await crowd.leave()
 

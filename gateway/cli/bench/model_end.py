@@ -34,7 +34,9 @@ def _unheard(*_: float) -> None:
 class ModelEnd:
     """One session of the gateway's; who made it hears what passes."""
 
-    def __init__(self, sound: Sound) -> None:
+    def __init__(self, sound: Sound, *, sideband: bool = False) -> None:
+        self.sideband = sideband
+        """Of a SIP call: the server plays the sound itself, and tells of it only."""
         self.on_sound: Callable[[float, float], object] = _unheard
         """Gets the milliseconds of each append, and when it was read."""
         self.on_answer: Callable[[float], object] = _unheard
@@ -101,7 +103,10 @@ class ModelEnd:
         for number, delta in enumerate(self._sound.deltas):
             if number == 0:
                 self.on_answer(monotonic())
-            self._say(say.AudioDelta(response_id=response_id, item_id=item_id, delta=delta))
+            if not self.sideband:
+                self._say(say.AudioDelta(response_id=response_id, item_id=item_id, delta=delta))
+            elif number == 0:
+                self._say(say.PlaybackStarted(response_id=response_id))
             word = _WORDS[number % len(_WORDS)]
             self._say(say.TranscriptDelta(response_id=response_id, item_id=item_id, delta=word))
             await asyncio.sleep(len(delta) / self._bytes_per_ms / 1000 / _FASTER_THAN_LIFE)
@@ -119,6 +124,8 @@ class ModelEnd:
         self._say(say.ResponseDone(response=response))
         limit = say.RateLimit("tokens", 40_000, 39_000, 60)
         self._say(say.RateLimitsUpdated(rate_limits=[limit]))
+        if self.sideband:
+            self._say(say.PlaybackStopped(response_id=response_id))
 
 
 def sound_bytes(append: bytes | bytearray) -> int:

@@ -151,13 +151,15 @@ def _storm_rows(storm: Storm) -> Iterator[tuple[str, ...]]:
     yield (
         "", "webhooks", "beside calls", "answered ms p50", "p99", "worst", "again p50", "p99",
         "accepted", "twice", "all decided ms", "their frames up p99 ms", "lost",
+        "then CPU % each", "MB each",
     )  # fmt: skip
     figures = [storm.answered_ms.p50, storm.answered_ms.p99, storm.answered_ms.worst]
     figures += [storm.again_ms.p50, storm.again_ms.p99]
     yield (
         "gateway", str(storm.webhooks), str(storm.running_calls), *(f"{ms:.1f}" for ms in figures),
         str(storm.accepted), str(storm.accepted_twice), f"{storm.decided_ms:.0f}",
-        f"{storm.up_p99_ms:.1f}", str(storm.lost),
+        f"{storm.up_p99_ms:.1f}", str(storm.lost), f"{storm.sip_cpu_percent:.3f}",
+        f"{storm.sip_rss_mb:.3f}",
     )  # fmt: skip
 
 

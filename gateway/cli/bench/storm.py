@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from gateway.cli.bench.crowd import Crowd
 from gateway.cli.bench.measures import Spread, percentile, spread
+from gateway.cli.bench.model_end import CYCLE_S
+from gateway.cli.bench.process import Usage
 from gateway.errors import ServiceUnreachable
 from gateway.simulator.sip_signing import signed_headers
 
@@ -22,6 +24,7 @@ RUNNING_CALLS: Final = 20
 _PATH: Final = "/openai/webhook"
 _ALL_WITHIN_S: Final = 10.0
 _CALM_S: Final = 2.0
+_MEASURED_S: Final = CYCLE_S
 _LOOK_S: Final = 0.005
 
 
@@ -40,12 +43,17 @@ class Storm:
     up_p99_ms: float
     """Of the running calls' frames meanwhile."""
     lost: int
+    sip_cpu_percent: float
+    """Of one core, for each SIP call that talks."""
+    sip_rss_mb: float
+    """For each of them."""
 
 
-async def storm(crowd: Crowd, url: str, secret: str) -> Storm:
+async def storm(crowd: Crowd, url: str, secret: str, usage: Usage) -> Storm:
     """Raises ServiceUnreachable where an answer is missing or is not 200."""
     await crowd.grow(RUNNING_CALLS)
     await asyncio.sleep(_CALM_S)
+    few_mb, few_cpu = usage.rss_mb(), await _cpu(usage)
     requests = [_request(url, secret, number) for number in range(WEBHOOKS)]
     crowd.take()
     began_s = time.monotonic()
@@ -53,6 +61,7 @@ async def storm(crowd: Crowd, url: str, secret: str) -> Storm:
     decided_ms = await _decided(crowd.decided, began_s)
     again = await _wave(url, requests)
     await asyncio.sleep(_CALM_S)
+    up_p99_ms = percentile(crowd.take().up_ms, 0.99)
     accepts = [count for (_, what), count in crowd.decided.items() if what == "accept"]
     return Storm(
         webhooks=WEBHOOKS,
@@ -62,9 +71,18 @@ async def storm(crowd: Crowd, url: str, secret: str) -> Storm:
         accepted=len(accepts),
         accepted_twice=sum(count > 1 for count in accepts),
         decided_ms=decided_ms,
-        up_p99_ms=percentile(crowd.take().up_ms, 0.99),
+        up_p99_ms=up_p99_ms,
         lost=crowd.lost,
+        sip_cpu_percent=100 * (await _cpu(usage) - few_cpu) / WEBHOOKS,
+        sip_rss_mb=(usage.rss_mb() - few_mb) / WEBHOOKS,
     )
+
+
+async def _cpu(usage: Usage) -> float:
+    """The share of its core that the gateway takes."""
+    cpu_s, began_s = usage.cpu_s(), time.monotonic()
+    await asyncio.sleep(_MEASURED_S)
+    return (usage.cpu_s() - cpu_s) / (time.monotonic() - began_s)
 
 
 async def _decided(decided: Counter[tuple[str, str]], began_s: float) -> float:

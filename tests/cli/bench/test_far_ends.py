@@ -69,6 +69,7 @@ async def test_one_port_counts_decisions_and_opens_sessions() -> None:
         assert not line.lost
         line.close()
         async with connect(f"ws://127.0.0.1:{port}/v1/realtime?call_id=rtc_1") as sideband:
+            opened[-1].greet()
             assert json.loads(await sideband.recv())["type"] == "session.created"
     assert decided == {("rtc_1", "accept"): 2}
-    assert len(opened) == 1, "a sideband is nobody's stream"
+    assert [session.sideband for session in opened] == [False, True]
