@@ -80,7 +80,7 @@ class Keeper:
             key = f"sound:{call_sid}"
             await self._store.put(key, b64encode(sound).decode(), SOUND_KEPT_S)
         newer = await self.load(call_sid)
-        if newer is None or newer.resumes <= state.resumes:
+        if newer is None or (newer.streams, newer.resumes) <= (state.streams, state.resumes):
             await self.write(call_sid, state)
 
     async def sound(self, call_sid: str) -> bytes:
@@ -100,6 +100,7 @@ def state_of(call: LiveCall) -> CallState:
     state, facts = call.mind.state(), call.facts
     state.caller, state.dialled = facts.caller, facts.dialled
     state.path, state.call_id = facts.path, facts.call_id
+    state.spent_micro_usd, state.minutes = call.bill.micro_usd, call.bill.minutes
     return state
 
 

@@ -28,6 +28,7 @@ from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
 from gateway.call.desk import NOTHING, Out
 from gateway.call.endings import Ending
+from gateway.call.memory import Memo
 from gateway.call.states import Life
 from gateway.errors import LinkError, PeerError
 from gateway.limits import (
@@ -123,6 +124,10 @@ class LiveCall:
     def said_before(self, mulaw: bytes) -> None:
         """On the stream that broke, or was left."""
         self._hear(inputs.SaidBefore(mulaw), monotonic())
+
+    def remember(self, memos: list[Memo]) -> None:
+        """What its last stream's process wrote down at the end."""
+        self._hear(inputs.Remembered(memos), monotonic())
 
     def hang_up(self, ending: Ending) -> None:
         self._hear(inputs.HangUpAsked(ending), monotonic())

@@ -91,9 +91,12 @@ class StreamDoor:
                 raise SignatureRefused("other_account")
             token = start.custom_parameters.get("token", "")
             stream_pass = await self._tokens.redeem(token, start.call_sid)
-            call = await self._call(start.call_sid, stream_pass.agent)
-            if call.mind.resumed and (sound := await self._keeper.sound(start.call_sid)):
-                call.said_before(sound)
+            state = await self._keeper.load(start.call_sid)
+            call = await self._call(start.call_sid, stream_pass.agent, state)
+            if call.mind.resumed and state is not None:
+                call.remember(state.memos)
+                if sound := await self._keeper.sound(start.call_sid):
+                    call.said_before(sound)
         except (SignatureRefused, NotAdmitted) as error:
             return self._refuse(error.reason)
         except Exception:
@@ -104,19 +107,18 @@ class StreamDoor:
             call.on_text(message, monotonic())
         return None
 
-    async def _call(self, call_sid: str, agent_name: str) -> LiveCall:
+    async def _call(self, call_sid: str, agent_name: str, state: CallState | None) -> LiveCall:
         """The call that was announced here, or a new one if the webhook went elsewhere."""
         switchboard = self._switchboard
         waiting = switchboard.expected(call_sid)
         if waiting is None and switchboard.media_call(call_sid) is not None:
             raise SignatureRefused("second_stream")
-        if waiting is None or not waiting.mind.resumed:
-            state = await self._keeper.load(call_sid)
-            ending = await switchboard.ending_of(call_sid) if waiting is None else None
-            if ending is not None and ending.well:
-                raise NotAdmitted("over")  # hung up while its stream was on the way
-            if waiting is None or (state is not None and state.arrived):
-                self._announce(call_sid, agent_name, state)
+        ending = await switchboard.ending_of(call_sid) if waiting is None else None
+        if ending is not None and ending.well:
+            raise NotAdmitted("over")  # hung up while its stream was on the way
+        # Announced here, it may have been elsewhere meanwhile, and this one knows nothing of it.
+        if waiting is None or (state is not None and state.streams > waiting.mind.streams):
+            self._announce(call_sid, agent_name, state)
         call = switchboard.expected(call_sid)
         if call is None:
             raise SignatureRefused("second_stream")

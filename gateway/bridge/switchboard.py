@@ -37,6 +37,8 @@ class Switchboard:
     ) -> None:
         self.book = book
         self.draining = False
+        self._leaving = False
+        """The last phase of it: calls are being handed over."""
         self._sessions = sessions
         self._max_calls = max_calls
         self._store = store
@@ -63,9 +65,17 @@ class Switchboard:
     def active(self) -> int:
         return len(self._media) + len(self._sip)
 
-    def refusal(self, path: str = "media-streams") -> str | None:
-        """Why no further call is taken: `draining`, `starting`, `full`, `budget`; or None."""
-        if self.draining:
+    @property
+    def sends_on(self) -> bool:
+        """Whether callers who come back belong to another process: this one stops."""
+        return self.draining and self._store.shared
+
+    def refusal(self, path: str = "media-streams", *, back: bool = False) -> str | None:
+        """Why no further call is taken: `draining`, `starting`, `full`, `budget`; or None.
+
+        A caller who is `back` was let in before: while running calls are let finish, so is his.
+        """
+        if self._leaving or (self.draining and not back):
             return "draining"
         if self._hands is None:
             return "starting"
@@ -96,12 +106,12 @@ class Switchboard:
         was before, in another connection or process.
         """
         waiting = self.expected(facts.call_sid)
-        if waiting is not None and (state is None or waiting.mind.resumed):
+        if waiting is not None and (state is None or state.streams <= waiting.mind.streams):
             return waiting
         if waiting is not None:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        hands = self._admitted("media-streams")
+        hands = self._admitted("media-streams", back=state is not None)
         session = self.session(agent.name, "media-streams")
         mind = MediaCall(agent, session, _event_ids(), monotonic())
         mind.unix_offset_s = time() - monotonic()
@@ -110,6 +120,8 @@ class Switchboard:
         mind.opening = opening or mind.opening
         self._store.forget(f"ending:{facts.call_sid}")
         call = LiveCall(facts, mind, hands)
+        if state is not None:
+            call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._media[facts.key] = call
         self.announced(call)
         call.begin()
@@ -126,8 +138,8 @@ class Switchboard:
         call.begin()
         return call
 
-    def _admitted(self, path: str) -> Hands:
-        reason = self.refusal(path)
+    def _admitted(self, path: str, *, back: bool = False) -> Hands:
+        reason = self.refusal(path, back=back)
         if reason is not None or self._hands is None:
             raise NotAdmitted(reason or "starting")
         return self._hands
@@ -195,6 +207,7 @@ class Switchboard:
 
     def hand_over_all(self, *, now: bool) -> None:
         """To other processes: each call in its next quiet moment, or at once."""
+        self._leaving = True
         for call in self.calls:
             if call.mind.arrived and not call.facts.call_id:
                 call.hand_over(now=now)

@@ -276,13 +276,15 @@ class Conversation(SightedCall):
             tools_called=self.tools_called,
             waits_s=self.turns.waits_s,
             talked_s=self._talked_s + (now - arrived if arrived is not None else 0.0),
+            streams=self.streams,
         )
 
     def resume(self, state: CallState) -> None:
         """Before anything happens: goes on where another connection, or process, left off."""
         self.resumed = True
         self.memory = Memory(state.memos)
-        self.resumes = state.resumes
+        self.memory.interrupted(wording.OF_PENDING_CALLS, wording.NOT_KNOWN)
+        self.resumes, self.streams = state.resumes, state.streams
         self.tokens, self.barge_ins = state.tokens, state.barge_ins
         self.tools_called, self.turns.waits_s = state.tools_called, state.waits_s
         self._greeted, self._talked_s = state.greeted, state.talked_s

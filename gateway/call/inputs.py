@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.call.endings import Ending
+from gateway.call.memory import Memo
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,13 @@ class SaidBefore:
     """Sound that the caller's last stream still carried, and nobody understood."""
 
     mulaw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What was said up to the break, when more of it is known than at the announcement."""
+
+    memos: list[Memo]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +175,7 @@ CallInput = (
     | ToolFinished
     | CallerLost
     | SaidBefore
+    | Remembered
     | HangUpAsked
     | SpendReached
     | Wish

@@ -57,6 +57,8 @@ class CallLife(ABC):
         """Whether the caller was here before, on another stream."""
         self.resumes = 0
         """How often the call was taken up again so far."""
+        self.streams = 0
+        """How many streams it has had, the one in use included."""
         self.barge_ins = self.tools_called = self.tokens = 0
         self.turns = TurnLedger()
         self.responses = ResponseArbiter()
@@ -178,6 +180,7 @@ class CallLife(ABC):
     def _arrive(self) -> None:
         self.life = step_life(self.life, Life.TALKING)
         self._arrived_at = self._desk.now
+        self.streams += 1
         self._desk.timers.clear(Timer.ARRIVAL)
         self._note(notes.CallerArrived(self._desk.now - self._announced_at))
         left_s = max(0.0, self.agent.max_call_s - self._talked_s)
@@ -230,6 +233,7 @@ class CallLife(ABC):
 
     def _on_show_asked(self, event: inputs.ShowAsked) -> None:
         if self.takes_wishes:
+            self.memory.saw(event.about)
             item = items.user_image(event.image_url, event.about)
             self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
             self._want(Want("image", any_will_do=True))
@@ -296,11 +300,13 @@ class CallLife(ABC):
         self._want(Want("tool_output", any_will_do=True))
 
     def _output(self, call_id: str, output: str) -> None:
-        self.memory.answered(call_id, output)
+        call = self.memory.answered(call_id, output)
         if self.link is not Link.READY:
             return  # the next session is told
-        item = items.function_output(call_id, output)
-        self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
+        told = [call.as_item()] if call else []
+        for item in (*told, items.function_output(call_id, output)):
+            if item is not None:
+                self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
 
     def _tell_model(self, text: str) -> None:
         """For its next answer."""
@@ -440,8 +446,6 @@ class CallLife(ABC):
         elif self.life is Life.TALKING and self.link is Link.READY:
             quiet = not (self._caller_speaking or self._busy() or self._working())
             self._silence.look(quiet=quiet)
-            if quiet and self._handing_over:
-                self._hand_over()
 
     def _model_has_floor(self) -> bool:
         return self.responses.busy or self._speaking()

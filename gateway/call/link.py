@@ -19,6 +19,7 @@ from gateway.call.desk import Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
 from gateway.call.life import CallLife
+from gateway.call.memory import Retelling
 from gateway.call.renewal import Renewal
 from gateway.call.responses import UNASKED, Want
 from gateway.call.rollover import RollOver
@@ -59,6 +60,7 @@ class LinkedCall(CallLife):
             inputs.ModelLost: self._on_model_lost,
             inputs.FromNext: self._on_next,
             inputs.NextLost: self._on_next_lost,
+            inputs.Remembered: self._on_remembered,
             model.SessionCreated: self._on_session_created,
             model.SessionUpdated: self._on_session_updated,
             model.Error: self._on_error,
@@ -111,6 +113,22 @@ class LinkedCall(CallLife):
         if told:
             told.insert(0, items.system_text(wording.RECALLED))
         return [to_model.item_create(item, self._desk.new_id()) for item in told]
+
+    def _on_remembered(self, event: inputs.Remembered) -> None:
+        """This session was told what was known when it began."""
+        news = self.memory.catch_up(event.memos)
+        self.memory.interrupted(wording.OF_PENDING_CALLS, wording.NOT_KNOWN)
+        if self.link is Link.READY:
+            for one in news:
+                self._retell(one)
+
+    def _retell(self, one: Retelling) -> None:
+        """What a session has as text cannot be truncated, but said anew."""
+        if one.told:
+            self._desk.to_model(to_model.item_delete(one.memo.replay_id, self._desk.new_id()))
+        item = one.memo.as_item()
+        if item is not None:
+            self._desk.to_model(to_model.item_create(item, self._desk.new_id(), one.after))
 
     # --- Lost ---
 
@@ -243,6 +261,13 @@ class LinkedCall(CallLife):
         if self._next.ready and self.life is Life.TALKING and not busy:
             self._roll()
 
+    def _hand_over_if_quiet(self) -> None:
+        """All that was said must be known as text: it is what the next process gets."""
+        busy = self._caller_speaking or self._caller_turns.open or self._busy() or self._working()
+        talking = self.life is Life.TALKING and self.link is Link.READY
+        if self._handing_over and talking and not busy:
+            self._hand_over()
+
     def _roll_anyway(self) -> None:
         if not self._next.ready or self.life is not Life.TALKING:
             return
@@ -292,5 +317,6 @@ class LinkedCall(CallLife):
 
     def _settle(self) -> None:
         super()._settle()
+        self._hand_over_if_quiet()
         self._roll_if_quiet()
         self._watch_server()

@@ -16,7 +16,6 @@ from gateway.call.desk import Out
 from gateway.call.downlink import Downlink
 from gateway.call.endings import Ending
 from gateway.call.hold import HoldSound
-from gateway.call.memory import Memo
 from gateway.call.states import Life, Link
 from gateway.call.timers import Timer
 from gateway.call.uplink import Uplink
@@ -219,16 +218,9 @@ class MediaCall(Conversation):
             return None
         retold = self.memory.retold(item_id)
         if retold is not None:
-            return self._retell(*retold)
+            return self._retell(retold)
         truncation = to_model.item_truncate(item_id, audio_end_ms, self._desk.new_id())
         return self._desk.to_model(truncation)
-
-    def _retell(self, memo: Memo, after: str) -> None:
-        """What this session has as text cannot be truncated, but said anew."""
-        self._desk.to_model(to_model.item_delete(memo.replay_id, self._desk.new_id()))
-        item = memo.as_item()
-        if item is not None:
-            self._desk.to_model(to_model.item_create(item, self._desk.new_id(), after))
 
     def _is_cut(self, response_id: str, item_id: str) -> bool:
         return response_id == self._cut_response or item_id in self._cut_items

@@ -6,6 +6,8 @@ count as far as they were heard.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +19,7 @@ CALLER: Final = "caller"
 MODEL: Final = "model"
 CALL: Final = "call"
 OUTPUT: Final = "output"
+SEEN: Final = "seen"
 _SPOKEN: Final = {CALLER: items.user_text, MODEL: items.assistant_text}
 
 
@@ -26,7 +29,7 @@ class Memo(msgspec.Struct, array_like=True):
     kind: str
     number: int
     text: str = ""
-    """Words; a tool's arguments or output."""
+    """Words; a tool's arguments or output; what a picture was said to be."""
     item_id: str = ""
     """The vendor's, in the session in which it was said."""
     call_id: str = ""
@@ -46,21 +49,42 @@ class Memo(msgspec.Struct, array_like=True):
             return items.function_call(self.call_id, self.name, self.text)
         if self.kind == OUTPUT:
             return items.function_output(self.call_id, self.text)
+        if self.kind == SEEN:
+            return items.system_text(_PICTURE.format(self.text or "nothing was said of it"))
         if self.kind not in _SPOKEN or not self.text:
             return None
         return _SPOKEN[self.kind](self.text) | {"id": self.replay_id}
+
+
+_PICTURE: Final = "Here the caller showed a picture ({}). It is not kept: you saw it then."
+
+
+@dataclass(frozen=True, slots=True)
+class Retelling:
+    """Something that a session is to know otherwise than it does."""
+
+    memo: Memo
+    after: str
+    """Which item stands before it."""
+    told: bool = True
+    """Whether it knows it in other words."""
 
 
 class Memory:
     """`revision` changes with what is remembered."""
 
     def __init__(self, memos: list[Memo] | None = None) -> None:
-        self.memos = memos or []
         self.revision = 0
-        self._number = max((memo.number for memo in self.memos), default=0)
-        self._chars = sum(len(memo.text) for memo in self.memos)
-        self._by_item = {memo.item_id: memo for memo in self.memos if memo.item_id}
+        self._read(memos or [])
         self._replayed: set[str] = set()
+        self._untold: dict[str, Memo] = {}
+        """Function calls of another session that have no output yet: told together with it."""
+
+    def _read(self, memos: list[Memo]) -> None:
+        self.memos = memos
+        self._number = max((memo.number for memo in memos), default=0)
+        self._chars = sum(len(memo.text) for memo in memos)
+        self._by_item = {memo.item_id: memo for memo in memos if memo.item_id}
 
     # --- What happens ---
 
@@ -117,9 +141,36 @@ class Memory:
     def called(self, call_id: str, name: str, arguments: str) -> None:
         self._add(Memo(CALL, 0, arguments[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id, name))
 
-    def answered(self, call_id: str, output: str) -> None:
+    def answered(self, call_id: str, output: str) -> Memo | None:
+        """The function call itself, when this session has not been told of it."""
         if any(memo.call_id == call_id and memo.kind == CALL for memo in self.memos):
             self._add(Memo(OUTPUT, 0, output[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id))
+        return self._untold.pop(call_id, None)
+
+    def saw(self, about: str) -> None:
+        """A picture: what it shows is not kept, that there was one is."""
+        self._add(Memo(SEEN, 0, about[:TRANSCRIPT_LINE_MAX_CHARS]))
+
+    def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> None:
+        """Nobody brings the output of what was out any more; `outputs` are by function."""
+        for call in self._pending():
+            self.answered(call.call_id, outputs.get(call.name, otherwise))
+
+    def catch_up(self, memos: list[Memo]) -> list[Retelling]:
+        """A later state of the same conversation: what was said differently, in order."""
+        before = {memo.number: memo.text for memo in self.memos if memo.kind in _SPOKEN}
+        self._read(memos)
+        self.revision += 1
+        news, after = [], "root"
+        for memo in memos:
+            if memo.kind not in _SPOKEN or not memo.text:
+                continue
+            known = before.get(memo.number, "")
+            if known != memo.text:
+                news.append(Retelling(memo, after, told=bool(known)))
+                self._replayed.add(memo.item_id)
+            after = memo.replay_id
+        return news
 
     # --- What is told of it ---
 
@@ -138,18 +189,25 @@ class Memory:
         return next(spoken, MODEL) == CALLER
 
     def replay(self) -> list[dict[str, Any]]:
-        """The items of a new session, in order."""
+        """The items of a new session, in order.
+
+        A function call is told of with its output: a session may wait for one that is missing.
+        """
         self._replayed.clear()
+        self._untold = {memo.call_id: memo for memo in self._pending()}
+        calls = {memo.call_id for memo in self.memos if memo.kind == CALL} - self._untold.keys()
         told = []
         for memo in self.memos:
+            if memo.kind in (CALL, OUTPUT) and memo.call_id not in calls:
+                continue
             item = memo.as_item()
             if item is not None:
                 told.append(item)
                 self._replayed.add(memo.item_id)
         return told
 
-    def retold(self, item_id: str) -> tuple[Memo, str] | None:
-        """For an item that this session knows by our word only: it, and what stands before it."""
+    def retold(self, item_id: str) -> Retelling | None:
+        """For an item that this session knows by our word only."""
         if item_id not in self._replayed or item_id not in self._by_item:
             return None
         memo, before = self._by_item[item_id], "root"
@@ -158,7 +216,11 @@ class Memory:
                 break
             if other.kind in _SPOKEN and other.item_id in self._replayed:
                 before = other.replay_id
-        return memo, before
+        return Retelling(memo, before)
+
+    def _pending(self) -> list[Memo]:
+        done = {memo.call_id for memo in self.memos if memo.kind == OUTPUT}
+        return [m for m in self.memos if m.kind == CALL and m.call_id not in done]
 
     # --- Bounds ---
 

@@ -31,6 +31,12 @@ class CallState(msgspec.Struct, array_like=True):
     talked_s: float = 0.0
     call_id: str = ""
     """OpenAI's, on the SIP path."""
+    streams: int = 0
+    """How many the call has had: of two states, the one with more is the newer."""
+    spent_micro_usd: dict[str, int] = {}
+    """What it has cost, by kind."""
+    minutes: int = 0
+    """Of the carrier's, paid for."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -18,6 +18,12 @@ CONFIRM: Final = (
     "and ask whether you may. If he says yes, call this again with the same arguments."
 )
 CANCELLED: Final = "Cancelled: the caller interrupted. Listen to him."
+NOT_KNOWN: Final = (
+    "Whether this was done is not known: the line broke meanwhile. Ask the caller before you do "
+    "it again."
+)
+OF_PENDING_CALLS: Final = {"transfer": TRANSFER_FAILED, "end_call": NOT_ENDED}
+"""What a session is told of function calls that its predecessor did not see answered."""
 TOO_MANY: Final = "Not done: too many things are being done at once. Wait for the others."
 FILLER: Final = (
     "Say in a few words, in the language of the conversation, that you are looking into it. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Protocol
@@ -12,6 +12,7 @@ from gateway.limits import SPEND_WARN_SHARE
 from gateway.ops.prices import MINUTE_S, Charge, Prices
 
 DAY_S: Final = 86_400
+MICRO: Final = 1_000_000
 _CARRIER: Final = "twilio"
 """Stands in the label `model` of what the carrier is paid."""
 
@@ -27,11 +28,22 @@ class Bill:
     by_kind: dict[str, Decimal] = field(default_factory=dict)
     answered_at: float | None = None
     minutes: int = 0
+    talked_s: float = 0.0
+    """Before the call was taken up here: in another stream, or process."""
     _told: float = 0.0
 
     @property
     def usd(self) -> Decimal:
         return sum(self.by_kind.values(), Decimal())
+
+    def carry_on(self, micro_usd: Mapping[str, int], minutes: int, talked_s: float) -> None:
+        """Of a call that cost something elsewhere before."""
+        self.by_kind = {kind: Decimal(spent) / MICRO for kind, spent in micro_usd.items()}
+        self.minutes, self.talked_s = minutes, talked_s
+
+    @property
+    def micro_usd(self) -> dict[str, int]:
+        return {kind: round(usd * MICRO) for kind, usd in self.by_kind.items()}
 
     def take_share(self) -> float | None:
         """0.8 or 1.0, each once, when the call has used so much of what it may cost."""
@@ -92,7 +104,7 @@ class Spending:
             case notes.TranscriptionCounted(model, transcribed):
                 self._charge(bill, model, self._prices.of_transcript(model, transcribed))
             case notes.CallerArrived():
-                bill.answered_at = self._clock()
+                bill.answered_at = self._clock() - bill.talked_s
                 self.pass_time(bill)
             case notes.Ended():
                 self.pass_time(bill)

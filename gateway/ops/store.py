@@ -67,6 +67,11 @@ class Store:
     ) -> None:
         self._memory, self._remote, self._soon = memory, remote, soon
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes remember the same."""
+        return self._remote is not None
+
     def remember(self, key: str, value: str, ttl_s: float) -> None:
         """In this process at once, and in Redis as soon as may be."""
         self._memory.put(key, value, ttl_s)

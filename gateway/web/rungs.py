@@ -37,6 +37,8 @@ class Rungs:
     ) -> Response:
         """A media stream to the agent; `state` is what was before. Raises NotAdmitted."""
         desk = self._desk
+        if state is not None and desk.switchboard.sends_on:
+            return self._stream(call, agent)
         await desk.admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
         facts = CallFacts(call.call_sid, call.caller, call.dialled, agent.name, "media-streams")
         try:
@@ -44,6 +46,11 @@ class Rungs:
         except NotAdmitted:
             await desk.admission.leave(call.call_sid)
             raise
+        return self._stream(call, agent)
+
+    def _stream(self, call: VoiceRequest, agent: Agent) -> Response:
+        """Whichever process the stream comes to goes on with the call."""
+        desk = self._desk
         return desk.twiml(
             "connect.xml",
             agent.language,

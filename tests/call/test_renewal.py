@@ -12,7 +12,6 @@ from call.book import (
     answered,
     appends,
     asks,
-    asks_for_an_answer,
     clears,
     configures,
     deletes,
@@ -41,7 +40,6 @@ from gateway.call import commands as do
 from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.call.inputs import FromNext, ModelLost
-from gateway.call.state import decode, encode
 from gateway.limits import MODEL_PAUSES_S, SERVER_SILENCE_MAX_S, SERVER_THINKS_MAX_S
 
 GONE = ModelLost("closed_1006")
@@ -218,7 +216,7 @@ def test_a_goodbye_that_had_not_begun_is_said_by_the_next_session() -> None:
     book = answered() >> response_created() << ...
     book >> response_done(calls=(("end_call", "call_1"),)) << ... >> GONE << ...
     back(book) << note(notes.ModelRenewed)
-    assert told(book)[1:] == ["function_call end_call"]
+    assert told(book) == [], "a session may wait for an output that is missing"
     assert "goodbye" in book.said[-1]["response"]["instructions"]
     book >> response_created("resp_2") << ... >> audio_delta("item_2", ms=200) << ...
     book >> audio_done("item_2", "resp_2") >> response_done("resp_2") << ...
@@ -260,31 +258,3 @@ def test_if_no_moment_is_quiet_it_happens_anyway() -> None:
     book >> wait(25) << ...
     assert any(e["type"] for e in book.said)
     assert book.call.ending is None
-
-
-# --- To another process ---
-
-
-def test_the_state_is_all_that_another_process_needs() -> None:
-    book = conversation()
-    state = decode(encode(book.call.state()))
-    assert (state.greeted, state.arrived, state.last_words) == (True, True, "Heron, I see.")
-    other = Book()
-    other.call.resume(state)
-    other >> session_created() << ... >> session_updated(other.agent)
-    assert told(other)[1:] == ["user: My word is heron.", "assistant: Heron, I see."]
-    other >> start() << ... >> next_frame
-    assert "cut off for a second" in str(other.said[-1])
-    other << ...
-
-
-def test_silently_the_answer_that_he_waits_for_is_given() -> None:
-    book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
-    book >> caller_said("turn_1", "Where are you?") << ...
-    state = book.call.state()
-    state.silently = True
-    other = Book()
-    other.call.resume(state)
-    other >> session_created() << ... >> session_updated(other.agent) << ...
-    other >> start() << ... >> next_frame
-    other << appends(20) << asks_for_an_answer << nothing

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 import httpx2
@@ -27,11 +28,13 @@ from gateway.simulator.webhooks import Account, Reach, Webhooks
 
 ACCOUNT: Final = Account("AC" + "0" * 32, "simulated-auth-token")
 START_MAX_S: Final = 60.0
+SLEPT_S: Final = 0.25
 FALLBACK: Final = "+15550199"
 AGENTS: Final[dict[str, Any]] = {
     "agents": {
         "desk": {
             "greeting": "Hello, this is the desk.",
+            "record": "transcript",
             "instructions": "Be kind.",
             "tools": ["end_call"],
             "fallback": FALLBACK,
@@ -40,6 +43,7 @@ AGENTS: Final[dict[str, Any]] = {
     },
     "routes": [{"to": "*", "agent": "desk"}],
 }
+TALE: Final = "Let me tell you of the harbour, of the people there and of their lighthouse."
 LONG: Final = (
     "Let me tell you a long story about the harbour and the people who live there, and how "
     "they came to build the lighthouse that still stands on the cliff above the old town."
@@ -76,6 +80,8 @@ class Balancer:
         self.port = 0
         self.backends: list[int] = []
         self.ready: set[int] = set()
+        self.favourite: int | None = None
+        """Who gets all new connections, while it is ready."""
         self._turn = 0
 
     async def watch(self) -> None:
@@ -92,6 +98,7 @@ class Balancer:
         self._turn += 1
         ready = sorted(self.ready)
         order = [ready[(self._turn + n) % len(ready)] for n in range(len(ready))]
+        order.sort(key=lambda port: port != self.favourite)
         for port in order:
             try:
                 far = await asyncio.open_connection("127.0.0.1", port)
@@ -135,6 +142,8 @@ class City:
     gateways: dict[int, Process] = field(default_factory=dict)
     model: Process | None = None
     redis: Process | None = None
+    slept: list[tuple[float, float]] = field(default_factory=list)
+    """When this process, which plays the carrier and the callers, did not run, and for how long."""
 
     @property
     def url(self) -> str:
@@ -215,6 +224,28 @@ class City:
         )
         return await rehearse(self.carrier, scenario, seed=seed)
 
+    @property
+    def busy(self) -> bool:
+        """Whether this machine had too much to do for its latencies to be the gateway's."""
+        return bool(self.slept) or os.getloadavg()[0] > (os.cpu_count() or 1)
+
+    def transcript(self, call_sids: set[str]) -> list[dict[str, Any]]:
+        """What the model said to them, by the records of all processes."""
+        records = [json.loads(f.read_text()) for f in (self.out / "data").glob("calls/*.json")]
+        lines = [line for r in records if r["call_sid"] in call_sids for line in r["transcript"]]
+        return [line for line in lines if line["who"] == "model"]
+
+    async def calls_at(
+        self, port: int, steps: Sequence[Any], seeds: range
+    ) -> list[asyncio.Task[CallRecord]]:
+        """Calls that run in that process, as long as it does."""
+        before = len(self.carrier.api.calls)
+        self.balancer.favourite = port
+        calls = [asyncio.create_task(self.call(steps, seed)) for seed in seeds]
+        await self.streaming(before + len(calls))
+        self.balancer.favourite = None
+        return calls
+
     async def streaming(self, calls: int) -> None:
         """So many calls have a stream."""
         async with asyncio.timeout(START_MAX_S):
@@ -257,6 +288,16 @@ async def _connectable(port: int) -> None:
                 return
 
 
+async def _watch_self(slept: list[tuple[float, float]]) -> None:
+    before = monotonic()
+    while True:
+        await asyncio.sleep(0.05)
+        now = monotonic()
+        if now - before > SLEPT_S:
+            slept.append((now, now - before))
+        before = now
+
+
 async def _put_away(handle: asyncio.subprocess.Process) -> None:
     if handle.returncode is None:
         with contextlib.suppress(ProcessLookupError):
@@ -282,6 +323,9 @@ async def city(
         stack.callback(server.close)
         watch = asyncio.create_task(balancer.watch())
         stack.callback(watch.cancel)
+        slept: list[tuple[float, float]] = []
+        lag = asyncio.create_task(_watch_self(slept))
+        stack.callback(lag.cancel)
         api = TwilioApi(ACCOUNT)
         rest_url = await stack.enter_async_context(listening(api.app(), 0))
         url = f"http://127.0.0.1:{balancer.port}"
@@ -292,7 +336,7 @@ async def city(
             )
         )
         carrier = Carrier(api, Webhooks(ACCOUNT, Reach(url, url), client), rest_url)
-        town = City(out, stack, balancer, carrier, script, agents or AGENTS)
+        town = City(out, stack, balancer, carrier, script, agents or AGENTS, slept=slept)
         await town.start_model()
         if redis:
             await town.start_redis()

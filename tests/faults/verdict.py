@@ -1,9 +1,10 @@
-"""What a caller noticed of a fault, from the sound of his call alone."""
+"""What a caller noticed of a fault, from the sound of his call alone; what the model still knew."""
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ from gateway.simulator.record import CallRecord
 from gateway.simulator.telephone import LOUD_RMS, loudness, samples
 
 FACT = "It is heron."
+USUAL_MS = 500.0
+"""The longest silence of a call in which nothing breaks: until an answer begins."""
+UNHEARD_MS = 300.0
+"""What is added to it without anybody's noticing."""
+
+
+class TooSlow(AssertionError):
+    """A goal of latency was missed while this machine had too much to do."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,36 @@ class Verdict:
             f" {known:>10}"
         )
 
+    def holds(self, *, most_ms: float, busy: bool = False) -> None:
+        """Nobody lost, nothing forgotten, and no longer silence; `busy` was the machine."""
+        assert (self.lost, self.remembered) == (0, self.asked)
+        if busy and self.longest_silence_ms >= most_ms:
+            raise TooSlow(f"{self.longest_silence_ms} ms of silence, while the machine was busy")
+        assert self.longest_silence_ms < most_ms
+
 
 HEAD = f"{'fault':<44} {'calls':>5} {'lost':>5} {'silence':>12} {'remembered':>10}"
 
+Test = Callable[[Path], Awaitable[None]]
+
+
+def believed(test: Test) -> Test:
+    """A latency that a busy machine made is measured once more before it is believed."""
+
+    @functools.wraps(test)
+    async def run(tmp_path: Path) -> None:
+        try:
+            await test(tmp_path)
+        except TooSlow as error:
+            print(f"once more: {error}")
+            (tmp_path / "again").mkdir()
+            await test(tmp_path / "again")
+
+    return run
+
 
 def longest_silence_ms(record: CallRecord) -> float:
-    """Of both ends, between the first sound that he heard and the last."""
+    """Of both ends, until he heard something again: his own pauses are his own business."""
     window = samples(WINDOW_MS)
     ear = loudness(record.heard, window) > LOUD_RMS
     mouth = loudness(record.spoken, window) > LOUD_RMS
@@ -48,18 +81,25 @@ def longest_silence_ms(record: CallRecord) -> float:
     if not len(heard):
         return float("inf")
     length = min(len(ear), len(mouth))
-    loud = np.flatnonzero((ear[:length] | mouth[:length])[heard[0] : heard[-1] + 1])
-    return float(np.diff(loud).max(initial=1) - 1) * WINDOW_MS
+    loud = np.flatnonzero((ear[:length] | mouth[:length])[: heard[-1] + 1])
+    loud = loud[loud >= heard[0]]
+    waits = np.diff(loud)[ear[loud[1:]]]
+    return float(waits.max(initial=1) - 1) * WINDOW_MS
+
+
+def is_lost(record: CallRecord) -> bool:
+    """A call is lost when it did not go to the end of its scenario."""
+    return bool(record.failures) or record.ending.by == "failure"
 
 
 def judged(
     fault: str, records: Sequence[CallRecord], said: Sequence[dict[str, Any]], *, asked: int
 ) -> Verdict:
-    """A call is lost when it did not go to the end of its scenario."""
-    lost = sum(bool(record.failures) or record.ending.by == "failure" for record in records)
+    """`said` is the model's journal; in it is how often the fact was asked for, and known."""
     silence_ms = max(longest_silence_ms(record) for record in records)
-    remembered = sum(FACT in entry["text"] for entry in said)
-    verdict = Verdict(fault, len(records), lost, silence_ms, min(remembered, asked), asked)
+    remembered = min(sum(FACT in entry["text"] for entry in said), asked)
+    lost = sum(map(is_lost, records))
+    verdict = Verdict(fault, len(records), lost, silence_ms, remembered, asked)
     print(f"\n{HEAD}\n{verdict.row()}")
     report = Path(os.environ.get("FAULTS_REPORT", "out/faults.txt"))
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -69,5 +109,5 @@ def judged(
         print([(entry.get("session"), entry["text"][:60]) for entry in said])
     for record in records:
         if record.failures:
-            print(record.failures, [w for w in record.warnings if w.counts])
+            print(record.failures, [(m.at_ms, m.kind) for m in record.moments][-12:])
     return verdict

@@ -3,68 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from time import monotonic
 
 import pytest
+from redis_end import RedisEnd, running_redis
 
 from gateway.errors import NotAdmitted
 from gateway.limits import STORE_PAUSE_S
 from gateway.ops.admission import Admission
-from gateway.ops.sealing import Sealer
-from gateway.ops.store import Remote, Store
-from gateway.ops.store_memory import MemoryStore
-from gateway.ops.store_redis import RedisStore
 
-
-@dataclass
-class Server:
-    port: int
-    process: asyncio.subprocess.Process
-    opened: list[RedisStore] = field(default_factory=list)
-
-    def remote(self, failures: list[int] | None = None) -> Remote:
-        redis = RedisStore(f"redis://127.0.0.1:{self.port}/0", Sealer(["key"]))
-        self.opened.append(redis)
-        return Remote(redis, lambda: failures.append(1) if failures is not None else None)
-
-    def store(self, failures: list[int] | None = None) -> Store:
-        return Store(MemoryStore(monotonic), self.remote(failures))
+pytestmark = pytest.mark.needs("redis-server")
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    binary = shutil.which("redis-server")
-    assert binary is not None, "install redis-server (apt-get install redis-server)"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        binary, "--port", str(port), "--save", "", "--bind", "127.0.0.1",
-        stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                break
-    running = Server(port, process)
-    yield running
-    for redis in running.opened:
-        await redis.close()
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
+async def server() -> AsyncIterator[RedisEnd]:
+    async with running_redis() as running:
+        yield running
 
 
-async def test_processes_agree(server: Server) -> None:
+async def test_processes_agree(server: RedisEnd) -> None:
     one, other = server.store(), server.store()
     await one.put("a", "1", 60)
     assert await other.get("a") == "1"
@@ -74,7 +32,7 @@ async def test_processes_agree(server: Server) -> None:
     assert await other.get("a") is None
 
 
-async def test_what_is_kept_expires(server: Server) -> None:
+async def test_what_is_kept_expires(server: RedisEnd) -> None:
     one, other = server.store(), server.store()
     await one.put("a", "1", 0.05)
     async with asyncio.timeout(5):
@@ -82,7 +40,7 @@ async def test_what_is_kept_expires(server: Server) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_nothing_stands_there_to_be_read(server: Server) -> None:
+async def test_nothing_stands_there_to_be_read(server: RedisEnd) -> None:
     from redis.asyncio import Redis  # noqa: PLC0415
 
     await server.store().put("call:CA1", "My code word is heron.", 60)
@@ -93,7 +51,7 @@ async def test_nothing_stands_there_to_be_read(server: Server) -> None:
     assert not any(b"heron" in value for value in found)
 
 
-async def test_places_are_counted_over_all_processes(server: Server) -> None:
+async def test_places_are_counted_over_all_processes(server: RedisEnd) -> None:
     one, other = (Admission(name, None, server.remote()) for name in ("p1", "p2"))
     results = await asyncio.gather(
         *((one if n % 2 else other).admit(f"CA{n}", "+1", "desk", 5) for n in range(20)),
@@ -103,7 +61,7 @@ async def test_places_are_counted_over_all_processes(server: Server) -> None:
     assert sum(isinstance(result, NotAdmitted) for result in results) == 15
 
 
-async def test_redis_goes_away_and_nobody_waits(server: Server) -> None:
+async def test_redis_goes_away_and_nobody_waits(server: RedisEnd) -> None:
     failures: list[int] = []
     store = server.store(failures)
     await store.put("a", "1", 60)
