@@ -31,11 +31,13 @@ def timers() -> int:
 
 
 async def settled(house: House, model: ModelServer, connections: int, sessions: int) -> None:
-    """Both ends have closed what they had open."""
+    """Both ends have closed what they had open, and no try to open a model is under way."""
     state = house.server.server_state
     async with asyncio.timeout(10):
         while (  # noqa: ASYNC110 - nobody tells
-            len(state.connections) > connections or len(model.drivers) > sessions
+            len(state.connections) > connections
+            or len(model.drivers) > sessions
+            or any(task.get_name().startswith("open model") for task in asyncio.all_tasks())
         ):
             await asyncio.sleep(0)
     gc.collect()
