@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from prometheus_tools import K8S, parsed, problems, promtool
+from structlog.testing import capture_logs
+
+from gateway.bridge.live_call import CallFacts
+from gateway.call.endings import Ending
+from gateway.call.notes import Ended
+from gateway.ops.logs import CallLog
 
 pytestmark = pytest.mark.needs("promtool")
 
 FILES = sorted((K8S / "dashboards").glob("*.json"))
-BOARDS = {file.stem: json.loads(file.read_text("utf-8")) for file in FILES}
+ALL = {file.stem: json.loads(file.read_text("utf-8")) for file in FILES}
+CALL = ALL["call"]
+"""Of the log, since a call is no label."""
+BOARDS = {name: board for name, board in ALL.items() if board is not CALL}
 UNITS = {"s", "percentunit", "short", "currencyUSD", "Bps"}
 OF_GRAFANA = 'ALERTS{alertname=~"Gateway.*",alertstate="firing"}'
 
@@ -37,9 +48,9 @@ QUERIES = {
 }
 
 
-def test_there_are_the_four_of_them() -> None:
-    assert set(BOARDS) == {"callers", "agent", "capacity", "sip"}
-    assert len({board["uid"] for board in BOARDS.values()}) == 4
+def test_there_are_the_five_of_them() -> None:
+    assert set(ALL) == {"callers", "agent", "call", "capacity", "sip"}
+    assert len({board["uid"] for board in ALL.values()}) == 5
 
 
 @pytest.mark.parametrize("expression", QUERIES.values(), ids=QUERIES.keys())
@@ -96,10 +107,10 @@ def test_the_first_screen_answers_whether_callers_wait() -> None:
     assert sum("gateway_response_seconds" in json.dumps(p) for p in above) >= 3
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", ALL)
 def test_panels_do_not_lie_on_each_other(name: str) -> None:
     taken: set[tuple[int, int]] = set()
-    for panel in BOARDS[name]["panels"]:
+    for panel in ALL[name]["panels"]:
         at = panel["gridPos"]
         cells = {
             (x, y)
@@ -124,3 +135,46 @@ def test_variables_that_are_used_are_there(name: str) -> None:
         metric, label = query.removeprefix("label_values(").rstrip(")").split(", ")
         assert problems(f'{metric}{{{label}="x"}}') == []
     assert board["annotations"]["list"][0]["expr"] == OF_GRAFANA
+
+
+# --- One call, by the log ---
+
+
+def ended_line() -> dict[str, Any]:
+    facts = CallFacts("CA" + "0" * 32, "+15550100", "+15550101", "reception", "media-streams")
+    note = Ended(
+        Ending.CALLER_HUNG_UP, "", arrived=True, seconds=60.0, waits_s=(0.5, 0.7), barge_ins=1,
+        tools=2, tokens=300,
+    )  # fmt: skip
+    with capture_logs() as lines:
+        CallLog().on_note(facts, note, Decimal("0.01"))
+    return dict(lines[0])
+
+
+def test_one_call_is_found_by_what_its_last_line_says() -> None:
+    line = ended_line()
+    assert line["event"] == "ended"
+    queries = [target["expr"] for panel in panels(CALL) for target in panel["targets"]]
+    assert all("|= `$call`" in query for query in queries)
+    unwrapped = {found for query in queries for found in re.findall(r"unwrap (\w+)", query)}
+    assert len(unwrapped) == 6
+    assert all(isinstance(line[field], int | float) for field in unwrapped)
+    formatted = {found for query in queries for found in re.findall(r"{{\.(\w+)}}", query)}
+    assert formatted <= line.keys()
+
+
+def test_the_waits_of_one_call_are_shown_against_their_goal() -> None:
+    waits = [panel for panel in panels(CALL) if "wait_p" in json.dumps(panel)]
+    assert len(waits) == 2
+    for panel in waits:
+        defaults = panel["fieldConfig"]["defaults"]
+        assert defaults["unit"] == "ms"
+        assert [step["value"] for step in defaults["thresholds"]["steps"]] == [None, 600, 800]
+
+
+def test_what_is_typed_in_is_a_variable_and_every_panel_says_what_one_sees() -> None:
+    there = {variable["name"] for variable in CALL["templating"]["list"]}
+    assert there == {"logs", "call", "stream"}
+    for panel in panels(CALL):
+        assert panel["description"].endswith(".")
+        assert panel["datasource"] == {"type": "loki", "uid": "${logs}"}
