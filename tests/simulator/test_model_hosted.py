@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from model_desk import Desk
 
 from gateway.simulator.model_hosted import Told
 from gateway.simulator.script import parse_script
-from model_desk import Desk
 
 TOOLS: list[dict[str, Any]] = [
     {"name": "find", "description": "Finds.", "input_schema": {}, "annotations": {}},
