@@ -279,8 +279,14 @@ class HostedTools(SightedCall):
         """The caller has waited for long enough without a sound."""
         quiet = self.life is Life.TALKING and not (self._caller_speaking or self._busy())
         wait = self._mcp.filler(self._desk.now, quiet=quiet)
-        if wait is not None:
+        if wait is None:
+            return
+        instead = wait.manners.hold and not (wait.manners.filler or isinstance(wait, Approval))
+        if not (instead and self._can_hold()):
             self._want(Want("mcp_filler", _words_for(wait)))
+
+    def _holding(self) -> bool:
+        return self._mcp.holding or super()._holding()
 
     # --- Lost ---
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ class Wait:
     manners: Manners
     fill_at: float
     """When he should hear something."""
+    filled: bool = field(default=False, init=False)
+    """He has."""
 
 
 @dataclass(slots=True)
@@ -155,6 +157,12 @@ class McpDesk:
     def working(self) -> bool:
         return bool(self.calls or self.waiting)
 
+    @property
+    def holding(self) -> bool:
+        """Whether the caller waits for something that has him hear a sound meanwhile."""
+        waits = (*self.waiting.values(), *self.calls.values())
+        return any(one.filled and one.manners.hold for one in waits)
+
     def due(self) -> float | None:
         """When something is to be looked at."""
         dues = [at for at in (self.lists.due, self.go_on_at) if at is not None]
@@ -168,6 +176,7 @@ class McpDesk:
         for one in due:
             again_s = limits.APPROVAL_FILLER_EVERY_S if isinstance(one, Approval) else inf
             one.fill_at = now + (again_s if quiet else limits.ROLL_LOOK_S)
+            one.filled = one.filled or quiet
         return due[0] if due and quiet else None
 
 
