@@ -17,9 +17,9 @@ from gateway.call.endings import Ending
 from gateway.call.mcp import ERRORS, UNKNOWN, Approval, McpCall, McpDesk, Wait
 from gateway.call.mcp_lists import Listed
 from gateway.call.responses import Want
+from gateway.call.sight import SightedCall
 from gateway.call.states import Life, Link
 from gateway.call.timers import Timer
-from gateway.call.sight import SightedCall
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_mcp as mcp
