@@ -395,6 +395,23 @@ MCP_LABEL_MAX_CHARS = 32
 """Half of a function's name: the other half is the tool's."""
 MCP_TOOLS_MAX = 64
 """Of one server; more would crowd the model's instructions out."""
+MCP_LIST_GRACE_S = 1.0
+"""A server whose tools are not listed by then is late, and the model is told; nobody has finished
+his first sentence before."""
+MCP_GO_ON_GRACE_S = 0.3
+"""What came of a hosted call is in: if the model does not go on by itself by then, it is asked."""
+APPROVALS_MAX = 8
+"""Of one call, at once; one more is denied."""
+APPROVALS_KEPT_MAX = 64
+"""Answers that are remembered, so that the same one may be given twice."""
+APPROVAL_WAIT_DEFAULT_S = 30.0
+APPROVAL_WAIT_MIN_S = 1.0
+APPROVAL_WAIT_MAX_S = 300.0
+APPROVAL_FILLER_EVERY_S = 12.0
+"""A caller who waits for somebody's leave hears so now and then."""
+APPROVAL_ID_MAX_CHARS = 128
+TOOL_SHOWN_MAX_CHARS = 96
+"""Of a tool's name in a record: a label, and what the model wrote."""
 
 assert HOLD_GROUP_MS % FRAME_MS == 0
 assert HOLD_LEAD_MS >= 2 * HOLD_GROUP_MS

@@ -259,6 +259,11 @@ class Agent(_Part):
                 if part.hold:
                     yield f"{kind}.{name}.hold"
 
+    @property
+    def hosted(self) -> Mapping[str, McpServer]:
+        """The MCP servers that the model's own server reaches, by label."""
+        return {label: server for label, server in self.mcp.items() if server.via == "openai"}
+
     @model_validator(mode="after")
     def _tools_are_known(self) -> Self:
         for index, tool in enumerate(self.tools):

@@ -17,7 +17,7 @@ from gateway.agents.document import Document, dotted, parse
 from gateway.agents.document import Path as Key
 from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook, Route, canonical
-from gateway.agents.session import overreach, session_of
+from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError
 from gateway.limits import AGENTS_FILE_MAX_BYTES, FUNCTIONS_MAX
 
@@ -159,6 +159,20 @@ def _check_session(agent: Agent, document: Document) -> None:
         raise document.error((*key, *path), problem)
     for field, problem in overreach(agent):
         raise document.error((*key, *field.split(".")), problem)
+    _check_hosted(agent, document)
+
+
+def _check_hosted(agent: Agent, document: Document) -> None:
+    """What the vendor's own types say of the servers that he is to reach."""
+    unset = {name: "-" for server in agent.hosted.values() for name in server.secrets}
+    hosted = {"type": "realtime", "tools": hosted_tools(agent, unset)}
+    for (_, index, field, *_), problem in ga.problems(hosted):
+        label = list(agent.hosted)[int(index)]
+        key = _OURS.get(str(field), str(field))
+        raise document.error(("agents", agent.name, "mcp", label, key), problem)
+
+
+_OURS: Final = {"connector_id": "connector", "server_url": "url", "require_approval": "approval"}
 
 
 def _warnings(agent: Agent, document: Document) -> Iterator[str]:

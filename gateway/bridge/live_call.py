@@ -154,6 +154,11 @@ class LiveCall:
         self._hear(sent, monotonic())
         return True
 
+    def allow(self, approval_id: str, approve: bool) -> str | None:
+        """An operator's word on a tool: how the request stands now, None for none such."""
+        self._hear(inputs.ApprovalAnswered(approval_id, approve), monotonic())
+        return self.mind.approval(approval_id)
+
     @property
     def over(self) -> bool:
         return self.mind.life is Life.CLOSED

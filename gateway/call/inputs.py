@@ -86,6 +86,14 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalAnswered:
+    """An operator's word on a request for approval that waits."""
+
+    approval_id: str
+    approve: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CallerLost:
     """The caller's socket ended without `stop`."""
 
@@ -173,6 +181,7 @@ CallInput = (
     | CallGone
     | TransferFailed
     | ToolFinished
+    | ApprovalAnswered
     | CallerLost
     | SaidBefore
     | Remembered

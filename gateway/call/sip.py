@@ -85,6 +85,7 @@ class SipCall(Conversation):
             ending = Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST
             return self._without_sideband(ending, event.reason)
         self.link = step_link(self.link, Link.LOST)
+        self._lose_calls()  # they go on, unseen; requests for approval still wait
         self.responses = ResponseArbiter()
         self.turns.abandon()
         self._caller_speaking = self._brief = self._broke_in = False

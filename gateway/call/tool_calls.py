@@ -82,6 +82,10 @@ class ToolCalls(LinkedCall):
         if running is not None:
             self._note(notes.ToolDone(running.name, outcome, self._desk.now - running.since))
 
+    def _holding(self) -> bool:
+        """Whether the caller waits for something that has him hear a sound meanwhile."""
+        return self._tools.holding
+
     def _can_hold(self) -> bool:
         """Whether the caller can hear a sound of ours."""
         return False

@@ -25,6 +25,7 @@ from gateway.limits import (
     TOOL_RESULT_MAX_CHARS,
     TOOL_TIMEOUT_DEFAULT_S,
 )
+from gateway.tools.hosted import hosted
 from gateway.tools.http import HttpTool
 from gateway.tools.python import PythonTool, ToolContext
 
@@ -90,6 +91,7 @@ class Toolbox:
             for agent in book.agents.values()
             for name, tool in self._tools_of(agent, environ)
         }
+        self._hosted = {agent.name: hosted(agent, environ) for agent in book.agents.values()}
 
     def _tools_of(self, agent: Agent, environ: Mapping[str, str]) -> Iterator[tuple[str, Tool]]:
         for definition in definitions(agent):
@@ -134,9 +136,10 @@ class Toolbox:
     def definitions(self, agent: Agent) -> list[dict[str, Any]]:
         """What the model is told of the agent's tools, in the order of its file."""
         built_in = {definition["name"]: definition for definition in definitions(agent)}
-        return [
+        ours = [
             built_in.get(name) or self._tools[agent.name, name].definition for name in agent.tools
         ]
+        return ours + self._hosted[agent.name]
 
     async def run(self, name: str, arguments: str, context: ToolContext) -> Result:
         """Never raises but for cancellation."""

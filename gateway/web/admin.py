@@ -54,6 +54,10 @@ class Transfer(Struct, forbid_unknown_fields=True):
     """One of the agent's transfers by name, or a number in E.164 (+15550123)."""
 
 
+class Decision(Struct, forbid_unknown_fields=True):
+    approve: bool
+
+
 class Done(Struct):
     """What was asked of the call; whether it comes to pass is told by the call's record."""
 
@@ -157,6 +161,19 @@ class AdminDoors:
         except PeerError as error:
             raise Refused(422, _PICTURES[error.kind]) from None
         return await self._ask(request, "image", inputs.ShowAsked(url, about.strip()))
+
+    async def approve(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/approvals/{approval}`: the same answer may be given twice."""
+        wanted = await _parsed(request, Decision)
+        call = await self._running(request)
+        stands = call.allow(request.path_params["approval"], wanted.approve)
+        if stands is None:
+            raise Refused(404, "The call has no such request for approval.")
+        if stands == "waiting":
+            raise Refused(409, "The model does not hear at this moment: try again.")
+        if stands != ("approved" if wanted.approve else "denied"):
+            raise Refused(409, f"It was answered before: {stands}.")
+        return _done(call, stands)
 
     async def _running(self, request: Request) -> LiveCall:
         call = self.switchboard.call(request.path_params["id"])
