@@ -96,6 +96,8 @@ class Caller:
         """Finds all words before the telephone rings, so that nobody waits for the voice."""
         for step in steps:
             await self._prepare(step)
+        if self.handset is not None:
+            await self.handset.prepare([photo for step in steps for photo in step.photos])
 
     async def _prepare(self, step: Step) -> bytes:
         if step.play is not None:

@@ -113,6 +113,12 @@ class Step(Strict):
         return {key: bare.get(key) if it is None else it for key, it in value.items()}
 
     @property
+    def photos(self) -> list[Path | str]:
+        """What is sent in it."""
+        link = [self.open_link.photo] if self.open_link else []
+        return [*(self.text.photos if self.text else ()), *link]
+
+    @property
     def kind(self) -> str:
         return next(iter(self.model_fields_set))
 
