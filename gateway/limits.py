@@ -347,7 +347,7 @@ PHOTOS_PER_S = 0.5
 PHOTO_TOKEN_BYTES = 16
 PHOTO_LOOKS_BURST = 100
 PHOTO_LOOKS_PER_S = 50.0
-"""Of everybody who opens a link, or guesses at one."""
+"""Of everybody who asks for a link that this process does not know: who guesses, for the most."""
 MEDIA_PER_MESSAGE_MAX = 10
 """Twilio: MediaUrl0 to MediaUrl9."""
 MEDIA_FETCH_MAX_S = 15.0

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from gateway.simulator.handset import Handset
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Utterance
 from gateway.simulator.scenario import ExpectHangUp, Hear, Interrupt, Step
@@ -74,6 +75,7 @@ class Caller:
     on_heard: Callable[[], None] = lambda: None
     utterances: list[Utterance] = field(default_factory=list)
     spoken_end: int = 0
+    handset: Handset | None = None
 
     @property
     def line(self) -> Line:
@@ -94,6 +96,8 @@ class Caller:
         """Finds all words before the telephone rings, so that nobody waits for the voice."""
         for step in steps:
             await self._prepare(step)
+        if self.handset is not None:
+            await self.handset.prepare([photo for step in steps for photo in step.photos])
 
     async def _prepare(self, step: Step) -> bytes:
         if step.play is not None:
@@ -117,6 +121,10 @@ class Caller:
         return await self._act(step)
 
     async def _act(self, step: Step) -> str:
+        if self.handset is not None and step.text is not None:
+            return await self.handset.send(step.text)
+        if self.handset is not None and step.open_link is not None:
+            return await self.handset.open_link(step.open_link)
         stream = self.call.stream
         if step.wait_ms is not None:
             end = self.line.now + samples(step.wait_ms)

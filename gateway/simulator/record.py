@@ -34,6 +34,8 @@ class CallRecord:
     unheard_ms: float = 0.0
     """Sound that was cut off when the call ended."""
     failures: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """That the caller got."""
     words: list[dict[str, Any]] = field(default_factory=list)
     """What the simulated model says that it said, when it was asked."""
 
@@ -89,6 +91,7 @@ class CallRecord:
             "traffic": [asdict(one) for one in self.traffic],
             "warnings": [asdict(one) for one in self.warnings],
             "moments": [asdict(one) for one in self.moments if one.kind != "twiml"],
+            "texts": self.texts,
             "words": self.words,
             "failures": self.failures,
         }

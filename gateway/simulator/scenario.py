@@ -45,9 +45,37 @@ class ExpectHangUp(Strict):
     timeout_s: Seconds = 20
 
 
+GENERATED: Final = "generated"
+"""In place of a file: a photo that is made up."""
+Photo = Path | Literal["generated"]
+
+
+class SendText(Strict):
+    """A text to the number that he called; several photos at once, if need be."""
+
+    body: str = ""
+    photos: Annotated[list[Photo], Field(max_length=10)] = []
+    whatsapp: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_photo(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "photo" in value:
+            value = {**value, "photos": [value["photo"]]}
+            del value["photo"]
+        return value
+
+
+class OpenLink(Strict):
+    """The newest link that he was texted, and a photo sent by the page behind it."""
+
+    photo: Photo = "generated"
+    timeout_s: Seconds = 20
+
+
 KINDS: Final = (
     "hear", "say", "play", "interrupt", "wait_ms", "press", "hang_up", "expect_hang_up",
-    "malformed", "stall_ms", "drop_socket",
+    "malformed", "stall_ms", "drop_socket", "text", "open_link",
 )  # fmt: skip
 
 
@@ -65,6 +93,8 @@ class Step(Strict):
     malformed: Malformed | None = None
     stall_ms: Milliseconds | None = None
     drop_socket: Literal[True] | None = None
+    text: SendText | None = None
+    open_link: OpenLink | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -76,8 +106,17 @@ class Step(Strict):
             return value
         if len(value) != 1:
             raise ValueError(f"a step is exactly one of: {', '.join(KINDS)}")
-        bare = {"hear": {}, "expect_hang_up": {}, "hang_up": True, "drop_socket": True}
+        bare = {
+            "hear": {}, "expect_hang_up": {}, "hang_up": True, "drop_socket": True,
+            "text": {"photos": [GENERATED]}, "open_link": {},
+        }  # fmt: skip
         return {key: bare.get(key) if it is None else it for key, it in value.items()}
+
+    @property
+    def photos(self) -> list[Path | str]:
+        """What is sent in it."""
+        link = [self.open_link.photo] if self.open_link else []
+        return [*(self.text.photos if self.text else ()), *link]
 
     @property
     def kind(self) -> str:
@@ -176,6 +215,8 @@ class Expect(Strict):
     """Called by the model, in this order, among others; told by the model's journal."""
     held: bool = False
     """The sound to wait by was heard."""
+    texts: list[Annotated[str, AfterValidator(_expression)]] = []
+    """That the caller got, in this order: each fits one whole text."""
     said: list[Annotated[str, AfterValidator(_expression)]] = []
     """By the model, in this order, among others: each fits one whole saying."""
     asked: dict[str, int] = {}
@@ -278,10 +319,7 @@ def _child(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | N
 
 
 def _beside(scenario: Scenario, path: Path) -> Scenario:
-    steps = [
-        step.model_copy(update={"play": path.parent / step.play}) if step.play else step
-        for step in scenario.steps
-    ]
+    steps = [_step_beside(step, path.parent) for step in scenario.steps]
     for number, step in enumerate(steps, 1):
         if step.play:
             try:
@@ -290,6 +328,18 @@ def _beside(scenario: Scenario, path: Path) -> Scenario:
                 raise ScenarioError(path, None, f"steps.{number}.play", str(error)) from error
     files = {key: _path(getattr(scenario, key), path.parent) for key in ("agents", "model")}
     return scenario.model_copy(update={"steps": steps, **files})
+
+
+def _step_beside(step: Step, folder: Path) -> Step:
+    if step.play:
+        return step.model_copy(update={"play": folder / step.play})
+    if step.text:
+        photos = [photo if photo == GENERATED else folder / photo for photo in step.text.photos]
+        return step.model_copy(update={"text": step.text.model_copy(update={"photos": photos})})
+    if step.open_link and step.open_link.photo != GENERATED:
+        link = step.open_link.model_copy(update={"photo": folder / step.open_link.photo})
+        return step.model_copy(update={"open_link": link})
+    return step
 
 
 def _path(value: Any, folder: Path) -> Any:
