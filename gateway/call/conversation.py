@@ -282,6 +282,7 @@ class Conversation(SightedCall):
         """Before anything happens: goes on where another connection, or process, left off."""
         self.resumed = True
         self.memory = Memory(state.memos)
+        self.memory.settle_calls(wording.came_of)
         self.resumes = state.resumes
         self.tokens, self.barge_ins = state.tokens, state.barge_ins
         self.tools_called, self.turns.waits_s = state.tools_called, state.waits_s

@@ -6,6 +6,7 @@ count as far as they were heard.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -120,6 +121,12 @@ class Memory:
     def answered(self, call_id: str, output: str) -> None:
         if any(memo.call_id == call_id and memo.kind == CALL for memo in self.memos):
             self._add(Memo(OUTPUT, 0, output[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id))
+
+    def settle_calls(self, outcome: Callable[[str], str]) -> None:
+        """Nobody waits any more for what came of a tool call; `outcome` has words by its name."""
+        answered = {memo.call_id for memo in self.memos if memo.kind == OUTPUT}
+        for memo in [m for m in self.memos if m.kind == CALL and m.call_id not in answered]:
+            self.answered(memo.call_id, outcome(memo.name))
 
     # --- What is told of it ---
 

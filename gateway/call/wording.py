@@ -13,6 +13,7 @@ CONNECTING: Final = (
     "Tell the caller in one short sentence, in the language of the conversation, that you are "
     "connecting him now. Nothing else."
 )
+LOST: Final = "It is not known whether this worked: the line broke meanwhile."
 CONFIRM: Final = (
     "Not done yet: it needs the caller's yes. Tell him in one sentence what you are about to do "
     "and ask whether you may. If he says yes, call this again with the same arguments."
@@ -68,6 +69,32 @@ def picture_unusable(reason: str) -> str:
         f"The caller sent a picture that nobody can see: {reason}. Tell him so in one short "
         "sentence, and ask him for another one."
     )
+
+
+def came_of(tool: str) -> str:
+    """A tool whose outcome was lost with the process, or the stream, that it was called in."""
+    return TRANSFER_FAILED if tool == "transfer" else LOST
+
+
+def not_taken(why: str) -> str:
+    """How to begin with a caller who comes back; `why` in Twilio's words for a dial."""
+    because = _WHY_NOT.get(why, "")
+    return (
+        f"The caller was to be connected with somebody, but nobody took the call{because}. Say so "
+        "in one short sentence, in the caller's language, and ask how else you can help."
+    )
+
+
+_WHY_NOT: Final = {
+    "busy": ": the line was busy",
+    "no-answer": ": nobody answered",
+    "declined": ": whoever answered could not take it",
+}
+
+
+def closed(name: str, until: str) -> str:
+    """Nobody is there to whom the caller could be handed."""
+    return f"Not transferred: {name} is {until}. Tell the caller, and go on helping him."
 
 
 def go_on(heard: str) -> dict[str, Any]:
