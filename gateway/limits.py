@@ -50,6 +50,12 @@ OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allo
 CONTEXT_TOKENS_MAX = 128_000
 
 QUEUE_NAME_MAX_CHARS = 64
+HOURS_SPANS_MAX = 8  # of one day
+HOURS_DATES_MAX = 400  # a year of them, and the next year's holidays
+HOURS_LOOK_AHEAD_DAYS = 35
+"""How far it is looked for the next opening: longer holidays are "closed", without an end."""
+SUMMARY_MAX_CHARS = 600
+"""What is whispered to whoever takes a call: half a minute of speech."""
 SIP_URI_MAX_CHARS = 254  # Twilio: below 255
 
 PRICE_FILE_MAX_BYTES = 1 << 20

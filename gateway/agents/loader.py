@@ -46,6 +46,7 @@ def load_agents(path: Path) -> AgentBook:
     document = parse(_read(path), str(path))
     found = _typed(document)
     _check_routes(found, document)
+    _check_out_of_hours(found, document)
     for agent in found.agents.values():
         _check_session(agent, document)
     warnings = tuple(w for agent in found.agents.values() for w in _warnings(agent, document))
@@ -148,9 +149,25 @@ def _check_routes(found: _File, document: Document) -> None:
             raise document.error(
                 ("routes", index, "to"), f"{route.to} stands here twice, first on line {line}"
             )
+    reached = {route.agent for route in found.routes}
+    reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
     for name in found.agents:
-        if all(route.agent != name for route in found.routes):
+        if name not in reached:
             raise document.error(("agents", name), "no route leads to this agent")
+
+
+def _check_out_of_hours(found: _File, document: Document) -> None:
+    for name, agent in found.agents.items():
+        passed, stands_in = [name], agent.out_of_hours
+        while stands_in is not None:
+            key: Key = ("agents", passed[-1], "out_of_hours")
+            if stands_in not in found.agents:
+                known = ", ".join(found.agents)
+                raise document.error(key, f"no agent is named {stands_in}: there are {known}")
+            if stands_in in passed:
+                raise document.error(key, "leads round in a circle: somebody must always answer")
+            passed.append(stands_in)
+            stands_in = found.agents[stands_in].out_of_hours
 
 
 def _check_session(agent: Agent, document: Document) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway.call.endings import Ending
 from gateway.call.memory import Memo
@@ -156,6 +157,9 @@ class TransferAsked:
     """Somebody outside the conversation wants the caller handed over."""
 
     to: str
+    way: Literal["dial", "warm", "queue"] = "dial"
+    summary: str = ""
+    """For whoever takes the call, where the way is warm."""
 
 
 Wish = SayAsked | ShowAsked | TransferAsked

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.agents.config import Agent
+from gateway.agents.people import Transfer
 from gateway.call import commands as do
 from gateway.call import departure, inputs, notes, wording
 from gateway.call.departure import Departure
@@ -127,10 +128,20 @@ class ToolCalls(LinkedCall):
         self._hand_in()
 
     def _transfer(self, response_id: str, call_id: str, arguments: str | None) -> None:
-        target = departure.target_of(arguments)
-        if target in self.agent.transfers:
-            to = self.agent.transfers[target].to
-            self._depart(Departure(Ending.TRANSFERRED, call_id, to))
-        else:
+        wanted = departure.target_of(arguments)
+        party = self.agent.transfers.get(wanted.target)
+        if party is None:
             names = ", ".join(self.agent.transfers)
             self._tools.put(response_id, call_id, f"There is no such target. There are: {names}.")
+        elif closed := self._closed(party):
+            self._tools.put(response_id, call_id, wording.closed(wanted.target, closed))
+        else:
+            to = departure.way_to(party, wanted.summary)
+            self._depart(Departure(Ending.TRANSFERRED, call_id, to))
+
+    def _closed(self, party: Transfer) -> str | None:
+        """Until when nobody is there, in words; None while somebody is, or no hours are named."""
+        if party.hours is None or self.unix_offset_s is None:
+            return None
+        unix_s = self._desk.now + self.unix_offset_s
+        return None if party.hours.open_at(unix_s) else party.hours.closed_until(unix_s)

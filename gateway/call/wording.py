@@ -127,6 +127,27 @@ def tell_denied(outcome: str) -> dict[str, Any]:
     )
 
 
+def not_taken(why: str) -> str:
+    """How to begin with a caller who comes back; `why` in Twilio's words for a dial."""
+    because = _WHY_NOT.get(why, "")
+    return (
+        f"The caller was to be connected with somebody, but nobody took the call{because}. Say so "
+        "in one short sentence, in the caller's language, and ask how else you can help."
+    )
+
+
+_WHY_NOT: Final = {
+    "busy": ": the line was busy",
+    "no-answer": ": nobody answered",
+    "declined": ": whoever answered could not take it",
+}
+
+
+def closed(name: str, until: str) -> str:
+    """Nobody is there to whom the caller could be handed."""
+    return f"Not transferred: {name} is {until}. Tell the caller, and go on helping him."
+
+
 def go_on(heard: str) -> dict[str, Any]:
     """The rest of an answer that broke off."""
     return instructed(

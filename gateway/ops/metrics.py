@@ -177,6 +177,10 @@ class Metrics:
             "sidebands_reopened", "Sidebands that were lost in mid-call and had again."
         )
         self.transfers = counter("transfers", "Callers handed over, by outcome.", "outcome")
+        self.warm_transfers = counter(
+            "warm_transfers", "People rung for a caller who were to take him, by outcome.",
+            "outcome",
+        )  # fmt: skip
         self.fallbacks = counter(
             "fallbacks", "Callers whose agent failed, by what they got instead.", "rung"
         )

@@ -54,6 +54,16 @@ class CallRecord:
         return [moment.detail for moment in self.moments if moment.kind == "person_answered"]
 
     @property
+    def asked(self) -> list[str]:
+        """The people who were asked whether they take the call."""
+        return [moment.detail for moment in self.moments if moment.kind == "person_screens"]
+
+    @property
+    def whispered(self) -> str:
+        """What was said to people before they took a call, or did not."""
+        return " ".join(moment.detail for moment in self.moments if moment.kind == "whispered")
+
+    @property
     def latencies_ms(self) -> list[float]:
         """The caller's wait in each turn of his own."""
         return [turn.latency_ms for turn in self.turns[1:] if turn.latency_ms is not None]

@@ -124,7 +124,8 @@ class Step(Strict):
 
 
 CallPath = Literal["media", "sip", "trunk"]
-Party = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{5,14}|sips?:[^\s;?]+@[^\s;?]+)$")]
+Party = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{5,14}|sips?:[^\s;?]+@[^\s;?]+|queue:\S+)$")]
+"""A number, a SIP address, or a queue at whose other end somebody sits."""
 
 
 class CallSpec(Strict):
@@ -146,6 +147,8 @@ class PersonSpec(Strict):
     answers_after_s: Annotated[float, Field(ge=0)] = 1
     says: str = ""
     language: str = "en"
+    presses: Annotated[str, Field(pattern=r"^[0-9*#A-D]*$")] = ""
+    """When he is asked for a key before he is connected."""
     hangs_up_after_s: Annotated[float, Field(ge=0)] | None = None
     """From his last word; none leaves it to the caller."""
     busy: bool = False
@@ -211,6 +214,10 @@ class Expect(Strict):
     echo: Echo | None = None
     transferred_to: str | None = None
     """A person who must have been on the line with the caller."""
+    not_transferred_to: str | None = None
+    """A person who was rung for the caller and whom he never had on the line."""
+    whispered: str | None = None
+    """What must have been said to somebody before he took a call: a regular expression."""
     tools: list[str] = []
     """Called by the model, in this order, among others; told by the model's journal."""
     held: bool = False
