@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from re import ASCII, fullmatch
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway import limits
 from gateway.agents.functions import NAME, Function, Manners
-from gateway.agents.mcp import McpServer, check_labels
+from gateway.agents.mcp import McpServer, check_labels, server_of
 
 ERRANDS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
@@ -250,6 +250,12 @@ class Agent(_Part):
         """The tools that are run beside the conversation, by name."""
         errands = {name: Manners() for name in self.tools if name in ERRANDS}
         return {**errands, **self.functions}
+
+    def manners_of(self, tools: Iterable[str]) -> Mapping[str, Manners]:
+        """The same with the tools of MCP servers that are among these names."""
+        labels = {name: server_of(name, self.mcp) for name in tools}
+        of_servers = {name: self.mcp[label] for name, label in labels.items() if label}
+        return {**of_servers, **self.manners}
 
     @property
     def holds(self) -> Iterator[str]:

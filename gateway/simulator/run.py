@@ -15,6 +15,7 @@ from gateway.simulator.caller import Caller, StepFailed
 from gateway.simulator.endings import Ending, Trunk
 from gateway.simulator.exchange import Exchange
 from gateway.simulator.faults import Faults
+from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Turn, Utterance, turns
 from gateway.simulator.record import CallRecord
@@ -49,6 +50,8 @@ class Carrier:
     numbers: dict[str, Number] = field(default_factory=dict)
     exchange: Exchange = field(default_factory=Exchange)
     project: str = SIMULATED_PROJECT
+    helpers: Helpers | None = None
+    """Processes of the scenario's, for its steps."""
 
     def number(self, call: CallSpec | None = None) -> Number:
         """How the dialled number is set up: a voice URL, or a trunk to the model."""
@@ -94,6 +97,7 @@ async def rehearse(
     watch = watch or Watch()
     call = _call(carrier, scenario, seed)
     person = Caller(call, scenario.language, carrier.speak, on_said=watch.on_said)
+    person.helpers = carrier.helpers
     person.on_heard = _turn_reporter(call, person, watch)
     carrier.api.calls[call.call_sid] = call
     ending, failures = await _talk(call, person, scenario)

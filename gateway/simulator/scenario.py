@@ -47,7 +47,7 @@ class ExpectHangUp(Strict):
 
 KINDS: Final = (
     "hear", "say", "play", "interrupt", "wait_ms", "press", "hang_up", "expect_hang_up",
-    "malformed", "stall_ms", "drop_socket",
+    "malformed", "stall_ms", "drop_socket", "kill", "start",
 )  # fmt: skip
 
 
@@ -65,6 +65,9 @@ class Step(Strict):
     malformed: Malformed | None = None
     stall_ms: Milliseconds | None = None
     drop_socket: Literal[True] | None = None
+    kill: str | None = None
+    """One of `processes`."""
+    start: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -197,11 +200,21 @@ class Scenario(Strict):
     people: dict[Party, PersonSpec] = {}
     services: dict[Annotated[str, Field(pattern=r"^/")], Answer] = {}
     """Web services for the agent's functions, by path; `${services}` in `agents` is where."""
+    processes: dict[Annotated[str, Field(pattern=r"^[a-z]+$")], list[str]] = {}
+    """Commands that run beside, `${port}` being each one's own; `${NAME}` in `agents` is where."""
     environment: dict[str, str] = {}
     """For a gateway that is started for this rehearsal, before all else."""
     steps: Annotated[list[Step], Field(min_length=1)]
     faults: FaultSpec = FaultSpec()
     expect: Expect = Expect()
+
+    @model_validator(mode="after")
+    def _processes_are_there(self) -> Scenario:
+        for number, step in enumerate(self.steps, 1):
+            name = step.kill or step.start
+            if name and name not in self.processes:
+                raise ValueError(f"steps.{number}: no process is named {name}")
+        return self
 
     @model_validator(mode="after")
     def _echo_of_words(self) -> Scenario:
