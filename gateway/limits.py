@@ -405,6 +405,8 @@ MCP_CONNECT_MAX_S = 10.0
 MCP_ASK_MAX_S = 5.0
 MCP_LOOK_EVERY_S = 5.0
 """So long at most a new call is offered the tools of a server that has just died."""
+MCP_NEEDED_MAX_S = 2.0
+"""For a server that is not there to be tried once more, since a call asks for it."""
 MCP_PAUSE_FIRST_S = 0.5
 """Before a server that was lost is tried again; doubles with each try."""
 MCP_PAUSE_MAX_S = 15.0

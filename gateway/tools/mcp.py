@@ -26,6 +26,7 @@ from gateway.limits import (
     MCP_CONNECT_MAX_S,
     MCP_DESCRIPTION_MAX_CHARS,
     MCP_LOOK_EVERY_S,
+    MCP_NEEDED_MAX_S,
     MCP_PAUSE_FIRST_S,
     MCP_PAUSE_MAX_S,
     MCP_SCHEMA_MAX_CHARS,
@@ -67,6 +68,9 @@ class McpLink:
         self._secrets = secrets
         self._wire: Wire | None = None
         self._doubt = asyncio.Event()
+        """Somebody needs to know whether it is there."""
+        self._outcome = asyncio.Event()
+        """Of the try that is under way, or comes next."""
 
     @property
     def up(self) -> bool:
@@ -84,7 +88,7 @@ class McpLink:
                 steady = self.up and monotonic() - began_at >= MCP_STEADY_S
                 pause_s = MCP_PAUSE_FIRST_S if steady else min(2 * pause_s, MCP_PAUSE_MAX_S)
                 self._lost(error, str(last_words))
-            await asyncio.sleep(pause_s)
+            await self._doubt_or(pause_s)
 
     async def listed(self) -> tuple[Listed, ...]:
         """What it offers, by a connection that is not kept. Raises whatever is wrong with it."""
@@ -103,21 +107,39 @@ class McpLink:
             self._wire = wire
             self._offer(tools)
             log.info("MCP server is there", server=self.label, tools=len(tools))
-            self.told(self.label, True)
-            self.tried.set()
+            self._tell(True)
             while True:
-                await self._look_is_due()
+                await self._doubt_or(MCP_LOOK_EVERY_S)
                 async with asyncio.timeout(MCP_ASK_MAX_S):
                     self._offer(await wire.tools())
 
-    async def _look_is_due(self) -> None:
-        """After a while, or at once when a call has failed."""
+    async def _doubt_or(self, pause_s: float) -> None:
+        """For so long, or until somebody needs to know."""
         self._doubt.clear()
         try:
-            async with asyncio.timeout(MCP_LOOK_EVERY_S):
+            async with asyncio.timeout(pause_s):
                 await self._doubt.wait()
         except TimeoutError:
             return
+
+    async def _needed(self) -> Wire:
+        """One that is not there is tried at once. Raises Unavailable."""
+        if self._wire is None:
+            self._doubt.set()
+            try:
+                async with asyncio.timeout(MCP_NEEDED_MAX_S):
+                    await self._outcome.wait()
+            except TimeoutError:
+                raise Unavailable from None
+        if self._wire is None:
+            raise Unavailable
+        return self._wire
+
+    def _tell(self, up: bool) -> None:
+        self.told(self.label, up)
+        self.tried.set()
+        self._outcome.set()
+        self._outcome = asyncio.Event()
 
     def _offer(self, tools: tuple[Listed, ...]) -> None:
         if tools != self.tools:
@@ -135,17 +157,15 @@ class McpLink:
             )
         self._wire = None
         self._offer(())
-        self.told(self.label, False)
-        self.tried.set()
+        self._tell(False)
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], _context: ToolContext | None = None
     ) -> str:
         """Raises ToolError."""
-        if self._wire is None:
-            raise Unavailable
+        wire = await self._needed()
         try:
-            return await self._wire.call(tool, arguments)
+            return await wire.call(tool, arguments)
         except ToolError:
             raise
         except Exception as error:

@@ -169,6 +169,19 @@ async def test_one_that_is_killed_costs_its_tools_and_comes_back() -> None:
         await box.close()
 
 
+async def test_one_that_is_asked_for_is_tried_at_once(
+    shared: McpProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = McpLink("shelf", server(url="http://127.0.0.1:1/"), {})
+    async with at_work(link) as running:
+        await running.until(up=False)
+        monkeypatch.setattr(mcp, "MCP_PAUSE_MAX_S", 3600.0)
+        monkeypatch.setattr(mcp, "MCP_PAUSE_FIRST_S", 3600.0)
+        assert await said(link, "say", text="a") == f"! {NOT_NOW}"
+        link.server = server(url=shared.url)
+        assert await said(link, "say", text="a") == "a"
+
+
 async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None:
     agent = agent_with(url=shared.url, timeout_s=0.1)
     box = Toolbox(book_of(agent), {})
