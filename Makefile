@@ -30,7 +30,8 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	else exec $(BIN)/gateway serve; fi
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
-	@$(BIN)/pytest
+	@$(BIN)/pytest --ignore=tests/e2e
+	@$(BIN)/pytest tests/e2e -n 4 --dist worksteal # whole calls take the time that calls take
 
 faults: $(READY) ## every fault with real processes, and what the caller heard: out/faults.txt
 	@mkdir -p out && rm -f out/faults.txt

@@ -12,6 +12,7 @@ from decimal import Decimal
 from time import monotonic, time
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -34,6 +35,7 @@ from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.tasks import Tasks
 from gateway.bridge.texting import Texting
 from gateway.bridge.turnstile import Turnstile
+from gateway.call.commands import Transfer
 from gateway.errors import PriceFileError, SettingsError
 from gateway.limits import ENDINGS_KEPT_S, MCP_START_MAX_S, SIP_CALLS_MAX, STATES_MAX
 from gateway.ops.admission import Admission, RateWatch
@@ -63,6 +65,8 @@ from gateway.web.admin import AdminDoors
 from gateway.web.console import console_routes
 from gateway.web.desk import Desk
 from gateway.web.guards import TwilioGuard
+from gateway.web.handing import Handing
+from gateway.web.ladder import refer_key
 from gateway.web.messages import MessageDoor
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
 from gateway.web.operators import Operators
@@ -176,13 +180,17 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             await keeper.save(call)
             await rest.redirect_to(call.facts.call_sid, after_url)
 
+        def referred(call_sid: str, to: Transfer) -> None:
+            told = msgspec.json.encode(to).decode()
+            store.remember(refer_key(call_sid), told, ENDINGS_KEPT_S)
+
         switchboard.employ(
             Hands(
                 realtime_url=settings.realtime_url,
                 model_headers=_model_headers(settings),
                 rest=rest,
-                transfer_document=desk.transfer_document,
-                referred=lambda sid, to: store.remember(f"refer:{sid}", to, ENDINGS_KEPT_S),
+                transfer_document=Handing(desk).document,
+                referred=referred,
                 toolbox=toolbox,
                 tasks=tasks,
                 turnstile=turnstile,

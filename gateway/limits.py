@@ -50,6 +50,12 @@ OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allo
 CONTEXT_TOKENS_MAX = 128_000
 
 QUEUE_NAME_MAX_CHARS = 64
+HOURS_SPANS_MAX = 8  # of one day
+HOURS_DATES_MAX = 400  # a year of them, and the next year's holidays
+HOURS_LOOK_AHEAD_DAYS = 35
+"""How far it is looked for the next opening: longer holidays are "closed", without an end."""
+SUMMARY_MAX_CHARS = 600
+"""What is whispered to whoever takes a call: half a minute of speech."""
 SIP_URI_MAX_CHARS = 254  # Twilio: below 255
 
 PRICE_FILE_MAX_BYTES = 1 << 20
@@ -347,7 +353,7 @@ PHOTOS_PER_S = 0.5
 PHOTO_TOKEN_BYTES = 16
 PHOTO_LOOKS_BURST = 100
 PHOTO_LOOKS_PER_S = 50.0
-"""Of everybody who opens a link, or guesses at one."""
+"""Of everybody who asks for a link that this process does not know: who guesses, for the most."""
 MEDIA_PER_MESSAGE_MAX = 10
 """Twilio: MediaUrl0 to MediaUrl9."""
 MEDIA_FETCH_MAX_S = 15.0
@@ -415,6 +421,23 @@ MCP_STEADY_S = 10.0
 MCP_STDERR_LINE_MAX_BYTES = 400
 MCP_STDERR_LINES_KEPT = 3
 """Of what a process says before it ends; it has no other way into the log."""
+MCP_LIST_GRACE_S = 1.0
+"""A server whose tools are not listed by then is late, and the model is told; nobody has finished
+his first sentence before."""
+MCP_GO_ON_GRACE_S = 0.3
+"""What came of a hosted call is in: if the model does not go on by itself by then, it is asked."""
+APPROVALS_MAX = 8
+"""Of one call, at once; one more is denied."""
+APPROVALS_KEPT_MAX = 64
+"""Answers that are remembered, so that the same one may be given twice."""
+APPROVAL_WAIT_DEFAULT_S = 30.0
+APPROVAL_WAIT_MIN_S = 1.0
+APPROVAL_WAIT_MAX_S = 300.0
+APPROVAL_FILLER_EVERY_S = 12.0
+"""A caller who waits for somebody's leave hears so now and then."""
+APPROVAL_ID_MAX_CHARS = 128
+TOOL_SHOWN_MAX_CHARS = 96
+"""Of a tool's name in a record: a label, and what the model wrote."""
 
 assert HOLD_GROUP_MS % FRAME_MS == 0
 assert HOLD_LEAD_MS >= 2 * HOLD_GROUP_MS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.agents.config import BUILT_IN_TOOLS, Agent
-from gateway.limits import TEXT_OUT_MAX_CHARS
+from gateway.limits import SUMMARY_MAX_CHARS, TEXT_OUT_MAX_CHARS
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",
@@ -45,6 +45,16 @@ REQUEST_PHOTO: Final[dict[str, Any]] = {
 }
 
 
+_SUMMARY: Final = {
+    "type": "string",
+    "maxLength": SUMMARY_MAX_CHARS,
+    "description": (
+        "For the person who takes the call, who hears it before the caller: who calls, what he "
+        "wants and what is known already, in one or two sentences."
+    ),
+}
+
+
 def definitions(agent: Agent) -> list[dict[str, Any]]:
     """The definitions of the agent's built-in tools, in the order of its file."""
     return [_DEFINED[name](agent) for name in agent.tools if name in BUILT_IN_TOOLS]
@@ -54,6 +64,8 @@ def _transfer(agent: Agent) -> dict[str, Any]:
     people = "; ".join(
         f"{name}: {one.description}" for name, one in agent.transfers.items() if one.description
     )
+    warm = any(one.warm for one in agent.transfers.values())
+    summary = {"summary": _SUMMARY} if warm else {}
     return {
         "type": "function",
         "name": "transfer",
@@ -64,8 +76,8 @@ def _transfer(agent: Agent) -> dict[str, Any]:
         + (f" {people}." if people else ""),
         "parameters": {
             "type": "object",
-            "properties": {"target": {"type": "string", "enum": list(agent.transfers)}},
-            "required": ["target"],
+            "properties": {"target": {"type": "string", "enum": list(agent.transfers)}} | summary,
+            "required": ["target", *summary],
             "additionalProperties": False,
         },
     }

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from re import ASCII, fullmatch
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway import limits
 from gateway.agents.functions import NAME, Function, Manners
+from gateway.agents.hours import Hours
 from gateway.agents.mcp import McpServer, check_labels, server_of
+from gateway.agents.parts import Part as _Part
+from gateway.agents.parts import wrong
+from gateway.agents.people import PARTY, Transfer
 
 ERRANDS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
@@ -39,11 +42,6 @@ SHUTDOWNS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def wrong(key: str, problem: str) -> PydanticCustomError:
-    """A rule between fields that is broken at `key`, dotted, seen from the model that raises."""
-    return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})
-
-
 def _tagged(value: Any) -> Any:
     """A bare name stands for an object of that type with everything left to the defaults."""
     return {"type": value} if isinstance(value, str) else value
@@ -62,10 +60,6 @@ def _language(text: str) -> str:
     if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
     return text
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ServerVad(_Part):
@@ -161,20 +155,10 @@ class Idle(_Part):
         return self
 
 
-_PARTY: Final = r"\A(\+[1-9][0-9]{5,14}|sips?:[^\s<>@]+@[^\s<>@]+)\z"
-
-
-class Transfer(_Part):
-    """Somebody to whom a caller can be handed over."""
-
-    to: str = Field(pattern=_PARTY, max_length=limits.SIP_URI_MAX_CHARS)
-    description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
-
-
 class Fallback(_Part):
     """Who has a caller when no agent is to be had: a person, a queue, and then voicemail."""
 
-    to: str | None = Field(None, pattern=_PARTY, max_length=limits.SIP_URI_MAX_CHARS)
+    to: str | None = Field(None, pattern=PARTY, max_length=limits.SIP_URI_MAX_CHARS)
     queue: str | None = Field(None, min_length=1, max_length=limits.QUEUE_NAME_MAX_CHARS)
     voicemail: bool = False
 
@@ -218,6 +202,9 @@ class Agent(_Part):
     functions: dict[str, Function] = Field(default_factory=dict, max_length=limits.FUNCTIONS_MAX)
     mcp: dict[str, McpServer] = Field(default_factory=dict, max_length=limits.MCP_SERVERS_MAX)
     transfers: dict[str, Transfer] = Field(default_factory=dict, max_length=limits.TRANSFERS_MAX)
+    hours: Hours | None = None
+    out_of_hours: str | None = None
+    """Which agent answers instead."""
     fallback: Annotated[
         Fallback | None,
         BeforeValidator(lambda value: {"to": value} if isinstance(value, str) else value),
@@ -253,7 +240,7 @@ class Agent(_Part):
 
     def manners_of(self, tools: Iterable[str]) -> Mapping[str, Manners]:
         """The same with the tools of MCP servers that are among these names."""
-        labels = {name: server_of(name, self.mcp) for name in tools}
+        labels = {name: server_of(name, self.private) for name in tools}
         of_servers = {name: self.mcp[label] for name, label in labels.items() if label}
         return {**of_servers, **self.manners}
 
@@ -264,6 +251,16 @@ class Agent(_Part):
             for name, part in parts.items():
                 if part.hold:
                     yield f"{kind}.{name}.hold"
+
+    @property
+    def hosted(self) -> Mapping[str, McpServer]:
+        """The MCP servers that the model's own server reaches, by label."""
+        return {label: server for label, server in self.mcp.items() if server.via == "openai"}
+
+    @property
+    def private(self) -> Mapping[str, McpServer]:
+        """Those that the gateway reaches itself."""
+        return {label: server for label, server in self.mcp.items() if server.via == "gateway"}
 
     @model_validator(mode="after")
     def _tools_are_known(self) -> Self:
@@ -294,6 +291,15 @@ class Agent(_Part):
         if ("transfer" in self.tools) != bool(self.transfers):
             raise wrong(
                 "transfers", "goes with `transfer` in tools: name at least one to transfer to"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_there(self) -> Self:
+        if (self.hours is None) != (self.out_of_hours is None):
+            raise wrong(
+                "out_of_hours" if self.hours else "hours",
+                "is missing: `hours` and `out_of_hours`, who answers instead, go together",
             )
         return self
 

@@ -17,7 +17,7 @@ from gateway.agents.document import Document, dotted, parse
 from gateway.agents.document import Path as Key
 from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook, Route, canonical
-from gateway.agents.session import overreach, session_of
+from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError
 from gateway.limits import AGENTS_FILE_MAX_BYTES, FUNCTIONS_MAX
 
@@ -46,6 +46,7 @@ def load_agents(path: Path) -> AgentBook:
     document = parse(_read(path), str(path))
     found = _typed(document)
     _check_routes(found, document)
+    _check_out_of_hours(found, document)
     for agent in found.agents.values():
         _check_session(agent, document)
     warnings = tuple(w for agent in found.agents.values() for w in _warnings(agent, document))
@@ -148,9 +149,25 @@ def _check_routes(found: _File, document: Document) -> None:
             raise document.error(
                 ("routes", index, "to"), f"{route.to} stands here twice, first on line {line}"
             )
+    reached = {route.agent for route in found.routes}
+    reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
     for name in found.agents:
-        if all(route.agent != name for route in found.routes):
+        if name not in reached:
             raise document.error(("agents", name), "no route leads to this agent")
+
+
+def _check_out_of_hours(found: _File, document: Document) -> None:
+    for name, agent in found.agents.items():
+        passed, stands_in = [name], agent.out_of_hours
+        while stands_in is not None:
+            key: Key = ("agents", passed[-1], "out_of_hours")
+            if stands_in not in found.agents:
+                known = ", ".join(found.agents)
+                raise document.error(key, f"no agent is named {stands_in}: there are {known}")
+            if stands_in in passed:
+                raise document.error(key, "leads round in a circle: somebody must always answer")
+            passed.append(stands_in)
+            stands_in = found.agents[stands_in].out_of_hours
 
 
 def _check_session(agent: Agent, document: Document) -> None:
@@ -159,6 +176,20 @@ def _check_session(agent: Agent, document: Document) -> None:
         raise document.error((*key, *path), problem)
     for field, problem in overreach(agent):
         raise document.error((*key, *field.split(".")), problem)
+    _check_hosted(agent, document)
+
+
+def _check_hosted(agent: Agent, document: Document) -> None:
+    """What the vendor's own types say of the servers that he is to reach."""
+    unset = {name: "-" for server in agent.hosted.values() for name in server.secrets}
+    hosted = {"type": "realtime", "tools": hosted_tools(agent, unset)}
+    for (_, index, field, *_), problem in ga.problems(hosted):
+        label = list(agent.hosted)[int(index)]
+        key = _OURS.get(str(field), str(field))
+        raise document.error(("agents", agent.name, "mcp", label, key), problem)
+
+
+_OURS: Final = {"connector_id": "connector", "server_url": "url", "require_approval": "approval"}
 
 
 def _warnings(agent: Agent, document: Document) -> Iterator[str]:

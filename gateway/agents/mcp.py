@@ -64,6 +64,12 @@ class McpServer(Manners):
     allowed_tools: _Tools | None = None
     """All of them when it is not given."""
     approval: Answer | Approvals = "never"
+    approval_timeout_s: float = Field(
+        limits.APPROVAL_WAIT_DEFAULT_S,
+        ge=limits.APPROVAL_WAIT_MIN_S,
+        le=limits.APPROVAL_WAIT_MAX_S,
+    )
+    """For so long an operator is asked; then it is a no."""
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -106,8 +112,14 @@ class McpServer(Manners):
             for name in self.headers:
                 if name.lower() == "authorization":
                     raise wrong(f"headers.{name}", "stands in `authorization` already")
+        if self.via == "openai":
+            for field in ("confirm", "on_barge_in"):
+                if field in self.model_fields_set:
+                    raise wrong(field, "goes with via: gateway; here `approval` does")
         if self.via == "gateway" and self.approval != "never":
             raise wrong("approval", "goes with via: openai; here `confirm` and `allowed_tools` do")
+        if self.via == "gateway" and "approval_timeout_s" in self.model_fields_set:
+            raise wrong("approval_timeout_s", "goes with via: openai")
         return self
 
     @model_validator(mode="after")

@@ -44,16 +44,27 @@ class AgentBook:
     routes: Sequence[Route]
     warnings: tuple[str, ...] = ()
 
-    def pick(self, to: str) -> Agent | None:
-        """The agent for a dialled number or address: exact, then longest prefix, then `*`."""
-        return self.pick_any([to])
+    def pick(self, to: str, unix_s: float | None = None) -> Agent | None:
+        """The agent for a dialled number or address: exact, then longest prefix, then `*`.
 
-    def pick_any(self, candidates: Sequence[str]) -> Agent | None:
+        At that moment; without one, opening hours are not looked at.
+        """
+        return self.pick_any([to], unix_s)
+
+    def pick_any(self, candidates: Sequence[str], unix_s: float | None = None) -> Agent | None:
         """The agent for the first of several numbers that a route names; `*` takes the rest."""
         routes = [best for to in candidates if (best := self._best(to)) is not None]
         named = next((route for route in routes if route.to != "*"), None)
         route = named or self._best("")
-        return self.agents[route.agent] if route else None
+        return self._on_duty(self.agents[route.agent], unix_s) if route else None
+
+    def _on_duty(self, agent: Agent, unix_s: float | None) -> Agent:
+        """Who answers for him out of his hours; the loader has seen that this comes to an end."""
+        while unix_s is not None and agent.hours is not None and agent.out_of_hours is not None:
+            if agent.hours.open_at(unix_s):
+                break
+            agent = self.agents[agent.out_of_hours]
+        return agent
 
     def _best(self, to: str) -> Route | None:
         called = canonical(to)

@@ -7,6 +7,8 @@ from copy import deepcopy
 from typing import Any, Final
 
 from gateway.agents.config import Agent
+from gateway.agents.functions import with_secrets
+from gateway.agents.mcp import Approvals, McpServer
 
 PCM_24K: Final = {"type": "audio/pcm", "rate": 24000}
 PCMU: Final = {"type": "audio/pcmu"}
@@ -34,6 +36,48 @@ def session_of(agent: Agent, tools: Sequence[Mapping[str, Any]] = ()) -> dict[st
     """
     session = _merged(agent, tools)
     return _unformatted(session) if agent.path == "sip" else session
+
+
+def hosted_tools(agent: Agent, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The MCP servers that the model's server reaches, as it is told of them.
+
+    `secrets` are what the environment has for them: they stand in the session, and nowhere else.
+    """
+    return [_hosted(label, server, secrets) for label, server in agent.hosted.items()]
+
+
+def _hosted(label: str, server: McpServer, secrets: Mapping[str, str]) -> dict[str, Any]:
+    def filled(text: str | None) -> str | None:
+        return None if text is None else with_secrets(text, dict(secrets))
+
+    headers = {name: with_secrets(text, dict(secrets)) for name, text in server.headers.items()}
+    return {
+        "type": "mcp",
+        "server_label": label,
+        **_set(
+            server_url=server.url,
+            connector_id=server.connector,
+            authorization=filled(server.authorization),
+            headers=headers or None,
+            allowed_tools=server.allowed_tools,
+        ),
+        "require_approval": _approval(server),
+    }
+
+
+def _approval(server: McpServer) -> str | dict[str, Any]:
+    """Whatever needs anybody's leave comes to us as a request; the rest is just done.
+
+    A tool that is named nowhere needs it: that is the vendor's default, and said as far as its
+    name is known.
+    """
+    if not isinstance(server.approval, Approvals):
+        return "never" if server.approval == "never" else "always"
+    free = server.approval.never
+    known = [*server.approval.always, *server.approval.operator, *(server.allowed_tools or ())]
+    asked = [tool for tool in dict.fromkeys(known) if tool not in free]
+    named = {"always": asked, "never": free}
+    return {key: {"tool_names": list(names)} for key, names in named.items() if names} or "always"
 
 
 def audio_formats(session: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

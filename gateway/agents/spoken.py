@@ -14,6 +14,9 @@ class Phrases:
     apology: str
     unavailable: str
     leave_message: str
+    handover: str
+    """To somebody who takes over a call."""
+    press_key: str
 
 
 _ENGLISH: Final = Phrases(
@@ -22,6 +25,8 @@ _ENGLISH: Final = Phrases(
     unavailable="We are sorry, nobody can take your call right now. Please try again later.",
     leave_message="We are sorry, nobody can take your call right now. "
     "Please leave a message after the tone.",
+    handover="A call is being handed over to you.",
+    press_key="Press one to take it.",
 )
 _PHRASES: Final = {
     "en": _ENGLISH,
@@ -33,12 +38,16 @@ _PHRASES: Final = {
         "Merci de réessayer plus tard.",
         leave_message="Désolés, personne ne peut prendre votre appel pour le moment. "
         "Merci de laisser un message après le signal sonore.",
+        handover="Un appel vous est transmis.",
+        press_key="Appuyez sur un pour le prendre.",
     ),
     "ar": Phrases(
         language="ar-XA",
         apology="نعتذر، حدث خلل من جانبنا. نرجو معاودة الاتصال بعد قليل.",
         unavailable="نعتذر، لا يمكن لأحد الرد على مكالمتكم الآن. نرجو المحاولة لاحقًا.",
         leave_message="نعتذر، لا يمكن لأحد الرد على مكالمتكم الآن. نرجو ترك رسالة بعد الصافرة.",
+        handover="تُحوَّل إليكم مكالمة.",
+        press_key="اضغطوا على الرقم واحد لتلقيها.",
     ),
 }
 

@@ -81,10 +81,10 @@ class Hands:
     realtime_url: str
     model_headers: Callable[[CallFacts], dict[str, str]]
     rest: TwilioRest
-    transfer_document: Callable[[str, str], str]
-    """TwiML that dials a number or SIP address, with words in a language."""
+    transfer_document: Callable[[str, do.Transfer, str], str]
+    """TwiML that hands a call over, by its CallSid, with words in a language."""
     toolbox: Toolbox
-    referred: Callable[[str, str], None]
+    referred: Callable[[str, do.Transfer], None]
     """Told, before it happens, that the call of a CallSid is being referred, and to whom."""
     tasks: Tasks
     turnstile: Turnstile
@@ -153,6 +153,11 @@ class LiveCall:
             return False
         self._hear(sent, monotonic())
         return True
+
+    def allow(self, approval_id: str, approve: bool) -> str | None:
+        """An operator's word on a tool: how the request stands now, None for none such."""
+        self._hear(inputs.ApprovalAnswered(approval_id, approve), monotonic())
+        return self.mind.approval(approval_id)
 
     @property
     def over(self) -> bool:
@@ -287,7 +292,7 @@ class LiveCall:
             elif kind is do.HangUp:
                 self._start_hang_up()
             elif kind is do.Transfer:
-                self._hands.tasks.start(self._transfer(one.to), f"transfer {self.facts.key}")  # type: ignore[union-attr]
+                self._hands.tasks.start(self._transfer(one), f"transfer {self.facts.key}")  # type: ignore[arg-type]
             elif kind is do.HandOver:
                 self._hands.tasks.start(self._hand_over(), f"hand over {self.facts.key}")
             elif kind is do.RunTool:
@@ -374,11 +379,12 @@ class LiveCall:
                 await self._media.gone_within(HANGUP_CONFIRM_MAX_S)
         self._close_media()
 
-    async def _transfer(self, to: str) -> None:
+    async def _transfer(self, to: do.Transfer) -> None:
         """Takes the call out of its stream; `stop` tells that it has worked."""
-        document = self._hands.transfer_document(to, self.mind.agent.language)
+        call_sid = self.facts.call_sid
+        document = self._hands.transfer_document(call_sid, to, self.mind.agent.language)
         try:
-            await self._hands.rest.redirect(self.facts.call_sid, document)
+            await self._hands.rest.redirect(call_sid, document)
         except LinkError as error:
             self._hear(inputs.TransferFailed(error.reason), monotonic())
 

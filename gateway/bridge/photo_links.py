@@ -35,11 +35,15 @@ class PhotoLinks:
         await self._store.put(_key(token), known, agent.max_call_s)
         return f"{self._public_url}/photo/{token}"
 
+    def is_ours(self, token: str) -> bool:
+        """Whether this process knows it by itself, without asking anybody."""
+        return self._store.known(_key(token)) is not None
+
     async def find(self, token: str) -> PhotoLink | None:
         """None for a token that was never made, or long ago."""
         if not fullmatch(r"[A-Za-z0-9_-]{16,64}", token):
             return None
-        known = await self._store.get(_key(token))
+        known = self._store.known(_key(token)) or await self._store.get(_key(token))
         if known is None:
             return None
         key, language = json.loads(known)

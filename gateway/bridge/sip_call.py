@@ -11,6 +11,7 @@ import structlog
 
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
 from gateway.bridge.model_line import ModelLine
+from gateway.call import commands as do
 from gateway.call import inputs
 from gateway.call.endings import Ending
 from gateway.call.sip import SipCall
@@ -25,6 +26,13 @@ from gateway.transports.openai_calls import OpenAICalls, refer_target
 
 log = structlog.get_logger()
 _NO_SUCH_CALL: Final = "http_404"
+_QUEUE: Final = "sip:queue@gateway.invalid"
+_BY_TRUNK: Final = {
+    "warm": "a call over a trunk can only be transferred cold: nobody is whispered to; dial it by "
+    "the number's voice URL for that",
+    "queue": "a call over a trunk cannot be put into a queue: dial it by the number's voice URL "
+    "for that",
+}
 _LEG_IS_GONE: Final = frozenset({Ending.CALLER_HUNG_UP, Ending.TRANSFERRED})
 
 
@@ -100,12 +108,19 @@ class SipLiveCall(LiveCall):
         except LinkError as error:
             log.error("nor at the carrier's", call_sid=self.facts.call_sid, reason=error.reason)
 
-    async def _transfer(self, to: str) -> None:
+    async def _transfer(self, to: do.Transfer) -> None:
+        if not self.facts.call_sid and to.way != "dial":
+            log.warning(_BY_TRUNK[to.way], call_id=self.facts.call_id)
+            if to.way == "queue":
+                return self._hear(inputs.TransferFailed("trunk"), monotonic())
         self._hands.referred(self.facts.call_sid, to)
+        # Of a leg that we dialled, to whom it goes is ours to say when Twilio asks.
+        target = _QUEUE if to.way == "queue" else refer_target(to.to)
         try:
-            await self._calls.refer(self.facts.call_id, refer_target(to))
+            await self._calls.refer(self.facts.call_id, target)
         except LinkError as error:
             self._hear(inputs.TransferFailed(error.reason), monotonic())
+        return None
 
     def _close_media(self) -> None:
         """There is no stream to close, and nobody else who would end the leg."""

@@ -101,9 +101,8 @@ class SipDesk:
             raise NotAdmitted("insecure")
         if incoming.first(TOKEN_HEADER):
             return await self._dialled_by_us(incoming)
-        book = self._switchboard.book
         candidates = list(incoming.dialled)
-        agent = book.pick_any(candidates)
+        agent = self._switchboard.on_duty(candidates)
         if agent is None:
             raise NotAdmitted("no_agent")
         return Place(agent, "", next(iter(candidates), ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, time
 from typing import Any
 
@@ -48,6 +48,8 @@ class Switchboard:
         self._sip: dict[str, SipLiveCall] = {}
         """By OpenAI's call_id."""
         self._hands: Hands | None = None
+        self.clock: Callable[[], float] = time
+        """The time of day, as Unix time: who is on duty changes with it."""
         self.announced: Callable[[LiveCall], None] = lambda _: None
         """Told of each call before its first note."""
 
@@ -87,6 +89,10 @@ class Switchboard:
             return "full"
         return "budget" if self._spent_out() else None
 
+    def on_duty(self, dialled: Sequence[str]) -> Agent | None:
+        """Who answers the first of these numbers that a route names, at this hour."""
+        return self.book.pick_any(dialled, self.clock())
+
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
         """What a call that begins now asks of the model."""
         return self._sessions.of(agent, path)
@@ -113,7 +119,7 @@ class Switchboard:
         hands = self._admitted("media-streams", back=state is not None)
         session = self.session(agent.name, "media-streams")
         mind = MediaCall(agent, session, _event_ids(), monotonic())
-        mind.unix_offset_s = time() - monotonic()
+        mind.unix_offset_s = self.clock() - monotonic()
         if state is not None:
             mind.resume(state)
         mind.opening = opening or mind.opening
@@ -130,6 +136,7 @@ class Switchboard:
         """A SIP call is about to be accepted. Raises NotAdmitted."""
         hands = self._admitted("sip")
         mind = SipCall(agent, self.session(agent.name, "sip"), _event_ids(), monotonic())
+        mind.unix_offset_s = self.clock() - monotonic()
         mind.opening = self._store.known(f"opening:{facts.call_sid}")
         call = SipLiveCall(facts, mind, hands, control)
         self._sip[facts.key] = call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from msgspec import Struct
 
@@ -67,9 +68,13 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Hand the caller over to a number or SIP address. A failure comes back as an input."""
+    """Hand the caller over to somebody. A failure comes back as an input."""
 
     to: str
+    """A number, a SIP address, or the name of a queue."""
+    way: Literal["dial", "warm", "queue"] = "dial"
+    """`warm`: the person first hears the summary, and takes the call with a key."""
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from gateway.call import faults, formats, inputs, notes, wording
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
+from gateway.call.hosted import HostedTools
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
-from gateway.call.sight import SightedCall
 from gateway.call.state import CallState
 from gateway.call.states import Life, Link, step_life
 from gateway.call.timers import Timer
@@ -26,7 +26,7 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class Conversation(SightedCall):
+class Conversation(HostedTools):
     """One call."""
 
     def __init__(
@@ -46,6 +46,7 @@ class Conversation(SightedCall):
             **self._link_table(),
             **self._tool_table(),
             **self._sight_table(),
+            **self._hosted_table(),
             inputs.HangUpAsked: self._on_hang_up_asked,
             inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
@@ -186,6 +187,7 @@ class Conversation(SightedCall):
 
     def _on_response_created(self, event: model.ResponseCreated) -> None:
         self.responses.created(event.response.id)
+        self._heard_by_model()
         self._answer_item = None
         self.responses.held = self._caller_speaking
         self._progress()

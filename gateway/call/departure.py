@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gateway.agents import people
+from gateway.agents.config import Fallback
 from gateway.call import wording
+from gateway.call.commands import Transfer
 from gateway.call.endings import Ending
+from gateway.limits import SUMMARY_MAX_CHARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +19,7 @@ class Departure:
     ending: Ending
     call_id: str | None = None
     """Of the tool call that asked for it; None when the call's own rules did."""
-    to: str | None = None
+    to: Transfer | None = None
     """Whom the caller is handed over to; None hangs up."""
     firm: bool = False
     """An operator decided it: what the caller says now does not revoke it."""
@@ -31,13 +35,32 @@ class Departure:
         return wording.NOT_ENDED if self.to is None else wording.NOT_TRANSFERRED
 
 
-class _Target(msgspec.Struct):
+class Target(msgspec.Struct):
+    """What the model gave to `transfer`."""
+
     target: str = ""
+    summary: str = ""
 
 
-def target_of(arguments: str | None) -> str:
-    """The target in a call of `transfer`; "" for arguments that are none. Models invent them."""
+def target_of(arguments: str | None) -> Target:
+    """An empty one for arguments that are none: models invent them."""
     try:
-        return msgspec.json.decode(arguments or "", type=_Target).target
+        return msgspec.json.decode(arguments or "", type=Target)
     except (msgspec.DecodeError, UnicodeEncodeError):
-        return ""
+        return Target()
+
+
+def way_to(party: people.Transfer, summary: str = "") -> Transfer:
+    """How the caller gets there."""
+    if party.queue is not None:
+        return Transfer(party.queue, "queue")
+    if party.warm:
+        return Transfer(party.to or "", "warm", summary.strip()[:SUMMARY_MAX_CHARS])
+    return Transfer(party.to or "")
+
+
+def to_fallback(fallback: Fallback | None) -> Transfer | None:
+    """Whom the agent names for the time when it cannot go on."""
+    if fallback is None or (fallback.to is None and fallback.queue is None):
+        return None
+    return Transfer(fallback.to) if fallback.to else Transfer(fallback.queue or "", "queue")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway.call.endings import Ending
 from gateway.call.memory import Memo
@@ -86,6 +87,14 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalAnswered:
+    """An operator's word on a request for approval that waits."""
+
+    approval_id: str
+    approve: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CallerLost:
     """The caller's socket ended without `stop`."""
 
@@ -148,6 +157,9 @@ class TransferAsked:
     """Somebody outside the conversation wants the caller handed over."""
 
     to: str
+    way: Literal["dial", "warm", "queue"] = "dial"
+    summary: str = ""
+    """For whoever takes the call, where the way is warm."""
 
 
 Wish = SayAsked | ShowAsked | TransferAsked
@@ -173,6 +185,7 @@ CallInput = (
     | CallGone
     | TransferFailed
     | ToolFinished
+    | ApprovalAnswered
     | CallerLost
     | SaidBefore
     | Remembered

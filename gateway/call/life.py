@@ -15,7 +15,7 @@ from typing import Any, Final
 from gateway import limits
 from gateway.agents.config import Agent
 from gateway.call import commands as do
-from gateway.call import inputs, notes, wording
+from gateway.call import departure, inputs, notes, wording
 from gateway.call.departure import Departure
 from gateway.call.desk import NOTHING, Desk, Out
 from gateway.call.endings import Ending
@@ -217,8 +217,8 @@ class CallLife(ABC):
         """All of it: the caller is handed on where somebody is named, and else told goodbye."""
         before, self._spent_share = self._spent_share, max(self._spent_share, event.share)
         if event.share >= 1:
-            fallback = self.agent.fallback
-            self._depart(Departure(Ending.SPEND_LIMIT, to=fallback.to if fallback else None))
+            to = departure.to_fallback(self.agent.fallback)
+            self._depart(Departure(Ending.SPEND_LIMIT, to=to))
         elif not before and self.life is Life.TALKING and self.link is Link.READY:
             self._tell_model(wording.COME_TO_AN_END)
 
@@ -240,7 +240,8 @@ class CallLife(ABC):
 
     def _on_transfer_asked(self, event: inputs.TransferAsked) -> None:
         if self.takes_wishes:
-            self._depart(Departure(Ending.TRANSFERRED, to=event.to, firm=True))
+            to = do.Transfer(event.to, event.way, event.summary)
+            self._depart(Departure(Ending.TRANSFERRED, to=to, firm=True))
 
     # --- Asking for responses ---
 
@@ -318,18 +319,18 @@ class CallLife(ABC):
 
     # --- Coming to an end ---
 
-    def _depart(self, departure: Departure) -> None:
+    def _depart(self, leaving: Departure) -> None:
         """Leaves when the last word is heard; asks for that word if none was said."""
         if self.life is not Life.TALKING:
             return None
-        if departure.call_id is not None and self._caller_speaking and not self._brief:
-            return self._revoke(departure)
+        if leaving.call_id is not None and self._caller_speaking and not self._brief:
+            return self._revoke(leaving)
         self.life = step_life(self.life, Life.GOODBYE)
-        self._departure = departure
+        self._departure = leaving
         self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
         self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
-        if departure.call_id is None or not self._spoke_since_caller:
-            self._want(Want("farewell", wording.instructed(departure.words)))
+        if leaving.call_id is None or not self._spoke_since_caller:
+            self._want(Want("farewell", wording.instructed(leaving.words)))
         return None
 
     def _stay(self) -> None:
@@ -345,11 +346,11 @@ class CallLife(ABC):
         self.responses.forget("farewell")
         self._revoke(leaving)
 
-    def _revoke(self, departure: Departure) -> None:
+    def _revoke(self, leaving: Departure) -> None:
         """The caller goes on speaking: the tool that wanted to leave is told so."""
-        if departure.call_id is not None:
-            self._output(departure.call_id, departure.revoked)
-        if departure.to is not None:
+        if leaving.call_id is not None:
+            self._output(leaving.call_id, leaving.revoked)
+        if leaving.to is not None:
             self._note(notes.TransferTried("caller_spoke"))
 
     def _leave(self, reason: str = "") -> None:
@@ -360,7 +361,7 @@ class CallLife(ABC):
         self.life = step_life(self.life, Life.LEAVING)
         self._desk.timers.clear(Timer.GOODBYE)
         self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
-        return self._desk.put(do.Transfer(leaving.to))
+        return self._desk.put(leaving.to)
 
     def _on_transfer_failed(self, event: inputs.TransferFailed) -> None:
         self._return("refused", event.reason)

@@ -28,6 +28,7 @@ from gateway.call.timers import Timer
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_server as model
+from gateway.protocols.realtime_event import Event
 
 
 class LinkedCall(CallLife):
@@ -51,7 +52,7 @@ class LinkedCall(CallLife):
         """The item of the response in flight that the caller hears, or is about to."""
 
     def handle(self, event: object, now: float) -> Sequence[Out]:
-        if isinstance(event, model.Event):
+        if isinstance(event, Event):
             self._heard_server_at = now
         return super().handle(event, now)
 

@@ -278,7 +278,7 @@ class MediaCall(Conversation):
         if hold.playing and not (free and (self._working() or self._busy())):
             return hold.stop(now)
         quiet = free and not self._busy() and self.downlink.settled()
-        if quiet and not hold.playing and self._tools.holding:
+        if quiet and not hold.playing and self._holding():
             hold.start()
         return hold.pump(now)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.call.endings import Ending
 from gateway.protocols.realtime_server import RateLimit, TranscriptionUsage, Usage
@@ -169,6 +169,56 @@ class ToolDone:
 
 
 @dataclass(frozen=True, slots=True)
+class McpListed:
+    """The tools of a hosted MCP server are known, or not to be had."""
+
+    server: str
+    """Its label in the agents file, here and below; `unknown` for none of them."""
+    outcome: str
+    """`ok`, `empty`, `failed`, or `late`: not yet."""
+    tools: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class McpCalled:
+    server: str
+    tool: str
+    """As the model wrote it: no label for a series."""
+
+
+@dataclass(frozen=True, slots=True)
+class McpDone:
+    server: str
+    outcome: str
+    """`ok`, `protocol_error`, `tool_execution_error`, `http_error`, `error`, `timeout`, `denied`,
+    or `lost`: nobody will know."""
+    seconds: float
+    """Without the wait for an approval."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """A tool may not be used before an operator has said yes."""
+
+    approval_id: str
+    server: str
+    tool: str
+    arguments: str = field(repr=False)
+    """JSON, people's words in it: for operators' eyes, not for logs."""
+    wait_s: float
+    """Then it is denied."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDone:
+    approval_id: str
+    server: str
+    outcome: str
+    """`approved`, `denied`, `timeout`, `withdrawn`, `policy` (the gateway's own yes),
+    `not_offered` or `too_many`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelErred:
     fault: str
     """`benign`, `recoverable`, `fatal` or `unknown`."""
@@ -245,6 +295,11 @@ Note = (
     | TranscriptionCounted
     | ToolCalled
     | ToolDone
+    | McpListed
+    | McpCalled
+    | McpDone
+    | ApprovalAsked
+    | ApprovalDone
     | ModelErred
     | RateLimitsSeen
     | PeerFaulted

@@ -56,6 +56,11 @@ class ResponseArbiter:
         """Asked, and not yet begun."""
         return self._asked is not None and self.active_id is None
 
+    @property
+    def purpose(self) -> str | None:
+        """Of the response that is in flight, if it was asked for."""
+        return self._asked.purpose if self._asked is not None else None
+
     def want(self, want: Want) -> bool:
         """False when there are too many already: the newest is dropped."""
         if want.any_will_do and any(w.any_will_do for w in self._queue):

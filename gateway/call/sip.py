@@ -85,6 +85,7 @@ class SipCall(Conversation):
             ending = Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST
             return self._without_sideband(ending, event.reason)
         self.link = step_link(self.link, Link.LOST)
+        self._lose_calls()  # they go on, unseen; requests for approval still wait
         self.responses = ResponseArbiter()
         self.turns.abandon()
         self._caller_speaking = self._brief = self._broke_in = False
@@ -215,9 +216,9 @@ class SipCall(Conversation):
 
     # --- Coming to an end ---
 
-    def _depart(self, departure: Departure) -> None:
-        super()._depart(departure)
-        if self._departure is departure and departure.call_id is not None and self._playing:
+    def _depart(self, leaving: Departure) -> None:
+        super()._depart(leaving)
+        if self._departure is leaving and leaving.call_id is not None and self._playing:
             self._desk.wake(Timer.GOODBYE, limits.SIP_GOODBYE_MAX_S)  # it is being said already
 
     def _settle(self) -> None:

@@ -32,6 +32,8 @@ class Timer(StrEnum):
     """The same for a call that is to go on in another process."""
     FILLER = "filler"
     """A function has been out for so long that the caller should hear something."""
+    HOSTED = "hosted"
+    """Something about a hosted MCP server is due: see `mcp.py`."""
     GOODBYE = "goodbye"
     """The goodbye must have made progress."""
 

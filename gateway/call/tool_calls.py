@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.agents.config import Agent
+from gateway.agents.people import Transfer
 from gateway.call import commands as do
 from gateway.call import departure, inputs, notes, wording
 from gateway.call.departure import Departure
@@ -84,6 +85,10 @@ class ToolCalls(LinkedCall):
         if running is not None:
             self._note(notes.ToolDone(running.name, outcome, self._desk.now - running.since))
 
+    def _holding(self) -> bool:
+        """Whether the caller waits for something that has him hear a sound meanwhile."""
+        return self._tools.holding
+
     def _can_hold(self) -> bool:
         """Whether the caller can hear a sound of ours."""
         return False
@@ -125,10 +130,20 @@ class ToolCalls(LinkedCall):
         self._hand_in()
 
     def _transfer(self, response_id: str, call_id: str, arguments: str | None) -> None:
-        target = departure.target_of(arguments)
-        if target in self.agent.transfers:
-            to = self.agent.transfers[target].to
-            self._depart(Departure(Ending.TRANSFERRED, call_id, to))
-        else:
+        wanted = departure.target_of(arguments)
+        party = self.agent.transfers.get(wanted.target)
+        if party is None:
             names = ", ".join(self.agent.transfers)
             self._tools.put(response_id, call_id, f"There is no such target. There are: {names}.")
+        elif closed := self._closed(party):
+            self._tools.put(response_id, call_id, wording.closed(wanted.target, closed))
+        else:
+            to = departure.way_to(party, wanted.summary)
+            self._depart(Departure(Ending.TRANSFERRED, call_id, to))
+
+    def _closed(self, party: Transfer) -> str | None:
+        """Until when nobody is there, in words; None while somebody is, or no hours are named."""
+        if party.hours is None or self.unix_offset_s is None:
+            return None
+        unix_s = self._desk.now + self.unix_offset_s
+        return None if party.hours.open_at(unix_s) else party.hours.closed_until(unix_s)

@@ -29,6 +29,15 @@ FILLER: Final = (
     "Say in a few words, in the language of the conversation, that you are looking into it. "
     "Nothing else, and no result yet."
 )
+ASKING: Final = (
+    "Say in a few words, in the language of the conversation, that a colleague has to allow this "
+    "first and that it takes a moment. Nothing else, and no result yet."
+)
+MCP_LOST: Final = (
+    "It is not known whether this was done: the connection broke meanwhile. Say so where it "
+    "matters, and do it again only if the caller wants it."
+)
+APPROVED: Final = "Allowed."
 NO_SUCH_TOOL: Final = "There is no such tool. Go on without it."
 COME_TO_AN_END: Final = (
     "This call must come to its end soon. Tell the caller, finish what matters most and say "
@@ -74,6 +83,69 @@ def picture_unusable(reason: str) -> str:
         f"The caller sent a picture that nobody can see: {reason}. Tell him so in one short "
         "sentence, and ask him for another one."
     )
+
+
+def tools_late(labels: str) -> str:
+    return (
+        f"The tools of {labels} are not there yet. Do not offer what needs them, and do not "
+        "promise it, until you are told that they are there."
+    )
+
+
+def tools_there(label: str) -> str:
+    return f"The tools of {label} are there now."
+
+
+def tools_gone(label: str) -> str:
+    return (
+        f"The tools of {label} are not to be had in this call. Do not offer what needs them; if "
+        "the caller asks for it, tell him that it does not work at the moment."
+    )
+
+
+def took_too_long(tool: str) -> str:
+    return f"{tool} took too long and was given up. Tell the caller, and go on without it."
+
+
+def denied(outcome: str) -> str:
+    """Why a tool may not be used, for the model."""
+    return _DENIED.get(outcome, _DENIED["denied"])
+
+
+_DENIED: Final = {
+    "denied": "Not allowed: a colleague has said no. Do not try it again in this call.",
+    "timeout": "Not allowed: nobody was there to allow it in time.",
+    "not_offered": "Not allowed: this tool is not for this agent. Go on without it.",
+    "too_many": "Not allowed: too many requests wait already.",
+}
+
+
+def tell_denied(outcome: str) -> dict[str, Any]:
+    return instructed(
+        f"{denied(outcome)} Tell the caller in one or two short sentences, in the language of the "
+        "conversation, that it cannot be done now, and ask how else you can help."
+    )
+
+
+def not_taken(why: str) -> str:
+    """How to begin with a caller who comes back; `why` in Twilio's words for a dial."""
+    because = _WHY_NOT.get(why, "")
+    return (
+        f"The caller was to be connected with somebody, but nobody took the call{because}. Say so "
+        "in one short sentence, in the caller's language, and ask how else you can help."
+    )
+
+
+_WHY_NOT: Final = {
+    "busy": ": the line was busy",
+    "no-answer": ": nobody answered",
+    "declined": ": whoever answered could not take it",
+}
+
+
+def closed(name: str, until: str) -> str:
+    """Nobody is there to whom the caller could be handed."""
+    return f"Not transferred: {name} is {until}. Tell the caller, and go on helping him."
 
 
 def go_on(heard: str) -> dict[str, Any]:

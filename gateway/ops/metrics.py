@@ -137,6 +137,20 @@ class Metrics:
             "gateway_mcp_up", "1 while an MCP server that the gateway reaches is there.",
             ("server",), registry=registry,
         )  # fmt: skip
+        self.mcp_calls = counter(
+            "mcp_calls", "Calls of hosted MCP tools, by how they ended.", "server", "outcome"
+        )
+        self.mcp_seconds = histogram(
+            "mcp_seconds", "How long hosted MCP tools took, without the wait for an approval.",
+            _SETUP_BUCKETS, "server",
+        )  # fmt: skip
+        self.mcp_lists = counter(
+            "mcp_lists", "Lists of hosted MCP tools, by what became of them.", "server", "outcome"
+        )
+        self.approvals = counter(
+            "approvals", "Requests to allow a tool, by how they were answered.",
+            "server", "outcome",
+        )  # fmt: skip
         self.errors = counter(
             "model_errors", "Errors that the model's server reported.", "fault", "code"
         )
@@ -167,6 +181,10 @@ class Metrics:
             "sidebands_reopened", "Sidebands that were lost in mid-call and had again."
         )
         self.transfers = counter("transfers", "Callers handed over, by outcome.", "outcome")
+        self.warm_transfers = counter(
+            "warm_transfers", "People rung for a caller who were to take him, by outcome.",
+            "outcome",
+        )  # fmt: skip
         self.fallbacks = counter(
             "fallbacks", "Callers whose agent failed, by what they got instead.", "rung"
         )
@@ -240,6 +258,9 @@ class Metrics:
                 n.seconds
             ),
             notes.ToolCalled: lambda _, n: self.tools.labels(n.name).inc(),
+            notes.McpListed: lambda _, n: self.mcp_lists.labels(n.server, n.outcome).inc(),
+            notes.McpDone: self._mcp_done,
+            notes.ApprovalDone: lambda _, n: self.approvals.labels(n.server, n.outcome).inc(),
             notes.ModelErred: lambda _, n: self.errors.labels(n.fault, n.code).inc(),
             notes.PeerFaulted: lambda _, n: self.peer_faults.labels(n.peer, n.kind).inc(),
             notes.RateLimitsSeen: self._rate_limits,
@@ -314,6 +335,11 @@ class Metrics:
     def _under_run(self, _call: CallInfo, note: notes.UnderRun) -> None:
         self.under_runs.labels(note.cause).inc()
         self.under_run_seconds.labels(note.cause).inc(note.gap_s)
+
+    def _mcp_done(self, _call: CallInfo, note: notes.McpDone) -> None:
+        self.mcp_calls.labels(note.server, note.outcome).inc()
+        if note.outcome not in ("denied", "lost"):
+            self.mcp_seconds.labels(note.server).observe(note.seconds)
 
     def _usage(self, model: str, usage: Usage) -> None:
         for direction, kind, cached, tokens in token_counts(usage):

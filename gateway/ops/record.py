@@ -56,6 +56,21 @@ class ToolUse(Struct):
     name: str
 
 
+class Approval(Struct):
+    """Somebody's leave to use a tool: asked for, and given or not."""
+
+    id: str
+    at_s: _Seconds
+    server: str
+    tool: str
+    until_s: _Seconds
+    """Then it is a no."""
+    arguments: str = ""
+    """JSON, while it waits: people's words, which nobody keeps."""
+    outcome: str | None = None
+    """Null while it waits."""
+
+
 class Line(Struct):
     """What was said, where its speech began."""
 
@@ -106,6 +121,7 @@ class Record(Summary):
     latency: list[Turn] = []
     interruptions: list[Interruption] = []
     tool_calls: list[ToolUse] = []
+    approvals: list[Approval] = []
     transcript: list[Line] = []
 
     def summary(self) -> Summary:
@@ -131,7 +147,10 @@ class Writer:
             notes.ModelFellSilent: lambda _: self._fell_silent("model", 0.0),
             notes.TurnMeasured: self._turn,
             notes.BargedIn: self._barged_in,
-            notes.ToolCalled: self._tool,
+            notes.ToolCalled: lambda n: self._used(n.name),
+            notes.McpCalled: lambda n: self._used(f"{n.server}: {n.tool}"),
+            notes.ApprovalAsked: self._approval_asked,
+            notes.ApprovalDone: self._approval_done,
             notes.TranscriptLine: self._line,
             notes.UsageCounted: self._usage,
             notes.Ended: self._ended,
@@ -213,10 +232,25 @@ class Writer:
             yield "interruptions", one
         yield self._summary()
 
-    def _tool(self, note: notes.ToolCalled) -> Iterator[Change]:
+    def _approval_asked(self, note: notes.ApprovalAsked) -> Iterator[Change]:
+        if len(self.record.approvals) < limits.TURNS_KEPT_MAX:
+            at_s = self.now_s()
+            until_s = round(at_s + note.wait_s, 3)
+            tool = note.tool[: limits.TOOL_SHOWN_MAX_CHARS]
+            one = Approval(note.approval_id, at_s, note.server, tool, until_s, note.arguments)
+            self.record.approvals.append(one)
+            yield "approvals", one
+
+    def _approval_done(self, note: notes.ApprovalDone) -> Iterator[Change]:
+        one = next((a for a in self.record.approvals if a.id == note.approval_id), None)
+        if one is not None:
+            one.outcome, one.arguments = note.outcome, ""
+            yield "approvals", one
+
+    def _used(self, name: str) -> Iterator[Change]:
         self.record.tools += 1
         if len(self.record.tool_calls) < limits.TURNS_KEPT_MAX:
-            one = ToolUse(self.now_s(), note.name)
+            one = ToolUse(self.now_s(), name[: limits.TOOL_SHOWN_MAX_CHARS])
             self.record.tool_calls.append(one)
             yield "tool_calls", one
         yield self._summary()

@@ -34,5 +34,16 @@ def function_output(call_id: str, output: str) -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
+def mcp_approval(item_id: str, request_id: str, approve: bool, reason: str) -> dict[str, Any]:
+    """The answer to an `mcp_approval_request`; `item_id` is ours to choose."""
+    return {
+        "type": "mcp_approval_response",
+        "id": item_id,
+        "approval_request_id": request_id,
+        "approve": approve,
+        "reason": reason,
+    }
+
+
 def _message(role: str, kind: str, text: str) -> dict[str, Any]:
     return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}

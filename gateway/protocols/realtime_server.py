@@ -13,6 +13,18 @@ from msgspec import Meta, Struct
 
 from gateway.errors import PeerError
 from gateway.limits import MOMENT_MAX_MS, TOKENS_MAX
+from gateway.protocols.realtime_event import Event
+from gateway.protocols.realtime_mcp import (
+    ListedTool,
+    McpArgumentsDone,
+    McpCallCompleted,
+    McpCallFailed,
+    McpCallInProgress,
+    McpFailure,
+    McpListCompleted,
+    McpListFailed,
+    McpListInProgress,
+)
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What a text that is none can raise, and one that is nested a thousand deep."""
@@ -20,12 +32,6 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 Moment = Annotated[int, Meta(ge=0, le=MOMENT_MAX_MS)]
 """Milliseconds on the time line of a session's sound."""
 Tokens = Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
-
-
-class Event(Struct, tag_field="type", kw_only=True):
-    """Every server event may carry an id (the DTMF one has none)."""
-
-    event_id: str | None = None
 
 
 class ErrorBody(Struct):
@@ -77,6 +83,8 @@ class Item(Struct):
     output: str | None = None
     server_label: str | None = None
     approval_request_id: str | None = None
+    tools: list[ListedTool] | None = None
+    error: McpFailure | None = None
 
 
 class ItemAdded(Event, tag="conversation.item.added"):
@@ -298,6 +306,8 @@ Known = (
     | PlaybackStarted | PlaybackStopped | PlaybackCleared
     | ResponseCreated | ResponseDone | OutputItemAdded | OutputItemDone
     | AudioDelta | AudioDone | TranscriptDelta | TranscriptDone | RateLimitsUpdated
+    | McpListInProgress | McpListCompleted | McpListFailed
+    | McpArgumentsDone | McpCallInProgress | McpCallCompleted | McpCallFailed
 )  # fmt: skip
 
 ServerEvent = Known | Noted | Unknown
@@ -314,6 +324,7 @@ NOTED: Final = frozenset(
         "response.output_text.done",
         "response.function_call_arguments.delta",
         "response.function_call_arguments.done",
+        "response.mcp_call_arguments.delta",
     }
 )
 """Part of the protocol, of no use here: their content also comes in another event."""

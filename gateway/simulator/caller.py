@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from gateway.simulator.handset import Handset
 from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Utterance
@@ -76,6 +77,7 @@ class Caller:
     utterances: list[Utterance] = field(default_factory=list)
     spoken_end: int = 0
     helpers: Helpers | None = None
+    handset: Handset | None = None
 
     @property
     def line(self) -> Line:
@@ -96,6 +98,8 @@ class Caller:
         """Finds all words before the telephone rings, so that nobody waits for the voice."""
         for step in steps:
             await self._prepare(step)
+        if self.handset is not None:
+            await self.handset.prepare([photo for step in steps for photo in step.photos])
 
     async def _prepare(self, step: Step) -> bytes:
         if step.play is not None:
@@ -119,6 +123,10 @@ class Caller:
         return await self._act(step)
 
     async def _act(self, step: Step) -> str:
+        if self.handset is not None and step.text is not None:
+            return await self.handset.send(step.text)
+        if self.handset is not None and step.open_link is not None:
+            return await self.handset.open_link(step.open_link)
         stream = self.call.stream
         if step.wait_ms is not None:
             end = self.line.now + samples(step.wait_ms)

@@ -77,14 +77,26 @@ def answer(call: TwilioCall) -> None:
 
 
 async def reach(call: TwilioCall, person: PersonSpec, party: str, timeout_s: float) -> bool:
-    """Rings a person; whether he took the call."""
+    """Rings a person and connects the two; whether he took the call."""
+    if not await ring(person, timeout_s):
+        return False
+    connect(call, party)
+    return True
+
+
+async def ring(person: PersonSpec, timeout_s: float) -> bool:
+    """Whether he answers."""
     if person.busy or person.no_answer or person.answers_after_s >= timeout_s:
         await asyncio.sleep(BUSY_AFTER_S if person.busy else timeout_s)
         return False
     await asyncio.sleep(person.answers_after_s)
+    return True
+
+
+def connect(call: TwilioCall, party: str) -> None:
+    """The caller has him on the line."""
     answer(call)
     call.line.note("person_answered", party)
-    return True
 
 
 async def talk(call: TwilioCall, person: PersonSpec) -> None:

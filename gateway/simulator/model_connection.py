@@ -109,6 +109,7 @@ class SessionClock:
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_s: float | None = None
+        session.wake = lambda step: self.do(lambda: session.told(step, self.now_s))
 
     @property
     def now_s(self) -> float:
@@ -138,6 +139,7 @@ class SessionClock:
 
     def stop(self) -> None:
         """Time stands still for this session."""
+        self.session.hosted.close()
         if self._alarm:
             self._alarm.cancel()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from gateway.simulator.brain import Ask, Brain, language_for
+from gateway.simulator.model_hosted import HostedServers
 from gateway.simulator.model_items import Conversation, Item, head_of
 from gateway.simulator.model_outlet import Note, Outlet
 from gateway.simulator.model_response import Performance
@@ -72,7 +73,14 @@ class Responder:
         self._voice, self._sink = voice, sink
         self._brain = Brain(script)
         self._others: dict[str, Performance] = {}
+        self.hosted = HostedServers(outlet, self.conversation, self._heard)
         self._session: dict[str, Any] = {}
+
+    def _heard(self, output: str) -> None:
+        """The output of a hosted MCP call is in the conversation."""
+        self.news.outputs.append(output)
+        if self._script.mcp_goes_on and self.active is None:
+            self.create(self._session, {})
 
     # --- creating and cancelling ---
 

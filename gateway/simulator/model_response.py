@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gateway.simulator.model_items import MODEL_TOKEN_MS, Item, text_tokens
 from gateway.simulator.model_stage import Stage
-from gateway.simulator.script import Step
+from gateway.simulator.script import CallSpec, Step
 from gateway.simulator.sound import Wire
 
 # Uneven on purpose, in samples of 1/8 ms: no client may hope for whole frames.
@@ -88,6 +88,8 @@ class Performance:
     def _step(self, step: Step) -> Iterator[float]:
         if step.say is not None or step.echo:
             yield from self._speak(step)
+        elif step.call is not None and step.call.mcp is not None:
+            yield from self._call_hosted(step.call.mcp, step.call)
         elif step.call is not None:
             yield from self._call(step.call.name, json.dumps(step.call.arguments))
         elif step.think_ms is not None:
@@ -245,17 +247,30 @@ class Performance:
         )
         self._complete(item, status)
 
+    def _call_hosted(self, label: str, call: CallSpec) -> Iterator[float]:
+        if not self._stage.hosted.offers(label, call.name):
+            self._stage.note("skipped", what=f"{label!r} has no tool {call.name!r}, or not yet")
+            return
+        self._close_message("completed")
+        arguments = json.dumps(call.arguments)
+        said = {"server_label": label, "name": call.name, "arguments": arguments}
+        item = self._add({"id": self._stage.new_id("mcp"), "type": "mcp_call", **said})
+        index, previous = len(self.response["output"]), self._previous
+        place = {"response_id": self.id, "item_id": item.id, "output_index": index}
+        for at in range(0, len(arguments), ARGUMENT_DELTA_CHARS):
+            delta = arguments[at : at + ARGUMENT_DELTA_CHARS]
+            self._stage.emit("response.mcp_call_arguments.delta", **place, delta=delta)
+            yield ARGUMENT_DELTA_S
+        self._stage.emit("response.mcp_call_arguments.done", **place, arguments=arguments)
+        self._text_tokens += text_tokens(call.name + arguments)
+        self.response["output"].append(dict(item.body))
+        self._stage.hosted.begin(item, index, previous)
+
     # --- items and the end ---
 
     def _add(self, body: dict[str, Any]) -> Item:
-        item = Item(
-            {
-                "id": self._stage.new_id("item"),
-                "object": "realtime.item",
-                "status": "in_progress",
-                **body,
-            }
-        )
+        made = {"object": "realtime.item", "status": "in_progress"} if "id" not in body else {}
+        item = Item({"id": self._stage.new_id("item"), **made, **body})
         index = len(self.response["output"])
         self._stage.emit(
             "response.output_item.added", response_id=self.id, output_index=index, item=item.body

@@ -24,6 +24,7 @@ from gateway.simulator.model_admission import (
     admit,
 )
 from gateway.simulator.model_connection import ModelConnection, SessionDriver
+from gateway.simulator.model_reach import Network
 from gateway.simulator.model_responder import Sink
 from gateway.simulator.model_session import ModelSession
 from gateway.simulator.script import FaultBudget, OnConnect, Script
@@ -147,6 +148,7 @@ class ModelServer:
             seed=self._sessions_begun,
             sink=sink,
         )
+        session.hosted.reach = Network(session.woken)
         return session
 
     async def _serve_session(self, connection: ModelConnection, model: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from functools import partial
 from typing import Any, Final
 
 from gateway.simulator import model_settings
@@ -27,7 +26,6 @@ METADATA_MAX: Final = 16
 METADATA_KEY_CHARS: Final = 64
 METADATA_VALUE_CHARS: Final = 512
 ITEM_ID_MAX_CHARS: Final = 64
-LISTING_S: Final = 0.1
 
 
 class ModelSession:
@@ -56,7 +54,9 @@ class ModelSession:
             self._outlet, self._responder, lambda: self.settings, script.hears
         )
         self._was_active = False
-        self._hosted: set[str] = set()
+        self.hosted = self._responder.hosted
+        self.wake: Callable[[Callable[[], None]], None] = lambda step: step()
+        """Carries out a step now, and sends what comes of it; the owner of the clock sets it."""
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._update,
             "input_audio_buffer.commit": lambda _: self._listener.commit(),
@@ -130,6 +130,16 @@ class ModelSession:
         self._outlet.advance(now_s)
         self._watch_responses()
 
+    def woken(self, step: Callable[[], None]) -> None:
+        """By whoever owns the clock at that moment."""
+        self.wake(step)
+
+    def told(self, step: Callable[[], None], now_s: float) -> None:
+        """Something that was begun outside has come to its end."""
+        self._outlet.advance(now_s)
+        step()
+        self._watch_responses()
+
     def due(self) -> float | None:
         """When `tick` wants to be called."""
         return self._outlet.due()
@@ -195,25 +205,7 @@ class ModelSession:
         spoken = self._responder.spoken
         self.settings = model_settings.merged(self.settings, update, spoken=spoken)
         self._listener.configure()
-        self._list_hosted_tools()
-
-    def _list_hosted_tools(self) -> None:
-        """Hosted MCP servers are not reached from here, and the client is told so."""
-        for tool in self.settings["tools"] or ():
-            label = tool.get("server_label")
-            if label is not None and label not in self._hosted:
-                self._hosted.add(label)
-                self._outlet.at(LISTING_S, partial(self._fail_listing, label))
-
-    def _fail_listing(self, label: str) -> None:
-        item_id = self._outlet.new_id("mcpl")
-        item = Item({"id": item_id, "type": "mcp_list_tools", "server_label": label, "tools": []})
-        previous = self._responder.conversation.insert(item)
-        self._outlet.emit("mcp_list_tools.in_progress", item_id=item_id)
-        for kind in ("conversation.item.added", "conversation.item.done"):
-            self._outlet.emit(kind, item=item.body, previous_item_id=previous)
-        self._outlet.emit("mcp_list_tools.failed", item_id=item_id)
-        self._outlet.note("skipped", what=f"hosted MCP server {label!r} is not reached from here")
+        self.hosted.configure(self.settings["tools"])
 
     def _create_item(self, event: dict[str, Any]) -> None:
         body, known = event["item"], self._responder.conversation.call_ids
@@ -222,6 +214,8 @@ class ModelSession:
             raise Refused("string_above_max_length", "'item.id' is too long.", "item.id")
         wire = wire_of(self.settings["audio"]["input"]["format"])
         item = from_client(body, item_id, wire, known)
+        approval = body if body["type"] == "mcp_approval_response" else None
+        awaited = self.hosted.awaited(approval["approval_request_id"]) if approval else None
         previous = self._responder.conversation.insert(item, event.get("previous_item_id"))
         self._responder.recall(item.body)
         for picture in pictures_of(body):
@@ -231,6 +225,8 @@ class ModelSession:
             self._outlet.note("tool_output", **facts)
         for kind in ("conversation.item.added", "conversation.item.done"):
             self._outlet.emit(kind, item=item.body, previous_item_id=previous)
+        if approval and awaited:
+            self.hosted.answered(awaited, approve=bool(approval["approve"]))
 
     def _delete_item(self, event: dict[str, Any]) -> None:
         self._responder.conversation.delete(event["item_id"])

@@ -17,6 +17,7 @@ PHRASES: Final[dict[str, dict[str, str]]] = {
         "tool": "Here is what I found: ${output}",
         "text": "I have noted: ${text}",
         "image": "Thank you, I can see the picture.",
+        "not_taken": "I am sorry, nobody could take your call. How else can I help you?",
         "other": "Very well.",
     },
     "fr": {
@@ -31,6 +32,7 @@ PHRASES: Final[dict[str, dict[str, str]]] = {
         "tool": "Voici ce que j'ai trouvé : ${output}",
         "text": "J'ai noté : ${text}",
         "image": "Merci, je vois la photo.",
+        "not_taken": "Désolé, personne n'a pu prendre votre appel. Que puis-je faire d'autre ?",
         "other": "Très bien.",
     },
     "ar": {
@@ -45,6 +47,7 @@ PHRASES: Final[dict[str, dict[str, str]]] = {
         "tool": "هذا ما وجدته: ${output}",
         "text": "سجلت: ${text}",
         "image": "شكرا، أرى الصورة.",
+        "not_taken": "عذرا، لم يتمكن أحد من الرد. كيف أساعدك؟",
         "other": "حسنا.",
     },
 }

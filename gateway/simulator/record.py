@@ -34,6 +34,8 @@ class CallRecord:
     unheard_ms: float = 0.0
     """Sound that was cut off when the call ended."""
     failures: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """That the caller got."""
     words: list[dict[str, Any]] = field(default_factory=list)
     """What the simulated model says that it said, when it was asked."""
 
@@ -50,6 +52,16 @@ class CallRecord:
     def transferred_to(self) -> list[str]:
         """The people whom the caller had on the line."""
         return [moment.detail for moment in self.moments if moment.kind == "person_answered"]
+
+    @property
+    def asked(self) -> list[str]:
+        """The people who were asked whether they take the call."""
+        return [moment.detail for moment in self.moments if moment.kind == "person_screens"]
+
+    @property
+    def whispered(self) -> str:
+        """What was said to people before they took a call, or did not."""
+        return " ".join(moment.detail for moment in self.moments if moment.kind == "whispered")
 
     @property
     def latencies_ms(self) -> list[float]:
@@ -89,6 +101,7 @@ class CallRecord:
             "traffic": [asdict(one) for one in self.traffic],
             "warnings": [asdict(one) for one in self.warnings],
             "moments": [asdict(one) for one in self.moments if one.kind != "twiml"],
+            "texts": self.texts,
             "words": self.words,
             "failures": self.failures,
         }

@@ -15,6 +15,7 @@ from gateway.simulator.caller import Caller, StepFailed
 from gateway.simulator.endings import Ending, Trunk
 from gateway.simulator.exchange import Exchange
 from gateway.simulator.faults import Faults
+from gateway.simulator.handset import Handset
 from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Turn, Utterance, turns
@@ -98,6 +99,8 @@ async def rehearse(
     call = _call(carrier, scenario, seed)
     person = Caller(call, scenario.language, carrier.speak, on_said=watch.on_said)
     person.helpers = carrier.helpers
+    message_url = carrier.webhooks.reach.webhook("/twilio/messages")
+    person.handset = Handset(call, carrier.api.mailbox, carrier.rest_url, message_url)
     person.on_heard = _turn_reporter(call, person, watch)
     carrier.api.calls[call.call_sid] = call
     ending, failures = await _talk(call, person, scenario)
@@ -159,6 +162,7 @@ def _record(scenario: Scenario, call: TwilioCall, person: Caller, ending: Ending
         warnings=line.warnings,
         moments=line.moments,
         gaps=line.ear.gaps,
+        texts=person.handset.texts if person.handset else [],
         traffic=[stream.traffic for stream in call.streams],
         unheard_ms=line.unheard_ms,
     )

@@ -45,9 +45,37 @@ class ExpectHangUp(Strict):
     timeout_s: Seconds = 20
 
 
+GENERATED: Final = "generated"
+"""In place of a file: a photo that is made up."""
+Photo = Path | Literal["generated"]
+
+
+class SendText(Strict):
+    """A text to the number that he called; several photos at once, if need be."""
+
+    body: str = ""
+    photos: Annotated[list[Photo], Field(max_length=10)] = []
+    whatsapp: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_photo(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "photo" in value:
+            value = {**value, "photos": [value["photo"]]}
+            del value["photo"]
+        return value
+
+
+class OpenLink(Strict):
+    """The newest link that he was texted, and a photo sent by the page behind it."""
+
+    photo: Photo = "generated"
+    timeout_s: Seconds = 20
+
+
 KINDS: Final = (
     "hear", "say", "play", "interrupt", "wait_ms", "press", "hang_up", "expect_hang_up",
-    "malformed", "stall_ms", "drop_socket", "kill", "start",
+    "malformed", "stall_ms", "drop_socket", "text", "open_link", "kill", "start",
 )  # fmt: skip
 
 
@@ -65,6 +93,8 @@ class Step(Strict):
     malformed: Malformed | None = None
     stall_ms: Milliseconds | None = None
     drop_socket: Literal[True] | None = None
+    text: SendText | None = None
+    open_link: OpenLink | None = None
     kill: str | None = None
     """One of `processes`."""
     start: str | None = None
@@ -79,8 +109,17 @@ class Step(Strict):
             return value
         if len(value) != 1:
             raise ValueError(f"a step is exactly one of: {', '.join(KINDS)}")
-        bare = {"hear": {}, "expect_hang_up": {}, "hang_up": True, "drop_socket": True}
+        bare = {
+            "hear": {}, "expect_hang_up": {}, "hang_up": True, "drop_socket": True,
+            "text": {"photos": [GENERATED]}, "open_link": {},
+        }  # fmt: skip
         return {key: bare.get(key) if it is None else it for key, it in value.items()}
+
+    @property
+    def photos(self) -> list[Path | str]:
+        """What is sent in it."""
+        link = [self.open_link.photo] if self.open_link else []
+        return [*(self.text.photos if self.text else ()), *link]
 
     @property
     def kind(self) -> str:
@@ -88,7 +127,8 @@ class Step(Strict):
 
 
 CallPath = Literal["media", "sip", "trunk"]
-Party = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{5,14}|sips?:[^\s;?]+@[^\s;?]+)$")]
+Party = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{5,14}|sips?:[^\s;?]+@[^\s;?]+|queue:\S+)$")]
+"""A number, a SIP address, or a queue at whose other end somebody sits."""
 
 
 class CallSpec(Strict):
@@ -110,6 +150,8 @@ class PersonSpec(Strict):
     answers_after_s: Annotated[float, Field(ge=0)] = 1
     says: str = ""
     language: str = "en"
+    presses: Annotated[str, Field(pattern=r"^[0-9*#A-D]*$")] = ""
+    """When he is asked for a key before he is connected."""
     hangs_up_after_s: Annotated[float, Field(ge=0)] | None = None
     """From his last word; none leaves it to the caller."""
     busy: bool = False
@@ -175,10 +217,16 @@ class Expect(Strict):
     echo: Echo | None = None
     transferred_to: str | None = None
     """A person who must have been on the line with the caller."""
+    not_transferred_to: str | None = None
+    """A person who was rung for the caller and whom he never had on the line."""
+    whispered: str | None = None
+    """What must have been said to somebody before he took a call: a regular expression."""
     tools: list[str] = []
     """Called by the model, in this order, among others; told by the model's journal."""
     held: bool = False
     """The sound to wait by was heard."""
+    texts: list[Annotated[str, AfterValidator(_expression)]] = []
+    """That the caller got, in this order: each fits one whole text."""
     said: list[Annotated[str, AfterValidator(_expression)]] = []
     """By the model, in this order, among others: each fits one whole saying."""
     asked: dict[str, int] = {}
@@ -291,10 +339,7 @@ def _child(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | N
 
 
 def _beside(scenario: Scenario, path: Path) -> Scenario:
-    steps = [
-        step.model_copy(update={"play": path.parent / step.play}) if step.play else step
-        for step in scenario.steps
-    ]
+    steps = [_step_beside(step, path.parent) for step in scenario.steps]
     for number, step in enumerate(steps, 1):
         if step.play:
             try:
@@ -303,6 +348,18 @@ def _beside(scenario: Scenario, path: Path) -> Scenario:
                 raise ScenarioError(path, None, f"steps.{number}.play", str(error)) from error
     files = {key: _path(getattr(scenario, key), path.parent) for key in ("agents", "model")}
     return scenario.model_copy(update={"steps": steps, **files})
+
+
+def _step_beside(step: Step, folder: Path) -> Step:
+    if step.play:
+        return step.model_copy(update={"play": folder / step.play})
+    if step.text:
+        photos = [photo if photo == GENERATED else folder / photo for photo in step.text.photos]
+        return step.model_copy(update={"text": step.text.model_copy(update={"photos": photos})})
+    if step.open_link and step.open_link.photo != GENERATED:
+        link = step.open_link.model_copy(update={"photo": folder / step.open_link.photo})
+        return step.model_copy(update={"open_link": link})
+    return step
 
 
 def _path(value: Any, folder: Path) -> Any:

@@ -29,6 +29,8 @@ class ErrorSpec(_Strict):
 class CallSpec(_Strict):
     name: str
     arguments: dict[str, Any] = {}
+    mcp: str | None = None
+    """The label of a hosted MCP server that has the tool; none for a function."""
 
 
 class Step(_Strict):
@@ -137,6 +139,8 @@ class Script(_Strict):
     after_tool: Plan | None = None
     after_image: Plan | None = None
     """When it is shown pictures; `${images}` is how many, `${text}` what was written with them."""
+    mcp_goes_on: bool = False
+    """Whether the model answers by itself when the output of a hosted MCP call is in."""
     goes_on: Plan = (Step(say="And so on, as I was saying, until the end of the story."),)
     """When it is told that it was cut off, and by what words."""
     demo_turns: int = Field(DEMO_TURNS, ge=1)

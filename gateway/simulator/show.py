@@ -27,6 +27,9 @@ STATIONS = {
     "pressed": "the caller presses",
     "referred": "the model has the caller transferred to",
     "refer_refused": "the carrier refuses to transfer to",
+    "enqueued": "the caller waits in the queue",
+    "whispered": "whispered to whoever was rung:",
+    "person_pressed": "who presses",
     "person_answered": "a person answers,",
 }
 """What happened on the way of a call, where it is not the plain one."""

@@ -18,30 +18,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gateway.simulator.api_error import ApiError
 from gateway.simulator.endings import CANCELED, COMPLETED, Fetch, Order
+from gateway.simulator.mailbox import Mailbox
 from gateway.simulator.twilio_call import API_VERSION, TwilioCall
 from gateway.simulator.twiml import TwimlError, parse
 from gateway.simulator.webhooks import Account
 
 TWIML_MAX_CHARS: Final = 4000
-
-
-class ApiError(Exception):
-    """What Twilio answers instead of a resource."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        self.status, self.code, self.message = status, code, message
-        super().__init__(message)
-
-    def response(self) -> JSONResponse:
-        body = {
-            "code": self.code,
-            "message": self.message,
-            "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
-            "status": self.status,
-        }
-        headers = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if self.status == 401 else None
-        return JSONResponse(body, self.status, headers)
 
 
 class TwilioApi:
@@ -50,6 +34,7 @@ class TwilioApi:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.calls: dict[str, TwilioCall] = {}
+        self.mailbox = Mailbox(account.sid, self._admit)
         self.requests: list[tuple[str, dict[str, str]]] = []
         """What was asked for, in order: path and form."""
 
@@ -59,6 +44,7 @@ class TwilioApi:
             routes=[
                 Route(path, self._get, methods=["GET"]),
                 Route(path, self._post, methods=["POST"]),
+                *self.mailbox.routes(),
             ],
             exception_handlers={ApiError: _answer_error, 404: _not_found},
         )
@@ -77,14 +63,18 @@ class TwilioApi:
         return JSONResponse(self._resource(call))
 
     def _find(self, request: Request) -> TwilioCall:
+        self._admit(request)
+        call = self.calls.get(request.path_params["call_sid"])
+        if call is None:
+            raise _nothing_at(request)
+        return call
+
+    def _admit(self, request: Request) -> None:
+        """Raises ApiError for a request that is not the account's."""
         if not self._authorised(request.headers.get("authorization", "")):
             raise ApiError(401, 20003, "Authenticate")
-        call_sid = request.path_params["call_sid"]
-        call = self.calls.get(call_sid)
-        if request.path_params["account_sid"] != self.account.sid or call is None:
-            resource = request.url.path
-            raise ApiError(404, 20404, f"The requested resource {resource} was not found")
-        return call
+        if request.path_params["account_sid"] != self.account.sid:
+            raise _nothing_at(request)
 
     def _authorised(self, header: str) -> bool:
         scheme, _, coded = header.partition(" ")
@@ -142,14 +132,17 @@ def _status_order(status: str, call: TwilioCall) -> Order:
     raise ApiError(400, 21218, f"Invalid Status {status!r}: completed or canceled")
 
 
+def _nothing_at(request: Request) -> ApiError:
+    return ApiError(404, 20404, f"The requested resource {request.url.path} was not found")
+
+
 async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for this type only
     return error.response()
 
 
 async def _not_found(request: Request, _error: Exception) -> JSONResponse:
-    path = request.url.path
-    return ApiError(404, 20404, f"The requested resource {path} was not found").response()
+    return _nothing_at(request).response()
 
 
 class _QuietServer(uvicorn.Server):

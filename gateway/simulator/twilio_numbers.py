@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from gateway.simulator.twilio_api import ApiError
+from gateway.simulator.api_error import ApiError
 from gateway.simulator.webhooks import Account
 
 _NUMBER_FIELDS: Final = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 from uuid import uuid4
 
-from gateway.simulator import dial, exchange, telephone
+from gateway.simulator import dial, exchange, queue, telephone
 from gateway.simulator.endings import Ending, Order
 from gateway.simulator.media_client import MediaStream, StreamError, StreamIds
 from gateway.simulator.twiml import Verb, stream_parameters
@@ -179,7 +179,8 @@ async def _dial(call: TwilioCall, verb: Verb, base: str) -> Order | None:
 
 async def _enqueue(call: TwilioCall, verb: Verb, base: str) -> Order | None:
     call.line.note("enqueued", verb.text)
-    fields = {"QueueResult": "bridged", "QueueSid": "QU" + uuid4().hex, "QueueTime": "0"}
+    result, waited_s = await queue.wait(call, verb.text)
+    fields = {"QueueResult": result, "QueueSid": "QU" + uuid4().hex, "QueueTime": str(waited_s)}
     return await _action(call, verb, base, fields)
 
 

@@ -31,6 +31,7 @@ def failures(record: CallRecord, expect: Expect) -> list[str]:
         *_times(record, expect),
         *_sound(record, expect),
         *_transfers(record, expect),
+        *_texts(record, expect),
     ]
 
 
@@ -60,6 +61,20 @@ def _transfers(record: CallRecord, expect: Expect) -> Iterator[str]:
     wanted, had = expect.transferred_to, record.transferred_to
     if wanted and wanted not in had:
         yield f"transferred to {' and '.join(had) or 'nobody'}, expected {wanted}"
+    if (refuses := expect.not_transferred_to) is not None:
+        if refuses in had:
+            yield f"transferred to {refuses}, who was not to take the call"
+        if refuses not in record.asked:
+            yield f"{refuses} was not asked whether he takes the call"
+    if expect.whispered and not re.search(expect.whispered, record.whispered):
+        yield f"whispered {record.whispered!r}, expected {expect.whispered!r}"
+
+
+def _texts(record: CallRecord, expect: Expect) -> Iterator[str]:
+    got = iter(record.texts)
+    for wanted in expect.texts:
+        if not any(re.fullmatch(wanted, text, re.DOTALL) for text in got):
+            yield f"no text {wanted!r} came, or not in its turn: {record.texts}"
 
 
 def words(record: CallRecord, expect: Expect) -> list[str]:

@@ -184,7 +184,7 @@ class McpDesk:
         self._links: dict[str, McpLink] = {}
         self._offered: dict[str, tuple[int, dict[str, Tool]]] = {}
         for agent in book.agents.values():
-            for label, server in _ours(agent):
+            for label, server in agent.private.items():
                 known = self._links.get(label)
                 if known is None:
                     self._links[label] = McpLink(label, server, _secrets(label, server, environ))
@@ -221,7 +221,7 @@ class McpDesk:
 
     def _tools_of(self, agent: Agent) -> Iterator[tuple[str, Tool]]:
         taken = BUILT_IN_TOOLS | agent.functions.keys()
-        for label, server in _ours(agent):
+        for label, server in agent.private.items():
             link = self._links[label]
             for listed in link.tools:
                 if not server.offers(listed.name):
@@ -257,10 +257,6 @@ def _tool(
     return Tool(definition, server.timeout_s, partial(link.call, listed.name))
 
 
-def _ours(agent: Agent) -> Iterator[tuple[str, McpServer]]:
-    return ((label, one) for label, one in agent.mcp.items() if one.via == "gateway")
-
-
 def _place(server: McpServer) -> tuple[object, ...]:
     """All that makes it the same connection."""
     return server.url, server.command, server.authorization, server.headers, server.env
@@ -277,5 +273,7 @@ def reason(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     while (cause := error.__cause__ or error.__context__) is not None:
+        if isinstance(cause, asyncio.CancelledError):
+            break  # a timeout is made of one
         error = cause
     return type(error).__name__

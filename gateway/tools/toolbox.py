@@ -19,6 +19,7 @@ from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
 from gateway.limits import TOOL_RESULT_MAX_CHARS, TOOL_TIMEOUT_DEFAULT_S
+from gateway.tools.hosted import hosted
 from gateway.tools.http import HttpTool
 from gateway.tools.mcp import McpDesk, Unavailable
 from gateway.tools.python import PythonTool, ToolContext
@@ -50,6 +51,7 @@ class Toolbox:
             for agent in book.agents.values()
             for name, tool in self._tools_of(agent, environ)
         }
+        self._hosted = {agent.name: hosted(agent, environ) for agent in book.agents.values()}
 
     def _tools_of(self, agent: Agent, environ: Mapping[str, str]) -> Iterator[tuple[str, Tool]]:
         for definition in definitions(agent):
@@ -94,10 +96,11 @@ class Toolbox:
     def definitions(self, agent: Agent) -> list[dict[str, Any]]:
         """What the model is told of the agent's tools, in the order of its file; MCP comes last."""
         built_in = {definition["name"]: definition for definition in definitions(agent)}
-        own = [
+        ours = [
             built_in.get(name) or self._tools[agent.name, name].definition for name in agent.tools
         ]
-        return own + [tool.definition for tool in self.mcp.tools(agent).values()]
+        private = [tool.definition for tool in self.mcp.tools(agent).values()]
+        return ours + private + self._hosted[agent.name]
 
     def _find(self, agent: str, name: str) -> Tool:
         """Raises Unavailable for what could be had when the call began, and now cannot."""

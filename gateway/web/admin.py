@@ -17,7 +17,7 @@ from gateway.agents.config import Agent
 from gateway.bridge.images import Darkroom
 from gateway.bridge.live_call import LiveCall
 from gateway.bridge.switchboard import Switchboard
-from gateway.call import inputs
+from gateway.call import departure, inputs
 from gateway.call.endings import Ending
 from gateway.errors import PeerError
 from gateway.limits import (
@@ -30,6 +30,7 @@ from gateway.limits import (
     CALL_ID_MAX_CHARS,
     FEED_IDLE_S,
     IMAGE_BODY_MAX_BYTES,
+    SUMMARY_MAX_CHARS,
 )
 from gateway.ops.feed import Feed, Subscription
 from gateway.ops.record import Record, Summary
@@ -52,6 +53,12 @@ class Say(Struct, forbid_unknown_fields=True):
 class Transfer(Struct, forbid_unknown_fields=True):
     to: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS, pattern=r"\S")]
     """One of the agent's transfers by name, or a number in E.164 (+15550123)."""
+    summary: Annotated[str, Meta(max_length=SUMMARY_MAX_CHARS)] = ""
+    """For the person, where that transfer is a warm one."""
+
+
+class Decision(Struct, forbid_unknown_fields=True):
+    approve: bool
 
 
 class Done(Struct):
@@ -140,8 +147,8 @@ class AdminDoors:
         """`POST /api/calls/{id}/transfer`"""
         wanted = await _parsed(request, Transfer)
         call = await self._running(request)
-        to = _target(call.mind.agent, wanted.to.strip())
-        return await self._ask(request, "transfer", inputs.TransferAsked(to))
+        wish = _target(call.mind.agent, wanted.to.strip(), wanted.summary.strip())
+        return await self._ask(request, "transfer", wish)
 
     async def image(self, request: Request) -> Response:
         """`POST /api/calls/{id}/image`: the picture is the body; `about` says what it is."""
@@ -157,6 +164,19 @@ class AdminDoors:
         except PeerError as error:
             raise Refused(422, _PICTURES[error.kind]) from None
         return await self._ask(request, "image", inputs.ShowAsked(url, about.strip()))
+
+    async def approve(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/approvals/{approval}`: the same answer may be given twice."""
+        wanted = await _parsed(request, Decision)
+        call = await self._running(request)
+        stands = call.allow(request.path_params["approval"], wanted.approve)
+        if stands is None:
+            raise Refused(404, "The call has no such request for approval.")
+        if stands == "waiting":
+            raise Refused(409, "The model does not hear at this moment: try again.")
+        if stands != ("approved" if wanted.approve else "denied"):
+            raise Refused(409, f"It was answered before: {stands}.")
+        return _done(call, stands)
 
     async def _running(self, request: Request) -> LiveCall:
         call = self.switchboard.call(request.path_params["id"])
@@ -181,11 +201,13 @@ _PICTURES: Final = {
 }
 
 
-def _target(agent: Agent, to: str) -> str:
+def _target(agent: Agent, to: str, summary: str) -> inputs.TransferAsked:
+    """An operator's word goes: opening hours are not looked at."""
     if to in agent.transfers:
-        return agent.transfers[to].to
+        way = departure.way_to(agent.transfers[to], summary)
+        return inputs.TransferAsked(way.to, way.way, way.summary)
     if _E164.fullmatch(to):
-        return to
+        return inputs.TransferAsked(to)
     names = ", ".join(agent.transfers) or "none"
     raise Refused(422, f"Send a number like +15550123 or one of this agent's targets: {names}.")
 

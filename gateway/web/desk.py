@@ -47,18 +47,18 @@ class Desk:
 
     def person(self, to: str, language: str, after_url: str) -> Response:
         """Somebody is called for the caller: a number, or a SIP address."""
-        return self.twiml(_person(to), language, to=to, after_url=after_url)
+        return Response(self.ring(to, language, after_url), media_type="text/xml")
 
-    def transfer_document(self, to: str, language: str) -> str:
-        """The document that takes a call out of its stream and dials somebody for it."""
-        after_url = f"{self.public_url}/twilio/after?leg=transfer"
-        return self._document(_person(to), language, to=to, after_url=after_url)
+    def ring(self, to: str, language: str, after_url: str, whisper_url: str = "") -> str:
+        """The same; with a `whisper_url` he hears first what that answers."""
+        name = "human.xml" if to.startswith("+") else "human-sip.xml"
+        return self.document(name, language, to=to, after_url=after_url, whisper_url=whisper_url)
 
     def twiml(self, name: str, language: str = "en", **values: str) -> Response:
         """A document for Twilio, with the sentences of that language at hand."""
-        return Response(self._document(name, language, **values), media_type="text/xml")
+        return Response(self.document(name, language, **values), media_type="text/xml")
 
-    def _document(self, name: str, language: str, **values: str) -> str:
+    def document(self, name: str, language: str, **values: str) -> str:
         spoken = phrases(language)
         return self.templates.render(
             name,
@@ -66,12 +66,10 @@ class Desk:
             apology=spoken.apology,
             unavailable=spoken.unavailable,
             leave_message=spoken.leave_message,
+            handover=spoken.handover,
+            press_key=spoken.press_key,
             **values,
         )
-
-
-def _person(to: str) -> str:
-    return "human.xml" if to.startswith("+") else "human-sip.xml"
 
 
 Handler = Callable[[dict[str, str], Request], Awaitable[Response]]

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 import structlog
 from starlette.responses import Response
 
 from gateway.agents.config import Agent
 from gateway.bridge.spend_watch import spent_key
 from gateway.call import wording
+from gateway.call.commands import Transfer
 from gateway.call.endings import Ending
 from gateway.call.state import CallState
 from gateway.errors import NotAdmitted
 from gateway.limits import ENDINGS_KEPT_S, LEGS_MAX, RESUMES_MAX
 from gateway.protocols.twilio_webhooks import VoiceRequest
 from gateway.web.desk import Desk
+from gateway.web.handing import Handing
 from gateway.web.rungs import DRAIN, HUMAN, SIP, STREAM, TRANSFER, VOICEMAIL, Rungs
 
 __all__ = ["WELL", "Ladder"]
@@ -33,8 +36,8 @@ _MODEL_AWAY: Final = frozenset({"model_down", "rate_limited"})
 
 
 class Ladder:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, handing: Handing) -> None:
+        self._desk, self._handing = desk, handing
         self._rungs = Rungs(desk)
 
     # --- A call arrives ---
@@ -86,10 +89,15 @@ class Ladder:
         ending = await desk.switchboard.ending_of(call.call_sid)
         if _ended_well(ending, leg, dialled):
             return desk.twiml("hangup.xml", agent.language)
-        return await self._next(call, agent, leg, ending)
+        return await self._next(call, agent, leg, ending, dialled)
 
     async def _next(
-        self, call: VoiceRequest, agent: Agent, leg: str, ending: Ending | None = None
+        self,
+        call: VoiceRequest,
+        agent: Agent,
+        leg: str,
+        ending: Ending | None = None,
+        dialled: str = "",
     ) -> Response:
         if not await self._may_go_on(call.call_sid):
             return self._sorry(agent)
@@ -99,7 +107,7 @@ class Ladder:
         if spent:
             return self._person_or_less(agent, HUMAN if leg == TRANSFER else leg)
         if leg in (SIP, TRANSFER):
-            answer = await self._agent_again(call, agent, leg)
+            answer = await self._agent_again(call, agent, leg, dialled)
         elif leg in (STREAM, DRAIN) and ending not in _MODEL_FAILED:
             answer = await self._goes_on(call, agent, leg, ending)
         return answer or self._person_or_less(agent, leg)
@@ -111,9 +119,11 @@ class Ladder:
         voicemail = self._rungs.voicemail(agent)
         return self._count("voicemail", voicemail) if voicemail else self._sorry(agent)
 
-    async def _agent_again(self, call: VoiceRequest, agent: Agent, leg: str) -> Response | None:
+    async def _agent_again(
+        self, call: VoiceRequest, agent: Agent, leg: str, dialled: str
+    ) -> Response | None:
         """Over a media stream, which needs nothing of what failed; where that is full, by SIP."""
-        opening = _TRANSFER_FAILED if leg == TRANSFER else None
+        opening = wording.not_taken(dialled) if leg == TRANSFER else None
         state = await self._desk.keeper.load(call.call_sid)
         if state is not None:
             state.silently = True
@@ -166,10 +176,12 @@ class Ladder:
 
     async def refer(self, call: VoiceRequest, agent: Agent) -> Response:
         """The SIP leg of our dial refers: to whom, we know ourselves."""
-        to = await self._desk.store.get(f"refer:{call.call_sid}")
-        if to is None:
+        known = await self._desk.store.get(refer_key(call.call_sid))
+        if known is None:
             return await self._next(call, agent, TRANSFER)
-        return self._rungs.dial(to, agent, TRANSFER)
+        to = msgspec.json.decode(known, type=Transfer)
+        document = self._handing.document(call.call_sid, to, agent.language)
+        return Response(document, media_type="text/xml")
 
     async def _may_go_on(self, call_sid: str) -> bool:
         """A caller is not passed round for ever."""
@@ -184,6 +196,11 @@ class Ladder:
 
     def _sorry(self, agent: Agent) -> Response:
         return self._count("apology", self._rungs.apology(agent))
+
+
+def refer_key(call_sid: str) -> str:
+    """Where it is kept to whom a call is being referred."""
+    return f"refer:{call_sid}"
 
 
 def _ended_well(ending: Ending | None, leg: str, dialled: str) -> bool:
@@ -203,9 +220,3 @@ def _how(handed_over: bool, state: CallState) -> str:
     if handed_over:
         return "handed_over"
     return "silent" if state.silently else "announced"
-
-
-_TRANSFER_FAILED: Final = (
-    "The caller was to be connected with somebody, but nobody took the call. Say so in one short "
-    "sentence, in the caller's language, and ask how else you can help."
-)

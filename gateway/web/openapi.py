@@ -14,18 +14,19 @@ from gateway.limits import (
     API_ABOUT_MAX_CHARS,
     API_CALLS_DEFAULT,
     API_CALLS_MAX,
+    APPROVAL_ID_MAX_CHARS,
     CALL_ID_MAX_CHARS,
     IMAGE_BODY_MAX_BYTES,
 )
 from gateway.ops.record import Record
-from gateway.web.admin import IMAGE_TYPES, Agents, Calls, Done, Say, Transfer
+from gateway.web.admin import IMAGE_TYPES, Agents, Calls, Decision, Done, Say, Transfer
 from gateway.web.problems import CONTENT_TYPE, Problem
 
 _REF: Final = "#/components/schemas/{name}"
 _WHY: Final = {
     400: "The body is not what its type says.",
     401: "No token, or the wrong one.",
-    404: "There is no such call.",
+    404: "There is no such call, or no such request in it.",
     408: "The body did not come in time.",
     409: "The call has ended, or nobody talks in it now.",
     413: "The body is too large.",
@@ -87,6 +88,10 @@ OPERATIONS: Final = (
         {"about": ({"type": "string", "maxLength": API_ABOUT_MAX_CHARS},
                    "What it is, in words for the model.")},
         acts=True,
+    ),
+    Operation(
+        "approve", "POST", f"{_CALL}/approvals/{{approval}}",
+        "Allow a tool that waits for it, or do not.", Done, 202, _BODY_ERRORS, Decision, acts=True,
     ),
     Operation("agents", "GET", "/api/agents", "Agents, without their instructions.", Agents),
     Operation(
@@ -166,6 +171,9 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if "{id}" in operation.path:
         schema = {"type": "string", "minLength": 1, "maxLength": CALL_ID_MAX_CHARS}
         found.append({"name": "id", "in": "path", "required": True, "schema": schema})
+    if "{approval}" in operation.path:
+        schema = {"type": "string", "minLength": 1, "maxLength": APPROVAL_ID_MAX_CHARS}
+        found.append({"name": "approval", "in": "path", "required": True, "schema": schema})
     for name, (schema, text) in operation.query.items():
         found.append({"name": name, "in": "query", "schema": schema, "description": text})
     return found

@@ -32,6 +32,7 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
         ("voice", voice.voice),
         ("after", voice.after),
         ("refer", voice.refer),
+        ("whisper", voice.whisper),
         ("status", voice.status),
         ("stream-status", voice.stream_status),
     ]

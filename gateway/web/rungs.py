@@ -20,6 +20,7 @@ STREAM: Final = "stream"
 DRAIN: Final = "drain"
 SIP: Final = "sip"
 TRANSFER: Final = "transfer"
+WARM: Final = "warm"
 HUMAN: Final = "human"
 VOICEMAIL: Final = "voicemail"
 

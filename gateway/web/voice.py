@@ -8,12 +8,14 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.agents.config import Agent
 from gateway.limits import WEBHOOK_REMEMBERED_S
 from gateway.ops.logs import masked
 from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_voice
 from gateway.web.desk import Desk
+from gateway.web.handing import Handing
 from gateway.web.ladder import WELL, Ladder
-from gateway.web.rungs import HUMAN, SIP, STREAM, TRANSFER
+from gateway.web.rungs import HUMAN, SIP, STREAM, TRANSFER, WARM
 
 log = structlog.get_logger()
 _RETRY = "i-twilio-idempotency-token"
@@ -25,7 +27,9 @@ _STREAM_EVENTS = frozenset({"stream-started", "stream-stopped", "stream-error"})
 class VoiceDoors:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._ladder = Ladder(desk)
+        self._handing = Handing(desk)
+        self.whisper = self._handing.whisper
+        self._ladder = Ladder(desk, self._handing)
 
     async def voice(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/voice`. A retry of the same request gets the same answer, and one call."""
@@ -34,7 +38,7 @@ class VoiceDoors:
         known = await self._desk.store.get(key)
         if known is not None:
             return Response(known, media_type="text/xml")
-        agent = self._desk.switchboard.book.pick(call.dialled)
+        agent = self._desk.switchboard.on_duty([call.dialled])
         response = self._nobody(call) if agent is None else await self._ladder.answer(call, agent)
         await self._desk.store.put(key, bytes(response.body).decode(), WEBHOOK_REMEMBERED_S)
         return response
@@ -47,10 +51,10 @@ class VoiceDoors:
     async def after(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/after`: a leg has ended; does the caller still need something?"""
         call = parse_voice(fields)
-        agent = self._desk.switchboard.book.pick(call.dialled)
         if call.status in TERMINAL:
             self._desk.switchboard.leg_is_over(call.call_sid)
             return self._desk.twiml("hangup.xml")
+        agent = await self._agent_of(call)
         if agent is None:
             return self._desk.twiml("apology.xml")
         leg = request.query_params.get("leg", STREAM)
@@ -59,6 +63,8 @@ class VoiceDoors:
         if known is not None:
             return Response(known, media_type="text/xml")
         dialled = fields.get("DialCallStatus") or _OF_QUEUE.get(fields.get("QueueResult", ""), "")
+        if leg == WARM:
+            leg, dialled = TRANSFER, await self._handing.outcome(call.call_sid, dialled)
         if dialled not in WELL and leg in (SIP, HUMAN, TRANSFER):
             _tell_of_failure(call.call_sid, leg, fields)
         response = await self._ladder.after(call, agent, leg, dialled)
@@ -70,10 +76,17 @@ class VoiceDoors:
     async def refer(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/refer`: the model's leg of a dial hands the caller over."""
         call = parse_voice(fields)
-        agent = self._desk.switchboard.book.pick(call.dialled)
+        agent = await self._agent_of(call)
         if agent is None:
             return self._desk.twiml("apology.xml")
         return await self._ladder.refer(call, agent)
+
+    async def _agent_of(self, call: VoiceRequest) -> Agent | None:
+        """Who has the caller: he may have been answered before somebody's hours were over."""
+        board = self._desk.switchboard
+        state = await self._desk.keeper.load(call.call_sid)
+        known = board.book.agents.get(state.agent) if state is not None else None
+        return known or board.on_duty([call.dialled])
 
     async def status(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/status`: a caller who gave up while it rang is not waited for."""

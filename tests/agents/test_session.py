@@ -11,7 +11,14 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from gateway.agents import ga
 from gateway.agents.builtin import END_CALL
 from gateway.agents.config import Agent
-from gateway.agents.session import PCM_24K, PCMU, audio_formats, overreach, session_of
+from gateway.agents.session import (
+    PCM_24K,
+    PCMU,
+    audio_formats,
+    hosted_tools,
+    overreach,
+    session_of,
+)
 
 EVERYTHING: dict[str, Any] = {
     "voice": {"id": "voice_1"},
@@ -150,6 +157,72 @@ def test_session_is_merged_last_and_deep() -> None:
     assert session["audio"]["output"] == {"format": PCM_24K, "voice": "cedar"}
     assert session["include"] == over["include"]
     assert session["tools"] == [END_CALL, mcp]
+
+
+HOSTED: dict[str, Any] = {
+    "crm": {
+        "via": "openai",
+        "url": "https://crm.example.com/mcp",
+        "authorization": "${CRM_TOKEN}",
+        "headers": {"X-Team": "desk ${TEAM}"},
+        "allowed_tools": ["find", "cancel", "read"],
+        "approval": {"never": ["find"], "operator": ["cancel"]},
+    },
+    "mail": {"via": "openai", "connector": "connector_gmail", "approval": "operator"},
+    "docs": {"via": "openai", "url": "https://docs.example.com/mcp"},
+    "stock": {"via": "gateway", "url": "http://stock.internal/mcp"},
+}
+
+
+def test_the_models_server_is_told_of_the_servers_that_it_reaches() -> None:
+    hosted = hosted_tools(agent(mcp=HOSTED), {"CRM_TOKEN": "t0ken", "TEAM": "9"})
+    assert hosted == [
+        {
+            "type": "mcp",
+            "server_label": "crm",
+            "server_url": "https://crm.example.com/mcp",
+            "authorization": "t0ken",
+            "headers": {"X-Team": "desk 9"},
+            "allowed_tools": ["find", "cancel", "read"],
+            "require_approval": {
+                "always": {"tool_names": ["cancel", "read"]},
+                "never": {"tool_names": ["find"]},
+            },
+        },
+        {
+            "type": "mcp",
+            "server_label": "mail",
+            "connector_id": "connector_gmail",
+            "require_approval": "always",
+        },
+        {
+            "type": "mcp",
+            "server_label": "docs",
+            "server_url": "https://docs.example.com/mcp",
+            "require_approval": "never",
+        },
+    ]
+    for path in ("media-streams", "sip"):
+        session = session_of(agent(path=path, mcp=HOSTED), [END_CALL, *hosted])
+        assert not list(ga.problems(session))
+        assert session["tools"][1:] == hosted
+
+
+@pytest.mark.parametrize(
+    ("approval", "told"),
+    [
+        ("never", "never"),
+        ("always", "always"),
+        ("operator", "always"),
+        ({"always": ["a"]}, {"always": {"tool_names": ["a"]}}),
+        ({}, "always"),
+    ],
+    ids=str,
+)
+def test_whatever_needs_leave_comes_to_us(approval: Any, told: Any) -> None:
+    server = {"via": "openai", "url": "https://docs.example.com", "approval": approval}
+    (hosted,) = hosted_tools(agent(mcp={"docs": server}), {})
+    assert hosted["require_approval"] == told
 
 
 def test_an_object_of_another_type_replaces() -> None:

@@ -30,6 +30,7 @@ from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.call.states import Life
 from gateway.protocols import media_stream, realtime_server
+from gateway.protocols.realtime_event import Event
 
 # Not a round number: what a sum of floats does to a deadline shall show.
 BEGAN_AT: Final = 86_413.127
@@ -238,7 +239,7 @@ def over_the_wire(event: object) -> object:
     """The event as it comes out of the codec: only what can be said on a wire can happen."""
     if type(event).__module__ == media_stream.__name__:
         return media_stream.parse(media_stream.encode(event))  # type: ignore[arg-type]
-    if type(event).__module__ == realtime_server.__name__:
+    if isinstance(event, Event):
         return realtime_server.parse(realtime_server.encode(event))  # type: ignore[arg-type]
     return event
 

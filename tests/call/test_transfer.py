@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from json import dumps
+
 import pytest
 
 from call.book import (
@@ -35,10 +37,10 @@ from call.events import (
 from gateway.call import notes
 from gateway.call.commands import OpenModel, Transfer
 from gateway.call.endings import Ending
-from gateway.call.inputs import CallerLost, ModelLost, TransferFailed
+from gateway.call.inputs import CallerLost, ModelLost, SpendReached, TransferFailed
 from gateway.call.states import Life
-from gateway.call.wording import CONNECTING, NOT_TRANSFERRED, TRANSFER_FAILED
-from gateway.limits import GOODBYE_MAX_S, TRANSFER_MAX_S
+from gateway.call.wording import CONNECTING, NOT_TRANSFERRED, TRANSFER_FAILED, closed
+from gateway.limits import GOODBYE_MAX_S, SUMMARY_MAX_CHARS, TRANSFER_MAX_S
 from gateway.protocols.realtime_server import ResponseDone
 
 DESK = "+15550123"
@@ -148,3 +150,73 @@ def test_a_transfer_that_he_talked_over_does_not_happen() -> None:
     book >> transfer() << CALLED << outputs("call_1", NOT_TRANSFERRED)
     book << notes.TransferTried("caller_spoke") << nothing
     book >> speech_stopped(900) << nothing >> committed() << asks_for_an_answer << nothing
+
+
+# --- Who there is, and how he is reached ---
+
+PEOPLE = {
+    "desk": {"to": DESK, "mode": "warm"},
+    "support": {"queue": "support"},
+    "shop": {"to": "+15550166", "hours": {"zone": "Europe/Paris", "mon-fri": "09:00-18:00"}},
+}
+MONDAY_S = 1_763_978_400.0
+"""24 November 2025, 11:00 in Paris."""
+
+
+def to(target: str, **more: str) -> ResponseDone:
+    return transfer(dumps({"target": target} | more))
+
+
+def people(**agent: object) -> Book:
+    return answered(tools=["transfer"], transfers=PEOPLE, **agent)
+
+
+def goes(book: Book, done: ResponseDone, way: Transfer) -> None:
+    book >> response_created() >> audio_delta(ms=200) << to_caller(200) >> audio_done()
+    book >> done << CALLED << nothing >> wait(0.2) >> last_mark << exactly(way) << nothing
+
+
+def test_warmly_with_what_the_model_says_about_him() -> None:
+    way = Transfer(DESK, "warm", "He asks for Anna.")
+    goes(people(), to("desk", summary="  He asks for Anna. "), way)
+
+
+def test_warmly_though_the_model_says_nothing_about_him() -> None:
+    goes(people(), to("desk"), Transfer(DESK, "warm"))
+
+
+def test_a_summary_without_end_is_cut() -> None:
+    way = Transfer(DESK, "warm", "x" * SUMMARY_MAX_CHARS)
+    goes(people(), to("desk", summary="x" * 100_000), way)
+
+
+def test_into_a_queue() -> None:
+    goes(people(), to("support", summary="for nobody"), Transfer("support", "queue"))
+
+
+def test_to_the_fallbacks_queue_when_the_money_is_gone() -> None:
+    book = answered(fallback={"queue": "support"}) >> SpendReached(1.0) << asks(CONNECTING)
+    book >> response_created() >> audio_delta(ms=200) << ... >> audio_done() >> response_done()
+    book << ... >> wait(0.3) << ... >> last_mark
+    assert Transfer("support", "queue") in book.outs()
+
+
+@pytest.mark.parametrize(("after_s", "is_open"), [(0, True), (7 * 3600, False)])
+def test_whoever_is_closed_is_not_called(after_s: float, is_open: bool) -> None:
+    book = people()
+    book.call.unix_offset_s = MONDAY_S + after_s - book.now
+    if is_open:
+        return goes(book, to("shop"), Transfer("+15550166"))
+    book >> response_created() >> to("shop") << CALLED
+    told = closed("shop", "closed until tomorrow, Tuesday 09:00 (Europe/Paris)")
+    book << outputs("call_1", told) << asks_for_an_answer << nothing
+    assert book.call.life is Life.TALKING
+    return None
+
+
+def test_a_transfer_that_was_lost_with_its_stream_is_known_to_whoever_takes_up() -> None:
+    state = leaving().call.state()
+    again = Book(tools=["end_call", "transfer"], transfers={"desk": {"to": DESK}})
+    again.call.resume(state)
+    (output,) = [memo for memo in again.call.memory.memos if memo.kind == "output"]
+    assert (output.call_id, output.text) == ("call_1", TRANSFER_FAILED)

@@ -62,6 +62,11 @@ COST = 'gateway_cost_usd_total{agent="a",model="m",kind="audio_out"}'
 UNPRICED = 'gateway_unpriced_total{model="m",kind="image_in"}'
 EXPIRY = "gateway_certificate_expiry_timestamp_seconds"
 
+TOOL = 'gateway_tool_seconds_count{tool="hours",outcome='
+MCP = 'gateway_mcp_calls_total{server="crm",outcome='
+LISTS = 'gateway_mcp_lists_total{server="crm",outcome='
+APPROVALS = 'gateway_approvals_total{server="crm",outcome='
+
 CASES = {
     # Four of five turns slow burns the month's share sixteen times too fast.
     "GatewayCallersWait": Case(turns(2, 10), turns(97, 100)),
@@ -87,6 +92,22 @@ CASES = {
     "GatewayRateLimitNear": Case(
         {'gateway_rate_limit_remaining_ratio{limit="tokens"}': "0.1x600"},
         {'gateway_rate_limit_remaining_ratio{limit="tokens"}': "0.3x600"},
+    ),
+    "GatewayToolsFail": Case(
+        {f'{TOOL}"ok"}}': "0+1x600", f'{TOOL}"error"}}': "0+1x600", f'{MCP}"ok"}}': "0+5x600"},
+        {
+            f'{TOOL}"ok"}}': "0+5x600",
+            f'{TOOL}"timeout"}}': "0+1x600",
+            f'{TOOL}"invalid"}}': "0+9x600",
+            f'{MCP}"denied"}}': "0+5x600",
+        },
+    ),
+    "GatewayMcpToolsMissing": Case(
+        {f'{LISTS}"failed"}}': "0+1x600"},
+        {f'{LISTS}"ok"}}': "0+9x600", f'{LISTS}"late"}}': "0+9x600"},
+    ),
+    "GatewayApprovalsUnanswered": Case(
+        {f'{APPROVALS}"timeout"}}': "0+1x600"}, {f'{APPROVALS}"denied"}}': "0+9x600"}
     ),
     "GatewayNearlyFull": Case(
         {f'{TALKING}"1"}}': "80x600", f'{TALKING}"2"}}': "90x600", **CAPACITY},
@@ -140,6 +161,13 @@ def test_each_fires_and_each_is_quiet(tmp_path: Path) -> None:
     units = [unit(name, case.firing, case.at, 1) for name, case in CASES.items()]
     units += [unit(name, case.calm, case.at, 0) for name, case in CASES.items()]
     run_units(tmp_path, units)
+
+
+def test_an_mcp_server_that_fails_is_told_like_a_function(tmp_path: Path) -> None:
+    fails = {f'{MCP}"ok"}}': "0+1x600", f'{MCP}"http_error"}}': "0+1x600"}
+    once = {f'{MCP}"http_error"}}': "0x20 1x600"}
+    name = "GatewayToolsFail"
+    run_units(tmp_path, [unit(name, fails, "30m", 1), unit(name, once, "30m", 0)])
 
 
 def test_nobody_is_woken_for_three_slow_turns_in_the_night(tmp_path: Path) -> None:

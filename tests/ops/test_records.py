@@ -273,6 +273,31 @@ async def test_long_words_are_bounded_too(office: Office) -> None:
     assert sum(len(one.text) for one in lines) <= TRANSCRIPT_MAX_CHARS
 
 
+ASKED = notes.ApprovalAsked("mcpr_1", "crm", "find", '{"name": "Smith"}', 30.0)
+
+
+async def test_what_a_tool_is_used_with_is_told_while_leave_is_asked_and_never_kept(
+    office: Office,
+) -> None:
+    office.call("transcript")
+    office.tell(ASKED)
+    (waiting,) = (await office.record()).approvals
+    assert (waiting.server, waiting.tool, waiting.outcome) == ("crm", "find", None)
+    assert waiting.arguments == '{"name": "Smith"}'
+    assert waiting.until_s == waiting.at_s + 30
+    office.tell(notes.ApprovalDone("mcpr_1", "crm", "timeout"), ended())
+    office.archive.close()
+    (path,) = office.files()
+    assert b"Smith" not in path.read_bytes()
+    (kept,) = (await office.record()).approvals
+    assert (kept.outcome, kept.arguments) == ("timeout", "")
+
+
+def test_nor_does_it_come_into_a_log() -> None:
+    """Notes are logged as they print, at DEBUG."""
+    assert "Smith" not in repr(ASKED)
+
+
 async def test_every_change_is_published_as_it_stands_in_the_record(office: Office) -> None:
     """A watcher that applies them to an empty record has the record."""
     subscription = office.feed.subscribe()
@@ -280,7 +305,8 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
     office.call("transcript")
     office.tell(notes.CallerArrived(0.2), notes.ModelBegan(), after_s=0.2)
     office.tell(notes.ModelFellSilent(), turn(), line("Hello."), after_s=1.0)
-    office.tell(ended(), after_s=1.0)
+    office.tell(ASKED, notes.McpCalled("crm", "find"), after_s=1.0)
+    office.tell(notes.ApprovalDone("mcpr_1", "crm", "approved"), ended(), after_s=1.0)
     office.feed.close()
     built: dict[str, Any] = {}
     async for message in subscription.messages(5.0):
@@ -292,7 +318,7 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
 
 def apply(record: dict[str, Any], part: str, value: Any) -> None:
     """What the console does with a change."""
-    lists = ("timeline", "latency", "interruptions", "tool_calls", "transcript")
+    lists = ("timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript")
     for name in lists:
         record.setdefault(name, [])
     if part == "summary":
@@ -300,7 +326,8 @@ def apply(record: dict[str, Any], part: str, value: Any) -> None:
         return
     same = [
         at for at, one in enumerate(record[part])
-        if part == "timeline" and (one["who"], one["from_s"]) == (value["who"], value["from_s"])
+        if (part == "timeline" and (one["who"], one["from_s"]) == (value["who"], value["from_s"]))
+        or (part == "approvals" and one["id"] == value["id"])
     ]  # fmt: skip
     if same:
         record[part][same[-1]] = value

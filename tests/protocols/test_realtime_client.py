@@ -80,6 +80,18 @@ SAID = {
         wire.item_create(items.function_output("call_1", ""), "e"),
         {"item": {"type": "function_call_output", "call_id": "call_1", "output": ""}},
     ),
+    "an approval": (
+        wire.item_create(items.mcp_approval("ours_1", "mcpr_1", False, "Nobody said yes."), "e"),
+        {
+            "item": {
+                "type": "mcp_approval_response",
+                "id": "ours_1",
+                "approval_request_id": "mcpr_1",
+                "approve": False,
+                "reason": "Nobody said yes.",
+            }
+        },
+    ),
     "item.delete": (wire.item_delete("item_1", "e"), {"item_id": "item_1"}),
     "item.truncate": (
         wire.item_truncate("item_1", 0, "e"),

@@ -153,6 +153,53 @@ EVENTS: list[dict[str, Any]] = [
             {"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.06}
         ],
     },
+    {"type": "mcp_list_tools.in_progress", "item_id": "mcpl_1"},
+    {"type": "mcp_list_tools.completed", "item_id": "mcpl_1"},
+    {"type": "mcp_list_tools.failed", "item_id": "mcpl_1"},
+    {
+        "type": "response.mcp_call_arguments.done",
+        "response_id": "resp_1",
+        "item_id": "mcp_1",
+        "output_index": 0,
+        "arguments": "{}",
+    },
+    {"type": "response.mcp_call.in_progress", "item_id": "mcp_1", "output_index": 0},
+    {"type": "response.mcp_call.completed", "item_id": "mcp_1", "output_index": 0},
+    {"type": "response.mcp_call.failed", "item_id": "mcp_1", "output_index": 0},
+]
+MCP_CALL = {
+    "type": "mcp_call",
+    "id": "mcp_1",
+    "server_label": "crm",
+    "name": "find",
+    "arguments": "{}",
+    "output": None,
+}
+MCP_ITEMS: list[dict[str, Any]] = [
+    {
+        "type": "mcp_list_tools",
+        "id": "mcpl_1",
+        "server_label": "crm",
+        "tools": [{"name": "find", "input_schema": {"type": "object"}, "annotations": None}],
+    },
+    {
+        "type": "mcp_approval_request",
+        "id": "mcpr_1",
+        "server_label": "crm",
+        "name": "find",
+        "arguments": "{}",
+    },
+    {
+        "type": "mcp_approval_response",
+        "id": "ours_1",
+        "approval_request_id": "mcpr_1",
+        "approve": False,
+        "reason": "No.",
+    },
+    MCP_CALL | {"output": "Found.", "approval_request_id": "mcpr_1"},
+    MCP_CALL | {"error": {"type": "protocol_error", "code": -32602, "message": "No."}},
+    MCP_CALL | {"error": {"type": "tool_execution_error", "message": "It broke."}},
+    MCP_CALL | {"error": {"type": "http_error", "code": 502, "message": "Bad gateway"}},
 ]
 
 
@@ -218,6 +265,25 @@ def test_the_fields_that_a_call_stands_on() -> None:
     assert usage.input_token_details.cached_tokens_details
     assert usage.input_token_details.cached_tokens_details.text_tokens == 64
     assert usage.output_token_details == wire.OutputDetails(30, 91)
+
+
+@pytest.mark.parametrize("item", MCP_ITEMS, ids=lambda i: i.get("error", i)["type"])
+def test_an_item_of_mcp_as_the_vendor_types_it(item: dict[str, Any]) -> None:
+    """What the events of a call leave out stands here, the three kinds of failure among it."""
+    text = said({"type": "conversation.item.done", "previous_item_id": None, "item": item})
+    vendors = _vendor.validate_json(text).item
+    assert vendors.type == item["type"]
+    assert not vendors.model_extra
+    event = wire.parse(text)
+    assert isinstance(event, wire.ItemDone)
+    for field in ("id", "type", "server_label", "name", "arguments", "output"):
+        assert getattr(event.item, field) == item.get(field)
+    error = item.get("error", {})
+    failure = event.item.error or wire.McpFailure()
+    assert (failure.type, failure.code) == (error.get("type", ""), error.get("code"))
+    assert [tool.name for tool in event.item.tools or ()] == [
+        tool["name"] for tool in item.get("tools", ())
+    ]
 
 
 def test_why_a_response_failed() -> None:

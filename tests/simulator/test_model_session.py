@@ -214,7 +214,8 @@ def test_a_hosted_mcp_server_fails_openly(desk: Desk) -> None:
     item_id = desk.last("mcp_list_tools.in_progress")["item_id"]
     assert [event["item_id"] for event in desk.of("mcp_list_tools.failed")] == [item_id]
     assert desk.last("conversation.item.added")["item"]["server_label"] == "shop"
-    assert desk.notes[-1]["kind"] == "skipped"
+    assert desk.notes[-1]["kind"] == "mcp_listed"
+    assert desk.notes[-1]["error"]
 
 
 def test_every_answer_to_a_client_names_its_event(desk: Desk) -> None:

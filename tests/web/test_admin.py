@@ -312,3 +312,86 @@ async def test_what_is_no_picture_is_not_shown(
         await house.note(notes.ModelReady)
         path = f"/api/calls/{stream.call_sid}/image"
         problem(await client.post(path, content=content, headers={"Content-Type": kind}), status)
+
+
+# --- Leave to use a tool ---
+
+ASKED_OF_OPERATORS = """
+agents:
+  desk:
+    instructions: Answer the telephone.
+    greeting: Hello.
+    tools: [end_call]
+    mcp:
+      crm: {via: openai, url: "http://127.0.0.1:9/mcp", approval: operator}
+routes:
+  - {to: "*", agent: desk}
+"""
+
+
+@pytest.fixture
+async def asked(
+    model: ModelServer, tmp_path: Path
+) -> AsyncIterator[tuple[House, httpx2.AsyncClient, str]]:
+    """A call whose model asks for leave; its CallSid."""
+    agents = tmp_path / "asks.yaml"
+    agents.write_text(ASKED_OF_OPERATORS)
+    more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
+    async with (
+        running_house(agents, model, **more) as house,
+        httpx2.AsyncClient(
+            base_url=house.url, headers=BEARER, trust_env=False, timeout=10.0
+        ) as client,
+        house.carrier.call() as stream,
+    ):
+        await house.note(notes.FirstSound)
+        (driver,) = model.drivers.values()
+        item = {"id": "mcpr_1", "type": "mcp_approval_request", "server_label": "crm"}
+        item |= {"name": "find", "arguments": '{"name": "Smith"}'}
+        driver.do(lambda: driver.session.emit("conversation.item.done", item=item))
+        await house.note(notes.ApprovalAsked)
+        yield house, client, stream.call_sid
+
+
+def leave(call_sid: str, approval_id: str = "mcpr_1") -> str:
+    return f"/api/calls/{call_sid}/approvals/{approval_id}"
+
+
+async def test_an_operator_allows_a_tool_and_may_say_so_twice(asked: Any) -> None:
+    house, client, call_sid = asked
+    (waiting,) = (await client.get(f"/api/calls/{call_sid}")).json()["approvals"]
+    assert (waiting["id"], waiting["tool"], waiting["outcome"]) == ("mcpr_1", "find", None)
+    assert "Smith" in waiting["arguments"]
+    with logged() as entries:
+        for _ in range(2):
+            response = await client.post(leave(call_sid), json={"approve": True})
+            assert response.status_code == 202
+            assert response.json() == {"call": call_sid, "action": "approved"}
+    assert "Smith" not in str(entries)
+    assert [entry["action"] for entry in entries if entry["event"] == "operator"] == [
+        "approved"
+    ] * 2
+    assert (await house.note(notes.ApprovalDone)).outcome == "approved"
+    assert await house.metric("approvals_total", server="crm", outcome="approved") == 1
+    told = (await client.get(f"/api/calls/{call_sid}")).json()["approvals"]
+    assert [(one["outcome"], one["arguments"]) for one in told] == [("approved", "")]
+    assert "approved" in problem(await client.post(leave(call_sid), json={"approve": False}), 409)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [({}, 422), ({"approve": "yes"}, 422), ({"approve": True, "x": 1}, 422)]
+)
+async def test_a_word_that_is_none_is_refused(asked: Any, body: Any, status: int) -> None:
+    _, client, call_sid = asked
+    problem(await client.post(leave(call_sid), json=body), status)
+
+
+async def test_what_is_not_asked_cannot_be_allowed(asked: Any) -> None:
+    house, client, call_sid = asked
+    problem(await client.post(leave(call_sid, "mcpr_9"), json={"approve": True}), 404)
+    problem(await client.post(leave(new_sid("CA")), json={"approve": True}), 404)
+    await client.post(f"/api/calls/{call_sid}/hangup")
+    await house.note(notes.Ended)
+    problem(await client.post(leave(call_sid), json={"approve": True}), 409)
+    (over,) = (await client.get(f"/api/calls/{call_sid}")).json()["approvals"]
+    assert over["outcome"] == "withdrawn"

@@ -98,7 +98,10 @@ def described(path: str | None = None) -> Any:
     return schema.include(path_regex=path) if path else schema
 
 
-anything, of_a_call = described(), described(r"/api/calls/\{id\}/(say|transfer|image)|\{id\}$")
+anything, of_a_call = (
+    described(),
+    described(r"/api/calls/\{id\}/(say|transfer|image|approvals.*)|\{id\}$"),
+)
 
 
 @anything.parametrize()
@@ -112,7 +115,7 @@ def test_whatever_is_asked_the_answer_is_as_described(case: Any, live: Live) -> 
 @of_a_call.parametrize()
 @QUICK
 def test_and_of_a_running_call_too(case: Any, live: Live) -> None:
-    case.path_parameters = {"id": live.call_sid}
+    case.path_parameters = {**(case.path_parameters or {}), "id": live.call_sid}
     response = case.call(
         base_url=live.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10
     )

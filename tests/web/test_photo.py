@@ -327,9 +327,12 @@ async def test_what_twilio_refuses_is_told_in_words(home: House, store: MediaSto
         assert (await tool(home, "send_text", '{"text": "x"}'))[1] == "The text could not be sent."
 
 
-async def test_no_more_than_can_be_looked_at(home: House) -> None:
-    """Guessing is slow for everybody together."""
+async def test_guessing_is_slow_and_harms_nobody_with_a_link(
+    home: House, store: MediaStore
+) -> None:
     answers: list[httpx2.Response] = []
     while len(answers) < 500 and (not answers or answers[-1].status_code != 429):
         answers += await asyncio.gather(*(home.client.get(f"/photo/{'x' * 22}") for _ in range(50)))
     assert answers[-1].status_code == 429
+    async with linked(home, store) as (_, path):
+        assert (await home.client.get(path)).status_code == 200

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 from gateway.agents.mcp import McpServer
 from gateway.agents.routing import AgentBook
-from gateway.cli.doctor.check import Finding, fail, ok, warn
+from gateway.cli.doctor.check import CHECK_MAX_S, Finding, fail, ok, warn
 from gateway.errors import SettingsError
-from gateway.limits import MCP_ASK_MAX_S
 from gateway.settings import Settings
 from gateway.tools.mcp import McpDesk, McpLink, reason
 
@@ -30,7 +29,7 @@ async def servers(_settings: Settings, book: AgentBook) -> Iterable[Finding]:
 async def _one(link: McpLink, wanted: list[McpServer]) -> Finding:
     name = f"MCP {link.label}"
     try:
-        async with asyncio.timeout(MCP_ASK_MAX_S):
+        async with asyncio.timeout(CHECK_MAX_S - 0.5):
             offered = {tool.name for tool in await link.listed()}
     except Exception as error:  # the package raises anything, and groups of it
         fix = "Calls work without its tools. Is it running, and are address and token right?"

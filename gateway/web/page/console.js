@@ -1,7 +1,7 @@
 // The operators' console: one page over /api. Everything from a call is text, never markup.
 
 const $ = (id) => document.getElementById(id);
-const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "transcript"];
+const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript"];
 const STAGES = ["detection", "model", "gateway", "playback"];
 const GOAL_MS = 600, SLOW_MS = 800, BAR_MS = 1200;
 const DETAILS_AT_ONCE = 24, RETRY_MS = [500, 1000, 2000, 5000];
@@ -56,8 +56,11 @@ function add(record, part, value) {
   const list = (record[part] ??= []);
   const same = part === "timeline"
     ? list.findLastIndex((one) => one.who === value.who && one.from_s === value.from_s)
-    : list.findIndex((one) => JSON.stringify(one) === JSON.stringify(value));
+    : part === "approvals"
+      ? list.findIndex((one) => one.id === value.id)
+      : list.findIndex((one) => JSON.stringify(one) === JSON.stringify(value));
   if (same < 0) list.push(value);
+  else if (part === "approvals") list[same] = list[same].outcome ? list[same] : value;
   else if (part !== "timeline" || list[same].to_s === null) list[same] = value;
 }
 
@@ -218,6 +221,7 @@ function card(record) {
   item.dataset.id = record.id;
   button.type = "button";
   button.append(make("strong"), make("span", "time"), make("small"), make("span", "end"));
+  button.append(make("span", "asks"));
   if (record.state !== "ended") button.append(make("canvas"));
   button.querySelector("canvas")?.setAttribute("aria-hidden", "true");
   button.addEventListener("click", () => choose(record.id, true));
@@ -233,6 +237,7 @@ function renew(item, record) {
   set(button.querySelector("small"), `${record.caller} · ${when(record.began_at)}`);
   set(end, record.state === "ended" ? words(record.ending) : record.state === "expected" ? "arriving" : "");
   end.classList.toggle("bad", record.well === false);
+  set(button.querySelector(".asks"), waits(record).length ? "asks for your leave" : "");
 }
 
 const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
@@ -251,12 +256,66 @@ function paintCall() {
   $("state").className = `state ${over ? (record.well === false ? "bad" : "") : "live"}`;
   $("deeds").hidden = over;
   for (const control of $("deeds").querySelectorAll("form button")) control.disabled = record.state !== "talking";
+  paintApprovals(record);
   paintFigures(record);
   paintWords(record);
   paintTurns(record);
   const used = record.tool_calls ?? [];
   $("tools").replaceChildren(...used.map((one) => make("li", "", `${words(one.name)} at ${span(one.at_s)}`)));
   $("tools-none").hidden = used.length > 0;
+}
+
+const waits = (record) => record.state === "ended" ? [] : (record.approvals ?? []).filter((one) => !one.outcome);
+
+function paintApprovals(record) {
+  const box = $("approvals"), waiting = waits(record);
+  const known = new Map([...box.children].map((item) => [item.dataset.key, item]));
+  const keys = waiting.map((one) => `${record.id} ${one.id}`);
+  const held = box.contains(document.activeElement);
+  for (const [key, item] of known) if (!keys.includes(key)) item.remove();
+  waiting.forEach((one, at) => { if (!known.has(keys[at])) box.append(asked(record.id, one, keys[at])); });
+  box.hidden = !waiting.length;
+  // Whoever answered by keyboard goes on with the next request, or with the call.
+  if (held && !box.contains(document.activeElement)) (box.querySelector("button") ?? $("say-text")).focus();
+}
+
+function asked(id, one, key) {
+  const item = make("section", "approval"), title = make("h4", "", "May the agent use this tool?");
+  const what = make("p"), given = make("pre", "", pretty(one.arguments)), row = make("div", "row"), left = make("small", "left");
+  item.dataset.key = key;
+  item.dataset.until = one.until_s;
+  title.id = `approval-${one.id}`;
+  item.setAttribute("aria-labelledby", title.id);
+  item.setAttribute("role", "group");
+  what.append(make("strong", "", one.tool), ` of ${one.server}`);
+  given.dir = "auto";
+  given.tabIndex = 0;
+  given.setAttribute("aria-label", "What it is used with");
+  for (const [text, approve, name] of [["Approve", true, "main"], ["Deny", false, "quiet"]]) {
+    const button = make("button", name, text);
+    button.type = "button";
+    button.setAttribute("aria-describedby", title.id);
+    button.addEventListener("click", () => decide(id, one, approve, row));
+    row.append(button);
+  }
+  item.append(title, what, given, row, left);
+  return item;
+}
+
+function pretty(text) {
+  try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
+}
+
+async function decide(id, one, approve, row) {
+  for (const button of row.children) button.disabled = true;
+  const path = `/api/calls/${encodeURIComponent(id)}/approvals/${encodeURIComponent(one.id)}`;
+  try {
+    await ask(path, { method: "POST", ...json({ approve }) });
+    tell(approve ? "The agent may use it." : "The agent may not use it.");
+  } catch (error) {
+    tell(error.message, true);
+    for (const button of row.children) button.disabled = false;
+  }
 }
 
 function paintFigures(record) {
@@ -352,6 +411,10 @@ function animate(at) {
   }
   const record = calls.get(chosen);
   if (!record) return;
+  for (const item of $("approvals").children) {
+    const left_s = Math.max(0, Math.round(item.dataset.until - clock(record)));
+    set(item.querySelector(".left"), `${left_s} s left; then it is a no.`);
+  }
   draw($("score"), record, record.state === "ended" ? Math.max(10, length(record)) : LIVE_WINDOW_S, true);
   lamps(record);
   if (record.state === "talking" && $("figures").firstChild) set($("figures").firstChild.lastChild, span(talked(record)));

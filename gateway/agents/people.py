@@ -1,0 +1,36 @@
+"""People and keys, as the agents file has them: whom a caller is handed to, what he may type."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gateway import limits
+from gateway.agents.hours import Hours
+from gateway.agents.parts import Part, wrong
+
+PARTY: Final = r"\A(\+[1-9][0-9]{5,14}|sips?:[^\s<>@]+@[^\s<>@]+)\z"
+
+
+class Transfer(Part):
+    """Somebody to whom a caller can be handed over: a number, a SIP address, or a queue."""
+
+    to: str | None = Field(None, pattern=PARTY, max_length=limits.SIP_URI_MAX_CHARS)
+    queue: str | None = Field(None, min_length=1, max_length=limits.QUEUE_NAME_MAX_CHARS)
+    mode: Literal["cold", "warm"] = "cold"
+    """`warm`: the person hears what it is about, and takes the call with a key."""
+    hours: Hours | None = None
+    description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+
+    @property
+    def warm(self) -> bool:
+        return self.mode == "warm"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.to is None) == (self.queue is None):
+            raise wrong("to", "give either `to` or `queue`")
+        if self.queue is not None and self.warm:
+            raise wrong("mode", "is cold with a queue: nobody is rung to whom one could whisper")
+        return self

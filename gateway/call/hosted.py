@@ -1,0 +1,330 @@
+"""Hosted MCP in a conversation: run by the model's server, steered by us.
+
+Tools are offered when their list is in; a request for approval is answered by the agent's policy
+or by an operator; what came of a call is told to the caller even where the model does not go on
+by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway import limits
+from gateway.agents.config import Agent
+from gateway.call import inputs, notes, wording
+from gateway.call.endings import Ending
+from gateway.call.mcp import ERRORS, UNKNOWN, Approval, McpCall, McpDesk, Wait
+from gateway.call.mcp_lists import Listed
+from gateway.call.responses import Want
+from gateway.call.sight import SightedCall
+from gateway.call.states import Life, Link
+from gateway.call.timers import Timer
+from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_items as items
+from gateway.protocols import realtime_mcp as mcp
+from gateway.protocols import realtime_server as model
+
+_ItemEvent = model.ItemAdded | model.ItemDone | model.OutputItemAdded | model.OutputItemDone
+
+
+class HostedTools(SightedCall):
+    def __init__(
+        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    ) -> None:
+        self._mcp = McpDesk(agent.hosted)
+        self._hosts = bool(agent.hosted)
+        super().__init__(agent, session, new_id, now)
+
+    def _hosted_table(self) -> dict[type, Callable[[Any], None]]:
+        if not self._hosts:
+            return {}
+        return {
+            inputs.ApprovalAnswered: self._on_approval_answered,
+            model.ItemAdded: self._on_item,
+            model.ItemDone: self._on_item,
+            model.OutputItemAdded: self._on_item,
+            model.OutputItemDone: self._on_item,
+            mcp.McpListInProgress: lambda _: self._expect_lists(),
+            mcp.McpListCompleted: lambda event: self._on_list_event(event.item_id, came=True),
+            mcp.McpListFailed: lambda event: self._on_list_event(event.item_id, came=False),
+            mcp.McpArgumentsDone: lambda event: self._begin(event.item_id, event.arguments),
+            mcp.McpCallInProgress: lambda event: self._begin(event.item_id),
+            mcp.McpCallCompleted: lambda event: self._end_call(event.item_id, "ok"),
+            mcp.McpCallFailed: self._on_call_failed,
+        }
+
+    def approval(self, approval_id: str) -> str | None:
+        """`waiting`, how it was answered, or None: no such request."""
+        return self._mcp.state(approval_id)
+
+    def _on_item(self, event: _ItemEvent) -> None:
+        """The same item comes in more than one event: it counts once."""
+        item = event.item
+        if item.id is None:
+            return
+        if item.type == "mcp_list_tools":
+            label, tools = item.server_label or "", len(item.tools or ())
+            self._on_list(self._mcp.lists.on_item(item.id, label, tools))
+        elif item.type == "mcp_approval_request":
+            self._on_approval_request(item, item.id)
+        elif item.type == "mcp_call":
+            if isinstance(event, model.ItemAdded | model.OutputItemAdded):
+                self._mcp.named(item)
+            else:
+                self._on_call_item(item, item.id)
+
+    # --- Lists ---
+
+    def _on_session_updated(self, event: model.SessionUpdated) -> None:
+        was = self.link
+        super()._on_session_updated(event)
+        if self.link is Link.READY and was is not Link.READY:
+            self._expect_lists()
+
+    def _expect_lists(self) -> None:
+        if self._mcp.lists.due is None and not self._mcp.lists.complete:
+            self._mcp.lists.due = self._desk.now + limits.MCP_LIST_GRACE_S
+
+    def _lists_late(self) -> None:
+        """The model is not to offer what it does not have yet."""
+        late = self._mcp.lists.overdue()
+        for label in late:
+            self._note(notes.McpListed(label, "late"))
+        if late:
+            self._say_to_model(wording.tools_late(" and ".join(late)))
+
+    def _on_list(self, listed: Listed | None) -> None:
+        if listed is None:
+            return
+        self._note(notes.McpListed(listed.label, listed.outcome, listed.tools))
+        if listed.outcome != "ok":
+            self._say_to_model(wording.tools_gone(listed.label))
+        elif listed.late:
+            self._say_to_model(wording.tools_there(listed.label))
+
+    def _say_to_model(self, text: str) -> None:
+        if self.link is Link.READY:
+            self._tell_model(text)
+
+    def _on_list_event(self, item_id: str, *, came: bool) -> None:
+        self._on_list(self._mcp.lists.on_event(item_id, came=came))
+
+    # --- Calls ---
+
+    def _begin(self, item_id: str, arguments: str | None = None) -> None:
+        """Its arguments are complete, or it runs already: whichever is told first."""
+        call = self._mcp.begin(item_id, self._desk.now)
+        if call is None:
+            return
+        self.tools_called += 1
+        self.memory.called(item_id, call.function, arguments or "{}")
+        self._note(notes.McpCalled(call.label, call.name))
+
+    def _on_call_failed(self, event: mcp.McpCallFailed) -> None:
+        """In which of three ways stands in the item, which may come later."""
+        call = self._mcp.calls.get(event.item_id)
+        if call is not None:
+            call.failed_at = self._desk.now
+
+    def _on_call_item(self, item: model.Item, item_id: str) -> None:
+        if item.error is not None:
+            kind = item.error.type
+            self._answered(item_id, f"It failed: {item.error.message}")
+            self._end_call(item_id, kind if kind in ERRORS else "error")
+        elif item.output is not None:
+            self._answered(item_id, item.output)
+            self._end_call(item_id, "ok")
+
+    def _answered(self, item_id: str, output: str) -> None:
+        if self._mcp.first_output(item_id):
+            self.memory.answered(item_id, output)
+
+    def _end_call(self, item_id: str, outcome: str) -> None:
+        call = self._mcp.end(item_id)
+        if call is None:
+            return
+        seconds = max(0.0, self._desk.now - call.since)
+        self._note(notes.McpDone(call.label, outcome, seconds))
+        self._mcp.owed = True
+        if not self._mcp.working:
+            self.responses.forget("mcp_filler")
+
+    def _too_slow(self, call: McpCall) -> None:
+        self._end_call(call.item_id, "timeout")
+        self._answered(call.item_id, wording.took_too_long(call.name))
+        self._say_to_model(wording.took_too_long(call.name))
+
+    def _working(self) -> bool:
+        return self._mcp.working or super()._working()
+
+    # --- Approvals ---
+
+    def _on_approval_request(self, item: model.Item, approval_id: str) -> None:
+        if self._mcp.state(approval_id) is not None:
+            return
+        server, name = self._mcp.server(item.server_label), item.name or UNKNOWN
+        label = item.server_label if server is not None else None
+        if server is None or label is None or not server.offers(name):
+            self._decide(approval_id, label or UNKNOWN, "not_offered")
+        elif server.approval_of(name) != "operator":
+            self._decide(approval_id, label, "policy")
+        elif len(self._mcp.waiting) >= limits.APPROVALS_MAX:
+            self._decide(approval_id, label, "too_many")
+        else:
+            self._ask_operator(approval_id, label, name, item.arguments or "{}")
+
+    def _ask_operator(self, approval_id: str, label: str, name: str, arguments: str) -> None:
+        server, now = self.agent.mcp[label], self._desk.now
+        fill_at = now + server.filler_after_ms / 1000
+        wait_s = server.approval_timeout_s
+        self._mcp.ask(Approval(label, name, server, fill_at, approval_id, now + wait_s))
+        shown = arguments[: limits.TOOL_ARGUMENTS_MAX_CHARS]
+        self._note(notes.ApprovalAsked(approval_id, label, name, shown, wait_s))
+
+    def _on_approval_answered(self, event: inputs.ApprovalAnswered) -> None:
+        approval = self._mcp.waiting.get(event.approval_id)
+        if approval is not None and self.link is Link.READY:
+            outcome = "approved" if event.approve else "denied"
+            self._decide(approval.approval_id, approval.label, outcome)
+
+    def _decide(self, approval_id: str, label: str, outcome: str) -> None:
+        """Tells the model's server, and the model where it is a no."""
+        yes = outcome in ("approved", "policy")
+        call = self._mcp.answer(approval_id, outcome)
+        reason = wording.APPROVED if yes else wording.denied(outcome)
+        answer = items.mcp_approval(self._desk.new_id(), approval_id, yes, reason)
+        self._desk.to_model(to_model.item_create(answer, self._desk.new_id()))
+        self._note(notes.ApprovalDone(approval_id, label, outcome))
+        if yes:
+            if call is not None:
+                call.runs(self._desk.now)
+            return
+        if call is not None:
+            self._answered(call.item_id, reason)
+            self._end_call(call.item_id, "denied")
+        self._mcp.owed, self._mcp.denied = True, outcome
+
+    # --- What came of it is told ---
+
+    def _heard_by_model(self) -> None:
+        """A response began: what is in by now, it knows; a filler is told not to say it."""
+        if self.responses.purpose != "mcp_filler":
+            self._mcp.owed, self._mcp.denied = False, None
+
+    def _run_calls(self, response: model.Response) -> None:
+        super()._run_calls(response)
+        kinds = [item.type for item in response.output or ()]
+        calls = [at for at, kind in enumerate(kinds) if kind == "mcp_call"]
+        if calls and "message" in kinds[calls[-1] :]:
+            self._mcp.owed, self._mcp.denied = (
+                False,
+                None,
+            )  # the model went on by itself, in the same response
+
+    def _settle(self) -> None:
+        if self._hosts:
+            self._settle_hosted()
+        super()._settle()
+
+    def _settle_hosted(self) -> None:
+        ready = self.link is Link.READY and self.life is Life.TALKING
+        if not self._mcp.owed or self.responses.busy or not ready or self._mcp.running:
+            self._mcp.go_on_at = None
+        elif self._mcp.go_on_at is None:
+            self._mcp.go_on_at = self._desk.now + limits.MCP_GO_ON_GRACE_S
+        due = self._mcp.due()
+        if due is None:
+            self._desk.timers.clear(Timer.HOSTED)
+        else:
+            self._desk.timers.set(Timer.HOSTED, due)
+
+    # --- Time ---
+
+    def _on_timer(self, timer: Timer) -> None:
+        if timer is Timer.HOSTED:
+            self._look_at_hosted()
+            self._settle_hosted()
+        else:
+            super()._on_timer(timer)
+
+    def _look_at_hosted(self) -> None:
+        now = self._desk.now
+        if self._mcp.lists.due is not None and self._mcp.lists.due <= now:
+            self._lists_late()
+        for approval in [one for one in self._mcp.waiting.values() if one.until <= now]:
+            if self.link is Link.READY:
+                self._decide(approval.approval_id, approval.label, "timeout")
+            else:
+                approval.until = now + limits.ROLL_LOOK_S
+        for call in [one for one in self._mcp.calls.values() if one.over_at <= now]:
+            if call.failed_at is not None:
+                self._end_call(call.item_id, "error")
+            else:
+                self._too_slow(call)
+        self._fill_hosted()
+        if self._mcp.go_on_at is not None and self._mcp.go_on_at <= now:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The model does not by itself."""
+        denied = self._mcp.denied
+        self._mcp.owed, self._mcp.denied, self._mcp.go_on_at = False, None, None
+        if denied is not None:
+            self._want(Want("denied", wording.tell_denied(denied)))
+        else:
+            self._want(Want("mcp_output", any_will_do=True))
+
+    def _fill_hosted(self) -> None:
+        """The caller has waited for long enough without a sound."""
+        quiet = self.life is Life.TALKING and not (self._caller_speaking or self._busy())
+        wait = self._mcp.filler(self._desk.now, quiet=quiet)
+        if wait is None:
+            return
+        instead = wait.manners.hold and not (wait.manners.filler or isinstance(wait, Approval))
+        if not (instead and self._can_hold()):
+            self._want(Want("mcp_filler", _words_for(wait)))
+
+    def _holding(self) -> bool:
+        return self._mcp.holding or super()._holding()
+
+    # --- Lost ---
+
+    def _forget_session(self) -> None:
+        """The server's calls and requests went with it."""
+        super()._forget_session()
+        self._mcp.lists.relist()
+        self._lose_calls()
+        self._withdraw()
+
+    def _roll_if_quiet(self) -> None:
+        if not self._mcp.working:
+            super()._roll_if_quiet()
+
+    def _roll(self) -> None:
+        self._lose_calls()
+        self._withdraw()
+        super()._roll()
+
+    def _end(self, ending: Ending, reason: str = "") -> None:
+        if self.life is not Life.CLOSED:
+            self._lose_calls()
+            self._withdraw()
+        super()._end(ending, reason)
+
+    def _lose_calls(self) -> None:
+        for item_id in tuple(self._mcp.calls):
+            self._answered(item_id, wording.MCP_LOST)
+            self._end_call(item_id, "lost")
+
+    def _withdraw(self) -> None:
+        for approval in tuple(self._mcp.waiting.values()):
+            self._mcp.answer(approval.approval_id, "withdrawn")
+            self._note(notes.ApprovalDone(approval.approval_id, approval.label, "withdrawn"))
+
+
+def _words_for(wait: Wait) -> dict[str, Any]:
+    if isinstance(wait, Approval):
+        return wording.instructed(wording.ASKING)
+    said = wait.manners.filler
+    return wording.word_for_word(said) if said else wording.instructed(wording.FILLER)

@@ -1,0 +1,192 @@
+"""What is known of the MCP servers that the model's own server uses for us.
+
+Their lists of tools, the calls that are out, the requests for approval that wait. Nothing is done
+here: `hosted.py` does it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, Final
+
+from gateway import limits
+from gateway.agents.functions import Manners
+from gateway.agents.mcp import McpServer
+from gateway.call.mcp_lists import McpLists
+from gateway.protocols import realtime_server as model
+
+UNKNOWN: Final = "unknown"
+ERRORS: Final = frozenset({"protocol_error", "tool_execution_error", "http_error"})
+_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(slots=True)
+class Wait:
+    """Something for which the caller waits."""
+
+    label: str
+    name: str
+    manners: Manners
+    fill_at: float
+    """When he should hear something."""
+    filled: bool = field(default=False, init=False)
+    """He has."""
+
+
+@dataclass(slots=True)
+class McpCall(Wait):
+    """One use of a tool, from its arguments to its end."""
+
+    item_id: str
+    since: float
+    """When it began to run."""
+    approval_id: str | None = None
+    """Of the request that it waits for."""
+    failed_at: float | None = None
+    """It failed, and the item that says how has not come yet."""
+
+    @property
+    def over_at(self) -> float:
+        """When it is given up."""
+        if self.failed_at is not None:
+            return self.failed_at + limits.MCP_GO_ON_GRACE_S
+        return inf if self.approval_id is not None else self.since + self.manners.timeout_s
+
+    def runs(self, now: float) -> None:
+        """It was allowed."""
+        self.approval_id, self.since = None, now
+        self.fill_at = now + self.manners.filler_after_ms / 1000
+
+    @property
+    def function(self) -> str:
+        """How a session that has no such item is told of it."""
+        return _NOT_IN_A_NAME.sub("_", f"{self.label}_{self.name}")[:64]
+
+
+@dataclass(slots=True)
+class Approval(Wait):
+    """A request that waits for an operator."""
+
+    approval_id: str
+    until: float
+
+
+class McpDesk:
+    def __init__(self, servers: Mapping[str, McpServer]) -> None:
+        """`servers` are those of the agent's that are reached by the model's server."""
+        self._servers = servers
+        self.lists = McpLists(servers)
+        self._named: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        """Item of a call -> label and tool."""
+        self.calls: dict[str, McpCall] = {}
+        self.waiting: dict[str, Approval] = {}
+        self._answers: OrderedDict[str, str] = OrderedDict()
+        self._outputs: OrderedDict[str, None] = OrderedDict()
+        self.owed = False
+        """What came of a call is in, and no response has told the caller yet."""
+        self.denied: str | None = None
+        """The same for a denial: why."""
+        self.go_on_at: float | None = None
+
+    # --- Calls ---
+
+    def named(self, item: model.Item) -> None:
+        """Which server and tool an item is about; the events of the call leave it out."""
+        if item.id is None:
+            return
+        label = item.server_label if item.server_label in self._servers else UNKNOWN
+        _keep(self._named, item.id, (label or UNKNOWN, item.name or UNKNOWN))
+
+    def begin(self, item_id: str, now: float) -> McpCall | None:
+        """None for one that has begun, or has ended."""
+        if item_id in self.calls or item_id not in self._named:
+            return None
+        label, name = self._named[item_id]
+        manners: Manners = self._servers.get(label) or Manners()
+        fill_at = now + manners.filler_after_ms / 1000
+        self.calls[item_id] = call = McpCall(label, name, manners, fill_at, item_id, now)
+        return call
+
+    def end(self, item_id: str) -> McpCall | None:
+        """None for one that is not out (any more)."""
+        self._named.pop(item_id, None)
+        return self.calls.pop(item_id, None)
+
+    def first_output(self, item_id: str) -> bool:
+        """The same item comes in more than one event."""
+        first = item_id not in self._outputs
+        _keep(self._outputs, item_id, None)
+        return first
+
+    @property
+    def running(self) -> bool:
+        """Whether a call is out that does not wait for somebody's leave."""
+        return any(call.approval_id is None for call in self.calls.values())
+
+    # --- Approvals ---
+
+    def server(self, label: str | None) -> McpServer | None:
+        return self._servers.get(label or "")
+
+    def ask(self, approval: Approval) -> None:
+        """The request waits, and with it the call that it is for, if that is known."""
+        self.waiting[approval.approval_id] = approval
+        call = next((c for c in self.calls.values() if _is_for(approval, c)), None)
+        if call is not None:
+            call.approval_id, call.fill_at = approval.approval_id, inf
+
+    def answer(self, approval_id: str, outcome: str) -> McpCall | None:
+        """The request waits no more; the call that waited with it."""
+        self.waiting.pop(approval_id, None)
+        _keep(self._answers, approval_id, outcome)
+        return next((c for c in self.calls.values() if c.approval_id == approval_id), None)
+
+    def state(self, approval_id: str) -> str | None:
+        """`waiting`, how it was answered, or None for one that never was."""
+        if approval_id in self.waiting:
+            return "waiting"
+        return self._answers.get(approval_id)
+
+    # --- Time ---
+
+    @property
+    def working(self) -> bool:
+        return bool(self.calls or self.waiting)
+
+    @property
+    def holding(self) -> bool:
+        """Whether the caller waits for something that has him hear a sound meanwhile."""
+        waits = (*self.waiting.values(), *self.calls.values())
+        return any(one.filled and one.manners.hold for one in waits)
+
+    def due(self) -> float | None:
+        """When something is to be looked at."""
+        dues = [at for at in (self.lists.due, self.go_on_at) if at is not None]
+        dues += [min(one.until, one.fill_at) for one in self.waiting.values()]
+        dues += [min(call.over_at, call.fill_at) for call in self.calls.values()]
+        return min((at for at in dues if at < inf), default=None)
+
+    def filler(self, now: float, *, quiet: bool) -> Wait | None:
+        """The wait that is to be filled now; where somebody speaks anyway, a little later."""
+        due = [one for one in (*self.waiting.values(), *self.calls.values()) if one.fill_at <= now]
+        for one in due:
+            again_s = limits.APPROVAL_FILLER_EVERY_S if isinstance(one, Approval) else inf
+            one.fill_at = now + (again_s if quiet else limits.ROLL_LOOK_S)
+            one.filled = one.filled or quiet
+        return due[0] if due and quiet else None
+
+
+def _keep(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
+    """The newest of them."""
+    kept[key] = value
+    while len(kept) > limits.APPROVALS_KEPT_MAX:
+        kept.popitem(last=False)
+
+
+def _is_for(approval: Approval, call: McpCall) -> bool:
+    same = (approval.label, approval.name) == (call.label, call.name)
+    return same and call.approval_id is None

@@ -1,0 +1,88 @@
+"""The MCP client of the simulated model: it reaches real servers, over streamable HTTP.
+
+The vendor's own runs in his data centre; what it tells of a server is what this one tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx2
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+
+TIMEOUT_S: Final = 60.0
+UNREACHABLE: Final = 502
+"""A stand-in: how the vendor tells of a server that does not answer at all is not documented."""
+
+
+class HostedFailed(Exception):
+    """`error` is that of an `mcp_call` item."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"])
+        self.error = error
+
+
+async def tools_of(server: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tools of a server, as an `mcp_list_tools` item has them. Raises HostedFailed."""
+    async with _client(server) as client:
+        listed = await client.list_tools()
+    return [
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "input_schema": tool.input_schema,
+            "annotations": tool.annotations and tool.annotations.model_dump(by_alias=True),
+        }
+        for tool in listed.tools
+    ]
+
+
+async def call(server: dict[str, Any], name: str, arguments: dict[str, Any]) -> str:
+    """What the tool said. Raises HostedFailed in one of the three ways."""
+    async with _client(server) as client:
+        result = await client.call_tool(name, arguments, read_timeout_seconds=TIMEOUT_S)
+    text = "\n".join(part.text for part in result.content if part.type == "text")
+    if result.is_error:
+        raise HostedFailed({"type": "tool_execution_error", "message": text})
+    return text
+
+
+@asynccontextmanager
+async def _client(server: dict[str, Any]) -> AsyncIterator[Client]:
+    statuses: list[int] = []
+
+    async def seen(response: httpx2.Response) -> None:
+        statuses.append(response.status_code)
+
+    headers = dict(server.get("headers") or {})
+    if server.get("authorization"):
+        headers["Authorization"] = f"Bearer {server['authorization']}"
+    try:
+        async with (
+            httpx2.AsyncClient(
+                headers=headers,
+                trust_env=False,
+                timeout=TIMEOUT_S,
+                event_hooks={"response": [seen]},
+            ) as http,
+            Client(streamable_http_client(server["server_url"], http_client=http)) as client,
+        ):
+            yield client
+    except Exception as error:
+        raise HostedFailed(_told(error, statuses)) from error
+
+
+def _told(error: BaseException, statuses: list[int]) -> dict[str, Any]:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, HostedFailed):
+        return error.error
+    if statuses and statuses[-1] >= httpx2.codes.BAD_REQUEST:
+        return {"type": "http_error", "code": statuses[-1], "message": str(error)}
+    if isinstance(error, MCPError):
+        return {"type": "protocol_error", "code": error.code, "message": error.message}
+    return {"type": "http_error", "code": UNREACHABLE, "message": str(error)}

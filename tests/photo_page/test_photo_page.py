@@ -1,0 +1,172 @@
+"""The page of a texted link in Chromium, during calls that really run.
+
+Its pictures are left in out/photo-page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from pictures import GPS_INFO, PDF, photo
+from pictures import opened as picture_of
+from playwright.async_api import expect
+from studio import CHROMIUM, Studio, opened
+
+from gateway.agents.written import written
+from gateway.call import notes
+from gateway.limits import CAMERA_SIDE_MAX_PX
+
+PICTURES = Path(__file__).parents[2] / "out" / "photo-page"
+LANGUAGES = ["en", "ar", "fr"]
+
+pytestmark = [
+    pytest.mark.needs(str(CHROMIUM)),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def studio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Studio]:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path_factory.mktemp("photo-page")
+    async with opened(folder, "--use-fake-ui-for-media-stream") as running:
+        yield running
+
+
+def file(content: bytes, kind: str = "image/jpeg") -> list[dict[str, object]]:
+    return [{"name": "photo", "mimeType": kind, "buffer": content}]
+
+
+def shown(studio: Studio, call_sid: str, source: str) -> int:
+    found = studio.house.said(notes.PictureSent, call_sid)
+    return sum(n.source == source and n.outcome == "shown" for n in found)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_photo_is_chosen_and_seen(studio: Studio, language: str, scheme: str) -> None:
+    words = written(language)
+    async with studio.visit(language, color_scheme=scheme) as visit:
+        page = visit.page
+        await expect(page).to_have_title(words.title)
+        await page.screenshot(path=PICTURES / f"page-{language}-{scheme}.png")
+        await page.get_by_label(words.take).set_input_files(file(photo(2400, 1800)))  # type: ignore[arg-type]
+        await expect(page.locator("#told")).to_have_text(words.sent)
+        await expect(page.locator("#picture")).to_be_visible()
+        assert shown(studio, visit.stream.call_sid, "page") == 1
+        await page.screenshot(path=PICTURES / f"sent-{language}-{scheme}.png")
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, "nothing stands out to the side"
+        assert await page.evaluate("document.dir") == words.direction
+    assert visit.wrong == []
+
+
+async def test_the_photo_is_small_before_it_travels_and_tells_no_place(studio: Studio) -> None:
+    async with studio.visit() as visit:
+        async with visit.page.expect_request(lambda r: r.method == "POST") as posted:
+            await visit.page.locator("#choose").set_input_files(file(photo(4000, 3000)))  # type: ignore[arg-type]
+        request = await posted.value
+        await expect(visit.page.locator("#told")).to_have_text(written("en").sent)
+        sent = request.post_data_buffer
+        if sent is not None:  # Chromium does not always give a blob's bytes away
+            assert b"Exif" not in sent
+            assert len(sent) < 1 << 20
+        assert "referer" not in await request.all_headers()
+        pictures = studio.pictures()
+    seen = picture_of(pictures[-1]["image_url"])
+    assert seen.size == (768, 1024), "turned upright"
+    assert not seen.getexif().get_ifd(GPS_INFO)
+
+
+async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) -> None:
+    words = written("en")
+    async with studio.visit() as visit:
+        page, call_sid = visit.page, visit.stream.call_sid
+        show = page.locator("#show")
+        box = await show.bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        await page.mouse.down()
+        await expect(show).to_have_attribute("aria-pressed", "true")
+        await studio.house.until(lambda: shown(studio, call_sid, "camera") >= 3)
+        await expect(page.locator("#told")).to_have_text(words.camera_on)
+        await page.screenshot(path=PICTURES / "camera-en-light.png")
+        moved = await show.bounding_box()
+        assert moved is not None
+        assert abs(moved["y"] - box["y"]) < 2, "the button stays under the finger"
+        await page.mouse.up()
+        await expect(show).to_have_attribute("aria-pressed", "false")
+        await expect(page.locator("#told")).to_have_text(words.camera_off)
+        assert await page.evaluate("document.getElementById('camera').srcObject") is None
+        pictures = studio.pictures()
+        assert len(pictures) == 1, "the newest took the place of the others"
+        assert max(picture_of(pictures[0]["image_url"]).size) <= CAMERA_SIDE_MAX_PX
+
+        before = shown(studio, call_sid, "camera")
+        await show.focus()
+        await page.keyboard.down(" ")
+        await studio.house.until(lambda: shown(studio, call_sid, "camera") > before)
+        await page.keyboard.up(" ")
+        await expect(show).to_have_attribute("aria-pressed", "false")
+    assert visit.wrong == []
+    assert studio.model.journal.violations == []
+
+
+async def test_what_cannot_be_seen_is_said(studio: Studio) -> None:
+    async with studio.visit("fr") as visit:
+        await visit.page.locator("#choose").set_input_files(file(PDF, "image/png"))  # type: ignore[arg-type]
+        await expect(visit.page.locator("#told")).to_have_text(written("fr").not_a_picture)
+        await visit.page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
+        await expect(visit.page.locator("#told")).to_have_text(written("fr").sent)
+    assert all("422" in text for text in visit.wrong)
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_the_page_says_kindly_that_it_is_over(studio: Studio, language: str) -> None:
+    words = written(language)
+    async with studio.visit(language) as visit:
+        page = visit.page
+        await visit.stream.stop()
+        await studio.house.note(notes.Ended, of=visit.stream.call_sid)
+        await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
+        await expect(page.locator("#title")).to_have_text(words.over_title)
+        await expect(page.locator("#told")).to_have_text(words.over)
+        await expect(page.locator("#title")).to_be_focused()
+        await expect(page.locator("#deeds")).to_be_hidden()
+        await page.goto(visit.url)
+        await expect(page).to_have_title(words.over_title)
+        await page.screenshot(path=PICTURES / f"over-{language}.png")
+    assert all("410" in text for text in visit.wrong)
+
+
+async def test_everything_has_a_name_and_is_large_enough_for_a_thumb(studio: Studio) -> None:
+    async with studio.visit() as visit:
+        page = visit.page
+        for name in (written("en").take, written("en").choose):
+            await expect(page.get_by_label(name)).to_have_attribute("type", "file")
+        assert await page.locator("#take").get_attribute("capture") == "environment"
+        await expect(page.locator("#told")).to_have_attribute("aria-live", "polite")
+        small = await page.evaluate(
+            "[...document.querySelectorAll('.deed')].filter((e) => "
+            "e.getBoundingClientRect().height < 48).map((e) => e.textContent)"
+        )
+        assert small == []
+        order = []
+        for _ in range(3):
+            await page.keyboard.press("Tab")
+            order.append(await page.evaluate("document.activeElement.id"))
+        assert order == ["take", "choose", "show"]
+
+
+async def test_without_a_camera_there_is_the_photo(tmp_path: Path) -> None:
+    """Nobody grants it here: the person said no."""
+    async with opened(tmp_path, "--deny-permission-prompts") as studio, studio.visit() as visit:
+        await visit.page.locator("#show").focus()
+        await visit.page.keyboard.down(" ")
+        await expect(visit.page.locator("#told")).to_have_text(written("en").no_camera)
+        await visit.page.keyboard.up(" ")
+        await visit.page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
+        await expect(visit.page.locator("#told")).to_have_text(written("en").sent)

@@ -1,0 +1,43 @@
+"""Secrets of hosted MCP servers: from the environment into the session, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.agents.config import Agent
+from gateway.agents.routing import AgentBook, Route
+from gateway.errors import SettingsError
+from gateway.tools.toolbox import Toolbox
+
+SERVER = {
+    "via": "openai",
+    "url": "https://crm.example.com/mcp",
+    "authorization": "${CRM_TOKEN}",
+    "headers": {"X-Key": "${CRM_KEY}"},
+}
+
+
+def book() -> AgentBook:
+    agent = Agent.model_validate(
+        {"name": "desk", "instructions": "x", "tools": ["end_call"], "mcp": {"crm": SERVER}}
+    )
+    return AgentBook({"desk": agent}, (Route(to="*", agent="desk"),))
+
+
+def test_the_session_has_them() -> None:
+    box = Toolbox(book(), {"CRM_TOKEN": "t0ken", "CRM_KEY": "k3y"})
+    end_call, crm = box.definitions(book().agents["desk"])
+    assert end_call["name"] == "end_call"
+    assert (crm["server_label"], crm["authorization"]) == ("crm", "t0ken")
+    assert crm["headers"] == {"X-Key": "k3y"}
+
+
+@pytest.mark.parametrize("missing", ["CRM_TOKEN", "CRM_KEY"])
+def test_without_one_nothing_starts(missing: str) -> None:
+    environ = {"CRM_TOKEN": "t0ken", "CRM_KEY": "k3y"} | {missing: ""}
+    with pytest.raises(SettingsError, match=f"mcp server crm needs {missing}"):
+        Toolbox(book(), environ)
+
+
+def test_the_agent_itself_does_not_know_them() -> None:
+    assert "t0ken" not in repr(book())
