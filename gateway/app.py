@@ -20,7 +20,6 @@ from starlette.exceptions import HTTPException
 from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
-from gateway.agents.session import session_of
 from gateway.agents.templates import load_templates
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
@@ -29,15 +28,16 @@ from gateway.bridge.photo_links import PhotoLinks
 from gateway.bridge.photos import Photos
 from gateway.bridge.probe import watch_model
 from gateway.bridge.publisher import Publisher
+from gateway.bridge.sessions import Sessions
 from gateway.bridge.sip_desk import SipDesk
 from gateway.bridge.spend_watch import SpendWatch
-from gateway.bridge.switchboard import Sessions, Switchboard
+from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.tasks import Tasks
 from gateway.bridge.texting import Texting
 from gateway.bridge.turnstile import Turnstile
 from gateway.call.commands import Transfer
 from gateway.errors import PriceFileError, SettingsError
-from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, STATES_MAX
+from gateway.limits import ENDINGS_KEPT_S, MCP_START_MAX_S, SIP_CALLS_MAX, STATES_MAX
 from gateway.ops.admission import Admission, RateWatch
 from gateway.ops.archive import Archive
 from gateway.ops.breaker import Breaker
@@ -117,7 +117,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     spending = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
     switchboard = Switchboard(
-        book, _sessions(book, toolbox), settings.max_calls, store, lambda: spending.spent_out
+        book, Sessions(book, toolbox), settings.max_calls, store, lambda: spending.spent_out
     )
     spend_watch = SpendWatch(spending, lambda: switchboard.calls, store, metrics.share_reached)
     metrics.budget.set_function(lambda: spending.share_of_budget)
@@ -210,6 +210,10 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         tasks.start(watching, "the certificate")
         tasks.start(spend_watch.watch_minutes(), "the carrier's minutes")
         tasks.start(records.recall(), "recall records")
+        for link in toolbox.mcp.links:
+            link.told = lambda label, up: metrics.mcp_up.labels(label).set(up)
+            tasks.start(link.run(), f"MCP {link.label}")
+        await toolbox.mcp.tried(MCP_START_MAX_S)
         _announce(settings, book)
         yield
         await records.close()
@@ -234,18 +238,6 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         routes=doors, lifespan=lifespan, exception_handlers={HTTPException: problems.answer}
     )
     return Gateway(asgi, switchboard, metrics, feed)
-
-
-def _sessions(book: AgentBook, toolbox: Toolbox) -> Sessions:
-    """What each agent asks of the model; on the SIP path without audio formats."""
-    return {
-        (agent.name, path): session_of(
-            agent.model_copy(update={"path": path}),
-            toolbox.definitions(agent),
-        )
-        for agent in book.agents.values()
-        for path in ("media-streams", "sip")
-    }
 
 
 def _require_sip_for(book: AgentBook, settings: Settings) -> None:

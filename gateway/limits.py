@@ -401,6 +401,26 @@ MCP_LABEL_MAX_CHARS = 32
 """Half of a function's name: the other half is the tool's."""
 MCP_TOOLS_MAX = 64
 """Of one server; more would crowd the model's instructions out."""
+MCP_PAGES_MAX = 20
+"""Of its list of them."""
+MCP_SCHEMA_MAX_CHARS = 16_000
+MCP_DESCRIPTION_MAX_CHARS = 1_000
+MCP_START_MAX_S = 3.0
+"""For servers to be had before the first call; the process starts without the others."""
+MCP_CONNECT_MAX_S = 10.0
+MCP_ASK_MAX_S = 5.0
+MCP_LOOK_EVERY_S = 5.0
+"""So long at most a new call is offered the tools of a server that has just died."""
+MCP_NEEDED_MAX_S = 2.0
+"""For a server that is not there to be tried once more, since a call asks for it."""
+MCP_PAUSE_FIRST_S = 0.5
+"""Before a server that was lost is tried again; doubles with each try."""
+MCP_PAUSE_MAX_S = 15.0
+MCP_STEADY_S = 10.0
+"""A server that was lost sooner after it was had did not hold."""
+MCP_STDERR_LINE_MAX_BYTES = 400
+MCP_STDERR_LINES_KEPT = 3
+"""Of what a process says before it ends; it has no other way into the log."""
 MCP_LIST_GRACE_S = 1.0
 """A server whose tools are not listed by then is late, and the model is told; nobody has finished
 his first sentence before."""

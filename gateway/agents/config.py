@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from re import ASCII, fullmatch
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from gateway import limits
 from gateway.agents.functions import NAME, Function, Manners
 from gateway.agents.hours import Hours
-from gateway.agents.mcp import McpServer, check_labels
+from gateway.agents.mcp import McpServer, check_labels, server_of
 from gateway.agents.parts import Part as _Part
 from gateway.agents.parts import wrong
 from gateway.agents.people import PARTY, Transfer
@@ -238,6 +238,12 @@ class Agent(_Part):
         errands = {name: Manners() for name in self.tools if name in ERRANDS}
         return {**errands, **self.functions}
 
+    def manners_of(self, tools: Iterable[str]) -> Mapping[str, Manners]:
+        """The same with the tools of MCP servers that are among these names."""
+        labels = {name: server_of(name, self.private) for name in tools}
+        of_servers = {name: self.mcp[label] for name, label in labels.items() if label}
+        return {**of_servers, **self.manners}
+
     @property
     def holds(self) -> Iterator[str]:
         """The keys of what has the caller wait by a sound."""
@@ -250,6 +256,11 @@ class Agent(_Part):
     def hosted(self) -> Mapping[str, McpServer]:
         """The MCP servers that the model's own server reaches, by label."""
         return {label: server for label, server in self.mcp.items() if server.via == "openai"}
+
+    @property
+    def private(self) -> Mapping[str, McpServer]:
+        """Those that the gateway reaches itself."""
+        return {label: server for label, server in self.mcp.items() if server.via == "gateway"}
 
     @model_validator(mode="after")
     def _tools_are_known(self) -> Self:

@@ -118,6 +118,8 @@ class McpServer(Manners):
                     raise wrong(field, "goes with via: gateway; here `approval` does")
         if self.via == "gateway" and self.approval != "never":
             raise wrong("approval", "goes with via: openai; here `confirm` and `allowed_tools` do")
+        if self.via == "gateway" and "approval_timeout_s" in self.model_fields_set:
+            raise wrong("approval_timeout_s", "goes with via: openai")
         return self
 
     @model_validator(mode="after")

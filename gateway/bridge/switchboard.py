@@ -10,6 +10,7 @@ from typing import Any
 from gateway.agents.config import Agent
 from gateway.agents.routing import AgentBook
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.sessions import Sessions
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.call import notes
 from gateway.call.endings import Ending
@@ -21,11 +22,9 @@ from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, SIP_TOKEN_S
 from gateway.ops.store import Store
 from gateway.transports.openai_calls import OpenAICalls
 
-Sessions = Mapping[tuple[str, str], Mapping[str, Any]]
-
 
 class Switchboard:
-    """Every call of this process. `sessions`: what is asked of the model, by agent and path."""
+    """Every call of this process."""
 
     def __init__(
         self,
@@ -95,8 +94,8 @@ class Switchboard:
         return self.book.pick_any(dialled, self.clock())
 
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
-        """What is asked of the model for that agent on that path."""
-        return self._sessions[agent, path]
+        """What a call that begins now asks of the model."""
+        return self._sessions.of(agent, path)
 
     def announce(
         self,

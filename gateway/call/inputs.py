@@ -83,7 +83,7 @@ class ToolFinished:
     output: str
     """For the model, in words it can use when it went wrong."""
     outcome: str
-    """`ok`, `error`, `timeout` or `invalid`."""
+    """`ok`, `error`, `timeout`, `invalid` or `unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

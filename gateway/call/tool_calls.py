@@ -24,7 +24,8 @@ class ToolCalls(LinkedCall):
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
         super().__init__(agent, session, new_id, now)
-        self._tools = ToolDesk(agent.manners)
+        offered = [str(tool.get("name", "")) for tool in session.get("tools", ())]
+        self._tools = ToolDesk(agent.manners_of(offered))
         self._turns_taken = 0
         """By the caller, as far as the model takes them for turns."""
 
@@ -53,7 +54,8 @@ class ToolCalls(LinkedCall):
             if item.type != "function_call" or item.call_id is None:
                 continue
             self.tools_called += 1
-            name = item.name if item.name in self.agent.tools else None
+            known = item.name in self.agent.tools or item.name in self._tools
+            name = item.name if known else None
             self._note(notes.ToolCalled(name or "unknown"))
             self.memory.called(item.call_id, item.name or "unknown", item.arguments or "{}")
             if name == "end_call":

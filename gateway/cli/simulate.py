@@ -21,6 +21,7 @@ from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.errors import FileError, GatewayError, ServiceUnreachable
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator import gauges, report, show, verdict
+from gateway.simulator.helpers import helping
 from gateway.simulator.overhear import overhearing
 from gateway.simulator.record import CallRecord
 from gateway.simulator.run import REST_PORT, Carrier, carrier, rehearse, rehearse_many
@@ -161,14 +162,17 @@ async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrie
         return
     port = free_port()
     url = f"http://127.0.0.1:{port}"
+    scenario = order.scenario
+    out = order.out or Path("out") / scenario.name
     async with (
         carrier(order.account, Reach(url, url), rest_port=0) as twilio,
         serving(services) as services_url,
+        helping(scenario.processes, out) as twilio.helpers,
     ):
-        scenario = order.scenario
-        agents = placed(scenario.agents, {PLACEHOLDER: services_url})
+        places = {PLACEHOLDER: services_url, **twilio.helpers.places}
+        agents = placed(scenario.agents, places)
         plan = Plan(
-            order.account, port, twilio.rest_url, order.out or Path("out") / scenario.name,
+            order.account, port, twilio.rest_url, out,
             _by_sip(agents) if order.by_sip else agents, scenario.model,
             scenario.environment,
         )  # fmt: skip

@@ -133,6 +133,10 @@ class Metrics:
         self.images = counter(
             "images", "Pictures of callers, and what became of them.", "source", "outcome"
         )
+        self.mcp_up = Gauge(
+            "gateway_mcp_up", "1 while an MCP server that the gateway reaches is there.",
+            ("server",), registry=registry,
+        )  # fmt: skip
         self.mcp_calls = counter(
             "mcp_calls", "Calls of hosted MCP tools, by how they ended.", "server", "outcome"
         )

@@ -11,6 +11,7 @@ from typing import Final, Literal
 import numpy as np
 
 from gateway.simulator.handset import Handset
+from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Utterance
 from gateway.simulator.scenario import ExpectHangUp, Hear, Interrupt, Step
@@ -75,6 +76,7 @@ class Caller:
     on_heard: Callable[[], None] = lambda: None
     utterances: list[Utterance] = field(default_factory=list)
     spoken_end: int = 0
+    helpers: Helpers | None = None
     handset: Handset | None = None
 
     @property
@@ -136,6 +138,12 @@ class Caller:
             await self.line.over.wait()
         elif step.stall_ms:
             self.call.faults.stall(step.stall_ms)
+        elif self.helpers is not None and step.kill:
+            await self.helpers.kill(step.kill)
+        elif self.helpers is not None and step.start:
+            await self.helpers.start(step.start)
+        elif step.kill or step.start:
+            return "there are no processes but with --spawn"
         elif stream is None and self.call.leg is not None and step.malformed:
             self.line.note("left_out", "no messages of a stream on the SIP path")
         elif stream is None:

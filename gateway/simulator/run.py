@@ -16,6 +16,7 @@ from gateway.simulator.endings import Ending, Trunk
 from gateway.simulator.exchange import Exchange
 from gateway.simulator.faults import Faults
 from gateway.simulator.handset import Handset
+from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Turn, Utterance, turns
 from gateway.simulator.record import CallRecord
@@ -50,6 +51,8 @@ class Carrier:
     numbers: dict[str, Number] = field(default_factory=dict)
     exchange: Exchange = field(default_factory=Exchange)
     project: str = SIMULATED_PROJECT
+    helpers: Helpers | None = None
+    """Processes of the scenario's, for its steps."""
 
     def number(self, call: CallSpec | None = None) -> Number:
         """How the dialled number is set up: a voice URL, or a trunk to the model."""
@@ -95,6 +98,7 @@ async def rehearse(
     watch = watch or Watch()
     call = _call(carrier, scenario, seed)
     person = Caller(call, scenario.language, carrier.speak, on_said=watch.on_said)
+    person.helpers = carrier.helpers
     message_url = carrier.webhooks.reach.webhook("/twilio/messages")
     person.handset = Handset(call, carrier.api.mailbox, carrier.rest_url, message_url)
     person.on_heard = _turn_reporter(call, person, watch)

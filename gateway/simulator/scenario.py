@@ -75,7 +75,7 @@ class OpenLink(Strict):
 
 KINDS: Final = (
     "hear", "say", "play", "interrupt", "wait_ms", "press", "hang_up", "expect_hang_up",
-    "malformed", "stall_ms", "drop_socket", "text", "open_link",
+    "malformed", "stall_ms", "drop_socket", "text", "open_link", "kill", "start",
 )  # fmt: skip
 
 
@@ -95,6 +95,9 @@ class Step(Strict):
     drop_socket: Literal[True] | None = None
     text: SendText | None = None
     open_link: OpenLink | None = None
+    kill: str | None = None
+    """One of `processes`."""
+    start: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -245,11 +248,21 @@ class Scenario(Strict):
     people: dict[Party, PersonSpec] = {}
     services: dict[Annotated[str, Field(pattern=r"^/")], Answer] = {}
     """Web services for the agent's functions, by path; `${services}` in `agents` is where."""
+    processes: dict[Annotated[str, Field(pattern=r"^[a-z]+$")], list[str]] = {}
+    """Commands that run beside, `${port}` being each one's own; `${NAME}` in `agents` is where."""
     environment: dict[str, str] = {}
     """For a gateway that is started for this rehearsal, before all else."""
     steps: Annotated[list[Step], Field(min_length=1)]
     faults: FaultSpec = FaultSpec()
     expect: Expect = Expect()
+
+    @model_validator(mode="after")
+    def _processes_are_there(self) -> Scenario:
+        for number, step in enumerate(self.steps, 1):
+            name = step.kill or step.start
+            if name and name not in self.processes:
+                raise ValueError(f"steps.{number}: no process is named {name}")
+        return self
 
     @model_validator(mode="after")
     def _echo_of_words(self) -> Scenario:

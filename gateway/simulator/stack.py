@@ -81,7 +81,7 @@ async def _start_model(plan: Plan, stack: contextlib.AsyncExitStack) -> str:
         command += ["--script", str(script)]
     log = plan.out / "model.log"
     process = await stack.enter_async_context(
-        _process(command, log, _foreign(), stdout=asyncio.subprocess.PIPE)
+        _process(command, log, foreign_environment(), stdout=asyncio.subprocess.PIPE)
     )
     assert process.stdout is not None  # noqa: S101 - asked for with PIPE
     try:
@@ -89,11 +89,11 @@ async def _start_model(plan: Plan, stack: contextlib.AsyncExitStack) -> str:
             line = await process.stdout.readline()
         return str(json.loads(line)["listening"])
     except (TimeoutError, ValueError, KeyError) as error:
-        raise ServiceUnreachable(f"The simulated model did not start: {_tail(log)}") from error
+        raise ServiceUnreachable(f"The simulated model did not start: {tail(log)}") from error
 
 
 def _environment(plan: Plan, model_url: str) -> dict[str, str]:
-    environment = _foreign() | {
+    environment = foreign_environment() | {
         "GATEWAY_SIMULATED": "1",
         "GATEWAY_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(plan.gateway_port),
@@ -114,7 +114,7 @@ def _environment(plan: Plan, model_url: str) -> dict[str, str]:
     return environment | dict(plan.environment or {})
 
 
-def _foreign() -> dict[str, str]:
+def foreign_environment() -> dict[str, str]:
     """This process's environment without anything that would point the gateway elsewhere."""
     return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
 
@@ -169,9 +169,9 @@ async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> No
         async with asyncio.timeout(READY_TIMEOUT_S), httpx2.AsyncClient(trust_env=False) as client:
             while not await _answers(client, url):
                 if (await asyncio.wait({ended}, timeout=0.05))[0]:
-                    raise ServiceUnreachable(f"The gateway did not start: {_tail(log)}")
+                    raise ServiceUnreachable(f"The gateway did not start: {tail(log)}")
     except TimeoutError as error:
-        raise ServiceUnreachable(f"The gateway is not ready at {url}: {_tail(log)}") from error
+        raise ServiceUnreachable(f"The gateway is not ready at {url}: {tail(log)}") from error
     finally:
         ended.cancel()
 
@@ -183,7 +183,7 @@ async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
         return False
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
     """The last lines of a log, for a person."""
     lines = log.read_text("utf-8", errors="replace").strip().splitlines()[-5:]
     return " / ".join(lines) or f"{log} is empty"

@@ -6,32 +6,28 @@ Whatever happens, the model gets an answer that it can use, and the call never h
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
 import structlog
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
 
 from gateway.agents.builtin import definitions
 from gateway.agents.config import ERRANDS, Agent
 from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
-from gateway.limits import (
-    TOOL_ARGUMENTS_MAX_CHARS,
-    TOOL_RESULT_MAX_CHARS,
-    TOOL_TIMEOUT_DEFAULT_S,
-)
+from gateway.limits import TOOL_RESULT_MAX_CHARS, TOOL_TIMEOUT_DEFAULT_S
 from gateway.tools.hosted import hosted
 from gateway.tools.http import HttpTool
+from gateway.tools.mcp import McpDesk, Unavailable
 from gateway.tools.python import PythonTool, ToolContext
+from gateway.tools.tool import Errand, Invalid, Tool
+
+__all__ = ["Errand", "Result", "Tool", "Toolbox"]
 
 log = structlog.get_logger()
-Errand = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
-"""A built-in tool at work: arguments that fit its schema, who is on the line -> for the model."""
 _CUT: Final = " [cut here: the answer was longer]"
 
 
@@ -39,51 +35,15 @@ _CUT: Final = " [cut here: the answer was longer]"
 class Result:
     output: str
     outcome: str
-    """`ok`, `error`, `timeout` or `invalid`."""
-
-
-class Tool:
-    """What the model is told of a tool, and how it is used. Raises SettingsError."""
-
-    def __init__(self, definition: dict[str, Any], timeout_s: float, run: Errand) -> None:
-        self.definition, self.timeout_s, self._run = definition, timeout_s, run
-        try:
-            Draft202012Validator.check_schema(definition["parameters"])
-        except SchemaError as error:
-            name = definition["name"]
-            raise SettingsError(f"function {name}: parameters: {error.message}.") from error
-        self._validator = Draft202012Validator(definition["parameters"])
-
-    async def use(self, text: str, context: ToolContext) -> str:
-        """`text` is what the model made up; it is held against the schema before all else."""
-        return await self._run(self._arguments(text), context)
-
-    def _arguments(self, text: str) -> dict[str, Any]:
-        """What the model made up, held against the schema before anything is called."""
-        try:
-            if len(text) > TOOL_ARGUMENTS_MAX_CHARS:
-                raise ValueError
-            arguments = json.loads(text or "{}")
-        except (ValueError, RecursionError):
-            raise Invalid("Wrong arguments: they are not JSON.") from None
-        try:
-            self._validator.validate(arguments)
-        except ValidationError as error:
-            place = ".".join(map(str, error.absolute_path)) or "arguments"
-            raise Invalid(f"Wrong arguments: {place}: {error.message[:300]}.") from None
-        if not isinstance(arguments, dict):
-            raise Invalid("Wrong arguments: they are not an object.")
-        return arguments
-
-
-class Invalid(ToolError):
-    """The arguments do not fit: nothing was called."""
+    """`ok`, `error`, `timeout`, `invalid` or `unavailable`."""
 
 
 class Toolbox:
     """Made at start, so that a wrong function refuses to start. Raises SettingsError."""
 
     def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
+        self.mcp = McpDesk(book, environ)
+        self._agents = book.agents
         self._client: httpx2.AsyncClient | None = None
         self._errands: Mapping[str, Errand] = {}
         self._tools = {
@@ -134,23 +94,33 @@ class Toolbox:
         self._errands = errands
 
     def definitions(self, agent: Agent) -> list[dict[str, Any]]:
-        """What the model is told of the agent's tools, in the order of its file."""
+        """What the model is told of the agent's tools, in the order of its file; MCP comes last."""
         built_in = {definition["name"]: definition for definition in definitions(agent)}
         ours = [
             built_in.get(name) or self._tools[agent.name, name].definition for name in agent.tools
         ]
-        return ours + self._hosted[agent.name]
+        private = [tool.definition for tool in self.mcp.tools(agent).values()]
+        return ours + private + self._hosted[agent.name]
+
+    def _find(self, agent: str, name: str) -> Tool:
+        """Raises Unavailable for what could be had when the call began, and now cannot."""
+        tool = self._tools.get((agent, name)) or self.mcp.tools(self._agents[agent]).get(name)
+        if tool is None:
+            raise Unavailable
+        return tool
 
     async def run(self, name: str, arguments: str, context: ToolContext) -> Result:
         """Never raises but for cancellation."""
-        tool = self._tools[context.agent, name]
         try:
+            tool = self._find(context.agent, name)
             async with asyncio.timeout(tool.timeout_s):
                 output = await tool.use(arguments, context)
         except TimeoutError:
             return Result("It took too long and was given up.", "timeout")
         except Invalid as error:
             return Result(str(error), "invalid")
+        except Unavailable as error:
+            return Result(str(error), "unavailable")
         except ToolError as error:
             return Result(str(error), "error")
         except Exception as error:

@@ -26,6 +26,7 @@ from call.events import (
     stop,
 )
 from gateway.agents.functions import Function, HttpCall
+from gateway.agents.mcp import McpServer
 from gateway.call import commands as do
 from gateway.call import inputs, notes, wording
 from gateway.call.endings import Ending
@@ -166,3 +167,34 @@ def test_what_runs_is_cancelled_with_the_call() -> None:
     book = calling(agent_with(), ("hours", "call_1")) >> stop()
     book << exactly(do.CancelTool("call_1")) << ends(Ending.CALLER_HUNG_UP)
     assert over(book)
+
+
+# --- Tools of MCP servers, which come and go ---
+
+
+def shop(**changes: Any) -> Book:
+    """An agent with a server, of whose tools `warehouse_stock` was there when the call began."""
+    server = McpServer(via="gateway", url="http://stock.internal/mcp", **changes)
+    there = {"type": "function", "name": "warehouse_stock", "parameters": {"type": "object"}}
+    return answered(mcp={"warehouse": server}, session={"tools": [there]})
+
+
+def test_a_servers_tool_has_the_servers_manners() -> None:
+    book = calling(shop(filler="Asking.", filler_after_ms=300), ("warehouse_stock", "call_1"))
+    (
+        book
+        >> wait(0.4)
+        << asks("Asking.")
+        >> finished("call_1")
+        << note(notes.ToolDone, name="warehouse_stock")
+        << outputs("call_1", "nine to five")
+        << nothing
+    )
+    book >> response_created("resp_2") >> response_done("resp_2") << ...
+
+
+def test_a_servers_tool_that_was_not_offered_is_none() -> None:
+    book = shop() >> response_created()
+    book >> response_done(calls=(("warehouse_drop", "call_1"),))
+    book << note(notes.ToolCalled, name="unknown") << outputs("call_1", wording.NO_SUCH_TOOL)
+    book << asks_for_an_answer

@@ -16,6 +16,7 @@ from typing import Any
 import house as rig
 import httpx2
 import pytest
+from mcp_process import STDIO
 from typer.testing import CliRunner
 
 from gateway.cli.doctor import command, vendors
@@ -259,3 +260,28 @@ async def test_the_exit_status_says_whose_it_is(
     assert told.exit_code == code
     assert ("All is well." in told.output) == (code == 0)
     assert ("✗" in told.output) == (code != 0)
+
+
+async def test_mcp_servers_that_we_reach_are_asked(clinic: Clinic, tmp_path: Path) -> None:
+    gone = "{via: gateway, url: http://127.0.0.1:1/}"
+    there = json.dumps({"via": "gateway", "command": STDIO, "allowed_tools": ["stock", "tea"]})
+    agents = tmp_path / "mcp.yaml"
+    agents.write_text(
+        AGENTS.replace("Be kind.", f"Be kind., mcp: {{gone: {gone}, shelf: {there}}}")
+    )
+    found = await clinic.findings(GATEWAY_AGENTS=str(agents))
+    (gone_found,), (shelf,) = found["MCP gone"], found["MCP shelf"]
+    assert (gone_found.status, gone_found.detail) == (
+        "fail",
+        "cannot be had (ConnectionRefusedError)",
+    )
+    assert (shelf.status, shelf.detail) == ("warn", "does not offer tea")
+
+
+async def test_a_secret_of_an_mcp_server_that_is_not_set(clinic: Clinic, tmp_path: Path) -> None:
+    server = "{via: gateway, url: http://127.0.0.1:1/, authorization: '${SHELF_TOKEN}'}"
+    agents = tmp_path / "mcp.yaml"
+    agents.write_text(AGENTS.replace("Be kind.", f"Be kind., mcp: {{shelf: {server}}}"))
+    found = await clinic.one("MCP", GATEWAY_AGENTS=str(agents))
+    assert found.status == "fail"
+    assert "SHELF_TOKEN" in found.detail

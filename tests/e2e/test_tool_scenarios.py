@@ -13,3 +13,7 @@ async def test_functions_that_are_slow_or_fail_and_two_in_one_turn(tmp_path: Pat
 
 async def test_a_soft_sound_to_wait_by(tmp_path: Path) -> None:
     await as_expected("hold", ("media",), tmp_path)
+
+
+async def test_private_mcp_that_is_killed_and_comes_back(tmp_path: Path) -> None:
+    await as_expected("mcp", ("media", "sip"), tmp_path)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.agents.routing import AgentBook
-from gateway.cli.doctor import front, here, store, vendors
+from gateway.cli.doctor import front, here, mcp, store, vendors
 from gateway.cli.doctor.check import Check, Finding, fail, run_all
 from gateway.errors import SettingsError
 from gateway.limits import REST_TIMEOUT_S
@@ -27,7 +27,7 @@ _MARKS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗"
                  "skip": ("–", "dim")}  # fmt: skip
 
 AgentsCheck = Callable[[Settings, AgentBook], Awaitable[Iterable[Finding]]]
-FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = []
+FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = [("MCP", mcp.servers)]
 """What agents need of the world beside a model: each a name and a check."""
 
 

@@ -1,0 +1,41 @@
+"""MCP servers that the gateway reaches itself: is each there, and does it offer what is used?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+
+from gateway.agents.mcp import McpServer
+from gateway.agents.routing import AgentBook
+from gateway.cli.doctor.check import CHECK_MAX_S, Finding, fail, ok, warn
+from gateway.errors import SettingsError
+from gateway.settings import Settings
+from gateway.tools.mcp import McpDesk, McpLink, reason
+
+
+async def servers(_settings: Settings, book: AgentBook) -> Iterable[Finding]:
+    try:
+        desk = McpDesk(book, os.environ)
+    except SettingsError as error:
+        return [fail("MCP", str(error), "Set it in the gateway's environment.")]
+    wanted = {
+        link.label: [a.mcp[link.label] for a in book.agents.values() if link.label in a.mcp]
+        for link in desk.links
+    }
+    return await asyncio.gather(*(_one(link, wanted[link.label]) for link in desk.links))
+
+
+async def _one(link: McpLink, wanted: list[McpServer]) -> Finding:
+    name = f"MCP {link.label}"
+    try:
+        async with asyncio.timeout(CHECK_MAX_S - 0.5):
+            offered = {tool.name for tool in await link.listed()}
+    except Exception as error:  # the package raises anything, and groups of it
+        fix = "Calls work without its tools. Is it running, and are address and token right?"
+        return fail(name, f"cannot be had ({reason(error)})", fix)
+    missing = {tool for server in wanted for tool in server.allowed_tools or ()} - offered
+    if missing:
+        names = ", ".join(sorted(missing))
+        return warn(name, f"does not offer {names}", "Correct `allowed_tools`.")
+    return ok(name, f"{len(offered)} tools")

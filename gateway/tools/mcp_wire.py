@@ -1,0 +1,187 @@
+"""One connection to an MCP server, by the official package: streamable HTTP, or a process of ours.
+
+Imported only where an agent has such a server: the package takes most of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    Implementation,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+
+from gateway import __version__
+from gateway.agents.functions import with_secrets
+from gateway.agents.mcp import McpServer
+from gateway.errors import ToolError
+from gateway.limits import (
+    CONNECT_MAX_S,
+    MCP_PAGES_MAX,
+    MCP_STDERR_LINE_MAX_BYTES,
+    MCP_STDERR_LINES_KEPT,
+    MCP_TOOLS_MAX,
+    TOOL_TIMEOUT_MAX_S,
+)
+
+_US = Implementation(name="gateway", version=__version__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A tool as the server describes it."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+class Wire:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def tools(self) -> tuple[Listed, ...]:
+        """All pages of them, within bounds; also the question whether the server is there."""
+        found: list[Listed] = []
+        cursor: str | None = None
+        for _ in range(MCP_PAGES_MAX):
+            page = await self._client.list_tools(cursor=cursor, cache_mode="bypass")
+            found += [Listed(t.name, t.description or "", t.input_schema) for t in page.tools]
+            cursor = page.next_cursor
+            if cursor is None or len(found) >= MCP_TOOLS_MAX:
+                break
+        return tuple(found[:MCP_TOOLS_MAX])
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """Raises ToolError for what the tool itself says; all else is the connection's."""
+        try:
+            result = await self._client.call_tool(name, dict(arguments))
+        except MCPError as error:
+            if error.code == INVALID_PARAMS:
+                raise ToolError(f"Wrong arguments: {error.message[:300]}.") from error
+            raise
+        said = words(result)
+        if result.is_error:
+            raise ToolError(f"It did not work: {said[:500] or 'no reason was given'}")
+        return said
+
+
+def words(result: CallToolResult) -> str:
+    """What a telephone can carry of a result."""
+    texts = [text for text in map(_of_block, result.content) if text]
+    if not texts and result.structured_content is not None:
+        return json.dumps(result.structured_content, ensure_ascii=False)
+    return "\n".join(texts)
+
+
+def _of_block(block: ContentBlock) -> str:
+    if isinstance(block, TextContent):
+        return block.text
+    if isinstance(block, ResourceLink):
+        return f"[{block.title or block.name}: {block.uri}]"
+    if isinstance(block, EmbeddedResource):
+        inside = block.resource
+        return (
+            inside.text if isinstance(inside, TextResourceContents) else f"[a file: {inside.uri}]"
+        )
+    return f"[an {block.type} is part of the answer; it cannot be given on the telephone]"
+
+
+class LastWords:
+    """The last lines of a process's standard error, without the secrets that it was given."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._secrets = [value for value in secrets.values() if value]
+        self._lines: deque[str] = deque(maxlen=MCP_STDERR_LINES_KEPT)
+
+    def __str__(self) -> str:
+        return " / ".join(self._lines)
+
+    async def read(self, stream: asyncio.StreamReader) -> None:
+        """Until the process has closed it; what is not kept is thrown away."""
+        while chunk := await stream.read(MCP_STDERR_LINE_MAX_BYTES):
+            for line in chunk.decode("utf-8", "replace").splitlines():
+                if line.strip():
+                    self._lines.append(self._clean(line.strip()))
+
+    def _clean(self, line: str) -> str:
+        for secret in self._secrets:
+            line = line.replace(secret, "[secret]")
+        return line
+
+
+@asynccontextmanager
+async def connected(
+    server: McpServer, secrets: Mapping[str, str], last_words: LastWords
+) -> AsyncIterator[Wire]:
+    """Raises whatever keeps it from being had; a process is ended with the connection."""
+    opened = _by_http if server.url is not None else _by_process
+    async with opened(server, dict(secrets), last_words) as wire:
+        yield wire
+
+
+@asynccontextmanager
+async def _by_http(
+    server: McpServer, secrets: dict[str, str], _last_words: LastWords
+) -> AsyncIterator[Wire]:
+    headers = {name: with_secrets(value, secrets) for name, value in server.headers.items()}
+    if server.authorization is not None:
+        headers["Authorization"] = f"Bearer {with_secrets(server.authorization, secrets)}"
+    patience = httpx2.Timeout(CONNECT_MAX_S, read=TOOL_TIMEOUT_MAX_S)
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=patience, trust_env=False) as http,
+        Client(
+            streamable_http_client(server.url or "", http_client=http), client_info=_US, cache=None
+        ) as client,
+    ):
+        yield Wire(client)
+
+
+@asynccontextmanager
+async def _by_process(
+    server: McpServer, secrets: dict[str, str], last_words: LastWords
+) -> AsyncIterator[Wire]:
+    command, *arguments = server.command or [""]
+    env = {name: with_secrets(value, secrets) for name, value in server.env.items()}
+    parameters = StdioServerParameters(command=command, args=arguments, env=env)
+    begin, end = os.pipe()
+    with os.fdopen(end, "w") as errors:
+        async with _listening(begin, last_words):
+            transport = stdio_client(parameters, errlog=errors)
+            async with Client(transport, client_info=_US, cache=None) as client:
+                yield Wire(client)
+
+
+@asynccontextmanager
+async def _listening(descriptor: int, last_words: LastWords) -> AsyncIterator[None]:
+    """Takes in what comes out of a pipe, so that its writer never waits."""
+    stream = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb")
+    )
+    reading = loop.create_task(last_words.read(stream))
+    try:
+        yield
+    finally:
+        reading.cancel()
+        pipe.close()

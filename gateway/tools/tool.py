@@ -1,0 +1,57 @@
+"""A tool: what the model is told of it, and how it is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from referencing import Registry
+
+from gateway.errors import SettingsError, ToolError
+from gateway.limits import TOOL_ARGUMENTS_MAX_CHARS
+from gateway.tools.python import ToolContext
+
+Errand = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
+"""A tool at work: arguments that fit its schema, who is on the line -> words for the model."""
+
+
+class Tool:
+    """What the model is told of a tool, and how it is used. Raises SettingsError."""
+
+    def __init__(self, definition: dict[str, Any], timeout_s: float, run: Errand) -> None:
+        self.definition, self.timeout_s, self._run = definition, timeout_s, run
+        try:
+            Draft202012Validator.check_schema(definition["parameters"])
+        except SchemaError as error:
+            name = definition["name"]
+            raise SettingsError(f"function {name}: parameters: {error.message}.") from error
+        # With a registry of its own it never fetches what a schema refers to.
+        registry: Registry[Any] = Registry()
+        self._validator = Draft202012Validator(definition["parameters"], registry=registry)
+
+    async def use(self, text: str, context: ToolContext) -> str:
+        """`text` is what the model made up; it is held against the schema before all else."""
+        return await self._run(self._arguments(text), context)
+
+    def _arguments(self, text: str) -> dict[str, Any]:
+        """What the model made up, held against the schema before anything is called."""
+        try:
+            if len(text) > TOOL_ARGUMENTS_MAX_CHARS:
+                raise ValueError
+            arguments = json.loads(text or "{}")
+        except (ValueError, RecursionError):
+            raise Invalid("Wrong arguments: they are not JSON.") from None
+        try:
+            self._validator.validate(arguments)
+        except ValidationError as error:
+            place = ".".join(map(str, error.absolute_path)) or "arguments"
+            raise Invalid(f"Wrong arguments: {place}: {error.message[:300]}.") from None
+        if not isinstance(arguments, dict):
+            raise Invalid("Wrong arguments: they are not an object.")
+        return arguments
+
+
+class Invalid(ToolError):
+    """The arguments do not fit: nothing was called."""

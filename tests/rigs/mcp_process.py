@@ -1,0 +1,45 @@
+"""The far end of MCP as a process of its own, on a port that stays when it is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from command import free_port
+
+FAR_END = str(Path(__file__).with_name("mcp_far_end.py"))
+STDIO = [sys.executable, FAR_END]
+
+
+class McpProcess:
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    def start(self) -> None:
+        """It listens a while later; whoever needs it tries until it does."""
+        self._process = subprocess.Popen(
+            [*STDIO, "--port", str(self.port)], stderr=subprocess.DEVNULL
+        )
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def mcp_process() -> Iterator[McpProcess]:
+    process = McpProcess()
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
