@@ -24,11 +24,13 @@ from gateway.agents.templates import load_templates
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.orphans import Orphans
 from gateway.bridge.photo_links import PhotoLinks
 from gateway.bridge.photos import Photos
 from gateway.bridge.probe import watch_model
 from gateway.bridge.publisher import Publisher
 from gateway.bridge.sessions import Sessions
+from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.sip_desk import SipDesk
 from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Switchboard
@@ -36,6 +38,7 @@ from gateway.bridge.tasks import Tasks
 from gateway.bridge.texting import Texting
 from gateway.bridge.turnstile import Turnstile
 from gateway.call.commands import Transfer
+from gateway.call.state import CallState
 from gateway.errors import PriceFileError, SettingsError
 from gateway.limits import ENDINGS_KEPT_S, MCP_START_MAX_S, SIP_CALLS_MAX, STATES_MAX
 from gateway.ops.admission import Admission, RateWatch
@@ -111,7 +114,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     store = Store(MemoryStore(monotonic), remote, tasks.start)
     states = Store(MemoryStore(monotonic, STATES_MAX), remote, tasks.start)
     per_caller = settings.max_calls_per_caller
-    admission = Admission(secrets_.token_hex(4), per_caller, remote)
+    process = secrets_.token_hex(4)
+    admission = Admission(process, per_caller, remote)
     breaker = Breaker(monotonic, lambda is_open: _tell_breaker(metrics, is_open))
     rates = RateWatch(monotonic)
     spending = _spending(settings, book, metrics)
@@ -168,17 +172,27 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     )  # fmt: skip
     links = PhotoLinks(store, switchboard, settings.public_url)
 
+    def adopt(state: CallState) -> None:
+        sip_desk.adopt(state)
+        metrics.resumes.labels("adopted").inc()
+
+    orphans = Orphans(process, remote, keeper, switchboard, adopt)
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
         publisher = Publisher(
-            metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records
-        )
+            metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records,
+            orphans,
+        )  # fmt: skip
         after_url = f"{settings.public_url}/twilio/after?leg={DRAIN}"
 
         async def hand_over(call: LiveCall) -> None:
-            await keeper.save(call)
-            await rest.redirect_to(call.facts.call_sid, after_url)
+            if isinstance(call, SipLiveCall):
+                await orphans.release(call)
+            else:
+                await keeper.save(call)
+                await rest.redirect_to(call.facts.call_sid, after_url)
 
         def referred(call_sid: str, to: Transfer) -> None:
             told = msgspec.json.encode(to).decode()
@@ -204,6 +218,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
         tasks.start(keeper.run(), "state of calls")
         tasks.start(admission.run(), "leases")
+        tasks.start(orphans.run(), "SIP calls without a process")
         model_url = f"{settings.realtime_url}?model={_any_model(book)}"
         tasks.start(watch_model(breaker, model_url, _bearer(settings)), "circuit breaker")
         watching = watch_certificate(settings.public_url, metrics.certificate.set)

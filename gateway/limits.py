@@ -184,6 +184,10 @@ TURNSTILE_S = 0.003
 SIP_EVENT_AGE_MAX_S = 30.0
 """The caller of an older event is gone."""
 SIP_CALLS_MAX = 2_000
+SIP_LEASE_S = 5.0
+"""A SIP call whose process does not renew it for so long belongs to whoever looks next."""
+SIP_LOOK_S = 1.0
+"""How often each process renews its own, and looks for others."""
 SIP_HEADERS_MAX = 128
 SIP_TOKEN_S = 60.0
 LEGS_MAX = 6
@@ -203,6 +207,7 @@ TURNS_KEPT_MAX = 1_000
 ITEMS_CUT_KEPT_MAX = 64
 
 assert SIP_ACCEPT_MAX_S < SIP_DECIDE_MAX_S
+assert SIP_LOOK_S < SIP_LEASE_S / 2
 assert GROUP_MS % FRAME_MS == 0
 assert LEAD_MIN_MS >= GROUP_MS
 assert TIMESTAMP_LEAP_S > MEDIA_SILENCE_MAX_S

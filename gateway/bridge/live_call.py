@@ -98,6 +98,8 @@ class Hands:
 class LiveCall:
     def __init__(self, facts: CallFacts, mind: Conversation, hands: Hands) -> None:
         self.facts, self.mind = facts, mind
+        self.left = False
+        """Whether another process has it now, and its leg goes on."""
         self.bill = hands.open_bill(facts, mind.agent)
         self._hands = hands
         self._media: MediaSocket | None = None

@@ -16,6 +16,7 @@ from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.turnstile import Turnstile
+from gateway.call.state import CallState
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
 from gateway.ops.tokens import DialTokens
@@ -86,6 +87,16 @@ class SipDesk:
             return await self._not_accepted(incoming.call_id, error.reason)
         self._counted("accepted")
         return call.accepted()
+
+    def adopt(self, state: CallState) -> None:
+        """A call that another process accepted goes on here. Raises NotAdmitted."""
+        agent = self._switchboard.book.agents.get(state.agent)
+        if agent is None:
+            raise NotAdmitted("no_agent")
+        facts = CallFacts(
+            state.call_sid, state.caller, state.dialled, state.agent, "sip", state.call_id
+        )
+        self._switchboard.announce_sip(facts, agent, self._calls, state).adopted()
 
     async def _not_accepted(self, call_id: str, why: str) -> None:
         log.warning("accept failed", call_id=call_id, reason=why)

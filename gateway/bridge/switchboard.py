@@ -132,13 +132,22 @@ class Switchboard:
         call.begin()
         return call
 
-    def announce_sip(self, facts: CallFacts, agent: Agent, control: OpenAICalls) -> SipLiveCall:
-        """A SIP call is about to be accepted. Raises NotAdmitted."""
+    def announce_sip(
+        self,
+        facts: CallFacts,
+        agent: Agent,
+        control: OpenAICalls,
+        state: CallState | None = None,
+    ) -> SipLiveCall:
+        """A SIP call is about to be accepted, or was by another process. Raises NotAdmitted."""
         hands = self._admitted("sip")
         mind = SipCall(agent, self.session(agent.name, "sip"), _event_ids(), monotonic())
         mind.unix_offset_s = self.clock() - monotonic()
         mind.opening = self._store.known(f"opening:{facts.call_sid}")
         call = SipLiveCall(facts, mind, hands, control)
+        if state is not None:
+            mind.resume(state)
+            call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._sip[facts.key] = call
         self.announced(call)
         call.begin()
@@ -149,6 +158,10 @@ class Switchboard:
         if reason is not None or self._hands is None:
             raise NotAdmitted(reason or "starting")
         return self._hands
+
+    @property
+    def sip_calls(self) -> list[SipLiveCall]:
+        return list(self._sip.values())
 
     def call(self, key: str) -> LiveCall | None:
         """A running or expected call, by what the operators know it by."""
@@ -215,7 +228,7 @@ class Switchboard:
         """To other processes: each call in its next quiet moment, or at once."""
         self._leaving = True
         for call in self.calls:
-            if call.mind.arrived and not call.facts.call_id:
+            if call.mind.arrived and (self._store.shared or not call.facts.call_id):
                 call.hand_over(now=now)
             elif now:
                 call.hang_up(Ending.DRAINED)

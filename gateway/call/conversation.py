@@ -40,6 +40,8 @@ class Conversation(HostedTools):
         self._speech_began_ms = 0
         self._broke_in = False
         """The caller interrupted, and is still speaking."""
+        self._left_unanswered: list[tuple[str, str]] = []
+        """Function calls of a process that is gone, and what is said of them instead."""
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
         return {
@@ -285,7 +287,7 @@ class Conversation(HostedTools):
         """Before anything happens: goes on where another connection, or process, left off."""
         self.resumed = True
         self.memory = Memory(state.memos)
-        self.memory.interrupted(wording.OF_PENDING_CALLS, wording.NOT_KNOWN)
+        self._left_unanswered = self.memory.interrupted(wording.OF_PENDING_CALLS, wording.NOT_KNOWN)
         self.resumes, self.streams = state.resumes, state.streams
         self.tokens, self.barge_ins = state.tokens, state.barge_ins
         self.tools_called, self.turns.waits_s = state.tools_called, state.waits_s

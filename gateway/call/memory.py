@@ -151,10 +151,15 @@ class Memory:
         """A picture: what it shows is not kept, that there was one is."""
         self._add(Memo(SEEN, 0, about[:TRANSCRIPT_LINE_MAX_CHARS]))
 
-    def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> None:
-        """Nobody brings the output of what was out any more; `outputs` are by function."""
-        for call in self._pending():
-            self.answered(call.call_id, outputs.get(call.name, otherwise))
+    def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> list[tuple[str, str]]:
+        """Nobody brings the output of what was out any more; `outputs` are by function.
+
+        Each call_id, and what stands for its output.
+        """
+        left = [(c.call_id, outputs.get(c.name, otherwise)) for c in self._pending()]
+        for call_id, output in left:
+            self.answered(call_id, output)
+        return left
 
     def catch_up(self, memos: list[Memo]) -> list[Retelling]:
         """A later state of the same conversation: what was said differently, in order."""
