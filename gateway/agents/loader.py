@@ -151,6 +151,7 @@ def _check_routes(found: _File, document: Document) -> None:
             )
     reached = {route.agent for route in found.routes}
     reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
+    reached |= {one.name for one in found.agents.values() if one.outbound is not None}
     for name in found.agents:
         if name not in reached:
             raise document.error(("agents", name), "no route leads to this agent")

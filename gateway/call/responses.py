@@ -52,6 +52,11 @@ class ResponseArbiter:
         return not self.busy and not self._queue
 
     @property
+    def purpose(self) -> str | None:
+        """Of what was asked for and is in flight; None for a response that nobody asked for."""
+        return self._asked.purpose if self._asked is not None else None
+
+    @property
     def awaiting(self) -> bool:
         """Asked, and not yet begun."""
         return self._asked is not None and self.active_id is None
@@ -72,6 +77,10 @@ class ResponseArbiter:
 
     def forget(self, purpose: str) -> None:
         self._queue = deque(w for w in self._queue if w.purpose != purpose)
+
+    def forget_all(self) -> None:
+        """Nothing is wanted any more; what is in flight stays so."""
+        self._queue.clear()
 
     def want_first(self, want: Want) -> None:
         """Before all that is wanted already."""
