@@ -194,6 +194,12 @@ _OURS: Final = {"connector_id": "connector", "server_url": "url", "require_appro
 
 
 def _warnings(agent: Agent, document: Document) -> Iterator[str]:
+    if agent.outbound is not None and agent.path == "sip" and agent.greeting is None:
+        where: Key = ("agents", agent.name, "outbound")
+        yield (
+            f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
+            "word of whoever answers is spoken before the model hears him: give it a greeting"
+        )
     session = session_of(agent)
     transcription = session["audio"]["input"].get("transcription") or {}
     models = {"model": session["model"], "transcription": transcription.get("model")}

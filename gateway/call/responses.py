@@ -52,11 +52,6 @@ class ResponseArbiter:
         return not self.busy and not self._queue
 
     @property
-    def purpose(self) -> str | None:
-        """Of what was asked for and is in flight; None for a response that nobody asked for."""
-        return self._asked.purpose if self._asked is not None else None
-
-    @property
     def awaiting(self) -> bool:
         """Asked, and not yet begun."""
         return self._asked is not None and self.active_id is None

@@ -76,6 +76,8 @@ class Caller:
     utterances: list[Utterance] = field(default_factory=list)
     spoken_end: int = 0
     handset: Handset | None = None
+    opening: tuple[str, bytes] = ("", b"")
+    """Text and sound with which a call is taken, before all steps."""
 
     @property
     def line(self) -> Line:
@@ -86,6 +88,8 @@ class Caller:
         words = [await self._prepare(step) for step in steps]
         await self._until(self.line.answered.is_set, None)
         try:
+            if self.opening[1] and self.line.answered.is_set():
+                await self._say(0, "say", *self.opening)
             for number, (step, sound) in enumerate(zip(steps, words, strict=True), 1):
                 if problem := await self._do(number, step, sound):
                     raise StepFailed(number, step, problem)
