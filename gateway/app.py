@@ -21,6 +21,7 @@ from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
 from gateway.agents.templates import load_templates
+from gateway.bridge.dialler import Dialler
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
@@ -40,8 +41,16 @@ from gateway.bridge.turnstile import Turnstile
 from gateway.call.commands import Transfer
 from gateway.call.state import CallState
 from gateway.errors import PriceFileError, SettingsError
-from gateway.limits import ENDINGS_KEPT_S, MCP_START_MAX_S, SIP_CALLS_MAX, STATES_MAX
+from gateway.limits import (
+    DIALS_BURST,
+    DIALS_PER_S,
+    ENDINGS_KEPT_S,
+    MCP_START_MAX_S,
+    SIP_CALLS_MAX,
+    STATES_MAX,
+)
 from gateway.ops.admission import Admission, RateWatch
+from gateway.ops.allowance import Allowance
 from gateway.ops.archive import Archive
 from gateway.ops.breaker import Breaker
 from gateway.ops.certificate import watch_certificate
@@ -56,7 +65,7 @@ from gateway.ops.spending import Bill, Spending
 from gateway.ops.store import Remote, Store
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.store_redis import RedisStore
-from gateway.ops.tokens import DialTokens, StreamTokens
+from gateway.ops.tokens import DialTokens, OutTokens, StreamTokens
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
 from gateway.tools.toolbox import Toolbox
@@ -131,9 +140,18 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
     feed = Feed(metrics.feed_dropped.inc)
     records = _records(settings, feed, metrics)
-    switchboard.announced = lambda call: records.open(
-        call.facts, call.mind.agent.model, call.mind.agent.record
-    )
+    out_tokens = OutTokens(secrets, store, time)
+    dialler = Dialler(
+        settings.public_url, settings.dial_countries, switchboard, admission,
+        Allowance(DIALS_BURST, DIALS_PER_S), out_tokens, store, records, metrics, tasks,
+    )  # fmt: skip
+
+    def announced(call: LiveCall) -> None:
+        records.open(call.facts, call.mind.agent.model, call.mind.agent.record)
+        if call.facts.direction == "outbound":
+            dialler.watch(call)
+
+    switchboard.announced = announced
     keeper = Keeper(states, lambda: switchboard.calls)
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
@@ -147,6 +165,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         guard=TwilioGuard(settings.public_url, settings.media_url, secrets),
         tokens=StreamTokens(secrets, store, time),
         dial_tokens=dial_tokens,
+        out_tokens=out_tokens,
+        dialler=dialler,
         store=store,
         keeper=keeper,
         admission=admission,
@@ -185,6 +205,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records,
             orphans,
         )  # fmt: skip
+        dialler.rest = rest
         after_url = f"{settings.public_url}/twilio/after?leg={DRAIN}"
 
         async def hand_over(call: LiveCall) -> None:
@@ -246,7 +267,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         *photo_routes(MessageDoor(desk, photos), PhotoDoor(links, photos)),
     ]
     if settings.admin_token is not None:
-        admin = AdminDoors(switchboard, records, feed, darkroom)
+        admin = AdminDoors(switchboard, records, feed, darkroom, dialler)
         doors += console_routes()
         doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
     asgi = Starlette(

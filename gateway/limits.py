@@ -316,6 +316,32 @@ FEED_IDLE_S = 15.0
 
 assert TRANSCRIPT_MAX_CHARS * 12 < RECORD_FILE_MAX_BYTES
 
+# --- Calls out ---
+
+RING_DEFAULT_S = 25
+RING_MIN_S = 5
+RING_MAX_S = 600  # Twilio's
+DIALS_PER_S = 1.0
+"""What Twilio places for an account by default; it would queue the rest."""
+DIALS_BURST = 3
+DIAL_COUNTRIES_MAX = 250
+DIAL_TOKEN_S = RING_MAX_S + 300.0
+"""From the order to the answer, Twilio's queue included."""
+DIAL_LATE_S = 15.0
+"""Beyond the ring timeout, to which Twilio may add five seconds, until it is asked."""
+DIAL_LOOK_S = 1.0
+"""How often the shared store is asked what another process was told of a call."""
+DIAL_KEPT_S = MAX_CALL_MAX_S + DIAL_TOKEN_S
+DETECTION_MAX_S = 30
+"""For the carrier to find out who has answered."""
+DETECTION_LATE_S = 60.0
+"""What it says later than this after the answer is of no use."""
+DETECTION_LOOK_S = 0.25
+IDEMPOTENCY_KEY_MAX_CHARS = 128
+IDEMPOTENCY_KEPT_S = 86_400.0
+
+assert DETECTION_MAX_S < DETECTION_LATE_S
+
 CALL_ID_MAX_CHARS = 256
 API_REQUESTS_BURST = 200
 API_REQUESTS_PER_S = 50.0

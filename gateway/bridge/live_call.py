@@ -71,6 +71,8 @@ class CallFacts:
     @property
     def key(self) -> str:
         """What the call is known by in this process."""
+        if self.direction == "outbound":
+            return self.call_sid  # it was known before there was a leg to the model
         return self.call_id or self.call_sid
 
 
@@ -137,6 +139,10 @@ class LiveCall:
     def hand_over(self, *, now: bool) -> None:
         """This process stops: another one is to go on with the call."""
         self._hear(inputs.HandOverAsked(now), monotonic())
+
+    def answered_by(self, who: str) -> None:
+        """The carrier has found out: `human`, `machine`, `fax` or `unknown`."""
+        self._hear(inputs.AnsweredBy(who), monotonic())
 
     def spend_reached(self, share: float) -> None:
         """So much of what the call may cost is used."""

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from gateway.agents.config import DEFAULT_MODEL, Agent
+from gateway.bridge.dials import Dialled
 from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.switchboard import Switchboard
@@ -53,6 +54,8 @@ class Place:
     agent: Agent
     call_sid: str
     dialled: str
+    out: Dialled | None = None
+    """We called the person for whom the model's leg is dialled."""
 
 
 class SipDesk:
@@ -129,13 +132,20 @@ class SipDesk:
         if agent is None:
             raise NotAdmitted("no_agent")
         dialled = await self._switchboard.dialled_by(call_sid)
-        return Place(agent, call_sid, dialled or next(incoming.dialled, ""))
+        out = await self._switchboard.dials.find(call_sid)
+        return Place(agent, call_sid, dialled or next(incoming.dialled, ""), out)
 
     def _announce(self, incoming: IncomingCall, place: Place) -> SipLiveCall:
+        out = place.out
         facts = CallFacts(
-            place.call_sid, incoming.caller, place.dialled, place.agent.name, "sip",
+            place.call_sid,
+            out.person if out else incoming.caller,
+            out.ours if out else place.dialled,
+            place.agent.name,
+            "sip",
             incoming.call_id,
-        )  # fmt: skip
+            "outbound" if out else "inbound",
+        )
         return self._switchboard.announce_sip(facts, place.agent, self._calls)
 
     async def _reject(

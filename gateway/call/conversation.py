@@ -14,9 +14,9 @@ from gateway.agents.config import Agent
 from gateway.call import commands as do
 from gateway.call import faults, formats, inputs, notes, wording
 from gateway.call.departure import Departure
+from gateway.call.detection import DetectedCall
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
-from gateway.call.hosted import HostedTools
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
 from gateway.call.state import CallState
@@ -26,7 +26,7 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class Conversation(HostedTools):
+class Conversation(DetectedCall):
     """One call."""
 
     def __init__(
@@ -49,6 +49,7 @@ class Conversation(HostedTools):
             **self._tool_table(),
             **self._sight_table(),
             **self._hosted_table(),
+            **self._detection_table(),
             inputs.HangUpAsked: self._on_hang_up_asked,
             inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
@@ -193,7 +194,7 @@ class Conversation(HostedTools):
         self._answer_item = None
         self.responses.held = self._caller_speaking
         self._progress()
-        if self._broke_in:
+        if self._broke_in or self._talks_to_machine():
             # It was asked for before he spoke, and would talk over him.
             self._cancel(event.response.id)
             self._cut()

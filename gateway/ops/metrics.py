@@ -185,6 +185,10 @@ class Metrics:
             "warm_transfers", "People rung for a caller who were to take him, by outcome.",
             "outcome",
         )  # fmt: skip
+        self.dials = counter(
+            "dials", "Calls that we placed, by what came of them.", agent, "outcome"
+        )
+        self.answered_by = counter("answered_by", "Who took those calls.", agent, "who")
         self.fallbacks = counter(
             "fallbacks", "Callers whose agent failed, by what they got instead.", "rung"
         )
@@ -247,6 +251,7 @@ class Metrics:
             notes.ModelRenewed: lambda _, n: self.renewed.labels(n.cause).observe(n.seconds),
             notes.SidebandUp: self._sideband_up,
             notes.TransferTried: lambda _, n: self.transfers.labels(n.outcome).inc(),
+            notes.AnsweredBy: lambda c, n: self.answered_by.labels(c.agent, n.who).inc(),
             notes.FirstSound: self._first_sound,
             notes.TurnMeasured: self._turn,
             notes.BargedIn: self._barged_in,

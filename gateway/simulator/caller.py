@@ -78,6 +78,8 @@ class Caller:
     spoken_end: int = 0
     helpers: Helpers | None = None
     handset: Handset | None = None
+    opening: tuple[str, bytes] = ("", b"")
+    """Text and sound with which a call is taken, before all steps."""
 
     @property
     def line(self) -> Line:
@@ -88,6 +90,8 @@ class Caller:
         words = [await self._prepare(step) for step in steps]
         await self._until(self.line.answered.is_set, None)
         try:
+            if self.opening[1] and self.line.answered.is_set():
+                await self._say(0, "say", *self.opening)
             for number, (step, sound) in enumerate(zip(steps, words, strict=True), 1):
                 if problem := await self._do(number, step, sound):
                     raise StepFailed(number, step, problem)

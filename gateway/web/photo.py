@@ -36,7 +36,8 @@ from gateway.limits import (
     PHOTOS_BURST,
     PHOTOS_PER_S,
 )
-from gateway.web.operators import Allowance, body_of, media_type
+from gateway.ops.allowance import Allowance
+from gateway.web.operators import body_of, media_type
 from gateway.web.problems import Refused
 
 _TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})

@@ -76,6 +76,10 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},
     }
+    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
+    if out:
+        said = {"message": "Call us."} if out == "leave_message" else {}
+        agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
     if draw(st.booleans()):
         agent["barge_in"] = draw(
             st.sampled_from(
@@ -301,6 +305,11 @@ class AnyCall(RuleBasedStateMachine):
     def process_stops(self, now_or_never: bool, at_once: bool) -> None:
         assume(now_or_never)
         self.happens(inputs.HandOverAsked(at_once))
+
+    @rule(now_or_never=rarely, who=st.sampled_from(["human", "machine", "fax", "unknown"]))
+    def it_is_found_out_who_has_answered(self, now_or_never: bool, who: str) -> None:
+        assume(now_or_never)
+        self.happens(inputs.AnsweredBy(who))
 
     # --- What ends a call ---
 

@@ -36,6 +36,10 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "transfers": {"desk": {"to": "+15550123"}},
         "idle": {"nudge_after_s": 2.0, "end_after_s": 4.0},
     }
+    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
+    if out:
+        said = {"message": "Call us."} if out == "leave_message" else {}
+        agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
     turns = draw(st.sampled_from(["server", "ours", "answers only"]))
     if turns == "ours":
         agent["barge_in"] = {"min_speech_ms": 300, "protect_greeting_ms": 500}
@@ -124,6 +128,11 @@ class AnySipCall(RuleBasedStateMachine):
     @rule()
     def transfer_fails(self) -> None:
         self.happens(inputs.TransferFailed("http_400"))
+
+    @rule(now_or_never=rarely, who=st.sampled_from(["human", "machine", "fax", "unknown"]))
+    def it_is_found_out_who_has_answered(self, now_or_never: bool, who: str) -> None:
+        assume(now_or_never)
+        self.happens(inputs.AnsweredBy(who))
 
     @rule(now_or_never=rarely, how=st.integers(0, 3))
     def something_grave(self, now_or_never: bool, how: int) -> None:
