@@ -158,6 +158,7 @@ async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrie
         async with carrier(order.account, reach, rest_port=order.rest_port) as twilio:
             twilio.exchange.connector_url = order.model_url
             twilio.project = os.environ.get("OPENAI_PROJECT_ID") or twilio.project
+            twilio.admin_token = os.environ.get("GATEWAY_ADMIN_TOKEN", "")
             yield twilio, order.model_url, order.url
         return
     port = free_port()

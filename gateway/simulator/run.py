@@ -20,6 +20,7 @@ from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Turn, Utterance, turns
 from gateway.simulator.record import CallRecord
+from gateway.simulator.operator import Operator
 from gateway.simulator.scenario import CallSpec, Scenario
 from gateway.simulator.sip_account import SIMULATED_PROJECT, sip_uri
 from gateway.simulator.speech import Speaker, speak_mulaw
@@ -53,6 +54,8 @@ class Carrier:
     project: str = SIMULATED_PROJECT
     helpers: Helpers | None = None
     """Processes of the scenario's, for its steps."""
+    admin_token: str = ""
+    """The operators', of a gateway that was running before."""
 
     def number(self, call: CallSpec | None = None) -> Number:
         """How the dialled number is set up: a voice URL, or a trunk to the model."""
@@ -101,6 +104,9 @@ async def rehearse(
     person.helpers = carrier.helpers
     message_url = carrier.webhooks.reach.webhook("/twilio/messages")
     person.handset = Handset(call, carrier.api.mailbox, carrier.rest_url, message_url)
+    token = scenario.environment.get("GATEWAY_ADMIN_TOKEN", carrier.admin_token)
+    webhooks = carrier.webhooks
+    person.operator = Operator(webhooks.client, webhooks.reach.url, token, call.call_sid)
     person.on_heard = _turn_reporter(call, person, watch)
     carrier.api.calls[call.call_sid] = call
     ending, failures = await _talk(call, person, scenario)
