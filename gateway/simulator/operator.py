@@ -1,4 +1,4 @@
-"""Somebody at the operators' API during a rehearsal: allows a tool that waits for it, or does not."""
+"""Somebody at the operators' API during a rehearsal, who allows a tool or does not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Operator:
             return "there is no operator without GATEWAY_ADMIN_TOKEN"
         try:
             async with asyncio.timeout(wanted.timeout_s):
-                while (found := await self._waiting(wanted.tool)) is None:
+                while (found := await self._waiting(wanted.tool)) is None:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(LOOK_S)
             path = f"/api/calls/{found[0]}/approvals/{found[1]}"
             answer = await self._ask("POST", path, {"approve": wanted.approve})

@@ -19,8 +19,8 @@ from gateway.simulator.handset import Handset
 from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Turn, Utterance, turns
-from gateway.simulator.record import CallRecord
 from gateway.simulator.operator import Operator
+from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import CallSpec, Scenario
 from gateway.simulator.sip_account import SIMULATED_PROJECT, sip_uri
 from gateway.simulator.speech import Speaker, speak_mulaw
@@ -105,8 +105,8 @@ async def rehearse(
     message_url = carrier.webhooks.reach.webhook("/twilio/messages")
     person.handset = Handset(call, carrier.api.mailbox, carrier.rest_url, message_url)
     token = scenario.environment.get("GATEWAY_ADMIN_TOKEN", carrier.admin_token)
-    webhooks = carrier.webhooks
-    person.operator = Operator(webhooks.client, webhooks.reach.url, token, call.call_sid)
+    client, url = carrier.webhooks.client, carrier.webhooks.reach.url
+    person.operator = Operator(client, url, token, call.call_sid)
     person.on_heard = _turn_reporter(call, person, watch)
     carrier.api.calls[call.call_sid] = call
     ending, failures = await _talk(call, person, scenario)
