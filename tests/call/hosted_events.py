@@ -8,7 +8,7 @@ from call.book import Book, Cue, answered, note, nothing, tells_the_model
 from call.events import response_created, response_done
 from gateway import limits
 from gateway.agents.mcp import McpServer
-from gateway.call import notes
+from gateway.call import inputs, notes
 from gateway.protocols import realtime_mcp as mcp
 from gateway.protocols import realtime_server as model
 
@@ -84,3 +84,27 @@ def asked(book: Book, **of_note: Any) -> Book:
     book = book >> response_created() >> called() >> arguments() << CALLED >> request()
     book << note(notes.ApprovalAsked, approval_id="mcpr_1", server="crm", tool="find", **of_note)
     return book >> response_done() << nothing
+
+
+def anything(nth: int, what: int) -> object:
+    """One of all the things that can happen to a server's lists, calls and requests."""
+    item_id, approval_id, list_id = f"mcp_{nth}", f"mcpr_{nth}", f"mcpl_{nth}"
+    lists = model.Item("mcp_list_tools", list_id, server_label="crm", tools=[])
+    broke = call_item(item_id, error=mcp.McpFailure("http_error", 500, "No."))
+    happenings: list[object] = [
+        called(item_id),
+        arguments(item_id),
+        runs(item_id),
+        completed(item_id),
+        output(item_id),
+        mcp.McpCallFailed(item_id=item_id),
+        model.ItemDone(item=broke),
+        request(approval_id),
+        request(approval_id, "drop"),
+        inputs.ApprovalAnswered(approval_id, nth > 0),
+        mcp.McpListInProgress(item_id=list_id),
+        mcp.McpListCompleted(item_id=list_id),
+        mcp.McpListFailed(item_id=list_id),
+        model.ItemDone(item=lists),
+    ]
+    return happenings[what % len(happenings)]
