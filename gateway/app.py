@@ -115,6 +115,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     """
     book = load_agents(settings.agents or DEFAULT_AGENTS)
     _require_sip_for(book, settings)
+    _require_operators_for(book, settings)
     environ = os.environ if environ is None else environ
     secrets = [token.get_secret_value() for token in settings.twilio_auth_token]
     added, tasks = AddedLatency(), Tasks()
@@ -282,6 +283,20 @@ def _require_sip_for(book: AgentBook, settings: Settings) -> None:
         raise SettingsError(
             f"agent {by_sip[0]} has path: sip, which needs OPENAI_PROJECT_ID and "
             "OPENAI_WEBHOOK_SECRET: set both."
+        )
+
+
+def _require_operators_for(book: AgentBook, settings: Settings) -> None:
+    """Whoever is to be asked must be able to answer."""
+    asked = [
+        f"agents.{agent.name}.mcp.{label}.approval"
+        for agent in book.agents.values()
+        for label, server in agent.hosted.items()
+        if server.asks_operators
+    ]
+    if asked and settings.admin_token is None:
+        raise SettingsError(
+            f"{asked[0]} asks operators, who have no console without GATEWAY_ADMIN_TOKEN: set it."
         )
 
 

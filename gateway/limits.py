@@ -457,6 +457,8 @@ MCP_LIST_GRACE_S = 1.0
 his first sentence before."""
 MCP_GO_ON_GRACE_S = 0.3
 """What came of a hosted call is in: if the model does not go on by itself by then, it is asked."""
+MCP_CALLS_MAX = 32
+"""Hosted ones of one call, out at once; more are the server's own business."""
 APPROVALS_MAX = 8
 """Of one call, at once; one more is denied."""
 APPROVALS_KEPT_MAX = 64

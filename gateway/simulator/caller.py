@@ -14,6 +14,7 @@ from gateway.simulator.handset import Handset
 from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Utterance
+from gateway.simulator.operator import Operator
 from gateway.simulator.scenario import ExpectHangUp, Hear, Interrupt, Step
 from gateway.simulator.speech import Speaker, speak_mulaw
 from gateway.simulator.telephone import LOUD_RMS, loudness, milliseconds, read_mulaw, samples
@@ -80,6 +81,8 @@ class Caller:
     handset: Handset | None = None
     opening: tuple[str, bytes] = ("", b"")
     """Text and sound with which a call is taken, before all steps."""
+    operator: Operator | None = None
+    """Not he: somebody in the operator's office."""
 
     @property
     def line(self) -> Line:
@@ -131,6 +134,8 @@ class Caller:
             return await self.handset.send(step.text)
         if self.handset is not None and step.open_link is not None:
             return await self.handset.open_link(step.open_link)
+        if self.operator is not None and step.decide is not None:
+            return await self.operator.decide(step.decide)
         stream = self.call.stream
         if step.wait_ms is not None:
             end = self.line.now + samples(step.wait_ms)

@@ -19,6 +19,7 @@ from gateway.simulator.handset import Handset
 from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Turn, Utterance, turns
+from gateway.simulator.operator import Operator
 from gateway.simulator.placed import Order, PlacedCall, opening
 from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import CallSpec, Scenario
@@ -108,6 +109,9 @@ async def rehearse(
     else:
         message_url = carrier.webhooks.reach.webhook("/twilio/messages")
         person.handset = Handset(call, carrier.api.mailbox, carrier.rest_url, message_url)
+    token = scenario.environment.get("GATEWAY_ADMIN_TOKEN", carrier.admin_token)
+    client, url = carrier.webhooks.client, carrier.webhooks.reach.url
+    person.operator = Operator(client, url, token, call.call_sid)
     person.on_heard = _turn_reporter(call, person, watch)
     carrier.api.calls[call.call_sid] = call
     ending, failures = await _talk(call, person, scenario)

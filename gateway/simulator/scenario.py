@@ -73,9 +73,17 @@ class OpenLink(Strict):
     timeout_s: Seconds = 20
 
 
+class Decide(Strict):
+    """An operator's word on a tool that waits for it, as soon as it does."""
+
+    tool: str
+    approve: bool
+    timeout_s: Seconds = 20
+
+
 KINDS: Final = (
     "hear", "say", "play", "interrupt", "wait_ms", "press", "hang_up", "expect_hang_up",
-    "malformed", "stall_ms", "drop_socket", "text", "open_link", "kill", "start",
+    "malformed", "stall_ms", "drop_socket", "text", "open_link", "kill", "start", "decide",
 )  # fmt: skip
 
 
@@ -98,6 +106,7 @@ class Step(Strict):
     kill: str | None = None
     """One of `processes`."""
     start: str | None = None
+    decide: Decide | None = None
 
     @model_validator(mode="before")
     @classmethod

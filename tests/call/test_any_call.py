@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 
 from call import events
 from call.book import BEGAN_AT, an_agent, over_the_wire
+from call.hosted_events import anything
 from call.umpire import Umpire
 from call.wires import STREAM_SID
 from gateway import limits
@@ -49,6 +50,16 @@ STOCK = {
     "hold": True,
     "filler_after_ms": 100,
 }
+HOSTED = {
+    "via": "openai",
+    "url": "https://crm.example.com/mcp",
+    "allowed_tools": ["find"],
+    "approval": "operator",
+    "approval_timeout_s": 3,
+    "timeout_s": 2,
+    "hold": True,
+    "filler_after_ms": 100,
+}
 lengths_ms = st.sampled_from([0, 7, 20, 33.5, 160, 400, 1000, 3000])
 moments_ms = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 10**7]))
 rarely = st.integers(0, 15).map(lambda n: n == 0)
@@ -75,6 +86,7 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "tools": ["end_call", "transfer", "stock"],
         "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},
+        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}])),
     }
     out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
     if out:
@@ -257,6 +269,10 @@ class AnyCall(RuleBasedStateMachine):
     @rule()
     def tool_finished(self) -> None:
         self.happens(inputs.ToolFinished("call_1", "three left", "ok"))
+
+    @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
+    def a_hosted_server_does_something(self, nth: int, what: int) -> None:
+        self.happens(anything(nth, what))
 
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 
 from call import events
 from call.book import wait
+from call.hosted_events import anything
 from call.sideband import SipBook, cleared, started, stopped, tone, transcript
 from gateway.call import inputs
 from gateway.call.endings import Ending
@@ -24,6 +25,14 @@ from gateway.limits import SIDEBAND_MAX_S, TRANSFER_MAX_S
 
 responses = st.sampled_from([f"resp_{n}" for n in range(3)])
 CODES = ["conversation_already_has_active_response", "response_cancel_not_active", "x", None]
+HOSTED = {
+    "via": "openai",
+    "url": "https://crm.example.com/mcp",
+    "approval": {"operator": ["find"], "always": ["drop"]},
+    "approval_timeout_s": 3,
+    "timeout_s": 2,
+    "filler_after_ms": 100,
+}
 rarely = st.integers(0, 15).map(lambda n: n == 0)
 
 
@@ -35,6 +44,7 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "tools": ["end_call", "transfer"],
         "transfers": {"desk": {"to": "+15550123"}},
         "idle": {"nudge_after_s": 2.0, "end_after_s": 4.0},
+        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}])),
     }
     out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
     if out:
@@ -111,6 +121,10 @@ class AnySipCall(RuleBasedStateMachine):
         """A whole answer, in order."""
         self.happens(events.response_created(response), transcript(response), started(response))
         self.happens(events.response_done(response), stopped(response))
+
+    @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
+    def a_hosted_server_does_something(self, nth: int, what: int) -> None:
+        self.happens(anything(nth, what))
 
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
