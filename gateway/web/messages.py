@@ -30,7 +30,7 @@ class MessageDoor:
         if not await store.claim(key, MESSAGE_REMEMBERED_S):
             known = await store.get(f"{key}:answer")
             return Response(known, media_type="text/xml") if known else self._nothing()
-        call = self.photos.call_between(message.sender, message.to)
+        call = await self.photos.call_between(message.sender, message.to)
         if call is None:
             response = await self._no_call(message)
         else:
