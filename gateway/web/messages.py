@@ -45,7 +45,7 @@ class MessageDoor:
 
     async def _no_call(self, message: MessageRequest) -> Response:
         self.photos.belongs_nowhere(message)
-        log.info("a message that belongs to no call", sender=masked(message.sender))
+        log.debug("a message that belongs to no call", sender=masked(message.sender))
         key = f"answered:{message.sender}:{message.to}"
         agent = self.desk.switchboard.book.pick(message.to)
         if not await self.desk.store.claim(key, MESSAGE_ANSWERED_EVERY_S):

@@ -254,6 +254,15 @@ class AnyCall(RuleBasedStateMachine):
     def tool_finished(self) -> None:
         self.happens(inputs.ToolFinished("call_1", "three left", "ok"))
 
+    @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
+    def caller_sends(self, text: str, count: int) -> None:
+        images = ("data:image/jpeg;base64,AQ==",) * count
+        self.happens(inputs.SentByCaller("message", images, text, ("it is a PDF",) * (2 - count)))
+
+    @rule()
+    def camera_is_shown(self) -> None:
+        self.happens(inputs.CameraShown("data:image/jpeg;base64,AQ=="))
+
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
         about = self.call.responses.event_id if ours else None
@@ -322,6 +331,7 @@ class AnyCall(RuleBasedStateMachine):
     @invariant()
     def nothing_grows_without_end(self) -> None:
         if hasattr(self, "call"):
+            assert len(self.call._unseen) <= limits.PICTURES_WAITING_MAX
             assert len(self.call._cut_items) <= limits.ITEMS_CUT_KEPT_MAX
             memory = self.call.memory
             assert len(memory.memos) <= limits.MEMORY_ITEMS_MAX
