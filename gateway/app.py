@@ -188,10 +188,10 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     darkroom = Darkroom()
     media = TwilioMedia(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
     photos = Photos(
-        switchboard, media, darkroom, tasks,
+        switchboard, store, media, darkroom, tasks,
         lambda source, outcome: metrics.images.labels(source, outcome).inc(),
     )  # fmt: skip
-    links = PhotoLinks(store, switchboard, settings.public_url)
+    links = PhotoLinks(store, switchboard, photos.relay, settings.public_url)
 
     def adopt(state: CallState) -> None:
         sip_desk.adopt(state)
@@ -241,6 +241,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         tasks.start(keeper.run(), "state of calls")
         tasks.start(admission.run(), "leases")
         tasks.start(orphans.run(), "SIP calls without a process")
+        if remote is not None:
+            tasks.start(photos.relay.run(), "letters of other processes")
         model_url = f"{settings.realtime_url}?model={_any_model(book)}"
         tasks.start(watch_model(breaker, model_url, _bearer(settings)), "circuit breaker")
         watching = watch_certificate(settings.public_url, metrics.certificate.set)

@@ -401,6 +401,18 @@ TEXT_OUT_MAX_CHARS = 480
 TEXTS_MAX = 10
 """That the model may send in one call."""
 
+LINE_EVERY_S = 2.0
+LINE_S = 7.0
+"""How long a process that says nothing more is believed to have a call."""
+RELAY_EVERY_S = 0.25
+LETTER_S = 30.0
+LETTERS_MAX = 64
+"""For one process; the oldest go first."""
+LETTERS_AT_ONCE_MAX = 16
+PICTURED_CALLS_MAX = 5_000
+"""Of which it is known how much they have shown; the oldest are forgotten first."""
+
+assert LINE_S > 2 * LINE_EVERY_S
 assert TEXT_OUT_MAX_CHARS <= TEXT_IN_MAX_CHARS
 assert CAMERA_FRAME_MAX_BYTES <= IMAGE_BODY_MAX_BYTES
 assert CAMERA_SIDE_MAX_PX <= IMAGE_SIDE_MAX_PX

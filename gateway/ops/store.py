@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 
 from gateway.errors import StoreError
-from gateway.limits import STORE_PAUSE_S
+from gateway.limits import LETTERS_MAX, STORE_PAUSE_S
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.store_redis import RedisStore
 
@@ -130,6 +130,23 @@ class Store:
             return True
 
         return await self._remote.ask(write, otherwise=False)
+
+    async def push(self, key: str, value: str, ttl_s: float) -> bool:
+        """Into a list for another process; False when there is none, or it was not taken."""
+        if self._remote is None:
+            return False
+
+        async def write(redis: RedisStore) -> bool:
+            await redis.push(key, value, ttl_s, LETTERS_MAX)
+            return True
+
+        return await self._remote.ask(write, otherwise=False)
+
+    async def pop(self, key: str) -> str | None:
+        """The oldest of a list that other processes push into."""
+        if self._remote is None:
+            return None
+        return await self._remote.ask(lambda redis: redis.pop(key), otherwise=None)
 
     async def delete(self, key: str) -> None:
         self._memory.delete(key)

@@ -113,6 +113,27 @@ class RedisStore:
         except (RedisError, OSError) as error:
             raise StoreError(type(error).__name__) from error
 
+    async def push(self, key: str, value: str, ttl_s: float, most: int) -> None:
+        """At the end of a list; more than `most` push the oldest out."""
+        name = _PREFIX + key
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.rpush(name, self._sealer.seal(name, value))
+                pipe.ltrim(name, -most, -1)
+                pipe.pexpire(name, _ms(ttl_s))
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
+    async def pop(self, key: str) -> str | None:
+        """The oldest of a list."""
+        name = _PREFIX + key
+        try:
+            sealed = await self._redis.lpop(name)
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+        return None if sealed is None else self._sealer.open(name, sealed)
+
     async def delete(self, key: str) -> None:
         try:
             await self._redis.delete(_PREFIX + key)

@@ -274,6 +274,15 @@ class AnyCall(RuleBasedStateMachine):
     def a_hosted_server_does_something(self, nth: int, what: int) -> None:
         self.happens(anything(nth, what))
 
+    @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
+    def caller_sends(self, text: str, count: int) -> None:
+        images = ("data:image/jpeg;base64,AQ==",) * count
+        self.happens(inputs.SentByCaller("message", images, text, ("it is a PDF",) * (2 - count)))
+
+    @rule()
+    def camera_is_shown(self) -> None:
+        self.happens(inputs.CameraShown("data:image/jpeg;base64,AQ=="))
+
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
         about = self.call.responses.event_id if ours else None
@@ -347,6 +356,7 @@ class AnyCall(RuleBasedStateMachine):
     @invariant()
     def nothing_grows_without_end(self) -> None:
         if hasattr(self, "call"):
+            assert len(self.call._unseen) <= limits.PICTURES_WAITING_MAX
             assert len(self.call._cut_items) <= limits.ITEMS_CUT_KEPT_MAX
             memory = self.call.memory
             assert len(memory.memos) <= limits.MEMORY_ITEMS_MAX

@@ -126,6 +126,15 @@ class AnySipCall(RuleBasedStateMachine):
     def a_hosted_server_does_something(self, nth: int, what: int) -> None:
         self.happens(anything(nth, what))
 
+    @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
+    def caller_sends(self, text: str, count: int) -> None:
+        images = ("data:image/jpeg;base64,AQ==",) * count
+        self.happens(inputs.SentByCaller("message", images, text, ("it is a PDF",) * (2 - count)))
+
+    @rule()
+    def camera_is_shown(self) -> None:
+        self.happens(inputs.CameraShown("data:image/jpeg;base64,AQ=="))
+
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
         about = self.book.call.responses.event_id if ours else None
