@@ -250,6 +250,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         tasks.start(spend_watch.watch_minutes(), "the carrier's minutes")
         tasks.start(records.recall(), "recall records")
         for link in toolbox.mcp.links:
+            metrics.mcp_up.labels(link.label).set(0)
             link.told = lambda label, up: metrics.mcp_up.labels(label).set(up)
             tasks.start(link.run(), f"MCP {link.label}")
         await toolbox.mcp.tried(MCP_START_MAX_S)

@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from starlette.routing import Route, WebSocketRoute
 
+from gateway.agents.loader import load_agents
 from gateway.app import build
 from gateway.call.endings import Ending
 from gateway.ops.latency import AddedLatency
@@ -56,6 +58,18 @@ def test_every_series_is_described_with_its_labels() -> None:
     for name, labels in found.items():
         if labels:
             assert set(filter(None, described[name].split(", "))) == labels, name
+
+
+AGENTS = re.findall(r"```yaml\n(agents:\n.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", AGENTS, ids=lambda text: text.split()[1].rstrip(":"))
+def test_every_agent_can_be_copied(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "agents.yaml"
+    name = next(iter(yaml.safe_load(text)["agents"]))
+    routes = "" if "routes:" in text else f"routes: [{{to: '*', agent: {name}}}]\n"
+    file.write_text(text + routes)
+    assert name in load_agents(file).agents
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:gateway|twiml)/[\w/.]*)`", README))))

@@ -18,7 +18,7 @@ import structlog
 
 from gateway.agents.config import BUILT_IN_TOOLS, Agent
 from gateway.agents.functions import NAME
-from gateway.agents.mcp import McpServer
+from gateway.agents.mcp import McpServer, server_of
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
 from gateway.limits import (
@@ -122,7 +122,7 @@ class McpLink:
         except TimeoutError:
             return
 
-    async def _needed(self) -> Wire:
+    async def needed(self) -> Wire:
         """One that is not there is tried at once. Raises Unavailable."""
         if self._wire is None:
             self._doubt.set()
@@ -163,7 +163,7 @@ class McpLink:
         self, tool: str, arguments: Mapping[str, Any], _context: ToolContext | None = None
     ) -> str:
         """Raises ToolError."""
-        wire = await self._needed()
+        wire = await self.needed()
         try:
             return await wire.call(tool, arguments)
         except ToolError:
@@ -218,6 +218,19 @@ class McpDesk:
             revision, tools = self.revision, dict(self._tools_of(agent))
             self._offered[agent.name] = revision, tools
         return tools
+
+    async def tool(self, agent: Agent, name: str) -> Tool:
+        """One of them; for one that is not there its server is tried at once.
+
+        Raises Unavailable.
+        """
+        label = server_of(name, agent.private)
+        if name not in self.tools(agent) and label is not None:
+            await self._links[label].needed()
+        found = self.tools(agent).get(name)
+        if found is None:
+            raise Unavailable
+        return found
 
     def _tools_of(self, agent: Agent) -> Iterator[tuple[str, Tool]]:
         taken = BUILT_IN_TOOLS | agent.functions.keys()

@@ -102,17 +102,14 @@ class Toolbox:
         private = [tool.definition for tool in self.mcp.tools(agent).values()]
         return ours + private + self._hosted[agent.name]
 
-    def _find(self, agent: str, name: str) -> Tool:
+    async def _find(self, agent: str, name: str) -> Tool:
         """Raises Unavailable for what could be had when the call began, and now cannot."""
-        tool = self._tools.get((agent, name)) or self.mcp.tools(self._agents[agent]).get(name)
-        if tool is None:
-            raise Unavailable
-        return tool
+        return self._tools.get((agent, name)) or await self.mcp.tool(self._agents[agent], name)
 
     async def run(self, name: str, arguments: str, context: ToolContext) -> Result:
         """Never raises but for cancellation."""
         try:
-            tool = self._find(context.agent, name)
+            tool = await self._find(context.agent, name)
             async with asyncio.timeout(tool.timeout_s):
                 output = await tool.use(arguments, context)
         except TimeoutError:

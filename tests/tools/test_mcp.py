@@ -172,14 +172,17 @@ async def test_one_that_is_killed_costs_its_tools_and_comes_back() -> None:
 async def test_one_that_is_asked_for_is_tried_at_once(
     shared: McpProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = McpLink("shelf", server(url="http://127.0.0.1:1/"), {})
+    box = Toolbox(book_of(agent_with(url="http://127.0.0.1:1/")), {})
+    (link,) = box.mcp.links
     async with at_work(link) as running:
         await running.until(up=False)
         monkeypatch.setattr(mcp, "MCP_PAUSE_MAX_S", 3600.0)
         monkeypatch.setattr(mcp, "MCP_PAUSE_FIRST_S", 3600.0)
-        assert await said(link, "say", text="a") == f"! {NOT_NOW}"
+        say = ("shelf_say", '{"text": "a"}', CONTEXT)
+        assert await box.run(*say) == Result(NOT_NOW, "unavailable")
         link.server = server(url=shared.url)
-        assert await said(link, "say", text="a") == "a"
+        assert await box.run(*say) == Result("a", "ok")
+        assert (await box.run("shelf_nothing_like_it", "{}", CONTEXT)).outcome == "unavailable"
 
 
 async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None:
