@@ -97,8 +97,9 @@ class SipDesk:
         if agent is None:
             raise NotAdmitted("no_agent")
         facts = CallFacts(
-            state.call_sid, state.caller, state.dialled, state.agent, "sip", state.call_id
-        )
+            state.call_sid, state.caller, state.dialled, state.agent, "sip", state.call_id,
+            state.direction,
+        )  # fmt: skip
         self._switchboard.announce_sip(facts, agent, self._calls, state).adopted()
 
     async def _not_accepted(self, call_id: str, why: str) -> None:
