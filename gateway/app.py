@@ -181,6 +181,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         switchboard,
         calls,
         dial_tokens,
+        admission,
         turnstile=turnstile,
         allow_rtp=settings.sip_allow_rtp,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),

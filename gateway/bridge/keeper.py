@@ -109,6 +109,7 @@ def state_of(call: LiveCall) -> CallState:
     state, facts = call.mind.state(), call.facts
     state.caller, state.dialled = facts.caller, facts.dialled
     state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid
+    state.direction = facts.direction
     state.spent_micro_usd, state.minutes = call.bill.micro_usd, call.bill.minutes
     return state
 

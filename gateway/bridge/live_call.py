@@ -75,6 +75,11 @@ class CallFacts:
             return self.call_sid  # it was known before there was a leg to the model
         return self.call_id or self.call_sid
 
+    @property
+    def place(self) -> str:
+        """Under what it counts among the calls of its agent and caller: one for all its legs."""
+        return self.call_sid or self.call_id
+
 
 @dataclass(frozen=True, slots=True)
 class Hands:

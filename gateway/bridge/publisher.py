@@ -61,4 +61,4 @@ class Publisher:
             self.tasks.start(leave, f"leave {call.facts.key}")
 
     async def _leave(self, call: LiveCall) -> None:
-        await self.admission.leave(call.facts.call_sid)
+        await self.admission.leave(call.facts.place)

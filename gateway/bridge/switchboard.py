@@ -183,7 +183,8 @@ class Switchboard:
 
     def call(self, key: str) -> LiveCall | None:
         """A running or expected call, by what the operators know it by."""
-        return self._media.get(key) or self._sip.get(key)
+        found = self._media.get(key) or self._sip.get(key)
+        return found or next((c for c in self._sip.values() if c.facts.call_id == key), None)
 
     def media_call(self, call_sid: str) -> LiveCall | None:
         return self._media.get(call_sid)

@@ -40,6 +40,8 @@ class CallState(msgspec.Struct, array_like=True):
     call_sid: str = ""
     """Twilio's."""
 
+    direction: str = "inbound"
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(CallState)

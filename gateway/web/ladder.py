@@ -67,7 +67,7 @@ class Ladder:
         if reason in _MODEL_AWAY:
             desk.metrics.refused.labels(reason).inc()
             return self._person_or_less(agent, STREAM)
-        if reason in ("full", "agent_full") and desk.overflow == "sip":
+        if reason == "full" and desk.overflow == "sip":
             answer = self._rungs.dial_model(call, agent)
         elif reason in ("full", "agent_full") and desk.overflow == "human":
             answer = self._rungs.person(agent)
