@@ -133,7 +133,9 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     switchboard = Switchboard(
         book, Sessions(book, toolbox), settings.max_calls, store, lambda: spending.spent_out
     )
-    spend_watch = SpendWatch(spending, lambda: switchboard.calls, store, metrics.share_reached)
+    spend_watch = SpendWatch(
+        spending, lambda: switchboard.calls, store, metrics.share_reached, remote
+    )
     metrics.budget.set_function(lambda: spending.share_of_budget)
     metrics.expect(_Answers(agent.name, agent.path) for agent in book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)

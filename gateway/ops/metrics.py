@@ -36,6 +36,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAN: Final = float("nan")
 _PATHS: Final = ("media-streams", "sip")
+_RESUMES: Final = ("announced", "silent", "handed_over", "afresh", "adopted")
 REFUSALS: Final = ("full", "draining", "starting", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
@@ -277,6 +278,10 @@ class Metrics:
         """Series at 0 before the first event: what begins at 1 has not risen, for Prometheus."""
         for reason in REFUSALS:
             self.refused.labels(reason)
+        for how in _RESUMES:
+            self.resumes.labels(how)
+        for reason in (*sorted(_REASONS), "silent", "unreachable"):
+            self.reconnects.labels(reason)
         for agent in agents:
             self.wait.labels(agent.agent, agent.path)
             self.started.labels(agent.agent, agent.path)

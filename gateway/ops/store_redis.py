@@ -158,6 +158,17 @@ class RedisStore:
         except (RedisError, OSError) as error:
             raise StoreError(type(error).__name__) from error
 
+    async def add(self, key: str, amount: int, ttl_s: float) -> int:
+        """To a number that all processes count in; what it comes to."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.incrby(_PREFIX + key, amount)
+                pipe.pexpire(_PREFIX + key, _ms(ttl_s))
+                total, _ = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+        return int(total)
+
     # --- Calls that outlive their process ---
 
     async def hold(self, owner: str, names: Sequence[str], ttl_s: float) -> list[str]:

@@ -28,6 +28,8 @@ from gateway.agents.session import session_of
 from gateway.call import inputs
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
+from gateway.call.memory import Memo
+from gateway.call.state import decode, encode
 from gateway.call.states import Life
 
 CODES = [
@@ -118,6 +120,8 @@ class AnyCall(RuleBasedStateMachine):
         self.umpire = Umpire(self.call)
         self.stream_ms = 0
         self.response = self.item = 0
+        self.out: list[str] = []
+        """Functions that run, by call_id."""
         if ready:
             self.happens(events.session_created())
             self.happens(events.session_updated(self.agent))
@@ -335,6 +339,61 @@ class AnyCall(RuleBasedStateMachine):
     def it_is_found_out_who_has_answered(self, now_or_never: bool, who: str) -> None:
         assume(now_or_never)
         self.happens(inputs.AnsweredBy(who))
+
+    # --- Functions, pictures, and what another process had written down ---
+
+    @rule(how_many=st.integers(1, 3), ago=stale)
+    def calls_functions(self, how_many: int, ago: int) -> None:
+        self.item += 1
+        calls = tuple(("stock", f"call_of_{self.item}_{n}") for n in range(how_many))
+        self.out += [call_id for _, call_id in calls]
+        self.happens(events.response_done(f"resp_{self.response - ago}", calls=calls))
+
+    @precondition(lambda self: self.out)
+    @rule(outcome=st.sampled_from(["ok", "error", "timeout"]), again=rarely)
+    def function_finished(self, outcome: str, again: bool) -> None:
+        self.happens(inputs.ToolFinished(self.out[-1], "nine to five", outcome))
+        if not again:
+            self.out.pop()
+
+    @rule()
+    def is_shown_a_picture(self) -> None:
+        self.happens(inputs.ShowAsked("data:image/png;base64,AAAA", "a meter"))
+
+    @rule(ms=st.sampled_from([20, 500]))
+    def said_before(self, ms: int) -> None:
+        self.happens(inputs.SaidBefore(b"\x55" * 8 * ms))
+
+    @rule(words=st.sampled_from(["", "heron", "heron and more"]), numbers=st.integers(0, 4))
+    def is_reminded(self, words: str, numbers: int) -> None:
+        """Of a memory that grew elsewhere: only before the caller is there."""
+        assume(self.call.life is Life.EXPECTED)
+        memos = [
+            Memo("caller" if n % 2 else "model", n, words, f"memo_of_{n}")
+            for n in range(1, numbers + 1)
+        ]
+        self.happens(inputs.Remembered(memos))
+
+    @rule(silently=st.booleans())
+    def could_go_on_elsewhere(self, silently: bool) -> None:
+        """Whatever it is in, its state makes another call that lives."""
+        state = decode(encode(self.call.state()))
+        state.silently = silently
+        session = session_of(self.agent, definitions(self.agent))
+        ids = (f"other_{n}" for n in count())
+        other = MediaCall(self.agent, session, lambda: next(ids), self.now)
+        other.resume(state)
+        umpire = Umpire(other)
+        for event in (
+            events.session_created(),
+            events.session_updated(self.agent),
+            events.start(),
+            events.frame(0, 20),
+        ):
+            umpire.before(event, self.now)
+            umpire.after(other.handle(over_the_wire(event), self.now), self.now)
+        assert other.life is Life.TALKING
+        assert other.streams == self.call.streams + 1
 
     # --- What ends a call ---
 

@@ -20,6 +20,7 @@ from call.hosted_events import anything
 from call.sideband import SipBook, cleared, started, stopped, tone, transcript
 from gateway.call import inputs
 from gateway.call.endings import Ending
+from gateway.call.state import decode, encode
 from gateway.call.states import Life, Link
 from gateway.limits import SIDEBAND_MAX_S, TRANSFER_MAX_S
 
@@ -156,6 +157,27 @@ class AnySipCall(RuleBasedStateMachine):
     def it_is_found_out_who_has_answered(self, now_or_never: bool, who: str) -> None:
         assume(now_or_never)
         self.happens(inputs.AnsweredBy(who))
+
+    @rule(now_or_never=rarely, at_once=st.booleans(), taken=st.booleans())
+    def process_stops(self, now_or_never: bool, at_once: bool, taken: bool) -> None:
+        """Another one takes the call over, or there is none."""
+        assume(now_or_never)
+        self.happens(inputs.HandOverAsked(at_once))
+        if self.book.call.life is Life.LEAVING:
+            self.happens(inputs.CallGone() if taken else inputs.TransferFailed("no_store"))
+
+    @rule(known=st.booleans())
+    def function_finished(self, known: bool) -> None:
+        self.happens(inputs.ToolFinished("call_1" if known else "call_9", "three left", "ok"))
+
+    @rule()
+    def could_go_on_elsewhere(self) -> None:
+        """In another process, over a sideband of its own: nothing is said to a caller anew."""
+        other = SipBook()
+        other.call.resume(decode(encode(self.book.call.state())))
+        other >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
+        assert other.call.life is Life.TALKING
+        assert "greeting" not in str(other.said)
 
     @rule(now_or_never=rarely, how=st.integers(0, 3))
     def something_grave(self, now_or_never: bool, how: int) -> None:
