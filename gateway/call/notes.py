@@ -258,6 +258,23 @@ class PeerFaulted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysEntered:
+    """What the caller typed went to the model."""
+
+    why: str
+    """It was complete: `end`, `pause` or `full`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTaken:
+    """The caller left a message; no log shows it."""
+
+    text: str
+    name: str
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed:
     """A keypad tone of the caller's; which one is nobody's business here."""
 
@@ -325,6 +342,8 @@ Note = (
     | RateLimitsSeen
     | PeerFaulted
     | KeyPressed
+    | KeysEntered
+    | MessageTaken
     | PictureSent
     | Ended
 )

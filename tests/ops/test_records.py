@@ -333,3 +333,19 @@ def apply(record: dict[str, Any], part: str, value: Any) -> None:
         record[part][same[-1]] = value
     else:
         record[part].append(value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"), [("none", False), ("metadata", True), ("transcript", True)]
+)
+async def test_a_message_is_kept_with_the_record(office: Office, policy: str, kept: bool) -> None:
+    """It was left to be kept; only an agent that keeps nothing loses it, when the call ends."""
+    office.call(policy)
+    office.tell(notes.MessageTaken("Call me.", "Lee", "+15550123"), after_s=2.0)
+    (message,) = (await office.record()).messages
+    assert (message.at_s, message.text, message.name) == (2.0, "Call me.", "Lee")
+    office.tell(ended())
+    record = await office.records.find(FACTS.key)
+    assert (record is not None) == kept
+    assert record is None or record.messages == [message]
+    assert bool(office.files()) == kept
