@@ -183,6 +183,11 @@ function span(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
+const coming = (record) => record.direction !== "outbound" ? "arriving"
+  : record.answered_s !== null ? "answered" : record.rings_s !== null ? "ringing" : "calling";
+const between = (record) => record.direction === "outbound"
+  ? `we called ${record.caller} from ${record.dialled}` + (record.answered_by ? ` (${record.answered_by})` : "")
+  : `${record.caller} to ${record.dialled}`;
 const talked = (record) => record.state === "expected" ? 0
   : record.state === "ended" ? record.seconds ?? 0 : clock(record) - (record.arrived_s ?? 0);
 const words = (name) => (name ?? "").replaceAll("_", " ");
@@ -235,7 +240,7 @@ function renew(item, record) {
   set(button.querySelector("strong"), record.agent ?? "");
   set(button.querySelector(".time"), span(talked(record)));
   set(button.querySelector("small"), `${record.caller} · ${when(record.began_at)}`);
-  set(end, record.state === "ended" ? words(record.ending) : record.state === "expected" ? "arriving" : "");
+  set(end, record.state === "ended" ? words(record.ending) : record.state === "expected" ? coming(record) : "");
   end.classList.toggle("bad", record.well === false);
   set(button.querySelector(".asks"), waits(record).length ? "asks for your leave" : "");
 }
@@ -250,9 +255,9 @@ function paintCall() {
   $("room").classList.toggle("one", Boolean(record));
   if (!record) return;
   set($("who"), record.agent);
-  set($("what"), `${record.caller} to ${record.dialled} · ${record.path} · ${record.model} · ${new Date(record.began_at).toLocaleString()}`);
+  set($("what"), `${between(record)} · ${record.path} · ${record.model} · ${new Date(record.began_at).toLocaleString()}`);
   const over = record.state === "ended";
-  set($("state"), over ? words(record.ending) : record.state === "expected" ? "arriving" : "live");
+  set($("state"), over ? words(record.ending) : record.state === "expected" ? coming(record) : "live");
   $("state").className = `state ${over ? (record.well === false ? "bad" : "") : "live"}`;
   $("deeds").hidden = over;
   for (const control of $("deeds").querySelectorAll("form button")) control.disabled = record.state !== "talking";

@@ -1,0 +1,88 @@
+"""`gateway call` as its user has it: what is printed, and with what it exits."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from carrier import CALLER
+from house import House, running_house
+from rest_desk import RestDesk, rest_desk
+
+TOKEN = "a-token-of-the-operators"
+AGENTS = """
+agents:
+  caller:
+    instructions: Call people.
+    outbound: {from: "+14155550100"}
+routes:
+  - {to: "*", agent: caller}
+"""
+
+
+async def run(*arguments: str, token: str = TOKEN) -> tuple[int, str]:
+    environ = {"GATEWAY_ADMIN_TOKEN": token, "PYTHONPATH": ":".join(sys.path), "COLUMNS": "200"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway.cli.main", "call", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environ,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def tells(house: House, rest: RestDesk, *statuses: str) -> None:
+    """The carrier, as soon as the call is placed."""
+    await rest.hears()
+    for status in statuses:
+        fields = house.carrier.call_fields(rest.placed[0], CALLER, status)
+        fields |= {"From": "+14155550100", "Direction": "outbound-api"}
+        await house.carrier.post("/twilio/status", fields)
+
+
+async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
+    agents = tmp_path / "agents.yaml"
+    agents.write_text(AGENTS)
+    more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DIAL_COUNTRIES": "+1"}
+    async with (
+        rest_desk() as rest,
+        running_house(agents, TWILIO_BASE_URL=rest.url, **more) as house,
+    ):
+        asked = asyncio.create_task(run(CALLER, "--agent", "caller", "--url", house.url))
+        await tells(house, rest, "ringing", "no-answer")
+        status, said = await asked
+        lines = said.splitlines()
+        assert status == 1, said
+        assert lines[0] == f"calling ...23 ({rest.placed[0]})"
+        assert lines[-1] == "ended: nobody answered"
+
+        status, said = await run(CALLER, "--agent", "nobody", "--url", house.url)
+        assert (status, said) == (64, "gateway: There is no such agent.\n")
+        status, said = await run("+442079460000", "--agent", "caller", "--url", house.url)
+        assert status == 64
+        assert "GATEWAY_DIAL_COUNTRIES" in said
+        house.gateway.switchboard.draining = True
+        status, said = await run(CALLER, "--agent", "caller", "--url", house.url)
+        assert (status, said.count("\n")) == (69, 1)
+        assert len(rest.placed) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "status", "says"),
+    [
+        (("911", "--agent", "x"), TOKEN, 64, "911 is not a number"),
+        ((CALLER, "--agent", "x", "--from", "0100"), TOKEN, 64, "0100 is not a number"),
+        ((CALLER, "--agent", "x"), "", 64, "GATEWAY_ADMIN_TOKEN"),
+        ((CALLER,), TOKEN, 64, "agent"),
+        ((CALLER, "--agent", "x", "--url", "http://127.0.0.1:9"), TOKEN, 69, "cannot be reached"),
+    ],
+)
+async def test_what_is_wrong_is_one_sentence(
+    arguments: tuple[str, ...], token: str, status: int, says: str
+) -> None:
+    found, said = await run(*arguments, token=token)
+    assert (found, says in said) == (status, True), said
+    assert "Traceback" not in said
