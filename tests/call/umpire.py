@@ -7,7 +7,7 @@ how far ahead it believes the caller's buffer to be.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from call import wires
@@ -203,6 +203,10 @@ class Umpire:
         assert self.sent_ms <= accepted_ms, "more sound went out than came in"
         late = {self._codes.get(code, "") for code in set(mulaw) - {_PAD}} & self._cut
         assert not late, f"sound of {late} after it was cut"
+
+    def known_calls(self, call_ids: Iterable[str]) -> None:
+        """Functions that this session called before anybody listened here."""
+        self._functions[0].update(call_ids)
 
     def _end(self, note: notes.Ended, outs: Sequence[Out]) -> None:
         self.ended = note
