@@ -54,6 +54,10 @@ HOURS_SPANS_MAX = 8  # of one day
 HOURS_DATES_MAX = 400  # a year of them, and the next year's holidays
 HOURS_LOOK_AHEAD_DAYS = 35
 """How far it is looked for the next opening: longer holidays are "closed", without an end."""
+KEYS_PAUSE_DEFAULT_S = 2.0
+KEYS_PAUSE_MIN_S = 0.5
+KEYS_PAUSE_MAX_S = 15.0
+KEYS_MAX = 64  # of one entry: no number that people type is longer
 SUMMARY_MAX_CHARS = 600
 """What is whispered to whoever takes a call: half a minute of speech."""
 SIP_URI_MAX_CHARS = 254  # Twilio: below 255
@@ -96,6 +100,13 @@ TOKENS_MAX = 1 << 53
 FRAME_MS = 20
 GROUP_MS = 200
 """One media message and its mark: marks that are further apart make truncation coarse."""
+
+KEY_BOUNCE_S = 0.08
+"""ITU-T Q.24: a key is 40 ms of tone and 40 ms of pause, or more; sooner it is an echo."""
+KEYS_SPEECH_S = 0.8
+"""Speech for so long after a key is no tone that the model took for it: he has done typing."""
+KEYS_LOOK_S = 0.25
+"""An entry is complete while the model is away: when to look again."""
 
 MARKS_PENDING_MAX = 256
 MARKS_LATE_MAX_MS = 500

@@ -15,7 +15,7 @@ from gateway.agents.mcp import McpServer, check_labels, server_of
 from gateway.agents.outbound import Outbound
 from gateway.agents.parts import Part as _Part
 from gateway.agents.parts import wrong
-from gateway.agents.people import PARTY, Transfer
+from gateway.agents.people import PARTY, Keypad, Transfer
 
 ERRANDS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
@@ -206,6 +206,9 @@ class Agent(_Part):
     hours: Hours | None = None
     out_of_hours: str | None = None
     """Which agent answers instead."""
+    keypad: Annotated[
+        Keypad | None, BeforeValidator(lambda value: None if value == "none" else value)
+    ] = Keypad()
     fallback: Annotated[
         Fallback | None,
         BeforeValidator(lambda value: {"to": value} if isinstance(value, str) else value),

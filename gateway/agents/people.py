@@ -13,6 +13,19 @@ from gateway.agents.parts import Part, wrong
 PARTY: Final = r"\A(\+[1-9][0-9]{5,14}|sips?:[^\s<>@]+@[^\s<>@]+)\z"
 
 
+class Keypad(Part):
+    """How the caller's keys become one entry for the model."""
+
+    end: Literal["#", "*"] | None = "#"
+    """Completes it, and is no part of it."""
+    pause_s: float = Field(
+        limits.KEYS_PAUSE_DEFAULT_S, ge=limits.KEYS_PAUSE_MIN_S, le=limits.KEYS_PAUSE_MAX_S
+    )
+    max_digits: int = Field(limits.KEYS_MAX, ge=1, le=limits.KEYS_MAX)
+    secret: bool = False
+    """Only the model is told what was typed: no log, record, transcript or feed."""
+
+
 class Transfer(Part):
     """Somebody to whom a caller can be handed over: a number, a SIP address, or a queue."""
 

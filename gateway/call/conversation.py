@@ -14,9 +14,9 @@ from gateway.agents.config import Agent
 from gateway.call import commands as do
 from gateway.call import faults, formats, inputs, notes, wording
 from gateway.call.departure import Departure
-from gateway.call.detection import DetectedCall
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
+from gateway.call.keypad import KeyedCall
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
 from gateway.call.state import CallState
@@ -26,7 +26,7 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class Conversation(DetectedCall):
+class Conversation(KeyedCall):
     """One call."""
 
     def __init__(
@@ -79,6 +79,7 @@ class Conversation(DetectedCall):
         self._keep_turn()
         self._floor.since(self._lately(event.audio_start_ms))
         self._silence.caller_spoke()
+        self._speech_began()
         if not self.responses.busy:
             self._desk.timers.clear(Timer.RESPONSE)
         if not self._model_has_floor():
@@ -194,7 +195,7 @@ class Conversation(DetectedCall):
         self._answer_item = None
         self.responses.held = self._caller_speaking
         self._progress()
-        if self._broke_in or self._talks_to_machine():
+        if self._broke_in or self._typing or self._talks_to_machine():
             # It was asked for before he spoke, and would talk over him.
             self._cancel(event.response.id)
             self._cut()

@@ -146,9 +146,8 @@ class MediaCall(Conversation):
         if measured is not None:
             self._note(measured)
 
-    def _on_dtmf(self, _event: caller.Dtmf) -> None:
-        self._silence.caller_spoke()
-        self._note(notes.KeyPressed())
+    def _on_dtmf(self, event: caller.Dtmf) -> None:
+        self._on_key(event.dtmf.digit, self.uplink.position_s)
 
     def _on_stop(self, _event: caller.Stop) -> None:
         self._gone()

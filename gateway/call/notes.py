@@ -258,6 +258,14 @@ class PeerFaulted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysEntered:
+    """What the caller typed went to the model."""
+
+    why: str
+    """It was complete: `end`, `pause` or `full`."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed:
     """A keypad tone of the caller's; which one is nobody's business here."""
 
@@ -325,6 +333,7 @@ Note = (
     | RateLimitsSeen
     | PeerFaulted
     | KeyPressed
+    | KeysEntered
     | PictureSent
     | Ended
 )

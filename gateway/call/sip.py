@@ -194,9 +194,13 @@ class SipCall(Conversation):
         known = self._session_began_at
         self._session_began_at = began if known is None else min(known, began)
 
-    def _on_dtmf(self, _event: model.DtmfReceived) -> None:
-        self._silence.caller_spoke()
-        self._note(notes.KeyPressed())
+    def _on_dtmf(self, event: model.DtmfReceived) -> None:
+        # `received_at` has whole seconds only.
+        self._on_key(event.event, self._desk.now)
+
+    def _hush(self) -> None:
+        if self._unheard:
+            self._empty()
 
     # --- The line, as the conversation asks of it ---
 

@@ -30,6 +30,8 @@ class Timer(StrEnum):
     """No moment was quiet: change over anyway."""
     HAND_OVER = "hand_over"
     """The same for a call that is to go on in another process."""
+    KEYS = "keys"
+    """No further key: the entry is complete."""
     FILLER = "filler"
     """A function has been out for so long that the caller should hear something."""
     HOSTED = "hosted"

@@ -47,6 +47,11 @@ class Uplink:
     def saturated(self) -> int:
         return self._to_model.saturated
 
+    @property
+    def position_s(self) -> float:
+        """Where the caller's stream stands, by its own time."""
+        return self._stream_end_ms / 1000
+
     def hear(self, body: MediaBody, now: float) -> bytes | None:
         """One frame from the caller -> audio for the model; None while it is held.
 

@@ -127,6 +127,13 @@ def tell_denied(outcome: str) -> dict[str, Any]:
     )
 
 
+TYPED_UNSEEN: Final = "(The caller typed something on the telephone keypad that is not kept.)"
+
+
+def typed(keys: str) -> str:
+    return f'(The caller typed on the telephone keypad: "{keys}")'
+
+
 def not_taken(why: str) -> str:
     """How to begin with a caller who comes back; `why` in Twilio's words for a dial."""
     because = _WHY_NOT.get(why, "")

@@ -16,6 +16,8 @@ OUTPUT_SPOKEN_CHARS: Final = 200
 _EXACTLY: Final = re.compile(r"\bsay exactly\b[^:]*:\s*(?P<line>.+)", re.IGNORECASE | re.DOTALL)
 _QUOTED: Final = re.compile(r'["“«](?P<line>.+)["”»]', re.DOTALL)
 _CUT_OFF: Final = re.compile(r"\bcut off by a fault\b", re.IGNORECASE)
+_TYPED: Final = re.compile(r"\btyped on the telephone keypad\b")
+"""A caller's turn, though he did not speak."""
 _TOPICS: Final = (
     ("denied", re.compile(r"\bnot allowed\b", re.IGNORECASE)),
     ("not_taken", re.compile(r"\bnobody took the call\b", re.IGNORECASE)),
@@ -79,7 +81,8 @@ class Brain:
     def _plan(self, ask: Ask, words: dict[str, str]) -> Plan:
         if ask.instructions:
             return self._instructed(ask.instructions, words)
-        if (ask.spoken_ms is not None or (ask.texts and self._recalled)) and not ask.idle:
+        typed = any(_TYPED.search(text) for text in ask.texts)
+        if (ask.spoken_ms is not None or typed or (ask.texts and self._recalled)) and not ask.idle:
             self._recalled = False
             return self._turn_plan(ask, words)
         if ask.outputs:

@@ -169,6 +169,7 @@ class Caller:
             if digit != "w":
                 await self.call.press(digit)
             await asyncio.sleep(KEY_PAUSE_S)
+        self.spoken_end = self.line.now
 
     async def _hear(self, wanted: Hear) -> str:
         begin: int | None = self.spoken_end

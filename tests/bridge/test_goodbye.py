@@ -25,7 +25,7 @@ from gateway.transports import twilio_rest
 GOODBYE = b"\x55" * 8000  # a second of mu-law
 RAW_WITH_END_CALL = """
 agents:
-  raw: {audio: pcmu, instructions: x, tools: [end_call]}
+  raw: {audio: pcmu, instructions: x, tools: [end_call], keypad: none}
 routes: [{to: "*", agent: raw}]
 """
 

@@ -63,7 +63,9 @@ def test_after_an_answer_to_the_nudge_it_begins_anew() -> None:
 
 def test_a_key_is_a_sign_of_life() -> None:
     """It puts off the nudge; and after the nudge, the end."""
-    book = quiet() >> wait(9.0) >> key("5") << notes.KeyPressed() >> wait(9.5) << nothing
+    book = (
+        quiet(keypad="none") >> wait(9.0) >> key("5") << notes.KeyPressed() >> wait(9.5) << nothing
+    )
     book >> wait(0.6) << asks(NUDGE)
     says(book, 1) >> wait(14.0) >> key("#") << notes.KeyPressed() >> wait(9.5) << nothing
     book >> wait(0.6) << asks(NUDGE) << nothing
@@ -98,7 +100,7 @@ def test_a_nudge_that_is_not_heard_of_does_not_keep_the_call() -> None:
 
 def test_no_note_tells_which_key() -> None:
     for digit in "0123456789*#ABCD":
-        answered() >> key(digit) << notes.KeyPressed() << nothing
+        answered(keypad="none") >> key(digit) << notes.KeyPressed() << nothing
 
 
 def test_a_greeting_counts_as_sound() -> None:

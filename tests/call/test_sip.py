@@ -341,7 +341,8 @@ def test_a_key_is_noted_and_not_which(blank: str) -> None:
 
 
 def test_a_key_breaks_the_silence() -> None:
-    book = attached(idle={"nudge_after_s": 2.0, "end_after_s": 4.0}) >> wait(1.9) << nothing
+    idle = {"nudge_after_s": 2.0, "end_after_s": 4.0}
+    book = attached(idle=idle, keypad="none") >> wait(1.9) << nothing
     book >> tone() << notes.KeyPressed() >> wait(1.9) << nothing >> wait(0.2)
     book << asks("silent") << nothing
 

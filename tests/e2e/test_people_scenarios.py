@@ -19,3 +19,17 @@ async def test_nobody_takes_the_call_and_the_agent_helps_on(tmp_path: Path) -> N
 
 async def test_a_queue(tmp_path: Path) -> None:
     await as_expected("queue", BOTH, tmp_path)
+
+
+async def test_keys_reach_the_model_and_no_log_or_record(tmp_path: Path) -> None:
+    await as_expected("keypad", (*BOTH, "trunk"), tmp_path)
+    ours = written_by_the_gateway(tmp_path)
+    assert len(ours) >= 2 * len((*BOTH, "trunk")), "a log and a record of each"
+    for text in ours:
+        assert not any(keys in text for keys in ("4711", "0815"))
+
+
+def written_by_the_gateway(folder: Path) -> list[str]:
+    written = [file for file in folder.rglob("*") if file.is_file()]
+    ours = [file for file in written if file.name == "gateway.log" or "data" in file.parts]
+    return [file.read_text("utf-8") for file in ours]
