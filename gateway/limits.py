@@ -54,6 +54,10 @@ HOURS_SPANS_MAX = 8  # of one day
 HOURS_DATES_MAX = 400  # a year of them, and the next year's holidays
 HOURS_LOOK_AHEAD_DAYS = 35
 """How far it is looked for the next opening: longer holidays are "closed", without an end."""
+DIGITS_SENT_MAX = 32  # as Twilio's own SendDigits
+MESSAGE_MAX_CHARS = 2_000
+MESSAGE_NAME_MAX_CHARS = 100
+MESSAGES_MAX = 10  # of one call
 KEYS_PAUSE_DEFAULT_S = 2.0
 KEYS_PAUSE_MIN_S = 0.5
 KEYS_PAUSE_MAX_S = 15.0
@@ -103,6 +107,7 @@ GROUP_MS = 200
 
 KEY_BOUNCE_S = 0.08
 """ITU-T Q.24: a key is 40 ms of tone and 40 ms of pause, or more; sooner it is an echo."""
+TONES_LOOK_S = 0.1
 KEYS_SPEECH_S = 0.8
 """Speech for so long after a key is no tone that the model took for it: he has done typing."""
 KEYS_LOOK_S = 0.25
@@ -442,6 +447,7 @@ TOOL_REDIRECTS_MAX = 3
 TOOLS_AT_ONCE_MAX = 8
 """Of one call; more are answered with an error in words."""
 FILLER_AFTER_DEFAULT_MS = 1_500
+FILLER_AFTER_MAX_MS = 60_000
 HOLD_LEAD_MS = 200
 """Of the sound to wait by: no more than this is thrown away when the model speaks."""
 HOLD_GROUP_MS = 100

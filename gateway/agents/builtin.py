@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.agents.config import BUILT_IN_TOOLS, Agent
-from gateway.limits import SUMMARY_MAX_CHARS, TEXT_OUT_MAX_CHARS
+from gateway.limits import DIGITS_SENT_MAX, MESSAGE_MAX_CHARS, SUMMARY_MAX_CHARS, TEXT_OUT_MAX_CHARS
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",
@@ -83,9 +83,51 @@ def _transfer(agent: Agent) -> dict[str, Any]:
     }
 
 
+TAKE_MESSAGE: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "take_message",
+    "description": (
+        "Note a message that the caller wants to leave. Read it back to him first. Call it once "
+        "for each message, when it is complete."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "message": {"type": "string", "minLength": 1, "maxLength": MESSAGE_MAX_CHARS},
+            "name": {"type": "string", "description": "Who leaves it, if he said so."},
+            "callback": {"type": "string", "description": "Where to reach him, if he said so."},
+        },
+        "required": ["message"],
+        "additionalProperties": False,
+    },
+}
+SEND_DIGITS: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "send_digits",
+    "description": (
+        "Press keys of the telephone, for a menu or an extension at the other end. Say nothing "
+        "while they sound. You are told when they were sent."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "digits": {
+                "type": "string",
+                "pattern": "^[0-9*#A-DwW]+$",
+                "maxLength": DIGITS_SENT_MAX,
+                "description": "0-9, *, #, A-D; w waits half a second, W a whole one.",
+            }
+        },
+        "required": ["digits"],
+        "additionalProperties": False,
+    },
+}
+
 _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "end_call": lambda _: END_CALL,
     "transfer": _transfer,
     "send_text": lambda _: SEND_TEXT,
     "request_photo": lambda _: REQUEST_PHOTO,
+    "take_message": lambda _: TAKE_MESSAGE,
+    "send_digits": lambda _: SEND_DIGITS,
 }

@@ -19,7 +19,8 @@ from gateway.agents.people import PARTY, Keypad, Transfer
 
 ERRANDS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
-BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer"}) | ERRANDS
+SENDS_DIGITS: Final = "send_digits"
+BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS}) | ERRANDS
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 DEFAULT_VOICE: Final = "marin"
 _NO_SOUND: Final = "does not go with path: sip, where no sound passes through us"
@@ -241,6 +242,8 @@ class Agent(_Part):
     def manners(self) -> Mapping[str, Manners]:
         """The tools that are run beside the conversation, by name."""
         errands = {name: Manners() for name in self.tools if name in ERRANDS}
+        if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
+            errands[SENDS_DIGITS] = Manners(filler_after_ms=limits.FILLER_AFTER_MAX_MS)
         return {**errands, **self.functions}
 
     def manners_of(self, tools: Iterable[str]) -> Mapping[str, Manners]:
@@ -314,6 +317,11 @@ class Agent(_Part):
             if self.max_call_s > limits.MAX_SIP_CALL_S:
                 longest = f"{limits.MAX_SIP_CALL_S:g}"
                 raise wrong("max_call_s", f"is at most {longest} with path: sip")
+            if SENDS_DIGITS in self.tools:
+                raise wrong(
+                    f"tools.{self.tools.index(SENDS_DIGITS)}",
+                    "send_digits does not go with path: sip, where no sound passes through us",
+                )
             for field in _MEDIA_ONLY:
                 if field in self.model_fields_set:
                     raise wrong(field, _NO_SOUND)

@@ -52,7 +52,9 @@ class Manners(_Part):
 
     timeout_s: float = Field(limits.TOOL_TIMEOUT_DEFAULT_S, gt=0, le=limits.TOOL_TIMEOUT_MAX_S)
     filler: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
-    filler_after_ms: int = Field(limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=60_000)
+    filler_after_ms: int = Field(
+        limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=limits.FILLER_AFTER_MAX_MS
+    )
     on_barge_in: Literal["keep", "cancel"] = "keep"
     confirm: bool = False
     hold: bool = False

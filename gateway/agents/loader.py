@@ -200,13 +200,19 @@ def _warnings(agent: Agent, document: Document) -> Iterator[str]:
             f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
             "word of whoever answers is spoken before the model hears him: give it a greeting"
         )
+    if "take_message" in agent.tools and agent.record == "none":
+        key: Key = ("agents", agent.name, "record")
+        yield (
+            f"{document.file}:{document.line(key)}: {dotted(key)}: none keeps nothing of a call: "
+            "what take_message notes is gone when it ends"
+        )
     session = session_of(agent)
     transcription = session["audio"]["input"].get("transcription") or {}
     models = {"model": session["model"], "transcription": transcription.get("model")}
     for field, model in models.items():
         if model in SHUTDOWNS:
             date, instead = SHUTDOWNS[model]
-            key: Key = ("agents", agent.name, field)
+            key = ("agents", agent.name, field)
             yield (
                 f"{document.file}:{document.line(key)}: {dotted(key)}: {model} is shut down on "
                 f"{date}: use {instead}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.audio.g711 import CALLER_HZ, pcm_to_mulaw
+from gateway.audio.g711 import CALLER_HZ, MULAW_SILENCE, pcm_to_mulaw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,9 @@ _DTMF_LOW_DBFS = -12.0
 # The line loses more at the top: the higher tone is sent 2 dB louder, as telephones do.
 _DTMF_HIGH_DBFS = -10.0
 
+KEY_MS = 100
+KEY_GAP_MS = 100
+_WAIT_MS = {"w": 500, "W": 1_000}
 _RAMP_MS = 5
 _HOLD_DBFS = -30.0
 _HOLD_NOTE_MS = 1_600
@@ -36,6 +39,16 @@ def dtmf_mulaw(digit: str, ms: int) -> bytes:
     tone = _sine(low_hz, ms, _DTMF_LOW_DBFS, CALLER_HZ)
     tone += _sine(high_hz, ms, _DTMF_HIGH_DBFS, CALLER_HZ)
     return pcm_to_mulaw(_pcm(_ramped(tone, CALLER_HZ)))
+
+
+def keys_mulaw(digits: str) -> bytes:
+    """Keys one after the other, in whole frames; `w` waits half a second, `W` a whole one."""
+    return b"".join(
+        MULAW_SILENCE * (_WAIT_MS[digit] * CALLER_HZ // 1_000)
+        if digit in _WAIT_MS
+        else dtmf_mulaw(digit, KEY_MS) + MULAW_SILENCE * (KEY_GAP_MS * CALLER_HZ // 1_000)
+        for digit in digits
+    )
 
 
 def tone_pcm(hz: float, ms: int, level_dbfs: float, rate: int) -> bytes:

@@ -13,10 +13,10 @@ from gateway import limits
 from gateway.agents.config import Agent
 from gateway.call import commands as do
 from gateway.call import faults, formats, inputs, notes, wording
+from gateway.call.chores import Chores
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
-from gateway.call.keypad import KeyedCall
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
 from gateway.call.state import CallState
@@ -26,7 +26,7 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class Conversation(KeyedCall):
+class Conversation(Chores):
     """One call."""
 
     def __init__(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway import limits
 from gateway.agents.config import Agent
+from gateway.audio.tones import keys_mulaw
 from gateway.audio.transcode import caller_to_model, model_to_caller
 from gateway.call import commands as do
-from gateway.call import inputs, notes
+from gateway.call import inputs, notes, wording
 from gateway.call.conversation import Conversation
 from gateway.call.desk import Out
 from gateway.call.downlink import Downlink
@@ -29,6 +31,17 @@ _WIRE = (caller.MULAW_ENCODING, 8000, 1)
 _WRONG_SID = notes.PeerFaulted("caller", "wrong_stream_sid")
 
 
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """Keys on their way to the caller."""
+
+    call_id: str
+    digits: str
+    item_id: str
+    end_ms: int
+    """Where the last one ends, on the ledger's line."""
+
+
 class MediaCall(Conversation):
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
@@ -43,6 +56,7 @@ class MediaCall(Conversation):
         self._cut_items: deque[str] = deque(maxlen=limits.ITEMS_CUT_KEPT_MAX)
         self._cut_response: str | None = None
         self._heard_first = False
+        self._tones: Tones | None = None
         super().__init__(agent, session, new_id, now)
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
@@ -244,7 +258,7 @@ class MediaCall(Conversation):
         return self._frame_at is not None
 
     def _speaking(self) -> bool:
-        return self.downlink.speaking(self._desk.now)
+        return self.downlink.speaking(self._desk.now) and not self._dialling()
 
     def _all_heard(self) -> bool:
         return self.downlink.settled()
@@ -252,7 +266,51 @@ class MediaCall(Conversation):
     def _spoken_at(self, audio_ms: float) -> float | None:
         return self.uplink.spoken_at(audio_ms)
 
+    # --- Keys that we press ---
+
+    def _can_dial(self) -> bool:
+        return self._tones is None
+
+    def _dial(self, call_id: str, digits: str) -> None:
+        now = self._desk.now
+        for message in self._hold.stop(now):
+            self._desk.put(do.SendToCaller(message))
+        item_id = f"tones_{call_id}"
+        end_ms = self.downlink.play(item_id, keys_mulaw(digits), now)
+        self._tones = Tones(call_id, digits, item_id, end_ms)
+        self._await_tones(self._tones)
+
+    def _dialling(self) -> bool:
+        """Whether it is keys, and not the model, that the caller hears."""
+        if self._tones is None:
+            return False
+        playing = self.downlink.ledger.playing(self._desk.now)
+        return playing is not None and playing.item_id == self._tones.item_id
+
+    def _await_tones(self, tones: Tones) -> None:
+        left_ms = tones.end_ms - self.downlink.ledger.heard_ms(self._desk.now)
+        if left_ms > 0:
+            return self._desk.wake(Timer.TONES, left_ms / 1000 + limits.TONES_LOOK_S)
+        return self._dialled(wording.keys_sent(tones.digits), "ok")
+
+    def _dialled(self, output: str, outcome: str) -> None:
+        tones, self._tones = self._tones, None
+        self._desk.timers.clear(Timer.TONES)
+        if tones is not None:
+            self._finish(tones.call_id, output, outcome, answer=outcome == "ok")
+            self._hand_in()
+
     def _cut(self) -> tuple[str, int] | None:
+        if self._dialling():
+            # What was begun is dialled to its end: half a number is a wrong one.
+            self._cut_response = self.responses.active_id
+            return None
+        cut = self._cut_sound()
+        if self._tones is not None:
+            self._dialled(wording.NOT_SENT, "cancelled")
+        return cut
+
+    def _cut_sound(self) -> tuple[str, int] | None:
         playing = self.downlink.ledger.playing(self._desk.now)
         self._cut_items.extend(self.downlink.ledger.item_ids())
         for unheard in self.downlink.ledger.unheard(self._desk.now):
@@ -261,7 +319,8 @@ class MediaCall(Conversation):
         for message in messages:
             self._desk.put(do.SendToCaller(message))
         for cut in truncations:
-            self._truncate(cut.item_id, cut.audio_end_ms)
+            if self._tones is None or cut.item_id != self._tones.item_id:
+                self._truncate(cut.item_id, cut.audio_end_ms)
         self._cut_response = self.responses.active_id
         if playing is None:
             return None
@@ -286,6 +345,8 @@ class MediaCall(Conversation):
     def _on_timer(self, timer: Timer) -> None:
         if timer is Timer.MEDIA:
             self._watch_media()
+        elif timer is Timer.TONES and self._tones is not None:
+            self._await_tones(self._tones)
         else:
             super()._on_timer(timer)
 

@@ -266,6 +266,15 @@ class KeysEntered:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageTaken:
+    """The caller left a message; no log shows it."""
+
+    text: str
+    name: str
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed:
     """A keypad tone of the caller's; which one is nobody's business here."""
 
@@ -334,6 +343,7 @@ Note = (
     | PeerFaulted
     | KeyPressed
     | KeysEntered
+    | MessageTaken
     | PictureSent
     | Ended
 )

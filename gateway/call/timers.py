@@ -32,6 +32,8 @@ class Timer(StrEnum):
     """The same for a call that is to go on in another process."""
     KEYS = "keys"
     """No further key: the entry is complete."""
+    TONES = "tones"
+    """Keys that we send must have been heard."""
     FILLER = "filler"
     """A function has been out for so long that the caller should hear something."""
     HOSTED = "hosted"

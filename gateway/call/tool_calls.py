@@ -62,11 +62,19 @@ class ToolCalls(LinkedCall):
                 self._depart(Departure(Ending.AGENT_HUNG_UP, item.call_id))
             elif name == "transfer":
                 self._transfer(response.id, item.call_id, item.arguments)
+            elif name is not None and self._do_here(
+                name, response.id, item.call_id, item.arguments or ""
+            ):
+                pass
             elif name is not None and name in self._tools:
                 self._start(response.id, item.call_id, name, item.arguments or "")
             else:
                 self._tools.put(response.id, item.call_id, wording.NO_SUCH_TOOL)
         self._hand_in()
+
+    def _do_here(self, name: str, response_id: str, call_id: str, arguments: str) -> bool:  # noqa: ARG002
+        """Whether this is a tool that the call itself does."""
+        return False
 
     def _start(self, response_id: str, call_id: str, name: str, arguments: str) -> None:
         if not self._tools.confirmed(name, arguments, self._turns_taken):

@@ -127,6 +127,19 @@ def tell_denied(outcome: str) -> dict[str, Any]:
     )
 
 
+MESSAGE_TAKEN: Final = "Noted. Tell the caller so."
+NO_MESSAGE: Final = "Not noted: there is no message in it."
+MESSAGE_TOO_LONG: Final = "Not noted: it is too long. Put it more briefly, or make two of it."
+TOO_MANY_MESSAGES: Final = "Not noted: enough messages were left in this call."
+NO_DIGITS: Final = "Not sent: give at least one of 0-9, *, #, A-D, with w or W to wait."
+NO_TONES: Final = "Not sent: keys cannot be pressed on this line. Go on without it."
+NOT_SENT: Final = "Not sent: the other side spoke before. Listen first, then try again if need be."
+
+
+def keys_sent(digits: str) -> str:
+    return f"Sent: {digits}"
+
+
 TYPED_UNSEEN: Final = "(The caller typed something on the telephone keypad that is not kept.)"
 
 

@@ -109,7 +109,7 @@ class CallLog:
             )
         elif isinstance(note, notes.Ended):
             self._ended(facts, note, cost_usd)
-        elif not isinstance(note, notes.TranscriptLine):
+        elif not isinstance(note, notes.TranscriptLine | notes.MessageTaken):
             log.debug(type(note).__name__, **_ids(facts), note=repr(note))
 
     def _ended(self, facts: Facts, note: notes.Ended, cost_usd: Decimal) -> None:

@@ -182,6 +182,7 @@ class Metrics:
             "sidebands_reopened", "Sidebands that were lost in mid-call and had again."
         )
         self.transfers = counter("transfers", "Callers handed over, by outcome.", "outcome")
+        self.messages = counter("messages_taken", "Messages that callers left.", "agent")
         self.keypad = counter(
             "keypad_entries", "What callers typed, by why it was complete.", "agent", "end"
         )
@@ -262,6 +263,7 @@ class Metrics:
             notes.BargeInIgnored: lambda _, n: self.barge_ins_ignored.labels(n.reason).inc(),
             notes.UnderRun: self._under_run,
             notes.SoundDropped: lambda _, n: self.dropped.labels(n.reason).inc(n.ms / 1000),
+            notes.MessageTaken: lambda call, _: self.messages.labels(call.agent).inc(),
             notes.KeysEntered: lambda call, n: self.keypad.labels(call.agent, n.why).inc(),
             notes.UsageCounted: lambda _, n: self._usage(n.model, n.usage),
             notes.ToolDone: lambda _, n: self.tool_seconds.labels(n.name, n.outcome).observe(

@@ -79,6 +79,15 @@ class Line(Struct):
     text: str
 
 
+class Message(Struct):
+    """Left by the caller for somebody; what he gave as name and number is empty or as he said."""
+
+    at_s: _Seconds
+    text: str
+    name: str
+    callback: str
+
+
 class Summary(Struct):
     """A call in a list."""
 
@@ -128,6 +137,7 @@ class Record(Summary):
     tool_calls: list[ToolUse] = []
     approvals: list[Approval] = []
     transcript: list[Line] = []
+    messages: list[Message] = []
 
     def summary(self) -> Summary:
         return Summary(**{name: getattr(self, name) for name in Summary.__struct_fields__})
@@ -160,6 +170,7 @@ class Writer:
             notes.ApprovalAsked: self._approval_asked,
             notes.ApprovalDone: self._approval_done,
             notes.TranscriptLine: self._line,
+            notes.MessageTaken: self._message,
             notes.UsageCounted: self._usage,
             notes.Ended: self._ended,
         }
@@ -283,6 +294,11 @@ class Writer:
         self._chars += len(text)
         self.record.transcript.append(line)
         yield "transcript", line
+
+    def _message(self, note: notes.MessageTaken) -> Iterator[Change]:
+        message = Message(self.now_s(), note.text, note.name, note.callback)
+        self.record.messages.append(message)  # the call bounds their number
+        yield "messages", message
 
     def _usage(self, note: notes.UsageCounted) -> Iterator[Change]:
         self.record.tokens += note.usage.total_tokens

@@ -244,6 +244,8 @@ class Expect(Strict):
     echo: Echo | None = None
     transferred_to: str | None = None
     """A person who must have been on the line with the caller."""
+    keys_heard: str | None = None
+    """Keys that must have sounded in the caller's ear, and no others."""
     not_transferred_to: str | None = None
     """A person who was rung for the caller and whom he never had on the line."""
     whispered: str | None = None

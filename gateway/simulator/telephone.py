@@ -19,6 +19,10 @@ LOUD_RMS: Final = 64
 KEY_MS: Final = 120
 KEY_GAP_MS: Final = 80
 
+_LOW_HZ: Final = (697, 770, 852, 941)
+_HIGH_HZ: Final = (1209, 1336, 1477, 1633)
+_PURE: Final = 0.9
+"""The share of its energy that a key's two tones have together; no voice has it."""
 _LINEAR: Final = np.frombuffer(mulaw_to_pcm(bytes(range(256))), np.int16)
 _POWER: Final = _LINEAR.astype(np.float64) ** 2
 
@@ -93,6 +97,32 @@ def keypad(digits: str) -> bytes:
         pauses.get(digit) or dtmf_mulaw(digit.upper(), KEY_MS) + silence(KEY_GAP_MS)
         for digit in digits
     )
+
+
+def heard_keys(mulaw: bytes) -> str:
+    """The keys whose tones are in it: of two frequencies each, with little else beside them."""
+    window, pad = samples(40), "123A456B789C*0#D"
+    heard, last = "", ""
+    for at in range(0, len(mulaw) - window + 1, samples(20)):
+        key = _key(_LINEAR[np.frombuffer(mulaw[at : at + window], np.uint8)].astype(float), pad)
+        if key and key != last:
+            heard += key
+        last = key
+    return heard
+
+
+def _key(sound: npt.NDArray[np.float64], pad: str) -> str:
+    energy = float(sound @ sound)
+    if energy < len(sound) * LOUD_RMS**2:
+        return ""
+    turns = np.arange(len(sound)) * (2j * np.pi / CALLER_HZ)
+    low, high = (
+        [2 * abs(np.exp(turns * hz) @ sound) ** 2 / (energy * len(sound)) for hz in group]
+        for group in (_LOW_HZ, _HIGH_HZ)
+    )
+    if max(low) + max(high) < _PURE or min(max(low), max(high)) < _PURE / 4:
+        return ""
+    return pad[4 * low.index(max(low)) + high.index(max(high))]
 
 
 def read_mulaw(source: Path | bytes) -> bytes:

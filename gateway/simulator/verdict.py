@@ -13,6 +13,7 @@ from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import Echo, Expect
 from gateway.simulator.telephone import (
     LOUD_RMS,
+    heard_keys,
     likeness,
     loudness,
     milliseconds,
@@ -155,6 +156,8 @@ def _sound(record: CallRecord, expect: Expect) -> Iterator[str]:
         yield f"the last {record.unheard_ms:.0f} ms were cut off by the hang-up"
     if expect.held and (found := held(record)) < HELD_MIN:
         yield f"the sound to wait by was heard at {found:.2f}, expected {HELD_MIN:g}"
+    if (keys := expect.keys_heard) is not None and (sounded := heard_keys(record.heard)) != keys:
+        yield f"the keys {sounded!r} sounded, expected {keys!r}"
     if expect.echo and (found := echo(record, expect.echo)) < expect.echo.min_correlation:
         wanted_likeness = expect.echo.min_correlation
         yield f"step {expect.echo.of_step} came back at {found:.2f}, expected {wanted_likeness:g}"

@@ -187,6 +187,16 @@ def test_the_default_is_the_reception() -> None:
             "leads round in a circle",
         ),
         (
+            desk("path: sip", "tools: [end_call, send_digits]"),
+            5,
+            "agents.desk.tools.1",
+            "send_digits does not go with path: sip",
+        ),
+        (desk("keypad: {end: '5'}"), 4, "agents.desk.keypad.end", "must be '#' or '*'"),
+        (desk("keypad: {max_digits: 0}"), 4, "agents.desk.keypad.max_digits", "must be greater"),
+        (desk("keypad: {pause_s: 60}"), 4, "agents.desk.keypad.pause_s", "must be less"),
+        (desk("keypad: {hidden: yes}"), 4, "agents.desk.keypad.hidden", "is unknown here"),
+        (
             desk("idle: {end_after_s: 5}"),
             4,
             "agents.desk.idle.end_after_s",
@@ -343,3 +353,17 @@ def test_any_file_is_taken_or_refused(file: Path, text: str | bytes) -> None:
     except AgentFileError as error:
         sentence = str(error)
     assert "\n" not in sentence
+
+
+def test_a_message_that_nobody_keeps_is_warned_of(file: Path) -> None:
+    file.write_text(desk("tools: [take_message]", "record: none"))
+    (warning,) = load_agents(file).warnings
+    assert warning.startswith(f"{file}:5: agents.desk.record: none keeps nothing of a call")
+    file.write_text(desk("tools: [take_message]", "record: metadata"))
+    assert load_agents(file).warnings == ()
+
+
+def test_keys_are_heard_unless_the_agent_says_otherwise(file: Path) -> None:
+    for lines, listens in (([], True), (["keypad: none"], False), (["keypad: {end: null}"], True)):
+        file.write_text(desk(*lines))
+        assert (load_agents(file).agents["desk"].keypad is not None) == listens

@@ -33,3 +33,9 @@ def written_by_the_gateway(folder: Path) -> list[str]:
     written = [file for file in folder.rglob("*") if file.is_file()]
     ours = [file for file in written if file.name == "gateway.log" or "data" in file.parts]
     return [file.read_text("utf-8") for file in ours]
+
+
+async def test_the_agent_presses_keys_and_takes_a_message(tmp_path: Path) -> None:
+    await as_expected("digits", ("media",), tmp_path)
+    (record,) = [text for text in written_by_the_gateway(tmp_path) if '"messages"' in text]
+    assert '"text":"The flour is late.","name":"Lee"' in record

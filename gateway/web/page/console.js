@@ -1,7 +1,7 @@
 // The operators' console: one page over /api. Everything from a call is text, never markup.
 
 const $ = (id) => document.getElementById(id);
-const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript"];
+const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript", "messages"];
 const STAGES = ["detection", "model", "gateway", "playback"];
 const GOAL_MS = 600, SLOW_MS = 800, BAR_MS = 1200;
 const DETAILS_AT_ONCE = 24, RETRY_MS = [500, 1000, 2000, 5000];
@@ -263,6 +263,17 @@ function paintCall() {
   const used = record.tool_calls ?? [];
   $("tools").replaceChildren(...used.map((one) => make("li", "", `${words(one.name)} at ${span(one.at_s)}`)));
   $("tools-none").hidden = used.length > 0;
+  const left = record.messages ?? [];
+  $("messages").replaceChildren(...left.map(message));
+  $("messages-title").hidden = $("messages").hidden = !left.length;
+}
+
+function message(one) {
+  const item = make("li"), text = make("p", "", one.text);
+  const from = [one.name, one.callback].filter(Boolean).join(", ");
+  text.dir = "auto";
+  item.append(text, make("small", "", `${from ? `${from} ` : ""}at ${span(one.at_s)}`));
+  return item;
 }
 
 const waits = (record) => record.state === "ended" ? [] : (record.approvals ?? []).filter((one) => !one.outcome);
