@@ -111,6 +111,7 @@ def test_everything_else_is_for_who_debugs_and_words_are_for_nobody() -> None:
     secret = "my card number is four two four two"
     lines = told(
         notes.TranscriptLine("caller", secret, "item_1"),
+        notes.MessageTaken(secret, secret, secret),
         notes.KeyPressed(),
         notes.UnderRun("model", 0.2),
     )

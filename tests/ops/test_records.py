@@ -306,6 +306,7 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
     office.tell(notes.CallerArrived(0.2), notes.ModelBegan(), after_s=0.2)
     office.tell(notes.ModelFellSilent(), turn(), line("Hello."), after_s=1.0)
     office.tell(ASKED, notes.McpCalled("crm", "find"), after_s=1.0)
+    office.tell(notes.MessageTaken("Call me.", "", ""))
     office.tell(notes.ApprovalDone("mcpr_1", "crm", "approved"), ended(), after_s=1.0)
     office.feed.close()
     built: dict[str, Any] = {}
@@ -318,7 +319,9 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
 
 def apply(record: dict[str, Any], part: str, value: Any) -> None:
     """What the console does with a change."""
-    lists = ("timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript")
+    lists = (
+        "timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript", "messages",
+    )  # fmt: skip
     for name in lists:
         record.setdefault(name, [])
     if part == "summary":
@@ -333,3 +336,19 @@ def apply(record: dict[str, Any], part: str, value: Any) -> None:
         record[part][same[-1]] = value
     else:
         record[part].append(value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"), [("none", False), ("metadata", True), ("transcript", True)]
+)
+async def test_a_message_is_kept_with_the_record(office: Office, policy: str, kept: bool) -> None:
+    """It was left to be kept; only an agent that keeps nothing loses it, when the call ends."""
+    office.call(policy)
+    office.tell(notes.MessageTaken("Call me.", "Lee", "+15550123"), after_s=2.0)
+    (message,) = (await office.record()).messages
+    assert (message.at_s, message.text, message.name) == (2.0, "Call me.", "Lee")
+    office.tell(ended())
+    record = await office.records.find(FACTS.key)
+    assert (record is not None) == kept
+    assert record is None or record.messages == [message]
+    assert bool(office.files()) == kept

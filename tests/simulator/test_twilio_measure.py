@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from voices import tone
 
 from gateway.simulator.measure import Sound, Utterance, percentile, turns
-from gateway.simulator.telephone import is_loud, keypad, likeness, silence
+from gateway.simulator.telephone import heard_keys, is_loud, keypad, likeness, silence
 
 
 def lay(*pieces: tuple[int, int]) -> bytes:
@@ -86,3 +86,11 @@ def test_a_percentile_is_one_of_its_values_with_enough_below_it(values, share):
 
 def test_a_percentile_of_nothing():
     assert percentile([], 0.5) is None
+
+
+def test_keys_are_told_apart_from_each_other_and_from_voices():
+    every = "0123456789*#ABCD11"
+    assert heard_keys(keypad(every)) == every
+    assert heard_keys(keypad("1w2")) == "12"
+    assert heard_keys(b"") == heard_keys(silence(500)) == ""
+    assert heard_keys(tone(500, 697.0)) == heard_keys(tone(500, 1209.0)) == ""
