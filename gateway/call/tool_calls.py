@@ -53,6 +53,8 @@ class ToolCalls(LinkedCall):
         for item in response.output or ():
             if item.type != "function_call" or item.call_id is None:
                 continue
+            if item.call_id in self._tools.running:
+                continue  # told twice: it is being done
             self.tools_called += 1
             known = item.name in self.agent.tools or item.name in self._tools
             name = item.name if known else None

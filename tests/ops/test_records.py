@@ -306,6 +306,7 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
     office.tell(notes.CallerArrived(0.2), notes.ModelBegan(), after_s=0.2)
     office.tell(notes.ModelFellSilent(), turn(), line("Hello."), after_s=1.0)
     office.tell(ASKED, notes.McpCalled("crm", "find"), after_s=1.0)
+    office.tell(notes.MessageTaken("Call me.", "", ""))
     office.tell(notes.ApprovalDone("mcpr_1", "crm", "approved"), ended(), after_s=1.0)
     office.feed.close()
     built: dict[str, Any] = {}
@@ -318,7 +319,9 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
 
 def apply(record: dict[str, Any], part: str, value: Any) -> None:
     """What the console does with a change."""
-    lists = ("timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript")
+    lists = (
+        "timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript", "messages",
+    )  # fmt: skip
     for name in lists:
         record.setdefault(name, [])
     if part == "summary":

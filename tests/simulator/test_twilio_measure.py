@@ -93,4 +93,4 @@ def test_keys_are_told_apart_from_each_other_and_from_voices():
     assert heard_keys(keypad(every)) == every
     assert heard_keys(keypad("1w2")) == "12"
     assert heard_keys(b"") == heard_keys(silence(500)) == ""
-    assert heard_keys(tone(697, 500)) == heard_keys(tone(1209, 500)) == ""
+    assert heard_keys(tone(500, 697.0)) == heard_keys(tone(500, 1209.0)) == ""
