@@ -70,7 +70,8 @@ async def at_work(link: McpLink) -> AsyncIterator[Running]:
         yield running
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -120,6 +121,19 @@ async def test_several_at_once_and_one_that_is_given_up(shared: McpProcess) -> N
         await asyncio.gather(sleeping, return_exceptions=True)
         assert await said(link, "say", text="still here") == "still here"
         assert link.up
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_it_ends_with_us_whatever_it_is_at(shared: McpProcess, turns: int) -> None:
+    """The package's task groups may swallow a cancellation."""
+    async with linked(shared) as link:
+        sleeping = asyncio.create_task(link.call("sleeps", {}))
+        await said(link, "say", text="a")
+        sleeping.cancel()
+        await asyncio.gather(sleeping, return_exceptions=True)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await said(link, "say", text="a", times=9_000)
 
 
 async def test_a_process_of_ours_ends_with_us_and_is_started_again() -> None:
