@@ -21,14 +21,17 @@ from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
 from gateway.agents.templates import load_templates
+from gateway.bridge.dialler import Dialler
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.orphans import Orphans
 from gateway.bridge.photo_links import PhotoLinks
 from gateway.bridge.photos import Photos
 from gateway.bridge.probe import watch_model
 from gateway.bridge.publisher import Publisher
 from gateway.bridge.sessions import Sessions
+from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.sip_desk import SipDesk
 from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Switchboard
@@ -36,9 +39,18 @@ from gateway.bridge.tasks import Tasks
 from gateway.bridge.texting import Texting
 from gateway.bridge.turnstile import Turnstile
 from gateway.call.commands import Transfer
+from gateway.call.state import CallState
 from gateway.errors import PriceFileError, SettingsError
-from gateway.limits import ENDINGS_KEPT_S, MCP_START_MAX_S, SIP_CALLS_MAX, STATES_MAX
+from gateway.limits import (
+    DIALS_BURST,
+    DIALS_PER_S,
+    ENDINGS_KEPT_S,
+    MCP_START_MAX_S,
+    SIP_CALLS_MAX,
+    STATES_MAX,
+)
 from gateway.ops.admission import Admission, RateWatch
+from gateway.ops.allowance import Allowance
 from gateway.ops.archive import Archive
 from gateway.ops.breaker import Breaker
 from gateway.ops.certificate import watch_certificate
@@ -53,7 +65,7 @@ from gateway.ops.spending import Bill, Spending
 from gateway.ops.store import Remote, Store
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.store_redis import RedisStore
-from gateway.ops.tokens import DialTokens, StreamTokens
+from gateway.ops.tokens import DialTokens, OutTokens, StreamTokens
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
 from gateway.tools.toolbox import Toolbox
@@ -103,6 +115,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     """
     book = load_agents(settings.agents or DEFAULT_AGENTS)
     _require_sip_for(book, settings)
+    _require_operators_for(book, settings)
     environ = os.environ if environ is None else environ
     secrets = [token.get_secret_value() for token in settings.twilio_auth_token]
     added, tasks = AddedLatency(), Tasks()
@@ -111,7 +124,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     store = Store(MemoryStore(monotonic), remote, tasks.start)
     states = Store(MemoryStore(monotonic, STATES_MAX), remote, tasks.start)
     per_caller = settings.max_calls_per_caller
-    admission = Admission(secrets_.token_hex(4), per_caller, remote)
+    process = secrets_.token_hex(4)
+    admission = Admission(process, per_caller, remote)
     breaker = Breaker(monotonic, lambda is_open: _tell_breaker(metrics, is_open))
     rates = RateWatch(monotonic)
     spending = _spending(settings, book, metrics)
@@ -119,7 +133,9 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     switchboard = Switchboard(
         book, Sessions(book, toolbox), settings.max_calls, store, lambda: spending.spent_out
     )
-    spend_watch = SpendWatch(spending, lambda: switchboard.calls, store, metrics.share_reached)
+    spend_watch = SpendWatch(
+        spending, lambda: switchboard.calls, store, metrics.share_reached, remote
+    )
     metrics.budget.set_function(lambda: spending.share_of_budget)
     metrics.expect(_Answers(agent.name, agent.path) for agent in book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
@@ -127,9 +143,18 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
     feed = Feed(metrics.feed_dropped.inc)
     records = _records(settings, feed, metrics)
-    switchboard.announced = lambda call: records.open(
-        call.facts, call.mind.agent.model, call.mind.agent.record
-    )
+    out_tokens = OutTokens(secrets, store, time)
+    dialler = Dialler(
+        settings.public_url, settings.dial_countries, switchboard, admission,
+        Allowance(DIALS_BURST, DIALS_PER_S), out_tokens, store, records, metrics, tasks,
+    )  # fmt: skip
+
+    def announced(call: LiveCall) -> None:
+        records.open(call.facts, call.mind.agent.model, call.mind.agent.record)
+        if call.facts.direction == "outbound":
+            dialler.watch(call)
+
+    switchboard.announced = announced
     keeper = Keeper(states, lambda: switchboard.calls)
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
@@ -143,6 +168,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         guard=TwilioGuard(settings.public_url, settings.media_url, secrets),
         tokens=StreamTokens(secrets, store, time),
         dial_tokens=dial_tokens,
+        out_tokens=out_tokens,
+        dialler=dialler,
         store=store,
         keeper=keeper,
         admission=admission,
@@ -156,6 +183,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         switchboard,
         calls,
         dial_tokens,
+        admission,
         turnstile=turnstile,
         allow_rtp=settings.sip_allow_rtp,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
@@ -163,22 +191,33 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     darkroom = Darkroom()
     media = TwilioMedia(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
     photos = Photos(
-        switchboard, media, darkroom, tasks,
+        switchboard, store, media, darkroom, tasks,
         lambda source, outcome: metrics.images.labels(source, outcome).inc(),
     )  # fmt: skip
-    links = PhotoLinks(store, switchboard, settings.public_url)
+    links = PhotoLinks(store, switchboard, photos.relay, settings.public_url)
+
+    def adopt(state: CallState) -> None:
+        sip_desk.adopt(state)
+        metrics.resumes.labels("adopted").inc()
+
+    orphans = Orphans(process, remote, keeper, switchboard, adopt)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
         publisher = Publisher(
-            metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records
-        )
+            metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records,
+            orphans,
+        )  # fmt: skip
+        dialler.rest = rest
         after_url = f"{settings.public_url}/twilio/after?leg={DRAIN}"
 
         async def hand_over(call: LiveCall) -> None:
-            await keeper.save(call)
-            await rest.redirect_to(call.facts.call_sid, after_url)
+            if isinstance(call, SipLiveCall):
+                await orphans.release(call)
+            else:
+                await keeper.save(call)
+                await rest.redirect_to(call.facts.call_sid, after_url)
 
         def referred(call_sid: str, to: Transfer) -> None:
             told = msgspec.json.encode(to).decode()
@@ -204,6 +243,9 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
         tasks.start(keeper.run(), "state of calls")
         tasks.start(admission.run(), "leases")
+        tasks.start(orphans.run(), "SIP calls without a process")
+        if remote is not None:
+            tasks.start(photos.relay.run(), "letters of other processes")
         model_url = f"{settings.realtime_url}?model={_any_model(book)}"
         tasks.start(watch_model(breaker, model_url, _bearer(settings)), "circuit breaker")
         watching = watch_certificate(settings.public_url, metrics.certificate.set)
@@ -232,7 +274,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         *photo_routes(MessageDoor(desk, photos), PhotoDoor(links, photos)),
     ]
     if settings.admin_token is not None:
-        admin = AdminDoors(switchboard, records, feed, darkroom)
+        admin = AdminDoors(switchboard, records, feed, darkroom, dialler)
         doors += console_routes()
         doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
     asgi = Starlette(
@@ -247,6 +289,20 @@ def _require_sip_for(book: AgentBook, settings: Settings) -> None:
         raise SettingsError(
             f"agent {by_sip[0]} has path: sip, which needs OPENAI_PROJECT_ID and "
             "OPENAI_WEBHOOK_SECRET: set both."
+        )
+
+
+def _require_operators_for(book: AgentBook, settings: Settings) -> None:
+    """Whoever is to be asked must be able to answer."""
+    asked = [
+        f"agents.{agent.name}.mcp.{label}.approval"
+        for agent in book.agents.values()
+        for label, server in agent.hosted.items()
+        if server.asks_operators
+    ]
+    if asked and settings.admin_token is None:
+        raise SettingsError(
+            f"{asked[0]} asks operators, who have no console without GATEWAY_ADMIN_TOKEN: set it."
         )
 
 

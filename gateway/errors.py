@@ -66,6 +66,14 @@ class NotAdmitted(GatewayError):
         super().__init__(reason)
 
 
+class NotDialled(GatewayError):
+    """A call out is not placed: `reason` is from a closed set, the text one sentence."""
+
+    def __init__(self, reason: str, sentence: str, retry_s: float = 0.0) -> None:
+        self.reason, self.retry_s = reason, retry_s
+        super().__init__(sentence)
+
+
 class LinkError(GatewayError):
     """A connection that we opened failed."""
 

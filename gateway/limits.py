@@ -184,6 +184,10 @@ TURNSTILE_S = 0.003
 SIP_EVENT_AGE_MAX_S = 30.0
 """The caller of an older event is gone."""
 SIP_CALLS_MAX = 2_000
+SIP_LEASE_S = 5.0
+"""A SIP call whose process does not renew it for so long belongs to whoever looks next."""
+SIP_LOOK_S = 1.0
+"""How often each process renews its own, and looks for others."""
 SIP_HEADERS_MAX = 128
 SIP_TOKEN_S = 60.0
 LEGS_MAX = 6
@@ -203,6 +207,7 @@ TURNS_KEPT_MAX = 1_000
 ITEMS_CUT_KEPT_MAX = 64
 
 assert SIP_ACCEPT_MAX_S < SIP_DECIDE_MAX_S
+assert SIP_LOOK_S < SIP_LEASE_S / 2
 assert GROUP_MS % FRAME_MS == 0
 assert LEAD_MIN_MS >= GROUP_MS
 assert TIMESTAMP_LEAP_S > MEDIA_SILENCE_MAX_S
@@ -311,6 +316,32 @@ FEED_IDLE_S = 15.0
 
 assert TRANSCRIPT_MAX_CHARS * 12 < RECORD_FILE_MAX_BYTES
 
+# --- Calls out ---
+
+RING_DEFAULT_S = 25
+RING_MIN_S = 5
+RING_MAX_S = 600  # Twilio's
+DIALS_PER_S = 1.0
+"""What Twilio places for an account by default; it would queue the rest."""
+DIALS_BURST = 3
+DIAL_COUNTRIES_MAX = 250
+DIAL_TOKEN_S = RING_MAX_S + 300.0
+"""From the order to the answer, Twilio's queue included."""
+DIAL_LATE_S = 15.0
+"""Beyond the ring timeout, to which Twilio may add five seconds, until it is asked."""
+DIAL_LOOK_S = 1.0
+"""How often the shared store is asked what another process was told of a call."""
+DIAL_KEPT_S = MAX_CALL_MAX_S + DIAL_TOKEN_S
+DETECTION_MAX_S = 30
+"""For the carrier to find out who has answered."""
+DETECTION_LATE_S = 60.0
+"""What it says later than this after the answer is of no use."""
+DETECTION_LOOK_S = 0.25
+IDEMPOTENCY_KEY_MAX_CHARS = 128
+IDEMPOTENCY_KEPT_S = 86_400.0
+
+assert DETECTION_MAX_S < DETECTION_LATE_S
+
 CALL_ID_MAX_CHARS = 256
 API_REQUESTS_BURST = 200
 API_REQUESTS_PER_S = 50.0
@@ -370,6 +401,18 @@ TEXT_OUT_MAX_CHARS = 480
 TEXTS_MAX = 10
 """That the model may send in one call."""
 
+LINE_EVERY_S = 2.0
+LINE_S = 7.0
+"""How long a process that says nothing more is believed to have a call."""
+RELAY_EVERY_S = 0.25
+LETTER_S = 30.0
+LETTERS_MAX = 64
+"""For one process; the oldest go first."""
+LETTERS_AT_ONCE_MAX = 16
+PICTURED_CALLS_MAX = 5_000
+"""Of which it is known how much they have shown; the oldest are forgotten first."""
+
+assert LINE_S > 2 * LINE_EVERY_S
 assert TEXT_OUT_MAX_CHARS <= TEXT_IN_MAX_CHARS
 assert CAMERA_FRAME_MAX_BYTES <= IMAGE_BODY_MAX_BYTES
 assert CAMERA_SIDE_MAX_PX <= IMAGE_SIDE_MAX_PX
@@ -428,6 +471,8 @@ MCP_LIST_GRACE_S = 1.0
 his first sentence before."""
 MCP_GO_ON_GRACE_S = 0.3
 """What came of a hosted call is in: if the model does not go on by itself by then, it is asked."""
+MCP_CALLS_MAX = 32
+"""Hosted ones of one call, out at once; more are the server's own business."""
 APPROVALS_MAX = 8
 """Of one call, at once; one more is denied."""
 APPROVALS_KEPT_MAX = 64

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway.errors import SettingsError
 from gateway.limits import (
     BUDGET_MAX_USD,
+    DIAL_COUNTRIES_MAX,
     DRAIN_DEFAULT_S,
     DRAIN_MAX_S,
     MAX_CALLS_DEFAULT,
@@ -126,6 +127,18 @@ def _flag(value: Any) -> Any:
     return value
 
 
+def _prefixes(value: Any) -> Any:
+    """Starts of numbers, comma-separated."""
+    if not isinstance(value, str):
+        return value
+    prefixes = tuple(part.strip() for part in value.split(",") if part.strip())
+    if len(prefixes) > DIAL_COUNTRIES_MAX or not all(
+        fullmatch(r"\+[1-9][0-9]{0,6}", prefix) for prefix in prefixes
+    ):
+        raise ValueError("must be starts of numbers, separated by commas, like +1,+44")
+    return prefixes
+
+
 def _secrets(prefix: str = "") -> BeforeValidator:
     """Several secrets, comma-separated; each without blanks, each with the vendor's prefix."""
 
@@ -216,6 +229,11 @@ class Settings(BaseSettings):
     )
     overflow: Annotated[Literal["sip", "human", "busy"], _one_of("sip", "human", "busy")] = Field(
         "busy", description="What a call beyond GATEWAY_MAX_CALLS gets: sip, human or busy."
+    )
+    dial_countries: Annotated[tuple[str, ...], BeforeValidator(_prefixes)] = Field(
+        (),
+        description="Whom agents may call: the start of numbers, comma-separated, like +1,+44; "
+        "unset, nobody.",
     )
     sip_allow_rtp: Annotated[bool, BeforeValidator(_flag)] = Field(
         False, description="1: take SIP calls whose sound is not encrypted (RTP instead of SRTP)."

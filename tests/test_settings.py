@@ -30,7 +30,7 @@ INTERFACE = """
     GATEWAY_MAX_CALLS GATEWAY_OVERFLOW GATEWAY_SIP_ALLOW_RTP GATEWAY_STORE GATEWAY_DATA_DIR
     GATEWAY_ADMIN_TOKEN GATEWAY_DRAIN_SECONDS GATEWAY_LOG_FORMAT
     GATEWAY_LOG_LEVEL GATEWAY_SIMULATED
-    GATEWAY_STORE_KEY GATEWAY_MAX_CALLS_PER_CALLER
+    GATEWAY_STORE_KEY GATEWAY_MAX_CALLS_PER_CALLER GATEWAY_DIAL_COUNTRIES
 """
 
 
@@ -244,6 +244,7 @@ def test_values_that_are_refused(name: str, value: str, problem: str) -> None:
         ("GATEWAY_PUBLIC_URL", "https://gw.example.com/", "public_url", "https://gw.example.com"),
         ("GATEWAY_PUBLIC_URL", "https://gw:8443", "public_url", "https://gw:8443"),
         ("GATEWAY_PUBLIC_URL", "https://[::1]:8443", "public_url", "https://[::1]:8443"),
+        ("GATEWAY_DIAL_COUNTRIES", "+1, +44,", "dial_countries", ("+1", "+44")),
         ("GATEWAY_LOG_FORMAT", "JSON", "log_format", "json"),
         ("GATEWAY_DRAIN_SECONDS", "0", "drain_s", 0.0),
         ("GATEWAY_HOST", "::", "host", "::"),

@@ -12,6 +12,7 @@ from gateway import limits
 from gateway.agents.functions import NAME, Function, Manners
 from gateway.agents.hours import Hours
 from gateway.agents.mcp import McpServer, check_labels, server_of
+from gateway.agents.outbound import Outbound
 from gateway.agents.parts import Part as _Part
 from gateway.agents.parts import wrong
 from gateway.agents.people import PARTY, Transfer
@@ -212,6 +213,7 @@ class Agent(_Part):
     resume: Literal["announce", "silent"] = "announce"
     if_forgotten: Literal["restart", "transfer"] = "restart"
     max_calls: int | None = Field(None, ge=1, le=limits.MAX_CALLS_MAX)
+    outbound: Outbound | None = None
     session: dict[str, Any] = Field(default_factory=dict)
     barge_in: BargeIn = BargeIn()
     idle: Idle = Idle()

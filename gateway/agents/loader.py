@@ -151,6 +151,7 @@ def _check_routes(found: _File, document: Document) -> None:
             )
     reached = {route.agent for route in found.routes}
     reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
+    reached |= {one.name for one in found.agents.values() if one.outbound is not None}
     for name in found.agents:
         if name not in reached:
             raise document.error(("agents", name), "no route leads to this agent")
@@ -193,6 +194,12 @@ _OURS: Final = {"connector_id": "connector", "server_url": "url", "require_appro
 
 
 def _warnings(agent: Agent, document: Document) -> Iterator[str]:
+    if agent.outbound is not None and agent.path == "sip" and agent.greeting is None:
+        where: Key = ("agents", agent.name, "outbound")
+        yield (
+            f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
+            "word of whoever answers is spoken before the model hears him: give it a greeting"
+        )
     session = session_of(agent)
     transcription = session["audio"]["input"].get("transcription") or {}
     models = {"model": session["model"], "transcription": transcription.get("model")}

@@ -81,6 +81,13 @@ class McpServer(Manners):
         """Whether the agent may use this tool of the server's."""
         return self.allowed_tools is None or tool in self.allowed_tools
 
+    @property
+    def asks_operators(self) -> bool:
+        """Whether a person is named to allow any of its tools."""
+        if isinstance(self.approval, Approvals):
+            return bool(self.approval.operator)
+        return self.approval == "operator"
+
     def approval_of(self, tool: str) -> Answer:
         """Who allows a call of this tool."""
         if not isinstance(self.approval, Approvals):

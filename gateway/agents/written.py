@@ -45,7 +45,8 @@ _ENGLISH: Final = Written(
     "not be shown to anyone. Please call this number, and send it again while you talk.",
     link="Here you can show us a photo or your camera during this call:",
     title="Show a photo",
-    lead="You are on the phone with us. What you send here is seen in this call, and is not kept.",
+    lead="You are on the phone with us. What you send here is seen in this call; "
+    "we do not keep it.",
     take="Take a photo",
     choose="Choose a photo",
     show="Hold to show the camera",
@@ -74,8 +75,8 @@ _WRITTEN: Final = {
         "personne n'a pu le voir. Appelez ce numéro et envoyez-le de nouveau pendant l'appel.",
         link="Montrez-nous ici une photo ou votre caméra pendant cet appel :",
         title="Montrer une photo",
-        lead="Vous êtes en ligne avec nous. Ce que vous envoyez ici est vu pendant cet appel, "
-        "puis n'est pas conservé.",
+        lead="Vous êtes en ligne avec nous. Ce que vous envoyez ici est vu pendant cet appel ; "
+        "nous ne le conservons pas.",
         take="Prendre une photo",
         choose="Choisir une photo",
         show="Maintenir pour montrer la caméra",
@@ -103,7 +104,7 @@ _WRITTEN: Final = {
         "وأرسلوها مرة أخرى أثناء المكالمة.",
         link="يمكنكم هنا أن ترونا صورة أو الكاميرا أثناء هذه المكالمة:",
         title="عرض صورة",
-        lead="أنتم على الهاتف معنا. ما ترسلونه هنا يُرى في هذه المكالمة فقط ولا يُحفظ.",
+        lead="أنتم على الهاتف معنا. ما ترسلونه هنا يُرى في هذه المكالمة ولا نحتفظ به.",
         take="التقاط صورة",
         choose="اختيار صورة",
         show="اضغطوا مطولًا لعرض الكاميرا",

@@ -41,35 +41,41 @@ class Keeper:
         changed = {
             call: call.mind.memory.revision
             for call in self._calls()
-            if call.facts.call_sid
-            and call.mind.arrived
-            and self._written.get(call) != call.mind.memory.revision
+            if call.mind.arrived and self._written.get(call) != call.mind.memory.revision
         }
-        entries = [self._entry(call) for call in changed]
+        entries = [entry for call in changed for entry in self._entries(call)]
         if await self._store.put_all(entries):
             self._written.update((call, rev) for call, rev in changed.items() if not call.over)
 
     async def save(self, call: LiveCall) -> None:
         """Now: somebody else is about to read it."""
-        await self._store.put_all([self._entry(call)])
+        await self._store.put_all(self._entries(call))
 
     async def write(self, call_sid: str, state: CallState) -> None:
         await self._store.put(_key(call_sid), _text(state), ENDINGS_KEPT_S)
 
+    async def load_sip(self, call_id: str) -> CallState | None:
+        return await self._load(_sip_key(call_id))
+
     async def load(self, call_sid: str) -> CallState | None:
-        text = await self._store.get(_key(call_sid))
+        return await self._load(_key(call_sid))
+
+    async def _load(self, key: str) -> CallState | None:
+        text = await self._store.get(key)
         if text is None:
             return None
         try:
             return decode(b64decode(text))
         except ValueError:
-            log.warning("the state of a call cannot be read", call_sid=call_sid)
+            log.warning("the state of a call cannot be read", call=key)
             return None
 
     async def ended(self, call: LiveCall, ending: Ending) -> None:
         """A conversation that came to its end is not kept."""
         self._written.pop(call, None)
         call_sid = call.facts.call_sid
+        if call.facts.call_id and not call.left:
+            await self._store.delete(_sip_key(call.facts.call_id))
         if not call_sid or not call.mind.arrived:
             return
         if ending.well and ending is not Ending.TRANSFERRED:
@@ -91,15 +97,19 @@ class Keeper:
         await self._store.delete(f"sound:{call_sid}")
         return b64decode(text)
 
-    def _entry(self, call: LiveCall) -> tuple[str, str, float]:
+    def _entries(self, call: LiveCall) -> list[tuple[str, str, float]]:
+        facts, text = call.facts, _text(state_of(call))
         ttl_s = call.mind.agent.max_call_s + STATE_SPARE_S
-        return _key(call.facts.call_sid), _text(state_of(call)), ttl_s
+        keys = [_key(facts.call_sid)] if facts.call_sid else []
+        keys += [_sip_key(facts.call_id)] if facts.call_id else []
+        return [(key, text, ttl_s) for key in keys]
 
 
 def state_of(call: LiveCall) -> CallState:
     state, facts = call.mind.state(), call.facts
     state.caller, state.dialled = facts.caller, facts.dialled
-    state.path, state.call_id = facts.path, facts.call_id
+    state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid
+    state.direction = facts.direction
     state.spent_micro_usd, state.minutes = call.bill.micro_usd, call.bill.minutes
     return state
 
@@ -110,6 +120,10 @@ def _sound_of(call: LiveCall) -> bytes:
 
 def _key(call_sid: str) -> str:
     return f"call:{call_sid}"
+
+
+def _sip_key(call_id: str) -> str:
+    return f"sip:{call_id}"
 
 
 def _text(state: CallState) -> str:

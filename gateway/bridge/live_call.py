@@ -71,7 +71,14 @@ class CallFacts:
     @property
     def key(self) -> str:
         """What the call is known by in this process."""
+        if self.direction == "outbound":
+            return self.call_sid  # it was known before there was a leg to the model
         return self.call_id or self.call_sid
+
+    @property
+    def place(self) -> str:
+        """Under what it counts among the calls of its agent and caller: one for all its legs."""
+        return self.call_sid or self.call_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,8 @@ class Hands:
 class LiveCall:
     def __init__(self, facts: CallFacts, mind: Conversation, hands: Hands) -> None:
         self.facts, self.mind = facts, mind
+        self.left = False
+        """Whether another process has it now, and its leg goes on."""
         self.bill = hands.open_bill(facts, mind.agent)
         self._hands = hands
         self._media: MediaSocket | None = None
@@ -135,6 +144,10 @@ class LiveCall:
     def hand_over(self, *, now: bool) -> None:
         """This process stops: another one is to go on with the call."""
         self._hear(inputs.HandOverAsked(now), monotonic())
+
+    def answered_by(self, who: str) -> None:
+        """The carrier has found out: `human`, `machine`, `fax` or `unknown`."""
+        self._hear(inputs.AnsweredBy(who), monotonic())
 
     def spend_reached(self, share: float) -> None:
         """So much of what the call may cost is used."""

@@ -9,6 +9,7 @@ from hashlib import sha256
 from re import fullmatch
 
 from gateway.bridge.live_call import LiveCall
+from gateway.bridge.relay import Elsewhere, Relay
 from gateway.bridge.switchboard import Switchboard
 from gateway.limits import PHOTO_TOKEN_BYTES
 from gateway.ops.store import Store
@@ -16,22 +17,26 @@ from gateway.ops.store import Store
 
 @dataclass(frozen=True, slots=True)
 class PhotoLink:
-    """`call` is None once that call is over, or runs in another process."""
+    """`call` is None once that call is over."""
 
     language: str
-    call: LiveCall | None
+    call: LiveCall | Elsewhere | None
 
 
 class PhotoLinks:
     """What is remembered of a token is its hash: whoever reads the store can open nothing."""
 
-    def __init__(self, store: Store, switchboard: Switchboard, public_url: str) -> None:
-        self._store, self._switchboard, self._public_url = store, switchboard, public_url
+    def __init__(
+        self, store: Store, switchboard: Switchboard, relay: Relay, public_url: str
+    ) -> None:
+        self._store, self._switchboard, self._relay = store, switchboard, relay
+        self._public_url = public_url
 
     async def make(self, call: LiveCall) -> str:
         """The address of the page."""
         token, agent = secrets.token_urlsafe(PHOTO_TOKEN_BYTES), call.mind.agent
-        known = json.dumps([call.facts.key, agent.language])
+        facts = call.facts
+        known = json.dumps([facts.key, agent.language, facts.caller, facts.dialled])
         await self._store.put(_key(token), known, agent.max_call_s)
         return f"{self._public_url}/photo/{token}"
 
@@ -46,10 +51,13 @@ class PhotoLinks:
         known = self._store.known(_key(token)) or await self._store.get(_key(token))
         if known is None:
             return None
-        key, language = json.loads(known)
+        key, language, caller, dialled = json.loads(known)
         call = self._switchboard.call(key)
-        alive = call is not None and call.mind.takes_pictures
-        return PhotoLink(language, call if alive else None)
+        if call is not None and call.mind.takes_pictures:
+            return PhotoLink(language, call)
+        elsewhere = await self._relay.find(caller, dialled)
+        there = elsewhere is not None and elsewhere.key == key
+        return PhotoLink(language, elsewhere if there else None)
 
 
 def _key(token: str) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import LiveCall
+from gateway.bridge.orphans import Orphans
+from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.spend_watch import SpendWatch
 from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.tasks import Tasks
@@ -31,6 +33,7 @@ class Publisher:
     tasks: Tasks
     spend_watch: SpendWatch
     records: Records
+    orphans: Orphans
     _log: CallLog = field(default_factory=CallLog)
 
     def publish(self, call: LiveCall, note: notes.Note) -> None:
@@ -50,10 +53,12 @@ class Publisher:
         self.metrics.call_over(call.mind)
         if note.ending in _MODEL_FAILED:
             self.breaker.failed()
+        if isinstance(call, SipLiveCall):
+            self.tasks.start(self.orphans.ended(call), f"drop {call.facts.key}")
         if self.switchboard.media_call(call.facts.call_sid) in (call, None):
             ended, leave = self.keeper.ended(call, note.ending), self._leave(call)
             self.tasks.start(ended, f"keep {call.facts.key}")
             self.tasks.start(leave, f"leave {call.facts.key}")
 
     async def _leave(self, call: LiveCall) -> None:
-        await self.admission.leave(call.facts.call_sid)
+        await self.admission.leave(call.facts.place)

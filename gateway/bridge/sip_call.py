@@ -52,6 +52,17 @@ class SipLiveCall(LiveCall):
         self._hear(inputs.CallAccepted(), monotonic())
         return self._reattach()
 
+    def adopted(self) -> None:
+        """Another process had it: the leg is there, and its session has gone on meanwhile."""
+        self._attached = True
+        self._hear(inputs.CallAccepted(), monotonic())
+        self._reattach()
+
+    def let_go(self) -> None:
+        """Another process has it: nothing is heard of it here any more."""
+        self.left = True
+        self._hear(inputs.HangUpAsked(Ending.DRAINED), monotonic())
+
     def refused(self) -> None:
         """It could not be accepted: there is no leg to end."""
         self._act(self.mind.give_up(monotonic()))
@@ -108,6 +119,15 @@ class SipLiveCall(LiveCall):
         except LinkError as error:
             log.error("nor at the carrier's", call_sid=self.facts.call_sid, reason=error.reason)
 
+    async def _hand_over(self) -> None:
+        try:
+            await self._hands.hand_over(self)
+        except LinkError as error:
+            log.warning("nobody takes over", call_id=self.facts.call_id, reason=error.reason)
+            return self._hear(inputs.TransferFailed(error.reason), monotonic())
+        self.left = True
+        return self.gone()
+
     async def _transfer(self, to: do.Transfer) -> None:
         if not self.facts.call_sid and to.way != "dial":
             log.warning(_BY_TRUNK[to.way], call_id=self.facts.call_id)
@@ -124,5 +144,5 @@ class SipLiveCall(LiveCall):
 
     def _close_media(self) -> None:
         """There is no stream to close, and nobody else who would end the leg."""
-        if self.mind.ending not in _LEG_IS_GONE:
+        if self.mind.ending not in _LEG_IS_GONE and not self.left:
             self._start_hang_up()

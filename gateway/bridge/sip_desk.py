@@ -12,12 +12,15 @@ from typing import Final
 import structlog
 
 from gateway.agents.config import DEFAULT_MODEL, Agent
+from gateway.bridge.dials import Dialled
 from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.turnstile import Turnstile
+from gateway.call.state import CallState
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
+from gateway.ops.admission import Admission
 from gateway.ops.tokens import DialTokens
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.transports.openai_calls import OpenAICalls
@@ -29,7 +32,8 @@ AGENT_HEADER: Final = "X-Gateway-Agent"
 TOKEN_HEADER: Final = "X-Gateway-Token"  # noqa: S105 - the name of a header
 
 STATUS: Final = {
-    "busy": 486,
+    "agent_full": 486,
+    "caller_busy": 486,
     "insecure": 488,
     "full": 503,
     "budget": 503,
@@ -52,6 +56,8 @@ class Place:
     agent: Agent
     call_sid: str
     dialled: str
+    out: Dialled | None = None
+    """We called the person for whom the model's leg is dialled."""
 
 
 class SipDesk:
@@ -62,12 +68,14 @@ class SipDesk:
         switchboard: Switchboard,
         calls: OpenAICalls,
         tokens: DialTokens,
+        admission: Admission,
         *,
         turnstile: Turnstile,
         allow_rtp: bool,
         counted: Callable[[str], None],
     ) -> None:
         self._switchboard, self._calls, self._tokens = switchboard, calls, tokens
+        self._admission = admission
         self._turnstile, self._allow_rtp, self._counted = turnstile, allow_rtp, counted
 
     async def take(self, incoming: IncomingCall) -> None:
@@ -75,7 +83,7 @@ class SipDesk:
         await self._turnstile.enter()
         try:
             place = await self._place(incoming)
-            call = self._announce(incoming, place)
+            call = await self._let_in(incoming, place)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, SIP_DECIDE_MAX_S)
         session = self._switchboard.session(place.agent.name, "sip")
@@ -86,6 +94,17 @@ class SipDesk:
             return await self._not_accepted(incoming.call_id, error.reason)
         self._counted("accepted")
         return call.accepted()
+
+    def adopt(self, state: CallState) -> None:
+        """A call that another process accepted goes on here. Raises NotAdmitted."""
+        agent = self._switchboard.book.agents.get(state.agent)
+        if agent is None:
+            raise NotAdmitted("no_agent")
+        facts = CallFacts(
+            state.call_sid, state.caller, state.dialled, state.agent, "sip", state.call_id,
+            state.direction,
+        )  # fmt: skip
+        self._switchboard.announce_sip(facts, agent, self._calls, state).adopted()
 
     async def _not_accepted(self, call_id: str, why: str) -> None:
         log.warning("accept failed", call_id=call_id, reason=why)
@@ -118,14 +137,31 @@ class SipDesk:
         if agent is None:
             raise NotAdmitted("no_agent")
         dialled = await self._switchboard.dialled_by(call_sid)
-        return Place(agent, call_sid, dialled or next(incoming.dialled, ""))
+        out = await self._switchboard.dials.find(call_sid)
+        return Place(agent, call_sid, dialled or next(incoming.dialled, ""), out)
 
-    def _announce(self, incoming: IncomingCall, place: Place) -> SipLiveCall:
-        facts = CallFacts(
-            place.call_sid, incoming.caller, place.dialled, place.agent.name, "sip",
+    async def _let_in(self, incoming: IncomingCall, place: Place) -> SipLiveCall:
+        """Raises NotAdmitted."""
+        facts, agent = self._facts(incoming, place), place.agent
+        if place.out is None:  # else its place was taken when it was placed
+            await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
+        try:
+            return self._switchboard.announce_sip(facts, agent, self._calls)
+        except NotAdmitted:
+            await self._admission.leave(facts.place)
+            raise
+
+    def _facts(self, incoming: IncomingCall, place: Place) -> CallFacts:
+        out = place.out
+        return CallFacts(
+            place.call_sid,
+            out.person if out else incoming.caller,
+            out.ours if out else place.dialled,
+            place.agent.name,
+            "sip",
             incoming.call_id,
-        )  # fmt: skip
-        return self._switchboard.announce_sip(facts, place.agent, self._calls)
+            "outbound" if out else "inbound",
+        )
 
     async def _reject(
         self, call_id: str, reason: str, within_s: float, *, unsure: bool = False

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from gateway.bridge.live_call import LiveCall
 from gateway.call import notes
 from gateway.limits import ENDINGS_KEPT_S, SPEND_CHECK_S
-from gateway.ops.spending import Spending
-from gateway.ops.store import Store
+from gateway.ops.spending import DAY_S, Spending
+from gateway.ops.store import Remote, Store
 
 
 def spent_key(call_sid: str) -> str:
@@ -26,9 +26,11 @@ class SpendWatch:
         calls: Callable[[], Iterable[LiveCall]],
         store: Store,
         reached: Callable[[str, float], None],
+        remote: Remote | None = None,
     ) -> None:
         self._spending, self._calls = spending, calls
         self._store, self._reached = store, reached
+        self._remote = remote
 
     def on_note(self, call: LiveCall, note: notes.Note) -> None:
         self._spending.on_note(call.bill, note)
@@ -39,12 +41,25 @@ class SpendWatch:
         while True:
             await asyncio.sleep(SPEND_CHECK_S)
             self._pass_time()
+            if self._remote is not None:
+                await self.share(self._remote)
 
     def _pass_time(self) -> None:
         # Not within the loop above: its variables would keep the last call while it sleeps.
         for call in self._calls():
             self._spending.pass_time(call.bill)
             self._look(call)
+
+    async def share(self, remote: Remote) -> None:
+        """The day's sum of all processes: ours is added to it, and theirs learnt."""
+        for day, micro_usd in self._spending.untold().items():
+            key = f"spent_on:{day}"
+            total = await remote.ask(
+                lambda redis, key=key, more=micro_usd: redis.add(key, more, 2 * DAY_S),  # type: ignore[misc]
+                otherwise=None,
+            )
+            if total is not None:
+                self._spending.told(day, micro_usd, total)
 
     def _look(self, call: LiveCall) -> None:
         share = call.bill.take_share()

@@ -118,18 +118,24 @@ class StreamDoor:
             raise NotAdmitted("over")  # hung up while its stream was on the way
         # Announced here, it may have been elsewhere meanwhile, and this one knows nothing of it.
         if waiting is None or (state is not None and state.streams > waiting.mind.streams):
-            self._announce(call_sid, agent_name, state)
+            await self._announce(call_sid, agent_name, state)
         call = switchboard.expected(call_sid)
         if call is None:
             raise SignatureRefused("second_stream")
         return call
 
-    def _announce(self, call_sid: str, agent_name: str, state: CallState | None) -> None:
+    async def _announce(self, call_sid: str, agent_name: str, state: CallState | None) -> None:
         agent = self._switchboard.book.agents.get(agent_name)
         if agent is None:
             raise NotAdmitted("unknown_agent")
         caller, dialled = (state.caller, state.dialled) if state else ("", "")
-        facts = CallFacts(call_sid, caller, dialled, agent_name, "media-streams")
+        out = await self._switchboard.dials.find(call_sid)
+        if out is not None:
+            caller, dialled = out.person, out.ours
+        facts = CallFacts(
+            call_sid, caller, dialled, agent_name, "media-streams",
+            direction="inbound" if out is None else "outbound",
+        )  # fmt: skip
         self._switchboard.announce(facts, agent, state=state)
 
     def _refuse(self, reason: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.agents.config import Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.dials import DialBook
 from gateway.bridge.live_call import CallFacts, Hands, LiveCall
 from gateway.bridge.sessions import Sessions
 from gateway.bridge.sip_call import SipLiveCall
@@ -46,10 +47,13 @@ class Switchboard:
         self._media: dict[str, LiveCall] = {}
         """By CallSid."""
         self._sip: dict[str, SipLiveCall] = {}
-        """By OpenAI's call_id."""
+        """By OpenAI's call_id; a call that we placed by its CallSid."""
         self._hands: Hands | None = None
         self.clock: Callable[[], float] = time
         """The time of day, as Unix time: who is on duty changes with it."""
+        self.dials = DialBook(store)
+        self._kept: dict[str, str] = {}
+        """Places kept for people whom we are calling: the path of each."""
         self.announced: Callable[[LiveCall], None] = lambda _: None
         """Told of each call before its first note."""
 
@@ -64,26 +68,39 @@ class Switchboard:
 
     @property
     def active(self) -> int:
-        return len(self._media) + len(self._sip)
+        return len(self._media) + len(self._sip) + len(self._kept)
 
     @property
     def sends_on(self) -> bool:
         """Whether callers who come back belong to another process: this one stops."""
         return self.draining and self._store.shared
 
-    def refusal(self, path: str = "media-streams", *, back: bool = False) -> str | None:
+    def keep_place(self, key: str, path: str) -> None:
+        """For somebody who is being called, until `give_up_place`, or until he is there."""
+        self._kept[key] = path
+
+    def give_up_place(self, key: str) -> None:
+        self._kept.pop(key, None)
+
+    def refusal(
+        self, path: str = "media-streams", call_sid: str = "", *, back: bool = False
+    ) -> str | None:
         """Why no further call is taken: `draining`, `starting`, `full`, `budget`; or None.
 
-        A caller who is `back` was let in before: while running calls are let finish, so is his.
+        A call that we placed has had its place since then. A caller who is `back` was let in
+        before: while running calls are let finish, so is his.
         """
+        if call_sid in self._kept:
+            return None
         if self._leaving or (self.draining and not back):
             return "draining"
         if self._hands is None:
             return "starting"
+        kept = sum(one == path for one in self._kept.values())
         full = (
-            len(self._sip) >= SIP_CALLS_MAX
+            len(self._sip) + kept >= SIP_CALLS_MAX
             if path == "sip"
-            else len(self._media) >= self._max_calls
+            else len(self._media) + kept >= self._max_calls
         )
         if full:
             return "full"
@@ -116,7 +133,7 @@ class Switchboard:
         if waiting is not None:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        hands = self._admitted("media-streams", back=state is not None)
+        hands = self._admitted("media-streams", facts.call_sid, back=state is not None)
         session = self.session(agent.name, "media-streams")
         mind = MediaCall(agent, session, _event_ids(), monotonic())
         mind.unix_offset_s = self.clock() - monotonic()
@@ -132,27 +149,42 @@ class Switchboard:
         call.begin()
         return call
 
-    def announce_sip(self, facts: CallFacts, agent: Agent, control: OpenAICalls) -> SipLiveCall:
-        """A SIP call is about to be accepted. Raises NotAdmitted."""
-        hands = self._admitted("sip")
+    def announce_sip(
+        self,
+        facts: CallFacts,
+        agent: Agent,
+        control: OpenAICalls,
+        state: CallState | None = None,
+    ) -> SipLiveCall:
+        """A SIP call is about to be accepted, or was by another process. Raises NotAdmitted."""
+        hands = self._admitted("sip", facts.call_sid)
         mind = SipCall(agent, self.session(agent.name, "sip"), _event_ids(), monotonic())
         mind.unix_offset_s = self.clock() - monotonic()
         mind.opening = self._store.known(f"opening:{facts.call_sid}")
         call = SipLiveCall(facts, mind, hands, control)
+        if state is not None:
+            mind.resume(state)
+            call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._sip[facts.key] = call
         self.announced(call)
         call.begin()
         return call
 
-    def _admitted(self, path: str, *, back: bool = False) -> Hands:
-        reason = self.refusal(path, back=back)
+    def _admitted(self, path: str, call_sid: str, *, back: bool = False) -> Hands:
+        reason = self.refusal(path, call_sid, back=back)
+        self._kept.pop(call_sid, None)
         if reason is not None or self._hands is None:
             raise NotAdmitted(reason or "starting")
         return self._hands
 
+    @property
+    def sip_calls(self) -> list[SipLiveCall]:
+        return list(self._sip.values())
+
     def call(self, key: str) -> LiveCall | None:
         """A running or expected call, by what the operators know it by."""
-        return self._media.get(key) or self._sip.get(key)
+        found = self._media.get(key) or self._sip.get(key)
+        return found or next((c for c in self._sip.values() if c.facts.call_id == key), None)
 
     def media_call(self, call_sid: str) -> LiveCall | None:
         return self._media.get(call_sid)
@@ -167,6 +199,10 @@ class Switchboard:
         call = self._media.get(call_sid)
         if call is not None and call.mind.arrived:
             call.hang_up(Ending.DRAINED if drained else Ending.MEDIA_BROKEN)
+
+    def calls_of(self, call_sid: str) -> list[LiveCall]:
+        """Running calls of one telephone call: on a stream, or on the model's leg."""
+        return [call for call in self.calls if call.facts.call_sid == call_sid]
 
     def leg_is_over(self, call_sid: str) -> None:
         """The carrier says so: nothing stays active on our side after it has ended there."""
@@ -215,7 +251,7 @@ class Switchboard:
         """To other processes: each call in its next quiet moment, or at once."""
         self._leaving = True
         for call in self.calls:
-            if call.mind.arrived and not call.facts.call_id:
+            if call.mind.arrived and (self._store.shared or not call.facts.call_id):
                 call.hand_over(now=now)
             elif now:
                 call.hang_up(Ending.DRAINED)

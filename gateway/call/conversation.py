@@ -14,9 +14,9 @@ from gateway.agents.config import Agent
 from gateway.call import commands as do
 from gateway.call import faults, formats, inputs, notes, wording
 from gateway.call.departure import Departure
+from gateway.call.detection import DetectedCall
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
-from gateway.call.hosted import HostedTools
 from gateway.call.memory import Memory
 from gateway.call.responses import UNASKED, Want
 from gateway.call.state import CallState
@@ -26,7 +26,7 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class Conversation(HostedTools):
+class Conversation(DetectedCall):
     """One call."""
 
     def __init__(
@@ -40,6 +40,8 @@ class Conversation(HostedTools):
         self._speech_began_ms = 0
         self._broke_in = False
         """The caller interrupted, and is still speaking."""
+        self._left_unanswered: list[tuple[str, str]] = []
+        """Function calls of a process that is gone, and what is said of them instead."""
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
         return {
@@ -47,6 +49,7 @@ class Conversation(HostedTools):
             **self._tool_table(),
             **self._sight_table(),
             **self._hosted_table(),
+            **self._detection_table(),
             inputs.HangUpAsked: self._on_hang_up_asked,
             inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
@@ -191,7 +194,7 @@ class Conversation(HostedTools):
         self._answer_item = None
         self.responses.held = self._caller_speaking
         self._progress()
-        if self._broke_in:
+        if self._broke_in or self._talks_to_machine():
             # It was asked for before he spoke, and would talk over him.
             self._cancel(event.response.id)
             self._cut()
@@ -285,7 +288,7 @@ class Conversation(HostedTools):
         """Before anything happens: goes on where another connection, or process, left off."""
         self.resumed = True
         self.memory = Memory(state.memos)
-        self.memory.interrupted(wording.OF_PENDING_CALLS, wording.NOT_KNOWN)
+        self._left_unanswered = self.memory.interrupted(wording.OF_PENDING_CALLS, wording.NOT_KNOWN)
         self.resumes, self.streams = state.resumes, state.streams
         self.tokens, self.barge_ins = state.tokens, state.barge_ins
         self.tools_called, self.turns.waits_s = state.tools_called, state.waits_s

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -23,11 +25,15 @@ class Departure:
     """Whom the caller is handed over to; None hangs up."""
     firm: bool = False
     """An operator decided it: what the caller says now does not revoke it."""
+    message: str | None = None
+    """Left word for word with a machine, to which nobody listens any more."""
 
     @property
-    def words(self) -> str:
-        """What the model is asked to say if it has not said anything yet."""
-        return wording.FAREWELL if self.to is None else wording.CONNECTING
+    def request(self) -> Mapping[str, Any]:
+        """The response that is asked for if the model has not said anything yet."""
+        if self.message is not None:
+            return wording.word_for_word(self.message)
+        return wording.instructed(wording.FAREWELL if self.to is None else wording.CONNECTING)
 
     @property
     def revoked(self) -> str:

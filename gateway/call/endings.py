@@ -15,6 +15,12 @@ class Ending(StrEnum):
     MAX_LENGTH = "max_length"
     SPEND_LIMIT = "spend_limit"
     OPERATOR_HUNG_UP = "operator_hung_up"
+    MACHINE_ANSWERED = "machine_answered"
+    MESSAGE_LEFT = "message_left"
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    CANCELED = "canceled"
+    DIAL_FAILED = "dial_failed"
     NEVER_ARRIVED = "never_arrived"
     MEDIA_STALLED = "media_stalled"
     MEDIA_BROKEN = "media_broken"
@@ -40,5 +46,10 @@ _WELL = frozenset(
         Ending.MAX_LENGTH,
         Ending.SPEND_LIMIT,
         Ending.OPERATOR_HUNG_UP,
+        Ending.MACHINE_ANSWERED,
+        Ending.MESSAGE_LEFT,
     }
 )
+
+UNTAKEN = frozenset({Ending.NO_ANSWER, Ending.BUSY, Ending.CANCELED, Ending.DIAL_FAILED})
+"""Of calls that we placed and nobody took: there was no conversation to end."""

@@ -107,6 +107,14 @@ class HangUpAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """A call of ours: the carrier has found out who took it; a machine has finished speaking."""
+
+    who: str
+    """`human`, `machine`, `fax` or `unknown`."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpendReached:
     """The call has used up this share of what it may cost."""
 
@@ -190,6 +198,7 @@ CallInput = (
     | SaidBefore
     | Remembered
     | HangUpAsked
+    | AnsweredBy
     | SpendReached
     | Wish
     | SentByCaller

@@ -37,6 +37,8 @@ _HANGS_UP: Final = frozenset(
         Ending.MAX_LENGTH,
         Ending.SPEND_LIMIT,
         Ending.OPERATOR_HUNG_UP,
+        Ending.MACHINE_ANSWERED,
+        Ending.MESSAGE_LEFT,
     }
 )
 """Endings in which we end the telephone call; after the others the carrier goes on with it."""
@@ -330,7 +332,7 @@ class CallLife(ABC):
         self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
         self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
         if leaving.call_id is None or not self._spoke_since_caller:
-            self._want(Want("farewell", wording.instructed(leaving.words)))
+            self._want(Want("farewell", leaving.request))
         return None
 
     def _stay(self) -> None:

@@ -102,8 +102,10 @@ class McpDesk:
         _keep(self._named, item.id, (label or UNKNOWN, item.name or UNKNOWN))
 
     def begin(self, item_id: str, now: float) -> McpCall | None:
-        """None for one that has begun, or has ended."""
+        """None for one that has begun, or has ended, and for one too many."""
         if item_id in self.calls or item_id not in self._named:
+            return None
+        if len(self.calls) >= limits.MCP_CALLS_MAX:
             return None
         label, name = self._named[item_id]
         manners: Manners = self._servers.get(label) or Manners()

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+from gateway.limits import MCP_SERVERS_MAX
+
+LISTS_MAX: Final = 4 * MCP_SERVERS_MAX
+"""Of one session: a server that lists for ever is not followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class McpLists:
         return late
 
     def on_item(self, item_id: str, label: str, tools: int) -> Listed | None:
-        if label not in self._labels:
+        if label not in self._labels or len(self._items) > LISTS_MAX:
             return None
         self._items[item_id] = label, tools
         came = self._events.pop(item_id, None)

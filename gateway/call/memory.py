@@ -139,11 +139,12 @@ class Memory:
             self.revision += 1
 
     def called(self, call_id: str, name: str, arguments: str) -> None:
-        self._add(Memo(CALL, 0, arguments[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id, name))
+        if not self._has(CALL, call_id):  # ids are the server's to choose, and once only
+            self._add(Memo(CALL, 0, arguments[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id, name))
 
     def answered(self, call_id: str, output: str) -> Memo | None:
         """The function call itself, when this session has not been told of it."""
-        if any(memo.call_id == call_id and memo.kind == CALL for memo in self.memos):
+        if self._has(CALL, call_id) and not self._has(OUTPUT, call_id):
             self._add(Memo(OUTPUT, 0, output[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id))
         return self._untold.pop(call_id, None)
 
@@ -151,10 +152,15 @@ class Memory:
         """A picture: what it shows is not kept, that there was one is."""
         self._add(Memo(SEEN, 0, about[:TRANSCRIPT_LINE_MAX_CHARS]))
 
-    def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> None:
-        """Nobody brings the output of what was out any more; `outputs` are by function."""
-        for call in self._pending():
-            self.answered(call.call_id, outputs.get(call.name, otherwise))
+    def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> list[tuple[str, str]]:
+        """Nobody brings the output of what was out any more; `outputs` are by function.
+
+        Each call_id, and what stands for its output.
+        """
+        left = [(c.call_id, outputs.get(c.name, otherwise)) for c in self._pending()]
+        for call_id, output in left:
+            self.answered(call_id, output)
+        return left
 
     def catch_up(self, memos: list[Memo]) -> list[Retelling]:
         """A later state of the same conversation: what was said differently, in order."""
@@ -217,6 +223,9 @@ class Memory:
             if other.kind in _SPOKEN and other.item_id in self._replayed:
                 before = other.replay_id
         return Retelling(memo, before)
+
+    def _has(self, kind: str, call_id: str) -> bool:
+        return any(memo.call_id == call_id and memo.kind == kind for memo in self.memos)
 
     def _pending(self) -> list[Memo]:
         done = {memo.call_id for memo in self.memos if memo.kind == OUTPUT}

@@ -41,6 +41,24 @@ class CallerArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Rings:
+    """A call of ours: it rings at the other end."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickedUp:
+    """The same: somebody, or something, has taken it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """The same: who that was."""
+
+    who: str
+    """`human`, `machine`, `fax` or `unknown`."""
+
+
+@dataclass(frozen=True, slots=True)
 class SidebandUp:
     """SIP: the call can be steered."""
 
@@ -278,6 +296,9 @@ Note = (
     | ModelDropped
     | ModelRenewed
     | CallerArrived
+    | Rings
+    | PickedUp
+    | AnsweredBy
     | SidebandUp
     | TransferTried
     | FirstSound

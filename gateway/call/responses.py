@@ -73,6 +73,10 @@ class ResponseArbiter:
     def forget(self, purpose: str) -> None:
         self._queue = deque(w for w in self._queue if w.purpose != purpose)
 
+    def forget_all(self) -> None:
+        """Nothing is wanted any more; what is in flight stays so."""
+        self._queue.clear()
+
     def want_first(self, want: Want) -> None:
         """Before all that is wanted already."""
         self._queue.appendleft(want)

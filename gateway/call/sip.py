@@ -17,10 +17,12 @@ from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
-from gateway.call.responses import ResponseArbiter
+from gateway.call.responses import ResponseArbiter, Want
+from gateway.call.state import CallState
 from gateway.call.states import Life, Link, step_link
 from gateway.call.timers import Timer
 from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_server as model
 
 
@@ -57,6 +59,11 @@ class SipCall(Conversation):
         del table[model.SessionCreated], table[model.SessionUpdated]
         return table
 
+    def resume(self, state: CallState) -> None:
+        """The session has gone on without us: nobody is greeted, and nothing said again."""
+        super().resume(state)
+        self._opened, self.opening = True, None
+
     # --- The leg and the sideband ---
 
     def _on_accepted(self, _event: inputs.CallAccepted) -> None:
@@ -75,7 +82,17 @@ class SipCall(Conversation):
         since = now if self._arrived_at is None else self._arrived_at
         self._note(notes.SidebandUp(now - since, again=again))
         self._attached_at = now
+        if self.resumed and not again:
+            self._answer_left()
         self._greet()
+
+    def _answer_left(self) -> None:
+        """Function calls that this session has made, and whose process is gone."""
+        for call_id, output in self._left_unanswered:
+            item = items.function_output(call_id, output)
+            self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
+        if self._left_unanswered:
+            self._want(Want("tool_output", any_will_do=True))
 
     def _on_model_lost(self, event: inputs.ModelLost) -> None:
         """The call goes on without us for a moment: what we knew of its state is void."""

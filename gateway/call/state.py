@@ -37,6 +37,10 @@ class CallState(msgspec.Struct, array_like=True):
     """What it has cost, by kind."""
     minutes: int = 0
     """Of the carrier's, paid for."""
+    call_sid: str = ""
+    """Twilio's."""
+
+    direction: str = "inbound"
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("gateway.cli.serve", "Serve calls."),
     "simulate": ("gateway.cli.simulate", "Rehearse calls written as YAML, and judge them."),
     "provision": ("gateway.cli.provision.command", "Make Twilio and OpenAI as they should be."),
+    "call": ("gateway.cli.call", "Have an agent call somebody, and tell how it goes."),
     "doctor": ("gateway.cli.doctor.command", "Check settings, agents, vendors and the way here."),
     "bench": ("gateway.cli.bench.command", "Measure what a call costs."),
 }

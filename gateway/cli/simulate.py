@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -158,6 +159,7 @@ async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrie
         async with carrier(order.account, reach, rest_port=order.rest_port) as twilio:
             twilio.exchange.connector_url = order.model_url
             twilio.project = os.environ.get("OPENAI_PROJECT_ID") or twilio.project
+            twilio.admin_token = os.environ.get("GATEWAY_ADMIN_TOKEN", "")
             yield twilio, order.model_url, order.url
         return
     port = free_port()
@@ -171,10 +173,11 @@ async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrie
     ):
         places = {PLACEHOLDER: services_url, **twilio.helpers.places}
         agents = placed(scenario.agents, places)
+        twilio.admin_token = secrets.token_urlsafe(16)
         plan = Plan(
             order.account, port, twilio.rest_url, out,
             _by_sip(agents) if order.by_sip else agents, scenario.model,
-            scenario.environment,
+            {"GATEWAY_ADMIN_TOKEN": twilio.admin_token} | scenario.environment,
         )  # fmt: skip
         async with spawned(plan) as stack:
             twilio.exchange.connector_url = stack.model_url

@@ -36,6 +36,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAN: Final = float("nan")
 _PATHS: Final = ("media-streams", "sip")
+_RESUMES: Final = ("announced", "silent", "handed_over", "afresh", "adopted")
 REFUSALS: Final = ("full", "draining", "starting", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
@@ -185,6 +186,10 @@ class Metrics:
             "warm_transfers", "People rung for a caller who were to take him, by outcome.",
             "outcome",
         )  # fmt: skip
+        self.dials = counter(
+            "dials", "Calls that we placed, by what came of them.", agent, "outcome"
+        )
+        self.answered_by = counter("answered_by", "Who took those calls.", agent, "who")
         self.fallbacks = counter(
             "fallbacks", "Callers whose agent failed, by what they got instead.", "rung"
         )
@@ -247,6 +252,7 @@ class Metrics:
             notes.ModelRenewed: lambda _, n: self.renewed.labels(n.cause).observe(n.seconds),
             notes.SidebandUp: self._sideband_up,
             notes.TransferTried: lambda _, n: self.transfers.labels(n.outcome).inc(),
+            notes.AnsweredBy: lambda c, n: self.answered_by.labels(c.agent, n.who).inc(),
             notes.FirstSound: self._first_sound,
             notes.TurnMeasured: self._turn,
             notes.BargedIn: self._barged_in,
@@ -272,6 +278,10 @@ class Metrics:
         """Series at 0 before the first event: what begins at 1 has not risen, for Prometheus."""
         for reason in REFUSALS:
             self.refused.labels(reason)
+        for how in _RESUMES:
+            self.resumes.labels(how)
+        for reason in (*sorted(_REASONS), "silent", "unreachable"):
+            self.reconnects.labels(reason)
         for agent in agents:
             self.wait.labels(agent.agent, agent.path)
             self.started.labels(agent.agent, agent.path)

@@ -89,11 +89,12 @@ class Summary(Struct):
     model: str
     path: Literal["media-streams", "sip"]
     caller: str
-    """Masked."""
+    """Masked. Of a call that we placed: whom we called."""
     dialled: str
-    """Masked."""
+    """Masked. Our own number."""
     began_at: str
     """RFC 3339, UTC."""
+    direction: Literal["inbound", "outbound"] = "inbound"
     state: Literal["expected", "talking", "ended"] = "expected"
     seconds: _Seconds | None = None
     """Since the caller arrived, once it has ended."""
@@ -109,6 +110,10 @@ class Summary(Struct):
     reason: str = ""
     well: bool | None = None
     """Whether it ended as somebody in it wanted."""
+    rings_s: _Seconds | None = None
+    """Of a call that we placed; the same for the next two."""
+    answered_s: _Seconds | None = None
+    answered_by: Literal["human", "machine", "fax", "unknown"] | None = None
     arrived_s: _Seconds | None = None
     model_ready_s: _Seconds | None = None
     first_sound_s: _Seconds | None = None
@@ -140,6 +145,9 @@ class Writer:
             notes.ModelReady: lambda _: self._reached("model_ready_s"),
             notes.SidebandUp: lambda _: self._reached("model_ready_s"),
             notes.CallerArrived: self._arrived,
+            notes.Rings: lambda _: self._reached("rings_s"),
+            notes.PickedUp: lambda _: self._reached("answered_s"),
+            notes.AnsweredBy: self._answered_by,
             notes.FirstSound: lambda _: self._reached("first_sound_s"),
             notes.SpeechBegan: lambda n: self._began_speaking("caller", n.ago_s),
             notes.SpeechEnded: lambda n: self._fell_silent("caller", n.ago_s),
@@ -179,6 +187,11 @@ class Writer:
     def _arrived(self, _note: notes.CallerArrived) -> Iterator[Change]:
         self.record.state = "talking"
         yield from self._reached("arrived_s")
+
+    def _answered_by(self, note: notes.AnsweredBy) -> Iterator[Change]:
+        if note.who in ("human", "machine", "fax", "unknown"):
+            self.record.answered_by = note.who  # type: ignore[assignment] # one of them
+            yield self._summary()
 
     # --- Who spoke when ---
 

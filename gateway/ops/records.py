@@ -48,6 +48,9 @@ class Announced(Protocol):
     @property
     def path(self) -> str: ...
 
+    @property
+    def direction(self) -> str: ...
+
 
 class Records:
     """`clock` is monotonic, `wall` tells the time of day."""
@@ -66,7 +69,9 @@ class Records:
     def open(
         self, call: Announced, model: str, policy: Literal["none", "metadata", "transcript"]
     ) -> None:
-        """A call is announced."""
+        """A call is announced; one that we placed has been since then."""
+        if call.direction == "outbound" and call.key in self._live:
+            return
         began = datetime.fromtimestamp(self._wall(), UTC)
         record = Record(
             id=call.key,
@@ -77,6 +82,7 @@ class Records:
             caller=masked(call.caller),
             dialled=masked(call.dialled),
             began_at=began.isoformat(timespec="milliseconds"),
+            direction="outbound" if call.direction == "outbound" else "inbound",
         )
         self._live[call.key] = Writer(record, self._clock)
         self._policies[call.key] = policy

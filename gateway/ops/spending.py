@@ -80,12 +80,17 @@ class Spending:
         self._clock, self._wall_clock = clock, wall_clock
         self._budget_usd = budget_usd
         self._day, self._today_usd = -1, Decimal()
+        self._all_usd = Decimal()
+        """Of all processes today, as far as it is known here."""
+        self._unshared: dict[int, Decimal] = {}
+        """By day: what the others have not been told of."""
 
     @property
     def today_usd(self) -> Decimal:
-        """Since midnight, UTC, or since this process began."""
+        """Since midnight, UTC: of all processes that share a store, or since this one began."""
         self._turn_page()
-        return self._today_usd
+        known = self._all_usd + self._unshared.get(self._day, Decimal())
+        return max(self._today_usd, known)
 
     @property
     def spent_out(self) -> bool:
@@ -126,9 +131,25 @@ class Spending:
         for kind, usd in charge.usd.items():
             bill.by_kind[kind] = bill.by_kind.get(kind, Decimal()) + usd
             self._today_usd += usd
+            self._unshared[self._day] = self._unshared.get(self._day, Decimal()) + usd
             self._counters.charged(bill.agent, model, kind, usd)
 
     def _turn_page(self) -> None:
         day = int(self._wall_clock()) // DAY_S
         if day != self._day:
-            self._day, self._today_usd = day, Decimal()
+            self._day, self._today_usd, self._all_usd = day, Decimal(), Decimal()
+
+    # --- All processes together ---
+
+    def untold(self) -> dict[int, int]:
+        """Whole micro-dollars by day, today's even if there is nothing to tell."""
+        self._turn_page()
+        days = {self._day: Decimal()} | self._unshared
+        return {day: int(usd * MICRO) for day, usd in days.items()}
+
+    def told(self, day: int, micro_usd: int, all_micro_usd: int) -> None:
+        """So much was added to that day's sum, which came to so much."""
+        left = self._unshared.pop(day, Decimal()) - Decimal(micro_usd) / MICRO
+        if day == self._day:
+            self._unshared[day] = left
+            self._all_usd = Decimal(all_micro_usd) / MICRO

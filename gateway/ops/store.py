@@ -6,15 +6,16 @@ it remembers is written again later.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
 
 from gateway.errors import StoreError
-from gateway.limits import STORE_PAUSE_S
+from gateway.limits import LETTERS_MAX, STORE_PAUSE_S
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.store_redis import RedisStore
 
@@ -30,13 +31,15 @@ class Remote:
     failed: Callable[[], None] = lambda: None
     down_since: float | None = None
     look_again_at: float = 0.0
+    back_at: float = field(default_factory=monotonic)
+    """Since when it has been there, as far as anybody asked."""
 
     async def ask(self, question: Callable[[RedisStore], Awaitable[T]], otherwise: T) -> T:
         """The answer; `otherwise` while Redis is away, which costs time only now and then."""
         if self.down_since is not None and monotonic() < self.look_again_at:
             return otherwise
         try:
-            answer = await question(self.redis)
+            answer = await _whole(question(self.redis))
         except StoreError as error:
             self._lost(error)
             return otherwise
@@ -52,8 +55,19 @@ class Remote:
 
     def _found(self) -> None:
         if self.down_since is not None:
-            away_s, self.down_since = round(monotonic() - self.down_since, 1), None
+            self.back_at = monotonic()
+            away_s, self.down_since = round(self.back_at - self.down_since, 1), None
             log.info("the store is back", away_s=away_s)
+
+
+async def _whole(question: Awaitable[T]) -> T:
+    """To its end, and that is soon: cut short, it would leave a connection open."""
+    asked = asyncio.ensure_future(question)
+    try:
+        return await asyncio.shield(asked)
+    except asyncio.CancelledError:
+        await asyncio.gather(asked, return_exceptions=True)
+        raise
 
 
 class Store:
@@ -116,6 +130,23 @@ class Store:
             return True
 
         return await self._remote.ask(write, otherwise=False)
+
+    async def push(self, key: str, value: str, ttl_s: float) -> bool:
+        """Into a list for another process; False when there is none, or it was not taken."""
+        if self._remote is None:
+            return False
+
+        async def write(redis: RedisStore) -> bool:
+            await redis.push(key, value, ttl_s, LETTERS_MAX)
+            return True
+
+        return await self._remote.ask(write, otherwise=False)
+
+    async def pop(self, key: str) -> str | None:
+        """The oldest of a list that other processes push into."""
+        if self._remote is None:
+            return None
+        return await self._remote.ask(lambda redis: redis.pop(key), otherwise=None)
 
     async def delete(self, key: str) -> None:
         self._memory.delete(key)

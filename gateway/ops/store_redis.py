@@ -34,6 +34,39 @@ end
 return 0
 """
 """Room in every one of the sets, or a place in none; a place that nobody renews is given back."""
+_NOW: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local leases, owners, me, ttl = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
+"""
+_HOLD: Final = (
+    _NOW
+    + """
+local lost = {}
+for i = 3, #ARGV do
+  local owner = redis.call('HGET', owners, ARGV[i])
+  if owner and owner ~= me then
+    table.insert(lost, ARGV[i])
+  else
+    redis.call('HSET', owners, ARGV[i], me)
+    redis.call('ZADD', leases, now + ttl, ARGV[i])
+  end
+end
+return lost
+"""
+)
+_TAKE: Final = (
+    _NOW
+    + """
+local orphan = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 1)[1]
+if orphan then
+  redis.call('HSET', owners, orphan, me)
+  redis.call('ZADD', leases, now + ttl, orphan)
+end
+return orphan
+"""
+)
+_LEASES: Final = (f"{_PREFIX}sip:leases", f"{_PREFIX}sip:owners")
 
 
 class RedisStore:
@@ -50,6 +83,8 @@ class RedisStore:
             client_name="gateway",
         )
         self._admit = self._redis.register_script(_ADMIT)
+        self._hold = self._redis.register_script(_HOLD)
+        self._take = self._redis.register_script(_TAKE)
 
     async def claim(self, key: str, ttl_s: float) -> bool:
         name = _PREFIX + key
@@ -78,6 +113,27 @@ class RedisStore:
         except (RedisError, OSError) as error:
             raise StoreError(type(error).__name__) from error
 
+    async def push(self, key: str, value: str, ttl_s: float, most: int) -> None:
+        """At the end of a list; more than `most` push the oldest out."""
+        name = _PREFIX + key
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.rpush(name, self._sealer.seal(name, value))
+                pipe.ltrim(name, -most, -1)
+                pipe.pexpire(name, _ms(ttl_s))
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
+    async def pop(self, key: str) -> str | None:
+        """The oldest of a list."""
+        name = _PREFIX + key
+        try:
+            sealed = await self._redis.lpop(name)
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+        return None if sealed is None else self._sealer.open(name, sealed)
+
     async def delete(self, key: str) -> None:
         try:
             await self._redis.delete(_PREFIX + key)
@@ -98,6 +154,55 @@ class RedisStore:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for name in rooms:
                     pipe.zrem(f"{_PREFIX}room:{name}", member)
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
+    async def add(self, key: str, amount: int, ttl_s: float) -> int:
+        """To a number that all processes count in; what it comes to."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.incrby(_PREFIX + key, amount)
+                pipe.pexpire(_PREFIX + key, _ms(ttl_s))
+                total, _ = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+        return int(total)
+
+    # --- Calls that outlive their process ---
+
+    async def hold(self, owner: str, names: Sequence[str], ttl_s: float) -> list[str]:
+        """Renews these leases; which of them somebody else has taken."""
+        try:
+            lost = await self._hold(keys=_LEASES, args=[owner, ttl_s, *names])
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+        return [name.decode() for name in lost]
+
+    async def take(self, owner: str, ttl_s: float) -> str | None:
+        """One lease that nobody renews any more is this owner's from now on."""
+        try:
+            name = await self._take(keys=_LEASES, args=[owner, ttl_s])
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+        return None if name is None else name.decode()
+
+    async def release(self, name: str) -> None:
+        """For the next who looks."""
+        try:
+            async with self._redis.pipeline() as pipe:
+                pipe.hdel(_LEASES[1], name)
+                pipe.zadd(_LEASES[0], {name: 0})
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
+    async def drop(self, name: str) -> None:
+        """There is nothing any more to be had."""
+        try:
+            async with self._redis.pipeline() as pipe:
+                pipe.hdel(_LEASES[1], name)
+                pipe.zrem(_LEASES[0], name)
                 await pipe.execute()
         except (RedisError, OSError) as error:
             raise StoreError(type(error).__name__) from error

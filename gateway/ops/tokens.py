@@ -16,7 +16,7 @@ from hashlib import sha256
 import msgspec
 
 from gateway.errors import SignatureRefused
-from gateway.limits import SIP_TOKEN_S, STREAM_TOKEN_S
+from gateway.limits import DIAL_TOKEN_S, SIP_TOKEN_S, STREAM_TOKEN_S
 from gateway.ops.store import Store
 
 _DIAL_SIGNATURE_BYTES = 12
@@ -104,6 +104,52 @@ class DialTokens:
             raise SignatureRefused("expired_token")
         if not await self._store.claim(f"dial:{token}", SIP_TOKEN_S):
             raise SignatureRefused("used_token")
+
+
+class OutPass(msgspec.Struct, array_like=True, frozen=True):
+    agent: str
+    expires_at: float
+    nonce: str
+
+
+class OutTokens:
+    """Ties the answer of a call that we placed to the agent that placed it.
+
+    It stands in an address: whom it is for is signed too, and not in it.
+    """
+
+    def __init__(
+        self, auth_tokens: Sequence[str], store: Store, wall_clock: Callable[[], float]
+    ) -> None:
+        self._keys = _keys("call out", auth_tokens)
+        self._store, self._wall_clock = store, wall_clock
+
+    def issue(self, agent: str, ours: str, person: str) -> str:
+        expires_at = self._wall_clock() + DIAL_TOKEN_S
+        body = msgspec.json.encode(OutPass(agent, expires_at, secrets.token_urlsafe(12)))
+        return f"{_text(body)}.{_text(_sign(self._keys[0], _between(body, ours, person)))}"
+
+    async def redeem(self, token: str, ours: str, person: str) -> str:
+        """The agent. Raises SignatureRefused: `bad_token`, `expired_token`, `used_token`."""
+        try:
+            if len(token) > _TOKEN_MAX_CHARS:
+                raise ValueError
+            body, signature = (_bytes(part) for part in token.split("."))
+            told = _between(body, ours, person)
+            if not any(hmac.compare_digest(_sign(key, told), signature) for key in self._keys):
+                raise ValueError
+            out_pass = msgspec.json.decode(body, type=OutPass)
+        except ValueError:
+            raise SignatureRefused("bad_token") from None
+        if out_pass.expires_at < self._wall_clock():
+            raise SignatureRefused("expired_token")
+        if not await self._store.claim(f"out:{out_pass.nonce}", _USED_KEPT * DIAL_TOKEN_S):
+            raise SignatureRefused("used_token")
+        return out_pass.agent
+
+
+def _between(body: bytes, ours: str, person: str) -> bytes:
+    return msgspec.json.encode([body, ours, person])
 
 
 def _dial_signature(key: bytes, call_sid: str, agent: str, expires: bytes) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import PeerError
@@ -31,6 +31,12 @@ class VoiceRequest:
     """`From`: E.164, `client:NAME` or a SIP address; may be `anonymous` and the like."""
     dialled: str
     status: str
+    outbound: bool = False
+    """We called: `caller` is the person all the same, and `dialled` our number."""
+
+    def turned(self) -> VoiceRequest:
+        """The same call seen from us, who placed it: Twilio has our number in `From`."""
+        return replace(self, caller=self.dialled, dialled=self.caller, outbound=True)
 
 
 def parse_voice(fields: Mapping[str, str]) -> VoiceRequest:
@@ -76,3 +82,30 @@ def parse_message(fields: Mapping[str, str]) -> MessageRequest:
         fields.get("Body", "").strip()[:TEXT_IN_MAX_CHARS],
         tuple(url[:URL_MAX_CHARS] for url in urls),
     )
+
+
+_ANSWERED_BY: Final = {
+    "human": "human",
+    "machine_start": "machine",
+    "machine_end_beep": "machine",
+    "machine_end_silence": "machine",
+    "machine_end_other": "machine",
+    "fax": "fax",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Who has answered a call of ours."""
+
+    call_sid: str
+    who: str
+    """`human`, `machine`, `fax` or `unknown`."""
+
+
+def parse_detection(fields: Mapping[str, str]) -> Detection:
+    """The callback of asynchronous answering machine detection. Raises PeerError."""
+    call_sid = fields.get("CallSid", "")
+    if not _CALL_SID.fullmatch(call_sid):
+        raise PeerError("malformed", "CallSid is not CA and 32 hexadecimal digits")
+    return Detection(call_sid, _ANSWERED_BY.get(fields.get("AnsweredBy", ""), "unknown"))

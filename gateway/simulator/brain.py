@@ -17,6 +17,7 @@ _EXACTLY: Final = re.compile(r"\bsay exactly\b[^:]*:\s*(?P<line>.+)", re.IGNOREC
 _QUOTED: Final = re.compile(r'["“«](?P<line>.+)["”»]', re.DOTALL)
 _CUT_OFF: Final = re.compile(r"\bcut off by a fault\b", re.IGNORECASE)
 _TOPICS: Final = (
+    ("denied", re.compile(r"\bnot allowed\b", re.IGNORECASE)),
     ("not_taken", re.compile(r"\bnobody took the call\b", re.IGNORECASE)),
     ("goodbye", re.compile(r"\b(goodbye|farewell|end the call|hang up)", re.IGNORECASE)),
     ("minute", re.compile(r"\bminutes?\b", re.IGNORECASE)),

@@ -14,6 +14,7 @@ from gateway.simulator.handset import Handset
 from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Utterance
+from gateway.simulator.operator import Operator
 from gateway.simulator.scenario import ExpectHangUp, Hear, Interrupt, Step
 from gateway.simulator.speech import Speaker, speak_mulaw
 from gateway.simulator.telephone import LOUD_RMS, loudness, milliseconds, read_mulaw, samples
@@ -78,6 +79,10 @@ class Caller:
     spoken_end: int = 0
     helpers: Helpers | None = None
     handset: Handset | None = None
+    opening: tuple[str, bytes] = ("", b"")
+    """Text and sound with which a call is taken, before all steps."""
+    operator: Operator | None = None
+    """Not he: somebody in the operator's office."""
 
     @property
     def line(self) -> Line:
@@ -88,6 +93,8 @@ class Caller:
         words = [await self._prepare(step) for step in steps]
         await self._until(self.line.answered.is_set, None)
         try:
+            if self.opening[1] and self.line.answered.is_set():
+                await self._say(0, "say", *self.opening)
             for number, (step, sound) in enumerate(zip(steps, words, strict=True), 1):
                 if problem := await self._do(number, step, sound):
                     raise StepFailed(number, step, problem)
@@ -127,6 +134,8 @@ class Caller:
             return await self.handset.send(step.text)
         if self.handset is not None and step.open_link is not None:
             return await self.handset.open_link(step.open_link)
+        if self.operator is not None and step.decide is not None:
+            return await self.operator.decide(step.decide)
         stream = self.call.stream
         if step.wait_ms is not None:
             end = self.line.now + samples(step.wait_ms)

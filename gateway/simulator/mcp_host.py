@@ -53,10 +53,12 @@ async def call(server: dict[str, Any], name: str, arguments: dict[str, Any]) -> 
 
 @asynccontextmanager
 async def _client(server: dict[str, Any]) -> AsyncIterator[Client]:
-    statuses: list[int] = []
+    refused: list[int] = []
+    """The status of answers that were none of the protocol's."""
 
     async def seen(response: httpx2.Response) -> None:
-        statuses.append(response.status_code)
+        if response.is_error and b'"jsonrpc"' not in await response.aread():
+            refused.append(response.status_code)
 
     headers = dict(server.get("headers") or {})
     if server.get("authorization"):
@@ -73,16 +75,16 @@ async def _client(server: dict[str, Any]) -> AsyncIterator[Client]:
         ):
             yield client
     except Exception as error:
-        raise HostedFailed(_told(error, statuses)) from error
+        raise HostedFailed(_told(error, refused)) from error
 
 
-def _told(error: BaseException, statuses: list[int]) -> dict[str, Any]:
+def _told(error: BaseException, refused: list[int]) -> dict[str, Any]:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, HostedFailed):
         return error.error
-    if statuses and statuses[-1] >= httpx2.codes.BAD_REQUEST:
-        return {"type": "http_error", "code": statuses[-1], "message": str(error)}
+    if refused:
+        return {"type": "http_error", "code": refused[-1], "message": str(error)}
     if isinstance(error, MCPError):
         return {"type": "protocol_error", "code": error.code, "message": error.message}
     return {"type": "http_error", "code": UNREACHABLE, "message": str(error)}

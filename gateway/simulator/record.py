@@ -36,6 +36,12 @@ class CallRecord:
     failures: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     """That the caller got."""
+    beep_ms: float | None = None
+    """When a machine's beep was over."""
+    message: bytes = b""
+    """What should be heard after it."""
+    of_gateway: dict[str, Any] = field(default_factory=dict)
+    """The gateway's own record of a call out."""
     words: list[dict[str, Any]] = field(default_factory=list)
     """What the simulated model says that it said, when it was asked."""
 

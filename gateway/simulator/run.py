@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from gateway.errors import ServiceUnreachable
-from gateway.simulator import verdict, webhooks
+from gateway.simulator import outbound, verdict, webhooks
 from gateway.simulator.caller import Caller, StepFailed
 from gateway.simulator.endings import Ending, Trunk
 from gateway.simulator.exchange import Exchange
@@ -19,6 +19,8 @@ from gateway.simulator.handset import Handset
 from gateway.simulator.helpers import Helpers
 from gateway.simulator.line import Line
 from gateway.simulator.measure import Turn, Utterance, turns
+from gateway.simulator.operator import Operator
+from gateway.simulator.placed import Order, PlacedCall, opening
 from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import CallSpec, Scenario
 from gateway.simulator.sip_account import SIMULATED_PROJECT, sip_uri
@@ -53,6 +55,8 @@ class Carrier:
     project: str = SIMULATED_PROJECT
     helpers: Helpers | None = None
     """Processes of the scenario's, for its steps."""
+    admin_token: str = ""
+    """Of the gateway's operators, who have it place calls."""
 
     def number(self, call: CallSpec | None = None) -> Number:
         """How the dialled number is set up: a voice URL, or a trunk to the model."""
@@ -96,34 +100,88 @@ async def rehearse(
 ) -> CallRecord:
     """One call by a scenario. Raises ServiceUnreachable when nobody answers the webhook."""
     watch = watch or Watch()
-    call = _call(carrier, scenario, seed)
+    out = scenario.call.direction == "outbound"
+    call = await _placed(carrier, scenario, seed) if out else _call(carrier, scenario, seed)
     person = Caller(call, scenario.language, carrier.speak, on_said=watch.on_said)
     person.helpers = carrier.helpers
-    message_url = carrier.webhooks.reach.webhook("/twilio/messages")
-    person.handset = Handset(call, carrier.api.mailbox, carrier.rest_url, message_url)
+    if isinstance(call, PlacedCall):
+        person.opening = call.opening.text, call.opening.mulaw
+    else:
+        message_url = carrier.webhooks.reach.webhook("/twilio/messages")
+        person.handset = Handset(call, carrier.api.mailbox, carrier.rest_url, message_url)
+    token = scenario.environment.get("GATEWAY_ADMIN_TOKEN", carrier.admin_token)
+    client, url = carrier.webhooks.client, carrier.webhooks.reach.url
+    person.operator = Operator(client, url, token, call.call_sid)
     person.on_heard = _turn_reporter(call, person, watch)
     carrier.api.calls[call.call_sid] = call
     ending, failures = await _talk(call, person, scenario)
     record = _record(scenario, call, person, ending)
+    if out:
+        await _complete(carrier, scenario, record)
     record.failures = failures + verdict.failures(record, scenario.expect)
     watch.on_done(record)
     return record
 
 
-def _call(carrier: Carrier, scenario: Scenario, seed: int) -> TwilioCall:
-    faults = Faults(
+async def _placed(carrier: Carrier, scenario: Scenario, seed: int) -> PlacedCall:
+    """The gateway is asked to call, and asks the carrier."""
+    person = scenario.people[scenario.call.to]
+    taken = await opening(person, carrier.speak)
+
+    def made(order: Order) -> PlacedCall:
+        completed = order.callback if "completed" in order.events else ""
+        return PlacedCall(
+            carrier.webhooks,
+            Number(order.url, status_callback=completed),
+            Parties(order.caller, order.to),
+            Line(monotonic),
+            _faults(scenario, seed),
+            carrier.speak,
+            scenario.call.frame_ms,
+            direction="outbound-api",
+            exchange=replace(carrier.exchange, people=scenario.people),
+            order=order,
+            person=person,
+            opening=taken,
+        )
+
+    carrier.api.expect(scenario.call.to, made)
+    office = outbound.Office(
+        carrier.webhooks.client, carrier.webhooks.reach.url, carrier.admin_token
+    )
+    call = carrier.api.calls[await office.dial(scenario.call.to, scenario.call.agent)]
+    assert isinstance(call, PlacedCall)  # noqa: S101 - made above
+    return call
+
+
+async def _complete(carrier: Carrier, scenario: Scenario, record: CallRecord) -> None:
+    """What the sound of a call out is held against, and what the gateway says of it."""
+    record.beep_ms = next((one.at_ms for one in record.moments if one.kind == "beep"), None)
+    if message := scenario.expect.after_beep:
+        record.message = await carrier.speak(message, scenario.language)
+    office = outbound.Office(
+        carrier.webhooks.client, carrier.webhooks.reach.url, carrier.admin_token
+    )
+    record.of_gateway = await office.record(record.call_sid)
+
+
+def _faults(scenario: Scenario, seed: int) -> Faults:
+    return Faults(
         jitter_ms=scenario.faults.jitter_ms,
         stall_at_s=scenario.faults.stall_at_s,
         stall_ms=scenario.faults.stall_ms,
         drop_socket_after_s=scenario.faults.drop_socket_after_s,
         chance=random.Random(seed),
     )
+
+
+def _call(carrier: Carrier, scenario: Scenario, seed: int) -> TwilioCall:
     return TwilioCall(
         carrier.webhooks,
         carrier.number(scenario.call),
         Parties(scenario.call.from_, scenario.call.to),
         Line(monotonic),
-        faults,
+        _faults(scenario, seed),
         carrier.speak,
         scenario.call.frame_ms,
         exchange=replace(carrier.exchange, people=scenario.people),

@@ -73,9 +73,17 @@ class OpenLink(Strict):
     timeout_s: Seconds = 20
 
 
+class Decide(Strict):
+    """An operator's word on a tool that waits for it, as soon as it does."""
+
+    tool: str
+    approve: bool
+    timeout_s: Seconds = 20
+
+
 KINDS: Final = (
     "hear", "say", "play", "interrupt", "wait_ms", "press", "hang_up", "expect_hang_up",
-    "malformed", "stall_ms", "drop_socket", "text", "open_link", "kill", "start",
+    "malformed", "stall_ms", "drop_socket", "text", "open_link", "kill", "start", "decide",
 )  # fmt: skip
 
 
@@ -98,6 +106,7 @@ class Step(Strict):
     kill: str | None = None
     """One of `processes`."""
     start: str | None = None
+    decide: Decide | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -142,6 +151,18 @@ class CallSpec(Strict):
     transfer_mode: Literal["enable-all", "disable-all", "sip-only"] = "enable-all"
     disaster_recovery: str = ""
     """Path or URL that a trunk falls back on."""
+    direction: Literal["inbound", "outbound"] = "inbound"
+    """`outbound`: the gateway is asked to call `to`, who is one of `people` and does the steps."""
+    agent: str = ""
+    """Which agent calls."""
+
+    @model_validator(mode="after")
+    def _who_calls(self) -> CallSpec:
+        if (self.direction == "outbound") != bool(self.agent):
+            raise ValueError("direction: outbound goes with `agent`: which one calls")
+        if self.direction == "outbound" and self.path == "trunk":
+            raise ValueError("path: trunk carries calls that come in, not calls out")
+        return self
 
 
 class PersonSpec(Strict):
@@ -149,6 +170,8 @@ class PersonSpec(Strict):
 
     answers_after_s: Annotated[float, Field(ge=0)] = 1
     says: str = ""
+    says_after_s: Annotated[float, Field(ge=0)] = 0
+    """Until he has the telephone at his ear."""
     language: str = "en"
     presses: Annotated[str, Field(pattern=r"^[0-9*#A-D]*$")] = ""
     """When he is asked for a key before he is connected."""
@@ -156,6 +179,10 @@ class PersonSpec(Strict):
     """From his last word; none leaves it to the caller."""
     busy: bool = False
     no_answer: bool = False
+    machine: bool = False
+    """What is said is a recording, and then there is a beep."""
+    beep: bool = True
+    fax: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -233,6 +260,10 @@ class Expect(Strict):
     """How often each path of `services` was."""
     paths: dict[Literal["media", "sip", "trunk"], int] = {}
     """How many of a run's calls were first answered on each."""
+    after_beep: str | None = None
+    """Words that a machine has recorded, all of them, and nothing else."""
+    record: dict[str, Any] = {}
+    """What the gateway's own record of a call out says."""
     no_protocol_warnings: bool = True
     metrics: dict[str, float] = {}
 
@@ -262,6 +293,12 @@ class Scenario(Strict):
             name = step.kill or step.start
             if name and name not in self.processes:
                 raise ValueError(f"steps.{number}: no process is named {name}")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_called(self) -> Scenario:
+        if self.call.direction == "outbound" and self.call.to not in self.people:
+            raise ValueError(f"call.to: {self.call.to} must be one of `people`, who is called")
         return self
 
     @model_validator(mode="after")

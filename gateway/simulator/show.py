@@ -31,6 +31,9 @@ STATIONS = {
     "whispered": "whispered to whoever was rung:",
     "person_pressed": "who presses",
     "person_answered": "a person answers,",
+    "rings": "it rings at",
+    "beep": "the machine beeps",
+    "detected": "the carrier says who that is:",
 }
 """What happened on the way of a call, where it is not the plain one."""
 

@@ -94,7 +94,7 @@ def _model_words(axes: Any, record: CallRecord, letter_s: float) -> None:
     """What the model says that it said, where each of its sayings can be told from the others."""
     said = [str(entry.get("text", "")) for entry in record.words if entry.get("kind") == "said"]
     heard = [turn.heard for turn in record.turns if turn.heard]
-    if len(said) != len(heard):
+    if not heard or len(said) != len(heard):
         return
     ends = [span.begin_ms for span in heard[1:]] + [record.seconds * 1000]
     for words, span, end_ms in zip(said, heard, ends, strict=True):

@@ -1,4 +1,4 @@
-"""Twilio's REST API on loopback, as much as it takes to end and to redirect a call."""
+"""Twilio's REST API on loopback, as much as it takes to place, end and redirect a call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import contextlib
 import hmac
 import socket
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
@@ -21,6 +22,8 @@ from starlette.types import ASGIApp
 from gateway.simulator.api_error import ApiError
 from gateway.simulator.endings import CANCELED, COMPLETED, Fetch, Order
 from gateway.simulator.mailbox import Mailbox
+from gateway.simulator.placed import Order as Placing
+from gateway.simulator.placed import OrderRefused, PlacedCall
 from gateway.simulator.twilio_call import API_VERSION, TwilioCall
 from gateway.simulator.twiml import TwimlError, parse
 from gateway.simulator.webhooks import Account
@@ -37,11 +40,20 @@ class TwilioApi:
         self.mailbox = Mailbox(account.sid, self._admit)
         self.requests: list[tuple[str, dict[str, str]]] = []
         """What was asked for, in order: path and form."""
+        self._expected: defaultdict[str, deque[Callable[[Placing], PlacedCall]]] = defaultdict(
+            deque
+        )
+
+    def expect(self, number: str, made: Callable[[Placing], PlacedCall]) -> None:
+        """Somebody is there to be called: the next call that is placed to him is `made` so."""
+        self._expected[number].append(made)
 
     def app(self) -> Starlette:
-        path = f"/{API_VERSION}/Accounts/{{account_sid}}/Calls/{{call_sid}}.json"
+        calls = f"/{API_VERSION}/Accounts/{{account_sid}}/Calls"
+        path = f"{calls}/{{call_sid}}.json"
         return Starlette(
             routes=[
+                Route(f"{calls}.json", self._create, methods=["POST"]),
                 Route(path, self._get, methods=["GET"]),
                 Route(path, self._post, methods=["POST"]),
                 *self.mailbox.routes(),
@@ -61,6 +73,21 @@ class TwilioApi:
         if order is not None and not call.update(order):
             raise ApiError(400, 21220, "Call is not in-progress. Cannot redirect.")
         return JSONResponse(self._resource(call))
+
+    async def _create(self, request: Request) -> JSONResponse:
+        self._admit(request)
+        async with request.form() as form:
+            fields = {name: str(value) for name, value in form.multi_items()}
+            self.requests.append((request.url.path, fields))
+            try:
+                order = Placing.of(form)
+            except OrderRefused as error:
+                raise ApiError(400, error.code, error.problem) from error
+        if not self._expected[order.to]:
+            raise ApiError(400, 21211, f"Nobody is at {order.to} in this rehearsal")
+        call = self._expected[order.to].popleft()(order)
+        self.calls[call.call_sid] = call
+        return JSONResponse(self._resource(call), 201)
 
     def _find(self, request: Request) -> TwilioCall:
         self._admit(request)

@@ -79,16 +79,19 @@ class TwilioCall:
 
     async def run(self) -> Ending:
         """The whole call. Raises ServiceUnreachable when the gateway cannot be connected to."""
-        self.status = "ringing"
         ending = APPLICATION_ERROR
         try:
-            ending = await self._follow(self.number.trunk or Fetch(self.number.voice_url))
+            ending = await self._whole()
         finally:
             self.status = ending.status
             self.line.note("ended", f"{ending.by}: {ending.how}")
             self.line.close()
             await self._after(ending)
         return ending
+
+    async def _whole(self) -> Ending:
+        self.status = "ringing"
+        return await self._follow(self.number.trunk or Fetch(self.number.voice_url))
 
     def update(self, order: Order) -> bool:
         """What the REST API or the caller's hand demands. False when the call is over."""

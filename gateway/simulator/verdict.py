@@ -11,7 +11,14 @@ from gateway.audio.tones import hold_mulaw
 from gateway.simulator.measure import percentile
 from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import Echo, Expect
-from gateway.simulator.telephone import likeness, samples
+from gateway.simulator.telephone import (
+    LOUD_RMS,
+    likeness,
+    loudness,
+    milliseconds,
+    same_words,
+    samples,
+)
 
 ENDED_ON_PURPOSE: Final = frozenset(
     {"completed_by_rest", "hangup_verb", "end_of_document", "far_end_hung_up"}
@@ -19,6 +26,8 @@ ENDED_ON_PURPOSE: Final = frozenset(
 HELD_MS: Final = 1_600
 """Of the sound to wait by: its note, without the rest."""
 HELD_MIN: Final = 0.9
+MESSAGE_LIKENESS: Final = 0.9
+MESSAGE_EXTRA_MS: Final = 300
 UNHEARD_MAX_MS: Final = 20
 """One frame, and that a silent one: a hang-up may come on the last mark."""
 
@@ -32,6 +41,8 @@ def failures(record: CallRecord, expect: Expect) -> list[str]:
         *_sound(record, expect),
         *_transfers(record, expect),
         *_texts(record, expect),
+        *_message(record, expect),
+        *_record(record, expect),
     ]
 
 
@@ -152,6 +163,34 @@ def _sound(record: CallRecord, expect: Expect) -> Iterator[str]:
 def held(record: CallRecord) -> float:
     """How like the sound to wait by is what was heard somewhere."""
     return likeness(hold_mulaw()[: samples(HELD_MS)], record.heard)
+
+
+def _message(record: CallRecord, expect: Expect) -> Iterator[str]:
+    """The recording of a machine begins after its beep."""
+    if expect.after_beep is None:
+        return
+    if record.beep_ms is None:
+        yield "there was no beep"
+        return
+    recorded = record.heard[samples(record.beep_ms) :]
+    found = same_words(record.message, recorded)
+    if found < MESSAGE_LIKENESS:
+        yield f"the message after the beep is like what was to be said at {found:.2f} only"
+    extra_ms = _loud_ms(recorded) - _loud_ms(record.message)
+    if extra_ms > MESSAGE_EXTRA_MS:
+        yield f"{extra_ms:.0f} ms of something else were recorded after the beep"
+
+
+def _loud_ms(mulaw: bytes) -> float:
+    window = samples(10)
+    return milliseconds(int((loudness(mulaw, window) > LOUD_RMS).sum()) * window)
+
+
+def _record(record: CallRecord, expect: Expect) -> Iterator[str]:
+    for name, wanted in expect.record.items():
+        found = record.of_gateway.get(name)
+        if found != wanted:
+            yield f"the gateway's record has {name}: {found}, expected {wanted}"
 
 
 def echo(record: CallRecord, expect: Echo) -> float:

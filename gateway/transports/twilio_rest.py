@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
 from typing import Final
 
 import httpx2
@@ -60,6 +62,44 @@ class TwilioRest:
                 raise failure
             await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
 
+    async def dial(self, fields: Mapping[str, str | list[str]]) -> str:
+        """Places a call; its CallSid. Raises LinkError: `twilio_CODE`, `http_...`, `unknown`.
+
+        Only what surely was not placed is tried again: nobody is rung up twice.
+        """
+        for attempt in range(1, REST_TRIES + 1):
+            try:
+                response = await self._client.post(f"{self._calls}.json", data=fields)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                failure = LinkError(type(error).__name__, retryable=True)
+            except httpx2.HTTPError:
+                raise LinkError("unknown", retryable=False) from None
+            else:
+                if response.is_success:
+                    return _sid_of(response)
+                failure = _refusal_of(response)
+            if not failure.retryable or attempt == REST_TRIES:
+                raise failure
+            await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def cancel(self, call_sid: str) -> None:
+        """Stops a call that rings; one that was answered meanwhile is hung up. Raises LinkError."""
+        try:
+            await self._update(call_sid, {"Status": "canceled"}, gone_is_well=False)
+        except LinkError as error:
+            if error.retryable:
+                raise
+            await self.hang_up(call_sid)
+
+    async def status(self, call_sid: str) -> str:
+        """Twilio's word for it, `ringing` or `busy`; "" when it cannot be told."""
+        try:
+            response = await self._client.get(f"{self._calls}/{call_sid}.json")
+            return str(response.json().get("status", "")) if response.is_success else ""
+        except (httpx2.HTTPError, ValueError, AttributeError):
+            return ""
+
     async def _update(self, call_sid: str, fields: dict[str, str], *, gone_is_well: bool) -> None:
         for attempt in range(1, REST_TRIES + 1):
             try:
@@ -77,6 +117,23 @@ class TwilioRest:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _sid_of(response: httpx2.Response) -> str:
+    """It was placed; without a sid that can be one, nobody knows what."""
+    try:
+        sid = str(response.json()["sid"])
+    except (ValueError, KeyError, TypeError):
+        sid = ""
+    if not re.fullmatch(r"CA[0-9a-fA-F]{32}", sid):
+        raise LinkError("unknown", retryable=False)
+    return sid
+
+
+def _refusal_of(response: httpx2.Response) -> LinkError:
+    if response.status_code >= 500:
+        return LinkError("unknown", retryable=False)
+    return LinkError(_reason(response), retryable=response.status_code == 429)
 
 
 def _reason(response: httpx2.Response) -> str:

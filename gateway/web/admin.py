@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.agents.config import Agent
+from gateway.bridge.dialler import Dialler
 from gateway.bridge.images import Darkroom
 from gateway.bridge.live_call import LiveCall
 from gateway.bridge.switchboard import Switchboard
 from gateway.call import departure, inputs
 from gateway.call.endings import Ending
-from gateway.errors import PeerError
+from gateway.errors import NotDialled, PeerError
 from gateway.limits import (
     AGENT_NAME_MAX_CHARS,
     API_ABOUT_MAX_CHARS,
@@ -29,6 +31,7 @@ from gateway.limits import (
     API_SAY_MAX_CHARS,
     CALL_ID_MAX_CHARS,
     FEED_IDLE_S,
+    IDEMPOTENCY_KEY_MAX_CHARS,
     IMAGE_BODY_MAX_BYTES,
     SUMMARY_MAX_CHARS,
 )
@@ -59,6 +62,14 @@ class Transfer(Struct, forbid_unknown_fields=True):
 
 class Decision(Struct, forbid_unknown_fields=True):
     approve: bool
+
+
+class Dial(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
+    to: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
+    """E.164."""
+    agent: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS)]
+    from_: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
+    """A number of ours; without it, the agent's."""
 
 
 class Done(Struct):
@@ -95,6 +106,7 @@ class AdminDoors:
     records: Records
     feed: Feed
     darkroom: Darkroom
+    dialler: Dialler
 
     # --- Looking ---
 
@@ -132,8 +144,28 @@ class AdminDoors:
 
     # --- Doing ---
 
+    async def dial(self, request: Request) -> Response:
+        """`POST /api/calls`: an agent calls somebody."""
+        key = request.headers.get("idempotency-key", "")
+        if len(key) > IDEMPOTENCY_KEY_MAX_CHARS:
+            raise Refused(422, f"Idempotency-Key may have {IDEMPOTENCY_KEY_MAX_CHARS} characters.")
+        wanted = await _parsed(request, Dial)
+        try:
+            call_sid = await self.dialler.place(wanted.to, wanted.agent, wanted.from_, key)
+        except NotDialled as error:
+            raise _not_dialled(error) from error
+        log.info("operator", action="dial", call=call_sid, agent=wanted.agent)
+        return _json(Done(call_sid, "dial"), 202)
+
     async def hangup(self, request: Request) -> Response:
-        """`POST /api/calls/{id}/hangup`"""
+        """`POST /api/calls/{id}/hangup`; a call out that rings stops ringing."""
+        key = request.path_params["id"]
+        try:
+            if self.switchboard.call(key) is None and await self.dialler.cancel(key):
+                log.info("operator", action="hangup", call=key)
+                return _json(Done(key, "hangup"), 202)
+        except NotDialled as error:
+            raise _not_dialled(error) from error
         call = await self._running(request)
         call.hang_up(Ending.OPERATOR_HUNG_UP)
         return _done(call, "hangup")
@@ -191,6 +223,20 @@ class AdminDoors:
         if not call.ask(wish):
             raise Refused(409, "Nobody talks in this call now: it begins, or comes to its end.")
         return _done(call, action)
+
+
+_NOT_DIALLED: Final = {
+    "no_agent": 404, "off": 403, "not_outbound": 403, "country": 403, "not_e164": 422,
+    "key_reused": 422, "refused": 422, "under_way": 409, "agent_full": 409, "caller_busy": 409,
+    "too_fast": 429, "unreachable": 502, "unknown": 504,
+}  # fmt: skip
+"""What is not here is 503: another process, or a later time, may do."""
+
+
+def _not_dialled(error: NotDialled) -> Refused:
+    status = _NOT_DIALLED.get(error.reason, 503)
+    headers = {"Retry-After": str(math.ceil(error.retry_s))} if status == 429 else None
+    return Refused(status, str(error), headers)
 
 
 _PICTURES: Final = {

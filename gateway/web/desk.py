@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.agents.spoken import phrases
 from gateway.agents.templates import Templates
+from gateway.bridge.dialler import Dialler
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.switchboard import Switchboard
 from gateway.errors import PeerError, SignatureRefused
@@ -18,7 +19,7 @@ from gateway.ops.admission import Admission, RateWatch
 from gateway.ops.breaker import Breaker
 from gateway.ops.metrics import Metrics
 from gateway.ops.store import Store
-from gateway.ops.tokens import DialTokens, StreamTokens
+from gateway.ops.tokens import DialTokens, OutTokens, StreamTokens
 from gateway.web.guards import TwilioGuard
 
 log = structlog.get_logger()
@@ -38,6 +39,8 @@ class Desk:
     guard: TwilioGuard
     tokens: StreamTokens
     dial_tokens: DialTokens
+    out_tokens: OutTokens
+    dialler: Dialler
     store: Store
     keeper: Keeper
     admission: Admission

@@ -45,8 +45,8 @@ class Ladder:
     async def answer(self, call: VoiceRequest, agent: Agent) -> Response:
         if agent.path == "sip":
             model = self._rungs.dial_model(call, agent)
-            refusal = self._desk.switchboard.refusal("sip")
-            return model or self._turn_away(agent, refusal or "full")
+            refusal = self._desk.switchboard.refusal("sip", call.call_sid)
+            return model or self._turn_away(call, agent, refusal or "full")
         reason = self._shed()
         try:
             if reason is None:
@@ -67,15 +67,16 @@ class Ladder:
         if reason in _MODEL_AWAY:
             desk.metrics.refused.labels(reason).inc()
             return self._person_or_less(agent, STREAM)
-        if reason in ("full", "agent_full") and desk.overflow == "sip":
+        if reason == "full" and desk.overflow == "sip":
             answer = self._rungs.dial_model(call, agent)
         elif reason in ("full", "agent_full") and desk.overflow == "human":
             answer = self._rungs.person(agent)
-        return self._turn_away(agent, reason) if answer is None else self._count(rung, answer)
+        return self._turn_away(call, agent, reason) if answer is None else self._count(rung, answer)
 
-    def _turn_away(self, agent: Agent, reason: str) -> Response:
+    def _turn_away(self, call: VoiceRequest, agent: Agent, reason: str) -> Response:
+        """Whom we have called ourselves has answered: no busy tone reaches him any more."""
         self._desk.metrics.refused.labels(reason).inc()
-        return self._desk.twiml("busy.xml", agent.language)
+        return self._desk.twiml("apology.xml" if call.outbound else "busy.xml", agent.language)
 
     # --- What he had has ended ---
 

@@ -30,7 +30,7 @@ class MessageDoor:
         if not await store.claim(key, MESSAGE_REMEMBERED_S):
             known = await store.get(f"{key}:answer")
             return Response(known, media_type="text/xml") if known else self._nothing()
-        call = self.photos.call_between(message.sender, message.to)
+        call = await self.photos.call_between(message.sender, message.to)
         if call is None:
             response = await self._no_call(message)
         else:
@@ -45,7 +45,7 @@ class MessageDoor:
 
     async def _no_call(self, message: MessageRequest) -> Response:
         self.photos.belongs_nowhere(message)
-        log.info("a message that belongs to no call", sender=masked(message.sender))
+        log.debug("a message that belongs to no call", sender=masked(message.sender))
         key = f"answered:{message.sender}:{message.to}"
         agent = self.desk.switchboard.book.pick(message.to)
         if not await self.desk.store.claim(key, MESSAGE_ANSWERED_EVERY_S):

@@ -16,24 +16,28 @@ from gateway.limits import (
     API_CALLS_MAX,
     APPROVAL_ID_MAX_CHARS,
     CALL_ID_MAX_CHARS,
+    IDEMPOTENCY_KEY_MAX_CHARS,
     IMAGE_BODY_MAX_BYTES,
 )
 from gateway.ops.record import Record
-from gateway.web.admin import IMAGE_TYPES, Agents, Calls, Decision, Done, Say, Transfer
+from gateway.web.admin import IMAGE_TYPES, Agents, Calls, Decision, Dial, Done, Say, Transfer
 from gateway.web.problems import CONTENT_TYPE, Problem
 
 _REF: Final = "#/components/schemas/{name}"
 _WHY: Final = {
     400: "The body is not what its type says.",
     401: "No token, or the wrong one.",
-    404: "There is no such call, or no such request in it.",
+    403: "Calls out are off, or not for that agent or country.",
+    404: "There is no such call, no such agent, or no such request in it.",
     408: "The body did not come in time.",
-    409: "The call has ended, or nobody talks in it now.",
+    409: "The call has ended, nobody talks in it now, or it is being placed.",
     413: "The body is too large.",
     415: "The body is of another type.",
     422: "Understood, and cannot be done.",
     429: "Too many requests; Retry-After says for how long.",
-    503: "Too many watch already.",
+    502: "The carrier cannot be reached.",
+    503: "Not now, or not in this process.",
+    504: "The carrier did not answer: it is not known whether the call rings.",
 }
 _BODY_ERRORS: Final = (400, 404, 408, 409, 413, 415, 422)
 
@@ -53,6 +57,7 @@ class Operation:
     body: type[Struct] | tuple[str, ...] | None = None
     """Type of the JSON body, or the content types of a binary one."""
     query: Mapping[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    headers: Mapping[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
     acts: bool = False
 
 
@@ -70,9 +75,20 @@ OPERATIONS: Final = (
             ),
         },
     ),
+    Operation(
+        "dial", "POST", "/api/calls", "Have an agent call somebody.", Done, 202,
+        (400, 403, 404, 408, 409, 413, 415, 502, 503, 504), Dial, acts=True,
+        headers={
+            "Idempotency-Key": (
+                {"type": "string", "maxLength": IDEMPOTENCY_KEY_MAX_CHARS},
+                "The same key again, for a day, is the same call: a retry dials once.",
+            )
+        },
+    ),
     Operation("call", "GET", _CALL, "All that is known of a call.", Record, errors=(404,)),
     Operation(
-        "hangup", "POST", f"{_CALL}/hangup", "End the call now.", Done, 202, (404, 409), acts=True
+        "hangup", "POST", f"{_CALL}/hangup", "End the call now.", Done, 202, (404, 409, 502),
+        acts=True,
     ),
     Operation(
         "say", "POST", f"{_CALL}/say", "Have the agent say a line, word for word.", Done, 202,
@@ -174,8 +190,9 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if "{approval}" in operation.path:
         schema = {"type": "string", "minLength": 1, "maxLength": APPROVAL_ID_MAX_CHARS}
         found.append({"name": "approval", "in": "path", "required": True, "schema": schema})
-    for name, (schema, text) in operation.query.items():
-        found.append({"name": name, "in": "query", "schema": schema, "description": text})
+    for place, named in (("query", operation.query), ("header", operation.headers)):
+        for name, (schema, text) in named.items():
+            found.append({"name": name, "in": place, "schema": schema, "description": text})
     return found
 
 

@@ -7,7 +7,6 @@ import hmac
 import math
 from collections.abc import Awaitable, Callable, Set
 from hashlib import sha256
-from time import monotonic
 from typing import Final
 
 import structlog
@@ -15,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.limits import API_BODY_WAIT_S
+from gateway.ops.allowance import Allowance
 from gateway.web.problems import Refused
 
 log = structlog.get_logger()
@@ -22,24 +22,6 @@ _WHO: Final = {"WWW-Authenticate": 'Bearer realm="gateway"'}
 _NEVER_KEPT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Allowance:
-    """So many at once, and so many a second after that."""
-
-    def __init__(self, burst: int, per_s: float, clock: Callable[[], float] = monotonic) -> None:
-        self._burst, self._per_s, self._clock = burst, per_s, clock
-        self._left, self._at = float(burst), clock()
-
-    def take(self) -> float:
-        """0 when there was one to take; else the seconds until there is."""
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
-        self._at = now
-        if self._left < 1:
-            return (1 - self._left) / self._per_s
-        self._left -= 1
-        return 0.0
 
 
 class Operators:

@@ -15,15 +15,14 @@ from hashlib import sha256
 from importlib import resources
 from string import Template
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.agents.written import Written, written
-from gateway.bridge.live_call import LiveCall
+from gateway.bridge.kept import Kept
 from gateway.bridge.photo_links import PhotoLinks
-from gateway.bridge.photos import PAGE, Photos
+from gateway.bridge.photos import PAGE, Photos, Target, key_of
 from gateway.call.sight import CAMERA
 from gateway.errors import PeerError
 from gateway.limits import (
@@ -36,7 +35,8 @@ from gateway.limits import (
     PHOTOS_BURST,
     PHOTOS_PER_S,
 )
-from gateway.web.operators import Allowance, body_of, media_type
+from gateway.ops.allowance import Allowance
+from gateway.web.operators import body_of, media_type
 from gateway.web.problems import Refused
 
 _TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
@@ -68,7 +68,7 @@ class PhotoDoor:
     def __init__(self, links: PhotoLinks, photos: Photos) -> None:
         self._links, self._photos = links, photos
         self._looks = Allowance(PHOTO_LOOKS_BURST, PHOTO_LOOKS_PER_S)
-        self._showings: WeakKeyDictionary[LiveCall, Showing] = WeakKeyDictionary()
+        self._showings = Kept(Showing)
         self._page, self._over = _Page("photo.html"), _Page("photo-over.html")
 
     async def page(self, request: Request) -> Response:
@@ -92,7 +92,7 @@ class PhotoDoor:
         link = await self._links.find(token)
         if link is None or link.call is None:
             return _answer(410 if link else 404, "over")
-        showing = self._showings.setdefault(link.call, Showing())
+        showing = self._showings.of(key_of(link.call))
         source = CAMERA if request.query_params.get("camera") == "1" else PAGE
         if showing.busy:
             return self._refused(source, 429, "too_often", 1.0)
@@ -108,7 +108,7 @@ class PhotoDoor:
         """Whoever guesses is slowed down, and nobody with him who has a link."""
         return 0.0 if self._links.is_ours(token) else self._looks.take()
 
-    async def _taken(self, request: Request, call: LiveCall, source: str) -> Response:
+    async def _taken(self, request: Request, call: Target, source: str) -> Response:
         if media_type(request) not in _TYPES:
             return self._refused(source, 415, "not_an_image")
         most = CAMERA_FRAME_MAX_BYTES if source == CAMERA else IMAGE_BODY_MAX_BYTES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +15,7 @@ from gateway.limits import (
     API_REQUESTS_BURST,
     API_REQUESTS_PER_S,
 )
+from gateway.ops.allowance import Allowance
 from gateway.web import openapi
 from gateway.web.admin import AdminDoors
 from gateway.web.desk import Desk, from_twilio
@@ -20,7 +23,7 @@ from gateway.web.health import HealthDoors
 from gateway.web.media import MediaDoor
 from gateway.web.messages import MessageDoor
 from gateway.web.openai import OpenAIDoor
-from gateway.web.operators import Allowance, Operators
+from gateway.web.operators import Handler, Operators
 from gateway.web.photo import PhotoDoor
 from gateway.web.voice import VoiceDoors
 
@@ -34,6 +37,7 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
         ("refer", voice.refer),
         ("whisper", voice.whisper),
         ("status", voice.status),
+        ("amd", voice.amd),
         ("stream-status", voice.stream_status),
     ]
     return [
@@ -72,15 +76,20 @@ def operators_routes(doors: AdminDoors, operators: Operators) -> list[BaseRoute]
     async def description(_request: Request) -> Response:
         return Response(described, media_type="application/json")
 
-    return [
-        Route(
-            operation.path,
-            operators.only(
-                acting if operation.acts else looking,
-                frozenset(operation.query),
-                description if operation.name == "openapi" else getattr(doors, operation.name),
-            ),
-            methods=[operation.method],
+    by_path: dict[str, dict[str, Handler]] = {}
+    for operation in openapi.OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operators.only(
+            acting if operation.acts else looking,
+            frozenset(operation.query),
+            description if operation.name == "openapi" else getattr(doors, operation.name),
         )
-        for operation in openapi.OPERATIONS
-    ]
+    return [Route(path, _by_method(found), methods=list(found)) for path, found in by_path.items()]
+
+
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    """One route for all methods of a path: whoever uses another one is told of each."""
+
+    async def door(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return door

@@ -40,8 +40,12 @@ class Rungs:
         desk = self._desk
         if state is not None and desk.switchboard.sends_on:
             return self._stream(call, agent)
-        await desk.admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
-        facts = CallFacts(call.call_sid, call.caller, call.dialled, agent.name, "media-streams")
+        if not call.outbound:  # else its place was taken when it was placed
+            await desk.admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
+        facts = CallFacts(
+            call.call_sid, call.caller, call.dialled, agent.name, "media-streams",
+            direction="outbound" if call.outbound else "inbound",
+        )  # fmt: skip
         try:
             desk.switchboard.announce(facts, agent, opening, state)
         except NotAdmitted:
@@ -66,7 +70,8 @@ class Rungs:
     ) -> Response | None:
         """A SIP leg to the model; None while there is no such way."""
         desk = self._desk
-        if desk.sip_uri is None or desk.switchboard.refusal("sip") is not None:
+        refusal = desk.switchboard.refusal("sip", call.call_sid)
+        if desk.sip_uri is None or refusal is not None:
             return None
         desk.switchboard.dialling_for(call.call_sid, call.dialled)
         if opening is not None:

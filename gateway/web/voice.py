@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.agents.config import Agent
+from gateway.bridge.dials import Dialled
 from gateway.limits import WEBHOOK_REMEMBERED_S
 from gateway.ops.logs import masked
-from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_voice
+from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_detection, parse_voice
 from gateway.web.desk import Desk
 from gateway.web.handing import Handing
 from gateway.web.ladder import WELL, Ladder
@@ -38,10 +39,29 @@ class VoiceDoors:
         known = await self._desk.store.get(key)
         if known is not None:
             return Response(known, media_type="text/xml")
-        agent = self._desk.switchboard.on_duty([call.dialled])
+        call, agent = await self._answerer(call, request.query_params.get("dial"))
         response = self._nobody(call) if agent is None else await self._ladder.answer(call, agent)
         await self._desk.store.put(key, bytes(response.body).decode(), WEBHOOK_REMEMBERED_S)
         return response
+
+    async def _answerer(
+        self, call: VoiceRequest, token: str | None
+    ) -> tuple[VoiceRequest, Agent | None]:
+        """With the token of a call that we placed, its agent. Raises SignatureRefused."""
+        switchboard = self._desk.switchboard
+        if token is None:
+            return call, switchboard.on_duty([call.dialled])
+        name = await self._desk.out_tokens.redeem(token, call.caller, call.dialled)
+        dialled = Dialled(name, call.dialled, call.caller)
+        await switchboard.dials.remember(call.call_sid, dialled)
+        return call.turned(), switchboard.book.agents.get(name)
+
+    async def _whose(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
+        """The agent of a call that goes on."""
+        dialled = await self._desk.switchboard.dials.find(call.call_sid)
+        if dialled is None:
+            return call, await self._agent_of(call)
+        return call.turned(), self._desk.switchboard.book.agents.get(dialled.agent)
 
     def _nobody(self, call: VoiceRequest) -> Response:
         log.warning("no agent answers this number", dialled=masked(call.dialled))
@@ -50,11 +70,10 @@ class VoiceDoors:
 
     async def after(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/after`: a leg has ended; does the caller still need something?"""
-        call = parse_voice(fields)
+        call, agent = await self._whose(parse_voice(fields))
         if call.status in TERMINAL:
             self._desk.switchboard.leg_is_over(call.call_sid)
             return self._desk.twiml("hangup.xml")
-        agent = await self._agent_of(call)
         if agent is None:
             return self._desk.twiml("apology.xml")
         leg = request.query_params.get("leg", STREAM)
@@ -75,8 +94,7 @@ class VoiceDoors:
 
     async def refer(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/refer`: the model's leg of a dial hands the caller over."""
-        call = parse_voice(fields)
-        agent = await self._agent_of(call)
+        call, agent = await self._whose(parse_voice(fields))
         if agent is None:
             return self._desk.twiml("apology.xml")
         return await self._ladder.refer(call, agent)
@@ -93,6 +111,14 @@ class VoiceDoors:
         call = parse_voice(fields)
         if call.status in TERMINAL:
             self._desk.switchboard.leg_is_over(call.call_sid)
+        if fields.get("Direction") == "outbound-api":
+            await self._desk.dialler.told(call.call_sid, call.status)
+        return Response(status_code=204)
+
+    async def amd(self, fields: dict[str, str], _request: Request) -> Response:
+        """`POST /twilio/amd`: who has answered a call of ours."""
+        found = parse_detection(fields)
+        await self._desk.dialler.detected(found.call_sid, found.who)
         return Response(status_code=204)
 
     async def stream_status(self, fields: dict[str, str], _request: Request) -> Response:

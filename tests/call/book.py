@@ -394,6 +394,8 @@ _HANGS_UP = (
     Ending.MAX_LENGTH,
     Ending.SPEND_LIMIT,
     Ending.OPERATOR_HUNG_UP,
+    Ending.MACHINE_ANSWERED,
+    Ending.MESSAGE_LEFT,
 )
 
 

@@ -21,9 +21,10 @@ _MAY_SAY: Final = frozenset(
         "output_audio_buffer.clear",
         "conversation.item.create",
         "conversation.item.delete",
+        "session.update",
     }
 )
-"""No sound, no truncation, no session: those are the server's own."""
+"""No sound, no truncation: those are the server's own."""
 
 
 class SipUmpire(Umpire):

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 
 from call import events
 from call.book import BEGAN_AT, an_agent, over_the_wire
+from call.hosted_events import anything
 from call.umpire import Umpire
 from call.wires import STREAM_SID
 from gateway import limits
@@ -27,6 +28,8 @@ from gateway.agents.session import session_of
 from gateway.call import inputs
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
+from gateway.call.memory import Memo
+from gateway.call.state import decode, encode
 from gateway.call.states import Life
 
 CODES = [
@@ -46,6 +49,16 @@ STOCK = {
     "description": "Looks up, while a sound is heard.",
     "parameters": {"type": "object", "properties": {}},
     "http": {"url": "https://api.example.com/"},
+    "hold": True,
+    "filler_after_ms": 100,
+}
+HOSTED = {
+    "via": "openai",
+    "url": "https://crm.example.com/mcp",
+    "allowed_tools": ["find"],
+    "approval": "operator",
+    "approval_timeout_s": 3,
+    "timeout_s": 2,
     "hold": True,
     "filler_after_ms": 100,
 }
@@ -75,7 +88,12 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "tools": ["end_call", "transfer", "stock"],
         "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},
+        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}])),
     }
+    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
+    if out:
+        said = {"message": "Call us."} if out == "leave_message" else {}
+        agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
     if draw(st.booleans()):
         agent["barge_in"] = draw(
             st.sampled_from(
@@ -102,6 +120,8 @@ class AnyCall(RuleBasedStateMachine):
         self.umpire = Umpire(self.call)
         self.stream_ms = 0
         self.response = self.item = 0
+        self.out: list[str] = []
+        """Functions that run, by call_id."""
         if ready:
             self.happens(events.session_created())
             self.happens(events.session_updated(self.agent))
@@ -254,6 +274,19 @@ class AnyCall(RuleBasedStateMachine):
     def tool_finished(self) -> None:
         self.happens(inputs.ToolFinished("call_1", "three left", "ok"))
 
+    @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
+    def a_hosted_server_does_something(self, nth: int, what: int) -> None:
+        self.happens(anything(nth, what))
+
+    @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
+    def caller_sends(self, text: str, count: int) -> None:
+        images = ("data:image/jpeg;base64,AQ==",) * count
+        self.happens(inputs.SentByCaller("message", images, text, ("it is a PDF",) * (2 - count)))
+
+    @rule()
+    def camera_is_shown(self) -> None:
+        self.happens(inputs.CameraShown("data:image/jpeg;base64,AQ=="))
+
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
         about = self.call.responses.event_id if ours else None
@@ -302,6 +335,66 @@ class AnyCall(RuleBasedStateMachine):
         assume(now_or_never)
         self.happens(inputs.HandOverAsked(at_once))
 
+    @rule(now_or_never=rarely, who=st.sampled_from(["human", "machine", "fax", "unknown"]))
+    def it_is_found_out_who_has_answered(self, now_or_never: bool, who: str) -> None:
+        assume(now_or_never)
+        self.happens(inputs.AnsweredBy(who))
+
+    # --- Functions, pictures, and what another process had written down ---
+
+    @rule(how_many=st.integers(1, 3), ago=stale)
+    def calls_functions(self, how_many: int, ago: int) -> None:
+        self.item += 1
+        calls = tuple(("stock", f"call_of_{self.item}_{n}") for n in range(how_many))
+        self.out += [call_id for _, call_id in calls]
+        self.happens(events.response_done(f"resp_{self.response - ago}", calls=calls))
+
+    @precondition(lambda self: self.out)
+    @rule(outcome=st.sampled_from(["ok", "error", "timeout"]), again=rarely)
+    def function_finished(self, outcome: str, again: bool) -> None:
+        self.happens(inputs.ToolFinished(self.out[-1], "nine to five", outcome))
+        if not again:
+            self.out.pop()
+
+    @rule()
+    def is_shown_a_picture(self) -> None:
+        self.happens(inputs.ShowAsked("data:image/png;base64,AAAA", "a meter"))
+
+    @rule(ms=st.sampled_from([20, 500]))
+    def said_before(self, ms: int) -> None:
+        self.happens(inputs.SaidBefore(b"\x55" * 8 * ms))
+
+    @rule(words=st.sampled_from(["", "heron", "heron and more"]), numbers=st.integers(0, 4))
+    def is_reminded(self, words: str, numbers: int) -> None:
+        """Of a memory that grew elsewhere: only before the caller is there."""
+        assume(self.call.life is Life.EXPECTED)
+        memos = [
+            Memo("caller" if n % 2 else "model", n, words, f"memo_of_{n}")
+            for n in range(1, numbers + 1)
+        ]
+        self.happens(inputs.Remembered(memos))
+
+    @rule(silently=st.booleans())
+    def could_go_on_elsewhere(self, silently: bool) -> None:
+        """Whatever it is in, its state makes another call that lives."""
+        state = decode(encode(self.call.state()))
+        state.silently = silently
+        session = session_of(self.agent, definitions(self.agent))
+        ids = (f"other_{n}" for n in count())
+        other = MediaCall(self.agent, session, lambda: next(ids), self.now)
+        other.resume(state)
+        umpire = Umpire(other)
+        for event in (
+            events.session_created(),
+            events.session_updated(self.agent),
+            events.start(),
+            events.frame(0, 20),
+        ):
+            umpire.before(event, self.now)
+            umpire.after(other.handle(over_the_wire(event), self.now), self.now)
+        assert other.life is Life.TALKING
+        assert other.streams == self.call.streams + 1
+
     # --- What ends a call ---
 
     @rule(now_or_never=rarely, how=st.integers(0, 5), code=st.sampled_from(FATAL))
@@ -322,6 +415,7 @@ class AnyCall(RuleBasedStateMachine):
     @invariant()
     def nothing_grows_without_end(self) -> None:
         if hasattr(self, "call"):
+            assert len(self.call._unseen) <= limits.PICTURES_WAITING_MAX
             assert len(self.call._cut_items) <= limits.ITEMS_CUT_KEPT_MAX
             memory = self.call.memory
             assert len(memory.memos) <= limits.MEMORY_ITEMS_MAX

@@ -16,14 +16,24 @@ from hypothesis.stateful import (
 
 from call import events
 from call.book import wait
+from call.hosted_events import anything
 from call.sideband import SipBook, cleared, started, stopped, tone, transcript
 from gateway.call import inputs
 from gateway.call.endings import Ending
+from gateway.call.state import decode, encode
 from gateway.call.states import Life, Link
 from gateway.limits import SIDEBAND_MAX_S, TRANSFER_MAX_S
 
 responses = st.sampled_from([f"resp_{n}" for n in range(3)])
 CODES = ["conversation_already_has_active_response", "response_cancel_not_active", "x", None]
+HOSTED = {
+    "via": "openai",
+    "url": "https://crm.example.com/mcp",
+    "approval": {"operator": ["find"], "always": ["drop"]},
+    "approval_timeout_s": 3,
+    "timeout_s": 2,
+    "filler_after_ms": 100,
+}
 rarely = st.integers(0, 15).map(lambda n: n == 0)
 
 
@@ -35,7 +45,12 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "tools": ["end_call", "transfer"],
         "transfers": {"desk": {"to": "+15550123"}},
         "idle": {"nudge_after_s": 2.0, "end_after_s": 4.0},
+        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}])),
     }
+    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
+    if out:
+        said = {"message": "Call us."} if out == "leave_message" else {}
+        agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
     turns = draw(st.sampled_from(["server", "ours", "answers only"]))
     if turns == "ours":
         agent["barge_in"] = {"min_speech_ms": 300, "protect_greeting_ms": 500}
@@ -108,6 +123,19 @@ class AnySipCall(RuleBasedStateMachine):
         self.happens(events.response_created(response), transcript(response), started(response))
         self.happens(events.response_done(response), stopped(response))
 
+    @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
+    def a_hosted_server_does_something(self, nth: int, what: int) -> None:
+        self.happens(anything(nth, what))
+
+    @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
+    def caller_sends(self, text: str, count: int) -> None:
+        images = ("data:image/jpeg;base64,AQ==",) * count
+        self.happens(inputs.SentByCaller("message", images, text, ("it is a PDF",) * (2 - count)))
+
+    @rule()
+    def camera_is_shown(self) -> None:
+        self.happens(inputs.CameraShown("data:image/jpeg;base64,AQ=="))
+
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
         about = self.book.call.responses.event_id if ours else None
@@ -124,6 +152,32 @@ class AnySipCall(RuleBasedStateMachine):
     @rule()
     def transfer_fails(self) -> None:
         self.happens(inputs.TransferFailed("http_400"))
+
+    @rule(now_or_never=rarely, who=st.sampled_from(["human", "machine", "fax", "unknown"]))
+    def it_is_found_out_who_has_answered(self, now_or_never: bool, who: str) -> None:
+        assume(now_or_never)
+        self.happens(inputs.AnsweredBy(who))
+
+    @rule(now_or_never=rarely, at_once=st.booleans(), taken=st.booleans())
+    def process_stops(self, now_or_never: bool, at_once: bool, taken: bool) -> None:
+        """Another one takes the call over, or there is none."""
+        assume(now_or_never)
+        self.happens(inputs.HandOverAsked(at_once))
+        if self.book.call.life is Life.LEAVING:
+            self.happens(inputs.CallGone() if taken else inputs.TransferFailed("no_store"))
+
+    @rule(known=st.booleans())
+    def function_finished(self, known: bool) -> None:
+        self.happens(inputs.ToolFinished("call_1" if known else "call_9", "three left", "ok"))
+
+    @rule()
+    def could_go_on_elsewhere(self) -> None:
+        """In another process, over a sideband of its own: nothing is said to a caller anew."""
+        other = SipBook()
+        other.call.resume(decode(encode(self.book.call.state())))
+        other >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
+        assert other.call.life is Life.TALKING
+        assert "greeting" not in str(other.said)
 
     @rule(now_or_never=rarely, how=st.integers(0, 3))
     def something_grave(self, now_or_never: bool, how: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from call import events
 from call.book import Book, answered, ends, last_mark, nothing, wait
 from gateway.call import inputs
-from gateway.call.endings import Ending
+from gateway.call.endings import UNTAKEN, Ending
 from gateway.call.states import Life, Link, step_life, step_link
 from gateway.call.timers import Timer, Timers
 from gateway.errors import BugError
@@ -68,6 +68,12 @@ def lost_for_good() -> Book:
     return book
 
 
+def message_left() -> Book:
+    out = OUT | {"machine": "leave_message", "message": "Call us."}
+    return heard_out(answered(outbound=out) >> inputs.AnsweredBy("machine") << ...)
+
+
+OUT = {"from": "+14155550100"}
 WAYS: dict[Ending, Callable[[], Book]] = {
     Ending.CALLER_HUNG_UP: lambda: answered() >> events.stop() << ...,
     Ending.AGENT_HUNG_UP: agent_hung_up,
@@ -75,6 +81,8 @@ WAYS: dict[Ending, Callable[[], Book]] = {
     Ending.MAX_LENGTH: lambda: heard_out(answered(max_call_s=5.0) >> wait(5.1) << ...),
     Ending.SPEND_LIMIT: lambda: heard_out(answered() >> inputs.SpendReached(1.0) << ...),
     Ending.OPERATOR_HUNG_UP: lambda: answered() >> inputs.HangUpAsked() << ...,
+    Ending.MACHINE_ANSWERED: lambda: answered(outbound=OUT) >> inputs.AnsweredBy("machine") << ...,
+    Ending.MESSAGE_LEFT: message_left,
     Ending.MEDIA_STALLED: lambda: answered().line_stalls() >> wait(MEDIA_SILENCE_MAX_S) << ...,
     Ending.MEDIA_BROKEN: lambda: answered() >> inputs.CallerLost() << ...,
     Ending.MEDIA_UNSUPPORTED: lambda: Book() >> events.start("audio/opus") << ...,
@@ -119,10 +127,10 @@ def anything(book: Book) -> list[object]:
 
 
 def test_every_ending_has_its_way() -> None:
-    assert set(WAYS) == set(Ending)
+    assert set(WAYS) == set(Ending) - UNTAKEN
 
 
-@pytest.mark.parametrize("ending", list(Ending))
+@pytest.mark.parametrize("ending", list(WAYS))
 def test_it_is_reached_and_final(ending: Ending) -> None:
     book = WAYS[ending]()
     assert book.umpire.ended is not None
@@ -138,6 +146,7 @@ def test_it_is_reached_and_final(ending: Ending) -> None:
 def test_which_of_them_are_well() -> None:
     bad = {"never_arrived", "media_stalled", "media_broken", "media_unsupported", "model_refused"}
     bad |= {"model_lost", "model_silent", "drained", "bug"}
+    bad |= set(UNTAKEN)
     assert {str(ending) for ending in Ending if not ending.well} == bad
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from call.book import (
     Book,
-    Cue,
     answered,
     asks,
     asks_for_an_answer,
@@ -30,80 +29,29 @@ from call.events import (
     speech_stopped,
     stop,
 )
+from call.hosted_events import (
+    CALLED,
+    GRACE_S,
+    answers,
+    arguments,
+    asked,
+    call_item,
+    called,
+    calling,
+    completed,
+    listed,
+    out,
+    output,
+    request,
+    runs,
+    server,
+)
 from gateway import limits
-from gateway.agents.mcp import McpServer
 from gateway.call import commands as do
 from gateway.call import inputs, notes, wording
 from gateway.call.endings import Ending
 from gateway.protocols import realtime_mcp as mcp
 from gateway.protocols import realtime_server as model
-
-GRACE_S = limits.MCP_GO_ON_GRACE_S
-
-
-def server(**changes: Any) -> McpServer:
-    fields = {"via": "openai", "url": "https://crm.example.com/mcp", "filler_after_ms": 60_000}
-    return McpServer.model_validate(fields | changes)
-
-
-def calling(**changes: Any) -> Book:
-    """People talk, and the tools of `crm` are listed."""
-    book = answered(mcp={"crm": server(**changes)})
-    book >> listed() << nothing >> mcp.McpListCompleted(item_id="mcpl_1")
-    return book << note(notes.McpListed, server="crm", outcome="ok", tools=1) << nothing
-
-
-def listed(item_id: str = "mcpl_1", label: str = "crm", tools: int = 1) -> Cue:
-    item = model.Item("mcp_list_tools", item_id, server_label=label)
-    item.tools = [mcp.ListedTool(f"tool_{n}") for n in range(tools)]
-    return lambda _: [model.ItemAdded(item=item), model.ItemDone(item=item)]
-
-
-def call_item(item_id: str = "mcp_1", name: str = "find", **changes: Any) -> model.Item:
-    item = model.Item("mcp_call", item_id, server_label="crm", name=name, arguments="{}")
-    for field, value in changes.items():
-        setattr(item, field, value)
-    return item
-
-
-def called(item_id: str = "mcp_1", name: str = "find") -> model.ItemAdded:
-    return model.ItemAdded(item=call_item(item_id, name))
-
-
-def arguments(item_id: str = "mcp_1") -> mcp.McpArgumentsDone:
-    return mcp.McpArgumentsDone(response_id="resp_1", item_id=item_id, arguments="{}")
-
-
-def runs(item_id: str = "mcp_1") -> mcp.McpCallInProgress:
-    return mcp.McpCallInProgress(item_id=item_id)
-
-
-def completed(item_id: str = "mcp_1") -> mcp.McpCallCompleted:
-    return mcp.McpCallCompleted(item_id=item_id)
-
-
-def output(item_id: str = "mcp_1", text: str = "Smith, 42") -> model.ItemDone:
-    return model.ItemDone(item=call_item(item_id, output=text))
-
-
-def request(approval_id: str = "mcpr_1", name: str = "find", label: str = "crm") -> model.ItemDone:
-    item = model.Item("mcp_approval_request", approval_id, server_label=label, name=name)
-    item.arguments = '{"name": "Smith"}'
-    return model.ItemDone(item=item)
-
-
-def answers(approval_id: str, approve: bool) -> Any:
-    return tells_the_model(f"'approval_request_id': '{approval_id}', 'approve': {approve}")
-
-
-CALLED = note(notes.McpCalled, server="crm", tool="find")
-
-
-def out(book: Book) -> Book:
-    """A call is out, and the response that made it is over."""
-    book = book >> response_created() >> called() >> arguments() << CALLED
-    return book >> runs() >> response_done() << nothing
-
 
 # --- Lists ---
 
@@ -259,13 +207,6 @@ def test_a_call_of_a_server_that_the_agent_does_not_have_is_counted_as_such() ->
 
 
 # --- Approvals ---
-
-
-def asked(book: Book, **of_note: Any) -> Book:
-    """The model's server asks before it calls."""
-    book = book >> response_created() >> called() >> arguments() << CALLED >> request()
-    book << note(notes.ApprovalAsked, approval_id="mcpr_1", server="crm", tool="find", **of_note)
-    return book >> response_done() << nothing
 
 
 @pytest.mark.parametrize("policy", ["always", {"always": ["find"]}], ids=str)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from call import wires
 from gateway import limits
@@ -43,6 +44,9 @@ class Umpire:
         self._event_ids: set[str] = set()
         self._codes: dict[int, str] = {}
         self._cut: set[str] = set()
+        self._functions: tuple[set[str], set[str]] = (set(), set())
+        """Calls and outputs, by call_id, as far as this session knows of them; and the next."""
+        self._next_functions: tuple[set[str], set[str]] = (set(), set())
         self._unmarked = False
         self.held_until = 0.0
         """Sound that is not the model's."""
@@ -66,6 +70,10 @@ class Umpire:
             case model.AudioDelta():
                 self._progress_at = now
             case model.ResponseDone():
+                output = event.response.output or ()
+                made = {item.call_id for item in output if item.call_id}
+                self._functions[0].update(made)
+                self._functions[1].difference_update(made)
                 self._asked_at = None
                 if self._active_id in (event.response.id, _UNSEEN):
                     self._active_id = None
@@ -84,7 +92,9 @@ class Umpire:
         """What came of it."""
         for at, out in enumerate(outs):
             assert self.ended is None, f"after the end: {wires.show(out)}"
-            if isinstance(out, do.OpenModel | do.TakeNext):
+            if isinstance(out, do.SendToNext):
+                self._to_next(wires.to_model(out.data))
+            elif isinstance(out, do.OpenModel | do.TakeNext):
                 self._another_session(heard=isinstance(out, do.TakeNext))
             elif isinstance(out, do.SendToModel):
                 self._to_model(wires.to_model(out.data), now)
@@ -104,6 +114,17 @@ class Umpire:
         """Nothing is in flight there; one that was opened beside has confirmed already."""
         self._asked_at = self._active_id = None
         self._may_hear = heard
+        # What was sent to one that is not taken is forgotten with it.
+        self._functions = self._next_functions if heard else (set(), set())
+        self._next_functions = (set(), set())
+
+    def _to_next(self, event: dict[str, Any]) -> None:
+        """A session that waits is told all that was said, and asked for nothing."""
+        if event["type"] == "session.update":
+            self._next_functions = (set(), set())
+        else:
+            assert event["type"] == "conversation.item.create"
+            _account(event["item"], *self._next_functions)
 
     def _to_model(self, event: dict[str, object], now: float) -> None:
         kind = event["type"]
@@ -115,6 +136,8 @@ class Umpire:
         self._event_ids.add(str(event["event_id"]))
         if kind == "response.create":
             self._ask(now)
+        elif kind == "conversation.item.create":
+            _account(event["item"], *self._functions)
         elif kind == "conversation.item.truncate":
             item_id, end_ms = str(event["item_id"]), event["audio_end_ms"]
             received_ms = self.received_ms[item_id]
@@ -189,3 +212,13 @@ class Umpire:
         assert (len(closing), len(leaving)) == (1, 1)
         assert note.seconds >= 0
         assert all(wait_s >= 0 for wait_s in note.waits_s)
+
+
+def _account(item: Any, calls: set[str], outputs: set[str]) -> None:
+    """A session is told of a function's output once, and only if it knows of its call."""
+    if item["type"] == "function_call":
+        calls.add(item["call_id"])
+    elif item["type"] == "function_call_output":
+        assert item["call_id"] in calls, "an output of a call that is not known"
+        assert item["call_id"] not in outputs, "two outputs of one call"
+        outputs.add(item["call_id"])

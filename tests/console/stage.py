@@ -14,7 +14,7 @@ from house import ACCOUNT, PUBLIC_URL, House, running_house
 from playwright.async_api import Browser, Page, async_playwright
 
 from gateway.simulator import run
-from gateway.simulator.model import running_model
+from gateway.simulator.model import ModelServer, running_model
 from gateway.simulator.scenario import Scenario
 from gateway.simulator.script import Script
 from gateway.simulator.stack import free_port
@@ -42,8 +42,15 @@ agents:
     instructions: Answer in Arabic.
     transcription: {model: gpt-transcribe}
     record: metadata
+  clinic:
+    greeting: Hillside clinic.
+    instructions: You move appointments.
+    transcription: {model: gpt-transcribe}
+    mcp:
+      diary: {via: openai, url: "http://127.0.0.1:9/mcp", approval: operator}
 routes:
   - {to: "+15550100", agent: front-desk}
+  - {to: "+15550102", agent: clinic}
   - {to: "+15550101", agent: arabic-desk}
 """
 SCRIPT: Final = {
@@ -71,6 +78,14 @@ class Theatre:
     house: House
     twilio: run.Carrier
     browser: Browser
+    model: ModelServer
+
+    def ask_leave(self, approval_id: str, tool: str, arguments: str) -> None:
+        """The model of the one call that runs wants to use a tool of the diary's."""
+        (driver,) = self.model.drivers.values()
+        item = {"id": approval_id, "type": "mcp_approval_request", "server_label": "diary"}
+        item |= {"name": tool, "arguments": arguments}
+        driver.do(lambda: driver.session.emit("conversation.item.done", item=item))
 
     @contextlib.asynccontextmanager
     async def call(self, to: str = "+15550100", **changes: object) -> AsyncIterator[str]:
@@ -122,5 +137,5 @@ async def opened(folder: Path) -> AsyncIterator[Theatre]:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=list(_FLAGS), headless=True
         )
-        yield Theatre(house, twilio, browser)
+        yield Theatre(house, twilio, browser, model)
         await browser.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,61 @@ async def test_an_operator_acts(theatre: Theatre) -> None:
     await page.keyboard.press("Escape")
     await expect(page.locator("#nothing")).to_be_visible()
     await page.context.close()
+
+
+QUIET = [
+    {"hear": {"until_silence_ms": 400}},
+    {"hear": {"until_silence_ms": 30_000, "timeout_s": 60}},
+]
+SMITH = '{"name": "Smith <b>", "day": "2026-11-30"}'
+
+
+async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> None:
+    """By keyboard the first, by hand the second; on a telephone it fits as well."""
+    page, wrong = await watched(theatre)
+    small, _ = await watched(theatre, width=390, height=844, scheme="dark")
+    for one in (page, small):
+        await theatre.enter(one)
+        await expect(one.locator("#link")).to_have_text("connected")
+    async with theatre.call("+15550102", steps=QUIET) as call_sid:
+        await page.locator(f'#live [data-id="{call_sid}"] button').click(timeout=PATIENT)
+        await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
+        region = page.get_by_role("region", name="Tools that wait for approval")
+        await expect(region).to_be_hidden()
+        await theatre.house.note(notes.FirstSound, of=call_sid)
+        theatre.ask_leave("mcpr_1", "cancel_appointment", SMITH)
+        await expect(region).to_be_visible()
+        await expect(region).to_contain_text("cancel_appointment of diary")
+        await expect(region.locator("pre")).to_have_text(re.compile(r'"Smith <b>"'))
+        await expect(region.locator(".left")).to_have_text(re.compile(r"^(2\d|30) s left"))
+        card = page.locator(f'#live [data-id="{call_sid}"]')
+        await expect(card).to_contain_text("asks for your leave")
+        await small.locator(f'#live [data-id="{call_sid}"] button').click()
+        await expect(small.get_by_role("button", name="Approve")).to_be_visible()
+        wide = await small.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, "nothing stands out to the side"
+        for one, name in ((page, "1440-light"), (small, "390-dark")):
+            await one.screenshot(path=PICTURES / f"approval-{name}.png", full_page=True)
+            assert await one.evaluate(_CONTRAST) == []
+        theatre.ask_leave("mcpr_2", "move_appointment", "no json")
+        await expect(region.get_by_role("group")).to_have_count(2)
+
+        await region.get_by_role("button", name="Approve").first.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#told")).to_have_text("The agent may use it.")
+        await expect(region.get_by_role("group")).to_have_count(1)
+        await expect(region.get_by_role("button", name="Approve")).to_be_focused()
+        await region.get_by_role("button", name="Deny").click()
+        await expect(region).to_be_hidden()
+        await expect(small.get_by_role("button", name="Approve")).to_be_hidden()
+        answers = theatre.house.said(notes.ApprovalDone, call_sid)
+        assert [(one.approval_id, one.outcome) for one in answers] == [
+            ("mcpr_1", "approved"),
+            ("mcpr_2", "denied"),
+        ]
+    assert wrong == []
+    await page.context.close()
+    await small.context.close()
 
 
 async def test_everything_has_a_name_and_can_be_reached(theatre: Theatre) -> None:

@@ -12,4 +12,4 @@ async def test_photos_and_words_by_message(tmp_path: Path) -> None:
 
 
 async def test_a_photo_by_the_page_of_a_texted_link(tmp_path: Path) -> None:
-    await as_expected("photo-page", ("media", "sip"), tmp_path)
+    await as_expected("photo-page", ("media", "sip", "trunk"), tmp_path)

@@ -22,6 +22,7 @@ import yaml
 from gateway.simulator.record import CallRecord
 from gateway.simulator.run import Carrier, rehearse
 from gateway.simulator.scenario import Scenario
+from gateway.simulator.sip_account import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
 from gateway.simulator.stack import free_port
 from gateway.simulator.twilio_api import TwilioApi, listening
 from gateway.simulator.webhooks import Account, Reach, Webhooks
@@ -29,7 +30,7 @@ from gateway.simulator.webhooks import Account, Reach, Webhooks
 ACCOUNT: Final = Account("AC" + "0" * 32, "simulated-auth-token")
 START_MAX_S: Final = 60.0
 SLEPT_S: Final = 0.25
-FALLBACK: Final = "+15550199"
+FALLBACK: Final = "+15550142"
 AGENTS: Final[dict[str, Any]] = {
     "agents": {
         "desk": {
@@ -137,6 +138,8 @@ class City:
     carrier: Carrier
     script: dict[str, Any]
     agents: dict[str, Any]
+    sip: bool = False
+    """Whether the model takes calls by SIP, too."""
     model_port: int = field(default_factory=free_port)
     redis_port: int | None = None
     gateways: dict[int, Process] = field(default_factory=dict)
@@ -154,6 +157,9 @@ class City:
         file.write_text(yaml.safe_dump(self.script, sort_keys=False))
         command = ["-m", "gateway.simulator.model", "--port", str(self.model_port)]
         command += ["--script", str(file), "--voice", "tone"]
+        if self.sip:
+            command += ["--webhook-url", self.url + WEBHOOK_PATH]
+            self.carrier.exchange.connector_url = f"http://127.0.0.1:{self.model_port}"
         self.model = await self._spawn("model", [sys.executable, *command], _clean())
         await _connectable(self.model_port)
 
@@ -182,6 +188,9 @@ class City:
             "TWILIO_AUTH_TOKEN": ACCOUNT.token,
             "TWILIO_BASE_URL": self.carrier.rest_url,
         }
+        if self.sip:
+            environment["OPENAI_PROJECT_ID"] = SIMULATED_PROJECT
+            environment["OPENAI_WEBHOOK_SECRET"] = SIMULATED_SECRET
         if self.redis_port is not None:
             environment["GATEWAY_STORE"] = f"redis://127.0.0.1:{self.redis_port}/0"
             environment["GATEWAY_STORE_KEY"] = "the-key-of-the-faults-suite"
@@ -242,9 +251,18 @@ class City:
         before = len(self.carrier.api.calls)
         self.balancer.favourite = port
         calls = [asyncio.create_task(self.call(steps, seed)) for seed in seeds]
-        await self.streaming(before + len(calls))
+        if self.sip:
+            await self.steered(before + len(calls))
+        else:
+            await self.streaming(before + len(calls))
         self.balancer.favourite = None
         return calls
+
+    async def steered(self, calls: int) -> None:
+        """So many SIP calls have a process that steers them."""
+        async with asyncio.timeout(START_MAX_S):
+            while await self.metric('calls_active{path="sip",state="talking"}') < calls:
+                await asyncio.sleep(0.1)
 
     async def streaming(self, calls: int) -> None:
         """So many calls have a stream."""
@@ -314,6 +332,7 @@ async def city(
     gateways: int = 1,
     redis: bool = False,
     agents: dict[str, Any] | None = None,
+    sip: bool = False,
     **environ: str,
 ) -> AsyncIterator[City]:
     async with contextlib.AsyncExitStack() as stack:
@@ -336,7 +355,7 @@ async def city(
             )
         )
         carrier = Carrier(api, Webhooks(ACCOUNT, Reach(url, url), client), rest_url)
-        town = City(out, stack, balancer, carrier, script, agents or AGENTS, slept=slept)
+        town = City(out, stack, balancer, carrier, script, agents or AGENTS, sip, slept=slept)
         await town.start_model()
         if redis:
             await town.start_redis()

@@ -43,6 +43,13 @@ def ended(well: int, badly: int) -> dict[str, str]:
     return {f'{one}"caller_hung_up"}}': f"0+{well}x600", f'{one}"bug"}}': f"0+{badly}x600"}
 
 
+def without_model(soon: int, all_: int) -> dict[str, str]:
+    """So many renewals within a second, and so many in all, each minute."""
+    one = 'gateway_model_renewed_seconds_bucket{cause="lost",le='
+    return {f'{one}"1.0"}}': f"0+{soon}x600", f'{one}"5.0"}}': f"0+{all_}x600",
+            f'{one}"+Inf"}}': f"0+{all_}x600"}  # fmt: skip
+
+
 def lag(late: int) -> dict[str, str]:
     one = 'gateway_event_loop_lag_seconds_bucket{instance="pod-1",le='
     return {f'{one}"0.02"}}': f"0+{600 - late}x600", f'{one}"0.1"}}': "0+600x600",
@@ -109,6 +116,23 @@ CASES = {
     "GatewayApprovalsUnanswered": Case(
         {f'{APPROVALS}"timeout"}}': "0+1x600"}, {f'{APPROVALS}"denied"}}': "0+9x600"}
     ),
+    "GatewayModelDropsCalls": Case(
+        {'gateway_model_reconnects_total{reason="closed_1006"}': "0+1x600"},
+        {'gateway_model_reconnects_total{reason="closed_1006"}': "0+0.3x600"},
+    ),
+    "GatewayCallersHearABreak": Case(without_model(4, 10), without_model(10, 10)),
+    "GatewayCallsBreakOff": Case(
+        {'gateway_resumes_total{how="announced"}': "0+1x600"},
+        {'gateway_resumes_total{how="handed_over"}': "0+9x600"},
+    ),
+    "GatewayModelKeptAway": Case(
+        {'gateway_breaker_open{pod="1"}': FOR_EVER, 'gateway_breaker_open{pod="2"}': "1x600"},
+        {'gateway_breaker_open{pod="1"}': FOR_EVER},
+    ),
+    "GatewayStoreAway": Case(
+        {'gateway_store_errors_total{instance="pod-1"}': "0+30x600"},
+        {'gateway_store_errors_total{instance="pod-1"}': "0+1x600"},
+    ),
     "GatewayNearlyFull": Case(
         {f'{TALKING}"1"}}': "80x600", f'{TALKING}"2"}}': "90x600", **CAPACITY},
         {f'{TALKING}"1"}}': "95x600", f'{TALKING}"2"}}': "50x600", **CAPACITY},
@@ -174,6 +198,15 @@ def test_nobody_is_woken_for_three_slow_turns_in_the_night(tmp_path: Path) -> No
     few = {name: "0x80 1x10 2x10 3x500" if "le=\"0" not in name else FOR_EVER
            for name in turns(0, 1)}  # fmt: skip
     run_units(tmp_path, [unit("GatewayCallersWait", few, "110m", 0)])
+
+
+def test_a_call_that_was_taken_up_again_has_not_ended_badly(tmp_path: Path) -> None:
+    handed_over = {
+        'gateway_calls_ended_total{agent="a",path="sip",ending="drained"}': "0+5x600",
+        'gateway_resumes_total{how="handed_over"}': "0+5x600",
+        **ended(5, 0),
+    }
+    run_units(tmp_path, [unit("GatewayCallsEndBadly", handed_over, "30m", 0)])
 
 
 def test_a_slow_burn_wakes_too_but_not_when_it_is_over(tmp_path: Path) -> None:

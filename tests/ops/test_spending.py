@@ -155,3 +155,49 @@ def test_without_a_budget_nothing_is_used_up() -> None:
     house.hears(bill(), spoken(1_000_000))
     assert not house.spending.spent_out
     assert house.spending.share_of_budget == 0
+
+
+# --- Several processes ---
+
+
+def tell(house: House, total: dict[int, int]) -> None:
+    """As Redis adds."""
+    for day, micro_usd in house.spending.untold().items():
+        total[day] = total.get(day, 0) + micro_usd
+        house.spending.told(day, micro_usd, total[day])
+
+
+def test_the_budget_is_that_of_all_processes() -> None:
+    one, other, total = House("0.01"), House("0.01"), dict[int, int]()
+    one.hears(bill(), spoken(5))
+    other.hears(bill(), spoken(5))
+    assert not one.spending.spent_out
+    tell(one, total)
+    tell(other, total)
+    assert other.spending.spent_out
+    tell(one, total)
+    assert one.spending.spent_out
+    assert one.spending.today_usd == other.spending.today_usd == Decimal("0.0128")
+
+
+def test_what_was_spent_while_the_store_was_away_is_told_later() -> None:
+    house, total = House("1"), dict[int, int]()
+    tell(house, total)
+    house.hears(bill(), spoken(5))
+    assert house.spending.untold() == house.spending.untold(), "asked for, and not yet told"
+    house.hears(bill(), spoken(5))
+    tell(house, total)
+    tell(house, total)
+    assert set(total.values()) == {12_800}
+
+
+def test_each_day_has_a_sum_of_its_own() -> None:
+    house, total = House("1"), dict[int, int]()
+    house.hears(bill(), spoken(5))
+    house.wall += DAY_S
+    house.hears(bill(), spoken(10))
+    tell(house, total)
+    assert sorted(total.values()) == [6_400, 12_800]
+    assert house.spending.today_usd == Decimal("0.0128")
+    tell(house, total)
+    assert sorted(total.values()) == [6_400, 12_800]

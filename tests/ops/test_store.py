@@ -75,3 +75,10 @@ async def test_redis_goes_away_and_nobody_waits(server: RedisEnd) -> None:
     assert await store.get("c") == "1"
     assert monotonic() - begun < STORE_PAUSE_S
     assert len(failures) == 1, "it is not asked again at once"
+
+
+async def test_all_processes_count_in_one_number(server: RedisEnd) -> None:
+    one, other = server.remote(), server.remote()
+    assert await one.redis.add("spent_on:1", 5, 60) == 5
+    assert await other.redis.add("spent_on:1", 7, 60) == 12
+    assert await one.redis.add("spent_on:1", 0, 60) == 12

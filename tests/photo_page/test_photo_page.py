@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from pictures import GPS_INFO, PDF, photo
 from pictures import opened as picture_of
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from studio import CHROMIUM, Studio, opened
 
 from gateway.agents.written import written
@@ -122,6 +122,25 @@ async def test_what_cannot_be_seen_is_said(studio: Studio) -> None:
         await visit.page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
         await expect(visit.page.locator("#told")).to_have_text(written("fr").sent)
     assert all("422" in text for text in visit.wrong)
+
+
+async def test_a_line_that_breaks_and_is_taken_up_again_is_not_the_end(studio: Studio) -> None:
+    async with studio.visit() as visit:
+        page, answered = visit.page, 0
+
+        async def gone_once(route: Route) -> None:
+            nonlocal answered
+            answered += 1
+            if answered == 1:
+                await route.fulfill(status=410)
+            else:
+                await route.continue_()
+
+        await page.route("**/photo/*", gone_once)
+        await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
+        await expect(page.locator("#told")).to_have_text(written("en").failed)
+        await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
+        await expect(page.locator("#told")).to_have_text(written("en").sent)
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])

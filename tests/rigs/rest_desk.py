@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
+from carrier import new_sid
 from far_end import FarEnd, far_end
 
 
@@ -21,6 +22,10 @@ class RestDesk:
     url: str = ""
     asked: list[tuple[str, dict[str, list[str]]]] = field(default_factory=list)
     """Method and path, and the form."""
+    placed: list[str] = field(default_factory=list)
+    """CallSids of calls that were placed here."""
+    looked_up: str = "ringing"
+    """The status of every call, to whoever looks it up."""
     credentials: set[str] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -31,7 +36,15 @@ class RestDesk:
         self.asked.append((end.request_line.removesuffix(" HTTP/1.1"), form))
         self._news.set()
         status, code = self.answers[min(len(self.asked), len(self.answers)) - 1]
-        end.respond(status, json.dumps({"code": code, "status": status}).encode())
+        body: dict[str, object] = {"code": code, "status": status}
+        if end.request_line.startswith("POST") and "/Calls.json" in end.request_line:
+            if status < 300:
+                self.placed.append(new_sid("CA"))
+                body = {"sid": self.placed[-1], "status": "queued"}
+        elif end.request_line.startswith("GET"):
+            sid = end.request_line.split("/Calls/")[1].partition(".")[0]
+            body = {"sid": sid, "status": self.looked_up}
+        end.respond(status, json.dumps(body).encode())
         await end.gone()
 
     async def hears(self, count: int = 1) -> list[tuple[str, dict[str, list[str]]]]:

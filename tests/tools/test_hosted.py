@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.agents.config import Agent
 from gateway.agents.routing import AgentBook, Route
+from gateway.app import build
 from gateway.errors import SettingsError
+from gateway.settings import load_settings
 from gateway.tools.toolbox import Toolbox
 
 SERVER = {
@@ -41,3 +45,17 @@ def test_without_one_nothing_starts(missing: str) -> None:
 
 def test_the_agent_itself_does_not_know_them() -> None:
     assert "t0ken" not in repr(book())
+
+
+@pytest.mark.parametrize("approval", ["operator", "{always: [find], operator: [cancel]}"])
+def test_whoever_is_asked_must_be_able_to_answer(tmp_path: Path, approval: str) -> None:
+    agents = tmp_path / "agents.yaml"
+    agents.write_text(
+        "agents:\n  desk:\n    instructions: x\n    mcp:\n      crm: {via: openai, "
+        f"url: 'https://crm.example.com/mcp', approval: {approval}}}\n"
+        "routes:\n  - {to: '*', agent: desk}\n"
+    )
+    environ = {"GATEWAY_AGENTS": str(agents)}
+    with pytest.raises(SettingsError, match=r"agents\.desk\.mcp\.crm\.approval asks operators"):
+        build(load_settings(environ, simulated=True))
+    build(load_settings(environ | {"GATEWAY_ADMIN_TOKEN": "token"}, simulated=True))

@@ -124,6 +124,10 @@ async def test_what_it_has_cost_goes_along(houses: tuple[House, House]) -> None:
     first, second = houses
     call_sid = await broken(first)
     await goes_on(second, call_sid, await after(second, call_sid))
-    spent = {call.bill.usd for call, note in first.notes if isinstance(note, notes.Ended)}
-    carried = {call.bill.usd for call, note in second.notes if isinstance(note, notes.Ended)}
-    assert spent == carried != {0}, "one minute, begun once"
+    await second.note(notes.Ended, of=call_sid)
+    (spent,) = [call.bill for call, note in first.notes if isinstance(note, notes.Ended)]
+    (carried,) = [call.bill for call, note in second.notes if isinstance(note, notes.Ended)]
+    assert spent.minutes == carried.minutes == 1, "begun once"
+    assert spent.usd > 0
+    assert all(carried.by_kind[kind] >= usd for kind, usd in spent.by_kind.items())
+    assert carried.by_kind["carrier"] == spent.by_kind["carrier"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import pytest
-from carrier import CALLER, QUIET, RECEPTION, new_sid
+from carrier import CALLER, QUIET, RECEPTION, Stream, new_sid
 from house import ACCOUNT, House, running_house
 from media_store import MediaStore, media_store
 from pictures import GPS_INFO, HEIC, ORIENTATION, PDF, bomb, opened, photo
@@ -34,6 +35,13 @@ async def store() -> AsyncIterator[MediaStore]:
 async def home(agents_file: Path, model: ModelServer, store: MediaStore) -> AsyncIterator[House]:
     async with running_house(agents_file, model, TWILIO_BASE_URL=store.url) as house:
         yield house
+
+
+@asynccontextmanager
+async def talking(house: House, to: str = QUIET) -> AsyncIterator[Stream]:
+    """A caller who says nothing, and stays."""
+    async with house.carrier.call(to) as stream, stream.breathing():
+        yield stream
 
 
 def fields(*urls: str, text: str = "", sender: str = CALLER, to: str = QUIET) -> dict[str, str]:
@@ -76,7 +84,7 @@ async def fate(house: House, outcome: str, count: int = 1, source: str = "messag
 async def test_a_photo_reaches_the_model_upright_small_and_without_its_place(
     home: House, model: ModelServer, store: MediaStore
 ) -> None:
-    async with home.carrier.call(QUIET) as stream:
+    async with talking(home) as stream:
         await home.note(notes.ModelReady)
         url = store.keeps(photo(3000, 2000))
         assert "<Message" not in await post(home, url, text="The broken part")
@@ -98,7 +106,7 @@ async def test_a_photo_reaches_the_model_upright_small_and_without_its_place(
 async def test_several_photos_are_answered_once(
     home: House, model: ModelServer, store: MediaStore
 ) -> None:
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         kinds = ("JPEG", "PNG", "WEBP")
         await post(home, *(store.keeps(photo(kind=kind)) for kind in kinds))
@@ -116,7 +124,7 @@ async def test_several_photos_are_answered_once(
 
 
 async def test_words_alone_reach_the_model_too(home: House, model: ModelServer) -> None:
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         await post(home, text="B as in Bravo, 4711 " + "x" * 5000, sender=f"whatsapp:{CALLER}",
                    to=f"whatsapp:{QUIET}")  # fmt: skip
@@ -137,7 +145,7 @@ async def test_the_webhook_is_answered_before_the_photo_is_here(
         await let_go.wait()
         return Response(photo())
 
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         began = perf_counter()
         await post(home, store.keeps(slow))
@@ -148,7 +156,7 @@ async def test_the_webhook_is_answered_before_the_photo_is_here(
 
 
 async def test_a_retry_does_nothing_twice(home: House, store: MediaStore) -> None:
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         message = fields(store.keeps(photo()))
         for _ in range(3):
@@ -161,7 +169,7 @@ async def test_a_retry_does_nothing_twice(home: House, store: MediaStore) -> Non
 
 
 async def test_another_pair_of_numbers_is_another_call(home: House, store: MediaStore) -> None:
-    async with home.carrier.call(QUIET), home.carrier.call(RECEPTION) as reception:
+    async with talking(home), talking(home, RECEPTION) as reception:
         await home.note(notes.ModelReady, 2)
         await post(home, store.keeps(photo()), to=RECEPTION)
         await home.note(notes.PictureSent)
@@ -183,7 +191,7 @@ async def test_another_pair_of_numbers_is_another_call(home: House, store: Media
 async def test_what_cannot_be_seen_is_told_to_the_model(
     home: House, model: ModelServer, store: MediaStore, content: bytes, outcome: str, told: str
 ) -> None:
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         await post(home, store.keeps(content), store.keeps(photo()))
         await home.note(notes.PictureSent)
@@ -208,7 +216,7 @@ async def test_fifty_megabytes_are_not_read(home: House, store: MediaStore) -> N
 
         return StreamingResponse(chunks())
 
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         await post(home, store.keeps(endless))
         await fate(home, "too_large")
@@ -218,7 +226,7 @@ async def test_fifty_megabytes_are_not_read(home: House, store: MediaStore) -> N
 
 
 async def test_no_more_than_so_many_in_one_call(home: House, store: MediaStore) -> None:
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         url = store.keeps(photo(8, 8))
         for _ in range(PICTURES_MAX // 10):
@@ -250,7 +258,7 @@ async def test_no_more_than_so_many_in_one_call(home: House, store: MediaStore) 
 async def test_only_the_account_s_own_media_are_fetched(
     home: House, store: MediaStore, url: str
 ) -> None:
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         await post(home, url.format(ac=ACCOUNT, h="a" * 32, base=store.url))
         await fate(home, "foreign_url")
@@ -266,7 +274,7 @@ async def test_credentials_follow_a_redirect_at_home_only(home: House, store: Me
     async def to_plain_http(_request: Request) -> Response:
         return RedirectResponse("http://cdn.example/bytes")
 
-    async with home.carrier.call(QUIET), media_store(ACCOUNT) as elsewhere:
+    async with talking(home), media_store(ACCOUNT) as elsewhere:
         await home.note(notes.ModelReady)
         await post(home, store.keeps(home_again))
         await home.note(notes.PictureSent)
@@ -299,7 +307,7 @@ async def test_media_that_are_not_there_yet_are_asked_for_again(
         tries += 1
         return Response(photo()) if tries == 2 else Response(status_code=404)
 
-    async with home.carrier.call(QUIET):
+    async with talking(home):
         await home.note(notes.ModelReady)
         await post(home, store.keeps(at_last))
         await home.note(notes.PictureSent)
@@ -330,7 +338,7 @@ async def test_a_call_that_ended_meanwhile(home: House, store: MediaStore) -> No
         await let_go.wait()
         return Response(photo())
 
-    async with home.carrier.call(QUIET) as stream:
+    async with talking(home) as stream:
         await home.note(notes.ModelReady)
         await post(home, store.keeps(slow))
         await stream.stop()

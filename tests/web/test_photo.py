@@ -91,7 +91,7 @@ async def linked(house: House, store: MediaStore, to: str = RECEPTION) -> AsyncI
     tuple[Stream, str]
 ]:  # fmt: skip
     """A call, and the path of the page that the caller was texted."""
-    async with house.carrier.call(to) as stream:
+    async with house.carrier.call(to) as stream, stream.breathing():
         await house.note(notes.ModelReady)
         assert (await tool(house, "request_photo"))[0] == "ok"
         found = re.search(r"https://gw\.example\.com(/photo/\S+)$", (await store.text())["Body"])
@@ -145,7 +145,7 @@ async def test_a_link_is_for_one_call(home: House, store: MediaStore) -> None:
         assert page.status_code == 410
         assert written("en").over_title in page.text
         assert (await home.client.post(path, content=photo(), headers=JPEG)).status_code == 410
-    async with home.carrier.call(RECEPTION):
+    async with home.carrier.call(RECEPTION) as stream, stream.breathing():
         await home.note(notes.ModelReady, 2)
         assert (await home.client.get(path)).status_code == 410, "the next call is another one"
 
@@ -282,7 +282,7 @@ async def test_one_at_a_time_and_not_too_often(home: House, store: MediaStore) -
 
 
 async def test_a_text_goes_to_the_caller_and_to_nobody_else(home: House, store: MediaStore) -> None:
-    async with home.carrier.call(RECEPTION):
+    async with home.carrier.call(RECEPTION) as stream, stream.breathing():
         await home.note(notes.ModelReady)
         outcome, _ = await tool(home, "send_text", '{"text": "Open until six."}')
         assert outcome == "ok"
@@ -315,7 +315,7 @@ async def test_who_has_no_number_cannot_be_texted(
 
 
 async def test_what_twilio_refuses_is_told_in_words(home: House, store: MediaStore) -> None:
-    async with home.carrier.call(RECEPTION):
+    async with home.carrier.call(RECEPTION) as stream, stream.breathing():
         await home.note(notes.ModelReady)
         store.refuses_texts = 21610
         outcome, told = await tool(home, "send_text", '{"text": "Hello."}')

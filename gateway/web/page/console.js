@@ -307,14 +307,15 @@ function pretty(text) {
 }
 
 async function decide(id, one, approve, row) {
-  for (const button of row.children) button.disabled = true;
+  if (row.dataset.busy) return;
+  row.dataset.busy = "yes";  // not disabled: that would take the focus away
   const path = `/api/calls/${encodeURIComponent(id)}/approvals/${encodeURIComponent(one.id)}`;
   try {
     await ask(path, { method: "POST", ...json({ approve }) });
     tell(approve ? "The agent may use it." : "The agent may not use it.");
   } catch (error) {
     tell(error.message, true);
-    for (const button of row.children) button.disabled = false;
+    delete row.dataset.busy;
   }
 }
 

@@ -7,6 +7,7 @@
   const FRAME_SIDE = 768;
   const FRAME_EVERY_MS = 1000;
   const LOOK_EVERY_MS = 15000;
+  const BREAK_MS = 2000; // a line that breaks is taken up again: only then is the call over
   let stream = null;
   let held = false;
   let over = false;
@@ -65,7 +66,10 @@
       reason = await post(blob, '');
     } catch { /* told below */ }
     $('deeds').inert = false;
-    if (reason === 'over') return end();
+    if (reason === 'over') {
+      if (await isOver()) return end();
+      reason = 'failed';
+    }
     tell(reason || 'sent', reason ? 'bad' : 'good');
     input.focus();
   }
@@ -102,8 +106,8 @@
     while (held) {
       const began = performance.now();
       const reason = await frame(camera);
-      if (reason === 'over') return end();
-      if (reason && reason !== 'too_often') {
+      if (reason === 'over' && await isOver()) return end();
+      if (reason && reason !== 'over' && reason !== 'too_often') {
         release();
         return tell(reason, 'bad');
       }
@@ -153,12 +157,23 @@
     $('title').focus();
   }
 
-  async function look() {
-    if (over || document.hidden) return;
+  async function isGone() {
     try {
       const response = await fetch(there, { method: 'HEAD', cache: 'no-store' });
-      if (response.status === 410 || response.status === 404) end();
-    } catch { /* no network for a moment */ }
+      return response.status === 410 || response.status === 404;
+    } catch {
+      return false; // no network for a moment
+    }
+  }
+
+  async function isOver() {
+    await new Promise((next) => setTimeout(next, BREAK_MS));
+    return isGone();
+  }
+
+  async function look() {
+    if (over || document.hidden) return;
+    if (await isGone() && await isOver()) end();
   }
 
   for (const id of ['take', 'choose']) $(id).addEventListener('change', (event) => send(event.target));

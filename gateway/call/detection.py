@@ -1,0 +1,83 @@
+"""A call of ours was taken: by a person, a machine or a fax. What each of them gets."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from gateway.agents.config import Agent
+from gateway.call import inputs, notes
+from gateway.call.departure import Departure
+from gateway.call.desk import NOTHING, Out
+from gateway.call.endings import Ending
+from gateway.call.hosted import HostedTools
+from gateway.call.states import Life, Link
+from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_server as model
+
+_DEAF: Final = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+"""A machine's silence, and noises in it, are nobody's turn: nothing may cut the message."""
+_OF_TURNS: Final = (model.SpeechStarted, model.SpeechStopped, model.Committed)
+
+
+class DetectedCall(HostedTools):
+    def __init__(
+        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    ) -> None:
+        super().__init__(agent, session, new_id, now)
+        self._detected = self._message_due = False
+
+    def _detection_table(self) -> dict[type, Callable[[Any], None]]:
+        return {inputs.AnsweredBy: self._on_answered_by}
+
+    def handle(self, event: object, now: float) -> Sequence[Out]:
+        # What was on its way when the session was told to listen no more.
+        if self._leaves_message and isinstance(event, _OF_TURNS):
+            return NOTHING
+        return super().handle(event, now)
+
+    @abstractmethod
+    def _fall_silent(self) -> None:
+        """The caller does not speak."""
+
+    @property
+    def _leaves_message(self) -> bool:
+        return self._departure is not None and self._departure.message is not None
+
+    def _on_answered_by(self, event: inputs.AnsweredBy) -> None:
+        if self._detected:
+            return
+        self._detected = True
+        self._note(notes.AnsweredBy(event.who))
+        outbound = self.agent.outbound
+        policy = outbound.policy(event.who) if outbound is not None else "talk"
+        if policy == "hang_up":
+            self._end(Ending.MACHINE_ANSWERED, event.who)
+        self._message_due = policy == "leave_message"
+
+    def _leave_message(self) -> None:
+        """After the beep: whatever was being said to the machine's greeting is cut off."""
+        self._message_due = False
+        self._stay()
+        outbound = self.agent.outbound
+        if self.life is not Life.TALKING or outbound is None:
+            return
+        self._desk.to_model(to_model.session_update(_DEAF, self._desk.new_id()))
+        self._opened = self._greeted = True
+        self._fall_silent()
+        if self.responses.active_id is not None:
+            self._cancel(self.responses.active_id)
+        self._cut()
+        self.responses.forget_all()
+        self._depart(Departure(Ending.MESSAGE_LEFT, firm=True, message=outbound.message))
+
+    def _talks_to_machine(self) -> bool:
+        """Whether the response that begins is any other than the message."""
+        return self._leaves_message and self.responses.purpose != "farewell"
+
+    def _settle(self) -> None:
+        talks = self.life in (Life.TALKING, Life.GOODBYE) and self._can_be_heard()
+        if self._message_due and talks and self.link is Link.READY:
+            self._leave_message()
+        super()._settle()

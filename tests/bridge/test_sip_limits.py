@@ -1,0 +1,99 @@
+"""SIP calls count among their agent's and their caller's: one too many hears that it is busy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from house import House, running_house
+from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, running_vendor
+
+from gateway.call import notes
+
+AGENTS = """
+agents:
+  small:
+    path: sip
+    instructions: Answer the telephone.
+    max_calls: 1
+  large:
+    path: sip
+    instructions: Answer the telephone.
+routes:
+  - {to: "+15550100", agent: small}
+  - {to: "*", agent: large}
+"""
+OTHER_CALLER = ("From", "<sip:+14155550124@example.pstn.twilio.com>;tag=1")
+SMALL = TRUNK_HEADERS[1]
+LARGE = ("To", "<sip:+15550101@sip.api.openai.com>")
+
+
+@pytest.fixture
+def limited_agents(tmp_path: Path) -> Path:
+    file = tmp_path / "agents.yaml"
+    file.write_text(AGENTS)
+    return file
+
+
+async def is_over(house: House, line: Line) -> None:
+    line.end()
+    await house.note(notes.Ended, of=line.call_id)
+
+
+async def test_an_agent_has_so_many_calls_and_then_is_busy(limited_agents: Path) -> None:
+    async with (
+        running_vendor() as vendor,
+        running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
+    ):
+        first = await vendor.ring(house.client, TRUNK_HEADERS[0], SMALL)
+        await vendor.sideband(first)
+        second = await vendor.ring(house.client, OTHER_CALLER, SMALL)
+        turned_away = await vendor.hears("reject")
+        assert (turned_away.call_id, turned_away.body) == (second.call_id, {"status_code": 486})
+        assert await house.metric("sip_decisions_total", decision="agent_full") == 1
+        await vendor.sideband(await vendor.ring(house.client, OTHER_CALLER, LARGE))
+        await is_over(house, first)
+        third = await vendor.ring(house.client, OTHER_CALLER, SMALL)
+        await vendor.sideband(third)
+        assert len(vendor.of("reject")) == 1
+
+
+async def test_a_caller_is_in_so_many_calls_and_then_hears_it_is_busy(limited_agents: Path) -> None:
+    settings = SIP_SETTINGS | {"GATEWAY_MAX_CALLS_PER_CALLER": "1"}
+    async with (
+        running_vendor() as vendor,
+        running_house(limited_agents, vendor.base_url, **settings) as house,
+    ):
+        first = await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE)
+        await vendor.sideband(first)
+        await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE)
+        assert (await vendor.hears("reject")).body == {"status_code": 486}
+        assert await house.metric("sip_decisions_total", decision="caller_busy") == 1
+        await vendor.sideband(await vendor.ring(house.client, OTHER_CALLER, LARGE))
+        await is_over(house, first)
+        await vendor.sideband(await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE))
+
+
+async def test_a_call_that_is_not_accepted_leaves_its_place(limited_agents: Path) -> None:
+    async with (
+        running_vendor() as vendor,
+        running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
+    ):
+        vendor.answers["accept"].append(404)  # the caller is gone
+        gone = await vendor.ring(house.client, TRUNK_HEADERS[0], SMALL)
+        await house.note(notes.Ended, of=gone.call_id)
+        await vendor.sideband(await vendor.ring(house.client, TRUNK_HEADERS[0], SMALL))
+        assert vendor.of("reject") == []
+
+
+async def test_a_house_that_closes_keeps_no_place(limited_agents: Path) -> None:
+    """And 503 is what a trunk fails over on."""
+    async with (
+        running_vendor() as vendor,
+        running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
+    ):
+        house.gateway.switchboard.draining = True
+        await vendor.ring(house.client, TRUNK_HEADERS[0], SMALL)
+        assert (await vendor.hears("reject")).body == {"status_code": 503}
+        house.gateway.switchboard.draining = False
+        await vendor.sideband(await vendor.ring(house.client, TRUNK_HEADERS[0], SMALL))

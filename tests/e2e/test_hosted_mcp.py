@@ -1,0 +1,147 @@
+"""Hosted MCP from end to end: a real server, a model that reaches it, a gateway that steers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from carrier import Stream
+from diary import diary
+from house import House, running_house
+
+from gateway.audio.g711 import pcm_to_mulaw
+from gateway.call import notes, wording
+from gateway.call.media import MediaCall
+from gateway.simulator.model import running_model
+from gateway.simulator.script import Script
+
+TOKEN = "a-token-of-the-operators"
+AGENTS = """
+agents:
+  clinic:
+    greeting: Hillside clinic.
+    instructions: You look up and move appointments.
+    mcp:
+      diary:
+        via: openai
+        url: {url}
+        allowed_tools:
+          [find_appointment, move_appointment, print_appointment, cancel_appointment]
+        approval:
+          never: [find_appointment, print_appointment]
+          always: [move_appointment]
+          operator: [cancel_appointment]
+        approval_timeout_s: 2
+routes:
+  - {{to: "*", agent: clinic}}
+"""
+SMITH = {"name": "Smith"}
+
+
+def use(name: str, **arguments: str) -> list[dict[str, Any]]:
+    return [{"call": {"mcp": "diary", "name": name, "arguments": SMITH | arguments}}]
+
+
+SCRIPT = {
+    "speed": 500,
+    "think_ms": 0,
+    "turns": [
+        use("find_appointment"),
+        use("cancel_appointment"),
+        use("cancel_appointment"),
+        use("print_appointment"),
+        use("move_appointment", day="Octember"),
+    ],
+    "after_tool": [{"say": "It says: ${output}"}],
+}
+
+
+async def talk(stream: Stream, seconds: float = 0.8, silence: float = 0.7) -> None:
+    at = np.arange(int(seconds * 8000)) / 8000
+    tone = pcm_to_mulaw((9000 * np.sin(2 * np.pi * 400 * at)).astype(np.int16).tobytes())
+    mulaw = tone + b"\xff" * int(silence * 8000)
+    for begin in range(0, len(mulaw), 160):
+        await stream.speak(mulaw[begin : begin + 160])
+
+
+async def silence(house: House, stream: Stream) -> None:
+    """Until the caller has heard the model out."""
+    call = house.gateway.switchboard.media_call(stream.call_sid)
+    assert call is not None
+    assert isinstance(call.mind, MediaCall)
+    while call.mind.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
+        await asyncio.sleep(0.01)
+
+
+async def turn(house: House, stream: Stream, nth: int) -> notes.McpDone:
+    """The caller says something, the model uses a tool for it and says what came of it."""
+    await silence(house, stream)
+    await talk(stream)
+    done = await house.note(notes.McpDone, nth)
+    told = lines(house)
+    await house.until(lambda: lines(house) > told)
+    return done
+
+
+def lines(house: House) -> int:
+    """How often the model has spoken."""
+    return sum(line.who == "model" for line in house.said(notes.TranscriptLine))
+
+
+async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
+    async with diary() as url, running_model(Script.model_validate(SCRIPT)) as model:
+        agents = tmp_path / "agents.yaml"
+        agents.write_text(AGENTS.format(url=url))
+        more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
+        async with (
+            running_house(agents, model, **more) as house,
+            house.carrier.call() as stream,
+            stream.breathing(),
+        ):
+            await conversation(house, stream)
+            said = [entry["text"] for entry in model.journal.of("said")]
+            told = [str(entry["instructions"]) for entry in model.journal.of("create")]
+        assert model.journal.violations == []
+    assert "It says: Smith: Monday at nine" in said
+    assert "It says: Smith has no appointment any more" in said
+    assert sum(wording.denied("timeout") in words for words in told) == 1
+    assert any("Octember" in words for words in said)
+    assert [entry["name"] for entry in model.journal.of("mcp_called")] == [
+        "find_appointment", "cancel_appointment", "print_appointment", "move_appointment",
+    ]  # fmt: skip
+
+
+async def conversation(house: House, stream: Stream) -> None:
+    await house.note(notes.FirstSound)
+    listed = await house.note(notes.McpListed)
+    if listed.outcome == "late":  # the first listing imports the whole package
+        listed = await house.note(notes.McpListed, 2)
+    assert (listed.outcome, listed.tools) == ("ok", 4)
+
+    assert (await turn(house, stream, 1)).outcome == "ok"
+    allowing = asyncio.create_task(allow(house, stream.call_sid))
+    assert (await turn(house, stream, 2)).outcome == "ok"
+    await allowing
+
+    assert (await turn(house, stream, 3)).outcome == "denied"
+    assert (await house.note(notes.ApprovalDone, 2)).outcome == "timeout"
+    assert (await turn(house, stream, 4)).outcome == "tool_execution_error"
+    assert (await turn(house, stream, 5)).outcome == "protocol_error"
+    for outcome in ("policy", "approved", "timeout"):
+        assert await house.metric("approvals_total", server="diary", outcome=outcome) == 1
+    assert await house.metric("mcp_calls_total", server="diary", outcome="ok") == 2
+    assert await house.metric("mcp_seconds_count", server="diary") == 4
+
+
+async def allow(house: House, call_sid: str) -> None:
+    """An operator at the console."""
+    asked = await house.note(notes.ApprovalAsked)
+    response = await house.client.post(
+        f"/api/calls/{call_sid}/approvals/{asked.approval_id}",
+        json={"approve": True},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    )
+    assert response.status_code == 202, response.text
