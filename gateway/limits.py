@@ -463,6 +463,8 @@ MCP_TOOLS_MAX = 64
 """Of one server; more would crowd the model's instructions out."""
 MCP_PAGES_MAX = 20
 """Of its list of them."""
+MCP_RESPONSE_MAX_BYTES = 2 << 20
+"""A picture may be in it, which nobody hears of."""
 MCP_SCHEMA_MAX_CHARS = 16_000
 MCP_DESCRIPTION_MAX_CHARS = 1_000
 MCP_START_MAX_S = 3.0

@@ -78,16 +78,20 @@ class McpLink:
 
     async def run(self) -> None:
         """Ends by cancellation only."""
-        pause_s = MCP_PAUSE_FIRST_S
+        pause_s, task = MCP_PAUSE_FIRST_S, asyncio.current_task()
         while True:
             last_words, began_at = self._wires.LastWords(self._secrets), monotonic()
+            failed: Exception | None = None
             try:
                 await self._hold(last_words)
             except Exception as error:
                 # Whatever it is, it is the server's: the package raises anything, and groups of it.
-                steady = self.up and monotonic() - began_at >= MCP_STEADY_S
-                pause_s = MCP_PAUSE_FIRST_S if steady else min(2 * pause_s, MCP_PAUSE_MAX_S)
-                self._lost(error, str(last_words))
+                failed = error
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError  # which its task groups may swallow on their way out
+            steady = self.up and monotonic() - began_at >= MCP_STEADY_S
+            pause_s = MCP_PAUSE_FIRST_S if steady else min(2 * pause_s, MCP_PAUSE_MAX_S)
+            self._lost(failed or Unavailable(), str(last_words))
             await self._doubt_or(pause_s)
 
     async def listed(self) -> tuple[Listed, ...]:

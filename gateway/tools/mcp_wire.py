@@ -37,6 +37,7 @@ from gateway.errors import ToolError
 from gateway.limits import (
     CONNECT_MAX_S,
     MCP_PAGES_MAX,
+    MCP_RESPONSE_MAX_BYTES,
     MCP_STDERR_LINE_MAX_BYTES,
     MCP_STDERR_LINES_KEPT,
     MCP_TOOLS_MAX,
@@ -129,6 +130,40 @@ class LastWords:
         return line
 
 
+class Bounded(httpx2.AsyncBaseTransport):
+    """No answer is read beyond a bound; a stream of events has one for each event already."""
+
+    def __init__(self) -> None:
+        self._inner = httpx2.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        stream = response.stream
+        events = response.headers.get("content-type", "").startswith("text/event-stream")
+        if not events and isinstance(stream, httpx2.AsyncByteStream):
+            response.stream = _BoundedStream(stream)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = MCP_RESPONSE_MAX_BYTES
+        async for chunk in self._inner:
+            left -= len(chunk)
+            if left < 0:
+                raise httpx2.DecodingError("the answer is longer than can be read")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
 @asynccontextmanager
 async def connected(
     server: McpServer, secrets: Mapping[str, str], last_words: LastWords
@@ -143,12 +178,16 @@ async def connected(
 async def _by_http(
     server: McpServer, secrets: dict[str, str], _last_words: LastWords
 ) -> AsyncIterator[Wire]:
-    headers = {name: with_secrets(value, secrets) for name, value in server.headers.items()}
+    # Not packed: a small answer would be allowed to become a large one.
+    headers = {"Accept-Encoding": "identity"}
+    headers |= {name: with_secrets(value, secrets) for name, value in server.headers.items()}
     if server.authorization is not None:
         headers["Authorization"] = f"Bearer {with_secrets(server.authorization, secrets)}"
     patience = httpx2.Timeout(CONNECT_MAX_S, read=TOOL_TIMEOUT_MAX_S)
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=patience, trust_env=False) as http,
+        httpx2.AsyncClient(
+            transport=Bounded(), headers=headers, timeout=patience, trust_env=False
+        ) as http,
         Client(
             streamable_http_client(server.url or "", http_client=http), client_info=_US, cache=None
         ) as client,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from gateway.errors import ServiceUnreachable
 from gateway.simulator import verdict
 from gateway.simulator.endings import Ending
+from gateway.simulator.helpers import helping
 from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import Answer, Expect, Scenario
 from gateway.simulator.services import PLACEHOLDER, Services, placed, serving
@@ -70,3 +73,30 @@ def test_what_the_models_server_refused_is_a_failure(code: str) -> None:
 def test_an_expression_is_one() -> None:
     with pytest.raises(ValueError, match="is no regular expression"):
         Scenario.model_validate({"name": "x", "steps": ["hang_up"], "expect": {"said": ["("]}})
+
+
+async def test_a_process_of_the_scenarios_own_is_killed_and_started_again(tmp_path: Path) -> None:
+    serve = (
+        "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
+    )
+    async with helping({"shelf": ["python", "-c", serve, "${port}"]}, tmp_path) as helpers:
+        (url,) = helpers.places.values()
+        assert helpers.places == {"${shelf}": url}
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            assert (await client.get(url)).status_code == 200
+            await helpers.kill("shelf")
+            with pytest.raises(httpx2.ConnectError):
+                await client.get(url)
+            await helpers.start("shelf")
+            assert (await client.get(url)).status_code == 200
+
+
+async def test_a_process_that_ends_is_told_of_with_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnreachable, match="shelf did not start: fallen"):
+        async with helping({"shelf": ["python", "-c", "raise SystemExit('fallen')"]}, tmp_path):
+            pass
+
+
+def test_a_step_names_a_process_that_there_is() -> None:
+    with pytest.raises(ValueError, match="no process is named shelf"):
+        Scenario.model_validate({"name": "x", "steps": [{"kill": "shelf"}]})

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx2
 import pytest
 from http_end import http_end
 from mcp_process import STDIO, McpProcess, mcp_process
@@ -19,10 +20,10 @@ from gateway.agents.mcp import McpServer
 from gateway.agents.routing import AgentBook, Route
 from gateway.bridge.sessions import Sessions
 from gateway.errors import SettingsError, ToolError
-from gateway.limits import MCP_SCHEMA_MAX_CHARS, TOOL_RESULT_MAX_CHARS
+from gateway.limits import MCP_RESPONSE_MAX_BYTES, MCP_SCHEMA_MAX_CHARS, TOOL_RESULT_MAX_CHARS
 from gateway.tools import mcp
 from gateway.tools.mcp import NOT_NOW, McpDesk, McpLink, Unavailable
-from gateway.tools.mcp_wire import Listed
+from gateway.tools.mcp_wire import Bounded, Listed
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import Result, Toolbox
 
@@ -69,7 +70,8 @@ async def at_work(link: McpLink) -> AsyncIterator[Running]:
         yield running
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -119,6 +121,19 @@ async def test_several_at_once_and_one_that_is_given_up(shared: McpProcess) -> N
         await asyncio.gather(sleeping, return_exceptions=True)
         assert await said(link, "say", text="still here") == "still here"
         assert link.up
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_it_ends_with_us_whatever_it_is_at(shared: McpProcess, turns: int) -> None:
+    """The package's task groups may swallow a cancellation."""
+    async with linked(shared) as link:
+        sleeping = asyncio.create_task(link.call("sleeps", {}))
+        await said(link, "say", text="a")
+        sleeping.cancel()
+        await asyncio.gather(sleeping, return_exceptions=True)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await said(link, "say", text="a", times=9_000)
 
 
 async def test_a_process_of_ours_ends_with_us_and_is_started_again() -> None:
@@ -235,6 +250,15 @@ async def test_one_that_speaks_something_else() -> None:
         await running.until(up=False)
     async with at_work(McpLink("shelf", server(command=["/no/such/program"]), {})) as running:
         await running.until(up=False)
+
+
+async def test_an_answer_without_end_is_not_read() -> None:
+    async with http_end() as end, httpx2.AsyncClient(transport=Bounded()) as client:
+        end.answers["/"] = (200, {}, b" " * MCP_RESPONSE_MAX_BYTES)
+        assert len((await client.get(end.url)).content) == MCP_RESPONSE_MAX_BYTES
+        end.answers["/"] = (200, {}, b" " * (MCP_RESPONSE_MAX_BYTES + 1))
+        with pytest.raises(httpx2.DecodingError):
+            await client.get(end.url)
 
 
 async def test_the_start_does_not_wait_for_ever() -> None:
