@@ -1,8 +1,7 @@
 """Hosted MCP in a conversation: run by the model's server, steered by us.
 
-Tools are offered when their list is in; a request for approval is answered by the agent's policy
-or by an operator; what came of a call is told to the caller even where the model does not go on
-by itself.
+Tools are offered when their list is in; what came of a call is told to the caller even where the
+model does not go on by itself. Who allows a call stands in `approvals.py`.
 """
 
 from __future__ import annotations
@@ -12,20 +11,18 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config import Agent
-from gateway.call import inputs, notes, wording
+from gateway.call import notes, wording
 from gateway.call.endings import Ending
-from gateway.call.mcp import ERRORS, UNKNOWN, Approval, McpCall, McpDesk, Wait
+from gateway.call.mcp import ERRORS, McpCall, McpDesk, Wait
 from gateway.call.mcp_lists import Listed
 from gateway.call.responses import Want
 from gateway.call.sight import SightedCall
 from gateway.call.states import Life, Link
 from gateway.call.timers import Timer
-from gateway.protocols import realtime_client as to_model
-from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_mcp as mcp
 from gateway.protocols import realtime_server as model
 
-_ItemEvent = model.ItemAdded | model.ItemDone | model.OutputItemAdded | model.OutputItemDone
+ItemEvent = model.ItemAdded | model.ItemDone | model.OutputItemAdded | model.OutputItemDone
 
 
 class HostedTools(SightedCall):
@@ -40,7 +37,6 @@ class HostedTools(SightedCall):
         if not self._hosts:
             return {}
         return {
-            inputs.ApprovalAnswered: self._on_approval_answered,
             model.ItemAdded: self._on_item,
             model.ItemDone: self._on_item,
             model.OutputItemAdded: self._on_item,
@@ -54,11 +50,7 @@ class HostedTools(SightedCall):
             mcp.McpCallFailed: self._on_call_failed,
         }
 
-    def approval(self, approval_id: str) -> str | None:
-        """`waiting`, how it was answered, or None: no such request."""
-        return self._mcp.state(approval_id)
-
-    def _on_item(self, event: _ItemEvent) -> None:
+    def _on_item(self, event: ItemEvent) -> None:
         """The same item comes in more than one event: it counts once."""
         item = event.item
         if item.id is None:
@@ -66,8 +58,6 @@ class HostedTools(SightedCall):
         if item.type == "mcp_list_tools":
             label, tools = item.server_label or "", len(item.tools or ())
             self._on_list(self._mcp.lists.on_item(item.id, label, tools))
-        elif item.type == "mcp_approval_request":
-            self._on_approval_request(item, item.id)
         elif item.type == "mcp_call":
             if isinstance(event, model.ItemAdded | model.OutputItemAdded):
                 self._mcp.named(item)
@@ -158,69 +148,19 @@ class HostedTools(SightedCall):
     def _working(self) -> bool:
         return self._mcp.working or super()._working()
 
-    # --- Approvals ---
-
-    def _on_approval_request(self, item: model.Item, approval_id: str) -> None:
-        if self._mcp.state(approval_id) is not None:
-            return
-        server, name = self._mcp.server(item.server_label), item.name or UNKNOWN
-        label = item.server_label if server is not None else None
-        if server is None or label is None or not server.offers(name):
-            self._decide(approval_id, label or UNKNOWN, "not_offered")
-        elif server.approval_of(name) != "operator":
-            self._decide(approval_id, label, "policy")
-        elif len(self._mcp.waiting) >= limits.APPROVALS_MAX:
-            self._decide(approval_id, label, "too_many")
-        else:
-            self._ask_operator(approval_id, label, name, item.arguments or "{}")
-
-    def _ask_operator(self, approval_id: str, label: str, name: str, arguments: str) -> None:
-        server, now = self.agent.mcp[label], self._desk.now
-        fill_at = now + server.filler_after_ms / 1000
-        wait_s = server.approval_timeout_s
-        self._mcp.ask(Approval(label, name, server, fill_at, approval_id, now + wait_s))
-        shown = arguments[: limits.TOOL_ARGUMENTS_MAX_CHARS]
-        self._note(notes.ApprovalAsked(approval_id, label, name, shown, wait_s))
-
-    def _on_approval_answered(self, event: inputs.ApprovalAnswered) -> None:
-        approval = self._mcp.waiting.get(event.approval_id)
-        if approval is not None and self.link is Link.READY:
-            outcome = "approved" if event.approve else "denied"
-            self._decide(approval.approval_id, approval.label, outcome)
-
-    def _decide(self, approval_id: str, label: str, outcome: str) -> None:
-        """Tells the model's server, and the model where it is a no."""
-        yes = outcome in ("approved", "policy")
-        call = self._mcp.answer(approval_id, outcome)
-        reason = wording.APPROVED if yes else wording.denied(outcome)
-        answer = items.mcp_approval(self._desk.new_id(), approval_id, yes, reason)
-        self._desk.to_model(to_model.item_create(answer, self._desk.new_id()))
-        self._note(notes.ApprovalDone(approval_id, label, outcome))
-        if yes:
-            if call is not None:
-                call.runs(self._desk.now)
-            return
-        if call is not None:
-            self._answered(call.item_id, reason)
-            self._end_call(call.item_id, "denied")
-        self._mcp.owed, self._mcp.denied = True, outcome
-
     # --- What came of it is told ---
 
     def _heard_by_model(self) -> None:
         """A response began: what is in by now, it knows; a filler is told not to say it."""
         if self.responses.purpose != "mcp_filler":
-            self._mcp.owed, self._mcp.denied = False, None
+            self._mcp.told()
 
     def _run_calls(self, response: model.Response) -> None:
         super()._run_calls(response)
         kinds = [item.type for item in response.output or ()]
         calls = [at for at, kind in enumerate(kinds) if kind == "mcp_call"]
         if calls and "message" in kinds[calls[-1] :]:
-            self._mcp.owed, self._mcp.denied = (
-                False,
-                None,
-            )  # the model went on by itself, in the same response
+            self._mcp.told()  # the model went on by itself, in the same response
 
     def _settle(self) -> None:
         if self._hosts:
@@ -252,11 +192,6 @@ class HostedTools(SightedCall):
         now = self._desk.now
         if self._mcp.lists.due is not None and self._mcp.lists.due <= now:
             self._lists_late()
-        for approval in [one for one in self._mcp.waiting.values() if one.until <= now]:
-            if self.link is Link.READY:
-                self._decide(approval.approval_id, approval.label, "timeout")
-            else:
-                approval.until = now + limits.ROLL_LOOK_S
         for call in [one for one in self._mcp.calls.values() if one.over_at <= now]:
             if call.failed_at is not None:
                 self._end_call(call.item_id, "error")
@@ -269,7 +204,7 @@ class HostedTools(SightedCall):
     def _go_on(self) -> None:
         """The model does not by itself."""
         denied = self._mcp.denied
-        self._mcp.owed, self._mcp.denied, self._mcp.go_on_at = False, None, None
+        self._mcp.told()
         if denied is not None:
             self._want(Want("denied", wording.tell_denied(denied)))
         else:
@@ -281,9 +216,17 @@ class HostedTools(SightedCall):
         wait = self._mcp.filler(self._desk.now, quiet=quiet)
         if wait is None:
             return
-        instead = wait.manners.hold and not (wait.manners.filler or isinstance(wait, Approval))
-        if not (instead and self._can_hold()):
-            self._want(Want("mcp_filler", _words_for(wait)))
+        words = self._words_for(wait)
+        if words is not None:
+            self._want(Want("mcp_filler", words))
+
+    def _words_for(self, wait: Wait) -> dict[str, Any] | None:
+        """What he is told; None where a sound takes the place of words."""
+        said = wait.manners.filler
+        if said:
+            return wording.word_for_word(said)
+        instead = wait.manners.hold and self._can_hold()
+        return None if instead else wording.instructed(wording.FILLER)
 
     def _holding(self) -> bool:
         return self._mcp.holding or super()._holding()
@@ -291,11 +234,10 @@ class HostedTools(SightedCall):
     # --- Lost ---
 
     def _forget_session(self) -> None:
-        """The server's calls and requests went with it."""
+        """The server's calls went with it."""
         super()._forget_session()
         self._mcp.lists.relist()
         self._lose_calls()
-        self._withdraw()
 
     def _roll_if_quiet(self) -> None:
         if not self._mcp.working:
@@ -303,28 +245,14 @@ class HostedTools(SightedCall):
 
     def _roll(self) -> None:
         self._lose_calls()
-        self._withdraw()
         super()._roll()
 
     def _end(self, ending: Ending, reason: str = "") -> None:
         if self.life is not Life.CLOSED:
             self._lose_calls()
-            self._withdraw()
         super()._end(ending, reason)
 
     def _lose_calls(self) -> None:
         for item_id in tuple(self._mcp.calls):
             self._answered(item_id, wording.MCP_LOST)
             self._end_call(item_id, "lost")
-
-    def _withdraw(self) -> None:
-        for approval in tuple(self._mcp.waiting.values()):
-            self._mcp.answer(approval.approval_id, "withdrawn")
-            self._note(notes.ApprovalDone(approval.approval_id, approval.label, "withdrawn"))
-
-
-def _words_for(wait: Wait) -> dict[str, Any]:
-    if isinstance(wait, Approval):
-        return wording.instructed(wording.ASKING)
-    said = wait.manners.filler
-    return wording.word_for_word(said) if said else wording.instructed(wording.FILLER)

@@ -1,7 +1,7 @@
 """What is known of the MCP servers that the model's own server uses for us.
 
 Their lists of tools, the calls that are out, the requests for approval that wait. Nothing is done
-here: `hosted.py` does it.
+here: `hosted.py` and `approvals.py` do it.
 """
 
 from __future__ import annotations
@@ -152,6 +152,10 @@ class McpDesk:
         if approval_id in self.waiting:
             return "waiting"
         return self._answers.get(approval_id)
+
+    def told(self) -> None:
+        """The caller hears, or is about to hear, what came of all that."""
+        self.owed, self.denied, self.go_on_at = False, None, None
 
     # --- Time ---
 
