@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from gateway.bridge.live_call import LiveCall
+from gateway.bridge.live_call import CallFacts, LiveCall
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.call.state import CallState, decode, encode
@@ -57,8 +57,18 @@ class Keeper:
     async def load_sip(self, call_id: str) -> CallState | None:
         return await self._load(_sip_key(call_id))
 
-    async def load(self, call_sid: str) -> CallState | None:
+    async def expect(self, facts: CallFacts) -> None:
+        """Its stream may come to another process, which then knows who calls."""
+        state = CallState(facts.agent, facts.path, facts.caller, facts.dialled)
+        await self.write(facts.call_sid, state)
+
+    async def known(self, call_sid: str) -> CallState | None:
+        """Of a call that is expected as well: before that there is nothing to go on with."""
         return await self._load(_key(call_sid))
+
+    async def load(self, call_sid: str) -> CallState | None:
+        state = await self.known(call_sid)
+        return state if state is not None and state.arrived else None
 
     async def _load(self, key: str) -> CallState | None:
         text = await self._store.get(key)
