@@ -59,7 +59,7 @@ class Keeper:
 
     async def expect(self, facts: CallFacts) -> None:
         """Its stream may come to another process, which then knows who calls."""
-        state = CallState(facts.agent, facts.path, facts.caller, facts.dialled)
+        state = CallState(facts.agent, facts.path, _plain(facts.caller), _plain(facts.dialled))
         await self.write(facts.call_sid, state)
 
     async def known(self, call_sid: str) -> CallState | None:
@@ -117,7 +117,7 @@ class Keeper:
 
 def state_of(call: LiveCall) -> CallState:
     state, facts = call.mind.state(), call.facts
-    state.caller, state.dialled = facts.caller, facts.dialled
+    state.caller, state.dialled = _plain(facts.caller), _plain(facts.dialled)
     state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid
     state.direction = facts.direction
     state.spent_micro_usd, state.minutes = call.bill.micro_usd, call.bill.minutes
@@ -130,6 +130,11 @@ def _sound_of(call: LiveCall) -> bytes:
 
 def _key(call_sid: str) -> str:
     return f"call:{call_sid}"
+
+
+def _plain(text: str) -> str:
+    """A caller may call himself what no UTF-8 can say."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _sip_key(call_id: str) -> str:
