@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from gateway.bridge.live_call import LiveCall
+from gateway.bridge.live_call import CallFacts, LiveCall
 from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.call.state import CallState, decode, encode
@@ -57,8 +57,18 @@ class Keeper:
     async def load_sip(self, call_id: str) -> CallState | None:
         return await self._load(_sip_key(call_id))
 
-    async def load(self, call_sid: str) -> CallState | None:
+    async def expect(self, facts: CallFacts) -> None:
+        """Its stream may come to another process, which then knows who calls."""
+        state = CallState(facts.agent, facts.path, _plain(facts.caller), _plain(facts.dialled))
+        await self.write(facts.call_sid, state)
+
+    async def known(self, call_sid: str) -> CallState | None:
+        """Of a call that is expected as well: before that there is nothing to go on with."""
         return await self._load(_key(call_sid))
+
+    async def load(self, call_sid: str) -> CallState | None:
+        state = await self.known(call_sid)
+        return state if state is not None and state.arrived else None
 
     async def _load(self, key: str) -> CallState | None:
         text = await self._store.get(key)
@@ -107,7 +117,7 @@ class Keeper:
 
 def state_of(call: LiveCall) -> CallState:
     state, facts = call.mind.state(), call.facts
-    state.caller, state.dialled = facts.caller, facts.dialled
+    state.caller, state.dialled = _plain(facts.caller), _plain(facts.dialled)
     state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid
     state.direction = facts.direction
     state.spent_micro_usd, state.minutes = call.bill.micro_usd, call.bill.minutes
@@ -120,6 +130,11 @@ def _sound_of(call: LiveCall) -> bytes:
 
 def _key(call_sid: str) -> str:
     return f"call:{call_sid}"
+
+
+def _plain(text: str) -> str:
+    """A caller may call himself what no UTF-8 can say."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _sip_key(call_id: str) -> str:

@@ -43,6 +43,9 @@ class Publisher:
         self.records.on_note(call.facts, note, call.bill.usd)
         if isinstance(note, notes.ModelReady | notes.ModelRenewed):
             self.breaker.worked()
+        elif isinstance(note, notes.CallerArrived) and call.facts.direction == "inbound":
+            facts, most = call.facts, call.mind.agent.max_calls
+            self.admission.hold(facts.place, facts.caller, facts.agent, most)
         elif isinstance(note, notes.RateLimitsSeen):
             self.rates.saw(note.limits)
         elif isinstance(note, notes.Ended):
@@ -56,9 +59,10 @@ class Publisher:
         if isinstance(call, SipLiveCall):
             self.tasks.start(self.orphans.ended(call), f"drop {call.facts.key}")
         if self.switchboard.media_call(call.facts.call_sid) in (call, None):
-            ended, leave = self.keeper.ended(call, note.ending), self._leave(call)
+            ended, leave = self.keeper.ended(call, note.ending), self._leave(call, note.ending)
             self.tasks.start(ended, f"keep {call.facts.key}")
             self.tasks.start(leave, f"leave {call.facts.key}")
 
-    async def _leave(self, call: LiveCall) -> None:
-        await self.admission.leave(call.facts.place)
+    async def _leave(self, call: LiveCall, ending: Ending) -> None:
+        """A call that did not end well may go on elsewhere, as one whose stream went there does."""
+        await self.admission.leave(call.facts.place, over=ending.well)

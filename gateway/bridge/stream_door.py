@@ -91,9 +91,9 @@ class StreamDoor:
                 raise SignatureRefused("other_account")
             token = start.custom_parameters.get("token", "")
             stream_pass = await self._tokens.redeem(token, start.call_sid)
-            state = await self._keeper.load(start.call_sid)
+            state = await self._keeper.known(start.call_sid)
             call = await self._call(start.call_sid, stream_pass.agent, state)
-            if call.mind.resumed and state is not None:
+            if call.mind.resumed and state is not None and state.arrived:
                 call.remember(state.memos)
                 if sound := await self._keeper.sound(start.call_sid):
                     call.said_before(sound)
@@ -136,7 +136,8 @@ class StreamDoor:
             call_sid, caller, dialled, agent_name, "media-streams",
             direction="inbound" if out is None else "outbound",
         )  # fmt: skip
-        self._switchboard.announce(facts, agent, state=state)
+        before = state if state is not None and state.arrived else None
+        self._switchboard.announce(facts, agent, state=before)
 
     def _refuse(self, reason: str) -> None:
         self._timer.cancel()

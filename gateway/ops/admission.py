@@ -1,7 +1,7 @@
 """Who is let in: so many calls of one caller and of one agent, over all processes.
 
-Each place is a lease that the process of its call renews; those of a process that died are given
-back by themselves.
+Each place is a lease that the process of its call renews, whichever that is at the time; those of
+a process that died are given back by themselves.
 """
 
 from __future__ import annotations
@@ -20,20 +20,28 @@ Rooms = list[tuple[str, int]]
 
 
 class Admission:
-    """`process` names this one among all that share a store."""
-
-    def __init__(self, process: str, per_caller: int | None, remote: Remote | None) -> None:
-        self._process, self._per_caller, self._remote = process, per_caller, remote
+    def __init__(self, per_caller: int | None, remote: Remote | None) -> None:
+        self._per_caller, self._remote = per_caller, remote
         self._placed: dict[str, Rooms] = {}
         self._counts: Counter[str] = Counter()
 
-    async def admit(self, call_sid: str, caller: str, agent: str, most: int | None) -> None:
-        """Raises NotAdmitted: `caller_busy`, `agent_full`."""
+    def hold(self, call_sid: str, caller: str, agent: str, most: int | None) -> None:
+        """A call that was let in, perhaps by another process, is in this one: its place too."""
+        rooms = self._rooms(caller, agent, most)
+        if rooms and call_sid not in self._placed:
+            self._place(call_sid, rooms)
+
+    def _rooms(self, caller: str, agent: str, most: int | None) -> Rooms:
         rooms: Rooms = []
         if self._per_caller is not None and caller:
             rooms.append((f"caller:{sha256(caller.encode()).hexdigest()[:24]}", self._per_caller))
         if most is not None:
             rooms.append((f"agent:{agent}", most))
+        return rooms
+
+    async def admit(self, call_sid: str, caller: str, agent: str, most: int | None) -> None:
+        """Raises NotAdmitted: `caller_busy`, `agent_full`."""
+        rooms = self._rooms(caller, agent, most)
         if not rooms or call_sid in self._placed:
             return
         full = next((n for n, (name, m) in enumerate(rooms, 1) if self._counts[name] >= m), 0)
@@ -48,9 +56,8 @@ class Admission:
     async def _ask(self, call_sid: str, rooms: Rooms) -> int:
         if self._remote is None:
             return 0
-        member = f"{call_sid}@{self._process}"
         return await self._remote.ask(
-            lambda redis: redis.admit(member, rooms, LEASE_S), otherwise=0
+            lambda redis: redis.admit(call_sid, rooms, LEASE_S), otherwise=0
         )
 
     def _place(self, call_sid: str, rooms: Rooms) -> None:
@@ -63,11 +70,12 @@ class Admission:
         self._counts = +self._counts
         return rooms
 
-    async def leave(self, call_sid: str) -> None:
+    async def leave(self, call_sid: str, *, over: bool = True) -> None:
+        """If it is not over but gone from here, whoever has it now renews the lease, or nobody."""
         rooms = self._displace(call_sid)
-        if rooms and self._remote is not None:
-            names, member = [name for name, _ in rooms], f"{call_sid}@{self._process}"
-            await self._remote.ask(lambda redis: redis.leave(member, names), otherwise=None)
+        if rooms and over and self._remote is not None:
+            names = [name for name, _ in rooms]
+            await self._remote.ask(lambda redis: redis.leave(call_sid, names), otherwise=None)
 
     async def run(self) -> None:
         """Renews all leases of this process."""

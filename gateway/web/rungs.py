@@ -48,6 +48,8 @@ class Rungs:
         )  # fmt: skip
         try:
             desk.switchboard.announce(facts, agent, opening, state)
+            if state is None:
+                await desk.keeper.expect(facts)
         except NotAdmitted:
             await desk.admission.leave(call.call_sid)
             raise

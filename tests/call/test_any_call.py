@@ -342,12 +342,13 @@ class AnyCall(RuleBasedStateMachine):
 
     # --- Functions, pictures, and what another process had written down ---
 
-    @rule(how_many=st.integers(1, 3), ago=stale)
-    def calls_functions(self, how_many: int, ago: int) -> None:
-        self.item += 1
+    @rule(how_many=st.integers(1, 3), now_or_never=rarely)
+    def calls_functions(self, how_many: int, now_or_never: bool) -> None:
+        assume(now_or_never)
+        self.response_created(new=True)
         calls = tuple(("stock", f"call_of_{self.item}_{n}") for n in range(how_many))
         self.out += [call_id for _, call_id in calls]
-        self.happens(events.response_done(f"resp_{self.response - ago}", calls=calls))
+        self.happens(events.response_done(f"resp_{self.response}", calls=calls))
 
     @precondition(lambda self: self.out)
     @rule(outcome=st.sampled_from(["ok", "error", "timeout"]), again=rarely)
@@ -367,7 +368,7 @@ class AnyCall(RuleBasedStateMachine):
     @rule(words=st.sampled_from(["", "heron", "heron and more"]), numbers=st.integers(0, 4))
     def is_reminded(self, words: str, numbers: int) -> None:
         """Of a memory that grew elsewhere: only before the caller is there."""
-        assume(self.call.life is Life.EXPECTED)
+        assume(self.call.life is Life.EXPECTED and not self.call.memory.memos)
         memos = [
             Memo("caller" if n % 2 else "model", n, words, f"memo_of_{n}")
             for n in range(1, numbers + 1)

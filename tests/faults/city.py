@@ -89,9 +89,10 @@ class Balancer:
         async with httpx2.AsyncClient(trust_env=False, timeout=1.0) as client:
             while True:
                 for port in list(self.backends):
-                    if await _ready(client, port):
+                    ready = await _ready(client, port)
+                    if ready:
                         self.ready.add(port)
-                    else:
+                    elif ready is not None:
                         self.ready.discard(port)
                 await asyncio.sleep(0.1)
 
@@ -111,9 +112,12 @@ class Balancer:
         writer.transport.abort()
 
 
-async def _ready(client: httpx2.AsyncClient, port: int) -> bool:
+async def _ready(client: httpx2.AsyncClient, port: int) -> bool | None:
+    """None when it takes long to say: a kubelet would ask again before it believes that."""
     try:
         return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
+    except httpx2.TimeoutException:
+        return None
     except httpx2.HTTPError:
         return False
 
@@ -236,7 +240,7 @@ class City:
     @property
     def busy(self) -> bool:
         """Whether this machine had too much to do for its latencies to be the gateway's."""
-        return bool(self.slept) or os.getloadavg()[0] > (os.cpu_count() or 1)
+        return bool(self.slept) or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
     def transcript(self, call_sids: set[str]) -> list[dict[str, Any]]:
         """What the model said to them, by the records of all processes."""

@@ -10,7 +10,7 @@ from gateway.protocols.realtime_server import RateLimit
 
 
 async def test_so_many_calls_of_one_caller() -> None:
-    admission = Admission("p1", 2, None)
+    admission = Admission(2, None)
     await admission.admit("CA1", "+1", "desk", None)
     await admission.admit("CA2", "+1", "desk", None)
     await admission.admit("CA2", "+1", "desk", None)  # asked again: the same call
@@ -22,7 +22,7 @@ async def test_so_many_calls_of_one_caller() -> None:
 
 
 async def test_so_many_calls_of_one_agent() -> None:
-    admission = Admission("p1", None, None)
+    admission = Admission(None, None)
     await admission.admit("CA1", "+1", "desk", 1)
     with pytest.raises(NotAdmitted, match="agent_full"):
         await admission.admit("CA2", "+2", "desk", 1)

@@ -52,13 +52,26 @@ async def test_nothing_stands_there_to_be_read(server: RedisEnd) -> None:
 
 
 async def test_places_are_counted_over_all_processes(server: RedisEnd) -> None:
-    one, other = (Admission(name, None, server.remote()) for name in ("p1", "p2"))
+    one, other = (Admission(None, server.remote()) for _ in range(2))
     results = await asyncio.gather(
         *((one if n % 2 else other).admit(f"CA{n}", "+1", "desk", 5) for n in range(20)),
         return_exceptions=True,
     )
     assert sum(result is None for result in results) == 5
     assert sum(isinstance(result, NotAdmitted) for result in results) == 15
+
+
+async def test_a_place_goes_along_with_its_call(server: RedisEnd) -> None:
+    """Let in by one process, in another, and over."""
+    one, other = (Admission(1, server.remote()) for _ in range(2))
+    await one.admit("CA1", "+1", "desk", None)
+    other.hold("CA1", "+1", "desk", None)
+    await one.leave("CA1", over=False)
+    await other.renew()
+    with pytest.raises(NotAdmitted, match="caller_busy"):
+        await one.admit("CA2", "+1", "desk", None)
+    await other.leave("CA1")
+    await one.admit("CA2", "+1", "desk", None)
 
 
 async def test_redis_goes_away_and_nobody_waits(server: RedisEnd) -> None:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from carrier import QUIET, Stream, new_sid, token_in
+from carrier import CALLER, QUIET, RECEPTION, Stream, new_sid, token_in
 from house import House, running_house
 from redis_end import running_redis
 
@@ -62,6 +62,18 @@ async def goes_on(house: House, call_sid: str, twiml: str) -> str:
             call = house.gateway.switchboard.media_call(call_sid)
             assert call is not None
             return " ".join(memo.text for memo in call.mind.memory.memos)
+
+
+async def test_a_stream_may_come_where_the_call_was_not_announced(
+    houses: tuple[House, House],
+) -> None:
+    """It is a new call there, and one knows who calls whom."""
+    first, second = houses
+    call_sid = new_sid("CA")
+    await goes_on(second, call_sid, (await first.carrier.ring(call_sid)).text)
+    (call,) = {call for call, _ in second.notes}
+    assert (call.facts.caller, call.facts.dialled) == (CALLER, RECEPTION)
+    assert not call.mind.resumed
 
 
 async def test_another_process_goes_on(houses: tuple[House, House]) -> None:
