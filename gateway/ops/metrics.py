@@ -286,7 +286,7 @@ class Metrics:
             self.refused.labels(reason)
         for how in _RESUMES:
             self.resumes.labels(how)
-        for reason in (*sorted(_REASONS), "silent", "unreachable"):
+        for reason in (*sorted(CLOSED), "silent", "unreachable"):
             self.reconnects.labels(reason)
         for agent in agents:
             self.wait.labels(agent.agent, agent.path)
@@ -381,10 +381,10 @@ class Metrics:
 
 def _reason(told: str) -> str:
     """A close code is the server's to choose: of those, only the known ones are labels."""
-    return told if told in _REASONS or not told.startswith("closed_") else "closed_other"
+    return told if told in CLOSED or not told.startswith("closed_") else "closed_other"
 
 
-_REASONS: Final = frozenset(f"closed_{code}" for code in (1000, 1001, 1005, 1006, 1011, 1012, 1013))
+CLOSED: Final = frozenset(f"closed_{code}" for code in (1000, 1001, 1005, 1006, 1011, 1012, 1013))
 
 
 class TrafficCollector(Collector):

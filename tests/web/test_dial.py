@@ -77,6 +77,8 @@ async def office(caller_agents: Path, model: ModelServer, tmp_path: Path) -> Asy
         ) as client,
     ):
         yield house, client, rest
+        for call_sid in rest.placed:  # or the house would wait for them to be answered
+            house.gateway.switchboard.give_up_place(call_sid)
 
 
 async def dial(client: httpx2.AsyncClient, key: str = "", **body: Any) -> httpx2.Response:

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 
 from gateway.call import notes
 from gateway.call.endings import Ending
-from gateway.ops.metrics import REFUSALS
+from gateway.ops.metrics import CLOSED, REFUSALS
 from gateway.ops.prices import KINDS
 
 
@@ -68,7 +68,7 @@ async def test_labels_come_from_closed_sets_only(lived_in: House) -> None:
         "ending": {ending.value for ending in Ending},
         "peer": {"caller", "model"},
         "kind": {"binary", "junk", "unknown_event", "text", "audio", "malformed", *KINDS},
-        "reason": {"noise", *REFUSALS},
+        "reason": {"noise", "silent", "unreachable", "closed_other", *REFUSALS, *CLOSED},
         "endpoint": {"voice", "after", "refer", "status", "stream-status"},
         "result": {"ok", "bad_signature", "unsigned"},
         "state": {"expected", "talking"},
