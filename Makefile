@@ -31,7 +31,7 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
 	@$(BIN)/pytest --ignore=tests/e2e
-	@$(BIN)/pytest tests/e2e -n 2 --dist worksteal # whole calls take the time that calls take
+	@$(BIN)/pytest tests/e2e -n 3 --dist worksteal # whole calls take the time that calls take
 
 faults: $(READY) ## every fault with real processes, and what the caller heard: out/faults.txt
 	@mkdir -p out && rm -f out/faults.txt

@@ -81,6 +81,7 @@ async def test_labels_come_from_closed_sets_only(lived_in: House) -> None:
             "playback",
         },
         "outcome": {"used", "expired", "failed"},
+        "how": {"adopted", "afresh", "announced", "handed_over", "silent"},
         "version": {"0.1.0"},
     }  # fmt: skip
     text = (await house.client.get("/metrics")).text
