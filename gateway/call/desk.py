@@ -21,12 +21,18 @@ class Desk:
         self.new_id = new_id
         self.timers = Timers()
         self._out: list[Out] = []
+        self._closed = False
 
     def put(self, out: Out) -> None:
-        self._out.append(out)
+        if not self._closed:
+            self._out.append(out)
 
     def to_model(self, data: bytes) -> None:
-        self._out.append(SendToModel(data))
+        self.put(SendToModel(data))
+
+    def close(self) -> None:
+        """The last word is on the tray: nothing is said after it, whoever is still at work."""
+        self._closed = True
 
     def wake(self, timer: Timer, after_s: float) -> None:
         self.timers.set(timer, self.now + after_s)

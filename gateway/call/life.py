@@ -211,6 +211,7 @@ class CallLife(ABC):
                 tokens=self.tokens,
             )
         )
+        self._desk.close()
 
     def _on_hang_up_asked(self, event: inputs.HangUpAsked) -> None:
         self._end(event.ending)
