@@ -184,6 +184,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         calls,
         dial_tokens,
         admission,
+        rates=rates,
         turnstile=turnstile,
         allow_rtp=settings.sip_allow_rtp,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),

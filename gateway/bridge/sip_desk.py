@@ -20,7 +20,7 @@ from gateway.bridge.turnstile import Turnstile
 from gateway.call.state import CallState
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
-from gateway.ops.admission import Admission
+from gateway.ops.admission import Admission, RateWatch
 from gateway.ops.tokens import DialTokens
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.transports.openai_calls import OpenAICalls
@@ -40,6 +40,7 @@ STATUS: Final = {
     "draining": 503,
     "starting": 503,
     "unavailable": 503,
+    "rate_limited": 503,
     "forged": 603,
     "no_agent": 404,
 }
@@ -70,12 +71,13 @@ class SipDesk:
         tokens: DialTokens,
         admission: Admission,
         *,
+        rates: RateWatch,
         turnstile: Turnstile,
         allow_rtp: bool,
         counted: Callable[[str], None],
     ) -> None:
         self._switchboard, self._calls, self._tokens = switchboard, calls, tokens
-        self._admission = admission
+        self._admission, self._rates = admission, rates
         self._turnstile, self._allow_rtp, self._counted = turnstile, allow_rtp, counted
 
     async def take(self, incoming: IncomingCall) -> None:
@@ -143,6 +145,8 @@ class SipDesk:
     async def _let_in(self, incoming: IncomingCall, place: Place) -> SipLiveCall:
         """Raises NotAdmitted."""
         facts, agent = self._facts(incoming, place), place.agent
+        if self._rates.short:
+            raise NotAdmitted("rate_limited")  # what is left belongs to the calls that run
         if place.out is None:  # else its place was taken when it was placed
             await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
         try:

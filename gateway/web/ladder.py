@@ -43,11 +43,11 @@ class Ladder:
     # --- A call arrives ---
 
     async def answer(self, call: VoiceRequest, agent: Agent) -> Response:
-        if agent.path == "sip":
+        reason = self._shed()
+        if agent.path == "sip" and reason is None:
             model = self._rungs.dial_model(call, agent)
             refusal = self._desk.switchboard.refusal("sip", call.call_sid)
             return model or self._turn_away(call, agent, refusal or "full")
-        reason = self._shed()
         try:
             if reason is None:
                 return await self._rungs.connect(call, agent)

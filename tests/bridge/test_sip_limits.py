@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from carrier import new_sid
 from house import House, running_house
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, running_vendor
 
 from gateway.call import notes
+from gateway.ops.admission import RateWatch
+from gateway.ops.breaker import Breaker
 
 AGENTS = """
 agents:
@@ -97,3 +100,32 @@ async def test_a_house_that_closes_keeps_no_place(limited_agents: Path) -> None:
         assert (await vendor.hears("reject")).body == {"status_code": 503}
         house.gateway.switchboard.draining = False
         await vendor.sideband(await vendor.ring(house.client, TRUNK_HEADERS[0], SMALL))
+
+
+async def test_what_is_left_of_the_model_belongs_to_the_calls_that_run(
+    limited_agents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A carrier that is told 503 tries elsewhere; our own dial goes to the next rung at once."""
+    async with (
+        running_vendor() as vendor,
+        running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
+    ):
+        monkeypatch.setattr(RateWatch, "short", property(lambda _: True))
+        line = await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE)
+        turned_away = await vendor.hears("reject")
+        assert (turned_away.call_id, turned_away.body) == (line.call_id, {"status_code": 503})
+        answer = (await house.carrier.ring(new_sid("CA"), "+15550101")).text
+        assert "<Sip" not in answer
+        assert "<Say" in answer
+        assert await house.metric("sip_decisions_total", decision="rate_limited") == 1
+        assert await house.metric("calls_refused_total", reason="rate_limited") == 1
+
+
+async def test_a_model_that_is_down_is_not_dialled(
+    limited_agents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_house(limited_agents, **SIP_SETTINGS) as house:
+        monkeypatch.setattr(Breaker, "open", property(lambda _: True))
+        answer = (await house.carrier.ring(new_sid("CA"), "+15550101")).text
+        assert "<Sip" not in answer
+        assert await house.metric("calls_refused_total", reason="model_down") == 1
