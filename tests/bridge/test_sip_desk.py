@@ -27,13 +27,13 @@ from gateway.bridge import sip_desk, switchboard
 from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.limits import (
-from gateway.ops.breaker import Breaker
     SIDEBAND_FIRST_PAUSE_S,
     SIDEBAND_PAUSE_MAX_S,
     SIDEBAND_TRIES,
     SIP_ACCEPT_MAX_S,
     SIP_DECIDE_MAX_S,
 )
+from gateway.ops.breaker import Breaker
 
 TWICE = "{format: {type: audio/pcm, rate: 24000}}"
 AGENTS = f"""
