@@ -1,7 +1,7 @@
 """Keeps each call's state where another connection, or process, can go on from it.
 
 Written behind: what changed is gathered a few times a second, the latest wins, and no audio ever
-waits for it.
+waits for it. Where nobody else can read it, it is written when a call ends, and not before.
 """
 
 from __future__ import annotations
@@ -29,8 +29,13 @@ class Keeper:
         self._store, self._calls = store, calls
         self._written: dict[LiveCall, int] = {}
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes can read what is kept."""
+        return self._store.shared
+
     async def run(self) -> None:
-        while True:
+        while self._store.shared:
             await asyncio.sleep(STATE_EVERY_S)
             try:
                 await self.write_changed()
@@ -38,12 +43,14 @@ class Keeper:
                 log.exception("the state of calls could not be written")
 
     async def write_changed(self) -> None:
-        changed = {
-            call: call.mind.memory.revision
-            for call in self._calls()
-            if call.mind.arrived and self._written.get(call) != call.mind.memory.revision
-        }
-        entries = [entry for call in changed for entry in self._entries(call)]
+        changed: dict[LiveCall, int] = {}
+        entries: list[tuple[str, str, float]] = []
+        for call in list(self._calls()):
+            revision = call.mind.memory.revision
+            if call.mind.arrived and self._written.get(call) != revision:
+                changed[call] = revision
+                entries += self._entries(call)
+                await asyncio.sleep(0)  # a hundred in a row would hold up everybody's sound
         if await self._store.put_all(entries):
             self._written.update((call, rev) for call, rev in changed.items() if not call.over)
 
@@ -80,6 +87,11 @@ class Keeper:
             log.warning("the state of a call cannot be read", call=key)
             return None
 
+    def remember(self, call: LiveCall, ending: Ending) -> None:
+        """In this process at once: the carrier may ask for it in the next moment."""
+        if call.facts.call_sid and call.mind.arrived and _is_kept(ending):
+            self._store.remember(_key(call.facts.call_sid), _text(state_of(call)), ENDINGS_KEPT_S)
+
     async def ended(self, call: LiveCall, ending: Ending) -> None:
         """A conversation that came to its end is not kept."""
         self._written.pop(call, None)
@@ -88,7 +100,7 @@ class Keeper:
             await self._store.delete(_sip_key(call.facts.call_id))
         if not call_sid or not call.mind.arrived:
             return
-        if ending.well and ending is not Ending.TRANSFERRED:
+        if not _is_kept(ending):
             await self._store.delete(_key(call_sid))
             return
         state, sound = state_of(call), _sound_of(call)
@@ -113,6 +125,11 @@ class Keeper:
         keys = [_key(facts.call_sid)] if facts.call_sid else []
         keys += [_sip_key(facts.call_id)] if facts.call_id else []
         return [(key, text, ttl_s) for key in keys]
+
+
+def _is_kept(ending: Ending) -> bool:
+    """Whether somebody may go on from here."""
+    return not ending.well or ending is Ending.TRANSFERRED
 
 
 def state_of(call: LiveCall) -> CallState:

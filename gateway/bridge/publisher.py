@@ -59,6 +59,8 @@ class Publisher:
         if isinstance(call, SipLiveCall):
             self.tasks.start(self.orphans.ended(call), f"drop {call.facts.key}")
         if self.switchboard.media_call(call.facts.call_sid) in (call, None):
+            if not self.keeper.shared:
+                self.keeper.remember(call, note.ending)
             ended, leave = self.keeper.ended(call, note.ending), self._leave(call, note.ending)
             self.tasks.start(ended, f"keep {call.facts.key}")
             self.tasks.start(leave, f"leave {call.facts.key}")

@@ -78,11 +78,12 @@ class MediaCall(Conversation):
 
     @property
     def deadline(self) -> float | None:
-        due = super().deadline
+        due, pump, hold = super().deadline, self.downlink.due(), self._hold.due()
         if due is None:
             return None
-        pumps = (self.downlink.due(), self._hold.due())
-        return min((due, *(at for at in pumps if at is not None)))
+        if pump is not None and pump < due:
+            due = pump
+        return hold if hold is not None and hold < due else due
 
     # --- From the caller ---
 

@@ -93,6 +93,18 @@ def _ids(facts: Facts) -> dict[str, str]:
     return known | {"call_id": facts.call_id} if facts.call_id else known
 
 
+class _Shown:
+    """A note as text, when somebody reads it: at INFO nobody does."""
+
+    __slots__ = ("_note",)
+
+    def __init__(self, note: notes.Note) -> None:
+        self._note = note
+
+    def __repr__(self) -> str:
+        return repr(self._note)
+
+
 class CallLog:
     """*answered* and *ended*; everything else of a call is DEBUG."""
 
@@ -110,7 +122,7 @@ class CallLog:
         elif isinstance(note, notes.Ended):
             self._ended(facts, note, cost_usd)
         elif not isinstance(note, notes.TranscriptLine | notes.MessageTaken):
-            log.debug(type(note).__name__, **_ids(facts), note=repr(note))
+            log.debug(type(note).__name__, **_ids(facts), note=_Shown(note))
 
     def _ended(self, facts: Facts, note: notes.Ended, cost_usd: Decimal) -> None:
         if not note.arrived:
