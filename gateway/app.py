@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from time import monotonic, time
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -24,7 +23,7 @@ from gateway.agents.templates import load_templates
 from gateway.bridge.dialler import Dialler
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
-from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.live_call import Hands, LiveCall
 from gateway.bridge.orphans import Orphans
 from gateway.bridge.photo_links import PhotoLinks
 from gateway.bridge.photos import Photos
@@ -39,6 +38,7 @@ from gateway.bridge.tasks import Tasks
 from gateway.bridge.texting import Texting
 from gateway.bridge.turnstile import Turnstile
 from gateway.call.commands import Transfer
+from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
 from gateway.errors import PriceFileError, SettingsError
 from gateway.limits import (
@@ -101,13 +101,6 @@ class Gateway:
     feed: Feed
 
 
-class _Answers(NamedTuple):
-    """An agent on its usual path."""
-
-    agent: str
-    path: str
-
-
 def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
     """Reads and checks every file before a port opens.
 
@@ -137,7 +130,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         spending, lambda: switchboard.calls, store, metrics.share_reached, remote
     )
     metrics.budget.set_function(lambda: spending.share_of_budget)
-    metrics.expect(_Answers(agent.name, agent.path) for agent in book.agents.values())
+    metrics.expect(book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
     metrics.capacity.labels("sip").set(SIP_CALLS_MAX if settings.sip_uri else 0)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])

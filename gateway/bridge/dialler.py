@@ -19,11 +19,12 @@ import structlog
 from gateway.agents.config import Agent
 from gateway.agents.outbound import E164, Outbound, reaches
 from gateway.bridge.dials import Dialled, is_over
-from gateway.bridge.live_call import CallFacts, LiveCall
+from gateway.bridge.live_call import LiveCall
 from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.tasks import Tasks
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.errors import LinkError, NotAdmitted, NotDialled
 from gateway.limits import (
     DETECTION_LATE_S,

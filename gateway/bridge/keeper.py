@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from gateway.bridge.live_call import CallFacts, LiveCall
+from gateway.bridge.live_call import LiveCall
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.call.media import MediaCall
 from gateway.call.state import CallState, decode, encode
 from gateway.limits import ENDINGS_KEPT_S, SOUND_KEPT_S, STATE_EVERY_S, STATE_SPARE_S

@@ -28,6 +28,7 @@ from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
 from gateway.call.desk import NOTHING, Out
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.call.memory import Memo
 from gateway.call.states import Life
 from gateway.errors import LinkError, PeerError
@@ -50,35 +51,6 @@ if TYPE_CHECKING:
     from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class CallFacts:
-    """What is known of a call before a word is spoken."""
-
-    call_sid: str
-    """Twilio's; "" for a call that came over a trunk without it."""
-    caller: str
-    dialled: str
-    agent: str
-    path: str
-    """`media-streams` or `sip`."""
-    call_id: str = ""
-    """OpenAI's, on the SIP path."""
-    direction: str = "inbound"
-    """`inbound` or `outbound`, seen from us."""
-
-    @property
-    def key(self) -> str:
-        """What the call is known by in this process."""
-        if self.direction == "outbound":
-            return self.call_sid  # it was known before there was a leg to the model
-        return self.call_id or self.call_sid
-
-    @property
-    def place(self) -> str:
-        """Under what it counts among the calls of its agent and caller: one for all its legs."""
-        return self.call_sid or self.call_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 import structlog
 
-from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.live_call import Hands, LiveCall
 from gateway.bridge.model_line import ModelLine
 from gateway.call import commands as do
 from gateway.call import inputs
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.call.sip import SipCall
 from gateway.errors import LinkError
 from gateway.limits import (

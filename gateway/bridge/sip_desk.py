@@ -13,10 +13,10 @@ import structlog
 
 from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.bridge.dials import Dialled
-from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.turnstile import Turnstile
+from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S

@@ -9,8 +9,9 @@ from time import monotonic
 import structlog
 
 from gateway.bridge.keeper import Keeper
-from gateway.bridge.live_call import CallFacts, LiveCall
+from gateway.bridge.live_call import LiveCall
 from gateway.bridge.switchboard import Switchboard
+from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
 from gateway.errors import NotAdmitted, PeerError, SignatureRefused
 from gateway.limits import (

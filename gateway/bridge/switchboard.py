@@ -10,11 +10,12 @@ from typing import Any
 from gateway.agents.config import Agent
 from gateway.agents.routing import AgentBook
 from gateway.bridge.dials import DialBook
-from gateway.bridge.live_call import CallFacts, Hands, LiveCall
+from gateway.bridge.live_call import Hands, LiveCall
 from gateway.bridge.sessions import Sessions
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.call.media import MediaCall
 from gateway.call.sip import SipCall
 from gateway.call.state import CallState

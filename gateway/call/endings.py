@@ -36,12 +36,15 @@ class Ending(StrEnum):
         """Whether the conversation came to an end that somebody in it wanted."""
         return self in _WELL
 
+    @property
+    def ours(self) -> bool:
+        """Whether we end the telephone call; after the others the carrier goes on with it."""
+        return self in _OURS
 
-_WELL = frozenset(
+
+_OURS = frozenset(
     {
-        Ending.CALLER_HUNG_UP,
         Ending.AGENT_HUNG_UP,
-        Ending.TRANSFERRED,
         Ending.IDLE,
         Ending.MAX_LENGTH,
         Ending.SPEND_LIMIT,
@@ -50,6 +53,7 @@ _WELL = frozenset(
         Ending.MESSAGE_LEFT,
     }
 )
+_WELL = _OURS | {Ending.CALLER_HUNG_UP, Ending.TRANSFERRED}
 
 UNTAKEN = frozenset({Ending.NO_ANSWER, Ending.BUSY, Ending.CANCELED, Ending.DIAL_FAILED})
 """Of calls that we placed and nobody took: there was no conversation to end."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from gateway import limits
 from gateway.agents.config import Agent
@@ -29,19 +29,6 @@ from gateway.call.timers import Timer
 from gateway.call.turns import TurnLedger
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
-
-_HANGS_UP: Final = frozenset(
-    {
-        Ending.AGENT_HUNG_UP,
-        Ending.IDLE,
-        Ending.MAX_LENGTH,
-        Ending.SPEND_LIMIT,
-        Ending.OPERATOR_HUNG_UP,
-        Ending.MACHINE_ANSWERED,
-        Ending.MESSAGE_LEFT,
-    }
-)
-"""Endings in which we end the telephone call; after the others the carrier goes on with it."""
 
 
 class CallLife(ABC):
@@ -197,7 +184,7 @@ class CallLife(ABC):
         self.ending = ending
         self._desk.timers.clear_all()
         self._desk.put(do.CloseModel())
-        self._desk.put(do.HangUp() if ending in _HANGS_UP else do.CloseCaller())
+        self._desk.put(do.HangUp() if ending.ours else do.CloseCaller())
         arrived, now = self._arrived_at, self._desk.now
         self._note(
             notes.Ended(

@@ -9,11 +9,12 @@ import logging
 import sys
 from decimal import Decimal
 from statistics import quantiles
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from gateway.call import notes
+from gateway.call.facts import CallFacts
 
 log = structlog.get_logger()
 
@@ -67,27 +68,7 @@ def masked(party: str) -> str:
     return f"...{digits[-2:]}" if len(digits) > 4 else "..."
 
 
-class Facts(Protocol):
-    @property
-    def call_sid(self) -> str: ...
-
-    @property
-    def call_id(self) -> str: ...
-
-    @property
-    def caller(self) -> str: ...
-
-    @property
-    def dialled(self) -> str: ...
-
-    @property
-    def agent(self) -> str: ...
-
-    @property
-    def path(self) -> str: ...
-
-
-def _ids(facts: Facts) -> dict[str, str]:
+def _ids(facts: CallFacts) -> dict[str, str]:
     """Twilio's, and on the SIP path OpenAI's too: over a trunk it is the only one."""
     known = {"call_sid": facts.call_sid}
     return known | {"call_id": facts.call_id} if facts.call_id else known
@@ -108,7 +89,7 @@ class _Shown:
 class CallLog:
     """*answered* and *ended*; everything else of a call is DEBUG."""
 
-    def on_note(self, facts: Facts, note: notes.Note, cost_usd: Decimal) -> None:
+    def on_note(self, facts: CallFacts, note: notes.Note, cost_usd: Decimal) -> None:
         """`cost_usd` is what the call has cost so far."""
         if isinstance(note, notes.CallerArrived):
             log.info(
@@ -124,7 +105,7 @@ class CallLog:
         elif not isinstance(note, notes.TranscriptLine | notes.MessageTaken):
             log.debug(type(note).__name__, **_ids(facts), note=_Shown(note))
 
-    def _ended(self, facts: Facts, note: notes.Ended, cost_usd: Decimal) -> None:
+    def _ended(self, facts: CallFacts, note: notes.Ended, cost_usd: Decimal) -> None:
         if not note.arrived:
             log.debug("not connected", **_ids(facts), ending=note.ending)
             return

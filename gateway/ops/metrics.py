@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,28 +13,23 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
 
 from gateway import __version__
+from gateway.agents.config import Agent
 from gateway.call import notes
 from gateway.call.conversation import Conversation
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.call.media import MediaCall
 from gateway.ops.latency import AddedLatency
 from gateway.ops.prices import token_counts
+from gateway.ops.traffic import TrafficCollector
 from gateway.protocols.realtime_server import Usage
 
 # The moment of each series' birth, as a series: twice as many of them, and nobody asks.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAN: Final = float("nan")
-_PATHS: Final = ("media-streams", "sip")
 _RESUMES: Final = ("announced", "silent", "handed_over", "afresh", "adopted")
 REFUSALS: Final = ("full", "draining", "starting", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -43,16 +37,6 @@ _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 
 _SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
 _LENGTH_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-
-
-class CallInfo(Protocol):
-    """As much of a call as metrics may know: names from the operator's own files."""
-
-    @property
-    def agent(self) -> str: ...
-
-    @property
-    def path(self) -> str: ...
 
 
 class Metrics:
@@ -249,7 +233,7 @@ class Metrics:
         build.labels(__version__).set(1)
         self._traffic = TrafficCollector(added)
         registry.register(self._traffic)
-        self._table: dict[type, Callable[[CallInfo, Any], None]] = {
+        self._table: dict[type, Callable[[CallFacts, Any], None]] = {
             notes.CallerArrived: self._arrived,
             notes.ModelReady: self._model_ready,
             notes.ModelDropped: lambda _, n: self.reconnects.labels(_reason(n.reason)).inc(),
@@ -280,7 +264,7 @@ class Metrics:
             notes.Ended: self._ended,
         }
 
-    def expect(self, agents: Iterable[CallInfo]) -> None:
+    def expect(self, agents: Iterable[Agent]) -> None:
         """Series at 0 before the first event: what begins at 1 has not risen, for Prometheus."""
         for reason in REFUSALS:
             self.refused.labels(reason)
@@ -289,16 +273,16 @@ class Metrics:
         for reason in (*sorted(CLOSED), "silent", "unreachable"):
             self.reconnects.labels(reason)
         for agent in agents:
-            self.wait.labels(agent.agent, agent.path)
-            self.started.labels(agent.agent, agent.path)
+            self.wait.labels(agent.name, agent.path)
+            self.started.labels(agent.name, agent.path)
             for ending in Ending:
-                self.ended.labels(agent.agent, agent.path, ending)
+                self.ended.labels(agent.name, agent.path, ending)
 
     def watch(self, calls: Callable[[], Iterable[Conversation]]) -> None:
         """Where running calls are found when Prometheus asks."""
         self._traffic.calls = calls
 
-    def on_note(self, call: CallInfo, note: notes.Note) -> None:
+    def on_note(self, call: CallFacts, note: notes.Note) -> None:
         handler = self._table.get(type(note))
         if handler is not None:
             handler(call, note)
@@ -317,7 +301,7 @@ class Metrics:
         if isinstance(mind, MediaCall):
             self._traffic.keep(mind)
 
-    def _arrived(self, call: CallInfo, note: notes.CallerArrived) -> None:
+    def _arrived(self, call: CallFacts, note: notes.CallerArrived) -> None:
         self.started.labels(call.agent, call.path).inc()
         if call.path == "sip":
             self.sip_setup.labels("webhook_to_accept").observe(note.seconds)
@@ -325,34 +309,34 @@ class Metrics:
             self.prepared.labels("used").inc()
         self.setup.labels("caller_arrived", call.path).observe(note.seconds)
 
-    def _model_ready(self, call: CallInfo, note: notes.ModelReady) -> None:
+    def _model_ready(self, call: CallFacts, note: notes.ModelReady) -> None:
         self.setup.labels("model_ready", call.path).observe(note.seconds)
 
-    def _first_sound(self, call: CallInfo, note: notes.FirstSound) -> None:
+    def _first_sound(self, call: CallFacts, note: notes.FirstSound) -> None:
         self.setup.labels("first_sound", call.path).observe(note.seconds)
         if call.path == "sip":
             self.sip_setup.labels("accept_to_first_audio").observe(note.after_arrival_s)
 
-    def _sideband_up(self, _call: CallInfo, note: notes.SidebandUp) -> None:
+    def _sideband_up(self, _call: CallFacts, note: notes.SidebandUp) -> None:
         if note.again:
             self.sidebands_reopened.inc()
         else:
             self.sip_setup.labels("accept_to_sideband").observe(note.seconds)
 
-    def _turn(self, call: CallInfo, note: notes.TurnMeasured) -> None:
+    def _turn(self, call: CallFacts, note: notes.TurnMeasured) -> None:
         self.wait.labels(call.agent, call.path).observe(note.wait_s)
         for stage in ("detection", "model", "gateway", "playback"):
             self.stage.labels(stage, call.path).observe(getattr(note, f"{stage}_s"))
 
-    def _barged_in(self, call: CallInfo, note: notes.BargedIn) -> None:
+    def _barged_in(self, call: CallFacts, note: notes.BargedIn) -> None:
         self.barge_ins.labels(call.agent).inc()
         self.reaction.observe(note.reaction_s)
 
-    def _under_run(self, _call: CallInfo, note: notes.UnderRun) -> None:
+    def _under_run(self, _call: CallFacts, note: notes.UnderRun) -> None:
         self.under_runs.labels(note.cause).inc()
         self.under_run_seconds.labels(note.cause).inc(note.gap_s)
 
-    def _mcp_done(self, _call: CallInfo, note: notes.McpDone) -> None:
+    def _mcp_done(self, _call: CallFacts, note: notes.McpDone) -> None:
         self.mcp_calls.labels(note.server, note.outcome).inc()
         if note.outcome not in ("denied", "lost"):
             self.mcp_seconds.labels(note.server).observe(note.seconds)
@@ -362,12 +346,12 @@ class Metrics:
             if tokens:
                 self.tokens.labels(model, direction, kind, cached).inc(tokens)
 
-    def _rate_limits(self, _call: CallInfo, note: notes.RateLimitsSeen) -> None:
+    def _rate_limits(self, _call: CallFacts, note: notes.RateLimitsSeen) -> None:
         for limit in note.limits:
             if limit.name in ("requests", "tokens") and limit.limit and limit.remaining is not None:
                 self.rate_limit.labels(limit.name).set(limit.remaining / limit.limit)
 
-    def _ended(self, call: CallInfo, note: notes.Ended) -> None:
+    def _ended(self, call: CallFacts, note: notes.Ended) -> None:
         if not note.arrived and call.path == "sip":
             return  # nothing was prepared: `sip_decisions` tells of it
         if note.ending is Ending.NEVER_ARRIVED:
@@ -385,88 +369,3 @@ def _reason(told: str) -> str:
 
 
 CLOSED: Final = frozenset(f"closed_{code}" for code in (1000, 1001, 1005, 1006, 1011, 1012, 1013))
-
-
-class TrafficCollector(Collector):
-    """What is counted fifty times a second stays a plain number until Prometheus asks."""
-
-    def __init__(self, added: AddedLatency) -> None:
-        self._added = added
-        self._kept = Traffic()
-        self.calls: Callable[[], Iterable[Conversation]] = list
-
-    def keep(self, mind: MediaCall) -> None:
-        self._kept.add(mind)
-
-    def collect(self) -> Iterable[Metric]:
-        total, buffered_ms, now = self._kept.copy(), 0.0, monotonic()
-        active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
-        for mind in self.calls():
-            state = "talking" if mind.arrived else "expected"
-            if isinstance(mind, MediaCall):
-                active["media-streams", state] += 1
-                buffered_ms += mind.downlink.ledger.lead_ms(now)
-                total.add(mind)
-            else:
-                active["sip", state] += 1
-        gauge = GaugeMetricFamily(
-            "gateway_calls_active", "Calls by state: expected (nobody there yet) or talking.",
-            labels=["path", "state"],
-        )  # fmt: skip
-        for labels, count in active.items():
-            gauge.add_metric(labels, count)
-        yield gauge
-        yield GaugeMetricFamily(
-            "gateway_playback_buffered_seconds",
-            "Sound that was sent and not yet played, of all running calls together.",
-            buffered_ms / 1000,
-        )
-        yield _counted("frames", "Media messages from (up) and to (down) callers.", total.frames)
-        yield _counted("media_bytes", "Bytes of mu-law in them.", total.bytes)
-        yield _counted(
-            "saturated_samples", "Samples clipped in resampling: too loud.", total.saturated
-        )
-        gaps = CounterMetricFamily(
-            "gateway_caller_gap_seconds", "Presentation time of callers that no frame covered."
-        )
-        gaps.add_metric([], total.gap_ms / 1000)
-        yield gaps
-        yield self._latency()
-
-    def _latency(self) -> Metric:
-        family = HistogramMetricFamily(
-            "gateway_added_seconds",
-            "What the gateway adds between reading a message with sound and having sent it on.",
-            labels=["direction"],
-        )
-        for direction, histogram in (("up", self._added.up), ("down", self._added.down)):
-            family.add_metric([direction], histogram.cumulative(), histogram.sum_s)
-        return family
-
-
-class Traffic:
-    def __init__(self) -> None:
-        self.frames = [0, 0]
-        self.bytes = [0, 0]
-        self.saturated = [0, 0]
-        self.gap_ms = 0.0
-
-    def add(self, mind: MediaCall) -> None:
-        up, down = mind.uplink, mind.downlink
-        self.frames = [self.frames[0] + up.frames, self.frames[1] + down.groups]
-        self.bytes = [self.bytes[0] + up.bytes, self.bytes[1] + down.bytes]
-        self.saturated = [self.saturated[0] + up.saturated, self.saturated[1] + down.saturated]
-        self.gap_ms += up.gap_ms
-
-    def copy(self) -> Traffic:
-        other = Traffic()
-        other.frames, other.bytes = list(self.frames), list(self.bytes)
-        other.saturated, other.gap_ms = list(self.saturated), self.gap_ms
-        return other
-
-
-def _counted(name: str, text: str, up_down: list[int]) -> Metric:
-    family = CounterMetricFamily(f"gateway_{name}", text, labels=["direction"])
-    family.add_metric(["up"], up_down[0])
-    family.add_metric(["down"], up_down[1])
-    return family

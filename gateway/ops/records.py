@@ -12,11 +12,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 
 from gateway.call import notes
+from gateway.call.facts import CallFacts
 from gateway.limits import RECORDS_KEPT_MAX
 from gateway.ops.archive import Archive
 from gateway.ops.feed import Feed
@@ -25,31 +26,6 @@ from gateway.ops.record import Record, Summary, Writer
 
 _decoder: Final = msgspec.json.Decoder(Record)
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class Announced(Protocol):
-    """What is known of a call before a word is spoken."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def call_sid(self) -> str: ...
-
-    @property
-    def caller(self) -> str: ...
-
-    @property
-    def dialled(self) -> str: ...
-
-    @property
-    def agent(self) -> str: ...
-
-    @property
-    def path(self) -> str: ...
-
-    @property
-    def direction(self) -> str: ...
 
 
 class Records:
@@ -67,7 +43,7 @@ class Records:
     # --- Told by the calls ---
 
     def open(
-        self, call: Announced, model: str, policy: Literal["none", "metadata", "transcript"]
+        self, call: CallFacts, model: str, policy: Literal["none", "metadata", "transcript"]
     ) -> None:
         """A call is announced; one that we placed has been since then."""
         if call.direction == "outbound" and call.key in self._live:
@@ -88,7 +64,7 @@ class Records:
         self._policies[call.key] = policy
         self._feed.publish(call.key, "summary", record.summary())
 
-    def on_note(self, call: Announced, note: notes.Note, cost_usd: Decimal | None = None) -> None:
+    def on_note(self, call: CallFacts, note: notes.Note, cost_usd: Decimal | None = None) -> None:
         """`cost_usd` is what the call has cost so far; None where nobody counts."""
         writer = self._live.get(call.key)
         if writer is None:

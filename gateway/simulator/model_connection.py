@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -101,7 +102,7 @@ class ModelConnection(ServerConnection):
         return self.transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
 
 
-class SessionClock:
+class SessionClock(ABC):
     """Gives a session its clock; where its messages go is the business of a subclass."""
 
     def __init__(self, session: ModelSession) -> None:
@@ -131,11 +132,13 @@ class SessionClock:
             self.deliver(out)
         self._set_alarm()
 
+    @abstractmethod
     def deliver(self, out: list[bytes | Close]) -> None:
-        raise NotImplementedError
+        """Sends what the session has to say, in order."""
 
+    @abstractmethod
     def fail(self) -> None:
-        raise NotImplementedError
+        """Ends the session's connection: we had a fault."""
 
     def stop(self) -> None:
         """Time stands still for this session."""

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.agents.config import Agent
-from gateway.bridge.live_call import CallFacts
 from gateway.bridge.sip_desk import AGENT_HEADER, CALL_HEADER, TOKEN_HEADER
+from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
 from gateway.errors import NotAdmitted
 from gateway.limits import VOICEMAIL_MAX_S

@@ -14,8 +14,8 @@ import yaml
 from prometheus_tools import K8S, parsed, problems, promtool
 from structlog.testing import capture_logs
 
-from gateway.bridge.live_call import CallFacts
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.call.notes import Ended
 from gateway.ops.logs import CallLog
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gateway.bridge.live_call import CallFacts
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.ops.logs import CallLog, masked, percentiles
 
 FACTS = CallFacts("CA" + "a" * 32, "+14155550123", "+15550100", "reception", "media-streams")

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from gateway.app import Gateway, build
-from gateway.bridge.live_call import CallFacts, LiveCall
+from gateway.bridge.live_call import LiveCall
 from gateway.call import notes
+from gateway.call.facts import CallFacts
 from gateway.errors import NotAdmitted, PriceFileError
 from gateway.protocols.realtime_server import Usage
 from gateway.settings import load_settings

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.bridge.live_call import CallFacts
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.call.facts import CallFacts
 from gateway.limits import (
     ARCHIVE_PENDING_MAX,
     RECORD_SPANS_MAX,

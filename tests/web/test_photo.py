@@ -18,8 +18,8 @@ from pictures import GPS_INFO, PDF, opened, photo
 from structlog.testing import capture_logs
 
 from gateway.agents.written import written
-from gateway.bridge.live_call import CallFacts
 from gateway.call import inputs, notes
+from gateway.call.facts import CallFacts
 from gateway.limits import (
     CAMERA_BURST,
     CAMERA_FRAME_MAX_BYTES,
