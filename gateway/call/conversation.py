@@ -29,6 +29,8 @@ from gateway.protocols import realtime_server as model
 class Conversation(Chores):
     """One call."""
 
+    _inconsequential = frozenset({model.TranscriptDelta})
+
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
@@ -45,19 +47,14 @@ class Conversation(Chores):
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
         return {
+            **self._leaving_table(),
             **self._link_table(),
             **self._tool_table(),
             **self._sight_table(),
             **self._hosted_table(),
             **self._detection_table(),
-            inputs.HangUpAsked: self._on_hang_up_asked,
-            inputs.SpendReached: self._on_spend_reached,
             inputs.PeerFault: self._on_peer_fault,
-            inputs.TransferFailed: self._on_transfer_failed,
             inputs.HandOverAsked: self._on_hand_over_asked,
-            inputs.SayAsked: self._on_say_asked,
-            inputs.ShowAsked: self._on_show_asked,
-            inputs.TransferAsked: self._on_transfer_asked,
             model.SpeechStarted: self._on_speech_started,
             model.SpeechStopped: self._on_speech_stopped,
             model.Committed: self._on_committed,

@@ -1,22 +1,21 @@
-"""The life of a call, whichever path it takes: how it begins, what is asked of the model, its end.
+"""The life of a call, whichever path it takes: how it begins, and what is asked of the model.
 
 Everything of the mind is told what happened and when, and answers what should be done: it never
 awaits, reads a clock or logs; `now` is in seconds of a monotonic clock. Handlers put what should
 be done on the desk; after each event `_settle` looks at the whole and does what has become due:
-asks for the next response, ends a goodbye that was heard, watches a silence.
+asks for the next response, watches a silence.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from gateway import limits
 from gateway.agents.config import Agent
 from gateway.call import commands as do
-from gateway.call import departure, inputs, notes, wording
-from gateway.call.departure import Departure
+from gateway.call import inputs, notes, wording
 from gateway.call.desk import NOTHING, Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
@@ -33,6 +32,9 @@ from gateway.protocols import realtime_items as items
 
 class CallLife(ABC):
     """`new_id` makes ids for our events."""
+
+    _inconsequential: ClassVar[frozenset[type]] = frozenset()
+    """Events that are only written down: nothing can have become due by them."""
 
     def __init__(self, agent: Agent, new_id: Callable[[], str], now: float) -> None:
         self.agent = agent
@@ -67,8 +69,6 @@ class CallLife(ABC):
         """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
         self._spoke_since_caller = False
         self._retries = 0
-        self._spent_share = 0.0
-        self._departure: Departure | None = None
         self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
         self._desk.wake(Timer.READY, limits.MODEL_TRY_MAX_S)
         self._handlers = self._table()
@@ -82,7 +82,7 @@ class CallLife(ABC):
             return NOTHING
         self._desk.now = now
         handler(event)
-        return self._settled()
+        return NOTHING if type(event) in self._inconsequential else self._settled()
 
     def tick(self, now: float) -> Sequence[Out]:
         """To be called at `deadline`."""
@@ -161,6 +161,10 @@ class CallLife(ABC):
         """The model is to be had again."""
 
     @abstractmethod
+    def _leave(self, reason: str = "") -> None:
+        """The last word was heard, or waited for long enough."""
+
+    @abstractmethod
     def _spoken_at(self, audio_ms: float) -> float | None:
         """When the caller spoke what stands at `audio_ms` of the session's audio."""
 
@@ -200,38 +204,8 @@ class CallLife(ABC):
         )
         self._desk.close()
 
-    def _on_hang_up_asked(self, event: inputs.HangUpAsked) -> None:
-        self._end(event.ending)
-
-    def _on_spend_reached(self, event: inputs.SpendReached) -> None:
-        """All of it: the caller is handed on where somebody is named, and else told goodbye."""
-        before, self._spent_share = self._spent_share, max(self._spent_share, event.share)
-        if event.share >= 1:
-            to = departure.to_fallback(self.agent.fallback)
-            self._depart(Departure(Ending.SPEND_LIMIT, to=to))
-        elif not before and self.life is Life.TALKING and self.link is Link.READY:
-            self._tell_model(wording.COME_TO_AN_END)
-
     def _on_peer_fault(self, event: inputs.PeerFault) -> None:
         self._note(notes.PeerFaulted(event.peer, event.kind))
-
-    # --- An operator's wishes ---
-
-    def _on_say_asked(self, event: inputs.SayAsked) -> None:
-        if self.takes_wishes:
-            self._want(Want("say", wording.word_for_word(event.text)))
-
-    def _on_show_asked(self, event: inputs.ShowAsked) -> None:
-        if self.takes_wishes:
-            self.memory.saw(event.about)
-            item = items.user_image(event.image_url, event.about)
-            self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
-            self._want(Want("image", any_will_do=True))
-
-    def _on_transfer_asked(self, event: inputs.TransferAsked) -> None:
-        if self.takes_wishes:
-            to = do.Transfer(event.to, event.way, event.summary)
-            self._depart(Departure(Ending.TRANSFERRED, to=to, firm=True))
 
     # --- Asking for responses ---
 
@@ -263,7 +237,7 @@ class CallLife(ABC):
             self._note(notes.ModelErred(Fault.UNKNOWN, "too_many_responses"))
 
     def _ask(self) -> None:
-        if self.link is not Link.READY:
+        if self.link is not Link.READY or not self.responses.due:
             return
         event_id = self._desk.new_id()
         want = self.responses.next(event_id)
@@ -307,94 +281,7 @@ class CallLife(ABC):
         named = None if response_id == UNSEEN else response_id  # without a name: whatever runs
         self._desk.to_model(to_model.response_cancel(self._desk.new_id(), named))
 
-    # --- Coming to an end ---
-
-    def _depart(self, leaving: Departure) -> None:
-        """Leaves when the last word is heard; asks for that word if none was said."""
-        if self.life is not Life.TALKING:
-            return None
-        if leaving.call_id is not None and self._caller_speaking and not self._brief:
-            return self._revoke(leaving)
-        self.life = step_life(self.life, Life.GOODBYE)
-        self._departure = leaving
-        self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
-        self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
-        if leaving.call_id is None or not self._spoke_since_caller:
-            self._want(Want("farewell", leaving.request))
-        return None
-
-    def _stay(self) -> None:
-        """The caller speaks into the goodbye: he has something to add."""
-        leaving = self._departure
-        if self.life is not Life.GOODBYE or leaving is None:
-            return
-        if leaving.firm or self._out_of() is not None:
-            return
-        self.life = step_life(self.life, Life.TALKING)
-        self._departure = None
-        self._desk.timers.clear(Timer.GOODBYE)
-        self.responses.forget("farewell")
-        self._revoke(leaving)
-
-    def _revoke(self, leaving: Departure) -> None:
-        """The caller goes on speaking: the tool that wanted to leave is told so."""
-        if leaving.call_id is not None:
-            self._output(leaving.call_id, leaving.revoked)
-        if leaving.to is not None:
-            self._note(notes.TransferTried("caller_spoke"))
-
-    def _leave(self, reason: str = "") -> None:
-        """The last word was heard, or waited for long enough."""
-        leaving = self._departure
-        if leaving is None or leaving.to is None:
-            return self._end(leaving.ending if leaving else Ending.BUG, reason)
-        self.life = step_life(self.life, Life.LEAVING)
-        self._desk.timers.clear(Timer.GOODBYE)
-        self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
-        return self._desk.put(leaving.to)
-
-    def _on_transfer_failed(self, event: inputs.TransferFailed) -> None:
-        self._return("refused", event.reason)
-
-    def _return(self, outcome: str, reason: str = "") -> None:
-        """Nobody took the caller: the model has him back, and knows it."""
-        leaving = self._departure
-        if self.life is not Life.LEAVING or leaving is None:
-            return None
-        if leaving.to is None:
-            return self._end(leaving.ending, reason or outcome)
-        self.life = step_life(self.life, Life.TALKING)
-        self._departure = None
-        self._desk.timers.clear(Timer.TRANSFER)
-        self._note(notes.TransferTried(outcome))
-        if self.link is Link.LOST:
-            self._renew(reason)
-        if self.life is not Life.TALKING:
-            return None
-        ending = self._out_of()
-        if leaving.call_id is not None:
-            self._answer(leaving.call_id, wording.TRANSFER_FAILED)
-        elif ending is None:
-            self._want(Want("transfer_failed", wording.instructed(wording.TRANSFER_FAILED)))
-        return self._depart(Departure(ending)) if ending is not None else None
-
-    def _gone(self) -> None:
-        """The caller's leg has ended, and not by us."""
-        leaving = self._departure
-        if self.life is not Life.LEAVING or leaving is None:
-            return self._end(Ending.CALLER_HUNG_UP)
-        if leaving.to is None:
-            return self._end(leaving.ending)
-        self._note(notes.TransferTried("done"))
-        return self._end(Ending.TRANSFERRED)
-
     # --- Time ---
-
-    def _out_of(self) -> Ending | None:
-        """Time or money is used up: the call ends under this name, whatever the caller adds."""
-        if self._spent_share >= 1:
-            return Ending.SPEND_LIMIT
-        return None if Timer.LENGTH in self._desk.timers else Ending.MAX_LENGTH
 
     def _on_timer(self, timer: Timer) -> None:
         match timer:
@@ -409,16 +296,8 @@ class CallLife(ABC):
             case Timer.NUDGE:
                 self._silence.nudged()
                 self._want(Want("nudge", wording.instructed(self.agent.idle.nudge)))
-            case Timer.IDLE:
-                self._depart(Departure(Ending.IDLE))
             case Timer.WARN:
                 self._tell_model(self.agent.goodbye)
-            case Timer.LENGTH:
-                self._depart(Departure(Ending.MAX_LENGTH))
-            case Timer.TRANSFER:
-                self._return("no_outcome")
-            case Timer.GOODBYE:
-                self._leave("unheard")
 
     # --- After every event ---
 
@@ -430,11 +309,7 @@ class CallLife(ABC):
     def _settle(self) -> None:
         self._floor.look(caller=self._caller_speaking, model=self._speaking())
         self._ask()
-        if self.life is Life.GOODBYE:
-            done = self.responses.idle or self.link is Link.LOST
-            if done and not self._caller_speaking and self._all_heard():
-                self._leave()
-        elif self.life is Life.TALKING and self.link is Link.READY:
+        if self.life is Life.TALKING and self.link is Link.READY:
             quiet = not (self._caller_speaking or self._busy() or self._working())
             self._silence.look(quiet=quiet)
 

@@ -18,7 +18,7 @@ from gateway.call.caller_turns import CallerTurns
 from gateway.call.desk import Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
-from gateway.call.life import CallLife
+from gateway.call.leaving import LeavingCall
 from gateway.call.memory import Retelling
 from gateway.call.renewal import Renewal
 from gateway.call.responses import UNASKED, Want
@@ -31,7 +31,7 @@ from gateway.protocols import realtime_server as model
 from gateway.protocols.realtime_event import Event
 
 
-class LinkedCall(CallLife):
+class LinkedCall(LeavingCall):
     """`session` is what the agent asks of the model; `new_id` makes event ids."""
 
     def __init__(
@@ -258,16 +258,20 @@ class LinkedCall(CallLife):
         self._next.try_again()
 
     def _roll_if_quiet(self) -> None:
-        busy = self._caller_speaking or self._caller_turns.open or self._busy()
-        if self._next.ready and self.life is Life.TALKING and not busy:
+        if not self._next.ready or self.life is not Life.TALKING:
+            return
+        if not self._in_turn():
             self._roll()
 
     def _hand_over_if_quiet(self) -> None:
         """All that was said must be known as text: it is what the next process gets."""
-        busy = self._caller_speaking or self._caller_turns.open or self._busy() or self._working()
         talking = self.life is Life.TALKING and self.link is Link.READY
-        if self._handing_over and talking and not busy:
+        if self._handing_over and talking and not (self._in_turn() or self._working()):
             self._hand_over()
+
+    def _in_turn(self) -> bool:
+        """Whether somebody speaks, is about to, or was not understood yet."""
+        return self._caller_speaking or self._caller_turns.open or self._busy()
 
     def _roll_anyway(self) -> None:
         if not self._next.ready or self.life is not Life.TALKING:

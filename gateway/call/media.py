@@ -333,11 +333,13 @@ class MediaCall(Conversation):
     def _keep_company(self) -> list[bytes]:
         """A soft sound while the caller waits for a function, until one of the two speaks."""
         now, hold = self._desk.now, self._hold
+        if not hold.playing and not self._holding():
+            return []
         free = self.life is Life.TALKING and not (self._caller_speaking or self._speaking())
         if hold.playing and not (free and (self._working() or self._busy())):
             return hold.stop(now)
         quiet = free and not self._busy() and self.downlink.settled()
-        if quiet and not hold.playing and self._holding():
+        if quiet and not hold.playing:
             hold.start()
         return hold.pump(now)
 

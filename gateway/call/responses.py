@@ -81,9 +81,14 @@ class ResponseArbiter:
         """Before all that is wanted already."""
         self._queue.appendleft(want)
 
+    @property
+    def due(self) -> bool:
+        """Whether a `response.create` may go out now."""
+        return bool(self._queue) and not self.held and not self.busy
+
     def next(self, event_id: str) -> Want | None:
-        """The want whose `response.create` may go out now, under this id; None: not now."""
-        if self.busy or self.held or not self._queue:
+        """The want that may go out now, under this id; None: not now."""
+        if not self.due:
             return None
         self._asked, self.event_id = self._queue.popleft(), event_id
         return self._asked

@@ -63,6 +63,8 @@ class SightedCall(ToolCalls):
 
     def _settle(self) -> None:
         super()._settle()
+        if not self._unseen and self._frame is None:
+            return
         if not self.takes_wishes or not self._opened or self._response_begins():
             return
         while self._unseen:

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 
 class Timer(StrEnum):
+    # An enum's own is a function in Python: too dear for what is looked up at every event.
+    __hash__ = str.__hash__
+
     ARRIVAL = "arrival"
     """The caller's stream must have started."""
     READY = "ready"
