@@ -20,6 +20,7 @@ from urllib.parse import quote
 import structlog
 
 from gateway.agents.config import Agent
+from gateway.bridge.functions import Functions
 from gateway.bridge.model_line import ModelLine
 from gateway.bridge.tasks import Tasks
 from gateway.bridge.turnstile import Turnstile
@@ -43,7 +44,6 @@ from gateway.limits import (
 from gateway.ops.latency import AddedLatency
 from gateway.ops.spending import Bill
 from gateway.protocols import media_stream, realtime_server
-from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import Toolbox
 from gateway.transports.twilio_rest import TwilioRest
 
@@ -88,7 +88,7 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
-        self._tools: dict[str, asyncio.Task[None]] = {}
+        self._functions = Functions(facts, hands.toolbox, hands.tasks, self._on_function_done)
         self._loop = asyncio.get_running_loop()
 
     def begin(self) -> None:
@@ -228,6 +228,9 @@ class LiveCall:
 
     # --- The mind ---
 
+    def _on_function_done(self, done: inputs.ToolFinished) -> None:
+        self._hear(done, monotonic())
+
     def _hear(self, event: object, now: float) -> None:
         try:
             out = self.mind.handle(event, now)
@@ -281,9 +284,9 @@ class LiveCall:
             elif kind is do.HandOver:
                 self._hands.tasks.start(self._hand_over(), f"hand over {self.facts.key}")
             elif kind is do.RunTool:
-                self._run_tool(one)  # type: ignore[arg-type]
+                self._functions.run(one)  # type: ignore[arg-type]
             elif kind is do.CancelTool:
-                self._cancel_tool(one.call_id)  # type: ignore[union-attr]
+                self._functions.cancel(one.call_id)  # type: ignore[union-attr]
             elif kind is do.Reattach:
                 self._reattach()
             else:
@@ -294,27 +297,6 @@ class LiveCall:
         log.error("a call broke", call=self.facts.key, exc_info=error)
         self._act(self.mind.abandon(now))
         self._reschedule()
-
-    # --- Functions ---
-
-    def _run_tool(self, command: do.RunTool) -> None:
-        name = f"{command.name} for {self.facts.key}"
-        self._tools[command.call_id] = self._hands.tasks.start(self._use_tool(command), name)
-
-    async def _use_tool(self, command: do.RunTool) -> None:
-        facts = self.facts
-        context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
-        try:
-            result = await self._hands.toolbox.run(command.name, command.arguments, context)
-        finally:
-            self._tools.pop(command.call_id, None)
-        done = inputs.ToolFinished(command.call_id, result.output, result.outcome)
-        self._hear(done, monotonic())
-
-    def _cancel_tool(self, call_id: str) -> None:
-        task = self._tools.pop(call_id, None)
-        if task is not None:
-            task.cancel()
 
     # --- Time ---
 
