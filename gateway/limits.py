@@ -197,6 +197,8 @@ SIP_ACCEPT_MAX_S = 1.5
 SIP_ACCEPT_TRIES = 2
 TURNSTILE_S = 0.003
 """Between two starts that cost the event loop milliseconds: frames of sound pass between them."""
+SIP_CROWD_S = 0.05
+"""All of a crowd of webhooks are answered before the second of their calls is decided on."""
 SIP_EVENT_AGE_MAX_S = 30.0
 """The caller of an older event is gone."""
 SIP_CALLS_MAX = 2_000

@@ -19,7 +19,7 @@ from gateway.bridge.turnstile import Turnstile
 from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
-from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
+from gateway.limits import SIP_ACCEPT_MAX_S, SIP_CROWD_S, SIP_DECIDE_MAX_S
 from gateway.ops.admission import Admission, RateWatch
 from gateway.ops.tokens import DialTokens
 from gateway.protocols.openai_webhooks import IncomingCall
@@ -82,7 +82,7 @@ class SipDesk:
 
     async def take(self, incoming: IncomingCall) -> None:
         """Answers or turns away one call, within two seconds of its webhook."""
-        await self._turnstile.enter()
+        await self._turnstile.enter(SIP_CROWD_S)
         try:
             place = await self._place(incoming)
             call = await self._let_in(incoming, place)

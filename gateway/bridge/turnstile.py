@@ -16,10 +16,13 @@ class Turnstile:
     def __init__(self) -> None:
         self._free_at = 0.0
 
-    async def enter(self) -> None:
-        """In the order of coming; at once when nobody came just before."""
+    async def enter(self, crowd_s: float = 0.0) -> None:
+        """In the order of coming; at once when nobody came just before.
+
+        Whoever is one of a crowd waits for at least `crowd_s`: the others are let come first.
+        """
         now = monotonic()
-        at = max(now, self._free_at)
+        at = max(self._free_at, now + crowd_s) if self._free_at > now else now
         self._free_at = at + TURNSTILE_S
         if at > now:
             await asyncio.sleep(at - now)

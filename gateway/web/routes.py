@@ -40,16 +40,17 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
         ("amd", voice.amd),
         ("stream-status", voice.stream_status),
     ]
+    # Looked through in this order: the doors at which crowds come stand first.
     return [
-        *(
-            Route(f"/twilio/{name}", from_twilio(desk, name, door), methods=["GET", "POST"])
-            for name, door in from_carrier
-        ),
-        WebSocketRoute("/twilio/media", MediaDoor(desk).media),
         *(
             [Route("/openai/webhook", openai_door.webhook, methods=["POST"])]
             if openai_door is not None
             else []
+        ),
+        WebSocketRoute("/twilio/media", MediaDoor(desk).media),
+        *(
+            Route(f"/twilio/{name}", from_twilio(desk, name, door), methods=["GET", "POST"])
+            for name, door in from_carrier
         ),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),

@@ -33,3 +33,10 @@ async def test_a_crowd_goes_through_one_after_the_other(waits: list[float]) -> N
     for _ in range(4):
         await gate.enter()
     assert waits == [0.003, 0.006, 0.009]
+
+
+async def test_a_crowd_is_let_come_before_its_second_is_served(waits: list[float]) -> None:
+    gate = Turnstile()
+    for _ in range(3):
+        await gate.enter(0.05)
+    assert waits == [0.05, 0.053]
