@@ -169,6 +169,8 @@ RESPONSE_RETRIES_MAX = 2
 RESPONSES_QUEUED_MAX = 8
 GOODBYE_MAX_S = 15.0
 """How long a goodbye may take to begin, and then to make progress, before the call is ended."""
+LEAVING_MAX_S = 75.0
+"""All of it, however often the caller speaks into it."""
 HANGUP_CONFIRM_MAX_S = 5.0
 LAST_THINGS_MAX_S = 5.0
 """For the calls of a stopping process to be hung up."""
@@ -224,6 +226,7 @@ TRANSCRIPT_MAX_CHARS = 200_000
 TURNS_KEPT_MAX = 1_000
 ITEMS_CUT_KEPT_MAX = 64
 
+assert max(GOODBYE_MAX_S, SIP_GOODBYE_MAX_S) < LEAVING_MAX_S
 assert SIP_ACCEPT_MAX_S < SIP_DECIDE_MAX_S
 assert SIP_LOOK_S < SIP_LEASE_S / 2
 assert GROUP_MS % FRAME_MS == 0
@@ -251,7 +254,7 @@ SOCKET_MESSAGE_MAX_BYTES = 2 << 20
 CALLER_MESSAGE_MAX_BYTES = 96 << 10
 """Above this a message of the carrier's is dropped and counted; a usual one has 400 bytes."""
 MODEL_MESSAGE_MAX_BYTES = 16 << 20
-MODEL_BACKLOG_MAX_BYTES = 1 << 20
+MODEL_BACKLOG_MAX_BYTES = 3 << 20
 """Unsent towards the model: twelve seconds of PCM. It does not read any more."""
 CALLER_BACKLOG_MAX_BYTES = 256 << 10
 """Unsent towards the carrier, which takes no more than the pacing lead at once."""
@@ -386,6 +389,8 @@ assert API_SAY_MAX_CHARS * 12 < API_BODY_MAX_BYTES
 # --- Photos and texts ---
 
 PICTURES_WAITING_MAX = 4
+PICTURE_EVERY_S = 0.25
+"""At most a megabyte a second on its way to the model, beside the caller's voice."""
 """Messages that wait for a model that is being had again."""
 PICTURES_MAX = 30
 """Of one call; each stays in the conversation, and is billed with every further response."""

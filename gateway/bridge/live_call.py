@@ -177,7 +177,7 @@ class LiveCall:
         except Exception as error:
             return self._break(error, now)
         self._act(out)
-        if len(out) != 1:
+        if len(out) > 1:
             self._reschedule()
         return self._hands.added.up.observe(monotonic() - now)
 

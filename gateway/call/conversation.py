@@ -18,7 +18,7 @@ from gateway.call.departure import Departure
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
 from gateway.call.memory import Memory
-from gateway.call.responses import UNASKED, Want
+from gateway.call.responses import STOPGAPS, UNASKED, Want
 from gateway.call.state import CallState
 from gateway.call.states import Life, Link, step_life
 from gateway.call.timers import Timer
@@ -40,8 +40,6 @@ class Conversation(Chores):
         self._server_answers = formats.server_answers(session)
         self._server_interrupts = formats.server_interrupts(session)
         self._speech_began_ms = 0
-        self._broke_in = False
-        """The caller interrupted, and is still speaking."""
         self._left_unanswered: list[tuple[str, str]] = []
         """Function calls of a process that is gone, and what is said of them instead."""
 
@@ -53,12 +51,12 @@ class Conversation(Chores):
             **self._sight_table(),
             **self._hosted_table(),
             **self._detection_table(),
-            inputs.PeerFault: self._on_peer_fault,
             inputs.HandOverAsked: self._on_hand_over_asked,
             model.SpeechStarted: self._on_speech_started,
             model.SpeechStopped: self._on_speech_stopped,
             model.Committed: self._on_committed,
             model.CallerTranscriptDone: self._on_caller_transcript,
+            model.CallerTranscriptFailed: self._on_caller_not_transcribed,
             model.TranscriptDelta: self._on_transcript_delta,
             model.TranscriptDone: self._on_transcript,
             model.ResponseCreated: self._on_response_created,
@@ -72,6 +70,7 @@ class Conversation(Chores):
         if self.link is not Link.READY:
             return None
         self._caller_speaking = self.responses.held = True
+        self.responses.forget(*STOPGAPS)
         self._caller_turns.started(event.audio_start_ms, event.item_id)
         self._keep_turn()
         self._floor.since(self._lately(event.audio_start_ms))
@@ -110,6 +109,8 @@ class Conversation(Chores):
         return self._expect_answer()
 
     def _fall_silent(self) -> None:
+        if self._caller_speaking:
+            self.responses.begins()  # the server's own: what comes to it from now on comes too late
         self._caller_speaking = self.responses.held = self._broke_in = False
         self._desk.timers.clear(Timer.CONFIRM)
 
@@ -180,6 +181,12 @@ class Conversation(Chores):
         self._note(notes.TranscriptLine("caller", event.transcript, event.item_id))
         if event.usage is not None:
             self._note(notes.TranscriptionCounted(self._transcriber, event.usage))
+
+    def _on_caller_not_transcribed(self, event: model.CallerTranscriptFailed) -> None:
+        """The model has heard him all the same."""
+        self._caller_turns.understood(event.item_id, speaking=self._caller_speaking)
+        self._keep_turn()
+        self._note(notes.ModelErred(Fault.BENIGN, "transcription_failed"))
 
     def _keep_turn(self) -> None:
         """Whether the caller's sound must be kept is known anew."""

@@ -15,9 +15,6 @@ from gateway.call.playback import PlaybackLedger, Truncation
 from gateway.limits import FRAME_MS, GROUP_MS, UNDERRUN_MIN_MS, UNPLAYED_AUDIO_MAX_MS
 from gateway.protocols.media_stream import ToTwilio
 
-_FRAME_BYTES = FRAME_MS * MULAW_BYTES_PER_MS
-_GROUP_BYTES = GROUP_MS * MULAW_BYTES_PER_MS
-
 
 @dataclass(slots=True)
 class FirstSound:

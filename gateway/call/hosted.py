@@ -228,6 +228,9 @@ class HostedTools(SightedCall):
         instead = wait.manners.hold and self._can_hold()
         return None if instead else wording.instructed(wording.FILLER)
 
+    def _server_works(self) -> bool:
+        return self._mcp.running
+
     def _holding(self) -> bool:
         return self._mcp.holding or super()._holding()
 

@@ -181,27 +181,3 @@ class PeerFault:
     peer: str
     """`caller` or `model`."""
     kind: str
-
-
-CallInput = (
-    ModelLost
-    | FromNext
-    | NextLost
-    | HandOverAsked
-    | ModelOpened
-    | CallAccepted
-    | CallGone
-    | TransferFailed
-    | ToolFinished
-    | ApprovalAnswered
-    | CallerLost
-    | SaidBefore
-    | Remembered
-    | HangUpAsked
-    | AnsweredBy
-    | SpendReached
-    | Wish
-    | SentByCaller
-    | CameraShown
-    | PeerFault
-)

@@ -28,6 +28,8 @@ class LeavingCall(CallLife):
         super().__init__(agent, new_id, now)
         self._spent_share = 0.0
         self._departure: Departure | None = None
+        self._gone_by = 0.0
+        """When a goodbye is over at the latest, whoever still speaks."""
 
     def _leaving_table(self) -> dict[type, Callable[[Any], None]]:
         return {
@@ -48,8 +50,14 @@ class LeavingCall(CallLife):
         if event.share >= 1:
             to = departure.to_fallback(self.agent.fallback)
             self._depart(Departure(Ending.SPEND_LIMIT, to=to))
-        elif not before and self.life is Life.TALKING and self.link is Link.READY:
+        elif not before:
+            self._tell_of_spend()
+
+    def _tell_of_spend(self) -> None:
+        if self.life is Life.TALKING and self.link is Link.READY:
             self._tell_model(wording.COME_TO_AN_END)
+        else:
+            self._desk.wake(Timer.SPEND, limits.ROLL_LOOK_S)
 
     # --- An operator's wishes ---
 
@@ -79,18 +87,28 @@ class LeavingCall(CallLife):
             return self._revoke(leaving)
         self.life = step_life(self.life, Life.GOODBYE)
         self._departure = leaving
+        self._gone_by = self._desk.now + limits.LEAVING_MAX_S
         self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
-        self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
+        self._goodbye_within(limits.GOODBYE_MAX_S)
         if leaving.call_id is None or not self._spoke_since_caller:
             self._want(Want("farewell", leaving.request))
         return None
+
+    def _goodbye_within(self, seconds: float) -> None:
+        """It makes progress: so much longer, but not for ever."""
+        self._desk.timers.set(Timer.GOODBYE, min(self._desk.now + seconds, self._gone_by))
+
+    def _must_leave(self) -> bool:
+        """Whether the caller can add nothing to the goodbye."""
+        leaving = self._departure
+        return leaving is not None and (leaving.firm or self._out_of() is not None)
 
     def _stay(self) -> None:
         """The caller speaks into the goodbye: he has something to add."""
         leaving = self._departure
         if self.life is not Life.GOODBYE or leaving is None:
             return
-        if leaving.firm or self._out_of() is not None:
+        if self._must_leave() or self.link is Link.LOST:  # then nobody would answer him
             return
         self.life = step_life(self.life, Life.TALKING)
         self._departure = None
@@ -164,6 +182,8 @@ class LeavingCall(CallLife):
                 self._depart(Departure(Ending.IDLE))
             case Timer.LENGTH:
                 self._depart(Departure(Ending.MAX_LENGTH))
+            case Timer.SPEND:
+                self._tell_of_spend()
             case Timer.TRANSFER:
                 self._return("no_outcome")
             case Timer.GOODBYE:

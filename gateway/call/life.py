@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from gateway import limits
 from gateway.agents.config import Agent
 from gateway.call import commands as do
-from gateway.call import inputs, notes, wording
+from gateway.call import notes, wording
 from gateway.call.desk import NOTHING, Desk, Out
 from gateway.call.endings import Ending
 from gateway.call.faults import Fault
@@ -67,6 +67,8 @@ class CallLife(ABC):
         self._caller_speaking = False
         self._brief = False
         """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
+        self._broke_in = False
+        """He interrupted, and is still speaking."""
         self._spoke_since_caller = False
         self._retries = 0
         self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
@@ -204,9 +206,6 @@ class CallLife(ABC):
         )
         self._desk.close()
 
-    def _on_peer_fault(self, event: inputs.PeerFault) -> None:
-        self._note(notes.PeerFaulted(event.peer, event.kind))
-
     # --- Asking for responses ---
 
     def _greet(self) -> None:
@@ -299,6 +298,10 @@ class CallLife(ABC):
             case Timer.WARN:
                 self._tell_model(self.agent.goodbye)
 
+    def _forget_speech(self) -> None:
+        """Whatever the caller was saying: he is not, as far as is known."""
+        self._caller_speaking = self._brief = self._broke_in = self.responses.held = False
+
     # --- After every event ---
 
     def _settled(self) -> Sequence[Out]:
@@ -307,18 +310,22 @@ class CallLife(ABC):
         return self._desk.take()
 
     def _settle(self) -> None:
-        self._floor.look(caller=self._caller_speaking, model=self._speaking())
+        speaking = self._speaking()
+        self._floor.look(caller=self._caller_speaking, model=speaking)
         self._ask()
         if self.life is Life.TALKING and self.link is Link.READY:
-            quiet = not (self._caller_speaking or self._busy() or self._working())
-            self._silence.look(quiet=quiet)
+            busy = speaking or self._caller_speaking or self._awaited() or self._working()
+            self._silence.look(quiet=not busy)
 
     def _model_has_floor(self) -> bool:
         return self.responses.busy or self._speaking()
 
     def _busy(self) -> bool:
-        awaited = not self.responses.idle or Timer.RESPONSE in self._desk.timers
-        return awaited or self._speaking()
+        return self._awaited() or self._speaking()
+
+    def _awaited(self) -> bool:
+        """Whether a response is on its way, or is to be."""
+        return not self.responses.idle or Timer.RESPONSE in self._desk.timers
 
     def _note(self, note: notes.Note) -> None:
         self._desk.put(note)

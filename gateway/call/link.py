@@ -52,12 +52,13 @@ class LinkedCall(LeavingCall):
         """The item of the response in flight that the caller hears, or is about to."""
 
     def handle(self, event: object, now: float) -> Sequence[Out]:
-        if isinstance(event, Event):
+        if isinstance(event, Event | model.Noted):
             self._heard_server_at = now
         return super().handle(event, now)
 
     def _link_table(self) -> dict[type, Callable[[Any], None]]:
         return {
+            inputs.PeerFault: self._on_peer_fault,
             inputs.ModelLost: self._on_model_lost,
             inputs.FromNext: self._on_next,
             inputs.NextLost: self._on_next_lost,
@@ -177,7 +178,7 @@ class LinkedCall(LeavingCall):
         self._say_again(self._caller_turns.since_ms)
 
     def _forget_session(self) -> None:
-        self._caller_speaking = self._brief = self._broke_in = False
+        self._forget_speech()
         self._desk.timers.clear(
             Timer.CONFIRM, Timer.RESPONSE, Timer.NUDGE, Timer.IDLE, Timer.SERVER,
             Timer.ROLL, Timer.ROLL_NOW,
@@ -222,9 +223,18 @@ class LinkedCall(LeavingCall):
 
     # --- Silent ---
 
+    def _on_peer_fault(self, event: inputs.PeerFault) -> None:
+        if event.peer == "model":
+            self._heard_server_at = self._desk.now  # whatever it was that it said
+        self._note(notes.PeerFaulted(event.peer, event.kind))
+
+    def _server_works(self) -> bool:
+        """Whether it is at something that takes its time, and says nothing meanwhile."""
+        return False
+
     def _watch_server(self) -> None:
         due = self.responses.busy or Timer.RESPONSE in self._desk.timers
-        if self.link is not Link.READY or not due:
+        if self.link is not Link.READY or not due or self._server_works():
             self._desk.timers.clear(Timer.SERVER)
         elif Timer.SERVER not in self._desk.timers:
             self._server_due_at = self._desk.now
@@ -290,8 +300,7 @@ class LinkedCall(LeavingCall):
         expires_at, since_ms = self._next.expires_at, self._caller_turns.since_ms
         unanswered = self._caller_turns.open and not self._caller_speaking
         self._next.taken()
-        self._caller_speaking = self._brief = self._broke_in = False
-        self.responses.held = False
+        self._forget_speech()
         self._desk.timers.clear(Timer.CONFIRM, Timer.RESPONSE, Timer.SERVER)
         self._plan_roll(expires_at)
         self._note(notes.ModelRenewed(0.0, "hour"))

@@ -166,6 +166,8 @@ class McpDesk:
     @property
     def holding(self) -> bool:
         """Whether the caller waits for something that has him hear a sound meanwhile."""
+        if not self.working:
+            return False
         waits = (*self.waiting.values(), *self.calls.values())
         return any(one.filled and one.manners.hold for one in waits)
 

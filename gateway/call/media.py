@@ -145,7 +145,7 @@ class MediaCall(Conversation):
         if not self.downlink.acknowledge(event.mark.name, self._desk.now):
             return  # echoed by a clear: never heard
         if self.life is Life.GOODBYE:
-            self._desk.wake(Timer.GOODBYE, limits.GOODBYE_MAX_S)
+            self._goodbye_within(limits.GOODBYE_MAX_S)
         self._measure()
 
     def _measure(self) -> None:

@@ -99,11 +99,6 @@ class Memory:
         self._write(memo, text)
         memo.done = True
 
-    def knows(self, item_id: str) -> bool:
-        """Whether the words of a turn of the caller's came."""
-        memo = self._by_item.get(item_id)
-        return memo is not None and memo.done
-
     def model_says(self, item_id: str, words: str) -> None:
         """A few words more."""
         memo = self._of_model(item_id)
@@ -130,13 +125,6 @@ class Memory:
             words = memo.text.split()
             self._write(memo, " ".join(words[: int(len(words) * heard_ms / memo.sound_ms)]))
             memo.sound_ms = heard_ms
-
-    def unsay(self, item_id: str) -> None:
-        memo = self._by_item.pop(item_id, None)
-        if memo is not None:
-            self.memos.remove(memo)
-            self._chars -= len(memo.text)
-            self.revision += 1
 
     def called(self, call_id: str, name: str, arguments: str) -> None:
         if not self._has(CALL, call_id):  # ids are the server's to choose, and once only

@@ -25,8 +25,19 @@ class Want:
     purpose: str
     response: Mapping[str, Any] | None = None
     any_will_do: bool = False
-    """Met by whatever response comes next, the server's own included."""
+    """Met by a response that began after it was wanted, and says what it likes: the server's own,
+    or one that was asked for without words of ours."""
 
+
+@dataclass(slots=True)
+class _Queued:
+    want: Want
+    told: bool = False
+    """Whether the response that begins next begins with what this is about."""
+
+
+STOPGAPS: Final = ("nudge", "filler")
+"""Said because nobody speaks: void as soon as somebody does."""
 
 UNASKED: Final = Want("answer", any_will_do=True)
 """What a response is for that the server makes by itself; asked for when it does not."""
@@ -34,7 +45,7 @@ UNASKED: Final = Want("answer", any_will_do=True)
 
 class ResponseArbiter:
     def __init__(self) -> None:
-        self._queue: deque[Want] = deque()
+        self._queue: deque[_Queued] = deque()
         self._asked: Want | None = None
         self.event_id: str | None = None
         """Of the `response.create` that is in flight."""
@@ -63,15 +74,15 @@ class ResponseArbiter:
 
     def want(self, want: Want) -> bool:
         """False when there are too many already: the newest is dropped."""
-        if want.any_will_do and any(w.any_will_do for w in self._queue):
+        if want.any_will_do and any(q.want.any_will_do and not q.told for q in self._queue):
             return True
         if len(self._queue) >= RESPONSES_QUEUED_MAX:
             return False
-        self._queue.append(want)
+        self._queue.append(_Queued(want))
         return True
 
-    def forget(self, purpose: str) -> None:
-        self._queue = deque(w for w in self._queue if w.purpose != purpose)
+    def forget(self, *purposes: str) -> None:
+        self._queue = deque(q for q in self._queue if q.want.purpose not in purposes)
 
     def forget_all(self) -> None:
         """Nothing is wanted any more; what is in flight stays so."""
@@ -79,7 +90,7 @@ class ResponseArbiter:
 
     def want_first(self, want: Want) -> None:
         """Before all that is wanted already."""
-        self._queue.appendleft(want)
+        self._queue.appendleft(_Queued(want))
 
     @property
     def due(self) -> bool:
@@ -90,12 +101,19 @@ class ResponseArbiter:
         """The want that may go out now, under this id; None: not now."""
         if not self.due:
             return None
-        self._asked, self.event_id = self._queue.popleft(), event_id
+        self._asked, self.event_id = self._queue.popleft().want, event_id
+        self.begins()
         return self._asked
+
+    def begins(self) -> None:
+        """The next response begins with what the conversation has in it now."""
+        for queued in self._queue:
+            queued.told = True
 
     def created(self, response_id: str) -> None:
         self.active_id = response_id
-        self._queue = deque(w for w in self._queue if not w.any_will_do)
+        if self._asked is None or self._asked.response is None:
+            self._queue = deque(q for q in self._queue if not (q.told and q.want.any_will_do))
 
     def done(self, response_id: str) -> Want | None:
         """A response ended: the want that it was to meet, `UNASKED` if it came by itself.
@@ -112,7 +130,8 @@ class ResponseArbiter:
         """`conversation_already_has_active_response`: ours waits for the end of the other."""
         if self._asked is None:
             return
-        self._queue.appendleft(self._asked)
+        if self._asked.purpose not in STOPGAPS:
+            self._queue.appendleft(_Queued(self._asked))
         self._asked = self.event_id = None
         self.active_id = self.active_id or UNSEEN
 

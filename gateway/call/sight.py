@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from gateway import limits
@@ -67,8 +68,8 @@ class SightedCall(ToolCalls):
             return
         if not self.takes_wishes or not self._opened or self._response_begins():
             return
-        while self._unseen:
-            self._show(self._unseen.popleft())
+        while self._unseen and self._show_more(self._unseen[0]):
+            self._unseen.popleft()
         if self._frame is not None:
             self._show_frame(self._frame)
         self._ask()
@@ -78,11 +79,23 @@ class SightedCall(ToolCalls):
         due = Timer.RESPONSE in self._desk.timers and not self.responses.busy
         return due or self.responses.awaiting
 
-    def _show(self, sent: inputs.SentByCaller) -> None:
-        """Each picture is an item; all of it together is answered once."""
-        for image_url in sent.images:
+    def _show_more(self, sent: inputs.SentByCaller) -> bool:
+        """Whether all of it was shown. One picture at a time: more would clog up the model's link,
+        and the caller's voice is behind them."""
+        if sent.images and Timer.PICTURE in self._desk.timers:
+            return False
+        for image_url in sent.images[:1]:
             self._item(items.user_image(image_url, wording.PICTURE[sent.source]))
             self._tell_fate(sent.source, "shown")
+            self._desk.wake(Timer.PICTURE, limits.PICTURE_EVERY_S)
+        if len(sent.images) > 1:
+            self._unseen[0] = replace(sent, images=sent.images[1:])
+            return False
+        self._show_rest(sent)
+        return True
+
+    def _show_rest(self, sent: inputs.SentByCaller) -> None:
+        """What is said with the pictures; all of it together is answered once."""
         if sent.images:
             self.memory.caller_said(self._desk.new_id(), wording.PICTURE_WAS_SENT)
         if sent.text:

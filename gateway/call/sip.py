@@ -17,17 +17,18 @@ from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
-from gateway.call.responses import ResponseArbiter, Want
+from gateway.call.responses import UNSEEN, ResponseArbiter, Want
 from gateway.call.state import CallState
 from gateway.call.states import Life, Link, step_link
 from gateway.call.timers import Timer
 from gateway.protocols import realtime_client as to_model
-from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_server as model
 
 
 class SipCall(Conversation):
     """Begins when the webhook came in; `CallAccepted` is the caller's arrival."""
+
+    _inconsequential = frozenset()  # the words are all that tells of the sound
 
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
@@ -49,7 +50,6 @@ class SipCall(Conversation):
             inputs.CallAccepted: self._on_accepted,
             inputs.ModelOpened: self._on_opened,
             inputs.CallGone: self._on_call_gone,
-            model.TranscriptDelta: self._on_transcript_delta,
             model.PlaybackStarted: self._on_playback_started,
             model.PlaybackStopped: self._on_playback_stopped,
             model.PlaybackCleared: self._on_playback_cleared,
@@ -82,17 +82,19 @@ class SipCall(Conversation):
         since = now if self._arrived_at is None else self._arrived_at
         self._note(notes.SidebandUp(now - since, again=again))
         self._attached_at = now
-        if self.resumed and not again:
-            self._answer_left()
-        self._greet()
-
-    def _answer_left(self) -> None:
-        """Function calls that this session has made, and whose process is gone."""
+        if self._unheard:
+            self._goodbye_within(limits.GOODBYE_MAX_S)
         for call_id, output in self._left_unanswered:
-            item = items.function_output(call_id, output)
-            self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
-        if self._left_unanswered:
+            self._output(call_id, output)
+        if self._left_unanswered and not again:  # whoever asked for these is gone
             self._want(Want("tool_output", any_will_do=True))
+        self._left_unanswered = []
+        self._on_ready()
+
+    def _output(self, call_id: str, output: str) -> None:
+        super()._output(call_id, output)
+        if self.link is not Link.READY:
+            self._left_unanswered.append((call_id, output))  # the same session waits for it
 
     def _on_model_lost(self, event: inputs.ModelLost) -> None:
         """The call goes on without us for a moment: what we knew of its state is void."""
@@ -105,8 +107,10 @@ class SipCall(Conversation):
         self._lose_calls()  # they go on, unseen; requests for approval still wait
         self.responses = ResponseArbiter()
         self.turns.abandon()
-        self._caller_speaking = self._brief = self._broke_in = False
-        self._unheard.clear()
+        self._forget_speech()
+        # A goodbye that was being said is still to be heard, though nobody may tell when it was.
+        unheard = self.life is Life.GOODBYE and bool(self._unheard)
+        self._unheard = {UNSEEN: ""} if unheard else {}
         self._playing = None
         self._desk.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.NUDGE, Timer.IDLE)
         self._desk.wake(Timer.READY, limits.SIDEBAND_MAX_S)
@@ -156,10 +160,11 @@ class SipCall(Conversation):
         now = self._desk.now
         if self._playing is not None and self._playing != event.response_id:
             self._unheard.pop(self._playing, None)  # one after the other
+        self._unheard.pop(UNSEEN, None)
         self._unheard.setdefault(event.response_id, "")
         self._playing, self._playing_since = event.response_id, now
         if self.life is Life.GOODBYE:
-            self._desk.wake(Timer.GOODBYE, limits.SIP_GOODBYE_MAX_S)
+            self._goodbye_within(limits.SIP_GOODBYE_MAX_S)
         if not self._heard_first and self._arrived_at is not None:
             self._heard_first = True
             self._note(notes.FirstSound(now - self._announced_at, now - self._arrived_at))
@@ -170,6 +175,7 @@ class SipCall(Conversation):
 
     def _on_playback_stopped(self, event: model.PlaybackStopped) -> None:
         self._unheard.pop(event.response_id, None)
+        self._unheard.pop(UNSEEN, None)
         if self._playing == event.response_id:
             self._playing = None
 
@@ -240,7 +246,7 @@ class SipCall(Conversation):
     def _depart(self, leaving: Departure) -> None:
         super()._depart(leaving)
         if self._departure is leaving and leaving.call_id is not None and self._playing:
-            self._desk.wake(Timer.GOODBYE, limits.SIP_GOODBYE_MAX_S)  # it is being said already
+            self._goodbye_within(limits.SIP_GOODBYE_MAX_S)  # it is being said already
 
     def _settle(self) -> None:
         """While the sideband is being had again nobody knows what the caller hears."""

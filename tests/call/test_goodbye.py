@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from call.book import (
+    BEGAN_AT,
     Book,
     all_marks,
     answered,
@@ -17,6 +18,7 @@ from call.book import (
     note,
     nothing,
     outputs,
+    over,
     tells_the_model,
     to_caller,
     truncates,
@@ -27,6 +29,7 @@ from call.events import (
     audio_delta,
     audio_done,
     committed,
+    key,
     response_created,
     response_done,
     speech_started,
@@ -35,8 +38,14 @@ from call.events import (
 )
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.call.inputs import ModelLost
 from gateway.call.wording import FAREWELL, NOT_ENDED
-from gateway.limits import GOODBYE_MAX_S, RESPONSE_RETRIES_MAX, WARN_BEFORE_END_S
+from gateway.limits import (
+    GOODBYE_MAX_S,
+    LEAVING_MAX_S,
+    RESPONSE_RETRIES_MAX,
+    WARN_BEFORE_END_S,
+)
 
 END_CALL = (("end_call", "call_1"),)
 CALLED = note(notes.ToolCalled, name="end_call")
@@ -268,3 +277,37 @@ def test_the_longest_time_ends_within_a_goodbye() -> None:
     book >> audio_done() >> response_done(calls=END_CALL) << CALLED >> wait(0.6) << nothing
     book >> speech_started() << clears << ... >> all_marks << nothing
     book >> speech_stopped(5400) << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_whoever_interrupts_all_the_time_does_not_outlast_the_limit() -> None:
+    """A television, say: each of its turns is answered, and each answer cut."""
+    book = answered(max_call_s=60.0, idle=PATIENT)
+    book.heard_marks = True
+    (
+        book
+        >> wait(59)
+        << ...
+        >> response_created("resp_0")
+        >> audio_delta("item_0", ms=8000, response_id="resp_0")
+        << ...
+    )
+    for n in range(1, 40):
+        at = 59_000 + 3_000 * n
+        book >> wait(2) << ... >> speech_started(at - 1000, f"turn_{n}") << ...
+        book >> response_done(f"resp_{n - 1}", "cancelled") << ... >> wait(1) << ...
+        book >> speech_stopped(at, f"turn_{n}") >> committed(f"turn_{n}") << ...
+        if over(book):
+            break
+        book >> response_created(f"resp_{n}") << ...
+        book >> audio_delta(f"item_{n}", ms=8000, response_id=f"resp_{n}") << ...
+    assert book.now - BEGAN_AT < 60 + LEAVING_MAX_S + 3
+    assert book.call.ending is Ending.MAX_LENGTH
+
+
+def test_he_cannot_stay_when_nobody_is_left_to_answer_him() -> None:
+    book = answered(keypad={}) >> response_created() >> audio_delta(ms=3000) << ...
+    book >> audio_done() >> response_done(calls=END_CALL) << ...
+    book >> ModelLost("closed_1006") << ... >> key("1") << ...
+    book.heard_marks = True
+    book >> wait(4) << ...
+    assert book.call.ending is Ending.AGENT_HUNG_UP

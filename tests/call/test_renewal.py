@@ -39,10 +39,17 @@ from call.events import (
 from gateway.call import commands as do
 from gateway.call import notes
 from gateway.call.endings import Ending
-from gateway.call.inputs import FromNext, ModelLost
-from gateway.limits import MODEL_PAUSES_S, SERVER_SILENCE_MAX_S, SERVER_THINKS_MAX_S
+from gateway.call.inputs import FromNext, ModelLost, PeerFault
+from gateway.limits import (
+    MODEL_PAUSES_S,
+    RESPONSE_START_MAX_S,
+    SERVER_SILENCE_MAX_S,
+    SERVER_THINKS_MAX_S,
+)
+from gateway.protocols import realtime_server
 
 GONE = ModelLost("closed_1006")
+PATIENT = {"nudge_after_s": 599.0, "end_after_s": 600.0}
 
 
 def told(book: Book) -> list[str]:
@@ -258,3 +265,33 @@ def test_if_no_moment_is_quiet_it_happens_anyway() -> None:
     book >> wait(25) << ...
     assert any(e["type"] for e in book.said)
     assert book.call.ending is None
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        realtime_server.Noted("response.function_call_arguments.delta"),
+        PeerFault("model", "unknown_event"),
+    ],
+)
+def test_a_server_that_says_anything_at_all_is_not_silent(sign: object) -> None:
+    """It spoke a preamble, and now writes the arguments of a function, which is nothing to us."""
+    book = answered()
+    book.lively, book.heard_marks = False, True
+    book >> response_created() >> audio_delta(ms=200) << ... >> audio_done() << ...
+    for _ in range(round(3 * SERVER_SILENCE_MAX_S)):
+        book >> wait(SERVER_SILENCE_MAX_S / 2) << ... >> sign << ...
+    assert book.call.link == "ready"
+
+
+def test_a_turn_that_nobody_could_transcribe_is_understood_all_the_same() -> None:
+    """The model has heard it, and has answered: it is not said again to the next session."""
+    book = answered(transcription={"model": "gpt-transcribe"}, idle=PATIENT)
+    book.heard_marks = True
+    book >> speech_started(0) >> wait(2) >> speech_stopped(1900) >> committed() << nothing
+    book >> response_created() >> audio_delta(ms=400) << ...
+    book >> audio_done() >> response_done() << nothing
+    book >> realtime_server.CallerTranscriptFailed(item_id="turn_1")
+    book << note(notes.ModelErred, fault="benign") << nothing >> wait(2) << ...
+    book >> GONE << ... >> session_created() << ...
+    book >> session_updated(book.call.agent) << ... >> wait(RESPONSE_START_MAX_S + 1) << nothing

@@ -29,7 +29,7 @@ from gateway.call import commands as do
 from gateway.call import inputs, notes
 from gateway.call.endings import Ending
 from gateway.call.wording import CAMERA, CAMERA_WAS_SHOWN, PICTURE, PICTURE_WAS_SENT
-from gateway.limits import CAMERA_PAUSE_S, PICTURES_WAITING_MAX
+from gateway.limits import CAMERA_PAUSE_S, PICTURE_EVERY_S, PICTURES_WAITING_MAX
 
 ONE, TWO = "data:image/jpeg;base64,AQ==", "data:image/jpeg;base64,Ag=="
 PHOTO = inputs.SentByCaller("message", (ONE,))
@@ -59,6 +59,8 @@ def test_several_photos_and_words_are_answered_once() -> None:
         >> sent
         << tells_the_model(ONE)
         << shown()
+        << nothing
+        >> wait(PICTURE_EVERY_S)
         << tells_the_model(TWO)
         << shown()
         << tells_the_model('wrote this in a text message, during the call: "the left one"')

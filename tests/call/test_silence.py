@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from call.book import Book, answered, asks, ends, last_mark, note, nothing, to_caller, wait
 from call.events import (
+    already_active,
     audio_delta,
     audio_done,
     committed,
@@ -106,3 +107,11 @@ def test_no_note_tells_which_key() -> None:
 def test_a_greeting_counts_as_sound() -> None:
     book = quiet(greeting="Hello.")
     says(book, 1) >> wait(9.9) << nothing >> wait(0.2) << asks(NUDGE) << nothing
+
+
+def test_nobody_asks_whether_he_is_there_after_he_spoke() -> None:
+    """He spoke in the moment in which he was asked; the server answers him, and refuses ours."""
+    book = quiet() >> wait(10.1) << asks(NUDGE) >> speech_started(10_000) << nothing
+    book >> speech_stopped(10_600) >> committed() >> response_created("resp_1") << nothing
+    book >> already_active() << note(notes.ModelErred, fault="benign")
+    book >> response_done("resp_1") << nothing

@@ -521,8 +521,14 @@ def test_a_sideband_that_held_for_a_while_may_be_lost_again() -> None:
 
 def test_a_goodbye_goes_on_while_the_sideband_is_had_again() -> None:
     book = ended_saying_goodbye() >> LOST << reattaches << nothing >> wait(0.5) << nothing
-    # Whether it was heard to its end nobody knows; that it was wanted, we do.
-    book >> OPENED << note(notes.SidebandUp) << ends(Ending.AGENT_HUNG_UP) << nothing
+    book >> OPENED << note(notes.SidebandUp) << nothing
+    book >> stopped() << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_a_goodbye_that_came_to_its_end_meanwhile_is_not_waited_for_for_ever() -> None:
+    """Whether it was heard nobody knows; that it was wanted, we do."""
+    book = ended_saying_goodbye() >> LOST << reattaches >> OPENED << note(notes.SidebandUp)
+    book >> wait(GOODBYE_MAX_S) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
 
 
 @pytest.mark.parametrize("outcome", [wait(SIDEBAND_MAX_S + 0.1), inputs.ModelLost("no_sideband")])

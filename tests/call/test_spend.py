@@ -21,6 +21,8 @@ from call.events import (
     committed,
     response_created,
     response_done,
+    session_created,
+    session_updated,
     speech_started,
     speech_stopped,
     stop,
@@ -31,7 +33,7 @@ from gateway.call.endings import Ending
 from gateway.call.inputs import ModelLost, SpendReached, TransferFailed
 from gateway.call.states import Life
 from gateway.call.wording import COME_TO_AN_END, CONNECTING, FAREWELL, TRANSFER_FAILED
-from gateway.limits import TRANSFER_MAX_S
+from gateway.limits import ROLL_LOOK_S, TRANSFER_MAX_S
 from gateway.protocols.realtime_server import CallerTranscriptDone, TranscriptionUsage
 
 PERSON = "+15550123"
@@ -125,3 +127,9 @@ def test_a_transcript_tells_what_it_is_billed_by() -> None:
     book << notes.TranscriptionCounted("gpt-transcribe", usage) << nothing
     book >> CallerTranscriptDone(item_id="turn_2", transcript="Hm.") << note(notes.TranscriptLine)
     book << nothing
+
+
+def test_a_model_that_is_away_is_told_when_it_is_back() -> None:
+    book = answered() >> ModelLost("closed_1006") << ... >> SpendReached(0.8) << nothing
+    book >> session_created() << ... >> session_updated(book.call.agent) << ...
+    book >> wait(ROLL_LOOK_S + 0.1) << tells_the_model(COME_TO_AN_END) << nothing >> wait(2) << nothing

@@ -198,3 +198,34 @@ def test_a_servers_tool_that_was_not_offered_is_none() -> None:
     book >> response_done(calls=(("warehouse_drop", "call_1"),))
     book << note(notes.ToolCalled, name="unknown") << outputs("call_1", wording.NO_SUCH_TOOL)
     book << asks_for_an_answer
+
+
+def test_a_result_that_comes_while_the_filler_is_being_asked_for_is_told() -> None:
+    """The filler began before it, and cannot know of it."""
+    book = calling(agent_with(), ("hours", "call_1")) >> wait(1.5) << asks("looking into it")
+    book >> finished("call_1") << note(notes.ToolDone) << outputs("call_1", "nine to five")
+    book << nothing >> response_created("resp_2") << nothing
+    book >> response_done("resp_2") << asks_for_an_answer << nothing
+
+
+def test_a_sentence_of_the_operators_is_no_answer_of_the_functions() -> None:
+    book = calling(agent_with(), ("hours", "call_1")) >> response_created("resp_2") << nothing
+    book >> inputs.SayAsked("Please hold.") << nothing >> finished("call_1")
+    book << note(notes.ToolDone) << outputs("call_1", "nine to five") << nothing
+    book >> response_done("resp_2") << asks("Please hold.") >> response_created("resp_3") << nothing
+    book >> response_done("resp_3") << asks_for_an_answer << nothing
+
+
+def test_a_result_is_told_after_an_answer_that_began_without_it() -> None:
+    book = calling(agent_with(), ("hours", "call_1")) >> speech_started(100) << nothing
+    book >> speech_stopped(500) << nothing >> committed() << nothing
+    book >> finished("call_1") << note(notes.ToolDone) << outputs("call_1", "nine to five")
+    book << nothing >> response_created("resp_2") << nothing
+    book >> response_done("resp_2") << asks_for_an_answer << nothing
+
+
+def test_a_result_that_comes_while_he_speaks_is_a_part_of_what_he_is_answered() -> None:
+    book = calling(agent_with(), ("hours", "call_1")) >> speech_started(100) << nothing
+    book >> finished("call_1") << note(notes.ToolDone) << outputs("call_1", "nine to five")
+    book << nothing >> speech_stopped(500) >> committed() >> response_created("resp_2") << nothing
+    book >> response_done("resp_2") << nothing
