@@ -291,7 +291,7 @@ def _require_operators_for(book: AgentBook, settings: Settings) -> None:
     asked = [
         f"agents.{agent.name}.mcp.{label}.approval"
         for agent in book.agents.values()
-        for label, server in agent.hosted.items()
+        for label, server in agent.mcp.items()
         if server.asks_operators
     ]
     if asked and settings.admin_token is None:

@@ -84,7 +84,13 @@ class SipCall(Conversation):
         self._attached_at = now
         if self.resumed and not again:
             self._answer_left()
+        self._hand_in()
         self._greet()
+
+    def _hand_in(self) -> None:
+        """The session goes on without us and is told nothing anew: outputs wait for a sideband."""
+        if self.link is Link.READY:
+            super()._hand_in()
 
     def _answer_left(self) -> None:
         """Function calls that this session has made, and whose process is gone."""

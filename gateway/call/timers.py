@@ -41,6 +41,8 @@ class Timer(StrEnum):
     """A function has been out for so long that the caller should hear something."""
     HOSTED = "hosted"
     """Something about a hosted MCP server is due: see `mcp.py`."""
+    APPROVAL = "approval"
+    """Somebody's leave is waited for: see `leave.py`."""
     GOODBYE = "goodbye"
     """The goodbye must have made progress."""
 
