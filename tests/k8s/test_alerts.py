@@ -71,6 +71,7 @@ EXPIRY = "gateway_certificate_expiry_timestamp_seconds"
 
 TOOL = 'gateway_tool_seconds_count{tool="hours",outcome='
 MCP = 'gateway_mcp_calls_total{server="crm",outcome='
+MCP_UP = 'gateway_mcp_up{server="crm",'
 LISTS = 'gateway_mcp_lists_total{server="crm",outcome='
 APPROVALS = 'gateway_approvals_total{server="crm",outcome='
 
@@ -112,6 +113,10 @@ CASES = {
     "GatewayMcpToolsMissing": Case(
         {f'{LISTS}"failed"}}': "0+1x600"},
         {f'{LISTS}"ok"}}': "0+9x600", f'{LISTS}"late"}}': "0+9x600"},
+    ),
+    "GatewayMcpServerDown": Case(
+        {f'{MCP_UP}pod="1"}}': "1x5 0x600", f'{MCP_UP}pod="2"}}': "1x600"},
+        {f'{MCP_UP}pod="1"}}': "1x24 0x3 1x600", f'{MCP_UP}pod="2"}}': "1x600"},
     ),
     "GatewayApprovalsUnanswered": Case(
         {f'{APPROVALS}"timeout"}}': "0+1x600"}, {f'{APPROVALS}"denied"}}': "0+9x600"}
