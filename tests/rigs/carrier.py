@@ -95,6 +95,11 @@ class Carrier:
         """Rings, and takes the stream's token from the answer."""
         return token_in((await self.ring(call_sid, to)).text)
 
+    async def sip_uri(self, call_sid: str, to: str = QUIET) -> str:
+        """Rings, and takes the address of the model's leg from the answer."""
+        twiml = (await self.ring(call_sid, to)).text
+        return ElementTree.fromstring(twiml).findtext("Dial/Sip", "").strip()
+
     @contextlib.asynccontextmanager
     async def socket(self, **headers: str) -> AsyncIterator[ClientConnection]:
         """The media stream's WebSocket, signed unless a signature is given."""
