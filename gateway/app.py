@@ -58,7 +58,7 @@ from gateway.ops.feed import Feed
 from gateway.ops.latency import AddedLatency
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
-from gateway.ops.price_file import DEFAULT_PRICES, load_prices
+from gateway.ops.price_file import DEFAULT_PRICES, load_prices, shipped_prices
 from gateway.ops.records import Records
 from gateway.ops.sealing import Sealer
 from gateway.ops.spending import Bill, Spending
@@ -291,7 +291,7 @@ def _require_operators_for(book: AgentBook, settings: Settings) -> None:
     asked = [
         f"agents.{agent.name}.mcp.{label}.approval"
         for agent in book.agents.values()
-        for label, server in agent.hosted.items()
+        for label, server in agent.mcp.items()
         if server.asks_operators
     ]
     if asked and settings.admin_token is None:
@@ -330,7 +330,7 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
 def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Spending:
     """A limit that could not be held, for want of a price, refuses to start."""
     file = settings.prices or DEFAULT_PRICES
-    prices = load_prices(file)
+    prices = shipped_prices() if settings.prices is None else load_prices(file)
     for agent in book.agents.values():
         limited = agent.spend_usd is not None or settings.budget_usd is not None
         if limited and agent.model not in prices.models:

@@ -17,6 +17,7 @@ from gateway.agents.functions import SECRET, Manners, wrong
 LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.MCP_LABEL_MAX_CHARS - 1}}}")
 Answer = Literal["never", "always", "operator"]
 """Who allows a call: nobody needs to, the gateway does each time, or a person is asked."""
+_ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
 _TOOL: Final = r"\A[^\s,]{1,128}\z"
 _Tools = Annotated[
     list[Annotated[str, Field(pattern=_TOOL)]], Field(max_length=limits.MCP_TOOLS_MAX)
@@ -89,12 +90,19 @@ class McpServer(Manners):
         return self.approval == "operator"
 
     def approval_of(self, tool: str) -> Answer:
-        """Who allows a call of this tool."""
+        """Who allows a call of this tool.
+
+        Of a private one the function's name is known, in which two tools may be the same: then
+        the strictest answer is for both.
+        """
         if not isinstance(self.approval, Approvals):
             return self.approval
-        if tool in self.approval.never:
-            return "never"
-        return "always" if tool in self.approval.always else "operator"
+        known = _plain if self.via == "gateway" else str
+        if tool in map(known, self.approval.operator):
+            return "operator"
+        if tool in map(known, self.approval.always):
+            return "always"
+        return "never" if tool in map(known, self.approval.never) else "operator"
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -123,10 +131,6 @@ class McpServer(Manners):
             for field in ("confirm", "on_barge_in"):
                 if field in self.model_fields_set:
                     raise wrong(field, "goes with via: gateway; here `approval` does")
-        if self.via == "gateway" and self.approval != "never":
-            raise wrong("approval", "goes with via: openai; here `confirm` and `allowed_tools` do")
-        if self.via == "gateway" and "approval_timeout_s" in self.model_fields_set:
-            raise wrong("approval_timeout_s", "goes with via: openai")
         return self
 
     @model_validator(mode="after")
@@ -146,6 +150,15 @@ def check_labels(servers: Mapping[str, McpServer]) -> None:
         for other in servers:
             if label.startswith(f"{other}_"):
                 raise wrong(f"mcp.{label}", f"must not begin with {other}_, another's tools do")
+
+
+def function_name(label: str, tool: str) -> str:
+    """By which the model knows a tool of a server's."""
+    return f"{label}_{_plain(tool)}"
+
+
+def _plain(tool: str) -> str:
+    return _ODD.sub("_", tool)
 
 
 def server_of(name: str, servers: Mapping[str, McpServer]) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.agents.languages import in_language
+
 
 @dataclass(frozen=True)
 class Phrases:
@@ -19,17 +21,16 @@ class Phrases:
     press_key: str
 
 
-_ENGLISH: Final = Phrases(
-    language="en-US",
-    apology="We are sorry, something went wrong on our side. Please call again in a moment.",
-    unavailable="We are sorry, nobody can take your call right now. Please try again later.",
-    leave_message="We are sorry, nobody can take your call right now. "
-    "Please leave a message after the tone.",
-    handover="A call is being handed over to you.",
-    press_key="Press one to take it.",
-)
 _PHRASES: Final = {
-    "en": _ENGLISH,
+    "en": Phrases(
+        language="en-US",
+        apology="We are sorry, something went wrong on our side. Please call again in a moment.",
+        unavailable="We are sorry, nobody can take your call right now. Please try again later.",
+        leave_message="We are sorry, nobody can take your call right now. "
+        "Please leave a message after the tone.",
+        handover="A call is being handed over to you.",
+        press_key="Press one to take it.",
+    ),
     "fr": Phrases(
         language="fr-FR",
         apology="Désolés, un problème est survenu de notre côté. "
@@ -53,5 +54,5 @@ _PHRASES: Final = {
 
 
 def phrases(language: str) -> Phrases:
-    """The phrases for a BCP 47 tag, by its first part; English where there are none."""
-    return _PHRASES.get(language.partition("-")[0].lower(), _ENGLISH)
+    """The phrases for a language; English where there are none."""
+    return in_language(_PHRASES, language)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.agents.languages import in_language
+
 
 @dataclass(frozen=True)
 class Written:
@@ -38,36 +40,35 @@ class Written:
     no_script: str
 
 
-_ENGLISH: Final = Written(
-    tag="en",
-    direction="ltr",
-    no_call="Thank you for your message. Nobody is on the phone with you right now, so it could "
-    "not be shown to anyone. Please call this number, and send it again while you talk.",
-    link="Here you can show us a photo or your camera during this call:",
-    title="Show a photo",
-    lead="You are on the phone with us. What you send here is seen in this call; "
-    "we do not keep it.",
-    take="Take a photo",
-    choose="Choose a photo",
-    show="Hold to show the camera",
-    showing="Let go to stop",
-    holds="Press and hold. By keyboard: hold the space bar.",
-    sending="Sending…",
-    sent="The photo has arrived. You can talk about it now.",
-    camera_on="The camera is being seen.",
-    camera_off="The camera is off.",
-    no_camera="The camera cannot be used. You can send a photo instead.",
-    not_a_picture="This is not a picture that can be seen. Please choose another one.",
-    too_large="This picture is too large. Please choose another one.",
-    too_often="That was very quick. Please wait a moment, and try again.",
-    enough="That is all that can be shown in one call. Please go on by telephone.",
-    failed="It did not arrive. Please try again.",
-    over_title="The call is over",
-    over="This link was for one call, and that call is over. Thank you for calling.",
-    no_script="This page needs JavaScript. You can also send the photo to us by text message.",
-)
 _WRITTEN: Final = {
-    "en": _ENGLISH,
+    "en": Written(
+        tag="en",
+        direction="ltr",
+        no_call="Thank you for your message. Nobody is on the phone with you right now, so it "
+        "could not be shown to anyone. Please call this number, and send it again while you talk.",
+        link="Here you can show us a photo or your camera during this call:",
+        title="Show a photo",
+        lead="You are on the phone with us. What you send here is seen in this call; "
+        "we do not keep it.",
+        take="Take a photo",
+        choose="Choose a photo",
+        show="Hold to show the camera",
+        showing="Let go to stop",
+        holds="Press and hold. By keyboard: hold the space bar.",
+        sending="Sending…",
+        sent="The photo has arrived. You can talk about it now.",
+        camera_on="The camera is being seen.",
+        camera_off="The camera is off.",
+        no_camera="The camera cannot be used. You can send a photo instead.",
+        not_a_picture="This is not a picture that can be seen. Please choose another one.",
+        too_large="This picture is too large. Please choose another one.",
+        too_often="That was very quick. Please wait a moment, and try again.",
+        enough="That is all that can be shown in one call. Please go on by telephone.",
+        failed="It did not arrive. Please try again.",
+        over_title="The call is over",
+        over="This link was for one call, and that call is over. Thank you for calling.",
+        no_script="This page needs JavaScript. You can also send the photo to us by text message.",
+    ),
     "fr": Written(
         tag="fr",
         direction="ltr",
@@ -128,5 +129,5 @@ _WRITTEN: Final = {
 
 
 def written(language: str) -> Written:
-    """The sentences for a BCP 47 tag, by its first part; English where there are none."""
-    return _WRITTEN.get(language.partition("-")[0].strip().lower(), _ENGLISH)
+    """The sentences for a language; English where there are none."""
+    return in_language(_WRITTEN, language)

@@ -47,6 +47,7 @@ class Conversation(Chores):
         return {
             **self._leaving_table(),
             **self._link_table(),
+            **self._approval_table(),
             **self._tool_table(),
             **self._sight_table(),
             **self._hosted_table(),

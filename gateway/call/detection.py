@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from gateway.agents.config import Agent
 from gateway.call import inputs, notes
-from gateway.call.approvals import ApprovedTools
 from gateway.call.departure import Departure
 from gateway.call.desk import NOTHING, Out
 from gateway.call.endings import Ending
+from gateway.call.hosted_approvals import HostedApprovals
 from gateway.call.states import Life, Link
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
@@ -21,7 +21,7 @@ _DEAF: Final = {"type": "realtime", "audio": {"input": {"turn_detection": None}}
 _OF_TURNS: Final = (model.SpeechStarted, model.SpeechStopped, model.Committed)
 
 
-class DetectedCall(ApprovedTools):
+class DetectedCall(HostedApprovals):
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:

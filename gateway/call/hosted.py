@@ -1,7 +1,7 @@
 """Hosted MCP in a conversation: run by the model's server, steered by us.
 
 Tools are offered when their list is in; what came of a call is told to the caller even where the
-model does not go on by itself. Who allows a call stands in `approvals.py`.
+model does not go on by itself. Who allows a call stands in `hosted_approvals.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from gateway import limits
 from gateway.agents.config import Agent
 from gateway.call import notes, wording
 from gateway.call.endings import Ending
-from gateway.call.mcp import ERRORS, McpCall, McpDesk, Wait
+from gateway.call.mcp import ERRORS, McpCall, McpDesk
 from gateway.call.mcp_lists import Listed
-from gateway.call.responses import Want
+from gateway.call.responses import FILLERS, Want
 from gateway.call.sight import SightedCall
 from gateway.call.states import Life, Link
 from gateway.call.timers import Timer
+from gateway.call.waits import Wait
 from gateway.protocols import realtime_mcp as mcp
 from gateway.protocols import realtime_server as model
 
@@ -152,7 +153,7 @@ class HostedTools(SightedCall):
 
     def _heard_by_model(self) -> None:
         """A response began: what is in by now, it knows; a filler is told not to say it."""
-        if self.responses.purpose != "mcp_filler":
+        if self.responses.purpose not in FILLERS:
             self._mcp.told()
 
     def _run_calls(self, response: model.Response) -> None:

@@ -1,46 +1,34 @@
 """What is known of the MCP servers that the model's own server uses for us.
 
-Their lists of tools, the calls that are out, the requests for approval that wait. Nothing is done
-here: `hosted.py` and `approvals.py` do it.
+Their lists of tools and the calls that are out. Nothing is done here: `hosted.py` and
+`hosted_approvals.py` do it.
 """
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
-from typing import Any, Final
+from typing import Final
 
 from gateway import limits
 from gateway.agents.functions import Manners
-from gateway.agents.mcp import McpServer
+from gateway.agents.mcp import McpServer, function_name
+from gateway.call.leave import Approval, keep
 from gateway.call.mcp_lists import McpLists
+from gateway.call.waits import Wait, held, to_fill
 from gateway.protocols import realtime_server as model
 
 UNKNOWN: Final = "unknown"
 ERRORS: Final = frozenset({"protocol_error", "tool_execution_error", "http_error"})
-_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
-
-
-@dataclass(slots=True)
-class Wait:
-    """Something for which the caller waits."""
-
-    label: str
-    name: str
-    manners: Manners
-    fill_at: float
-    """When he should hear something."""
-    filled: bool = field(default=False, init=False)
-    """He has."""
 
 
 @dataclass(slots=True)
 class McpCall(Wait):
     """One use of a tool, from its arguments to its end."""
 
+    label: str
     item_id: str
     since: float
     """When it began to run."""
@@ -59,20 +47,12 @@ class McpCall(Wait):
     def runs(self, now: float) -> None:
         """It was allowed."""
         self.approval_id, self.since = None, now
-        self.fill_at = now + self.manners.filler_after_ms / 1000
+        self.fill_after(now)
 
     @property
     def function(self) -> str:
         """How a session that has no such item is told of it."""
-        return _NOT_IN_A_NAME.sub("_", f"{self.label}_{self.name}")[:64]
-
-
-@dataclass(slots=True)
-class Approval(Wait):
-    """A request that waits for an operator."""
-
-    approval_id: str
-    until: float
+        return function_name(self.label, self.name)[:64]
 
 
 class McpDesk:
@@ -83,8 +63,6 @@ class McpDesk:
         self._named: OrderedDict[str, tuple[str, str]] = OrderedDict()
         """Item of a call -> label and tool."""
         self.calls: dict[str, McpCall] = {}
-        self.waiting: dict[str, Approval] = {}
-        self._answers: OrderedDict[str, str] = OrderedDict()
         self._outputs: OrderedDict[str, None] = OrderedDict()
         self.owed = False
         """What came of a call is in, and no response has told the caller yet."""
@@ -99,7 +77,7 @@ class McpDesk:
         if item.id is None:
             return
         label = item.server_label if item.server_label in self._servers else UNKNOWN
-        _keep(self._named, item.id, (label or UNKNOWN, item.name or UNKNOWN))
+        keep(self._named, item.id, (label or UNKNOWN, item.name or UNKNOWN))
 
     def begin(self, item_id: str, now: float) -> McpCall | None:
         """None for one that has begun, or has ended, and for one too many."""
@@ -109,8 +87,8 @@ class McpDesk:
             return None
         label, name = self._named[item_id]
         manners: Manners = self._servers.get(label) or Manners()
-        fill_at = now + manners.filler_after_ms / 1000
-        self.calls[item_id] = call = McpCall(label, name, manners, fill_at, item_id, now)
+        self.calls[item_id] = call = McpCall(name, manners, inf, label, item_id, now)
+        call.fill_after(now)
         return call
 
     def end(self, item_id: str) -> McpCall | None:
@@ -121,7 +99,7 @@ class McpDesk:
     def first_output(self, item_id: str) -> bool:
         """The same item comes in more than one event."""
         first = item_id not in self._outputs
-        _keep(self._outputs, item_id, None)
+        keep(self._outputs, item_id, None)
         return first
 
     @property
@@ -134,24 +112,15 @@ class McpDesk:
     def server(self, label: str | None) -> McpServer | None:
         return self._servers.get(label or "")
 
-    def ask(self, approval: Approval) -> None:
-        """The request waits, and with it the call that it is for, if that is known."""
-        self.waiting[approval.approval_id] = approval
+    def hold_back(self, approval: Approval) -> None:
+        """The call that a request is for waits with it, if it is known."""
         call = next((c for c in self.calls.values() if _is_for(approval, c)), None)
         if call is not None:
             call.approval_id, call.fill_at = approval.approval_id, inf
 
-    def answer(self, approval_id: str, outcome: str) -> McpCall | None:
-        """The request waits no more; the call that waited with it."""
-        self.waiting.pop(approval_id, None)
-        _keep(self._answers, approval_id, outcome)
+    def held_back(self, approval_id: str) -> McpCall | None:
+        """The call that waits with this request."""
         return next((c for c in self.calls.values() if c.approval_id == approval_id), None)
-
-    def state(self, approval_id: str) -> str | None:
-        """`waiting`, how it was answered, or None for one that never was."""
-        if approval_id in self.waiting:
-            return "waiting"
-        return self._answers.get(approval_id)
 
     def told(self) -> None:
         """The caller hears, or is about to hear, what came of all that."""
@@ -161,38 +130,22 @@ class McpDesk:
 
     @property
     def working(self) -> bool:
-        return bool(self.calls or self.waiting)
+        return bool(self.calls)
 
     @property
     def holding(self) -> bool:
         """Whether the caller waits for something that has him hear a sound meanwhile."""
-        if not self.working:
-            return False
-        waits = (*self.waiting.values(), *self.calls.values())
-        return any(one.filled and one.manners.hold for one in waits)
+        return held(self.calls.values())
 
     def due(self) -> float | None:
         """When something is to be looked at."""
         dues = [at for at in (self.lists.due, self.go_on_at) if at is not None]
-        dues += [min(one.until, one.fill_at) for one in self.waiting.values()]
         dues += [min(call.over_at, call.fill_at) for call in self.calls.values()]
         return min((at for at in dues if at < inf), default=None)
 
-    def filler(self, now: float, *, quiet: bool) -> Wait | None:
+    def filler(self, now: float, *, quiet: bool) -> McpCall | None:
         """The wait that is to be filled now; where somebody speaks anyway, a little later."""
-        due = [one for one in (*self.waiting.values(), *self.calls.values()) if one.fill_at <= now]
-        for one in due:
-            again_s = limits.APPROVAL_FILLER_EVERY_S if isinstance(one, Approval) else inf
-            one.fill_at = now + (again_s if quiet else limits.ROLL_LOOK_S)
-            one.filled = one.filled or quiet
-        return due[0] if due and quiet else None
-
-
-def _keep(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
-    """The newest of them."""
-    kept[key] = value
-    while len(kept) > limits.APPROVALS_KEPT_MAX:
-        kept.popitem(last=False)
+        return to_fill(self.calls.values(), now, quiet=quiet)
 
 
 def _is_for(approval: Approval, call: McpCall) -> bool:

@@ -182,8 +182,9 @@ class ToolCalled:
 class ToolDone:
     name: str
     outcome: str
-    """`ok`, `error`, `timeout`, `invalid`, `cancelled`."""
+    """`ok`, `error`, `timeout`, `invalid`, `unavailable`, `cancelled` or `denied`."""
     seconds: float
+    """Without the wait for an approval."""
 
 
 @dataclass(frozen=True, slots=True)

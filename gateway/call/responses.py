@@ -36,7 +36,9 @@ class _Queued:
     """Whether the response that begins next begins with what this is about."""
 
 
-STOPGAPS: Final = ("nudge", "filler")
+FILLERS: Final = frozenset({"filler", "mcp_filler", "asking"})
+"""Purposes of responses that bridge a wait, and tell nothing of what came of it."""
+STOPGAPS: Final = FILLERS | {"nudge"}
 """Said because nobody speaks: void as soon as somebody does."""
 
 UNASKED: Final = Want("answer", any_will_do=True)

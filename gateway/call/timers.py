@@ -45,6 +45,8 @@ class Timer(StrEnum):
     """The model could not be told yet that money runs short."""
     HOSTED = "hosted"
     """Something about a hosted MCP server is due: see `mcp.py`."""
+    APPROVAL = "approval"
+    """Somebody's leave is waited for: see `leave.py`."""
     GOODBYE = "goodbye"
     """The goodbye must have made progress."""
 

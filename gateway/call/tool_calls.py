@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 from gateway.agents.config import Agent
+from gateway.agents.mcp import McpServer, server_of
 from gateway.agents.people import Transfer
 from gateway.call import commands as do
 from gateway.call import departure, inputs, notes, wording
+from gateway.call.approvals import ApprovedCall
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
-from gateway.call.link import LinkedCall
+from gateway.call.leave import ALLOWED, Approval
 from gateway.call.responses import Want
 from gateway.call.states import Life
 from gateway.call.timers import Timer
@@ -19,7 +22,7 @@ from gateway.call.tools import ToolDesk
 from gateway.protocols import realtime_server as model
 
 
-class ToolCalls(LinkedCall):
+class ToolCalls(ApprovedCall):
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
@@ -39,7 +42,7 @@ class ToolCalls(LinkedCall):
 
     def _end(self, ending: Ending, reason: str = "") -> None:
         if self.life is not Life.CLOSED:
-            for call_id in self._tools.running:
+            for call_id in self._tools.at_work:
                 self._desk.put(do.CancelTool(call_id))
         super()._end(ending, reason)
 
@@ -81,30 +84,76 @@ class ToolCalls(LinkedCall):
     def _start(self, response_id: str, call_id: str, name: str, arguments: str) -> None:
         if not self._tools.confirmed(name, arguments, self._turns_taken):
             self._tools.put(response_id, call_id, wording.CONFIRM)
-        elif self._tools.start(response_id, call_id, name, self._desk.now):
+        elif not self._tools.start(response_id, call_id, name, self._desk.now):
+            self._tools.put(response_id, call_id, wording.TOO_MANY)
+        elif (server := self._guard(name)) is None:
             self._desk.put(do.RunTool(call_id, name, arguments))
         else:
-            self._tools.put(response_id, call_id, wording.TOO_MANY)
+            self._tools.hold_back(call_id, arguments)
+            self._seek_leave_of(server, call_id, name, arguments)
+
+    # --- Leave to use a tool ---
+
+    def _guard(self, name: str) -> McpServer | None:
+        """The server of a tool that needs somebody's leave."""
+        server = self._tools.manners(name)
+        if not isinstance(server, McpServer):
+            return None
+        return None if server.approval_of(self._tool_of(name)[1]) == "never" else server
+
+    def _tool_of(self, name: str) -> tuple[str, str]:
+        """A function of the model's is which tool of which server's."""
+        label = server_of(name, self.agent.private) or ""
+        return label, name.removeprefix(f"{label}_")
+
+    def _seek_leave_of(self, server: McpServer, call_id: str, name: str, arguments: str) -> None:
+        label, tool = self._tool_of(name)
+        approval_id, wait_s = self._desk.new_id(), server.approval_timeout_s
+        verdict = None if server.approval_of(tool) == "operator" else "policy"
+        approval = Approval(tool, server, inf, label, approval_id, wait_s, call_id)
+        self._seek_leave(approval, verdict, arguments or "{}")
+
+    def _decide(self, approval: Approval, outcome: str) -> None:
+        super()._decide(approval, outcome)
+        call_id = approval.call_id
+        if call_id is None:
+            return
+        if outcome in ALLOWED:
+            name, arguments = self._tools.let_run(call_id, self._desk.now)
+            self._desk.put(do.RunTool(call_id, name, arguments))
+        else:
+            self._finish(call_id, wording.denied(outcome), "denied", answer=True)
+
+    def _on_approval_answered(self, event: inputs.ApprovalAnswered) -> None:
+        super()._on_approval_answered(event)
+        self._hand_in()
+
+    def _look_at_approvals(self) -> None:
+        super()._look_at_approvals()
+        self._hand_in()
+
+    # --- What came of it ---
 
     def _on_tool_finished(self, event: inputs.ToolFinished) -> None:
+        if event.call_id not in self._tools.at_work:
+            return
         self._finish(event.call_id, event.output, event.outcome, answer=True)
         self._hand_in()
 
     def _finish(self, call_id: str, output: str, outcome: str, *, answer: bool) -> None:
         running = self._tools.finish(call_id, output, answer=answer)
         if running is not None:
-            self._note(notes.ToolDone(running.name, outcome, self._desk.now - running.since))
+            self._note(notes.ToolDone(running.name, outcome, running.ran_s(self._desk.now)))
 
     def _holding(self) -> bool:
-        """Whether the caller waits for something that has him hear a sound meanwhile."""
-        return self._tools.holding
+        return self._tools.holding or super()._holding()
 
     def _can_hold(self) -> bool:
         """Whether the caller can hear a sound of ours."""
         return False
 
     def _working(self) -> bool:
-        return bool(self._tools.running)
+        return bool(self._tools.running) or super()._working()
 
     def _hand_in(self) -> None:
         """The outputs of one response go in together, and are answered once."""
@@ -123,7 +172,9 @@ class ToolCalls(LinkedCall):
     def _cut_off_tools(self) -> None:
         """What the caller's words make void, by each function's own policy."""
         for running in self._tools.cut_off():
-            self._desk.put(do.CancelTool(running.call_id))
+            if running.held_back is None:
+                self._desk.put(do.CancelTool(running.call_id))
+            self._withdraw(self._approvals.of(running.call_id))
             self._finish(running.call_id, wording.CANCELLED, "cancelled", answer=False)
         self._hand_in()
 

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from gateway.agents.functions import Manners
+from gateway.call.waits import Wait, held
 from gateway.limits import TOOLS_AT_ONCE_MAX
 
 
 @dataclass(slots=True)
-class Running:
+class Running(Wait):
     call_id: str
-    name: str
-    manners: Manners
     since: float
-    filled: bool = False
+    held_back: str | None = None
+    """Its arguments, while it waits for somebody's leave."""
+
+    def ran_s(self, now: float) -> float:
+        return 0.0 if self.held_back is not None else now - self.since
 
 
 @dataclass(slots=True)
@@ -50,6 +54,14 @@ class ToolDesk:
         """The call_ids that are still out."""
         return tuple(self._running)
 
+    @property
+    def at_work(self) -> tuple[str, ...]:
+        """Those of them that wait for nobody's leave."""
+        return tuple(r.call_id for r in self._running.values() if r.held_back is None)
+
+    def manners(self, name: str) -> Manners:
+        return self._tools[name]
+
     def confirmed(self, name: str, arguments: str, turn: int) -> bool:
         """Whether this may run: at once, or because the caller has spoken since it was asked.
 
@@ -67,9 +79,23 @@ class ToolDesk:
         """False when too many are out already, or this one is."""
         if len(self._running) >= TOOLS_AT_ONCE_MAX or call_id in self._running:
             return False
-        self._running[call_id] = Running(call_id, name, self._tools[name], now)
+        self._running[call_id] = running = Running(name, self._tools[name], inf, call_id, now)
+        running.fill_after(now)
         self._rounds.setdefault(response_id, Round()).waiting.add(call_id)
         return True
+
+    def hold_back(self, call_id: str, arguments: str) -> None:
+        """It waits for somebody's leave, and is not to be run before."""
+        running = self._running[call_id]
+        running.held_back, running.fill_at = arguments, inf
+
+    def let_run(self, call_id: str, now: float) -> tuple[str, str]:
+        """Its name and arguments; its wait begins anew."""
+        running = self._running[call_id]
+        arguments, running.held_back = running.held_back or "", None
+        running.since = now
+        running.fill_after(now)
+        return running.name, arguments
 
     def put(self, response_id: str, call_id: str, output: str) -> None:
         """An output that is there at once; it waits for the others of its response."""
@@ -100,20 +126,17 @@ class ToolDesk:
 
     def filler_due(self) -> float | None:
         """When the next filler is to be said."""
-        return min((_filler_at(r) for r in self._running.values() if not r.filled), default=None)
+        dues = (r.fill_at for r in self._running.values() if not r.filled)
+        return min((at for at in dues if at < inf), default=None)
 
     @property
     def holding(self) -> bool:
         """Whether the caller waits for something that has him hear a sound meanwhile."""
-        return any(r.filled and r.manners.hold for r in self._running.values())
+        return held(self._running.values())
 
     def filler(self, now: float) -> Running | None:
         """The function whose wait is to be filled now; each is filled once."""
-        due = [r for r in self._running.values() if not r.filled and _filler_at(r) <= now]
+        due = [r for r in self._running.values() if not r.filled and r.fill_at <= now]
         for running in due:
             running.filled = True
         return due[0] if due else None
-
-
-def _filler_at(running: Running) -> float:
-    return running.since + running.manners.filler_after_ms / 1000

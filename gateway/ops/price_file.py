@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,12 @@ def load_prices(path: Path) -> Prices:
         return Prices.model_validate(document.values)
     except ValidationError as error:
         raise _wrong(document, error) from None
+
+
+@cache
+def shipped_prices() -> Prices:
+    """Read once: it cannot change while the process runs."""
+    return load_prices(DEFAULT_PRICES)
 
 
 def _read(path: Path) -> str:

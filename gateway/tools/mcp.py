@@ -7,7 +7,6 @@ that is also how its loss is noticed. A server that is not there costs its tools
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -18,7 +17,7 @@ import structlog
 
 from gateway.agents.config import BUILT_IN_TOOLS, Agent
 from gateway.agents.functions import NAME
-from gateway.agents.mcp import McpServer, server_of
+from gateway.agents.mcp import McpServer, function_name, server_of
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
 from gateway.limits import (
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 NOT_NOW: Final = "This is not available at the moment. Tell the caller so; it may work later."
-_ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class Unavailable(ToolError):
@@ -243,7 +241,7 @@ class McpDesk:
             for listed in link.tools:
                 if not server.offers(listed.name):
                     continue
-                name = f"{label}_{_ODD.sub('_', listed.name)}"
+                name = function_name(label, listed.name)
                 try:
                     tool = _tool(name, listed, server, link, taken)
                 except SettingsError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -72,7 +71,7 @@ def operators_routes(doors: AdminDoors, operators: Operators) -> list[BaseRoute]
     """The API, as its description has it. Without a token there is none of this."""
     looking = Allowance(API_REQUESTS_BURST, API_REQUESTS_PER_S)
     acting = Allowance(API_ACTIONS_BURST, API_ACTIONS_PER_S)
-    described = msgspec.json.encode(openapi.document())
+    described = openapi.encoded()
 
     async def description(_request: Request) -> Response:
         return Response(described, media_type="application/json")

@@ -101,10 +101,11 @@ def test_servers_that_the_vendor_reaches(file: Path) -> None:
             "via: openai, url: https://a.io, authorization: '${T}', headers: {authorization: x}",
             "headers.authorization",
         ),
-        ("via: gateway, url: https://a.example, approval: operator", "approval"),
         ("via: openai, url: https://a.example, approval: perhaps", "approval"),
         ("via: openai, connector: connector_fax", "connector"),
         ("via: openai, url: https://a.example, approval_timeout_s: 0.5", "approval_timeout_s"),
+        ("via: gateway, url: https://a.example, approval: perhaps", "approval"),
+        ("via: gateway, url: https://a.example, approval_timeout_s: 301", "approval_timeout_s"),
         ("via: openai, url: https://a.example, confirm: true", "confirm"),
         ("via: openai, url: https://a.example, on_barge_in: cancel", "on_barge_in"),
         ("via: openai, url: https://a.example, allowed_tools: [a, a]", "allowed_tools.1"),
@@ -129,6 +130,35 @@ def test_a_tool_stands_in_one_list_of_approvals(file: Path) -> None:
             "  approval: {always: [a], operator: [a]}",
         )
     assert refused.value.key == "agents.desk.mcp.docs.approval.operator.0"
+
+
+@pytest.mark.parametrize("via", ["openai", "gateway"])
+def test_whoever_reaches_it_the_stanza_is_the_same(file: Path, via: str) -> None:
+    found = read(
+        file,
+        "docs:",
+        f"  via: {via}",
+        "  url: https://docs.example.com",
+        "  approval: {never: [search], always: [read]}",
+        "  approval_timeout_s: 40",
+    )
+    docs = found["docs"]
+    assert [docs.approval_of(t) for t in ("search", "read", "write")] == [
+        "never", "always", "operator",
+    ]  # fmt: skip
+    assert docs.approval_timeout_s == 40
+
+
+def test_two_private_tools_of_one_name_need_the_stricter_leave(file: Path) -> None:
+    """The model knows both as `docs_page_read`, and only one of them is offered."""
+    lists = "{never: [page.read, a.b], always: ['a/b'], operator: [page_read]}"
+    private, hosted = (
+        read(file, f"docs: {{via: {via}, url: https://a.example, approval: {lists}}}")["docs"]
+        for via in ("gateway", "openai")
+    )
+    assert private.approval_of("page_read") == "operator"
+    assert private.approval_of("a_b") == "always"
+    assert hosted.approval_of("page.read") == "never"
 
 
 @pytest.mark.parametrize("label", ["9lives", "a b", "x" * 33, '""'])

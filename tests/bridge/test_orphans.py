@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from carrier import new_sid
 from house import House, running_house
 from redis.asyncio import Redis
 from redis_end import RedisEnd, running_redis
-from vendor import SIP_SETTINGS, Line, Vendor, running_vendor
+from vendor import SIP_SETTINGS, Line, Vendor, invite, running_vendor
 
 from gateway.bridge import orphans
+from gateway.bridge.dials import Dialled
 from gateway.call import notes, wording
 from gateway.call.endings import Ending
 
@@ -30,6 +33,7 @@ agents:
 routes:
   - {to: "*", agent: direct}
 """
+TOKEN = "a-token-of-the-operators"
 QUICK_S = 0.3
 
 
@@ -60,9 +64,16 @@ async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         vendor = await stack.enter_async_context(running_vendor())
         first, second = [
             await stack.enter_async_context(
-                running_house(file, vendor.base_url, GATEWAY_STORE=redis.url, **SIP_SETTINGS)
+                running_house(
+                    file,
+                    vendor.base_url,
+                    GATEWAY_STORE=redis.url,
+                    GATEWAY_ADMIN_TOKEN=TOKEN,
+                    GATEWAY_DATA_DIR=str(tmp_path / f"data {nth}"),
+                    **SIP_SETTINGS,
+                )
             )
-            for _ in range(2)
+            for nth in range(2)
         ]
         line = await vendor.ring(first.client)
         sideband = await vendor.sideband(line)
@@ -83,6 +94,13 @@ def is_gone(house: House) -> None:
     """To the others it looks like this: no lease is renewed, nobody is looked for."""
     house.gateway.switchboard.draining = True
     house.gateway.switchboard._sip.clear()
+
+
+async def record(house: House, key: str) -> dict[str, Any]:
+    """What operators are told of a call."""
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    found: dict[str, Any] = (await house.client.get(f"/api/calls/{key}", headers=bearer)).json()
+    return found
 
 
 async def remembered(town: Town, holds: Callable[[set[str]], bool]) -> None:
@@ -118,6 +136,27 @@ async def test_a_process_that_is_gone_is_noticed(town: Town) -> None:
     await is_held(town)
     is_gone(town.first)
     await town.taken_over()
+
+
+async def test_one_that_we_placed_stays_one(town: Town) -> None:
+    """On its bill and in its record too, with the same two ends."""
+    call_sid, out = new_sid("CA"), Dialled("direct", "+14155550177", "+14155550100")
+    await town.first.gateway.switchboard.dials.remember(call_sid, out)
+    headers = invite(await town.first.carrier.sip_uri(call_sid))
+    placed = await town.vendor.ring(town.first.client, *headers)
+    await (await town.vendor.sideband(placed)).hears("response.create")
+    await remembered(town, lambda keys: f"gateway:sip:{placed.call_id}" in keys)
+    is_gone(town.first)
+    await town.second.note(notes.SidebandUp, of=placed.call_id)
+    call = town.second.gateway.switchboard.call(placed.call_id)
+    assert call is not None
+    facts = (call.facts.direction, call.facts.caller, call.facts.dialled, call.facts.call_sid)
+    assert facts == ("outbound", out.person, out.ours, call_sid)
+    assert (call.bill.direction, call.bill.minutes) == ("outbound", 1)
+    assert (await record(town.second, call_sid))["direction"] == "outbound"
+    placed.end()
+    ended = await town.second.note(notes.Ended, of=call_sid)
+    assert ended.ending is Ending.CALLER_HUNG_UP
 
 
 async def test_a_function_that_it_had_called_is_answered(town: Town) -> None:

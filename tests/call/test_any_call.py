@@ -62,6 +62,17 @@ HOSTED = {
     "hold": True,
     "filler_after_ms": 100,
 }
+PRIVATE = {
+    "via": "gateway",
+    "url": "http://shop.internal/mcp",
+    "approval": {"operator": ["reserve"], "always": ["look_up"]},
+    "approval_timeout_s": 3,
+    "filler_after_ms": 100,
+}
+OF_SHOP = [
+    {"type": "function", "name": name, "parameters": {"type": "object"}}
+    for name in ("shop_reserve", "shop_look_up")
+]
 lengths_ms = st.sampled_from([0, 7, 20, 33.5, 160, 400, 1000, 3000])
 moments_ms = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 10**7]))
 rarely = st.integers(0, 15).map(lambda n: n == 0)
@@ -88,8 +99,10 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "tools": ["end_call", "transfer", "stock"],
         "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},
-        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}])),
+        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}, {"crm": HOSTED, "shop": PRIVATE}])),
     }
+    if "shop" in agent["mcp"]:
+        agent["session"] = {"tools": OF_SHOP}
     out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
     if out:
         said = {"message": "Call us."} if out == "leave_message" else {}
@@ -260,23 +273,40 @@ class AnyCall(RuleBasedStateMachine):
 
     @rule(
         status=st.sampled_from(["completed", "completed", "cancelled", "failed", "incomplete", ""]),
-        tool=st.sampled_from([None, None, "stock", "end_call", "transfer", "nonsense"]),
+        tool=st.sampled_from(
+            [
+                None,
+                None,
+                "stock",
+                "shop_reserve",
+                "shop_look_up",
+                "end_call",
+                "transfer",
+                "nonsense",
+            ]
+        ),
         ago=stale,
     )
     def response_done(self, status: str, tool: str | None, ago: int) -> None:
-        calls = () if tool is None else ((tool, "call_1"),)
+        calls = () if tool is None else ((tool, f"call_{tool}"),)  # one id is of one call
         done = events.response_done(f"resp_{self.response - ago}", status, calls=calls)
         for item in done.response.output or ():
             item.arguments = '{"target":"desk"}'
         self.happens(done)
 
-    @rule()
-    def tool_finished(self) -> None:
-        self.happens(inputs.ToolFinished("call_1", "three left", "ok"))
+    @rule(name=st.sampled_from(["stock", "shop_reserve", "shop_look_up"]))
+    def tool_finished(self, name: str) -> None:
+        self.happens(inputs.ToolFinished(f"call_{name}", "three left", "ok"))
 
     @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
     def a_hosted_server_does_something(self, nth: int, what: int) -> None:
         self.happens(anything(nth, what))
+
+    @rule(ago=stale, approve=st.booleans())
+    def an_operator_answers(self, ago: int, approve: bool) -> None:
+        assume(self.umpire.asked)
+        approval_id = self.umpire.asked[max(-1 - ago, -len(self.umpire.asked))]
+        self.happens(inputs.ApprovalAnswered(approval_id, approve))
 
     @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
     def caller_sends(self, text: str, count: int) -> None:

@@ -34,6 +34,16 @@ HOSTED = {
     "timeout_s": 2,
     "filler_after_ms": 100,
 }
+PRIVATE = {
+    "via": "gateway",
+    "command": ["shop"],
+    "approval": HOSTED["approval"],
+    "approval_timeout_s": 3,
+}
+OF_SHOP = [
+    {"type": "function", "name": name, "parameters": {"type": "object"}}
+    for name in ("shop_find", "shop_drop")
+]
 rarely = st.integers(0, 15).map(lambda n: n == 0)
 
 
@@ -45,8 +55,10 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "tools": ["end_call", "transfer"],
         "transfers": {"desk": {"to": "+15550123"}},
         "idle": {"nudge_after_s": 2.0, "end_after_s": 4.0},
-        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}])),
+        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}, {"crm": HOSTED, "shop": PRIVATE}])),
     }
+    if "shop" in agent["mcp"]:
+        agent["session"] = {"tools": OF_SHOP}
     out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
     if out:
         said = {"message": "Call us."} if out == "leave_message" else {}
@@ -108,10 +120,12 @@ class AnySipCall(RuleBasedStateMachine):
     @rule(
         response=responses,
         status=st.sampled_from(["completed", "completed", "cancelled", "failed", "incomplete"]),
-        tool=st.sampled_from([None, None, "end_call", "transfer", "nonsense"]),
+        tool=st.sampled_from(
+            [None, None, "shop_find", "shop_drop", "end_call", "transfer", "nonsense"]
+        ),
     )
     def response_done(self, response: str, status: str, tool: str | None) -> None:
-        calls = () if tool is None else ((tool, "call_1"),)
+        calls = () if tool is None else ((tool, f"call_{tool}"),)  # one id is of one call
         done = events.response_done(response, status, calls=calls)
         for item in done.response.output or ():
             item.arguments = '{"target":"desk"}'
@@ -126,6 +140,12 @@ class AnySipCall(RuleBasedStateMachine):
     @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
     def a_hosted_server_does_something(self, nth: int, what: int) -> None:
         self.happens(anything(nth, what))
+
+    @rule(ago=st.integers(0, 2), approve=st.booleans())
+    def an_operator_answers(self, ago: int, approve: bool) -> None:
+        assume(self.book.umpire.asked)
+        approval_id = self.book.umpire.asked[max(-1 - ago, -len(self.book.umpire.asked))]
+        self.happens(inputs.ApprovalAnswered(approval_id, approve))
 
     @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
     def caller_sends(self, text: str, count: int) -> None:
@@ -166,9 +186,9 @@ class AnySipCall(RuleBasedStateMachine):
         if self.book.call.life is Life.LEAVING:
             self.happens(inputs.CallGone() if taken else inputs.TransferFailed("no_store"))
 
-    @rule(known=st.booleans())
-    def function_finished(self, known: bool) -> None:
-        self.happens(inputs.ToolFinished("call_1" if known else "call_9", "three left", "ok"))
+    @rule(name=st.sampled_from(["shop_find", "shop_drop", "unheard_of"]))
+    def function_finished(self, name: str) -> None:
+        self.happens(inputs.ToolFinished(f"call_{name}", "three left", "ok"))
 
     @rule()
     def could_go_on_elsewhere(self) -> None:

@@ -285,7 +285,7 @@ def test_nothing_is_known_of_a_request_that_never_was() -> None:
 
 def test_what_was_out_is_lost_with_the_call() -> None:
     book = asked(calling(approval="operator")) >> stop()
-    book << note(notes.ApprovalDone, outcome="withdrawn") << note(notes.McpDone, outcome="lost")
+    book << note(notes.McpDone, outcome="lost") << note(notes.ApprovalDone, outcome="withdrawn")
     book << ends(Ending.CALLER_HUNG_UP)
 
 

@@ -132,4 +132,5 @@ def test_a_transcript_tells_what_it_is_billed_by() -> None:
 def test_a_model_that_is_away_is_told_when_it_is_back() -> None:
     book = answered() >> ModelLost("closed_1006") << ... >> SpendReached(0.8) << nothing
     book >> session_created() << ... >> session_updated(book.call.agent) << ...
-    book >> wait(ROLL_LOOK_S + 0.1) << tells_the_model(COME_TO_AN_END) << nothing >> wait(2) << nothing
+    book >> wait(ROLL_LOOK_S + 0.1) << tells_the_model(COME_TO_AN_END) << nothing
+    book >> wait(2 * ROLL_LOOK_S) << nothing

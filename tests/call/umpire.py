@@ -6,7 +6,7 @@ how far ahead it believes the caller's buffer to be.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -48,6 +48,10 @@ class Umpire:
         """Calls and outputs, by call_id, as far as this session knows of them; and the next."""
         self._next_functions: tuple[set[str], set[str]] = (set(), set())
         self._unmarked = False
+        self.asked: list[str] = []
+        """Requests to use a tool, by id."""
+        self._allowed: Counter[str] = Counter()
+        """How often each private server's tools were, and did not run yet."""
         self.held_until = 0.0
         """Sound that is not the model's."""
 
@@ -103,12 +107,26 @@ class Umpire:
                     self._hold(wires.to_caller(out.data), now)
                 else:
                     self._to_caller(wires.to_caller(out.data), now)
+            elif isinstance(out, do.RunTool):
+                self._run(out)
+            elif isinstance(out, notes.ApprovalAsked):
+                self.asked.append(out.approval_id)
+            elif isinstance(out, notes.ApprovalDone):
+                self._allowed[out.server] += out.outcome in ("approved", "policy")
             elif isinstance(out, notes.Ended):
                 self._end(out, outs)
         assert not self._unmarked, "sound without its mark"
         closed = self._call.life is Life.CLOSED
         assert closed == (self.ended is not None), "closed without a word, or the other way round"
         assert closed == (self._call.deadline is None), "a deadline, and none to keep it"
+
+    def _run(self, out: do.RunTool) -> None:
+        label, _, tool = out.name.partition("_")
+        server = self._call.agent.private.get(label)
+        own = out.name in self._call.agent.functions
+        if server is not None and not own and server.approval_of(tool) != "never":
+            assert self._allowed[label] > 0, f"{out.name} runs, and nobody has allowed it"
+            self._allowed[label] -= 1
 
     def _another_session(self, *, heard: bool) -> None:
         """Nothing is in flight there; one that was opened beside has confirmed already."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
 from carrier import CALLER
+from command import running
 from house import House, running_house
 from rest_desk import RestDesk, rest_desk
 
@@ -22,16 +22,10 @@ routes:
 """
 
 
-async def run(*arguments: str, token: str = TOKEN) -> tuple[int, str]:
-    environ = {"GATEWAY_ADMIN_TOKEN": token, "PYTHONPATH": ":".join(sys.path), "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.cli.main", "call", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environ,
-    )  # fmt: skip
-    async with asyncio.timeout(60):
-        said, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode()
+async def run(log: Path, *arguments: str, token: str = TOKEN) -> tuple[int, str]:
+    environ = {"GATEWAY_ADMIN_TOKEN": token, "COLUMNS": "200"}
+    async with running(["call", *arguments], environ, log) as command:
+        return await command.status(), command.said
 
 
 async def tells(house: House, rest: RestDesk, *statuses: str) -> None:
@@ -44,14 +38,14 @@ async def tells(house: House, rest: RestDesk, *statuses: str) -> None:
 
 
 async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
-    agents = tmp_path / "agents.yaml"
+    agents, log = tmp_path / "agents.yaml", tmp_path / "said"
     agents.write_text(AGENTS)
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DIAL_COUNTRIES": "+1"}
     async with (
         rest_desk() as rest,
         running_house(agents, TWILIO_BASE_URL=rest.url, **more) as house,
     ):
-        asked = asyncio.create_task(run(CALLER, "--agent", "caller", "--url", house.url))
+        asked = asyncio.create_task(run(log, CALLER, "--agent", "caller", "--url", house.url))
         await tells(house, rest, "ringing", "no-answer")
         status, said = await asked
         lines = said.splitlines()
@@ -59,13 +53,13 @@ async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
         assert lines[0] == f"calling ...23 ({rest.placed[0]})"
         assert lines[-1] == "ended: nobody answered"
 
-        status, said = await run(CALLER, "--agent", "nobody", "--url", house.url)
+        status, said = await run(log, CALLER, "--agent", "nobody", "--url", house.url)
         assert (status, said) == (64, "gateway: There is no such agent.\n")
-        status, said = await run("+442079460000", "--agent", "caller", "--url", house.url)
+        status, said = await run(log, "+442079460000", "--agent", "caller", "--url", house.url)
         assert status == 64
         assert "GATEWAY_DIAL_COUNTRIES" in said
         house.gateway.switchboard.draining = True
-        status, said = await run(CALLER, "--agent", "caller", "--url", house.url)
+        status, said = await run(log, CALLER, "--agent", "caller", "--url", house.url)
         assert (status, said.count("\n")) == (69, 1)
         assert len(rest.placed) == 1
 
@@ -81,8 +75,8 @@ async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
     ],
 )
 async def test_what_is_wrong_is_one_sentence(
-    arguments: tuple[str, ...], token: str, status: int, says: str
+    tmp_path: Path, arguments: tuple[str, ...], token: str, status: int, says: str
 ) -> None:
-    found, said = await run(*arguments, token=token)
+    found, said = await run(tmp_path / "said", *arguments, token=token)
     assert (found, says in said) == (status, True), said
     assert "Traceback" not in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -71,6 +71,7 @@ EXPIRY = "gateway_certificate_expiry_timestamp_seconds"
 
 TOOL = 'gateway_tool_seconds_count{tool="hours",outcome='
 MCP = 'gateway_mcp_calls_total{server="crm",outcome='
+MCP_UP = 'gateway_mcp_up{server="crm",'
 LISTS = 'gateway_mcp_lists_total{server="crm",outcome='
 APPROVALS = 'gateway_approvals_total{server="crm",outcome='
 
@@ -112,6 +113,10 @@ CASES = {
     "GatewayMcpToolsMissing": Case(
         {f'{LISTS}"failed"}}': "0+1x600"},
         {f'{LISTS}"ok"}}': "0+9x600", f'{LISTS}"late"}}': "0+9x600"},
+    ),
+    "GatewayMcpServerDown": Case(
+        {f'{MCP_UP}pod="1"}}': "1x5 0x600", f'{MCP_UP}pod="2"}}': "1x600"},
+        {f'{MCP_UP}pod="1"}}': "1x24 0x3 1x600", f'{MCP_UP}pod="2"}}': "1x600"},
     ),
     "GatewayApprovalsUnanswered": Case(
         {f'{APPROVALS}"timeout"}}': "0+1x600"}, {f'{APPROVALS}"denied"}}': "0+9x600"}
@@ -173,18 +178,26 @@ def unit(name: str, series: dict[str, str], at: str, firing: int) -> dict[str, o
     }
 
 
-def run_units(folder: Path, units: list[dict[str, object]]) -> None:
+def run_units(folder: Path, units: list[dict[str, object]], rules: Path = RULES) -> None:
     file = folder / "units.yaml"
     file.write_text(
-        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "2m", "tests": units})
+        yaml.safe_dump({"rule_files": [str(rules)], "evaluation_interval": "2m", "tests": units})
     )
     promtool("test", "rules", file)
 
 
-def test_each_fires_and_each_is_quiet(tmp_path: Path) -> None:
-    units = [unit(name, case.firing, case.at, 1) for name, case in CASES.items()]
-    units += [unit(name, case.calm, case.at, 0) for name, case in CASES.items()]
-    run_units(tmp_path, units)
+GROUPS = yaml.safe_load(RULES.read_text())["groups"]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group["name"])
+def test_each_fires_and_each_is_quiet(tmp_path: Path, group: dict[str, Any]) -> None:
+    """Group by group: no rule needs another one's, and each unit evaluates all it is given."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(yaml.safe_dump({"groups": [group]}))
+    cases = {rule["alert"]: CASES[rule["alert"]] for rule in group["rules"] if "alert" in rule}
+    units = [unit(name, case.firing, case.at, 1) for name, case in cases.items()]
+    units += [unit(name, case.calm, case.at, 0) for name, case in cases.items()]
+    run_units(tmp_path, units, rules)
 
 
 def test_an_mcp_server_that_fails_is_told_like_a_function(tmp_path: Path) -> None:

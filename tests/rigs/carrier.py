@@ -10,7 +10,8 @@ import contextlib
 import itertools
 import json
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
@@ -95,6 +96,11 @@ class Carrier:
         """Rings, and takes the stream's token from the answer."""
         return token_in((await self.ring(call_sid, to)).text)
 
+    async def sip_uri(self, call_sid: str, to: str = QUIET) -> str:
+        """Rings, and takes the address of the model's leg from the answer."""
+        twiml = (await self.ring(call_sid, to)).text
+        return ElementTree.fromstring(twiml).findtext("Dial/Sip", "").strip()
+
     @contextlib.asynccontextmanager
     async def socket(self, **headers: str) -> AsyncIterator[ClientConnection]:
         """The media stream's WebSocket, signed unless a signature is given."""
@@ -109,14 +115,30 @@ class Carrier:
     async def call(self, to: str = RECEPTION, *, frames: bool = True) -> AsyncIterator[Stream]:
         """Rings, and connects the caller's sound; marks come back as soon as they are sent."""
         call_sid = new_sid("CA")
-        token = await self.token(call_sid, to)
+        async with self.stream(call_sid, await self.token(call_sid, to)) as stream:
+            if frames:
+                await stream.speak()
+            yield stream
+
+    @contextlib.asynccontextmanager
+    async def stream(self, call_sid: str, token: str) -> AsyncIterator[Stream]:
+        """A call's sound, connected as the answer to its webhook says; nothing is said yet."""
         async with self.socket() as socket:
             stream = Stream(socket, self.account, call_sid)
             async with stream.listening():
                 await stream.start(token)
-                if frames:
-                    await stream.speak()
                 yield stream
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def token_in(twiml: str) -> str:
@@ -174,16 +196,9 @@ class Stream:
     async def speak(self, mulaw: bytes = SILENCE) -> None:
         await self.socket.send(self.frame(mulaw))
 
-    @contextlib.asynccontextmanager
-    async def breathing(self) -> AsyncIterator[None]:
+    def breathing(self) -> AbstractAsyncContextManager[None]:
         """Fifty frames a second of silence, as long as the stream is open."""
-        task = asyncio.create_task(self._breathe())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return _beside(self._breathe())
 
     async def _breathe(self) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -197,15 +212,8 @@ class Stream:
     async def stop(self) -> None:
         await self.send("stop", {"accountSid": self.account, "callSid": self.call_sid})
 
-    @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._listen())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    def listening(self) -> AbstractAsyncContextManager[None]:
+        return _beside(self._listen())
 
     async def _listen(self) -> None:
         with contextlib.suppress(ConnectionClosed):

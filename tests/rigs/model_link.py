@@ -11,6 +11,7 @@ import pytest
 from far_end import FarEnd, far_end
 
 from gateway.errors import LinkError
+from gateway.limits import CONNECT_MAX_S
 from gateway.transports.realtime_socket import RealtimeSocket, connect
 
 Behave = Callable[[FarEnd], Awaitable[None]]
@@ -76,11 +77,13 @@ async def link(behave: Behave) -> AsyncIterator[Receiver]:
             receiver.socket.close()
 
 
-async def failure(behave: Behave, tls: ssl.SSLContext | None = None) -> LinkError:
+async def failure(
+    behave: Behave, tls: ssl.SSLContext | None = None, within_s: float = CONNECT_MAX_S
+) -> LinkError:
     """How a handshake fails with a server that behaves so; the receiver hears nothing of it."""
     receiver = Receiver()
     async with far_end(behave, tls) as url:
         with pytest.raises(LinkError) as caught:
-            await connect(f"{url}/v1/realtime", HEADERS, receiver)
+            await connect(f"{url}/v1/realtime", HEADERS, receiver, within_s)
     assert (receiver.texts, receiver.lost) == ([], [])
     return caught.value

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx2
 from far_end import FarEnd, far_end
@@ -38,6 +38,13 @@ _ids = itertools.count(1)
 
 def new_id(prefix: str) -> str:
     return f"{prefix}_{next(_ids):08x}"
+
+
+def invite(uri: str) -> list[tuple[str, str]]:
+    """The headers of the INVITE with which Twilio dials an address of ours."""
+    address, _, query = uri.partition("?")
+    assert query, uri
+    return [("To", f"<{address}>"), TRUNK_HEADERS[0], *parse_qsl(query)]
 
 
 def incoming(

@@ -47,12 +47,13 @@ def test_the_agent_itself_does_not_know_them() -> None:
     assert "t0ken" not in repr(book())
 
 
+@pytest.mark.parametrize("via", ["openai", "gateway"])
 @pytest.mark.parametrize("approval", ["operator", "{always: [find], operator: [cancel]}"])
-def test_whoever_is_asked_must_be_able_to_answer(tmp_path: Path, approval: str) -> None:
+def test_whoever_is_asked_must_be_able_to_answer(tmp_path: Path, approval: str, via: str) -> None:
     agents = tmp_path / "agents.yaml"
     agents.write_text(
-        "agents:\n  desk:\n    instructions: x\n    mcp:\n      crm: {via: openai, "
-        f"url: 'https://crm.example.com/mcp', approval: {approval}}}\n"
+        "agents:\n  desk:\n    instructions: x\n    mcp:\n      crm: "
+        f"{{via: {via}, url: 'https://crm.example.com/mcp', approval: {approval}}}\n"
         "routes:\n  - {to: '*', agent: desk}\n"
     )
     environ = {"GATEWAY_AGENTS": str(agents)}

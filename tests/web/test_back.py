@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from carrier import CALLER, QUIET, RECEPTION, Stream, new_sid, token_in
+from carrier import CALLER, QUIET, RECEPTION, new_sid, token_in
 from house import House, running_house
 from redis_end import running_redis
 
@@ -53,15 +53,12 @@ async def after(house: House, call_sid: str, leg: str = "stream") -> str:
 async def goes_on(house: House, call_sid: str, twiml: str) -> str:
     """The stream of that document comes to this process; what its model is told."""
     before = len(house.said(notes.CallerArrived, call_sid))
-    async with house.carrier.socket() as socket:
-        stream = Stream(socket, house.carrier.account, call_sid)
-        async with stream.listening():
-            await stream.start(token_in(twiml))
-            await stream.speak()
-            await house.note(notes.CallerArrived, before + 1, of=call_sid)
-            call = house.gateway.switchboard.media_call(call_sid)
-            assert call is not None
-            return " ".join(memo.text for memo in call.mind.memory.memos)
+    async with house.carrier.stream(call_sid, token_in(twiml)) as stream:
+        await stream.speak()
+        await house.note(notes.CallerArrived, before + 1, of=call_sid)
+        call = house.gateway.switchboard.media_call(call_sid)
+        assert call is not None
+        return " ".join(memo.text for memo in call.mind.memory.memos)
 
 
 async def test_a_stream_may_come_where_the_call_was_not_announced(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -56,19 +57,15 @@ def caller_agents(tmp_path: Path) -> Path:
 Office = tuple[House, httpx2.AsyncClient, RestDesk]
 
 
-@pytest.fixture
-async def office(caller_agents: Path, model: ModelServer, tmp_path: Path) -> AsyncIterator[Office]:
+@asynccontextmanager
+async def an_office(
+    agents: Path, model: ModelServer, data: Path, **settings: str
+) -> AsyncIterator[Office]:
+    """A gateway, an operator at its API, and the carrier's REST end."""
+    more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(data), **settings}
     async with (
         rest_desk() as rest,
-        running_house(
-            caller_agents,
-            model,
-            TWILIO_BASE_URL=rest.url,
-            GATEWAY_ADMIN_TOKEN=TOKEN,
-            GATEWAY_DATA_DIR=str(tmp_path / "data"),
-            GATEWAY_DIAL_COUNTRIES="+1, +44",
-            GATEWAY_MAX_CALLS="2",
-        ) as house,
+        running_house(agents, model, TWILIO_BASE_URL=rest.url, **more) as house,
         httpx2.AsyncClient(
             base_url=house.url,
             headers={"Authorization": f"Bearer {TOKEN}"},
@@ -81,10 +78,24 @@ async def office(caller_agents: Path, model: ModelServer, tmp_path: Path) -> Asy
             house.gateway.switchboard.give_up_place(call_sid)
 
 
+@pytest.fixture
+async def office(caller_agents: Path, model: ModelServer, tmp_path: Path) -> AsyncIterator[Office]:
+    settings = {"GATEWAY_DIAL_COUNTRIES": "+1, +44", "GATEWAY_MAX_CALLS": "2"}
+    async with an_office(caller_agents, model, tmp_path / "data", **settings) as found:
+        yield found
+
+
 async def dial(client: httpx2.AsyncClient, key: str = "", **body: Any) -> httpx2.Response:
     wanted = {"to": PERSON, "agent": "caller"} | body
     headers = {"Idempotency-Key": key} if key else {}
     return await client.post("/api/calls", json=wanted, headers=headers)
+
+
+async def placed(client: httpx2.AsyncClient, agent: str = "caller") -> str:
+    """The CallSid of a call that rings."""
+    answer = await dial(client, agent=agent)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["call"])
 
 
 def refused(response: httpx2.Response, status: int) -> str:
@@ -150,6 +161,20 @@ async def answered(house: House, rest: RestDesk, call_sid: str, ours: str = OURS
     return answer.text
 
 
+@asynccontextmanager
+async def talking(house: House, rest: RestDesk, call_sid: str) -> AsyncIterator[Stream]:
+    """The same, and his first sound."""
+    token = token_in(await answered(house, rest, call_sid))
+    async with house.carrier.stream(call_sid, token) as stream:
+        await stream.speak()
+        yield stream
+
+
+async def detected(house: House, call_sid: str, who: str) -> None:
+    answer = await house.carrier.post("/twilio/amd", {"CallSid": call_sid, "AnsweredBy": who})
+    assert answer.status_code == 204
+
+
 # --- Who may be called ---
 
 
@@ -187,20 +212,10 @@ async def test_who_is_not_to_be_called_is_not(
 
 
 async def test_nobody_is_called_before_it_is_said_whom(
-    caller_agents: Path, model: ModelServer
+    caller_agents: Path, model: ModelServer, tmp_path: Path
 ) -> None:
-    async with (
-        rest_desk() as rest,
-        running_house(
-            caller_agents, model, TWILIO_BASE_URL=rest.url, GATEWAY_ADMIN_TOKEN=TOKEN
-        ) as house,
-    ):
-        answer = await house.client.post(
-            "/api/calls",
-            json={"to": PERSON, "agent": "caller"},
-            headers={"Authorization": f"Bearer {TOKEN}"},
-        )
-        assert "GATEWAY_DIAL_COUNTRIES" in refused(answer, 403)
+    async with an_office(caller_agents, model, tmp_path / "data") as (_, client, rest):
+        assert "GATEWAY_DIAL_COUNTRIES" in refused(await dial(client), 403)
         assert rest.asked == []
 
 
@@ -318,7 +333,7 @@ async def test_a_process_that_stops_places_none(office: Office) -> None:
 
 async def test_how_it_goes_stands_in_its_record(office: Office) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
+    call_sid = await placed(client)
     rung = await record(client, call_sid)
     assert (rung["state"], rung["direction"], rung["rings_s"]) == ("expected", "outbound", None)
     assert (rung["caller"], rung["dialled"]) == ("...23", "...00")
@@ -340,7 +355,7 @@ async def test_how_it_goes_stands_in_its_record(office: Office) -> None:
 )
 async def test_nobody_takes_it(office: Office, status: str, ending: str, outcome: str) -> None:
     house, client, _ = office
-    call_sid = (await dial(client, agent="polite")).json()["call"]
+    call_sid = await placed(client, "polite")
     await told(house, call_sid, status)
     over = await becomes(client, call_sid, state="ended")
     assert (over["ending"], over["well"], over["answered_s"]) == (ending, False, None)
@@ -353,7 +368,7 @@ async def test_nobody_takes_it(office: Office, status: str, ending: str, outcome
 
 async def test_an_operator_calls_it_off(office: Office) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
+    call_sid = await placed(client)
     answer = await client.post(f"/api/calls/{call_sid}/hangup")
     assert (answer.status_code, answer.json()["action"]) == (202, "hangup")
     assert rest.asked[-1][1] == {"Status": ["canceled"]}
@@ -369,7 +384,7 @@ async def test_when_no_callback_comes_the_carrier_is_asked(
     _, client, rest = office
     monkeypatch.setattr(dialler, "DIAL_LATE_S", -20.0)
     rest.looked_up = told_now
-    call_sid = (await dial(client)).json()["call"]
+    call_sid = await placed(client)
     assert (await becomes(client, call_sid, state="ended"))["ending"] == ending
     asked = [(line.split()[0], form) for line, form in rest.asked[1:]]
     ended = [("POST", {"Status": ["completed"]})] if told_now == "ringing" else []
@@ -381,23 +396,18 @@ async def test_when_no_callback_comes_the_carrier_is_asked(
 
 async def test_the_agent_that_called_has_whoever_answers(office: Office) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
+    call_sid = await placed(client)
     await told(house, call_sid, "in-progress")
-    document = await answered(house, rest, call_sid)
-    async with house.carrier.socket() as socket:
-        stream = Stream(socket, house.carrier.account, call_sid)
-        async with stream.listening():
-            await stream.start(token_in(document))
-            await stream.speak()
-            await house.note(notes.FirstSound)
-            (call,) = house.gateway.switchboard.calls
-            assert (call.facts.caller, call.facts.dialled) == (PERSON, OURS)
-            assert (call.facts.agent, call.facts.direction) == ("caller", "outbound")
-            talks = await record(client, call_sid)
-            assert (talks["state"], talks["agent"]) == ("talking", "caller")
-            assert talks["answered_s"] is not None
-            await stream.stop()
-            await house.note(notes.Ended)
+    async with talking(house, rest, call_sid) as stream:
+        await house.note(notes.FirstSound)
+        (call,) = house.gateway.switchboard.calls
+        assert (call.facts.caller, call.facts.dialled) == (PERSON, OURS)
+        assert (call.facts.agent, call.facts.direction) == ("caller", "outbound")
+        talks = await record(client, call_sid)
+        assert (talks["state"], talks["agent"]) == ("talking", "caller")
+        assert talks["answered_s"] is not None
+        await stream.stop()
+        await house.note(notes.Ended)
     await told(house, call_sid, "completed")
     over = await becomes(client, call_sid, state="ended")
     assert (over["ending"], over["direction"]) == ("caller_hung_up", "outbound")
@@ -407,17 +417,11 @@ async def test_the_agent_that_called_has_whoever_answers(office: Office) -> None
 
 async def test_a_machine_is_hung_up(office: Office) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
-    document = await answered(house, rest, call_sid)
-    async with house.carrier.socket() as socket:
-        stream = Stream(socket, house.carrier.account, call_sid)
-        async with stream.listening():
-            await stream.start(token_in(document))
-            await stream.speak()
-            await house.note(notes.CallerArrived)
-            fields = {"CallSid": call_sid, "AnsweredBy": "machine_start"}
-            assert (await house.carrier.post("/twilio/amd", fields)).status_code == 204
-            assert (await house.note(notes.Ended)).ending is Ending.MACHINE_ANSWERED
+    call_sid = await placed(client)
+    async with talking(house, rest, call_sid):
+        await house.note(notes.CallerArrived)
+        await detected(house, call_sid, "machine_start")
+        assert (await house.note(notes.Ended)).ending is Ending.MACHINE_ANSWERED
     assert (await rest.hears(2))[-1][1] == {"Status": ["completed"]}
     assert (await record(client, call_sid))["answered_by"] == "machine"
     assert await house.metric("answered_by_total", agent="caller", who="machine") == 1
@@ -425,9 +429,8 @@ async def test_a_machine_is_hung_up(office: Office) -> None:
 
 async def test_what_was_found_out_before_the_call_was_here_counts(office: Office) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
-    fields = {"CallSid": call_sid, "AnsweredBy": "fax"}
-    await house.carrier.post("/twilio/amd", fields)
+    call_sid = await placed(client)
+    await detected(house, call_sid, "fax")
     await answered(house, rest, call_sid)
     assert (await house.note(notes.Ended)).ending is Ending.MACHINE_ANSWERED
 
@@ -448,7 +451,7 @@ async def test_a_detection_that_is_not_signed_is_refused(office: Office) -> None
 @pytest.mark.parametrize("change", ["token", "person", "ours"])
 async def test_the_token_is_good_for_one_agent_and_two_numbers(office: Office, change: str) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
+    call_sid = await placed(client)
     path, fields = voice_path(rest), of_call(house, call_sid, "in-progress")
     if change == "token":
         token = parse_qs(urlsplit(path).query)["dial"][0]
@@ -461,7 +464,7 @@ async def test_the_token_is_good_for_one_agent_and_two_numbers(office: Office, c
 
 async def test_a_retry_gets_the_same_answer_and_another_call_none(office: Office) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
+    call_sid = await placed(client)
     first = await answered(house, rest, call_sid)
     assert await answered(house, rest, call_sid) == first
     fields = of_call(house, new_sid("CA"), "in-progress")
@@ -470,21 +473,16 @@ async def test_a_retry_gets_the_same_answer_and_another_call_none(office: Office
 
 async def test_a_stopping_process_takes_those_whom_it_has_called(office: Office) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
+    call_sid = await placed(client)
     house.gateway.switchboard.draining = True
     assert "<Stream" in await answered(house, rest, call_sid)
 
 
 async def test_what_comes_after_a_broken_stream_is_the_same_agent(office: Office) -> None:
     house, client, rest = office
-    call_sid = (await dial(client)).json()["call"]
-    document = await answered(house, rest, call_sid)
-    async with house.carrier.socket() as socket:
-        stream = Stream(socket, house.carrier.account, call_sid)
-        async with stream.listening():
-            await stream.start(token_in(document))
-            await stream.speak()
-            await house.note(notes.FirstSound)
+    call_sid = await placed(client)
+    async with talking(house, rest, call_sid):
+        await house.note(notes.FirstSound)
     await house.note(notes.Ended)
     fields = of_call(house, call_sid, "in-progress")
     answer = await house.carrier.post("/twilio/after?leg=stream", fields)

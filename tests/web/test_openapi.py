@@ -17,6 +17,7 @@ from house import running_house
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from gateway.app import build
 from gateway.call import notes
@@ -78,7 +79,8 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 await stream.speak()
                 await asyncio.sleep(0.1)
 
-    with pytest.MonkeyPatch.context() as patch:
+    # Its log also comes between two tests, when pytest captures nothing.
+    with capture_logs(), pytest.MonkeyPatch.context() as patch:
         for name in ("API_REQUESTS_BURST", "API_ACTIONS_BURST"):
             patch.setattr(routes, name, 1_000_000)
         thread = threading.Thread(target=loop.run_until_complete, args=(run(),))

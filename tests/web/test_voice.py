@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import httpx2
 import pytest
-from carrier import CALLER, QUIET, RECEPTION, TOKEN, Stream, new_sid, signature, token_in
+from carrier import CALLER, QUIET, RECEPTION, TOKEN, new_sid, signature, token_in
 from house import API_KEY, PUBLIC_URL, House, running_house
 from structlog.testing import capture_logs
 
@@ -267,11 +267,8 @@ async def test_a_stream_of_a_call_that_was_ended_meanwhile(house: House) -> None
     call = house.gateway.switchboard.media_call(call_sid)
     assert call is not None
     call.hang_up(Ending.OPERATOR_HUNG_UP)
-    async with house.carrier.socket() as socket:
-        stream = Stream(socket, house.carrier.account, call_sid)
-        async with stream.listening():
-            await stream.start(token)
-            assert await stream.closed() == 1008
+    async with house.carrier.stream(call_sid, token) as stream:
+        assert await stream.closed() == 1008
     assert await after(house, call_sid) == ["Hangup"]
 
 
