@@ -33,7 +33,7 @@ def timers() -> int:
 async def settled(house: House, model: ModelServer, connections: int, sessions: int) -> None:
     """Both ends have closed what they had open, and no try to open a model is under way."""
     state = house.server.server_state
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (  # noqa: ASYNC110 - nobody tells
             len(state.connections) > connections
             or len(model.drivers) > sessions
