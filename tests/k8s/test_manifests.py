@@ -148,10 +148,30 @@ def test_ports_are_those_of_the_code() -> None:
 def test_probes_and_scrapes_ask_for_doors_that_exist() -> None:
     paths, box = paths_of_the_code(), container("single")
     probes = {kind: box[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
-    assert probes["readiness"]["path"] == "/readyz"
-    assert probes["liveness"]["path"] == probes["startup"]["path"] == "/healthz"
+    assert {probe["path"] for probe in probes.values()} == {"/healthz"}
     monitor = one("single", "ServiceMonitor")["spec"]["endpoints"][0]
     assert {monitor["path"], "/readyz", "/healthz"} <= paths
+
+
+@pytest.mark.parametrize("overlay", ["redis", "keda"])
+def test_a_full_pod_leaves_new_calls_to_others(overlay: str) -> None:
+    assert container(overlay)["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_calls_that_run_are_answered_by_full_pods_too() -> None:
+    of_path = {
+        rule["path"]: rule["backend"]["service"]["name"]
+        for rule in one("redis", "Ingress")["spec"]["rules"][0]["http"]["paths"]
+    }
+    begins = {path for path, service in of_path.items() if service == "gateway"}
+    assert begins == {"/twilio/voice", "/twilio/media", "/openai/webhook"}
+    running = one("redis", "Service", "gateway-running")
+    assert running["spec"]["publishNotReadyAddresses"] is True
+    ready = one("redis", "Service")
+    assert running["spec"]["selector"] == ready["spec"]["selector"]
+    scraped = one("redis", "ServiceMonitor")["spec"]["selector"]["matchLabels"].items()
+    assert scraped <= ready["metadata"]["labels"].items()
+    assert not scraped <= running["metadata"]["labels"].items()
 
 
 def test_the_ingress_leads_to_every_webhook_and_to_nothing_of_an_operators() -> None:
