@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from time import monotonic, time
 
 import msgspec
@@ -118,7 +119,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     per_caller = settings.max_calls_per_caller
     process = secrets_.token_hex(4)
     admission = Admission(per_caller, remote)
-    breaker = Breaker(monotonic, lambda is_open: _tell_breaker(metrics, is_open))
+    breaker = Breaker(monotonic, partial(_tell_breaker, metrics))
     rates = RateWatch(monotonic)
     spending = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
@@ -320,10 +321,11 @@ def _records(settings: Settings, feed: Feed, metrics: Metrics) -> Records:
     return Records(feed, archive, monotonic, time)
 
 
-def _tell_breaker(metrics: Metrics, is_open: bool) -> None:
+def _tell_breaker(metrics: Metrics, is_open: bool, reason: str) -> None:
     metrics.breaker_open.set(is_open)
     if is_open:
-        log.error("the model fails for one call after another; new ones are kept from it")
+        told = "the model fails for one call after another; new ones are kept from it"
+        log.error(told, reason=reason or "the last `ended` lines have it")
     else:
         log.info("the model is back; calls reach it again")
 
