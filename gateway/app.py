@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from time import monotonic, time
 
 import msgspec
@@ -40,7 +41,6 @@ from gateway.bridge.turnstile import Turnstile
 from gateway.call.commands import Transfer
 from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
-from gateway.errors import PriceFileError, SettingsError
 from gateway.limits import (
     DIALS_BURST,
     DIALS_PER_S,
@@ -58,7 +58,7 @@ from gateway.ops.feed import Feed
 from gateway.ops.latency import AddedLatency
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
-from gateway.ops.price_file import DEFAULT_PRICES, load_prices, shipped_prices
+from gateway.ops.needs import prices_for, require_operators, require_sip
 from gateway.ops.records import Records
 from gateway.ops.sealing import Sealer
 from gateway.ops.spending import Bill, Spending
@@ -107,8 +107,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     Raises AgentFileError, TemplateError, SettingsError.
     """
     book = load_agents(settings.agents or DEFAULT_AGENTS)
-    _require_sip_for(book, settings)
-    _require_operators_for(book, settings)
+    require_sip(book, settings)
+    require_operators(book, settings)
     environ = os.environ if environ is None else environ
     secrets = [token.get_secret_value() for token in settings.twilio_auth_token]
     added, tasks = AddedLatency(), Tasks()
@@ -119,7 +119,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     per_caller = settings.max_calls_per_caller
     process = secrets_.token_hex(4)
     admission = Admission(per_caller, remote)
-    breaker = Breaker(monotonic, lambda is_open: _tell_breaker(metrics, is_open))
+    breaker = Breaker(monotonic, partial(_tell_breaker, metrics))
     rates = RateWatch(monotonic)
     spending = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
@@ -277,29 +277,6 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     return Gateway(asgi, switchboard, metrics, feed)
 
 
-def _require_sip_for(book: AgentBook, settings: Settings) -> None:
-    by_sip = [agent.name for agent in book.agents.values() if agent.path == "sip"]
-    if by_sip and settings.sip_uri is None:
-        raise SettingsError(
-            f"agent {by_sip[0]} has path: sip, which needs OPENAI_PROJECT_ID and "
-            "OPENAI_WEBHOOK_SECRET: set both."
-        )
-
-
-def _require_operators_for(book: AgentBook, settings: Settings) -> None:
-    """Whoever is to be asked must be able to answer."""
-    asked = [
-        f"agents.{agent.name}.mcp.{label}.approval"
-        for agent in book.agents.values()
-        for label, server in agent.mcp.items()
-        if server.asks_operators
-    ]
-    if asked and settings.admin_token is None:
-        raise SettingsError(
-            f"{asked[0]} asks operators, who have no console without GATEWAY_ADMIN_TOKEN: set it."
-        )
-
-
 def _openai_door(
     settings: Settings, store: Store, sip_desk: SipDesk, tasks: Tasks, metrics: Metrics
 ) -> OpenAIDoor | None:
@@ -328,18 +305,8 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
 
 
 def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Spending:
-    """A limit that could not be held, for want of a price, refuses to start."""
-    file = settings.prices or DEFAULT_PRICES
-    prices = shipped_prices() if settings.prices is None else load_prices(file)
-    for agent in book.agents.values():
-        limited = agent.spend_usd is not None or settings.budget_usd is not None
-        if limited and agent.model not in prices.models:
-            raise PriceFileError(
-                file, None, f"models.{agent.model}",
-                f"is missing: what agent {agent.name} may spend cannot be held without it",
-            )  # fmt: skip
     budget = None if settings.budget_usd is None else Decimal(str(settings.budget_usd))
-    return Spending(prices, metrics, monotonic, time, budget)
+    return Spending(prices_for(book, settings), metrics, monotonic, time, budget)
 
 
 def _open_bill(facts: CallFacts, agent: Agent) -> Bill:
@@ -354,10 +321,11 @@ def _records(settings: Settings, feed: Feed, metrics: Metrics) -> Records:
     return Records(feed, archive, monotonic, time)
 
 
-def _tell_breaker(metrics: Metrics, is_open: bool) -> None:
+def _tell_breaker(metrics: Metrics, is_open: bool, reason: str) -> None:
     metrics.breaker_open.set(is_open)
     if is_open:
-        log.error("the model fails for one call after another; new ones are kept from it")
+        told = "the model fails for one call after another; new ones are kept from it"
+        log.error(told, reason=reason or "the last `ended` lines have it")
     else:
         log.info("the model is back; calls reach it again")
 

@@ -5,27 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import structlog
+
 from gateway.bridge.model_line import ModelLine
 from gateway.errors import LinkError, PeerError
 from gateway.limits import LAG_PROBE_S, MODEL_TRY_MAX_S
 from gateway.ops.breaker import Breaker
 from gateway.protocols import realtime_server
 
+log = structlog.get_logger()
+
 
 class Probe:
     """One session, opened and closed again: it is there when `session.created` came."""
 
     def __init__(self) -> None:
-        self._seen: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    async def works(self, url: str, headers: Mapping[str, str]) -> bool:
+    async def fault(self, url: str, headers: Mapping[str, str]) -> str:
+        """Why the model cannot be had, "" when it can."""
         line = ModelLine(self)
         try:
             await line.open(url, dict(headers), MODEL_TRY_MAX_S)
             async with asyncio.timeout(MODEL_TRY_MAX_S):
                 return await self._seen
-        except (LinkError, TimeoutError):
-            return False
+        except LinkError as error:
+            return error.reason
+        except TimeoutError:
+            return "silent"
         finally:
             line.close()
 
@@ -42,22 +49,25 @@ class Probe:
             event = realtime_server.parse(data)
         except PeerError:
             return
-        if isinstance(event, realtime_server.SessionCreated | realtime_server.Error):
-            self._tell(isinstance(event, realtime_server.SessionCreated))
+        if isinstance(event, realtime_server.SessionCreated):
+            self._tell("")
+        elif isinstance(event, realtime_server.Error):
+            self._tell(event.error.code or event.error.type or "error")
 
     def on_line_lost(self, line: ModelLine, reason: str, refused: bool, now: float) -> None:  # noqa: ARG002 - the holder's shape
-        self._tell(False)
+        self._tell(reason)
 
-    def _tell(self, works: bool) -> None:
+    def _tell(self, fault: str) -> None:
         if not self._seen.done():
-            self._seen.set_result(works)
+            self._seen.set_result(fault)
 
 
 async def watch_model(breaker: Breaker, url: str, headers: Mapping[str, str]) -> None:
     while True:
         await asyncio.sleep(LAG_PROBE_S)
         if breaker.probe_due:
-            if await Probe().works(url, headers):
-                breaker.worked()
+            if fault := await Probe().fault(url, headers):
+                log.warning("the model is still away", reason=fault)
+                breaker.failed(fault)
             else:
-                breaker.failed()
+                breaker.worked()

@@ -12,10 +12,10 @@ from gateway.limits import BREAKER_FAILURES, BREAKER_PROBE_FIRST_S, BREAKER_PROB
 
 
 class Breaker:
-    """`clock` tells seconds; `changed` is told of every change: open or not."""
+    """`clock` tells seconds; `changed` is told of every change: open or not, and why."""
 
     def __init__(
-        self, clock: Callable[[], float], changed: Callable[[bool], None] = lambda _: None
+        self, clock: Callable[[], float], changed: Callable[[bool, str], None] = lambda *_: None
     ) -> None:
         self._clock, self._changed = clock, changed
         self._failures = 0
@@ -30,8 +30,8 @@ class Breaker:
     def probe_due(self) -> bool:
         return self._probe_at is not None and self._clock() >= self._probe_at
 
-    def failed(self) -> None:
-        """A call, or a probe, could not have a session."""
+    def failed(self, reason: str = "") -> None:
+        """A call, or a probe, could not have a session: why, as far as it is known."""
         self._failures += 1
         if self.open and not self.probe_due:
             return  # a call that was let in before
@@ -39,7 +39,7 @@ class Breaker:
             self._pause_s = min(2 * self._pause_s, BREAKER_PROBE_MAX_S)
         elif self._failures >= BREAKER_FAILURES:
             self._pause_s = BREAKER_PROBE_FIRST_S
-            self._changed(True)
+            self._changed(True, reason)
         else:
             return
         self._probe_at = self._clock() + self._pause_s
@@ -48,4 +48,4 @@ class Breaker:
         self._failures = 0
         if self.open:
             self._probe_at = None
-            self._changed(False)
+            self._changed(False, "")

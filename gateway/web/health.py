@@ -26,7 +26,19 @@ class HealthDoors:
         switchboard = self._desk.switchboard
         reason = switchboard.refusal()
         body = {"status": reason or "ready", "calls": switchboard.active}
-        return JSONResponse(body, 503 if reason not in (None, "budget") else 200)
+        ready = reason in (None, "budget") or (reason == "full" and self._has_something_else)
+        return JSONResponse(body, 200 if ready else 503)
+
+    @property
+    def _has_something_else(self) -> bool:
+        """For callers beyond the last place, who must ask here to be given it.
+
+        People are rung where no other process could have a place for the agent.
+        """
+        desk = self._desk
+        if desk.overflow == "sip":
+            return desk.switchboard.refusal("sip") != "full"
+        return desk.overflow == "human" and not desk.store.shared
 
     async def metrics(self, request: Request) -> Response:
         self._desk.metrics.tasks.set(len(asyncio.all_tasks()))

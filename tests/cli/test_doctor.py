@@ -282,6 +282,37 @@ async def test_a_secret_of_an_mcp_server_that_is_not_set(clinic: Clinic, tmp_pat
     server = "{via: gateway, url: http://127.0.0.1:1/, authorization: '${SHELF_TOKEN}'}"
     agents = tmp_path / "mcp.yaml"
     agents.write_text(AGENTS.replace("Be kind.", f"Be kind., mcp: {{shelf: {server}}}"))
-    found = await clinic.one("MCP", GATEWAY_AGENTS=str(agents))
-    assert found.status == "fail"
-    assert "SHELF_TOKEN" in found.detail
+    found = await clinic.findings(GATEWAY_AGENTS=str(agents))
+    assert [one.status for one in found["agents"]] == ["fail"]
+    assert "SHELF_TOKEN" in found["agents"][0].detail
+    assert "MCP" not in found
+
+
+OF_FUNCTIONS = "Be kind., tools: [one], functions: {one: {%s}}"
+STOCK = "description: d, parameters: {type: object}, http: {url: 'https://shop.example.com/', %s}"
+ASKED = """Be kind., mcp: {diary: {via: openai, url: 'https://diary.example.com/mcp',
+    allowed_tools: [a], approval: operator}}"""
+
+
+@pytest.mark.parametrize(
+    ("agent", "environ", "name", "said"),
+    [
+        (OF_FUNCTIONS % STOCK % "headers: {K: '${SHOP_TOKEN}'}", {}, "agents", "needs SHOP_TOKEN"),
+        (OF_FUNCTIONS % "python: 'nowhere.at.all:place'", {}, "agents", "cannot be imported"),
+        (ASKED, {}, "agents", "GATEWAY_ADMIN_TOKEN"),
+        ("Be kind., path: sip", {"OPENAI_WEBHOOK_SECRET": ""}, "agents", "path: sip"),
+        ("Be kind., model: gpt-realtime-9, spend_usd: 1", {}, "price list", "gpt-realtime-9"),
+        ("Be kind.", {"GATEWAY_PRICES": "no-such-file"}, "price list", "no-such-file"),
+    ],
+)
+async def test_what_the_server_would_not_start_for_is_a_cross(
+    clinic: Clinic, tmp_path: Path, agent: str, environ: dict[str, str], name: str, said: str
+) -> None:
+    agents = tmp_path / "wanting.yaml"
+    agents.write_text(AGENTS.replace("Be kind.", agent))
+    settings = {"GATEWAY_SIMULATED": "0"} if "path: sip" in agent else {}
+    if settings:
+        settings |= {"GATEWAY_PUBLIC_URL": "https://gw.example.com"}
+    found = await clinic.findings(GATEWAY_AGENTS=str(agents), **environ | settings)
+    assert [(one.status, said in one.detail) for one in found[name]] == [("fail", True)]
+    assert (name == "agents") == ("ok" not in {one.status for one in found["agents"]})

@@ -213,6 +213,8 @@ async def test_a_secret_is_rotated_while_the_old_one_lives_on(far: Far, tmp_path
     [
         (["--number", "5550100"], {}, SettingsError),
         (["--number", "+15559999"], {}, SettingsError),
+        ([], {}, SettingsError),
+        (["--webhook", "--messages"], {}, SettingsError),
         (["--number", NUMBER, "--trunk", "t"], {"OPENAI_PROJECT_ID": ""}, SettingsError),
         (["--number", NUMBER], {"TWILIO_AUTH_TOKEN": "wrong"}, ServiceUnreachable),
         (["--number", NUMBER], {"TWILIO_BASE_URL": "http://127.0.0.1:9"}, ServiceUnreachable),
@@ -228,3 +230,15 @@ async def test_what_cannot_be_is_one_sentence(
     assert isinstance(result.exception, error), result.exception
     assert len(str(result.exception).splitlines()) == 1
     assert far.untouched
+
+
+async def test_where_no_route_names_a_number_nobody_says_that_all_is_well(far: Far) -> None:
+    """As in the shipped example, whose only route is "*"."""
+    result = await far.run()
+    assert str(result.exception).startswith("No route names a number: give --number +15550100")
+    assert "as it should be" not in result.output
+
+
+async def test_openai_alone_needs_no_number(far: Far, tmp_path: Path) -> None:
+    await far.well("--webhook", "--secret-file", str(tmp_path / "secret"), "--apply")
+    assert far.openai.changes == ["create"]

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from manifests import K8S, OVERLAYS, Object, all_objects, built, config, container, label, one
-from prometheus_tools import ROOT, problems, series
+from prometheus_tools import ROOT, problems, promtool, series
 from starlette.routing import Route, WebSocketRoute
 
 from gateway import __version__
@@ -148,10 +148,30 @@ def test_ports_are_those_of_the_code() -> None:
 def test_probes_and_scrapes_ask_for_doors_that_exist() -> None:
     paths, box = paths_of_the_code(), container("single")
     probes = {kind: box[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
-    assert probes["readiness"]["path"] == "/readyz"
-    assert probes["liveness"]["path"] == probes["startup"]["path"] == "/healthz"
+    assert {probe["path"] for probe in probes.values()} == {"/healthz"}
     monitor = one("single", "ServiceMonitor")["spec"]["endpoints"][0]
     assert {monitor["path"], "/readyz", "/healthz"} <= paths
+
+
+@pytest.mark.parametrize("overlay", ["redis", "keda"])
+def test_a_full_pod_leaves_new_calls_to_others(overlay: str) -> None:
+    assert container(overlay)["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_calls_that_run_are_answered_by_full_pods_too() -> None:
+    of_path = {
+        rule["path"]: rule["backend"]["service"]["name"]
+        for rule in one("redis", "Ingress")["spec"]["rules"][0]["http"]["paths"]
+    }
+    begins = {path for path, service in of_path.items() if service == "gateway"}
+    assert begins == {"/twilio/voice", "/twilio/media", "/openai/webhook"}
+    running = one("redis", "Service", "gateway-running")
+    assert running["spec"]["publishNotReadyAddresses"] is True
+    ready = one("redis", "Service")
+    assert running["spec"]["selector"] == ready["spec"]["selector"]
+    scraped = one("redis", "ServiceMonitor")["spec"]["selector"]["matchLabels"].items()
+    assert scraped <= ready["metadata"]["labels"].items()
+    assert not scraped <= running["metadata"]["labels"].items()
 
 
 def test_the_ingress_leads_to_every_webhook_and_to_nothing_of_an_operators() -> None:
@@ -254,6 +274,52 @@ def test_keda_scales_by_the_same() -> None:
         f'namespace="{one("keda", "Deployment")["metadata"]["namespace"]}"'
         in (trigger["metadata"]["query"])
     )
+
+
+def of_the_adapter() -> str:
+    """The query of the rule that stands above the autoscaler, for one namespace."""
+    text = (K8S / "overlays/redis/horizontalpodautoscaler.yaml").read_text()
+    rule = "\n".join(line[2:] for line in text.splitlines() if line.startswith("#   "))
+    query = str(yaml.safe_load(rule)[0]["metricsQuery"])
+    for name, value in {
+        "<<.GroupBy>>": "namespace",
+        "<<.Series>>": "gateway_calls_active",
+        "<<.LabelMatchers>>": 'namespace="gateway"',
+    }.items():
+        query = query.replace(name, value)
+    return f"sum({query})"
+
+
+@pytest.mark.needs("promtool")
+def test_a_thousand_sip_calls_are_one_pod_and_a_thousand_streams_are_seventeen(
+    tmp_path: Path,
+) -> None:
+    (trigger,) = one("keda", "ScaledObject")["spec"]["triggers"]
+    pods = int(trigger["metadata"]["threshold"])
+    units: list[dict[str, Any]] = []
+    for media, sip, wanted in ((1000, 0, 17), (0, 1000, 1), (10_000, 0, 167), (0, 10_000, 10)):
+        calls = {"media-streams": media, "sip": sip}
+        units.append({
+            "interval": "1m",
+            "input_series": [
+                {
+                    "series": f'gateway_calls_active{{namespace="gateway",pod="{pod}",'
+                    f'path="{path}",state="{state}"}}',
+                    "values": str(count // 4),
+                }
+                for path, count in calls.items()
+                for pod in (1, 2)
+                for state in ("expected", "talking")
+            ],
+            "promql_expr_test": [
+                {"expr": f"ceil(({query}) / {pods})", "eval_time": "0",
+                 "exp_samples": [{"labels": "{}", "value": wanted}]}
+                for query in (trigger["metadata"]["query"], of_the_adapter())
+            ],
+        })  # fmt: skip
+    file = tmp_path / "units.yaml"
+    file.write_text(yaml.safe_dump({"tests": units}))
+    promtool("test", "rules", file)
 
 
 @pytest.mark.parametrize("overlay", ["redis", "keda"])

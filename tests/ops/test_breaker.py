@@ -15,7 +15,7 @@ class Clock:
 
 
 def failing(clock: Clock, changes: list[bool]) -> Breaker:
-    breaker = Breaker(clock, changes.append)
+    breaker = Breaker(clock, lambda is_open, _: changes.append(is_open))
     for _ in range(BREAKER_FAILURES):
         breaker.failed()
     return breaker
@@ -53,3 +53,12 @@ def test_one_that_works_closes_it() -> None:
     breaker.worked()
     assert not breaker.open
     assert changes == [True, False]
+
+
+def test_the_last_failure_says_why_it_opened() -> None:
+    told: list[tuple[bool, str]] = []
+    breaker = Breaker(Clock(), lambda *change: told.append(change))
+    for code in range(BREAKER_FAILURES):
+        breaker.failed(f"http_{code}")
+    breaker.worked()
+    assert told == [(True, f"http_{BREAKER_FAILURES - 1}"), (False, "")]

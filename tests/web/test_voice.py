@@ -14,9 +14,12 @@ import pytest
 from carrier import CALLER, QUIET, RECEPTION, TOKEN, new_sid, signature, token_in
 from house import API_KEY, PUBLIC_URL, House, running_house
 from structlog.testing import capture_logs
+from vendor import SIP_SETTINGS
 
+from gateway.bridge import switchboard
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.ops.store import Store
 from gateway.simulator.model import ModelServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -207,6 +210,39 @@ async def test_a_full_house_is_busy_until_somebody_leaves(
             await house.note(notes.Ended)
         assert (await house.client.get("/readyz")).json() == {"status": "ready", "calls": 0}
         assert verbs(await house.carrier.ring(new_sid("CA")))[0] == "Connect"
+
+
+async def test_a_full_house_that_gives_callers_something_else_is_ready_for_them(
+    agents_file: Path, model: ModelServer
+) -> None:
+    """Else nobody would ask it, and nobody would get it: neither by SIP nor a person."""
+    for overflow in ("sip", "human"):
+        settings = SIP_SETTINGS | {"GATEWAY_OVERFLOW": overflow, "GATEWAY_MAX_CALLS": "1"}
+        async with running_house(agents_file, model, **settings) as house:
+            await house.carrier.ring(new_sid("CA"))
+            ready = await house.client.get("/readyz")
+            assert (ready.status_code, ready.json()) == (200, {"status": "full", "calls": 1})
+
+
+async def test_a_full_house_beside_others_leaves_callers_to_them_rather_than_to_people(
+    agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"GATEWAY_OVERFLOW": "human", "GATEWAY_MAX_CALLS": "1"}
+    async with running_house(agents_file, model, **settings) as house:
+        monkeypatch.setattr(Store, "shared", property(lambda _: True))
+        await house.carrier.ring(new_sid("CA"))
+        assert (await house.client.get("/readyz")).status_code == 503
+
+
+async def test_a_house_that_is_full_by_sip_too_is_not_ready(
+    agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switchboard, "SIP_CALLS_MAX", 0)
+    settings = SIP_SETTINGS | {"GATEWAY_OVERFLOW": "sip", "GATEWAY_MAX_CALLS": "1"}
+    async with running_house(agents_file, model, **settings) as house:
+        assert (await house.client.get("/readyz")).status_code == 200
+        await house.carrier.ring(new_sid("CA"))
+        assert (await house.client.get("/readyz")).status_code == 503
 
 
 async def test_a_process_that_stops_takes_no_call(

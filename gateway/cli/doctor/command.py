@@ -55,7 +55,7 @@ async def examine(environ: Mapping[str, str]) -> tuple[list[Finding], list[Findi
         settings = load_settings(environ)
     except SettingsError as error:
         return [fail("settings", str(error), "Correct the environment; see the README.")], []
-    book, of_agents = here.agents_found(settings)
+    book, of_agents = here.agents_found(settings, environ)
     local = [
         *here.settings_told(settings, environ),
         *of_agents,

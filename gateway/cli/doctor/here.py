@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import SecretStr
 
-from gateway.agents.config import Agent
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
 from gateway.agents.templates import load_templates
 from gateway.cli.doctor.check import Finding, fail, ok, skip, warn
 from gateway.errors import FileError, SettingsError
+from gateway.ops.needs import prices_for, require_operators, require_sip
 from gateway.settings import Settings, variables
+from gateway.tools.toolbox import Toolbox
 from gateway.web.openai import OpenAIGuard
 
 
@@ -49,26 +50,36 @@ def _shown(value: object) -> str:
     return "unset" if value is None else str(value)
 
 
-def agents_found(settings: Settings) -> tuple[AgentBook | None, list[Finding]]:
+def agents_found(
+    settings: Settings, environ: Mapping[str, str]
+) -> tuple[AgentBook | None, list[Finding]]:
+    """As `gateway serve` would find them, what they need included."""
     file = settings.agents or DEFAULT_AGENTS
     try:
         book = load_agents(file)
     except FileError as error:
         return None, [fail("agents", str(error), "Correct the file at that place.")]
     names = ", ".join(sorted(book.agents))
-    found = [ok("agents", f"{len(book.agents)} in {file.name}: {names}")]
+    found = list(_missing(book, settings, environ))
+    if all(one.name != "agents" for one in found):
+        found.insert(0, ok("agents", f"{len(book.agents)} in {file.name}: {names}"))
     found += [warn("agents", text, "See the README's chapter on agents.") for text in book.warnings]
-    return book, found + list(_sip_agents(book.agents.values(), settings))
+    return book, found
 
 
-def _sip_agents(agents: Iterable[Agent], settings: Settings) -> Iterable[Finding]:
-    by_sip = [agent.name for agent in agents if agent.path == "sip"]
-    if by_sip and settings.sip_uri is None:
-        yield fail(
-            "agents",
-            f"{by_sip[0]} has path: sip",
-            "Set OPENAI_PROJECT_ID and OPENAI_WEBHOOK_SECRET.",
-        )
+def _missing(book: AgentBook, settings: Settings, environ: Mapping[str, str]) -> Iterable[Finding]:
+    """What `gateway serve` would refuse to start for, each by itself."""
+    needs: list[tuple[str, Callable[[], object], str]] = [
+        ("agents", lambda: require_sip(book, settings), "Correct the environment."),
+        ("agents", lambda: require_operators(book, settings), "Correct the environment."),
+        ("agents", lambda: Toolbox(book, environ), "Correct the environment, or the function."),
+        ("price list", lambda: prices_for(book, settings), "Correct the file at that place."),
+    ]
+    for name, need, fix in needs:
+        try:
+            need()
+        except (SettingsError, FileError) as error:
+            yield fail(name, str(error), fix)
 
 
 def templates_found(settings: Settings) -> Finding:

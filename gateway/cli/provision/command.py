@@ -57,9 +57,15 @@ def provision(
     """Make Twilio and OpenAI as they should be; without --apply only show what would change."""
     settings = load_settings(os.environ)
     secrets = SecretFile(secret_file)
+    numbers = _numbers(settings, number or [])
+    openai_alone = (webhook or rotate_secret) and not (messages or fallback_url)
+    if not (numbers or trunk or openai_alone):
+        raise SettingsError(
+            "No route names a number: give --number +15550100, or name yours in the agents file."
+        )
     wanted = Wanted(
         settings.public_url,
-        _numbers(settings, number or []),
+        numbers,
         overrides,
         fallback_url,
         f"{settings.public_url}/twilio/messages" if messages else "",

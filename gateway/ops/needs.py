@@ -1,0 +1,47 @@
+"""What agents need of the settings: what cannot be had refuses to start, and `doctor` says so."""
+
+from __future__ import annotations
+
+from gateway.agents.routing import AgentBook
+from gateway.errors import PriceFileError, SettingsError
+from gateway.ops.price_file import DEFAULT_PRICES, load_prices, shipped_prices
+from gateway.ops.prices import Prices
+from gateway.settings import Settings
+
+
+def require_sip(book: AgentBook, settings: Settings) -> None:
+    """Raises SettingsError."""
+    by_sip = [agent.name for agent in book.agents.values() if agent.path == "sip"]
+    if by_sip and settings.sip_uri is None:
+        raise SettingsError(
+            f"agent {by_sip[0]} has path: sip, which needs OPENAI_PROJECT_ID and "
+            "OPENAI_WEBHOOK_SECRET: set both."
+        )
+
+
+def require_operators(book: AgentBook, settings: Settings) -> None:
+    """Whoever is to be asked must be able to answer. Raises SettingsError."""
+    asked = [
+        f"agents.{agent.name}.mcp.{label}.approval"
+        for agent in book.agents.values()
+        for label, server in agent.mcp.items()
+        if server.asks_operators
+    ]
+    if asked and settings.admin_token is None:
+        raise SettingsError(
+            f"{asked[0]} asks operators, who have no console without GATEWAY_ADMIN_TOKEN: set it."
+        )
+
+
+def prices_for(book: AgentBook, settings: Settings) -> Prices:
+    """A limit that could not be held, for want of a price, raises PriceFileError."""
+    file = settings.prices or DEFAULT_PRICES
+    prices = shipped_prices() if settings.prices is None else load_prices(file)
+    for agent in book.agents.values():
+        limited = agent.spend_usd is not None or settings.budget_usd is not None
+        if limited and agent.model not in prices.models:
+            raise PriceFileError(
+                file, None, f"models.{agent.model}",
+                f"is missing: what agent {agent.name} may spend cannot be held without it",
+            )  # fmt: skip
+    return prices
