@@ -103,6 +103,8 @@ class StreamDoor:
         except Exception:
             log.exception("a media stream could not be let in")
             return self._refuse("bug")
+        if call.over:  # while that was looked up, and it had no socket yet that it could close
+            return self._refuse("over")
         call.arrive(event, self._socket, now)
         for message in self._early:
             call.on_text(message, monotonic())
