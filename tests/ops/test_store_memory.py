@@ -45,6 +45,30 @@ def test_the_oldest_go_first_when_there_are_too_many() -> None:
     assert [store.get(key) for key in "abcd"] == ["again", None, "c", "d"]
 
 
+def test_what_has_expired_makes_room_whatever_lives_longer() -> None:
+    store = MemoryStore(clock := Clock(), most=3)
+    store.put("order", "placed", 86_400)
+    for n in range(3):
+        clock.now = 100.0 * n
+        store.put(f"a{n}", "", 60)
+        store.put(f"b{n}", "", 60)
+    assert store.get("order") == "placed"
+    assert len(store) == 3
+
+
+def test_many_of_one_kind_push_out_their_own() -> None:
+    """Neither a day's key by a minute's, nor the other way round."""
+    store = MemoryStore(Clock(), most=10)
+    store.put("order", "placed", 86_400)
+    for n in range(50):
+        store.put(f"token{n}", "", 60)
+    assert store.get("order") == "placed"
+    for n in range(50):
+        store.put(f"order{n}", "", 86_400)
+    assert store.get("token49") is not None
+    assert len(store) == 10
+
+
 class AgainstAPlainDictionary(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
