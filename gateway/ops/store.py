@@ -7,6 +7,7 @@ it remembers is written again later.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -80,6 +81,8 @@ class Store:
         soon: Callable[[Coroutine[Any, Any, None], str], object] | None = None,
     ) -> None:
         self._memory, self._remote, self._soon = memory, remote, soon
+        self._writing: Counter[str] = Counter()
+        """Keys of which Redis is being told."""
 
     @property
     def shared(self) -> bool:
@@ -89,8 +92,7 @@ class Store:
     def remember(self, key: str, value: str, ttl_s: float) -> None:
         """In this process at once, and in Redis as soon as may be."""
         self._memory.put(key, value, ttl_s)
-        if self._remote is not None and self._soon is not None:
-            self._soon(self.put(key, value, ttl_s), "write to the store")
+        self._later(key, lambda: self.put(key, value, ttl_s))
 
     def known(self, key: str) -> str | None:
         """What this process remembers by itself."""
@@ -99,21 +101,52 @@ class Store:
     def forget(self, key: str) -> None:
         """The same."""
         self._memory.delete(key)
-        if self._remote is not None and self._soon is not None:
-            self._soon(self.delete(key), "delete from the store")
+        self._later(key, lambda: self.delete(key))
+
+    def _later(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Until it is done, this process believes itself."""
+        if self._remote is None or self._soon is None:
+            return
+
+        async def write() -> None:
+            try:
+                await work()
+            finally:
+                self._done(key)
+
+        self._writing[key] += 1
+        self._soon(write(), "write to the store")
+
+    def _done(self, key: str) -> None:
+        self._writing[key] -= 1
+        if not self._writing[key]:
+            del self._writing[key]
 
     async def claim(self, key: str, ttl_s: float) -> bool:
         """Takes a key once: False when it was taken before, by whomever, and has not expired."""
         mine = self._memory.claim(key, ttl_s)
-        if self._remote is None or not mine:
+        if self._remote is None:
             return mine
-        return await self._remote.ask(lambda redis: redis.claim(key, ttl_s), otherwise=True)
+        lost = not mine and self._is_from_before(key, self._remote)
+        first = await self._remote.ask(lambda redis: redis.claim(key, ttl_s), otherwise=mine)
+        return first and not lost
 
     async def get(self, key: str) -> str | None:
-        if self._remote is None:
-            return self._memory.get(key)
+        """What Redis says; this process's own word counts while that is away, or may not know."""
         known = self._memory.get(key)
-        return await self._remote.ask(lambda redis: redis.get(key), otherwise=known) or known
+        if self._remote is None or key in self._writing:
+            return known
+        found = await self._remote.ask(lambda redis: redis.get(key), otherwise=known)
+        if found is None and known is not None:
+            if self._is_from_before(key, self._remote):
+                return known
+            self._memory.delete(key)  # another process has deleted it
+        return found
+
+    def _is_from_before(self, key: str, remote: Remote) -> bool:
+        """Whether Redis was away since it was put: it may not have been taken, or been lost."""
+        put_at = self._memory.put_at(key)
+        return put_at is not None and (remote.down_since is not None or put_at < remote.back_at)
 
     async def put(self, key: str, value: str, ttl_s: float) -> None:
         await self.put_all([(key, value, ttl_s)])

@@ -12,6 +12,8 @@ from redis_end import RedisEnd, running_redis
 from gateway.errors import NotAdmitted
 from gateway.limits import STORE_PAUSE_S
 from gateway.ops.admission import Admission
+from gateway.ops.store import Store
+from gateway.ops.store_memory import MemoryStore
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -95,3 +97,57 @@ async def test_all_processes_count_in_one_number(server: RedisEnd) -> None:
     assert await one.redis.add("spent_on:1", 5, 60) == 5
     assert await other.redis.add("spent_on:1", 7, 60) == 12
     assert await one.redis.add("spent_on:1", 0, 60) == 12
+
+
+async def test_what_another_process_deleted_is_not_remembered(server: RedisEnd) -> None:
+    one, other = server.store(), server.store()
+    await one.put("ending:CA1", "transferred", 60)
+    await other.delete("ending:CA1")
+    assert await one.get("ending:CA1") is None
+    assert await one.claim("idempotency", 60)
+    assert not await other.claim("idempotency", 60)
+    await one.delete("idempotency")
+    assert await other.claim("idempotency", 60)
+
+
+async def test_what_is_handed_out_once_is_gone_for_all(server: RedisEnd) -> None:
+    one, other = server.store(), server.store()
+    await one.put("sound:CA1", "", 60)
+    assert await other.get("sound:CA1") == ""
+    await other.delete("sound:CA1")
+    assert await one.get("sound:CA1") is None
+
+
+async def test_what_is_just_being_written_or_deleted_is_so_already(server: RedisEnd) -> None:
+    """Nobody waits for it, and the next who asks may be sooner than Redis."""
+    tasks: list[asyncio.Task[None]] = []
+    memory, remote = MemoryStore(monotonic), server.remote()
+    store = Store(memory, remote, lambda work, _: tasks.append(asyncio.create_task(work)))
+    store.remember("a", "1", 60)
+    assert await store.get("a") == "1"
+    store.forget("a")
+    assert await store.get("a") is None
+    await asyncio.gather(*tasks)
+    assert await server.store().get("a") is None
+
+
+async def test_what_redis_did_not_take_or_has_lost_counts_when_it_is_back(
+    server: RedisEnd,
+) -> None:
+    store = server.store()
+    await store.put("before", "1", 60)
+    assert await store.claim("token", 60)
+    server.process.kill()
+    await server.process.wait()
+    assert not await store.put_all([("meanwhile", "2", 60)])
+    assert await store.claim("other token", 60)
+    async with running_redis(server.port):
+        async with asyncio.timeout(10):
+            while not await store.put_all([("after", "3", 60)]):
+                await asyncio.sleep(0.02)
+        assert [await store.get(key) for key in ("before", "meanwhile", "after")] == list("123")
+        assert not await store.claim("token", 60)
+        assert not await store.claim("other token", 60)
+        await store.put("later", "4", 60)
+        await server.store().delete("later")
+        assert await store.get("later") is None

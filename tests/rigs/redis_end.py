@@ -36,12 +36,11 @@ class RedisEnd:
 
 
 @contextlib.asynccontextmanager
-async def running_redis() -> AsyncIterator[RedisEnd]:
+async def running_redis(port: int | None = None) -> AsyncIterator[RedisEnd]:
+    """On a free port, or on one where there was another before."""
     binary = shutil.which("redis-server")
     assert binary is not None, "install redis-server (apt-get install redis-server)"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or _free_port()
     process = await asyncio.create_subprocess_exec(
         binary, "--port", str(port), "--save", "", "--bind", "127.0.0.1",
         stdout=asyncio.subprocess.DEVNULL,
@@ -56,6 +55,13 @@ async def running_redis() -> AsyncIterator[RedisEnd]:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 async def _reachable(port: int) -> None:

@@ -11,9 +11,12 @@ from carrier import CALLER, QUIET, RECEPTION, new_sid, token_in
 from house import House, running_house
 from redis_end import running_redis
 
+from gateway.bridge.keeper import Keeper
 from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.simulator.model import ModelServer
+
+POLICY_VIOLATION = 1008
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -140,3 +143,47 @@ async def test_what_it_has_cost_goes_along(houses: tuple[House, House]) -> None:
     assert spent.usd > 0
     assert all(carried.by_kind[kind] >= usd for kind, usd in spent.by_kind.items())
     assert carried.by_kind["carrier"] == spent.by_kind["carrier"]
+
+
+async def test_a_call_that_ends_while_its_stream_is_let_in(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that is given to nobody is closed: the carrier asks what comes next."""
+    call_sid = await broken(house)
+    twiml = await after(house, call_sid)
+    waiting = house.gateway.switchboard.expected(call_sid)
+    assert waiting is not None
+
+    async def sound(_keeper: Keeper, _call_sid: str) -> bytes:
+        waiting.hang_up(Ending.OPERATOR_HUNG_UP)
+        return b""
+
+    monkeypatch.setattr(Keeper, "sound", sound)
+    async with house.carrier.socket() as socket:
+        stream = Stream(socket, house.carrier.account, call_sid)
+        await stream.start(token_in(twiml))
+        assert await stream.closed() == POLICY_VIOLATION
+    assert await house.metric("streams_refused_total", reason="over") == 1
+
+
+async def transferred(house: House) -> str:
+    """A call whose caller is being handed over to somebody."""
+    async with house.carrier.call(QUIET) as stream:
+        call = house.gateway.switchboard.media_call(stream.call_sid)
+        assert call is not None
+        await house.note(notes.ModelReady, of=stream.call_sid)
+        await house.note(notes.CallerArrived, of=stream.call_sid)
+        call.mind.memory.caller_said("turn_1", "My word is heron.")
+        call.hang_up(Ending.TRANSFERRED)
+        await house.note(notes.Ended, of=stream.call_sid)
+    return stream.call_sid
+
+
+async def test_back_from_a_transfer_he_is_let_in_where_he_was(
+    houses: tuple[House, House],
+) -> None:
+    """That nobody took the call was told to another process."""
+    first, second = houses
+    call_sid = await transferred(first)
+    twiml = await after(second, call_sid, "transfer")
+    assert "heron" in await goes_on(first, call_sid, twiml)
