@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from random import uniform
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Final
 from urllib.parse import quote
 
 import structlog
@@ -45,12 +46,19 @@ from gateway.ops.latency import AddedLatency
 from gateway.ops.spending import Bill
 from gateway.protocols import media_stream, realtime_server
 from gateway.tools.toolbox import Toolbox
+from gateway.transports.media_socket import MediaSocket
 from gateway.transports.twilio_rest import TwilioRest
 
-if TYPE_CHECKING:
-    from gateway.transports.media_socket import MediaSocket
-
 log = structlog.get_logger()
+
+_STEPS: Final[Mapping[type, Callable[[LiveCall], None]]] = {  # they say no more than their name
+    do.TakeNext: methodcaller("_take_next"),
+    do.CloseNext: methodcaller("_close_next"),
+    do.CloseModel: methodcaller("_close_model"),
+    do.CloseCaller: methodcaller("_close_media"),
+    do.HangUp: methodcaller("_start_hang_up"),
+    do.Reattach: methodcaller("_reattach"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
-        self._functions = Functions(facts, hands.toolbox, hands.tasks, self._on_function_done)
+        self._functions = Functions(facts, hands.toolbox, hands.tasks, self._hear_now)
         self._loop = asyncio.get_running_loop()
 
     def begin(self) -> None:
@@ -159,9 +167,8 @@ class LiveCall:
             return self._fault("caller", error.kind, now)
         if type(event) is media_stream.Media:
             return self._hear_frame(event, now)
-        if isinstance(event, media_stream.Unknown):
-            return self._hear(inputs.PeerFault("caller", "unknown_event"), now)
-        return self._hear(event, now)
+        known = not isinstance(event, media_stream.Unknown)
+        return self._hear(event if known else inputs.PeerFault("caller", "unknown_event"), now)
 
     def on_binary(self, now: float) -> None:
         self._fault("caller", "binary", now)
@@ -228,8 +235,8 @@ class LiveCall:
 
     # --- The mind ---
 
-    def _on_function_done(self, done: inputs.ToolFinished) -> None:
-        self._hear(done, monotonic())
+    def _hear_now(self, event: object) -> None:
+        self._hear(event, monotonic())
 
     def _hear(self, event: object, now: float) -> None:
         try:
@@ -254,43 +261,43 @@ class LiveCall:
             self._hear(inputs.ModelLost("noise"), now)
 
     def _act(self, out: Sequence[Out]) -> None:
+        """All of it, whatever fails on the way: the last may be that the call has ended."""
+        failed = None
         for one in out:
-            kind = type(one)
-            if kind is do.SendToModel:
-                if self._model is not None:
-                    self._model.post(one.data)  # type: ignore[union-attr] # its kind was checked
-            elif kind is do.SendToCaller:
-                if self._media is not None:
-                    self._media.post(one.data)  # type: ignore[union-attr]
-            elif kind is do.SendToNext:
-                if self._next is not None:
-                    self._next.post(one.data)  # type: ignore[union-attr]
-            elif kind is do.OpenModel:
-                self._replace_model(one.after_s)  # type: ignore[union-attr]
-            elif kind is do.OpenNext:
-                self._next = self._open_line(0.0)
-            elif kind is do.TakeNext:
-                self._take_next()
-            elif kind is do.CloseNext:
-                self._close_next()
-            elif kind is do.CloseModel:
-                self._close_model()
-            elif kind is do.CloseCaller:
-                self._close_media()
-            elif kind is do.HangUp:
-                self._start_hang_up()
-            elif kind is do.Transfer:
-                self._hands.tasks.start(self._transfer(one), f"transfer {self.facts.key}")  # type: ignore[arg-type]
-            elif kind is do.HandOver:
-                self._hands.tasks.start(self._hand_over(), f"hand over {self.facts.key}")
-            elif kind is do.RunTool:
-                self._functions.run(one)  # type: ignore[arg-type]
-            elif kind is do.CancelTool:
-                self._functions.cancel(one.call_id)  # type: ignore[union-attr]
-            elif kind is do.Reattach:
-                self._reattach()
-            else:
-                self._hands.publish(self, one)  # type: ignore[arg-type] # what is left is a note
+            try:
+                self._carry_out(one)
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            self._break(failed, monotonic())
+
+    def _carry_out(self, one: Out) -> None:
+        kind = type(one)
+        if kind is do.SendToModel:
+            if self._model is not None:
+                self._model.post(one.data)  # type: ignore[union-attr] # its kind was checked
+        elif kind is do.SendToCaller:
+            if self._media is not None:
+                self._media.post(one.data)  # type: ignore[union-attr]
+        elif kind is do.SendToNext:
+            if self._next is not None:
+                self._next.post(one.data)  # type: ignore[union-attr]
+        elif kind is do.OpenModel:
+            self._replace_model(one.after_s)  # type: ignore[union-attr]
+        elif kind is do.OpenNext:
+            self._next = self._open_line(0.0)
+        elif kind is do.Transfer:
+            self._hands.tasks.start(self._transfer(one), f"transfer {self.facts.key}")  # type: ignore[arg-type]
+        elif kind is do.HandOver:
+            self._hands.tasks.start(self._hand_over(), f"hand over {self.facts.key}")
+        elif kind is do.RunTool:
+            self._functions.run(one)  # type: ignore[arg-type]
+        elif kind is do.CancelTool:
+            self._functions.cancel(one.call_id)  # type: ignore[union-attr]
+        elif (step := _STEPS.get(kind)) is not None:
+            step(self)
+        else:
+            self._hands.publish(self, one)  # type: ignore[arg-type] # what is left is a note
 
     def _break(self, error: Exception, now: float) -> None:
         """Our own bug ends this call, under its name, and nothing else."""
@@ -312,8 +319,7 @@ class LiveCall:
             self._timer = self._loop.call_later(delay_s, self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
-        now = monotonic()
+        self._timer, now = None, monotonic()
         try:
             out = self.mind.tick(now)
         except Exception as error:
@@ -336,11 +342,7 @@ class LiveCall:
         try:
             await self._hands.rest.hang_up(self.facts.call_sid)
         except LinkError as error:
-            log.warning(
-                "could not end the call over REST; closing its stream instead",
-                call_sid=self.facts.call_sid,
-                reason=error.reason,
-            )
+            self._closes_instead("end", error)
         else:
             if self._media is not None:
                 await self._media.gone_within(HANGUP_CONFIRM_MAX_S)
@@ -348,10 +350,9 @@ class LiveCall:
 
     async def _transfer(self, to: do.Transfer) -> None:
         """Takes the call out of its stream; `stop` tells that it has worked."""
-        call_sid = self.facts.call_sid
-        document = self._hands.transfer_document(call_sid, to, self.mind.agent.language)
+        sid, language = self.facts.call_sid, self.mind.agent.language
         try:
-            await self._hands.rest.redirect(call_sid, document)
+            await self._hands.rest.redirect(sid, self._hands.transfer_document(sid, to, language))
         except LinkError as error:
             self._hear(inputs.TransferFailed(error.reason), monotonic())
 
@@ -360,20 +361,19 @@ class LiveCall:
         try:
             await self._hands.hand_over(self)
         except LinkError as error:
-            log.warning(
-                "could not redirect the call over REST; closing its stream instead",
-                call_sid=self.facts.call_sid,
-                reason=error.reason,
-            )
+            self._closes_instead("redirect", error)
             self._hear(inputs.TransferFailed(error.reason), monotonic())
+
+    def _closes_instead(self, what: str, error: LinkError) -> None:
+        event = f"could not {what} the call over REST; closing its stream instead"
+        log.warning(event, call_sid=self.facts.call_sid, reason=error.reason)
 
     def _replace_model(self, after_s: float) -> None:
         """The pauses of all calls that lost the model in the same moment are not the same."""
         if self._model is not None:
             self._model.close()
-        spread_s = uniform(0.0, RENEW_SPREAD_S)  # noqa: S311 - no secret
         self._faults["model"] = 0
-        pause_s = after_s * uniform(0.5, 1.5) + spread_s  # noqa: S311
+        pause_s = after_s * uniform(0.5, 1.5) + uniform(0.0, RENEW_SPREAD_S)  # noqa: S311
         self._model = self._open_line(pause_s)
 
     def _take_next(self) -> None:

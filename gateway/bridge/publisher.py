@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import structlog
+
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.live_call import LiveCall
 from gateway.bridge.orphans import Orphans
@@ -19,6 +21,7 @@ from gateway.ops.logs import CallLog
 from gateway.ops.metrics import Metrics
 from gateway.ops.records import Records
 
+log = structlog.get_logger()
 _MODEL_FAILED = frozenset({Ending.MODEL_REFUSED, Ending.MODEL_LOST, Ending.MODEL_SILENT})
 
 
@@ -37,10 +40,21 @@ class Publisher:
     _log: CallLog = field(default_factory=CallLog)
 
     def publish(self, call: LiveCall, note: notes.Note) -> None:
-        self.spend_watch.on_note(call, note)
+        """To everybody, though one of them fails; the switchboard last, which lets the call go."""
+        told = (self.spend_watch.on_note, self._write_down, self._guard, self.switchboard.on_note)
+        for tell in told:
+            try:
+                tell(call, note)
+            except Exception:
+                log.exception("a note was lost", call=call.facts.key, note=type(note).__name__)
+
+    def _write_down(self, call: LiveCall, note: notes.Note) -> None:
         self.metrics.on_note(call.facts, note)
         self._log.on_note(call.facts, note, call.bill.usd)
         self.records.on_note(call.facts, note, call.bill.usd)
+
+    def _guard(self, call: LiveCall, note: notes.Note) -> None:
+        """Whatever decides on the next calls."""
         if isinstance(note, notes.ModelReady | notes.ModelRenewed):
             self.breaker.worked()
         elif isinstance(note, notes.CallerArrived) and call.facts.direction == "inbound":
@@ -50,7 +64,6 @@ class Publisher:
             self.rates.saw(note.limits)
         elif isinstance(note, notes.Ended):
             self._ended(call, note)
-        self.switchboard.on_note(call, note)
 
     def _ended(self, call: LiveCall, note: notes.Ended) -> None:
         self.metrics.call_over(call.mind)

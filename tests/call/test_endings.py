@@ -143,6 +143,18 @@ def test_it_is_reached_and_final(ending: Ending) -> None:
     assert not book.call.abandon(book.now)
 
 
+def test_a_call_that_cannot_even_tidy_up_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = answered()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(book.call, "_end", broken)
+    book.umpire.after(book.call.abandon(book.now), book.now)
+    assert book.umpire.ended is not None
+    assert (book.call.ending, book.call.life) == (Ending.BUG, Life.CLOSED)
+
+
 def test_which_of_them_are_well() -> None:
     bad = {"never_arrived", "media_stalled", "media_broken", "media_unsupported", "model_refused"}
     bad |= {"model_lost", "model_silent", "drained", "bug"}
