@@ -65,10 +65,10 @@ class Keeper:
     async def load_sip(self, call_id: str) -> CallState | None:
         return await self._load(_sip_key(call_id))
 
-    async def expect(self, facts: CallFacts) -> None:
-        """Its stream may come to another process, which then knows who calls."""
-        state = CallState(facts.agent, facts.path, _plain(facts.caller), _plain(facts.dialled))
-        await self.write(facts.call_sid, state)
+    async def expect(self, call_sid: str, state: CallState, opening: str | None) -> None:
+        """Its stream may come to another process, which then knows as much as this one."""
+        state.opening = opening or ""
+        await self.write(call_sid, state)
 
     async def known(self, call_sid: str) -> CallState | None:
         """Of a call that is expected as well: before that there is nothing to go on with."""
@@ -131,6 +131,11 @@ class Keeper:
 def _is_kept(ending: Ending) -> bool:
     """Whether somebody may go on from here."""
     return not ending.well or ending is Ending.TRANSFERRED
+
+
+def first_state(facts: CallFacts) -> CallState:
+    """Of a call to which nothing has happened."""
+    return CallState(facts.agent, facts.path, _plain(facts.caller), _plain(facts.dialled))
 
 
 def state_of(call: LiveCall) -> CallState:

@@ -5,9 +5,9 @@ The status makes the carrier do the right thing: a Twilio trunk fails over on 50
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -59,6 +59,7 @@ class Place:
     dialled: str
     out: Dialled | None = None
     """We called the person for whom the model's leg is dialled."""
+    opening: str | None = None
 
 
 class SipDesk:
@@ -85,10 +86,10 @@ class SipDesk:
         await self._turnstile.enter(SIP_CROWD_S)
         try:
             place = await self._place(incoming)
-            call = await self._let_in(incoming, place)
+            session = self._switchboard.session(place.agent.name, "sip")
+            call = await self._let_in(incoming, place, session)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, SIP_DECIDE_MAX_S)
-        session = self._switchboard.session(place.agent.name, "sip")
         try:
             await self._calls.accept(incoming.call_id, session, SIP_ACCEPT_MAX_S)
         except LinkError as error:
@@ -106,7 +107,9 @@ class SipDesk:
             state.call_sid, state.caller, state.dialled, state.agent, "sip", state.call_id,
             state.direction,
         )  # fmt: skip
-        self._switchboard.announce_sip(facts, agent, self._calls, state).adopted()
+        session = self._switchboard.session(agent.name, "sip")
+        call = self._switchboard.announce_sip(facts, agent, session, self._calls, state=state)
+        call.adopted()
 
     async def _not_accepted(self, call_id: str, why: str) -> None:
         log.warning("accept failed", call_id=call_id, reason=why)
@@ -140,9 +143,12 @@ class SipDesk:
             raise NotAdmitted("no_agent")
         dialled = await self._switchboard.dialled_by(call_sid)
         out = await self._switchboard.dials.find(call_sid)
-        return Place(agent, call_sid, dialled or next(incoming.dialled, ""), out)
+        opening = await self._switchboard.opening_of(call_sid)
+        return Place(agent, call_sid, dialled or next(incoming.dialled, ""), out, opening)
 
-    async def _let_in(self, incoming: IncomingCall, place: Place) -> SipLiveCall:
+    async def _let_in(
+        self, incoming: IncomingCall, place: Place, session: Mapping[str, Any]
+    ) -> SipLiveCall:
         """Raises NotAdmitted."""
         facts, agent = self._facts(incoming, place), place.agent
         if self._rates.short:
@@ -150,7 +156,7 @@ class SipDesk:
         if place.out is None:  # else its place was taken when it was placed
             await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
         try:
-            return self._switchboard.announce_sip(facts, agent, self._calls)
+            return self._switchboard.announce_sip(facts, agent, session, self._calls, place.opening)
         except NotAdmitted:
             await self._admission.leave(facts.place)
             raise

@@ -140,7 +140,7 @@ class StreamDoor:
             direction="inbound" if out is None else "outbound",
         )  # fmt: skip
         before = state if state is not None and state.arrived else None
-        self._switchboard.announce(facts, agent, state=before)
+        self._switchboard.announce(facts, agent, state.opening if state else None, before)
 
     def _refuse(self, reason: str) -> None:
         self._timer.cancel()

@@ -154,14 +154,19 @@ class Switchboard:
         self,
         facts: CallFacts,
         agent: Agent,
+        session: Mapping[str, Any],
         control: OpenAICalls,
+        opening: str | None = None,
         state: CallState | None = None,
     ) -> SipLiveCall:
-        """A SIP call is about to be accepted, or was by another process. Raises NotAdmitted."""
+        """A SIP call is about to be accepted with this session, or was by another process.
+
+        Raises NotAdmitted.
+        """
         hands = self._admitted("sip", facts.call_sid)
-        mind = SipCall(agent, self.session(agent.name, "sip"), _event_ids(), monotonic())
+        mind = SipCall(agent, session, _event_ids(), monotonic())
         mind.unix_offset_s = self.clock() - monotonic()
-        mind.opening = self._store.known(f"opening:{facts.call_sid}")
+        mind.opening = opening
         call = SipLiveCall(facts, mind, hands, control)
         if state is not None:
             mind.resume(state)
@@ -221,16 +226,21 @@ class Switchboard:
     def _dialled(self, call_sid: str) -> list[SipLiveCall]:
         return [call for call in self._sip.values() if call.facts.call_sid == call_sid]
 
-    def begin_with(self, call_sid: str, opening: str) -> None:
+    def begin_with(self, call_sid: str, opening: str | None) -> None:
         """How the model is to begin with the caller for whom it is being dialled."""
-        self._store.remember(f"opening:{call_sid}", opening, SIP_TOKEN_S)
+        if opening is not None:
+            self._store.remember(f"opening:{call_sid}", opening, SIP_TOKEN_S)
+
+    async def opening_of(self, call_sid: str) -> str | None:
+        """The same, in whichever process; the INVITE does not say it."""
+        return await self._store.get(f"opening:{call_sid}")
 
     def dialling_for(self, call_sid: str, dialled: str) -> None:
         """Which number the caller called for whom the model is being dialled by SIP."""
         self._store.remember(f"dialled:{call_sid}", dialled, SIP_TOKEN_S)
 
     async def dialled_by(self, call_sid: str) -> str | None:
-        """The same, in whichever process; the INVITE does not say it."""
+        """The same, in whichever process."""
         return await self._store.get(f"dialled:{call_sid}")
 
     def on_note(self, call: LiveCall, note: notes.Note) -> None:

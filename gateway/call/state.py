@@ -41,6 +41,8 @@ class CallState(msgspec.Struct, array_like=True):
     """Twilio's."""
 
     direction: str = "inbound"
+    opening: str = ""
+    """How the next who has it is to begin; "" for as ever."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -99,7 +99,7 @@ class Store:
         return self._memory.get(key)
 
     def forget(self, key: str) -> None:
-        """The same."""
+        """In the same way."""
         self._memory.delete(key)
         self._later(key, lambda: self.delete(key))
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.agents.config import Agent
+from gateway.bridge.keeper import first_state
 from gateway.bridge.sip_desk import AGENT_HEADER, CALL_HEADER, TOKEN_HEADER
 from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
@@ -39,6 +40,7 @@ class Rungs:
         """A media stream to the agent; `state` is what was before. Raises NotAdmitted."""
         desk = self._desk
         if state is not None and desk.switchboard.sends_on:
+            await desk.keeper.expect(call.call_sid, state, opening)
             return self._stream(call, agent)
         if not call.outbound:  # else its place was taken when it was placed
             await desk.admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
@@ -46,10 +48,9 @@ class Rungs:
             call.call_sid, call.caller, call.dialled, agent.name, "media-streams",
             direction="outbound" if call.outbound else "inbound",
         )  # fmt: skip
+        await desk.keeper.expect(call.call_sid, state or first_state(facts), opening)
         try:
             desk.switchboard.announce(facts, agent, opening, state)
-            if state is None:
-                await desk.keeper.expect(facts)
         except NotAdmitted:
             await desk.admission.leave(call.call_sid)
             raise
@@ -76,8 +77,7 @@ class Rungs:
         if desk.sip_uri is None or refusal is not None:
             return None
         desk.switchboard.dialling_for(call.call_sid, call.dialled)
-        if opening is not None:
-            desk.switchboard.begin_with(call.call_sid, opening)
+        desk.switchboard.begin_with(call.call_sid, opening)
         headers = {
             CALL_HEADER: call.call_sid,
             AGENT_HEADER: agent.name,

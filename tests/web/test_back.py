@@ -187,3 +187,5 @@ async def test_back_from_a_transfer_he_is_let_in_where_he_was(
     call_sid = await transferred(first)
     twiml = await after(second, call_sid, "transfer")
     assert "heron" in await goes_on(first, call_sid, twiml)
+    (told,) = {call.mind.opening for call, _ in first.notes if call.mind.resumed}
+    assert "nobody took the call" in (told or "")
