@@ -100,7 +100,7 @@ class Ladder:
         ending: Ending | None = None,
         dialled: str = "",
     ) -> Response:
-        if not await self._may_go_on(call.call_sid):
+        if leg != DRAIN and not await self._may_go_on(call.call_sid):
             return self._sorry(agent)
         # A call that has used up what it may cost has no agent any more.
         spent = await self._desk.store.get(spent_key(call.call_sid)) is not None
@@ -140,13 +140,13 @@ class Ladder:
     async def _goes_on(
         self, call: VoiceRequest, agent: Agent, leg: str, ending: Ending | None
     ) -> Response | None:
+        """On another stream; where that has no place, by SIP, which has other bounds."""
         try:
-            answer = await self._resume(call, agent, leg, ending)
+            return await self._resume(call, agent, leg, ending)
         except NotAdmitted as error:
             log.warning("no agent free for a caller", reason=error.reason)
-            answer = None
-        model = None if answer else self._rungs.dial_model(call, agent, wording.RESUMED)
-        return self._count("sip", model) if model else answer
+        model = self._rungs.dial_model(call, agent, wording.RESUMED)
+        return self._count("sip", model) if model else None
 
     async def _resume(
         self, call: VoiceRequest, agent: Agent, leg: str, ending: Ending | None
@@ -161,7 +161,6 @@ class Ladder:
         handed_over = leg == DRAIN or ending is Ending.DRAINED
         state.silently = handed_over or agent.resume == "silent"
         state.resumes += not handed_over
-        await self._desk.keeper.write(call.call_sid, state)
         answer = await self._rungs.connect(call, agent, state=state)
         self._desk.metrics.resumes.labels(_how(handed_over, state)).inc()
         return answer
@@ -185,7 +184,7 @@ class Ladder:
         return Response(document, media_type="text/xml")
 
     async def _may_go_on(self, call_sid: str) -> bool:
-        """A caller is not passed round for ever."""
+        """A caller is not passed round for ever; from a process that stops, he has to be."""
         key = f"legs:{call_sid}"
         legs = int(await self._desk.store.get(key) or 0) + 1
         await self._desk.store.put(key, str(legs), ENDINGS_KEPT_S)

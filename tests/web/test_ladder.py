@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import httpx2
 import pytest
 import pytest_asyncio
-from carrier import new_sid
+from carrier import Stream, new_sid
 from house import PUBLIC_URL, House, running_house
 from structlog.testing import capture_logs
 from vendor import PROJECT, SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, running_vendor
@@ -20,13 +20,13 @@ from vendor import PROJECT, SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, running_v
 from gateway.bridge import switchboard
 from gateway.call import notes
 from gateway.call.endings import Ending
-from gateway.limits import LEGS_MAX, SIP_URI_MAX_CHARS
+from gateway.limits import LEGS_MAX, RESUMES_MAX, SIP_URI_MAX_CHARS
 from gateway.ops.breaker import Breaker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LONGEST = "a-name-of-sixty-four-characters-which-is-as-long-as-one-can-be-1"
-MEDIA, DIRECT, ALONE, LONG, ARABIC = (f"+1555010{n}" for n in range(5))
+MEDIA, DIRECT, ALONE, LONG, ARABIC, FORGETFUL = (f"+1555010{n}" for n in range(6))
 HANDS_OVER = """
     greeting: Hello.
     instructions: Answer the telephone.
@@ -49,8 +49,13 @@ agents:
     path: sip
     language: ar
     instructions: Answer in Arabic.
+  forgetful:
+    instructions: Answer the telephone.
+    if_forgotten: transfer
+    fallback: "+15550177"
 routes:
   - {{to: "{MEDIA}", agent: reception}}
+  - {{to: "{FORGETFUL}", agent: forgetful}}
   - {{to: "{DIRECT}", agent: direct}}
   - {{to: "{ALONE}", agent: alone}}
   - {{to: "{LONG}", agent: {LONGEST}}}
@@ -390,6 +395,56 @@ async def test_a_talk_with_a_person_that_is_over_is_the_end(
 @pytest.mark.parametrize("leg", ["", "x", "SIP", "sip%0a"])
 async def test_a_leg_that_nobody_knows_is_one_that_failed(house: House, leg: str) -> None:
     assert rung(await Caller(house, DIRECT).after(leg, "failed")) == "human"
+
+
+# --- Taken up again ---
+
+
+async def breaks_off(house: House, caller: Caller, twiml: ElementTree.Element) -> None:
+    """His stream comes, and then its socket breaks."""
+    ended = len(house.said(notes.Ended, caller.sid))
+    parameter = twiml.find("Connect/Stream/Parameter")
+    assert parameter is not None
+    async with house.carrier.socket() as socket:
+        stream = Stream(socket, house.carrier.account, caller.sid)
+        await stream.start(parameter.attrib["value"])
+        await house.note(notes.CallerArrived, ended + 1, of=caller.sid)
+        socket.transport.abort()
+        await house.note(notes.Ended, ended + 1, of=caller.sid)
+
+
+async def test_a_call_that_breaks_again_and_again_is_a_persons(house: House) -> None:
+    """Even where the model could still be dialled by SIP."""
+    caller = Caller(house, MEDIA)
+    twiml = await caller.rings()
+    got = []
+    for _ in range(RESUMES_MAX + 1):
+        await breaks_off(house, caller, twiml)
+        twiml = await caller.after("stream")
+        got.append(rung(twiml))
+    assert got == ["media"] * RESUMES_MAX + ["human"]
+
+
+async def test_who_is_not_remembered_may_be_a_persons(house: House) -> None:
+    assert rung(await Caller(house, FORGETFUL).after("stream")) == "human"
+
+
+async def test_a_full_house_goes_on_with_him_by_sip(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = Caller(house, MEDIA)
+    await breaks_off(house, caller, await caller.rings())
+    monkeypatch.setattr(house.gateway.switchboard, "_max_calls", 0)
+    assert rung(await caller.after("stream")) == "sip"
+
+
+async def test_who_is_handed_over_in_a_rolling_deploy_is_not_passed_round(house: House) -> None:
+    caller = Caller(house, MEDIA)
+    twiml = await caller.rings()
+    for _ in range(LEGS_MAX + 2):
+        await breaks_off(house, caller, twiml)
+        twiml = await caller.after("drain")
+        assert rung(twiml) == "media"
 
 
 # --- Handed over ---
