@@ -55,7 +55,7 @@ class Publisher:
 
     def _guard(self, call: LiveCall, note: notes.Note) -> None:
         """Whatever decides on the next calls."""
-        if isinstance(note, notes.ModelReady | notes.ModelRenewed):
+        if isinstance(note, notes.ModelReady | notes.ModelRenewed | notes.SidebandUp):
             self.breaker.worked()
         elif isinstance(note, notes.CallerArrived) and call.facts.direction == "inbound":
             facts, most = call.facts, call.mind.agent.max_calls
@@ -67,7 +67,7 @@ class Publisher:
 
     def _ended(self, call: LiveCall, note: notes.Ended) -> None:
         self.metrics.call_over(call.mind)
-        if note.ending in _MODEL_FAILED:
+        if _model_failed(note):
             self.breaker.failed()
         if isinstance(call, SipLiveCall):
             self.tasks.start(self.orphans.ended(call), f"drop {call.facts.key}")
@@ -81,3 +81,9 @@ class Publisher:
     async def _leave(self, call: LiveCall, ending: Ending) -> None:
         """A call that did not end well may go on elsewhere, as one whose stream went there does."""
         await self.admission.leave(call.facts.place, over=ending.well)
+
+
+def _model_failed(note: notes.Ended) -> bool:
+    """Where the carrier alone says that a leg broke off, nobody knows whose doing it was."""
+    told_by_carrier = note.ending is Ending.MODEL_LOST and not note.reason
+    return note.ending in _MODEL_FAILED and not told_by_carrier

@@ -34,7 +34,7 @@ _BY_TRUNK: Final = {
     "queue": "a call over a trunk cannot be put into a queue: dial it by the number's voice URL "
     "for that",
 }
-_LEG_IS_GONE: Final = frozenset({Ending.CALLER_HUNG_UP, Ending.TRANSFERRED})
+_LEG_IS_GONE: Final = frozenset({Ending.CALLER_HUNG_UP, Ending.TRANSFERRED, Ending.NEVER_ARRIVED})
 
 
 class SipLiveCall(LiveCall):
@@ -68,6 +68,10 @@ class SipLiveCall(LiveCall):
         """It could not be accepted: there is no leg to end."""
         self._act(self.mind.give_up(monotonic()))
         self._reschedule()
+
+    def given_up(self) -> None:
+        """Nor had it to be: the caller is gone, or somebody else has decided on him."""
+        self.hang_up(Ending.NEVER_ARRIVED)
 
     def gone(self) -> None:
         """The carrier says that the call has ended."""

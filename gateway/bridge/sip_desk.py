@@ -93,8 +93,7 @@ class SipDesk:
         try:
             await self._calls.accept(incoming.call_id, session, SIP_ACCEPT_MAX_S)
         except LinkError as error:
-            call.refused()
-            return await self._not_accepted(incoming.call_id, error.reason)
+            return await self._not_accepted(call, error.reason)
         self._counted("accepted")
         return call.accepted()
 
@@ -111,10 +110,13 @@ class SipDesk:
         call = self._switchboard.announce_sip(facts, agent, session, self._calls, state=state)
         call.adopted()
 
-    async def _not_accepted(self, call_id: str, why: str) -> None:
+    async def _not_accepted(self, call: SipLiveCall, why: str) -> None:
+        call_id = call.facts.call_id
         log.warning("accept failed", call_id=call_id, reason=why)
         if why in _DECIDED:
-            return self._counted("gone")
+            self._counted("gone")
+            return call.given_up()
+        call.refused()
         left_s = SIP_DECIDE_MAX_S - SIP_ACCEPT_MAX_S
         return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
 

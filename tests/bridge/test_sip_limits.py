@@ -10,6 +10,8 @@ from house import House, running_house
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, running_vendor
 
 from gateway.call import notes
+from gateway.call.endings import Ending
+from gateway.limits import BREAKER_FAILURES
 from gateway.ops.admission import RateWatch
 from gateway.ops.breaker import Breaker
 
@@ -129,3 +131,53 @@ async def test_a_model_that_is_down_is_not_dialled(
         answer = (await house.carrier.ring(new_sid("CA"), "+15550101")).text
         assert "<Sip" not in answer
         assert await house.metric("calls_refused_total", reason="model_down") == 1
+
+
+async def test_callers_who_give_up_say_nothing_of_the_model(limited_agents: Path) -> None:
+    async with (
+        running_vendor() as vendor,
+        running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
+    ):
+        for n in range(BREAKER_FAILURES + 1):
+            vendor.answers["accept"].append(409 if n % 2 else 404)
+            line = await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE)
+            ended = await house.note(notes.Ended, of=line.call_id)
+            assert (ended.ending, ended.arrived) == (Ending.NEVER_ARRIVED, False)
+        assert await house.metric("breaker_open") == 0
+        assert await house.metric("sip_decisions_total", decision="gone") == BREAKER_FAILURES + 1
+        assert vendor.of("hangup") == []
+
+
+async def test_a_sideband_shows_that_the_model_is_there(limited_agents: Path) -> None:
+    """Failures of days are not five in a row."""
+    async with (
+        running_vendor() as vendor,
+        running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
+    ):
+        for _ in range(BREAKER_FAILURES + 1):
+            vendor.answers["accept"].append(401)
+            refused = await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE)
+            ended = await house.note(notes.Ended, of=refused.call_id)
+            assert ended.ending is Ending.MODEL_REFUSED
+            taken = await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE)
+            await house.note(notes.SidebandUp, of=taken.call_id)
+            await is_over(house, taken)
+        assert await house.metric("breaker_open") == 0
+
+
+async def test_a_leg_that_only_the_carrier_says_is_over_is_nobodys_failure(
+    limited_agents: Path,
+) -> None:
+    async with (
+        running_vendor() as vendor,
+        running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
+    ):
+        board = house.gateway.switchboard
+        lines = [await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE) for _ in range(6)]
+        for line in lines:
+            await house.note(notes.SidebandUp, of=line.call_id)
+        board.dial_is_over("")
+        for line in lines:
+            ended = await house.note(notes.Ended, of=line.call_id)
+            assert ended.ending is Ending.MODEL_LOST
+        assert await house.metric("breaker_open") == 0
