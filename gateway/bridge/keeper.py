@@ -29,6 +29,8 @@ class Keeper:
     def __init__(self, store: Store, calls: Callable[[], Iterable[LiveCall]]) -> None:
         self._store, self._calls = store, calls
         self._written: dict[LiveCall, int] = {}
+        self._writing = asyncio.Lock()
+        """What is on its way must not arrive after the last that is written of a call."""
 
     @property
     def shared(self) -> bool:
@@ -44,16 +46,17 @@ class Keeper:
                 log.exception("the state of calls could not be written")
 
     async def write_changed(self) -> None:
-        changed: dict[LiveCall, int] = {}
-        entries: list[tuple[str, str, float]] = []
+        changed: dict[LiveCall, tuple[int, list[tuple[str, str, float]]]] = {}
         for call in list(self._calls()):
             revision = call.mind.memory.revision
             if call.mind.arrived and self._written.get(call) != revision:
-                changed[call] = revision
-                entries += self._entries(call)
+                changed[call] = revision, self._entries(call)
                 await asyncio.sleep(0)  # a hundred in a row would hold up everybody's sound
-        if await self._store.put_all(entries):
-            self._written.update((call, rev) for call, rev in changed.items() if not call.over)
+        async with self._writing:
+            running = {call: one for call, one in changed.items() if not call.over}
+            entries = [entry for _, some in running.values() for entry in some]
+            if await self._store.put_all(entries):
+                self._written.update((c, rev) for c, (rev, _) in running.items() if not c.over)
 
     async def save(self, call: LiveCall) -> None:
         """Now: somebody else is about to read it."""
@@ -95,6 +98,10 @@ class Keeper:
 
     async def ended(self, call: LiveCall, ending: Ending) -> None:
         """A conversation that came to its end is not kept."""
+        async with self._writing:
+            await self._ended(call, ending)
+
+    async def _ended(self, call: LiveCall, ending: Ending) -> None:
         self._written.pop(call, None)
         call_sid = call.facts.call_sid
         if call.facts.call_id and not call.left:
@@ -108,8 +115,11 @@ class Keeper:
         if sound:
             key = f"sound:{call_sid}"
             await self._store.put(key, b64encode(sound).decode(), SOUND_KEPT_S)
-        newer = await self.load(call_sid)
-        if newer is None or (newer.streams, newer.resumes) <= (state.streams, state.resumes):
+        known = await self.load(call_sid)
+        if known is None or _age(known) <= _age(state):
+            if known is not None and _age(known) == _age(state):
+                # Whoever answered the carrier was sooner: what he decided holds.
+                state.silently, state.opening = known.silently, known.opening
             await self.write(call_sid, state)
 
     async def sound(self, call_sid: str) -> bytes:
@@ -126,6 +136,11 @@ class Keeper:
         keys = [_key(facts.call_sid)] if facts.call_sid else []
         keys += [_sip_key(facts.call_id)] if facts.call_id else []
         return [(key, text, ttl_s) for key in keys]
+
+
+def _age(state: CallState) -> tuple[int, int]:
+    """Of two states of a call, the one with more is the newer."""
+    return state.streams, state.resumes
 
 
 def _is_kept(ending: Ending) -> bool:

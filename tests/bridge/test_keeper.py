@@ -1,0 +1,89 @@
+"""What is kept of a call's state, when it ends while that is being written."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+import pytest
+from carrier import QUIET
+from house import House
+
+from gateway.bridge.keeper import Keeper, state_of
+from gateway.bridge.live_call import LiveCall
+from gateway.call import notes
+from gateway.call.endings import Ending
+from gateway.ops.store import Store
+from gateway.ops.store_memory import MemoryStore
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(MemoryStore(monotonic))
+
+
+async def running(house: House) -> LiveCall:
+    await house.note(notes.CallerArrived)
+    await house.note(notes.ModelReady)
+    (call,) = house.gateway.switchboard.calls
+    return call
+
+
+async def test_a_call_that_ends_while_others_are_gathered_is_not_written(
+    house: House, store: Store
+) -> None:
+    async with house.carrier.call(QUIET):
+        call = await running(house)
+        keeper = Keeper(store, lambda: [call])
+        writing = asyncio.ensure_future(keeper.write_changed())
+        await asyncio.sleep(0)
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        await keeper.ended(call, Ending.OPERATOR_HUNG_UP)
+        await writing
+    assert await keeper.load(call.facts.call_sid) is None
+
+
+class SlowStore(Store):
+    """Takes what is written only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(monotonic))
+        self.asked, self.may = asyncio.Event(), asyncio.Event()
+
+    async def put_all(self, entries: object) -> bool:
+        self.asked.set()
+        await self.may.wait()
+        return await super().put_all(entries)  # type: ignore[arg-type]
+
+
+async def test_nor_one_whose_state_is_just_on_its_way(house: House) -> None:
+    store = SlowStore()
+    async with house.carrier.call(QUIET):
+        call = await running(house)
+        keeper = Keeper(store, lambda: [call])
+        writing = asyncio.ensure_future(keeper.write_changed())
+        await store.asked.wait()
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        ending = asyncio.ensure_future(keeper.ended(call, Ending.OPERATOR_HUNG_UP))
+        await asyncio.sleep(0)
+        store.may.set()
+        await asyncio.gather(writing, ending)
+    assert await keeper.load(call.facts.call_sid) is None
+
+
+async def test_what_was_decided_before_the_end_was_noticed_holds(
+    house: House, store: Store
+) -> None:
+    """The carrier asked what comes next, and then the stream's end was seen."""
+    async with house.carrier.call(QUIET):
+        call = await running(house)
+        keeper = Keeper(store, lambda: [call])
+        decided = state_of(call)
+        decided.silently, decided.opening = True, "Say that you are back."
+        await keeper.write(call.facts.call_sid, decided)
+        call.mind.memory.caller_said("turn_1", "My word is heron.")
+        await keeper.ended(call, Ending.DRAINED)
+    state = await keeper.load(call.facts.call_sid)
+    assert state is not None
+    assert (state.silently, state.opening) == (True, "Say that you are back.")
+    assert state.memos[-1].text == "My word is heron."
