@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from carrier import CALLER, QUIET, RECEPTION, new_sid, token_in
+from carrier import CALLER, QUIET, RECEPTION, Stream, new_sid, token_in
 from house import House, running_house
 from redis_end import running_redis
 
