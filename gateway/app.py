@@ -24,6 +24,7 @@ from gateway.agents.templates import load_templates
 from gateway.bridge.dialler import Dialler
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
+from gateway.bridge.last_resort import hang_up_in_the_end
 from gateway.bridge.live_call import Hands, LiveCall
 from gateway.bridge.orphans import Orphans
 from gateway.bridge.photo_links import PhotoLinks
@@ -49,7 +50,7 @@ from gateway.limits import (
     SIP_CALLS_MAX,
     STATES_MAX,
 )
-from gateway.ops.admission import Admission, RateWatch
+from gateway.ops.admission import Admission, RateWatch, shed_reason
 from gateway.ops.allowance import Allowance
 from gateway.ops.archive import Archive
 from gateway.ops.breaker import Breaker
@@ -84,7 +85,7 @@ from gateway.web.openai import OpenAIDoor, OpenAIGuard
 from gateway.web.operators import Operators
 from gateway.web.photo import PhotoDoor
 from gateway.web.routes import operators_routes, photo_routes, routes
-from gateway.web.rungs import DRAIN
+from gateway.web.rungs import DRAIN, SIP
 
 log = structlog.get_logger()
 
@@ -140,6 +141,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     dialler = Dialler(
         settings.public_url, settings.dial_countries, switchboard, admission,
         Allowance(DIALS_BURST, DIALS_PER_S), out_tokens, store, records, metrics, tasks,
+        lambda: shed_reason(breaker, rates),
     )  # fmt: skip
 
     def announced(call: LiveCall) -> None:
@@ -194,7 +196,10 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         sip_desk.adopt(state)
         metrics.resumes.labels("adopted").inc()
 
-    orphans = Orphans(process, remote, keeper, switchboard, adopt)
+    def hang_up(call_id: str) -> None:
+        tasks.start(hang_up_in_the_end(calls, call_id), f"hang up {call_id}", last=True)
+
+    orphans = Orphans(process, remote, keeper, switchboard, adopt, hang_up)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -204,14 +209,14 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             orphans,
         )  # fmt: skip
         dialler.rest = rest
-        after_url = f"{settings.public_url}/twilio/after?leg={DRAIN}"
+        after_url = f"{settings.public_url}/twilio/after?leg="
 
         async def hand_over(call: LiveCall) -> None:
             if isinstance(call, SipLiveCall):
                 await orphans.release(call)
             else:
                 await keeper.save(call)
-                await rest.redirect_to(call.facts.call_sid, after_url)
+                await rest.redirect_to(call.facts.call_sid, after_url + DRAIN)
 
         def referred(call_sid: str, to: Transfer) -> None:
             told = msgspec.json.encode(to).decode()
@@ -228,6 +233,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
                 tasks=tasks,
                 turnstile=turnstile,
                 hand_over=hand_over,
+                after_sip_url=after_url + SIP,
                 publish=publisher.publish,
                 added=added,
                 open_bill=_open_bill,

@@ -193,6 +193,9 @@ SIDEBAND_LOSSES_MAX = 3
 """How many in a row may not hold, before the call is ended."""
 SIP_GOODBYE_MAX_S = 60.0
 """Once it plays; without marks nobody tells of its progress."""
+HANG_UP_FIRST_PAUSE_S = 1.0
+"""Doubles with each try: a leg that cannot be hung up is tried for as long as it can last."""
+HANG_UP_PAUSE_MAX_S = 60.0
 SIP_DECIDE_MAX_S = 2.0
 SIP_ACCEPT_MAX_S = 1.5
 """Of it: what is left is for the reject, should the accept not be answered."""

@@ -81,6 +81,8 @@ class Dialler:
     records: Records
     metrics: Metrics
     tasks: Tasks
+    shed: Callable[[], str | None]
+    """Why nobody is to be brought to the model now."""
     rest: TwilioRest | None = None
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
     _dials: dict[str, Dial] = field(default_factory=dict)
@@ -117,7 +119,7 @@ class Dialler:
             raise NotDialled("country", "GATEWAY_DIAL_COUNTRIES does not have that country.")
         if outbound.countries and not reaches(to, outbound.countries):
             raise NotDialled("country", "That agent's `outbound.countries` does not have it.")
-        refusal = self.switchboard.refusal(agent.path)
+        refusal = self.switchboard.refusal(agent.path) or self.shed()
         if refusal is not None or self.rest is None:
             raise NotDialled(refusal or "starting", _LATER.get(refusal or "", _LATER["full"]))
 
@@ -305,6 +307,8 @@ _LATER: Final = {
     "starting": "This process is starting: ask again in a moment.",
     "full": "There is no place for another call: ask again later.",
     "budget": "The day's budget is used up.",
+    "model_down": "The model is down: ask again later.",
+    "rate_limited": "What is left of the model's rate belongs to running calls: ask again later.",
     "agent_full": "That agent has as many calls as it may have.",
     "caller_busy": "That person is in as many calls as he may be in.",
 }

@@ -77,6 +77,7 @@ class Hands:
     turnstile: Turnstile
     hand_over: Callable[[LiveCall], Awaitable[None]]
     """Has the carrier ask another process what to do with the call. Raises LinkError."""
+    after_sip_url: str  # where the carrier asks what comes after a SIP leg
     publish: Callable[[LiveCall, notes.Note], None]
     added: AddedLatency
     open_bill: Callable[[CallFacts, Agent], Bill]
@@ -91,8 +92,7 @@ class LiveCall:
         self._hands = hands
         self._media: MediaSocket | None = None
         self._model: ModelLine | None = None
-        self._next: ModelLine | None = None
-        """Opened beside the one in use, before its hour is up."""
+        self._next: ModelLine | None = None  # opened beside the one in use, before its hour is up
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()

@@ -26,7 +26,10 @@ log = structlog.get_logger()
 
 
 class Orphans:
-    """`process` names this one among all that share a store; `adopt` takes a call over."""
+    """`process` names this one among all that share a store; `adopt` takes a call over.
+
+    `hang_up` is told the call_id of one of which nothing is known: nobody could steer it.
+    """
 
     def __init__(
         self,
@@ -35,9 +38,11 @@ class Orphans:
         keeper: Keeper,
         switchboard: Switchboard,
         adopt: Callable[[CallState], None],
+        hang_up: Callable[[str], None],
     ) -> None:
         self._process, self._remote = process, remote
-        self._keeper, self._switchboard, self._adopt = keeper, switchboard, adopt
+        self._keeper, self._switchboard = keeper, switchboard
+        self._adopt, self._hang_up = adopt, hang_up
 
     async def run(self) -> None:
         while self._remote is not None:
@@ -68,7 +73,11 @@ class Orphans:
             if call_id is None:
                 return
             state = await self._keeper.load_sip(call_id)
+            if remote.down_since is not None:
+                return  # nobody knows: once its lease has run out it is looked at again
             if state is None:
+                log.warning("a SIP call of which nothing is known is hung up", call_id=call_id)
+                self._hang_up(call_id)
                 await remote.ask(lambda redis, gone=call_id: redis.drop(gone), otherwise=None)  # type: ignore[misc]
             elif self._switchboard.call(call_id) is None:
                 log.info("a SIP call is taken over", call_id=call_id)

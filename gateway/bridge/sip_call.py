@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import structlog
 
+from gateway.bridge.last_resort import hang_up_in_the_end
 from gateway.bridge.live_call import Hands, LiveCall
 from gateway.bridge.model_line import ModelLine
 from gateway.call import commands as do
@@ -114,15 +115,23 @@ class SipLiveCall(LiveCall):
             await self._calls.hang_up(self.facts.call_id)
         except LinkError as error:
             log.error("could not end the call", call_id=self.facts.call_id, reason=error.reason)
-            if self.facts.call_sid and self.mind.ending is not None and self.mind.ending.well:
-                await self._hang_up_at_the_carriers()
+            if not self.facts.call_sid or not await self._end_at_the_carriers():
+                await hang_up_in_the_end(self._calls, self.facts.call_id)
 
-    async def _hang_up_at_the_carriers(self) -> None:
-        """Only a conversation that is over: after another end the caller is still to be helped."""
+    async def _end_at_the_carriers(self) -> bool:
+        """After a conversation that is over; from any other end the caller is still to be helped:
+        taken out of the dial, he gets the next rung.
+        """
+        rest, call_sid = self._hands.rest, self.facts.call_sid
         try:
-            await self._hands.rest.hang_up(self.facts.call_sid)
+            if self.mind.ending is not None and self.mind.ending.well:
+                await rest.hang_up(call_sid)
+            else:
+                await rest.redirect_to(call_sid, self._hands.after_sip_url)
         except LinkError as error:
-            log.error("nor at the carrier's", call_sid=self.facts.call_sid, reason=error.reason)
+            log.error("nor at the carrier's", call_sid=call_sid, reason=error.reason)
+            return False
+        return True
 
     async def _hand_over(self) -> None:
         try:

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from gateway.errors import NotAdmitted
 from gateway.limits import LEASE_RENEW_S, LEASE_S, SHED_BELOW_RATIO, SHED_MAX_S
+from gateway.ops.breaker import Breaker
 from gateway.ops.store import Remote
 from gateway.protocols.realtime_server import RateLimit
 
@@ -110,3 +111,12 @@ class RateWatch:
 
 
 _WATCHED = frozenset({"requests", "tokens"})
+
+
+def shed_reason(breaker: Breaker, rates: RateWatch) -> str | None:
+    """Why no further call is brought to the model: it is not to be had, or running calls need
+    what is left of it.
+    """
+    if breaker.open:
+        return "model_down"
+    return "rate_limited" if rates.short else None

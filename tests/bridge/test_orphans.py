@@ -194,3 +194,15 @@ async def test_one_that_ended_while_nobody_steered_it(town: Town) -> None:
     is_gone(town.first)
     ended = await town.second.note(notes.Ended, of=town.line.call_id)
     assert ended.ending is Ending.CALLER_HUNG_UP
+
+
+async def test_one_of_which_nothing_is_known_is_hung_up(town: Town) -> None:
+    """Nobody could steer it, and it would cost on."""
+    await is_held(town)
+    is_gone(town.first)
+    async with Redis.from_url(town.redis.url) as redis:
+        await redis.delete(f"gateway:sip:{town.line.call_id}")
+    await town.vendor.hears("hangup")
+    assert town.line.state == "over"
+    await remembered(town, lambda keys: not keys)
+    assert town.second.said(notes.CallerArrived, town.line.call_id) == []

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from carrier import CALLER, RECEPTION, new_sid
-from house import API_KEY, House, running_house
+from house import API_KEY, PUBLIC_URL, House, running_house
 from openai.types.realtime import RealtimeSessionCreateRequest
 from openai.types.realtime.call_refer_params import CallReferParams
 from openai.types.realtime.call_reject_params import CallRejectParams
@@ -21,7 +21,7 @@ from rest_desk import rest_desk
 from structlog.testing import capture_logs
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, running_vendor, signed
 
-from gateway.bridge import sip_desk, switchboard
+from gateway.bridge import last_resort, sip_desk, switchboard
 from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.limits import (
@@ -642,9 +642,35 @@ async def test_a_hang_up_that_never_works_is_the_carriers(
         await house.note(notes.SidebandUp)
         house.gateway.switchboard.calls[0].hang_up(ending)
         await nothing_left(house)
-    hung_up = [path for path, form in twilio.asked if form == {"Status": ["completed"]}]
-    assert len(hung_up) == (1 if ending.well else 0)
-    assert all(call_sid in path for path in hung_up)
+    ((path, form),) = twilio.asked
+    assert call_sid in path
+    # The caller whose conversation broke off is still to be helped: out of the dial he comes back.
+    after = {"Url": [f"{PUBLIC_URL}/twilio/after?leg=sip"], "Method": ["POST"]}
+    assert form == ({"Status": ["completed"]} if ending.well else after)
+
+
+@pytest.mark.parametrize("by_trunk", [True, False])
+async def test_a_leg_that_nobody_else_can_end_is_hung_up_in_the_end(
+    sip_agents: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, by_trunk: bool
+) -> None:
+    vendor.forget()
+    vendor.answers["hangup"].extend([400] * 5)
+    monkeypatch.setattr(last_resort, "HANG_UP_FIRST_PAUSE_S", 0.01)
+    async with (
+        rest_desk((404, 20404)) as twilio,
+        running_house(
+            sip_agents, vendor.base_url, **SIP_SETTINGS, TWILIO_BASE_URL=twilio.url
+        ) as house,
+    ):
+        headers = [] if by_trunk else (await dialled(house))[1]
+        line = await vendor.ring(house.client, *headers)
+        await vendor.sideband(line)
+        await house.note(notes.SidebandUp)
+        house.gateway.switchboard.calls[0].hang_up(Ending.MODEL_LOST)
+        await vendor.hears("hangup", 6)
+        await nothing_left(house)
+    assert line.state == "over"
+    assert len(twilio.asked) == (0 if by_trunk else 1)
 
 
 async def test_the_agent_hangs_up_when_its_goodbye_was_heard(house: House, vendor: Vendor) -> None:
