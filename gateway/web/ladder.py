@@ -20,6 +20,7 @@ from gateway.call.endings import Ending
 from gateway.call.state import CallState
 from gateway.errors import NotAdmitted
 from gateway.limits import ENDINGS_KEPT_S, LEGS_MAX, RESUMES_MAX
+from gateway.ops.admission import shed_reason
 from gateway.protocols.twilio_webhooks import VoiceRequest
 from gateway.web.desk import Desk
 from gateway.web.handing import Handing
@@ -43,7 +44,7 @@ class Ladder:
     # --- A call arrives ---
 
     async def answer(self, call: VoiceRequest, agent: Agent) -> Response:
-        reason = self._shed()
+        reason = shed_reason(self._desk.breaker, self._desk.rates)
         if agent.path == "sip" and reason is None:
             model = self._rungs.dial_model(call, agent)
             refusal = self._desk.switchboard.refusal("sip", call.call_sid)
@@ -55,15 +56,11 @@ class Ladder:
             reason = error.reason
         return self._instead(call, agent, reason)
 
-    def _shed(self) -> str | None:
-        """The model is not to be had, or what is left of it belongs to running calls."""
-        if self._desk.breaker.open:
-            return "model_down"
-        return "rate_limited" if self._desk.rates.short else None
-
     def _instead(self, call: VoiceRequest, agent: Agent, reason: str) -> Response:
         """A process that stops takes nothing; otherwise a caller gets what there is."""
         desk, answer, rung = self._desk, None, f"overflow_{self._desk.overflow}"
+        if call.outbound:
+            return self._turn_away(call, agent, reason)  # he did not ask for anybody of ours
         if reason in _MODEL_AWAY:
             desk.metrics.refused.labels(reason).inc()
             return self._person_or_less(agent, STREAM)

@@ -19,6 +19,8 @@ from gateway.bridge import dialler
 from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.limits import DIALS_BURST
+from gateway.ops.admission import RateWatch
+from gateway.ops.breaker import Breaker
 from gateway.simulator.model import ModelServer
 
 TOKEN = "a-token-of-the-operators"
@@ -29,6 +31,7 @@ agents:
     greeting: Hello.
     instructions: Call people.
     outbound: {from: "+14155550100", ring_timeout_s: 20}
+    fallback: {to: "+14155550177", voicemail: true}
   polite:
     instructions: Call people.
     max_calls: 1
@@ -326,6 +329,32 @@ async def test_a_process_that_stops_places_none(office: Office) -> None:
     house.gateway.switchboard.draining = True
     assert "stopping" in refused(await dial(client), 503)
     assert rest.asked == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "why"), [((Breaker, "open"), "down"), ((RateWatch, "short"), "rate")]
+)
+async def test_nobody_is_rung_up_for_a_model_that_is_not_to_be_had(
+    office: Office, monkeypatch: pytest.MonkeyPatch, trouble: tuple[type, str], why: str
+) -> None:
+    _, client, rest = office
+    monkeypatch.setattr(*trouble, property(lambda _: True))
+    assert why in refused(await dial(client), 503)
+    assert rest.asked == []
+
+
+async def test_who_has_answered_meanwhile_is_not_asked_to_leave_a_message(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is somebody of ours rung up for him: it was we who called."""
+    house, client, rest = office
+    call_sid = await placed(client)
+    monkeypatch.setattr(Breaker, "open", property(lambda _: True))
+    answer = await answered(house, rest, call_sid)
+    assert "<Say" in answer
+    assert "<Record" not in answer
+    assert "<Dial" not in answer
+    assert await house.metric("calls_refused_total", reason="model_down") == 1
 
 
 # --- While it rings ---
