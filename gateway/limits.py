@@ -281,6 +281,8 @@ REMEMBERED_MAX = 50_000
 ENDINGS_KEPT_S = 600.0
 STATE_EVERY_S = 0.2
 """How often what changed of the calls is written: as much may be forgotten by a killed process."""
+STATE_GROWING_EVERY_S = 1.0
+"""The same while nothing but the model's sentence grows: all of the call is written each time."""
 STATE_SPARE_S = 600.0
 """A call's state is kept for so long beyond its greatest length."""
 SOUND_KEPT_S = 10.0
@@ -319,6 +321,7 @@ DRAIN_LEAVE_MAX_S = 5.0
 """After it, for the last ones to be taken over."""
 
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S
+assert STATE_EVERY_S < STATE_GROWING_EVERY_S
 assert LEASE_RENEW_S < LEASE_S / 2
 
 # --- Records and operators ---

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import NamedTuple, Self
 
 import structlog
 
@@ -16,19 +18,52 @@ from gateway.bridge.live_call import LiveCall
 from gateway.call.endings import Ending
 from gateway.call.facts import CallFacts
 from gateway.call.media import MediaCall
+from gateway.call.memory import Memory
 from gateway.call.state import CallState, decode, encode
-from gateway.limits import ENDINGS_KEPT_S, SOUND_KEPT_S, STATE_EVERY_S, STATE_SPARE_S
+from gateway.limits import (
+    ENDINGS_KEPT_S,
+    SOUND_KEPT_S,
+    STATE_EVERY_S,
+    STATE_GROWING_EVERY_S,
+    STATE_SPARE_S,
+)
 from gateway.ops.store import Store
 
 log = structlog.get_logger()
 
 
+class _Written(NamedTuple):
+    """Of a call's memory, as it was written."""
+
+    revision: int
+    shape: tuple[int, int, int]
+    """Changes with everything but words of the model's that are added to its last sentence."""
+    at: float
+
+    @classmethod
+    def of(cls, memory: Memory, at: float) -> Self:
+        memos = memory.memos
+        last = memos[-1].number if memos else 0
+        return cls(memory.revision, (last, len(memos), sum(memo.done for memo in memos)), at)
+
+    def is_due_after(self, before: _Written | None) -> bool:
+        """A sentence that only grows need not be written, with all before it, at each word."""
+        if before is None or self.shape != before.shape:
+            return True
+        return self.at - before.at >= STATE_GROWING_EVERY_S
+
+
 class Keeper:
     """`calls` are those that run in this process."""
 
-    def __init__(self, store: Store, calls: Callable[[], Iterable[LiveCall]]) -> None:
-        self._store, self._calls = store, calls
-        self._written: dict[LiveCall, int] = {}
+    def __init__(
+        self,
+        store: Store,
+        calls: Callable[[], Iterable[LiveCall]],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._store, self._calls, self._clock = store, calls, clock
+        self._written: dict[LiveCall, _Written] = {}
         self._writing = asyncio.Lock()
         """What is on its way must not arrive after the last that is written of a call."""
 
@@ -46,17 +81,20 @@ class Keeper:
                 log.exception("the state of calls could not be written")
 
     async def write_changed(self) -> None:
-        changed: dict[LiveCall, tuple[int, list[tuple[str, str, float]]]] = {}
+        changed: dict[LiveCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
         for call in list(self._calls()):
-            revision = call.mind.memory.revision
-            if call.mind.arrived and self._written.get(call) != revision:
-                changed[call] = revision, self._entries(call)
+            before, memory = self._written.get(call), call.mind.memory
+            if not call.mind.arrived or (before and before.revision == memory.revision):
+                continue
+            now = _Written.of(memory, self._clock())
+            if now.is_due_after(before):
+                changed[call] = now, self._entries(call)
                 await asyncio.sleep(0)  # a hundred in a row would hold up everybody's sound
         async with self._writing:
             running = {call: one for call, one in changed.items() if not call.over}
             entries = [entry for _, some in running.values() for entry in some]
             if await self._store.put_all(entries):
-                self._written.update((c, rev) for c, (rev, _) in running.items() if not c.over)
+                self._written.update((c, now) for c, (now, _) in running.items() if not c.over)
 
     async def save(self, call: LiveCall) -> None:
         """Now: somebody else is about to read it."""

@@ -20,6 +20,7 @@ from gateway.ops.breaker import Breaker
 from gateway.ops.logs import CallLog
 from gateway.ops.metrics import Metrics
 from gateway.ops.records import Records
+from gateway.ops.spending import COSTS
 
 log = structlog.get_logger()
 _MODEL_FAILED = frozenset({Ending.MODEL_REFUSED, Ending.MODEL_LOST, Ending.MODEL_SILENT})
@@ -51,7 +52,7 @@ class Publisher:
     def _write_down(self, call: LiveCall, note: notes.Note) -> None:
         self.metrics.on_note(call.facts, note)
         self._log.on_note(call.facts, note, call.bill.usd)
-        self.records.on_note(call.facts, note, call.bill.usd)
+        self.records.on_note(call.facts, note, call.bill.usd if type(note) in COSTS else None)
 
     def _guard(self, call: LiveCall, note: notes.Note) -> None:
         """Whatever decides on the next calls."""

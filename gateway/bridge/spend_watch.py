@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from gateway.bridge.live_call import LiveCall
 from gateway.call import notes
 from gateway.limits import ENDINGS_KEPT_S, SPEND_CHECK_S
-from gateway.ops.spending import DAY_S, Spending
+from gateway.ops.spending import COSTS, DAY_S, Spending
 from gateway.ops.store import Remote, Store
 
 
@@ -33,8 +33,9 @@ class SpendWatch:
         self._remote = remote
 
     def on_note(self, call: LiveCall, note: notes.Note) -> None:
-        self._spending.on_note(call.bill, note)
-        self._look(call)
+        if type(note) in COSTS:
+            self._spending.on_note(call.bill, note)
+            self._look(call)
 
     async def watch_minutes(self) -> None:
         """Runs until cancelled."""

@@ -65,7 +65,7 @@ class Records:
         self._feed.publish(call.key, "summary", record.summary())
 
     def on_note(self, call: CallFacts, note: notes.Note, cost_usd: Decimal | None = None) -> None:
-        """`cost_usd` is what the call has cost so far; None where nobody counts."""
+        """`cost_usd` is what the call has cost so far; None where nobody counts, or as before."""
         writer = self._live.get(call.key)
         if writer is None:
             return

@@ -25,6 +25,7 @@ class Bill:
     path: str
     direction: str = "inbound"
     limit_usd: Decimal | None = None
+    usd: Decimal = Decimal()
     by_kind: dict[str, Decimal] = field(default_factory=dict)
     answered_at: float | None = None
     minutes: int = 0
@@ -32,13 +33,14 @@ class Bill:
     """Before the call was taken up here: in another stream, or process."""
     _told: float = 0.0
 
-    @property
-    def usd(self) -> Decimal:
-        return sum(self.by_kind.values(), Decimal())
+    def add(self, kind: str, usd: Decimal) -> None:
+        self.by_kind[kind] = self.by_kind.get(kind, Decimal()) + usd
+        self.usd += usd
 
     def carry_on(self, micro_usd: Mapping[str, int], minutes: int, talked_s: float) -> None:
         """Of a call that cost something elsewhere before."""
         self.by_kind = {kind: Decimal(spent) / MICRO for kind, spent in micro_usd.items()}
+        self.usd = sum(self.by_kind.values(), Decimal())
         self.minutes, self.talked_s = minutes, talked_s
 
     @property
@@ -55,6 +57,12 @@ class Bill:
             return None
         self._told = share
         return share
+
+
+COSTS: Final = frozenset(
+    {notes.UsageCounted, notes.TranscriptionCounted, notes.CallerArrived, notes.Ended}
+)
+"""Notes with which a bill grows."""
 
 
 class Counters(Protocol):
@@ -129,7 +137,7 @@ class Spending:
             self._counters.unpriced(model, kind)
         self._turn_page()
         for kind, usd in charge.usd.items():
-            bill.by_kind[kind] = bill.by_kind.get(kind, Decimal()) + usd
+            bill.add(kind, usd)
             self._today_usd += usd
             self._unshared[self._day] = self._unshared.get(self._day, Decimal()) + usd
             self._counters.charged(bill.agent, model, kind, usd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from time import monotonic
 
 import pytest
@@ -13,6 +14,7 @@ from gateway.bridge.keeper import Keeper, state_of
 from gateway.bridge.live_call import LiveCall
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.limits import STATE_EVERY_S, STATE_GROWING_EVERY_S
 from gateway.ops.store import Store
 from gateway.ops.store_memory import MemoryStore
 
@@ -87,3 +89,44 @@ async def test_what_was_decided_before_the_end_was_noticed_holds(
     assert state is not None
     assert (state.silently, state.opening) == (True, "Say that you are back.")
     assert state.memos[-1].text == "My word is heron."
+
+
+class CountingStore(Store):
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(monotonic))
+        self.written = 0
+
+    async def put_all(self, entries: Sequence[tuple[str, str, float]]) -> bool:
+        self.written += len(entries)
+        return await super().put_all(entries)
+
+
+async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(house: House) -> None:
+    """All that was said before would be written again with each of its words."""
+    store, now = CountingStore(), 100.0
+    async with house.carrier.call(QUIET):
+        call = await running(house)
+        keeper = Keeper(store, lambda: [call], lambda: now)
+        memory = call.mind.memory
+        memory.model_says("item_1", "Once")
+        await keeper.write_changed()
+        assert store.written == 1
+        for _ in range(int(STATE_GROWING_EVERY_S / STATE_EVERY_S) - 1):
+            now += STATE_EVERY_S
+            memory.model_says("item_1", " upon")
+            await keeper.write_changed()
+        assert store.written == 1
+        now = 100.0 + STATE_GROWING_EVERY_S
+        await keeper.write_changed()
+        assert store.written == 2
+        memory.model_says("item_1", " a")
+        memory.caller_said("turn_1", "Stop.")
+        await keeper.write_changed()
+        assert store.written == 3, "what he said is not waited with"
+        memory.model_said("item_1", "Once upon a time.")
+        await keeper.write_changed()
+        await keeper.write_changed()
+        assert store.written == 4
+        state = await keeper.load(call.facts.call_sid)
+        assert state is not None
+        assert [memo.text for memo in state.memos] == ["Once upon a time.", "Stop."]
