@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from gateway import limits
+from gateway.agents.people import NUMBER
 
-E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
-"""With its country: emergency numbers and short codes do not fit, nor does a leading zero."""
+E164: Final = re.compile(NUMBER)
 PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,6}")
 """A country's, or one of a part of it."""
 

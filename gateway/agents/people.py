@@ -10,7 +10,9 @@ from gateway import limits
 from gateway.agents.hours import Hours
 from gateway.agents.parts import Part, wrong
 
-PARTY: Final = r"\A(\+[1-9][0-9]{5,14}|sips?:[^\s<>@]+@[^\s<>@]+)\z"
+NUMBER: Final = r"\+[1-9][0-9]{6,14}"
+"""E.164: with its country, so that no emergency number or short code fits."""
+PARTY: Final = rf"\A({NUMBER}|sips?:[^\s<>@]+@[^\s<>@]+)\z"
 
 
 class Keypad(Part):

@@ -5,13 +5,13 @@ Only ever to the number that he calls from: a model can be talked into any other
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import structlog
 
+from gateway.agents.outbound import E164
 from gateway.agents.written import written
 from gateway.bridge.live_call import LiveCall
 from gateway.bridge.photo_links import PhotoLinks
@@ -22,7 +22,6 @@ from gateway.tools.toolbox import Errand
 from gateway.transports.twilio_rest import TwilioRest
 
 log = structlog.get_logger()
-_E164: Final = re.compile(r"\+[1-9][0-9]{5,14}")
 _REFUSALS: Final = {
     "twilio_21610": "The caller once asked us not to text him. He can text START to undo that.",
     "twilio_21211": "The caller's number cannot get texts.",
@@ -62,9 +61,9 @@ class Texting:
         call = self._find(context.key)
         if call is None:
             raise ToolError("The call is over.")
-        if not _E164.fullmatch(call.facts.caller):
+        if not E164.fullmatch(call.facts.caller):
             raise ToolError("The caller's number is withheld or not known: he cannot be texted.")
-        if not _E164.fullmatch(call.facts.dialled):
+        if not E164.fullmatch(call.facts.dialled):
             raise ToolError("This line has no number that a text can be sent from.")
         if self._sent.get(call, 0) >= TEXTS_MAX:
             raise ToolError("No further text can be sent in this call.")

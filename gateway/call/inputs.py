@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from gateway.call.commands import Transfer
 from gateway.call.endings import Ending
 from gateway.call.memory import Memo
 
@@ -164,10 +164,7 @@ class CameraShown:
 class TransferAsked:
     """Somebody outside the conversation wants the caller handed over."""
 
-    to: str
-    way: Literal["dial", "warm", "queue"] = "dial"
-    summary: str = ""
-    """For whoever takes the call, where the way is warm."""
+    to: Transfer
 
 
 Wish = SayAsked | ShowAsked | TransferAsked

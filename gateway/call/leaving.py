@@ -11,7 +11,6 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config import Agent
-from gateway.call import commands as do
 from gateway.call import departure, inputs, notes, wording
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
@@ -74,8 +73,7 @@ class LeavingCall(CallLife):
 
     def _on_transfer_asked(self, event: inputs.TransferAsked) -> None:
         if self.takes_wishes:
-            to = do.Transfer(event.to, event.way, event.summary)
-            self._depart(Departure(Ending.TRANSFERRED, to=to, firm=True))
+            self._depart(Departure(Ending.TRANSFERRED, to=event.to, firm=True))
 
     # --- Coming to an end ---
 

@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.agents.config import Agent
+from gateway.agents.outbound import E164
 from gateway.bridge.dialler import Dialler
 from gateway.bridge.images import Darkroom
 from gateway.bridge.live_call import LiveCall
 from gateway.bridge.switchboard import Switchboard
-from gateway.call import departure, inputs
+from gateway.call import commands, departure, inputs
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
 from gateway.limits import (
@@ -43,7 +44,6 @@ from gateway.web.problems import Refused
 
 log = structlog.get_logger()
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
-_E164: Final = re.compile(r"\+[1-9][0-9]{5,14}")
 _STATES: Final = ("live", "ended")
 _BodyT = TypeVar("_BodyT", bound=Struct)
 
@@ -250,10 +250,9 @@ _PICTURES: Final = {
 def _target(agent: Agent, to: str, summary: str) -> inputs.TransferAsked:
     """An operator's word goes: opening hours are not looked at."""
     if to in agent.transfers:
-        way = departure.way_to(agent.transfers[to], summary)
-        return inputs.TransferAsked(way.to, way.way, way.summary)
-    if _E164.fullmatch(to):
-        return inputs.TransferAsked(to)
+        return inputs.TransferAsked(departure.way_to(agent.transfers[to], summary))
+    if E164.fullmatch(to):
+        return inputs.TransferAsked(commands.Transfer(to))
     names = ", ".join(agent.transfers) or "none"
     raise Refused(422, f"Send a number like +15550123 or one of this agent's targets: {names}.")
 

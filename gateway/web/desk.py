@@ -20,10 +20,10 @@ from gateway.ops.breaker import Breaker
 from gateway.ops.metrics import Metrics
 from gateway.ops.store import Store
 from gateway.ops.tokens import DialTokens, OutTokens, StreamTokens
+from gateway.web.bodies import STATUS
 from gateway.web.guards import TwilioGuard
 
 log = structlog.get_logger()
-_STATUS = {"oversized": 413, "slow": 408, "malformed": 400, "cut_off": 400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def from_twilio(desk: Desk, endpoint: str, handler: Handler) -> Callable[..., Aw
             desk.metrics.webhooks.labels(endpoint, error.kind).inc()
             log.warning("webhook not understood", endpoint=endpoint, reason=str(error))
             return PlainTextResponse(
-                f"The request was not understood: {error}.", _STATUS[error.kind]
+                f"The request was not understood: {error}.", STATUS[error.kind]
             )
         desk.metrics.webhooks.labels(endpoint, "ok").inc()
         return response

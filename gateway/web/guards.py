@@ -7,7 +7,6 @@ so nobody asks them. There is no switch that turns this off.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +15,12 @@ from typing import Final
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import structlog
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import HTTPConnection, Request
 from twilio.request_validator import RequestValidator, get_signature_algorithm
 
 from gateway.errors import PeerError, SignatureRefused
 from gateway.limits import WEBHOOK_BODY_MAX_BYTES, WEBHOOK_BODY_WAIT_S, WEBHOOK_FIELDS_MAX
+from gateway.web.bodies import read_body
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class TwilioGuard:
         if request.method == "GET":
             self._check(request, url, Fields())
             return _form_fields(request.scope["query_string"]).first()
-        body = await read_body(request)
+        body = await read_body(request, WEBHOOK_BODY_MAX_BYTES, WEBHOOK_BODY_WAIT_S)
         if _is_json(request):
             self._check_body(url, body)
             self._check(request, url, Fields())
@@ -118,22 +118,6 @@ class TwilioGuard:
 def _refused(reason: str, url: str) -> SignatureRefused:
     """Without the query, which has the caller's number in it when the webhook came by GET."""
     return SignatureRefused(reason, url.partition("?")[0])
-
-
-async def read_body(request: Request) -> bytes:
-    """Raises PeerError (`oversized`, `slow`, `cut_off`) before more than the bound is held."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(WEBHOOK_BODY_WAIT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > WEBHOOK_BODY_MAX_BYTES:
-                    raise PeerError("oversized")
-    except TimeoutError:
-        raise PeerError("slow") from None
-    except ClientDisconnect:
-        raise PeerError("cut_off") from None
-    return bytes(body)
 
 
 def _variants(fields: Fields) -> Iterator[Fields]:

@@ -22,16 +22,17 @@ from gateway.errors import PeerError, SettingsError, SignatureRefused
 from gateway.limits import (
     SIP_EVENT_AGE_MAX_S,
     SIP_HEADERS_MAX,
+    WEBHOOK_BODY_MAX_BYTES,
+    WEBHOOK_BODY_WAIT_S,
     WEBHOOK_SEEN_S,
     WEBHOOK_TOLERANCE_S,
 )
 from gateway.ops.store import Store
 from gateway.protocols.openai_webhooks import LIVE_INCOMING, IncomingCall, parse
-from gateway.web.guards import read_body
+from gateway.web.bodies import STATUS, read_body
 
 log = structlog.get_logger()
 _SIGNED: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
-_STATUS: Final = {"oversized": 413, "slow": 408, "malformed": 400, "cut_off": 400}
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 
 
@@ -95,7 +96,7 @@ class OpenAIDoor:
 
     async def webhook(self, request: Request) -> Response:
         try:
-            body = await read_body(request)
+            body = await read_body(request, WEBHOOK_BODY_MAX_BYTES, WEBHOOK_BODY_WAIT_S)
             self._guard.check(request, body)
             result = await self._sort(request.headers["webhook-id"], body)
         except SignatureRefused as error:
@@ -106,7 +107,7 @@ class OpenAIDoor:
             log.warning("webhook not understood", endpoint="openai", reason=str(error))
             self._counted(error.kind)
             sentence = f"The request was not understood: {error}."
-            return PlainTextResponse(sentence, _STATUS[error.kind])
+            return PlainTextResponse(sentence, STATUS[error.kind])
         self._counted(result)
         return Response(status_code=200)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import math
 from collections.abc import Awaitable, Callable, Set
@@ -10,11 +9,13 @@ from hashlib import sha256
 from typing import Final
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.errors import PeerError
 from gateway.limits import API_BODY_WAIT_S
 from gateway.ops.allowance import Allowance
+from gateway.web.bodies import STATUS, read_body
 from gateway.web.problems import Refused
 
 log = structlog.get_logger()
@@ -71,19 +72,18 @@ def _digest(token: bytes) -> bytes:
 
 async def body_of(request: Request, most_bytes: int) -> bytes:
     """The body. Raises Refused before more than the bound is held."""
-    too_large = Refused(413, f"The body may have {most_bytes} bytes.", {"Connection": "close"})
-    body = bytearray()
     try:
-        async with asyncio.timeout(API_BODY_WAIT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most_bytes:
-                    raise too_large
-    except TimeoutError:
-        raise Refused(408, "The body did not come in time.", {"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise Refused(400, "The body is not complete.") from None
-    return bytes(body)
+        return await read_body(request, most_bytes, API_BODY_WAIT_S)
+    except PeerError as error:
+        said = _BODY[error.kind].format(most=most_bytes)
+        raise Refused(STATUS[error.kind], said, {"Connection": "close"}) from None
+
+
+_BODY: Final = {
+    "oversized": "The body may have {most} bytes.",
+    "slow": "The body did not come in time.",
+    "cut_off": "The body is not complete.",
+}
 
 
 def media_type(request: Request) -> str:

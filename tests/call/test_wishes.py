@@ -37,7 +37,7 @@ from gateway.limits import TRANSFER_MAX_S
 SAY = inputs.SayAsked("The office closes at six.")
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 SHOW = inputs.ShowAsked(PICTURE, "A photo from the operator.")
-HAND_OVER = inputs.TransferAsked("+15550123")
+HAND_OVER = inputs.TransferAsked(do.Transfer("+15550123"))
 WISHES = pytest.mark.parametrize("wish", [SAY, SHOW, HAND_OVER])
 
 

@@ -7,11 +7,11 @@ import ssl
 import time
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
-from re import fullmatch
 from typing import Any, Final
 
 import httpx2
 
+from gateway.agents.outbound import E164
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, skip, unreachable, warn
 from gateway.settings import Settings
@@ -85,7 +85,7 @@ async def twilio(settings: Settings, book: AgentBook, http: httpx2.AsyncClient) 
     status = response.json().get("status", "unknown")
     if status != "active":
         return [fail("Twilio account", str(status), "Settle it in Twilio's console.")]
-    routes = [route.to for route in book.routes if fullmatch(r"\+[1-9][0-9]{5,14}", route.to)]
+    routes = [route.to for route in book.routes if E164.fullmatch(route.to)]
     found = [ok("Twilio account", "active")]
     if not routes:
         return [*found, skip("numbers", "no route names one")]

@@ -6,8 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from re import fullmatch
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import openai
 import requests
@@ -19,6 +18,7 @@ from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
+from gateway.agents.outbound import E164
 from gateway.cli.provision.numbers import OVERRIDES, Wanted, plan_trunk, plan_webhooks
 from gateway.cli.provision.plan import Plan
 from gateway.cli.provision.webhook import SecretFile, plan_webhook
@@ -26,8 +26,6 @@ from gateway.errors import ServiceUnreachable, SettingsError
 from gateway.limits import REST_TIMEOUT_S
 from gateway.settings import Settings, load_settings
 from gateway.transports import twilio_account
-
-_E164: Final = r"\+[1-9][0-9]{5,14}"
 
 
 def provision(
@@ -115,12 +113,12 @@ def _sip_url(settings: Settings) -> str:
 
 def _numbers(settings: Settings, given: list[str]) -> list[str]:
     for one in given:
-        if not fullmatch(_E164, one):
+        if not E164.fullmatch(one):
             raise SettingsError(f"{one} is not a number like +15550123.")
     if given:
         return list(dict.fromkeys(given))
     book = load_agents(settings.agents or DEFAULT_AGENTS)
-    return [route.to for route in book.routes if fullmatch(_E164, route.to)]
+    return [route.to for route in book.routes if E164.fullmatch(route.to)]
 
 
 def _show(console: Console, plan: Plan) -> None:
