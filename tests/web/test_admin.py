@@ -248,7 +248,7 @@ async def test_a_line_that_is_none_is_refused(
         assert house.said(notes.TranscriptLine) == []
 
 
-@pytest.mark.parametrize("to", ["sales", "5550123", "+1", "sip:x@y", "+15550123 "])
+@pytest.mark.parametrize("to", ["sales", "5550123", "+1", "+155501", "sip:x@y", "+15550123 "])
 async def test_nobody_is_transferred_to_nowhere(office: Any, to: str) -> None:
     house, client = office
     async with house.carrier.call(RECEPTION) as stream:
