@@ -7,7 +7,7 @@ it remembers is written again later.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -71,6 +71,9 @@ async def _whole(question: Awaitable[T]) -> T:
         raise
 
 
+_Work = Callable[[], Coroutine[Any, Any, None]]
+
+
 class Store:
     """`soon` starts work that nobody waits for."""
 
@@ -81,8 +84,8 @@ class Store:
         soon: Callable[[Coroutine[Any, Any, None], str], object] | None = None,
     ) -> None:
         self._memory, self._remote, self._soon = memory, remote, soon
-        self._writing: Counter[str] = Counter()
-        """Keys of which Redis is being told."""
+        self._writing: dict[str, deque[_Work]] = {}
+        """Of what Redis is still to be told, for each key in order."""
 
     @property
     def shared(self) -> bool:
@@ -103,23 +106,24 @@ class Store:
         self._memory.delete(key)
         self._later(key, lambda: self.delete(key))
 
-    def _later(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _later(self, key: str, work: _Work) -> None:
         """Until it is done, this process believes itself."""
         if self._remote is None or self._soon is None:
             return
+        if key in self._writing:
+            self._writing[key].append(work)
+            return
+        self._writing[key] = deque([work])
+        self._soon(self._tell(key), "write to the store")
 
-        async def write() -> None:
-            try:
-                await work()
-            finally:
-                self._done(key)
-
-        self._writing[key] += 1
-        self._soon(write(), "write to the store")
-
-    def _done(self, key: str) -> None:
-        self._writing[key] -= 1
-        if not self._writing[key]:
+    async def _tell(self, key: str) -> None:
+        """One after the other: on two connections, what is deleted could come to be after it."""
+        left = self._writing[key]
+        try:
+            while left:
+                await left[0]()
+                left.popleft()
+        finally:
             del self._writing[key]
 
     async def claim(self, key: str, ttl_s: float) -> bool:
