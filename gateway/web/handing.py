@@ -21,6 +21,7 @@ from starlette.responses import Response
 from gateway.audio.music import hold_music_wav
 from gateway.bridge.warm import DECLINED, FAILED, TAKEN, Warm
 from gateway.call.commands import Transfer
+from gateway.call.facts import CallFacts
 from gateway.limits import HOLD_MUSIC_CACHED_S
 from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_voice
 from gateway.web.desk import Desk
@@ -39,15 +40,15 @@ class Handing:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def document(self, call_sid: str, ours: str, to: Transfer, language: str) -> str:
-        """What takes a call to somebody; `ours` is the number of ours that the call is about."""
+    async def document(self, call: CallFacts | VoiceRequest, to: Transfer, language: str) -> str:
+        """What takes a call to somebody."""
         desk = self._desk
         after_url = f"{desk.public_url}/twilio/after?leg={TRANSFER}"
         if to.way == "queue":
             return desk.document("queue.xml", language, queue=to.to, after_url=after_url)
         if to.way == "dial":
             return desk.ring(to.to, language, after_url)
-        warm = await desk.warm.begin(call_sid, ours, to, language)
+        warm = await desk.warm.begin(call.call_sid, call.dialled, to, language)
         after_url = desk.warm.after_url(warm)
         if not warm.ours:
             whisper_url = f"{desk.public_url}/twilio/whisper?transfer={warm.id}"
