@@ -39,6 +39,7 @@ from gateway.bridge.switchboard import Switchboard
 from gateway.bridge.tasks import Tasks
 from gateway.bridge.texting import Texting
 from gateway.bridge.turnstile import Turnstile
+from gateway.bridge.warm import WarmTransfers
 from gateway.call.commands import Transfer
 from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
@@ -144,6 +145,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         lambda: shed_reason(breaker, rates),
     )  # fmt: skip
 
+    warm = WarmTransfers(settings.public_url, store, metrics, tasks)
+
     def announced(call: LiveCall) -> None:
         records.open(call.facts, call.mind.agent.model, call.mind.agent.record)
         if call.facts.direction == "outbound":
@@ -165,6 +168,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         dial_tokens=dial_tokens,
         out_tokens=out_tokens,
         dialler=dialler,
+        warm=warm,
         store=store,
         keeper=keeper,
         admission=admission,
@@ -208,7 +212,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records,
             orphans,
         )  # fmt: skip
-        dialler.rest = rest
+        dialler.rest = warm.rest = rest
         after_url = f"{settings.public_url}/twilio/after?leg="
 
         async def hand_over(call: LiveCall) -> None:
@@ -248,8 +252,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             tasks.start(photos.relay.run(), "letters of other processes")
         model_url = f"{settings.realtime_url}?model={_any_model(book)}"
         tasks.start(watch_model(breaker, model_url, _bearer(settings)), "circuit breaker")
-        watching = watch_certificate(settings.public_url, metrics.certificate.set)
-        tasks.start(watching, "the certificate")
+        tasks.start(watch_certificate(settings.public_url, metrics.certificate.set), "certificate")
         tasks.start(spend_watch.watch_minutes(), "the carrier's minutes")
         tasks.start(records.recall(), "recall records")
         for link in toolbox.mcp.links:

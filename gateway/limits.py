@@ -367,6 +367,14 @@ DETECTION_LOOK_S = 0.25
 IDEMPOTENCY_KEY_MAX_CHARS = 128
 IDEMPOTENCY_KEPT_S = 86_400.0
 
+WARM_RING_S = 25
+"""How long a person is rung for a caller who waits."""
+WARM_WAIT_MAX_S = 150
+"""The caller waits no longer for word of him: ringing, the whole summary, and the key."""
+WARM_KEPT_S = MAX_CALL_MAX_S + ENDINGS_KEPT_S
+"""The two may talk for as long as Twilio lets them, and only then it asks what comes next."""
+HOLD_MUSIC_CACHED_S = 86_400
+
 assert DETECTION_MAX_S < DETECTION_LATE_S
 
 CALL_ID_MAX_CHARS = 256

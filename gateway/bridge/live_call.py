@@ -68,7 +68,7 @@ class Hands:
     realtime_url: str
     model_headers: Callable[[CallFacts], dict[str, str]]
     rest: TwilioRest
-    transfer_document: Callable[[str, do.Transfer, str], str]
+    transfer_document: Callable[[CallFacts, do.Transfer, str], Awaitable[str]]
     """TwiML that hands a call over, by its CallSid, with words in a language."""
     toolbox: Toolbox
     referred: Callable[[str, do.Transfer], None]
@@ -350,9 +350,9 @@ class LiveCall:
 
     async def _transfer(self, to: do.Transfer) -> None:
         """Takes the call out of its stream; `stop` tells that it has worked."""
-        sid, language = self.facts.call_sid, self.mind.agent.language
+        document = self._hands.transfer_document(self.facts, to, self.mind.agent.language)
         try:
-            await self._hands.rest.redirect(sid, self._hands.transfer_document(sid, to, language))
+            await self._hands.rest.redirect(self.facts.call_sid, await document)
         except LinkError as error:
             self._hear(inputs.TransferFailed(error.reason), monotonic())
 

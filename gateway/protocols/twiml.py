@@ -26,6 +26,11 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "human-sip.xml": frozenset({"after_url", "to", "whisper_url", "unavailable", "language"}),
     "whisper.xml": frozenset({"handover", "summary", "press_key", "key_url", "language"}),
     "taken.xml": frozenset(),
+    "warm.xml": frozenset({"after_url", "hold_url", "queue", "unavailable", "language"}),
+    "hold.xml": frozenset({"music_url"}),
+    "leave.xml": frozenset(),
+    "meet.xml": frozenset({"queue"}),
+    "back.xml": frozenset({"after_url"}),
     "queue.xml": frozenset({"after_url", "queue", "unavailable", "language"}),
     "voicemail.xml": frozenset({"after_url", "leave_message", "language", "max_seconds"}),
     "fallback.xml": frozenset(),
@@ -60,7 +65,7 @@ _MACHINE: Final = (
 
 VERBS: Final[Mapping[str, Verb]] = {
     "Response": _verb(
-        children="Connect Dial Enqueue Gather Hangup Message Pause Play Record Redirect "
+        children="Connect Dial Enqueue Gather Hangup Leave Message Pause Play Record Redirect "
         "Refer Reject Say"
     ),
     "Connect": _verb("action method", "Stream"),
@@ -93,6 +98,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "Play": _verb("loop digits", text=True),
     "Pause": _verb("length"),
     "Hangup": _verb(children="Parameter"),
+    "Leave": _verb(),
     "Reject": _verb("reason", "Parameter"),
     "Redirect": _verb("method", text=True),
     "Gather": _verb(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin
 from uuid import uuid4
 
-from gateway.simulator import exchange, sip_address
+from gateway.simulator import exchange, queue, sip_address
 from gateway.simulator.endings import END_OF_DOCUMENT, Order
 from gateway.simulator.exchange import Outcome, status_of
 from gateway.simulator.sip_account import SIP_HOSTS
@@ -35,12 +35,14 @@ Headers = list[dict[str, str]]
 
 async def dial(call: TwilioCall, verb: Verb, base: str) -> Outcome:
     """One leg: the first that the verb names."""
-    target = next((c for c in verb.children if c.name in ("Sip", "Number")), verb)
+    target = next((c for c in verb.children if c.name in ("Sip", "Number", "Queue")), verb)
     call.line.note("dialled", verb.text or " ".join(f"{c.name}:{c.text}" for c in verb.children))
     outcome = Outcome()
     call.dialled = outcome
     if target.name == "Sip":
         await _dial_sip(call, verb, target, base, outcome)
+    elif target.name == "Queue":
+        await queue.take(call, target.text, _ring_s(verb), outcome)
     else:
         await _dial_person(call, target, target.text, base, _ring_s(verb), outcome)
     return outcome

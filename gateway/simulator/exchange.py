@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from gateway.simulator import telephone
 from gateway.simulator.endings import Order
+from gateway.simulator.queues import Queues
 from gateway.simulator.scenario import PersonSpec
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Exchange:
 
     connector_url: str = ""
     people: dict[str, PersonSpec] = field(default_factory=dict)
+    queues: Queues = field(default_factory=Queues)
 
 
 @dataclass
@@ -100,8 +102,8 @@ def connect(call: TwilioCall, party: str) -> None:
 
 
 async def talk(call: TwilioCall, person: PersonSpec) -> None:
-    """What the caller hears of a person, until that one hangs up, or for ever."""
-    line = call.line
+    """What the caller hears of a person, until that one hangs up, or for ever; and he of him."""
+    line, since = call.line, call.line.now
     try:
         if person.says:
             words = await call.speak(person.says, person.language)
@@ -113,3 +115,5 @@ async def talk(call: TwilioCall, person: PersonSpec) -> None:
             await asyncio.sleep(person.hangs_up_after_s)
     finally:
         line.hush()
+        said = telephone.loud_ms(line.mouth.between(since, line.now))
+        line.note("person_heard", f"{said:.0f}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import FormData
@@ -37,6 +37,7 @@ BEEP_DBFS: Final = -12.0
 BEFORE_BEEP_MS: Final = 400
 QUEUED_S: Final = 0.1
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_PARTY: Final = re.compile(rf"{_NUMBER.pattern}|sips?:[^\s@]+@[^\s@]+")
 _UNANSWERED: Final = Ending("caller", "no_answer", "no-answer")
 _BUSY: Final = Ending("caller", "busy", "busy")
 
@@ -87,7 +88,7 @@ def _check(fields: Mapping[str, str], events: frozenset[str]) -> None:
     for name, missing, wrong in (("To", 21201, 21211), ("From", 21213, 21212)):
         if not fields.get(name):
             raise OrderRefused(missing, f"No '{name}' number is specified")
-        if not _NUMBER.fullmatch(fields[name]):
+        if not (_NUMBER if name == "From" else _PARTY).fullmatch(fields[name]):
             raise OrderRefused(wrong, f"The '{name}' number {fields[name]} is not valid")
     if not fields.get("Url", "").startswith(("https://", "http://")):
         raise OrderRefused(21205, f"Url is not a valid URL: {fields.get('Url', '')}")
@@ -132,7 +133,6 @@ class PlacedCall(TwilioCall):
     """The carrier's half of a call that it was asked for."""
 
     order: Order | None = None
-    person: PersonSpec = field(default_factory=PersonSpec)
     opening: Opening = Opening("", b"")
     _sequence: int = 0
 
@@ -145,7 +145,7 @@ class PlacedCall(TwilioCall):
         exchange.answer(self)
         self._tell(order, "answered")
         if order.detection:
-            self._keep(self._detect(order))
+            self.keep(self._detect(order))
         return await self._follow(Fetch(order.url, order.method))
 
     async def _ring(self, order: Order) -> Ending | None:
@@ -180,7 +180,7 @@ class PlacedCall(TwilioCall):
         """Who it is, as Twilio tells from the sound; `beep` is noted when it is over."""
         who, after_ms = self._found(order)
         if self.opening.beep_ms is not None:
-            self._keep(self._beep(self.opening.beep_ms))
+            self.keep(self._beep(self.opening.beep_ms))
         over = asyncio.create_task(self.line.over.wait())
         await asyncio.wait({over}, timeout=after_ms / 1000)
         over.cancel()
@@ -193,7 +193,7 @@ class PlacedCall(TwilioCall):
             "CallSid": self.call_sid,
             "MachineDetectionDuration": str(round(after_ms)),
         }
-        self._keep(self._callback(order.detection_url, fields, "POST"))
+        self.keep(self._callback(order.detection_url, fields, "POST"))
 
     async def _beep(self, at_ms: float) -> None:
         await asyncio.sleep(max(0.0, at_ms - self.line.now_ms) / 1000)

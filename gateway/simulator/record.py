@@ -70,6 +70,18 @@ class CallRecord:
         return " ".join(moment.detail for moment in self.moments if moment.kind == "whispered")
 
     @property
+    def waits_ms(self) -> list[tuple[float, float]]:
+        """When the caller was in a queue: from, until."""
+        begins = [moment.at_ms for moment in self.moments if moment.kind == "enqueued"]
+        ends = [moment.at_ms for moment in self.moments if moment.kind == "left_queue"]
+        return list(zip(begins, ends, strict=False))
+
+    @property
+    def person_heard_ms(self) -> float:
+        """How much people heard of the caller."""
+        return sum(float(one.detail) for one in self.moments if one.kind == "person_heard")
+
+    @property
     def latencies_ms(self) -> list[float]:
         """The caller's wait in each turn of his own."""
         return [turn.latency_ms for turn in self.turns[1:] if turn.latency_ms is not None]

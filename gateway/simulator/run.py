@@ -58,6 +58,9 @@ class Carrier:
     admin_token: str = ""
     """Of the gateway's operators, who have it place calls."""
 
+    def __post_init__(self) -> None:
+        self.api.queues = self.exchange.queues
+
     def number(self, call: CallSpec | None = None) -> Number:
         """How the dialled number is set up: a voice URL, or a trunk to the model."""
         reach = self.webhooks.reach

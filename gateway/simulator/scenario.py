@@ -250,6 +250,10 @@ class Expect(Strict):
     """A person who was rung for the caller and whom he never had on the line."""
     whispered: str | None = None
     """What must have been said to somebody before he took a call: a regular expression."""
+    music: bool = False
+    """Wherever the caller waited in a queue, he heard something."""
+    talked: bool = False
+    """Somebody to whom he was transferred heard him as well."""
     tools: list[str] = []
     """Called by the model, in this order, among others; told by the model's journal."""
     held: bool = False

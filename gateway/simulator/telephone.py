@@ -51,6 +51,12 @@ def loudness(mulaw: bytes, window: int) -> npt.NDArray[np.float64]:
     return np.asarray(np.sqrt(power[:whole].reshape(-1, window).mean(axis=1)))
 
 
+def loud_ms(mulaw: bytes) -> float:
+    """How much of it is sound."""
+    window = samples(10)
+    return milliseconds(int((loudness(mulaw, window) > LOUD_RMS).sum()) * window)
+
+
 def likeness(original: bytes, heard: bytes) -> float:
     """Peak of the normalised cross-correlation, 0..1, of a sound within a longer recording.
 

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -24,6 +24,8 @@ from gateway.simulator.endings import CANCELED, COMPLETED, Fetch, Order
 from gateway.simulator.mailbox import Mailbox
 from gateway.simulator.placed import Order as Placing
 from gateway.simulator.placed import OrderRefused, PlacedCall
+from gateway.simulator.queues import Queues
+from gateway.simulator.summoned import summoned
 from gateway.simulator.twilio_call import API_VERSION, TwilioCall
 from gateway.simulator.twiml import TwimlError, parse
 from gateway.simulator.webhooks import Account
@@ -37,6 +39,7 @@ class TwilioApi:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.calls: dict[str, TwilioCall] = {}
+        self.queues = Queues()
         self.mailbox = Mailbox(account.sid, self._admit)
         self.requests: list[tuple[str, dict[str, str]]] = []
         """What was asked for, in order: path and form."""
@@ -49,13 +52,17 @@ class TwilioApi:
         self._expected[number].append(made)
 
     def app(self) -> Starlette:
-        calls = f"/{API_VERSION}/Accounts/{{account_sid}}/Calls"
+        account = f"/{API_VERSION}/Accounts/{{account_sid}}"
+        calls = f"{account}/Calls"
         path = f"{calls}/{{call_sid}}.json"
         return Starlette(
             routes=[
                 Route(f"{calls}.json", self._create, methods=["POST"]),
                 Route(path, self._get, methods=["GET"]),
                 Route(path, self._post, methods=["POST"]),
+                Route(
+                    f"{account}/Queues/{{queue_sid}}.json", self._delete_queue, methods=["DELETE"]
+                ),
                 *self.mailbox.routes(),
             ],
             exception_handlers={ApiError: _answer_error, 404: _not_found},
@@ -83,11 +90,31 @@ class TwilioApi:
                 order = Placing.of(form)
             except OrderRefused as error:
                 raise ApiError(400, error.code, error.problem) from error
-        if not self._expected[order.to]:
-            raise ApiError(400, 21211, f"Nobody is at {order.to} in this rehearsal")
-        call = self._expected[order.to].popleft()(order)
+        if self._expected[order.to]:
+            call = self._expected[order.to].popleft()(order)
+        else:
+            call = self._summon(order)
         self.calls[call.call_sid] = call
         return JSONResponse(self._resource(call), 201)
+
+    def _summon(self, order: Placing) -> PlacedCall:
+        """Somebody is rung up for a caller that waits for him, and nobody else has his hands."""
+        for caller in list(self.calls.values()):
+            if (call := summoned(caller, order)) is not None:
+                caller.keep(_whole(call))
+                return call
+        raise ApiError(400, 21211, f"Nobody is at {order.to} in this rehearsal")
+
+    async def _delete_queue(self, request: Request) -> Response:
+        self._admit(request)
+        self.requests.append((request.url.path, {}))
+        queue = self.queues.with_sid(request.path_params["queue_sid"])
+        if queue is None:
+            raise _nothing_at(request)
+        if queue.members:
+            raise ApiError(400, 20001, "Only an empty queue can be deleted")
+        del self.queues.by_name[queue.name]
+        return Response(status_code=204)
 
     def _find(self, request: Request) -> TwilioCall:
         self._admit(request)
@@ -128,6 +155,10 @@ class TwilioApi:
             "uri": path + ".json",
             "subresource_uris": {"streams": path + "/Streams.json"},
         }
+
+
+async def _whole(call: TwilioCall) -> None:
+    await call.run()
 
 
 def _order(form: FormData, call: TwilioCall) -> Order | None:

@@ -26,6 +26,8 @@ from gateway.simulator.exchange import Exchange, Outcome
 from gateway.simulator.faults import Faults
 from gateway.simulator.line import Line
 from gateway.simulator.media_client import MediaStream
+from gateway.simulator.queues import BRIDGED, Place
+from gateway.simulator.scenario import PersonSpec
 from gateway.simulator.sip_leg import SipLeg
 from gateway.simulator.speech import Speaker, speak_mulaw
 from gateway.simulator.twiml import Document, TwimlError, parse
@@ -72,6 +74,10 @@ class TwilioCall:
     exchange: Exchange = field(default_factory=Exchange)
     leg: SipLeg | None = None
     dialled: Outcome | None = None
+    place: Place | None = None
+    """In a queue."""
+    person: PersonSpec = field(default_factory=PersonSpec)
+    """Who has the telephone, if that is not the scenario's caller."""
     keys: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     current_action: str = ""
     _order: asyncio.Future[Order] | None = None
@@ -129,7 +135,25 @@ class TwilioCall:
         finally:
             verbs.cancel()
             await asyncio.wait({verbs})
-        return self._order.result()
+        demanded = self._order.result()
+        if self.place is not None and not isinstance(demanded, Ending):
+            self._tell_of_queue("redirected")
+            self._verb_is_over()
+        return demanded
+
+    def _verb_is_over(self) -> None:
+        self.current_action, self.dialled, self.place = "", None, None
+
+    def _tell_of_queue(self, result: str) -> None:
+        """The action is asked besides what takes its place, and nobody obeys its answer."""
+        assert self.place is not None  # noqa: S101 - he was in one
+        if self.place.result == BRIDGED:
+            result = f"{result}-from-bridged"
+        if self.current_action:
+            self.post_soon(self.current_action, self.place.fields(result))
+
+    def prompted(self) -> None:
+        """All has been said that asks for a key."""
 
     async def _run(self, order: Document | Fetch | Trunk) -> Order:
         if isinstance(order, Trunk):
@@ -140,7 +164,7 @@ class TwilioCall:
                 action = verb.get("action")
                 self.current_action = urljoin(document.base_url, action) if action else ""
                 following = await execute(self, verb, document.base_url)
-                self.current_action, self.dialled = "", None
+                self._verb_is_over()
                 if following is not None:
                     return following
         except (WebhookFailed, TwimlError) as error:
@@ -208,7 +232,7 @@ class TwilioCall:
     def post_soon(self, url: str, extra: dict[str, str], *, method: str = "POST") -> None:
         """A callback that the call does not wait for; one that fails is a warning."""
         fields = self.fields() | extra
-        self._keep(self._callback(url, fields, method))
+        self.keep(self._callback(url, fields, method))
 
     async def _callback(self, url: str, fields: dict[str, str], method: str) -> None:
         try:
@@ -216,7 +240,7 @@ class TwilioCall:
         except WebhookFailed as error:
             self.warn_of(error)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -228,7 +252,8 @@ class TwilioCall:
     async def _after(self, ending: Ending) -> None:
         """The last words to the gateway: the verb's action when the line went dead under it."""
         if self._was_answered and self.current_action and ending in (HUNG_UP, COMPLETED):
-            self.post_soon(self.current_action, self.dialled.fields() if self.dialled else {})
+            state = self.place or self.dialled
+            self.post_soon(self.current_action, state.fields() if state else {})
         if self.number.status_callback:
             self.post_soon(self.number.status_callback, self._completion())
         if self._background:

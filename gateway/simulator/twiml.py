@@ -7,7 +7,18 @@ from typing import Final
 from xml.etree import ElementTree
 
 VERBS: Final = frozenset(
-    {"Connect", "Dial", "Enqueue", "Gather", "Hangup", "Pause", "Play", "Record", "Redirect"}
+    {
+        "Connect",
+        "Dial",
+        "Enqueue",
+        "Gather",
+        "Hangup",
+        "Leave",
+        "Pause",
+        "Play",
+        "Record",
+        "Redirect",
+    }
     | {"Refer", "Reject", "Say", "Start", "Stop"}
 )
 PARAMETER_MAX_CHARS: Final = 500

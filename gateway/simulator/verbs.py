@@ -151,6 +151,7 @@ async def _gather(call: TwilioCall, verb: Verb, base: str) -> Order | None:
 async def _prompt(call: TwilioCall, verb: Verb, base: str) -> None:
     for child in verb.children:
         await execute(call, child, base)
+    call.prompted()
 
 
 async def _digits(call: TwilioCall, verb: Verb, prompt: asyncio.Task[None]) -> str:
@@ -178,9 +179,10 @@ async def _dial(call: TwilioCall, verb: Verb, base: str) -> Order | None:
 
 
 async def _enqueue(call: TwilioCall, verb: Verb, base: str) -> Order | None:
-    call.line.note("enqueued", verb.text)
-    result, waited_s = await queue.wait(call, verb.text)
-    fields = {"QueueResult": result, "QueueSid": "QU" + uuid4().hex, "QueueTime": str(waited_s)}
+    result = await queue.wait(call, verb, base, execute)
+    if isinstance(result, Ending):
+        return result
+    fields = call.place.fields(result) if call.place is not None else {"QueueResult": result}
     return await _action(call, verb, base, fields)
 
 

@@ -12,11 +12,9 @@ from gateway.simulator.measure import percentile
 from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import Echo, Expect
 from gateway.simulator.telephone import (
-    LOUD_RMS,
     heard_keys,
     likeness,
-    loudness,
-    milliseconds,
+    loud_ms,
     same_words,
     samples,
 )
@@ -27,6 +25,9 @@ ENDED_ON_PURPOSE: Final = frozenset(
 HELD_MS: Final = 1_600
 """Of the sound to wait by: its note, without the rest."""
 HELD_MIN: Final = 0.9
+MUSIC_SHARE: Final = 0.3
+"""Of the time in a queue, at least: all music has its rests."""
+TALK_MIN_MS: Final = 300
 MESSAGE_LIKENESS: Final = 0.9
 MESSAGE_EXTRA_MS: Final = 300
 UNHEARD_MAX_MS: Final = 20
@@ -41,6 +42,7 @@ def failures(record: CallRecord, expect: Expect) -> list[str]:
         *_times(record, expect),
         *_sound(record, expect),
         *_transfers(record, expect),
+        *_waits(record, expect),
         *_texts(record, expect),
         *_message(record, expect),
         *_record(record, expect),
@@ -80,6 +82,17 @@ def _transfers(record: CallRecord, expect: Expect) -> Iterator[str]:
             yield f"{refuses} was not asked whether he takes the call"
     if expect.whispered and not re.search(expect.whispered, record.whispered):
         yield f"whispered {record.whispered!r}, expected {expect.whispered!r}"
+
+
+def _waits(record: CallRecord, expect: Expect) -> Iterator[str]:
+    if expect.music and not record.waits_ms:
+        yield "the caller was in no queue"
+    for begin, end in record.waits_ms if expect.music else ():
+        share = loud_ms(record.heard[samples(begin) : samples(end)]) / max(end - begin, 1)
+        if share < MUSIC_SHARE:
+            yield f"the caller waited in a queue, and heard something for {share:.0%} of the time"
+    if expect.talked and record.person_heard_ms < TALK_MIN_MS:
+        yield f"a person heard {record.person_heard_ms:.0f} ms of the caller"
 
 
 def _texts(record: CallRecord, expect: Expect) -> Iterator[str]:
@@ -179,14 +192,9 @@ def _message(record: CallRecord, expect: Expect) -> Iterator[str]:
     found = same_words(record.message, recorded)
     if found < MESSAGE_LIKENESS:
         yield f"the message after the beep is like what was to be said at {found:.2f} only"
-    extra_ms = _loud_ms(recorded) - _loud_ms(record.message)
+    extra_ms = loud_ms(recorded) - loud_ms(record.message)
     if extra_ms > MESSAGE_EXTRA_MS:
         yield f"{extra_ms:.0f} ms of something else were recorded after the beep"
-
-
-def _loud_ms(mulaw: bytes) -> float:
-    window = samples(10)
-    return milliseconds(int((loudness(mulaw, window) > LOUD_RMS).sum()) * window)
 
 
 def _record(record: CallRecord, expect: Expect) -> Iterator[str]:

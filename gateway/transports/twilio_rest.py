@@ -22,6 +22,7 @@ class TwilioRest:
     def __init__(self, base_url: str, account_sid: str, auth_token: str) -> None:
         account = f"{base_url}/2010-04-01/Accounts/{account_sid}"
         self._calls, self._messages = f"{account}/Calls", f"{account}/Messages.json"
+        self._queues = f"{account}/Queues"
         self._client = httpx2.AsyncClient(
             auth=(account_sid, auth_token), timeout=REST_TIMEOUT_S, follow_redirects=False
         )
@@ -91,6 +92,15 @@ class TwilioRest:
             if error.retryable:
                 raise
             await self.hang_up(call_sid)
+
+    async def delete_queue(self, queue_sid: str) -> None:
+        """An empty one; gone already is as good. Raises LinkError."""
+        try:
+            response = await self._client.delete(f"{self._queues}/{queue_sid}.json")
+        except httpx2.HTTPError as error:
+            raise LinkError(type(error).__name__, retryable=True) from error
+        if not response.is_success and response.status_code != 404:
+            raise LinkError(_reason(response), retryable=False)
 
     async def status(self, call_sid: str) -> str:
         """Twilio's word for it, `ringing` or `busy`; "" when it cannot be told."""

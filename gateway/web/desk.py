@@ -14,6 +14,7 @@ from gateway.agents.templates import Templates
 from gateway.bridge.dialler import Dialler
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.switchboard import Switchboard
+from gateway.bridge.warm import WarmTransfers
 from gateway.errors import PeerError, SignatureRefused
 from gateway.ops.admission import Admission, RateWatch
 from gateway.ops.breaker import Breaker
@@ -41,6 +42,7 @@ class Desk:
     dial_tokens: DialTokens
     out_tokens: OutTokens
     dialler: Dialler
+    warm: WarmTransfers
     store: Store
     keeper: Keeper
     admission: Admission

@@ -177,7 +177,7 @@ class Ladder:
         if known is None:
             return await self._next(call, agent, TRANSFER)
         to = msgspec.json.decode(known, type=Transfer)
-        document = self._handing.document(call.call_sid, to, agent.language)
+        document = await self._handing.document(call, to, agent.language)
         return Response(document, media_type="text/xml")
 
     async def _may_go_on(self, call_sid: str) -> bool:

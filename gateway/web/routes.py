@@ -34,7 +34,9 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
         ("voice", voice.voice),
         ("after", voice.after),
         ("refer", voice.refer),
-        ("whisper", voice.whisper),
+        ("hold", voice.handing.hold),
+        ("whisper", voice.handing.whisper),
+        ("rung", voice.handing.rung),
         ("status", voice.status),
         ("amd", voice.amd),
         ("stream-status", voice.stream_status),
@@ -51,6 +53,7 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
             Route(f"/twilio/{name}", from_twilio(desk, name, door), methods=["GET", "POST"])
             for name, door in from_carrier
         ),
+        Route("/twilio/hold.wav", voice.handing.music, methods=["GET"]),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", health.metrics),

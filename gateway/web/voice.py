@@ -14,7 +14,7 @@ from gateway.limits import WEBHOOK_REMEMBERED_S
 from gateway.ops.logs import masked
 from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_detection, parse_voice
 from gateway.web.desk import Desk
-from gateway.web.handing import Handing
+from gateway.web.handing import REDIRECTED, Handing
 from gateway.web.ladder import WELL, Ladder
 from gateway.web.rungs import HUMAN, SIP, STREAM, TRANSFER, WARM
 
@@ -28,9 +28,8 @@ _STREAM_EVENTS = frozenset({"stream-started", "stream-stopped", "stream-error"})
 class VoiceDoors:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._handing = Handing(desk)
-        self.whisper = self._handing.whisper
-        self._ladder = Ladder(desk, self._handing)
+        self.handing = Handing(desk)
+        self._ladder = Ladder(desk, self.handing)
 
     async def voice(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/voice`. A retry of the same request gets the same answer, and one call."""
@@ -71,21 +70,26 @@ class VoiceDoors:
     async def after(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/after`: a leg has ended; does the caller still need something?"""
         call, agent = await self._whose(parse_voice(fields))
+        leg = request.query_params.get("leg", STREAM)
+        if leg == WARM:
+            await self.handing.out_of_queue(call, fields, request)
         if call.status in TERMINAL:
             self._desk.switchboard.leg_is_over(call.call_sid)
             return self._desk.twiml("hangup.xml")
         if agent is None:
             return self._desk.twiml("apology.xml")
-        leg = request.query_params.get("leg", STREAM)
         retry = request.headers.get(_RETRY)
         known = await self._desk.store.get(f"after:{retry}") if retry else None
         if known is not None:
             return Response(known, media_type="text/xml")
         dialled = fields.get("DialCallStatus") or _OF_QUEUE.get(fields.get("QueueResult", ""), "")
         if leg == WARM:
-            leg, dialled = TRANSFER, await self._handing.outcome(call.call_sid, dialled)
+            warm = await self.handing.known(request)
+            if warm is not None and fields.get("QueueResult") == REDIRECTED:
+                return self.handing.redirected(warm)
+            leg, dialled = TRANSFER, await self.handing.outcome(warm, fields)
         if dialled not in WELL and leg in (SIP, HUMAN, TRANSFER):
-            _tell_of_failure(call.call_sid, leg, fields)
+            _tell_of_failure(call.call_sid, leg, dialled, fields)
         response = await self._ladder.after(call, agent, leg, dialled)
         if retry:
             body = bytes(response.body).decode()
@@ -111,6 +115,7 @@ class VoiceDoors:
         call = parse_voice(fields)
         if call.status in TERMINAL:
             self._desk.switchboard.leg_is_over(call.call_sid)
+            await self._desk.warm.call_is_over(call.call_sid)
         if fields.get("Direction") == "outbound-api":
             await self._desk.dialler.told(call.call_sid, call.status)
         return Response(status_code=204)
@@ -135,13 +140,13 @@ class VoiceDoors:
         return Response(status_code=204)
 
 
-def _tell_of_failure(call_sid: str, leg: str, fields: dict[str, str]) -> None:
+def _tell_of_failure(call_sid: str, leg: str, dialled: str, fields: dict[str, str]) -> None:
     """What the far end answered is said nowhere else."""
     sip_status = fields.get("DialSipResponseCode", "")
     log.warning(
         "a leg has failed",
         call_sid=call_sid,
         leg=leg[:16],
-        dial_status=fields.get("DialCallStatus", "")[:16],
+        dial_status=dialled[:16],
         sip_status=sip_status if re.fullmatch(r"[0-9]{3}", sip_status) else "",
     )

@@ -26,6 +26,8 @@ class RestDesk:
     """CallSids of calls that were placed here."""
     looked_up: str = "ringing"
     """The status of every call, to whoever looks it up."""
+    hold: asyncio.Event | None = None
+    """Nothing is answered before it is set."""
     credentials: set[str] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -35,6 +37,8 @@ class RestDesk:
         self.credentials.add(b64decode(end.headers["authorization"].split()[1]).decode())
         self.asked.append((end.request_line.removesuffix(" HTTP/1.1"), form))
         self._news.set()
+        if self.hold is not None:
+            await self.hold.wait()
         status, code = self.answers[min(len(self.asked), len(self.answers)) - 1]
         body: dict[str, object] = {"code": code, "status": status}
         if end.request_line.startswith("POST") and "/Calls.json" in end.request_line:
@@ -46,6 +50,26 @@ class RestDesk:
             body = {"sid": sid, "status": self.looked_up}
         end.respond(status, json.dumps(body).encode())
         await end.gone()
+
+    def of(self, order: str) -> list[dict[str, list[str]]]:
+        """The forms of what was asked by this method, of paths with this end."""
+        method, _, end = order.partition(" ")
+        found = [(asked.split(" "), form) for asked, form in self.asked]
+        return [form for (verb, path), form in found if verb == method and path.endswith(end)]
+
+    async def hears_of(self, order: str) -> dict[str, list[str]]:
+        async with asyncio.timeout(10):
+            while not (found := self.of(order)):
+                self._news.clear()
+                await self._news.wait()
+        return found[-1]
+
+    def forget(self, *answers: tuple[int, int | None]) -> None:
+        """From now on it answers so."""
+        self.answers = list(answers) or [(200, None)]
+        self.asked.clear()
+        self.placed.clear()
+        self.hold = None
 
     async def hears(self, count: int = 1) -> list[tuple[str, dict[str, list[str]]]]:
         async with asyncio.timeout(10):

@@ -39,14 +39,17 @@ SESSION: Any = {
 
 @dataclass
 class SipGateway:
-    """What a test says that it does: documents by path, and what becomes of an incoming call."""
+    """What a test says that it does: documents by path, and what becomes of an incoming call.
+
+    Of several documents at a path each is given once, and the last one from then on.
+    """
 
     url: str
     webhook: WebhookDesk
     client: AsyncOpenAI
     twilio: Carrier
     model: ModelServer
-    documents: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, str | list[str]] = field(default_factory=dict)
     posts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     refused: int = 0
 
@@ -58,12 +61,15 @@ class SipGateway:
         if not RequestValidator(ACCOUNT.token).validate(url, form, signature):
             self.refused += 1
         verbs = self.documents.get(request.url.path, "")
+        if isinstance(verbs, list):
+            verbs = verbs.pop(0) if len(verbs) > 1 else verbs[0]
         return Response(f"<Response>{verbs}</Response>", media_type="text/xml")
 
     def reset(self) -> SipGateway:
         """As new, for the next test."""
         self.documents.clear()
         self.posts.clear()
+        self.twilio.exchange.queues.by_name.clear()
         self.model.journal.clear()
         self.webhook.reset()
         self.refused = 0
@@ -74,7 +80,10 @@ class SipGateway:
         self.documents["/twilio/voice"] = DIAL.format(uri=uri)
 
     def form(self, path: str) -> dict[str, str]:
-        return next(form for at, form in self.posts if at == path)
+        return self.forms(path)[0]
+
+    def forms(self, path: str) -> list[dict[str, str]]:
+        return [form for at, form in self.posts if at == path]
 
     async def accept(self) -> str:
         """The next incoming call, accepted."""

@@ -102,7 +102,9 @@ async def test_a_rejected_leg_is_told_to_the_action(
 
 async def test_nobody_who_answers_in_time(gateway: SipGateway) -> None:
     gateway.dials()
-    gateway.documents["/twilio/voice"] = gateway.documents["/twilio/voice"].replace("'3'", "'0.3'")
+    gateway.documents["/twilio/voice"] = str(gateway.documents["/twilio/voice"]).replace(
+        "'3'", "'0.3'"
+    )
     async with calling(gateway, "expect_hang_up"):
         call_id = (await gateway.webhook.next()).data.call_id
     after = gateway.form("/twilio/after")
