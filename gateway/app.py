@@ -18,9 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from gateway.agents.config import DEFAULT_MODEL, Agent
-from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
-from gateway.agents.templates import load_templates
 from gateway.bridge.dialler import Dialler
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
@@ -59,7 +57,13 @@ from gateway.ops.feed import Feed
 from gateway.ops.latency import AddedLatency
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
-from gateway.ops.needs import prices_for, require_operators, require_sip
+from gateway.ops.needs import (
+    agents_of,
+    prices_for,
+    require_operators,
+    require_sip,
+    templates_of,
+)
 from gateway.ops.records import Records
 from gateway.ops.sealing import Sealer
 from gateway.ops.spending import Bill, Spending
@@ -107,7 +111,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
     Raises AgentFileError, TemplateError, SettingsError.
     """
-    book = load_agents(settings.agents or DEFAULT_AGENTS)
+    book = agents_of(settings)
     require_sip(book, settings)
     require_operators(book, settings)
     environ = os.environ if environ is None else environ
@@ -159,7 +163,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         overflow=settings.overflow,
         sip_uri=settings.sip_uri,
         switchboard=switchboard,
-        templates=load_templates(settings.twiml_dir),
+        templates=templates_of(settings),
         guard=TwilioGuard(settings.public_url, settings.media_url, secrets),
         tokens=StreamTokens(secrets, store, time),
         dial_tokens=dial_tokens,

@@ -74,6 +74,15 @@ async def test_an_agents_file_that_is_wrong(
     assert place in said
 
 
+@pytest.mark.parametrize("name", ["GATEWAY_AGENTS", "GATEWAY_TWIML_DIR", "GATEWAY_PRICES"])
+async def test_a_file_that_is_not_there_is_told_with_its_setting(tmp_path: Path, name: str) -> None:
+    status, said = await outcome(tmp_path, "serve", **SIMULATED, **{name: "/nope"})
+    assert status == 64
+    assert_one_sentence(said)
+    assert said.startswith("gateway: /nope: cannot be read: No such file")
+    assert name in said
+
+
 async def test_templates_that_are_wrong(tmp_path: Path) -> None:
     folder = tmp_path / "twiml"
     folder.mkdir()
