@@ -72,7 +72,7 @@ def test_the_examples_are_good(example: Path) -> None:
     agent = book.pick("+15550100")
     assert agent is not None
     assert agent.greeting
-    assert agent.tools == ["end_call"]
+    assert agent.tools == ["end_call", "take_message"], "which its instructions offer"
     assert not list(ga.problems(session_of(agent, definitions(agent))))
     assert book.warnings == ()
 
