@@ -104,6 +104,8 @@ class Gateway:
     switchboard: Switchboard
     metrics: Metrics
     feed: Feed
+    announce: Callable[[], None]
+    """Says that calls can come, when they can."""
 
 
 def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
@@ -261,7 +263,6 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             link.told = lambda label, up: metrics.mcp_up.labels(label).set(up)
             tasks.start(link.run(), f"MCP {link.label}")
         await toolbox.mcp.tried(MCP_START_MAX_S)
-        _announce(settings, book)
         yield
         await records.close()
         await tasks.stop()
@@ -284,7 +285,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     asgi = Starlette(
         routes=doors, lifespan=lifespan, exception_handlers={HTTPException: problems.answer}
     )
-    return Gateway(asgi, switchboard, metrics, feed)
+    return Gateway(asgi, switchboard, metrics, feed, partial(_announce, settings, book))
 
 
 def _openai_door(
