@@ -62,6 +62,15 @@ def test_every_series_is_described_with_its_labels() -> None:
             assert set(filter(None, described[name].split(", "))) == labels, name
 
 
+def test_the_chapters_are_listed_in_their_order_and_can_be_gone_to() -> None:
+    listed = re.findall(
+        r"\[([^]]+)\]\(#([\w-]+)\)", README.split("**Chapters**: ", 1)[1].split("\n")[0]
+    )
+    assert [title for title, _ in listed] == re.findall(r"^## (.+)$", README, re.MULTILINE)
+    for title, anchor in listed:
+        assert anchor == re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+
+
 AGENTS = re.findall(r"```yaml\n(agents:\n.*?)```", README, re.DOTALL)
 
 
