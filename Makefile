@@ -19,6 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+	@echo "made: $(BIN)/gateway (try: make demo)"
 
 demo: $(READY) ## one whole call between simulated ends; leaves sound, picture and JSON in out/demo
 	@$(BIN)/gateway simulate --spawn --scenario demo --out out/demo

@@ -18,9 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from gateway.agents.config import DEFAULT_MODEL, Agent
-from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
-from gateway.agents.templates import load_templates
 from gateway.bridge.dialler import Dialler
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
@@ -60,7 +58,13 @@ from gateway.ops.feed import Feed
 from gateway.ops.latency import AddedLatency
 from gateway.ops.loop_lag import watch_loop
 from gateway.ops.metrics import Metrics
-from gateway.ops.needs import prices_for, require_operators, require_sip
+from gateway.ops.needs import (
+    agents_of,
+    prices_for,
+    require_operators,
+    require_sip,
+    templates_of,
+)
 from gateway.ops.records import Records
 from gateway.ops.sealing import Sealer
 from gateway.ops.spending import Bill, Spending
@@ -101,6 +105,8 @@ class Gateway:
     switchboard: Switchboard
     metrics: Metrics
     feed: Feed
+    announce: Callable[[], None]
+    """Says that calls can come, when they can."""
 
 
 def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
@@ -108,7 +114,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
     Raises AgentFileError, TemplateError, SettingsError.
     """
-    book = load_agents(settings.agents or DEFAULT_AGENTS)
+    book = agents_of(settings)
     require_sip(book, settings)
     require_operators(book, settings)
     environ = os.environ if environ is None else environ
@@ -162,7 +168,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         overflow=settings.overflow,
         sip_uri=settings.sip_uri,
         switchboard=switchboard,
-        templates=load_templates(settings.twiml_dir),
+        templates=templates_of(settings),
         guard=TwilioGuard(settings.public_url, settings.media_url, secrets),
         tokens=StreamTokens(secrets, store, time),
         dial_tokens=dial_tokens,
@@ -260,7 +266,6 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             link.told = lambda label, up: metrics.mcp_up.labels(label).set(up)
             tasks.start(link.run(), f"MCP {link.label}")
         await toolbox.mcp.tried(MCP_START_MAX_S)
-        _announce(settings, book)
         yield
         await records.close()
         await tasks.stop()
@@ -283,7 +288,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     asgi = Starlette(
         routes=doors, lifespan=lifespan, exception_handlers={HTTPException: problems.answer}
     )
-    return Gateway(asgi, switchboard, metrics, feed)
+    return Gateway(asgi, switchboard, metrics, feed, partial(_announce, settings, book))
 
 
 def _openai_door(

@@ -89,10 +89,14 @@ def _number(kind: type[int] | type[float], low: float, high: float) -> BeforeVal
         if not isinstance(value, str):
             return value
         if not fullmatch(pattern, value.strip()) or not low <= kind(value) <= high:
-            raise ValueError(f"must be {what} from {low:g} to {high:g}")
+            raise ValueError(f"must be {what} from {_plain(low)} to {_plain(high)}")
         return kind(value)
 
     return BeforeValidator(check)
+
+
+def _plain(bound: float) -> str:
+    return str(int(bound)) if bound == int(bound) else f"{bound:g}"
 
 
 def _text(pattern: str, problem: str) -> BeforeValidator:
@@ -219,7 +223,8 @@ class Settings(BaseSettings):
     prices: Path | None = Field(None, description="The price list, YAML; unset, the shipped one.")
     budget_usd: Annotated[float, _number(float, SPEND_MIN_USD, BUDGET_MAX_USD)] | None = Field(
         None,
-        description="What this process may spend on one day (UTC) before it takes no new calls.",
+        description="What may be spent on one day (UTC) before no new calls are taken: by all "
+        "processes that share a Redis, or by one without.",
     )
     max_calls: Annotated[int, _number(int, 1, MAX_CALLS_MAX)] = Field(
         MAX_CALLS_DEFAULT, description="Media calls that this process takes at once."
@@ -248,7 +253,7 @@ class Settings(BaseSettings):
         "the one in use first.",
     )
     data_dir: Path = Field(
-        Path("data"), description="Folder of the records, and of recordings when an agent asks."
+        Path("data"), description="Folder of the records of calls that have ended."
     )
     admin_token: _Secret | None = Field(
         None, description="Bearer token for /api and /console; unset, both are off."
@@ -343,14 +348,16 @@ def _simulated(values: Mapping[str, str]) -> bool:
 
 
 def _stand_ins(values: Mapping[str, str]) -> dict[str, str]:
-    port = values.get("GATEWAY_PORT", Settings.model_fields["port"].default)
+    default = f"http://127.0.0.1:{Settings.model_fields['port'].default}"
+    here = f"http://127.0.0.1:{values.get('GATEWAY_PORT', '')}"
     return {
         "OPENAI_API_KEY": SIMULATED_API_KEY,
         "OPENAI_PROJECT_ID": SIMULATED_PROJECT_ID,
         "OPENAI_WEBHOOK_SECRET": SIMULATED_WEBHOOK_SECRET,
         "TWILIO_ACCOUNT_SID": SIMULATED_ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": SIMULATED_AUTH_TOKEN,
-        "GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        # A port that is none is told of as that, and not as an address that nobody has set.
+        "GATEWAY_PUBLIC_URL": here if "GATEWAY_PORT" in values and _split(here) else default,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.call.endings import Ending
 from gateway.ops.latency import AddedLatency
 from gateway.ops.metrics import Metrics
 from gateway.settings import load_settings, variables
+from gateway.simulator.scenario import KINDS, Expect, load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -60,6 +62,15 @@ def test_every_series_is_described_with_its_labels() -> None:
             assert set(filter(None, described[name].split(", "))) == labels, name
 
 
+def test_the_chapters_are_listed_in_their_order_and_can_be_gone_to() -> None:
+    listed = re.findall(
+        r"\[([^]]+)\]\(#([\w-]+)\)", README.split("**Chapters**: ", 1)[1].split("\n")[0]
+    )
+    assert [title for title, _ in listed] == re.findall(r"^## (.+)$", README, re.MULTILINE)
+    for title, anchor in listed:
+        assert anchor == re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+
+
 AGENTS = re.findall(r"```yaml\n(agents:\n.*?)```", README, re.DOTALL)
 
 
@@ -67,9 +78,33 @@ AGENTS = re.findall(r"```yaml\n(agents:\n.*?)```", README, re.DOTALL)
 def test_every_agent_can_be_copied(text: str, tmp_path: Path) -> None:
     file = tmp_path / "agents.yaml"
     name = next(iter(yaml.safe_load(text)["agents"]))
-    routes = "" if "routes:" in text else f"routes: [{{to: '*', agent: {name}}}]\n"
-    file.write_text(text + routes)
+    file.write_text(text)
     assert name in load_agents(file).agents
+
+
+SCENARIOS = re.findall(r"```yaml\n(name:.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", SCENARIOS, ids=lambda text: text.split()[1])
+def test_every_scenario_can_be_copied(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text(text)
+    agents = tmp_path / "agents.yaml"
+    agents.write_text(yaml.safe_dump(load(file).agents))
+    assert load_agents(agents).agents
+
+
+def first_cells(heading: str) -> set[str]:
+    """Of the table whose first column is named so."""
+    lines = README.split(f"\n| {heading} |", 1)[1].splitlines()[2:]
+    rows = takewhile(lambda line: line.startswith("|"), lines)
+    return {name for row in rows for name in codes(row.split(" | ")[0])}
+
+
+def test_every_step_of_a_scenario_is_described_and_no_expectation_is_made_up() -> None:
+    assert first_cells("step") == set(KINDS)
+    assert len(described := first_cells("`expect`")) > 20
+    assert described <= Expect.model_fields.keys()
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:gateway|twiml)/[\w/.]*)`", README))))

@@ -161,6 +161,14 @@ def test_no_secret_is_shown() -> None:
             "GATEWAY_PORT must be a whole number from 1 to 65535; GATEWAY_OVERFLOW must be sip, "
             "human or busy.",
         ),
+        (
+            {"GATEWAY_SIMULATED": "1", "GATEWAY_PORT": "eighty"},
+            "GATEWAY_PORT must be a whole number from 1 to 65535.",
+        ),
+        (
+            REAL | {"GATEWAY_BUDGET_USD": "-1"},
+            "GATEWAY_BUDGET_USD must be a number from 0.01 to 1000000.",
+        ),
         (REAL | {"GATEWAY_SIMULATED": "maybe"}, "GATEWAY_SIMULATED must be 1 or 0."),
     ],
 )

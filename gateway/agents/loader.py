@@ -30,6 +30,10 @@ _PROBLEMS: Final = {
     "model_type": "must be an object",
     "dict_type": "must be an object",
     "model_attributes_type": "must be an object",
+    "union_tag_invalid": "must be one of {expected_tags}, by its `type`",
+    "string_pattern_mismatch": "must fit {pattern}",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
 }
 
 
@@ -132,7 +136,8 @@ def _has(values: Any, part: str | int) -> bool:
 def _problem(details: ErrorDetails) -> str:
     """What is wrong, in words that fit behind a key."""
     sentence = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
-    return _PROBLEMS.get(details["type"], sentence[0].lower() + sentence[1:])
+    problem = _PROBLEMS.get(details["type"], sentence[0].lower() + sentence[1:])
+    return problem.format(**details.get("ctx", {})) if "{" in problem else problem
 
 
 def _check_routes(found: _File, document: Document) -> None:

@@ -54,7 +54,7 @@ class GatewayServer(uvicorn.Server):
             )
         )
         self._switchboard, self._metrics = gateway.switchboard, gateway.metrics
-        self._feed = gateway.feed
+        self._feed, self._announce = gateway.feed, gateway.announce
         self._drain_s = drain_s
         self._at_once = False
 
@@ -77,6 +77,8 @@ class GatewayServer(uvicorn.Server):
                 f"GATEWAY_HOST and GATEWAY_PORT say {self.config.host} and {self.config.port}, "
                 "where nothing can listen: is that port in use?"
             ) from None
+        if not self.should_exit:
+            self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._drain()

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from re import fullmatch
+from tempfile import TemporaryFile
 from typing import Annotated, Any, cast
 
 import typer
@@ -19,23 +21,25 @@ import yaml
 from rich.console import Console
 
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
-from gateway.errors import FileError, GatewayError, ServiceUnreachable
+from gateway.errors import AgentFileError, ScenarioError, SettingsError
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator import gauges, report, show, verdict
 from gateway.simulator.helpers import helping
+from gateway.simulator.mistakes import line_of
 from gateway.simulator.overhear import overhearing
 from gateway.simulator.record import CallRecord
 from gateway.simulator.run import REST_PORT, Carrier, carrier, rehearse, rehearse_many
 from gateway.simulator.scenario import Scenario, find, load
 from gateway.simulator.services import PLACEHOLDER, Services, placed, serving
-from gateway.simulator.stack import Plan, free_port, spawned
+from gateway.simulator.stack import OURS, Plan, as_file, free_port, spawned
 from gateway.simulator.webhooks import Account, Reach
 
 SIMULATED_MODEL_URL = "http://127.0.0.1:8090"
 MEDIA_ONLY = frozenset({"audio", "lead_ms"})
 EXIT_NOT_AS_EXPECTED = 1
-EXIT_USAGE = 64
-EXIT_UNREACHABLE = 69
+OF_THE_FILES = ("GATEWAY_TWIML_DIR", "GATEWAY_PRICES")
+"""Of the environment's settings, with the agents, what a gateway that is started here has too."""
+OF_THE_ACCOUNT = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 
 
 class CallPath(StrEnum):
@@ -48,6 +52,7 @@ class CallPath(StrEnum):
 class Order:
     """What was asked for on the command line."""
 
+    file: Path
     scenario: Scenario
     account: Account
     url: str
@@ -90,17 +95,14 @@ def simulate(
 ) -> None:
     """Rehearse calls written as YAML; the exit status tells whether they went as expected."""
     console = Console(stderr=as_json, highlight=False)
-    try:
-        order = Order(
-            _on_path(load(find(scenario)), path), _account(),
-            url.rstrip("/"), (public_url or url).rstrip("/"),
-            spawn, calls, concurrency or calls, rest_port, model, out,
-        )  # fmt: skip
-        records = asyncio.run(_run(order, console))
-    except FileError as error:
-        _leave(console, error, EXIT_USAGE)
-    except ServiceUnreachable as error:
-        _leave(console, error, EXIT_UNREACHABLE)
+    file = find(scenario)
+    order = Order(
+        file, _on_path(load(file), path), _account(),
+        _address("--url", url), _address("--public-url", public_url or url),
+        spawn, calls, concurrency or calls, rest_port, _address("--model", model),
+        None if out is None else _folder(out),
+    )  # fmt: skip
+    records = asyncio.run(_run(order, console))
     _tell(records, console, as_json)
     if any(record.failures for record in records):
         raise typer.Exit(EXIT_NOT_AS_EXPECTED)
@@ -114,9 +116,21 @@ def _on_path(scenario: Scenario, path: CallPath | None) -> Scenario:
     )
 
 
-def _leave(console: Console, error: GatewayError, status: int) -> None:
-    console.print(str(error), style="red", markup=False)
-    raise typer.Exit(status) from error
+def _address(option: str, text: str) -> str:
+    """Looked at before the call, which would only find that nothing is as expected."""
+    if not fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
+        raise SettingsError(f"{option} {text} is no address like http://127.0.0.1:8080.")
+    return text.rstrip("/")
+
+
+def _folder(out: Path) -> Path:
+    """The same: what a call has left is not to be lost."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            return out
+    except OSError as error:
+        raise SettingsError(f"--out {out} cannot be written: {error.strerror}.") from None
 
 
 def _account() -> Account:
@@ -135,6 +149,8 @@ def _tell(records: list[CallRecord], console: Console, as_json: bool) -> None:
 
 
 async def _run(order: Order, console: Console) -> list[CallRecord]:
+    if order.spawn and (unused := _unused(order.scenario)):
+        console.print(f"not for the gateway that is started: {', '.join(unused)}", style="dim")
     expect, services = order.scenario.expect, Services(order.scenario.services)
     async with _stage(order, services) as (twilio, model_url, url):
         before = await gauges.read(twilio.webhooks.client, url)
@@ -165,23 +181,48 @@ async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrie
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     scenario = order.scenario
-    out = order.out or Path("out") / scenario.name
+    out = _folder(order.out or Path("out") / scenario.name)
     async with (
         carrier(order.account, Reach(url, url), rest_port=0) as twilio,
         serving(services) as services_url,
         helping(scenario.processes, out) as twilio.helpers,
     ):
         places = {PLACEHOLDER: services_url, **twilio.helpers.places}
-        agents = placed(scenario.agents, places)
+        agents = placed(scenario.agents, places) or os.environ.get("GATEWAY_AGENTS") or None
+        agents = _by_sip(agents) if order.by_sip else agents
+        _check(agents, order.file, out)
         twilio.admin_token = secrets.token_urlsafe(16)
+        files = {name: os.environ[name] for name in OF_THE_FILES if os.environ.get(name)}
         plan = Plan(
-            order.account, port, twilio.rest_url, out,
-            _by_sip(agents) if order.by_sip else agents, scenario.model,
-            {"GATEWAY_ADMIN_TOKEN": twilio.admin_token} | scenario.environment,
+            order.account, port, twilio.rest_url, out, agents, scenario.model,
+            files | {"GATEWAY_ADMIN_TOKEN": twilio.admin_token} | scenario.environment,
         )  # fmt: skip
         async with spawned(plan) as stack:
             twilio.exchange.connector_url = stack.model_url
             yield twilio, stack.model_url, url
+
+
+def _unused(scenario: Scenario) -> list[str]:
+    """Settings of the environment that are not the started gateway's: nothing is left unsaid."""
+    used = {*OF_THE_FILES, *OF_THE_ACCOUNT} | ({"GATEWAY_AGENTS"} if not scenario.agents else set())
+    return sorted(name for name in os.environ if name.startswith(OURS) and name not in used)
+
+
+def _check(agents: str | dict[str, Any] | None, scenario: Path, out: Path) -> None:
+    """Agents that stand in the scenario are wrong there, not in the copy that is made of them."""
+    file = as_file(agents, out / "agents.yaml")
+    if file is None:
+        return
+    try:
+        load_agents(file)
+    except AgentFileError as error:
+        if not isinstance(agents, dict):
+            raise
+        parts = [int(p) if p.isdigit() else p for p in (error.key or "").split(".") if p]
+        node = yaml.compose(scenario.read_text("utf-8"), yaml.SafeLoader)
+        line = line_of(node, ["agents", *parts])
+        key = ".".join(["agents", *filter(None, [error.key])])
+        raise ScenarioError(scenario, line, key, error.problem) from None
 
 
 def _by_sip(agents: str | dict[str, Any] | None) -> dict[str, Any]:

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.routing import AgentBook
-from gateway.errors import PriceFileError, SettingsError
+from gateway.agents.templates import Templates, load_templates
+from gateway.errors import FileError, PriceFileError, SettingsError
 from gateway.ops.price_file import DEFAULT_PRICES, load_prices, shipped_prices
 from gateway.ops.prices import Prices
 from gateway.settings import Settings
+
+
+def agents_of(settings: Settings) -> AgentBook:
+    """Raises AgentFileError."""
+    with _named_by("GATEWAY_AGENTS", settings.agents):
+        return load_agents(settings.agents or DEFAULT_AGENTS)
+
+
+def templates_of(settings: Settings) -> Templates:
+    """Raises TemplateError."""
+    with _named_by("GATEWAY_TWIML_DIR", settings.twiml_dir):
+        return load_templates(settings.twiml_dir)
+
+
+@contextmanager
+def _named_by(setting: str, file: Path | None) -> Iterator[None]:
+    """Of a file that cannot be read at all the operator learns which setting names it."""
+    try:
+        yield
+    except FileError as error:
+        if file is None or error.line is not None:
+            raise
+        problem = f"{error.problem}; {setting} names it"
+        raise type(error)(error.file, None, error.key, problem) from None
 
 
 def require_sip(book: AgentBook, settings: Settings) -> None:
@@ -36,7 +66,8 @@ def require_operators(book: AgentBook, settings: Settings) -> None:
 def prices_for(book: AgentBook, settings: Settings) -> Prices:
     """A limit that could not be held, for want of a price, raises PriceFileError."""
     file = settings.prices or DEFAULT_PRICES
-    prices = shipped_prices() if settings.prices is None else load_prices(file)
+    with _named_by("GATEWAY_PRICES", settings.prices):
+        prices = shipped_prices() if settings.prices is None else load_prices(file)
     for agent in book.agents.values():
         limited = agent.spend_usd is not None or settings.budget_usd is not None
         if limited and agent.model not in prices.models:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from gateway.errors import ScenarioError
 from gateway.simulator.faults import Malformed
+from gateway.simulator.mistakes import mistake
 from gateway.simulator.telephone import read_mulaw
 
 Milliseconds = Annotated[float, Field(ge=0)]
@@ -341,44 +341,18 @@ def load(path: Path) -> Scenario:
         node = yaml.compose(text, yaml.SafeLoader)
         scenario = Scenario.model_validate(yaml.safe_load(text))
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(path, None, None, f"cannot be read: {error}") from error
+        raise ScenarioError(path, None, None, f"cannot be read: {_why(error)}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error)
         raise ScenarioError(path, mark and mark.line + 1, None, f"is no YAML: {problem}") from error
     except ValidationError as error:
-        raise _located(path, node, error) from error
+        raise mistake(path, node, error) from error
     return _beside(scenario, path)
 
 
-def _located(path: Path, node: yaml.Node | None, error: ValidationError) -> ScenarioError:
-    first = error.errors()[0]
-    line = _line(node, first["loc"])
-    key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "is not a key that is known here"
-    return ScenarioError(path, line, key or None, message)
-
-
-def _line(node: yaml.Node | None, location: Sequence[int | str]) -> int | None:
-    """The line of the innermost part of a location that the file has."""
-    line = node.start_mark.line + 1 if node else None
-    for part in location:
-        child = _child(node, part)
-        if child is not None:
-            line, node = child
-    return line
-
-
-def _child(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == part:
-                return key.start_mark.line + 1, value
-    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part].start_mark.line + 1, node.value[part]
-    return None
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or "why, nobody says" if isinstance(error, OSError) else "is not UTF-8"
 
 
 def _beside(scenario: Scenario, path: Path) -> Scenario:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.errors import ScenarioError
+from gateway.simulator.mistakes import mistake
 
 SCRIPT_MAX_BYTES: Final = 1 << 20
 DEMO_TURNS: Final = 3
@@ -176,30 +177,9 @@ def parse_script(text: str, file: Path | str = "script") -> Script:
         problem = getattr(error, "problem", None) or "is not YAML"
         raise ScenarioError(file, line, None, str(problem)) from error
     try:
-        return Script.model_validate(document or {})
+        return Script.model_validate({} if document is None else document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = first["loc"]
-        raise ScenarioError(
-            file, _line(tree, where), ".".join(map(str, where)) or None, first["msg"]
-        ) from error
-
-
-def _line(node: yaml.Node | None, where: tuple[int | str, ...]) -> int | None:
-    """The line of the deepest node on the way that the file really has."""
-    line = node.start_mark.line + 1 if node else None
-    for key in where:
-        child: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            child = next((value for name, value in node.value if name.value == key), None)
-            line = next((n.start_mark.line + 1 for n, _ in node.value if n.value == key), line)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            child = node.value[key]
-            line = child.start_mark.line + 1
-        if child is None:
-            return line
-        node = child
-    return line
+        raise mistake(file, tree, error) from error
 
 
 class FaultBudget:

@@ -16,12 +16,14 @@ from typing import Any, Final
 import httpx2
 import yaml
 
-from gateway.errors import ServiceUnreachable
+from gateway.errors import GatewayError, ServiceUnreachable, SettingsError
 from gateway.simulator.sip_account import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
 from gateway.simulator.webhooks import Account
 
 READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 5.0
+USAGE: Final = 64
+"""The gateway's exit code for settings and files that are wrong."""
 OURS: Final = ("GATEWAY_", "TWILIO_", "OPENAI_")
 
 
@@ -77,7 +79,7 @@ async def _start_model(plan: Plan, stack: contextlib.AsyncExitStack) -> str:
         "--webhook-url", plan.gateway_url + WEBHOOK_PATH,
         "--webhook-secret", plan.webhook_secret, "--project", plan.project,
     ]  # fmt: skip
-    if script := _as_file(plan.script, plan.out / "model.yaml"):
+    if script := as_file(plan.script, plan.out / "model.yaml"):
         command += ["--script", str(script)]
     log = plan.out / "model.log"
     process = await stack.enter_async_context(
@@ -109,7 +111,7 @@ def _environment(plan: Plan, model_url: str) -> dict[str, str]:
         "TWILIO_AUTH_TOKEN": plan.account.token,
         "TWILIO_BASE_URL": plan.rest_url,
     }
-    if agents := _as_file(plan.agents, plan.out / "agents.yaml"):
+    if agents := as_file(plan.agents, plan.out / "agents.yaml"):
         environment["GATEWAY_AGENTS"] = str(agents)
     return environment | dict(plan.environment or {})
 
@@ -119,7 +121,7 @@ def foreign_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
 
 
-def _as_file(content: dict[str, Any] | str | None, path: Path) -> Path | None:
+def as_file(content: dict[str, Any] | str | None, path: Path) -> Path | None:
     """A file with the content; text of one line is the path of a file already."""
     if content is None:
         return None
@@ -169,11 +171,19 @@ async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> No
         async with asyncio.timeout(READY_TIMEOUT_S), httpx2.AsyncClient(trust_env=False) as client:
             while not await _answers(client, url):
                 if (await asyncio.wait({ended}, timeout=0.05))[0]:
-                    raise ServiceUnreachable(f"The gateway did not start: {tail(log)}")
+                    raise _not_started(process, log)
     except TimeoutError as error:
         raise ServiceUnreachable(f"The gateway is not ready at {url}: {tail(log)}") from error
     finally:
         ended.cancel()
+
+
+def _not_started(process: asyncio.subprocess.Process, log: Path) -> GatewayError:
+    """What it says of the operator's own settings and files is told as if it were said here."""
+    if process.returncode == USAGE:
+        last = log.read_text("utf-8", errors="replace").strip().splitlines()[-1]
+        return SettingsError(last.removeprefix("gateway: "))
+    return ServiceUnreachable(f"The gateway did not start: {tail(log)}")
 
 
 async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
@@ -186,4 +196,4 @@ async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
 def tail(log: Path) -> str:
     """The last lines of a log, for a person."""
     lines = log.read_text("utf-8", errors="replace").strip().splitlines()[-5:]
-    return " / ".join(lines) or f"{log} is empty"
+    return " / ".join(line.removeprefix("gateway: ") for line in lines) or f"{log} is empty"

@@ -72,7 +72,7 @@ def test_the_examples_are_good(example: Path) -> None:
     agent = book.pick("+15550100")
     assert agent is not None
     assert agent.greeting
-    assert agent.tools == ["end_call"]
+    assert agent.tools == ["end_call", "take_message"], "which its instructions offer"
     assert not list(ga.problems(session_of(agent, definitions(agent))))
     assert book.warnings == ()
 
@@ -106,12 +106,12 @@ def test_the_default_is_the_reception() -> None:
         (desk("path: sip", "audio: pcmu"), 5, "agents.desk.audio", "does not go with path: sip"),
         (desk("lead_ms: 500", "path: sip"), 4, "agents.desk.lead_ms", "does not go with path: sip"),
         (desk("speed: 9"), 4, "agents.desk.speed", "must be less than or equal to 1.5"),
-        (desk("lead_ms: '500'"), 4, "agents.desk.lead_ms", "must be a valid integer"),
+        (desk("lead_ms: '500'"), 4, "agents.desk.lead_ms", "must be a whole number"),
         (
             desk("max_output_tokens: many"),
             4,
             "agents.desk.max_output_tokens",
-            "must be a valid integer",
+            "must be a whole number",
         ),
         (
             desk("turn_detection:", "  type: server_vad", "  threshold: 2"),
@@ -279,6 +279,12 @@ def test_the_default_is_the_reception() -> None:
             4,
             "agents.desk.greeting",
             "the tag tag:yaml.org,2002:binary is not allowed",
+        ),
+        (
+            desk("turn_detection: {type: vad}"),
+            4,
+            "agents.desk.turn_detection",
+            "must be one of 'server_vad', 'semantic_vad'",
         ),
         (desk("session: {1: 2}"), 4, "agents.desk.session.1", "is unknown here"),
         (desk("session: {[a]: 2}"), 4, None, "a key must be plain text"),

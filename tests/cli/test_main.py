@@ -74,6 +74,15 @@ async def test_an_agents_file_that_is_wrong(
     assert place in said
 
 
+@pytest.mark.parametrize("name", ["GATEWAY_AGENTS", "GATEWAY_TWIML_DIR", "GATEWAY_PRICES"])
+async def test_a_file_that_is_not_there_is_told_with_its_setting(tmp_path: Path, name: str) -> None:
+    status, said = await outcome(tmp_path, "serve", **SIMULATED, **{name: "/nope"})
+    assert status == 64
+    assert_one_sentence(said)
+    assert said.startswith("gateway: /nope: cannot be read: No such file")
+    assert name in said
+
+
 async def test_templates_that_are_wrong(tmp_path: Path) -> None:
     folder = tmp_path / "twiml"
     folder.mkdir()
@@ -93,6 +102,7 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert "GATEWAY_PORT" in sentence
     assert port in sentence
     assert "Traceback" not in said
+    assert "ready for calls" not in said
 
 
 async def test_an_option_that_there_is_not(tmp_path: Path) -> None:
@@ -141,6 +151,69 @@ async def test_a_gateway_that_is_not_there(tmp_path: Path) -> None:
     status, said = await outcome(tmp_path, "simulate", *options)
     assert status == 69, said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said_of"),
+    [
+        (("--url", "not-a-url"), "--url not-a-url is no address"),
+        (("--public-url", "gw.example.com"), "--public-url gw.example.com is no address"),
+        (("--out", "/proc/nope"), "--out /proc/nope cannot be written"),
+        (("--spawn", "--out", "/proc/nope"), "--out /proc/nope cannot be written"),
+        (("--scenario", "nowhere"), "nowhere: there is no such file"),
+    ],
+)
+async def test_what_a_rehearsal_cannot_begin_with(
+    tmp_path: Path, options: tuple[str, ...], said_of: str
+) -> None:
+    status, said = await outcome(tmp_path, "simulate", "--rest-port", "0", *options)
+    assert status == 64, said
+    assert_one_sentence(said)
+    assert said_of in said
+
+
+GOOD = "agents: {mine: {instructions: x, greeting: Hi., %s}}\nroutes: [{to: '*', agent: mine}]\n"
+
+
+async def test_a_rehearsal_is_of_the_agents_of_the_environment(tmp_path: Path) -> None:
+    """Not, silently, of the shipped one."""
+    wrong = tmp_path / "mine.yaml"
+    wrong.write_text(GOOD % "voise: marin")
+    out = ("--spawn", "-s", "hangup", "--out", str(tmp_path / "out"))
+    status, said = await outcome(tmp_path, "simulate", *out, GATEWAY_AGENTS=str(wrong))
+    assert (status, f"{wrong}:1: agents.mine.voise: is unknown here" in said) == (64, True), said
+    assert_one_sentence(said)
+    status, said = await outcome(tmp_path, "simulate", *out, GATEWAY_AGENTS="/no/such.yaml")
+    assert (status, "/no/such.yaml" in said) == (64, True), said
+
+
+async def test_agents_that_stand_in_a_scenario_are_wrong_there(tmp_path: Path) -> None:
+    file = tmp_path / "call.yaml"
+    file.write_text(
+        "name: x\nsteps: [hear]\nagents:\n  agents:\n    mine:\n      instructions: x\n"
+        "      tools: [end_call, fly]\n  routes: [{to: '*', agent: mine}]\n"
+    )
+    out = ("--spawn", "-s", str(file), "--out", str(tmp_path / "out"))
+    status, said = await outcome(tmp_path, "simulate", *out)
+    assert status == 64, said
+    assert_one_sentence(said)
+    assert f"{file}:7: agents.agents.mine.tools.1: no such tool" in said
+
+
+async def test_a_rehearsed_gateway_that_does_not_start_says_so_in_its_own_words(
+    tmp_path: Path,
+) -> None:
+    agents = tmp_path / "mine.yaml"
+    http = "{url: 'https://shop.example.com/', headers: {K: '${SHOP_TOKEN}'}}"
+    function = f"{{description: d, parameters: {{type: object}}, http: {http}}}"
+    agents.write_text(GOOD % f"tools: [stock], functions: {{stock: {function}}}")
+    out = ("--spawn", "-s", "hangup", "--out", str(tmp_path / "out"))
+    environ = {"GATEWAY_AGENTS": str(agents), "GATEWAY_MAX_CALLS": "3"}
+    status, said = await outcome(tmp_path, "simulate", *out, **environ)
+    assert status == 64, said
+    unused, sentence = said.splitlines()
+    assert unused == "not for the gateway that is started: GATEWAY_MAX_CALLS"
+    assert sentence == "gateway: function stock needs SHOP_TOKEN, which is not set: set it."
 
 
 async def test_a_simulated_model_that_cannot_listen_and_a_bug_that_is_not_its_fault(

@@ -146,6 +146,10 @@ CASES = {
         {'gateway_calls_refused_total{reason="full"}': "0+2x600"},
         {'gateway_calls_refused_total{reason="full"}': FOR_EVER},
     ),
+    "GatewayRecordsLost": Case(
+        {'gateway_records_lost_total{reason="disk"}': "0+1x600"},
+        {'gateway_records_lost_total{reason="disk"}': FOR_EVER},
+    ),
     "GatewayEventLoopLate": Case(lag(12), lag(3)),
     "GatewaySpeechHasHoles": Case(
         {HOLES: "0+0.9x600", **SOUND_DOWN}, {HOLES: "0+0.3x600", **SOUND_DOWN}
@@ -274,7 +278,7 @@ def test_each_has_a_sentence_a_severity_and_a_runbook(name: str) -> None:
     assert alert["annotations"]["summary"].endswith(".")
     assert alert["annotations"]["summary"].endswith((".", "{{ $labels.reason }}."))
     file, _, anchor = alert["annotations"]["runbook_url"].partition("#")
-    assert (file, anchor in anchors()) == ("README.md", True)
+    assert (file, anchor in anchors()) == ("https://git.example.com/gateway/README.md", True)
 
 
 def named(label: str) -> set[str]:

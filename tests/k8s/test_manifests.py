@@ -32,6 +32,8 @@ REAL = {
     "OPENAI_WEBHOOK_SECRET": "whsec_c2VjcmV0",
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
     "TWILIO_AUTH_TOKEN": "token",
+    "GATEWAY_STORE_KEY": "a-key",
+    "GATEWAY_ADMIN_TOKEN": "a-token",
 }
 PAIRS = all_objects()
 
@@ -55,6 +57,7 @@ def test_the_example_of_a_secret_is_one_and_nothing_is_built_from_it() -> None:
     kubernetes_validate.validate(EXAMPLE, STRICT_VERSION, strict=True)
     assert "Secret" not in {found["kind"] for _, found in PAIRS}
     assert all("..." in text for text in EXAMPLE["stringData"].values())
+    assert EXAMPLE["metadata"]["namespace"] == one("redis", "Deployment")["metadata"]["namespace"]
 
 
 # --- Settings ---

@@ -18,11 +18,11 @@ def said(steps: list[Step]) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "line", "key"),
     [
-        ("turns:\n  - - say: 3", 2, "turns.0.0.say"),
+        ("turns:\n  - - say: 3", 2, "turns.1.1.say"),
         ("think_ms: 5\nspeed: 0", 2, "speed"),
         ("speeed: 1", 1, "speeed"),
-        ("turns:\n  - - say: a\n      echo: true", 2, "turns.0.0"),
-        ("greeting:\n  - say: hi\n  - close: 10", 3, "greeting.1.close"),
+        ("turns:\n  - - say: a\n      echo: true", 2, "turns.1.1"),
+        ("greeting:\n  - say: hi\n  - close: 10", 3, "greeting.2.close"),
         ("a: [", 1, None),
     ],
 )

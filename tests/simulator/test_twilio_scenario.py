@@ -45,6 +45,26 @@ def test_an_error_names_file_line_and_key(tmp_path, text, line, key):
     assert caught.value.problem
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name: x\n", "steps: is missing"),
+        ("[]", "must be keys and values"),
+        ("name: x\nsteps: 3\n", "steps: must be a list"),
+        ("name: x\nsteps: [{hear: 3}]\n", "steps.1.hear: must be keys and values"),
+        ("name: x\nsteps: [hear]\npeople: {me: busy}\n", "people.me: must fit ^"),
+        ("name: x\nsteps: [hear]\nexpect: {ending: well}\n", "must be 'gateway' or 'caller'"),
+    ],
+)
+def test_an_error_is_in_plain_words(tmp_path, text, problem):
+    file = tmp_path / "s.yaml"
+    file.write_text(text)
+    with pytest.raises(ScenarioError) as caught:
+        load(file)
+    assert problem in str(caught.value)
+    assert not {"Input", "Field", "Value", "valid"} & set(str(caught.value).split())
+
+
 def test_a_name_that_is_nowhere():
     with pytest.raises(ScenarioError, match="demo"):
         find("nowhere")

@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import SecretStr
 
-from gateway.agents.loader import DEFAULT_AGENTS, load_agents
+from gateway.agents.loader import DEFAULT_AGENTS
 from gateway.agents.routing import AgentBook
-from gateway.agents.templates import load_templates
 from gateway.cli.doctor.check import Finding, fail, ok, skip, warn
 from gateway.errors import FileError, SettingsError
-from gateway.ops.needs import prices_for, require_operators, require_sip
+from gateway.ops.needs import (
+    agents_of,
+    prices_for,
+    require_operators,
+    require_sip,
+    templates_of,
+)
 from gateway.settings import Settings, variables
 from gateway.tools.toolbox import Toolbox
 from gateway.web.openai import OpenAIGuard
@@ -56,7 +61,7 @@ def agents_found(
     """As `gateway serve` would find them, what they need included."""
     file = settings.agents or DEFAULT_AGENTS
     try:
-        book = load_agents(file)
+        book = agents_of(settings)
     except FileError as error:
         return None, [fail("agents", str(error), "Correct the file at that place.")]
     names = ", ".join(sorted(book.agents))
@@ -84,7 +89,7 @@ def _missing(book: AgentBook, settings: Settings, environ: Mapping[str, str]) ->
 
 def templates_found(settings: Settings) -> Finding:
     try:
-        load_templates(settings.twiml_dir)
+        templates_of(settings)
     except FileError as error:
         return fail("templates", str(error), "Correct the template, or unset GATEWAY_TWIML_DIR.")
     return ok("templates", str(settings.twiml_dir or "the shipped ones"))

@@ -1,0 +1,71 @@
+"""What is wrong in a file of the simulator's, in words that fit behind a key, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.errors import ScenarioError
+
+_PROBLEMS: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a key that is known here",
+    "string_type": "must be text",
+    "string_pattern_mismatch": "must fit {pattern}",
+    "model_type": "must be keys and values",
+    "model_attributes_type": "must be keys and values",
+    "dict_type": "must be keys and values",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+}
+
+
+def mistake(file: Path | str, node: yaml.Node | None, error: ValidationError) -> ScenarioError:
+    """The first of them; `node` is the file as it was read."""
+    first = error.errors(include_url=False)[0]
+    where = [part for part in first["loc"] if part != "[key]"]
+    return ScenarioError(file, line_of(node, where), dotted(where) or None, _problem(first))
+
+
+def dotted(where: Iterable[str | int]) -> str:
+    """As a person counts, and as the report of a call does: the first step is 1."""
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in where)
+
+
+def _problem(details: ErrorDetails) -> str:
+    known = _PROBLEMS.get(details["type"])
+    if known is not None:
+        return known.format(**details.get("ctx", {}))
+    sentence = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    return sentence[:1].lower() + sentence[1:]
+
+
+def line_of(node: yaml.Node | None, where: Sequence[str | int]) -> int | None:
+    """The line of the innermost part of a place that the file has."""
+    line = node.start_mark.line + 1 if node else None
+    for part in where:
+        child = _child(node, part)
+        if child is not None:
+            line, node = child
+    return line
+
+
+def _child(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == part:
+                return key.start_mark.line + 1, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line + 1, node.value[part]
+    return None
