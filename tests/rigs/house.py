@@ -59,7 +59,7 @@ class InProcessServer(GatewayServer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.stopping = asyncio.Event()
+        self.listening, self.stopping = asyncio.Event(), asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -67,6 +67,7 @@ class InProcessServer(GatewayServer):
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
+        self.listening.set()
         await self.stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -146,7 +147,9 @@ class House:
 @contextlib.asynccontextmanager
 async def serving(server: InProcessServer, listener: socket.socket) -> AsyncIterator[None]:
     running = asyncio.create_task(server.serve(sockets=[listener]))
+    running.add_done_callback(lambda _: server.listening.set())
     try:
+        await server.listening.wait()
         yield
     finally:
         server.stopping.set()
