@@ -69,7 +69,7 @@ class Publisher:
     def _ended(self, call: LiveCall, note: notes.Ended) -> None:
         self.metrics.call_over(call.mind)
         if _model_failed(note):
-            self.breaker.failed()
+            self.breaker.failed(note.reason)
         if isinstance(call, SipLiveCall):
             self.tasks.start(self.orphans.ended(call), f"drop {call.facts.key}")
         if self.switchboard.media_call(call.facts.call_sid) in (call, None):
