@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from gateway import limits
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -34,7 +34,7 @@ class HttpCall(_Part):
     @property
     def in_url(self) -> frozenset[str]:
         """The arguments that stand in the address."""
-        return frozenset(_PLACEHOLDER.findall(self.url))
+        return frozenset(PLACEHOLDER.findall(self.url))
 
     @property
     def secrets(self) -> frozenset[str]:

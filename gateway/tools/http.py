@@ -9,80 +9,107 @@ not being followed.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import json
 import socket
 from collections.abc import Mapping
+from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ssl import SSLContext
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx2
 
-from gateway.agents.functions import HttpCall, with_secrets
+from gateway.agents.functions import PLACEHOLDER, HttpCall, with_secrets
 from gateway.errors import ToolError
 from gateway.limits import TOOL_REDIRECTS_MAX, TOOL_RESPONSE_MAX_BYTES
+from gateway.tools.python import ToolContext
+from gateway.tools.tool import Invalid
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _IN_QUERY: Final = frozenset({"GET", "DELETE"})
+_NO_SEGMENTS: Final = frozenset({"", ".", ".."})
+"""They would not fill a place of the path but take it away, and others with it."""
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 
 
 class HttpTool:
-    """One function of one agent; `secrets` are the variables that its headers name."""
+    """One function of one agent; `secrets` are the variables that its headers name.
+
+    Its connections are its own: they are kept by address, and two services behind the same one
+    must not share what was made for one of their names.
+    """
 
     def __init__(self, call: HttpCall, secrets: Mapping[str, str]) -> None:
         self._call = call
         self._headers = {
             name: with_secrets(value, dict(secrets)) for name, value in call.headers.items()
         }
+        # What one caller's request was given as a cookie is not for the next one's.
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        self._client = httpx2.AsyncClient(
+            verify=tls_context(), follow_redirects=False, trust_env=False, timeout=None,
+            cookies=no_cookies,
+        )  # fmt: skip
 
-    async def run(self, arguments: Mapping[str, Any], client: httpx2.AsyncClient) -> str:
+    async def run(self, arguments: Mapping[str, Any], _context: ToolContext) -> str:
         """The text of the answer. Raises ToolError."""
-        url = self._address(arguments)
+        url = httpx2.URL(self._address(arguments))
         rest = {name: value for name, value in arguments.items() if name not in self._call.in_url}
-        sent: dict[str, Any] = {}
+        body = None
         if self._call.method in _IN_QUERY:
-            sent["params"] = {name: _plain(value) for name, value in rest.items()}
+            url = _with_query(url, rest)
         else:
-            sent["json"] = rest
+            body = json.dumps(rest, ensure_ascii=False, allow_nan=False).encode()
         try:
-            return await self._ask(client, url, sent)
-        except httpx2.HTTPError as error:
+            return await self._ask(url, body)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ToolError("The service could not be reached.") from error
 
-    def _address(self, arguments: Mapping[str, Any]) -> str:
-        url = self._call.url
-        for name in self._call.in_url:
-            url = url.replace("{" + name + "}", quote(_plain(arguments[name]), safe=""))
-        return url
+    async def close(self) -> None:
+        await self._client.aclose()
 
-    async def _ask(self, client: httpx2.AsyncClient, url: str, sent: dict[str, Any]) -> str:
-        host = urlsplit(url).netloc
+    def _address(self, arguments: Mapping[str, Any]) -> str:
+        path, mark, query = self._call.url.partition("?")
+        segments = []
+        for segment in path.split("/"):
+            filled = _filled(segment, arguments)
+            if filled != segment and filled in _NO_SEGMENTS:
+                raise Invalid("Wrong arguments: one of them cannot stand in an address.")
+            segments.append(filled)
+        return "/".join(segments) + mark + _filled(query, arguments)
+
+    async def _ask(self, url: httpx2.URL, body: bytes | None) -> str:
         for _ in range(TOOL_REDIRECTS_MAX + 1):
-            response = await self._send(client, url, sent)
+            response = await self._send(url, body)
             try:
                 if response.status_code not in _REDIRECTS:
                     return await _text(response)
             finally:
                 await response.aclose()
-            url = urljoin(url, response.headers.get("location", ""))
-            if urlsplit(url).netloc != host or self._call.method not in _IN_QUERY:
+            following = redirected(url, response.headers.get("location", ""))
+            if following is None or self._call.method not in _IN_QUERY:
                 raise ToolError("The service sent us elsewhere, where we do not go.")
-            sent = {}
+            url = following
         raise ToolError("The service sent us in a circle.")
 
-    async def _send(
-        self, client: httpx2.AsyncClient, url: str, sent: dict[str, Any]
-    ) -> httpx2.Response:
+    async def _send(self, url: httpx2.URL, body: bytes | None) -> httpx2.Response:
         """To the very address that was checked: a name may mean another one a moment later."""
-        asked = httpx2.URL(url)
-        address = await self._resolve(asked)
-        request = client.build_request(
+        headers = httpx2.Headers(self._headers)
+        headers["Host"] = url.netloc.decode("ascii")
+        headers["Accept-Encoding"] = "identity"  # a small answer could become a large one
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        request = self._client.build_request(
             self._call.method,
-            asked.copy_with(host=address),
-            headers={**self._headers, "Host": asked.netloc.decode("ascii")},
-            extensions={"sni_hostname": asked.host},
-            **sent,
+            url.copy_with(host=await self._resolve(url)),
+            headers=headers,
+            content=body,
+            extensions={"sni_hostname": url.host},
         )
-        return await client.send(request, stream=True)
+        return await self._client.send(request, stream=True)
 
     async def _resolve(self, url: httpx2.URL) -> str:
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -90,7 +117,7 @@ class HttpTool:
             found = await asyncio.get_running_loop().getaddrinfo(
                 url.host, port, type=socket.SOCK_STREAM
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise ToolError("The service could not be found.") from error
         addresses = [str(entry[4][0]) for entry in found]
         if not self._call.allow_private and not all(map(is_public, addresses)):
@@ -98,26 +125,70 @@ class HttpTool:
         return addresses[0]
 
 
+@cache
+def tls_context() -> SSLContext:
+    """Made once: reading all certificates takes tens of milliseconds, which callers would hear."""
+    return httpx2.create_ssl_context()
+
+
 def is_public(address: str) -> bool:
-    """Whether an address is of the open internet: not loopback, link-local, private or the like."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return (mapped or ip).is_global and not (mapped or ip).is_multicast
+    """Whether an address is of the open internet: not loopback, link-local, private or the like.
+
+    One of IPv6 that carries one of IPv4 leads to that.
+    """
+    ip = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address):
+        carried = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            carried = IPv4Address(ip.packed[-4:])
+        if carried is None and ip not in _GLOBAL_UNICAST:
+            return False
+        ip = carried or ip
+    return ip.is_global and not ip.is_multicast
+
+
+def redirected(url: httpx2.URL, location: str) -> httpx2.URL | None:
+    """Where a redirect leads, if that is the same host, and as secure."""
+    try:
+        there = urlsplit(urljoin(str(url), location))
+    except ValueError:
+        return None
+    same = there.netloc == url.netloc.decode("ascii") and there.scheme in (url.scheme, "https")
+    return httpx2.URL(there.geturl()) if location and same else None
+
+
+def _with_query(url: httpx2.URL, arguments: Mapping[str, Any]) -> httpx2.URL:
+    """What the operator has written into the address stays as it is."""
+    more = [
+        (name, _plain(value))
+        for name, given in arguments.items()
+        if name not in url.params
+        for value in (given if isinstance(given, list) else [given])
+        if value is not None
+    ]
+    return url.copy_with(params=[*url.params.multi_items(), *more]) if more else url
 
 
 async def _text(response: httpx2.Response) -> str:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise ToolError("The service answered in a form that cannot be read.")
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > TOOL_RESPONSE_MAX_BYTES:
             raise ToolError("The service answered with more than can be read.")
     if response.status_code >= 400:
         raise ToolError(f"The service answered with an error, status {response.status_code}.")
-    return body.decode(response.charset_encoding or "utf-8", "replace")
+    try:
+        return body.decode(response.charset_encoding or "utf-8", "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")
+
+
+def _filled(text: str, arguments: Mapping[str, Any]) -> str:
+    return PLACEHOLDER.sub(lambda found: quote(_plain(arguments[found[1]]), safe=""), text)
 
 
 def _plain(value: Any) -> str:
     """An argument as it stands in an address."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -40,7 +40,7 @@ class Tool:
         try:
             if len(text) > TOOL_ARGUMENTS_MAX_CHARS:
                 raise ValueError
-            arguments = json.loads(text or "{}")
+            arguments = json.loads(text or "{}", parse_constant=_no_number)
         except (ValueError, RecursionError):
             raise Invalid("Wrong arguments: they are not JSON.") from None
         try:
@@ -51,6 +51,11 @@ class Tool:
         if not isinstance(arguments, dict):
             raise Invalid("Wrong arguments: they are not an object.")
         return arguments
+
+
+def _no_number(name: str) -> None:
+    """JSON has no NaN, though Python's has."""
+    raise ValueError(name)
 
 
 class Invalid(ToolError):

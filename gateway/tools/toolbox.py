@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx2
 import structlog
 
 from gateway.agents.builtin import definitions
@@ -44,7 +43,7 @@ class Toolbox:
     def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
         self.mcp = McpDesk(book, environ)
         self._agents = book.agents
-        self._client: httpx2.AsyncClient | None = None
+        self._https: list[HttpTool] = []
         self._errands: Mapping[str, Errand] = {}
         self._tools = {
             (agent.name, name): tool
@@ -71,12 +70,9 @@ class Toolbox:
         run: Errand
         if function.http is not None:
             http = HttpTool(function.http, _secrets(name, function, environ))
+            self._https.append(http)
             description, parameters = function.description, function.parameters or {}
-
-            async def ask(arguments: Mapping[str, Any], _context: ToolContext) -> str:
-                return await http.run(arguments, self._http())
-
-            run = ask
+            run = http.run
         else:
             python = PythonTool(function.python or "")
             description = function.description or python.description
@@ -128,14 +124,9 @@ class Toolbox:
             output = output[:TOOL_RESULT_MAX_CHARS] + _CUT
         return Result(output, "ok")
 
-    def _http(self) -> httpx2.AsyncClient:
-        if self._client is None:
-            self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=None)
-        return self._client
-
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        for http in self._https:
+            await http.close()
 
 
 def _secrets(name: str, function: Function, environ: Mapping[str, str]) -> dict[str, str]:

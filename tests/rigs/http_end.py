@@ -19,6 +19,8 @@ class Seen:
     raw_path: str
     headers: dict[str, str]
     body: bytes
+    port: int
+    """From which it was asked."""
 
 
 @dataclass
@@ -42,9 +44,9 @@ async def http_end() -> AsyncIterator[HttpEnd]:
     async def answer(request: Request) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
         path = request.scope["raw_path"].decode()
-        end.seen.append(
-            Seen(request.method, path + query, dict(request.headers), await request.body())
-        )
+        port = request.client.port if request.client else 0
+        body = await request.body()
+        end.seen.append(Seen(request.method, path + query, dict(request.headers), body, port))
         status, headers, body = end.answers.get(request.url.path, (200, {}, b"fine"))
         return Response(body, status, headers)
 

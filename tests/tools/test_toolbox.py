@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx2
 import pytest
 from http_end import HttpEnd, http_end
 
@@ -15,7 +17,7 @@ from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook, Route
 from gateway.errors import SettingsError
 from gateway.limits import TOOL_RESPONSE_MAX_BYTES, TOOL_RESULT_MAX_CHARS
-from gateway.tools.http import is_public
+from gateway.tools.http import is_public, redirected
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import Result, Toolbox
 
@@ -141,6 +143,69 @@ async def test_arguments_go_where_they_belong(end: HttpEnd) -> None:
     assert seen.method == "GET"
 
 
+async def test_what_the_file_has_in_the_query_stays_there(end: HttpEnd) -> None:
+    """An argument that nobody has asked for does not take its place either."""
+    fields = http(end.url + "/stock?shop=7&kind={kind}", properties=("kind",))
+    await use(fields, {"kind": "a&b"})
+    fields["parameters"]["additionalProperties"] = True
+    await use(fields, {"kind": "tea", "shop": "8", "size": "1"})
+    assert [seen.raw_path for seen in end.seen] == [
+        "/stock?shop=7&kind=a%26b",
+        "/stock?shop=7&kind=tea&size=1",
+    ]
+
+
+@pytest.mark.parametrize("place", [".", "..", ""])
+async def test_an_argument_fills_one_place_of_the_path(end: HttpEnd, place: str) -> None:
+    """`..` would take away the one before it: the model must not choose another address."""
+    fields = http(end.url + "/shops/7/orders/{order}", properties=("order",), method="DELETE")
+    assert (await use(fields, {"order": place})).outcome == "invalid"
+    assert end.seen == []
+    assert (await use(fields, {"order": "..."})).outcome == "ok"
+
+
+async def test_arguments_that_are_no_text_stand_in_the_query_as_json(end: HttpEnd) -> None:
+    fields = http(end.url + "/") | {"parameters": {"type": "object"}}
+    await use(fields, {"tags": ["a", 2], "only": True, "none": None, "size": {"cm": 1}})
+    assert end.seen[0].raw_path == "/?tags=a&tags=2&only=true&size=%7B%22cm%22%3A+1%7D"
+
+
+async def test_what_is_no_number_reaches_nothing(end: HttpEnd) -> None:
+    fields = http(end.url + "/", method="POST") | {"parameters": {"type": "object"}}
+    assert (await use(fields, '{"price": NaN}')).outcome == "invalid"
+    assert end.seen == []
+
+
+async def test_a_cookie_of_one_caller_is_not_sent_for_the_next(end: HttpEnd) -> None:
+    end.answers["/"] = (200, {"set-cookie": "session=alice; Path=/"}, b"hello")
+    async with toolbox({"tool": http(end.url + "/")}) as box:
+        for _ in range(2):
+            await box.run("tool", "{}", CONTEXT)
+    assert ["cookie" in seen.headers for seen in end.seen] == [False, False]
+
+
+async def test_two_services_behind_one_address_share_no_connection(end: HttpEnd) -> None:
+    """A connection is kept by its address: TLS was agreed on for one of their names."""
+    named = end.url.replace("127.0.0.1", "localhost")
+    async with toolbox({"one": http(end.url + "/"), "two": http(named + "/")}) as box:
+        for name in ("one", "two", "one"):
+            assert (await box.run(name, "{}", CONTEXT)).outcome == "ok"
+    first, second, again = (seen.port for seen in end.seen)
+    assert first == again != second
+
+
+async def test_a_packed_answer_is_neither_asked_for_nor_unpacked(end: HttpEnd) -> None:
+    end.answers["/"] = (200, {"content-encoding": "gzip"}, gzip.compress(b"0" * 1_000_000))
+    result = await use(http(end.url + "/", headers={"accept-encoding": "gzip"}))
+    assert result.output == "The service answered in a form that cannot be read."
+    assert end.seen[0].headers["accept-encoding"] == "identity"
+
+
+async def test_an_alphabet_that_nobody_knows(end: HttpEnd) -> None:
+    end.answers["/"] = (200, {"content-type": "text/plain; charset=hex"}, b"tea")
+    assert await use(http(end.url + "/")) == Result("tea", "ok")
+
+
 async def test_a_body_is_json(end: HttpEnd) -> None:
     fields = http(end.url + "/orders", properties=("item",), method="POST")
     await use(fields, {"item": "tea"})
@@ -175,6 +240,23 @@ async def test_a_redirect_elsewhere_is_not(end: HttpEnd, another: HttpEnd) -> No
     result = await use(http(end.url + "/a", headers={"Authorization": "${T}"}), T="s3cret")
     assert result.outcome == "error"
     assert another.seen == []
+
+
+@pytest.mark.parametrize("location", ["http://[", "", "https://127.0.0.1:1/", "ftp://%s/b"])
+async def test_a_redirect_to_nowhere(end: HttpEnd, location: str) -> None:
+    there = location.replace("%s", end.url.removeprefix("http://"))
+    end.answers["/a"] = (302, {"location": there}, b"")
+    result = await use(http(end.url + "/a"))
+    assert result.output == "The service sent us elsewhere, where we do not go."
+
+
+def test_a_redirect_does_not_leave_tls() -> None:
+    """The same host without TLS would be told the credentials for anybody to read."""
+    here = httpx2.URL("https://shop.example/a")
+    assert redirected(here, "http://shop.example/a") is None
+    assert redirected(here, "/b") == httpx2.URL("https://shop.example/b")
+    plain = httpx2.URL("http://shop.example/a")
+    assert redirected(plain, "https://shop.example/a") == here
 
 
 async def test_a_circle_ends(end: HttpEnd) -> None:
@@ -225,6 +307,12 @@ async def test_this_machine_is_out_of_reach_unless_allowed(end: HttpEnd) -> None
         ("100.64.0.1", False),
         ("93.184.216.34", True),
         ("2606:4700::1111", True),
+        ("64:ff9b::a9fe:a9fe", False),  # NAT64: 169.254.169.254
+        ("64:ff9b::5db8:d822", True),
+        ("2002:7f00:1::", False),  # 6to4: 127.0.0.1
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("fec0::1", False),
     ],
 )
 def test_which_addresses_are_of_the_open_internet(address: str, public: bool) -> None:
