@@ -467,6 +467,8 @@ TOOL_ARGUMENTS_MAX_CHARS = 16_000
 TOOL_REDIRECTS_MAX = 3
 TOOLS_AT_ONCE_MAX = 8
 """Of one call; more are answered with an error in words."""
+TOOL_THREADS_MAX = 32
+"""Of one function that is not async; one that hangs keeps its place until it does not."""
 FILLER_AFTER_DEFAULT_MS = 1_500
 FILLER_AFTER_MAX_MS = 60_000
 HOLD_LEAD_MS = 200

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from gateway.errors import SettingsError, ToolError
+from gateway.tools.threads import Threads
 
 _STARS = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
@@ -34,6 +35,7 @@ class PythonTool:
 
     def __init__(self, place: str) -> None:
         self._function = _load(place)
+        self._threads = Threads()
         self._context_name: str | None = None
         self._model = self._arguments(place)
         self.description = inspect.getdoc(self._function)
@@ -63,7 +65,7 @@ class PythonTool:
         return create_model("Arguments", __config__=config, **fields)
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
-        """Raises ToolError; a synchronous function runs in a thread."""
+        """Raises ToolError; a synchronous function runs in a thread of its own."""
         try:
             values = dict(self._model.model_validate(arguments))
         except ValidationError as error:
@@ -75,7 +77,7 @@ class PythonTool:
         if inspect.iscoroutinefunction(self._function):
             result = await self._function(**values)
         else:
-            result = await asyncio.to_thread(self._function, **values)
+            result = await self._threads.run(partial(self._function, **values))
         return result if isinstance(result, str) else json.dumps(result, default=str)
 
 

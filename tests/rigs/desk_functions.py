@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 from gateway.tools.python import ToolContext
@@ -45,3 +46,12 @@ def starred(*numbers: int) -> str:
 
 
 DATA = 1
+
+
+RELEASED = threading.Event()
+
+
+def stuck() -> str:
+    """Hangs, whatever its caller thinks of that."""
+    RELEASED.wait()
+    return "at last"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import desk_functions
 import httpx2
 import pytest
 from http_end import HttpEnd, http_end
@@ -16,7 +18,7 @@ from gateway.agents.config import Agent
 from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook, Route
 from gateway.errors import SettingsError
-from gateway.limits import TOOL_RESPONSE_MAX_BYTES, TOOL_RESULT_MAX_CHARS
+from gateway.limits import TOOL_RESPONSE_MAX_BYTES, TOOL_RESULT_MAX_CHARS, TOOL_THREADS_MAX
 from gateway.tools.http import is_public, redirected
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import Result, Toolbox
@@ -95,6 +97,24 @@ async def test_one_that_takes_too_long_is_given_up() -> None:
 
 async def test_one_that_blocks_does_so_in_a_thread() -> None:
     assert await use(python("slow_in_a_thread")) == Result("done", "ok")
+
+
+async def test_those_that_hang_are_in_nobodys_way() -> None:
+    """The loop's own threads look up hosts: without them no call would reach the model."""
+    functions = {"stuck": python("stuck", timeout_s=0.01), "other": python("slow_in_a_thread")}
+    desk_functions.RELEASED.clear()
+    try:
+        async with toolbox(functions) as box:
+            for _ in range(TOOL_THREADS_MAX):
+                assert (await box.run("stuck", "{}", CONTEXT)).outcome == "timeout"
+            assert (await box.run("stuck", "{}", CONTEXT)).output.startswith("It is still busy")
+            assert await box.run("other", "{}", CONTEXT) == Result("done", "ok")
+            assert await asyncio.to_thread(lambda: "free") == "free"
+            desk_functions.RELEASED.set()
+            while (await box.run("stuck", "{}", CONTEXT)).output != "at last":
+                await asyncio.sleep(0)  # each that comes back gives its place back
+    finally:
+        desk_functions.RELEASED.set()
 
 
 @pytest.mark.parametrize(
