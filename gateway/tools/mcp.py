@@ -269,7 +269,8 @@ def _tool(
         "description": listed.description[:MCP_DESCRIPTION_MAX_CHARS],
         "parameters": {"properties": {}, **listed.schema},
     }
-    return Tool(definition, server.timeout_s, partial(link.call, listed.name))
+    # "Servers MUST validate all tool inputs": Model Context Protocol, server/tools, security.
+    return Tool(definition, server.timeout_s, partial(link.call, listed.name), held=False)
 
 
 def _place(server: McpServer) -> tuple[object, ...]:

@@ -18,18 +18,26 @@ Errand = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
 
 
 class Tool:
-    """What the model is told of a tool, and how it is used. Raises SettingsError."""
+    """What the model is told of a tool, and how it is used. Raises SettingsError.
 
-    def __init__(self, definition: dict[str, Any], timeout_s: float, run: Errand) -> None:
+    `held` tells whether arguments are held against the schema here. A stranger's schema is for the
+    stranger: a pattern of his could keep the event loop busy for hours.
+    """
+
+    def __init__(
+        self, definition: dict[str, Any], timeout_s: float, run: Errand, *, held: bool = True
+    ) -> None:
         self.definition, self.timeout_s, self._run = definition, timeout_s, run
+        name, schema = definition["name"], definition["parameters"]
         try:
-            Draft202012Validator.check_schema(definition["parameters"])
+            Draft202012Validator.check_schema(schema)
         except SchemaError as error:
-            name = definition["name"]
             raise SettingsError(f"function {name}: parameters: {error.message}.") from error
+        except RecursionError:
+            raise SettingsError(f"function {name}: parameters: nested too deeply.") from None
         # With a registry of its own it never fetches what a schema refers to.
         registry: Registry[Any] = Registry()
-        self._validator = Draft202012Validator(definition["parameters"], registry=registry)
+        self._validator = Draft202012Validator(schema if held else {}, registry=registry)
 
     async def use(self, text: str, context: ToolContext) -> str:
         """`text` is what the model made up; it is held against the schema before all else."""

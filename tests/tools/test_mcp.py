@@ -208,8 +208,9 @@ async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None
         assert (await box.run("shelf_sleeps", "{}", CONTEXT)).outcome == "timeout"
         long = json.dumps({"text": "x", "times": TOOL_RESULT_MAX_CHARS + 1})
         assert (await box.run("shelf_say", long, CONTEXT)).output.endswith("answer was longer]")
-        wrong = await box.run("shelf_say", '{"times": "many"}', CONTEXT)
-        assert wrong.outcome == "invalid"
+        wrong = await box.run("shelf_say", '{"text": "x", "times": "many"}', CONTEXT)
+        assert wrong.outcome == "error"
+        assert "times" in wrong.output
 
 
 # --- Servers that are none ---
@@ -295,6 +296,13 @@ def test_names_are_made_of_label_and_tool() -> None:
     ]
 
 
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    return schema
+
+
 def test_what_cannot_be_offered_is_left_out_with_a_warning() -> None:
     agent = agent_with(url="http://shelf.internal/")
     with capture_logs() as logs:
@@ -305,9 +313,10 @@ def test_what_cannot_be_offered_is_left_out_with_a_warning() -> None:
             listed("x" * 64),
             listed("long", description="x" * MCP_SCHEMA_MAX_CHARS),
             listed("wrong", properties={"a": {"type": "nonsense"}}),
+            listed("deep", properties=nested(150)),
         )
     assert names == ["shelf_a_b"]
-    assert [line["tool"] for line in logs] == ["a/b", "x" * 64, "long", "wrong"]
+    assert [line["tool"] for line in logs] == ["a/b", "x" * 64, "long", "wrong", "deep"]
 
 
 def test_a_built_in_tool_keeps_its_name() -> None:
@@ -320,15 +329,23 @@ def test_only_what_the_file_allows() -> None:
     assert offering(agent, listed("stock"), listed("drop_everything")) == ["shelf_stock"]
 
 
-async def test_a_schema_that_points_elsewhere_is_not_followed() -> None:
-    async with http_end() as end:
-        agent = agent_with(url="http://shelf.internal/")
-        box = Toolbox(book_of(agent), {})
-        odd = listed("odd", properties={"a": {"$ref": f"{end.url}/schema.json"}})
-        box.mcp.links[0].tools = (odd,)
-        box.mcp.links[0].revision += 1
-        assert (await box.run("shelf_odd", '{"a": 1}', CONTEXT)).outcome == "error"
-        assert end.seen == []
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"$ref": "http://127.0.0.1:1/schema.json"},
+        {"$ref": "#"},
+        {"type": "string", "pattern": "^(a+)+$"},  # doubles its time with each letter
+    ],
+)
+async def test_a_schema_of_a_server_is_for_the_server(odd: dict[str, Any]) -> None:
+    """Nothing of it is fetched, followed or matched here."""
+    agent = agent_with(url="http://shelf.internal/")
+    box = Toolbox(book_of(agent), {})
+    link = box.mcp.links[0]
+    link.tools, link.revision = (listed("odd", properties={"a": odd}),), link.revision + 1
+    result = await box.run("shelf_odd", json.dumps({"a": "a" * 64 + "!"}), CONTEXT)
+    assert result.outcome == "unavailable"  # it came as far as to its server, which is not there
+    assert (await box.run("shelf_odd", "[]", CONTEXT)).outcome == "invalid"
 
 
 def test_two_agents_share_a_server_and_not_its_tools() -> None:

@@ -111,7 +111,7 @@ async def test_those_that_hang_are_in_nobodys_way() -> None:
             assert await box.run("other", "{}", CONTEXT) == Result("done", "ok")
             assert await asyncio.to_thread(lambda: "free") == "free"
             desk_functions.RELEASED.set()
-            while (await box.run("stuck", "{}", CONTEXT)).output != "at last":
+            while (await box.run("stuck", "{}", CONTEXT)).output != "at last":  # noqa: ASYNC110
                 await asyncio.sleep(0)  # each that comes back gives its place back
     finally:
         desk_functions.RELEASED.set()
