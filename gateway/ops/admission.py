@@ -48,7 +48,11 @@ class Admission:
         full = next((n for n, (name, m) in enumerate(rooms, 1) if self._counts[name] >= m), 0)
         # Taken before asking: between two calls of one moment nobody else may count.
         self._place(call_sid, rooms)
-        full = full or await self._ask(call_sid, rooms)
+        try:
+            full = full or await self._ask(call_sid, rooms)
+        except BaseException:
+            self._displace(call_sid)  # whoever gave up asking will not leave either
+            raise
         if full:
             self._displace(call_sid)
             by_caller = rooms[full - 1][0].startswith("caller:")
@@ -86,7 +90,8 @@ class Admission:
 
     async def renew(self) -> None:
         for call_sid, rooms in list(self._placed.items()):
-            await self._ask(call_sid, rooms)
+            if call_sid in self._placed:  # or it has left while others were renewed
+                await self._ask(call_sid, rooms)
 
 
 class RateWatch:
