@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -16,6 +17,7 @@ _MAP: Final = "tag:yaml.org,2002:map"
 _SEQ: Final = "tag:yaml.org,2002:seq"
 _SCALARS: Final = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
@@ -57,6 +59,8 @@ def parse(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise _unreadable(file, mark.line if mark else 0, error.problem) from None
+    except (ValueError, OverflowError):  # an escape like "\\UFFFFFFFF", at which it does not look
+        raise _unreadable(file, loader.line, "no such character") from None
     document.values = None if node is None else loader.plain(node, ())
     return document
 
@@ -99,9 +103,12 @@ class _Loader(yaml.SafeLoader):
         if node.tag not in _SCALARS:
             raise self.document.error(path, f"the tag {node.tag} is not allowed here")
         try:
-            return self.construct_object(node)
+            value = self.construct_object(node)
         except (ValueError, LookupError):
             raise self.document.error(path, "does not fit its tag") from None
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise self.document.error(path, "has half a character, which nobody can be sent")
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}

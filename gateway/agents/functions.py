@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway import limits
@@ -13,6 +14,36 @@ from gateway import limits
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+HEADER_VALUE: Final = re.compile(r"[\t -~]*")
+"""What every server takes: no line breaks, with which another header could begin."""
+
+
+def _reachable(url: str) -> str:
+    try:
+        parts = urlsplit(PLACEHOLDER.sub("", url))
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be an address whose host and port can be") from None
+    if port == 0 or {"{", "}"} & set(parts.path + parts.query):
+        raise ValueError("must be an address with a port above 0, each { closed by a }")
+    return url
+
+
+def _sendable(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        fits = _HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value)
+        if not fits or len(value) > limits.URL_MAX_CHARS:
+            raise wrong(name, "is no header that can be sent: plain letters in one line")
+    return headers
+
+
+Url = Annotated[str, Field(max_length=limits.URL_MAX_CHARS), AfterValidator(_reachable)]
+Headers = Annotated[
+    dict[str, str], Field(max_length=limits.TOOL_HEADERS_MAX), AfterValidator(_sendable)
+]
 
 
 class _Part(BaseModel):
@@ -26,8 +57,8 @@ class HttpCall(_Part):
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    url: str = Field(pattern=r"\Ahttps?://[^\s{}/?#@]+(/\S*)?\z", max_length=limits.URL_MAX_CHARS)
-    headers: dict[str, str] = Field(default_factory=dict, max_length=limits.TOOL_HEADERS_MAX)
+    url: Url = Field(pattern=r"\Ahttps?://[^\s{}/?#@\\]+(/[^\s#\\]*)?\z")
+    headers: Headers = Field(default_factory=dict)
     allow_private: bool = False
     """Whether the address may be loopback, link-local or of a private network."""
 
@@ -88,8 +119,12 @@ class Function(Manners):
         if self.parameters.get("type") != "object":
             raise wrong("parameters.type", "must be object")
         properties = self.parameters.get("properties", {})
+        required = self.parameters.get("required", [])
+        if not isinstance(properties, dict) or not isinstance(required, list):
+            key = "required" if isinstance(properties, dict) else "properties"
+            raise wrong(f"parameters.{key}", "must be as JSON Schema has it")
         for name in sorted(self.http.in_url):
-            if name not in properties or name not in self.parameters.get("required", []):
+            if name not in properties or name not in required:
                 raise wrong("http.url", f"{{{name}}} must be a required property of parameters")
         return self
 

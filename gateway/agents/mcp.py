@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway import limits
-from gateway.agents.functions import SECRET, Manners, wrong
+from gateway.agents.functions import SECRET, Headers, Manners, Url, wrong
 
 LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.MCP_LABEL_MAX_CHARS - 1}}}")
 Answer = Literal["never", "always", "operator"]
@@ -49,9 +49,7 @@ class McpServer(Manners):
     """One server: where it is, who reaches it, what of it is offered."""
 
     via: Literal["openai", "gateway"]
-    url: Annotated[str, Field(max_length=limits.URL_MAX_CHARS)] | None = Field(
-        None, pattern=r"\Ahttps?://[^\s/?#@]+([/?][^\s#]*)?\z"
-    )
+    url: Url | None = Field(None, pattern=r"\Ahttps?://[^\s/?#@\\]+([/?][^\s#\\]*)?\z")
     """Streamable HTTP."""
     command: list[Annotated[str, Field(min_length=1)]] | None = Field(None, min_length=1)
     """A process of ours, spoken with over its standard input and output."""
@@ -59,7 +57,7 @@ class McpServer(Manners):
     """One of the vendor's own."""
     authorization: Annotated[str, Field(pattern=r"\A\$\{[A-Za-z_][A-Za-z0-9_]*\}\z")] | None = None
     """`${NAME}`: the bearer token is in the environment, never in the file."""
-    headers: dict[str, _Filled] = Field(default_factory=dict, max_length=limits.TOOL_HEADERS_MAX)
+    headers: Headers = Field(default_factory=dict)
     env: dict[str, _Filled] = Field(default_factory=dict, max_length=limits.TOOL_HEADERS_MAX)
     """What `command` finds in its environment, besides what any program needs."""
     allowed_tools: _Tools | None = None

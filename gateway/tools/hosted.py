@@ -7,15 +7,12 @@ from typing import Any
 
 from gateway.agents.config import Agent
 from gateway.agents.session import hosted_tools
-from gateway.errors import SettingsError
+from gateway.tools.secrets import secrets_for
 
 
 def hosted(agent: Agent, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """What the session is told of them. Raises SettingsError for a secret that is not set."""
     secrets: dict[str, str] = {}
     for label, server in agent.hosted.items():
-        for name in sorted(server.secrets):
-            if not environ.get(name):
-                raise SettingsError(f"mcp server {label} needs {name}, which is not set: set it.")
-            secrets[name] = environ[name]
+        secrets |= secrets_for(f"mcp server {label}", server.secrets, environ, in_headers=True)
     return hosted_tools(agent, secrets)

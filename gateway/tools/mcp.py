@@ -32,6 +32,7 @@ from gateway.limits import (
     MCP_STEADY_S,
 )
 from gateway.tools.python import ToolContext
+from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -279,9 +280,8 @@ def _place(server: McpServer) -> tuple[object, ...]:
 
 
 def _secrets(label: str, server: McpServer, environ: Mapping[str, str]) -> dict[str, str]:
-    if missing := sorted(name for name in server.secrets if not environ.get(name)):
-        raise SettingsError(f"mcp {label} needs {missing[0]}, which is not set: set it.")
-    return {name: environ[name] for name in server.secrets}
+    in_headers = server.url is not None
+    return secrets_for(f"mcp {label}", server.secrets, environ, in_headers=in_headers)
 
 
 def reason(error: BaseException) -> str:

@@ -16,12 +16,13 @@ from gateway.agents.builtin import definitions
 from gateway.agents.config import ERRANDS, Agent
 from gateway.agents.functions import Function
 from gateway.agents.routing import AgentBook
-from gateway.errors import SettingsError, ToolError
+from gateway.errors import ToolError
 from gateway.limits import TOOL_RESULT_MAX_CHARS, TOOL_TIMEOUT_DEFAULT_S
 from gateway.tools.hosted import hosted
 from gateway.tools.http import HttpTool
 from gateway.tools.mcp import McpDesk, Unavailable
 from gateway.tools.python import PythonTool, ToolContext
+from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import Errand, Invalid, Tool
 
 __all__ = ["Errand", "Result", "Tool", "Toolbox"]
@@ -69,7 +70,9 @@ class Toolbox:
     def _function(self, name: str, function: Function, environ: Mapping[str, str]) -> Tool:
         run: Errand
         if function.http is not None:
-            http = HttpTool(function.http, _secrets(name, function, environ))
+            wanted = function.http.secrets
+            secrets = secrets_for(f"function {name}", wanted, environ, in_headers=True)
+            http = HttpTool(function.http, secrets)
             self._https.append(http)
             description, parameters = function.description, function.parameters or {}
             run = http.run
@@ -127,10 +130,3 @@ class Toolbox:
     async def close(self) -> None:
         for http in self._https:
             await http.close()
-
-
-def _secrets(name: str, function: Function, environ: Mapping[str, str]) -> dict[str, str]:
-    wanted = function.http.secrets if function.http is not None else frozenset[str]()
-    if missing := sorted(one for one in wanted if not environ.get(one)):
-        raise SettingsError(f"function {name} needs {missing[0]}, which is not set: set it.")
-    return {one: environ[one] for one in wanted}

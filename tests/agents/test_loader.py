@@ -77,6 +77,15 @@ def test_the_examples_are_good(example: Path) -> None:
     assert book.warnings == ()
 
 
+ASKS = "agents.desk.functions.stock"
+
+
+def asking(http: str, schema: str = "properties: {}") -> str:
+    parameters = f"{{type: object, {schema}}}"
+    function = f"{{description: x, parameters: {parameters}, http: {{{http}}}}}"
+    return desk(f"functions: {{stock: {function}}}", "tools: [stock]")
+
+
 def test_the_default_is_the_reception() -> None:
     assert list(load_agents(DEFAULT_AGENTS).agents) == ["reception"]
 
@@ -191,6 +200,33 @@ def test_the_default_is_the_reception() -> None:
             5,
             "agents.desk.tools.1",
             "send_digits does not go with path: sip",
+        ),
+        (desk('greeting: "\\ud800"'), 4, "agents.desk.greeting", "has half a character"),
+        (desk('greeting: "\\UFFFFFFFF"'), 4, None, "is not YAML that can be read"),
+        (
+            asking("url: 'https://shop.example:99999/'"),
+            4,
+            f"{ASKS}.http.url",
+            "must be an address whose host",
+        ),
+        (
+            asking("url: 'https://shop.example/{tea'"),
+            4,
+            f"{ASKS}.http.url",
+            "must be an address with a port",
+        ),
+        (asking("url: 'https://shop.example/#tea'"), 4, f"{ASKS}.http.url", "string should match"),
+        (
+            asking('url: https://shop.example/, headers: {A: "b\\r\\nC: d"}'),
+            4,
+            f"{ASKS}.http.headers.A",
+            "is no header that can be sent",
+        ),
+        (
+            asking("url: https://shop.example/", "properties: 3"),
+            4,
+            f"{ASKS}.parameters.properties",
+            "must be as JSON Schema has it",
         ),
         (desk("keypad: {end: '5'}"), 4, "agents.desk.keypad.end", "must be '#' or '*'"),
         (desk("keypad: {max_digits: 0}"), 4, "agents.desk.keypad.max_digits", "must be greater"),

@@ -244,6 +244,13 @@ def test_a_secret_that_is_not_set_refuses_to_start() -> None:
         Toolbox(book_of({"tool": fields}), {})
 
 
+def test_a_secret_with_a_line_break_refuses_to_start() -> None:
+    """As files of secrets often end; every call of the function would fail of it."""
+    fields = http("https://api.example.com/", headers={"Authorization": "${SHOP_TOKEN}"})
+    with pytest.raises(SettingsError, match="SHOP_TOKEN"):
+        Toolbox(book_of({"tool": fields}), {"SHOP_TOKEN": "s3cret\n"})
+
+
 async def test_the_name_that_was_asked_for_is_the_host(end: HttpEnd) -> None:
     await use(http(end.url + "/"))
     assert end.seen[0].headers["host"] == end.url.removeprefix("http://")
