@@ -28,7 +28,7 @@ def _reachable(url: str) -> str:
     except ValueError:
         raise ValueError("must be an address whose host and port can be") from None
     if port == 0 or {"{", "}"} & set(parts.path + parts.query):
-        raise ValueError("must be an address with a port above 0, each { closed by a }")
+        raise ValueError("must be an address with a port above 0, every brace closed")
     return url
 
 

@@ -215,7 +215,7 @@ def test_the_default_is_the_reception() -> None:
             f"{ASKS}.http.url",
             "must be an address with a port",
         ),
-        (asking("url: 'https://shop.example/#tea'"), 4, f"{ASKS}.http.url", "string should match"),
+        (asking("url: 'https://shop.example/#tea'"), 4, f"{ASKS}.http.url", "must fit"),
         (
             asking('url: https://shop.example/, headers: {A: "b\\r\\nC: d"}'),
             4,
