@@ -136,8 +136,10 @@ def _has(values: Any, part: str | int) -> bool:
 def _problem(details: ErrorDetails) -> str:
     """What is wrong, in words that fit behind a key."""
     sentence = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
-    problem = _PROBLEMS.get(details["type"], sentence[0].lower() + sentence[1:])
-    return problem.format(**details.get("ctx", {})) if "{" in problem else problem
+    ours = _PROBLEMS.get(details["type"])
+    if ours is None:  # its braces, if any, are the operator's
+        return sentence[0].lower() + sentence[1:]
+    return ours.format(**details.get("ctx", {}))
 
 
 def _check_routes(found: _File, document: Document) -> None:

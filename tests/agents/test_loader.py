@@ -228,6 +228,13 @@ def test_the_default_is_the_reception() -> None:
             f"{ASKS}.parameters.properties",
             "must be as JSON Schema has it",
         ),
+        (
+            asking("url: 'https://shop.example/{tea}'"),
+            4,
+            f"{ASKS}.http.url",
+            "{tea} must be a required property",
+        ),
+        (desk("hours: 9-17", "out_of_hours: night"), 4, "agents.desk.hours", "must be an object"),
         (desk("keypad: {end: '5'}"), 4, "agents.desk.keypad.end", "must be '#' or '*'"),
         (desk("keypad: {max_digits: 0}"), 4, "agents.desk.keypad.max_digits", "must be greater"),
         (desk("keypad: {pause_s: 60}"), 4, "agents.desk.keypad.pause_s", "must be less"),
