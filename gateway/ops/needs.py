@@ -70,9 +70,21 @@ def prices_for(book: AgentBook, settings: Settings) -> Prices:
         prices = shipped_prices() if settings.prices is None else load_prices(file)
     for agent in book.agents.values():
         limited = agent.spend_usd is not None or settings.budget_usd is not None
-        if limited and agent.model not in prices.models:
+        if limited and (key := _unpriced(prices, agent.model)):
             raise PriceFileError(
-                file, None, f"models.{agent.model}",
+                file, None, key,
                 f"is missing: what agent {agent.name} may spend cannot be held without it",
             )  # fmt: skip
     return prices
+
+
+def _unpriced(prices: Prices, model: str) -> str | None:
+    """The key of what every call is billed for, and has no price."""
+    price = prices.models.get(model)
+    if price is None:
+        return f"models.{model}"
+    for kind, row in (("text", price.text), ("audio", price.audio)):
+        for column, usd in (("in", row.in_), ("cached", row.cached), ("out", row.out)):
+            if usd is None:
+                return f"models.{model}.{kind}.{column}"
+    return None

@@ -51,10 +51,15 @@ def test_a_limit_that_cannot_be_held_refuses_to_start(tmp_path: Path, limit: str
 
 def test_the_operators_own_list_is_used(tmp_path: Path) -> None:
     prices = tmp_path / "prices.yaml"
-    prices.write_text(
-        "as_of: 2026-12-01\nmodels: {gpt-imagined: {text: {in: 1}, audio: {out: 1}}}\n"
-    )
+    row = "{in: 1, cached: 1, out: 1}"
+    whole = f"as_of: 2026-12-01\nmodels: {{gpt-imagined: {{text: {row}, audio: {row}}}}}\n"
+    prices.write_text(whole)
     house(tmp_path, "spend_usd: 2", "gpt-imagined", GATEWAY_PRICES=str(prices))
+    # Sound that costs nothing here would cost without end.
+    prices.write_text(whole.replace("audio: {in: 1, cached: 1, out: 1}", "audio: {in: 1}"))
+    with pytest.raises(PriceFileError, match=r"models\.gpt-imagined\.audio\.cached: is missing"):
+        house(tmp_path, "spend_usd: 2", "gpt-imagined", GATEWAY_PRICES=str(prices))
+    house(tmp_path, "greeting: Hello.", "gpt-imagined", GATEWAY_PRICES=str(prices))
 
 
 async def test_a_used_up_budget_takes_no_new_call(tmp_path: Path) -> None:
