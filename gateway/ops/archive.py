@@ -18,6 +18,7 @@ from gateway.limits import ARCHIVE_FILES_MAX, ARCHIVE_PENDING_MAX, RECORD_FILE_M
 log = structlog.get_logger()
 _CLOSE_WAIT_S: Final = 2.0
 _PRUNE_EVERY: Final = 100
+_ANEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _SAFE: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -74,9 +75,13 @@ class Archive:
     def _write(self, name: str, data: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._folder / f".{name}.part"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        draft.replace(self._folder / name)
+        try:
+            with os.fdopen(os.open(draft, _ANEW, 0o600), "wb") as file:
+                file.write(data)
+            draft.replace(self._folder / name)
+        except OSError:
+            draft.unlink(missing_ok=True)  # or a full disk would fill with them
+            raise
         self._written += 1
         if self._written % _PRUNE_EVERY == 1:
             for old in self._names()[ARCHIVE_FILES_MAX:]:

@@ -239,6 +239,19 @@ async def test_a_disk_that_fails_costs_a_record_and_nothing_else(tmp_path: Path)
     assert len(office.records.ended()) == 1
 
 
+async def test_what_could_not_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A full disk would fill with beginnings of records."""
+    folder = tmp_path / "calls"
+    in_the_way = folder / "2026-CA1.json"
+    in_the_way.mkdir(parents=True)
+    lost: list[str] = []
+    archive = Archive(folder, lost.append)
+    archive.save("CA1", "2026", b"{}")
+    archive.close()
+    assert lost == ["disk"]
+    assert list(folder.iterdir()) == [in_the_way]
+
+
 async def test_a_disk_that_hangs_is_not_waited_for(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
