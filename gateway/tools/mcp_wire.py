@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ from gateway.limits import (
     MCP_TOOLS_MAX,
     TOOL_TIMEOUT_MAX_S,
 )
+from gateway.tools.http import tls_context
 
 _US = Implementation(name="gateway", version=__version__)
 
@@ -111,30 +111,32 @@ class LastWords:
     """The last lines of a process's standard error, without the secrets that it was given."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._secrets = [value for value in secrets.values() if value]
-        self._lines: deque[str] = deque(maxlen=MCP_STDERR_LINES_KEPT)
+        self._secrets = sorted(filter(None, secrets.values()), key=len, reverse=True)
+        self._torn = max((len(secret.encode()) for secret in self._secrets), default=0)
+        """Of what is kept, so much may be the rest of a secret that began before it."""
+        self._most = MCP_STDERR_LINES_KEPT * MCP_STDERR_LINE_MAX_BYTES + self._torn
+        self._said = b""
 
     def __str__(self) -> str:
-        return " / ".join(self._lines)
+        text = self._said.decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        if len(self._said) == self._most:
+            text = text[self._torn :]
+        lines = [line.strip()[:MCP_STDERR_LINE_MAX_BYTES] for line in text.splitlines()]
+        return " / ".join([line for line in lines if line][-MCP_STDERR_LINES_KEPT:])
 
     async def read(self, stream: asyncio.StreamReader) -> None:
         """Until the process has closed it; what is not kept is thrown away."""
         while chunk := await stream.read(MCP_STDERR_LINE_MAX_BYTES):
-            for line in chunk.decode("utf-8", "replace").splitlines():
-                if line.strip():
-                    self._lines.append(self._clean(line.strip()))
-
-    def _clean(self, line: str) -> str:
-        for secret in self._secrets:
-            line = line.replace(secret, "[secret]")
-        return line
+            self._said = (self._said + chunk)[-self._most :]
 
 
 class Bounded(httpx2.AsyncBaseTransport):
     """No answer is read beyond a bound; a stream of events has one for each event already."""
 
     def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport()
+        self._inner = httpx2.AsyncHTTPTransport(verify=tls_context())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)

@@ -23,7 +23,7 @@ from gateway.errors import SettingsError, ToolError
 from gateway.limits import MCP_RESPONSE_MAX_BYTES, MCP_SCHEMA_MAX_CHARS, TOOL_RESULT_MAX_CHARS
 from gateway.tools import mcp
 from gateway.tools.mcp import NOT_NOW, McpDesk, McpLink, Unavailable
-from gateway.tools.mcp_wire import Bounded, Listed
+from gateway.tools.mcp_wire import Bounded, LastWords, Listed
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import Result, Toolbox
 
@@ -251,6 +251,20 @@ async def test_one_that_speaks_something_else() -> None:
         await running.until(up=False)
     async with at_work(McpLink("shelf", server(command=["/no/such/program"]), {})) as running:
         await running.until(up=False)
+
+
+@pytest.mark.parametrize("before", range(370, 420, 7))
+async def test_no_part_of_a_secret_is_among_the_last_words(before: int) -> None:
+    """Wherever it is cut: by what is read at once, or by what is kept."""
+    secret = "s3cret" * 5
+    for noise in (b"x" * before + b" ", b"x" * before + b"\n"):
+        words, stream = LastWords({"TOKEN": secret, "PART": secret[:6]}), asyncio.StreamReader()
+        stream.feed_data((noise + secret.encode()) * 4 + b"\nit is over\n")
+        stream.feed_eof()
+        await words.read(stream)
+        assert "s3cret" not in str(words)
+        assert "3cret" not in str(words)
+        assert str(words).endswith("it is over")
 
 
 async def test_an_answer_without_end_is_not_read() -> None:
