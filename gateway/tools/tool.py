@@ -49,6 +49,7 @@ class Tool:
             if len(text) > TOOL_ARGUMENTS_MAX_CHARS:
                 raise ValueError
             arguments = json.loads(text or "{}", parse_constant=_no_number)
+            json.dumps(arguments, ensure_ascii=False).encode()  # raises at half a character
         except (ValueError, RecursionError):
             raise Invalid("Wrong arguments: they are not JSON.") from None
         try:

@@ -110,23 +110,27 @@ class Toolbox:
         try:
             tool = await self._find(context.agent, name)
             async with asyncio.timeout(tool.timeout_s):
-                output = await tool.use(arguments, context)
+                return _told(await tool.use(arguments, context), "ok")
         except TimeoutError:
             return Result("It took too long and was given up.", "timeout")
         except Invalid as error:
-            return Result(str(error), "invalid")
+            return _told(str(error), "invalid")
         except Unavailable as error:
-            return Result(str(error), "unavailable")
+            return _told(str(error), "unavailable")
         except ToolError as error:
-            return Result(str(error), "error")
+            return _told(str(error), "error")
         except Exception as error:
             # The operator's own code: its traceback is his, the caller's call is not harmed.
             log.exception("a function failed", function=name, call_sid=context.call_sid)
             return Result(f"It failed: {type(error).__name__}.", "error")
-        if len(output) > TOOL_RESULT_MAX_CHARS:
-            output = output[:TOOL_RESULT_MAX_CHARS] + _CUT
-        return Result(output, "ok")
 
     async def close(self) -> None:
         for http in self._https:
             await http.close()
+
+
+def _told(text: str, outcome: str) -> Result:
+    """As it can be sent: half characters, which JSON has and UTF-8 has not, would end the call."""
+    if len(text) > TOOL_RESULT_MAX_CHARS:
+        text = text[:TOOL_RESULT_MAX_CHARS] + _CUT
+    return Result(text.encode("utf-8", "replace").decode(), outcome)

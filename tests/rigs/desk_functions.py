@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 
+from gateway.errors import ToolError
 from gateway.tools.python import ToolContext
 
 
@@ -46,6 +47,16 @@ def starred(*numbers: int) -> str:
 
 
 DATA = 1
+
+
+def half_a_character() -> str:
+    """A file's name, as Python reads it."""
+    return "menu-\udce9.pdf"
+
+
+def complains() -> str:
+    """Refuses, at length."""
+    raise ToolError("x" * 20_000)
 
 
 RELEASED = threading.Event()

@@ -90,6 +90,14 @@ async def test_a_bug_of_theirs_is_an_answer_in_words() -> None:
     assert result == Result("It failed: KeyError.", "error")
 
 
+async def test_what_it_says_can_be_sent() -> None:
+    """The model's socket takes UTF-8, and its context is not endless."""
+    assert await use(python("half_a_character")) == Result("menu-?.pdf", "ok")
+    complaint = await use(python("complains"))
+    assert complaint.outcome == "error"
+    assert complaint.output.endswith("[cut here: the answer was longer]")
+
+
 async def test_one_that_takes_too_long_is_given_up() -> None:
     result = await use(python("sleeper", timeout_s=0.01))
     assert result.outcome == "timeout"
@@ -190,9 +198,10 @@ async def test_arguments_that_are_no_text_stand_in_the_query_as_json(end: HttpEn
     assert end.seen[0].raw_path == "/?tags=a&tags=2&only=true&size=%7B%22cm%22%3A+1%7D"
 
 
-async def test_what_is_no_number_reaches_nothing(end: HttpEnd) -> None:
+@pytest.mark.parametrize("arguments", ['{"price": NaN}', '{"tea": "\\ud800"}'])
+async def test_what_cannot_be_written_reaches_nothing(end: HttpEnd, arguments: str) -> None:
     fields = http(end.url + "/", method="POST") | {"parameters": {"type": "object"}}
-    assert (await use(fields, '{"price": NaN}')).outcome == "invalid"
+    assert (await use(fields, arguments)).outcome == "invalid"
     assert end.seen == []
 
 
