@@ -52,7 +52,7 @@ def _split(text: str) -> SplitResult | None:
         host = parts.netloc.removesuffix(f":{parts.port}")
     except ValueError:
         return None
-    return parts if fullmatch(_HOST, host) else None
+    return parts if fullmatch(_HOST, host) and parts.port != 0 else None
 
 
 def _public_url(text: str) -> str:
@@ -75,9 +75,24 @@ def _base_url(text: str) -> str:
 
 
 def _store(text: str) -> str:
-    if text != "memory://" and not fullmatch(r"rediss?://[^\s/?#]+(/\d*)?(\?\S*)?", text):
+    known = fullmatch(r"rediss?://[^\s/?#]+(/\d*)?(\?\S*)?", text) and _has_port(text)
+    if text != "memory://" and not known:
         raise ValueError("must be memory:// or redis://HOST:PORT/DB (rediss:// for TLS)")
     return text
+
+
+def _sip_host(text: str) -> str:
+    if not fullmatch(rf"({_HOST})(:\d{{1,5}})?", text) or not _has_port(f"sip://{text}"):
+        raise ValueError("must be a host name, like sip.api.openai.com")
+    return text
+
+
+def _has_port(url: str) -> bool:
+    """One that there can be, or none."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _number(kind: type[int] | type[float], low: float, high: float) -> BeforeValidator:
@@ -188,9 +203,9 @@ class Settings(BaseSettings):
     ) = Field(
         None, description="The user part of the SIP address (proj_...); required for SIP-direct."
     )
-    openai_sip_host: Annotated[
-        str, _text(rf"({_HOST})(:\d{{1,5}})?", "must be a host name, like sip.api.openai.com")
-    ] = Field("sip.api.openai.com", description="SIP host of OpenAI (EU: sip-eu.api.openai.com).")
+    openai_sip_host: Annotated[str, _given(_sip_host)] = Field(
+        "sip.api.openai.com", description="SIP host of OpenAI (EU: sip-eu.api.openai.com)."
+    )
     openai_webhook_secret: Annotated[tuple[SecretStr, ...], _secrets("whsec_")] = Field(
         (),
         description="Secret of OpenAI's webhook (whsec_...), or several during rotation, "

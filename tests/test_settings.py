@@ -222,6 +222,17 @@ def test_sentences(environ: dict[str, str], sentence: str) -> None:
         ("OPENAI_API_KEY", "sk-é", "must be one secret without blanks"),
         ("OPENAI_PROJECT_ID", "p_1", "must be an OpenAI project id, like proj_abc123"),
         ("OPENAI_SIP_HOST", "sip:x", "must be a host name, like sip.api.openai.com"),
+        ("OPENAI_SIP_HOST", "sip.x:99999", "must be a host name, like sip.api.openai.com"),
+        (
+            "GATEWAY_STORE",
+            "redis://cache:99999/0",
+            "must be memory:// or redis://HOST:PORT/DB (rediss:// for TLS)",
+        ),
+        (
+            "TWILIO_BASE_URL",
+            "https://api.example:0",
+            "must be an http(s):// address without a query, such as the default",
+        ),
         (
             "OPENAI_WEBHOOK_SECRET",
             "whsec_a,sec_b",
