@@ -52,13 +52,13 @@ class Remote:
         self.look_again_at = monotonic() + STORE_PAUSE_S
         if self.down_since is None:
             self.down_since = monotonic()
-            log.error("what GATEWAY_STORE names is away; calls go on from memory", reason=str(error))
+            log.error("the store of GATEWAY_STORE is away; calls go on", reason=str(error))
 
     def _found(self) -> None:
         if self.down_since is not None:
             self.back_at = monotonic()
             away_s, self.down_since = round(self.back_at - self.down_since, 1), None
-            log.info("what GATEWAY_STORE names is back", away_s=away_s)
+            log.info("the store of GATEWAY_STORE is back", away_s=away_s)
 
 
 async def _whole(question: Awaitable[T]) -> T:
