@@ -61,9 +61,10 @@ class Promises:
                 self._begins()
             case model.SpeechStarted():
                 self.turn = "begun"
-            case model.SpeechStopped() | model.Committed():
+            case model.SpeechStopped():
                 self._own_from = self._items
-                self.turn = self.turn if isinstance(event, model.SpeechStopped) else None
+            case model.Committed():
+                self._turn_over(event.item_id)
             case model.Error() if event.error.code == "conversation_already_has_active_response":
                 self.owed |= self._just_met  # so it was another that began
                 self._asked = None
@@ -76,6 +77,15 @@ class Promises:
                 self._session_goes()
             case inputs.ToolFinished():
                 self.tools.pop(event.call_id, None)
+
+    def _turn_over(self, item_id: str) -> None:
+        self.turn = None
+        call = self._call
+        cut = call.responses.busy and call._server_interrupts  # then the server's come in order
+        if call.agent.client_turns or (call._server_answers and not cut):
+            self._items += 1
+            self.owed[f"turn {item_id}"] = self._items, self.now
+        self._own_from = self._items
 
     def _begins(self) -> None:
         own_from = self._items if self._own_from is None else self._own_from
@@ -125,6 +135,8 @@ class Promises:
         if event["type"] == "response.create":
             self._asked = self._items, "instructions" in (event.get("response") or {})
             self._asked_by = event["event_id"]
+        elif event["type"] == "conversation.item.delete":
+            self.owed.pop(f"turn {event['item_id']}", None)  # "Uh-huh" is no turn
         elif event["type"] == "conversation.item.create":
             key = _calls_for_an_answer(event["item"], event["event_id"])
             if key is not None and key not in self._met:

@@ -328,6 +328,15 @@ class AnyCall(RuleBasedStateMachine):
         self.happens(inputs.ToolFinished(call_id, "three left", "ok"))
         self.response_created(new=True)
 
+    @rule(ms=lengths_ms, at_ms=moments_ms)
+    def talks_into_an_answer(self, ms: float, at_ms: int) -> None:
+        """A whole turn of his, before the answer is over."""
+        self.response_created(new=True)
+        self.audio_delta(ms, 0, 0, next_item=True)
+        self.speech_started(at_ms)
+        self.speech_stopped(at_ms, commit=True)
+        self.response_done("completed", None, 0)
+
     def next_call(self) -> str:
         """One id is of one call."""
         self.calls += 1
@@ -514,7 +523,7 @@ def test_any_call() -> None:
     run_state_machine_as_test(
         AnyCall,
         settings=settings(
-            max_examples=30,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -262,6 +262,15 @@ class AnySipCall(RuleBasedStateMachine):
         self.happens(inputs.ToolFinished(call_id, "three left", "ok"))
         self.response_created("resp_2")
 
+    @rule(at_ms=st.sampled_from([900, 20_000]))
+    def talks_into_an_answer(self, at_ms: int) -> None:
+        """A whole turn of his, before the answer is over."""
+        self.response_created("resp_1")
+        self.transcript("resp_1", "item_1")
+        self.speech_started(at_ms)
+        self.speech_stopped(at_ms, commit=True)
+        self.response_done("resp_1", "completed", None)
+
     def next_call(self) -> str:
         """One id is of one call."""
         self.calls += 1
@@ -305,7 +314,7 @@ def test_any_sip_call() -> None:
     run_state_machine_as_test(
         AnySipCall,
         settings=settings(
-            max_examples=30,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
