@@ -158,7 +158,15 @@ class Conversation(Chores):
         self._turn_taken()
         if self.agent.client_turns:
             return self._want(UNASKED)
+        if self._server_answers and not self._server_interrupts and self.responses.busy:
+            return self._answer_next()
         return self._expect_answer()
+
+    def _answer_next(self) -> None:
+        """The server's own "may fail" to be made while one runs: unless it is, we ask for it."""
+        self._want(UNASKED)
+        if not self.responses.awaiting:
+            self.responses.begins()
 
     def _barge_in(self, audio_start_ms: int) -> None:
         self._broke_in = True

@@ -299,6 +299,8 @@ class LinkedCall(LeavingCall):
         self._desk.put(do.TakeNext())
         expires_at, since_ms = self._next.expires_at, self._caller_turns.since_ms
         unanswered = self._caller_turns.open and not self._caller_speaking
+        if Timer.RESPONSE in self._desk.timers and not self._caller_turns.open:
+            self.responses.want_first(UNASKED)  # the server's own was due, and went with it
         self._next.taken()
         self._forget_speech()
         self._desk.timers.clear(Timer.CONFIRM, Timer.RESPONSE, Timer.SERVER)

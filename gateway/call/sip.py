@@ -17,7 +17,7 @@ from gateway.call import inputs, notes
 from gateway.call.conversation import Conversation
 from gateway.call.departure import Departure
 from gateway.call.endings import Ending
-from gateway.call.responses import UNSEEN, ResponseArbiter, Want
+from gateway.call.responses import STOPGAPS, UNSEEN, Want
 from gateway.call.state import CallState
 from gateway.call.states import Life, Link, step_link
 from gateway.call.timers import Timer
@@ -105,7 +105,8 @@ class SipCall(Conversation):
             return self._without_sideband(ending, event.reason)
         self.link = step_link(self.link, Link.LOST)
         self._lose_calls()  # they go on, unseen; requests for approval still wait
-        self.responses = ResponseArbiter()
+        self.responses.restart()  # what was asked for may be heard; what waits was told to nobody
+        self.responses.forget(*STOPGAPS)
         self.turns.abandon()
         self._forget_speech()
         # A goodbye that was being said is still to be heard, though nobody may tell when it was.

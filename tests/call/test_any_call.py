@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import count
 from typing import Any
 
@@ -20,6 +21,7 @@ from hypothesis.stateful import (
 from call import events
 from call.book import BEGAN_AT, an_agent, over_the_wire
 from call.hosted_events import anything
+from call.peace import Peace, Ways, ways
 from call.umpire import Umpire
 from call.wires import STREAM_SID
 from gateway import limits
@@ -31,6 +33,7 @@ from gateway.call.media import MediaCall
 from gateway.call.memory import Memo
 from gateway.call.state import decode, encode
 from gateway.call.states import Life
+from gateway.protocols import realtime_server as model
 
 CODES = [
     "conversation_already_has_active_response",
@@ -73,6 +76,11 @@ OF_SHOP = [
     {"type": "function", "name": name, "parameters": {"type": "object"}}
     for name in ("shop_reserve", "shop_look_up")
 ]
+WISHES = [
+    inputs.SayAsked("Mind the gap."),
+    inputs.ShowAsked("data:image/png;base64,AAAA", "a meter"),
+    inputs.TransferAsked("+15550124"),
+]
 lengths_ms = st.sampled_from([0, 7, 20, 33.5, 160, 400, 1000, 3000])
 moments_ms = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 10**7]))
 rarely = st.integers(0, 15).map(lambda n: n == 0)
@@ -100,6 +108,7 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},
         "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}, {"crm": HOSTED, "shop": PRIVATE}])),
+        "keypad": draw(st.sampled_from([None, {"pause_s": 1.0}])),
     }
     if "shop" in agent["mcp"]:
         agent["session"] = {"tools": OF_SHOP}
@@ -123,16 +132,20 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
 
 
 class AnyCall(RuleBasedStateMachine):
-    @initialize(agent=agents(), ready=mostly, arrived=mostly)
-    def ring(self, agent: dict[str, Any], ready: bool, arrived: bool) -> None:
+    def teardown(self) -> None:
+        if hasattr(self, "call") and sys.exc_info()[0] is None:
+            Peace(self.call, self.umpire, self.now, self.stream_ms, self.ways).lasts()
+
+    @initialize(agent=agents(), ready=mostly, arrived=mostly, ways=ways())
+    def ring(self, agent: dict[str, Any], ready: bool, arrived: bool, ways: Ways) -> None:
         self.agent = an_agent(**agent)
-        self.now = BEGAN_AT
+        self.now, self.ways = BEGAN_AT, ways
         ids = (f"event_{n}" for n in count())
         session = session_of(self.agent, definitions(self.agent))
         self.call = MediaCall(self.agent, session, lambda: next(ids), self.now)
         self.umpire = Umpire(self.call)
         self.stream_ms = 0
-        self.response = self.item = 0
+        self.response = self.item = self.calls = 0
         self.out: list[str] = []
         """Functions that run, by call_id."""
         if ready:
@@ -206,9 +219,9 @@ class AnyCall(RuleBasedStateMachine):
     def an_odd_mark(self, name: str) -> None:
         self.happens(events.mark(name))
 
-    @rule(sid=st.sampled_from([STREAM_SID, "MZ0"]))
-    def presses_a_key(self, sid: str) -> None:
-        self.happens(events.key("5", sid))
+    @rule(digit=st.sampled_from("55#"), sid=st.sampled_from([STREAM_SID, STREAM_SID, "MZ0"]))
+    def presses_a_key(self, digit: str, sid: str) -> None:
+        self.happens(events.key(digit, sid))
 
     # --- The model's wire ---
 
@@ -288,15 +301,52 @@ class AnyCall(RuleBasedStateMachine):
         ago=stale,
     )
     def response_done(self, status: str, tool: str | None, ago: int) -> None:
-        calls = () if tool is None else ((tool, f"call_{tool}"),)  # one id is of one call
+        calls = () if tool is None else ((tool, self.next_call()),)
         done = events.response_done(f"resp_{self.response - ago}", status, calls=calls)
         for item in done.response.output or ():
             item.arguments = '{"target":"desk"}'
         self.happens(done)
 
-    @rule(name=st.sampled_from(["stock", "shop_reserve", "shop_look_up"]))
-    def tool_finished(self, name: str) -> None:
-        self.happens(inputs.ToolFinished(f"call_{name}", "three left", "ok"))
+    @rule(ago=stale)
+    def tool_finished(self, ago: int) -> None:
+        self.happens(inputs.ToolFinished(f"call_{self.calls - ago}", "three left", "ok"))
+
+    @rule(tool=st.sampled_from(["stock", "shop_look_up"]), ms=st.sampled_from([0, 400]))
+    def something_is_told_meanwhile(self, tool: str, ms: int) -> None:
+        """A function ends in the midst of an answer, which cannot tell of it."""
+        call_id = self.calls_one(tool)
+        self.response_created(new=True)
+        self.audio_delta(ms, 0, 0, next_item=True)
+        self.happens(inputs.ToolFinished(call_id, "three left", "ok"))
+
+    @rule(tool=st.sampled_from(["stock", "shop_look_up"]), at_ms=moments_ms)
+    def something_is_told_into_a_turn(self, tool: str, at_ms: int) -> None:
+        """And the server's own answer to that began before, or after."""
+        call_id = self.calls_one(tool)
+        self.speech_started(at_ms)
+        self.speech_stopped(at_ms, commit=True)
+        self.happens(inputs.ToolFinished(call_id, "three left", "ok"))
+        self.response_created(new=True)
+
+    @rule(ms=lengths_ms, at_ms=moments_ms)
+    def talks_into_an_answer(self, ms: float, at_ms: int) -> None:
+        """A whole turn of his, before the answer is over."""
+        self.response_created(new=True)
+        self.audio_delta(ms, 0, 0, next_item=True)
+        self.speech_started(at_ms)
+        self.speech_stopped(at_ms, commit=True)
+        self.response_done("completed", None, 0)
+
+    def next_call(self) -> str:
+        """One id is of one call."""
+        self.calls += 1
+        return f"call_{self.calls}"
+
+    def calls_one(self, tool: str) -> str:
+        self.response_created(new=True)
+        call_id = self.next_call()
+        self.happens(events.response_done(f"resp_{self.response}", calls=((tool, call_id),)))
+        return call_id
 
     @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
     def a_hosted_server_does_something(self, nth: int, what: int) -> None:
@@ -387,10 +437,6 @@ class AnyCall(RuleBasedStateMachine):
         if not again:
             self.out.pop()
 
-    @rule()
-    def is_shown_a_picture(self) -> None:
-        self.happens(inputs.ShowAsked("data:image/png;base64,AAAA", "a meter"))
-
     @rule(ms=st.sampled_from([20, 500]))
     def said_before(self, ms: int) -> None:
         self.happens(inputs.SaidBefore(b"\x55" * 8 * ms))
@@ -425,6 +471,22 @@ class AnyCall(RuleBasedStateMachine):
             umpire.after(other.handle(over_the_wire(event), self.now), self.now)
         assert other.life is Life.TALKING
         assert other.streams == self.call.streams + 1
+
+    # --- What nobody else tells ---
+
+    @rule()
+    def caller_is_not_transcribed(self) -> None:
+        self.happens(model.CallerTranscriptFailed(item_id="turn_1"))
+
+    @rule(wish=st.sampled_from(WISHES), now_or_never=st.booleans())
+    def an_operator_wishes(self, wish: inputs.Wish, now_or_never: bool) -> None:
+        assume(now_or_never)
+        self.happens(wish)
+
+    @rule(now_or_never=rarely, share=st.sampled_from([0.8, 1.0]))
+    def money_runs_short(self, now_or_never: bool, share: float) -> None:
+        assume(now_or_never)
+        self.happens(inputs.SpendReached(share))
 
     # --- What ends a call ---
 
@@ -461,7 +523,7 @@ def test_any_call() -> None:
     run_state_machine_as_test(
         AnyCall,
         settings=settings(
-            max_examples=30,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from hypothesis import HealthCheck, assume, settings
@@ -17,12 +18,15 @@ from hypothesis.stateful import (
 from call import events
 from call.book import wait
 from call.hosted_events import anything
+from call.peace import Peace, Ways, ways
 from call.sideband import SipBook, cleared, started, stopped, tone, transcript
 from gateway.call import inputs
 from gateway.call.endings import Ending
 from gateway.call.state import decode, encode
 from gateway.call.states import Life, Link
 from gateway.limits import SIDEBAND_MAX_S, TRANSFER_MAX_S
+from gateway.protocols import realtime_server as model
+from gateway.protocols.realtime_event import Event
 
 responses = st.sampled_from([f"resp_{n}" for n in range(3)])
 CODES = ["conversation_already_has_active_response", "response_cancel_not_active", "x", None]
@@ -40,10 +44,22 @@ PRIVATE = {
     "approval": HOSTED["approval"],
     "approval_timeout_s": 3,
 }
+STOCK = {
+    "description": "Looks up.",
+    "parameters": {"type": "object", "properties": {}},
+    "http": {"url": "https://api.example.com/"},
+    "filler_after_ms": 100,
+}
+WISHES = [
+    inputs.SayAsked("Mind the gap."),
+    inputs.ShowAsked("data:image/png;base64,AAAA", "a meter"),
+    inputs.TransferAsked("+15550124"),
+]
 OF_SHOP = [
     {"type": "function", "name": name, "parameters": {"type": "object"}}
     for name in ("shop_find", "shop_drop")
 ]
+mostly = st.integers(0, 7).map(lambda n: n > 0)
 rarely = st.integers(0, 15).map(lambda n: n == 0)
 
 
@@ -52,9 +68,11 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
     agent: dict[str, Any] = {
         "greeting": draw(st.sampled_from([None, "Hello."])),
         "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
-        "tools": ["end_call", "transfer"],
+        "tools": ["end_call", "transfer", "stock"],
+        "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},
         "idle": {"nudge_after_s": 2.0, "end_after_s": 4.0},
+        "keypad": draw(st.sampled_from([None, {"pause_s": 1.0}])),
         "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}, {"crm": HOSTED, "shop": PRIVATE}])),
     }
     if "shop" in agent["mcp"]:
@@ -72,10 +90,17 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
 
 
 class AnySipCall(RuleBasedStateMachine):
-    @initialize(agent=agents(), accepted=st.booleans(), opened=st.booleans())
-    def ring(self, agent: dict[str, Any], accepted: bool, opened: bool) -> None:
+    def teardown(self) -> None:
+        if hasattr(self, "book") and sys.exc_info()[0] is None:
+            book = self.book
+            Peace(book.call, book.umpire, book.now, 0, self.ways).lasts()
+
+    @initialize(agent=agents(), accepted=mostly, opened=mostly, ways=ways())
+    def ring(self, agent: dict[str, Any], accepted: bool, opened: bool, ways: Ways) -> None:
+        self.ways = ways
         self.book = SipBook(**agent)
         self.lost_at: float | None = None
+        self.calls = 0
         if accepted:
             self.happens(inputs.CallAccepted())
         if opened:
@@ -83,7 +108,8 @@ class AnySipCall(RuleBasedStateMachine):
 
     def happens(self, *happened: object) -> None:
         for one in happened:
-            self.book >> one << ...
+            if not isinstance(one, Event) or self.book.call.link is Link.READY:
+                self.book >> one << ...  # what is said on no sideband, nobody hears
         ready = self.book.call.link is not Link.LOST
         self.lost_at = None if ready else self.lost_at or self.book.now
 
@@ -121,11 +147,11 @@ class AnySipCall(RuleBasedStateMachine):
         response=responses,
         status=st.sampled_from(["completed", "completed", "cancelled", "failed", "incomplete"]),
         tool=st.sampled_from(
-            [None, None, "shop_find", "shop_drop", "end_call", "transfer", "nonsense"]
+            [None, None, "stock", "shop_find", "shop_drop", "end_call", "transfer", "nonsense"]
         ),
     )
     def response_done(self, response: str, status: str, tool: str | None) -> None:
-        calls = () if tool is None else ((tool, f"call_{tool}"),)  # one id is of one call
+        calls = () if tool is None else ((tool, self.next_call()),)
         done = events.response_done(response, status, calls=calls)
         for item in done.response.output or ():
             item.arguments = '{"target":"desk"}'
@@ -161,8 +187,9 @@ class AnySipCall(RuleBasedStateMachine):
         about = self.book.call.responses.event_id if ours else None
         self.happens(events.error(code, about=about))
 
-    @rule()
-    def sideband_is_lost(self) -> None:
+    @rule(now_or_never=st.booleans())
+    def sideband_is_lost(self, now_or_never: bool) -> None:
+        assume(now_or_never)
         self.happens(inputs.ModelLost("closed_1006"))
 
     @rule()
@@ -186,9 +213,9 @@ class AnySipCall(RuleBasedStateMachine):
         if self.book.call.life is Life.LEAVING:
             self.happens(inputs.CallGone() if taken else inputs.TransferFailed("no_store"))
 
-    @rule(name=st.sampled_from(["shop_find", "shop_drop", "unheard_of"]))
-    def function_finished(self, name: str) -> None:
-        self.happens(inputs.ToolFinished(f"call_{name}", "three left", "ok"))
+    @rule(ago=st.integers(0, 2))
+    def function_finished(self, ago: int) -> None:
+        self.happens(inputs.ToolFinished(f"call_{self.calls - ago}", "three left", "ok"))
 
     @rule()
     def could_go_on_elsewhere(self) -> None:
@@ -200,6 +227,64 @@ class AnySipCall(RuleBasedStateMachine):
         other >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
         assert other.call.life is Life.TALKING
         assert "greeting" not in str(other.said)
+
+    @rule()
+    def caller_is_not_transcribed(self) -> None:
+        self.happens(model.CallerTranscriptFailed(item_id="turn_1"))
+
+    @rule(wish=st.sampled_from(WISHES), now_or_never=st.booleans())
+    def an_operator_wishes(self, wish: inputs.Wish, now_or_never: bool) -> None:
+        assume(now_or_never)
+        self.happens(wish)
+
+    @rule(now_or_never=rarely, share=st.sampled_from([0.8, 1.0]))
+    def money_runs_short(self, now_or_never: bool, share: float) -> None:
+        assume(now_or_never)
+        self.happens(inputs.SpendReached(share))
+
+    @rule(tool=st.sampled_from(["stock", "shop_drop"]), spoken=st.booleans(), blinks=st.booleans())
+    def something_is_told_meanwhile(self, tool: str, spoken: bool, blinks: bool) -> None:
+        """A function ends in the midst of an answer, which cannot tell of it."""
+        call_id = self.calls_one(tool)
+        self.response_created("resp_2")
+        if spoken:
+            self.transcript("resp_2", "item_2")
+        self.happens(inputs.ToolFinished(call_id, "three left", "ok"))
+        if blinks and self.book.call._losses == 0:
+            self.sideband_blinks(0.1)
+
+    @rule(tool=st.sampled_from(["stock", "shop_drop"]), at_ms=st.sampled_from([900, 20_000]))
+    def something_is_told_into_a_turn(self, tool: str, at_ms: int) -> None:
+        """And the server's own answer to that began before, or after."""
+        call_id = self.calls_one(tool)
+        self.speech_started(at_ms)
+        self.speech_stopped(at_ms, commit=True)
+        self.happens(inputs.ToolFinished(call_id, "three left", "ok"))
+        self.response_created("resp_2")
+
+    @rule(at_ms=st.sampled_from([900, 20_000]))
+    def talks_into_an_answer(self, at_ms: int) -> None:
+        """A whole turn of his, before the answer is over."""
+        self.response_created("resp_1")
+        self.transcript("resp_1", "item_1")
+        self.speech_started(at_ms)
+        self.speech_stopped(at_ms, commit=True)
+        self.response_done("resp_1", "completed", None)
+
+    def next_call(self) -> str:
+        """One id is of one call."""
+        self.calls += 1
+        return f"call_{self.calls}"
+
+    def calls_one(self, tool: str) -> str:
+        call_id = self.next_call()
+        self.response_created("resp_1")
+        self.happens(events.response_done("resp_1", calls=((tool, call_id),)))
+        return call_id
+
+    @rule(seconds=st.sampled_from([0.0, 0.1, 7.9]))
+    def sideband_blinks(self, seconds: float) -> None:
+        self.happens(inputs.ModelLost("closed_1006"), wait(seconds), inputs.ModelOpened())
 
     @rule(now_or_never=rarely, how=st.integers(0, 3))
     def something_grave(self, now_or_never: bool, how: int) -> None:
@@ -222,14 +307,14 @@ class AnySipCall(RuleBasedStateMachine):
     @invariant()
     def nothing_grows_without_end(self) -> None:
         if hasattr(self, "book"):
-            assert len(self.book.call._unheard) <= 3
+            assert len(self.book.call._unheard) <= 4  # and what nobody saw begin
 
 
 def test_any_sip_call() -> None:
     run_state_machine_as_test(
         AnySipCall,
         settings=settings(
-            max_examples=30,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from call import wires
+from call.promises import Promises
 from gateway import limits
 from gateway.audio.tones import hold_mulaw
 from gateway.call import commands as do
@@ -30,6 +31,7 @@ _EACH_ITEM_PADS_MS = 40
 class Umpire:
     def __init__(self, call: MediaCall) -> None:
         self._call = call
+        self.promises = Promises(call)
         self._bytes_per_ms = 8 if call.agent.audio == "pcmu" else 48
         self.ended: notes.Ended | None = None
         self.received_ms: defaultdict[str, float] = defaultdict(float)
@@ -57,6 +59,7 @@ class Umpire:
 
     def before(self, event: object, now: float) -> None:
         """An event is about to be handled."""
+        self.promises.before(event, now)
         self._follow_response(event, now)
         match event:
             case model.SessionUpdated():
@@ -119,6 +122,11 @@ class Umpire:
         closed = self._call.life is Life.CLOSED
         assert closed == (self.ended is not None), "closed without a word, or the other way round"
         assert closed == (self._call.deadline is None), "a deadline, and none to keep it"
+        self.promises.after(outs, now)
+
+    def in_flight(self) -> tuple[bool, str | None]:
+        """Whether a response was asked for that has not begun; the one that has."""
+        return self._asked_at is not None, self._active_id
 
     def _run(self, out: do.RunTool) -> None:
         label, _, tool = out.name.partition("_")
@@ -204,8 +212,9 @@ class Umpire:
             self._unmarked = False
         else:
             assert not self._unmarked
+            if self.held_until <= now:  # else it is the sound to wait by that ends
+                self._cut |= set(self.received_ms)
             self.held_until = now
-            self._cut |= set(self.received_ms)
 
     def _sound(self, mulaw: bytes, now: float) -> None:
         assert not self._unmarked, "sound without its mark"
