@@ -32,7 +32,7 @@ from gateway.call.endings import Ending
 from gateway.call.media import MediaCall
 from gateway.call.memory import Memo
 from gateway.call.state import decode, encode
-from gateway.call.states import Life
+from gateway.call.states import Life, Link
 from gateway.protocols import realtime_server as model
 
 CODES = [
@@ -406,6 +406,21 @@ class AnyCall(RuleBasedStateMachine):
         ][event]
         self.happens(inputs.FromNext(told))
 
+    @rule(left_s=st.sampled_from([0.1, 0.9]), turn=st.booleans())
+    def session_is_changed(self, left_s: float, turn: bool) -> None:
+        """Its hour is up, whatever is going on; or a turn, whose answer has not begun."""
+        assume(self.call.link is Link.READY)
+        self.call._next.plan(left_s)
+        self.goes_by(left_s)
+        if turn:
+            self.speech_started(self.stream_ms)
+        self.next_session(0)
+        self.next_session(1)
+        if turn:
+            self.speech_stopped(self.stream_ms, commit=True)
+            self.caller_said("turn_1")
+        self.goes_by(left_s)
+
     @rule()
     def next_lost(self) -> None:
         self.happens(inputs.NextLost("unreachable"))
@@ -519,12 +534,14 @@ class AnyCall(RuleBasedStateMachine):
             assert len(ledger._marks) <= limits.MARKS_PENDING_MAX
 
 
-def test_any_call() -> None:
+@pytest.mark.parametrize(("examples", "steps"), [(50, 12), (25, 40)])
+def test_any_call(examples: int, steps: int) -> None:
+    """In short runs peace comes before something else has covered what was forgotten."""
     run_state_machine_as_test(
         AnyCall,
         settings=settings(
-            max_examples=50,
-            stateful_step_count=40,
+            max_examples=examples,
+            stateful_step_count=steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
