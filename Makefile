@@ -31,7 +31,7 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	else exec $(BIN)/gateway serve; fi
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
-	@$(BIN)/pytest --ignore=tests/e2e
+	@$(BIN)/pytest --ignore=tests/e2e -n 2 --dist worksteal
 	@$(BIN)/pytest tests/e2e -n 3 --dist worksteal # whole calls take the time that calls take
 
 faults: $(READY) ## every fault with real processes, and what the caller heard: out/faults.txt
