@@ -39,22 +39,26 @@ class Rungs:
     ) -> Response:
         """A media stream to the agent; `state` is what was before. Raises NotAdmitted."""
         desk = self._desk
-        if state is not None and desk.switchboard.sends_on:
-            await desk.keeper.expect(call.call_sid, state, opening)
-            return self._stream(call, agent)
-        if not call.outbound:  # else its place was taken when it was placed
-            await desk.admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
         facts = CallFacts(
             call.call_sid, call.caller, call.dialled, agent.name, "media-streams",
             direction="outbound" if call.outbound else "inbound",
         )  # fmt: skip
+        if not (call.outbound or self._sends_on(state)):  # else its place was taken before
+            await desk.admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
         await desk.keeper.expect(call.call_sid, state or first_state(facts), opening)
+        if self._sends_on(state):  # perhaps only since we asked
+            await desk.admission.leave(call.call_sid, over=False)
+            return self._stream(call, agent)
         try:
             desk.switchboard.announce(facts, agent, opening, state)
         except NotAdmitted:
             await desk.admission.leave(call.call_sid)
             raise
         return self._stream(call, agent)
+
+    def _sends_on(self, state: CallState | None) -> bool:
+        """Whether this process stops, and another one goes on with what was before."""
+        return state is not None and self._desk.switchboard.sends_on
 
     def _stream(self, call: VoiceRequest, agent: Agent) -> Response:
         """Whichever process the stream comes to goes on with the call."""

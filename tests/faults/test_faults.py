@@ -71,7 +71,8 @@ async def test_a_process_is_killed_and_another_told_to_stop(tmp_path: Path) -> N
         records = await asyncio.gather(*cut_off, *moved)
         assert await town.gateways[stopped].gone() == 0
         known = town.gateways[left].told
-        assert all(record.call_sid in known for record in records)
+        # Callers of the one that was killed may come to the other one in its last moment.
+        assert [one.call_sid for one in records[3:] if one.call_sid not in known] == []
     for fault, theirs, most_ms in (
         ("process SIGKILL with calls", records[:3], 3000),
         ("process SIGTERM with calls", records[3:], USUAL_MS + UNHEARD_MS),

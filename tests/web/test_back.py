@@ -14,6 +14,7 @@ from redis_end import running_redis
 from gateway.bridge.keeper import Keeper
 from gateway.call import notes
 from gateway.call.endings import Ending
+from gateway.call.state import CallState
 from gateway.simulator.model import ModelServer
 
 POLICY_VIOLATION = 1008
@@ -115,6 +116,25 @@ async def test_a_process_that_stops_sends_him_on(houses: tuple[House, House]) ->
         twiml = await after(first, call_sid, leg)
         assert token_in(twiml)
         assert first.gateway.switchboard.expected(call_sid) is None
+    assert "heron" in await goes_on(second, call_sid, twiml)
+
+
+async def test_so_does_one_that_is_told_to_stop_in_that_very_moment(
+    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = houses
+    call_sid = await broken(first)
+    expect, leaving = Keeper.expect, first.gateway.switchboard
+
+    async def stops(keeper: Keeper, call_sid: str, state: CallState, opening: str | None) -> None:
+        await expect(keeper, call_sid, state, opening)
+        leaving.draining = True
+        leaving.hand_over_all(now=False)
+
+    monkeypatch.setattr(Keeper, "expect", stops)
+    twiml = await after(first, call_sid)
+    monkeypatch.undo()
+    assert leaving.expected(call_sid) is None
     assert "heron" in await goes_on(second, call_sid, twiml)
 
 
