@@ -8,9 +8,10 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Final
 
+import httpx2
 import structlog
 import typer
 
@@ -23,6 +24,8 @@ from gateway.settings import Settings, load_settings
 SIMULATED_MODEL_PORT: Final = 8090
 SIMULATED_TWILIO_URL: Final = "http://127.0.0.1:8089"
 _MODEL_START_MAX_S: Final = 30.0
+_NOBODY_URL: Final = "http://127.0.0.1:9"
+_NOBODY_S: Final = 0.2
 
 log = structlog.get_logger()
 
@@ -64,6 +67,7 @@ async def _serve(settings: Settings, *, embed_model: bool) -> None:
     gateway = build(settings)
     if settings.simulated:
         log.warning("simulated: no call reaches OpenAI or Twilio")
+    await warm_up()
     # What was made so far lives as long as the process: no collection need look at it again.
     gc.collect()
     gc.freeze()
@@ -73,6 +77,14 @@ async def _serve(settings: Settings, *, embed_model: bool) -> None:
         return
     async with _embedded_model(settings):
         await server.serve()
+
+
+async def warm_up() -> None:
+    """A process's first request loads what all others use, for as long as two frames of sound last:
+    it is made before there is a call, and to nobody."""
+    async with httpx2.AsyncClient(timeout=_NOBODY_S) as client:
+        with suppress(httpx2.HTTPError):
+            await client.get(_NOBODY_URL)
 
 
 @asynccontextmanager
