@@ -178,14 +178,15 @@ class LiveCall:
         self._hear(inputs.CallerLost(), now)
 
     def _hear_frame(self, event: media_stream.Media, now: float) -> None:
-        """Fifty times a second. Only the first frame changes when the mind wants to be woken."""
+        """Fifty times a second."""
         try:
-            out = self.mind.handle(event, now)
+            message = self.mind.pass_up(event, now)
+            if message is None:
+                return self._hear(event, now)
+            if self._model is not None:
+                self._model.post(message)
         except Exception as error:
             return self._break(error, now)
-        self._act(out)
-        if len(out) > 1:
-            self._reschedule()
         return self._hands.added.up.observe(monotonic() - now)
 
     # --- From the model ---
@@ -268,6 +269,8 @@ class LiveCall:
                 self._carry_out(one)
             except Exception as error:
                 failed = failed or error
+        if self._media is not None:
+            self._media.flush()
         if failed is not None:
             self._break(failed, monotonic())
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.agents.config import Agent
 from gateway.call import inputs, notes
 from gateway.call.departure import Departure
-from gateway.call.desk import NOTHING, Out
 from gateway.call.endings import Ending
 from gateway.call.hosted_approvals import HostedApprovals
 from gateway.call.states import Life, Link
@@ -30,12 +29,6 @@ class DetectedCall(HostedApprovals):
 
     def _detection_table(self) -> dict[type, Callable[[Any], None]]:
         return {inputs.AnsweredBy: self._on_answered_by}
-
-    def handle(self, event: object, now: float) -> Sequence[Out]:
-        # What was on its way when the session was told to listen no more.
-        if self._leaves_message and isinstance(event, _OF_TURNS):
-            return NOTHING
-        return super().handle(event, now)
 
     @abstractmethod
     def _fall_silent(self) -> None:
@@ -64,6 +57,8 @@ class DetectedCall(HostedApprovals):
         if self.life is not Life.TALKING or outbound is None:
             return
         self._desk.to_model(to_model.session_update(_DEAF, self._desk.new_id()))
+        for kind in _OF_TURNS:  # what was on its way when the session was told so
+            self._handlers.pop(kind, None)
         self._opened = self._greeted = True
         self._fall_silent()
         if self.responses.active_id is not None:

@@ -89,33 +89,32 @@ class Downlink:
         if self._twilio is None or not self._queue:
             return []
         messages: list[bytes] = []
-        ledger, queue = self.ledger, self._queue
-        self._note_under_run(now)
-        while queue and ledger.lead_ms(now) + (ms := self._next_ms(now)) <= self._lead_ms:
+        ledger, queue, lead_ms = self.ledger, self._queue, self.ledger.lead_ms(now)
+        ms = self._group()
+        if ledger.dry(now):
+            self._note_under_run(now)
+            # One frame opens an answer, so that its mark tells early when the caller hears it.
+            ms = FRAME_MS
+        while queue and lead_ms + ms <= self._lead_ms:
             size = ms * MULAW_BYTES_PER_MS
             group = bytes(queue[:size])
             del queue[:size]
             mark = ledger.sent(ms, now)
+            lead_ms += ms
             self.groups += 1
-            self.bytes += len(group)
+            self.bytes += size
             messages.append(self._twilio.media(group))
             messages.append(self._twilio.mark(mark))
             self._follow(mark, now)
+            ms = self._group()
         return messages
-
-    def _next_ms(self, now: float) -> int:
-        # One frame opens an answer, so that its mark tells early when the caller hears it.
-        if self.ledger.dry(now):
-            return FRAME_MS
-        return self._group()
 
     def _group(self) -> int:
         return min(self._group_ms, len(self._queue) // MULAW_BYTES_PER_MS)
 
     def _note_under_run(self, now: float) -> None:
+        """The caller's buffer is empty: unless an answer begins, he hears a gap."""
         ledger = self.ledger
-        if not ledger.dry(now):
-            return
         gap_s = now - ledger.dry_at()
         if gap_s * 1000 < UNDERRUN_MIN_MS or not ledger.in_mid_item():
             return
@@ -124,6 +123,8 @@ class Downlink:
 
     def take_under_runs(self) -> list[tuple[str, float]]:
         """(cause, seconds) of each since the last look; see `notes.UnderRun`."""
+        if not self._under_runs:
+            return []
         taken, self._under_runs = self._under_runs, []
         return taken
 

@@ -9,7 +9,7 @@ from gateway.call.desk import Desk
 class FloorWatch:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._caller = self._model = False
+        self._caller = self.model = False
         self._at: float | None = None
 
     def since(self, at: float | None) -> None:
@@ -22,6 +22,6 @@ class FloorWatch:
         ago_s = max(0.0, self._desk.now - at) if at is not None else 0.0
         if caller != self._caller:
             self._desk.put(notes.SpeechBegan(ago_s) if caller else notes.SpeechEnded(ago_s))
-        if model != self._model:
+        if model != self.model:
             self._desk.put(notes.ModelBegan() if model else notes.ModelFellSilent())
-        self._caller, self._model = caller, model
+        self._caller, self.model = caller, model

@@ -26,8 +26,11 @@ from gateway.call.silence import SilenceWatch
 from gateway.call.states import Life, Link, step_life
 from gateway.call.timers import Timer
 from gateway.call.turns import TurnLedger
+from gateway.protocols import media_stream
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
+
+_CLOSED = Life.CLOSED  # Python 3.11 finds a member of an enum by a function call
 
 
 class CallLife(ABC):
@@ -35,6 +38,8 @@ class CallLife(ABC):
 
     _inconsequential: ClassVar[frozenset[type]] = frozenset()
     """Events that are only written down: nothing can have become due by them."""
+    _of_sound: ClassVar[frozenset[type]] = frozenset()
+    """Events that move the model's sound along, and no more than that while it speaks on."""
 
     def __init__(self, agent: Agent, new_id: Callable[[], str], now: float) -> None:
         self.agent = agent
@@ -79,19 +84,30 @@ class CallLife(ABC):
 
     def handle(self, event: object, now: float) -> Sequence[Out]:
         """One event of either wire, or an input; NOTHING where it means nothing to this call."""
-        handler = self._handlers.get(type(event))
-        if handler is None or self.life is Life.CLOSED:
+        kind = type(event)
+        handler = self._handlers.get(kind)
+        if handler is None or self.life is _CLOSED:
             return NOTHING
         self._desk.now = now
         handler(event)
-        return NOTHING if type(event) in self._inconsequential else self._settled()
+        if kind in self._inconsequential:
+            return NOTHING
+        return self._settled(only_sound=kind in self._of_sound)
+
+    def pass_up(self, frame: media_stream.Media, now: float) -> bytes | None:  # noqa: ARG002
+        """A frame of the caller's, as a message for the model; None: there is more to it.
+
+        Then nothing has happened yet, and `handle` is to have it.
+        """
+        return None
 
     def tick(self, now: float) -> Sequence[Out]:
         """To be called at `deadline`."""
-        self._desk.now = now
+        self._desk.now, only_sound = now, True
         while timer := self._desk.timers.pop_due(now):
             self._on_timer(timer)
-        return self._settled()
+            only_sound = False
+        return self._settled(only_sound=only_sound)
 
     def give_up(self, now: float) -> Sequence[Out]:
         """The call could not be answered: nobody was ever there."""
@@ -307,10 +323,17 @@ class CallLife(ABC):
 
     # --- After every event ---
 
-    def _settled(self) -> Sequence[Out]:
-        if self.life is not Life.CLOSED:
+    def _settled(self, *, only_sound: bool = False) -> Sequence[Out]:
+        if self.life is not _CLOSED and not (only_sound and self._plays_on()):
             self._settle()
         return self._desk.take()
+
+    @abstractmethod
+    def _plays_on(self) -> bool:
+        """Whether the model spoke at the last look and still does; then its sound goes on.
+
+        What waits for quiet goes on waiting, and nothing else becomes due by more sound.
+        """
 
     def _settle(self) -> None:
         speaking = self._speaking()

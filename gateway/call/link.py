@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gateway import limits
 from gateway.agents.config import Agent
@@ -29,6 +29,8 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_server as model
 from gateway.protocols.realtime_event import Event
+
+_OF_THE_SERVER: Final = (Event, model.Noted)
 
 
 class LinkedCall(LeavingCall):
@@ -52,7 +54,7 @@ class LinkedCall(LeavingCall):
         """The item of the response in flight that the caller hears, or is about to."""
 
     def handle(self, event: object, now: float) -> Sequence[Out]:
-        if isinstance(event, Event | model.Noted):
+        if isinstance(event, _OF_THE_SERVER):
             self._heard_server_at = now
         return super().handle(event, now)
 

@@ -43,6 +43,8 @@ class Tones:
 
 
 class MediaCall(Conversation):
+    _of_sound = frozenset({caller.Mark, model.AudioDelta})
+
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
@@ -72,32 +74,51 @@ class MediaCall(Conversation):
         }
 
     def handle(self, event: object, now: float) -> Sequence[Out]:
-        if type(event) is caller.Media:
-            return self._hear(event, now)
-        return super().handle(event, now)
+        if type(event) is not caller.Media:
+            return super().handle(event, now)
+        message = self.pass_up(event, now)
+        return self._hear(event, now) if message is None else (do.SendToModel(message),)
 
     @property
     def deadline(self) -> float | None:
-        due, pump, hold = super().deadline, self.downlink.due(), self._hold.due()
-        if due is None:
+        if self.life is _CLOSED:
             return None
-        if pump is not None and pump < due:
+        due, pump, hold = self._desk.timers.next(), self.downlink.due(), self._hold.due()
+        if due is None or (pump is not None and pump < due):
             due = pump
-        return hold if hold is not None and hold < due else due
+        return hold if hold is not None and (due is None or hold < due) else due
 
     # --- From the caller ---
 
-    def _hear(self, event: caller.Media, now: float) -> Sequence[Out]:
+    def pass_up(self, frame: caller.Media, now: float) -> bytes | None:
         """Fifty times a second: no more than is needed."""
+        uplink = self.uplink
+        if (
+            frame.stream_sid != self._stream_sid
+            or self.link is not _READY
+            or self._frame_at is None
+            or self.life is _CLOSED
+            or uplink.held is not None
+        ):
+            return None
+        try:
+            audio = uplink.hear(frame.media, now)
+        except ValueError:
+            return None  # `handle` says why
+        self._frame_at = now
+        return None if audio is None else to_model.append(audio)
+
+    def _hear(self, event: caller.Media, now: float) -> Sequence[Out]:
+        """A frame that is the first, or faulty, or that no session can hear."""
         if self.life is _CLOSED:
             return ()
         if event.stream_sid != self._stream_sid:
             return (_WRONG_SID,)
         if self._frame_at is None:
             return self._hear_first(event.media, now)
-        return self._pass_up(event.media, now)
+        return self._take(event.media, now)
 
-    def _pass_up(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
+    def _take(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
         try:
             audio = self.uplink.hear(body, now)
         except ValueError as error:
@@ -108,7 +129,7 @@ class MediaCall(Conversation):
         return (do.SendToModel(to_model.append(audio)),) if self.link is _READY else ()
 
     def _hear_first(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
-        first = self._pass_up(body, now)
+        first = self._take(body, now)
         if self._frame_at is None:
             return first  # it could not be read
         self._desk.now = now
@@ -274,8 +295,7 @@ class MediaCall(Conversation):
 
     def _dial(self, call_id: str, digits: str) -> None:
         now = self._desk.now
-        for message in self._hold.stop(now):
-            self._desk.put(do.SendToCaller(message))
+        self._send(self._hold.stop(now))
         item_id = f"tones_{call_id}"
         end_ms = self.downlink.play(item_id, keys_mulaw(digits), now)
         self._tones = Tones(call_id, digits, item_id, end_ms)
@@ -317,8 +337,7 @@ class MediaCall(Conversation):
         for unheard in self.downlink.ledger.unheard(self._desk.now):
             self.memory.cut(unheard.item_id, unheard.audio_end_ms)
         messages, truncations = self.downlink.cut(self._desk.now)
-        for message in messages:
-            self._desk.put(do.SendToCaller(message))
+        self._send(messages)
         for cut in truncations:
             if self._tones is None or cut.item_id != self._tones.item_id:
                 self._truncate(cut.item_id, cut.audio_end_ms)
@@ -370,8 +389,22 @@ class MediaCall(Conversation):
 
     def _settle(self) -> None:
         super()._settle()
-        sound = [*self._keep_company(), *self.downlink.pump(self._desk.now)]
-        for message in sound:
-            self._desk.put(do.SendToCaller(message))
+        self._send(self._keep_company())
+        self._play()
+
+    def _plays_on(self) -> bool:
+        if not (self._floor.model and self._speaking()):
+            return False
+        due = self.downlink.due()
+        if due is not None and due <= self._desk.now:
+            self._play()
+        return True
+
+    def _play(self) -> None:
+        self._send(self.downlink.pump(self._desk.now))
         for cause, gap_s in self.downlink.take_under_runs():
             self._note(notes.UnderRun(cause, gap_s))
+
+    def _send(self, messages: list[bytes]) -> None:
+        for message in messages:
+            self._desk.put(do.SendToCaller(message))

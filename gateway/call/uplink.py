@@ -8,8 +8,6 @@ by the frame that took the shortest way.
 
 from __future__ import annotations
 
-from collections import deque
-
 from gateway.audio.g711 import MULAW_BYTES_PER_MS
 from gateway.audio.transcode import CallerToModel
 from gateway.limits import (
@@ -29,13 +27,14 @@ _DRIFT_S_PER_FRAME = 2e-6
 class Uplink:
     def __init__(self, to_model: CallerToModel) -> None:
         self._to_model = to_model
-        self._held: deque[bytes] | None = deque()
-        self._held_ms = 0.0
-        self._kept: deque[bytes] = deque()
-        self._kept_ms = 0.0
-        self._keep_ms = KEPT_AUDIO_MS
-        self._written_ms = 0.0
-        self._offset_ms = 0.0
+        self._convert = to_model.convert
+        self.held: bytearray | None = bytearray()
+        """What waits for a session; None while one hears the caller."""
+        self._kept = bytearray()
+        """The last of what was written."""
+        self._keep_bytes = KEPT_AUDIO_MS * MULAW_BYTES_PER_MS
+        self._written_bytes = 0
+        """To the session in use, as mu-law."""
         self._stream_end_ms = 0.0
         self._stream_began_at: float | None = None
         self.frames = 0
@@ -57,65 +56,60 @@ class Uplink:
 
         Raises ValueError, naming the fault, for a frame that cannot be Twilio's.
         """
-        mulaw = body.payload
+        mulaw, timestamp = body.payload, body.timestamp
+        size = len(mulaw)
         if not mulaw:
             raise ValueError("empty_frame")
-        if len(mulaw) > FRAME_PAYLOAD_MAX_BYTES:
+        if size > FRAME_PAYLOAD_MAX_BYTES:
             raise ValueError("oversized_frame")
-        if not body.timestamp.isdecimal() or len(body.timestamp) > TIMESTAMP_MAX_DIGITS:
+        if not timestamp.isdecimal() or len(timestamp) > TIMESTAMP_MAX_DIGITS:
             raise ValueError("timestamp")
-        length_ms = len(mulaw) / MULAW_BYTES_PER_MS
-        self._place(int(body.timestamp), length_ms, now)
+        self._place(int(timestamp), size / MULAW_BYTES_PER_MS, now)
         self.frames += 1
-        self.bytes += len(mulaw)
-        if self._held is not None:
-            self._held.append(mulaw)
-            self._held_ms += length_ms
+        self.bytes += size
+        if self.held is not None:
+            self.held += mulaw
             return None
-        self._written_ms += length_ms
-        self._offset_ms = self._stream_end_ms - self._written_ms
-        self._keep(mulaw, length_ms)
-        return self._to_model.convert(mulaw)
+        self._written_bytes += size
+        kept = self._kept
+        kept += mulaw
+        if len(kept) > self._keep_bytes:
+            del kept[: len(kept) - self._keep_bytes]
+        return self._convert(mulaw)
 
-    def _keep(self, mulaw: bytes, length_ms: float) -> None:
-        self._kept.append(mulaw)
-        self._kept_ms += length_ms
-        while self._kept_ms > self._keep_ms:
-            self._kept_ms -= len(self._kept.popleft()) / MULAW_BYTES_PER_MS
+    def _write(self, mulaw: bytes) -> bytes:
+        self._written_bytes += len(mulaw)
+        self._kept += mulaw
+        del self._kept[: max(0, len(self._kept) - self._keep_bytes)]
+        return self._convert(mulaw)
 
     def keep_turn(self, whole: bool) -> None:
         """Whether all of the caller's turn is kept, or only his last sound."""
-        self._keep_ms = KEPT_TURN_MAX_MS if whole else KEPT_AUDIO_MS
+        self._keep_bytes = (KEPT_TURN_MAX_MS if whole else KEPT_AUDIO_MS) * MULAW_BYTES_PER_MS
 
     def kept_since(self, since_ms: float) -> bytes:
         """What stands behind that moment of the session and is still here, as it came."""
-        kept, at_ms = b"".join(self._kept), self._written_ms - self._kept_ms
-        skip = max(0, round((since_ms - at_ms) * MULAW_BYTES_PER_MS))
-        return kept[skip:] + b"".join(self._held or ())
+        first = self._written_bytes - len(self._kept)
+        skip = max(0, round(since_ms * MULAW_BYTES_PER_MS) - first)
+        return bytes(self._kept[skip:]) + bytes(self.held or b"")
 
     def before(self, mulaw: bytes) -> bytes | None:
         """What he said before this stream began; None while all is held."""
-        length_ms = len(mulaw) / MULAW_BYTES_PER_MS
-        if self._held is not None:
-            self._held.appendleft(mulaw)
-            self._held_ms += length_ms
+        if self.held is not None:
+            self.held[:0] = mulaw
             return None
-        self._written_ms += length_ms
-        self._keep(mulaw, length_ms)
-        return self._to_model.convert(mulaw)
+        return self._write(mulaw)
 
     def hold(self, since_ms: float) -> None:
         """The session is gone: what the caller says is held for the next one.
 
         What stands behind `since_ms` of the old one is said again, as far as it was kept.
         """
-        if self._held is not None:
+        if self.held is not None:
             return
-        while self._kept and self._written_ms - self._kept_ms < since_ms:
-            self._kept_ms -= len(self._kept.popleft()) / MULAW_BYTES_PER_MS
-        self._held, self._held_ms = self._kept, self._kept_ms
-        self._kept, self._kept_ms = deque(), 0.0
-        self._written_ms = 0.0
+        self.held = bytearray(self.kept_since(since_ms))
+        self._kept.clear()
+        self._written_bytes = 0
 
     def _place(self, timestamp_ms: int, length_ms: float, now: float) -> None:
         gap = timestamp_ms - self._stream_end_ms
@@ -131,26 +125,21 @@ class Uplink:
 
     def forget_excess(self) -> int:
         """Drops the oldest held sound beyond the bound; how many milliseconds went."""
-        dropped = 0.0
-        while self._held and self._held_ms > HELD_AUDIO_MAX_MS:
-            ms = len(self._held.popleft()) / MULAW_BYTES_PER_MS
-            self._held_ms -= ms
-            dropped += ms
-        return round(dropped)
+        excess = len(self.held or b"") - HELD_AUDIO_MAX_MS * MULAW_BYTES_PER_MS
+        if self.held is None or excess <= 0:
+            return 0
+        del self.held[:excess]
+        return round(excess / MULAW_BYTES_PER_MS)
 
     def release(self) -> bytes:
         """The model can hear now: all that was held, converted; from here nothing is held."""
-        held, frames = b"".join(self._held or ()), self._held or ()
-        self._held = None
-        self._written_ms += self._held_ms
-        for mulaw in frames:
-            self._keep(mulaw, len(mulaw) / MULAW_BYTES_PER_MS)
-        self._held_ms = 0.0
-        self._offset_ms = self._stream_end_ms - self._written_ms
-        return self._to_model.convert(held) if held else b""
+        held, self.held = bytes(self.held or b""), None
+        return self._write(held) if held else b""
 
     def spoken_at(self, audio_ms: float) -> float | None:
         """When, by our clock, the caller spoke what stands at `audio_ms` of the session."""
         if self._stream_began_at is None:
             return None
-        return self._stream_began_at + (audio_ms + self._offset_ms) / 1000
+        taken_bytes = self._written_bytes + len(self.held or b"")
+        offset_ms = self._stream_end_ms - taken_bytes / MULAW_BYTES_PER_MS
+        return self._stream_began_at + (audio_ms + offset_ms) / 1000

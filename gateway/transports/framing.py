@@ -21,6 +21,7 @@ _FIN: Final = 0x80
 _OPCODE: Final = 0x0F
 _LAST_DATA_OPCODE: Final = 0x02
 _MASKED: Final = 0x80
+_HEAD_MAX_BYTES: Final = 14
 _KEYS_AT_ONCE: Final = 1024
 _head_16 = struct.Struct("!BBH").pack
 _head_16_masked = struct.Struct("!BBH4s").pack
@@ -43,6 +44,28 @@ class FrameSplitter:
         """Between the fragments of a message, where no other may stand (section 5.4)."""
         self._wanted = 0
         """Length of the frame that the buffer holds the beginning of; 0 while it is not known."""
+
+    def whole(self, data: bytes) -> bytes | None:
+        """The payload, where `data` is one text message and nothing else, as nearly always.
+
+        None: nothing was taken, and `feed` is to have it.
+        """
+        size = len(data)
+        if size < _HEAD_MAX_BYTES or data[0] != _TEXT_FIN or self._buffer or self._in_parts:
+            return None
+        second, head = data[1], 2
+        if second & _MASKED != self._mask:
+            return None
+        length = second & 0x7F
+        if length == 126:
+            head, length = 4, int.from_bytes(data[2:4], "big")
+        elif length == 127:
+            head, length = 10, int.from_bytes(data[2:10], "big")
+        if self._mask:
+            head += 4
+        if size != head + length or length > self._max_bytes:
+            return None
+        return apply_mask(data[head:], data[head - 4 : head]) if self._mask else data[head:]
 
     def feed(self, data: bytes) -> list[tuple[bool, bytes]]:
         """(True, payload of a whole text message) or (False, raw bytes for the library)."""

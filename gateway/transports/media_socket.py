@@ -42,6 +42,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self._receiver: Receiver | None = None
         self._splitter = FrameSplitter(masked=True, max_bytes=SOCKET_MESSAGE_MAX_BYTES)
+        self._unsent: list[bytes] = []
         self._gone = asyncio.Event()
 
     # --- Taken over by a call ---
@@ -62,15 +63,23 @@ class MediaSocket(WebSocketsSansIOProtocol):
             await asyncio.wait_for(self._gone.wait(), seconds)
 
     def post(self, payload: bytes) -> None:
-        """One text message, now. Nothing happens on a socket that is closing."""
+        """One text message, with the next `flush`."""
+        self._unsent.append(text_frame(payload))
+
+    def flush(self) -> None:
+        """What was posted, in order and at once. Nothing happens on a socket that is closing."""
+        if not self._unsent:
+            return
+        unsent, self._unsent = self._unsent, []
         if self.conn.state is not OPEN or self.transport.is_closing():
             return
-        self.transport.write(text_frame(payload))
+        self.transport.write(b"".join(unsent))
         if self.transport.get_write_buffer_size() > CALLER_BACKLOG_MAX_BYTES:
             self.transport.abort()  # a reader this slow hears nothing in time any more
 
     def close(self, code: int = 1000) -> None:
-        """Asks the peer to close; cuts the connection if it does not."""
+        """Asks the peer to close, behind what was posted; cuts the connection if it does not."""
+        self.flush()
         if self.conn.state is not OPEN or self.transport.is_closing():
             return
         self.close_sent = True
@@ -92,7 +101,11 @@ class MediaSocket(WebSocketsSansIOProtocol):
         if receiver is None:
             super().data_received(data)
             return
-        now = monotonic()
+        now, text = monotonic(), self._splitter.whole(data)
+        if text is not None:
+            if self.conn.state is OPEN:
+                receiver.on_text(text, now)
+            return
         for is_text, part in self._splitter.feed(data):
             if is_text:
                 self._hear(part, now)

@@ -110,7 +110,11 @@ class RealtimeSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._conn.state is CONNECTING:
             data = self._shake_hands(data)
-        now = monotonic()
+        now, text = monotonic(), self._splitter.whole(data)
+        if text is not None:
+            if self._receiver is not None and self._conn.state is OPEN:
+                self._receiver.on_model_text(text, now)
+            return
         for is_text, part in self._splitter.feed(data):
             if not is_text:
                 self._to_library(bytes(part))

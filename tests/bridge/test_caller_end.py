@@ -281,6 +281,7 @@ async def test_a_bug_of_ours_ends_one_call_and_no_other(
             raise ZeroDivisionError
 
         monkeypatch.setattr(call.mind, "handle", broken)
+        monkeypatch.setattr(call.mind, "pass_up", broken)
         await other.speak()
         assert await ending(house, other) is Ending.BUG
         assert await other.closed() == 1000

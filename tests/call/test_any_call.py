@@ -528,7 +528,7 @@ class AnyCall(RuleBasedStateMachine):
             memory = self.call.memory
             assert len(memory.memos) <= limits.MEMORY_ITEMS_MAX
             assert sum(len(memo.text) for memo in memory.memos) == memory._chars
-            assert len(self.call.uplink._kept) <= limits.KEPT_TURN_MAX_MS / 20
+            assert len(self.call.uplink._kept) <= 8 * limits.KEPT_TURN_MAX_MS
             ledger = self.call.downlink.ledger
             assert ledger.heard_ms(self.now) <= ledger.sent_ms <= ledger.accepted_ms
             assert len(ledger._marks) <= limits.MARKS_PENDING_MAX

@@ -154,14 +154,14 @@ def test_the_oldest_of_too_many_first_words_go_and_are_counted() -> None:
     for n in range(len(sound)):
         book >> frame(n * 200, 200, code=n) << nothing
     book >> frame(10_000, 200, code=200) << note(notes.SoundDropped, reason="held", ms=200)
-    book >> frame(10_200, 20, code=201) << note(notes.SoundDropped, reason="held", ms=200)
+    book >> frame(10_200, 20, code=201) << note(notes.SoundDropped, reason="held", ms=20)
     (
         book
         >> session_created()
         << configures
         >> session_updated(book.agent)
         << note(notes.ModelReady)
-        << appends(HELD_AUDIO_MAX_MS - 180, "pcmu")
+        << appends(HELD_AUDIO_MAX_MS, "pcmu")
     )
 
 

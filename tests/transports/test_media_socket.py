@@ -172,8 +172,12 @@ async def test_what_is_posted_arrives_in_order_among_pongs(rig: Rig) -> None:
     async with rig.stream() as (end, receiver):
         end.send(Frame(Opcode.PING, b"1").serialize(mask=True))
         assert (await end.frame()).opcode is Opcode.PONG
-        for size in (0, 1, 125, 126, 65_535, 65_536, 100_000):
+        sizes = 0, 1, 125, 126, 65_535, 65_536, 100_000
+        for size in sizes:
             receiver.socket.post(b"x" * size)
+        receiver.socket.flush()
+        receiver.socket.flush()
+        for size in sizes:
             assert await end.frame() == Frame(Opcode.TEXT, b"x" * size)
 
 
@@ -230,6 +234,7 @@ async def test_the_clients_close_is_answered(rig: Rig, code: int) -> None:
         await receiver.ends()
         assert receiver.heard == [b"last"]
         receiver.socket.post(b"into the void")
+        receiver.socket.flush()
         receiver.socket.close()
         assert await end.gone() == b""
 
@@ -249,6 +254,7 @@ async def test_our_close_is_in_order_and_the_last_that_is_heard(rig: Rig) -> Non
         receiver.socket.post(b"goodbye")
         receiver.socket.close(1008)
         receiver.socket.post(b"nothing")
+        receiver.socket.flush()
         receiver.socket.close()
         assert await end.frame() == Frame(Opcode.TEXT, b"goodbye")
         closing = await end.frame()
@@ -282,6 +288,7 @@ async def test_nor_is_one_waited_for_that_does_not_read(
         end.stop_reading()
         while receiver.socket.transport.get_write_buffer_size() < 1 << 20:
             receiver.socket.post(b"x" * 60_000)
+            receiver.socket.flush()
             await asyncio.sleep(0)
         receiver.socket.close()
         await receiver.ends()
@@ -292,6 +299,7 @@ async def test_a_client_that_reads_too_slowly_is_cut(rig: Rig) -> None:
         end.stop_reading()
         while not receiver.closed:
             receiver.socket.post(b"x" * 60_000)
+            receiver.socket.flush()
             await asyncio.sleep(0)
         await receiver.ends()
 
