@@ -124,6 +124,7 @@ async def test_where_all_is_well_nothing_is_to_mend(clinic: Clinic) -> None:
         ("settings", {"GATEWAY_PROT": "1"}, "fail", "did you mean GATEWAY_PORT"),
         ("agents", {"GATEWAY_AGENTS": "no-such-file"}, "fail", "no-such-file"),
         ("templates", {"GATEWAY_TWIML_DIR": "no-such-folder"}, "fail", "no-such-folder"),
+        ("store", {"GATEWAY_STORE": "redis://:s3cret@h/0?db=x"}, "fail", "GATEWAY_STORE has"),
         ("data folder", {"GATEWAY_DATA_DIR": "/proc/none"}, "warn", "/proc/none"),
         ("Redis 127.0.0.1", {"GATEWAY_STORE": "redis://:s3cret@127.0.0.1:9/0"}, "fail", "refused"),
     ],

@@ -53,6 +53,15 @@ async def test_a_secret_that_is_wrong_is_not_printed(tmp_path: Path) -> None:
     assert secret not in said
 
 
+async def test_an_option_of_redis_that_is_wrong(tmp_path: Path) -> None:
+    address = "redis://:s3cret@cache:6379/0?socket_timeout=abc"
+    status, said = await outcome(tmp_path, "serve", **SIMULATED, GATEWAY_STORE=address)
+    assert status == 64
+    assert_one_sentence(said)
+    assert said.startswith("gateway: GATEWAY_STORE ")
+    assert "s3cret" not in said
+
+
 @pytest.mark.parametrize(
     ("content", "place"),
     [

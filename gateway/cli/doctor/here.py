@@ -17,6 +17,7 @@ from gateway.ops.needs import (
     prices_for,
     require_operators,
     require_sip,
+    require_store,
     templates_of,
 )
 from gateway.settings import Settings, variables
@@ -78,6 +79,7 @@ def _missing(book: AgentBook, settings: Settings, environ: Mapping[str, str]) ->
         ("agents", lambda: require_sip(book, settings), "Correct the environment."),
         ("agents", lambda: require_operators(book, settings), "Correct the environment."),
         ("agents", lambda: Toolbox(book, environ), "Correct the environment, or the function."),
+        ("store", lambda: require_store(settings), "Correct GATEWAY_STORE."),
         ("price list", lambda: prices_for(book, settings), "Correct the file at that place."),
     ]
     for name, need, fix in needs:
