@@ -63,6 +63,7 @@ from gateway.ops.needs import (
     prices_for,
     require_operators,
     require_sip,
+    require_store,
     templates_of,
 )
 from gateway.ops.records import Records
@@ -116,6 +117,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     """
     book = agents_of(settings)
     require_sip(book, settings)
+    require_store(settings)
     require_operators(book, settings)
     environ = os.environ if environ is None else environ
     secrets = [token.get_secret_value() for token in settings.twilio_auth_token]

@@ -40,8 +40,8 @@ class Document:
 
 
 def dotted(path: Path) -> str:
-    """A path as a person writes it: `agents.desk.tools.0`."""
-    return ".".join(map(str, path))
+    """A path as a person writes and counts it: the first of a list is `agents.desk.tools.1`."""
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
 
 
 def parse(text: str, file: str) -> Document:

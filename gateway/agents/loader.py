@@ -122,9 +122,17 @@ def _key(details: ErrorDetails, values: Any) -> Key:
         if _has(values, part):
             key, values = (*key, part), values[part]
     if details["type"] == "missing" or _has(values, last):
-        key = (*key, last)
+        key, values = (*key, last), values[last] if _has(values, last) else None
     rule = details.get("ctx", {}).get("key")
-    return (*key, *rule.split(".")) if rule else key
+    return _below(key, rule, values) if rule else key
+
+
+def _below(key: Key, rule: str, values: Any) -> Key:
+    """What a rule names by a dotted key: of a list, by number from 0."""
+    for name in rule.split("."):
+        part = int(name) if isinstance(values, list) and name.isdecimal() else name
+        key, values = (*key, part), values[part] if _has(values, part) else None
+    return key
 
 
 def _has(values: Any, part: str | int) -> bool:

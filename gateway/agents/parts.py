@@ -13,5 +13,8 @@ class Part(BaseModel):
 
 
 def wrong(key: str, problem: str) -> PydanticCustomError:
-    """A rule between fields that is broken at `key`, dotted, seen from the model that raises."""
+    """A rule between fields that is broken at `key`, dotted, seen from the model that raises.
+
+    Of a list it has the index, from 0; whoever is told of it counts from 1.
+    """
     return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})

@@ -218,7 +218,7 @@ def _check(agents: str | dict[str, Any] | None, scenario: Path, out: Path) -> No
     except AgentFileError as error:
         if not isinstance(agents, dict):
             raise
-        parts = [int(p) if p.isdigit() else p for p in (error.key or "").split(".") if p]
+        parts = [int(p) - 1 if p.isdecimal() else p for p in (error.key or "").split(".") if p]
         node = yaml.compose(scenario.read_text("utf-8"), yaml.SafeLoader)
         line = line_of(node, ["agents", *parts])
         key = ".".join(["agents", *filter(None, [error.key])])

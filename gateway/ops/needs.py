@@ -12,6 +12,7 @@ from gateway.agents.templates import Templates, load_templates
 from gateway.errors import FileError, PriceFileError, SettingsError
 from gateway.ops.price_file import DEFAULT_PRICES, load_prices, shipped_prices
 from gateway.ops.prices import Prices
+from gateway.ops.store_redis import client_at
 from gateway.settings import Settings
 
 
@@ -47,6 +48,13 @@ def require_sip(book: AgentBook, settings: Settings) -> None:
             f"agent {by_sip[0]} has path: sip, which needs OPENAI_PROJECT_ID and "
             "OPENAI_WEBHOOK_SECRET: set both."
         )
+
+
+def require_store(settings: Settings) -> None:
+    """Raises SettingsError."""
+    url = settings.store.get_secret_value()
+    if url != "memory://":
+        client_at(url)
 
 
 def require_operators(book: AgentBook, settings: Settings) -> None:

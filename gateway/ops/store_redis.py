@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from gateway.errors import StoreError
+from gateway.errors import SettingsError, StoreError
 from gateway.limits import STORE_CONNECTIONS_MAX, STORE_MAX_S
 from gateway.ops.sealing import Sealer
 
@@ -69,12 +69,10 @@ return orphan
 _LEASES: Final = (f"{_PREFIX}sip:leases", f"{_PREFIX}sip:owners")
 
 
-class RedisStore:
-    """Raises StoreError whenever Redis does not answer, and in time."""
-
-    def __init__(self, url: str, sealer: Sealer) -> None:
-        self._sealer = sealer
-        self._redis: Any = Redis.from_url(
+def client_at(url: str) -> Any:
+    """Of Redis, not connected; raises SettingsError, which shows nothing of the address."""
+    try:
+        client: Any = Redis.from_url(
             url,
             socket_timeout=STORE_MAX_S,
             socket_connect_timeout=STORE_MAX_S,
@@ -82,6 +80,20 @@ class RedisStore:
             retry=Retry(NoBackoff(), 0),
             client_name="gateway",
         )
+        client.connection_pool.make_connection()  # else most options are read at the first use only
+    except (AttributeError, TypeError, ValueError, RedisError):
+        raise SettingsError(
+            "GATEWAY_STORE has an option behind its ? that redis cannot read: correct or remove it."
+        ) from None
+    return client
+
+
+class RedisStore:
+    """Raises StoreError whenever Redis does not answer, and in time."""
+
+    def __init__(self, url: str, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self._redis = client_at(url)
         self._admit = self._redis.register_script(_ADMIT)
         self._hold = self._redis.register_script(_HOLD)
         self._take = self._redis.register_script(_TAKE)

@@ -198,7 +198,7 @@ def test_the_default_is_the_reception() -> None:
         (
             desk("path: sip", "tools: [end_call, send_digits]"),
             5,
-            "agents.desk.tools.1",
+            "agents.desk.tools.2",
             "send_digits does not go with path: sip",
         ),
         (desk('greeting: "\\ud800"'), 4, "agents.desk.greeting", "has half a character"),
@@ -248,8 +248,20 @@ def test_the_default_is_the_reception() -> None:
         (
             desk("tools: [end_call, fly]"),
             4,
-            "agents.desk.tools.1",
+            "agents.desk.tools.2",
             "no such tool: there are end_call",
+        ),
+        (
+            desk("tools:", "  - end_call", "  - transfer", "  - end_call"),
+            7,
+            "agents.desk.tools.3",
+            "stands here twice",
+        ),
+        (
+            desk("session: {tools: [{type: mcp}]}"),
+            4,
+            "agents.desk.session.tools.1.server_label",
+            "is missing",
         ),
         (
             desk("session:", "  modalities: [audio]"),
@@ -273,7 +285,7 @@ def test_the_default_is_the_reception() -> None:
         (
             GOOD.replace("agent: desk", "agent: dask"),
             10,
-            "routes.0.agent",
+            "routes.1.agent",
             "no agent is named dask: there are desk, night",
         ),
         (
@@ -282,12 +294,12 @@ def test_the_default_is_the_reception() -> None:
             "agents.desk",
             "no route leads to this agent",
         ),
-        (GOOD.replace('"+15550100"', "+15550100"), 9, "routes.0.to", "must be text (in quotes"),
-        (GOOD.replace('"+15550100"', '"15550100"'), 9, "routes.0.to", "must be a number like"),
+        (GOOD.replace('"+15550100"', "+15550100"), 9, "routes.1.to", "must be text (in quotes"),
+        (GOOD.replace('"+15550100"', '"15550100"'), 9, "routes.1.to", "must be a number like"),
         (
             GOOD.replace('"+15550100"', '"*"'),
             11,
-            "routes.1.to",
+            "routes.2.to",
             "* stands here twice, first on line 9",
         ),
         (

@@ -108,7 +108,7 @@ def test_servers_that_the_vendor_reaches(file: Path) -> None:
         ("via: gateway, url: https://a.example, approval_timeout_s: 301", "approval_timeout_s"),
         ("via: openai, url: https://a.example, confirm: true", "confirm"),
         ("via: openai, url: https://a.example, on_barge_in: cancel", "on_barge_in"),
-        ("via: openai, url: https://a.example, allowed_tools: [a, a]", "allowed_tools.1"),
+        ("via: openai, url: https://a.example, allowed_tools: [a, a]", "allowed_tools.2"),
         ("via: gateway, url: https://a.example, timeout_s: 0", "timeout_s"),
         ("via: gateway, url: https://a.example, token: x", "token"),
     ],
@@ -129,7 +129,7 @@ def test_a_tool_stands_in_one_list_of_approvals(file: Path) -> None:
             "  url: https://docs.example.com",
             "  approval: {always: [a], operator: [a]}",
         )
-    assert refused.value.key == "agents.desk.mcp.docs.approval.operator.0"
+    assert refused.value.key == "agents.desk.mcp.docs.approval.operator.1"
 
 
 @pytest.mark.parametrize("via", ["openai", "gateway"])

@@ -51,8 +51,8 @@ def test_an_agent_that_only_calls_out_needs_no_route(tmp_path: Path) -> None:
         ('from: "+14155550100", fax: leave_message, message: Hello', "fax", "must be"),
         ('from: "+14155550100", ring_timeout_s: 601', "ring_timeout_s", "less than or equal"),
         ('from: "+14155550100", ring_timeout_s: 4', "ring_timeout_s", "greater than or equal"),
-        ('from: "+14155550100", countries: ["0044"]', "countries.0", "must be the start"),
-        ('from: "+14155550100", countries: ["*"]', "countries.0", "must be the start"),
+        ('from: "+14155550100", countries: ["0044"]', "countries.1", "must be the start"),
+        ('from: "+14155550100", countries: ["*"]', "countries.1", "must be the start"),
         ('from: "+14155550100", form: x', "form", "is unknown here"),
     ],
 )

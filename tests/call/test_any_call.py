@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -20,7 +19,8 @@ from hypothesis.stateful import (
 
 from call import events
 from call.book import BEGAN_AT, an_agent, over_the_wire
-from call.hosted_events import anything
+from call.drawn_agents import agents
+from call.either_path import EitherPath, mostly, rarely
 from call.peace import Peace, Ways, ways
 from call.umpire import Umpire
 from call.wires import STREAM_SID
@@ -33,7 +33,6 @@ from gateway.call.media import MediaCall
 from gateway.call.memory import Memo
 from gateway.call.state import decode, encode
 from gateway.call.states import Life, Link
-from gateway.protocols import realtime_server as model
 
 CODES = [
     "conversation_already_has_active_response",
@@ -43,95 +42,13 @@ CODES = [
     None,
 ]
 FATAL = ["invalid_api_key", "session_expired"]
-TURN_DETECTION = [
-    {"type": "server_vad"},
-    {"type": "semantic_vad", "interrupt_response": False},
-    {"type": "server_vad", "create_response": False},
-]
-STOCK = {
-    "description": "Looks up, while a sound is heard.",
-    "parameters": {"type": "object", "properties": {}},
-    "http": {"url": "https://api.example.com/"},
-    "hold": True,
-    "filler_after_ms": 100,
-}
-HOSTED = {
-    "via": "openai",
-    "url": "https://crm.example.com/mcp",
-    "allowed_tools": ["find"],
-    "approval": "operator",
-    "approval_timeout_s": 3,
-    "timeout_s": 2,
-    "hold": True,
-    "filler_after_ms": 100,
-}
-PRIVATE = {
-    "via": "gateway",
-    "url": "http://shop.internal/mcp",
-    "approval": {"operator": ["reserve"], "always": ["look_up"]},
-    "approval_timeout_s": 3,
-    "filler_after_ms": 100,
-}
-OF_SHOP = [
-    {"type": "function", "name": name, "parameters": {"type": "object"}}
-    for name in ("shop_reserve", "shop_look_up")
-]
-WISHES = [
-    inputs.SayAsked("Mind the gap."),
-    inputs.ShowAsked("data:image/png;base64,AAAA", "a meter"),
-    inputs.TransferAsked("+15550124"),
-]
 lengths_ms = st.sampled_from([0, 7, 20, 33.5, 160, 400, 1000, 3000])
 moments_ms = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 10**7]))
-rarely = st.integers(0, 15).map(lambda n: n == 0)
-mostly = st.integers(0, 7).map(lambda n: n > 0)
 stale = st.integers(0, 9).map(lambda n: max(0, n - 7))
 """How many responses, or items, ago: hardly ever another than the last."""
 
 
-@st.composite
-def agents(draw: st.DrawFn) -> dict[str, Any]:
-    agent: dict[str, Any] = {
-        "audio": draw(st.sampled_from(["pcmu", "pcmu", "pcm24k"])),
-        "lead_ms": draw(st.sampled_from([200, 250, 1000, 5000])),
-        "greeting": draw(st.sampled_from([None, "Hello."])),
-        "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
-        "idle": draw(
-            st.sampled_from(
-                [
-                    {"nudge_after_s": 2.0, "end_after_s": 4.0},
-                    {"nudge_after_s": 15.0, "end_after_s": 30.0},
-                ]
-            )
-        ),
-        "tools": ["end_call", "transfer", "stock"],
-        "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
-        "transfers": {"desk": {"to": "+15550123"}},
-        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}, {"crm": HOSTED, "shop": PRIVATE}])),
-        "keypad": draw(st.sampled_from([None, {"pause_s": 1.0}])),
-    }
-    if "shop" in agent["mcp"]:
-        agent["session"] = {"tools": OF_SHOP}
-    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
-    if out:
-        said = {"message": "Call us."} if out == "leave_message" else {}
-        agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
-    if draw(st.booleans()):
-        agent["barge_in"] = draw(
-            st.sampled_from(
-                [
-                    {"min_speech_ms": 300},
-                    {"protect_greeting_ms": 2000},
-                    {"min_speech_ms": 1, "protect_greeting_ms": 500},
-                ]
-            )
-        )
-    else:
-        agent["turn_detection"] = draw(st.sampled_from(TURN_DETECTION))
-    return agent
-
-
-class AnyCall(RuleBasedStateMachine):
+class AnyCall(EitherPath):
     def teardown(self) -> None:
         if hasattr(self, "call") and sys.exc_info()[0] is None:
             Peace(self.call, self.umpire, self.now, self.stream_ms, self.ways).lasts()
@@ -337,35 +254,17 @@ class AnyCall(RuleBasedStateMachine):
         self.speech_stopped(at_ms, commit=True)
         self.response_done("completed", None, 0)
 
-    def next_call(self) -> str:
-        """One id is of one call."""
-        self.calls += 1
-        return f"call_{self.calls}"
-
     def calls_one(self, tool: str) -> str:
         self.response_created(new=True)
         call_id = self.next_call()
         self.happens(events.response_done(f"resp_{self.response}", calls=((tool, call_id),)))
         return call_id
 
-    @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
-    def a_hosted_server_does_something(self, nth: int, what: int) -> None:
-        self.happens(anything(nth, what))
-
     @rule(ago=stale, approve=st.booleans())
     def an_operator_answers(self, ago: int, approve: bool) -> None:
         assume(self.umpire.asked)
         approval_id = self.umpire.asked[max(-1 - ago, -len(self.umpire.asked))]
         self.happens(inputs.ApprovalAnswered(approval_id, approve))
-
-    @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
-    def caller_sends(self, text: str, count: int) -> None:
-        images = ("data:image/jpeg;base64,AQ==",) * count
-        self.happens(inputs.SentByCaller("message", images, text, ("it is a PDF",) * (2 - count)))
-
-    @rule()
-    def camera_is_shown(self) -> None:
-        self.happens(inputs.CameraShown("data:image/jpeg;base64,AQ=="))
 
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
@@ -430,11 +329,6 @@ class AnyCall(RuleBasedStateMachine):
         assume(now_or_never)
         self.happens(inputs.HandOverAsked(at_once))
 
-    @rule(now_or_never=rarely, who=st.sampled_from(["human", "machine", "fax", "unknown"]))
-    def it_is_found_out_who_has_answered(self, now_or_never: bool, who: str) -> None:
-        assume(now_or_never)
-        self.happens(inputs.AnsweredBy(who))
-
     # --- Functions, pictures, and what another process had written down ---
 
     @rule(how_many=st.integers(1, 3), now_or_never=rarely)
@@ -486,22 +380,6 @@ class AnyCall(RuleBasedStateMachine):
             umpire.after(other.handle(over_the_wire(event), self.now), self.now)
         assert other.life is Life.TALKING
         assert other.streams == self.call.streams + 1
-
-    # --- What nobody else tells ---
-
-    @rule()
-    def caller_is_not_transcribed(self) -> None:
-        self.happens(model.CallerTranscriptFailed(item_id="turn_1"))
-
-    @rule(wish=st.sampled_from(WISHES), now_or_never=st.booleans())
-    def an_operator_wishes(self, wish: inputs.Wish, now_or_never: bool) -> None:
-        assume(now_or_never)
-        self.happens(wish)
-
-    @rule(now_or_never=rarely, share=st.sampled_from([0.8, 1.0]))
-    def money_runs_short(self, now_or_never: bool, share: float) -> None:
-        assume(now_or_never)
-        self.happens(inputs.SpendReached(share))
 
     # --- What ends a call ---
 

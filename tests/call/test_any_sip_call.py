@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
@@ -18,7 +17,7 @@ from hypothesis.stateful import (
 
 from call import events
 from call.book import wait
-from call.hosted_events import anything
+from call.either_path import EitherPath, mostly, rarely
 from call.peace import Peace, Ways, ways
 from call.sideband import SipBook, cleared, started, stopped, tone, transcript
 from gateway.call import inputs
@@ -26,7 +25,6 @@ from gateway.call.endings import Ending
 from gateway.call.state import decode, encode
 from gateway.call.states import Life, Link
 from gateway.limits import SIDEBAND_MAX_S, TRANSFER_MAX_S
-from gateway.protocols import realtime_server as model
 from gateway.protocols.realtime_event import Event
 
 responses = st.sampled_from([f"resp_{n}" for n in range(3)])
@@ -51,17 +49,10 @@ STOCK = {
     "http": {"url": "https://api.example.com/"},
     "filler_after_ms": 100,
 }
-WISHES = [
-    inputs.SayAsked("Mind the gap."),
-    inputs.ShowAsked("data:image/png;base64,AAAA", "a meter"),
-    inputs.TransferAsked("+15550124"),
-]
 OF_SHOP = [
     {"type": "function", "name": name, "parameters": {"type": "object"}}
     for name in ("shop_find", "shop_drop")
 ]
-mostly = st.integers(0, 7).map(lambda n: n > 0)
-rarely = st.integers(0, 15).map(lambda n: n == 0)
 
 
 @st.composite
@@ -90,7 +81,7 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
     return agent
 
 
-class AnySipCall(RuleBasedStateMachine):
+class AnySipCall(EitherPath):
     def teardown(self) -> None:
         if hasattr(self, "book") and sys.exc_info()[0] is None:
             book = self.book
@@ -164,24 +155,11 @@ class AnySipCall(RuleBasedStateMachine):
         self.happens(events.response_created(response), transcript(response), started(response))
         self.happens(events.response_done(response), stopped(response))
 
-    @rule(nth=st.integers(0, 2), what=st.integers(0, 13))
-    def a_hosted_server_does_something(self, nth: int, what: int) -> None:
-        self.happens(anything(nth, what))
-
     @rule(ago=st.integers(0, 2), approve=st.booleans())
     def an_operator_answers(self, ago: int, approve: bool) -> None:
         assume(self.book.umpire.asked)
         approval_id = self.book.umpire.asked[max(-1 - ago, -len(self.book.umpire.asked))]
         self.happens(inputs.ApprovalAnswered(approval_id, approve))
-
-    @rule(text=st.sampled_from(["", "B as in Bravo"]), count=st.integers(0, 2))
-    def caller_sends(self, text: str, count: int) -> None:
-        images = ("data:image/jpeg;base64,AQ==",) * count
-        self.happens(inputs.SentByCaller("message", images, text, ("it is a PDF",) * (2 - count)))
-
-    @rule()
-    def camera_is_shown(self) -> None:
-        self.happens(inputs.CameraShown("data:image/jpeg;base64,AQ=="))
 
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
@@ -200,11 +178,6 @@ class AnySipCall(RuleBasedStateMachine):
     @rule()
     def transfer_fails(self) -> None:
         self.happens(inputs.TransferFailed("http_400"))
-
-    @rule(now_or_never=rarely, who=st.sampled_from(["human", "machine", "fax", "unknown"]))
-    def it_is_found_out_who_has_answered(self, now_or_never: bool, who: str) -> None:
-        assume(now_or_never)
-        self.happens(inputs.AnsweredBy(who))
 
     @rule(now_or_never=rarely, at_once=st.booleans(), taken=st.booleans())
     def process_stops(self, now_or_never: bool, at_once: bool, taken: bool) -> None:
@@ -228,20 +201,6 @@ class AnySipCall(RuleBasedStateMachine):
         other >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
         assert other.call.life is Life.TALKING
         assert "greeting" not in str(other.said)
-
-    @rule()
-    def caller_is_not_transcribed(self) -> None:
-        self.happens(model.CallerTranscriptFailed(item_id="turn_1"))
-
-    @rule(wish=st.sampled_from(WISHES), now_or_never=st.booleans())
-    def an_operator_wishes(self, wish: inputs.Wish, now_or_never: bool) -> None:
-        assume(now_or_never)
-        self.happens(wish)
-
-    @rule(now_or_never=rarely, share=st.sampled_from([0.8, 1.0]))
-    def money_runs_short(self, now_or_never: bool, share: float) -> None:
-        assume(now_or_never)
-        self.happens(inputs.SpendReached(share))
 
     @rule(tool=st.sampled_from(["stock", "shop_drop"]), spoken=st.booleans(), blinks=st.booleans())
     def something_is_told_meanwhile(self, tool: str, spoken: bool, blinks: bool) -> None:
@@ -271,11 +230,6 @@ class AnySipCall(RuleBasedStateMachine):
         self.speech_started(at_ms)
         self.speech_stopped(at_ms, commit=True)
         self.response_done("resp_1", "completed", None)
-
-    def next_call(self) -> str:
-        """One id is of one call."""
-        self.calls += 1
-        return f"call_{self.calls}"
 
     def calls_one(self, tool: str) -> str:
         call_id = self.next_call()

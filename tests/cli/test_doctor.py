@@ -124,6 +124,7 @@ async def test_where_all_is_well_nothing_is_to_mend(clinic: Clinic) -> None:
         ("settings", {"GATEWAY_PROT": "1"}, "fail", "did you mean GATEWAY_PORT"),
         ("agents", {"GATEWAY_AGENTS": "no-such-file"}, "fail", "no-such-file"),
         ("templates", {"GATEWAY_TWIML_DIR": "no-such-folder"}, "fail", "no-such-folder"),
+        ("store", {"GATEWAY_STORE": "redis://:s3cret@h/0?db=x"}, "fail", "GATEWAY_STORE has"),
         ("data folder", {"GATEWAY_DATA_DIR": "/proc/none"}, "warn", "/proc/none"),
         ("Redis 127.0.0.1", {"GATEWAY_STORE": "redis://:s3cret@127.0.0.1:9/0"}, "fail", "refused"),
     ],
@@ -134,6 +135,26 @@ async def test_a_cross_says_what_is_wrong_and_how_to_mend_it(
     finding = await clinic.one(name, **environ)
     assert finding.status == status, finding
     assert said in finding.detail
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_ADMIN_TOKEN", "GATEWAY_STORE_KEY"])
+@pytest.mark.parametrize(
+    ("secret", "status"), [("fifteen-letters", "warn"), ("sixteen-letters!", "ok")]
+)
+async def test_a_secret_that_can_be_guessed_is_no_cross(
+    clinic: Clinic, name: str, secret: str, status: str
+) -> None:
+    local, _ = await examine(clinic.environ | {name: secret})
+    (finding,) = [one for one in local if one.name == name]
+    assert finding.status == status
+    assert f"{len(secret)} characters" in finding.detail
+    assert secret not in finding.detail + finding.fix
+    assert not [one for one in local if one.status == "fail"]
+
+
+async def test_of_several_keys_each_is_looked_at(clinic: Clinic) -> None:
+    keys = "a-key-of-some-length,old-one"
+    assert (await clinic.one("GATEWAY_STORE_KEY", GATEWAY_STORE_KEY=keys)).status == "warn"
 
 
 async def test_a_wrong_token_is_not_hidden_by_a_wrong_account(clinic: Clinic) -> None:

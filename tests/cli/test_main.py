@@ -53,6 +53,15 @@ async def test_a_secret_that_is_wrong_is_not_printed(tmp_path: Path) -> None:
     assert secret not in said
 
 
+async def test_an_option_of_redis_that_is_wrong(tmp_path: Path) -> None:
+    address = "redis://:s3cret@cache:6379/0?socket_timeout=abc"
+    status, said = await outcome(tmp_path, "serve", **SIMULATED, GATEWAY_STORE=address)
+    assert status == 64
+    assert_one_sentence(said)
+    assert said.startswith("gateway: GATEWAY_STORE ")
+    assert "s3cret" not in said
+
+
 @pytest.mark.parametrize(
     ("content", "place"),
     [
@@ -191,13 +200,13 @@ async def test_agents_that_stand_in_a_scenario_are_wrong_there(tmp_path: Path) -
     file = tmp_path / "call.yaml"
     file.write_text(
         "name: x\nsteps: [hear]\nagents:\n  agents:\n    mine:\n      instructions: x\n"
-        "      tools: [end_call, fly]\n  routes: [{to: '*', agent: mine}]\n"
+        "      tools:\n      - end_call\n      - fly\n  routes: [{to: '*', agent: mine}]\n"
     )
     out = ("--spawn", "-s", str(file), "--out", str(tmp_path / "out"))
     status, said = await outcome(tmp_path, "simulate", *out)
     assert status == 64, said
     assert_one_sentence(said)
-    assert f"{file}:7: agents.agents.mine.tools.1: no such tool" in said
+    assert f"{file}:9: agents.agents.mine.tools.2: no such tool" in said
 
 
 async def test_a_rehearsed_gateway_that_does_not_start_says_so_in_its_own_words(

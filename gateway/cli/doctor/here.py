@@ -12,11 +12,13 @@ from gateway.agents.loader import DEFAULT_AGENTS
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, skip, warn
 from gateway.errors import FileError, SettingsError
+from gateway.limits import SECRET_MIN_CHARS
 from gateway.ops.needs import (
     agents_of,
     prices_for,
     require_operators,
     require_sip,
+    require_store,
     templates_of,
 )
 from gateway.settings import Settings, variables
@@ -25,11 +27,27 @@ from gateway.web.openai import OpenAIGuard
 
 
 def settings_told(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
-    """Each value, where it came from; of a secret only that it is there."""
+    """Each value, where it came from; of a secret only that it is there, and how long."""
     return [
-        ok(name, f"{_shown(getattr(settings, field))} ({_source(name, environ, settings)})")
+        _told(name, getattr(settings, field), _source(name, environ, settings))
         for name, field in variables().items()
     ]
+
+
+def _told(name: str, value: object, source: str) -> Finding:
+    detail = f"{_shown(value)} ({source})"
+    secrets = value if isinstance(value, tuple) else (value,)
+    if name in _OF_ONES_OWN_MAKING and any(_short(secret) for secret in secrets):
+        fix = f"Fewer than {SECRET_MIN_CHARS} characters can be guessed: openssl rand -base64 32."
+        return warn(name, detail, fix)
+    return ok(name, detail)
+
+
+_OF_ONES_OWN_MAKING = frozenset({"GATEWAY_ADMIN_TOKEN", "GATEWAY_STORE_KEY"})
+
+
+def _short(secret: object) -> bool:
+    return isinstance(secret, SecretStr) and len(secret.get_secret_value()) < SECRET_MIN_CHARS
 
 
 def _source(name: str, environ: Mapping[str, str], settings: Settings) -> str:
@@ -78,6 +96,7 @@ def _missing(book: AgentBook, settings: Settings, environ: Mapping[str, str]) ->
         ("agents", lambda: require_sip(book, settings), "Correct the environment."),
         ("agents", lambda: require_operators(book, settings), "Correct the environment."),
         ("agents", lambda: Toolbox(book, environ), "Correct the environment, or the function."),
+        ("store", lambda: require_store(settings), "Correct GATEWAY_STORE."),
         ("price list", lambda: prices_for(book, settings), "Correct the file at that place."),
     ]
     for name, need, fix in needs:

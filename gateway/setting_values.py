@@ -1,0 +1,157 @@
+"""What a variable of the environment may hold: each kind of value with its check and sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from re import fullmatch
+from typing import Annotated, Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BeforeValidator, SecretStr
+
+from gateway.limits import DIAL_COUNTRIES_MAX
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
+
+
+def split_url(text: str) -> SplitResult | None:
+    """The parts of an address, or None when it cannot be one."""
+    if not (text.isascii() and text.isprintable()) or any(mark in text for mark in ' ?#@\\"<>'):
+        return None
+    try:
+        parts = urlsplit(text)
+        host = parts.netloc.removesuffix(f":{parts.port}")
+    except ValueError:
+        return None
+    return parts if fullmatch(_HOST, host) and parts.port != 0 else None
+
+
+def _has_port(url: str) -> bool:
+    """One that there can be, or none."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _given(parse: Callable[[str], str]) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+def fitting(pattern: str, problem: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not fullmatch(pattern, value):
+            raise ValueError(problem)
+        return value
+
+    return BeforeValidator(check)
+
+
+def number(kind: type[int] | type[float], low: float, high: float) -> BeforeValidator:
+    """A number in decimal digits between two bounds, both included."""
+    what = "a whole number" if kind is int else "a number"
+    pattern = r"[0-9]{1,9}" if kind is int else r"[0-9]{1,9}(\.[0-9]{1,6})?"
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if not fullmatch(pattern, value.strip()) or not low <= kind(value) <= high:
+            raise ValueError(f"must be {what} from {_plain(low)} to {_plain(high)}")
+        return kind(value)
+
+    return BeforeValidator(check)
+
+
+def _plain(bound: float) -> str:
+    return str(int(bound)) if bound == int(bound) else f"{bound:g}"
+
+
+def one_of(*names: str) -> BeforeValidator:
+    choice = f"must be {', '.join(names[:-1])} or {names[-1]}"
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and (value := value.lower()) not in names:
+            raise ValueError(choice)
+        return value
+
+    return BeforeValidator(check)
+
+
+def some_secrets(prefix: str = "") -> BeforeValidator:
+    """Several secrets, comma-separated; each without blanks, each with the vendor's prefix."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        secrets = tuple(part.strip() for part in value.split(","))
+        if not all(fullmatch(rf"{prefix}[!-~]+", secret) for secret in secrets):
+            form = f" that start with {prefix}" if prefix else ""
+            raise ValueError(f"must be one or several secrets{form}, separated by commas")
+        return secrets
+
+    return BeforeValidator(check)
+
+
+def as_flag(value: Any) -> Any:
+    if isinstance(value, str):
+        if value.lower() not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
+            raise ValueError("must be 1 or 0")
+        return value.lower() in {"1", "true", "yes", "on"}
+    return value
+
+
+def _public_url(text: str) -> str:
+    parts = split_url(text)
+    allowed = parts is not None and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    )
+    if parts is None or not allowed or parts.path.strip("/"):
+        raise ValueError(
+            "must be https:// and a host with nothing behind it, like https://gateway.example.com"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _base_url(text: str) -> str:
+    parts = split_url(text)
+    if parts is None or parts.scheme not in {"http", "https"}:
+        raise ValueError("must be an http(s):// address without a query, such as the default")
+    return text.rstrip("/")
+
+
+def _store(text: str) -> str:
+    known = fullmatch(r"rediss?://[^\s/?#]+(/\d*)?(\?\S*)?", text) and _has_port(text)
+    if text != "memory://" and not known:
+        raise ValueError("must be memory:// or redis://HOST:PORT/DB (rediss:// for TLS)")
+    return text
+
+
+def _sip_host(text: str) -> str:
+    if not fullmatch(rf"({_HOST})(:\d{{1,5}})?", text) or not _has_port(f"sip://{text}"):
+        raise ValueError("must be a host name, like sip.api.openai.com")
+    return text
+
+
+def _prefixes(value: Any) -> Any:
+    """Starts of numbers, comma-separated."""
+    if not isinstance(value, str):
+        return value
+    prefixes = tuple(part.strip() for part in value.split(",") if part.strip())
+    if len(prefixes) > DIAL_COUNTRIES_MAX or not all(
+        fullmatch(r"\+[1-9][0-9]{0,6}", prefix) for prefix in prefixes
+    ):
+        raise ValueError("must be starts of numbers, separated by commas, like +1,+44")
+    return prefixes
+
+
+Secret = Annotated[SecretStr, fitting(r"[!-~]+", "must be one secret without blanks")]
+Flag = Annotated[bool, BeforeValidator(as_flag)]
+PublicUrl = Annotated[str, _given(_public_url)]
+BaseUrl = Annotated[str, _given(_base_url)]
+StoreUrl = Annotated[SecretStr, _given(_store)]
+SipHost = Annotated[str, _given(_sip_host)]
+ListenHost = Annotated[
+    str, fitting(rf"{_HOST}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "must be an address to listen on")
+]
+Prefixes = Annotated[tuple[str, ...], BeforeValidator(_prefixes)]
