@@ -182,8 +182,8 @@ class LiveCall:
         try:
             message = self.mind.pass_up(event, now)
             if message is None:
-                return self._hear(event, now)
-            if self._model is not None:
+                self._hear(event, now)
+            elif self._model is not None:
                 self._model.post(message)
         except Exception as error:
             return self._break(error, now)

@@ -9,7 +9,7 @@ import logging
 import sys
 from decimal import Decimal
 from statistics import quantiles
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -17,6 +17,7 @@ from gateway.call import notes
 from gateway.call.facts import CallFacts
 
 log = structlog.get_logger()
+_debugged = logging.getLogger(__name__)  # asked before a line is made that nobody reads
 
 
 def set_up(log_format: str | None, level: str) -> None:
@@ -86,6 +87,9 @@ class _Shown:
         return repr(self._note)
 
 
+_WORDS: Final = frozenset({notes.TranscriptLine, notes.MessageTaken})
+
+
 class CallLog:
     """*answered* and *ended*; everything else of a call is DEBUG."""
 
@@ -102,7 +106,7 @@ class CallLog:
             )
         elif isinstance(note, notes.Ended):
             self._ended(facts, note, cost_usd)
-        elif not isinstance(note, notes.TranscriptLine | notes.MessageTaken):
+        elif _debugged.isEnabledFor(logging.DEBUG) and type(note) not in _WORDS:
             log.debug(type(note).__name__, **_ids(facts), note=_Shown(note))
 
     def _ended(self, facts: CallFacts, note: notes.Ended, cost_usd: Decimal) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -17,7 +17,9 @@ from gateway.call import notes
 from gateway.ops.logs import percentiles
 
 Change = tuple[str, Any]
-"""A part of the record, and what was added to it; `summary` stands for all single values."""
+"""A part of the record, and what was added to it."""
+SUMMARY: Final[Change] = ("summary", None)
+"""One of the single values is another: `Record.summary` has them all."""
 
 Who = Literal["caller", "model"]
 _Seconds = Annotated[float, Meta(ge=0)]
@@ -147,7 +149,7 @@ class Writer:
     """Makes a record grow; `clock` is monotonic."""
 
     def __init__(self, record: Record, clock: Callable[[], float]) -> None:
-        self.record = record
+        self._record = record
         self._clock = clock
         self._began = clock()
         self._chars = 0
@@ -175,6 +177,14 @@ class Writer:
             notes.Ended: self._ended,
         }
 
+    @property
+    def record(self) -> Record:
+        """As it is now: what takes sorting is worked out when somebody looks."""
+        record = self._record
+        waits_s = tuple(turn.wait_ms / 1000 for turn in record.latency)
+        record.wait_p50_ms, record.wait_p95_ms = percentiles(waits_s)
+        return record
+
     def write(self, note: notes.Note) -> list[Change]:
         handler = self._table.get(type(note))
         return list(handler(note)) if handler is not None else []
@@ -182,27 +192,24 @@ class Writer:
     def cost(self, usd: Decimal | None) -> None:
         """What the call has cost so far; told with the next change of the summary."""
         if usd is not None:
-            self.record.cost_usd = f"{usd:.6f}"
+            self._record.cost_usd = f"{usd:.6f}"
 
     def now_s(self, ago_s: float = 0.0) -> float:
         return round(max(0.0, self._clock() - self._began - ago_s), 3)
 
-    def _summary(self) -> Change:
-        return "summary", self.record.summary()
-
     def _reached(self, name: str) -> Iterator[Change]:
-        if getattr(self.record, name) is None:
-            setattr(self.record, name, self.now_s())
-            yield self._summary()
+        if getattr(self._record, name) is None:
+            setattr(self._record, name, self.now_s())
+            yield SUMMARY
 
     def _arrived(self, _note: notes.CallerArrived) -> Iterator[Change]:
-        self.record.state = "talking"
+        self._record.state = "talking"
         yield from self._reached("arrived_s")
 
     def _answered_by(self, note: notes.AnsweredBy) -> Iterator[Change]:
         if note.who in ("human", "machine", "fax", "unknown"):
-            self.record.answered_by = note.who  # type: ignore[assignment] # one of them
-            yield self._summary()
+            self._record.answered_by = note.who  # type: ignore[assignment] # one of them
+            yield SUMMARY
 
     # --- Who spoke when ---
 
@@ -214,9 +221,9 @@ class Writer:
                 last.to_s = None
                 yield "timeline", last
                 return
-        if len(self.record.timeline) < limits.RECORD_SPANS_MAX:
+        if len(self._record.timeline) < limits.RECORD_SPANS_MAX:
             span = Span(who, from_s)
-            self.record.timeline.append(span)
+            self._record.timeline.append(span)
             yield "timeline", span
 
     def _fell_silent(self, who: Who, ago_s: float) -> Iterator[Change]:
@@ -226,7 +233,7 @@ class Writer:
             yield "timeline", last
 
     def _last(self, who: Who) -> Span | None:
-        return next((s for s in reversed(self.record.timeline) if s.who == who), None)
+        return next((s for s in reversed(self._record.timeline) if s.who == who), None)
 
     # --- What happened ---
 
@@ -240,51 +247,49 @@ class Writer:
             gateway_ms=_ms(note.gateway_s),
             playback_ms=_ms(note.playback_s),
         )
-        if len(self.record.latency) < limits.TURNS_KEPT_MAX:
-            self.record.latency.append(turn)
+        if len(self._record.latency) < limits.TURNS_KEPT_MAX:
+            self._record.latency.append(turn)
             yield "latency", turn
-        waits = tuple(one.wait_ms / 1000 for one in self.record.latency)
-        self.record.wait_p50_ms, self.record.wait_p95_ms = percentiles(waits)
-        self.record.turns = note.number
-        yield self._summary()
+        self._record.turns = note.number
+        yield SUMMARY
 
     def _barged_in(self, note: notes.BargedIn) -> Iterator[Change]:
-        self.record.barge_ins += 1
-        if len(self.record.interruptions) < limits.TURNS_KEPT_MAX:
+        self._record.barge_ins += 1
+        if len(self._record.interruptions) < limits.TURNS_KEPT_MAX:
             one = Interruption(self.now_s(), max(0, note.heard_ms), _ms(note.reaction_s))
-            self.record.interruptions.append(one)
+            self._record.interruptions.append(one)
             yield "interruptions", one
-        yield self._summary()
+        yield SUMMARY
 
     def _approval_asked(self, note: notes.ApprovalAsked) -> Iterator[Change]:
-        if len(self.record.approvals) < limits.TURNS_KEPT_MAX:
+        if len(self._record.approvals) < limits.TURNS_KEPT_MAX:
             at_s = self.now_s()
             until_s = round(at_s + note.wait_s, 3)
             tool = note.tool[: limits.TOOL_SHOWN_MAX_CHARS]
             one = Approval(note.approval_id, at_s, note.server, tool, until_s, note.arguments)
-            self.record.approvals.append(one)
+            self._record.approvals.append(one)
             yield "approvals", one
 
     def _approval_done(self, note: notes.ApprovalDone) -> Iterator[Change]:
-        one = next((a for a in self.record.approvals if a.id == note.approval_id), None)
+        one = next((a for a in self._record.approvals if a.id == note.approval_id), None)
         if one is not None:
             one.outcome, one.arguments = note.outcome, ""
             yield "approvals", one
 
     def _used(self, name: str) -> Iterator[Change]:
-        self.record.tools += 1
-        if len(self.record.tool_calls) < limits.TURNS_KEPT_MAX:
+        self._record.tools += 1
+        if len(self._record.tool_calls) < limits.TURNS_KEPT_MAX:
             one = ToolUse(self.now_s(), name[: limits.TOOL_SHOWN_MAX_CHARS])
-            self.record.tool_calls.append(one)
+            self._record.tool_calls.append(one)
             yield "tool_calls", one
-        yield self._summary()
+        yield SUMMARY
 
     def _line(self, note: notes.TranscriptLine) -> Iterator[Change]:
         """Placed where its speech began: a caller's words are written down after the answer."""
         who: Who = "caller" if note.who == "caller" else "model"
         text = note.text.strip()[: limits.TRANSCRIPT_LINE_MAX_CHARS]
         room = (
-            len(self.record.transcript) < limits.TRANSCRIPT_LINES_MAX
+            len(self._record.transcript) < limits.TRANSCRIPT_LINES_MAX
             and self._chars + len(text) <= limits.TRANSCRIPT_MAX_CHARS
         )
         if not text or not room:
@@ -292,25 +297,25 @@ class Writer:
         spoken = self._last(who)
         line = Line(spoken.from_s if spoken is not None else self.now_s(), who, text)
         self._chars += len(text)
-        self.record.transcript.append(line)
+        self._record.transcript.append(line)
         yield "transcript", line
 
     def _message(self, note: notes.MessageTaken) -> Iterator[Change]:
         message = Message(self.now_s(), note.text, note.name, note.callback)
-        self.record.messages.append(message)  # the call bounds their number
+        self._record.messages.append(message)  # the call bounds their number
         yield "messages", message
 
     def _usage(self, note: notes.UsageCounted) -> Iterator[Change]:
-        self.record.tokens += note.usage.total_tokens
-        yield self._summary()
+        self._record.tokens += note.usage.total_tokens
+        yield SUMMARY
 
     def _ended(self, note: notes.Ended) -> Iterator[Change]:
         for who in ("caller", "model"):
             yield from self._fell_silent(who, 0.0)
-        record = self.record
+        record = self._record
         record.state, record.seconds = "ended", round(note.seconds, 3)
         record.ending, record.reason, record.well = note.ending, note.reason, note.ending.well
-        yield self._summary()
+        yield SUMMARY
 
 
 def _ms(seconds: float) -> int:

@@ -70,8 +70,11 @@ class Records:
         if writer is None:
             return
         writer.cost(cost_usd)
-        for part, value in writer.write(note):
-            self._feed.publish(call.key, part, value, writer.now_s())
+        changes = writer.write(note)
+        if changes and self._feed.watched:
+            for part, value in changes:
+                told = writer.record.summary() if part == "summary" else value
+                self._feed.publish(call.key, part, told, writer.now_s())
         if isinstance(note, notes.Ended):
             self._close(call.key)
 
