@@ -107,10 +107,7 @@ def test_a_call_that_never_was_is_worth_no_line() -> None:
     assert line["log_level"] == "debug"
 
 
-def test_everything_else_is_for_who_debugs_and_words_are_for_nobody(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level("DEBUG")
+def test_everything_else_is_for_who_debugs_and_words_are_for_nobody() -> None:
     secret = "my card number is four two four two"
     lines = told(
         notes.TranscriptLine("caller", secret, "item_1"),
