@@ -9,6 +9,7 @@ chunking of a stream gives the same bytes, on any machine. In float32 it does no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ _BLOCK = 10
 # OpenBLAS wakes its threads above 262,144 multiplications; this stays below, at 192,000.
 _ROWS = 160
 _FRAME_SAMPLES = FRAME_MS * CALLER_HZ // 1_000
+_FRAME_BYTES = 2 * _FRAME_SAMPLES
 
 
 @cache
@@ -146,16 +148,16 @@ class _FrameUp:
         self._sums = np.empty((rows, RATIO * _BLOCK))
         self._out = np.empty(self._sums.shape, _INT16)
 
-    def product(self, data: bytes) -> NDArray[np.float64]:
-        """The frame behind its history -> sums, to be changed in place."""
+    def product(self, data: bytes, clip: Callable[[NDArray[np.float64]], None] | None) -> bytes:
+        """The frame behind its history -> PCM16; `clip` is for sound that may be too loud."""
+        sums = self._sums
         self._data[:] = data
         self._floats[...] = self._windows
-        self._floats.dot(_UP, self._sums)
-        return np.rint(self._sums, self._sums)
-
-    def pcm(self) -> bytes:
-        """What the sums are now."""
-        self._out[...] = self._sums
+        self._floats.dot(_UP, sums)
+        np.rint(sums, sums)
+        if clip is not None:
+            clip(sums)
+        self._out[...] = sums
         return self._out.tobytes()
 
 
@@ -168,27 +170,26 @@ class Upsampler(_Polyphase):
     def __init__(self) -> None:
         super().__init__(_UP, _HISTORY)
 
-    def _product(self, pcm: bytes) -> bytes:
-        if len(pcm) != 2 * _FRAME_SAMPLES:
-            return super()._product(pcm)
+    def process(self, pcm: bytes) -> bytes:
+        """Any number of whole samples; BugError at half a sample."""
+        if len(pcm) == _FRAME_BYTES:
+            return self._frame(pcm)
+        if len(pcm) % 2:
+            raise BugError(f"{len(pcm)} bytes are not whole PCM16 samples; frame them first")
+        return self._filter(pcm)
+
+    def _frame(self, pcm: bytes) -> bytes:
+        """Fifty times a second."""
         try:
             # Off the shelf, since numpy lets other threads run while it multiplies.
             frame = _spare.pop()
         except IndexError:
             frame = _FrameUp()
-        data = self._with_history(pcm)
-        sums = frame.product(data)
-        if self._loud(data):
-            self._clip(sums)
-        out = frame.pcm()
+        data = self._history + pcm
+        self._history = data[_FRAME_BYTES:]
+        out = frame.product(data, self._clip if pcm_peak(data) > self._safe_peak else None)
         _spare.append(frame)
         return out
-
-    def process(self, pcm: bytes) -> bytes:
-        """Any number of whole samples; BugError at half a sample."""
-        if len(pcm) % 2:
-            raise BugError(f"{len(pcm)} bytes are not whole PCM16 samples; frame them first")
-        return self._filter(pcm)
 
 
 class Downsampler(_Polyphase):

@@ -67,20 +67,17 @@ class Uplink:
         self._place(int(timestamp), size / MULAW_BYTES_PER_MS, now)
         self.frames += 1
         self.bytes += size
-        if self.held is not None:
-            self.held += mulaw
-            return None
-        self._written_bytes += size
+        if self.held is None:
+            return self._write(mulaw)
+        self.held += mulaw
+        return None
+
+    def _write(self, mulaw: bytes) -> bytes:
+        self._written_bytes += len(mulaw)
         kept = self._kept
         kept += mulaw
         if len(kept) > self._keep_bytes:
             del kept[: len(kept) - self._keep_bytes]
-        return self._convert(mulaw)
-
-    def _write(self, mulaw: bytes) -> bytes:
-        self._written_bytes += len(mulaw)
-        self._kept += mulaw
-        del self._kept[: max(0, len(self._kept) - self._keep_bytes)]
         return self._convert(mulaw)
 
     def keep_turn(self, whole: bool) -> None:
@@ -112,16 +109,15 @@ class Uplink:
         self._written_bytes = 0
 
     def _place(self, timestamp_ms: int, length_ms: float, now: float) -> None:
-        gap = timestamp_ms - self._stream_end_ms
-        if 1 < gap < TIMESTAMP_LEAP_S * 1000 and self._stream_began_at is not None:
-            self.gap_ms += gap
-        self._stream_end_ms = timestamp_ms + length_ms
-        began = now - self._stream_end_ms / 1000
-        known = self._stream_began_at
-        if known is None or began < known or began > known + TIMESTAMP_LEAP_S:
+        gap, end_ms = timestamp_ms - self._stream_end_ms, timestamp_ms + length_ms
+        self._stream_end_ms = end_ms
+        began, known = now - end_ms / 1000, self._stream_began_at
+        if known is None or not known <= began <= known + TIMESTAMP_LEAP_S:
             self._stream_began_at = began
         else:
             self._stream_began_at = known + _DRIFT_S_PER_FRAME
+        if 1 < gap < TIMESTAMP_LEAP_S * 1000 and known is not None:
+            self.gap_ms += gap
 
     def forget_excess(self) -> int:
         """Drops the oldest held sound beyond the bound; how many milliseconds went."""
