@@ -14,7 +14,6 @@ from time import monotonic, time
 
 import msgspec
 import structlog
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from gateway.agents.config import DEFAULT_MODEL, Agent
@@ -47,6 +46,7 @@ from gateway.limits import (
     ENDINGS_KEPT_S,
     MCP_START_MAX_S,
     SIP_CALLS_MAX,
+    SIP_CROWD_S,
     STATES_MAX,
 )
 from gateway.ops.admission import Admission, RateWatch, shed_reason
@@ -85,12 +85,13 @@ from gateway.web.console import console_routes
 from gateway.web.desk import Desk
 from gateway.web.guards import TwilioGuard
 from gateway.web.handing import Handing
+from gateway.web.house import House
 from gateway.web.ladder import refer_key
 from gateway.web.messages import MessageDoor
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
 from gateway.web.operators import Operators
 from gateway.web.photo import PhotoDoor
-from gateway.web.routes import operators_routes, photo_routes, routes
+from gateway.web.routes import OPENAI_WEBHOOK, operators_routes, photo_routes, routes
 from gateway.web.rungs import DRAIN, SIP
 
 log = structlog.get_logger()
@@ -102,7 +103,7 @@ _Headers = Callable[[CallFacts], dict[str, str]]
 class Gateway:
     """The application, and what the server around it must reach."""
 
-    asgi: Starlette
+    asgi: House
     switchboard: Switchboard
     metrics: Metrics
     feed: Feed
@@ -192,7 +193,6 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         dial_tokens,
         admission,
         rates=rates,
-        turnstile=turnstile,
         allow_rtp=settings.sip_allow_rtp,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
     )
@@ -214,7 +214,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     orphans = Orphans(process, remote, keeper, switchboard, adopt, hang_up)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: House) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
         publisher = Publisher(
             metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records,
@@ -278,7 +278,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             await remote.redis.close()
         await toolbox.close()
 
-    door = _openai_door(settings, store, sip_desk, tasks, metrics)
+    door = _openai_door(settings, store, sip_desk, turnstile, tasks, metrics)
     doors = [
         *routes(desk, door),
         *photo_routes(MessageDoor(desk, photos), PhotoDoor(links, photos)),
@@ -287,20 +287,31 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         admin = AdminDoors(switchboard, records, feed, darkroom, dialler)
         doors += console_routes()
         doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
-    asgi = Starlette(
-        routes=doors, lifespan=lifespan, exception_handlers={HTTPException: problems.answer}
+    asgi = House(
+        {} if door is None else {OPENAI_WEBHOOK: door.webhook},
+        routes=doors,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: problems.answer},
     )
     return Gateway(asgi, switchboard, metrics, feed, partial(_announce, settings, book))
 
 
 def _openai_door(
-    settings: Settings, store: Store, sip_desk: SipDesk, tasks: Tasks, metrics: Metrics
+    settings: Settings,
+    store: Store,
+    sip_desk: SipDesk,
+    turnstile: Turnstile,
+    tasks: Tasks,
+    metrics: Metrics,
 ) -> OpenAIDoor | None:
     if not settings.openai_webhook_secret:
         return None
 
     def take(call: IncomingCall) -> None:
-        tasks.start(sip_desk.take(call), f"incoming {call.call_id}")
+        def decide() -> None:
+            tasks.start(sip_desk.take(call), f"incoming {call.call_id}")
+
+        turnstile.let_through(decide, SIP_CROWD_S)
 
     return OpenAIDoor(
         OpenAIGuard([secret.get_secret_value() for secret in settings.openai_webhook_secret]),

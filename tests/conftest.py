@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -17,6 +18,9 @@ sys.path.insert(0, str(RIGS))
 
 # No test leaves this machine, and reading the system's certificates takes 30 ms for each client.
 os.environ["SSL_CERT_FILE"] = str(RIGS / "nobody.pem")
+
+# What is told of a call at any level is looked through for secrets.
+logging.getLogger("gateway").setLevel(logging.DEBUG)
 
 from house import AGENTS, House, running_house  # noqa: E402 - found by the line above
 

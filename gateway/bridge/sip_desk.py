@@ -15,11 +15,10 @@ from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.bridge.dials import Dialled
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.bridge.switchboard import Switchboard
-from gateway.bridge.turnstile import Turnstile
 from gateway.call.facts import CallFacts
 from gateway.call.state import CallState
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
-from gateway.limits import SIP_ACCEPT_MAX_S, SIP_CROWD_S, SIP_DECIDE_MAX_S
+from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
 from gateway.ops.admission import Admission, RateWatch
 from gateway.ops.tokens import DialTokens
 from gateway.protocols.openai_webhooks import IncomingCall
@@ -73,17 +72,15 @@ class SipDesk:
         admission: Admission,
         *,
         rates: RateWatch,
-        turnstile: Turnstile,
         allow_rtp: bool,
         counted: Callable[[str], None],
     ) -> None:
         self._switchboard, self._calls, self._tokens = switchboard, calls, tokens
         self._admission, self._rates = admission, rates
-        self._turnstile, self._allow_rtp, self._counted = turnstile, allow_rtp, counted
+        self._allow_rtp, self._counted = allow_rtp, counted
 
     async def take(self, incoming: IncomingCall) -> None:
         """Answers or turns away one call, within two seconds of its webhook."""
-        await self._turnstile.enter(SIP_CROWD_S)
         try:
             place = await self._place(incoming)
             session = self._switchboard.session(place.agent.name, "sip")

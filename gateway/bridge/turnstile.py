@@ -7,6 +7,7 @@ a row would be a second in which nobody on the line hears anything.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 
 from gateway.limits import TURNSTILE_S
@@ -16,13 +17,25 @@ class Turnstile:
     def __init__(self) -> None:
         self._free_at = 0.0
 
-    async def enter(self, crowd_s: float = 0.0) -> None:
-        """In the order of coming; at once when nobody came just before.
+    async def enter(self) -> None:
+        """In the order of coming; at once when nobody came just before."""
+        wait_s = self._wait_s(0.0)
+        if wait_s:
+            await asyncio.sleep(wait_s)
+
+    def let_through(self, begin: Callable[[], None], crowd_s: float) -> None:
+        """The same, for what is not waited for: `begin` is called when it is its turn.
 
         Whoever is one of a crowd waits for at least `crowd_s`: the others are let come first.
         """
+        wait_s = self._wait_s(crowd_s)
+        if wait_s:
+            asyncio.get_running_loop().call_later(wait_s, begin)
+        else:
+            begin()
+
+    def _wait_s(self, crowd_s: float) -> float:
         now = monotonic()
         at = max(self._free_at, now + crowd_s) if self._free_at > now else now
         self._free_at = at + TURNSTILE_S
-        if at > now:
-            await asyncio.sleep(at - now)
+        return at - now

@@ -51,7 +51,8 @@ class OpenAIGuard:
     def check(self, request: Request, body: bytes) -> None:
         """Raises SignatureRefused: `unsigned`, `stale`, `bad_signature`."""
         # A plain dict: the verifier looks at all headers for each that it needs.
-        headers = {name: request.headers.get(name, "") for name in _SIGNED}
+        found = dict(reversed(request.headers.items()))  # of two by one name the first counts
+        headers = {name: found.get(name, "") for name in _SIGNED}
         if not all(headers.values()):
             raise SignatureRefused("unsigned")
         timestamp, signature = (headers[name] for name in _SIGNED[1:])

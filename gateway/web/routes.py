@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +27,8 @@ from gateway.web.operators import Handler, Operators
 from gateway.web.photo import PhotoDoor
 from gateway.web.voice import VoiceDoors
 
+OPENAI_WEBHOOK: Final = "/openai/webhook"
+
 
 def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
     """Without a webhook secret nothing of OpenAI's can be believed: there is no such door."""
@@ -44,7 +47,7 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
     # Looked through in this order: the doors at which crowds come stand first.
     return [
         *(
-            [Route("/openai/webhook", openai_door.webhook, methods=["POST"])]
+            [Route(OPENAI_WEBHOOK, openai_door.webhook, methods=["POST"])]
             if openai_door is not None
             else []
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from gateway.bridge.turnstile import Turnstile
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+async def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What was slept, on a clock that stands still."""
     slept: list[float] = []
 
@@ -20,6 +21,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(turnstile, "monotonic", lambda: 100.0)
     monkeypatch.setattr(asyncio, "sleep", sleep)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda seconds, _: slept.append(round(seconds, 6)))
     return slept
 
 
@@ -36,7 +39,22 @@ async def test_a_crowd_goes_through_one_after_the_other(waits: list[float]) -> N
 
 
 async def test_a_crowd_is_let_come_before_its_second_is_served(waits: list[float]) -> None:
-    gate = Turnstile()
-    for _ in range(3):
-        await gate.enter(0.05)
-    assert waits == [0.05, 0.053]
+    gate, begun = Turnstile(), []
+    for number in range(3):
+        gate.let_through(lambda number=number: begun.append(number), 0.05)  # type: ignore[misc]
+    assert (waits, begun) == ([0.05, 0.053], [0])
+
+
+async def test_who_is_let_through_begins_in_his_turn() -> None:
+    gate, begun, all_in = Turnstile(), [], asyncio.Event()
+
+    def begin(number: int) -> None:
+        begun.append(number)
+        if len(begun) == 4:
+            all_in.set()
+
+    for number in range(4):
+        gate.let_through(partial(begin, number), 0.0)
+    assert begun == [0]
+    await all_in.wait()
+    assert begun == [0, 1, 2, 3]
