@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -69,8 +70,19 @@ return orphan
 _LEASES: Final = (f"{_PREFIX}sip:leases", f"{_PREFIX}sip:owners")
 
 
+_OPTIONS: Final = (
+    "db", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile",
+)  # fmt: skip
+"""Which database, and what TLS needs: times and numbers are ours to bound."""
+
+
 def client_at(url: str) -> Any:
     """Of Redis, not connected; raises SettingsError, which shows nothing of the address."""
+    given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    if any(name not in _OPTIONS for name, _ in given):
+        raise SettingsError(
+            f"GATEWAY_STORE may have only these options behind its ?: {', '.join(_OPTIONS)}."
+        )
     try:
         client: Any = Redis.from_url(
             url,

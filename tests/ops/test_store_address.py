@@ -10,26 +10,26 @@ from gateway.ops.store_redis import RedisStore
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("address", "how"),
     [
-        "redis://:s3cret@cache:6379/0?socket_timeout=abc",
-        "redis://:s3cret@cache:6379/0?max_connections=-1",
-        "redis://:s3cret@cache:6379/0?no_such_option=1",
-        "redis://:s3cret@cache:6379/0?retry=3",
-        "redis://:s3cret@cache:6379/0?protocol=9",
-        "rediss://:s3cret@cache:6379/0?ssl_cert_reqs=weird",
-        "redis://:s3cret@cache:6379/0?password=s3cret&db=x",
+        ("redis://:s3cret@cache:6379/0?socket_timeout=600", "only these options"),
+        ("redis://:s3cret@cache:6379/0?decode_responses=yes", "only these options"),
+        ("redis://:s3cret@cache:6379/0?max_connections=", "only these options"),
+        ("redis://:s3cret@cache:6379/0?password=s3cret&db=0", "only these options"),
+        ("rediss://:s3cret@cache:6379/0?ssl_cert_reqs=weird", "correct or remove it"),
+        ("redis://:s3cret@cache:6379/0?db=x", "correct or remove it"),
     ],
 )
-def test_an_option_that_cannot_be_read_is_told_without_the_password(address: str) -> None:
+def test_an_option_that_cannot_be_taken_is_told_without_the_password(
+    address: str, how: str
+) -> None:
     with pytest.raises(SettingsError) as refused:
         RedisStore(address, Sealer([]))
     said = str(refused.value)
     assert said.startswith("GATEWAY_STORE ")
-    assert "correct or remove it" in said
+    assert how in said
     assert "s3cret" not in said
     assert refused.value.__cause__ is None
-    assert refused.value.__suppress_context__
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_an_option_that_cannot_be_read_is_told_without_the_password(address: str
     [
         "redis://cache:6379/0",
         "redis://:s3cret@cache:6379?db=3",
-        "redis://cache/0?socket_timeout=0.2&health_check_interval=5",
         "rediss://cache/0?ssl_cert_reqs=none",
+        "rediss://cache/0?ssl_ca_certs=/etc/ssl/ours.pem&ssl_check_hostname=false",
     ],
 )
-async def test_other_options_are_taken(address: str) -> None:
+async def test_what_says_which_database_and_how_tls_is_taken(address: str) -> None:
     await RedisStore(address, Sealer([])).close()
