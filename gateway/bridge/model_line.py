@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.errors import LinkError
@@ -19,12 +20,18 @@ class Lines(Protocol):
     def on_line_lost(self, line: ModelLine, reason: str, refused: bool, now: float) -> None: ...
 
 
+def _drop(_data: bytes) -> None:
+    pass
+
+
 class ModelLine:
     """Opened once; given up, nothing more is heard of it."""
 
     def __init__(self, holder: Lines) -> None:
         self._holder: Lines | None = holder
         self._socket: RealtimeSocket | None = None
+        self.post: Callable[[bytes], None] = _drop
+        """One message; none is sent on a line that is not open yet, or is not any more."""
 
     async def open(self, url: str, headers: dict[str, str], within_s: float) -> None:
         """Raises LinkError; then the line is as good as given up."""
@@ -38,12 +45,8 @@ class ModelLine:
     def given_up(self) -> bool:
         return self._holder is None
 
-    def post(self, data: bytes) -> None:
-        if self._socket is not None:
-            self._socket.post(data)
-
     def close(self) -> None:
-        self._holder = None
+        self._holder, self.post = None, _drop
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -54,7 +57,7 @@ class ModelLine:
         if self._holder is None:
             socket.close()
         else:
-            self._socket = socket
+            self._socket, self.post = socket, socket.post
             self._holder.on_line_open(self)
 
     def on_model_text(self, data: bytes | bytearray, now: float) -> None:
@@ -63,5 +66,6 @@ class ModelLine:
 
     def on_model_lost(self, reason: str, refused: bool, now: float) -> None:
         holder, self._holder, self._socket = self._holder, None, None
+        self.post = _drop
         if holder is not None:
             holder.on_line_lost(self, reason, refused, now)
