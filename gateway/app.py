@@ -270,6 +270,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         await toolbox.mcp.tried(MCP_START_MAX_S)
         yield
         await records.close()
+        turnstile.close()
         await tasks.stop()
         await rest.close()
         await media.close()

@@ -16,6 +16,7 @@ from gateway.limits import TURNSTILE_S
 class Turnstile:
     def __init__(self) -> None:
         self._free_at = 0.0
+        self._closed = False
 
     async def enter(self) -> None:
         """In the order of coming; at once when nobody came just before."""
@@ -30,8 +31,16 @@ class Turnstile:
         """
         wait_s = self._wait_s(crowd_s)
         if wait_s:
-            asyncio.get_running_loop().call_later(wait_s, begin)
+            asyncio.get_running_loop().call_later(wait_s, self._begin, begin)
         else:
+            self._begin(begin)
+
+    def close(self) -> None:
+        """The process stops: who still waits does not begin any more."""
+        self._closed = True
+
+    def _begin(self, begin: Callable[[], None]) -> None:
+        if not self._closed:
             begin()
 
     def _wait_s(self, crowd_s: float) -> float:

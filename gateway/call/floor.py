@@ -9,7 +9,9 @@ from gateway.call.desk import Desk
 class FloorWatch:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._caller = self.model = False
+        self._caller = False
+        self.model = False
+        """Whether it spoke, as was told last."""
         self._at: float | None = None
 
     def since(self, at: float | None) -> None:
@@ -17,7 +19,7 @@ class FloorWatch:
         self._at = at
 
     def look(self, *, caller: bool, model: bool) -> None:
-        """Called after every event but a frame of the caller's."""
+        """Called whenever either may have changed."""
         at, self._at = self._at, None
         ago_s = max(0.0, self._desk.now - at) if at is not None else 0.0
         if caller != self._caller:

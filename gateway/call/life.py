@@ -2,8 +2,8 @@
 
 Everything of the mind is told what happened and when, and answers what should be done: it never
 awaits, reads a clock or logs; `now` is in seconds of a monotonic clock. Handlers put what should
-be done on the desk; after each event `_settle` looks at the whole and does what has become due:
-asks for the next response, watches a silence.
+be done on the desk; after an event `_settle` looks at the whole and does what has become due: asks
+for the next response, watches a silence. Only while the model's sound simply goes on it need not.
 """
 
 from __future__ import annotations
@@ -324,16 +324,23 @@ class CallLife(ABC):
     # --- After every event ---
 
     def _settled(self, *, only_sound: bool = False) -> Sequence[Out]:
-        if self.life is not _CLOSED and not (only_sound and self._plays_on()):
+        if self.life is _CLOSED:
+            pass
+        elif only_sound and self._mid_sound():
+            self._play_on()
+        else:
             self._settle()
         return self._desk.take()
 
-    @abstractmethod
-    def _plays_on(self) -> bool:
-        """Whether the model spoke at the last look and still does; then its sound goes on.
+    def _mid_sound(self) -> bool:
+        """Whether the caller heard the model at the last look, and still does.
 
-        What waits for quiet goes on waiting, and nothing else becomes due by more sound.
+        Then what waits for quiet goes on waiting, and a little more sound makes nothing else due.
         """
+        return False
+
+    def _play_on(self) -> None:  # noqa: B027 - there is none where the server plays
+        """What of the model's sound is due goes to the caller."""
 
     def _settle(self) -> None:
         speaking = self._speaking()

@@ -102,11 +102,11 @@ class MediaCall(Conversation):
         ):
             return None
         try:
-            audio = uplink.hear(frame.media, now)
+            mulaw = uplink.take(frame.media, now)
         except ValueError:
             return None  # `handle` says why
         self._frame_at = now
-        return None if audio is None else to_model.append(audio)
+        return to_model.append(uplink.write(mulaw))
 
     def _hear(self, event: caller.Media, now: float) -> Sequence[Out]:
         """A frame that is the first, or faulty, or that no session can hear."""
@@ -120,12 +120,14 @@ class MediaCall(Conversation):
 
     def _take(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
         try:
-            audio = self.uplink.hear(body, now)
+            mulaw = self.uplink.take(body, now)
         except ValueError as error:
             return (notes.PeerFaulted("caller", str(error)),)
         self._frame_at = now
-        if audio is None:
-            return self._held()
+        if self.uplink.held is not None:
+            dropped_ms = self.uplink.hold_back(mulaw)
+            return (notes.SoundDropped("held", dropped_ms),) if dropped_ms else ()
+        audio = self.uplink.write(mulaw)
         return (do.SendToModel(to_model.append(audio)),) if self.link is _READY else ()
 
     def _hear_first(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
@@ -135,10 +137,6 @@ class MediaCall(Conversation):
         self._desk.now = now
         self._greet()
         return (*first, *self._settled())
-
-    def _held(self) -> Sequence[Out]:
-        dropped_ms = self.uplink.forget_excess()
-        return (notes.SoundDropped("held", dropped_ms),) if dropped_ms else ()
 
     def _of_this_stream(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         def handle_own(event: caller.Mark | caller.Dtmf | caller.Stop) -> None:
@@ -390,17 +388,12 @@ class MediaCall(Conversation):
     def _settle(self) -> None:
         super()._settle()
         self._send(self._keep_company())
-        self._play()
+        self._play_on()
 
-    def _plays_on(self) -> bool:
-        if not (self._floor.model and self._speaking()):
-            return False
-        due = self.downlink.due()
-        if due is not None and due <= self._desk.now:
-            self._play()
-        return True
+    def _mid_sound(self) -> bool:
+        return self._floor.model and self._speaking()
 
-    def _play(self) -> None:
+    def _play_on(self) -> None:
         self._send(self.downlink.pump(self._desk.now))
         for cause, gap_s in self.downlink.take_under_runs():
             self._note(notes.UnderRun(cause, gap_s))

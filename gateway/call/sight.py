@@ -63,21 +63,22 @@ class SightedCall(ToolCalls):
         return None
 
     def _settle(self) -> None:
+        if self._unseen or self._frame is not None:
+            self._show()
         super()._settle()
-        if not self._unseen and self._frame is None:
-            return
+
+    def _show(self) -> None:
         if not self.takes_wishes or not self._opened or self._response_begins():
             return
         while self._unseen and self._show_more(self._unseen[0]):
             self._unseen.popleft()
         if self._frame is not None:
             self._show_frame(self._frame)
-        self._ask()
 
     def _response_begins(self) -> bool:
-        """One that was asked for, or is due by itself: it may see what comes now, or may not."""
-        due = Timer.RESPONSE in self._desk.timers and not self.responses.busy
-        return due or self.responses.awaiting
+        """One that is asked for, now or before, or due by itself: it may see what comes, or not."""
+        by_itself = Timer.RESPONSE in self._desk.timers and not self.responses.busy
+        return by_itself or self.responses.due or self.responses.awaiting
 
     def _show_more(self, sent: inputs.SentByCaller) -> bool:
         """Whether all of it was shown. One picture at a time: more would clog up the model's link,

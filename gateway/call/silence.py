@@ -21,7 +21,7 @@ class SilenceWatch:
         self._nudged = True
 
     def look(self, *, quiet: bool) -> None:
-        """Called after every event: `quiet` while neither end speaks nor is about to."""
+        """Called whenever it may have changed: `quiet` while nobody speaks, or is about to."""
         timers = self._desk.timers
         if not quiet:
             timers.clear(Timer.NUDGE, Timer.IDLE)

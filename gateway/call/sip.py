@@ -217,9 +217,6 @@ class SipCall(Conversation):
     def _speaking(self) -> bool:
         return bool(self._unheard)
 
-    def _plays_on(self) -> bool:
-        return False  # each event may be the last that tells of the sound
-
     def _all_heard(self) -> bool:
         return not self._unheard
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from gateway.audio.g711 import MULAW_BYTES_PER_MS
 from gateway.audio.transcode import CallerToModel
+from gateway.errors import BugError
 from gateway.limits import (
     FRAME_PAYLOAD_MAX_BYTES,
     HELD_AUDIO_MAX_MS,
@@ -51,8 +52,8 @@ class Uplink:
         """Where the caller's stream stands, by its own time."""
         return self._stream_end_ms / 1000
 
-    def hear(self, body: MediaBody, now: float) -> bytes | None:
-        """One frame from the caller -> audio for the model; None while it is held.
+    def take(self, body: MediaBody, now: float) -> bytes:
+        """One frame from the caller: its sound, to be written or held back.
 
         Raises ValueError, naming the fault, for a frame that cannot be Twilio's.
         """
@@ -67,18 +68,25 @@ class Uplink:
         self._place(int(timestamp), size / MULAW_BYTES_PER_MS, now)
         self.frames += 1
         self.bytes += size
-        if self.held is None:
-            return self._write(mulaw)
-        self.held += mulaw
-        return None
+        return mulaw
 
-    def _write(self, mulaw: bytes) -> bytes:
+    def write(self, mulaw: bytes) -> bytes:
+        """A session hears it: the same as audio for the model."""
         self._written_bytes += len(mulaw)
         kept = self._kept
         kept += mulaw
         if len(kept) > self._keep_bytes:
             del kept[: len(kept) - self._keep_bytes]
         return self._convert(mulaw)
+
+    def hold_back(self, mulaw: bytes) -> int:
+        """None does yet. The oldest goes beyond the bound: how many milliseconds went."""
+        if self.held is None:
+            raise BugError("a session hears the caller: write what he says")
+        self.held += mulaw
+        excess = max(0, len(self.held) - HELD_AUDIO_MAX_MS * MULAW_BYTES_PER_MS)
+        del self.held[:excess]
+        return round(excess / MULAW_BYTES_PER_MS)
 
     def keep_turn(self, whole: bool) -> None:
         """Whether all of the caller's turn is kept, or only his last sound."""
@@ -95,7 +103,7 @@ class Uplink:
         if self.held is not None:
             self.held[:0] = mulaw
             return None
-        return self._write(mulaw)
+        return self.write(mulaw)
 
     def hold(self, since_ms: float) -> None:
         """The session is gone: what the caller says is held for the next one.
@@ -119,18 +127,10 @@ class Uplink:
         if 1 < gap < TIMESTAMP_LEAP_S * 1000 and known is not None:
             self.gap_ms += gap
 
-    def forget_excess(self) -> int:
-        """Drops the oldest held sound beyond the bound; how many milliseconds went."""
-        excess = len(self.held or b"") - HELD_AUDIO_MAX_MS * MULAW_BYTES_PER_MS
-        if self.held is None or excess <= 0:
-            return 0
-        del self.held[:excess]
-        return round(excess / MULAW_BYTES_PER_MS)
-
     def release(self) -> bytes:
         """The model can hear now: all that was held, converted; from here nothing is held."""
         held, self.held = bytes(self.held or b""), None
-        return self._write(held) if held else b""
+        return self.write(held) if held else b""
 
     def spoken_at(self, audio_ms: float) -> float | None:
         """When, by our clock, the caller spoke what stands at `audio_ms` of the session."""

@@ -2,7 +2,7 @@
 
 Uvicorn hands every message to the ASGI application through a queue and a task switch. Here a
 handler may take the accepted socket over (`take_over`); from then on each message reaches its
-`Receiver` inside `data_received`, and what is sent goes to the transport at once, in order.
+`Receiver` inside `data_received`, and what it posts goes to the transport with its `flush`.
 """
 
 from __future__ import annotations

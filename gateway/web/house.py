@@ -18,7 +18,10 @@ Door = Callable[[Request], Awaitable[Response]]
 
 
 class House(Starlette):
-    """`crowded` are doors for POST, by their paths; each must stand in the routes too."""
+    """`crowded` are doors for POST, by their paths; each must stand in the routes too.
+
+    What such a door raises is answered by the server, and not by `exception_handlers`.
+    """
 
     def __init__(self, crowded: Mapping[str, Door], **others: Any) -> None:
         super().__init__(**others)

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.bridge import turnstile
 from gateway.bridge.turnstile import Turnstile
+from gateway.limits import TURNSTILE_S
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ async def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(turnstile, "monotonic", lambda: 100.0)
     monkeypatch.setattr(asyncio, "sleep", sleep)
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr(loop, "call_later", lambda seconds, _: slept.append(round(seconds, 6)))
+    monkeypatch.setattr(loop, "call_later", lambda seconds, *_: slept.append(round(seconds, 6)))
     return slept
 
 
@@ -58,3 +59,13 @@ async def test_who_is_let_through_begins_in_his_turn() -> None:
     assert begun == [0]
     await all_in.wait()
     assert begun == [0, 1, 2, 3]
+
+
+async def test_when_the_process_stops_nobody_begins_any_more() -> None:
+    gate, begun, later = Turnstile(), [], asyncio.Event()
+    for number in range(3):
+        gate.let_through(partial(begun.append, number), 0.0)
+    gate.close()
+    asyncio.get_running_loop().call_later(3 * TURNSTILE_S, later.set)
+    await later.wait()
+    assert begun == [0]

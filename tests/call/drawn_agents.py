@@ -35,19 +35,41 @@ PRIVATE = {
     "approval_timeout_s": 3,
     "filler_after_ms": 100,
 }
-OF_SHOP = [
-    {"type": "function", "name": name, "parameters": {"type": "object"}}
-    for name in ("shop_reserve", "shop_look_up")
-]
+
+
+def offered(*names: str) -> list[dict[str, Any]]:
+    return [{"type": "function", "name": n, "parameters": {"type": "object"}} for n in names]
+
+
+def either_path(
+    draw: st.DrawFn, stock: dict[str, Any], hosted: dict[str, Any], private: dict[str, Any]
+) -> dict[str, Any]:
+    """What may be drawn whichever way the sound goes; `hosted` and `private` are MCP servers."""
+    servers = [{}, {"crm": hosted}, {"crm": hosted, "shop": private}]
+    agent: dict[str, Any] = {
+        "greeting": draw(st.sampled_from([None, "Hello."])),
+        "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
+        "tools": ["end_call", "transfer", "stock"],
+        "functions": {"stock": stock | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
+        "transfers": {"desk": {"to": "+15550123"}},
+        "keypad": draw(st.sampled_from([None, {"pause_s": 1.0}])),
+        "mcp": draw(st.sampled_from(servers)),
+    }
+    if "shop" in agent["mcp"]:
+        rules = private["approval"]
+        agent["session"] = {"tools": offered(*(f"shop_{t}" for ts in rules.values() for t in ts))}
+    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
+    if out:
+        said = {"message": "Call us."} if out == "leave_message" else {}
+        agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
+    return agent
 
 
 @st.composite
 def agents(draw: st.DrawFn) -> dict[str, Any]:
-    agent: dict[str, Any] = {
+    agent = either_path(draw, STOCK, HOSTED, PRIVATE) | {
         "audio": draw(st.sampled_from(["pcmu", "pcmu", "pcm24k"])),
         "lead_ms": draw(st.sampled_from([200, 250, 1000, 5000])),
-        "greeting": draw(st.sampled_from([None, "Hello."])),
-        "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
         "idle": draw(
             st.sampled_from(
                 [
@@ -56,18 +78,7 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
                 ]
             )
         ),
-        "tools": ["end_call", "transfer", "stock"],
-        "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
-        "transfers": {"desk": {"to": "+15550123"}},
-        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}, {"crm": HOSTED, "shop": PRIVATE}])),
-        "keypad": draw(st.sampled_from([None, {"pause_s": 1.0}])),
     }
-    if "shop" in agent["mcp"]:
-        agent["session"] = {"tools": OF_SHOP}
-    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
-    if out:
-        said = {"message": "Call us."} if out == "leave_message" else {}
-        agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
     if draw(st.booleans()):
         agent["barge_in"] = draw(
             st.sampled_from(

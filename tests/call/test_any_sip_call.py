@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from call import events
 from call.book import wait
+from call.drawn_agents import either_path
 from call.either_path import EitherPath, mostly, rarely
 from call.peace import Peace, Ways, ways
 from call.sideband import SipBook, cleared, started, stopped, tone, transcript
@@ -49,30 +50,12 @@ STOCK = {
     "http": {"url": "https://api.example.com/"},
     "filler_after_ms": 100,
 }
-OF_SHOP = [
-    {"type": "function", "name": name, "parameters": {"type": "object"}}
-    for name in ("shop_find", "shop_drop")
-]
 
 
 @st.composite
 def agents(draw: st.DrawFn) -> dict[str, Any]:
-    agent: dict[str, Any] = {
-        "greeting": draw(st.sampled_from([None, "Hello."])),
-        "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
-        "tools": ["end_call", "transfer", "stock"],
-        "functions": {"stock": STOCK | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
-        "transfers": {"desk": {"to": "+15550123"}},
-        "idle": {"nudge_after_s": 2.0, "end_after_s": 4.0},
-        "keypad": draw(st.sampled_from([None, {"pause_s": 1.0}])),
-        "mcp": draw(st.sampled_from([{}, {"crm": HOSTED}, {"crm": HOSTED, "shop": PRIVATE}])),
-    }
-    if "shop" in agent["mcp"]:
-        agent["session"] = {"tools": OF_SHOP}
-    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
-    if out:
-        said = {"message": "Call us."} if out == "leave_message" else {}
-        agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
+    agent = either_path(draw, STOCK, HOSTED, PRIVATE)
+    agent["idle"] = {"nudge_after_s": 2.0, "end_after_s": 4.0}
     turns = draw(st.sampled_from(["server", "ours", "answers only"]))
     if turns == "ours":
         agent["barge_in"] = {"min_speech_ms": 300, "protect_greeting_ms": 500}

@@ -10,6 +10,7 @@ from call.book import (
     answered,
     appends,
     cancels,
+    first_mark,
     next_frame,
     note,
     nothing,
@@ -79,6 +80,15 @@ def test_sound_that_piles_up_is_waited_for() -> None:
         book >> wait(0.1) << ...
         most_ms = book.agent.lead_ms + MARKS_LATE_MAX_MS + GROUP_MS
         assert book.telephone.depth_s(book.now) / 2 <= most_ms / 1000
+
+
+def test_a_telephone_that_is_dry_gets_a_frame_though_its_marks_are_late() -> None:
+    """They say that it holds enough; the clock says that it plays nothing."""
+    book = speaking(lead_ms=200)
+    for _ in range(7):
+        book >> audio_delta(ms=100) << ... >> wait(0.1) << ...
+    book >> first_mark << ...
+    book >> audio_delta(ms=300) << to_caller(20, groups=1) << nothing
 
 
 def test_ragged_deltas_go_out_in_whole_frames() -> None:

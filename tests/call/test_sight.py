@@ -16,6 +16,8 @@ from call.book import (
     wait,
 )
 from call.events import (
+    audio_delta,
+    audio_done,
     error,
     response_created,
     response_done,
@@ -28,8 +30,14 @@ from call.events import (
 from gateway.call import commands as do
 from gateway.call import inputs, notes
 from gateway.call.endings import Ending
+from gateway.call.states import Link
 from gateway.call.wording import CAMERA, CAMERA_WAS_SHOWN, PICTURE, PICTURE_WAS_SENT
-from gateway.limits import CAMERA_PAUSE_S, PICTURE_EVERY_S, PICTURES_WAITING_MAX
+from gateway.limits import (
+    CAMERA_PAUSE_S,
+    PICTURE_EVERY_S,
+    PICTURES_WAITING_MAX,
+    SERVER_SILENCE_MAX_S,
+)
 
 ONE, TWO = "data:image/jpeg;base64,AQ==", "data:image/jpeg;base64,Ag=="
 PHOTO = inputs.SentByCaller("message", (ONE,))
@@ -102,6 +110,16 @@ def test_a_photo_before_the_model_is_ready_is_seen_after_the_greeting() -> None:
     assert items(book) == [], "one that is asked for already would leave it out"
     book = book >> response_created() << tells_the_model(PICTURE["message"]) << shown() << nothing
     book >> response_done() << asks_for_an_answer << nothing
+
+
+def test_a_server_that_is_dead_when_something_is_shown_is_missed_in_time() -> None:
+    """Though what it said before still sounds."""
+    book = answered() >> response_created() << ... >> audio_delta(ms=2500) << ...
+    book = book >> audio_done() << ... >> response_done() << ...
+    book.heard_marks, book.lively = True, False
+    book >> inputs.SentByCaller("message", (), "B as in Bravo.") << ...
+    book >> wait(SERVER_SILENCE_MAX_S + 0.01) << ...
+    assert book.call.link is Link.CONNECTING
 
 
 def test_no_more_than_so_many_wait() -> None:
