@@ -273,6 +273,9 @@ assert FRAME_PAYLOAD_MAX_BYTES * 4 / 3 < CALLER_MESSAGE_MAX_BYTES < SOCKET_MESSA
 REQUEST_HEAD_MAX_BYTES = 64 << 10
 """Twilio's have about a thousand; uvicorn by itself has no bound."""
 REQUEST_HEAD_WAIT_S = 10.0
+KEEP_ALIVE_S = 75.0
+"""A connection that is used again is closed by whoever uses it, and not by us while a request is on
+its way: longer than the minute after which load balancers give an idle one up."""
 WEBHOOK_BODY_MAX_BYTES = 64 << 10
 WEBHOOK_BODY_WAIT_S = 5.0
 WEBHOOK_FIELDS_MAX = 256

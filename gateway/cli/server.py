@@ -23,6 +23,7 @@ from gateway.limits import (
     DRAIN_HAND_OVER_S,
     DRAIN_LEAVE_MAX_S,
     DRAIN_REPORT_S,
+    KEEP_ALIVE_S,
     SOCKET_MESSAGE_MAX_BYTES,
     WEBHOOK_BODY_WAIT_S,
 )
@@ -50,6 +51,7 @@ class GatewayServer(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # nobody here asks who forwarded what
+                timeout_keep_alive=int(KEEP_ALIVE_S),
                 timeout_graceful_shutdown=int(WEBHOOK_BODY_WAIT_S),
             )
         )
