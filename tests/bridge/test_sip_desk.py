@@ -112,6 +112,12 @@ async def decisions(house: House, decision: str) -> float:
     return await counted(house, "sip_decisions_total", decision=decision)
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a second is not what is tested here."""
+    monkeypatch.setattr(sip_desk, "SIP_ACCEPT_MAX_S", 30.0)
+
+
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The decision is due sooner, so that a test need not wait for it."""
@@ -370,9 +376,10 @@ async def test_a_house_that_closes(
 
 
 async def test_an_accept_that_is_not_answered_is_a_reject_in_time(
-    house: House, vendor: Vendor
+    house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the clock, as it is."""
+    monkeypatch.setattr(sip_desk, "SIP_ACCEPT_MAX_S", SIP_ACCEPT_MAX_S)
     never = asyncio.Event()
     vendor.answers["accept"].append(never)
     await vendor.ring(house.client)
