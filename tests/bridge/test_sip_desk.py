@@ -116,6 +116,7 @@ async def decisions(house: House, decision: str) -> float:
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stands still for a second is not what is tested here."""
     monkeypatch.setattr(sip_desk, "SIP_ACCEPT_MAX_S", 30.0)
+    monkeypatch.setattr(sip_desk, "SIP_DECIDE_MAX_S", 60.0)
 
 
 @pytest.fixture
@@ -380,6 +381,7 @@ async def test_an_accept_that_is_not_answered_is_a_reject_in_time(
 ) -> None:
     """By the clock, as it is."""
     monkeypatch.setattr(sip_desk, "SIP_ACCEPT_MAX_S", SIP_ACCEPT_MAX_S)
+    monkeypatch.setattr(sip_desk, "SIP_DECIDE_MAX_S", SIP_DECIDE_MAX_S)
     never = asyncio.Event()
     vendor.answers["accept"].append(never)
     await vendor.ring(house.client)
