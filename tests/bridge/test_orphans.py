@@ -105,7 +105,7 @@ async def record(house: House, key: str) -> dict[str, Any]:
 
 async def remembered(town: Town, holds: Callable[[set[str]], bool]) -> None:
     async with Redis.from_url(town.redis.url, decode_responses=True) as redis:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not holds(set(await redis.keys("gateway:sip:*"))):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # nobody tells
 

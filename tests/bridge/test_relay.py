@@ -68,7 +68,7 @@ def message(url: str) -> dict[str, str]:
 async def known(redis: RedisEnd) -> None:
     """Until the process that has the call has said so."""
     store = redis.store()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await store.get(f"line:{CALLER}|{RECEPTION}") is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
 

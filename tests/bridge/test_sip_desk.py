@@ -133,7 +133,7 @@ def to(number: str, *more: tuple[str, str]) -> list[tuple[str, str]]:
 
 async def decided(house: House, decision: str) -> None:
     """As soon as it is: nobody is told of a call that never was one."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await decisions(house, decision):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -144,7 +144,7 @@ async def nothing_left(house: House) -> None:
     await house.until(lambda: board.active == 0)
     assert await house.metric("calls_active", path="sip", state="talking") == 0
     assert await house.metric("calls_active", path="sip", state="expected") == 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while working():  # noqa: ASYNC110 - a task that ends tells nobody
             await asyncio.sleep(0.01)
 

@@ -287,7 +287,7 @@ async def test_the_disk_is_full(tmp_path: Path) -> None:
         )
         record = await town.call(WHOLE)
         verdict = judged("disk full", [record], await town.said(), asked=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await town.metric("records_lost_total"):
                 await asyncio.sleep(0.1)
     verdict.holds(most_ms=UNNOTICED_MS, busy=town.busy)

@@ -142,7 +142,7 @@ async def test_what_redis_did_not_take_or_has_lost_counts_when_it_is_back(
     assert not await store.put_all([("meanwhile", "2", 60)])
     assert await store.claim("other token", 60)
     async with running_redis(server.port):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await store.put_all([("after", "3", 60)]):
                 await asyncio.sleep(0.02)
         assert [await store.get(key) for key in ("before", "meanwhile", "after")] == list("123")

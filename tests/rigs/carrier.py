@@ -230,7 +230,7 @@ class Stream:
 
     async def all_heard(self, event: str, least: int = 1) -> list[dict[str, Any]]:
         """All messages of this kind, as soon as there are so many."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(found := [m for m in self.heard if m["event"] == event]) < least:
                 self._news.clear()
                 await self._news.wait()
@@ -247,7 +247,7 @@ class Stream:
 
     async def closed(self) -> int:
         """The code with which the gateway closed the socket."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.socket.wait_closed()
         code = self.socket.close_code
         assert code is not None

@@ -25,7 +25,7 @@ ACCOUNT = "AC" + "1" * 32
 API_KEY = "sk-test-0123456789"
 NOWHERE = "http://127.0.0.1:9"
 """A port on which nobody listens."""
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 AGENTS = """
 agents:

@@ -64,7 +64,7 @@ class MediaStore:
         return Response('{"sid": "SM1"}', 201)
 
     async def text(self, nth: int = 1) -> dict[str, str]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.texts) < nth:
                 self._news.clear()
                 await self._news.wait()

@@ -59,7 +59,7 @@ class Receiver:
         return reason
 
     async def _until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not true():
                 self._news.clear()
                 await self._news.wait()

@@ -58,7 +58,7 @@ class RestDesk:
         return [form for (verb, path), form in found if verb == method and path.endswith(end)]
 
     async def hears_of(self, order: str) -> dict[str, list[str]]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := self.of(order)):
                 self._news.clear()
                 await self._news.wait()
@@ -72,7 +72,7 @@ class RestDesk:
         self.hold = None
 
     async def hears(self, count: int = 1) -> list[tuple[str, dict[str, list[str]]]]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.asked) < count:
                 self._news.clear()
                 await self._news.wait()

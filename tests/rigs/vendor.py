@@ -26,7 +26,7 @@ from websockets.frames import Frame, Opcode
 SECRET = "whsec_" + b64encode(b"the secret of a webhook").decode()
 PROJECT = "proj_0123456789abcdefghijklm"
 SIP_SETTINGS = {"OPENAI_PROJECT_ID": PROJECT, "OPENAI_WEBHOOK_SECRET": SECRET}
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 TRUNK_HEADERS = (
     ("From", "<sip:+14155550123@example.pstn.twilio.com>;tag=1"),
     ("To", "<sip:+15550100@sip.api.openai.com>"),

@@ -86,13 +86,13 @@ class Leg:
 
     async def signal(self) -> dict[str, Any]:
         """The next signal; sound before it is kept."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while isinstance(message := await self.socket.recv(), bytes):
                 self.sound += message[4:]
         return dict(json.loads(message))
 
     async def listen(self, size_bytes: int) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.sound) < size_bytes:
                 message = await self.socket.recv()
                 assert isinstance(message, bytes), message
@@ -114,7 +114,7 @@ class Sideband:
     async def until(self, *kinds: str) -> list[dict[str, Any]]:
         """Events up to the first of these kinds, each one checked against the vendor's types."""
         seen: list[dict[str, Any]] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not seen or seen[-1]["type"].strip() not in kinds:
                 message = await self.connection.recv_bytes()
                 event = json.loads(message)

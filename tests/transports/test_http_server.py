@@ -49,7 +49,7 @@ async def port() -> AsyncIterator[int]:
     )
     yield listener.getsockname()[1]
     server.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while state.connections or state.tasks:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 

@@ -60,7 +60,7 @@ class Receiver:
         assert self.closed == 1
 
     async def _until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not true():
                 self._news.clear()
                 await self._news.wait()
@@ -86,7 +86,7 @@ class Rig:
 
     async def empty(self) -> None:
         """Returns when no connection and no task of one is left."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.state.connections or self.state.tasks:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0)
 

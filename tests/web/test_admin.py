@@ -162,7 +162,7 @@ async def test_the_feed_tells_of_a_call_from_its_announcement_to_its_end(office:
 
 async def _changes(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
     """Up to the end of the call."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for line in lines:
             if line.startswith("data: "):
                 change = json.loads(line.removeprefix("data: "))

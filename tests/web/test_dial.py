@@ -129,7 +129,7 @@ async def eventually(
     look: Callable[[], Awaitable[dict[str, Any]]], fits: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
     """What is seen, as soon as it fits: nobody tells of it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not fits(found := await look()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return found
@@ -145,7 +145,7 @@ async def becomes(client: httpx2.AsyncClient, call_sid: str, **wanted: Any) -> d
 
 async def becomes_free(house: House) -> None:
     """No call, and no place that is kept for one."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while house.gateway.switchboard.active:  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.01)
 

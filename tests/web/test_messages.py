@@ -73,7 +73,7 @@ def shown_by(model: ModelServer) -> list[list[dict[str, Any]]]:
 
 
 async def fate(house: House, outcome: str, count: int = 1, source: str = "message") -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await house.metric("images_total", source=source, outcome=outcome) < count:  # noqa: ASYNC110 - a counter tells nobody
             await asyncio.sleep(0.01)
 
