@@ -19,10 +19,11 @@ from starlette.exceptions import HTTPException
 from gateway.agents.config import DEFAULT_MODEL, Agent
 from gateway.agents.routing import AgentBook
 from gateway.bridge.dialler import Dialler
+from gateway.bridge.hands import Hands
 from gateway.bridge.images import Darkroom
 from gateway.bridge.keeper import Keeper
 from gateway.bridge.last_resort import hang_up_in_the_end
-from gateway.bridge.live_call import Hands, LiveCall
+from gateway.bridge.live_call import LiveCall
 from gateway.bridge.orphans import Orphans
 from gateway.bridge.photo_links import PhotoLinks
 from gateway.bridge.photos import Photos

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from operator import methodcaller
 from random import uniform
 from time import monotonic
@@ -20,13 +19,11 @@ from urllib.parse import quote
 
 import structlog
 
-from gateway.agents.config import Agent
 from gateway.bridge.functions import Functions
+from gateway.bridge.hands import Hands
 from gateway.bridge.model_line import ModelLine
-from gateway.bridge.tasks import Tasks
-from gateway.bridge.turnstile import Turnstile
 from gateway.call import commands as do
-from gateway.call import inputs, notes
+from gateway.call import inputs
 from gateway.call.conversation import Conversation
 from gateway.call.desk import NOTHING, Out
 from gateway.call.endings import Ending
@@ -42,12 +39,8 @@ from gateway.limits import (
     RENEW_SPREAD_S,
     TIMER_GRAIN_S,
 )
-from gateway.ops.latency import AddedLatency
-from gateway.ops.spending import Bill
 from gateway.protocols import media_stream, realtime_server
-from gateway.tools.toolbox import Toolbox
 from gateway.transports.media_socket import MediaSocket
-from gateway.transports.twilio_rest import TwilioRest
 
 log = structlog.get_logger()
 
@@ -59,28 +52,6 @@ _STEPS: Final[Mapping[type, Callable[[LiveCall], None]]] = {  # they say no more
     do.HangUp: methodcaller("_start_hang_up"),
     do.Reattach: methodcaller("_reattach"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """What every call of this process shares."""
-
-    realtime_url: str
-    model_headers: Callable[[CallFacts], dict[str, str]]
-    rest: TwilioRest
-    transfer_document: Callable[[CallFacts, do.Transfer, str], Awaitable[str]]
-    """TwiML that hands a call over, by its CallSid, with words in a language."""
-    toolbox: Toolbox
-    referred: Callable[[str, do.Transfer], None]
-    """Told, before it happens, that the call of a CallSid is being referred, and to whom."""
-    tasks: Tasks
-    turnstile: Turnstile
-    hand_over: Callable[[LiveCall], Awaitable[None]]
-    """Has the carrier ask another process what to do with the call. Raises LinkError."""
-    after_sip_url: str  # where the carrier asks what comes after a SIP leg
-    publish: Callable[[LiveCall, notes.Note], None]
-    added: AddedLatency
-    open_bill: Callable[[CallFacts, Agent], Bill]
 
 
 class LiveCall:

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import structlog
 
+from gateway.bridge.hands import Hands
 from gateway.bridge.last_resort import hang_up_in_the_end
-from gateway.bridge.live_call import Hands, LiveCall
+from gateway.bridge.live_call import LiveCall
 from gateway.bridge.model_line import ModelLine
 from gateway.call import commands as do
 from gateway.call import inputs

@@ -10,7 +10,8 @@ from typing import Any
 from gateway.agents.config import Agent
 from gateway.agents.routing import AgentBook
 from gateway.bridge.dials import DialBook
-from gateway.bridge.live_call import Hands, LiveCall
+from gateway.bridge.hands import Hands
+from gateway.bridge.live_call import LiveCall
 from gateway.bridge.sessions import Sessions
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.call import notes

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gateway import limits
 from gateway.agents.config import Agent
-from gateway.audio.tones import keys_mulaw
-from gateway.audio.transcode import caller_to_model, model_to_caller
+from gateway.audio.transcode import caller_to_model
 from gateway.call import commands as do
 from gateway.call import inputs, notes, wording
-from gateway.call.conversation import Conversation
 from gateway.call.desk import Out
-from gateway.call.downlink import Downlink
 from gateway.call.endings import Ending
-from gateway.call.hold import HoldSound
+from gateway.call.sounding import SoundingCall
 from gateway.call.states import Life, Link
 from gateway.call.timers import Timer
 from gateway.call.uplink import Uplink
@@ -31,26 +27,13 @@ _WIRE = (caller.MULAW_ENCODING, 8000, 1)
 _WRONG_SID = notes.PeerFaulted("caller", "wrong_stream_sid")
 
 
-@dataclass(frozen=True, slots=True)
-class Tones:
-    """Keys on their way to the caller."""
-
-    call_id: str
-    digits: str
-    item_id: str
-    end_ms: int
-    """Where the last one ends, on the ledger's line."""
-
-
-class MediaCall(Conversation):
+class MediaCall(SoundingCall):
     _of_sound = frozenset({caller.Mark, model.AudioDelta})
 
     def __init__(
         self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
     ) -> None:
         self.uplink = Uplink(caller_to_model(agent.audio))
-        self.downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
-        self._hold = HoldSound()
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
         self._looks_at = 0.0
@@ -58,7 +41,6 @@ class MediaCall(Conversation):
         self._cut_items: deque[str] = deque(maxlen=limits.ITEMS_CUT_KEPT_MAX)
         self._cut_response: str | None = None
         self._heard_first = False
-        self._tones: Tones | None = None
         super().__init__(agent, session, new_id, now)
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
@@ -286,39 +268,6 @@ class MediaCall(Conversation):
     def _spoken_at(self, audio_ms: float) -> float | None:
         return self.uplink.spoken_at(audio_ms)
 
-    # --- Keys that we press ---
-
-    def _can_dial(self) -> bool:
-        return self._tones is None
-
-    def _dial(self, call_id: str, digits: str) -> None:
-        now = self._desk.now
-        self._send(self._hold.stop(now))
-        item_id = f"tones_{call_id}"
-        end_ms = self.downlink.play(item_id, keys_mulaw(digits), now)
-        self._tones = Tones(call_id, digits, item_id, end_ms)
-        self._await_tones(self._tones)
-
-    def _dialling(self) -> bool:
-        """Whether it is keys, and not the model, that the caller hears."""
-        if self._tones is None:
-            return False
-        playing = self.downlink.ledger.playing(self._desk.now)
-        return playing is not None and playing.item_id == self._tones.item_id
-
-    def _await_tones(self, tones: Tones) -> None:
-        left_ms = tones.end_ms - self.downlink.ledger.heard_ms(self._desk.now)
-        if left_ms > 0:
-            return self._desk.wake(Timer.TONES, left_ms / 1000 + limits.TONES_LOOK_S)
-        return self._dialled(wording.keys_sent(tones.digits), "ok")
-
-    def _dialled(self, output: str, outcome: str) -> None:
-        tones, self._tones = self._tones, None
-        self._desk.timers.clear(Timer.TONES)
-        if tones is not None:
-            self._finish(tones.call_id, output, outcome, answer=outcome == "ok")
-            self._hand_in()
-
     def _cut(self) -> tuple[str, int] | None:
         if self._dialling():
             # What was begun is dialled to its end: half a number is a wrong one.
@@ -344,29 +293,11 @@ class MediaCall(Conversation):
             return None
         return playing.item_id, truncations[0].audio_end_ms if truncations else 0
 
-    def _can_hold(self) -> bool:
-        return True
-
-    def _keep_company(self) -> list[bytes]:
-        """A soft sound while the caller waits for a function, until one of the two speaks."""
-        now, hold = self._desk.now, self._hold
-        if not hold.playing and not self._holding():
-            return []
-        free = self.life is Life.TALKING and not (self._caller_speaking or self._speaking())
-        if hold.playing and not (free and (self._working() or self._busy())):
-            return hold.stop(now)
-        quiet = free and not self._busy() and self.downlink.settled()
-        if quiet and not hold.playing:
-            hold.start()
-        return hold.pump(now)
-
     # --- Time ---
 
     def _on_timer(self, timer: Timer) -> None:
         if timer is Timer.MEDIA:
             self._watch_media()
-        elif timer is Timer.TONES and self._tones is not None:
-            self._await_tones(self._tones)
         else:
             super()._on_timer(timer)
 
@@ -397,7 +328,3 @@ class MediaCall(Conversation):
         self._send(self.downlink.pump(self._desk.now))
         for cause, gap_s in self.downlink.take_under_runs():
             self._note(notes.UnderRun(cause, gap_s))
-
-    def _send(self, messages: list[bytes]) -> None:
-        for message in messages:
-            self._desk.put(do.SendToCaller(message))

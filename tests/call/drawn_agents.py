@@ -18,16 +18,14 @@ STOCK = {
     "hold": True,
     "filler_after_ms": 100,
 }
-HOSTED = {
+CRM = {
     "via": "openai",
     "url": "https://crm.example.com/mcp",
-    "allowed_tools": ["find"],
-    "approval": "operator",
     "approval_timeout_s": 3,
     "timeout_s": 2,
-    "hold": True,
     "filler_after_ms": 100,
 }
+HOSTED = CRM | {"allowed_tools": ["find"], "approval": "operator", "hold": True}
 PRIVATE = {
     "via": "gateway",
     "url": "http://shop.internal/mcp",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -23,8 +25,9 @@ class EitherPath(RuleBasedStateMachine):
     calls: int
     """How many functions the model has called."""
 
+    @abstractmethod
     def happens(self, happened: object) -> None:
-        raise NotImplementedError
+        """The mind is told of it."""
 
     def next_call(self) -> str:
         """One id is of one call."""

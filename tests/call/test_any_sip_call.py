@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from call import events
 from call.book import wait
-from call.drawn_agents import either_path
+from call.drawn_agents import CRM, either_path
 from call.either_path import EitherPath, mostly, rarely
 from call.peace import Peace, Ways, ways
 from call.sideband import SipBook, cleared, started, stopped, tone, transcript
@@ -30,14 +30,7 @@ from gateway.protocols.realtime_event import Event
 
 responses = st.sampled_from([f"resp_{n}" for n in range(3)])
 CODES = ["conversation_already_has_active_response", "response_cancel_not_active", "x", None]
-HOSTED = {
-    "via": "openai",
-    "url": "https://crm.example.com/mcp",
-    "approval": {"operator": ["find"], "always": ["drop"]},
-    "approval_timeout_s": 3,
-    "timeout_s": 2,
-    "filler_after_ms": 100,
-}
+HOSTED = CRM | {"approval": {"operator": ["find"], "always": ["drop"]}}
 PRIVATE = {
     "via": "gateway",
     "command": ["shop"],
