@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "rigs"))
 
 import matplotlib as mpl
 import numpy as np
