@@ -25,6 +25,7 @@ from gateway.bridge.keeper import Keeper
 from gateway.bridge.last_resort import hang_up_in_the_end
 from gateway.bridge.live_call import LiveCall
 from gateway.bridge.orphans import Orphans
+from gateway.bridge.phones import Phones
 from gateway.bridge.photo_links import PhotoLinks
 from gateway.bridge.photos import Photos
 from gateway.bridge.probe import watch_model
@@ -73,7 +74,7 @@ from gateway.ops.spending import Bill, Spending
 from gateway.ops.store import Remote, Store
 from gateway.ops.store_memory import MemoryStore
 from gateway.ops.store_redis import RedisStore
-from gateway.ops.tokens import DialTokens, OutTokens, StreamTokens
+from gateway.ops.tokens import DialTokens, OutTokens, PhoneTokens, StreamTokens
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
 from gateway.tools.toolbox import Toolbox
@@ -91,6 +92,7 @@ from gateway.web.ladder import refer_key
 from gateway.web.messages import MessageDoor
 from gateway.web.openai import OpenAIDoor, OpenAIGuard
 from gateway.web.operators import Operators
+from gateway.web.phone import PhoneDoors
 from gateway.web.photo import PhotoDoor
 from gateway.web.routes import OPENAI_WEBHOOK, operators_routes, photo_routes, routes
 from gateway.web.rungs import DRAIN, SIP
@@ -133,6 +135,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     admission = Admission(per_caller, remote)
     breaker = Breaker(monotonic, partial(_tell_breaker, metrics))
     rates = RateWatch(monotonic)
+    shed = partial(shed_reason, breaker, rates)
     spending = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
     switchboard = Switchboard(
@@ -152,9 +155,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     dialler = Dialler(
         settings.public_url, settings.dial_countries, switchboard, admission,
         Allowance(DIALS_BURST, DIALS_PER_S), out_tokens, store, records, metrics, tasks,
-        lambda: shed_reason(breaker, rates),
+        shed,
     )  # fmt: skip
-
     warm = WarmTransfers(settings.public_url, store, metrics, tasks)
 
     def announced(call: LiveCall) -> None:
@@ -286,8 +288,10 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         *photo_routes(MessageDoor(desk, photos), PhotoDoor(links, photos)),
     ]
     if settings.admin_token is not None:
-        admin = AdminDoors(switchboard, records, feed, darkroom, dialler)
-        doors += console_routes()
+        phones = Phones(switchboard, admission, shed)
+        phone = PhoneDoors(settings.public_url, PhoneTokens(secrets, time), phones, metrics)
+        admin = AdminDoors(switchboard, records, feed, darkroom, dialler, phone.link)
+        doors += [*console_routes(), *phone.routes()]
         doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
     asgi = House(
         {} if door is None else {OPENAI_WEBHOOK: door.webhook},

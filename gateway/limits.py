@@ -426,6 +426,17 @@ PHOTOS_PER_S = 0.5
 PHOTO_TOKEN_BYTES = 16
 PHOTO_LOOKS_BURST = 100
 PHOTO_LOOKS_PER_S = 50.0
+
+# --- Browser telephone ---
+
+PHONE_CALLS_MAX = 4
+"""At once in this process, of all links: a link goes from hand to hand, and the places are those
+of callers."""
+PHONE_LINK_DEFAULT_S = 3600.0
+PHONE_LINK_MIN_S = 60.0
+PHONE_LINK_MAX_S = 7 * 86_400.0
+PHONE_GUESSES_BURST = 50
+PHONE_GUESSES_PER_S = 10.0
 """Of everybody who asks for a link that this process does not know: who guesses, for the most."""
 MEDIA_PER_MESSAGE_MAX = 10
 """Twilio: MediaUrl0 to MediaUrl9."""

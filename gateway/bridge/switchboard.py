@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.agents.config import Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.browser_call import BrowserCall
 from gateway.bridge.dials import DialBook
 from gateway.bridge.hands import Hands
 from gateway.bridge.live_call import LiveCall
@@ -16,7 +17,7 @@ from gateway.bridge.sessions import Sessions
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.call import notes
 from gateway.call.endings import Ending
-from gateway.call.facts import CallFacts
+from gateway.call.facts import BROWSER, CallFacts
 from gateway.call.media import MediaCall
 from gateway.call.sip import SipCall
 from gateway.call.state import CallState
@@ -143,7 +144,7 @@ class Switchboard:
             mind.resume(state)
         mind.opening = opening or mind.opening
         self._store.forget(f"ending:{facts.call_sid}")
-        call = LiveCall(facts, mind, hands)
+        call = (BrowserCall if facts.path == BROWSER else LiveCall)(facts, mind, hands)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._media[facts.key] = call

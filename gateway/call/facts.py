@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
+
+CallPath = Literal["media-streams", "sip", "browser"]
+BROWSER: Final = "browser"
+"""A media stream without a carrier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +19,7 @@ class CallFacts:
     caller: str
     dialled: str
     agent: str
-    path: str
-    """`media-streams` or `sip`."""
+    path: CallPath
     call_id: str = ""
     """OpenAI's, on the SIP path."""
     direction: str = "inbound"

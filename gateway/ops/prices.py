@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.call.facts import BROWSER
 from gateway.protocols.realtime_server import TranscriptionUsage, Usage
 
 MILLION: Final = Decimal(1_000_000)
@@ -106,8 +107,10 @@ class Prices(_Part):
         return charge
 
     def of_minutes(self, path: str, direction: str, minutes: int) -> Charge:
-        """Minutes begun on the telephone."""
+        """Minutes begun on the telephone: of a browser's there are none."""
         charge, price = Charge(), self.carrier.get(path)
+        if path == BROWSER:
+            return charge
         one = price.outbound if price and direction == "outbound" else None
         one = price.inbound if price and direction == "inbound" else one
         charge.add("carrier", Decimal(minutes), one)

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from gateway import limits
 from gateway.call import notes
+from gateway.call.facts import CallPath
 from gateway.ops.logs import percentiles
 
 Change = tuple[str, Any]
@@ -98,7 +99,7 @@ class Summary(Struct):
     call_sid: str
     agent: str
     model: str
-    path: Literal["media-streams", "sip"]
+    path: CallPath
     caller: str
     """Masked. Of a call that we placed: whom we called."""
     dialled: str

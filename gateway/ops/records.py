@@ -54,7 +54,7 @@ class Records:
             call_sid=call.call_sid,
             agent=call.agent,
             model=model,
-            path="sip" if call.path == "sip" else "media-streams",
+            path=call.path,
             caller=masked(call.caller),
             dialled=masked(call.dialled),
             began_at=began.isoformat(timespec="milliseconds"),

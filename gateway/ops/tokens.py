@@ -12,6 +12,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from typing import TypeVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ _EXPIRES_BYTES = 6  # of milliseconds
 _USED_KEPT = 2
 """A use is remembered for twice as long as a token lives: wall clocks are set back at times."""
 _TOKEN_MAX_CHARS = 400  # Twilio: name and value of a parameter together below 500
+_PassT = TypeVar("_PassT", bound=msgspec.Struct)
 
 
 class StreamPass(msgspec.Struct, array_like=True, frozen=True):
@@ -45,14 +47,13 @@ class StreamTokens:
     def issue(self, call_sid: str, agent: str) -> str:
         expires_at = self._wall_clock() + STREAM_TOKEN_S
         stream_pass = StreamPass(call_sid, agent, expires_at, secrets.token_urlsafe(12))
-        body = msgspec.json.encode(stream_pass)
-        return f"{_text(body)}.{_text(_sign(self._keys[0], body))}"
+        return _signed(self._keys[0], stream_pass)
 
     async def redeem(self, token: str, call_sid: str) -> StreamPass:
         """Raises SignatureRefused: `no_token`, `bad_token`, `expired_token`, `used_token`."""
         if not token:
             raise SignatureRefused("no_token")
-        stream_pass = self._verified(token)
+        stream_pass = _verified(self._keys, token, StreamPass)
         if stream_pass.call_sid != call_sid:
             raise SignatureRefused("bad_token")
         if stream_pass.expires_at < self._wall_clock():
@@ -60,17 +61,6 @@ class StreamTokens:
         if not await self._store.claim(f"stream:{stream_pass.nonce}", _USED_KEPT * STREAM_TOKEN_S):
             raise SignatureRefused("used_token")
         return stream_pass
-
-    def _verified(self, token: str) -> StreamPass:
-        try:
-            if len(token) > _TOKEN_MAX_CHARS:
-                raise ValueError
-            body, signature = (_bytes(part) for part in token.split("."))
-            if not any(hmac.compare_digest(_sign(key, body), signature) for key in self._keys):
-                raise ValueError
-            return msgspec.json.decode(body, type=StreamPass)
-        except ValueError:
-            raise SignatureRefused("bad_token") from None
 
 
 class DialTokens:
@@ -146,6 +136,51 @@ class OutTokens:
         if not await self._store.claim(f"out:{out_pass.nonce}", _USED_KEPT * DIAL_TOKEN_S):
             raise SignatureRefused("used_token")
         return out_pass.agent
+
+
+class PhonePass(msgspec.Struct, array_like=True, frozen=True):
+    agent: str
+    expires_at: float
+
+
+class PhoneTokens:
+    """What stands in a link to the browser telephone: good for any number of calls, until then."""
+
+    def __init__(self, auth_tokens: Sequence[str], wall_clock: Callable[[], float]) -> None:
+        self._keys = _keys("browser phone", auth_tokens)
+        self._wall_clock = wall_clock
+
+    def issue(self, agent: str, seconds: float) -> tuple[str, float]:
+        """The token, and the Unix time at which it expires."""
+        expires_at = float(int(self._wall_clock() + seconds))
+        return _signed(self._keys[0], PhonePass(agent, expires_at)), expires_at
+
+    def redeem(self, token: str) -> PhonePass:
+        """Raises SignatureRefused: `no_token`, `bad_token`, `expired_token`."""
+        if not token:
+            raise SignatureRefused("no_token")
+        phone_pass = _verified(self._keys, token, PhonePass)
+        if phone_pass.expires_at < self._wall_clock():
+            raise SignatureRefused("expired_token")
+        return phone_pass
+
+
+def _signed(key: bytes, content: msgspec.Struct) -> str:
+    body = msgspec.json.encode(content)
+    return f"{_text(body)}.{_text(_sign(key, body))}"
+
+
+def _verified(keys: Sequence[bytes], token: str, kind: type[_PassT]) -> _PassT:
+    """What was signed with one of the keys. Raises SignatureRefused."""
+    try:
+        if len(token) > _TOKEN_MAX_CHARS:
+            raise ValueError
+        body, signature = (_bytes(part) for part in token.split("."))
+        if not any(hmac.compare_digest(_sign(key, body), signature) for key in keys):
+            raise ValueError
+        return msgspec.json.decode(body, type=kind)
+    except ValueError:
+        raise SignatureRefused("bad_token") from None
 
 
 def _between(body: bytes, ours: str, person: str) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -34,6 +35,9 @@ from gateway.limits import (
     FEED_IDLE_S,
     IDEMPOTENCY_KEY_MAX_CHARS,
     IMAGE_BODY_MAX_BYTES,
+    PHONE_LINK_DEFAULT_S,
+    PHONE_LINK_MAX_S,
+    PHONE_LINK_MIN_S,
     SUMMARY_MAX_CHARS,
 )
 from gateway.ops.feed import Feed, Subscription
@@ -72,6 +76,20 @@ class Dial(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
     """A number of ours; without it, the agent's."""
 
 
+class Invitation(Struct, forbid_unknown_fields=True):
+    agent: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS)]
+    seconds: Annotated[float, Meta(ge=PHONE_LINK_MIN_S, le=PHONE_LINK_MAX_S)] = PHONE_LINK_DEFAULT_S
+    """For so long calls can be begun with it."""
+
+
+class PhoneLink(Struct):
+    url: str
+    """A page that calls the agent. Whoever has it can."""
+    agent: str
+    expires_at: str
+    """RFC 3339, UTC."""
+
+
 class Done(Struct):
     """What was asked of the call; whether it comes to pass is told by the call's record."""
 
@@ -107,6 +125,8 @@ class AdminDoors:
     feed: Feed
     darkroom: Darkroom
     dialler: Dialler
+    phone_link: Callable[[str, float], tuple[str, float]]
+    """For an agent and so many seconds: its address, and when it expires, Unix time."""
 
     # --- Looking ---
 
@@ -209,6 +229,16 @@ class AdminDoors:
         if stands != ("approved" if wanted.approve else "denied"):
             raise Refused(409, f"It was answered before: {stands}.")
         return _done(call, stands)
+
+    async def phone(self, request: Request) -> Response:
+        """`POST /api/phone`"""
+        wanted = await _parsed(request, Invitation)
+        if wanted.agent not in self.switchboard.book.agents:
+            raise Refused(404, "There is no such agent.")
+        url, expires_at = self.phone_link(wanted.agent, wanted.seconds)
+        log.info("operator", action="phone", agent=wanted.agent, seconds=wanted.seconds)
+        until = datetime.fromtimestamp(expires_at, UTC).isoformat()
+        return _json(PhoneLink(url, wanted.agent, until), 201)
 
     async def _running(self, request: Request) -> LiveCall:
         call = self.switchboard.call(request.path_params["id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
@@ -30,15 +31,22 @@ HEADERS: Final = {
 
 def console_routes() -> list[BaseRoute]:
     """The page asks for the token itself: what it is made of is no secret."""
-    page = resources.files("gateway.web") / "page"
+    return page_routes(_FILES)
+
+
+def page_routes(
+    files: Mapping[str, tuple[str, str]], headers: Mapping[str, str] | None = None
+) -> list[BaseRoute]:
+    """Files of the package and their types, each by its path."""
+    page, headers = resources.files("gateway.web") / "page", HEADERS | dict(headers or {})
     return [
-        _file(path, (page / name).read_bytes(), media_type)
-        for path, (name, media_type) in _FILES.items()
+        _file(path, (page / name).read_bytes(), media_type, headers)
+        for path, (name, media_type) in files.items()
     ]
 
 
-def _file(path: str, content: bytes, media_type: str) -> Route:
+def _file(path: str, content: bytes, media_type: str, headers: Mapping[str, str]) -> Route:
     async def door(_request: Request) -> Response:
-        return Response(content, media_type=media_type, headers=HEADERS)
+        return Response(content, media_type=media_type, headers=headers)
 
     return Route(path, door)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from starlette.websockets import WebSocket
 
+from gateway.bridge.arrivals import Arrivals
 from gateway.bridge.stream_door import StreamDoor
 from gateway.errors import SignatureRefused
 from gateway.transports.media_socket import media_socket_of
@@ -16,6 +17,7 @@ log = structlog.get_logger()
 class MediaDoor:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._arrivals = Arrivals(desk.account_sid, desk.switchboard, desk.tokens, desk.keeper)
 
     async def media(self, websocket: WebSocket) -> None:
         desk = self._desk
@@ -28,9 +30,7 @@ class MediaDoor:
             return
         await websocket.accept()
         socket = media_socket_of(websocket)
-        StreamDoor(
-            socket, desk.account_sid, desk.switchboard, desk.tokens, desk.keeper, self._refused
-        )
+        StreamDoor(socket, self._arrivals.let_in, self._refused)
         await socket.gone()
 
     def _refused(self, reason: str) -> None:

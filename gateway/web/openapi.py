@@ -21,7 +21,18 @@ from gateway.limits import (
     IMAGE_BODY_MAX_BYTES,
 )
 from gateway.ops.record import Record
-from gateway.web.admin import IMAGE_TYPES, Agents, Calls, Decision, Dial, Done, Say, Transfer
+from gateway.web.admin import (
+    IMAGE_TYPES,
+    Agents,
+    Calls,
+    Decision,
+    Dial,
+    Done,
+    Invitation,
+    PhoneLink,
+    Say,
+    Transfer,
+)
 from gateway.web.problems import CONTENT_TYPE, Problem
 
 _REF: Final = "#/components/schemas/{name}"
@@ -109,6 +120,10 @@ OPERATIONS: Final = (
     Operation(
         "approve", "POST", f"{_CALL}/approvals/{{approval}}",
         "Allow a tool that waits for it, or do not.", Done, 202, _BODY_ERRORS, Decision, acts=True,
+    ),
+    Operation(
+        "phone", "POST", "/api/phone", "Make a link by which a browser calls an agent.", PhoneLink,
+        201, (400, 404, 408, 413, 415, 422), Invitation, acts=True,
     ),
     Operation("agents", "GET", "/api/agents", "Agents, without their instructions.", Agents),
     Operation(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from house import PUBLIC_URL
 from PIL import Image
 from playwright.async_api import Page, expect
 from stage import CHROMIUM, TOKEN, Theatre, opened
@@ -242,6 +243,27 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
     assert wrong == []
     await page.context.close()
     await small.context.close()
+
+
+async def test_an_operator_makes_a_link_to_call_by(theatre: Theatre) -> None:
+    page, wrong = await watched(theatre)
+    await theatre.enter(page)
+    await page.get_by_role("button", name="Phone").click()
+    await page.locator("#phone-agent").select_option("arabic-desk")
+    await page.get_by_label("Works for").select_option("a day")
+    await page.get_by_role("button", name="Make a link").click()
+    await expect(page.locator("#phone-told")).to_contain_text("It works until")
+    url = await page.get_by_label("Link").input_value()
+    assert url.startswith(f"{PUBLIC_URL}/phone#")
+    assert await page.get_by_role("link", name="Open").get_attribute("href") == url
+    await page.screenshot(path=PICTURES / "link.png")
+    await page.locator("#phone-agent").select_option("clinic")
+    await expect(page.get_by_role("link", name="Open")).to_be_hidden()
+    await page.get_by_role("button", name="Close").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("button", name="Phone")).to_be_hidden()
+    assert wrong == []
+    await page.context.close()
 
 
 async def test_everything_has_a_name_and_can_be_reached(theatre: Theatre) -> None:

@@ -99,6 +99,7 @@ def test_minutes_of_the_carrier() -> None:
     assert PRICES.of_minutes("sip", "outbound", 1).unpriced == ["carrier"]
     assert PRICES.of_minutes("pigeon", "inbound", 1).unpriced == ["carrier"]
     assert PRICES.of_minutes("sip", "inbound", 0) == Charge()
+    assert PRICES.of_minutes("browser", "inbound", 3) == Charge()
 
 
 def test_what_has_no_price_is_told_and_not_guessed() -> None:

@@ -13,7 +13,7 @@ from gateway.errors import SignatureRefused
 from gateway.limits import AGENT_NAME_MAX_CHARS, SIP_TOKEN_S, STREAM_TOKEN_S
 from gateway.ops.store import Store
 from gateway.ops.store_memory import MemoryStore
-from gateway.ops.tokens import DialTokens, StreamTokens
+from gateway.ops.tokens import DialTokens, PhoneTokens, StreamTokens
 
 CALL = "CA" + "a" * 32
 OTHER = "CA" + "b" * 32
@@ -139,3 +139,24 @@ def test_one_kind_does_not_pass_for_the_other(desk: Desk) -> None:
     stream, dial = desk.stream.issue(CALL, "a"), desk.dial.issue(CALL, "a")
     assert reason_of(lambda: desk.stream.redeem(dial, CALL)) == "bad_token"
     assert reason_of(lambda: desk.dial.redeem(stream, CALL, "a")) == "bad_token"
+
+
+# --- Browser telephones ---
+
+
+def test_a_link_is_good_until_it_expires_and_after_a_rotation() -> None:
+    now = [1_800_000_000.25]
+    token, expires_at = PhoneTokens(["old"], lambda: now[0]).issue(LONGEST, 60)
+    tokens = PhoneTokens(["new", "old"], lambda: now[0])
+    assert tokens.redeem(token) == tokens.redeem(token)
+    assert tokens.redeem(token).agent == LONGEST
+    now[0] = expires_at
+    assert tokens.redeem(token).expires_at == expires_at
+    now[0] += 1
+    assert reason_of(lambda: tokens.redeem(token)) == "expired_token"
+    assert reason_of(lambda: PhoneTokens(["new"], lambda: now[0]).redeem(token)) == "bad_token"
+
+
+def test_a_streams_token_opens_no_telephone(desk: Desk) -> None:
+    tokens = PhoneTokens(["secret"], lambda: desk.now)
+    assert reason_of(lambda: tokens.redeem(desk.stream.issue(CALL, "desk"))) == "bad_token"

@@ -130,7 +130,7 @@ $("enter").addEventListener("submit", async (event) => {
 
 function enter() {
   $("door").hidden = true;
-  $("room").hidden = $("leave").hidden = false;
+  for (const id of ["room", "invite", "leave"]) $(id).hidden = false;
   status("", "connecting");
   watch();
   requestAnimationFrame(animate);
@@ -142,7 +142,7 @@ function leave(reason = "") {
   token = "";
   calls.clear();
   choose(null);
-  $("room").hidden = $("leave").hidden = true;
+  for (const id of ["room", "invite", "leave"]) $(id).hidden = true;
   $("door").hidden = false;
   $("refused").textContent = reason;
   status("", "not connected");
@@ -185,7 +185,7 @@ function span(seconds) {
 
 const coming = (record) => record.direction !== "outbound" ? "arriving"
   : record.answered_s !== null ? "answered" : record.rings_s !== null ? "ringing" : "calling";
-const between = (record) => record.direction === "outbound"
+const between = (record) => record.path === "browser" ? "from a browser" : record.direction === "outbound"
   ? `we called ${record.caller} from ${record.dialled}` + (record.answered_by ? ` (${record.answered_by})` : "")
   : `${record.caller} to ${record.dialled}`;
 const talked = (record) => record.state === "expected" ? 0
@@ -239,7 +239,8 @@ function renew(item, record) {
   button.setAttribute("aria-current", String(record.id === chosen));
   set(button.querySelector("strong"), record.agent ?? "");
   set(button.querySelector(".time"), span(talked(record)));
-  set(button.querySelector("small"), `${record.caller} · ${when(record.began_at)}`);
+  const who = record.path === "browser" ? "browser" : record.caller;
+  set(button.querySelector("small"), `${who} · ${when(record.began_at)}`);
   set(end, record.state === "ended" ? words(record.ending) : record.state === "expected" ? coming(record) : "");
   end.classList.toggle("bad", record.well === false);
   set(button.querySelector(".asks"), waits(record).length ? "asks for your leave" : "");
@@ -592,6 +593,44 @@ $("hangup").addEventListener("click", () => { $("sure").returnValue = ""; $("sur
 $("sure").addEventListener("close", () => {
   if ($("sure").returnValue === "yes") act("hangup", "The call is ended.");
   $("hangup").focus();
+});
+
+// --- A link to call by ---
+
+$("invite").addEventListener("click", () => {
+  const names = agents.map((agent) => Object.assign(make("option", "", agent.name), { value: agent.name }));
+  $("phone-agent").replaceChildren(...names);
+  offer("");
+  $("phone").showModal();
+});
+
+function offer(url, told = "", wrong = false) {
+  $("phone-url").value = url;
+  $("phone-open").href = url || "#";
+  for (const id of ["phone-made", "phone-open"]) $(id).hidden = !url;
+  $("phone-told").textContent = told;
+  $("phone-told").classList.toggle("wrong", wrong);
+}
+
+for (const id of ["phone-agent", "phone-seconds"]) $(id).addEventListener("change", () => offer(""));
+$("phone-make").addEventListener("click", async () => {
+  const wanted = { agent: $("phone-agent").value, seconds: Number($("phone-seconds").value) };
+  try {
+    const made = await (await ask("/api/phone", { method: "POST", ...json(wanted) })).json();
+    offer(made.url, `It works until ${new Date(made.expires_at).toLocaleString()}.`);
+    $("phone-url").select();
+  } catch (error) {
+    offer("", error.message, true);
+  }
+});
+$("phone-copy").addEventListener("click", async () => {
+  $("phone-url").select();
+  try {
+    await navigator.clipboard.writeText($("phone-url").value);
+    $("phone-told").textContent = "Copied.";
+  } catch {
+    $("phone-told").textContent = "Press Ctrl+C to copy it.";
+  }
 });
 
 if (token) enter(); else $("token").focus();

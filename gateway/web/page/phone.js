@@ -1,0 +1,280 @@
+// A telephone for one agent: plays the carrier's part of a media stream over /phone/line.
+
+const $ = (id) => document.getElementById(id);
+const FRAME_MS = 20, LEVEL_MS = 100;
+const LOUD = 0.012;             // RMS, about -38 dBFS: somebody speaks
+const KEYS = "123456789*0#";
+const WHY = {
+  full: "All lines are taken. Try again in a minute.",
+  agent_full: "The agent has as many calls as it takes. Try again in a minute.",
+  draining: "The gateway is being replaced. Try again in a minute.",
+  starting: "The gateway is starting. Try again in a few seconds.",
+  budget: "The day's budget is used up.",
+  model_down: "The model cannot be reached at the moment.",
+  rate_limited: "The model's rate limit is used up for the moment.",
+  unknown_agent: "The agent of this link does not exist any more.",
+};
+const token = location.hash.slice(1);
+let call = null;
+
+function tell(text, bad = false) {
+  $("told").textContent = text;
+  $("told").className = bad ? "bad" : "";
+}
+
+function enter(state) {
+  $("phone").dataset.state = state;
+  const busy = state === "calling" || state === "talking";
+  $("call").textContent = busy ? "Hang up" : state === "over" ? "Call again" : "Call";
+  $("call").disabled = state === "loading" || state === "dead";
+  $("mute").disabled = $("pad").disabled = state !== "talking";
+  if (state !== "talking") open(false);
+}
+
+// --- The link ---
+
+class Refused extends Error {}
+
+async function card() {
+  const headers = { Authorization: `Bearer ${token}` };
+  const response = await fetch("/phone/card", { headers, cache: "no-store" });
+  const said = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(said.detail ?? `The gateway answers ${response.status}.`);
+  return said;
+}
+
+async function look() {
+  if (!window.AudioWorkletNode || !navigator.mediaDevices) {
+    enter("dead");
+    return tell("This browser gives no microphone here: open the link with https.", true);
+  }
+  try {
+    const { agent, language, expires_at } = await card();
+    $("agent").textContent = document.title = agent;
+    const until = new Date(expires_at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    tell(`Speaks ${name_of(language)}. The link works until ${until}.`);
+    enter("ready");
+  } catch (error) {
+    enter("dead");
+    tell(error instanceof Refused ? error.message : "The gateway cannot be reached.", true);
+  }
+}
+
+function name_of(language) {
+  return new Intl.DisplayNames("en", { type: "language" }).of(language);
+}
+
+// --- A call ---
+
+class Call {
+  constructor() {
+    this.sid = `MZ${crypto.randomUUID().replaceAll("-", "")}`;
+    this.sequence = this.chunk = 0;
+    this.over = false;
+    this.waits = [];
+    this.clears = 0;
+    this.voice = { spoke: 0, heard: 0, owed: false };
+  }
+
+  async begin() {
+    try {
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
+      });
+    } catch (error) {
+      const none = error.name === "NotFoundError";
+      return this.end(none ? "There is no microphone." : "Without the microphone there is no call: allow it for this page.", true);
+    }
+    this.context = new AudioContext({ latencyHint: "interactive" });
+    await this.context.audioWorklet.addModule("/phone/line.js");
+    await this.context.resume();
+    if (this.over) return this.release();
+    this.line = new AudioWorkletNode(this.context, "line");
+    this.line.port.onmessage = ({ data }) => this.on_line(data);
+    this.line.connect(this.context.destination);
+    this.dial();
+  }
+
+  dial() {
+    const address = new URL("/phone/line", location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    this.socket = new WebSocket(address, ["gateway.phone", token]);
+    this.socket.onopen = () => this.on_open();
+    this.socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
+    this.socket.onclose = (event) => this.on_close(event);
+  }
+
+  on_open() {
+    this.opened = true;
+    this.post({ event: "connected", protocol: "Call", version: "1.0.0" });
+    this.send("start", {
+      accountSid: "", callSid: "", streamSid: this.sid, tracks: ["inbound"], customParameters: {},
+      mediaFormat: { encoding: "audio/x-mulaw", sampleRate: 8000, channels: 1 },
+    });
+    this.context.createMediaStreamSource(this.stream).connect(this.line);
+    this.began = performance.now();
+    tell("On the line.");
+    enter("talking");
+    for (const id of ["clock", "figures"]) $(id).hidden = false;
+    this.ticking = setInterval(() => this.tick(), 250);
+    this.tick();
+  }
+
+  post(message) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  send(event, body) {
+    const sequenceNumber = String(++this.sequence);
+    this.post({ event, sequenceNumber, streamSid: this.sid, [event]: body });
+  }
+
+  on_line({ frame, heard, mouth, ear }) {
+    if (frame && this.opened) {
+      const timestamp = String(this.chunk * FRAME_MS), chunk = String(++this.chunk);
+      this.send("media", { track: "inbound", chunk, timestamp, payload: btoa(String.fromCharCode(...frame)) });
+    }
+    if (heard !== undefined) this.send("mark", { name: heard });
+    if (mouth !== undefined) this.measure(mouth, ear);
+  }
+
+  hear({ event, media, mark }) {
+    if (event === "media") this.line.port.postMessage({ sound: Uint8Array.from(atob(media.payload), (c) => c.charCodeAt(0)) });
+    else if (event === "mark") this.line.port.postMessage({ mark: mark.name });
+    else if (event === "clear") {
+      this.line.port.postMessage({ clear: true });
+      $("clears").textContent = ++this.clears;
+    }
+  }
+
+  press(digit) { this.send("dtmf", { track: "inbound_track", digit }); }
+
+  mute(muted) { this.line.port.postMessage({ muted }); }
+
+  /** From the end of what was said to the beginning of what is heard, as near as levels tell. */
+  measure(mouth, ear) {
+    paint("mouth", mouth);
+    paint("ear", ear);
+    const now = performance.now(), { voice } = this;
+    if (ear > LOUD) {
+      if (voice.owed && now - voice.heard > 2 * LEVEL_MS) this.answered(now - voice.spoke);
+      voice.owed = false;
+      voice.heard = now;
+    } else if (mouth > LOUD) {
+      voice.spoke = now;
+      voice.owed = true;
+    }
+  }
+
+  answered(ms) {
+    this.waits.push(ms);
+    const sorted = this.waits.toSorted((a, b) => a - b);
+    $("wait").textContent = seconds(ms);
+    $("median").textContent = seconds(sorted[sorted.length >> 1]);
+  }
+
+  tick() {
+    const s = Math.floor((performance.now() - this.began) / 1000);
+    $("clock").textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
+  }
+
+  hang_up() {
+    if (this.opened) this.send("stop", { accountSid: "", callSid: "" });
+    this.end("You hung up.");
+  }
+
+  async on_close({ code }) {
+    if (this.over) return;
+    if (code === 1000) return this.end("The agent hung up.");
+    if (this.opened && code !== 1008) return this.end("The line broke.", true);
+    this.end("The call was not taken.", true);
+    try {
+      const { refusal } = await card();
+      if (refusal) tell(WHY[refusal] ?? `The call was not taken: ${refusal}.`, true);
+    } catch (error) {
+      if (error instanceof Refused) tell(error.message, true);
+    }
+  }
+
+  end(why, bad = false) {
+    if (this.over) return;
+    this.over = true;
+    tell(why, bad);
+    enter("over");
+    this.release();
+    call = null;
+  }
+
+  release() {
+    clearInterval(this.ticking);
+    this.socket?.close(1000);
+    this.stream?.getTracks().forEach((track) => track.stop());
+    if (this.context && this.context.state !== "closed") this.context.close();
+    for (const id of ["mouth", "ear"]) paint(id, 0);
+  }
+}
+
+function seconds(ms) { return `${(ms / 1000).toFixed(1)} s`; }
+
+/** -60 dBFS is nothing, 0 all. */
+function paint(id, level) {
+  const shown = level > 0.001 ? 1 + Math.log10(level) / 3 : 0;
+  $(id).style.transform = `scaleX(${Math.min(1, shown).toFixed(3)})`;
+}
+
+// --- Hands ---
+
+$("call").addEventListener("click", () => {
+  if (call) return call.hang_up();
+  tell("Calling.");
+  enter("calling");
+  for (const id of ["wait", "median"]) $(id).textContent = "–";
+  $("clears").textContent = "0";
+  mute(false);
+  call = new Call();
+  const mine = call;
+  mine.begin().catch(() => mine.end("This browser cannot make the call.", true));
+});
+
+function mute(muted) {
+  $("mute").setAttribute("aria-pressed", muted);
+  $("mute").textContent = muted ? "Muted" : "Mute";
+}
+
+$("mute").addEventListener("click", () => {
+  const muted = $("mute").getAttribute("aria-pressed") !== "true";
+  mute(muted);
+  call?.mute(muted);
+});
+
+function open(shown) {
+  $("pad").setAttribute("aria-expanded", shown);
+  $("keys").hidden = !shown;
+}
+
+$("pad").addEventListener("click", () => open($("keys").hidden));
+
+function strike(digit) {
+  if (!call?.opened) return;
+  call.press(digit);
+  const key = $("keys").children[KEYS.indexOf(digit)];
+  key.classList.add("struck");
+  setTimeout(() => key.classList.remove("struck"), 150);
+}
+
+for (const digit of KEYS) {
+  const key = document.createElement("button");
+  key.type = "button";
+  key.textContent = digit;
+  key.addEventListener("click", () => strike(digit));
+  $("keys").append(key);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (call?.opened && KEYS.includes(event.key)) strike(event.key);
+});
+window.addEventListener("pagehide", () => call?.hang_up());
+window.addEventListener("hashchange", () => location.reload());
+
+look();

@@ -1,0 +1,119 @@
+"""`/phone`: a telephone in a browser, for whoever has a link that an operator made.
+
+The page plays the carrier's part of a media stream, so what is heard is what a caller hears:
+mu-law at 8 kHz, through the same loop. The token stands behind the `#` of the link, and travels
+in headers: no log of a server or proxy has it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from gateway.bridge.live_call import LiveCall
+from gateway.bridge.phones import Phones
+from gateway.bridge.stream_door import StreamDoor
+from gateway.errors import SignatureRefused
+from gateway.limits import PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S
+from gateway.ops.allowance import Allowance
+from gateway.ops.metrics import Metrics
+from gateway.ops.tokens import PhoneTokens
+from gateway.protocols.media_stream import StartBody
+from gateway.transports.media_socket import media_socket_of
+from gateway.web.console import page_routes
+from gateway.web.problems import Refused
+
+log = structlog.get_logger()
+PROTOCOL: Final = "gateway.phone"
+"""Offered by the page together with the token: a browser's socket has no other header."""
+_FILES: Final = {
+    "/phone": ("phone.html", "text/html"),
+    "/phone/phone.css": ("phone.css", "text/css"),
+    "/phone/phone.js": ("phone.js", "text/javascript"),
+    "/phone/line.js": ("phone-line.js", "text/javascript"),
+}
+_GONE: Final = {
+    "no_token": "This link is not complete: copy the whole of it.",
+    "bad_token": "This link was not made here, or not completely copied.",
+    "expired_token": "This link has expired: ask for another one.",
+}
+
+
+class Card(msgspec.Struct):
+    """What the page shows before a call."""
+
+    agent: str
+    language: str
+    expires_at: float
+    refusal: str | None
+    """Why a call would not be taken now."""
+
+
+class PhoneDoors:
+    def __init__(
+        self, public_url: str, tokens: PhoneTokens, phones: Phones, metrics: Metrics
+    ) -> None:
+        self._public_url = public_url
+        self._tokens, self._phones, self._metrics = tokens, phones, metrics
+        self._guesses = Allowance(PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            *page_routes(_FILES, {"Permissions-Policy": "microphone=(self), camera=()"}),
+            Route("/phone/card", self.card, methods=["GET"]),
+            WebSocketRoute("/phone/line", self.line),
+        ]
+
+    def link(self, agent: str, seconds: float) -> tuple[str, float]:
+        """A link for an agent, and when it expires, Unix time."""
+        token, expires_at = self._tokens.issue(agent, seconds)
+        return f"{self._public_url}/phone#{token}", expires_at
+
+    async def card(self, request: Request) -> Response:
+        """`GET /phone/card`, with the link's token as bearer."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        try:
+            found = self._tokens.redeem(token.strip() if scheme.lower() == "bearer" else "")
+        except SignatureRefused as error:
+            return self._no_card(error.reason).response()
+        refusal = self._phones.refusal(found.agent)
+        agent = self._phones.agent(found.agent)
+        language = agent.language if agent is not None else "en"
+        body = msgspec.json.encode(Card(found.agent, language, found.expires_at, refusal))
+        return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+    def _no_card(self, reason: str) -> Refused:
+        """Whoever guesses is slowed down, and nobody with him who has a link."""
+        if wait_s := self._guesses.take():
+            retry = {"Retry-After": str(math.ceil(wait_s))}
+            return Refused(429, "Too many requests: slow down.", retry)
+        return Refused(403, _GONE[reason])
+
+    async def line(self, websocket: WebSocket) -> None:
+        """`WS /phone/line`: Media Streams as from a carrier; `start` needs no token any more."""
+        offered = [name for name in websocket.scope["subprotocols"] if name != PROTOCOL]
+        try:
+            found = self._tokens.redeem(offered[0] if len(offered) == 1 else "")
+        except SignatureRefused as error:
+            self._refused(error.reason)
+            log.warning("browser phone refused", reason=error.reason)
+            await websocket.close()
+            return
+        await websocket.accept(PROTOCOL)
+
+        async def let_in(_start: StartBody) -> LiveCall:
+            return await self._phones.begin(found.agent)
+
+        socket = media_socket_of(websocket)
+        StreamDoor(socket, let_in, self._refused)
+        await socket.gone()
+
+    def _refused(self, reason: str) -> None:
+        self._metrics.streams_refused.labels(reason).inc()

@@ -1,0 +1,118 @@
+"""A gateway, and Chromium as a telephone whose microphone plays a file."""
+
+from __future__ import annotations
+
+import contextlib
+import wave
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from house import House, running_house
+from playwright.async_api import Browser, Page, async_playwright
+
+from gateway.bridge.live_call import LiveCall
+from gateway.simulator.model import ModelServer, running_model
+from gateway.simulator.script import Script
+
+CHROMIUM: Final = Path("/usr/bin/chromium")
+TOKEN: Final = "a-token-of-the-operators"
+AUTHORIZED: Final = {"Authorization": f"Bearer {TOKEN}"}
+SPOKEN_HZ: Final = 700
+_FLAGS: Final = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+)  # fmt: skip
+AGENTS: Final = """
+agents:
+  desk:
+    greeting: Hello, this is the desk.
+    instructions: Be kind.
+    tools: [end_call, transfer]
+    record: transcript
+    transfers: {anna: {to: "+15550142"}}
+    turn_detection: {type: server_vad, silence_duration_ms: 300}
+  narrow: {instructions: Be kind., audio: pcmu, max_calls: 1}
+routes:
+  - {to: "+15550101", agent: narrow}
+  - {to: "*", agent: desk}
+"""
+
+
+@dataclass
+class Visit:
+    page: Page
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Booth:
+    house: House
+    model: ModelServer
+    browser: Browser
+
+    async def link(self, agent: str = "desk", **more: Any) -> str:
+        """As an operator makes it, at the address where this gateway really is."""
+        answer = await self.house.client.post(
+            "/api/phone", json={"agent": agent, **more}, headers=AUTHORIZED
+        )
+        assert answer.status_code == 201, answer.text
+        return self.house.url + "/phone#" + answer.json()["url"].partition("#")[2]
+
+    @contextlib.asynccontextmanager
+    async def visit(self, url: str, **view: Any) -> AsyncIterator[Visit]:
+        shape = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2} | view
+        context = await self.browser.new_context(**shape)
+        page = await context.new_page()
+        page.set_default_timeout(15_000)
+        visit = Visit(page)
+        noted = visit.wrong.append
+        page.on("console", lambda m: noted(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: noted(str(error)))
+        own = (self.house.url, self.house.url.replace("http", "ws"), "data:")
+        page.on("request", lambda r: None if r.url.startswith(own) else noted(r.url))
+        try:
+            await page.goto(url)
+            yield visit
+        finally:
+            await context.close()
+
+    def call(self) -> LiveCall:
+        (call,) = self.house.gateway.switchboard.calls
+        return call
+
+
+def microphone(file: Path) -> None:
+    """A second of silence, a second and a half of a tone, and silence: again and again."""
+    at = np.arange(72_000) / 48_000
+    tone = (12_000 * np.sin(2 * np.pi * SPOKEN_HZ * at)).astype(np.int16)
+    sound = np.concatenate([np.zeros(48_000, np.int16), tone, np.zeros(168_000, np.int16)])
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(48_000)
+        out.writeframes(sound.tobytes())
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
+    agents, spoken = folder / "agents.yaml", folder / "spoken.wav"
+    agents.write_text(AGENTS, "utf-8")
+    microphone(spoken)
+    settings = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(folder / "data")}
+    async with (
+        running_model(Script.model_validate(script)) as model,
+        running_house(agents, model, **settings) as house,
+        async_playwright() as playwright,
+    ):
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[*_FLAGS, f"--use-file-for-fake-audio-capture={spoken}"],
+            headless=True,
+        )
+        yield Booth(house, model, browser)
+        await browser.close()

@@ -1,0 +1,209 @@
+"""The browser telephone in Chromium, in calls that really run.
+
+Its pictures are left in out/phone-page.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from booth import AUTHORIZED, CHROMIUM, SPOKEN_HZ, Booth, opened
+from playwright.async_api import Page, expect
+
+from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
+from gateway.call import notes
+from gateway.call.endings import Ending
+
+PICTURES = Path(__file__).parents[2] / "out" / "phone-page"
+TALE = "Let me tell you of the harbour, of the people there and of their lighthouse."
+SCRIPT = {"speed": 500, "think_ms": 100, "turns": [[{"say": TALE}]] * 20}
+
+pytestmark = [
+    pytest.mark.needs(str(CHROMIUM)),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def booth(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Booth]:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    async with opened(tmp_path_factory.mktemp("phone-page"), SCRIPT) as running:
+        yield running
+
+
+def sent_by(page: Page) -> list[dict[str, Any]]:
+    """What the page says to the gateway, as it says it."""
+    messages: list[dict[str, Any]] = []
+
+    def on_socket(socket: Any) -> None:
+        socket.on("framesent", lambda frame: messages.append(json.loads(frame)))
+
+    page.on("websocket", on_socket)
+    return messages
+
+
+def purity_db(pcm: bytes, hz: float, rate: int) -> float:
+    """How far a tone stands above all else, in a piece of sound."""
+    x = np.frombuffer(pcm, np.int16).astype(float)
+    power = np.abs(np.fft.rfft(x * np.blackman(len(x)))) ** 2
+    at = round(hz * len(x) / rate)
+    tone = power[at - 3 : at + 4].sum()
+    return float(10 * np.log10(tone / (power.sum() - tone)))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_whole_call(booth: Booth, scheme: str) -> None:
+    async with booth.visit(await booth.link(), color_scheme=scheme) as visit:
+        page, sent = visit.page, sent_by(visit.page)
+        await expect(page.locator("#agent")).to_have_text("desk")
+        await expect(page.locator("#told")).to_contain_text("Speaks English. The link works until")
+        await page.screenshot(path=PICTURES / f"ready-{scheme}.png")
+        before = len(booth.house.said(notes.CallerArrived))
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.locator("#told")).to_have_text("On the line.")
+        await booth.house.note(notes.CallerArrived, before + 1)
+        call_sid = booth.call().facts.call_sid
+        await booth.house.note(notes.TurnMeasured, of=call_sid)
+        await expect(page.locator("#wait")).to_contain_text(" s")
+        await page.get_by_role("button", name="Keypad").click()
+        await page.get_by_role("button", name="5").click()
+        await page.keyboard.press("#")
+        await page.screenshot(path=PICTURES / f"talking-{scheme}.png")
+        await page.get_by_role("button", name="Hang up").click()
+        await expect(page.locator("#told")).to_have_text("You hung up.")
+        ended = await booth.house.note(notes.Ended, of=call_sid)
+        assert ended.ending is Ending.CALLER_HUNG_UP
+        await page.screenshot(path=PICTURES / f"over-{scheme}.png")
+    assert visit.wrong == []
+    check(sent)
+    record = (await booth.house.client.get(f"/api/calls/{call_sid}", headers=AUTHORIZED)).json()
+    assert (record["path"], record["caller"]) == ("browser", "...")
+    assert record["turns"] >= 1
+
+
+def check(sent: list[dict[str, Any]]) -> None:
+    """As Twilio would say it; and what was spoken into the microphone is in it."""
+    events = [message["event"] for message in sent]
+    assert events[:2] == ["connected", "start"]
+    assert events[-1] == "stop"
+    assert "mark" in events
+    assert [m["dtmf"]["digit"] for m in sent if m["event"] == "dtmf"] == ["5", "#"]
+    numbers = [int(message["sequenceNumber"]) for message in sent[1:]]
+    assert numbers == list(range(1, len(sent)))
+    media = [message["media"] for message in sent if message["event"] == "media"]
+    assert [one["timestamp"] for one in media] == [str(20 * n) for n in range(len(media))]
+    frames = [b64decode(one["payload"]) for one in media]
+    assert {len(frame) for frame in frames} == {160}
+    pcm = mulaw_to_pcm(b"".join(frames))
+    pieces = [pcm[at : at + 3200] for at in range(0, len(pcm) - 3200, 1600)]
+    spoken = [purity_db(piece, SPOKEN_HZ, 8000) for piece in pieces if any(piece)]
+    assert max(spoken) > 20
+
+
+async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        before = len(booth.house.said(notes.CallerArrived))
+        await visit.page.get_by_role("button", name="Call").click()
+        await booth.house.note(notes.CallerArrived, before + 1)
+        call_sid = booth.call().facts.call_sid
+        await booth.house.note(notes.FirstSound, of=call_sid)
+        asked = await booth.house.client.post(
+            f"/api/calls/{call_sid}/transfer", json={"to": "anna"}, headers=AUTHORIZED
+        )
+        assert asked.status_code == 202
+        tried = await booth.house.note(notes.TransferTried, of=call_sid)
+        assert tried.outcome == "refused"
+        asked = await booth.house.client.post(f"/api/calls/{call_sid}/hangup", headers=AUTHORIZED)
+        assert asked.status_code == 202
+        await expect(visit.page.locator("#told")).to_have_text("The agent hung up.")
+        ended = await booth.house.note(notes.Ended, of=call_sid)
+        assert ended.ending is Ending.OPERATOR_HUNG_UP
+        await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
+    assert visit.wrong == []
+
+
+async def test_a_page_that_is_closed_ends_its_call(booth: Booth) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        before = len(booth.house.said(notes.CallerArrived))
+        await visit.page.get_by_role("button", name="Call").click()
+        await booth.house.note(notes.CallerArrived, before + 1)
+        call_sid = booth.call().facts.call_sid
+    await booth.house.note(notes.Ended, of=call_sid)
+
+
+async def test_a_second_call_where_one_is_taken(booth: Booth) -> None:
+    link = await booth.link("narrow")
+    async with booth.visit(link) as first, booth.visit(link) as second:
+        before = len(booth.house.said(notes.CallerArrived))
+        await first.page.get_by_role("button", name="Call").click()
+        await booth.house.note(notes.CallerArrived, before + 1)
+        await second.page.get_by_role("button", name="Call").click()
+        await expect(second.page.locator("#told")).to_have_text("The call was not taken.")
+        await expect(second.page.get_by_role("button", name="Call again")).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    ("fragment", "said"),
+    [("", "copy the whole of it"), ("#abc", "was not made here"), ("#a.b", "was not made here")],
+)
+async def test_a_link_that_is_none(booth: Booth, fragment: str, said: str) -> None:
+    async with booth.visit(booth.house.url + "/phone" + fragment) as visit:
+        await expect(visit.page.locator("#told")).to_contain_text(said)
+        await expect(visit.page.get_by_role("button", name="Call")).to_be_disabled()
+
+
+LINE = """async ({spoken, mulaw, rate}) => {
+  const context = new OfflineAudioContext(1, 2 * rate, rate);
+  await context.audioWorklet.addModule("/phone/line.js");
+  const line = new AudioWorkletNode(context, "line"), other = new AudioWorkletNode(context, "line");
+  const frames = [];
+  const heard = new Promise((done) => line.port.onmessage = ({data}) => {
+    if (data.frame) frames.push(...data.frame);
+    if (data.heard) done(data.heard);
+  });
+  line.port.postMessage({sound: Uint8Array.from(mulaw)});
+  line.port.postMessage({mark: "the end"});
+  // What is rendered at once reads no messages: the other one tells that these were read.
+  await new Promise((done) => {
+    other.port.onmessage = done;
+    other.port.postMessage({mark: "read"});
+  });
+  const tone = new OscillatorNode(context, {frequency: spoken});
+  tone.connect(new GainNode(context, {gain: 0.3})).connect(line).connect(context.destination);
+  tone.start();
+  const played = (await context.startRendering()).getChannelData(0);
+  return {name: await heard, frames, played: Array.from(played, (s) => Math.round(s * 32767))};
+}"""
+
+
+@pytest.mark.parametrize("rate", [48_000, 44_100, 16_000])
+async def test_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
+    """Whatever rate the browser has: two tones, and what the way adds to them."""
+    at = np.arange(8000) / 8000
+    heard = pcm_to_mulaw((10_000 * np.sin(2 * np.pi * 1500 * at)).astype(np.int16).tobytes())
+    async with booth.visit(booth.house.url + "/phone") as visit:
+        given = {"spoken": 700, "mulaw": list(heard), "rate": rate}
+        line = await visit.page.evaluate(LINE, given)
+    assert line["name"] == "the end"
+    assert len(line["frames"]) > 15_000
+    up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:12_000])), np.int16)
+    assert purity_db(up.tobytes(), 700, 8000) > 34  # mu-law by itself leaves 38
+    assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
+    played = np.array(line["played"], np.int16)[rate // 4 : 3 * rate // 4]
+    assert purity_db(played.tobytes(), 1500, rate) > 34
+    assert np.abs(played).max() == pytest.approx(10_000, rel=0.03)
+
+
+async def test_what_no_telephone_carries_does_not_come_back_as_something_else(booth: Booth) -> None:
+    """Five kilohertz would be heard as three."""
+    async with booth.visit(booth.house.url + "/phone") as visit:
+        line = await visit.page.evaluate(LINE, {"spoken": 5000, "mulaw": [255], "rate": 48_000})
+    up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:12_000])), np.int16)
+    assert np.abs(up).max() < 0.3 * 32768 * 10 ** (-60 / 20) + 8
