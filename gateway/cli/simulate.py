@@ -23,7 +23,7 @@ from rich.console import Console
 from gateway.agents.loader import DEFAULT_AGENTS, load_agents
 from gateway.errors import AgentFileError, ScenarioError, SettingsError
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
-from gateway.simulator import gauges, report, show, verdict
+from gateway.simulator import gauges, report, show, standstill, verdict
 from gateway.simulator.helpers import helping
 from gateway.simulator.mistakes import line_of
 from gateway.simulator.overhear import overhearing
@@ -152,7 +152,10 @@ async def _run(order: Order, console: Console) -> list[CallRecord]:
     if order.spawn and (unused := _unused(order.scenario)):
         console.print(f"not for the gateway that is started: {', '.join(unused)}", style="dim")
     expect, services = order.scenario.expect, Services(order.scenario.services)
-    async with _stage(order, services) as (twilio, model_url, url):
+    async with (
+        _stage(order, services) as (twilio, model_url, url),
+        standstill.watched() as still,
+    ):
         before = await gauges.read(twilio.webhooks.client, url)
         if order.calls == 1:
             records = [await _one(order, twilio, model_url, console)]
@@ -160,6 +163,8 @@ async def _run(order: Order, console: Console) -> list[CallRecord]:
             records = await _many(order, twilio, console)
         grown = await gauges.failures(twilio.webhooks.client, url, before, expect.metrics)
         asked = services.failures(expect.asked)
+        for record in records:
+            record.stood_still_s = still.seconds
         records[-1].failures += grown + asked + verdict.paths(records, expect)
     if order.out is not None:
         files = report.write(records[0], order.out)

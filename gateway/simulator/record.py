@@ -45,6 +45,9 @@ class CallRecord:
     words: list[dict[str, Any]] = field(default_factory=list)
     """What the simulated model says that it said, when it was asked."""
 
+    stood_still_s: float = 0.0
+    """For so long this machine did not run meanwhile: its waits are longer for that."""
+
     @property
     def seconds(self) -> float:
         return milliseconds(len(self.heard)) / 1000
@@ -116,6 +119,7 @@ class CallRecord:
             "heard_ms": self.heard_ms,
             "unheard_ms": self.unheard_ms,
             "underruns": self.underruns,
+            "stood_still_s": round(self.stood_still_s, 2),
             "traffic": [asdict(one) for one in self.traffic],
             "warnings": [asdict(one) for one in self.warnings],
             "moments": [asdict(one) for one in self.moments if one.kind != "twiml"],

@@ -19,6 +19,7 @@ from gateway.simulator.telephone import milliseconds
 CALLER = "bold dodger_blue2"
 MODEL = "bold dark_orange3"
 OUTPUT_SHOWN_CHARS = 120
+STOOD_STILL_SHOWN_S = 0.2
 STATIONS = {
     "sip_answered": "the model answers by SIP, leg",
     "sip_failed": "the model's SIP leg fails with",
@@ -113,6 +114,11 @@ def bar(console: Console, calls: int) -> Iterator[Watch]:
 def result(console: Console, records: list[CallRecord]) -> None:
     """The final table, and each thing that did not hold."""
     console.print(turns_table(records[0]) if len(records) == 1 else calls_table(records))
+    if records[0].stood_still_s > STOOD_STILL_SHOWN_S:
+        console.print(
+            f"[yellow]this machine stood still for {records[0].stood_still_s:.1f} s meanwhile[/]: "
+            "the waits are longer for that"
+        )
     if len(records) > 1:
         return
     for moment in records[0].moments:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import wave
+from io import StringIO
 
+from rich.console import Console
 from voices import tone
 
-from gateway.simulator import gauges, report, verdict
+from gateway.simulator import gauges, report, show, verdict
 from gateway.simulator.endings import COMPLETED
 from gateway.simulator.line import Fault
 from gateway.simulator.measure import Utterance, turns
 from gateway.simulator.playback import Gap
 from gateway.simulator.record import CallRecord
 from gateway.simulator.scenario import Expect
+from gateway.simulator.standstill import Standstill
 from gateway.simulator.telephone import silence
 
 
@@ -45,6 +48,21 @@ def test_files_of_a_call(tmp_path):
         assert (sound.getnchannels(), sound.getframerate()) == (2, 8000)
         assert sound.getnframes() == 48000
     assert made[2].read_bytes().startswith(picture_head)
+
+
+def test_a_machine_that_stood_still_is_told_of():
+    standstill = Standstill()
+    for waited_s in (0.05, 0.14, 1.05):
+        standstill.count(waited_s)
+    one = record()
+    one.stood_still_s = standstill.seconds
+    assert one.as_json()["stood_still_s"] == 1.0
+    told = Console(file=StringIO(), width=200)
+    show.result(told, [one])
+    assert "this machine stood still for 1.0 s meanwhile" in told.file.getvalue()
+    quiet = Console(file=StringIO(), width=200)
+    show.result(quiet, [record()])
+    assert "stood still" not in quiet.file.getvalue()
 
 
 def test_a_summary_of_many():
