@@ -165,7 +165,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             dialler.watch(call)
 
     switchboard.announced = announced
-    keeper = Keeper(states, lambda: switchboard.calls)
+    keeper = Keeper(states, lambda: [c for c in switchboard.calls if c.facts.has_carrier])
     dial_tokens = DialTokens(secrets, store, time)
     desk = Desk(
         public_url=settings.public_url,
@@ -288,7 +288,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         *photo_routes(MessageDoor(desk, photos), PhotoDoor(links, photos)),
     ]
     if settings.admin_token is not None:
-        phones = Phones(switchboard, admission, shed)
+        phones = Phones(switchboard, admission, shed, lambda: spending.share_of_budget)
         phone = PhoneDoors(settings.public_url, PhoneTokens(secrets, time), phones, metrics)
         admin = AdminDoors(switchboard, records, feed, darkroom, dialler, phone.link)
         doors += [*console_routes(), *phone.routes()]

@@ -430,8 +430,13 @@ PHOTO_LOOKS_PER_S = 50.0
 # --- Browser telephone ---
 
 PHONE_CALLS_MAX = 4
-"""At once in this process, of all links: a link goes from hand to hand, and the places are those
-of callers."""
+PHONE_SHARE_MAX = 0.5
+"""Links go from hand to hand, and the places and the budget are those of callers: so many calls at
+once in this process, no more than this share of its places, and none once so much of the day's
+budget is used."""
+PHONE_SOCKETS_MAX = 2 * PHONE_CALLS_MAX
+PHONE_BEGINS_BURST = 6
+PHONE_BEGINS_PER_S = 0.2  # each leaves a record, and records of callers are kept beside it
 PHONE_LINK_DEFAULT_S = 3600.0
 PHONE_LINK_MIN_S = 60.0
 PHONE_LINK_MAX_S = 7 * 86_400.0

@@ -10,28 +10,45 @@ from gateway.bridge.live_call import LiveCall
 from gateway.bridge.switchboard import Switchboard
 from gateway.call.facts import BROWSER, CallFacts
 from gateway.errors import NotAdmitted
-from gateway.limits import PHONE_CALLS_MAX
+from gateway.limits import (
+    PHONE_BEGINS_BURST,
+    PHONE_BEGINS_PER_S,
+    PHONE_CALLS_MAX,
+    PHONE_SHARE_MAX,
+)
 from gateway.ops.admission import Admission
+from gateway.ops.allowance import Allowance
 
 
 class Phones:
-    """`shed` tells why no call is brought to the model at the moment, or None."""
+    """`shed` tells why no call is brought to the model at the moment, or None; `budget_used` the
+    share of the day's budget.
+    """
 
     def __init__(
-        self, switchboard: Switchboard, admission: Admission, shed: Callable[[], str | None]
+        self,
+        switchboard: Switchboard,
+        admission: Admission,
+        shed: Callable[[], str | None],
+        budget_used: Callable[[], float],
     ) -> None:
-        self._switchboard, self._admission, self._shed = switchboard, admission, shed
+        self._switchboard, self._admission = switchboard, admission
+        self._shed, self._budget_used = shed, budget_used
+        self._begins = Allowance(PHONE_BEGINS_BURST, PHONE_BEGINS_PER_S)
 
     def agent(self, name: str) -> Agent | None:
         return self._switchboard.book.agents.get(name)
 
     def refusal(self, agent: str) -> str | None:
-        """Why a call could not begin now."""
+        """Why a call could not begin now, as far as it is known without asking anybody."""
         board = self._switchboard
         if agent not in board.book.agents:
             return "unknown_agent"
-        if sum(call.facts.path == BROWSER for call in board.calls) >= PHONE_CALLS_MAX:
+        most = max(1, min(PHONE_CALLS_MAX, int(board.max_calls * PHONE_SHARE_MAX)))
+        if sum(not call.facts.has_carrier for call in board.calls) >= most:
             return "full"
+        if self._budget_used() >= PHONE_SHARE_MAX:
+            return "budget"
         return board.refusal() or self._shed()
 
     async def begin(self, agent_name: str) -> LiveCall:
@@ -39,14 +56,15 @@ class Phones:
         # Not Twilio's, and not of the browser's choosing: it names the call's record.
         call_sid = f"WB{secrets.token_hex(16)}"
         self._check(agent_name)
+        if self._begins.take():
+            raise NotAdmitted("too_often")
         agent = self._switchboard.book.agents[agent_name]
         await self._admission.admit(call_sid, "", agent_name, agent.max_calls)
         try:
             self._check(agent_name)  # others may have come while the store was asked
-            return self._switchboard.announce(
-                CallFacts(call_sid, "", "", agent_name, BROWSER), agent
-            )
-        except NotAdmitted:
+            facts = CallFacts(call_sid, "", "", agent_name, BROWSER)
+            return self._switchboard.announce(facts, agent)
+        except BaseException:
             await self._admission.leave(call_sid)
             raise
 

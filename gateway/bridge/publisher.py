@@ -72,7 +72,9 @@ class Publisher:
             self.breaker.failed(note.reason)
         if isinstance(call, SipLiveCall):
             self.tasks.start(self.orphans.ended(call), f"drop {call.facts.key}")
-        if self.switchboard.media_call(call.facts.call_sid) in (call, None):
+        if not call.facts.has_carrier:  # nobody brings this caller back
+            self.tasks.start(self.admission.leave(call.facts.place), f"leave {call.facts.key}")
+        elif self.switchboard.media_call(call.facts.call_sid) in (call, None):
             if not self.keeper.shared:
                 self.keeper.remember(call, note.ending)
             ended, leave = self.keeper.ended(call, note.ending), self._leave(call, note.ending)

@@ -29,8 +29,17 @@ LetIn = Callable[[media_stream.StartBody], Awaitable[LiveCall]]
 class StreamDoor:
     """Listens to one socket until `start`, then passes it on to its call, or closes it."""
 
-    def __init__(self, socket: MediaSocket, let_in: LetIn, refused: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        socket: MediaSocket,
+        let_in: LetIn,
+        refused: Callable[[str], None],
+        *,
+        says_why: bool = False,
+    ) -> None:
+        """`says_why` tells the peer the reason of a refusal, too."""
         self._socket, self._admit, self._refused = socket, let_in, refused
+        self._says_why = says_why
         self._faults = 0
         self._early: list[bytes] = []
         """What came while the token was looked up."""
@@ -92,4 +101,4 @@ class StreamDoor:
         self._timer.cancel()
         self._refused(reason)
         log.warning("media stream refused", reason=reason)
-        self._socket.close(_POLICY_VIOLATION)
+        self._socket.close(_POLICY_VIOLATION, reason if self._says_why else "")

@@ -17,7 +17,7 @@ from gateway.bridge.sessions import Sessions
 from gateway.bridge.sip_call import SipLiveCall
 from gateway.call import notes
 from gateway.call.endings import Ending
-from gateway.call.facts import BROWSER, CallFacts
+from gateway.call.facts import CallFacts
 from gateway.call.media import MediaCall
 from gateway.call.sip import SipCall
 from gateway.call.state import CallState
@@ -43,7 +43,7 @@ class Switchboard:
         self._leaving = False
         """The last phase of it: calls are being handed over."""
         self._sessions = sessions
-        self._max_calls = max_calls
+        self.max_calls = max_calls
         self._store = store
         self._spent_out = spent_out
         """Whether the day's budget is used up."""
@@ -103,7 +103,7 @@ class Switchboard:
         full = (
             len(self._sip) + kept >= SIP_CALLS_MAX
             if path == "sip"
-            else len(self._media) + kept >= self._max_calls
+            else len(self._media) + kept >= self.max_calls
         )
         if full:
             return "full"
@@ -144,7 +144,7 @@ class Switchboard:
             mind.resume(state)
         mind.opening = opening or mind.opening
         self._store.forget(f"ending:{facts.call_sid}")
-        call = (BrowserCall if facts.path == BROWSER else LiveCall)(facts, mind, hands)
+        call = (LiveCall if facts.has_carrier else BrowserCall)(facts, mind, hands)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._media[facts.key] = call

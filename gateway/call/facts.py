@@ -26,6 +26,11 @@ class CallFacts:
     """`inbound` or `outbound`, seen from us."""
 
     @property
+    def has_carrier(self) -> bool:
+        """Whether somebody could bring the caller back, or connect him elsewhere."""
+        return self.path != BROWSER
+
+    @property
     def key(self) -> str:
         """What the call is known by in this process."""
         if self.direction == "outbound":

@@ -151,6 +151,10 @@ class Metrics:
         self.streams_refused = counter(
             "streams_refused", "Media streams closed before they reached a call.", "reason"
         )
+        self.phone_refused = counter(
+            "phone_refused", "Browsers whose call was not taken, or whose link opens nothing.",
+            "reason",
+        )  # fmt: skip
         self.stream_events = counter(
             "stream_events", "Stream status callbacks of the carrier's.", "event"
         )

@@ -77,13 +77,13 @@ class MediaSocket(WebSocketsSansIOProtocol):
         if self.transport.get_write_buffer_size() > CALLER_BACKLOG_MAX_BYTES:
             self.transport.abort()  # a reader this slow hears nothing in time any more
 
-    def close(self, code: int = 1000) -> None:
+    def close(self, code: int = 1000, reason: str = "") -> None:
         """Asks the peer to close, behind what was posted; cuts the connection if it does not."""
         self.flush()
         if self.conn.state is not OPEN or self.transport.is_closing():
             return
         self.close_sent = True
-        self.conn.send_close(code)
+        self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         # Not `close`, which waits for all to be sent: to a peer that does not read, for ever.
         self.close_timer = self.loop.call_later(CLOSE_MAX_S, self.transport.abort)
@@ -100,6 +100,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
         receiver = self._receiver
         if receiver is None:
             super().data_received(data)
+            if self.conn.handshake_exc is not None and not self.transport.is_closing():
+                self.transport.abort()  # a request that cannot be read: uvicorn would wait for more
             return
         now, text = monotonic(), self._splitter.whole(data)
         if text is not None:

@@ -8,10 +8,10 @@ in headers: no log of a server or proxy has it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -20,17 +20,16 @@ from starlette.websockets import WebSocket
 from gateway.bridge.live_call import LiveCall
 from gateway.bridge.phones import Phones
 from gateway.bridge.stream_door import StreamDoor
-from gateway.errors import SignatureRefused
-from gateway.limits import PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S
+from gateway.errors import NotAdmitted, SignatureRefused
+from gateway.limits import PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S, PHONE_SOCKETS_MAX
 from gateway.ops.allowance import Allowance
 from gateway.ops.metrics import Metrics
-from gateway.ops.tokens import PhoneTokens
+from gateway.ops.tokens import PhonePass, PhoneTokens
 from gateway.protocols.media_stream import StartBody
 from gateway.transports.media_socket import media_socket_of
 from gateway.web.console import page_routes
 from gateway.web.problems import Refused
 
-log = structlog.get_logger()
 PROTOCOL: Final = "gateway.phone"
 """Offered by the page together with the token: a browser's socket has no other header."""
 _FILES: Final = {
@@ -53,7 +52,7 @@ class Card(msgspec.Struct):
     language: str
     expires_at: float
     refusal: str | None
-    """Why a call would not be taken now."""
+    """Why a call would not be taken now, as far as this process knows by itself."""
 
 
 class PhoneDoors:
@@ -62,6 +61,7 @@ class PhoneDoors:
     ) -> None:
         self._public_url = public_url
         self._tokens, self._phones, self._metrics = tokens, phones, metrics
+        self._sockets = 0
         self._guesses = Allowance(PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S)
 
     def routes(self) -> list[BaseRoute]:
@@ -98,22 +98,36 @@ class PhoneDoors:
 
     async def line(self, websocket: WebSocket) -> None:
         """`WS /phone/line`: Media Streams as from a carrier; `start` needs no token any more."""
-        offered = [name for name in websocket.scope["subprotocols"] if name != PROTOCOL]
         try:
-            found = self._tokens.redeem(offered[0] if len(offered) == 1 else "")
-        except SignatureRefused as error:
+            found = self._checked(websocket.scope["subprotocols"])
+        except (SignatureRefused, NotAdmitted) as error:
             self._refused(error.reason)
-            log.warning("browser phone refused", reason=error.reason)
-            await websocket.close()
+            await websocket.close()  # before acceptance: the handshake is answered 403
             return
+        self._sockets += 1
+        try:
+            await self._carry(websocket, found)
+        finally:
+            self._sockets -= 1
+
+    def _checked(self, offered: Sequence[str]) -> PhonePass:
+        """Before anything is kept for it. Raises SignatureRefused, NotAdmitted."""
+        tokens = [name for name in offered if name != PROTOCOL]
+        if len(tokens) != 1 or PROTOCOL not in offered:
+            raise SignatureRefused("no_token")
+        if self._sockets >= PHONE_SOCKETS_MAX:
+            raise NotAdmitted("sockets")
+        return self._tokens.redeem(tokens[0])
+
+    async def _carry(self, websocket: WebSocket, found: PhonePass) -> None:
         await websocket.accept(PROTOCOL)
 
         async def let_in(_start: StartBody) -> LiveCall:
             return await self._phones.begin(found.agent)
 
         socket = media_socket_of(websocket)
-        StreamDoor(socket, let_in, self._refused)
+        StreamDoor(socket, let_in, self._refused, says_why=True)
         await socket.gone()
 
     def _refused(self, reason: str) -> None:
-        self._metrics.streams_refused.labels(reason).inc()
+        self._metrics.phone_refused.labels(reason).inc()

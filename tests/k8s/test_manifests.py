@@ -167,7 +167,7 @@ def test_calls_that_run_are_answered_by_full_pods_too() -> None:
         for rule in one("redis", "Ingress")["spec"]["rules"][0]["http"]["paths"]
     }
     begins = {path for path, service in of_path.items() if service == "gateway"}
-    assert begins == {"/twilio/voice", "/twilio/media", "/openai/webhook", "/phone"}
+    assert begins == {"/twilio/voice", "/twilio/media", "/openai/webhook", "/phone/line"}
     running = one("redis", "Service", "gateway-running")
     assert running["spec"]["publishNotReadyAddresses"] is True
     ready = one("redis", "Service")

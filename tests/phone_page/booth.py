@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pytest
 from house import House, running_house
 from playwright.async_api import Browser, Page, async_playwright
 
+from gateway.bridge import phones
 from gateway.bridge.live_call import LiveCall
 from gateway.simulator.model import ModelServer, running_model
 from gateway.simulator.script import Script
@@ -37,7 +39,9 @@ agents:
     transfers: {anna: {to: "+15550142"}}
     turn_detection: {type: server_vad, silence_duration_ms: 300}
   narrow: {instructions: Be kind., audio: pcmu, max_calls: 1}
+  dialect: {instructions: Be kind., language: zh-yue}
 routes:
+  - {to: "+15550102", agent: dialect}
   - {to: "+15550101", agent: narrow}
   - {to: "*", agent: desk}
 """
@@ -103,6 +107,8 @@ async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
     agents, spoken = folder / "agents.yaml", folder / "spoken.wav"
     agents.write_text(AGENTS, "utf-8")
     microphone(spoken)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(phones, "PHONE_BEGINS_BURST", 1000)  # tests are quicker than people
     settings = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(folder / "data")}
     async with (
         running_model(Script.model_validate(script)) as model,
@@ -116,3 +122,4 @@ async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
         )
         yield Booth(house, model, browser)
         await browser.close()
+    patch.undo()

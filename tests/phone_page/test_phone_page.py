@@ -122,7 +122,7 @@ async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth)
         assert tried.outcome == "refused"
         asked = await booth.house.client.post(f"/api/calls/{call_sid}/hangup", headers=AUTHORIZED)
         assert asked.status_code == 202
-        await expect(visit.page.locator("#told")).to_have_text("The agent hung up.")
+        await expect(visit.page.locator("#told")).to_have_text("An operator ended the call.")
         ended = await booth.house.note(notes.Ended, of=call_sid)
         assert ended.ending is Ending.OPERATOR_HUNG_UP
         await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
@@ -145,8 +145,73 @@ async def test_a_second_call_where_one_is_taken(booth: Booth) -> None:
         await first.page.get_by_role("button", name="Call").click()
         await booth.house.note(notes.CallerArrived, before + 1)
         await second.page.get_by_role("button", name="Call").click()
-        await expect(second.page.locator("#told")).to_have_text("The call was not taken.")
+        await expect(second.page.locator("#told")).to_contain_text("as many calls as it takes")
         await expect(second.page.get_by_role("button", name="Call again")).to_be_enabled()
+
+
+async def test_two_clicks_are_one_call(booth: Booth) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        await visit.page.get_by_role("button", name="Call").dblclick()
+        await expect(visit.page.locator("#told")).to_have_text("On the line.")
+
+
+async def test_a_microphone_that_is_pulled_out_ends_the_call(booth: Booth) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        await visit.page.evaluate(_KEEP_MICROPHONE)
+        await visit.page.get_by_role("button", name="Call").click()
+        await expect(visit.page.locator("#told")).to_have_text("On the line.")
+        call_sid = booth.call().facts.call_sid
+        await visit.page.evaluate("microphone.dispatchEvent(new Event('ended'))")
+        await expect(visit.page.locator("#told")).to_have_text("The microphone is gone.")
+        await booth.house.note(notes.Ended, of=call_sid)
+
+
+@pytest.mark.parametrize(
+    ("breaks", "said"),
+    [
+        (
+            "navigator.mediaDevices.getUserMedia = () => Promise.reject("
+            "new DOMException('', 'NotAllowedError'))",
+            "allow it for this page",
+        ),
+        (
+            "AudioContext.prototype.createMediaStreamSource = () => { throw new Error('rate') }",
+            "This browser cannot make the call.",
+        ),
+        (
+            "AudioWorklet.prototype.addModule = () => Promise.reject(new Error('gone'))",
+            "This browser cannot make the call.",
+        ),
+    ],
+)
+async def test_a_browser_that_cannot_leaves_no_call_and_no_open_microphone(
+    booth: Booth, breaks: str, said: str
+) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        await visit.page.evaluate(_KEEP_MICROPHONE)
+        await visit.page.evaluate(f"() => {{ {breaks}; }}")
+        before = len(booth.house.said(notes.CallerArrived))
+        await visit.page.get_by_role("button", name="Call").click()
+        await expect(visit.page.locator("#told")).to_contain_text(said)
+        still_open = "() => window.microphone?.readyState === 'live'"
+        assert not await visit.page.evaluate(still_open)
+        await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
+        assert len(booth.house.said(notes.CallerArrived)) == before
+
+
+async def test_a_language_that_browsers_do_not_know(booth: Booth) -> None:
+    async with booth.visit(await booth.link("dialect")) as visit:
+        await expect(visit.page.locator("#told")).to_contain_text("Speaks zh-yue.")
+
+
+_KEEP_MICROPHONE = """() => {
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await ask(wanted);
+    window.microphone = stream.getTracks()[0];
+    return stream;
+  };
+}"""
 
 
 @pytest.mark.parametrize(

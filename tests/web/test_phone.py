@@ -10,17 +10,22 @@ from pathlib import Path
 import pytest
 from carrier import TOKEN as TWILIO_TOKEN
 from carrier import Stream, new_sid
-from house import PUBLIC_URL, House, running_house
+from command import broken
+from house import AGENTS, PUBLIC_URL, House, running_house
+from redis.asyncio import Redis
+from redis_end import running_redis
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from gateway.call import notes
 from gateway.call.endings import Ending
 from gateway.limits import (
+    PHONE_BEGINS_BURST,
     PHONE_CALLS_MAX,
     PHONE_GUESSES_BURST,
     PHONE_LINK_MAX_S,
     PHONE_LINK_MIN_S,
+    PHONE_SOCKETS_MAX,
 )
 from gateway.ops.tokens import PhoneTokens
 from gateway.simulator.model import ModelServer
@@ -126,14 +131,29 @@ async def test_a_link_that_opens_nothing(house: House, token: str, said: str) ->
             pass
     assert refused.value.response.status_code == 403
     reason = {"": "no_token", "has expired": "expired_token"}.get(token and said, "bad_token")
-    assert await house.metric("streams_refused_total", reason=reason) == 1
+    assert await house.metric("phone_refused_total", reason=reason) == 1
+    assert await house.metric("streams_refused_total", reason=reason) == 0, "that one pages"
 
 
-async def test_two_tokens_are_none(house: House) -> None:
+async def test_one_token_and_the_protocol(house: House) -> None:
     token = await link(house)
-    with pytest.raises(InvalidStatus):
-        async with line(house, PROTOCOL, token, token + "x"):
-            pass
+    for offered in ((PROTOCOL, token, token + "x"), (token,), (PROTOCOL,)):
+        with pytest.raises(InvalidStatus):
+            async with line(house, *offered):
+                pass
+
+
+async def test_a_head_that_is_too_long_is_let_go(house: House) -> None:
+    url = house.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(url[0], int(url[1]))
+    writer.write(
+        b"GET /phone/line HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        b"Sec-WebSocket-Protocol: gateway.phone, " + b"a" * 40_000 + b"\r\n\r\n"
+    )
+    async with asyncio.timeout(5):
+        assert b"101" not in await reader.read()
+    writer.close()
 
 
 # --- The line ---
@@ -174,9 +194,98 @@ async def test_a_link_is_good_for_several_calls_and_not_for_all_places(house: Ho
         assert (await card(house, token))[1]["refusal"] == "full"
         async with line(house, PROTOCOL, token) as another:
             assert await another.closed() == 1008
-        assert await house.metric("streams_refused_total", reason="full") == 1
+            assert another.socket.close_reason == "full"
+        assert await house.metric("phone_refused_total", reason="full") == 1
     await house.note(notes.Ended, PHONE_CALLS_MAX)
     assert (await card(house, token))[1]["refusal"] is None
+
+
+async def test_not_too_many_in_a_short_time(house: House) -> None:
+    """Each call leaves a record, and records are kept in a bounded number."""
+    token = await link(house)
+    for nth in range(PHONE_BEGINS_BURST):
+        async with line(house, PROTOCOL, token) as browser:
+            await house.note(notes.CallerArrived, nth + 1)
+            await browser.stop()
+        await house.note(notes.Ended, nth + 1)
+    async with line(house, PROTOCOL, token) as browser:
+        assert await browser.closed() == 1008
+        assert browser.socket.close_reason == "too_often"
+
+
+async def test_sockets_without_a_start_are_bounded(house: House) -> None:
+    token = await link(house)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(PHONE_SOCKETS_MAX):
+            await stack.enter_async_context(line(house, PROTOCOL, token, started=False))
+        with pytest.raises(InvalidStatus):
+            async with line(house, PROTOCOL, token):
+                pass
+        assert await house.metric("phone_refused_total", reason="sockets") == 1
+
+
+async def test_callers_keep_their_share(
+    agents_file: Path, model: ModelServer, tmp_path: Path
+) -> None:
+    """Of places and of the budget."""
+    more = {
+        "GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path), "GATEWAY_MAX_CALLS": "2",
+        "GATEWAY_BUDGET_USD": "0.01",
+    }  # fmt: skip
+    async with running_house(agents_file, model, **more) as small:
+        token = await link(small)
+        async with line(small, PROTOCOL, token):
+            await small.note(notes.CallerArrived)
+            assert (await card(small, token))[1]["refusal"] == "full"
+            async with small.carrier.call():
+                await small.note(notes.CallerArrived, 2)
+        await small.note(notes.Ended, 2)
+        assert (await card(small, token))[1]["refusal"] == "budget"
+
+
+@pytest.mark.needs("redis-server")
+async def test_a_line_that_breaks_gives_its_place_back_and_nothing_is_kept(
+    model: ModelServer, tmp_path: Path
+) -> None:
+    """There is nobody who would bring him back to another process."""
+    more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
+    file = tmp_path / "agents.yaml"
+    file.write_text(AGENTS.replace("  quiet:\n", "  quiet:\n    max_calls: 1\n"))
+    async with (
+        running_redis() as redis,
+        running_house(file, model, GATEWAY_STORE=redis.url, **more) as house,
+    ):
+        token = await link(house)
+        for nth in range(2):
+            async with line(house, PROTOCOL, token) as browser:
+                await house.note(notes.CallerArrived, nth + 1)
+                async with line(house, PROTOCOL, token) as another:
+                    assert await another.closed() == 1008
+                    assert another.socket.close_reason == "agent_full"
+                browser.socket.transport.abort()
+            assert (await house.note(notes.Ended, nth + 1)).ending is Ending.MEDIA_BROKEN
+            await settled(house)
+        async with Redis.from_url(redis.url, decode_responses=True) as client:
+            kept = [key async for key in client.scan_iter("*WB*")]
+        assert [key for key in kept if "ending" not in key] == []
+
+
+async def settled(house: House) -> None:
+    """What was begun when a call ended has been done."""
+    async with asyncio.timeout(10):
+        while any("WB" in task.get_name() for task in asyncio.all_tasks()):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def test_a_bug_leaves_no_place_taken(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, board = await link(house), house.gateway.switchboard
+    with monkeypatch.context() as patch:
+        patch.setattr(board, "announce", broken)
+        async with line(house, PROTOCOL, token) as browser:
+            assert await browser.closed() == 1008
+            assert browser.socket.close_reason == "bug"
+    async with line(house, PROTOCOL, token):
+        await house.note(notes.CallerArrived)
 
 
 async def test_nobody_pays_a_carrier(house: House) -> None:
@@ -193,6 +302,7 @@ async def test_a_process_that_stops_has_nobody_to_hand_it_to(house: House) -> No
         await house.note(notes.CallerArrived)
         house.gateway.switchboard.hand_over_all(now=True)
         assert await browser.closed() == 1000
+        assert browser.socket.close_reason == "drained"
     assert (await house.note(notes.Ended)).ending is Ending.DRAINED
 
 
@@ -202,7 +312,7 @@ async def test_one_that_says_nothing_is_let_go(
     monkeypatch.setattr("gateway.bridge.stream_door.START_WAIT_S", 0.05)
     async with line(house, PROTOCOL, await link(house), started=False) as browser:
         assert await browser.closed() == 1008
-    assert await house.metric("streams_refused_total", reason="no_start") == 1
+    assert await house.metric("phone_refused_total", reason="no_start") == 1
 
 
 async def test_cards_are_not_for_guessing(house: House) -> None:

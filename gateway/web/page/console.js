@@ -614,9 +614,11 @@ function offer(url, told = "", wrong = false) {
 
 for (const id of ["phone-agent", "phone-seconds"]) $(id).addEventListener("change", () => offer(""));
 $("phone-make").addEventListener("click", async () => {
-  const wanted = { agent: $("phone-agent").value, seconds: Number($("phone-seconds").value) };
+  const picked = () => ({ agent: $("phone-agent").value, seconds: Number($("phone-seconds").value) });
+  const wanted = JSON.stringify(picked());
   try {
-    const made = await (await ask("/api/phone", { method: "POST", ...json(wanted) })).json();
+    const made = await (await ask("/api/phone", { method: "POST", ...json(picked()) })).json();
+    if (JSON.stringify(picked()) !== wanted) return;
     offer(made.url, `It works until ${new Date(made.expires_at).toLocaleString()}.`);
     $("phone-url").select();
   } catch (error) {

@@ -4,18 +4,35 @@ const $ = (id) => document.getElementById(id);
 const FRAME_MS = 20, LEVEL_MS = 100;
 const LOUD = 0.012;             // RMS, about -38 dBFS: somebody speaks
 const KEYS = "123456789*0#";
-const WHY = {
+const UNSENT_MAX_BYTES = 40_000; // two seconds of frames that the network did not take
+const DOUBLE_CLICK_MS = 500;
+const REFUSED = {
   full: "All lines are taken. Try again in a minute.",
   agent_full: "The agent has as many calls as it takes. Try again in a minute.",
+  too_often: "Too many calls were begun. Try again in a few seconds.",
   draining: "The gateway is being replaced. Try again in a minute.",
   starting: "The gateway is starting. Try again in a few seconds.",
-  budget: "The day's budget is used up.",
+  budget: "The budget for calls like this one is used up for today.",
   model_down: "The model cannot be reached at the moment.",
   rate_limited: "The model's rate limit is used up for the moment.",
   unknown_agent: "The agent of this link does not exist any more.",
 };
+const ENDED = {
+  agent_hung_up: "The agent hung up.",
+  operator_hung_up: "An operator ended the call.",
+  max_length: "The call has reached its longest time.",
+  idle: "Nobody said anything for a while.",
+  drained: "The gateway is being replaced. Call again.",
+  spend_limit: "The call has cost as much as it may.",
+  media_stalled: "No sound came from this browser any more.",
+};
+const NO_MICROPHONE = {
+  NotFoundError: "There is no microphone.",
+  NotReadableError: "The microphone is in use by another program.",
+  NotAllowedError: "Without the microphone there is no call: allow it for this page.",
+};
 const token = location.hash.slice(1);
-let call = null;
+let call = null, clicked = 0;
 
 function tell(text, bad = false) {
   $("told").textContent = text;
@@ -28,7 +45,9 @@ function enter(state) {
   $("call").textContent = busy ? "Hang up" : state === "over" ? "Call again" : "Call";
   $("call").disabled = state === "loading" || state === "dead";
   $("mute").disabled = $("pad").disabled = state !== "talking";
-  if (state !== "talking") open(false);
+  if (state === "talking") return;
+  if ($("keys").contains(document.activeElement)) $("call").focus();
+  open(false);
 }
 
 // --- The link ---
@@ -49,10 +68,11 @@ async function look() {
     return tell("This browser gives no microphone here: open the link with https.", true);
   }
   try {
-    const { agent, language, expires_at } = await card();
+    const { agent, language, expires_at, refusal } = await card();
     $("agent").textContent = document.title = agent;
     const until = new Date(expires_at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-    tell(`Speaks ${name_of(language)}. The link works until ${until}.`);
+    if (refusal) tell(REFUSED[refusal] ?? `Calls are not taken now: ${refusal}.`, true);
+    else tell(`Speaks ${name_of(language)}. The link works until ${until}.`);
     enter("ready");
   } catch (error) {
     enter("dead");
@@ -61,7 +81,11 @@ async function look() {
 }
 
 function name_of(language) {
-  return new Intl.DisplayNames("en", { type: "language" }).of(language);
+  try {
+    return new Intl.DisplayNames("en", { type: "language" }).of(language);
+  } catch {
+    return language; // a tag that browsers do not know
+  }
 }
 
 // --- A call ---
@@ -70,10 +94,10 @@ class Call {
   constructor() {
     this.sid = `MZ${crypto.randomUUID().replaceAll("-", "")}`;
     this.sequence = this.chunk = 0;
-    this.over = false;
+    this.over = this.opened = this.answered = false;
     this.waits = [];
     this.clears = 0;
-    this.voice = { spoke: 0, heard: 0, owed: false };
+    this.voice = { spoke: 0, heard: 0, owed: false, floor: LOUD };
   }
 
   async begin() {
@@ -82,17 +106,27 @@ class Call {
         audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
       });
     } catch (error) {
-      const none = error.name === "NotFoundError";
-      return this.end(none ? "There is no microphone." : "Without the microphone there is no call: allow it for this page.", true);
+      return this.end(NO_MICROPHONE[error.name] ?? "The microphone cannot be used.", true);
     }
-    this.context = new AudioContext({ latencyHint: "interactive" });
-    await this.context.audioWorklet.addModule("/phone/line.js");
-    await this.context.resume();
     if (this.over) return this.release();
-    this.line = new AudioWorkletNode(this.context, "line");
+    this.stream.getTracks()[0].onended = () => this.end("The microphone is gone.", true);
+    this.context = new AudioContext({ latencyHint: "interactive" });
+    this.context.onstatechange = () => this.keep_awake();
+    await this.context.audioWorklet.addModule("/phone/line.js");
+    if (this.over) return this.release();
+    this.keep_awake();
+    const mono = { channelCount: 1, channelCountMode: "explicit", outputChannelCount: [1] };
+    this.line = new AudioWorkletNode(this.context, "line", mono);
     this.line.port.onmessage = ({ data }) => this.on_line(data);
     this.line.connect(this.context.destination);
+    this.mouth = this.context.createMediaStreamSource(this.stream);
+    this.mouth.connect(this.line);
     this.dial();
+  }
+
+  /** A telephone call, or a browser that saves power, may take the sound away for a while. */
+  keep_awake() {
+    if (!this.over && this.context.state !== "running") this.context.resume().catch(() => {});
   }
 
   dial() {
@@ -100,7 +134,7 @@ class Call {
     address.protocol = address.protocol.replace("http", "ws");
     this.socket = new WebSocket(address, ["gateway.phone", token]);
     this.socket.onopen = () => this.on_open();
-    this.socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
+    this.socket.onmessage = ({ data }) => this.over || this.hear(JSON.parse(data));
     this.socket.onclose = (event) => this.on_close(event);
   }
 
@@ -111,7 +145,10 @@ class Call {
       accountSid: "", callSid: "", streamSid: this.sid, tracks: ["inbound"], customParameters: {},
       mediaFormat: { encoding: "audio/x-mulaw", sampleRate: 8000, channels: 1 },
     });
-    this.context.createMediaStreamSource(this.stream).connect(this.line);
+  }
+
+  on_answered() {
+    this.answered = true;
     this.began = performance.now();
     tell("On the line.");
     enter("talking");
@@ -140,6 +177,7 @@ class Call {
 
   hear({ event, media, mark }) {
     if (event === "media") this.line.port.postMessage({ sound: Uint8Array.from(atob(media.payload), (c) => c.charCodeAt(0)) });
+    else if (event === "answered") this.on_answered();
     else if (event === "mark") this.line.port.postMessage({ mark: mark.name });
     else if (event === "clear") {
       this.line.port.postMessage({ clear: true });
@@ -156,24 +194,26 @@ class Call {
     paint("mouth", mouth);
     paint("ear", ear);
     const now = performance.now(), { voice } = this;
+    voice.floor += (mouth - voice.floor) * (mouth < voice.floor ? 0.5 : 0.01); // of the room's noise
     if (ear > LOUD) {
-      if (voice.owed && now - voice.heard > 2 * LEVEL_MS) this.answered(now - voice.spoke);
+      if (voice.owed && now - voice.heard > 2 * LEVEL_MS) this.waited(now - voice.spoke);
       voice.owed = false;
       voice.heard = now;
-    } else if (mouth > LOUD) {
+    } else if (mouth > Math.max(LOUD, 3 * voice.floor)) {
       voice.spoke = now;
       voice.owed = true;
     }
   }
 
-  answered(ms) {
+  waited(ms) {
     this.waits.push(ms);
-    const sorted = this.waits.toSorted((a, b) => a - b);
+    const sorted = [...this.waits].sort((a, b) => a - b);
     $("wait").textContent = seconds(ms);
     $("median").textContent = seconds(sorted[sorted.length >> 1]);
   }
 
   tick() {
+    if (this.socket.bufferedAmount > UNSENT_MAX_BYTES) return this.end("The line broke.", true);
     const s = Math.floor((performance.now() - this.began) / 1000);
     $("clock").textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
   }
@@ -183,16 +223,17 @@ class Call {
     this.end("You hung up.");
   }
 
-  async on_close({ code }) {
+  async on_close({ code, reason }) {
     if (this.over) return;
-    if (code === 1000) return this.end("The agent hung up.");
-    if (this.opened && code !== 1008) return this.end("The line broke.", true);
+    const why = reason ? `: ${reason.replaceAll("_", " ")}.` : ".";
+    if (code === 1000) return this.end(ENDED[reason] ?? `The call has ended${why}`, !(reason in ENDED));
+    if (code === 1008) return this.end(REFUSED[reason] ?? `The call was not taken${why}`, true);
+    if (this.opened) return this.end("The line broke.", true);
     this.end("The call was not taken.", true);
     try {
-      const { refusal } = await card();
-      if (refusal) tell(WHY[refusal] ?? `The call was not taken: ${refusal}.`, true);
+      await card(); // a handshake that was refused says nothing; this may
     } catch (error) {
-      if (error instanceof Refused) tell(error.message, true);
+      if (call === null && error instanceof Refused) tell(error.message, true);
     }
   }
 
@@ -225,6 +266,7 @@ function paint(id, level) {
 // --- Hands ---
 
 $("call").addEventListener("click", () => {
+  if (call && performance.now() - clicked < DOUBLE_CLICK_MS) return;
   if (call) return call.hang_up();
   tell("Calling.");
   enter("calling");
@@ -233,12 +275,15 @@ $("call").addEventListener("click", () => {
   mute(false);
   call = new Call();
   const mine = call;
-  mine.begin().catch(() => mine.end("This browser cannot make the call.", true));
+  clicked = performance.now();
+  mine.begin().catch(() => {
+    mine.end("This browser cannot make the call.", true);
+    mine.release();
+  });
 });
 
 function mute(muted) {
   $("mute").setAttribute("aria-pressed", muted);
-  $("mute").textContent = muted ? "Muted" : "Mute";
 }
 
 $("mute").addEventListener("click", () => {
@@ -255,7 +300,7 @@ function open(shown) {
 $("pad").addEventListener("click", () => open($("keys").hidden));
 
 function strike(digit) {
-  if (!call?.opened) return;
+  if (!call?.answered) return;
   call.press(digit);
   const key = $("keys").children[KEYS.indexOf(digit)];
   key.classList.add("struck");
@@ -272,7 +317,7 @@ for (const digit of KEYS) {
 
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (call?.opened && KEYS.includes(event.key)) strike(event.key);
+  if (!$("keys").hidden && KEYS.includes(event.key)) strike(event.key);
 });
 window.addEventListener("pagehide", () => call?.hang_up());
 window.addEventListener("hashchange", () => location.reload());
