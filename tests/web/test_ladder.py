@@ -308,7 +308,7 @@ async def test_without_a_person_there_is_only_an_apology(house: House) -> None:
 async def test_where_media_is_full_a_person_is_next(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house.gateway.switchboard, "_max_calls", 0)
+    monkeypatch.setattr(house.gateway.switchboard, "max_calls", 0)
     assert rung(await Caller(house, DIRECT).after("sip", "failed")) == "human"
     assert rung(await Caller(house, ALONE).after("sip", "failed")) == "apology"
 
@@ -434,7 +434,7 @@ async def test_a_full_house_goes_on_with_him_by_sip(
 ) -> None:
     caller = Caller(house, MEDIA)
     await breaks_off(house, caller, await caller.rings())
-    monkeypatch.setattr(house.gateway.switchboard, "_max_calls", 0)
+    monkeypatch.setattr(house.gateway.switchboard, "max_calls", 0)
     assert rung(await caller.after("stream")) == "sip"
 
 
