@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 _FILES: Final = {
-    "/console": ("console.html", "text/html"),
-    "/console/console.css": ("console.css", "text/css"),
-    "/console/console.js": ("console.js", "text/javascript"),
+    "/console": ("text/html", "console.html"),
+    "/console/console.css": ("text/css", "colours.css", "console.css"),
+    "/console/console.js": ("text/javascript", "console.js"),
 }
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -35,13 +35,13 @@ def console_routes() -> list[BaseRoute]:
 
 
 def page_routes(
-    files: Mapping[str, tuple[str, str]], headers: Mapping[str, str] | None = None
+    files: Mapping[str, tuple[str, ...]], headers: Mapping[str, str] | None = None
 ) -> list[BaseRoute]:
-    """Files of the package and their types, each by its path."""
+    """By path: a media type, and the files of the package that make up what is there."""
     page, headers = resources.files("gateway.web") / "page", HEADERS | dict(headers or {})
     return [
-        _file(path, (page / name).read_bytes(), media_type, headers)
-        for path, (name, media_type) in files.items()
+        _file(path, b"".join((page / name).read_bytes() for name in names), media_type, headers)
+        for path, (media_type, *names) in files.items()
     ]
 
 

@@ -33,10 +33,10 @@ from gateway.web.problems import Refused
 PROTOCOL: Final = "gateway.phone"
 """Offered by the page together with the token: a browser's socket has no other header."""
 _FILES: Final = {
-    "/phone": ("phone.html", "text/html"),
-    "/phone/phone.css": ("phone.css", "text/css"),
-    "/phone/phone.js": ("phone.js", "text/javascript"),
-    "/phone/line.js": ("phone-line.js", "text/javascript"),
+    "/phone": ("text/html", "phone.html"),
+    "/phone/phone.css": ("text/css", "colours.css", "phone.css"),
+    "/phone/phone.js": ("text/javascript", "phone.js"),
+    "/phone/line.js": ("text/javascript", "phone-line.js"),
 }
 _GONE: Final = {
     "no_token": "This link is not complete: copy the whole of it.",

@@ -139,7 +139,7 @@ class _Page:
 
     def __init__(self, name: str) -> None:
         folder = resources.files("gateway.web") / "page"
-        style = (folder / "photo.css").read_text("utf-8")
+        style = "".join((folder / n).read_text("utf-8") for n in ("colours.css", "photo.css"))
         script = (folder / "photo.js").read_text("utf-8")
         document = (folder / name).read_text("utf-8")
         document = document.replace("/*style*/", style).replace("/*script*/", script)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from browser import chromium
 from carrier import TOKEN as TWILIO_TOKEN
 from house import ACCOUNT, PUBLIC_URL, House, running_house
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from gateway.simulator import run
 from gateway.simulator.model import ModelServer, running_model
@@ -20,13 +21,7 @@ from gateway.simulator.script import Script
 from gateway.simulator.stack import free_port
 from gateway.simulator.webhooks import Account, Reach
 
-CHROMIUM: Final = Path("/usr/bin/chromium")
 TOKEN: Final = "a-token-of-the-operators"
-_FLAGS: Final = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
 AGENTS: Final = """
 agents:
   front-desk:
@@ -132,10 +127,6 @@ async def opened(folder: Path) -> AsyncIterator[Theatre]:
         running_model(Script.model_validate(SCRIPT), voice="on") as model,
         running_house(agents, model, **more) as house,
         run.carrier(account, Reach(house.url, PUBLIC_URL), rest_port=rest_port) as twilio,
-        async_playwright() as playwright,
+        chromium() as browser,
     ):
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=list(_FLAGS), headless=True
-        )
         yield Theatre(house, twilio, browser, model)
-        await browser.close()

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from browser import needs_chromium
 from house import PUBLIC_URL
 from PIL import Image
 from playwright.async_api import Page, expect
-from stage import CHROMIUM, TOKEN, Theatre, opened
+from stage import TOKEN, Theatre, opened
 
 from gateway.call import notes
 from gateway.call.endings import Ending
@@ -27,7 +28,7 @@ PATIENT = 25_000
 """Milliseconds for a call to get on, on a busy machine."""
 
 pytestmark = [
-    pytest.mark.needs(str(CHROMIUM)),
+    needs_chromium,
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -11,21 +11,19 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+from browser import chromium
 from house import House, running_house
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from gateway.bridge import phones
-from gateway.bridge.live_call import LiveCall
+from gateway.call import notes
 from gateway.simulator.model import ModelServer, running_model
 from gateway.simulator.script import Script
 
-CHROMIUM: Final = Path("/usr/bin/chromium")
 TOKEN: Final = "a-token-of-the-operators"
 AUTHORIZED: Final = {"Authorization": f"Bearer {TOKEN}"}
 SPOKEN_HZ: Final = 700
 _FLAGS: Final = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 )  # fmt: skip
@@ -85,9 +83,13 @@ class Booth:
         finally:
             await context.close()
 
-    def call(self) -> LiveCall:
-        (call,) = self.house.gateway.switchboard.calls
-        return call
+    async def begin(self, page: Page) -> str:
+        """Presses Call; the CallSid, once the caller is there."""
+        before = len(self.house.said(notes.CallerArrived))
+        await page.get_by_role("button", name="Call").click()
+        await self.house.note(notes.CallerArrived, before + 1)
+        (*_, call) = self.house.gateway.switchboard.calls
+        return call.facts.call_sid
 
 
 def microphone(file: Path) -> None:
@@ -113,13 +115,7 @@ async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
     async with (
         running_model(Script.model_validate(script)) as model,
         running_house(agents, model, **settings) as house,
-        async_playwright() as playwright,
+        chromium(*_FLAGS, f"--use-file-for-fake-audio-capture={spoken}") as browser,
     ):
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*_FLAGS, f"--use-file-for-fake-audio-capture={spoken}"],
-            headless=True,
-        )
         yield Booth(house, model, browser)
-        await browser.close()
     patch.undo()

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-from booth import AUTHORIZED, CHROMIUM, SPOKEN_HZ, Booth, opened
+from booth import AUTHORIZED, SPOKEN_HZ, Booth, opened
+from browser import needs_chromium
 from playwright.async_api import Page, expect
 
 from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
@@ -26,7 +27,7 @@ TALE = "Let me tell you of the harbour, of the people there and of their lightho
 SCRIPT = {"speed": 500, "think_ms": 100, "turns": [[{"say": TALE}]] * 20}
 
 pytestmark = [
-    pytest.mark.needs(str(CHROMIUM)),
+    needs_chromium,
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
@@ -65,11 +66,8 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
         await expect(page.locator("#agent")).to_have_text("desk")
         await expect(page.locator("#told")).to_contain_text("Speaks English. The link works until")
         await page.screenshot(path=PICTURES / f"ready-{scheme}.png")
-        before = len(booth.house.said(notes.CallerArrived))
-        await page.get_by_role("button", name="Call").click()
+        call_sid = await booth.begin(page)
         await expect(page.locator("#told")).to_have_text("On the line.")
-        await booth.house.note(notes.CallerArrived, before + 1)
-        call_sid = booth.call().facts.call_sid
         await booth.house.note(notes.TurnMeasured, of=call_sid)
         await expect(page.locator("#wait")).to_contain_text(" s")
         await page.get_by_role("button", name="Keypad").click()
@@ -109,10 +107,7 @@ def check(sent: list[dict[str, Any]]) -> None:
 
 async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
-        before = len(booth.house.said(notes.CallerArrived))
-        await visit.page.get_by_role("button", name="Call").click()
-        await booth.house.note(notes.CallerArrived, before + 1)
-        call_sid = booth.call().facts.call_sid
+        call_sid = await booth.begin(visit.page)
         await booth.house.note(notes.FirstSound, of=call_sid)
         asked = await booth.house.client.post(
             f"/api/calls/{call_sid}/transfer", json={"to": "anna"}, headers=AUTHORIZED
@@ -131,19 +126,14 @@ async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth)
 
 async def test_a_page_that_is_closed_ends_its_call(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
-        before = len(booth.house.said(notes.CallerArrived))
-        await visit.page.get_by_role("button", name="Call").click()
-        await booth.house.note(notes.CallerArrived, before + 1)
-        call_sid = booth.call().facts.call_sid
+        call_sid = await booth.begin(visit.page)
     await booth.house.note(notes.Ended, of=call_sid)
 
 
 async def test_a_second_call_where_one_is_taken(booth: Booth) -> None:
     link = await booth.link("narrow")
     async with booth.visit(link) as first, booth.visit(link) as second:
-        before = len(booth.house.said(notes.CallerArrived))
-        await first.page.get_by_role("button", name="Call").click()
-        await booth.house.note(notes.CallerArrived, before + 1)
+        await booth.begin(first.page)
         await second.page.get_by_role("button", name="Call").click()
         await expect(second.page.locator("#told")).to_contain_text("as many calls as it takes")
         await expect(second.page.get_by_role("button", name="Call again")).to_be_enabled()
@@ -158,9 +148,7 @@ async def test_two_clicks_are_one_call(booth: Booth) -> None:
 async def test_a_microphone_that_is_pulled_out_ends_the_call(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
         await visit.page.evaluate(_KEEP_MICROPHONE)
-        await visit.page.get_by_role("button", name="Call").click()
-        await expect(visit.page.locator("#told")).to_have_text("On the line.")
-        call_sid = booth.call().facts.call_sid
+        call_sid = await booth.begin(visit.page)
         await visit.page.evaluate("microphone.dispatchEvent(new Event('ended'))")
         await expect(visit.page.locator("#told")).to_have_text("The microphone is gone.")
         await booth.house.note(notes.Ended, of=call_sid)

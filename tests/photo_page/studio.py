@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from browser import chromium
 from carrier import Stream
 from house import ACCOUNT, House, running_house
 from media_store import MediaStore, media_store
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from gateway.bridge.live_call import LiveCall
 from gateway.call import notes
@@ -20,12 +21,6 @@ from gateway.simulator.model import ModelServer, running_model
 from gateway.simulator.script import Script
 from gateway.tools.python import ToolContext
 
-CHROMIUM: Final = Path("/usr/bin/chromium")
-_FLAGS: Final = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--use-fake-device-for-media-stream",
-)  # fmt: skip
 NUMBERS: Final = {"en": "+15550100", "ar": "+15550101", "fr": "+15550102"}
 AGENTS: Final = """
 agents:
@@ -111,10 +106,6 @@ async def opened(folder: Path, *flags: str) -> AsyncIterator[Studio]:
         media_store(ACCOUNT) as store,
         running_model(Script(speed=500, think_ms=0)) as model,
         running_house(agents, model, TWILIO_BASE_URL=store.url) as house,
-        async_playwright() as playwright,
+        chromium("--use-fake-device-for-media-stream", *flags) as browser,
     ):
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*_FLAGS, *flags], headless=True
-        )
         yield Studio(house, model, store, browser)
-        await browser.close()

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from browser import needs_chromium
 from pictures import GPS_INFO, PDF, photo
 from pictures import opened as picture_of
 from playwright.async_api import Route, expect
-from studio import CHROMIUM, Studio, opened
+from studio import Studio, opened
 
 from gateway.agents.written import written
 from gateway.call import notes
@@ -23,7 +24,7 @@ PICTURES = Path(__file__).parents[2] / "out" / "photo-page"
 LANGUAGES = ["en", "ar", "fr"]
 
 pytestmark = [
-    pytest.mark.needs(str(CHROMIUM)),
+    needs_chromium,
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -1,0 +1,28 @@
+"""Chromium, in which the pages are looked at; tests of it are marked `needs_chromium`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+CHROMIUM: Final = "/usr/bin/chromium"
+_FLAGS: Final = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+needs_chromium = pytest.mark.needs(CHROMIUM)
+
+
+@contextlib.asynccontextmanager
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*_FLAGS, *flags], headless=True
+        )
+        yield browser
+        await browser.close()
