@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from browser import chromium
+from browser import PATIENCE_MS, chromium
 from carrier import TOKEN as TWILIO_TOKEN
 from house import ACCOUNT, PUBLIC_URL, House, running_house
 from playwright.async_api import Browser, Page
@@ -104,7 +104,7 @@ class Theatre:
             device_scale_factor=2 if width < 500 else 1,
         )
         page = await context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         return page
 
     async def enter(self, page: Page, token: str = TOKEN) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from browser import chromium
+from browser import PATIENCE_MS, chromium
 from house import House, running_house
 from playwright.async_api import Browser, Page
 
@@ -70,7 +70,7 @@ class Booth:
         shape = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2} | view
         context = await self.browser.new_context(**shape)
         page = await context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         visit = Visit(page)
         noted = visit.wrong.append
         page.on("console", lambda m: noted(m.text) if m.type in ("error", "warning") else None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from browser import chromium
+from browser import PATIENCE_MS, chromium
 from carrier import Stream
 from house import ACCOUNT, House, running_house
 from media_store import MediaStore, media_store
@@ -70,7 +70,7 @@ class Studio:
         phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
         context = await self.browser.new_context(**phone, device_scale_factor=2, **view)
         page = await context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         return page
 
     async def _link(self, call: LiveCall) -> str:
