@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -16,17 +16,14 @@ LATE_S: Final = 0.1
 
 @dataclass
 class Standstill:
-    """`clock` tells monotonic seconds."""
-
-    clock: Callable[[], float] = monotonic
     seconds: float = 0.0
 
     async def watch(self) -> None:
         """Looks at the clock until it is cancelled."""
         while True:
-            asked = self.clock()
+            asked = monotonic()
             await asyncio.sleep(LOOK_EVERY_S)
-            self.count(self.clock() - asked)
+            self.count(monotonic() - asked)
 
     def count(self, waited_s: float) -> None:
         """Waited so long for a look."""

@@ -13,7 +13,6 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final
 
 import httpx2
@@ -24,12 +23,12 @@ from gateway.simulator.run import Carrier, rehearse
 from gateway.simulator.scenario import Scenario
 from gateway.simulator.sip_account import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
 from gateway.simulator.stack import free_port
+from gateway.simulator.standstill import Standstill, watched
 from gateway.simulator.twilio_api import TwilioApi, listening
 from gateway.simulator.webhooks import Account, Reach, Webhooks
 
 ACCOUNT: Final = Account("AC" + "0" * 32, "simulated-auth-token")
 START_MAX_S: Final = 60.0
-SLEPT_S: Final = 0.25
 FALLBACK: Final = "+15550142"
 AGENTS: Final[dict[str, Any]] = {
     "agents": {
@@ -149,8 +148,8 @@ class City:
     gateways: dict[int, Process] = field(default_factory=dict)
     model: Process | None = None
     redis: Process | None = None
-    slept: list[tuple[float, float]] = field(default_factory=list)
-    """When this process, which plays the carrier and the callers, did not run, and for how long."""
+    still: Standstill = field(default_factory=Standstill)
+    """Of this process, which plays the carrier and the callers."""
 
     @property
     def url(self) -> str:
@@ -240,7 +239,7 @@ class City:
     @property
     def busy(self) -> bool:
         """Whether this machine had too much to do for its latencies to be the gateway's."""
-        return bool(self.slept) or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
+        return self.still.seconds > 0 or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
     def transcript(self, call_sids: set[str]) -> list[dict[str, Any]]:
         """What the model said to them, by the records of all processes."""
@@ -310,16 +309,6 @@ async def _connectable(port: int) -> None:
                 return
 
 
-async def _watch_self(slept: list[tuple[float, float]]) -> None:
-    before = monotonic()
-    while True:
-        await asyncio.sleep(0.05)
-        now = monotonic()
-        if now - before > SLEPT_S:
-            slept.append((now, now - before))
-        before = now
-
-
 async def _put_away(handle: asyncio.subprocess.Process) -> None:
     if handle.returncode is None:
         with contextlib.suppress(ProcessLookupError):
@@ -346,9 +335,7 @@ async def city(
         stack.callback(server.close)
         watch = asyncio.create_task(balancer.watch())
         stack.callback(watch.cancel)
-        slept: list[tuple[float, float]] = []
-        lag = asyncio.create_task(_watch_self(slept))
-        stack.callback(lag.cancel)
+        still = await stack.enter_async_context(watched())
         api = TwilioApi(ACCOUNT)
         rest_url = await stack.enter_async_context(listening(api.app(), 0))
         url = f"http://127.0.0.1:{balancer.port}"
@@ -359,7 +346,7 @@ async def city(
             )
         )
         carrier = Carrier(api, Webhooks(ACCOUNT, Reach(url, url), client), rest_url)
-        town = City(out, stack, balancer, carrier, script, agents or AGENTS, sip, slept=slept)
+        town = City(out, stack, balancer, carrier, script, agents or AGENTS, sip, still=still)
         await town.start_model()
         if redis:
             await town.start_redis()
