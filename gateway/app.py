@@ -16,32 +16,32 @@ import msgspec
 import structlog
 from starlette.exceptions import HTTPException
 
-from gateway.agents.config import DEFAULT_MODEL, Agent
+from gateway.agents.config.agent import DEFAULT_MODEL, Agent
 from gateway.agents.routing import AgentBook
-from gateway.bridge.dialler import Dialler
-from gateway.bridge.hands import Hands
-from gateway.bridge.images import Darkroom
-from gateway.bridge.keeper import Keeper
-from gateway.bridge.last_resort import hang_up_in_the_end
-from gateway.bridge.live_call import LiveCall
-from gateway.bridge.orphans import Orphans
-from gateway.bridge.phones import Phones
-from gateway.bridge.photo_links import PhotoLinks
-from gateway.bridge.photos import Photos
-from gateway.bridge.probe import watch_model
-from gateway.bridge.publisher import Publisher
-from gateway.bridge.sessions import Sessions
-from gateway.bridge.sip_call import SipLiveCall
-from gateway.bridge.sip_desk import SipDesk
-from gateway.bridge.spend_watch import SpendWatch
-from gateway.bridge.switchboard import Switchboard
-from gateway.bridge.tasks import Tasks
-from gateway.bridge.texting import Texting
-from gateway.bridge.turnstile import Turnstile
-from gateway.bridge.warm import WarmTransfers
-from gateway.call.commands import Transfer
-from gateway.call.facts import CallFacts
-from gateway.call.state import CallState
+from gateway.bridge.calls.hangup_retry import hang_up_with_retries
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.calls.services import CallServices
+from gateway.bridge.calls.session_configs import SessionConfigs
+from gateway.bridge.calls.sip_carrier import SipLiveCall
+from gateway.bridge.calls.start_pacer import StartPacer
+from gateway.bridge.calls.tasks import Tasks
+from gateway.bridge.event_dispatch import CallEvents
+from gateway.bridge.failover.model_probe import watch_model
+from gateway.bridge.failover.sip_takeover import SipTakeover
+from gateway.bridge.failover.snapshots import SnapshotStore
+from gateway.bridge.inbound.browser_calls import BrowserCalls
+from gateway.bridge.inbound.sip_inbound import SipInbound
+from gateway.bridge.messaging.image_processing import ImageProcessor
+from gateway.bridge.messaging.picture_links import PictureLinks
+from gateway.bridge.messaging.pictures import Pictures
+from gateway.bridge.messaging.text_tools import TextTools
+from gateway.bridge.outbound.outbound_calls import OutboundCalls
+from gateway.bridge.outbound.warm_transfer import WarmTransfers
+from gateway.bridge.spend_limits import SpendLimits
+from gateway.call.call_info import CallInfo
+from gateway.call.commands import TransferCaller
+from gateway.call.snapshot import CallSnapshot
 from gateway.limits import (
     DIALS_BURST,
     DIALS_PER_S,
@@ -51,16 +51,15 @@ from gateway.limits import (
     SIP_CROWD_S,
     STATES_MAX,
 )
-from gateway.ops.admission import Admission, RateWatch, shed_reason
-from gateway.ops.allowance import Allowance
-from gateway.ops.archive import Archive
-from gateway.ops.breaker import Breaker
-from gateway.ops.certificate import watch_certificate
-from gateway.ops.feed import Feed
-from gateway.ops.latency import AddedLatency
-from gateway.ops.loop_lag import watch_loop
-from gateway.ops.metrics import Metrics
-from gateway.ops.needs import (
+from gateway.ops.billing.bills import Bill, Bills
+from gateway.ops.limits.admission import Admission, RateWatch, shed_reason
+from gateway.ops.limits.circuit_breaker import CircuitBreaker
+from gateway.ops.limits.signed_tokens import DialTokens, OutboundTokens, PhoneTokens, StreamTokens
+from gateway.ops.limits.token_bucket import TokenBucket
+from gateway.ops.records.archive import RecordArchive
+from gateway.ops.records.event_stream import EventStream
+from gateway.ops.records.store import RecordStore
+from gateway.ops.startup_checks import (
     agents_of,
     prices_for,
     require_operators,
@@ -68,48 +67,49 @@ from gateway.ops.needs import (
     require_store,
     templates_of,
 )
-from gateway.ops.records import Records
-from gateway.ops.sealing import Sealer
-from gateway.ops.spending import Bill, Spending
-from gateway.ops.store import Remote, Store
-from gateway.ops.store_memory import MemoryStore
-from gateway.ops.store_redis import RedisStore
-from gateway.ops.tokens import DialTokens, OutTokens, PhoneTokens, StreamTokens
+from gateway.ops.store.encryption import Encryptor
+from gateway.ops.store.memory import MemoryStore
+from gateway.ops.store.redis import RedisStore
+from gateway.ops.store.shared import Remote, Store
+from gateway.ops.telemetry.certificate import watch_certificate
+from gateway.ops.telemetry.fast_histogram import AddedLatency
+from gateway.ops.telemetry.loop_lag import watch_loop
+from gateway.ops.telemetry.metrics import Metrics
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
 from gateway.tools.toolbox import Toolbox
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.twilio_media import TwilioMedia
 from gateway.transports.twilio_rest import TwilioRest
-from gateway.web import problems
-from gateway.web.admin import AdminDoors
-from gateway.web.console import console_routes
-from gateway.web.desk import Desk
-from gateway.web.guards import TwilioGuard
-from gateway.web.handing import Handing
-from gateway.web.house import House
-from gateway.web.ladder import refer_key
-from gateway.web.messages import MessageDoor
-from gateway.web.openai import OpenAIDoor, OpenAIGuard
-from gateway.web.operators import Operators
-from gateway.web.phone import PhoneDoors
-from gateway.web.photo import PhotoDoor
+from gateway.web.api.auth import OperatorAuth
+from gateway.web.api.calls import CallsEndpoints
+from gateway.web.browser.console import console_routes
+from gateway.web.browser.phone import PhoneEndpoints
+from gateway.web.browser.photo import PhotoEndpoint
+from gateway.web.http import problems
+from gateway.web.http.asgi import GatewayApp
+from gateway.web.openai.webhook import OpenAISignature, OpenAIWebhookEndpoint
 from gateway.web.routes import OPENAI_WEBHOOK, operators_routes, photo_routes, routes
-from gateway.web.rungs import DRAIN, SIP
+from gateway.web.twilio.context import TwilioContext
+from gateway.web.twilio.failover import refer_key
+from gateway.web.twilio.messages import MessageEndpoint
+from gateway.web.twilio.signature import TwilioSignature
+from gateway.web.twilio.transfers import TransferWebhooks
+from gateway.web.twilio.twiml_responses import DRAIN, SIP
 
 log = structlog.get_logger()
 
-_Headers = Callable[[CallFacts], dict[str, str]]
+_Headers = Callable[[CallInfo], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """The application, and what the server around it must reach."""
 
-    asgi: House
-    switchboard: Switchboard
+    asgi: GatewayApp
+    switchboard: CallRegistry
     metrics: Metrics
-    feed: Feed
+    feed: EventStream
     announce: Callable[[], None]
     """Says that calls can come, when they can."""
 
@@ -133,15 +133,15 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     per_caller = settings.max_calls_per_caller
     process = secrets_.token_hex(4)
     admission = Admission(per_caller, remote)
-    breaker = Breaker(monotonic, partial(_tell_breaker, metrics))
+    breaker = CircuitBreaker(monotonic, partial(_tell_breaker, metrics))
     rates = RateWatch(monotonic)
     shed = partial(shed_reason, breaker, rates)
     spending = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
-    switchboard = Switchboard(
-        book, Sessions(book, toolbox), settings.max_calls, store, lambda: spending.spent_out
+    switchboard = CallRegistry(
+        book, SessionConfigs(book, toolbox), settings.max_calls, store, lambda: spending.spent_out
     )
-    spend_watch = SpendWatch(
+    spend_watch = SpendLimits(
         spending, lambda: switchboard.calls, store, metrics.share_reached, remote
     )
     metrics.budget.set_function(lambda: spending.share_of_budget)
@@ -149,12 +149,12 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     metrics.capacity.labels("media-streams").set(settings.max_calls)
     metrics.capacity.labels("sip").set(SIP_CALLS_MAX if settings.sip_uri else 0)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
-    feed = Feed(metrics.feed_dropped.inc)
+    feed = EventStream(metrics.feed_dropped.inc)
     records = _records(settings, feed, metrics)
-    out_tokens = OutTokens(secrets, store, time)
-    dialler = Dialler(
+    out_tokens = OutboundTokens(secrets, store, time)
+    dialler = OutboundCalls(
         settings.public_url, settings.dial_countries, switchboard, admission,
-        Allowance(DIALS_BURST, DIALS_PER_S), out_tokens, store, records, metrics, tasks,
+        TokenBucket(DIALS_BURST, DIALS_PER_S), out_tokens, store, records, metrics, tasks,
         shed,
     )  # fmt: skip
     warm = WarmTransfers(settings.public_url, store, metrics, tasks)
@@ -165,9 +165,9 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             dialler.watch(call)
 
     switchboard.announced = announced
-    keeper = Keeper(states, lambda: [c for c in switchboard.calls if c.facts.has_carrier])
+    keeper = SnapshotStore(states, lambda: [c for c in switchboard.calls if c.facts.has_carrier])
     dial_tokens = DialTokens(secrets, store, time)
-    desk = Desk(
+    desk = TwilioContext(
         public_url=settings.public_url,
         media_url=settings.media_url,
         account_sid=settings.twilio_account_sid,
@@ -175,7 +175,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         sip_uri=settings.sip_uri,
         switchboard=switchboard,
         templates=templates_of(settings),
-        guard=TwilioGuard(settings.public_url, settings.media_url, secrets),
+        guard=TwilioSignature(settings.public_url, settings.media_url, secrets),
         tokens=StreamTokens(secrets, store, time),
         dial_tokens=dial_tokens,
         out_tokens=out_tokens,
@@ -188,9 +188,9 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         rates=rates,
         metrics=metrics,
     )
-    turnstile = Turnstile()
+    turnstile = StartPacer()
     calls = OpenAICalls(settings.openai_base_url, settings.openai_api_key.get_secret_value())
-    sip_desk = SipDesk(
+    sip_desk = SipInbound(
         switchboard,
         calls,
         dial_tokens,
@@ -199,27 +199,27 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         allow_rtp=settings.sip_allow_rtp,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
     )
-    darkroom = Darkroom()
+    darkroom = ImageProcessor()
     media = TwilioMedia(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
-    photos = Photos(
+    photos = Pictures(
         switchboard, store, media, darkroom, tasks,
         lambda source, outcome: metrics.images.labels(source, outcome).inc(),
     )  # fmt: skip
-    links = PhotoLinks(store, switchboard, photos.relay, settings.public_url)
+    links = PictureLinks(store, switchboard, photos.relay, settings.public_url)
 
-    def adopt(state: CallState) -> None:
+    def adopt(state: CallSnapshot) -> None:
         sip_desk.adopt(state)
         metrics.resumes.labels("adopted").inc()
 
     def hang_up(call_id: str) -> None:
-        tasks.start(hang_up_in_the_end(calls, call_id), f"hang up {call_id}", last=True)
+        tasks.start(hang_up_with_retries(calls, call_id), f"hang up {call_id}", last=True)
 
-    orphans = Orphans(process, remote, keeper, switchboard, adopt, hang_up)
+    orphans = SipTakeover(process, remote, keeper, switchboard, adopt, hang_up)
 
     @asynccontextmanager
-    async def lifespan(_app: House) -> AsyncIterator[None]:
+    async def lifespan(_app: GatewayApp) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
-        publisher = Publisher(
+        publisher = CallEvents(
             metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records,
             orphans,
         )  # fmt: skip
@@ -233,16 +233,16 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
                 await keeper.save(call)
                 await rest.redirect_to(call.facts.call_sid, after_url + DRAIN)
 
-        def referred(call_sid: str, to: Transfer) -> None:
+        def referred(call_sid: str, to: TransferCaller) -> None:
             told = msgspec.json.encode(to).decode()
             store.remember(refer_key(call_sid), told, ENDINGS_KEPT_S)
 
         switchboard.employ(
-            Hands(
+            CallServices(
                 realtime_url=settings.realtime_url,
                 model_headers=_model_headers(settings),
                 rest=rest,
-                transfer_document=Handing(desk).document,
+                transfer_document=TransferWebhooks(desk).document,
                 referred=referred,
                 toolbox=toolbox,
                 tasks=tasks,
@@ -254,7 +254,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
                 open_bill=_open_bill,
             )
         )
-        toolbox.employ(Texting(rest, links, switchboard.call).errands)
+        toolbox.employ(TextTools(rest, links, switchboard.call).errands)
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
         tasks.start(keeper.run(), "state of calls")
         tasks.start(admission.run(), "leases")
@@ -285,15 +285,15 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     door = _openai_door(settings, store, sip_desk, turnstile, tasks, metrics)
     doors = [
         *routes(desk, door),
-        *photo_routes(MessageDoor(desk, photos), PhotoDoor(links, photos)),
+        *photo_routes(MessageEndpoint(desk, photos), PhotoEndpoint(links, photos)),
     ]
     if settings.admin_token is not None:
-        phones = Phones(switchboard, admission, shed, lambda: spending.share_of_budget)
-        phone = PhoneDoors(settings.public_url, PhoneTokens(secrets, time), phones, metrics)
-        admin = AdminDoors(switchboard, records, feed, darkroom, dialler, phone.link)
+        phones = BrowserCalls(switchboard, admission, shed, lambda: spending.share_of_budget)
+        phone = PhoneEndpoints(settings.public_url, PhoneTokens(secrets, time), phones, metrics)
+        admin = CallsEndpoints(switchboard, records, feed, darkroom, dialler, phone.link)
         doors += [*console_routes(), *phone.routes()]
-        doors += operators_routes(admin, Operators(settings.admin_token.get_secret_value()))
-    asgi = House(
+        doors += operators_routes(admin, OperatorAuth(settings.admin_token.get_secret_value()))
+    asgi = GatewayApp(
         {} if door is None else {OPENAI_WEBHOOK: door.webhook},
         routes=doors,
         lifespan=lifespan,
@@ -305,11 +305,11 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 def _openai_door(
     settings: Settings,
     store: Store,
-    sip_desk: SipDesk,
-    turnstile: Turnstile,
+    sip_desk: SipInbound,
+    turnstile: StartPacer,
     tasks: Tasks,
     metrics: Metrics,
-) -> OpenAIDoor | None:
+) -> OpenAIWebhookEndpoint | None:
     if not settings.openai_webhook_secret:
         return None
 
@@ -319,8 +319,8 @@ def _openai_door(
 
         turnstile.let_through(decide, SIP_CROWD_S)
 
-    return OpenAIDoor(
-        OpenAIGuard([secret.get_secret_value() for secret in settings.openai_webhook_secret]),
+    return OpenAIWebhookEndpoint(
+        OpenAISignature([secret.get_secret_value() for secret in settings.openai_webhook_secret]),
         store,
         take,
         lambda result: metrics.webhooks.labels("openai", result).inc(),
@@ -334,24 +334,24 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
     keys = [key.get_secret_value() for key in settings.store_key]
     if not keys:
         log.warning("GATEWAY_STORE_KEY is not set: what is said in calls is not sealed in Redis")
-    return Remote(RedisStore(url, Sealer(keys)), failed=metrics.store_errors.inc)
+    return Remote(RedisStore(url, Encryptor(keys)), failed=metrics.store_errors.inc)
 
 
-def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Spending:
+def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Bills:
     budget = None if settings.budget_usd is None else Decimal(str(settings.budget_usd))
-    return Spending(prices_for(book, settings), metrics, monotonic, time, budget)
+    return Bills(prices_for(book, settings), metrics, monotonic, time, budget)
 
 
-def _open_bill(facts: CallFacts, agent: Agent) -> Bill:
+def _open_bill(facts: CallInfo, agent: Agent) -> Bill:
     limit = None if agent.spend_usd is None else Decimal(str(agent.spend_usd))
     return Bill(agent.name, facts.path, facts.direction, limit)
 
 
-def _records(settings: Settings, feed: Feed, metrics: Metrics) -> Records:
-    archive = Archive(
+def _records(settings: Settings, feed: EventStream, metrics: Metrics) -> RecordStore:
+    archive = RecordArchive(
         settings.data_dir / "calls", lambda reason: metrics.records_lost.labels(reason).inc()
     )
-    return Records(feed, archive, monotonic, time)
+    return RecordStore(feed, archive, monotonic, time)
 
 
 def _tell_breaker(metrics: Metrics, is_open: bool, reason: str) -> None:
@@ -375,7 +375,7 @@ def _model_headers(settings: Settings) -> _Headers:
     """The safety identifier is the caller's number behind a keyed hash: stable, and not his."""
     key = settings.openai_api_key.get_secret_value()
 
-    def headers(facts: CallFacts) -> dict[str, str]:
+    def headers(facts: CallInfo) -> dict[str, str]:
         found = {"Authorization": f"Bearer {key}"}
         if facts.caller:
             caller = facts.caller.encode("utf-8", "replace")

@@ -20,7 +20,7 @@ from gateway.limits import (
     MAX_CALLS_MAX,
     SPEND_MIN_USD,
 )
-from gateway.setting_values import (
+from gateway.setting_types import (
     BaseUrl,
     Flag,
     ListenHost,

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 LEFT_OUT = pytest.StashKey[list[str]]()
 RIGS = Path(__file__).parent / "rigs"
-sys.path.insert(0, str(RIGS))
+sys.path[:0] = [str(RIGS), str(RIGS.parent)]
 
 # A machine that stands still for a second takes nothing from the patience of any end of a call.
 from awake_clock import keep_awake_time  # noqa: E402 - before anything takes its clock
@@ -27,10 +27,10 @@ os.environ["SSL_CERT_FILE"] = str(RIGS / "nobody.pem")
 # What is told of a call at any level is looked through for secrets.
 logging.getLogger("gateway").setLevel(logging.DEBUG)
 
-from house import AGENTS, House, running_house  # noqa: E402 - found by the line above
+from running_gateway import AGENTS, House, running_house  # noqa: E402 - found by the line above
 
-from gateway.simulator.model import ModelServer, running_model  # noqa: E402
-from gateway.simulator.script import Script  # noqa: E402
+from gateway.simulator.openai.main import ModelServer, running_model  # noqa: E402
+from gateway.simulator.openai.realtime.script import Script  # noqa: E402
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from starlette.routing import Route, WebSocketRoute
 
-from gateway.agents.loader import load_agents
+from gateway.agents.file.loader import load_agents
 from gateway.app import build
 from gateway.call.endings import Ending
-from gateway.ops.latency import AddedLatency
-from gateway.ops.metrics import Metrics
+from gateway.ops.telemetry.fast_histogram import AddedLatency
+from gateway.ops.telemetry.metrics import Metrics
 from gateway.settings import load_settings, variables
-from gateway.simulator.scenario import KINDS, Expect, load
+from gateway.simulator.scenario.schema import KINDS, Expect, load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from gateway.agents.config import Agent
+from gateway.agents.config.agent import Agent
 
 _EXACT: Final = re.compile(r"\+[0-9]{1,15}")
 _PREFIX: Final = re.compile(r"\+[0-9]{1,14}\*")

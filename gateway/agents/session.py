@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final
 
-from gateway.agents.config import Agent
-from gateway.agents.functions import with_secrets
-from gateway.agents.mcp import Approvals, McpServer
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.mcp import ApprovalPolicy, McpServer
+from gateway.agents.config.tool_options import with_secrets
 
 PCM_24K: Final = {"type": "audio/pcm", "rate": 24000}
 PCMU: Final = {"type": "audio/pcmu"}
@@ -71,7 +71,7 @@ def _approval(server: McpServer) -> str | dict[str, Any]:
     A tool that is named nowhere needs it: that is the vendor's default, and said as far as its
     name is known.
     """
-    if not isinstance(server.approval, Approvals):
+    if not isinstance(server.approval, ApprovalPolicy):
         return "never" if server.approval == "never" else "always"
     free = server.approval.never
     known = [*server.approval.always, *server.approval.operator, *(server.allowed_tools or ())]

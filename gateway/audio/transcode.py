@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from gateway.audio.framing import Framer
+from gateway.audio.framer import Framer
 from gateway.audio.g711 import (
     FRAME_MS,
     MULAW_BYTES_PER_MS,

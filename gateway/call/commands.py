@@ -30,24 +30,24 @@ class OpenModel:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenNext:
+class OpenNextSession:
     """Open a second connection beside the one in use."""
 
 
 @dataclass(frozen=True, slots=True)
-class SendToNext:
+class SendToNextSession:
     """One text message for the second connection."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class TakeNext:
+class SwitchToNextSession:
     """The second connection takes the place of the first, which is closed."""
 
 
 @dataclass(frozen=True, slots=True)
-class CloseNext:
+class CloseNextSession:
     pass
 
 
@@ -67,7 +67,7 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
+class TransferCaller:
     """Hand the caller over to somebody. A failure comes back as an input."""
 
     to: str
@@ -78,12 +78,12 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class HandOver:
+class ReleaseCall:
     """Have the carrier ask anew what to do with the call: another process will answer it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reattach:
+class ReattachSideband:
     """SIP: the connection to the model is lost, the call is not. Open it again."""
 
 
@@ -106,16 +106,16 @@ Command = (
     SendToModel
     | SendToCaller
     | OpenModel
-    | OpenNext
-    | SendToNext
-    | TakeNext
-    | CloseNext
+    | OpenNextSession
+    | SendToNextSession
+    | SwitchToNextSession
+    | CloseNextSession
     | CloseModel
     | CloseCaller
     | HangUp
-    | Transfer
-    | HandOver
-    | Reattach
+    | TransferCaller
+    | ReleaseCall
+    | ReattachSideband
     | RunTool
     | CancelTool
 )

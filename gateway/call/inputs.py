@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.call.commands import Transfer
+from gateway.call.commands import TransferCaller
 from gateway.call.endings import Ending
-from gateway.call.memory import Memo
+from gateway.call.history import HistoryItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +20,21 @@ class ModelLost:
 
 
 @dataclass(frozen=True, slots=True)
-class FromNext:
+class NextSessionEvent:
     """An event of the session that was opened beside the one in use."""
 
     event: object
 
 
 @dataclass(frozen=True, slots=True)
-class NextLost:
+class NextSessionLost:
     """The second connection could not be had, or ended."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class HandOverAsked:
+class HandOverRequested:
     """This process stops: the call is to go on in another one."""
 
     now: bool = False
@@ -62,17 +62,17 @@ class TransferFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidBefore:
+class EarlierTranscriptFound:
     """Sound that the caller's last stream still carried, and nobody understood."""
 
     mulaw: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class HistoryRestored:
     """What was said up to the break, when more of it is known than at the announcement."""
 
-    memos: list[Memo]
+    memos: list[HistoryItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +100,14 @@ class CallerLost:
 
 
 @dataclass(frozen=True, slots=True)
-class HangUpAsked:
+class HangUpRequested:
     """Somebody outside the conversation wants it ended now."""
 
     ending: Ending = Ending.OPERATOR_HUNG_UP
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredBy:
+class MachineDetectionFinished:
     """A call of ours: the carrier has found out who took it; a machine has finished speaking."""
 
     who: str
@@ -115,7 +115,7 @@ class AnsweredBy:
 
 
 @dataclass(frozen=True, slots=True)
-class SpendReached:
+class SpendLimitReached:
     """The call has used up this share of what it may cost."""
 
     share: float
@@ -123,14 +123,14 @@ class SpendReached:
 
 
 @dataclass(frozen=True, slots=True)
-class SayAsked:
+class SayRequested:
     """The agent is to say this, word for word."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class ShowAsked:
+class ShowImageRequested:
     """The model is to look at a picture and say something about it."""
 
     image_url: str
@@ -140,7 +140,7 @@ class ShowAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class SentByCaller:
+class CallerMessageReceived:
     """What the caller sent beside speaking."""
 
     source: str
@@ -154,25 +154,25 @@ class SentByCaller:
 
 
 @dataclass(frozen=True, slots=True)
-class CameraShown:
+class CameraFrameReceived:
     """The newest that the caller's camera sees; it takes the place of the one before."""
 
     image_url: str
 
 
 @dataclass(frozen=True, slots=True)
-class TransferAsked:
+class TransferRequested:
     """Somebody outside the conversation wants the caller handed over."""
 
-    to: Transfer
+    to: TransferCaller
 
 
-Wish = SayAsked | ShowAsked | TransferAsked
+OperatorRequest = SayRequested | ShowImageRequested | TransferRequested
 """What an operator may ask of a call in which people talk."""
 
 
 @dataclass(frozen=True, slots=True)
-class PeerFault:
+class PeerFaultSeen:
     """A message that could not be read; the call goes on."""
 
     peer: str

@@ -19,7 +19,7 @@ UNSEEN = "(unseen)"
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ResponseRequest:
     """A response that somebody wants of the model."""
 
     purpose: str
@@ -31,7 +31,7 @@ class Want:
 
 @dataclass(slots=True)
 class _Queued:
-    want: Want
+    want: ResponseRequest
     told: bool = False
     """Whether the response that begins next begins with what this is about."""
 
@@ -41,14 +41,14 @@ FILLERS: Final = frozenset({"filler", "mcp_filler", "asking"})
 STOPGAPS: Final = FILLERS | {"nudge"}
 """Said because nobody speaks: void as soon as somebody does."""
 
-UNASKED: Final = Want("answer", any_will_do=True)
+UNASKED: Final = ResponseRequest("answer", any_will_do=True)
 """What a response is for that the server makes by itself; asked for when it does not."""
 
 
 class ResponseArbiter:
     def __init__(self) -> None:
         self._queue: deque[_Queued] = deque()
-        self._asked: Want | None = None
+        self._asked: ResponseRequest | None = None
         self.event_id: str | None = None
         """Of the `response.create` that is in flight."""
         self.active_id: str | None = None
@@ -74,7 +74,7 @@ class ResponseArbiter:
         """Of the response that is in flight, if it was asked for."""
         return self._asked.purpose if self._asked is not None else None
 
-    def want(self, want: Want) -> bool:
+    def want(self, want: ResponseRequest) -> bool:
         """False when there are too many already: the newest is dropped."""
         if want.any_will_do and any(q.want.any_will_do and not q.told for q in self._queue):
             return True
@@ -90,7 +90,7 @@ class ResponseArbiter:
         """Nothing is wanted any more; what is in flight stays so."""
         self._queue.clear()
 
-    def want_first(self, want: Want) -> None:
+    def want_first(self, want: ResponseRequest) -> None:
         """Before all that is wanted already."""
         self._queue.appendleft(_Queued(want))
 
@@ -99,7 +99,7 @@ class ResponseArbiter:
         """Whether a `response.create` may go out now."""
         return bool(self._queue) and not self.held and not self.busy
 
-    def next(self, event_id: str) -> Want | None:
+    def next(self, event_id: str) -> ResponseRequest | None:
         """The want that may go out now, under this id; None: not now."""
         if not self.due:
             return None
@@ -117,7 +117,7 @@ class ResponseArbiter:
         if self._asked is None or self._asked.response is None:
             self._queue = deque(q for q in self._queue if not (q.told and q.want.any_will_do))
 
-    def done(self, response_id: str) -> Want | None:
+    def done(self, response_id: str) -> ResponseRequest | None:
         """A response ended: the want that it was to meet, `UNASKED` if it came by itself.
 
         None for one that is not the active one: out of band, or stale.
@@ -137,19 +137,19 @@ class ResponseArbiter:
         self._asked = self.event_id = None
         self.active_id = self.active_id or UNSEEN
 
-    def lost(self) -> Want | None:
+    def lost(self) -> ResponseRequest | None:
         """What was asked for did not come: the want, to be asked for again or given up."""
         want, self._asked, self.event_id = self._asked, None, None
         return want
 
-    def restart(self) -> Want | None:
+    def restart(self) -> ResponseRequest | None:
         """The session is gone, and its response with it: the want that it was to meet."""
         want = (self._asked or UNASKED) if self.busy else None
         self._asked = self.event_id = self.active_id = None
         self.held = False
         return want
 
-    def stalled(self) -> Want | None:
+    def stalled(self) -> ResponseRequest | None:
         """The same when nothing was heard at all: whatever ran is not waited for any more."""
         self.active_id = None
         return self.lost()

@@ -13,7 +13,7 @@ import httpx2
 import typer
 from rich.console import Console
 
-from gateway.agents.outbound import E164
+from gateway.agents.config.outbound import E164
 from gateway.errors import ServiceUnreachable, SettingsError
 
 EXIT_NOT_REACHED: Final = 1

@@ -16,9 +16,9 @@ import structlog
 import typer
 
 from gateway.app import build
-from gateway.cli.server import GatewayServer
+from gateway.cli.drain_server import GatewayServer
 from gateway.errors import ServiceUnreachable
-from gateway.ops import logs
+from gateway.ops.telemetry import logs
 from gateway.settings import Settings, load_settings
 
 SIMULATED_MODEL_PORT: Final = 8090
@@ -90,7 +90,7 @@ async def warm_up() -> None:
 @asynccontextmanager
 async def _embedded_model(settings: Settings) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.simulator.model", "--port", str(SIMULATED_MODEL_PORT),
+        sys.executable, "-m", "gateway.simulator.openai.main", "--port", str(SIMULATED_MODEL_PORT),
         "--webhook-url", f"http://127.0.0.1:{settings.port}/openai/webhook",
         "--webhook-secret", settings.openai_webhook_secret[0].get_secret_value(),
         "--project", settings.openai_project_id or "",

@@ -20,19 +20,19 @@ import typer
 import yaml
 from rich.console import Console
 
-from gateway.agents.loader import DEFAULT_AGENTS, load_agents
+from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
 from gateway.errors import AgentFileError, ScenarioError, SettingsError
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
-from gateway.simulator import gauges, report, show, standstill, verdict
-from gateway.simulator.helpers import helping
-from gateway.simulator.mistakes import line_of
-from gateway.simulator.overhear import overhearing
-from gateway.simulator.record import CallRecord
-from gateway.simulator.run import REST_PORT, Carrier, carrier, rehearse, rehearse_many
-from gateway.simulator.scenario import Scenario, find, load
-from gateway.simulator.services import PLACEHOLDER, Services, placed, serving
-from gateway.simulator.stack import OURS, Plan, as_file, free_port, spawned
-from gateway.simulator.webhooks import Account, Reach
+from gateway.simulator.caller.gateway_process import OURS, ProcessPlan, as_file, free_port, spawned
+from gateway.simulator.caller.helper_processes import helping
+from gateway.simulator.rehearsal import expectations, live_view, metrics, report, stalls
+from gateway.simulator.rehearsal.http_services import PLACEHOLDER, HttpServices, placed, serving
+from gateway.simulator.rehearsal.journal_client import overhearing
+from gateway.simulator.rehearsal.record import RehearsalRecord
+from gateway.simulator.rehearsal.runner import REST_PORT, Carrier, carrier, rehearse, rehearse_many
+from gateway.simulator.scenario.errors import line_of
+from gateway.simulator.scenario.schema import Scenario, find, load
+from gateway.simulator.twilio.webhooks import Account, GatewayAddress
 
 SIMULATED_MODEL_URL = "http://127.0.0.1:8090"
 MEDIA_ONLY = frozenset({"audio", "lead_ms"})
@@ -49,7 +49,7 @@ class CallPath(StrEnum):
 
 
 @dataclass(frozen=True)
-class Order:
+class RehearsalOptions:
     """What was asked for on the command line."""
 
     file: Path
@@ -96,7 +96,7 @@ def simulate(
     """Rehearse calls written as YAML; the exit status tells whether they went as expected."""
     console = Console(stderr=as_json, highlight=False)
     file = find(scenario)
-    order = Order(
+    order = RehearsalOptions(
         file, _on_path(load(file), path), _account(),
         _address("--url", url), _address("--public-url", public_url or url),
         spawn, calls, concurrency or calls, rest_port, _address("--model", model),
@@ -140,32 +140,32 @@ def _account() -> Account:
     return Account(sid, tokens.partition(",")[0].strip())
 
 
-def _tell(records: list[CallRecord], console: Console, as_json: bool) -> None:
+def _tell(records: list[RehearsalRecord], console: Console, as_json: bool) -> None:
     if as_json:
         result = report.summary(records) | {"records": [one.as_json() for one in records]}
         print(json.dumps(result, ensure_ascii=False))
     else:
-        show.result(console, records)
+        live_view.result(console, records)
 
 
-async def _run(order: Order, console: Console) -> list[CallRecord]:
+async def _run(order: RehearsalOptions, console: Console) -> list[RehearsalRecord]:
     if order.spawn and (unused := _unused(order.scenario)):
         console.print(f"not for the gateway that is started: {', '.join(unused)}", style="dim")
-    expect, services = order.scenario.expect, Services(order.scenario.services)
+    expect, services = order.scenario.expect, HttpServices(order.scenario.services)
     async with (
         _stage(order, services) as (twilio, model_url, url),
-        standstill.watched() as still,
+        stalls.watched() as still,
     ):
-        before = await gauges.read(twilio.webhooks.client, url)
+        before = await metrics.read(twilio.webhooks.client, url)
         if order.calls == 1:
             records = [await _one(order, twilio, model_url, console)]
         else:
             records = await _many(order, twilio, console)
-        grown = await gauges.failures(twilio.webhooks.client, url, before, expect.metrics)
+        grown = await metrics.failures(twilio.webhooks.client, url, before, expect.metrics)
         asked = services.failures(expect.asked)
         for record in records:
             record.stood_still_s = still.seconds
-        records[-1].failures += grown + asked + verdict.paths(records, expect)
+        records[-1].failures += grown + asked + expectations.paths(records, expect)
     if order.out is not None:
         files = report.write(records[0], order.out)
         console.print(f"left: {', '.join(str(file) for file in files)}", style="dim")
@@ -173,10 +173,12 @@ async def _run(order: Order, console: Console) -> list[CallRecord]:
 
 
 @contextlib.asynccontextmanager
-async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrier, str, str]]:
+async def _stage(
+    order: RehearsalOptions, services: HttpServices
+) -> AsyncIterator[tuple[Carrier, str, str]]:
     """The carrier, and with `--spawn` the gateway and model: with their URLs."""
     if not order.spawn:
-        reach = Reach(order.url, order.public_url)
+        reach = GatewayAddress(order.url, order.public_url)
         async with carrier(order.account, reach, rest_port=order.rest_port) as twilio:
             twilio.exchange.connector_url = order.model_url
             twilio.project = os.environ.get("OPENAI_PROJECT_ID") or twilio.project
@@ -188,7 +190,7 @@ async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrie
     scenario = order.scenario
     out = _folder(order.out or Path("out") / scenario.name)
     async with (
-        carrier(order.account, Reach(url, url), rest_port=0) as twilio,
+        carrier(order.account, GatewayAddress(url, url), rest_port=0) as twilio,
         serving(services) as services_url,
         helping(scenario.processes, out) as twilio.helpers,
     ):
@@ -198,7 +200,7 @@ async def _stage(order: Order, services: Services) -> AsyncIterator[tuple[Carrie
         _check(agents, order.file, out)
         twilio.admin_token = secrets.token_urlsafe(16)
         files = {name: os.environ[name] for name in OF_THE_FILES if os.environ.get(name)}
-        plan = Plan(
+        plan = ProcessPlan(
             order.account, port, twilio.rest_url, out, agents, scenario.model,
             files | {"GATEWAY_ADMIN_TOKEN": twilio.admin_token} | scenario.environment,
         )  # fmt: skip
@@ -246,20 +248,24 @@ def _by_sip(agents: str | dict[str, Any] | None) -> dict[str, Any]:
     return {**agents, "agents": by_sip}
 
 
-async def _one(order: Order, twilio: Carrier, model_url: str, console: Console) -> CallRecord:
-    live = show.LiveCall(console)
+async def _one(
+    order: RehearsalOptions, twilio: Carrier, model_url: str, console: Console
+) -> RehearsalRecord:
+    live = live_view.LiveView(console)
     began_s = time.time()
     async with contextlib.AsyncExitStack() as stack:
         if model_url:
             await stack.enter_async_context(overhearing(model_url, live.overheard))
         record = await rehearse(twilio, order.scenario, watch=live.watch())
     record.words = [entry for entry in live.words if entry.get("t", began_s) >= began_s]
-    record.failures += verdict.words(record, order.scenario.expect)
+    record.failures += expectations.words(record, order.scenario.expect)
     return record
 
 
-async def _many(order: Order, twilio: Carrier, console: Console) -> list[CallRecord]:
-    with show.bar(console, order.calls) as watch:
+async def _many(
+    order: RehearsalOptions, twilio: Carrier, console: Console
+) -> list[RehearsalRecord]:
+    with live_view.bar(console, order.calls) as watch:
         return await rehearse_many(
             twilio, order.scenario, calls=order.calls, concurrency=order.concurrency, watch=watch
         )

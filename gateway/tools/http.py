@@ -21,11 +21,11 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx2
 
-from gateway.agents.functions import PLACEHOLDER, HttpCall, with_secrets
+from gateway.agents.config.tool_options import PLACEHOLDER, HttpCall, with_secrets
 from gateway.errors import ToolError
 from gateway.limits import TOOL_REDIRECTS_MAX, TOOL_RESPONSE_MAX_BYTES
 from gateway.tools.python import ToolContext
-from gateway.tools.tool import Invalid
+from gateway.tools.tool import InvalidArguments
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _IN_QUERY: Final = frozenset({"GET", "DELETE"})
@@ -77,7 +77,7 @@ class HttpTool:
         for segment in path.split("/"):
             filled = _filled(segment, arguments)
             if filled != segment and filled in _NO_SEGMENTS:
-                raise Invalid("Wrong arguments: one of them cannot stand in an address.")
+                raise InvalidArguments("Wrong arguments: one of them cannot stand in an address.")
             segments.append(filled)
         return "/".join(segments) + mark + _filled(query, arguments)
 

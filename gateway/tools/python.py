@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from gateway.errors import SettingsError, ToolError
-from gateway.tools.threads import Threads
+from gateway.tools.thread_runner import ThreadRunner
 
 _STARS = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
@@ -35,7 +35,7 @@ class PythonTool:
 
     def __init__(self, place: str) -> None:
         self._function = _load(place)
-        self._threads = Threads()
+        self._threads = ThreadRunner()
         self._context_name: str | None = None
         self._model = self._arguments(place)
         self.description = inspect.getdoc(self._function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gateway.agents.functions import HEADER_VALUE
+from gateway.agents.config.tool_options import HEADER_VALUE
 from gateway.errors import SettingsError
 
 

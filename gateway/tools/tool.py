@@ -13,7 +13,7 @@ from gateway.errors import SettingsError, ToolError
 from gateway.limits import TOOL_ARGUMENTS_MAX_CHARS
 from gateway.tools.python import ToolContext
 
-Errand = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
+ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
 """A tool at work: arguments that fit its schema, who is on the line -> words for the model."""
 
 
@@ -25,7 +25,7 @@ class Tool:
     """
 
     def __init__(
-        self, definition: dict[str, Any], timeout_s: float, run: Errand, *, held: bool = True
+        self, definition: dict[str, Any], timeout_s: float, run: ToolFunction, *, held: bool = True
     ) -> None:
         self.definition, self.timeout_s, self._run = definition, timeout_s, run
         name, schema = definition["name"], definition["parameters"]
@@ -51,14 +51,14 @@ class Tool:
             arguments = json.loads(text or "{}", parse_constant=_no_number)
             json.dumps(arguments, ensure_ascii=False).encode()  # raises at half a character
         except (ValueError, RecursionError):
-            raise Invalid("Wrong arguments: they are not JSON.") from None
+            raise InvalidArguments("Wrong arguments: they are not JSON.") from None
         try:
             self._validator.validate(arguments)
         except ValidationError as error:
             place = ".".join(map(str, error.absolute_path)) or "arguments"
-            raise Invalid(f"Wrong arguments: {place}: {error.message[:300]}.") from None
+            raise InvalidArguments(f"Wrong arguments: {place}: {error.message[:300]}.") from None
         if not isinstance(arguments, dict):
-            raise Invalid("Wrong arguments: they are not an object.")
+            raise InvalidArguments("Wrong arguments: they are not an object.")
         return arguments
 
 
@@ -67,5 +67,5 @@ def _no_number(name: str) -> None:
     raise ValueError(name)
 
 
-class Invalid(ToolError):
+class InvalidArguments(ToolError):
     """The arguments do not fit: nothing was called."""

@@ -12,27 +12,27 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.agents.builtin import definitions
-from gateway.agents.config import ERRANDS, Agent
-from gateway.agents.functions import Function
+from gateway.agents.builtin_tools import definitions
+from gateway.agents.config.agent import ERRANDS, Agent
+from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
 from gateway.limits import TOOL_RESULT_MAX_CHARS, TOOL_TIMEOUT_DEFAULT_S
-from gateway.tools.hosted import hosted
+from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
-from gateway.tools.mcp import McpDesk, Unavailable
+from gateway.tools.mcp_servers import McpServers, McpUnavailable
 from gateway.tools.python import PythonTool, ToolContext
 from gateway.tools.secrets import secrets_for
-from gateway.tools.tool import Errand, Invalid, Tool
+from gateway.tools.tool import InvalidArguments, Tool, ToolFunction
 
-__all__ = ["Errand", "Result", "Tool", "Toolbox"]
+__all__ = ["Tool", "ToolFunction", "ToolResult", "Toolbox"]
 
 log = structlog.get_logger()
 _CUT: Final = " [cut here: the answer was longer]"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ToolResult:
     output: str
     outcome: str
     """`ok`, `error`, `timeout`, `invalid` or `unavailable`."""
@@ -42,10 +42,10 @@ class Toolbox:
     """Made at start, so that a wrong function refuses to start. Raises SettingsError."""
 
     def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
-        self.mcp = McpDesk(book, environ)
+        self.mcp = McpServers(book, environ)
         self._agents = book.agents
         self._https: list[HttpTool] = []
-        self._errands: Mapping[str, Errand] = {}
+        self._errands: Mapping[str, ToolFunction] = {}
         self._tools = {
             (agent.name, name): tool
             for agent in book.agents.values()
@@ -61,14 +61,14 @@ class Toolbox:
         for name, function in agent.functions.items():
             yield name, self._function(name, function, environ)
 
-    def _errand(self, name: str) -> Errand:
+    def _errand(self, name: str) -> ToolFunction:
         async def run(arguments: Mapping[str, Any], context: ToolContext) -> str:
             return await self._errands[name](arguments, context)
 
         return run
 
-    def _function(self, name: str, function: Function, environ: Mapping[str, str]) -> Tool:
-        run: Errand
+    def _function(self, name: str, function: FunctionTool, environ: Mapping[str, str]) -> Tool:
+        run: ToolFunction
         if function.http is not None:
             wanted = function.http.secrets
             secrets = secrets_for(f"function {name}", wanted, environ, in_headers=True)
@@ -88,7 +88,7 @@ class Toolbox:
         }
         return Tool(definition, function.timeout_s, run)
 
-    def employ(self, errands: Mapping[str, Errand]) -> None:
+    def employ(self, errands: Mapping[str, ToolFunction]) -> None:
         """Who does the built-in tools' work; once, before the first call."""
         self._errands = errands
 
@@ -105,32 +105,32 @@ class Toolbox:
         """Raises Unavailable for what could be had when the call began, and now cannot."""
         return self._tools.get((agent, name)) or await self.mcp.tool(self._agents[agent], name)
 
-    async def run(self, name: str, arguments: str, context: ToolContext) -> Result:
+    async def run(self, name: str, arguments: str, context: ToolContext) -> ToolResult:
         """Never raises but for cancellation."""
         try:
             tool = await self._find(context.agent, name)
             async with asyncio.timeout(tool.timeout_s):
                 return _told(await tool.use(arguments, context), "ok")
         except TimeoutError:
-            return Result("It took too long and was given up.", "timeout")
-        except Invalid as error:
+            return ToolResult("It took too long and was given up.", "timeout")
+        except InvalidArguments as error:
             return _told(str(error), "invalid")
-        except Unavailable as error:
+        except McpUnavailable as error:
             return _told(str(error), "unavailable")
         except ToolError as error:
             return _told(str(error), "error")
         except Exception as error:
             # The operator's own code: its traceback is his, the caller's call is not harmed.
             log.exception("a function failed", function=name, call_sid=context.call_sid)
-            return Result(f"It failed: {type(error).__name__}.", "error")
+            return ToolResult(f"It failed: {type(error).__name__}.", "error")
 
     async def close(self) -> None:
         for http in self._https:
             await http.close()
 
 
-def _told(text: str, outcome: str) -> Result:
+def _told(text: str, outcome: str) -> ToolResult:
     """As it can be sent: half characters, which JSON has and UTF-8 has not, would end the call."""
     if len(text) > TOOL_RESULT_MAX_CHARS:
         text = text[:TOOL_RESULT_MAX_CHARS] + _CUT
-    return Result(text.encode("utf-8", "replace").decode(), outcome)
+    return ToolResult(text.encode("utf-8", "replace").decode(), outcome)

@@ -31,7 +31,7 @@ from gateway.limits import (
     PING_EVERY_S,
     PONG_MAX_S,
 )
-from gateway.transports.framing import ClientFrames, FrameSplitter
+from gateway.transports.websocket_frames import ClientFrames, FrameSplitter
 
 _REFUSALS = frozenset({400, 401, 403})
 """A second try with the same key, model and headers would fare no better."""

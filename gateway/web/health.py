@@ -8,11 +8,11 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.web.desk import Desk
+from gateway.web.twilio.context import TwilioContext
 
 
-class HealthDoors:
-    def __init__(self, desk: Desk) -> None:
+class HealthEndpoints:
+    def __init__(self, desk: TwilioContext) -> None:
         self._desk = desk
 
     async def healthz(self, _request: Request) -> Response:

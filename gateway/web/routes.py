@@ -15,24 +15,24 @@ from gateway.limits import (
     API_REQUESTS_BURST,
     API_REQUESTS_PER_S,
 )
-from gateway.ops.allowance import Allowance
-from gateway.web import openapi
-from gateway.web.admin import AdminDoors
-from gateway.web.desk import Desk, from_twilio
-from gateway.web.health import HealthDoors
-from gateway.web.media import MediaDoor
-from gateway.web.messages import MessageDoor
-from gateway.web.openai import OpenAIDoor
-from gateway.web.operators import Handler, Operators
-from gateway.web.photo import PhotoDoor
-from gateway.web.voice import VoiceDoors
+from gateway.ops.limits.token_bucket import TokenBucket
+from gateway.web.api import openapi
+from gateway.web.api.auth import Handler, OperatorAuth
+from gateway.web.api.calls import CallsEndpoints
+from gateway.web.browser.photo import PhotoEndpoint
+from gateway.web.health import HealthEndpoints
+from gateway.web.openai.webhook import OpenAIWebhookEndpoint
+from gateway.web.twilio.context import TwilioContext, from_twilio
+from gateway.web.twilio.media_stream import MediaEndpoint
+from gateway.web.twilio.messages import MessageEndpoint
+from gateway.web.twilio.voice import VoiceEndpoints
 
 OPENAI_WEBHOOK: Final = "/openai/webhook"
 
 
-def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
+def routes(desk: TwilioContext, openai_door: OpenAIWebhookEndpoint | None) -> list[BaseRoute]:
     """Without a webhook secret nothing of OpenAI's can be believed: there is no such door."""
-    voice, health = VoiceDoors(desk), HealthDoors(desk)
+    voice, health = VoiceEndpoints(desk), HealthEndpoints(desk)
     from_carrier = [
         ("voice", voice.voice),
         ("after", voice.after),
@@ -51,7 +51,7 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
             if openai_door is not None
             else []
         ),
-        WebSocketRoute("/twilio/media", MediaDoor(desk).media),
+        WebSocketRoute("/twilio/media", MediaEndpoint(desk).media),
         *(
             Route(f"/twilio/{name}", from_twilio(desk, name, door), methods=["GET", "POST"])
             for name, door in from_carrier
@@ -63,7 +63,7 @@ def routes(desk: Desk, openai_door: OpenAIDoor | None) -> list[BaseRoute]:
     ]
 
 
-def photo_routes(messages: MessageDoor, photo: PhotoDoor) -> list[BaseRoute]:
+def photo_routes(messages: MessageEndpoint, photo: PhotoEndpoint) -> list[BaseRoute]:
     """By which a caller shows what he talks about."""
     door = from_twilio(messages.desk, "messages", messages.messages)
     return [
@@ -73,10 +73,10 @@ def photo_routes(messages: MessageDoor, photo: PhotoDoor) -> list[BaseRoute]:
     ]
 
 
-def operators_routes(doors: AdminDoors, operators: Operators) -> list[BaseRoute]:
+def operators_routes(doors: CallsEndpoints, operators: OperatorAuth) -> list[BaseRoute]:
     """The API, as its description has it. Without a token there is none of this."""
-    looking = Allowance(API_REQUESTS_BURST, API_REQUESTS_PER_S)
-    acting = Allowance(API_ACTIONS_BURST, API_ACTIONS_PER_S)
+    looking = TokenBucket(API_REQUESTS_BURST, API_REQUESTS_PER_S)
+    acting = TokenBucket(API_ACTIONS_BURST, API_ACTIONS_PER_S)
     described = openapi.encoded()
 
     async def description(_request: Request) -> Response:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.agents.config import Agent
+from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook, Route, canonical
 
 PATTERNS = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from call.book import Book
+from call.play import Book
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from call.book import Book, Cue, answered, note, nothing, tells_the_model
-from call.events import response_created, response_done
+from call.play import Book, Cue, answered, note, nothing, tells_the_model
+from call.vendor_events import response_created, response_done
 from gateway import limits
-from gateway.agents.mcp import McpServer
-from gateway.call import inputs, notes
+from gateway.agents.config.mcp import McpServer
+from gateway.call import events, inputs
 from gateway.protocols import realtime_mcp as mcp
 from gateway.protocols import realtime_server as model
 
@@ -24,7 +24,7 @@ def calling(**changes: Any) -> Book:
     """People talk, and the tools of `crm` are listed."""
     book = answered(mcp={"crm": server(**changes)})
     book >> listed() << nothing >> mcp.McpListCompleted(item_id="mcpl_1")
-    return book << note(notes.McpListed, server="crm", outcome="ok", tools=1) << nothing
+    return book << note(events.HostedToolsListed, server="crm", outcome="ok", tools=1) << nothing
 
 
 def listed(item_id: str = "mcpl_1", label: str = "crm", tools: int = 1) -> Cue:
@@ -70,7 +70,7 @@ def answers(approval_id: str, approve: bool) -> Any:
     return tells_the_model(f"'approval_request_id': '{approval_id}', 'approve': {approve}")
 
 
-CALLED = note(notes.McpCalled, server="crm", tool="find")
+CALLED = note(events.HostedToolCalled, server="crm", tool="find")
 
 
 def out(book: Book) -> Book:
@@ -82,7 +82,9 @@ def out(book: Book) -> Book:
 def asked(book: Book, **of_note: Any) -> Book:
     """The model's server asks before it calls."""
     book = book >> response_created() >> called() >> arguments() << CALLED >> request()
-    book << note(notes.ApprovalAsked, approval_id="mcpr_1", server="crm", tool="find", **of_note)
+    book << note(
+        events.ApprovalRequested, approval_id="mcpr_1", server="crm", tool="find", **of_note
+    )
     return book >> response_done() << nothing
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from call.book import Book, Expected, _says, exactly
+from call.play import Book, Expected, _says, exactly
 from call.umpire import Umpire
 from gateway.call import commands as do
 from gateway.call import inputs
-from gateway.call.desk import Out
-from gateway.call.sip import SipCall
+from gateway.call.context import Out
+from gateway.call.line.sip_line import SipCall
 from gateway.protocols import realtime_server as model
 
 TRANSFERS: Final = {"tools": ["transfer"], "transfers": {"desk": {"to": "+15550123"}}}
@@ -97,11 +97,11 @@ def tool_call(
 
 
 empties: Final = _says("output_audio_buffer.clear", "")
-reattaches: Final = exactly(do.Reattach())
+reattaches: Final = exactly(do.ReattachSideband())
 
 
 def refers(to: str = "+15550123") -> Expected:
-    return exactly(do.Transfer(to))
+    return exactly(do.TransferCaller(to))
 
 
 def from_the_wire(text: str) -> object:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from call import events
-from call.book import Book, answered, ends, last_mark, nothing, wait
+from call import vendor_events
+from call.play import Book, answered, ends, last_mark, nothing, wait
 from gateway.call import inputs
 from gateway.call.endings import UNTAKEN, Ending
-from gateway.call.states import Life, Link, step_life, step_link
+from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.call.timers import Timer, Timers
 from gateway.errors import BugError
 from gateway.limits import ARRIVAL_WAIT_S, MEDIA_SILENCE_MAX_S, MODEL_PAUSES_S
@@ -20,19 +20,34 @@ END_CALL = (("end_call", "call_1"),)
 
 def heard_out(book: Book) -> Book:
     """The farewell is said and heard."""
-    book >> events.response_created("bye") >> events.audio_delta("bye", ms=20, response_id="bye")
-    book << ... >> events.audio_done("bye", "bye") >> events.response_done("bye") >> wait(0.02)
+    (
+        book
+        >> vendor_events.response_created("bye")
+        >> vendor_events.audio_delta("bye", ms=20, response_id="bye")
+    )
+    (
+        book
+        << ...
+        >> vendor_events.audio_done("bye", "bye")
+        >> vendor_events.response_done("bye")
+        >> wait(0.02)
+    )
     return book >> last_mark << ...
 
 
 def agent_hung_up() -> Book:
-    book = answered() >> events.response_created() >> events.response_done(calls=END_CALL) << ...
+    book = (
+        answered()
+        >> vendor_events.response_created()
+        >> vendor_events.response_done(calls=END_CALL)
+        << ...
+    )
     return heard_out(book)
 
 
 def idle() -> Book:
     book = answered(idle={"nudge_after_s": 1.0, "end_after_s": 2.0}) >> wait(1.1) << ...
-    book >> events.response_created() >> events.response_done() >> wait(1.1) << ...
+    book >> vendor_events.response_created() >> vendor_events.response_done() >> wait(1.1) << ...
     return heard_out(book)
 
 
@@ -42,7 +57,13 @@ def silent_model() -> Book:
 
 def never_arrived() -> Book:
     book = Book()
-    book >> events.session_created() << ... >> events.session_updated(book.agent) << ...
+    (
+        book
+        >> vendor_events.session_created()
+        << ...
+        >> vendor_events.session_updated(book.agent)
+        << ...
+    )
     return book >> wait(ARRIVAL_WAIT_S) << ...
 
 
@@ -54,11 +75,11 @@ def broken() -> Book:
 
 def transferred() -> Book:
     to = {"desk": {"to": "+15550123", "description": "The front desk."}}
-    book = answered(tools=["transfer"], transfers=to) >> events.response_created()
-    asked = events.response_done(calls=(("transfer", "call_1"),))
+    book = answered(tools=["transfer"], transfers=to) >> vendor_events.response_created()
+    asked = vendor_events.response_done(calls=(("transfer", "call_1"),))
     assert asked.response.output
     asked.response.output[0].arguments = '{"target":"desk"}'
-    return heard_out(book >> asked << ...) >> events.stop() << ...
+    return heard_out(book >> asked << ...) >> vendor_events.stop() << ...
 
 
 def lost_for_good() -> Book:
@@ -70,59 +91,61 @@ def lost_for_good() -> Book:
 
 def message_left() -> Book:
     out = OUT | {"machine": "leave_message", "message": "Call us."}
-    return heard_out(answered(outbound=out) >> inputs.AnsweredBy("machine") << ...)
+    return heard_out(answered(outbound=out) >> inputs.MachineDetectionFinished("machine") << ...)
 
 
 OUT = {"from": "+14155550100"}
 WAYS: dict[Ending, Callable[[], Book]] = {
-    Ending.CALLER_HUNG_UP: lambda: answered() >> events.stop() << ...,
+    Ending.CALLER_HUNG_UP: lambda: answered() >> vendor_events.stop() << ...,
     Ending.AGENT_HUNG_UP: agent_hung_up,
     Ending.IDLE: idle,
     Ending.MAX_LENGTH: lambda: heard_out(answered(max_call_s=5.0) >> wait(5.1) << ...),
-    Ending.SPEND_LIMIT: lambda: heard_out(answered() >> inputs.SpendReached(1.0) << ...),
-    Ending.OPERATOR_HUNG_UP: lambda: answered() >> inputs.HangUpAsked() << ...,
-    Ending.MACHINE_ANSWERED: lambda: answered(outbound=OUT) >> inputs.AnsweredBy("machine") << ...,
+    Ending.SPEND_LIMIT: lambda: heard_out(answered() >> inputs.SpendLimitReached(1.0) << ...),
+    Ending.OPERATOR_HUNG_UP: lambda: answered() >> inputs.HangUpRequested() << ...,
+    Ending.MACHINE_ANSWERED: lambda: (
+        answered(outbound=OUT) >> inputs.MachineDetectionFinished("machine") << ...
+    ),
     Ending.MESSAGE_LEFT: message_left,
     Ending.MEDIA_STALLED: lambda: answered().line_stalls() >> wait(MEDIA_SILENCE_MAX_S) << ...,
     Ending.MEDIA_BROKEN: lambda: answered() >> inputs.CallerLost() << ...,
-    Ending.MEDIA_UNSUPPORTED: lambda: Book() >> events.start("audio/opus") << ...,
-    Ending.MODEL_REFUSED: lambda: answered() >> events.error("invalid_api_key") << ...,
+    Ending.MEDIA_UNSUPPORTED: lambda: Book() >> vendor_events.start("audio/opus") << ...,
+    Ending.MODEL_REFUSED: lambda: answered() >> vendor_events.error("invalid_api_key") << ...,
     Ending.MODEL_LOST: lost_for_good,
     Ending.MODEL_SILENT: silent_model,
     Ending.NEVER_ARRIVED: never_arrived,
     Ending.TRANSFERRED: transferred,
     Ending.BUG: broken,
-    Ending.DRAINED: lambda: answered() >> inputs.HangUpAsked(Ending.DRAINED) << ...,
+    Ending.DRAINED: lambda: answered() >> inputs.HangUpRequested(Ending.DRAINED) << ...,
 }
 
 
 def anything(book: Book) -> list[object]:
     """One of each event that a call knows, and some more."""
     return [
-        events.start(),
-        events.frame(0),
-        events.frame(20, sid="MZ0"),
-        events.frame("x"),
-        events.mark("0:1"),
-        events.key("1"),
-        events.stop(),
-        events.session_created(),
-        events.session_updated(book.agent),
-        events.speech_started(),
-        events.speech_stopped(),
-        events.committed(),
-        events.response_created(),
-        events.audio_delta(ms=100),
-        events.audio_done(),
-        events.response_done(status="failed"),
-        events.response_done(calls=END_CALL, tokens=3),
-        events.error("invalid_api_key"),
-        events.already_active(),
+        vendor_events.start(),
+        vendor_events.frame(0),
+        vendor_events.frame(20, sid="MZ0"),
+        vendor_events.frame("x"),
+        vendor_events.mark("0:1"),
+        vendor_events.key("1"),
+        vendor_events.stop(),
+        vendor_events.session_created(),
+        vendor_events.session_updated(book.agent),
+        vendor_events.speech_started(),
+        vendor_events.speech_stopped(),
+        vendor_events.committed(),
+        vendor_events.response_created(),
+        vendor_events.audio_delta(ms=100),
+        vendor_events.audio_done(),
+        vendor_events.response_done(status="failed"),
+        vendor_events.response_done(calls=END_CALL, tokens=3),
+        vendor_events.error("invalid_api_key"),
+        vendor_events.already_active(),
         inputs.ModelLost("closed_1000"),
         inputs.CallerLost(),
-        inputs.HangUpAsked(),
-        inputs.SpendReached(1.0),
-        inputs.PeerFault("caller", "junk"),
+        inputs.HangUpRequested(),
+        inputs.SpendLimitReached(1.0),
+        inputs.PeerFaultSeen("caller", "junk"),
     ]
 
 
@@ -135,7 +158,7 @@ def test_it_is_reached_and_final(ending: Ending) -> None:
     book = WAYS[ending]()
     assert book.umpire.ended is not None
     assert book.umpire.ended.ending is ending
-    assert (book.call.ending, book.call.life) == (ending, Life.CLOSED)
+    assert (book.call.ending, book.call.life) == (ending, CallPhase.CLOSED)
     for event in anything(book):
         book >> event << nothing
     assert book.call.deadline is None
@@ -152,7 +175,7 @@ def test_a_call_that_cannot_even_tidy_up_ends(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(book.call, "_end", broken)
     book.umpire.after(book.call.abandon(book.now), book.now)
     assert book.umpire.ended is not None
-    assert (book.call.ending, book.call.life) == (Ending.BUG, Life.CLOSED)
+    assert (book.call.ending, book.call.life) == (Ending.BUG, CallPhase.CLOSED)
 
 
 def test_which_of_them_are_well() -> None:
@@ -163,9 +186,9 @@ def test_which_of_them_are_well() -> None:
 
 
 def test_the_end_tells_of_the_call() -> None:
-    book = answered() >> wait(4.0) >> events.response_created()
-    book >> events.response_done(calls=(("x", "c"),), tokens=30) << ...
-    book >> events.stop() << ends(Ending.CALLER_HUNG_UP)
+    book = answered() >> wait(4.0) >> vendor_events.response_created()
+    book >> vendor_events.response_done(calls=(("x", "c"),), tokens=30) << ...
+    book >> vendor_events.stop() << ends(Ending.CALLER_HUNG_UP)
     ended = book.umpire.ended
     assert ended is not None
     assert (ended.arrived, ended.tools, ended.tokens, ended.turns) == (True, 1, 30, 0)
@@ -182,14 +205,20 @@ def test_a_call_to_which_nobody_came_has_no_length() -> None:
 
 
 def test_life_and_link_go_one_way_only() -> None:
-    assert step_life(Life.GOODBYE, Life.TALKING) is Life.TALKING
-    for now, to in ((Life.EXPECTED, Life.GOODBYE), (Life.TALKING, Life.EXPECTED)):
+    assert step_phase(CallPhase.GOODBYE, CallPhase.TALKING) is CallPhase.TALKING
+    for now, to in (
+        (CallPhase.EXPECTED, CallPhase.GOODBYE),
+        (CallPhase.TALKING, CallPhase.EXPECTED),
+    ):
         with pytest.raises(BugError):
-            step_life(now, to)
-    for life in Life:
+            step_phase(now, to)
+    for life in CallPhase:
         with pytest.raises(BugError):
-            step_life(Life.CLOSED, life)
-    for now_link, to_link in ((Link.LOST, Link.READY), (Link.READY, Link.CONFIGURING)):
+            step_phase(CallPhase.CLOSED, life)
+    for now_link, to_link in (
+        (LinkState.LOST, LinkState.READY),
+        (LinkState.READY, LinkState.CONFIGURING),
+    ):
         with pytest.raises(BugError):
             step_link(now_link, to_link)
 
@@ -214,7 +243,7 @@ def test_a_timer_that_another_cleared_does_not_come_in_the_same_tick() -> None:
     book = answered(max_call_s=5.0, idle={"nudge_after_s": 4.9999, "end_after_s": 20.0})
     book.now += 5.0
     book.line_stalls()
-    book >> events.frame(20) << ...
+    book >> vendor_events.frame(20) << ...
     outs = book.call.tick(book.now + 1.0)
     book.umpire.after(outs, book.now)
     assert sum("response.create" in str(out) for out in outs) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from call.book import (
+from call.play import (
     Book,
     answered,
     asks,
@@ -16,7 +16,7 @@ from call.book import (
     to_caller,
     wait,
 )
-from call.events import (
+from call.vendor_events import (
     already_active,
     audio_delta,
     audio_done,
@@ -27,9 +27,10 @@ from call.events import (
     speech_started,
     speech_stopped,
 )
-from gateway.call import notes, wording
+from gateway.call import events
+from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
-from gateway.call.responses import ResponseArbiter, Want
+from gateway.call.responses import ResponseArbiter, ResponseRequest
 from gateway.limits import (
     RESPONSE_RETRIES_MAX,
     RESPONSE_STALL_MAX_S,
@@ -39,7 +40,7 @@ from gateway.limits import (
 
 HELLO = "Good morning."
 TOOL = (("weather", "call_1"),)
-THE_REFUSAL = note(notes.ModelErred, fault="benign")
+THE_REFUSAL = note(events.ModelErrorReported, fault="benign")
 
 
 def greeting() -> Book:
@@ -98,7 +99,7 @@ def test_a_create_that_is_refused_by_its_id_is_asked_for_again() -> None:
     (
         book
         >> error("server_error", about=last_event_id(book))
-        << note(notes.ModelErred, fault="recoverable")
+        << note(events.ModelErrorReported, fault="recoverable")
         << asks(HELLO)
         << nothing
     )
@@ -151,7 +152,7 @@ def test_a_response_that_failed_is_asked_for_again_in_the_same_words() -> None:
     (
         book
         >> response_done(status="failed", failure="rate_limit_exceeded")
-        << note(notes.ModelErred, fault="recoverable", code="rate_limit_exceeded")
+        << note(events.ModelErrorReported, fault="recoverable", code="rate_limit_exceeded")
         << asks(HELLO)
         << nothing
     )
@@ -162,7 +163,7 @@ def test_the_servers_own_response_failed() -> None:
         answered()
         >> response_created()
         >> response_done(status="failed", failure="server_error")
-        << note(notes.ModelErred, fault="recoverable")
+        << note(events.ModelErrorReported, fault="recoverable")
         << asks_for_an_answer
         << nothing
     )
@@ -170,7 +171,7 @@ def test_the_servers_own_response_failed() -> None:
 
 def test_responses_that_fail_again_and_again_end_the_call() -> None:
     book = answered()
-    failed = note(notes.ModelErred, fault="unknown", code="other")
+    failed = note(events.ModelErrorReported, fault="unknown", code="other")
     for n in range(RESPONSE_RETRIES_MAX):
         book >> response_created(f"resp_{n}") << nothing
         book >> response_done(f"resp_{n}", "failed") << failed << asks_for_an_answer << nothing
@@ -183,7 +184,7 @@ def test_a_failure_that_the_next_would_share_ends_the_call_at_once() -> None:
         answered()
         >> response_created()
         >> response_done(status="failed", failure="insufficient_quota")
-        << note(notes.ModelErred, fault="fatal")
+        << note(events.ModelErrorReported, fault="fatal")
         << ends(Ending.MODEL_REFUSED, "insufficient_quota")
         << nothing
     )
@@ -239,8 +240,8 @@ def test_an_output_that_waited_for_his_turn_is_answered_with_it() -> None:
         >> response_created()
         >> speech_started()
         >> response_done(calls=TOOL)
-        << note(notes.ToolCalled, name="unknown")
-        << outputs("call_1", wording.NO_SUCH_TOOL)
+        << note(events.ToolCalled, name="unknown")
+        << outputs("call_1", prompts.NO_SUCH_TOOL)
         << nothing
         >> speech_stopped(900)
         << nothing
@@ -257,9 +258,9 @@ def test_an_unknown_tool_is_answered_and_the_model_goes_on() -> None:
         answered()
         >> response_created()
         >> response_done(calls=TOOL, tokens=7)
-        << note(notes.UsageCounted, model="gpt-realtime-2.1")
-        << note(notes.ToolCalled, name="unknown")
-        << outputs("call_1", wording.NO_SUCH_TOOL)
+        << note(events.UsageCounted, model="gpt-realtime-2.1")
+        << note(events.ToolCalled, name="unknown")
+        << outputs("call_1", prompts.NO_SUCH_TOOL)
         << asks_for_an_answer
         << nothing
     )
@@ -270,10 +271,10 @@ def test_outputs_first_then_one_create() -> None:
         answered()
         >> response_created()
         >> response_done(calls=(("a", "call_1"), ("b", "call_2")))
-        << note(notes.ToolCalled)
-        << note(notes.ToolCalled)
-        << outputs("call_1", wording.NO_SUCH_TOOL)
-        << outputs("call_2", wording.NO_SUCH_TOOL)
+        << note(events.ToolCalled)
+        << note(events.ToolCalled)
+        << outputs("call_1", prompts.NO_SUCH_TOOL)
+        << outputs("call_2", prompts.NO_SUCH_TOOL)
         << asks_for_an_answer
         << nothing
     )
@@ -307,14 +308,14 @@ def test_cancels_are_only_for_turns_that_are_ours() -> None:
 
 def test_too_many_wants_are_refused() -> None:
     arbiter = ResponseArbiter()
-    assert all(arbiter.want(Want(str(n))) for n in range(RESPONSES_QUEUED_MAX))
-    assert not arbiter.want(Want("one more"))
+    assert all(arbiter.want(ResponseRequest(str(n))) for n in range(RESPONSES_QUEUED_MAX))
+    assert not arbiter.want(ResponseRequest("one more"))
 
 
 def test_answers_that_any_response_gives_are_wanted_once() -> None:
     arbiter = ResponseArbiter()
     for _ in range(RESPONSES_QUEUED_MAX * 2):
-        assert arbiter.want(Want("answer", any_will_do=True))
+        assert arbiter.want(ResponseRequest("answer", any_will_do=True))
     assert arbiter.next("e1")
     assert arbiter.next("e2") is None
     arbiter.created("resp_1")
@@ -324,28 +325,28 @@ def test_answers_that_any_response_gives_are_wanted_once() -> None:
 
 def test_a_forgotten_want_is_never_asked_for() -> None:
     arbiter = ResponseArbiter()
-    arbiter.want(Want("farewell"))
-    arbiter.want(Want("nudge"))
+    arbiter.want(ResponseRequest("farewell"))
+    arbiter.want(ResponseRequest("nudge"))
     arbiter.forget("farewell")
-    assert arbiter.next("e1") == Want("nudge")
+    assert arbiter.next("e1") == ResponseRequest("nudge")
 
 
 def test_a_want_that_was_refused_comes_before_those_that_wait() -> None:
     arbiter = ResponseArbiter()
-    arbiter.want(Want("greeting"))
+    arbiter.want(ResponseRequest("greeting"))
     assert arbiter.next("e1")
-    arbiter.want(Want("nudge"))
+    arbiter.want(ResponseRequest("nudge"))
     arbiter.refused_for_another()
     arbiter.done("resp_theirs")
-    assert arbiter.next("e2") == Want("greeting")
+    assert arbiter.next("e2") == ResponseRequest("greeting")
 
 
 def test_a_held_want_waits() -> None:
     arbiter = ResponseArbiter()
-    arbiter.want(Want("nudge"))
+    arbiter.want(ResponseRequest("nudge"))
     arbiter.held = True
     assert arbiter.next("e1") is None
     assert not arbiter.idle
     arbiter.held = False
-    assert arbiter.next("e2") == Want("nudge")
+    assert arbiter.next("e2") == ResponseRequest("nudge")
     assert (arbiter.event_id, arbiter.busy, arbiter.awaiting) == ("e2", True, True)

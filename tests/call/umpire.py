@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from call import wires
-from call.promises import Promises
+from call.promised_requests import Promises
 from gateway import limits
 from gateway.audio.tones import hold_mulaw
 from gateway.call import commands as do
-from gateway.call import notes
-from gateway.call.desk import Out
-from gateway.call.media import MediaCall
-from gateway.call.states import Life
+from gateway.call import events
+from gateway.call.context import Out
+from gateway.call.line.media_line import MediaCall
+from gateway.call.state_machines import CallPhase
 from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_server as model
 
@@ -33,7 +33,7 @@ class Umpire:
         self._call = call
         self.promises = Promises(call)
         self._bytes_per_ms = 8 if call.agent.audio == "pcmu" else 48
-        self.ended: notes.Ended | None = None
+        self.ended: events.CallEnded | None = None
         self.received_ms: defaultdict[str, float] = defaultdict(float)
         self.sent_ms = 0.0
         self.marks: set[str] = set()
@@ -99,10 +99,10 @@ class Umpire:
         """What came of it."""
         for at, out in enumerate(outs):
             assert self.ended is None, f"after the end: {wires.show(out)}"
-            if isinstance(out, do.SendToNext):
+            if isinstance(out, do.SendToNextSession):
                 self._to_next(wires.to_model(out.data))
-            elif isinstance(out, do.OpenModel | do.TakeNext):
-                self._another_session(heard=isinstance(out, do.TakeNext))
+            elif isinstance(out, do.OpenModel | do.SwitchToNextSession):
+                self._another_session(heard=isinstance(out, do.SwitchToNextSession))
             elif isinstance(out, do.SendToModel):
                 self._to_model(wires.to_model(out.data), now)
             elif isinstance(out, do.SendToCaller):
@@ -112,14 +112,14 @@ class Umpire:
                     self._to_caller(wires.to_caller(out.data), now)
             elif isinstance(out, do.RunTool):
                 self._run(out)
-            elif isinstance(out, notes.ApprovalAsked):
+            elif isinstance(out, events.ApprovalRequested):
                 self.asked.append(out.approval_id)
-            elif isinstance(out, notes.ApprovalDone):
+            elif isinstance(out, events.ApprovalResolved):
                 self._allowed[out.server] += out.outcome in ("approved", "policy")
-            elif isinstance(out, notes.Ended):
+            elif isinstance(out, events.CallEnded):
                 self._end(out, outs)
         assert not self._unmarked, "sound without its mark"
-        closed = self._call.life is Life.CLOSED
+        closed = self._call.life is CallPhase.CLOSED
         assert closed == (self.ended is not None), "closed without a word, or the other way round"
         assert closed == (self._call.deadline is None), "a deadline, and none to keep it"
         self.promises.after(outs, now)
@@ -235,7 +235,7 @@ class Umpire:
         """Functions that this session called before anybody listened here."""
         self._functions[0].update(call_ids)
 
-    def _end(self, note: notes.Ended, outs: Sequence[Out]) -> None:
+    def _end(self, note: events.CallEnded, outs: Sequence[Out]) -> None:
         self.ended = note
         assert note == outs[-1], "the end is not the last word"
         closing = [out for out in outs if isinstance(out, do.CloseModel)]

@@ -11,7 +11,7 @@ from openai.types.realtime import RealtimeClientEvent
 from pydantic import BaseModel, TypeAdapter
 
 from gateway.call.commands import SendToCaller, SendToModel
-from gateway.call.desk import Out
+from gateway.call.context import Out
 from gateway.protocols import media_stream
 
 STREAM_SID: Final = "MZ" + "5" * 32

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from carrier import CALLER
 from command import running
-from house import House, running_house
-from rest_desk import RestDesk, rest_desk
+from gateway_calls import CALLER
+from running_gateway import House, running_house
+from twilio_rest_double import RestDesk, rest_desk
 
 TOKEN = "a-token-of-the-operators"
 AGENTS = """

@@ -13,9 +13,9 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-import house as rig
 import httpx2
 import pytest
+import running_gateway as rig
 from mcp_process import STDIO
 from typer.testing import CliRunner
 
@@ -23,10 +23,10 @@ from gateway.cli.doctor import command, vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
 from gateway.cli.main import app_for
-from gateway.simulator.openai_account import OpenAIAccount
-from gateway.simulator.twilio_api import listening
-from gateway.simulator.twilio_numbers import Numbers
-from gateway.simulator.webhooks import Account
+from gateway.simulator.openai.openai_account import OpenAIAccount
+from gateway.simulator.twilio.numbers import Numbers
+from gateway.simulator.twilio.rest_api import listening
+from gateway.simulator.twilio.webhooks import Account
 
 KEY, TOKEN = "sk-a-key-of-openai", rig.TOKEN
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from carrier import QUIET, TOKEN, Carrier, new_sid
 from command import PATIENCE_S, Command, free_port, running
-from house import ACCOUNT, API_KEY, NOWHERE
+from gateway_calls import QUIET, TOKEN, Carrier, new_sid
 from prometheus_client.parser import text_string_to_metric_families
+from running_gateway import ACCOUNT, API_KEY, NOWHERE
 
-from gateway.simulator.model import ModelServer
+from gateway.simulator.openai.main import ModelServer
 
 
 @dataclass

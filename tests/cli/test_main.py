@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from command import broken, free_port, running
-from house import NOWHERE
+from running_gateway import NOWHERE
 
 SIMULATED = {"GATEWAY_SIMULATED": "1", "OPENAI_BASE_URL": NOWHERE, "GATEWAY_HOST": "127.0.0.1"}
 
@@ -231,7 +231,7 @@ async def test_a_simulated_model_that_cannot_listen_and_a_bug_that_is_not_its_fa
     """Beside each other, since each of them waits for a model that starts."""
     port, serves = (
         "gateway.cli.serve:SIMULATED_MODEL_PORT",
-        "gateway.cli.server:GatewayServer.serve",
+        "gateway.cli.drain_server:GatewayServer.serve",
     )
     (tmp_path / "bug").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:

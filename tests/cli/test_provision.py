@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from gateway.cli.main import app_for
 from gateway.errors import ServiceUnreachable, SettingsError
-from gateway.simulator.openai_account import OpenAIAccount
-from gateway.simulator.twilio_api import listening
-from gateway.simulator.twilio_numbers import Numbers
-from gateway.simulator.webhooks import Account
+from gateway.simulator.openai.openai_account import OpenAIAccount
+from gateway.simulator.twilio.numbers import Numbers
+from gateway.simulator.twilio.rest_api import listening
+from gateway.simulator.twilio.webhooks import Account
 
 ACCOUNT = Account("AC" + "1" * 32, "a-token-of-twilio")
 KEY = "sk-a-key-of-openai"

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from browser import PATIENCE_MS, chromium
-from carrier import TOKEN as TWILIO_TOKEN
-from house import ACCOUNT, PUBLIC_URL, House, running_house
+from gateway_calls import TOKEN as TWILIO_TOKEN
 from playwright.async_api import Browser, Page
+from running_gateway import ACCOUNT, PUBLIC_URL, House, running_house
 
-from gateway.simulator import run
-from gateway.simulator.model import ModelServer, running_model
-from gateway.simulator.scenario import Scenario
-from gateway.simulator.script import Script
-from gateway.simulator.stack import free_port
-from gateway.simulator.webhooks import Account, Reach
+from gateway.simulator.caller.gateway_process import free_port
+from gateway.simulator.openai.main import ModelServer, running_model
+from gateway.simulator.openai.realtime.script import Script
+from gateway.simulator.rehearsal import runner
+from gateway.simulator.scenario.schema import Scenario
+from gateway.simulator.twilio.webhooks import Account, GatewayAddress
 
 TOKEN: Final = "a-token-of-the-operators"
 AGENTS: Final = """
@@ -71,7 +71,7 @@ SCENARIO: Final = {
 @dataclass
 class Theatre:
     house: House
-    twilio: run.Carrier
+    twilio: runner.Carrier
     browser: Browser
     model: ModelServer
 
@@ -87,7 +87,9 @@ class Theatre:
         """A call that goes on by itself; its CallSid."""
         known = set(self.twilio.api.calls)
         document = SCENARIO | {"call": {"from": "+4930901820", "to": to}} | changes
-        talking = asyncio.create_task(run.rehearse(self.twilio, Scenario.model_validate(document)))
+        talking = asyncio.create_task(
+            runner.rehearse(self.twilio, Scenario.model_validate(document))
+        )
         while not (new := set(self.twilio.api.calls) - known):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
         try:
@@ -126,7 +128,9 @@ async def opened(folder: Path) -> AsyncIterator[Theatre]:
     async with (
         running_model(Script.model_validate(SCRIPT), voice="on") as model,
         running_house(agents, model, **more) as house,
-        run.carrier(account, Reach(house.url, PUBLIC_URL), rest_port=rest_port) as twilio,
+        runner.carrier(
+            account, GatewayAddress(house.url, PUBLIC_URL), rest_port=rest_port
+        ) as twilio,
         chromium() as browser,
     ):
         yield Theatre(house, twilio, browser, model)

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from browser import needs_chromium
-from house import PUBLIC_URL
 from PIL import Image
 from playwright.async_api import Page, expect
+from running_gateway import PUBLIC_URL
 from stage import TOKEN, Theatre, opened
 
-from gateway.call import notes
+from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.web.console import HEADERS
+from gateway.web.browser.console import HEADERS
 
 PICTURES = Path(__file__).parents[2] / "out" / "console"
 SIZES = [(1440, 900), (390, 844)]
@@ -183,7 +183,7 @@ async def test_an_operator_acts(theatre: Theatre) -> None:
         await page.get_by_role("button", name="Hang up").click()
         await page.get_by_role("dialog").get_by_role("button", name="Hang up").click()
         await expect(page.locator("#state")).to_have_text("operator hung up", timeout=PATIENT)
-        ended = theatre.house.said(notes.Ended)[-1]
+        ended = theatre.house.said(events.CallEnded)[-1]
         assert ended.ending is Ending.OPERATOR_HUNG_UP
     assert all("422" in text for text in wrong), wrong
     await page.keyboard.press("Escape")
@@ -210,7 +210,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
         await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
         region = page.get_by_role("region", name="Tools that wait for approval")
         await expect(region).to_be_hidden()
-        await theatre.house.note(notes.FirstSound, of=call_sid)
+        await theatre.house.note(events.FirstAudioSent, of=call_sid)
         theatre.ask_leave("mcpr_1", "cancel_appointment", SMITH)
         await expect(region).to_be_visible()
         await expect(region).to_contain_text("cancel_appointment of diary")
@@ -236,7 +236,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
         await region.get_by_role("button", name="Deny").click()
         await expect(region).to_be_hidden()
         await expect(small.get_by_role("button", name="Approve")).to_be_hidden()
-        answers = theatre.house.said(notes.ApprovalDone, call_sid)
+        answers = theatre.house.said(events.ApprovalResolved, call_sid)
         assert [(one.approval_id, one.outcome) for one in answers] == [
             ("mcpr_1", "approved"),
             ("mcpr_2", "denied"),

@@ -8,15 +8,16 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from carrier import Stream
 from diary import diary
-from house import House, running_house
+from gateway_calls import Stream
+from running_gateway import House, running_house
 
 from gateway.audio.g711 import pcm_to_mulaw
-from gateway.call import notes, wording
-from gateway.call.media import MediaCall
-from gateway.simulator.model import running_model
-from gateway.simulator.script import Script
+from gateway.call import events
+from gateway.call.dialogue import prompts
+from gateway.call.line.media_line import MediaCall
+from gateway.simulator.openai.main import running_model
+from gateway.simulator.openai.realtime.script import Script
 
 TOKEN = "a-token-of-the-operators"
 AGENTS = """
@@ -76,11 +77,11 @@ async def silence(house: House, stream: Stream) -> None:
         await asyncio.sleep(0.01)
 
 
-async def turn(house: House, stream: Stream, nth: int) -> notes.McpDone:
+async def turn(house: House, stream: Stream, nth: int) -> events.HostedToolCompleted:
     """The caller says something, the model uses a tool for it and says what came of it."""
     await silence(house, stream)
     await talk(stream)
-    done = await house.note(notes.McpDone, nth)
+    done = await house.note(events.HostedToolCompleted, nth)
     told = lines(house)
     await house.until(lambda: lines(house) > told)
     return done
@@ -88,7 +89,7 @@ async def turn(house: House, stream: Stream, nth: int) -> notes.McpDone:
 
 def lines(house: House) -> int:
     """How often the model has spoken."""
-    return sum(line.who == "model" for line in house.said(notes.TranscriptLine))
+    return sum(line.who == "model" for line in house.said(events.TranscriptLine))
 
 
 async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
         assert model.journal.violations == []
     assert "It says: Smith: Monday at nine" in said
     assert "It says: Smith has no appointment any more" in said
-    assert sum(wording.denied("timeout") in words for words in told) == 1
+    assert sum(prompts.denied("timeout") in words for words in told) == 1
     assert any("Octember" in words for words in said)
     assert [entry["name"] for entry in model.journal.of("mcp_called")] == [
         "find_appointment", "cancel_appointment", "print_appointment", "move_appointment",
@@ -115,10 +116,10 @@ async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
 
 
 async def conversation(house: House, stream: Stream) -> None:
-    await house.note(notes.FirstSound)
-    listed = await house.note(notes.McpListed)
+    await house.note(events.FirstAudioSent)
+    listed = await house.note(events.HostedToolsListed)
     if listed.outcome == "late":  # the first listing imports the whole package
-        listed = await house.note(notes.McpListed, 2)
+        listed = await house.note(events.HostedToolsListed, 2)
     assert (listed.outcome, listed.tools) == ("ok", 4)
 
     assert (await turn(house, stream, 1)).outcome == "ok"
@@ -127,7 +128,7 @@ async def conversation(house: House, stream: Stream) -> None:
     await allowing
 
     assert (await turn(house, stream, 3)).outcome == "denied"
-    assert (await house.note(notes.ApprovalDone, 2)).outcome == "timeout"
+    assert (await house.note(events.ApprovalResolved, 2)).outcome == "timeout"
     assert (await turn(house, stream, 4)).outcome == "tool_execution_error"
     assert (await turn(house, stream, 5)).outcome == "protocol_error"
     for outcome in ("policy", "approved", "timeout"):
@@ -138,7 +139,7 @@ async def conversation(house: House, stream: Stream) -> None:
 
 async def allow(house: House, call_sid: str) -> None:
     """An operator at the console."""
-    asked = await house.note(notes.ApprovalAsked)
+    asked = await house.note(events.ApprovalRequested)
     response = await house.client.post(
         f"/api/calls/{call_sid}/approvals/{asked.approval_id}",
         json={"approve": True},

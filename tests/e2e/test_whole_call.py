@@ -8,18 +8,18 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
-from carrier import Stream
-from house import ACCOUNT, AGENTS, House, running_house
-from rest_desk import rest_desk
+from gateway_calls import Stream
+from running_gateway import ACCOUNT, AGENTS, House, running_house
 from structlog.testing import capture_logs
+from twilio_rest_double import rest_desk
 
 from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
-from gateway.call import notes
+from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.call.media import MediaCall
+from gateway.call.line.media_line import MediaCall
 from gateway.protocols.media_stream import parse_outbound
-from gateway.simulator.model import running_model
-from gateway.simulator.script import Script
+from gateway.simulator.openai.main import running_model
+from gateway.simulator.openai.realtime.script import Script
 
 FRAME = 160
 AUDIO = ("pcm24k", "pcmu")
@@ -89,12 +89,12 @@ async def silence(house: House, stream: Stream) -> None:
 
 async def conversation(house: House, stream: Stream) -> None:
     """Three turns; into the second answer the caller speaks, and the third one is a goodbye."""
-    await house.note(notes.FirstSound)
+    await house.note(events.FirstAudioSent)
     assert loudness(await stream.sound(2000)) > 500
 
     await silence(house, stream)
     await talk(stream, 1.0)
-    await house.note(notes.TurnMeasured)
+    await house.note(events.TurnMeasured)
 
     await silence(house, stream)
     stream.echo_marks = False  # from here on the telephone takes its time
@@ -102,14 +102,14 @@ async def conversation(house: House, stream: Stream) -> None:
     await talk(stream, 1.5)
     first = await stream.hears("mark", played + 1)
     await stream.send("mark", first["mark"])
-    await house.note(notes.TurnMeasured, 2)
+    await house.note(events.TurnMeasured, 2)
 
     await talk(stream, 1.2)
     await stream.hears("clear")
-    cut = await house.note(notes.BargedIn)
+    cut = await house.note(events.BargedIn)
     assert 20 <= cut.heard_ms < 3000
     for mark in [m for m in stream.heard if m["event"] == "mark"][played + 1 :]:
         await stream.send("mark", mark["mark"])  # thrown away, and echoed for that: not heard
     stream.echo_marks = True
-    await house.note(notes.TurnMeasured, 3)
-    assert (await house.note(notes.Ended)).ending is Ending.AGENT_HUNG_UP
+    await house.note(events.TurnMeasured, 3)
+    assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP

@@ -18,14 +18,14 @@ from typing import Any, Final
 import httpx2
 import yaml
 
-from gateway.simulator.record import CallRecord
-from gateway.simulator.run import Carrier, rehearse
-from gateway.simulator.scenario import Scenario
-from gateway.simulator.sip_account import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
-from gateway.simulator.stack import free_port
-from gateway.simulator.standstill import Standstill, watched
-from gateway.simulator.twilio_api import TwilioApi, listening
-from gateway.simulator.webhooks import Account, Reach, Webhooks
+from gateway.simulator.caller.gateway_process import free_port
+from gateway.simulator.openai_project import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
+from gateway.simulator.rehearsal.record import RehearsalRecord
+from gateway.simulator.rehearsal.runner import Carrier, rehearse
+from gateway.simulator.rehearsal.stalls import Stalls, watched
+from gateway.simulator.scenario.schema import Scenario
+from gateway.simulator.twilio.rest_api import TwilioApi, listening
+from gateway.simulator.twilio.webhooks import Account, GatewayAddress, Webhooks
 
 ACCOUNT: Final = Account("AC" + "0" * 32, "simulated-auth-token")
 START_MAX_S: Final = 60.0
@@ -148,7 +148,7 @@ class City:
     gateways: dict[int, Process] = field(default_factory=dict)
     model: Process | None = None
     redis: Process | None = None
-    still: Standstill = field(default_factory=Standstill)
+    still: Stalls = field(default_factory=Stalls)
     """Of this process, which plays the carrier and the callers."""
 
     @property
@@ -158,7 +158,7 @@ class City:
     async def start_model(self) -> None:
         file = self.out / "model.yaml"
         file.write_text(yaml.safe_dump(self.script, sort_keys=False))
-        command = ["-m", "gateway.simulator.model", "--port", str(self.model_port)]
+        command = ["-m", "gateway.simulator.openai.main", "--port", str(self.model_port)]
         command += ["--script", str(file), "--voice", "tone"]
         if self.sip:
             command += ["--webhook-url", self.url + WEBHOOK_PATH]
@@ -224,7 +224,7 @@ class City:
 
     # --- Calls ---
 
-    async def call(self, steps: Sequence[Any], seed: int = 0, **more: Any) -> CallRecord:
+    async def call(self, steps: Sequence[Any], seed: int = 0, **more: Any) -> RehearsalRecord:
         scenario = Scenario.model_validate(
             {
                 "name": "fault",
@@ -249,7 +249,7 @@ class City:
 
     async def calls_at(
         self, port: int, steps: Sequence[Any], seeds: range
-    ) -> list[asyncio.Task[CallRecord]]:
+    ) -> list[asyncio.Task[RehearsalRecord]]:
         """Calls that run in that process, as long as it does."""
         before = len(self.carrier.api.calls)
         self.balancer.favourite = port
@@ -345,7 +345,7 @@ async def city(
                 trust_env=False, timeout=15.0, limits=httpx2.Limits(max_keepalive_connections=0)
             )
         )
-        carrier = Carrier(api, Webhooks(ACCOUNT, Reach(url, url), client), rest_url)
+        carrier = Carrier(api, Webhooks(ACCOUNT, GatewayAddress(url, url), client), rest_url)
         town = City(out, stack, balancer, carrier, script, agents or AGENTS, sip, still=still)
         await town.start_model()
         if redis:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from awake_clock import STOOD_STILL_S, longest_standstill_s, machine_time, warn_of_another_try
 
-from gateway.simulator.measure import WINDOW_MS
-from gateway.simulator.record import CallRecord
-from gateway.simulator.telephone import LOUD_RMS, loudness, samples
+from gateway.simulator.audio.analysis import LOUD_RMS, loudness, samples
+from gateway.simulator.audio.turn_measurement import WINDOW_MS
+from gateway.simulator.rehearsal.record import RehearsalRecord
 
 FACT = "It is heron."
 USUAL_MS = 500.0
@@ -84,7 +84,7 @@ def believed(test: Test) -> Test:
     return run
 
 
-def longest_silence_ms(record: CallRecord) -> float:
+def longest_silence_ms(record: RehearsalRecord) -> float:
     """Of both ends, until he heard something again: his own pauses are his own business."""
     window = samples(WINDOW_MS)
     ear = loudness(record.heard, window) > LOUD_RMS
@@ -99,13 +99,13 @@ def longest_silence_ms(record: CallRecord) -> float:
     return float(waits.max(initial=1) - 1) * WINDOW_MS
 
 
-def is_lost(record: CallRecord) -> bool:
+def is_lost(record: RehearsalRecord) -> bool:
     """A call is lost when it did not go to the end of its scenario."""
     return bool(record.failures) or record.ending.by == "failure"
 
 
 def judged(
-    fault: str, records: Sequence[CallRecord], said: Sequence[dict[str, Any]], *, asked: int
+    fault: str, records: Sequence[RehearsalRecord], said: Sequence[dict[str, Any]], *, asked: int
 ) -> Verdict:
     """`said` is the model's journal; in it is how often the fact was asked for, and known."""
     silence_ms = max(longest_silence_ms(record) for record in records)

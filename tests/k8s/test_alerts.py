@@ -11,7 +11,7 @@ import yaml
 from prometheus_tools import K8S, ROOT, RULES, alerts, problems, promtool, rules, values
 
 from gateway.call.endings import UNTAKEN, Ending
-from gateway.ops.metrics import REFUSALS
+from gateway.ops.telemetry.metrics import REFUSALS
 
 pytestmark = pytest.mark.needs("promtool")
 

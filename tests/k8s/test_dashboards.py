@@ -14,10 +14,10 @@ import yaml
 from prometheus_tools import K8S, parsed, problems, promtool
 from structlog.testing import capture_logs
 
+from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
-from gateway.call.facts import CallFacts
-from gateway.call.notes import Ended
-from gateway.ops.logs import CallLog
+from gateway.call.events import CallEnded
+from gateway.ops.telemetry.logs import CallLog
 
 pytestmark = pytest.mark.needs("promtool")
 
@@ -141,8 +141,8 @@ def test_variables_that_are_used_are_there(name: str) -> None:
 
 
 def ended_line() -> dict[str, Any]:
-    facts = CallFacts("CA" + "0" * 32, "+15550100", "+15550101", "reception", "media-streams")
-    note = Ended(
+    facts = CallInfo("CA" + "0" * 32, "+15550100", "+15550101", "reception", "media-streams")
+    note = CallEnded(
         Ending.CALLER_HUNG_UP, "", arrived=True, seconds=60.0, waits_s=(0.5, 0.7), barge_ins=1,
         tools=2, tokens=300,
     )  # fmt: skip

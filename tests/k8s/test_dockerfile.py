@@ -102,5 +102,5 @@ def test_the_wheel_has_every_file_that_is_read_at_run_time(wheel: zipfile.ZipFil
     data = (ROOT / "gateway").rglob("*.yaml")
     wanted |= {str(Path("gateway") / path.relative_to(ROOT / "gateway")) for path in data}
     assert wanted <= names
-    prices = yaml.safe_load(wheel.read("gateway/ops/prices.yaml"))
+    prices = yaml.safe_load(wheel.read("gateway/ops/billing/prices.yaml"))
     assert prices["models"]

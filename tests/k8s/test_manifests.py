@@ -13,9 +13,9 @@ from prometheus_tools import ROOT, problems, promtool, series
 from starlette.routing import Route, WebSocketRoute
 
 from gateway import __version__
-from gateway.agents.config import Agent
-from gateway.agents.loader import load_agents
-from gateway.agents.templates import load_templates
+from gateway.agents.config.agent import Agent
+from gateway.agents.file.loader import load_agents
+from gateway.agents.texts.templates import load_templates
 from gateway.app import build
 from gateway.limits import MAX_CALL_MAX_S
 from gateway.settings import Settings, load_settings, variables

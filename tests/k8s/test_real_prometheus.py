@@ -17,10 +17,10 @@ import yaml
 from prometheus_tools import RULES, promtool, tool
 
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
-from gateway.simulator.run import Carrier, carrier, rehearse_many
-from gateway.simulator.scenario import Scenario
-from gateway.simulator.stack import Plan, free_port, spawned
-from gateway.simulator.webhooks import Account, Reach
+from gateway.simulator.caller.gateway_process import ProcessPlan, free_port, spawned
+from gateway.simulator.rehearsal.runner import Carrier, carrier, rehearse_many
+from gateway.simulator.scenario.schema import Scenario
+from gateway.simulator.twilio.webhooks import Account, GatewayAddress
 
 pytestmark = pytest.mark.needs("promtool", "prometheus")
 
@@ -141,8 +141,8 @@ async def test_an_alert_fires_while_callers_wait_and_clears_when_they_do_not(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     account = Account(SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN)
-    async with carrier(account, Reach(url, url), rest_port=0) as twilio:
-        plan = Plan(account, port, twilio.rest_url, tmp_path, AGENTS, SCRIPT)
+    async with carrier(account, GatewayAddress(url, url), rest_port=0) as twilio:
+        plan = ProcessPlan(account, port, twilio.rest_url, tmp_path, AGENTS, SCRIPT)
         async with spawned(plan), prometheus(tmp_path, url) as server:
             async with asyncio.TaskGroup() as both:
                 waking = both.create_task(server.sees(lambda alerts: ALERT in alerts))

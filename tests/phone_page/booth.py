@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 import pytest
 from browser import PATIENCE_MS, chromium
-from house import House, running_house
 from playwright.async_api import Browser, Page
+from running_gateway import House, running_house
 
-from gateway.bridge import phones
-from gateway.call import notes
-from gateway.simulator.model import ModelServer, running_model
-from gateway.simulator.script import Script
+from gateway.bridge.inbound import browser_calls
+from gateway.call import events
+from gateway.simulator.openai.main import ModelServer, running_model
+from gateway.simulator.openai.realtime.script import Script
 
 TOKEN: Final = "a-token-of-the-operators"
 AUTHORIZED: Final = {"Authorization": f"Bearer {TOKEN}"}
@@ -85,9 +85,9 @@ class Booth:
 
     async def begin(self, page: Page) -> str:
         """Presses Call; the CallSid, once the caller is there."""
-        before = len(self.house.said(notes.CallerArrived))
+        before = len(self.house.said(events.CallerConnected))
         await page.get_by_role("button", name="Call").click()
-        await self.house.note(notes.CallerArrived, before + 1)
+        await self.house.note(events.CallerConnected, before + 1)
         (*_, call) = self.house.gateway.switchboard.calls
         return call.facts.call_sid
 
@@ -110,7 +110,7 @@ async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
     agents.write_text(AGENTS, "utf-8")
     microphone(spoken)
     patch = pytest.MonkeyPatch()
-    patch.setattr(phones, "PHONE_BEGINS_BURST", 1000)  # tests are quicker than people
+    patch.setattr(browser_calls, "PHONE_BEGINS_BURST", 1000)  # tests are quicker than people
     settings = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(folder / "data")}
     async with (
         running_model(Script.model_validate(script)) as model,

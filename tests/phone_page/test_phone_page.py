@@ -19,7 +19,7 @@ from browser import needs_chromium
 from playwright.async_api import Page, expect
 
 from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
-from gateway.call import notes
+from gateway.call import events as notes
 from gateway.call.endings import Ending
 
 PICTURES = Path(__file__).parents[2] / "out" / "phone-page"
@@ -76,7 +76,7 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
         await page.screenshot(path=PICTURES / f"talking-{scheme}.png")
         await page.get_by_role("button", name="Hang up").click()
         await expect(page.locator("#told")).to_have_text("You hung up.")
-        ended = await booth.house.note(notes.Ended, of=call_sid)
+        ended = await booth.house.note(notes.CallEnded, of=call_sid)
         assert ended.ending is Ending.CALLER_HUNG_UP
         await page.screenshot(path=PICTURES / f"over-{scheme}.png")
     assert visit.wrong == []
@@ -108,17 +108,17 @@ def check(sent: list[dict[str, Any]]) -> None:
 async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
         call_sid = await booth.begin(visit.page)
-        await booth.house.note(notes.FirstSound, of=call_sid)
+        await booth.house.note(notes.FirstAudioSent, of=call_sid)
         asked = await booth.house.client.post(
             f"/api/calls/{call_sid}/transfer", json={"to": "anna"}, headers=AUTHORIZED
         )
         assert asked.status_code == 202
-        tried = await booth.house.note(notes.TransferTried, of=call_sid)
+        tried = await booth.house.note(notes.TransferAttempted, of=call_sid)
         assert tried.outcome == "refused"
         asked = await booth.house.client.post(f"/api/calls/{call_sid}/hangup", headers=AUTHORIZED)
         assert asked.status_code == 202
         await expect(visit.page.locator("#told")).to_have_text("An operator ended the call.")
-        ended = await booth.house.note(notes.Ended, of=call_sid)
+        ended = await booth.house.note(notes.CallEnded, of=call_sid)
         assert ended.ending is Ending.OPERATOR_HUNG_UP
         await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
     assert visit.wrong == []
@@ -127,7 +127,7 @@ async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth)
 async def test_a_page_that_is_closed_ends_its_call(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
         call_sid = await booth.begin(visit.page)
-    await booth.house.note(notes.Ended, of=call_sid)
+    await booth.house.note(notes.CallEnded, of=call_sid)
 
 
 async def test_a_second_call_where_one_is_taken(booth: Booth) -> None:
@@ -151,7 +151,7 @@ async def test_a_microphone_that_is_pulled_out_ends_the_call(booth: Booth) -> No
         call_sid = await booth.begin(visit.page)
         await visit.page.evaluate("microphone.dispatchEvent(new Event('ended'))")
         await expect(visit.page.locator("#told")).to_have_text("The microphone is gone.")
-        await booth.house.note(notes.Ended, of=call_sid)
+        await booth.house.note(notes.CallEnded, of=call_sid)
 
 
 @pytest.mark.parametrize(
@@ -178,13 +178,13 @@ async def test_a_browser_that_cannot_leaves_no_call_and_no_open_microphone(
     async with booth.visit(await booth.link()) as visit:
         await visit.page.evaluate(_KEEP_MICROPHONE)
         await visit.page.evaluate(f"() => {{ {breaks}; }}")
-        before = len(booth.house.said(notes.CallerArrived))
+        before = len(booth.house.said(notes.CallerConnected))
         await visit.page.get_by_role("button", name="Call").click()
         await expect(visit.page.locator("#told")).to_contain_text(said)
         still_open = "() => window.microphone?.readyState === 'live'"
         assert not await visit.page.evaluate(still_open)
         await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
-        assert len(booth.house.said(notes.CallerArrived)) == before
+        assert len(booth.house.said(notes.CallerConnected)) == before
 
 
 async def test_a_language_that_browsers_do_not_know(booth: Booth) -> None:

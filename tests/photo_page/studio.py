@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from browser import PATIENCE_MS, chromium
-from carrier import Stream
-from house import ACCOUNT, House, running_house
+from gateway_calls import Stream
 from media_store import MediaStore, media_store
 from playwright.async_api import Browser, Page
+from running_gateway import ACCOUNT, House, running_house
 
-from gateway.bridge.live_call import LiveCall
-from gateway.call import notes
-from gateway.simulator.model import ModelServer, running_model
-from gateway.simulator.script import Script
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.call import events
+from gateway.simulator.openai.main import ModelServer, running_model
+from gateway.simulator.openai.realtime.script import Script
 from gateway.tools.python import ToolContext
 
 NUMBERS: Final = {"en": "+15550100", "ar": "+15550101", "fr": "+15550102"}
@@ -55,7 +55,7 @@ class Studio:
     @contextlib.asynccontextmanager
     async def visit(self, language: str = "en", **view: Any) -> AsyncIterator[Visit]:
         async with self.house.carrier.call(NUMBERS[language]) as stream, stream.breathing():
-            await self.house.note(notes.ModelReady, of=stream.call_sid)
+            await self.house.note(events.ModelReady, of=stream.call_sid)
             call = self.house.gateway.switchboard.media_call(stream.call_sid)
             assert call is not None
             visit = Visit(stream, call, await self._page(view), await self._link(call))

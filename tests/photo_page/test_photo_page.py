@@ -16,8 +16,8 @@ from pictures import opened as picture_of
 from playwright.async_api import Route, expect
 from studio import Studio, opened
 
-from gateway.agents.written import written
-from gateway.call import notes
+from gateway.agents.texts.written import written_texts
+from gateway.call import events
 from gateway.limits import CAMERA_SIDE_MAX_PX
 
 PICTURES = Path(__file__).parents[2] / "out" / "photo-page"
@@ -42,14 +42,14 @@ def file(content: bytes, kind: str = "image/jpeg") -> list[dict[str, object]]:
 
 
 def shown(studio: Studio, call_sid: str, source: str) -> int:
-    found = studio.house.said(notes.PictureSent, call_sid)
+    found = studio.house.said(events.PictureSent, call_sid)
     return sum(n.source == source and n.outcome == "shown" for n in found)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_a_photo_is_chosen_and_seen(studio: Studio, language: str, scheme: str) -> None:
-    words = written(language)
+    words = written_texts(language)
     async with studio.visit(language, color_scheme=scheme) as visit:
         page = visit.page
         await expect(page).to_have_title(words.title)
@@ -70,7 +70,7 @@ async def test_the_photo_is_small_before_it_travels_and_tells_no_place(studio: S
         async with visit.page.expect_request(lambda r: r.method == "POST") as posted:
             await visit.page.locator("#choose").set_input_files(file(photo(4000, 3000)))  # type: ignore[arg-type]
         request = await posted.value
-        await expect(visit.page.locator("#told")).to_have_text(written("en").sent)
+        await expect(visit.page.locator("#told")).to_have_text(written_texts("en").sent)
         sent = request.post_data_buffer
         if sent is not None:  # Chromium does not always give a blob's bytes away
             assert b"Exif" not in sent
@@ -83,7 +83,7 @@ async def test_the_photo_is_small_before_it_travels_and_tells_no_place(studio: S
 
 
 async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) -> None:
-    words = written("en")
+    words = written_texts("en")
     async with studio.visit() as visit:
         page, call_sid = visit.page, visit.stream.call_sid
         show = page.locator("#show")
@@ -119,9 +119,9 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
 async def test_what_cannot_be_seen_is_said(studio: Studio) -> None:
     async with studio.visit("fr") as visit:
         await visit.page.locator("#choose").set_input_files(file(PDF, "image/png"))  # type: ignore[arg-type]
-        await expect(visit.page.locator("#told")).to_have_text(written("fr").not_a_picture)
+        await expect(visit.page.locator("#told")).to_have_text(written_texts("fr").not_a_picture)
         await visit.page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
-        await expect(visit.page.locator("#told")).to_have_text(written("fr").sent)
+        await expect(visit.page.locator("#told")).to_have_text(written_texts("fr").sent)
     assert all("422" in text for text in visit.wrong)
 
 
@@ -139,18 +139,18 @@ async def test_a_line_that_breaks_and_is_taken_up_again_is_not_the_end(studio: S
 
         await page.route("**/photo/*", gone_once)
         await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
-        await expect(page.locator("#told")).to_have_text(written("en").failed)
+        await expect(page.locator("#told")).to_have_text(written_texts("en").failed)
         await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
-        await expect(page.locator("#told")).to_have_text(written("en").sent)
+        await expect(page.locator("#told")).to_have_text(written_texts("en").sent)
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
 async def test_the_page_says_kindly_that_it_is_over(studio: Studio, language: str) -> None:
-    words = written(language)
+    words = written_texts(language)
     async with studio.visit(language) as visit:
         page = visit.page
         await visit.stream.stop()
-        await studio.house.note(notes.Ended, of=visit.stream.call_sid)
+        await studio.house.note(events.CallEnded, of=visit.stream.call_sid)
         await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
         await expect(page.locator("#title")).to_have_text(words.over_title)
         await expect(page.locator("#told")).to_have_text(words.over)
@@ -165,7 +165,7 @@ async def test_the_page_says_kindly_that_it_is_over(studio: Studio, language: st
 async def test_everything_has_a_name_and_is_large_enough_for_a_thumb(studio: Studio) -> None:
     async with studio.visit() as visit:
         page = visit.page
-        for name in (written("en").take, written("en").choose):
+        for name in (written_texts("en").take, written_texts("en").choose):
             await expect(page.get_by_label(name)).to_have_attribute("type", "file")
         assert await page.locator("#take").get_attribute("capture") == "environment"
         await expect(page.locator("#told")).to_have_attribute("aria-live", "polite")
@@ -186,7 +186,7 @@ async def test_without_a_camera_there_is_the_photo(tmp_path: Path) -> None:
     async with opened(tmp_path, "--deny-permission-prompts") as studio, studio.visit() as visit:
         await visit.page.locator("#show").focus()
         await visit.page.keyboard.down(" ")
-        await expect(visit.page.locator("#told")).to_have_text(written("en").no_camera)
+        await expect(visit.page.locator("#told")).to_have_text(written_texts("en").no_camera)
         await visit.page.keyboard.up(" ")
         await visit.page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
-        await expect(visit.page.locator("#told")).to_have_text(written("en").sent)
+        await expect(visit.page.locator("#told")).to_have_text(written_texts("en").sent)

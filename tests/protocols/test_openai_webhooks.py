@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.webhooks import RealtimeCallIncomingWebhookEvent
 
-from gateway.agents.config import Agent
+from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook, Route
 from gateway.errors import PeerError
 from gateway.protocols.openai_webhooks import IncomingCall, number_of, parse

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from openai.types.realtime import RealtimeClientEvent
 from pydantic import BaseModel, TypeAdapter
 
-from gateway.agents.builtin import definitions
-from gateway.agents.config import Agent
+from gateway.agents.builtin_tools import definitions
+from gateway.agents.config.agent import Agent
 from gateway.agents.session import session_of
 from gateway.protocols import realtime_client as wire
 from gateway.protocols import realtime_items as items

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.simulator.twilio_api import listening
+from gateway.simulator.twilio.rest_api import listening
 
 Answer = Callable[[Request], Awaitable[Response]]
 _numbers = count(1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from far_end import FarEnd, far_end, text_of
-from house import House, running_house
+from running_gateway import House, running_house
 from websockets.frames import Opcode
 
 Behave = Callable[[FarEnd], Awaitable[None]]

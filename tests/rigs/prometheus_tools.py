@@ -13,7 +13,7 @@ import promql_parser as promql
 import yaml
 
 from gateway.app import build
-from gateway.ops.metrics import Metrics
+from gateway.ops.telemetry.metrics import Metrics
 from gateway.settings import load_settings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from time import monotonic
 
-from gateway.ops.sealing import Sealer
-from gateway.ops.store import Remote, Store
-from gateway.ops.store_memory import MemoryStore
-from gateway.ops.store_redis import RedisStore
+from gateway.ops.store.encryption import Encryptor
+from gateway.ops.store.memory import MemoryStore
+from gateway.ops.store.redis import RedisStore
+from gateway.ops.store.shared import Remote, Store
 
 
 @dataclass
@@ -27,7 +27,7 @@ class RedisEnd:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def remote(self, failures: list[int] | None = None) -> Remote:
-        redis = RedisStore(self.url, Sealer(["key"]))
+        redis = RedisStore(self.url, Encryptor(["key"]))
         self.opened.append(redis)
         return Remote(redis, lambda: failures.append(1) if failures is not None else None)
 

@@ -10,11 +10,11 @@ from typing import Any, get_args
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import BaseModel
 
-from gateway.simulator.model_outlet import Close
-from gateway.simulator.model_session import ModelSession
-from gateway.simulator.script import FaultBudget, Script
-from gateway.simulator.sound import WIRES
-from gateway.simulator.voice import ToneVoice
+from gateway.simulator.audio.formats import WIRES
+from gateway.simulator.audio.tts import ToneVoice
+from gateway.simulator.openai.realtime.outbox import Close
+from gateway.simulator.openai.realtime.script import FaultBudget, Script
+from gateway.simulator.openai.realtime.session import SimModelSession
 
 _UNION = get_args(get_args(RealtimeServerEvent)[0])
 SERVER_EVENTS: dict[str, type[BaseModel]] = {
@@ -59,7 +59,7 @@ class Desk:
         self.times: list[float] = []
         self.notes: list[dict[str, Any]] = []
         self.closed: Close | None = None
-        self.session = ModelSession(
+        self.session = SimModelSession(
             model="gpt-realtime-2.1",
             script=script or Script(),
             faults=FaultBudget(),

@@ -16,9 +16,9 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from webhook_desk import PROJECT, SECRET, WebhookDesk, webhook_desk
 from websockets.asyncio.client import ClientConnection, connect
 
-from gateway.simulator.model import ModelServer, running_model
-from gateway.simulator.script import parse_script
-from gateway.simulator.sip_account import SipAccount
+from gateway.simulator.openai.main import ModelServer, running_model
+from gateway.simulator.openai.realtime.script import parse_script
+from gateway.simulator.openai_project import SipAccount
 
 URI = f"sip:{PROJECT}@sip.api.openai.com;transport=tls"
 HEADERS = [

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from twilio.request_validator import RequestValidator
 from voices import tone
 
-from gateway.simulator.telephone import is_loud
+from gateway.simulator.audio.analysis import is_loud
 
 TWIML = """<?xml version="1.0" encoding="UTF-8"?>
 <Response><Connect action="/twilio/after"><Stream url="{url}" statusCallback="{base}/twilio/stream">

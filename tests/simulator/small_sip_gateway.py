@@ -19,12 +19,12 @@ from twilio.request_validator import RequestValidator
 from voices import speak_tone
 from webhook_desk import PROJECT, SECRET, WebhookDesk
 
-from gateway.simulator.model import ModelServer, running_model
-from gateway.simulator.run import Carrier, carrier
-from gateway.simulator.script import Script, SipScript
-from gateway.simulator.sip_account import SipAccount
-from gateway.simulator.twilio_api import listening
-from gateway.simulator.webhooks import Account, Reach
+from gateway.simulator.openai.main import ModelServer, running_model
+from gateway.simulator.openai.realtime.script import Script, SipScript
+from gateway.simulator.openai_project import SipAccount
+from gateway.simulator.rehearsal.runner import Carrier, carrier
+from gateway.simulator.twilio.rest_api import listening
+from gateway.simulator.twilio.webhooks import Account, GatewayAddress
 
 ACCOUNT = Account("AC" + "0" * 32, "secret")
 URI = f"sip:{PROJECT}@sip.api.openai.com;transport=tls;secure=true"
@@ -129,7 +129,7 @@ async def sip_gateway() -> AsyncIterator[SipGateway]:
     ]
     async with listening(Starlette(routes=routes), 0) as url:
         account = SipAccount(PROJECT, url + "/openai/webhook", (SECRET,))
-        reach = Reach(url, url)
+        reach = GatewayAddress(url, url)
         async with (
             running_model(Script(speed=200, think_ms=0), sip=account) as model,
             carrier(ACCOUNT, reach, rest_port=0, speak=speak_tone) as twilio,

@@ -9,26 +9,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import desk_functions
 import httpx2
 import pytest
+import tool_functions
 from http_end import HttpEnd, http_end
 
-from gateway.agents.config import Agent
-from gateway.agents.functions import Function
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook, Route
 from gateway.errors import SettingsError
 from gateway.limits import TOOL_RESPONSE_MAX_BYTES, TOOL_RESULT_MAX_CHARS, TOOL_THREADS_MAX
 from gateway.tools.http import is_public, redirected
 from gateway.tools.python import ToolContext
-from gateway.tools.toolbox import Result, Toolbox
+from gateway.tools.toolbox import Toolbox, ToolResult
 
 CONTEXT = ToolContext("CA1", "+15550123", "+15550100", "desk")
-HERE = "desk_functions"
+HERE = "tool_functions"
 
 
 def book_of(functions: dict[str, dict[str, Any]]) -> AgentBook:
-    made = {name: Function.model_validate(fields) for name, fields in functions.items()}
+    made = {name: FunctionTool.model_validate(fields) for name, fields in functions.items()}
     agent = Agent(name="desk", instructions="x", tools=list(made), functions=made)
     return AgentBook({"desk": agent}, (Route(to="*", agent="desk"),))
 
@@ -42,7 +42,7 @@ async def toolbox(
     await box.close()
 
 
-async def use(fields: dict[str, Any], arguments: object = None, **environ: str) -> Result:
+async def use(fields: dict[str, Any], arguments: object = None, **environ: str) -> ToolResult:
     async with toolbox({"tool": fields}, environ) as box:
         text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
         return await box.run("tool", text, CONTEXT)
@@ -67,7 +67,7 @@ def http(url: str, *, properties: tuple[str, ...] = (), **more: Any) -> dict[str
 
 
 async def test_a_function_of_the_operators() -> None:
-    assert await use(python("double"), {"number": 21, "note": "!"}) == Result("42!", "ok")
+    assert await use(python("double"), {"number": 21, "note": "!"}) == ToolResult("42!", "ok")
 
 
 async def test_it_is_told_who_is_on_the_line() -> None:
@@ -87,12 +87,12 @@ def test_its_schema_comes_from_the_signature() -> None:
 
 async def test_a_bug_of_theirs_is_an_answer_in_words() -> None:
     result = await use(python("broken"))
-    assert result == Result("It failed: KeyError.", "error")
+    assert result == ToolResult("It failed: KeyError.", "error")
 
 
 async def test_what_it_says_can_be_sent() -> None:
     """The model's socket takes UTF-8, and its context is not endless."""
-    assert await use(python("half_a_character")) == Result("menu-?.pdf", "ok")
+    assert await use(python("half_a_character")) == ToolResult("menu-?.pdf", "ok")
     complaint = await use(python("complains"))
     assert complaint.outcome == "error"
     assert complaint.output.endswith("[cut here: the answer was longer]")
@@ -104,25 +104,25 @@ async def test_one_that_takes_too_long_is_given_up() -> None:
 
 
 async def test_one_that_blocks_does_so_in_a_thread() -> None:
-    assert await use(python("slow_in_a_thread")) == Result("done", "ok")
+    assert await use(python("slow_in_a_thread")) == ToolResult("done", "ok")
 
 
 async def test_those_that_hang_are_in_nobodys_way() -> None:
     """The loop's own threads look up hosts: without them no call would reach the model."""
     functions = {"stuck": python("stuck", timeout_s=0.01), "other": python("slow_in_a_thread")}
-    desk_functions.RELEASED.clear()
+    tool_functions.RELEASED.clear()
     try:
         async with toolbox(functions) as box:
             for _ in range(TOOL_THREADS_MAX):
                 assert (await box.run("stuck", "{}", CONTEXT)).outcome == "timeout"
             assert (await box.run("stuck", "{}", CONTEXT)).output.startswith("It is still busy")
-            assert await box.run("other", "{}", CONTEXT) == Result("done", "ok")
+            assert await box.run("other", "{}", CONTEXT) == ToolResult("done", "ok")
             assert await asyncio.to_thread(lambda: "free") == "free"
-            desk_functions.RELEASED.set()
+            tool_functions.RELEASED.set()
             while (await box.run("stuck", "{}", CONTEXT)).output != "at last":  # noqa: ASYNC110
                 await asyncio.sleep(0)  # each that comes back gives its place back
     finally:
-        desk_functions.RELEASED.set()
+        tool_functions.RELEASED.set()
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ async def test_a_packed_answer_is_neither_asked_for_nor_unpacked(end: HttpEnd) -
 
 async def test_an_alphabet_that_nobody_knows(end: HttpEnd) -> None:
     end.answers["/"] = (200, {"content-type": "text/plain; charset=hex"}, b"tea")
-    assert await use(http(end.url + "/")) == Result("tea", "ok")
+    assert await use(http(end.url + "/")) == ToolResult("tea", "ok")
 
 
 async def test_a_body_is_json(end: HttpEnd) -> None:
@@ -268,7 +268,7 @@ async def test_the_name_that_was_asked_for_is_the_host(end: HttpEnd) -> None:
 async def test_a_redirect_within_the_host_is_followed(end: HttpEnd) -> None:
     end.answers["/a"] = (302, {"location": "/b"}, b"")
     end.answers["/b"] = (200, {}, b"here")
-    assert await use(http(end.url + "/a")) == Result("here", "ok")
+    assert await use(http(end.url + "/a")) == ToolResult("here", "ok")
 
 
 async def test_a_redirect_elsewhere_is_not(end: HttpEnd, another: HttpEnd) -> None:
@@ -305,7 +305,7 @@ async def test_a_circle_ends(end: HttpEnd) -> None:
 async def test_an_error_is_told_in_words(end: HttpEnd, status: int) -> None:
     end.answers["/"] = (status, {}, b"stack trace with secrets")
     result = await use(http(end.url + "/"))
-    assert result == Result(f"The service answered with an error, status {status}.", "error")
+    assert result == ToolResult(f"The service answered with an error, status {status}.", "error")
 
 
 async def test_too_much_is_not_read(end: HttpEnd) -> None:

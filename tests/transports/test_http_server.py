@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 import uvicorn
-from house import free_listener
-from near_end import near_end
+from running_gateway import free_listener
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
+from stream_end import near_end
 from uvicorn.server import ServerState
 
 from gateway.limits import REQUEST_HEAD_MAX_BYTES

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 import uvicorn
-from house import free_listener
-from near_end import NearEnd, frame_of, near_end
+from running_gateway import free_listener
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
+from stream_end import NearEnd, frame_of, near_end
 from uvicorn.server import ServerState
 from websockets.frames import Close, Frame, Opcode
 

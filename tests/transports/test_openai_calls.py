@@ -10,7 +10,7 @@ import structlog
 from vendor import running_vendor
 
 from gateway.errors import LinkError
-from gateway.ops import logs
+from gateway.ops.telemetry import logs
 from gateway.transports.openai_calls import OpenAICalls, refer_target
 
 SESSION = {"type": "realtime", "model": "gpt-realtime-2.1", "instructions": "The safe is open."}

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from carrier import CALLER, RECEPTION, new_sid
-from house import House
+from gateway_calls import CALLER, RECEPTION, new_sid
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
+from running_gateway import House
 
-from gateway.call import notes
+from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.ops.metrics import CLOSED, REFUSALS
-from gateway.ops.prices import KINDS
+from gateway.ops.billing.prices import KINDS
+from gateway.ops.telemetry.metrics import CLOSED, REFUSALS
 
 
 def families(house_text: str, read: Any) -> dict[str, Any]:
@@ -33,9 +33,9 @@ async def lived_in(shared_house: House) -> House:
         await stream.socket.send(b"binary")
         await stream.socket.send(f'{{"event": "{CALLER}"}}')
         await stream.send("weather", {"is": "fine"})
-        await house.note(notes.FirstSound)
+        await house.note(events.FirstAudioSent)
         await stream.stop()
-        await house.note(notes.Ended)
+        await house.note(events.CallEnded)
     return house
 
 
@@ -106,12 +106,12 @@ async def test_openmetrics_for_who_asks_for_it(lived_in: House) -> None:
 
 async def test_what_a_call_was_is_still_counted_when_it_is_over(house: House) -> None:
     async with house.carrier.call() as stream:
-        await house.note(notes.FirstSound)
+        await house.note(events.FirstAudioSent)
         talking = {"path": "media-streams", "state": "talking"}
         assert await house.metric("calls_active", **talking) == 1
         await stream.speak(b"\xff" * 40)
         await stream.stop()
-        await house.note(notes.Ended)
+        await house.note(events.CallEnded)
         assert await house.metric("calls_active", **talking) == 0
     assert await house.metric("frames_total", direction="up") == 2
     assert await house.metric("media_bytes_total", direction="up") == 200

@@ -15,9 +15,9 @@ from gateway.cli.bench.measures import Ear, Passage
 from gateway.cli.bench.sound import Sound
 from gateway.errors import ServiceUnreachable
 from gateway.protocols import media_stream as wire
-from gateway.simulator.twilio_signing import SIGNATURE, signature
-from gateway.simulator.twiml import Verb, parse, stream_parameters
-from gateway.simulator.webhooks import WebhookFailed, Webhooks
+from gateway.simulator.twilio.signing import SIGNATURE, signature
+from gateway.simulator.twilio.twiml import TwimlVerb, parse, stream_parameters
+from gateway.simulator.twilio.webhooks import WebhookFailed, Webhooks
 
 DIALLED: Final = "+15550100"
 _numbers = count(1)
@@ -50,7 +50,7 @@ async def announce(webhooks: Webhooks) -> Entry:
     return Entry(call_sid, stream.get("url"), stream_parameters(stream))
 
 
-def _stream_in(verbs: tuple[Verb, ...]) -> Verb | None:
+def _stream_in(verbs: tuple[TwimlVerb, ...]) -> TwimlVerb | None:
     return next((v.first("Stream") for v in verbs if v.name == "Connect"), None)
 
 

@@ -10,8 +10,8 @@ import yaml
 
 from gateway.audio.transcode import AudioFormat
 from gateway.cli.bench.process import Command
-from gateway.simulator.stack import OURS
-from gateway.simulator.webhooks import Account
+from gateway.simulator.caller.gateway_process import OURS
+from gateway.simulator.twilio.webhooks import Account
 
 Kind = Literal["gateway", "naive"]
 

@@ -14,7 +14,7 @@ from gateway.cli.bench.door import Door
 from gateway.cli.bench.model_end import CYCLE_S, ModelEnd
 from gateway.cli.bench.sound import Sound
 from gateway.errors import ServiceUnreachable
-from gateway.simulator.webhooks import Webhooks
+from gateway.simulator.twilio.webhooks import Webhooks
 
 _READY_MAX_S: Final = 10.0
 _GOLDEN: Final = 0.6180339887

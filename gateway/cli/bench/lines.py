@@ -16,7 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from gateway.limits import MODEL_MESSAGE_MAX_BYTES
-from gateway.transports.framing import ClientFrames, FrameSplitter, text_frame
+from gateway.transports.websocket_frames import ClientFrames, FrameSplitter, text_frame
 
 Hear = Callable[[bytes | bytearray, float], None]
 

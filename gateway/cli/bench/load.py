@@ -22,9 +22,9 @@ from gateway.cli.bench.process import Command, Usage, core_time, running
 from gateway.cli.bench.sound import Sound
 from gateway.cli.bench.storm import RUNNING_CALLS, Storm, storm
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
-from gateway.simulator import gauges
-from gateway.simulator.stack import free_port
-from gateway.simulator.webhooks import Account, Reach, Webhooks, client
+from gateway.simulator.caller.gateway_process import free_port
+from gateway.simulator.rehearsal import metrics
+from gateway.simulator.twilio.webhooks import Account, GatewayAddress, Webhooks, client
 
 GATEWAY_CORE: Final = 0
 GENERATOR_CORE: Final = 1
@@ -101,7 +101,7 @@ async def run(plan: Plan, tell: Callable[[str], None]) -> Run:
     url = f"http://127.0.0.1:{port}"
     account = Account(SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN)
     async with client() as http:
-        crowd = Crowd(plan.sound, Webhooks(account, Reach(url, url), http))
+        crowd = Crowd(plan.sound, Webhooks(account, GatewayAddress(url, url), http))
         command = _command(plan, account, port, await crowd.listen())
         async with running(command, GATEWAY_CORE) as usage:
             idle_mb, levels = usage.rss_mb(), []
@@ -122,7 +122,7 @@ async def run_storm(sound: Sound, folder: Path) -> Storm:
     url = f"http://127.0.0.1:{port}"
     account = Account(SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN)
     async with client() as http:
-        crowd = Crowd(sound, Webhooks(account, Reach(url, url), http))
+        crowd = Crowd(sound, Webhooks(account, GatewayAddress(url, url), http))
         model_url = await crowd.listen()
         command = contestants.gateway(
             sound.audio, account, port, model_url, RUNNING_CALLS, folder / "storm"
@@ -176,12 +176,12 @@ class _Stage:
     async def level(self, calls: int, seconds: float) -> Level:
         await self._crowd.grow(calls)
         await asyncio.sleep(CYCLE_S / 2)
-        before = await gauges.read(self._http, self._url)
+        before = await metrics.read(self._http, self._url)
         await asyncio.sleep(_SCRAPED_WITHIN_S)
         clocks = _Clocks(self._usage)
         windows, cpu = await self._windows(seconds)
         shares = clocks.shares(statistics.mean(cpu))
-        after = await gauges.read(self._http, self._url)
+        after = await metrics.read(self._http, self._url)
         return Level(
             calls=calls,
             cpu_percent=statistics.median(cpu) * 100 / calls,

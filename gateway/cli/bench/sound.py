@@ -20,7 +20,7 @@ from gateway.audio.g711 import (
 )
 from gateway.audio.recording import to_hz
 from gateway.audio.transcode import AudioFormat
-from gateway.simulator.voice import speak
+from gateway.simulator.audio.tts import speak
 
 ANSWER_MS: Final = 4_000
 DELTAS_MS: Final = (100, 150, 250, 300, 200)

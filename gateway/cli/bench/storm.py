@@ -17,7 +17,7 @@ from gateway.cli.bench.measures import Spread, percentile, spread
 from gateway.cli.bench.model_end import CYCLE_S
 from gateway.cli.bench.process import Usage
 from gateway.errors import ServiceUnreachable
-from gateway.simulator.sip_signing import signed_headers
+from gateway.simulator.openai.sip.signing import signed_headers
 
 WEBHOOKS: Final = 200
 RUNNING_CALLS: Final = 20

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.agents.routing import AgentBook
-from gateway.cli.doctor import front, here, mcp, store, vendors
+from gateway.cli.doctor import environment, mcp, reachability, store, vendors
 from gateway.cli.doctor.check import Check, Finding, fail, run_all
 from gateway.errors import SettingsError
 from gateway.limits import REST_TIMEOUT_S
@@ -55,13 +55,13 @@ async def examine(environ: Mapping[str, str]) -> tuple[list[Finding], list[Findi
         settings = load_settings(environ)
     except SettingsError as error:
         return [fail("settings", str(error), "Correct the environment; see the README.")], []
-    book, of_agents = here.agents_found(settings, environ)
+    book, of_agents = environment.agents_found(settings, environ)
     local = [
-        *here.settings_told(settings, environ),
+        *environment.settings_told(settings, environ),
         *of_agents,
-        here.templates_found(settings),
-        here.webhook_secret_shaped(settings),
-        here.folder_writable(settings),
+        environment.templates_found(settings),
+        environment.webhook_secret_shaped(settings),
+        environment.folder_writable(settings),
     ]
     far = await run_all(_abroad(settings, book)) if book is not None else []
     secrets = list(_secrets(settings))
@@ -82,9 +82,9 @@ def _abroad(settings: Settings, book: AgentBook) -> list[tuple[str, Check]]:
     return [
         ("OpenAI", with_http(vendors.openai, book)),
         ("Twilio", with_http(vendors.twilio, book)),
-        ("public URL", with_http(front.webhooks)),
-        ("media stream", lambda: front.media(settings)),
-        ("OpenAI's webhook", with_http(front.openai_webhook)),
+        ("public URL", with_http(reachability.webhooks)),
+        ("media stream", lambda: reachability.media(settings)),
+        ("OpenAI's webhook", with_http(reachability.openai_webhook)),
         ("SIP", lambda: vendors.sip(settings)),
         ("Redis", lambda: store.redis(settings)),
         *((name, of_agents(check)) for name, check in FOR_AGENTS),

@@ -6,17 +6,17 @@ import asyncio
 import os
 from collections.abc import Iterable
 
-from gateway.agents.mcp import McpServer
+from gateway.agents.config.mcp import McpServer
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import CHECK_MAX_S, Finding, fail, ok, warn
 from gateway.errors import SettingsError
 from gateway.settings import Settings
-from gateway.tools.mcp import McpDesk, McpLink, reason
+from gateway.tools.mcp_servers import McpServerLink, McpServers, reason
 
 
 async def servers(_settings: Settings, book: AgentBook) -> Iterable[Finding]:
     try:
-        desk = McpDesk(book, os.environ)
+        desk = McpServers(book, os.environ)
     except SettingsError:
         return []  # said of the agents already
     wanted = {
@@ -26,7 +26,7 @@ async def servers(_settings: Settings, book: AgentBook) -> Iterable[Finding]:
     return await asyncio.gather(*(_one(link, wanted[link.label]) for link in desk.links))
 
 
-async def _one(link: McpLink, wanted: list[McpServer]) -> Finding:
+async def _one(link: McpServerLink, wanted: list[McpServer]) -> Finding:
     name = f"MCP {link.label}"
     try:
         async with asyncio.timeout(CHECK_MAX_S - 0.5):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx2
 
-from gateway.agents.outbound import E164
+from gateway.agents.config.outbound import E164
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, skip, unreachable, warn
 from gateway.settings import Settings

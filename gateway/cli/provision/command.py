@@ -17,10 +17,10 @@ from rich.text import Text
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
-from gateway.agents.loader import DEFAULT_AGENTS, load_agents
-from gateway.agents.outbound import E164
+from gateway.agents.config.outbound import E164
+from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
 from gateway.cli.provision.numbers import OVERRIDES, Wanted, plan_trunk, plan_webhooks
-from gateway.cli.provision.plan import Plan
+from gateway.cli.provision.plan import ProvisionPlan
 from gateway.cli.provision.webhook import SecretFile, plan_webhook
 from gateway.errors import ServiceUnreachable, SettingsError
 from gateway.limits import REST_TIMEOUT_S
@@ -71,7 +71,7 @@ def provision(
     console = Console(highlight=False, soft_wrap=True)
     try:
         with _twilio(settings) as twilio, _openai(settings) as client:
-            plan = Plan()
+            plan = ProvisionPlan()
             if trunk:
                 plan_trunk(plan, twilio, wanted, trunk, _sip_url(settings))
             else:
@@ -121,7 +121,7 @@ def _numbers(settings: Settings, given: list[str]) -> list[str]:
     return [route.to for route in book.routes if E164.fullmatch(route.to)]
 
 
-def _show(console: Console, plan: Plan) -> None:
+def _show(console: Console, plan: ProvisionPlan) -> None:
     for what in plan.settled:
         console.print(Text(f"= {what}", "dim"))
     for step in plan.steps:
@@ -138,13 +138,13 @@ def _value(value: Any) -> str:
     return "none" if value in (None, "") else str(value)
 
 
-def _outcome(plan: Plan) -> str:
+def _outcome(plan: ProvisionPlan) -> str:
     if not plan.steps:
         return "Everything is as it should be."
     return f"{len(plan.steps)} to change; nothing was done: repeat with --apply."
 
 
-def _apply(console: Console, plan: Plan) -> None:
+def _apply(console: Console, plan: ProvisionPlan) -> None:
     for step in plan.steps:
         step.apply()
         console.print(Text(f"done: {step.what}"))

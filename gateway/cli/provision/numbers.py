@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from twilio.rest import Client
 
-from gateway.cli.provision.plan import Plan
+from gateway.cli.provision.plan import ProvisionPlan
 from gateway.errors import SettingsError
 
 # Tried twice more, whatever went wrong: our answer to a retry of the same call is the same.
@@ -58,7 +58,7 @@ def find(client: Client, phone_number: str) -> Any:
     raise SettingsError(f"{phone_number} is not a number of this Twilio account: buy or port it.")
 
 
-def plan_webhooks(plan: Plan, client: Client, wanted: Wanted) -> None:
+def plan_webhooks(plan: ProvisionPlan, client: Client, wanted: Wanted) -> None:
     """Each number asks the gateway what to do with a call."""
     then: dict[str, Any] = {
         "voice_url": wanted.webhook("/twilio/voice"),
@@ -85,7 +85,9 @@ def _updater(number: Any, now: dict[str, Any], then: dict[str, Any]) -> Any:
     return lambda: number.update(**fields)
 
 
-def _warn_of_number(plan: Plan, phone_number: str, now: dict[str, Any], wanted: Wanted) -> None:
+def _warn_of_number(
+    plan: ProvisionPlan, phone_number: str, now: dict[str, Any], wanted: Wanted
+) -> None:
     if now["trunk_sid"] or now["voice_application_sid"]:
         plan.warnings.append(
             f"{phone_number} is taken off {now['trunk_sid'] or now['voice_application_sid']}, "
@@ -98,7 +100,9 @@ def _warn_of_number(plan: Plan, phone_number: str, now: dict[str, Any], wanted: 
         )
 
 
-def plan_trunk(plan: Plan, client: Client, wanted: Wanted, name: str, sip_url: str) -> None:
+def plan_trunk(
+    plan: ProvisionPlan, client: Client, wanted: Wanted, name: str, sip_url: str
+) -> None:
     """A trunk to the model, and the numbers on it."""
     trunk = _Trunk(name, _trunk_named(client, name))
     trunk.settings = {
@@ -129,7 +133,7 @@ def _make_trunk(client: Client, trunk: _Trunk) -> None:
     trunk.found = client.trunking.v1.trunks.create(friendly_name=trunk.name, **trunk.settings)
 
 
-def _plan_origination(plan: Plan, client: Client, trunk: _Trunk, sip_url: str) -> None:
+def _plan_origination(plan: ProvisionPlan, client: Client, trunk: _Trunk, sip_url: str) -> None:
     there = [] if trunk.found is None else _of(client, trunk).origination_urls.list()
     for other in there:
         if other.sip_url != sip_url:
@@ -148,7 +152,7 @@ def _plan_origination(plan: Plan, client: Client, trunk: _Trunk, sip_url: str) -
     )
 
 
-def _plan_attachment(plan: Plan, client: Client, trunk: _Trunk, phone_number: str) -> None:
+def _plan_attachment(plan: ProvisionPlan, client: Client, trunk: _Trunk, phone_number: str) -> None:
     number = find(client, phone_number)
     what = f"{phone_number} on trunk {trunk.name}"
     if trunk.found is not None and number.trunk_sid == trunk.found.sid:

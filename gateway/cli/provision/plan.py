@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One thing to make or to change; `changes` are name -> (now, then)."""
 
     what: str
@@ -18,8 +18,8 @@ class Step:
 
 
 @dataclass
-class Plan:
-    steps: list[Step] = field(default_factory=list)
+class ProvisionPlan:
+    steps: list[PlanStep] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     """What is as it should be."""
     warnings: list[str] = field(default_factory=list)
@@ -30,13 +30,13 @@ class Plan:
         """A step if anything differs."""
         changes = differences(now, then)
         if changes:
-            self.steps.append(Step(what, changes, apply))
+            self.steps.append(PlanStep(what, changes, apply))
         else:
             self.settled.append(what)
 
     def make(self, what: str, then: Mapping[str, Any], apply: Callable[[], None]) -> None:
         changes = {name: (None, value) for name, value in then.items()}
-        self.steps.append(Step(what, changes, apply, new=True))
+        self.steps.append(PlanStep(what, changes, apply, new=True))
 
 
 def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

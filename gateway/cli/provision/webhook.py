@@ -9,7 +9,7 @@ from typing import Final
 from openai import OpenAI
 from openai.types.webhooks import WebhookEndpoint
 
-from gateway.cli.provision.plan import Plan
+from gateway.cli.provision.plan import ProvisionPlan
 from gateway.errors import SettingsError
 
 EVENT: Final = "realtime.call.incoming"
@@ -44,7 +44,7 @@ class SecretFile:
 
 
 def plan_webhook(
-    plan: Plan, client: OpenAI, url: str, secret_file: SecretFile, *, rotate: bool
+    plan: ProvisionPlan, client: OpenAI, url: str, secret_file: SecretFile, *, rotate: bool
 ) -> bool:
     """Whether a secret will be made."""
     ours = [one for one in client.webhooks.list() if one.url == url]
@@ -66,7 +66,7 @@ def plan_webhook(
     return rotate
 
 
-def _plan_events(plan: Plan, client: OpenAI, endpoint: WebhookEndpoint) -> None:
+def _plan_events(plan: ProvisionPlan, client: OpenAI, endpoint: WebhookEndpoint) -> None:
     kinds = sorted({*endpoint.event_types, EVENT})
     now = {"event_types": ", ".join(sorted(endpoint.event_types))}
     plan.change(

@@ -9,14 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli.bench.measures import (
-    Ear,
-    Passage,
-    Spread,
-    bucket_percentile,
-    percentile,
-    spread,
-)
+from gateway.cli.bench.measures import Ear, Passage, Spread, bucket_percentile, percentile, spread
 
 _values = st.lists(st.floats(0, 1e6), min_size=1)
 

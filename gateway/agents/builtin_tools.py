@@ -1,0 +1,133 @@
+"""The tools that every gateway has, as the model is told about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
+from gateway.limits import DIGITS_SENT_MAX, MESSAGE_MAX_CHARS, SUMMARY_MAX_CHARS, TEXT_OUT_MAX_CHARS
+
+END_CALL: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "end_call",
+    "description": (
+        "Hang up. First say goodbye aloud, in one short sentence and in the caller's "
+        "language; call this right after it, in the same answer, and say nothing more. "
+        "Use it when the caller says goodbye, asks to end the call or needs nothing else."
+    ),
+    "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+
+SEND_TEXT: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "send_text",
+    "description": (
+        "Send a text message to the caller's own telephone: an address, a number, a summary. "
+        "Only when he wants it. It cannot be sent to anybody else."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {"text": {"type": "string", "minLength": 1, "maxLength": TEXT_OUT_MAX_CHARS}},
+        "required": ["text"],
+        "additionalProperties": False,
+    },
+}
+REQUEST_PHOTO: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "request_photo",
+    "description": (
+        "Text the caller a link to a page where he can take a photo or show his camera during "
+        "this call. Use it when it would help to see what he talks about, and he agrees. What he "
+        "sends appears in the conversation as a picture."
+    ),
+    "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+
+
+_SUMMARY: Final = {
+    "type": "string",
+    "maxLength": SUMMARY_MAX_CHARS,
+    "description": (
+        "For the person who takes the call, who hears it before the caller: who calls, what he "
+        "wants and what is known already, in one or two sentences."
+    ),
+}
+
+
+def definitions(agent: Agent) -> list[dict[str, Any]]:
+    """The definitions of the agent's built-in tools, in the order of its file."""
+    return [_DEFINED[name](agent) for name in agent.tools if name in BUILT_IN_TOOLS]
+
+
+def _transfer(agent: Agent) -> dict[str, Any]:
+    people = "; ".join(
+        f"{name}: {one.description}" for name, one in agent.transfers.items() if one.description
+    )
+    warm = any(one.warm for one in agent.transfers.values())
+    summary = {"summary": _SUMMARY} if warm else {}
+    return {
+        "type": "function",
+        "name": "transfer",
+        "description": (
+            "Connect the caller with a person. First say aloud, in one short sentence, that you "
+            "are connecting him; call this right after it, in the same answer."
+        )
+        + (f" {people}." if people else ""),
+        "parameters": {
+            "type": "object",
+            "properties": {"target": {"type": "string", "enum": list(agent.transfers)}} | summary,
+            "required": ["target", *summary],
+            "additionalProperties": False,
+        },
+    }
+
+
+TAKE_MESSAGE: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "take_message",
+    "description": (
+        "Note a message that the caller wants to leave. Read it back to him first. Call it once "
+        "for each message, when it is complete."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "message": {"type": "string", "minLength": 1, "maxLength": MESSAGE_MAX_CHARS},
+            "name": {"type": "string", "description": "Who leaves it, if he said so."},
+            "callback": {"type": "string", "description": "Where to reach him, if he said so."},
+        },
+        "required": ["message"],
+        "additionalProperties": False,
+    },
+}
+SEND_DIGITS: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "send_digits",
+    "description": (
+        "Press keys of the telephone, for a menu or an extension at the other end. Say nothing "
+        "while they sound. You are told when they were sent."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "digits": {
+                "type": "string",
+                "pattern": "^[0-9*#A-DwW]+$",
+                "maxLength": DIGITS_SENT_MAX,
+                "description": "0-9, *, #, A-D; w waits half a second, W a whole one.",
+            }
+        },
+        "required": ["digits"],
+        "additionalProperties": False,
+    },
+}
+
+_DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
+    "end_call": lambda _: END_CALL,
+    "transfer": _transfer,
+    "send_text": lambda _: SEND_TEXT,
+    "request_photo": lambda _: REQUEST_PHOTO,
+    "take_message": lambda _: TAKE_MESSAGE,
+    "send_digits": lambda _: SEND_DIGITS,
+}

@@ -1,0 +1,1 @@
+"""The models of one agent's configuration. Pure."""

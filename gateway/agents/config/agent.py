@@ -1,0 +1,348 @@
+"""An agent as its file describes it: typed, bounded, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from re import ASCII, fullmatch
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from gateway import limits
+from gateway.agents.config.base import AgentFilePart as _Part
+from gateway.agents.config.base import wrong
+from gateway.agents.config.hours import Hours
+from gateway.agents.config.mcp import McpServer, check_labels, server_of
+from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
+from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
+
+ERRANDS: Final = frozenset({"send_text", "request_photo"})
+"""Built-in tools that do something outside of the conversation, and take their time."""
+SENDS_DIGITS: Final = "send_digits"
+BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS}) | ERRANDS
+DEFAULT_MODEL: Final = "gpt-realtime-2.1"
+DEFAULT_VOICE: Final = "marin"
+_NO_SOUND: Final = "does not go with path: sip, where no sound passes through us"
+_MEDIA_ONLY: Final = ("audio", "lead_ms")  # on the SIP path no sound passes through the gateway
+
+# The dates that the vendor announced, and what takes the place.
+SHUTDOWNS: Final[Mapping[str, tuple[str, str]]] = {
+    "gpt-realtime": ("2027-01-20", DEFAULT_MODEL),
+    "gpt-realtime-2025-08-28": ("2027-01-20", DEFAULT_MODEL),
+    "gpt-realtime-mini": ("2027-01-20", "gpt-realtime-2.1-mini"),
+    "gpt-realtime-mini-2025-12-15": ("2027-01-20", "gpt-realtime-2.1-mini"),
+    "gpt-4o-realtime-preview": ("2026-05-07", DEFAULT_MODEL),
+    "gpt-4o-realtime-preview-2024-10-01": ("2026-05-07", DEFAULT_MODEL),
+    "gpt-4o-realtime-preview-2024-12-17": ("2026-05-07", DEFAULT_MODEL),
+    "gpt-4o-realtime-preview-2025-06-03": ("2026-05-07", DEFAULT_MODEL),
+    "whisper-1": ("2027-02-26", "gpt-transcribe"),
+    "gpt-4o-transcribe": ("2027-02-26", "gpt-transcribe"),
+    "gpt-4o-transcribe-diarize": ("2027-02-26", "gpt-transcribe"),
+    "gpt-4o-mini-transcribe": ("2027-02-26", "gpt-transcribe"),
+    "gpt-4o-mini-transcribe-2025-12-15": ("2027-02-26", "gpt-transcribe"),
+}
+
+
+def _tagged(value: Any) -> Any:
+    """A bare name stands for an object of that type with everything left to the defaults."""
+    return {"type": value} if isinstance(value, str) else value
+
+
+def _name(text: str) -> str:
+    if len(text) > limits.AGENT_NAME_MAX_CHARS or not fullmatch(r"[A-Za-z0-9][\w-]*", text, ASCII):
+        raise ValueError(
+            "an agent's name is made of letters, digits, - and _, "
+            f"at most {limits.AGENT_NAME_MAX_CHARS}"
+        )
+    return text
+
+
+def _language(text: str) -> str:
+    if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
+        raise ValueError('must be a language tag like "en" or "ar-EG"')
+    return text
+
+
+class ServerVad(_Part):
+    """Turns by loudness and silence."""
+
+    type: Literal["server_vad"] = "server_vad"
+    threshold: float | None = Field(None, ge=0, le=1)
+    prefix_padding_ms: int | None = Field(None, ge=0, le=limits.VAD_PREFIX_PADDING_MAX_MS)
+    silence_duration_ms: int = Field(
+        limits.VAD_SILENCE_DEFAULT_MS, ge=0, le=limits.VAD_SILENCE_MAX_MS
+    )
+    idle_timeout_ms: int | None = Field(
+        None, ge=limits.VAD_IDLE_TIMEOUT_MIN_MS, le=limits.VAD_IDLE_TIMEOUT_MAX_MS
+    )
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+class SemanticVad(_Part):
+    """Turns by what was said."""
+
+    type: Literal["semantic_vad"]
+    eagerness: Literal["low", "medium", "high", "auto"] | None = None
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+class NoiseReduction(_Part):
+    """Filtering of the caller's sound before turn detection and model."""
+
+    type: Literal["near_field", "far_field"]
+    strength: float | None = Field(None, ge=0, le=limits.NOISE_REDUCTION_STRENGTH_MAX)
+
+
+class Transcription(_Part):
+    """Who writes down what the caller says."""
+
+    model: str = Field("gpt-transcribe", min_length=1)
+    language: str | None = None
+    languages: list[str] | None = None
+    keywords: list[str] | None = None
+    prompt: str | None = None
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
+class TokenLimits(_Part):
+    """Where the conversation is cut."""
+
+    post_instructions: int | None = Field(None, ge=1, le=limits.CONTEXT_TOKENS_MAX)
+
+
+class RetentionRatio(_Part):
+    """Cut more than needed, and so less often: the rest stays cached."""
+
+    type: Literal["retention_ratio"]
+    retention_ratio: float = Field(ge=0, le=1)
+    token_limits: TokenLimits | None = None
+
+
+class CustomVoice(_Part):
+    """A voice of the account's own."""
+
+    id: str = Field(min_length=1, max_length=limits.VOICE_MAX_CHARS)
+
+
+class BargeIn(_Part):
+    """When the caller's voice counts as an interruption; zero leaves it to the model's VAD."""
+
+    min_speech_ms: int = Field(0, ge=0, le=limits.BARGE_IN_SPEECH_MAX_MS)
+    protect_greeting_ms: int = Field(0, ge=0, le=limits.PROTECT_GREETING_MAX_MS)
+
+
+class Idle(_Part):
+    """What a silent caller gets: a nudge, then the end; both counted from the last sound."""
+
+    nudge_after_s: float = Field(
+        limits.IDLE_NUDGE_DEFAULT_S, ge=limits.IDLE_MIN_S, le=limits.IDLE_MAX_S
+    )
+    end_after_s: float = Field(
+        limits.IDLE_END_DEFAULT_S, ge=limits.IDLE_MIN_S, le=limits.IDLE_MAX_S
+    )
+    nudge: str = Field(
+        "The caller has been silent for a while. Ask in one short sentence whether they are "
+        "still there.",
+        min_length=1,
+        max_length=limits.GREETING_MAX_CHARS,
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end_after_s <= self.nudge_after_s:
+            raise wrong("end_after_s", "must be more than nudge_after_s")
+        return self
+
+
+class Fallback(_Part):
+    """Who has a caller when no agent is to be had: a person, a queue, and then voicemail."""
+
+    to: str | None = Field(None, pattern=PARTY, max_length=limits.SIP_URI_MAX_CHARS)
+    queue: str | None = Field(None, min_length=1, max_length=limits.QUEUE_NAME_MAX_CHARS)
+    voicemail: bool = False
+
+    @model_validator(mode="after")
+    def _one_person(self) -> Self:
+        if self.to is not None and self.queue is not None:
+            raise wrong("queue", "does not go with `to`: name one of them")
+        return self
+
+
+Voice = Annotated[str, Field(min_length=1, max_length=limits.VOICE_MAX_CHARS)] | CustomVoice
+TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
+
+
+class Agent(_Part):
+    """One agent; what is None is left to the vendor's default and is not sent."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    model: str = Field(DEFAULT_MODEL, min_length=1)
+    voice: Voice = DEFAULT_VOICE
+    path: Literal["media-streams", "sip"] = "media-streams"
+    audio: Literal["pcm24k", "pcmu"] = "pcm24k"
+    language: Annotated[str, AfterValidator(_language)] = "en"
+    greeting: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    instructions: str = Field(min_length=1, max_length=limits.INSTRUCTIONS_MAX_CHARS)
+    turn_detection: Annotated[
+        TurnDetection | None,
+        BeforeValidator(lambda value: None if value == "none" else _tagged(value)),
+    ] = ServerVad()
+    noise_reduction: Annotated[NoiseReduction | None, BeforeValidator(_tagged)] = None
+    transcription: Annotated[
+        Transcription | None, BeforeValidator(lambda value: None if value == "none" else value)
+    ] = Transcription()
+    truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    max_output_tokens: (
+        Annotated[int, Field(ge=1, le=limits.OUTPUT_TOKENS_MAX)] | Literal["inf"] | None
+    ) = None
+    speed: float | None = Field(None, ge=limits.SPEED_MIN, le=limits.SPEED_MAX)
+    tools: list[str] = Field(default_factory=list)
+    functions: dict[str, FunctionTool] = Field(
+        default_factory=dict, max_length=limits.FUNCTIONS_MAX
+    )
+    mcp: dict[str, McpServer] = Field(default_factory=dict, max_length=limits.MCP_SERVERS_MAX)
+    transfers: dict[str, TransferDestination] = Field(
+        default_factory=dict, max_length=limits.TRANSFERS_MAX
+    )
+    hours: Hours | None = None
+    out_of_hours: str | None = None
+    """Which agent answers instead."""
+    keypad: Annotated[
+        KeypadTransfer | None, BeforeValidator(lambda value: None if value == "none" else value)
+    ] = KeypadTransfer()
+    fallback: Annotated[
+        Fallback | None,
+        BeforeValidator(lambda value: {"to": value} if isinstance(value, str) else value),
+    ] = None
+    resume: Literal["announce", "silent"] = "announce"
+    if_forgotten: Literal["restart", "transfer"] = "restart"
+    max_calls: int | None = Field(None, ge=1, le=limits.MAX_CALLS_MAX)
+    outbound: Outbound | None = None
+    session: dict[str, Any] = Field(default_factory=dict)
+    barge_in: BargeIn = BargeIn()
+    idle: Idle = Idle()
+    max_call_s: float = Field(
+        limits.MAX_CALL_DEFAULT_S, ge=limits.MAX_CALL_MIN_S, le=limits.MAX_CALL_MAX_S
+    )
+    spend_usd: float | None = Field(None, ge=limits.SPEND_MIN_USD, le=limits.SPEND_MAX_USD)
+    record: Literal["none", "metadata", "transcript"] = "metadata"
+    lead_ms: int = Field(limits.LEAD_DEFAULT_MS, ge=limits.LEAD_MIN_MS, le=limits.LEAD_MAX_MS)
+    goodbye: str = Field(
+        "The call ends in one minute. Tell the caller, finish what matters most and say goodbye.",
+        min_length=1,
+        max_length=limits.GREETING_MAX_CHARS,
+    )
+
+    @property
+    def client_turns(self) -> bool:
+        """Whether the gateway, not the model's VAD, decides on answers and interruptions."""
+        return self.barge_in.min_speech_ms > 0 or self.barge_in.protect_greeting_ms > 0
+
+    @property
+    def manners(self) -> Mapping[str, ToolOptions]:
+        """The tools that are run beside the conversation, by name."""
+        errands = {name: ToolOptions() for name in self.tools if name in ERRANDS}
+        if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
+            errands[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.FILLER_AFTER_MAX_MS)
+        return {**errands, **self.functions}
+
+    def manners_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
+        """The same with the tools of MCP servers that are among these names."""
+        labels = {name: server_of(name, self.private) for name in tools}
+        of_servers = {name: self.mcp[label] for name, label in labels.items() if label}
+        return {**of_servers, **self.manners}
+
+    @property
+    def holds(self) -> Iterator[str]:
+        """The keys of what has the caller wait by a sound."""
+        for kind, parts in (("functions", self.functions), ("mcp", self.mcp)):
+            for name, part in parts.items():
+                if part.hold:
+                    yield f"{kind}.{name}.hold"
+
+    @property
+    def hosted(self) -> Mapping[str, McpServer]:
+        """The MCP servers that the model's own server reaches, by label."""
+        return {label: server for label, server in self.mcp.items() if server.via == "openai"}
+
+    @property
+    def private(self) -> Mapping[str, McpServer]:
+        """Those that the gateway reaches itself."""
+        return {label: server for label, server in self.mcp.items() if server.via == "gateway"}
+
+    @model_validator(mode="after")
+    def _tools_are_known(self) -> Self:
+        for index, tool in enumerate(self.tools):
+            if tool not in BUILT_IN_TOOLS and tool not in self.functions:
+                known = ", ".join([*sorted(BUILT_IN_TOOLS), *self.functions])
+                raise wrong(f"tools.{index}", f"no such tool: there are {known}")
+            if tool in self.tools[:index]:
+                raise wrong(f"tools.{index}", "stands here twice")
+        return self
+
+    @model_validator(mode="after")
+    def _functions_are_named(self) -> Self:
+        for name in self.functions:
+            if name in BUILT_IN_TOOLS or not NAME.fullmatch(name):
+                raise wrong(f"functions.{name}", "must be a name of letters, and not a built-in's")
+            if name not in self.tools:
+                raise wrong(f"functions.{name}", "must stand in `tools` too, or nobody can use it")
+        return self
+
+    @model_validator(mode="after")
+    def _mcp_is_named(self) -> Self:
+        check_labels(self.mcp)
+        return self
+
+    @model_validator(mode="after")
+    def _transfers_go_somewhere(self) -> Self:
+        if ("transfer" in self.tools) != bool(self.transfers):
+            raise wrong(
+                "transfers", "goes with `transfer` in tools: name at least one to transfer to"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_there(self) -> Self:
+        if (self.hours is None) != (self.out_of_hours is None):
+            raise wrong(
+                "out_of_hours" if self.hours else "hours",
+                "is missing: `hours` and `out_of_hours`, who answers instead, go together",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _path_allows(self) -> Self:
+        if self.path == "sip":
+            if self.max_call_s > limits.MAX_SIP_CALL_S:
+                longest = f"{limits.MAX_SIP_CALL_S:g}"
+                raise wrong("max_call_s", f"is at most {longest} with path: sip")
+            if SENDS_DIGITS in self.tools:
+                raise wrong(
+                    f"tools.{self.tools.index(SENDS_DIGITS)}",
+                    "send_digits does not go with path: sip, where no sound passes through us",
+                )
+            for field in _MEDIA_ONLY:
+                if field in self.model_fields_set:
+                    raise wrong(field, _NO_SOUND)
+            for key in self.holds:
+                raise wrong(key, _NO_SOUND)
+        return self
+
+    @model_validator(mode="after")
+    def _one_decides_on_turns(self) -> Self:
+        if not self.client_turns:
+            return self
+        if self.turn_detection is None:
+            raise wrong("barge_in", "needs turn_detection: without it no speech is noticed")
+        for flag in ("create_response", "interrupt_response"):
+            if getattr(self.turn_detection, flag) is not None:
+                raise wrong(
+                    f"turn_detection.{flag}",
+                    "does not go with barge_in above 0, which has the gateway decide on turns",
+                )
+        return self

@@ -1,0 +1,20 @@
+"""What every part of the agents file is made of."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
+
+
+class AgentFilePart(BaseModel):
+    """Frozen, and without a key that nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def wrong(key: str, problem: str) -> PydanticCustomError:
+    """A rule between fields that is broken at `key`, dotted, seen from the model that raises.
+
+    Of a list it has the index, from 0; whoever is told of it counts from 1.
+    """
+    return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})

@@ -1,0 +1,164 @@
+"""An MCP server whose tools an agent may use, as the agents file has it.
+
+`via: openai` is reached by the vendor, `via: gateway` by us: it may stand where he cannot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway import limits
+from gateway.agents.config.tool_options import SECRET, Headers, ToolOptions, Url, wrong
+
+LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.MCP_LABEL_MAX_CHARS - 1}}}")
+Answer = Literal["never", "always", "operator"]
+"""Who allows a call: nobody needs to, the gateway does each time, or a person is asked."""
+_ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
+_TOOL: Final = r"\A[^\s,]{1,128}\z"
+_Tools = Annotated[
+    list[Annotated[str, Field(pattern=_TOOL)]], Field(max_length=limits.MCP_TOOLS_MAX)
+]
+_Filled = Annotated[str, Field(max_length=limits.URL_MAX_CHARS)]
+
+
+class ApprovalPolicy(BaseModel):
+    """The same by tool; one that stands nowhere here is asked of the operator."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    always: _Tools = Field(default_factory=list)
+    never: _Tools = Field(default_factory=list)
+    operator: _Tools = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        seen: set[str] = set()
+        for answer in ("always", "never", "operator"):
+            for index, tool in enumerate(getattr(self, answer)):
+                if tool in seen:
+                    raise wrong(f"{answer}.{index}", f"{tool} stands here twice")
+                seen.add(tool)
+        return self
+
+
+class McpServer(ToolOptions):
+    """One server: where it is, who reaches it, what of it is offered."""
+
+    via: Literal["openai", "gateway"]
+    url: Url | None = Field(None, pattern=r"\Ahttps?://[^\s/?#@\\]+([/?][^\s#\\]*)?\z")
+    """Streamable HTTP."""
+    command: list[Annotated[str, Field(min_length=1)]] | None = Field(None, min_length=1)
+    """A process of ours, spoken with over its standard input and output."""
+    connector: Annotated[str, Field(pattern=r"\Aconnector_[a-z0-9_]+\z")] | None = None
+    """One of the vendor's own."""
+    authorization: Annotated[str, Field(pattern=r"\A\$\{[A-Za-z_][A-Za-z0-9_]*\}\z")] | None = None
+    """`${NAME}`: the bearer token is in the environment, never in the file."""
+    headers: Headers = Field(default_factory=dict)
+    env: dict[str, _Filled] = Field(default_factory=dict, max_length=limits.TOOL_HEADERS_MAX)
+    """What `command` finds in its environment, besides what any program needs."""
+    allowed_tools: _Tools | None = None
+    """All of them when it is not given."""
+    approval: Answer | ApprovalPolicy = "never"
+    approval_timeout_s: float = Field(
+        limits.APPROVAL_WAIT_DEFAULT_S,
+        ge=limits.APPROVAL_WAIT_MIN_S,
+        le=limits.APPROVAL_WAIT_MAX_S,
+    )
+    """For so long an operator is asked; then it is a no."""
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The variables of the environment that it needs."""
+        texts = (self.authorization or "", *self.headers.values(), *self.env.values())
+        return frozenset(name for text in texts for name in SECRET.findall(text))
+
+    def offers(self, tool: str) -> bool:
+        """Whether the agent may use this tool of the server's."""
+        return self.allowed_tools is None or tool in self.allowed_tools
+
+    @property
+    def asks_operators(self) -> bool:
+        """Whether a person is named to allow any of its tools."""
+        if isinstance(self.approval, ApprovalPolicy):
+            return bool(self.approval.operator)
+        return self.approval == "operator"
+
+    def approval_of(self, tool: str) -> Answer:
+        """Who allows a call of this tool.
+
+        Of a private one the function's name is known, in which two tools may be the same: then
+        the strictest answer is for both.
+        """
+        if not isinstance(self.approval, ApprovalPolicy):
+            return self.approval
+        known = _plain if self.via == "gateway" else str
+        if tool in map(known, self.approval.operator):
+            return "operator"
+        if tool in map(known, self.approval.always):
+            return "always"
+        return "never" if tool in map(known, self.approval.never) else "operator"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        places = {"url": self.url, "command": self.command, "connector": self.connector}
+        fits = ("url", "command") if self.via == "gateway" else ("url", "connector")
+        for name, value in places.items():
+            if value is not None and name not in fits:
+                raise wrong(name, f"does not go with via: {self.via}")
+        if sum(value is not None for value in places.values()) != 1:
+            raise wrong("url", f"give either `{fits[0]}` or `{fits[1]}`")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.command is not None and self.authorization is not None:
+            raise wrong("authorization", "does not go with `command`: use `env`")
+        if self.command is not None and self.headers:
+            raise wrong("headers", "does not go with `command`: use `env`")
+        if self.command is None and self.env:
+            raise wrong("env", "goes with `command` only")
+        if self.authorization is not None:
+            for name in self.headers:
+                if name.lower() == "authorization":
+                    raise wrong(f"headers.{name}", "stands in `authorization` already")
+        if self.via == "openai":
+            for field in ("confirm", "on_barge_in"):
+                if field in self.model_fields_set:
+                    raise wrong(field, "goes with via: gateway; here `approval` does")
+        return self
+
+    @model_validator(mode="after")
+    def _tools_once(self) -> Self:
+        for index, tool in enumerate(self.allowed_tools or ()):
+            if tool in (self.allowed_tools or ())[:index]:
+                raise wrong(f"allowed_tools.{index}", "stands here twice")
+        return self
+
+
+def check_labels(servers: Mapping[str, McpServer]) -> None:
+    """A tool is known to the model as LABEL_tool, and must lead back to one server."""
+    for label in servers:
+        if not LABEL.fullmatch(label):
+            longest = limits.MCP_LABEL_MAX_CHARS
+            raise wrong(f"mcp.{label}", f"must be a name of letters, at most {longest}")
+        for other in servers:
+            if label.startswith(f"{other}_"):
+                raise wrong(f"mcp.{label}", f"must not begin with {other}_, another's tools do")
+
+
+def function_name(label: str, tool: str) -> str:
+    """By which the model knows a tool of a server's."""
+    return f"{label}_{_plain(tool)}"
+
+
+def _plain(tool: str) -> str:
+    return _ODD.sub("_", tool)
+
+
+def server_of(name: str, servers: Mapping[str, McpServer]) -> str | None:
+    """The label of the server to which a tool belongs that the model knows by this name."""
+    return next((label for label in servers if name.startswith(f"{label}_")), None)

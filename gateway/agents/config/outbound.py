@@ -1,0 +1,74 @@
+"""How an agent calls people: from which number, whom it may reach, and what a machine gets."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gateway import limits
+from gateway.agents.config.transfers import NUMBER
+
+E164: Final = re.compile(NUMBER)
+PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,6}")
+"""A country's, or one of a part of it."""
+
+Policy = Literal["talk", "leave_message", "hang_up"]
+
+
+def _number(text: str) -> str:
+    if not E164.fullmatch(text):
+        raise ValueError('must be a number like "+14155550100"')
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not PREFIX.fullmatch(text):
+        raise ValueError('must be the start of numbers, like "+44" or "+1415"')
+    return text
+
+
+class Outbound(BaseModel):
+    """Without it an agent calls nobody."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    from_: Annotated[str, AfterValidator(_number)] = Field(alias="from")
+    ring_timeout_s: int = Field(limits.RING_DEFAULT_S, ge=limits.RING_MIN_S, le=limits.RING_MAX_S)
+    countries: list[Annotated[str, AfterValidator(_prefix)]] = Field(
+        default_factory=list, max_length=limits.DIAL_COUNTRIES_MAX
+    )
+    """Narrower than what the house may call; empty is all of that."""
+    machine: Policy = "hang_up"
+    message: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    fax: Literal["talk", "hang_up"] = "hang_up"
+    unknown: Policy = "talk"
+
+    @model_validator(mode="after")
+    def _message_is_left(self) -> Self:
+        if self.leaves_message != (self.message is not None):
+            problem = "goes with `leave_message`: name what is said after the beep"
+            raise PydanticCustomError("rule", "{problem}", {"problem": problem, "key": "message"})
+        return self
+
+    @property
+    def leaves_message(self) -> bool:
+        return "leave_message" in (self.machine, self.unknown)
+
+    @property
+    def detects(self) -> bool:
+        """Whether it matters who answers; the carrier is paid for finding out."""
+        return any(policy != "talk" for policy in (self.machine, self.fax, self.unknown))
+
+    def policy(self, who: str) -> Policy:
+        """What is done when this one has answered: `human`, `machine`, `fax` or `unknown`."""
+        policies: dict[str, Policy] = {
+            "machine": self.machine, "fax": self.fax, "unknown": self.unknown,
+        }  # fmt: skip
+        return policies.get(who, "talk")
+
+
+def reaches(number: str, prefixes: tuple[str, ...] | list[str]) -> bool:
+    return any(number.startswith(prefix) for prefix in prefixes)

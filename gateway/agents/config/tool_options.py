@@ -1,0 +1,133 @@
+"""What an agent can do besides talking: the operator's functions, as the agents file has them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gateway import limits
+
+NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+HEADER_VALUE: Final = re.compile(r"[\t -~]*")
+"""What every server takes: no line breaks, with which another header could begin."""
+
+
+def _reachable(url: str) -> str:
+    try:
+        parts = urlsplit(PLACEHOLDER.sub("", url))
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be an address whose host and port can be") from None
+    if port == 0 or {"{", "}"} & set(parts.path + parts.query):
+        raise ValueError("must be an address with a port above 0, every brace closed")
+    return url
+
+
+def _sendable(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        fits = _HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value)
+        if not fits or len(value) > limits.URL_MAX_CHARS:
+            raise wrong(name, "is no header that can be sent: plain letters in one line")
+    return headers
+
+
+Url = Annotated[str, Field(max_length=limits.URL_MAX_CHARS), AfterValidator(_reachable)]
+Headers = Annotated[
+    dict[str, str], Field(max_length=limits.TOOL_HEADERS_MAX), AfterValidator(_sendable)
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class HttpCall(_Part):
+    """A request; `{name}` in the address is an argument, `${NAME}` in a header a secret.
+
+    Arguments that are not in the address go into the query (GET, DELETE) or a JSON body.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    url: Url = Field(pattern=r"\Ahttps?://[^\s{}/?#@\\]+(/[^\s#\\]*)?\z")
+    headers: Headers = Field(default_factory=dict)
+    allow_private: bool = False
+    """Whether the address may be loopback, link-local or of a private network."""
+
+    @property
+    def in_url(self) -> frozenset[str]:
+        """The arguments that stand in the address."""
+        return frozenset(PLACEHOLDER.findall(self.url))
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The variables of the environment that headers use."""
+        return frozenset(name for value in self.headers.values() for name in SECRET.findall(value))
+
+
+def with_secrets(value: str, secrets: dict[str, str]) -> str:
+    """A header's value with its `${NAME}`s filled in."""
+    return SECRET.sub(lambda found: secrets[found[1]], value)
+
+
+class ToolOptions(_Part):
+    """How a tool behaves in a conversation: its wait, an interruption, a yes that it needs."""
+
+    timeout_s: float = Field(limits.TOOL_TIMEOUT_DEFAULT_S, gt=0, le=limits.TOOL_TIMEOUT_MAX_S)
+    filler: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    filler_after_ms: int = Field(
+        limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=limits.FILLER_AFTER_MAX_MS
+    )
+    on_barge_in: Literal["keep", "cancel"] = "keep"
+    confirm: bool = False
+    hold: bool = False
+    """Whether the caller hears a soft sound while he waits: after the filler, or without one."""
+
+
+class FunctionTool(ToolOptions):
+    """One function: how it is called, and how the wait for it sounds."""
+
+    description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    parameters: dict[str, Any] | None = None
+    """JSON Schema of the arguments; of a Python function it comes from the signature."""
+    http: HttpCall | None = None
+    python: Annotated[str, Field(pattern=r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*\z")] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.http is None) == (self.python is None):
+            raise wrong("http", "give either `http` or `python`")
+        if self.http is not None and (self.description is None or self.parameters is None):
+            key = "description" if self.description is None else "parameters"
+            raise wrong(key, "is missing: the model knows an http function by it")
+        if self.python is not None and self.parameters is not None:
+            raise wrong("parameters", "comes from the signature of a Python function: remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _schema_fits(self) -> Self:
+        if self.parameters is None or self.http is None:
+            return self
+        if self.parameters.get("type") != "object":
+            raise wrong("parameters.type", "must be object")
+        properties = self.parameters.get("properties", {})
+        required = self.parameters.get("required", [])
+        if not isinstance(properties, dict) or not isinstance(required, list):
+            key = "required" if isinstance(properties, dict) else "properties"
+            raise wrong(f"parameters.{key}", "must be as JSON Schema has it")
+        for name in sorted(self.http.in_url):
+            if name not in properties or name not in required:
+                raise wrong("http.url", f"{{{name}}} must be a required property of parameters")
+        return self
+
+
+def wrong(key: str, problem: str) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})

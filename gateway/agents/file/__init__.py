@@ -1,0 +1,1 @@
+"""The agents file: YAML with line numbers, loaded and checked."""

@@ -1,0 +1,234 @@
+"""Reads the agents file; whatever is wrong in it has a file, a line and a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.agents.builtin_tools import definitions
+from gateway.agents.config.agent import SHUTDOWNS, Agent
+from gateway.agents.config.tool_options import FunctionTool
+from gateway.agents.file import session_schema
+from gateway.agents.file.yaml_source import Path as Key
+from gateway.agents.file.yaml_source import YamlSource, dotted, parse
+from gateway.agents.routing import AgentBook, Route, canonical
+from gateway.agents.session import hosted_tools, overreach, session_of
+from gateway.errors import AgentFileError
+from gateway.limits import AGENTS_FILE_MAX_BYTES, FUNCTIONS_MAX
+
+DEFAULT_AGENTS: Final = Path(str(files("gateway.agents") / "examples" / "reception.yaml"))
+_PROBLEMS: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "is unknown here",
+    "string_type": 'must be text (in quotes, "like this", when it looks like a number or yes/no)',
+    "string_too_short": "must not be empty",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "union_tag_invalid": "must be one of {expected_tags}, by its `type`",
+    "string_pattern_mismatch": "must fit {pattern}",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+}
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    agents: dict[str, Agent] = Field(min_length=1)
+    functions: dict[str, FunctionTool] = Field(default_factory=dict, max_length=FUNCTIONS_MAX)
+    routes: list[Route] = Field(min_length=1)
+
+
+def load_agents(path: Path) -> AgentBook:
+    """The agents and routes of a file; raises AgentFileError at the first thing wrong."""
+    document = parse(_read(path), str(path))
+    found = _typed(document)
+    _check_routes(found, document)
+    _check_out_of_hours(found, document)
+    for agent in found.agents.values():
+        _check_session(agent, document)
+    warnings = tuple(w for agent in found.agents.values() for w in _warnings(agent, document))
+    return AgentBook(found.agents, tuple(found.routes), warnings)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(AGENTS_FILE_MAX_BYTES + 1)
+    except OSError as error:
+        raise AgentFileError(path, None, None, f"cannot be read: {error.strerror}") from None
+    if len(content) > AGENTS_FILE_MAX_BYTES:
+        raise AgentFileError(path, None, None, f"is larger than {AGENTS_FILE_MAX_BYTES} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AgentFileError(path, line, None, "is not UTF-8") from None
+
+
+def _typed(document: YamlSource) -> _File:
+    values = document.values
+    if not isinstance(values, dict):
+        raise document.error((), "must have `agents:` and `routes:`")
+    try:
+        return _File.model_validate(_named(values, document))
+    except ValidationError as error:
+        found = [(_key(details, values), details) for details in error.errors()]
+        key, details = min(found, key=lambda item: _rank(item[0], item[1], document))
+        raise document.error(key, _problem(details)) from None
+
+
+def _named(values: dict[str, Any], document: YamlSource) -> dict[str, Any]:
+    """The same with each agent told its name, which in the file is its key."""
+    agents = values.get("agents")
+    if not isinstance(agents, dict):
+        return values
+    for name, agent in agents.items():
+        if isinstance(agent, dict) and "name" in agent:
+            raise document.error(("agents", name, "name"), "is the key above: remove it")
+    shared = values.get("functions")
+    named = {
+        name: {"name": name, **_equipped(agent, shared)} if isinstance(agent, dict) else agent
+        for name, agent in agents.items()
+    }
+    return values | {"agents": named}
+
+
+def _equipped(agent: dict[str, Any], shared: Any) -> dict[str, Any]:
+    """The agent with those of the file's functions that stand in its `tools`."""
+    tools, own = agent.get("tools"), agent.get("functions", {})
+    if not isinstance(shared, dict) or not isinstance(tools, list) or not isinstance(own, dict):
+        return agent
+    lent = {name: shared[name] for name in tools if isinstance(name, str) and name in shared}
+    return agent | {"functions": lent | own} if lent else agent
+
+
+def _rank(key: Key, details: ErrorDetails, document: YamlSource) -> tuple[bool, int, int]:
+    """Misspelt keys first, since they leave others missing; then by line, the innermost first."""
+    return details["type"] != "extra_forbidden", document.line(key), -len(key)
+
+
+def _key(details: ErrorDetails, values: Any) -> Key:
+    """The key in the file: pydantic's own has names of union members in between."""
+    *above, last = details["loc"]
+    key: Key = ()
+    for part in above:
+        if _has(values, part):
+            key, values = (*key, part), values[part]
+    if details["type"] == "missing" or _has(values, last):
+        key, values = (*key, last), values[last] if _has(values, last) else None
+    rule = details.get("ctx", {}).get("key")
+    return _below(key, rule, values) if rule else key
+
+
+def _below(key: Key, rule: str, values: Any) -> Key:
+    """What a rule names by a dotted key: of a list, by number from 0."""
+    for name in rule.split("."):
+        part = int(name) if isinstance(values, list) and name.isdecimal() else name
+        key, values = (*key, part), values[part] if _has(values, part) else None
+    return key
+
+
+def _has(values: Any, part: str | int) -> bool:
+    if isinstance(values, list):
+        return isinstance(part, int) and part < len(values)
+    return isinstance(values, dict) and part in values
+
+
+def _problem(details: ErrorDetails) -> str:
+    """What is wrong, in words that fit behind a key."""
+    sentence = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    ours = _PROBLEMS.get(details["type"])
+    if ours is None:  # its braces, if any, are the operator's
+        return sentence[0].lower() + sentence[1:]
+    return ours.format(**details.get("ctx", {}))
+
+
+def _check_routes(found: _File, document: YamlSource) -> None:
+    seen: dict[str, int] = {}
+    for index, route in enumerate(found.routes):
+        if route.agent not in found.agents:
+            known = ", ".join(found.agents)
+            raise document.error(
+                ("routes", index, "agent"), f"no agent is named {route.agent}: there are {known}"
+            )
+        first = seen.setdefault(canonical(route.to), index)
+        if first != index:
+            line = document.line(("routes", first, "to"))
+            raise document.error(
+                ("routes", index, "to"), f"{route.to} stands here twice, first on line {line}"
+            )
+    reached = {route.agent for route in found.routes}
+    reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
+    reached |= {one.name for one in found.agents.values() if one.outbound is not None}
+    for name in found.agents:
+        if name not in reached:
+            raise document.error(("agents", name), "no route leads to this agent")
+
+
+def _check_out_of_hours(found: _File, document: YamlSource) -> None:
+    for name, agent in found.agents.items():
+        passed, stands_in = [name], agent.out_of_hours
+        while stands_in is not None:
+            key: Key = ("agents", passed[-1], "out_of_hours")
+            if stands_in not in found.agents:
+                known = ", ".join(found.agents)
+                raise document.error(key, f"no agent is named {stands_in}: there are {known}")
+            if stands_in in passed:
+                raise document.error(key, "leads round in a circle: somebody must always answer")
+            passed.append(stands_in)
+            stands_in = found.agents[stands_in].out_of_hours
+
+
+def _check_session(agent: Agent, document: YamlSource) -> None:
+    key: Key = ("agents", agent.name, "session")
+    for path, problem in session_schema.problems(session_of(agent, definitions(agent))):
+        raise document.error((*key, *path), problem)
+    for field, problem in overreach(agent):
+        raise document.error((*key, *field.split(".")), problem)
+    _check_hosted(agent, document)
+
+
+def _check_hosted(agent: Agent, document: YamlSource) -> None:
+    """What the vendor's own types say of the servers that he is to reach."""
+    unset = {name: "-" for server in agent.hosted.values() for name in server.secrets}
+    hosted = {"type": "realtime", "tools": hosted_tools(agent, unset)}
+    for (_, index, field, *_), problem in session_schema.problems(hosted):
+        label = list(agent.hosted)[int(index)]
+        key = _OURS.get(str(field), str(field))
+        raise document.error(("agents", agent.name, "mcp", label, key), problem)
+
+
+_OURS: Final = {"connector_id": "connector", "server_url": "url", "require_approval": "approval"}
+
+
+def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
+    if agent.outbound is not None and agent.path == "sip" and agent.greeting is None:
+        where: Key = ("agents", agent.name, "outbound")
+        yield (
+            f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
+            "word of whoever answers is spoken before the model hears him: give it a greeting"
+        )
+    if "take_message" in agent.tools and agent.record == "none":
+        key: Key = ("agents", agent.name, "record")
+        yield (
+            f"{document.file}:{document.line(key)}: {dotted(key)}: none keeps nothing of a call: "
+            "what take_message notes is gone when it ends"
+        )
+    session = session_of(agent)
+    transcription = session["audio"]["input"].get("transcription") or {}
+    models = {"model": session["model"], "transcription": transcription.get("model")}
+    for field, model in models.items():
+        if model in SHUTDOWNS:
+            date, instead = SHUTDOWNS[model]
+            key = ("agents", agent.name, field)
+            yield (
+                f"{document.file}:{document.line(key)}: {dotted(key)}: {model} is shut down on "
+                f"{date}: use {instead}"
+            )

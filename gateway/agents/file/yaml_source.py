@@ -1,0 +1,130 @@
+"""YAML that knows on which line everything stands, and refuses what could surprise."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+import yaml
+from yaml.reader import ReaderError
+
+from gateway.errors import AgentFileError
+from gateway.limits import AGENTS_FILE_MAX_DEPTH
+
+Path = tuple[str | int, ...]
+_MAP: Final = "tag:yaml.org,2002:map"
+_SEQ: Final = "tag:yaml.org,2002:seq"
+_SCALARS: Final = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+@dataclass
+class YamlSource:
+    """The values of a file, and the line of each."""
+
+    file: str
+    values: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def error(self, path: Path, problem: str) -> AgentFileError:
+        """An error at this key."""
+        return AgentFileError(self.file, self.line(path), dotted(path) or None, problem)
+
+    def line(self, path: Path) -> int:
+        """The line of a key, or of the nearest thing above it that is there."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def dotted(path: Path) -> str:
+    """A path as a person writes and counts it: the first of a list is `agents.desk.tools.1`."""
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
+
+
+def parse(text: str, file: str) -> YamlSource:
+    """Read one YAML document of plain values.
+
+    Raises AgentFileError for what is not YAML, a key that stands twice, aliases (they can blow
+    up a file without end), tags, a key that is no text, and nesting without end.
+    """
+    document = YamlSource(file)
+    try:
+        loader = _Loader(text, document)
+        node = loader.get_single_node()
+    except ReaderError as error:
+        raise _unreadable(file, text.count("\n", 0, error.position), error.reason) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _unreadable(file, mark.line if mark else 0, error.problem) from None
+    except (ValueError, OverflowError):  # an escape like "\\UFFFFFFFF", at which it does not look
+        raise _unreadable(file, loader.line, "no such character") from None
+    document.values = None if node is None else loader.plain(node, ())
+    return document
+
+
+def _unreadable(file: str, lines_above: int, reason: str | None) -> AgentFileError:
+    problem = f"is not YAML that can be read: {reason}"
+    return AgentFileError(file, lines_above + 1, None, problem)
+
+
+class _Loader(yaml.SafeLoader):
+    # A bare 2026-01-20 stays text: no agent has a use for a date, and JSON has none.
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class's name and type
+        first: [(tag, form) for tag, form in resolvers if tag != _TIMESTAMP]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, text: str, document: YamlSource) -> None:
+        super().__init__(text)
+        self.document = document
+        self.depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(event, "aliases are not allowed: write the values out")
+        if self.depth >= AGENTS_FILE_MAX_DEPTH:
+            self._refuse(event, "is nested too deeply")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def plain(self, node: yaml.Node, path: Path) -> Any:
+        """The value of a node, noting the line of each path in it."""
+        self.document.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
+            return [self.plain(item, (*path, index)) for index, item in enumerate(node.value)]
+        if node.tag not in _SCALARS:
+            raise self.document.error(path, f"the tag {node.tag} is not allowed here")
+        try:
+            value = self.construct_object(node)
+        except (ValueError, LookupError):
+            raise self.document.error(path, "does not fit its tag") from None
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise self.document.error(path, "has half a character, which nobody can be sent")
+        return value
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if not isinstance(key, str):
+                self._refuse(key_node, "a key must be plain text")
+            here = (*path, key)
+            if key in values:
+                first = self.document.lines[here]
+                self.document.lines[here] = key_node.start_mark.line + 1
+                raise self.document.error(here, f"stands here twice, first on line {first}")
+            self.document.lines[here] = key_node.start_mark.line + 1
+            values[key] = self.plain(value_node, here)
+        return values
+
+    def _refuse(self, place: yaml.Event | yaml.Node, problem: str) -> NoReturn:
+        line = place.start_mark.line + 1 if place.start_mark else None
+        raise AgentFileError(self.document.file, line, None, problem)

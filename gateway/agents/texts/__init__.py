@@ -1,0 +1,1 @@
+"""Texts that callers hear or read, by language, and the TwiML templates."""

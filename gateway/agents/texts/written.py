@@ -1,0 +1,133 @@
+"""What a caller reads: texts to his telephone, and the page behind a texted link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.agents.texts.lookup import in_language
+
+
+@dataclass(frozen=True)
+class WrittenTexts:
+    """Sentences in one language; `tag` and `direction` are of HTML."""
+
+    tag: str
+    direction: str
+    no_call: str
+    """Answers a text that belongs to no call."""
+    link: str
+    """Goes before the address of the page."""
+    title: str
+    lead: str
+    take: str
+    choose: str
+    show: str
+    showing: str
+    holds: str
+    sending: str
+    sent: str
+    camera_on: str
+    camera_off: str
+    no_camera: str
+    not_a_picture: str
+    too_large: str
+    too_often: str
+    enough: str
+    failed: str
+    over_title: str
+    over: str
+    no_script: str
+
+
+_WRITTEN: Final = {
+    "en": WrittenTexts(
+        tag="en",
+        direction="ltr",
+        no_call="Thank you for your message. Nobody is on the phone with you right now, so it "
+        "could not be shown to anyone. Please call this number, and send it again while you talk.",
+        link="Here you can show us a photo or your camera during this call:",
+        title="Show a photo",
+        lead="You are on the phone with us. What you send here is seen in this call; "
+        "we do not keep it.",
+        take="Take a photo",
+        choose="Choose a photo",
+        show="Hold to show the camera",
+        showing="Let go to stop",
+        holds="Press and hold. By keyboard: hold the space bar.",
+        sending="Sending…",
+        sent="The photo has arrived. You can talk about it now.",
+        camera_on="The camera is being seen.",
+        camera_off="The camera is off.",
+        no_camera="The camera cannot be used. You can send a photo instead.",
+        not_a_picture="This is not a picture that can be seen. Please choose another one.",
+        too_large="This picture is too large. Please choose another one.",
+        too_often="That was very quick. Please wait a moment, and try again.",
+        enough="That is all that can be shown in one call. Please go on by telephone.",
+        failed="It did not arrive. Please try again.",
+        over_title="The call is over",
+        over="This link was for one call, and that call is over. Thank you for calling.",
+        no_script="This page needs JavaScript. You can also send the photo to us by text message.",
+    ),
+    "fr": WrittenTexts(
+        tag="fr",
+        direction="ltr",
+        no_call="Merci pour votre message. Vous n'êtes pas en ligne avec nous en ce moment : "
+        "personne n'a pu le voir. Appelez ce numéro et envoyez-le de nouveau pendant l'appel.",
+        link="Montrez-nous ici une photo ou votre caméra pendant cet appel :",
+        title="Montrer une photo",
+        lead="Vous êtes en ligne avec nous. Ce que vous envoyez ici est vu pendant cet appel ; "
+        "nous ne le conservons pas.",
+        take="Prendre une photo",
+        choose="Choisir une photo",
+        show="Maintenir pour montrer la caméra",
+        showing="Relâchez pour arrêter",
+        holds="Appuyez et maintenez. Au clavier : maintenez la barre d'espace.",
+        sending="Envoi en cours…",
+        sent="La photo est arrivée. Vous pouvez en parler maintenant.",
+        camera_on="La caméra est visible.",
+        camera_off="La caméra est éteinte.",
+        no_camera="La caméra ne peut pas être utilisée. Vous pouvez envoyer une photo.",
+        not_a_picture="Cette image ne peut pas être lue. Choisissez-en une autre.",
+        too_large="Cette image est trop grande. Choisissez-en une autre.",
+        too_often="C'était très rapide. Attendez un instant et réessayez.",
+        enough="C'est tout ce qui peut être montré pendant un appel. Continuez par téléphone.",
+        failed="L'envoi n'a pas abouti. Réessayez.",
+        over_title="L'appel est terminé",
+        over="Ce lien valait pour un seul appel, et cet appel est terminé. Merci de votre appel.",
+        no_script="Cette page a besoin de JavaScript. Vous pouvez aussi nous envoyer la photo "
+        "par message.",
+    ),
+    "ar": WrittenTexts(
+        tag="ar",
+        direction="rtl",
+        no_call="شكرًا على رسالتكم. لستم على الهاتف معنا الآن، لذلك لم يرها أحد. اتصلوا بهذا الرقم "
+        "وأرسلوها مرة أخرى أثناء المكالمة.",
+        link="يمكنكم هنا أن ترونا صورة أو الكاميرا أثناء هذه المكالمة:",
+        title="عرض صورة",
+        lead="أنتم على الهاتف معنا. ما ترسلونه هنا يُرى في هذه المكالمة ولا نحتفظ به.",
+        take="التقاط صورة",
+        choose="اختيار صورة",
+        show="اضغطوا مطولًا لعرض الكاميرا",
+        showing="ارفعوا الإصبع للتوقف",
+        holds="اضغطوا باستمرار. بلوحة المفاتيح: اضغطوا مفتاح المسافة باستمرار.",
+        sending="جارٍ الإرسال…",
+        sent="وصلت الصورة. يمكنكم التحدث عنها الآن.",
+        camera_on="الكاميرا تُرى الآن.",
+        camera_off="الكاميرا متوقفة.",
+        no_camera="لا يمكن استخدام الكاميرا. يمكنكم إرسال صورة بدلًا من ذلك.",
+        not_a_picture="لا يمكن قراءة هذه الصورة. اختاروا صورة أخرى.",
+        too_large="هذه الصورة كبيرة جدًا. اختاروا صورة أخرى.",
+        too_often="كان ذلك سريعًا جدًا. انتظروا لحظة ثم حاولوا مرة أخرى.",
+        enough="هذا كل ما يمكن عرضه في مكالمة واحدة. تابعوا بالهاتف.",
+        failed="لم تصل. حاولوا مرة أخرى.",
+        over_title="انتهت المكالمة",
+        over="كان هذا الرابط لمكالمة واحدة، وقد انتهت. شكرًا لاتصالكم.",
+        no_script="تحتاج هذه الصفحة إلى JavaScript. يمكنكم أيضًا إرسال الصورة إلينا برسالة.",
+    ),
+}
+
+
+def written_texts(language: str) -> WrittenTexts:
+    """The sentences for a language; English where there are none."""
+    return in_language(_WRITTEN, language)

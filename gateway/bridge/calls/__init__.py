@@ -1,0 +1,1 @@
+"""Running calls: carriers, model connections, services and the registry."""

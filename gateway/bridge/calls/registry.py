@@ -1,0 +1,286 @@
+"""Which calls there are: announced by the webhook, connected when their stream starts, ended."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic, time
+from typing import Any
+
+from gateway.agents.config.agent import Agent
+from gateway.agents.routing import AgentBook
+from gateway.bridge.calls.browser_carrier import BrowserCall
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.outbound_state import OutboundStates
+from gateway.bridge.calls.services import CallServices
+from gateway.bridge.calls.session_configs import SessionConfigs
+from gateway.bridge.calls.sip_carrier import SipLiveCall
+from gateway.call import events
+from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
+from gateway.call.line.media_line import MediaCall
+from gateway.call.line.sip_line import SipCall
+from gateway.call.snapshot import CallSnapshot
+from gateway.errors import NotAdmitted
+from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, SIP_TOKEN_S
+from gateway.ops.store.shared import Store
+from gateway.transports.openai_calls import OpenAICalls
+
+
+class CallRegistry:
+    """Every call of this process."""
+
+    def __init__(
+        self,
+        book: AgentBook,
+        sessions: SessionConfigs,
+        max_calls: int,
+        store: Store,
+        spent_out: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.book = book
+        self.draining = False
+        self._leaving = False
+        """The last phase of it: calls are being handed over."""
+        self._sessions = sessions
+        self.max_calls = max_calls
+        self._store = store
+        self._spent_out = spent_out
+        """Whether the day's budget is used up."""
+        self._media: dict[str, LiveCall] = {}
+        """By CallSid."""
+        self._sip: dict[str, SipLiveCall] = {}
+        """By OpenAI's call_id; a call that we placed by its CallSid."""
+        self._hands: CallServices | None = None
+        self.clock: Callable[[], float] = time
+        """The time of day, as Unix time: who is on duty changes with it."""
+        self.dials = OutboundStates(store)
+        self._kept: dict[str, str] = {}
+        """Places kept for people whom we are calling: the path of each."""
+        self.announced: Callable[[LiveCall], None] = lambda _: None
+        """Told of each call before its first note."""
+
+    def employ(self, hands: CallServices) -> None:
+        """Once, before the first call: the hands report back to whoever made them."""
+        self._hands = hands
+
+    @property
+    def calls(self) -> list[LiveCall]:
+        """Running calls, those that are still expected included."""
+        return [*self._media.values(), *self._sip.values()]
+
+    @property
+    def active(self) -> int:
+        return len(self._media) + len(self._sip) + len(self._kept)
+
+    @property
+    def sends_on(self) -> bool:
+        """Whether callers who come back belong to another process: this one stops."""
+        return self.draining and self._store.shared
+
+    def keep_place(self, key: str, path: str) -> None:
+        """For somebody who is being called, until `give_up_place`, or until he is there."""
+        self._kept[key] = path
+
+    def give_up_place(self, key: str) -> None:
+        self._kept.pop(key, None)
+
+    def refusal(
+        self, path: str = "media-streams", call_sid: str = "", *, back: bool = False
+    ) -> str | None:
+        """Why no further call is taken: `draining`, `starting`, `full`, `budget`; or None.
+
+        A call that we placed has had its place since then. A caller who is `back` was let in
+        before: while running calls are let finish, so is his.
+        """
+        if call_sid in self._kept:
+            return None
+        if self._leaving or (self.draining and not back):
+            return "draining"
+        if self._hands is None:
+            return "starting"
+        kept = sum(one == path for one in self._kept.values())
+        full = (
+            len(self._sip) + kept >= SIP_CALLS_MAX
+            if path == "sip"
+            else len(self._media) + kept >= self.max_calls
+        )
+        if full:
+            return "full"
+        return "budget" if self._spent_out() else None
+
+    def on_duty(self, dialled: Sequence[str]) -> Agent | None:
+        """Who answers the first of these numbers that a route names, at this hour."""
+        return self.book.pick_any(dialled, self.clock())
+
+    def session(self, agent: str, path: str) -> Mapping[str, Any]:
+        """What a call that begins now asks of the model."""
+        return self._sessions.of(agent, path)
+
+    def announce(
+        self,
+        facts: CallInfo,
+        agent: Agent,
+        opening: str | None = None,
+        state: CallSnapshot | None = None,
+    ) -> LiveCall:
+        """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
+
+        One that is expected already is the same call: the carrier's fallback asks again.
+        `opening` tells the model how to begin, in place of the agent's greeting; `state` is what
+        was before, in another connection or process.
+        """
+        waiting = self.expected(facts.call_sid)
+        if waiting is not None and (state is None or state.streams <= waiting.mind.streams):
+            return waiting
+        if waiting is not None:
+            # Announced here, begun elsewhere, and come back: this one knows nothing of it.
+            waiting.hang_up(Ending.NEVER_ARRIVED)
+        hands = self._admitted("media-streams", facts.call_sid, back=state is not None)
+        session = self.session(agent.name, "media-streams")
+        mind = MediaCall(agent, session, _event_ids(), monotonic())
+        mind.unix_offset_s = self.clock() - monotonic()
+        if state is not None:
+            mind.resume(state)
+        mind.opening = opening or mind.opening
+        self._store.forget(f"ending:{facts.call_sid}")
+        call = (LiveCall if facts.has_carrier else BrowserCall)(facts, mind, hands)
+        if state is not None:
+            call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
+        self._media[facts.key] = call
+        self.announced(call)
+        call.begin()
+        return call
+
+    def announce_sip(
+        self,
+        facts: CallInfo,
+        agent: Agent,
+        session: Mapping[str, Any],
+        control: OpenAICalls,
+        opening: str | None = None,
+        state: CallSnapshot | None = None,
+    ) -> SipLiveCall:
+        """A SIP call is about to be accepted with this session, or was by another process.
+
+        Raises NotAdmitted.
+        """
+        hands = self._admitted("sip", facts.call_sid)
+        mind = SipCall(agent, session, _event_ids(), monotonic())
+        mind.unix_offset_s = self.clock() - monotonic()
+        mind.opening = opening
+        call = SipLiveCall(facts, mind, hands, control)
+        if state is not None:
+            mind.resume(state)
+            call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
+        self._sip[facts.key] = call
+        self.announced(call)
+        call.begin()
+        return call
+
+    def _admitted(self, path: str, call_sid: str, *, back: bool = False) -> CallServices:
+        reason = self.refusal(path, call_sid, back=back)
+        self._kept.pop(call_sid, None)
+        if reason is not None or self._hands is None:
+            raise NotAdmitted(reason or "starting")
+        return self._hands
+
+    @property
+    def sip_calls(self) -> list[SipLiveCall]:
+        return list(self._sip.values())
+
+    def call(self, key: str) -> LiveCall | None:
+        """A running or expected call, by what the operators know it by."""
+        found = self._media.get(key) or self._sip.get(key)
+        return found or next((c for c in self._sip.values() if c.facts.call_id == key), None)
+
+    def media_call(self, call_sid: str) -> LiveCall | None:
+        return self._media.get(call_sid)
+
+    def expected(self, call_sid: str) -> LiveCall | None:
+        """The call that waits for this stream."""
+        call = self._media.get(call_sid)
+        return None if call is None or call.mind.arrived else call
+
+    def stream_is_over(self, call_sid: str, *, drained: bool) -> None:
+        """The carrier says so, perhaps before we have noticed that the socket broke."""
+        call = self._media.get(call_sid)
+        if call is not None and call.mind.arrived:
+            call.hang_up(Ending.DRAINED if drained else Ending.MEDIA_BROKEN)
+
+    def calls_of(self, call_sid: str) -> list[LiveCall]:
+        """Running calls of one telephone call: on a stream, or on the model's leg."""
+        return [call for call in self.calls if call.facts.call_sid == call_sid]
+
+    def leg_is_over(self, call_sid: str) -> None:
+        """The carrier says so: nothing stays active on our side after it has ended there."""
+        waiting = self.expected(call_sid)
+        if waiting is not None:
+            waiting.hang_up(Ending.NEVER_ARRIVED)
+        for call in self._dialled(call_sid):
+            call.gone()
+
+    def dial_is_over(self, call_sid: str) -> None:
+        """The model's leg of a dial has ended, and the caller is still there: it broke off."""
+        for call in self._dialled(call_sid):
+            call.hang_up(Ending.MODEL_LOST)
+
+    def _dialled(self, call_sid: str) -> list[SipLiveCall]:
+        return [call for call in self._sip.values() if call.facts.call_sid == call_sid]
+
+    def begin_with(self, call_sid: str, opening: str | None) -> None:
+        """How the model is to begin with the caller for whom it is being dialled."""
+        if opening is not None:
+            self._store.remember(f"opening:{call_sid}", opening, SIP_TOKEN_S)
+
+    async def opening_of(self, call_sid: str) -> str | None:
+        """The same, in whichever process; the INVITE does not say it."""
+        return await self._store.get(f"opening:{call_sid}")
+
+    def dialling_for(self, call_sid: str, dialled: str) -> None:
+        """Which number the caller called for whom the model is being dialled by SIP."""
+        self._store.remember(f"dialled:{call_sid}", dialled, SIP_TOKEN_S)
+
+    async def dialled_by(self, call_sid: str) -> str | None:
+        """The same, in whichever process."""
+        return await self._store.get(f"dialled:{call_sid}")
+
+    def on_note(self, call: LiveCall, note: events.CallEvent) -> None:
+        """Keeps the list true; a call that is over makes room at once."""
+        if isinstance(note, events.CallEnded):
+            calls: dict[str, Any] = self._sip if call.facts.call_id else self._media
+            if calls.get(call.facts.key) is call:
+                del calls[call.facts.key]
+            if call.facts.call_sid and note.ending is not Ending.NEVER_ARRIVED:
+                key = f"ending:{call.facts.call_sid}"
+                self._store.remember(key, note.ending, ENDINGS_KEPT_S)
+
+    async def ending_of(self, call_sid: str) -> Ending | None:
+        """How a call ended a short while ago, in whichever process."""
+        ending = await self._store.get(f"ending:{call_sid}")
+        return Ending(ending) if ending else None
+
+    def hand_over_all(self, *, now: bool) -> None:
+        """To other processes: each call in its next quiet moment, or at once."""
+        self._leaving = True
+        for call in self.calls:
+            if call.mind.arrived and (self._store.shared or not call.facts.call_id):
+                call.hand_over(now=now)
+            elif now:
+                call.hang_up(Ending.DRAINED)
+
+    def end_all(self, ending: Ending) -> None:
+        for call in self.calls:
+            call.hang_up(ending)
+
+
+def _event_ids() -> Callable[[], str]:
+    """Ids of our events, unique in a session: a prefix of chance, and a count."""
+    prefix, count = f"gw_{secrets.token_hex(4)}_", 0
+
+    def new_id() -> str:
+        nonlocal count
+        count += 1
+        return f"{prefix}{count}"
+
+    return new_id

@@ -1,0 +1,29 @@
+"""What each agent asks of the model; made anew when the tools that can be had have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.agents.routing import AgentBook
+from gateway.agents.session import session_of
+from gateway.tools.toolbox import Toolbox
+
+
+class SessionConfigs:
+    def __init__(self, book: AgentBook, toolbox: Toolbox) -> None:
+        self._book, self._toolbox = book, toolbox
+        self._made: dict[tuple[str, str], tuple[int, Mapping[str, Any]]] = {}
+
+    def of(self, agent: str, path: str) -> Mapping[str, Any]:
+        """At this moment; on the SIP path without audio formats."""
+        revision, session = self._made.get((agent, path), (-1, {}))
+        if revision != self._toolbox.mcp.revision:
+            revision, session = self._toolbox.mcp.revision, self._make(agent, path)
+            self._made[agent, path] = revision, session
+        return session
+
+    def _make(self, name: str, path: str) -> Mapping[str, Any]:
+        agent = self._book.agents[name]
+        on_path = agent.model_copy(update={"path": path})
+        return session_of(on_path, self._toolbox.definitions(agent))

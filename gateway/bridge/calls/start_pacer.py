@@ -1,0 +1,50 @@
+"""Work that holds the event loop up for milliseconds comes one at a time, with room between.
+
+A connection to the model costs about as much as a hundred frames of sound. Two hundred of them in
+a row would be a second in which nobody on the line hears anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+from gateway.limits import TURNSTILE_S
+
+
+class StartPacer:
+    def __init__(self) -> None:
+        self._free_at = 0.0
+        self._closed = False
+
+    async def enter(self) -> None:
+        """In the order of coming; at once when nobody came just before."""
+        wait_s = self._wait_s(0.0)
+        if wait_s:
+            await asyncio.sleep(wait_s)
+
+    def let_through(self, begin: Callable[[], None], crowd_s: float) -> None:
+        """The same, for what is not waited for: `begin` is called when it is its turn.
+
+        Whoever is one of a crowd waits for at least `crowd_s`: the others are let come first.
+        """
+        wait_s = self._wait_s(crowd_s)
+        if wait_s:
+            asyncio.get_running_loop().call_later(wait_s, self._begin, begin)
+        else:
+            self._begin(begin)
+
+    def close(self) -> None:
+        """The process stops: who still waits does not begin any more."""
+        self._closed = True
+
+    def _begin(self, begin: Callable[[], None]) -> None:
+        if not self._closed:
+            begin()
+
+    def _wait_s(self, crowd_s: float) -> float:
+        now = monotonic()
+        at = max(self._free_at, now + crowd_s) if self._free_at > now else now
+        self._free_at = at + TURNSTILE_S
+        return at - now

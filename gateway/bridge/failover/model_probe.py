@@ -1,0 +1,73 @@
+"""Looks whether the model can be had, without a caller: while the circuit breaker is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from gateway.bridge.calls.model_connection import ModelConnection
+from gateway.errors import LinkError, PeerError
+from gateway.limits import LAG_PROBE_S, MODEL_TRY_MAX_S
+from gateway.ops.limits.circuit_breaker import CircuitBreaker
+from gateway.protocols import realtime_server
+
+log = structlog.get_logger()
+
+
+class ModelProbe:
+    """One session, opened and closed again: it is there when `session.created` came."""
+
+    def __init__(self) -> None:
+        self._seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def fault(self, url: str, headers: Mapping[str, str]) -> str:
+        """Why the model cannot be had, "" when it can."""
+        line = ModelConnection(self)
+        try:
+            await line.open(url, dict(headers), MODEL_TRY_MAX_S)
+            async with asyncio.timeout(MODEL_TRY_MAX_S):
+                return await self._seen
+        except LinkError as error:
+            return error.reason
+        except TimeoutError:
+            return "silent"
+        finally:
+            line.close()
+
+    def on_line_open(self, line: ModelConnection) -> None:
+        """Connected is not admitted."""
+
+    def on_line_text(
+        self,
+        line: ModelConnection,  # noqa: ARG002 - the holder's shape
+        data: bytes | bytearray,
+        now: float,  # noqa: ARG002
+    ) -> None:
+        try:
+            event = realtime_server.parse(data)
+        except PeerError:
+            return
+        if isinstance(event, realtime_server.SessionCreated):
+            self._tell("")
+        elif isinstance(event, realtime_server.Error):
+            self._tell(event.error.code or event.error.type or "error")
+
+    def on_line_lost(self, line: ModelConnection, reason: str, refused: bool, now: float) -> None:  # noqa: ARG002 - the holder's shape
+        self._tell(reason)
+
+    def _tell(self, fault: str) -> None:
+        if not self._seen.done():
+            self._seen.set_result(fault)
+
+
+async def watch_model(breaker: CircuitBreaker, url: str, headers: Mapping[str, str]) -> None:
+    while True:
+        await asyncio.sleep(LAG_PROBE_S)
+        if breaker.probe_due:
+            if fault := await ModelProbe().fault(url, headers):
+                log.warning("the model is still away", reason=fault)
+                breaker.failed(fault)
+            else:
+                breaker.worked()

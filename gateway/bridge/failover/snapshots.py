@@ -1,0 +1,221 @@
+"""Keeps each call's state where another connection, or process, can go on from it.
+
+Written behind: what changed is gathered a few times a second, the latest wins, and no audio ever
+waits for it. Where nobody else can read it, it is written when a call ends, and not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import NamedTuple, Self
+
+import structlog
+
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
+from gateway.call.history import ConversationHistory
+from gateway.call.line.media_line import MediaCall
+from gateway.call.snapshot import CallSnapshot, decode, encode
+from gateway.limits import (
+    ENDINGS_KEPT_S,
+    SOUND_KEPT_S,
+    STATE_EVERY_S,
+    STATE_GROWING_EVERY_S,
+    STATE_SPARE_S,
+)
+from gateway.ops.store.shared import Store
+
+log = structlog.get_logger()
+
+
+class _Written(NamedTuple):
+    """Of a call's memory, as it was written."""
+
+    revision: int
+    shape: tuple[int, int, int]
+    """Changes with everything but words of the model's that are added to its last sentence."""
+    at: float
+
+    @classmethod
+    def of(cls, memory: ConversationHistory, at: float) -> Self:
+        memos = memory.memos
+        last = memos[-1].number if memos else 0
+        return cls(memory.revision, (last, len(memos), sum(memo.done for memo in memos)), at)
+
+    def is_due_after(self, before: _Written | None) -> bool:
+        """A sentence that only grows need not be written, with all before it, at each word."""
+        if before is None or self.shape != before.shape:
+            return True
+        return self.at - before.at >= STATE_GROWING_EVERY_S
+
+
+class SnapshotStore:
+    """`calls` are those that run in this process."""
+
+    def __init__(
+        self,
+        store: Store,
+        calls: Callable[[], Iterable[LiveCall]],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._store, self._calls, self._clock = store, calls, clock
+        self._written: dict[LiveCall, _Written] = {}
+        self._writing = asyncio.Lock()
+        """What is on its way must not arrive after the last that is written of a call."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes can read what is kept."""
+        return self._store.shared
+
+    async def run(self) -> None:
+        while self._store.shared:
+            await asyncio.sleep(STATE_EVERY_S)
+            try:
+                await self.write_changed()
+            except Exception:
+                log.exception("the state of calls could not be written")
+
+    async def write_changed(self) -> None:
+        changed: dict[LiveCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
+        for call in list(self._calls()):
+            before, memory = self._written.get(call), call.mind.memory
+            if not call.mind.arrived or (before and before.revision == memory.revision):
+                continue
+            now = _Written.of(memory, self._clock())
+            if now.is_due_after(before):
+                changed[call] = now, self._entries(call)
+                await asyncio.sleep(0)  # a hundred in a row would hold up everybody's sound
+        async with self._writing:
+            running = {call: one for call, one in changed.items() if not call.over}
+            entries = [entry for _, some in running.values() for entry in some]
+            if await self._store.put_all(entries):
+                self._written.update((c, now) for c, (now, _) in running.items() if not c.over)
+
+    async def save(self, call: LiveCall) -> None:
+        """Now: somebody else is about to read it."""
+        await self._store.put_all(self._entries(call))
+
+    async def write(self, call_sid: str, state: CallSnapshot) -> None:
+        await self._store.put(_key(call_sid), _text(state), ENDINGS_KEPT_S)
+
+    async def load_sip(self, call_id: str) -> CallSnapshot | None:
+        return await self._load(_sip_key(call_id))
+
+    async def expect(self, call_sid: str, state: CallSnapshot, opening: str | None) -> None:
+        """Its stream may come to another process, which then knows as much as this one."""
+        state.opening = opening or ""
+        await self.write(call_sid, state)
+
+    async def known(self, call_sid: str) -> CallSnapshot | None:
+        """Of a call that is expected as well: before that there is nothing to go on with."""
+        return await self._load(_key(call_sid))
+
+    async def load(self, call_sid: str) -> CallSnapshot | None:
+        state = await self.known(call_sid)
+        return state if state is not None and state.arrived else None
+
+    async def _load(self, key: str) -> CallSnapshot | None:
+        text = await self._store.get(key)
+        if text is None:
+            return None
+        try:
+            return decode(b64decode(text))
+        except ValueError:
+            log.warning("the state of a call cannot be read", call=key)
+            return None
+
+    def remember(self, call: LiveCall, ending: Ending) -> None:
+        """In this process at once: the carrier may ask for it in the next moment."""
+        if call.facts.call_sid and call.mind.arrived and _is_kept(ending):
+            self._store.remember(_key(call.facts.call_sid), _text(state_of(call)), ENDINGS_KEPT_S)
+
+    async def ended(self, call: LiveCall, ending: Ending) -> None:
+        """A conversation that came to its end is not kept."""
+        async with self._writing:
+            await self._ended(call, ending)
+
+    async def _ended(self, call: LiveCall, ending: Ending) -> None:
+        self._written.pop(call, None)
+        call_sid = call.facts.call_sid
+        if call.facts.call_id and not call.left:
+            await self._store.delete(_sip_key(call.facts.call_id))
+        if not call_sid or not call.mind.arrived:
+            return
+        if not _is_kept(ending):
+            await self._store.delete(_key(call_sid))
+            return
+        state, sound = state_of(call), _sound_of(call)
+        if sound:
+            key = f"sound:{call_sid}"
+            await self._store.put(key, b64encode(sound).decode(), SOUND_KEPT_S)
+        known = await self.load(call_sid)
+        if known is None or _age(known) <= _age(state):
+            if known is not None and _age(known) == _age(state):
+                # Whoever answered the carrier was sooner: what he decided holds.
+                state.silently, state.opening = known.silently, known.opening
+            await self.write(call_sid, state)
+
+    async def sound(self, call_sid: str) -> bytes:
+        """What the caller said last on a stream that is gone; once."""
+        text = await self._store.get(f"sound:{call_sid}")
+        if text is None:
+            return b""
+        await self._store.delete(f"sound:{call_sid}")
+        return b64decode(text)
+
+    def _entries(self, call: LiveCall) -> list[tuple[str, str, float]]:
+        facts, text = call.facts, _text(state_of(call))
+        ttl_s = call.mind.agent.max_call_s + STATE_SPARE_S
+        keys = [_key(facts.call_sid)] if facts.call_sid else []
+        keys += [_sip_key(facts.call_id)] if facts.call_id else []
+        return [(key, text, ttl_s) for key in keys]
+
+
+def _age(state: CallSnapshot) -> tuple[int, int]:
+    """Of two states of a call, the one with more is the newer."""
+    return state.streams, state.resumes
+
+
+def _is_kept(ending: Ending) -> bool:
+    """Whether somebody may go on from here."""
+    return not ending.well or ending is Ending.TRANSFERRED
+
+
+def first_state(facts: CallInfo) -> CallSnapshot:
+    """Of a call to which nothing has happened."""
+    return CallSnapshot(facts.agent, facts.path, _plain(facts.caller), _plain(facts.dialled))
+
+
+def state_of(call: LiveCall) -> CallSnapshot:
+    state, facts = call.mind.state(), call.facts
+    state.caller, state.dialled = _plain(facts.caller), _plain(facts.dialled)
+    state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid
+    state.direction = facts.direction
+    state.spent_micro_usd, state.minutes = call.bill.micro_usd, call.bill.minutes
+    return state
+
+
+def _sound_of(call: LiveCall) -> bytes:
+    return call.mind.not_understood() if isinstance(call.mind, MediaCall) else b""
+
+
+def _key(call_sid: str) -> str:
+    return f"call:{call_sid}"
+
+
+def _plain(text: str) -> str:
+    """A caller may call himself what no UTF-8 can say."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _sip_key(call_id: str) -> str:
+    return f"sip:{call_id}"
+
+
+def _text(state: CallSnapshot) -> str:
+    return b64encode(encode(state)).decode()

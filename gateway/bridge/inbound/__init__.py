@@ -1,0 +1,1 @@
+"""Calls in: media streams, SIP, the browser phone."""

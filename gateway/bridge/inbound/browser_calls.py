@@ -1,0 +1,69 @@
+"""Calls from browsers: one agent, by a link that an operator made."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from gateway.agents.config.agent import Agent
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.call.call_info import BROWSER, CallInfo
+from gateway.errors import NotAdmitted
+from gateway.limits import PHONE_BEGINS_BURST, PHONE_BEGINS_PER_S, PHONE_CALLS_MAX, PHONE_SHARE_MAX
+from gateway.ops.limits.admission import Admission
+from gateway.ops.limits.token_bucket import TokenBucket
+
+
+class BrowserCalls:
+    """`shed` tells why no call is brought to the model at the moment, or None; `budget_used` the
+    share of the day's budget.
+    """
+
+    def __init__(
+        self,
+        switchboard: CallRegistry,
+        admission: Admission,
+        shed: Callable[[], str | None],
+        budget_used: Callable[[], float],
+    ) -> None:
+        self._switchboard, self._admission = switchboard, admission
+        self._shed, self._budget_used = shed, budget_used
+        self._begins = TokenBucket(PHONE_BEGINS_BURST, PHONE_BEGINS_PER_S)
+
+    def agent(self, name: str) -> Agent | None:
+        return self._switchboard.book.agents.get(name)
+
+    def refusal(self, agent: str) -> str | None:
+        """Why a call could not begin now, as far as it is known without asking anybody."""
+        board = self._switchboard
+        if agent not in board.book.agents:
+            return "unknown_agent"
+        most = max(1, min(PHONE_CALLS_MAX, int(board.max_calls * PHONE_SHARE_MAX)))
+        if sum(not call.facts.has_carrier for call in board.calls) >= most:
+            return "full"
+        if self._budget_used() >= PHONE_SHARE_MAX:
+            return "budget"
+        return board.refusal() or self._shed()
+
+    async def begin(self, agent_name: str) -> LiveCall:
+        """A call that waits for its `start`. Raises NotAdmitted."""
+        # Not Twilio's, and not of the browser's choosing: it names the call's record.
+        call_sid = f"WB{secrets.token_hex(16)}"
+        self._check(agent_name)
+        if self._begins.take():
+            raise NotAdmitted("too_often")
+        agent = self._switchboard.book.agents[agent_name]
+        await self._admission.admit(call_sid, "", agent_name, agent.max_calls)
+        try:
+            self._check(agent_name)  # others may have come while the store was asked
+            facts = CallInfo(call_sid, "", "", agent_name, BROWSER)
+            return self._switchboard.announce(facts, agent)
+        except BaseException:
+            await self._admission.leave(call_sid)
+            raise
+
+    def _check(self, agent: str) -> None:
+        reason = self.refusal(agent)
+        if reason is not None:
+            raise NotAdmitted(reason)

@@ -1,0 +1,199 @@
+"""A SIP call asks to be answered: who takes it, or which SIP status sends it on.
+
+The status makes the carrier do the right thing: a Twilio trunk fails over on 503, and not on 486.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from gateway.agents.config.agent import DEFAULT_MODEL, Agent
+from gateway.bridge.calls.outbound_state import OutboundState
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.calls.sip_carrier import SipLiveCall
+from gateway.call.call_info import CallInfo
+from gateway.call.snapshot import CallSnapshot
+from gateway.errors import LinkError, NotAdmitted, SignatureRefused
+from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
+from gateway.ops.limits.admission import Admission, RateWatch
+from gateway.ops.limits.signed_tokens import DialTokens
+from gateway.protocols.openai_webhooks import IncomingCall
+from gateway.transports.openai_calls import OpenAICalls
+
+log = structlog.get_logger()
+
+CALL_HEADER: Final = "X-Gateway-Call"
+AGENT_HEADER: Final = "X-Gateway-Agent"
+TOKEN_HEADER: Final = "X-Gateway-Token"  # noqa: S105 - the name of a header
+
+STATUS: Final = {
+    "agent_full": 486,
+    "caller_busy": 486,
+    "insecure": 488,
+    "full": 503,
+    "budget": 503,
+    "draining": 503,
+    "starting": 503,
+    "unavailable": 503,
+    "rate_limited": 503,
+    "forged": 603,
+    "no_agent": 404,
+}
+"""SIP status of each reason to turn a call away."""
+_DECIDED: Final = frozenset({"http_404", "http_409"})
+"""The call is not pending any more."""
+_ANY_SESSION: Final = {"type": "realtime", "model": DEFAULT_MODEL}
+
+
+@dataclass(frozen=True, slots=True)
+class SipSlot:
+    """Where an incoming call belongs."""
+
+    agent: Agent
+    call_sid: str
+    dialled: str
+    out: OutboundState | None = None
+    """We called the person for whom the model's leg is dialled."""
+    opening: str | None = None
+
+
+class SipInbound:
+    """`counted` is told what became of each call: `accepted`, or a reason."""
+
+    def __init__(
+        self,
+        switchboard: CallRegistry,
+        calls: OpenAICalls,
+        tokens: DialTokens,
+        admission: Admission,
+        *,
+        rates: RateWatch,
+        allow_rtp: bool,
+        counted: Callable[[str], None],
+    ) -> None:
+        self._switchboard, self._calls, self._tokens = switchboard, calls, tokens
+        self._admission, self._rates = admission, rates
+        self._allow_rtp, self._counted = allow_rtp, counted
+
+    async def take(self, incoming: IncomingCall) -> None:
+        """Answers or turns away one call, within two seconds of its webhook."""
+        try:
+            place = await self._place(incoming)
+            session = self._switchboard.session(place.agent.name, "sip")
+            call = await self._let_in(incoming, place, session)
+        except NotAdmitted as error:
+            return await self._reject(incoming.call_id, error.reason, SIP_DECIDE_MAX_S)
+        try:
+            await self._calls.accept(incoming.call_id, session, SIP_ACCEPT_MAX_S)
+        except LinkError as error:
+            return await self._not_accepted(call, error.reason)
+        self._counted("accepted")
+        return call.accepted()
+
+    def adopt(self, state: CallSnapshot) -> None:
+        """A call that another process accepted goes on here. Raises NotAdmitted."""
+        agent = self._switchboard.book.agents.get(state.agent)
+        if agent is None:
+            raise NotAdmitted("no_agent")
+        facts = CallInfo(
+            state.call_sid, state.caller, state.dialled, state.agent, "sip", state.call_id,
+            state.direction,
+        )  # fmt: skip
+        session = self._switchboard.session(agent.name, "sip")
+        call = self._switchboard.announce_sip(facts, agent, session, self._calls, state=state)
+        call.adopted()
+
+    async def _not_accepted(self, call: SipLiveCall, why: str) -> None:
+        call_id = call.facts.call_id
+        log.warning("accept failed", call_id=call_id, reason=why)
+        if why in _DECIDED:
+            self._counted("gone")
+            return call.given_up()
+        call.refused()
+        left_s = SIP_DECIDE_MAX_S - SIP_ACCEPT_MAX_S
+        return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
+
+    async def _place(self, incoming: IncomingCall) -> SipSlot:
+        """Raises NotAdmitted."""
+        security = incoming.media_security
+        if security not in ("srtp", None) and not self._allow_rtp:
+            raise NotAdmitted("insecure")
+        if incoming.first(TOKEN_HEADER):
+            return await self._dialled_by_us(incoming)
+        candidates = list(incoming.dialled)
+        agent = self._switchboard.on_duty(candidates)
+        if agent is None:
+            raise NotAdmitted("no_agent")
+        return SipSlot(agent, "", next(iter(candidates), ""))
+
+    async def _dialled_by_us(self, incoming: IncomingCall) -> SipSlot:
+        call_sid, name = incoming.first(CALL_HEADER), incoming.first(AGENT_HEADER)
+        try:
+            await self._tokens.redeem(incoming.first(TOKEN_HEADER), call_sid, name)
+        except SignatureRefused as error:
+            log.warning("SIP headers refused", call_id=incoming.call_id, reason=error.reason)
+            raise NotAdmitted("forged") from error
+        agent = self._switchboard.book.agents.get(name)
+        if agent is None:
+            raise NotAdmitted("no_agent")
+        dialled = await self._switchboard.dialled_by(call_sid)
+        out = await self._switchboard.dials.find(call_sid)
+        opening = await self._switchboard.opening_of(call_sid)
+        return SipSlot(agent, call_sid, dialled or next(incoming.dialled, ""), out, opening)
+
+    async def _let_in(
+        self, incoming: IncomingCall, place: SipSlot, session: Mapping[str, Any]
+    ) -> SipLiveCall:
+        """Raises NotAdmitted."""
+        facts, agent = self._facts(incoming, place), place.agent
+        if self._rates.short:
+            raise NotAdmitted("rate_limited")  # what is left belongs to the calls that run
+        if place.out is None:  # else its place was taken when it was placed
+            await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
+        try:
+            return self._switchboard.announce_sip(facts, agent, session, self._calls, place.opening)
+        except NotAdmitted:
+            await self._admission.leave(facts.place)
+            raise
+
+    def _facts(self, incoming: IncomingCall, place: SipSlot) -> CallInfo:
+        out = place.out
+        return CallInfo(
+            place.call_sid,
+            out.person if out else incoming.caller,
+            out.ours if out else place.dialled,
+            place.agent.name,
+            "sip",
+            incoming.call_id,
+            "outbound" if out else "inbound",
+        )
+
+    async def _reject(
+        self, call_id: str, reason: str, within_s: float, *, unsure: bool = False
+    ) -> None:
+        """`unsure` whether the call was not accepted after all."""
+        self._counted(reason)
+        log.warning("SIP call turned away", call_id=call_id, reason=reason)
+        try:
+            await self._calls.reject(call_id, STATUS[reason], within_s)
+        except LinkError as error:
+            if error.reason in _DECIDED and not unsure:
+                return  # the caller is gone, or somebody else has taken him
+            log.warning("reject failed", call_id=call_id, reason=error.reason)
+            self._counted("reject_failed")
+            await self._take_and_drop(call_id)
+
+    async def _take_and_drop(self, call_id: str) -> None:
+        """The only other way to make a pending call stop ringing."""
+        try:
+            await self._calls.accept(call_id, _ANY_SESSION, SIP_ACCEPT_MAX_S)
+        except LinkError as error:
+            log.warning("could not take a call to drop it", call_id=call_id, reason=error.reason)
+        try:
+            await self._calls.hang_up(call_id)
+        except LinkError as error:
+            log.error("could not turn a call away", call_id=call_id, reason=error.reason)

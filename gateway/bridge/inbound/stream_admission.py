@@ -1,0 +1,70 @@
+"""Whose call a stream of the carrier's is: what stands behind the token in its `start`."""
+
+from __future__ import annotations
+
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.failover.snapshots import SnapshotStore
+from gateway.call.call_info import CallInfo
+from gateway.call.snapshot import CallSnapshot
+from gateway.errors import NotAdmitted, SignatureRefused
+from gateway.ops.limits.signed_tokens import StreamTokens
+from gateway.protocols.media_stream import StartBody
+
+
+class StreamAdmission:
+    def __init__(
+        self,
+        account_sid: str,
+        switchboard: CallRegistry,
+        tokens: StreamTokens,
+        keeper: SnapshotStore,
+    ) -> None:
+        self._account_sid = account_sid
+        self._switchboard, self._tokens, self._keeper = switchboard, tokens, keeper
+
+    async def let_in(self, start: StartBody) -> LiveCall:
+        """The call of this stream, with what was before. Raises SignatureRefused, NotAdmitted."""
+        if start.account_sid != self._account_sid:
+            raise SignatureRefused("other_account")
+        token = start.custom_parameters.get("token", "")
+        stream_pass = await self._tokens.redeem(token, start.call_sid)
+        state = await self._keeper.known(start.call_sid)
+        call = await self._call(start.call_sid, stream_pass.agent, state)
+        if call.mind.resumed and state is not None and state.arrived:
+            call.remember(state.memos)
+            if sound := await self._keeper.sound(start.call_sid):
+                call.said_before(sound)
+        return call
+
+    async def _call(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> LiveCall:
+        """The call that was announced here, or a new one if the webhook went elsewhere."""
+        switchboard = self._switchboard
+        waiting = switchboard.expected(call_sid)
+        if waiting is None and switchboard.media_call(call_sid) is not None:
+            raise SignatureRefused("second_stream")
+        ending = await switchboard.ending_of(call_sid) if waiting is None else None
+        if ending is not None and ending.well:
+            raise NotAdmitted("over")  # hung up while its stream was on the way
+        # Announced here, it may have been elsewhere meanwhile, and this one knows nothing of it.
+        if waiting is None or (state is not None and state.streams > waiting.mind.streams):
+            await self._announce(call_sid, agent_name, state)
+        call = switchboard.expected(call_sid)
+        if call is None:
+            raise SignatureRefused("second_stream")
+        return call
+
+    async def _announce(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> None:
+        agent = self._switchboard.book.agents.get(agent_name)
+        if agent is None:
+            raise NotAdmitted("unknown_agent")
+        caller, dialled = (state.caller, state.dialled) if state else ("", "")
+        out = await self._switchboard.dials.find(call_sid)
+        if out is not None:
+            caller, dialled = out.person, out.ours
+        facts = CallInfo(
+            call_sid, caller, dialled, agent_name, "media-streams",
+            direction="inbound" if out is None else "outbound",
+        )  # fmt: skip
+        before = state if state is not None and state.arrived else None
+        self._switchboard.announce(facts, agent, state.opening if state else None, before)

@@ -1,0 +1,99 @@
+"""Where a media stream comes in: nothing reaches a call, or the model, before it is let in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+import structlog
+
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.errors import NotAdmitted, PeerError, SignatureRefused
+from gateway.limits import CALLER_MESSAGE_MAX_BYTES, EARLY_MESSAGES_MAX, FAULTS_MAX, START_WAIT_S
+from gateway.protocols import media_stream
+from gateway.transports.media_socket import MediaSocket
+
+log = structlog.get_logger()
+_POLICY_VIOLATION = 1008
+
+LetIn = Callable[[media_stream.StartBody], Awaitable[LiveCall]]
+"""Whose call a stream is that says this of itself. Raises SignatureRefused, NotAdmitted."""
+
+
+class StreamHandshake:
+    """Listens to one socket until `start`, then passes it on to its call, or closes it."""
+
+    def __init__(
+        self,
+        socket: MediaSocket,
+        let_in: LetIn,
+        refused: Callable[[str], None],
+        *,
+        says_why: bool = False,
+    ) -> None:
+        """`says_why` tells the peer the reason of a refusal, too."""
+        self._socket, self._admit, self._refused = socket, let_in, refused
+        self._says_why = says_why
+        self._faults = 0
+        self._early: list[bytes] = []
+        """What came while the token was looked up."""
+        self._work: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(START_WAIT_S, self._refuse, "no_start")
+        socket.take_over(self)
+
+    def on_text(self, data: bytes | bytearray, now: float) -> None:
+        if self._work is not None:
+            return self._wait(data)
+        try:
+            if len(data) > CALLER_MESSAGE_MAX_BYTES:
+                raise PeerError("oversized_message")
+            event = media_stream.parse(data)
+        except PeerError:
+            return self._tolerate()
+        if isinstance(event, media_stream.Start):
+            return self._start(event, now)
+        if not isinstance(event, media_stream.Connected):
+            return self._tolerate()
+        return None
+
+    def on_binary(self, now: float) -> None:  # noqa: ARG002 - the receiver's shape
+        self._tolerate()
+
+    def on_closed(self, now: float) -> None:  # noqa: ARG002
+        self._timer.cancel()
+
+    def _wait(self, data: bytes | bytearray) -> None:
+        if len(self._early) < EARLY_MESSAGES_MAX and len(data) <= CALLER_MESSAGE_MAX_BYTES:
+            self._early.append(bytes(data))
+
+    def _tolerate(self) -> None:
+        self._faults += 1
+        if self._faults == FAULTS_MAX:
+            self._refuse("noise")
+
+    def _start(self, event: media_stream.Start, now: float) -> None:
+        self._timer.cancel()
+        if self._work is None:
+            self._work = asyncio.get_running_loop().create_task(self._let_in(event, now))
+
+    async def _let_in(self, event: media_stream.Start, now: float) -> None:
+        try:
+            call = await self._admit(event.start)
+        except (SignatureRefused, NotAdmitted) as error:
+            return self._refuse(error.reason)
+        except Exception:
+            log.exception("a media stream could not be let in")
+            return self._refuse("bug")
+        if call.over:  # while that was looked up, and it had no socket yet that it could close
+            return self._refuse("over")
+        call.arrive(event, self._socket, now)
+        for message in self._early:
+            call.on_text(message, monotonic())
+        return None
+
+    def _refuse(self, reason: str) -> None:
+        self._timer.cancel()
+        self._refused(reason)
+        log.warning("media stream refused", reason=reason)
+        self._socket.close(_POLICY_VIOLATION, reason if self._says_why else "")

@@ -1,0 +1,28 @@
+"""Something for each call, by its key; for so many calls and no more."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from gateway.limits import PICTURED_CALLS_MAX
+
+T = TypeVar("T")
+
+
+class LruMap(Generic[T]):
+    """`make` makes a new one; those that were not asked for the longest are forgotten first."""
+
+    def __init__(self, make: Callable[[], T], most: int = PICTURED_CALLS_MAX) -> None:
+        self._make, self._most = make, most
+        self._by_key: OrderedDict[str, T] = OrderedDict()
+
+    def of(self, key: str) -> T:
+        if key in self._by_key:
+            self._by_key.move_to_end(key)
+            return self._by_key[key]
+        if len(self._by_key) >= self._most:
+            self._by_key.popitem(last=False)
+        made = self._by_key[key] = self._make()
+        return made

@@ -1,0 +1,64 @@
+"""The link that a caller is texted: to a page for his call only, as long as it lasts."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from re import fullmatch
+
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall
+from gateway.limits import PHOTO_TOKEN_BYTES
+from gateway.ops.store.shared import Store
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLink:
+    """`call` is None once that call is over."""
+
+    language: str
+    call: LiveCall | RemoteCall | None
+
+
+class PictureLinks:
+    """What is remembered of a token is its hash: whoever reads the store can open nothing."""
+
+    def __init__(
+        self, store: Store, switchboard: CallRegistry, relay: ProcessMailbox, public_url: str
+    ) -> None:
+        self._store, self._switchboard, self._relay = store, switchboard, relay
+        self._public_url = public_url
+
+    async def make(self, call: LiveCall) -> str:
+        """The address of the page."""
+        token, agent = secrets.token_urlsafe(PHOTO_TOKEN_BYTES), call.mind.agent
+        facts = call.facts
+        known = json.dumps([facts.key, agent.language, facts.caller, facts.dialled])
+        await self._store.put(_key(token), known, agent.max_call_s)
+        return f"{self._public_url}/photo/{token}"
+
+    def is_ours(self, token: str) -> bool:
+        """Whether this process knows it by itself, without asking anybody."""
+        return self._store.known(_key(token)) is not None
+
+    async def find(self, token: str) -> PictureLink | None:
+        """None for a token that was never made, or long ago."""
+        if not fullmatch(r"[A-Za-z0-9_-]{16,64}", token):
+            return None
+        known = self._store.known(_key(token)) or await self._store.get(_key(token))
+        if known is None:
+            return None
+        key, language, caller, dialled = json.loads(known)
+        call = self._switchboard.call(key)
+        if call is not None and call.mind.takes_pictures:
+            return PictureLink(language, call)
+        elsewhere = await self._relay.find(caller, dialled)
+        there = elsewhere is not None and elsewhere.key == key
+        return PictureLink(language, elsewhere if there else None)
+
+
+def _key(token: str) -> str:
+    return f"photo:{sha256(token.encode()).hexdigest()}"

@@ -1,0 +1,79 @@
+"""The tools that text the caller: words, or a link to the page for his photos.
+
+Only ever to the number that he calls from: a model can be talked into any other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from gateway.agents.config.outbound import E164
+from gateway.agents.texts.written import written_texts
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.messaging.picture_links import PictureLinks
+from gateway.errors import LinkError, ToolError
+from gateway.limits import TEXTS_MAX
+from gateway.tools.python import ToolContext
+from gateway.tools.toolbox import ToolFunction
+from gateway.transports.twilio_rest import TwilioRest
+
+log = structlog.get_logger()
+_REFUSALS: Final = {
+    "twilio_21610": "The caller once asked us not to text him. He can text START to undo that.",
+    "twilio_21211": "The caller's number cannot get texts.",
+    "twilio_21614": "The caller's number is not a mobile one: it cannot get texts.",
+    "twilio_21408": "No texts may be sent to the country of the caller's number.",
+    "twilio_21606": "The number that he called cannot send texts.",
+}
+
+
+class TextTools:
+    """`find` tells the running call of a key."""
+
+    def __init__(
+        self, rest: TwilioRest, links: PictureLinks, find: Callable[[str], LiveCall | None]
+    ) -> None:
+        self._rest, self._links, self._find = rest, links, find
+        self._sent: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()
+
+    @property
+    def errands(self) -> Mapping[str, ToolFunction]:
+        return {"send_text": self.send_text, "request_photo": self.request_photo}
+
+    async def send_text(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
+        await self._text(self._caller(context), str(arguments["text"]).strip())
+        return "Sent to the caller's telephone."
+
+    async def request_photo(self, _arguments: Mapping[str, Any], context: ToolContext) -> str:
+        call = self._caller(context)
+        words = written_texts(call.mind.agent.language).link
+        await self._text(call, f"{words} {await self._links.make(call)}")
+        return (
+            "The caller was texted a link. Tell him to open it and to send a photo there or to "
+            "show his camera. You will see what he sends; until then you have not seen anything."
+        )
+
+    def _caller(self, context: ToolContext) -> LiveCall:
+        call = self._find(context.key)
+        if call is None:
+            raise ToolError("The call is over.")
+        if not E164.fullmatch(call.facts.caller):
+            raise ToolError("The caller's number is withheld or not known: he cannot be texted.")
+        if not E164.fullmatch(call.facts.dialled):
+            raise ToolError("This line has no number that a text can be sent from.")
+        if self._sent.get(call, 0) >= TEXTS_MAX:
+            raise ToolError("No further text can be sent in this call.")
+        return call
+
+    async def _text(self, call: LiveCall, body: str) -> None:
+        self._sent[call] = self._sent.get(call, 0) + 1
+        try:
+            await self._rest.send_text(call.facts.dialled, call.facts.caller, body)
+        except LinkError as error:
+            log.warning("a text was not sent", call=call.facts.key, reason=error.reason)
+            told = _REFUSALS.get(error.reason, "The text could not be sent.")
+            raise ToolError(told) from error

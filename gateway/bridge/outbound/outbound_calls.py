@@ -1,0 +1,346 @@
+"""Calls out: placed once, followed while they ring, and handed to an agent when answered.
+
+Nothing is asked of the model before somebody answers. The carrier's callbacks may come in at
+another process than the one that placed the call: they meet in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.outbound import E164, Outbound, reaches
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.outbound_state import OutboundState, is_over
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.calls.tasks import Tasks
+from gateway.call import events
+from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
+from gateway.errors import LinkError, NotAdmitted, NotDialled
+from gateway.limits import (
+    DETECTION_LATE_S,
+    DETECTION_LOOK_S,
+    DETECTION_MAX_S,
+    DIAL_LATE_S,
+    DIAL_LOOK_S,
+    IDEMPOTENCY_KEPT_S,
+    WARN_BEFORE_END_S,
+)
+from gateway.ops.limits.admission import Admission
+from gateway.ops.limits.signed_tokens import OutboundTokens
+from gateway.ops.limits.token_bucket import TokenBucket
+from gateway.ops.records.store import RecordStore
+from gateway.ops.store.shared import Store
+from gateway.ops.telemetry.metrics import Metrics
+from gateway.transports.twilio_rest import TwilioRest
+
+log = structlog.get_logger()
+
+_ENDINGS: Final = {
+    "no-answer": (Ending.NO_ANSWER, "no_answer"),
+    "busy": (Ending.BUSY, "busy"),
+    "canceled": (Ending.CANCELED, "canceled"),
+    "failed": (Ending.DIAL_FAILED, "failed"),
+}
+"""What the carrier says of a call that nobody took: how it ended, and the label."""
+
+
+@dataclass(slots=True)
+class OutboundCall:
+    """One call that we placed."""
+
+    facts: CallInfo
+    agent: Agent
+    place: str
+    """Under which it counts among the agent's and the person's calls."""
+    rings_until: float
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: str = "queued"
+
+
+@dataclass
+class OutboundCalls:
+    """`countries` are the prefixes that may be called at all; none is calls out switched off."""
+
+    public_url: str
+    countries: tuple[str, ...]
+    switchboard: CallRegistry
+    admission: Admission
+    allowance: TokenBucket
+    tokens: OutboundTokens
+    store: Store
+    records: RecordStore
+    metrics: Metrics
+    tasks: Tasks
+    shed: Callable[[], str | None]
+    """Why nobody is to be brought to the model now."""
+    rest: TwilioRest | None = None
+    new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
+    _dials: dict[str, OutboundCall] = field(default_factory=dict)
+
+    # --- Placing ---
+
+    async def place(self, to: str, agent_name: str, ours: str | None, key: str) -> str:
+        """Rings a person up; the CallSid. The same `key` again is the same call.
+
+        Raises NotDialled.
+        """
+        agent, outbound = self._agent(agent_name)
+        self._check(to, agent, outbound)
+        ours = ours or outbound.from_
+        if not key:
+            return await self._dial(to, agent, outbound, ours)
+        return await self._once(key, to, agent, outbound, ours)
+
+    def _agent(self, name: str) -> tuple[Agent, Outbound]:
+        agent = self.switchboard.book.agents.get(name)
+        if agent is None:
+            raise NotDialled("no_agent", "There is no such agent.")
+        if not self.countries:
+            raise NotDialled("off", "Calls out are off: set GATEWAY_DIAL_COUNTRIES.")
+        if agent.outbound is None:
+            raise NotDialled("not_outbound", "That agent has no `outbound` in the agents file.")
+        return agent, agent.outbound
+
+    def _check(self, to: str, agent: Agent, outbound: Outbound) -> None:
+        """Raises NotDialled for whom this agent must not call, or not now."""
+        if not E164.fullmatch(to):
+            raise NotDialled("not_e164", "A number has its country in front, like +14155550123.")
+        if not reaches(to, self.countries):
+            raise NotDialled("country", "GATEWAY_DIAL_COUNTRIES does not have that country.")
+        if outbound.countries and not reaches(to, outbound.countries):
+            raise NotDialled("country", "That agent's `outbound.countries` does not have it.")
+        refusal = self.switchboard.refusal(agent.path) or self.shed()
+        if refusal is not None or self.rest is None:
+            raise NotDialled(refusal or "starting", _LATER.get(refusal or "", _LATER["full"]))
+
+    async def _once(self, key: str, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
+        name = f"idempotency:{sha256(key.encode()).hexdigest()}"
+        wanted = sha256(f"{to} {agent.name} {ours}".encode()).hexdigest()
+        if not await self.store.claim(name, IDEMPOTENCY_KEPT_S):
+            return await self._as_before(name, wanted)
+        try:
+            call_sid = await self._dial(to, agent, outbound, ours)
+        except NotDialled as error:
+            if error.reason != "unknown":
+                await self.store.delete(name)
+            raise
+        await self.store.put(f"{name}:done", f"{wanted} {call_sid}", IDEMPOTENCY_KEPT_S)
+        return call_sid
+
+    async def _as_before(self, name: str, wanted: str) -> str:
+        before, _, call_sid = (await self.store.get(f"{name}:done") or "").partition(" ")
+        if not call_sid:
+            raise NotDialled(
+                "under_way", "That Idempotency-Key is in use: see in a moment, or /api/calls."
+            )
+        if before != wanted:
+            raise NotDialled("key_reused", "That Idempotency-Key was used for another call.")
+        return call_sid
+
+    async def _dial(self, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
+        wait_s = self.allowance.take()
+        if wait_s:
+            raise NotDialled("too_fast", "Too many calls at once: wait a second.", wait_s)
+        place = f"out-{self.new_id()}"
+        try:
+            await self.admission.admit(place, to, agent.name, agent.max_calls)
+        except NotAdmitted as error:
+            raise NotDialled(error.reason, _LATER[error.reason]) from error
+        self.switchboard.keep_place(place, agent.path)
+        try:
+            call_sid = await self._order(to, agent, outbound, ours)
+        except BaseException:
+            await self.admission.leave(place)
+            raise
+        finally:
+            self.switchboard.give_up_place(place)
+        facts = CallInfo(call_sid, to, ours, agent.name, agent.path, direction="outbound")
+        rings_until = monotonic() + outbound.ring_timeout_s + DIAL_LATE_S
+        self._begin(OutboundCall(facts, agent, place, rings_until))
+        await self.switchboard.dials.remember(call_sid, OutboundState(agent.name, to, ours))
+        return call_sid
+
+    async def _order(self, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
+        token = self.tokens.issue(agent.name, ours, to)
+        fields = order(self.public_url, outbound, ours, to, token)
+        assert self.rest is not None  # noqa: S101 - checked before anything was taken
+        try:
+            return await self.rest.dial(fields)
+        except LinkError as error:
+            self.metrics.dials.labels(agent.name, "refused").inc()
+            log.warning("a call out was not placed", agent=agent.name, reason=error.reason)
+            if error.reason == "unknown":
+                raise NotDialled(
+                    "unknown", "Twilio did not answer: the call may ring all the same."
+                ) from error
+            if error.reason.startswith("twilio_"):
+                code = error.reason.removeprefix("twilio_")
+                raise NotDialled("refused", f"Twilio refuses with its error {code}.") from error
+            raise NotDialled("unreachable", "Twilio cannot be reached.") from error
+
+    # --- While it rings ---
+
+    def _begin(self, dial: OutboundCall) -> None:
+        facts = dial.facts
+        self._dials[facts.call_sid] = dial
+        self.switchboard.keep_place(facts.call_sid, facts.path)
+        self.records.open(facts, dial.agent.model, dial.agent.record)
+        self.tasks.start(self._follow(dial), f"call out {facts.call_sid}")
+
+    async def told(self, call_sid: str, status: str) -> None:
+        """A status callback."""
+        await self.switchboard.dials.tell(call_sid, status)
+        if dial := self._dials.get(call_sid):
+            dial.news.set()
+
+    async def cancel(self, call_sid: str) -> bool:
+        """Stops it ringing. False when this process does not have it, or it was answered."""
+        dial = self._dials.get(call_sid)
+        if dial is None or self.rest is None or dial.heard == "in-progress":
+            return False
+        try:
+            await self.rest.cancel(call_sid)
+        except LinkError as error:
+            raise NotDialled("unreachable", "Twilio cannot be reached.") from error
+        return True
+
+    async def _follow(self, dial: OutboundCall) -> None:
+        """Until the carrier says that it is over: then its places are free again."""
+        call_sid = dial.facts.call_sid
+        try:
+            while not is_over(status := await self._next_status(dial)):
+                self._tell_progress(dial, status)
+            await self._over(dial, status)
+        finally:
+            del self._dials[call_sid]
+            self.switchboard.give_up_place(call_sid)
+            await self.admission.leave(dial.place)
+
+    async def _next_status(self, dial: OutboundCall) -> str:
+        """As soon as it is another one; asked for when nobody tells for too long."""
+        call_sid = dial.facts.call_sid
+        while (status := await self.switchboard.dials.status(call_sid)) == dial.heard:
+            if monotonic() > dial.rings_until:
+                return await self._asked(dial)
+            try:
+                await asyncio.wait_for(dial.news.wait(), DIAL_LOOK_S)
+            except TimeoutError:
+                continue
+            dial.news.clear()
+        dial.heard = status
+        if status == "in-progress":
+            dial.rings_until = monotonic() + dial.agent.max_call_s + WARN_BEFORE_END_S
+        return status
+
+    async def _asked(self, dial: OutboundCall) -> str:
+        """No callback came: what the carrier's list of calls says, and else that it is lost."""
+        assert self.rest is not None  # noqa: S101 - it has placed the call
+        status = await self.rest.status(dial.facts.call_sid)
+        log.warning("no word of a call out", call_sid=dial.facts.call_sid, status=status)
+        if is_over(status) and status:
+            return status
+        try:
+            await self.rest.hang_up(dial.facts.call_sid)
+        except LinkError as error:
+            log.error("could not end a call", call_sid=dial.facts.call_sid, reason=error.reason)
+        return "completed" if dial.heard == "in-progress" else "failed"
+
+    def _tell_progress(self, dial: OutboundCall, status: str) -> None:
+        if status == "ringing":
+            self.records.on_note(dial.facts, events.CalleeRinging())
+        elif status == "in-progress":
+            self.metrics.dials.labels(dial.facts.agent, "answered").inc()
+            self.records.on_note(dial.facts, events.CalleeAnswered())
+
+    async def _over(self, dial: OutboundCall, status: str) -> None:
+        """A call that an agent had has told its end itself."""
+        facts = dial.facts
+        ending, outcome = _ENDINGS.get(status, _ENDINGS["failed"])
+        if status == "completed":
+            told = await self.switchboard.ending_of(facts.call_sid)
+            ending = told or Ending.NEVER_ARRIVED
+        else:
+            self.metrics.dials.labels(facts.agent, outcome).inc()
+        if not self.switchboard.calls_of(facts.call_sid):
+            self.records.on_note(facts, _ended(ending))
+        log.info("call out over", call_sid=facts.call_sid, agent=facts.agent, status=status)
+
+    # --- Who has answered ---
+
+    async def detected(self, call_sid: str, who: str) -> None:
+        """The carrier has found out."""
+        await self.switchboard.dials.tell_who(call_sid, who)
+        for call in self.switchboard.calls_of(call_sid):
+            self._tell_who(call, who)
+
+    def watch(self, call: LiveCall) -> None:
+        """A call of ours was answered, here: what is detected may be told elsewhere."""
+        outbound = call.mind.agent.outbound
+        if outbound is not None and outbound.detects and not call.mind.resumed:
+            self.tasks.start(self._listen(call), f"detection {call.facts.key}")
+
+    async def _listen(self, call: LiveCall) -> None:
+        until = monotonic() + DETECTION_LATE_S
+        while not call.over and monotonic() < until:
+            if who := await self.switchboard.dials.who(call.facts.call_sid):
+                return self._tell_who(call, who)
+            await asyncio.sleep(DETECTION_LOOK_S)
+        return None
+
+    def _tell_who(self, call: LiveCall, who: str) -> None:
+        if not call.over:
+            call.answered_by(who)
+
+
+_LATER: Final = {
+    "draining": "This process is stopping: ask another one.",
+    "starting": "This process is starting: ask again in a moment.",
+    "full": "There is no place for another call: ask again later.",
+    "budget": "The day's budget is used up.",
+    "model_down": "The model is down: ask again later.",
+    "rate_limited": "What is left of the model's rate belongs to running calls: ask again later.",
+    "agent_full": "That agent has as many calls as it may have.",
+    "caller_busy": "That person is in as many calls as he may be in.",
+}
+
+
+def order(
+    public_url: str, outbound: Outbound, ours: str, to: str, token: str
+) -> dict[str, str | list[str]]:
+    """What the carrier is asked for. Source: Calls resource, 2010-04-01."""
+    fields: dict[str, str | list[str]] = {
+        "To": to,
+        "From": ours,
+        "Url": f"{public_url}/twilio/voice?dial={token}",
+        "Method": "POST",
+        "StatusCallback": f"{public_url}/twilio/status",
+        "StatusCallbackMethod": "POST",
+        "StatusCallbackEvent": ["initiated", "ringing", "answered", "completed"],
+        "Timeout": str(outbound.ring_timeout_s),
+    }
+    if not outbound.detects:
+        return fields
+    return fields | {
+        # Waiting for the end of the greeting is of use only to whoever speaks after it.
+        "MachineDetection": "DetectMessageEnd" if outbound.leaves_message else "Enable",
+        "MachineDetectionTimeout": str(DETECTION_MAX_S),
+        "AsyncAmd": "true",
+        "AsyncAmdStatusCallback": f"{public_url}/twilio/amd",
+        "AsyncAmdStatusCallbackMethod": "POST",
+    }
+
+
+def _ended(ending: Ending) -> events.CallEnded:
+    return events.CallEnded(
+        ending, "", arrived=False, seconds=0.0, waits_s=(), barge_ins=0, tools=0, tokens=0
+    )

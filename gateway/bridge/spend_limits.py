@@ -1,0 +1,73 @@
+"""Between money and mind: a call learns how much of what it may cost is used, and no price."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.call import events
+from gateway.limits import ENDINGS_KEPT_S, SPEND_CHECK_S
+from gateway.ops.billing.bills import COSTS, DAY_S, Bills
+from gateway.ops.store.shared import Remote, Store
+
+
+def spent_key(call_sid: str) -> str:
+    """Remembered of a call that has cost what it may: no agent is given to it again."""
+    return f"spent:{call_sid}"
+
+
+class SpendLimits:
+    """`reached` is told the agent and the share, once for each."""
+
+    def __init__(
+        self,
+        spending: Bills,
+        calls: Callable[[], Iterable[LiveCall]],
+        store: Store,
+        reached: Callable[[str, float], None],
+        remote: Remote | None = None,
+    ) -> None:
+        self._spending, self._calls = spending, calls
+        self._store, self._reached = store, reached
+        self._remote = remote
+
+    def on_note(self, call: LiveCall, note: events.CallEvent) -> None:
+        if type(note) in COSTS:
+            self._spending.on_note(call.bill, note)
+            self._look(call)
+
+    async def watch_minutes(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            await asyncio.sleep(SPEND_CHECK_S)
+            self._pass_time()
+            if self._remote is not None:
+                await self.share(self._remote)
+
+    def _pass_time(self) -> None:
+        # Not within the loop above: its variables would keep the last call while it sleeps.
+        for call in self._calls():
+            self._spending.pass_time(call.bill)
+            self._look(call)
+
+    async def share(self, remote: Remote) -> None:
+        """The day's sum of all processes: ours is added to it, and theirs learnt."""
+        for day, micro_usd in self._spending.untold().items():
+            key = f"spent_on:{day}"
+            total = await remote.ask(
+                lambda redis, key=key, more=micro_usd: redis.add(key, more, 2 * DAY_S),  # type: ignore[misc]
+                otherwise=None,
+            )
+            if total is not None:
+                self._spending.told(day, micro_usd, total)
+
+    def _look(self, call: LiveCall) -> None:
+        share = call.bill.take_share()
+        if share is None:
+            return
+        self._reached(call.facts.agent, share)
+        if share >= 1 and call.facts.call_sid:
+            self._store.remember(spent_key(call.facts.call_sid), "", ENDINGS_KEPT_S)
+        # Not now: the commands of the event that brought the bill are still being carried out.
+        asyncio.get_running_loop().call_soon(call.spend_reached, share)

@@ -1,0 +1,1 @@
+"""Who speaks when: turns, barge-in, idle time, keys, images, the goodbye. Pure."""

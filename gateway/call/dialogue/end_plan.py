@@ -1,0 +1,76 @@
+"""On the way out: why the call ends or where the caller goes, and what is said at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.agents.config import transfers
+from gateway.agents.config.agent import Fallback
+from gateway.call.commands import TransferCaller
+from gateway.call.dialogue import prompts
+from gateway.call.endings import Ending
+from gateway.limits import SUMMARY_MAX_CHARS
+
+
+@dataclass(frozen=True, slots=True)
+class EndPlan:
+    ending: Ending
+    call_id: str | None = None
+    """Of the tool call that asked for it; None when the call's own rules did."""
+    to: TransferCaller | None = None
+    """Whom the caller is handed over to; None hangs up."""
+    firm: bool = False
+    """An operator decided it: what the caller says now does not revoke it."""
+    message: str | None = None
+    """Left word for word with a machine, to which nobody listens any more."""
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The response that is asked for if the model has not said anything yet."""
+        if self.message is not None:
+            return prompts.word_for_word(self.message)
+        return prompts.instructed(prompts.FAREWELL if self.to is None else prompts.CONNECTING)
+
+    @property
+    def revoked(self) -> str:
+        """What the tool answers when he did."""
+        return prompts.NOT_ENDED if self.to is None else prompts.NOT_TRANSFERRED
+
+
+class TransferArguments(msgspec.Struct):
+    """What the model gave to `transfer`."""
+
+    target: str = ""
+    summary: str = ""
+
+
+def target_of(arguments: str | None) -> TransferArguments:
+    """An empty one for arguments that are none: models invent them."""
+    try:
+        return msgspec.json.decode(arguments or "", type=TransferArguments)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return TransferArguments()
+
+
+def way_to(party: transfers.TransferDestination, summary: str = "") -> TransferCaller:
+    """How the caller gets there."""
+    if party.queue is not None:
+        return TransferCaller(party.queue, "queue")
+    if party.warm:
+        return TransferCaller(party.to or "", "warm", summary.strip()[:SUMMARY_MAX_CHARS])
+    return TransferCaller(party.to or "")
+
+
+def to_fallback(fallback: Fallback | None) -> TransferCaller | None:
+    """Whom the agent names for the time when it cannot go on."""
+    if fallback is None or (fallback.to is None and fallback.queue is None):
+        return None
+    return (
+        TransferCaller(fallback.to)
+        if fallback.to
+        else TransferCaller(fallback.queue or "", "queue")
+    )

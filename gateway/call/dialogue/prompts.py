@@ -1,0 +1,188 @@
+"""What we ask of the model in words. English: the model speaks the caller's language anyway."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+NOT_ENDED: Final = "The call was not ended: the caller went on speaking. Listen to him."
+NOT_TRANSFERRED: Final = "Not transferred: the caller went on speaking. Listen to him."
+TRANSFER_FAILED: Final = (
+    "The transfer did not work: nobody took the call. Tell the caller, and go on helping him."
+)
+CONNECTING: Final = (
+    "Tell the caller in one short sentence, in the language of the conversation, that you are "
+    "connecting him now. Nothing else."
+)
+CONFIRM: Final = (
+    "Not done yet: it needs the caller's yes. Tell him in one sentence what you are about to do "
+    "and ask whether you may. If he says yes, call this again with the same arguments."
+)
+CANCELLED: Final = "Cancelled: the caller interrupted. Listen to him."
+NOT_KNOWN: Final = (
+    "Whether this was done is not known: the line broke meanwhile. Ask the caller before you do "
+    "it again."
+)
+OF_PENDING_CALLS: Final = {"transfer": TRANSFER_FAILED, "end_call": NOT_ENDED}
+"""What a session is told of function calls that its predecessor did not see answered."""
+TOO_MANY: Final = "Not done: too many things are being done at once. Wait for the others."
+FILLER: Final = (
+    "Say in a few words, in the language of the conversation, that you are looking into it. "
+    "Nothing else, and no result yet."
+)
+ASKING: Final = (
+    "Say in a few words, in the language of the conversation, that a colleague has to allow this "
+    "first and that it takes a moment. Nothing else, and no result yet."
+)
+MCP_LOST: Final = (
+    "It is not known whether this was done: the connection broke meanwhile. Say so where it "
+    "matters, and do it again only if the caller wants it."
+)
+APPROVED: Final = "Allowed."
+NO_SUCH_TOOL: Final = "There is no such tool. Go on without it."
+COME_TO_AN_END: Final = (
+    "This call must come to its end soon. Tell the caller, finish what matters most and say "
+    "goodbye."
+)
+FAREWELL: Final = (
+    "The call ends now. Say goodbye in one short sentence, in the language of the conversation. "
+    "Do not ask anything."
+)
+
+RECALLED: Final = (
+    "What follows was said earlier in this very telephone call. You know all of it. Go on from "
+    "there: do not greet the caller again, and do not mention a new session."
+)
+RESUMED: Final = (
+    "The line broke for a moment, and the caller is back. Apologise in one short sentence, in the "
+    'language of the conversation, like "Sorry, we were cut off for a second", then go on where '
+    "you were."
+)
+FORGOTTEN: Final = (
+    "The line broke, and nothing is known any more of what was said before. Tell the caller so in "
+    "one short sentence, apologise, and ask how you can help."
+)
+
+PICTURE: Final = {
+    "message": "The caller sent this picture by text message, during the call.",
+    "page": "The caller took or chose this picture on his telephone just now, during the call.",
+}
+"""What a picture is, by the way on which it came."""
+CAMERA: Final = "What the caller's camera shows at this moment. He holds it there for you to see."
+PICTURE_WAS_SENT: Final = "(Here the caller sent a picture. It can no longer be seen.)"
+CAMERA_WAS_SHOWN: Final = "(Here the caller showed his camera. It can no longer be seen.)"
+
+
+def as_text(text: str) -> str:
+    """Words that the caller did not speak."""
+    return f'The caller wrote this in a text message, during the call: "{text}"'
+
+
+def picture_unusable(reason: str) -> str:
+    """`reason` goes on after a colon, without a full stop."""
+    return (
+        f"The caller sent a picture that nobody can see: {reason}. Tell him so in one short "
+        "sentence, and ask him for another one."
+    )
+
+
+def tools_late(labels: str) -> str:
+    return (
+        f"The tools of {labels} are not there yet. Do not offer what needs them, and do not "
+        "promise it, until you are told that they are there."
+    )
+
+
+def tools_there(label: str) -> str:
+    return f"The tools of {label} are there now."
+
+
+def tools_gone(label: str) -> str:
+    return (
+        f"The tools of {label} are not to be had in this call. Do not offer what needs them; if "
+        "the caller asks for it, tell him that it does not work at the moment."
+    )
+
+
+def took_too_long(tool: str) -> str:
+    return f"{tool} took too long and was given up. Tell the caller, and go on without it."
+
+
+def denied(outcome: str) -> str:
+    """Why a tool may not be used, for the model."""
+    return _DENIED.get(outcome, _DENIED["denied"])
+
+
+_DENIED: Final = {
+    "denied": "Not allowed: a colleague has said no. Do not try it again in this call.",
+    "timeout": "Not allowed: nobody was there to allow it in time.",
+    "not_offered": "Not allowed: this tool is not for this agent. Go on without it.",
+    "too_many": "Not allowed: too many requests wait already.",
+}
+
+
+def tell_denied(outcome: str) -> dict[str, Any]:
+    return instructed(
+        f"{denied(outcome)} Tell the caller in one or two short sentences, in the language of the "
+        "conversation, that it cannot be done now, and ask how else you can help."
+    )
+
+
+MESSAGE_TAKEN: Final = "Noted. Tell the caller so."
+NO_MESSAGE: Final = "Not noted: there is no message in it."
+MESSAGE_TOO_LONG: Final = "Not noted: it is too long. Put it more briefly, or make two of it."
+TOO_MANY_MESSAGES: Final = "Not noted: enough messages were left in this call."
+NO_DIGITS: Final = "Not sent: give at least one of 0-9, *, #, A-D, with w or W to wait."
+NO_TONES: Final = "Not sent: keys cannot be pressed on this line. Go on without it."
+NOT_SENT: Final = "Not sent: the other side spoke before. Listen first, then try again if need be."
+
+
+def keys_sent(digits: str) -> str:
+    return f"Sent: {digits}"
+
+
+TYPED_UNSEEN: Final = "(The caller typed something on the telephone keypad that is not kept.)"
+
+
+def typed(keys: str) -> str:
+    return f'(The caller typed on the telephone keypad: "{keys}")'
+
+
+def not_taken(why: str) -> str:
+    """How to begin with a caller who comes back; `why` in Twilio's words for a dial."""
+    because = _WHY_NOT.get(why, "")
+    return (
+        f"The caller was to be connected with somebody, but nobody took the call{because}. Say so "
+        "in one short sentence, in the caller's language, and ask how else you can help."
+    )
+
+
+_WHY_NOT: Final = {
+    "busy": ": the line was busy",
+    "no-answer": ": nobody answered",
+    "declined": ": whoever answered could not take it",
+}
+
+
+def closed(name: str, until: str) -> str:
+    """Nobody is there to whom the caller could be handed."""
+    return f"Not transferred: {name} is {until}. Tell the caller, and go on helping him."
+
+
+def go_on(heard: str) -> dict[str, Any]:
+    """The rest of an answer that broke off."""
+    return instructed(
+        f'You were cut off by a fault; the caller heard you say: "{heard}" '
+        "Go on from precisely there. Do not repeat what he heard, and do not mention the fault."
+    )
+
+
+def word_for_word(text: str) -> dict[str, Any]:
+    """A response that says precisely this."""
+    return {
+        "instructions": f'Say exactly this, word for word, and nothing else: "{text}"',
+        "tool_choice": "none",
+    }
+
+
+def instructed(instructions: str) -> dict[str, Any]:
+    return {"instructions": instructions, "tool_choice": "none"}

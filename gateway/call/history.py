@@ -1,0 +1,254 @@
+"""What was said and done in a call so far: enough to tell a new session of the model's about it.
+
+A session has no resume: what was said is given to the next one as text. The model's own words
+count as far as they were heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from gateway.limits import MEMORY_ITEMS_MAX, MEMORY_MAX_CHARS, TRANSCRIPT_LINE_MAX_CHARS
+from gateway.protocols import realtime_items as items
+
+CALLER: Final = "caller"
+MODEL: Final = "model"
+CALL: Final = "call"
+OUTPUT: Final = "output"
+SEEN: Final = "seen"
+_SPOKEN: Final = {CALLER: items.user_text, MODEL: items.assistant_text}
+
+
+class HistoryItem(msgspec.Struct, array_like=True):
+    """One thing that was said, called or answered."""
+
+    kind: str
+    number: int
+    text: str = ""
+    """Words; a tool's arguments or output; what a picture was said to be."""
+    item_id: str = ""
+    """The vendor's, in the session in which it was said."""
+    call_id: str = ""
+    name: str = ""
+    sound_ms: float = 0.0
+    """Of the model's voice, received so far."""
+    done: bool = False
+    """Nothing is added to it any more."""
+
+    @property
+    def replay_id(self) -> str:
+        """Its id in every session but the one in which it was said."""
+        return f"memo_{self.number}"
+
+    def as_item(self) -> dict[str, Any] | None:
+        if self.kind == CALL:
+            return items.function_call(self.call_id, self.name, self.text)
+        if self.kind == OUTPUT:
+            return items.function_output(self.call_id, self.text)
+        if self.kind == SEEN:
+            return items.system_text(_PICTURE.format(self.text or "nothing was said of it"))
+        if self.kind not in _SPOKEN or not self.text:
+            return None
+        return _SPOKEN[self.kind](self.text) | {"id": self.replay_id}
+
+
+_PICTURE: Final = "Here the caller showed a picture ({}). It is not kept: you saw it then."
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryReplay:
+    """Something that a session is to know otherwise than it does."""
+
+    memo: HistoryItem
+    after: str
+    """Which item stands before it."""
+    told: bool = True
+    """Whether it knows it in other words."""
+
+
+class ConversationHistory:
+    """`revision` changes with what is remembered."""
+
+    def __init__(self, memos: list[HistoryItem] | None = None) -> None:
+        self.revision = 0
+        self._read(memos or [])
+        self._replayed: set[str] = set()
+        self._untold: dict[str, HistoryItem] = {}
+        """Function calls of another session that have no output yet: told together with it."""
+
+    def _read(self, memos: list[HistoryItem]) -> None:
+        self.memos = memos
+        self._number = max((memo.number for memo in memos), default=0)
+        self._chars = sum(len(memo.text) for memo in memos)
+        self._by_item = {memo.item_id: memo for memo in memos if memo.item_id}
+
+    # --- What happens ---
+
+    def caller_spoke(self, item_id: str) -> None:
+        """A turn of his is over; what he said comes later, or never."""
+        if item_id not in self._by_item:
+            self._add(HistoryItem(CALLER, 0, item_id=item_id))
+
+    def caller_said(self, item_id: str, text: str) -> None:
+        self.caller_spoke(item_id)
+        memo = self._by_item[item_id]
+        self._write(memo, text)
+        memo.done = True
+
+    def model_says(self, item_id: str, words: str) -> None:
+        """A few words more."""
+        memo = self._of_model(item_id)
+        if not memo.done:
+            self._write(memo, memo.text + words)
+
+    def model_sounds(self, item_id: str, ms: float) -> None:
+        self._of_model(item_id).sound_ms += ms
+
+    def model_said(self, item_id: str, text: str) -> None:
+        """The whole of it; of what was cut, no more than was heard."""
+        memo = self._of_model(item_id)
+        if not memo.done:
+            self._write(memo, text)
+            memo.done = True
+
+    def cut(self, item_id: str, heard_ms: float) -> None:
+        """The caller heard no more of it than this; what the model wrote is cut in proportion."""
+        memo = self._by_item.get(item_id)
+        if memo is None or memo.kind != MODEL:
+            return
+        memo.done = True
+        if heard_ms < memo.sound_ms:
+            words = memo.text.split()
+            self._write(memo, " ".join(words[: int(len(words) * heard_ms / memo.sound_ms)]))
+            memo.sound_ms = heard_ms
+
+    def called(self, call_id: str, name: str, arguments: str) -> None:
+        if not self._has(CALL, call_id):  # ids are the server's to choose, and once only
+            self._add(
+                HistoryItem(CALL, 0, arguments[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id, name)
+            )
+
+    def answered(self, call_id: str, output: str) -> HistoryItem | None:
+        """The function call itself, when this session has not been told of it."""
+        if self._has(CALL, call_id) and not self._has(OUTPUT, call_id):
+            self._add(HistoryItem(OUTPUT, 0, output[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id))
+        return self._untold.pop(call_id, None)
+
+    def saw(self, about: str) -> None:
+        """A picture: what it shows is not kept, that there was one is."""
+        self._add(HistoryItem(SEEN, 0, about[:TRANSCRIPT_LINE_MAX_CHARS]))
+
+    def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> list[tuple[str, str]]:
+        """Nobody brings the output of what was out any more; `outputs` are by function.
+
+        Each call_id, and what stands for its output.
+        """
+        left = [(c.call_id, outputs.get(c.name, otherwise)) for c in self._pending()]
+        for call_id, output in left:
+            self.answered(call_id, output)
+        return left
+
+    def catch_up(self, memos: list[HistoryItem]) -> list[HistoryReplay]:
+        """A later state of the same conversation: what was said differently, in order."""
+        before = {memo.number: memo.text for memo in self.memos if memo.kind in _SPOKEN}
+        self._read(memos)
+        self.revision += 1
+        news, after = [], "root"
+        for memo in memos:
+            if memo.kind not in _SPOKEN or not memo.text:
+                continue
+            known = before.get(memo.number, "")
+            if known != memo.text:
+                news.append(HistoryReplay(memo, after, told=bool(known)))
+                self._replayed.add(memo.item_id)
+            after = memo.replay_id
+        return news
+
+    # --- What is told of it ---
+
+    def words_of(self, item_id: str | None) -> str:
+        memo = self._by_item.get(item_id or "")
+        return "" if memo is None else memo.text
+
+    @property
+    def last_words(self) -> str:
+        """What the caller was last told."""
+        return next((m.text for m in reversed(self.memos) if m.kind == MODEL and m.text), "")
+
+    @property
+    def caller_was_last(self) -> bool:
+        spoken = (memo.kind for memo in reversed(self.memos) if memo.kind in _SPOKEN)
+        return next(spoken, MODEL) == CALLER
+
+    def replay(self) -> list[dict[str, Any]]:
+        """The items of a new session, in order.
+
+        A function call is told of with its output: a session may wait for one that is missing.
+        """
+        self._replayed.clear()
+        self._untold = {memo.call_id: memo for memo in self._pending()}
+        calls = {memo.call_id for memo in self.memos if memo.kind == CALL} - self._untold.keys()
+        told = []
+        for memo in self.memos:
+            if memo.kind in (CALL, OUTPUT) and memo.call_id not in calls:
+                continue
+            item = memo.as_item()
+            if item is not None:
+                told.append(item)
+                self._replayed.add(memo.item_id)
+        return told
+
+    def retold(self, item_id: str) -> HistoryReplay | None:
+        """For an item that this session knows by our word only."""
+        if item_id not in self._replayed or item_id not in self._by_item:
+            return None
+        memo, before = self._by_item[item_id], "root"
+        for other in self.memos:
+            if other is memo:
+                break
+            if other.kind in _SPOKEN and other.item_id in self._replayed:
+                before = other.replay_id
+        return HistoryReplay(memo, before)
+
+    def _has(self, kind: str, call_id: str) -> bool:
+        return any(memo.call_id == call_id and memo.kind == kind for memo in self.memos)
+
+    def _pending(self) -> list[HistoryItem]:
+        done = {memo.call_id for memo in self.memos if memo.kind == OUTPUT}
+        return [m for m in self.memos if m.kind == CALL and m.call_id not in done]
+
+    # --- Bounds ---
+
+    def _of_model(self, item_id: str) -> HistoryItem:
+        if item_id not in self._by_item:
+            self._add(HistoryItem(MODEL, 0, item_id=item_id))
+        return self._by_item[item_id]
+
+    def _add(self, memo: HistoryItem) -> None:
+        self._number += 1
+        memo.number = self._number
+        self.memos.append(memo)
+        if memo.item_id:
+            self._by_item[memo.item_id] = memo
+        self._chars += len(memo.text)
+        self.revision += 1
+        self._forget_oldest()
+
+    def _write(self, memo: HistoryItem, text: str) -> None:
+        text = text[:TRANSCRIPT_LINE_MAX_CHARS]
+        self._chars += len(text) - len(memo.text)
+        memo.text = text
+        self.revision += 1
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        while len(self.memos) > 1 and (
+            len(self.memos) > MEMORY_ITEMS_MAX or self._chars > MEMORY_MAX_CHARS
+        ):
+            memo = self.memos.pop(0)
+            self._chars -= len(memo.text)
+            self._by_item.pop(memo.item_id, None)

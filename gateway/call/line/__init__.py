@@ -1,0 +1,1 @@
+"""The caller's end of the call: media stream or SIP leg. Pure."""

@@ -1,0 +1,169 @@
+"""The model's sound on its way down: cut to whole frames, paced, and accounted for.
+
+Twilio plays from a buffer of its own. A burst fills it (and is what public bridges see killed by
+error 31924), a deep buffer makes every `clear` coarse. So what goes out keeps a bounded lead over
+the playback clock: at most `lead_ms`, in groups of up to 200 ms, each with its mark.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.audio.g711 import MULAW_BYTES_PER_MS
+from gateway.audio.transcode import ModelToCaller
+from gateway.call.line.playback import PlaybackLedger, Truncation
+from gateway.limits import FRAME_MS, GROUP_MS, UNDERRUN_MIN_MS, UNPLAYED_AUDIO_MAX_MS
+from gateway.protocols.media_stream import ToTwilio
+
+
+@dataclass(slots=True)
+class FirstFrame:
+    """Follows the first sound of an answer: sent when, played when."""
+
+    position_ms: int
+    sent_at: float | None = None
+    mark: str | None = None
+    mark_ms: int = 0
+    played_at: float | None = None
+
+
+class Downlink:
+    def __init__(self, to_caller: ModelToCaller, lead_ms: int) -> None:
+        self._to_caller = to_caller
+        self._lead_ms = lead_ms
+        # Two groups fit into the lead: one is played while the next is on its way.
+        self._group_ms = min(GROUP_MS, lead_ms // 2 // FRAME_MS * FRAME_MS)
+        self._queue = bytearray()
+        self._queued_at = 0.0
+        self._twilio: ToTwilio | None = None
+        self.ledger = PlaybackLedger()
+        self.first_sound: FirstFrame | None = None
+        self._under_runs: list[tuple[str, float]] = []
+        self.groups = 0
+        self.bytes = 0
+
+    @property
+    def saturated(self) -> int:
+        return self._to_caller.saturated
+
+    def open(self, stream_sid: str) -> None:
+        self._twilio = ToTwilio(stream_sid)
+
+    def ms_of(self, audio: bytes) -> int:
+        """How long a piece of the model's sound is."""
+        return len(audio) // self._to_caller.bytes_per_ms
+
+    def full(self) -> bool:
+        return len(self._queue) > UNPLAYED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS
+
+    def accept(self, item_id: str, audio: bytes, now: float) -> None:
+        """Sound from the model, of any length."""
+        received_ms = len(audio) / self._to_caller.bytes_per_ms
+        self._enqueue(item_id, self._to_caller.convert(audio), received_ms, now)
+
+    def finish(self, item_id: str, now: float) -> None:
+        """The item is complete: nothing of it is held back."""
+        rest = self._to_caller.flush()
+        if rest:
+            self._enqueue(item_id, rest, 0.0, now)
+        self.ledger.finish(item_id)
+
+    def play(self, item_id: str, mulaw: bytes, now: float) -> int:
+        """Whole frames of ours behind all that there is; where they end on the ledger's line."""
+        self._enqueue(item_id, mulaw, len(mulaw) / MULAW_BYTES_PER_MS, now)
+        self.ledger.finish(item_id)
+        return self.ledger.accepted_ms
+
+    def _enqueue(self, item_id: str, mulaw: bytes, received_ms: float, now: float) -> None:
+        if not self._queue:
+            self._queued_at = now
+        self._queue += mulaw
+        self.ledger.accept(item_id, len(mulaw) // MULAW_BYTES_PER_MS, received_ms)
+
+    def watch_first_sound(self) -> None:
+        """The next sound to be accepted opens an answer: follow it to the caller's ear."""
+        self.first_sound = FirstFrame(self.ledger.accepted_ms)
+
+    def pump(self, now: float) -> list[bytes]:
+        """What may go out now: whole frames, each group with its mark."""
+        if self._twilio is None or not self._queue:
+            return []
+        messages: list[bytes] = []
+        ledger, queue, lead_ms = self.ledger, self._queue, self.ledger.lead_ms(now)
+        ms = self._group()
+        if ledger.dry(now):
+            self._note_under_run(now)
+            # One frame opens an answer, so that its mark tells early when the caller hears it.
+            ms = FRAME_MS
+        while queue and lead_ms + ms <= self._lead_ms:
+            size = ms * MULAW_BYTES_PER_MS
+            group = bytes(queue[:size])
+            del queue[:size]
+            mark = ledger.sent(ms, now)
+            lead_ms += ms
+            self.groups += 1
+            self.bytes += size
+            messages.append(self._twilio.media(group))
+            messages.append(self._twilio.mark(mark))
+            self._follow(mark, now)
+            ms = self._group()
+        return messages
+
+    def _group(self) -> int:
+        return min(self._group_ms, len(self._queue) // MULAW_BYTES_PER_MS)
+
+    def _note_under_run(self, now: float) -> None:
+        """The caller's buffer is empty: unless an answer begins, he hears a gap."""
+        ledger = self.ledger
+        gap_s = now - ledger.dry_at()
+        if gap_s * 1000 < UNDERRUN_MIN_MS or not ledger.in_mid_item():
+            return
+        cause = "gateway" if self._queued_at < ledger.dry_at() else "model"
+        self._under_runs.append((cause, gap_s))
+
+    def take_under_runs(self) -> list[tuple[str, float]]:
+        """(cause, seconds) of each since the last look; see `notes.UnderRun`."""
+        if not self._under_runs:
+            return []
+        taken, self._under_runs = self._under_runs, []
+        return taken
+
+    def _follow(self, mark: str, now: float) -> None:
+        first = self.first_sound
+        if first is not None and first.mark is None and self.ledger.sent_ms > first.position_ms:
+            first.sent_at, first.mark, first.mark_ms = now, mark, self.ledger.sent_ms
+
+    def due(self) -> float | None:
+        """When to pump again; None while there is nothing to send."""
+        if not self._queue or self._twilio is None:
+            return None
+        return self.ledger.low_at(self._lead_ms - self._group())
+
+    def acknowledge(self, mark: str, now: float) -> bool:
+        """A mark came back. False for one of an epoch that is over."""
+        if self.ledger.acknowledge(mark, now) is None:
+            return False
+        first = self.first_sound
+        if first is not None and first.mark == mark:
+            # A telephone next door may echo a mark at once: nothing is played before it was sent.
+            played_at = now - (first.mark_ms - first.position_ms) / 1000
+            first.played_at = max(played_at, first.sent_at or played_at)
+        return True
+
+    def speaking(self, now: float) -> bool:
+        """Whether the caller hears the model, or is about to."""
+        return self.ledger.heard_ms(now) < self.ledger.accepted_ms
+
+    def settled(self) -> bool:
+        return not self._queue and self.ledger.settled()
+
+    def cut(self, now: float) -> tuple[list[bytes], list[Truncation]]:
+        """The caller broke in: quiet at once. Messages to Twilio, and what each item keeps."""
+        anything_out = self.ledger.lead_ms(now) > 0 or not self.ledger.settled()
+        truncations = self.ledger.cut(now)
+        self._queue.clear()
+        self._to_caller.reset()
+        self.first_sound = None
+        if self._twilio is None or not anything_out:
+            return [], truncations
+        return [self._twilio.clear()], truncations

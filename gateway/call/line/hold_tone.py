@@ -1,0 +1,60 @@
+"""Something gentle to wait by: told apart from the model's voice in everything but the wire.
+
+It carries no marks and stands in no ledger, since nobody truncates or measures it. It begins only
+when the last mark of the model's is back, so that the `clear` that ends it takes nothing else away.
+"""
+
+from __future__ import annotations
+
+from gateway.audio.g711 import MULAW_BYTES_PER_MS
+from gateway.audio.tones import hold_mulaw
+from gateway.limits import HOLD_GROUP_MS, HOLD_LEAD_MS
+from gateway.protocols.media_stream import ToTwilio
+
+_GROUP_BYTES = HOLD_GROUP_MS * MULAW_BYTES_PER_MS
+_GROUP_S, _LEAD_S = HOLD_GROUP_MS / 1000, HOLD_LEAD_MS / 1000
+_FLOAT_ERROR_S = 1e-6
+
+
+class HoldTone:
+    def __init__(self) -> None:
+        self._pattern = hold_mulaw()
+        self._twilio: ToTwilio | None = None
+        self._at = 0
+        """Where the pattern goes on, in bytes."""
+        self._lasts_until = 0.0
+        self.playing = False
+
+    def open(self, stream_sid: str) -> None:
+        self._twilio = ToTwilio(stream_sid)
+
+    def start(self) -> None:
+        """From the beginning of the pattern, where it is silent."""
+        self.playing, self._at, self._lasts_until = True, 0, 0.0
+
+    def pump(self, now: float) -> list[bytes]:
+        """What may go out now: a short lead over the clock, and no more."""
+        if self._twilio is None or not self.playing:
+            return []
+        self._lasts_until = max(self._lasts_until, now)
+        messages = []
+        while self._lasts_until + _GROUP_S <= now + _LEAD_S + _FLOAT_ERROR_S:
+            messages.append(self._twilio.media(self._next_group()))
+            self._lasts_until += _GROUP_S
+        return messages
+
+    def _next_group(self) -> bytes:
+        group = self._pattern[self._at : self._at + _GROUP_BYTES]
+        self._at = (self._at + _GROUP_BYTES) % len(self._pattern)
+        return group
+
+    def due(self) -> float | None:
+        """When to pump again."""
+        return self._lasts_until - _LEAD_S + _GROUP_S if self.playing else None
+
+    def stop(self, now: float) -> list[bytes]:
+        """Quiet at once."""
+        self.playing = False
+        if self._twilio is None or self._lasts_until <= now:
+            return []
+        return [self._twilio.clear()]

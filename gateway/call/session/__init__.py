@@ -1,0 +1,1 @@
+"""The model's session: opening, reconnecting, rolling over. Pure."""

@@ -1,0 +1,66 @@
+"""Errors of the model's server, sorted by what they mean for the call.
+
+An `error` event seldom ends anything ("most are recoverable, session stays open"). Bridges that
+hang up on any of them lose calls to harmless races.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from gateway.protocols.realtime_server import ErrorBody
+
+
+class ModelErrorKind(StrEnum):
+    BENIGN = "benign"
+    """A race that both sides survive."""
+    RECOVERABLE = "recoverable"
+    """Something did not happen that can be asked for again."""
+    FATAL = "fatal"
+    """This session, or the next like it, will not work."""
+    EXPIRED = "expired"
+    """The session's hour is up; another one would work."""
+    UNKNOWN = "unknown"
+    """Never seen: counted, and the call goes on."""
+
+
+_BY_CODE: Final = {
+    "response_cancel_not_active": ModelErrorKind.BENIGN,
+    "conversation_already_has_active_response": ModelErrorKind.BENIGN,
+    "input_audio_buffer_commit_empty": ModelErrorKind.BENIGN,
+    "item_truncate_invalid_item_id": ModelErrorKind.BENIGN,
+    "item_delete_invalid_item_id": ModelErrorKind.BENIGN,
+    "item_not_found": ModelErrorKind.BENIGN,
+    "server_error": ModelErrorKind.RECOVERABLE,
+    "rate_limit_exceeded": ModelErrorKind.RECOVERABLE,
+    "session_expired": ModelErrorKind.EXPIRED,
+    "invalid_api_key": ModelErrorKind.FATAL,
+    "insufficient_quota": ModelErrorKind.FATAL,
+    "model_not_found": ModelErrorKind.FATAL,
+    "beta_api_shape_disabled": ModelErrorKind.FATAL,
+}
+_BY_TYPE: Final = {
+    "server_error": ModelErrorKind.RECOVERABLE,
+    "rate_limit_error": ModelErrorKind.RECOVERABLE,
+    "authentication_error": ModelErrorKind.FATAL,
+    "insufficient_quota": ModelErrorKind.FATAL,
+}
+_OVERSHOT: Final = "is already shorter than"
+"""'Audio content of 3700ms is already shorter than 3760ms': a truncation that came to nothing."""
+
+
+def sort(error: ErrorBody) -> ModelErrorKind:
+    if error.code in _BY_CODE:
+        return _BY_CODE[error.code]
+    if error.message is not None and _OVERSHOT in error.message:
+        return ModelErrorKind.BENIGN
+    return _BY_TYPE.get(error.type or "", ModelErrorKind.UNKNOWN)
+
+
+def code_of(error: ErrorBody) -> str:
+    """A name for metrics: the server's own words only where they are known ones."""
+    for name in (error.code, error.type):
+        if name is not None and (name in _BY_CODE or name in _BY_TYPE):
+            return name
+    return "truncation_overshot" if sort(error) is ModelErrorKind.BENIGN else "other"

@@ -1,0 +1,32 @@
+"""When to try again for a session of the model's: bounded, with growing pauses.
+
+A try has succeeded when the session is confirmed; a session that does not last begins no new
+count.
+"""
+
+from __future__ import annotations
+
+from gateway.limits import MODEL_GIVE_UP_S, MODEL_PAUSES_S, MODEL_STEADY_S
+
+
+class ReconnectPolicy:
+    def __init__(self, now: float) -> None:
+        self._tries = 0
+        self._began_at = now
+        self._ready_at: float | None = None
+
+    def confirmed(self, now: float) -> None:
+        self._ready_at = now
+
+    def next_pause_s(self, now: float) -> float | None:
+        """How long to wait before the next try; None when there have been enough."""
+        ready_at, self._ready_at = self._ready_at, None
+        if ready_at is not None and now - ready_at >= MODEL_STEADY_S:
+            self._tries = 0
+        if ready_at is not None:
+            self._began_at = now
+        if self._tries >= len(MODEL_PAUSES_S) or now - self._began_at >= MODEL_GIVE_UP_S:
+            return None
+        pause_s = MODEL_PAUSES_S[self._tries]
+        self._tries += 1
+        return pause_s

@@ -1,0 +1,59 @@
+"""The small machines of a call as tables; an illegal step raises and changes nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from gateway.errors import BugError
+
+
+class CallPhase(StrEnum):
+    EXPECTED = "expected"
+    """The webhook is answered; the caller's stream has not started."""
+    TALKING = "talking"
+    GOODBYE = "goodbye"
+    """Ends as soon as the last word is heard."""
+    LEAVING = "leaving"
+    """Handed to somebody else; nothing is heard of it until it has worked, or has not."""
+    CLOSED = "closed"
+
+
+class LinkState(StrEnum):
+    """The connection to the model."""
+
+    CONNECTING = "connecting"
+    CONFIGURING = "configuring"
+    """`session.update` is sent; no sound goes up before its echo."""
+    READY = "ready"
+    LOST = "lost"
+
+
+_LIFE: Final = {
+    CallPhase.EXPECTED: frozenset({CallPhase.TALKING, CallPhase.CLOSED}),
+    # Straight to LEAVING: the process stops, and another one goes on with the call.
+    CallPhase.TALKING: frozenset({CallPhase.GOODBYE, CallPhase.LEAVING, CallPhase.CLOSED}),
+    CallPhase.GOODBYE: frozenset({CallPhase.TALKING, CallPhase.LEAVING, CallPhase.CLOSED}),
+    CallPhase.LEAVING: frozenset({CallPhase.TALKING, CallPhase.CLOSED}),
+    CallPhase.CLOSED: frozenset[CallPhase](),
+}
+
+_LINK: Final = {
+    # On the SIP path the session was configured when the call was accepted.
+    LinkState.CONNECTING: frozenset({LinkState.CONFIGURING, LinkState.READY, LinkState.LOST}),
+    LinkState.CONFIGURING: frozenset({LinkState.READY, LinkState.LOST}),
+    LinkState.READY: frozenset({LinkState.LOST}),
+    LinkState.LOST: frozenset({LinkState.CONNECTING}),
+}
+
+
+def step_phase(now: CallPhase, to: CallPhase) -> CallPhase:
+    if to not in _LIFE[now]:
+        raise BugError(f"life cannot go from {now} to {to}")
+    return to
+
+
+def step_link(now: LinkState, to: LinkState) -> LinkState:
+    if to not in _LINK[now]:
+        raise BugError(f"link cannot go from {now} to {to}")
+    return to

@@ -1,0 +1,1 @@
+"""Function calls, hosted MCP and approvals within one call. Pure."""

@@ -1,0 +1,86 @@
+"""Built-in tools that are done within the call: a message is noted, keys are sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from gateway import limits
+from gateway.call import events
+from gateway.call.dialogue import prompts
+from gateway.call.dialogue.dtmf_input import KeyedCall
+
+_SENDABLE: Final = re.compile(r"[0-9*#A-DwW]+")
+
+
+class _Message(msgspec.Struct):
+    message: str
+    name: str = ""
+    callback: str = ""
+
+
+class _Digits(msgspec.Struct):
+    digits: str
+
+
+class Chores(KeyedCall):
+    _messages = 0
+
+    def _do_here(self, name: str, response_id: str, call_id: str, arguments: str) -> bool:
+        if name == "take_message":
+            self._tools.put(response_id, call_id, self._take_message(arguments))
+        elif name == "send_digits":
+            self._send_digits(response_id, call_id, arguments)
+        else:
+            return False
+        return True
+
+    def _take_message(self, arguments: str) -> str:
+        """What the model is told of it."""
+        try:
+            given = msgspec.json.decode(arguments, type=_Message)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            return prompts.NO_MESSAGE
+        text = given.message.strip()
+        if not text:
+            return prompts.NO_MESSAGE
+        if len(text) > limits.MESSAGE_MAX_CHARS:
+            return prompts.MESSAGE_TOO_LONG
+        if self._messages >= limits.MESSAGES_MAX:
+            return prompts.TOO_MANY_MESSAGES
+        self._messages += 1
+        name = given.name.strip()[: limits.MESSAGE_NAME_MAX_CHARS]
+        callback = given.callback.strip()[: limits.MESSAGE_NAME_MAX_CHARS]
+        self._note(events.MessageTaken(text, name, callback))
+        return prompts.MESSAGE_TAKEN
+
+    def _send_digits(self, response_id: str, call_id: str, arguments: str) -> None:
+        try:
+            digits = msgspec.json.decode(arguments, type=_Digits).digits
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            digits = ""
+        if not _sendable(digits):
+            self._tools.put(response_id, call_id, prompts.NO_DIGITS)
+        elif not self._can_dial():
+            self._tools.put(response_id, call_id, prompts.NO_TONES)
+        elif self._tools.start(response_id, call_id, "send_digits", self._desk.now):
+            self._dial(call_id, digits)
+        else:
+            self._tools.put(response_id, call_id, prompts.TOO_MANY)
+
+    def _can_dial(self) -> bool:
+        """Whether tones can be put into the caller's line now."""
+        return False
+
+    def _dial(self, call_id: str, digits: str) -> None:
+        """They are played; the tool is finished when they were heard."""
+
+
+def _sendable(digits: str) -> bool:
+    return (
+        len(digits) <= limits.DIGITS_SENT_MAX
+        and _SENDABLE.fullmatch(digits) is not None
+        and not set(digits) <= set("wW")
+    )

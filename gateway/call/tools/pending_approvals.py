@@ -1,0 +1,79 @@
+"""Requests to use a tool of an MCP server, hosted or private, and how they were answered."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, Final
+
+from gateway import limits
+from gateway.call.tools.waits import PendingWork, hold_tone_playing, to_fill
+
+ALLOWED: Final = frozenset({"approved", "policy"})
+"""The outcomes that are a yes."""
+
+
+@dataclass(slots=True)
+class PendingApproval(PendingWork):
+    """One request, from the model's wish to a yes or no."""
+
+    label: str
+    approval_id: str
+    wait_s: float
+    """For so long an operator is asked."""
+    call_id: str | None = None
+    """Of the function call that is held back for it. None: the model's server asks, for a call of
+    its own, and the request goes with its session."""
+    until: float = field(default=inf, init=False)
+
+
+class PendingApprovals:
+    def __init__(self) -> None:
+        self.waiting: dict[str, PendingApproval] = {}
+        self._answers: OrderedDict[str, str] = OrderedDict()
+
+    def ask(self, approval: PendingApproval, now: float) -> None:
+        approval.until = now + approval.wait_s
+        approval.fill_after(now)
+        self.waiting[approval.approval_id] = approval
+
+    def answer(self, approval: PendingApproval, outcome: str) -> None:
+        """It waits no more, if it ever did."""
+        self.waiting.pop(approval.approval_id, None)
+        keep(self._answers, approval.approval_id, outcome)
+
+    def state(self, approval_id: str) -> str | None:
+        """`waiting`, how it was answered, or None for one that never was."""
+        if approval_id in self.waiting:
+            return "waiting"
+        return self._answers.get(approval_id)
+
+    def of(self, call_id: str | None) -> list[PendingApproval]:
+        """Those that wait for this function call's sake; for None, the model's server's."""
+        return [one for one in self.waiting.values() if one.call_id == call_id]
+
+    # --- Time ---
+
+    def due(self) -> float | None:
+        """When one of them is to be looked at."""
+        return min((min(one.until, one.fill_at) for one in self.waiting.values()), default=None)
+
+    def overdue(self, now: float) -> list[PendingApproval]:
+        return [one for one in self.waiting.values() if one.until <= now]
+
+    def filler(self, now: float, *, quiet: bool) -> bool:
+        """Whether the caller is to be told now what he waits for."""
+        again_s = limits.APPROVAL_FILLER_EVERY_S
+        return to_fill(self.waiting.values(), now, quiet=quiet, again_s=again_s) is not None
+
+    @property
+    def holding(self) -> bool:
+        return hold_tone_playing(self.waiting.values())
+
+
+def keep(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
+    """The newest of them."""
+    kept[key] = value
+    while len(kept) > limits.APPROVALS_KEPT_MAX:
+        kept.popitem(last=False)

@@ -1,0 +1,142 @@
+"""Function calls of the model's that take time: run beside the conversation, told when done.
+
+The outputs of one response go in together, and then one `response.create`: two of them for one
+turn are an error and a silence. Nobody waits in silence either: after a while the model says a
+short filler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from gateway.agents.config.tool_options import ToolOptions
+from gateway.call.tools.waits import PendingWork, hold_tone_playing
+from gateway.limits import TOOLS_AT_ONCE_MAX
+
+
+@dataclass(slots=True)
+class RunningCall(PendingWork):
+    call_id: str
+    since: float
+    held_back: str | None = None
+    """Its arguments, while it waits for somebody's leave."""
+
+    def ran_s(self, now: float) -> float:
+        return 0.0 if self.held_back is not None else now - self.since
+
+
+@dataclass(slots=True)
+class ToolRound:
+    """The function calls of one response."""
+
+    waiting: set[str] = field(default_factory=set)
+    outputs: list[tuple[str, str]] = field(default_factory=list)
+    """(call_id, output), in the order in which they came."""
+    to_be_answered: bool = False
+    """Whether the model is to go on when all are in: not if each was cut off by the caller."""
+
+
+class RunningCalls:
+    def __init__(self, tools: Mapping[str, ToolOptions]) -> None:
+        self._tools = tools
+        self._running: dict[str, RunningCall] = {}
+        self._rounds: dict[str, ToolRound] = {}
+        self._asked: dict[str, tuple[str, int]] = {}
+        """Function to be confirmed -> its arguments, and in which turn of the caller's."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tools
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The call_ids that are still out."""
+        return tuple(self._running)
+
+    @property
+    def at_work(self) -> tuple[str, ...]:
+        """Those of them that wait for nobody's leave."""
+        return tuple(r.call_id for r in self._running.values() if r.held_back is None)
+
+    def manners(self, name: str) -> ToolOptions:
+        return self._tools[name]
+
+    def confirmed(self, name: str, arguments: str, turn: int) -> bool:
+        """Whether this may run: at once, or because the caller has spoken since it was asked.
+
+        The model asks; the same arguments must come again, after a turn of the caller's.
+        """
+        if not self._tools[name].confirm:
+            return True
+        asked = self._asked.pop(name, None)
+        if asked is not None and asked[0] == arguments and asked[1] < turn:
+            return True
+        self._asked[name] = (arguments, turn)
+        return False
+
+    def start(self, response_id: str, call_id: str, name: str, now: float) -> bool:
+        """False when too many are out already, or this one is."""
+        if len(self._running) >= TOOLS_AT_ONCE_MAX or call_id in self._running:
+            return False
+        self._running[call_id] = running = RunningCall(name, self._tools[name], inf, call_id, now)
+        running.fill_after(now)
+        self._rounds.setdefault(response_id, ToolRound()).waiting.add(call_id)
+        return True
+
+    def hold_back(self, call_id: str, arguments: str) -> None:
+        """It waits for somebody's leave, and is not to be run before."""
+        running = self._running[call_id]
+        running.held_back, running.fill_at = arguments, inf
+
+    def let_run(self, call_id: str, now: float) -> tuple[str, str]:
+        """Its name and arguments; its wait begins anew."""
+        running = self._running[call_id]
+        arguments, running.held_back = running.held_back or "", None
+        running.since = now
+        running.fill_after(now)
+        return running.name, arguments
+
+    def put(self, response_id: str, call_id: str, output: str) -> None:
+        """An output that is there at once; it waits for the others of its response."""
+        entry = self._rounds.setdefault(response_id, ToolRound())
+        entry.outputs.append((call_id, output))
+        entry.to_be_answered = True
+
+    def finish(self, call_id: str, output: str, *, answer: bool) -> RunningCall | None:
+        """An output came in. None for one that nobody waits for any more."""
+        running = self._running.pop(call_id, None)
+        if running is None:
+            return None
+        for entry in self._rounds.values():
+            if call_id in entry.waiting:
+                entry.waiting.discard(call_id)
+                entry.outputs.append((call_id, output))
+                entry.to_be_answered = entry.to_be_answered or answer
+        return running
+
+    def complete(self) -> list[ToolRound]:
+        """The rounds of which every output is in; each is given out once."""
+        done = [key for key, entry in self._rounds.items() if not entry.waiting]
+        return [self._rounds.pop(key) for key in done]
+
+    def cut_off(self) -> list[RunningCall]:
+        """What is not to go on when the caller interrupts."""
+        return [r for r in self._running.values() if r.manners.on_barge_in == "cancel"]
+
+    def filler_due(self) -> float | None:
+        """When the next filler is to be said."""
+        dues = (r.fill_at for r in self._running.values() if not r.filled)
+        return min((at for at in dues if at < inf), default=None)
+
+    @property
+    def holding(self) -> bool:
+        """Whether the caller waits for something that has him hear a sound meanwhile."""
+        return hold_tone_playing(self._running.values())
+
+    def filler(self, now: float) -> RunningCall | None:
+        """The function whose wait is to be filled now; each is filled once."""
+        due = [r for r in self._running.values() if not r.filled and r.fill_at <= now]
+        for running in due:
+            running.filled = True
+        return due[0] if due else None

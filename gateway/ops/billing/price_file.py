@@ -1,0 +1,57 @@
+"""Reads the price list; whatever is wrong in it has a file, a line and a key."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from gateway.agents.file.yaml_source import YamlSource, parse
+from gateway.errors import AgentFileError, PriceFileError
+from gateway.limits import PRICE_FILE_MAX_BYTES
+from gateway.ops.billing.prices import Prices
+
+DEFAULT_PRICES: Final = Path(str(files("gateway.ops.billing") / "prices.yaml"))
+_IN_THE_FILE: Final = {"in_": "in"}
+
+
+def load_prices(path: Path) -> Prices:
+    """Raises PriceFileError at the first thing wrong."""
+    try:
+        document = parse(_read(path), str(path))
+    except AgentFileError as error:
+        raise PriceFileError(error.file, error.line, error.key, error.problem) from None
+    try:
+        return Prices.model_validate(document.values)
+    except ValidationError as error:
+        raise _wrong(document, error) from None
+
+
+@cache
+def shipped_prices() -> Prices:
+    """Read once: it cannot change while the process runs."""
+    return load_prices(DEFAULT_PRICES)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(PRICE_FILE_MAX_BYTES + 1)
+        if len(content) > PRICE_FILE_MAX_BYTES:
+            raise PriceFileError(path, None, None, f"is larger than {PRICE_FILE_MAX_BYTES} bytes")
+        return content.decode()
+    except OSError as error:
+        raise PriceFileError(path, None, None, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise PriceFileError(path, None, None, "is not UTF-8") from None
+
+
+def _wrong(document: YamlSource, error: ValidationError) -> PriceFileError:
+    first = error.errors(include_url=False)[0]
+    key = tuple(_IN_THE_FILE.get(str(part), str(part)) for part in first["loc"])
+    problem = first["msg"].replace("Input should", "must")
+    where = document.error(key, problem[0].lower() + problem[1:])
+    return PriceFileError(where.file, where.line, where.key, where.problem)

@@ -1,0 +1,1 @@
+"""Admission, rates, the circuit breaker and signed tokens."""

@@ -1,0 +1,1 @@
+"""Records of calls: built from call events, kept, archived and streamed."""

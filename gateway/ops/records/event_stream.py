@@ -1,0 +1,105 @@
+"""What happens in calls, to whoever watches now: bounded, and never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, Self
+
+import msgspec
+
+from gateway.limits import FEED_BACKLOG_MAX, FEED_SUBSCRIBERS_MAX
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Subscription:
+    """One watcher's queue. Ends when it is closed, or when the watcher does not keep up."""
+
+    def __init__(self, leave: Callable[[Subscription], None]) -> None:
+        self._leave = leave
+        self._backlog: deque[bytes] = deque()
+        self._news = asyncio.Event()
+        self._over = False
+
+    def put(self, message: bytes) -> bool:
+        """False when there was no room: the watcher gets nothing more, and must begin anew."""
+        if len(self._backlog) >= FEED_BACKLOG_MAX:
+            self._backlog.clear()
+            self.close()
+            return False
+        self._backlog.append(message)
+        self._news.set()
+        return True
+
+    def close(self) -> None:
+        self._over = True
+        self._news.set()
+        self._leave(self)
+
+    async def next(self, timeout_s: float) -> bytes | None:
+        """The next message; None when there was none for so long. Raises StopAsyncIteration."""
+        if not self._backlog and not self._over:
+            self._news.clear()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._news.wait()
+            except TimeoutError:
+                return None
+        if not self._backlog:
+            raise StopAsyncIteration
+        return self._backlog.popleft()
+
+    async def messages(self, idle_s: float) -> AsyncIterator[bytes | None]:
+        """Message by message; None for each `idle_s` in which nothing happened."""
+        try:
+            while True:
+                yield await self.next(idle_s)
+        except StopAsyncIteration:
+            return
+        finally:
+            self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class EventStream:
+    """`dropped` is told each time a watcher was too slow."""
+
+    def __init__(self, dropped: Callable[[], None] = lambda: None) -> None:
+        self._subscriptions: set[Subscription] = set()
+        self._dropped = dropped
+
+    @property
+    def watched(self) -> bool:
+        return bool(self._subscriptions)
+
+    def subscribe(self) -> Subscription | None:
+        """None when there are too many watchers already."""
+        if len(self._subscriptions) >= FEED_SUBSCRIBERS_MAX:
+            return None
+        subscription = Subscription(self._subscriptions.discard)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def publish(self, call_id: str, part: str, value: Any, at_s: float = 0.0) -> None:
+        """One change of a call's record, `at_s` after its announcement.
+
+        Costs nothing while nobody watches.
+        """
+        if not self._subscriptions:
+            return
+        message = _encode({"call": call_id, "at_s": at_s, "part": part, "value": value})
+        for subscription in tuple(self._subscriptions):
+            if not subscription.put(message):
+                self._dropped()
+
+    def close(self) -> None:
+        """Everybody is sent home: the process stops."""
+        for subscription in tuple(self._subscriptions):
+            subscription.close()

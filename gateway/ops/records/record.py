@@ -1,0 +1,323 @@
+"""The record of one call: its shapes, and how notes make it grow.
+
+These types are the JSON of the API and of the files, and the schemas of the API's description.
+Times ending in `_s` are seconds since the call was announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+from gateway import limits
+from gateway.call import events
+from gateway.call.call_info import CallPath
+from gateway.ops.telemetry.logs import percentiles
+
+Change = tuple[str, Any]
+"""A part of the record, and what was added to it."""
+SUMMARY: Final[Change] = ("summary", None)
+"""One of the single values is another: `Record.summary` has them all."""
+
+Who = Literal["caller", "model"]
+_Seconds = Annotated[float, Meta(ge=0)]
+_Ms = Annotated[int, Meta(ge=0)]
+_Count = Annotated[int, Meta(ge=0)]
+
+
+class SpeechSpan(Struct):
+    """Somebody speaks, as the caller hears it; `to_s` is null while he does."""
+
+    who: Who
+    from_s: _Seconds
+    to_s: _Seconds | None = None
+
+
+class RecordTurn(Struct):
+    """The caller's wait from his last speech to the first sound, and its stages."""
+
+    number: _Count
+    at_s: _Seconds
+    wait_ms: _Ms
+    detection_ms: _Ms
+    model_ms: _Ms
+    gateway_ms: _Ms
+    playback_ms: _Ms
+
+
+class RecordInterruption(Struct):
+    at_s: _Seconds
+    heard_ms: _Ms
+    reaction_ms: _Ms
+
+
+class RecordToolUse(Struct):
+    at_s: _Seconds
+    name: str
+
+
+class RecordApproval(Struct):
+    """Somebody's leave to use a tool: asked for, and given or not."""
+
+    id: str
+    at_s: _Seconds
+    server: str
+    tool: str
+    until_s: _Seconds
+    """Then it is a no."""
+    arguments: str = ""
+    """JSON, while it waits: people's words, which nobody keeps."""
+    outcome: str | None = None
+    """Null while it waits."""
+
+
+class RecordLine(Struct):
+    """What was said, where its speech began."""
+
+    at_s: _Seconds
+    who: Who
+    text: str
+
+
+class RecordMessage(Struct):
+    """Left by the caller for somebody; what he gave as name and number is empty or as he said."""
+
+    at_s: _Seconds
+    text: str
+    name: str
+    callback: str
+
+
+class CallSummary(Struct):
+    """A call in a list."""
+
+    id: str
+    """CallSid, or OpenAI's call id on the SIP path."""
+    call_sid: str
+    agent: str
+    model: str
+    path: CallPath
+    caller: str
+    """Masked. Of a call that we placed: whom we called."""
+    dialled: str
+    """Masked. Our own number."""
+    began_at: str
+    """RFC 3339, UTC."""
+    direction: Literal["inbound", "outbound"] = "inbound"
+    state: Literal["expected", "talking", "ended"] = "expected"
+    seconds: _Seconds | None = None
+    """Since the caller arrived, once it has ended."""
+    turns: _Count = 0
+    wait_p50_ms: _Ms | None = None
+    wait_p95_ms: _Ms | None = None
+    barge_ins: _Count = 0
+    tools: _Count = 0
+    tokens: _Count = 0
+    cost_usd: str | None = None
+    """Decimal; null without a price."""
+    ending: str | None = None
+    reason: str = ""
+    well: bool | None = None
+    """Whether it ended as somebody in it wanted."""
+    rings_s: _Seconds | None = None
+    """Of a call that we placed; the same for the next two."""
+    answered_s: _Seconds | None = None
+    answered_by: Literal["human", "machine", "fax", "unknown"] | None = None
+    arrived_s: _Seconds | None = None
+    model_ready_s: _Seconds | None = None
+    first_sound_s: _Seconds | None = None
+
+
+class CallRecord(CallSummary):
+    """All that is known of a call."""
+
+    timeline: list[SpeechSpan] = []
+    latency: list[RecordTurn] = []
+    interruptions: list[RecordInterruption] = []
+    tool_calls: list[RecordToolUse] = []
+    approvals: list[RecordApproval] = []
+    transcript: list[RecordLine] = []
+    messages: list[RecordMessage] = []
+
+    def summary(self) -> CallSummary:
+        return CallSummary(**{name: getattr(self, name) for name in CallSummary.__struct_fields__})
+
+
+class RecordWriter:
+    """Makes a record grow; `clock` is monotonic."""
+
+    def __init__(self, record: CallRecord, clock: Callable[[], float]) -> None:
+        self._record = record
+        self._clock = clock
+        self._began = clock()
+        self._chars = 0
+        self._table: dict[type, Callable[[Any], Iterator[Change]]] = {
+            events.ModelReady: lambda _: self._reached("model_ready_s"),
+            events.SidebandConnected: lambda _: self._reached("model_ready_s"),
+            events.CallerConnected: self._arrived,
+            events.CalleeRinging: lambda _: self._reached("rings_s"),
+            events.CalleeAnswered: lambda _: self._reached("answered_s"),
+            events.AnswererDetected: self._answered_by,
+            events.FirstAudioSent: lambda _: self._reached("first_sound_s"),
+            events.CallerSpeechStarted: lambda n: self._began_speaking("caller", n.ago_s),
+            events.CallerSpeechEnded: lambda n: self._fell_silent("caller", n.ago_s),
+            events.ModelSpeechStarted: lambda _: self._began_speaking("model", 0.0),
+            events.ModelSpeechEnded: lambda _: self._fell_silent("model", 0.0),
+            events.TurnMeasured: self._turn,
+            events.BargedIn: self._barged_in,
+            events.ToolCalled: lambda n: self._used(n.name),
+            events.HostedToolCalled: lambda n: self._used(f"{n.server}: {n.tool}"),
+            events.ApprovalRequested: self._approval_asked,
+            events.ApprovalResolved: self._approval_done,
+            events.TranscriptLine: self._line,
+            events.MessageTaken: self._message,
+            events.UsageCounted: self._usage,
+            events.CallEnded: self._ended,
+        }
+
+    @property
+    def record(self) -> CallRecord:
+        """As it is now: what takes sorting is worked out when somebody looks."""
+        record = self._record
+        waits_s = tuple(turn.wait_ms / 1000 for turn in record.latency)
+        record.wait_p50_ms, record.wait_p95_ms = percentiles(waits_s)
+        return record
+
+    def write(self, note: events.CallEvent) -> list[Change]:
+        handler = self._table.get(type(note))
+        return list(handler(note)) if handler is not None else []
+
+    def cost(self, usd: Decimal | None) -> None:
+        """What the call has cost so far; told with the next change of the summary."""
+        if usd is not None:
+            self._record.cost_usd = f"{usd:.6f}"
+
+    def now_s(self, ago_s: float = 0.0) -> float:
+        return round(max(0.0, self._clock() - self._began - ago_s), 3)
+
+    def _reached(self, name: str) -> Iterator[Change]:
+        if getattr(self._record, name) is None:
+            setattr(self._record, name, self.now_s())
+            yield SUMMARY
+
+    def _arrived(self, _note: events.CallerConnected) -> Iterator[Change]:
+        self._record.state = "talking"
+        yield from self._reached("arrived_s")
+
+    def _answered_by(self, note: events.AnswererDetected) -> Iterator[Change]:
+        if note.who in ("human", "machine", "fax", "unknown"):
+            self._record.answered_by = note.who  # type: ignore[assignment] # one of them
+            yield SUMMARY
+
+    # --- Who spoke when ---
+
+    def _began_speaking(self, who: Who, ago_s: float) -> Iterator[Change]:
+        last, from_s = self._last(who), self.now_s(ago_s)
+        if last is not None and last.to_s is not None:
+            from_s = max(from_s, last.to_s)
+            if from_s - last.to_s <= limits.RECORD_SPAN_GAP_S:
+                last.to_s = None
+                yield "timeline", last
+                return
+        if len(self._record.timeline) < limits.RECORD_SPANS_MAX:
+            span = SpeechSpan(who, from_s)
+            self._record.timeline.append(span)
+            yield "timeline", span
+
+    def _fell_silent(self, who: Who, ago_s: float) -> Iterator[Change]:
+        last = self._last(who)
+        if last is not None and last.to_s is None:
+            last.to_s = max(last.from_s, self.now_s(ago_s))
+            yield "timeline", last
+
+    def _last(self, who: Who) -> SpeechSpan | None:
+        return next((s for s in reversed(self._record.timeline) if s.who == who), None)
+
+    # --- What happened ---
+
+    def _turn(self, note: events.TurnMeasured) -> Iterator[Change]:
+        turn = RecordTurn(
+            number=note.number,
+            at_s=self.now_s(),
+            wait_ms=_ms(note.wait_s),
+            detection_ms=_ms(note.detection_s),
+            model_ms=_ms(note.model_s),
+            gateway_ms=_ms(note.gateway_s),
+            playback_ms=_ms(note.playback_s),
+        )
+        if len(self._record.latency) < limits.TURNS_KEPT_MAX:
+            self._record.latency.append(turn)
+            yield "latency", turn
+        self._record.turns = note.number
+        yield SUMMARY
+
+    def _barged_in(self, note: events.BargedIn) -> Iterator[Change]:
+        self._record.barge_ins += 1
+        if len(self._record.interruptions) < limits.TURNS_KEPT_MAX:
+            one = RecordInterruption(self.now_s(), max(0, note.heard_ms), _ms(note.reaction_s))
+            self._record.interruptions.append(one)
+            yield "interruptions", one
+        yield SUMMARY
+
+    def _approval_asked(self, note: events.ApprovalRequested) -> Iterator[Change]:
+        if len(self._record.approvals) < limits.TURNS_KEPT_MAX:
+            at_s = self.now_s()
+            until_s = round(at_s + note.wait_s, 3)
+            tool = note.tool[: limits.TOOL_SHOWN_MAX_CHARS]
+            one = RecordApproval(note.approval_id, at_s, note.server, tool, until_s, note.arguments)
+            self._record.approvals.append(one)
+            yield "approvals", one
+
+    def _approval_done(self, note: events.ApprovalResolved) -> Iterator[Change]:
+        one = next((a for a in self._record.approvals if a.id == note.approval_id), None)
+        if one is not None:
+            one.outcome, one.arguments = note.outcome, ""
+            yield "approvals", one
+
+    def _used(self, name: str) -> Iterator[Change]:
+        self._record.tools += 1
+        if len(self._record.tool_calls) < limits.TURNS_KEPT_MAX:
+            one = RecordToolUse(self.now_s(), name[: limits.TOOL_SHOWN_MAX_CHARS])
+            self._record.tool_calls.append(one)
+            yield "tool_calls", one
+        yield SUMMARY
+
+    def _line(self, note: events.TranscriptLine) -> Iterator[Change]:
+        """Placed where its speech began: a caller's words are written down after the answer."""
+        who: Who = "caller" if note.who == "caller" else "model"
+        text = note.text.strip()[: limits.TRANSCRIPT_LINE_MAX_CHARS]
+        room = (
+            len(self._record.transcript) < limits.TRANSCRIPT_LINES_MAX
+            and self._chars + len(text) <= limits.TRANSCRIPT_MAX_CHARS
+        )
+        if not text or not room:
+            return
+        spoken = self._last(who)
+        line = RecordLine(spoken.from_s if spoken is not None else self.now_s(), who, text)
+        self._chars += len(text)
+        self._record.transcript.append(line)
+        yield "transcript", line
+
+    def _message(self, note: events.MessageTaken) -> Iterator[Change]:
+        message = RecordMessage(self.now_s(), note.text, note.name, note.callback)
+        self._record.messages.append(message)  # the call bounds their number
+        yield "messages", message
+
+    def _usage(self, note: events.UsageCounted) -> Iterator[Change]:
+        self._record.tokens += note.usage.total_tokens
+        yield SUMMARY
+
+    def _ended(self, note: events.CallEnded) -> Iterator[Change]:
+        for who in ("caller", "model"):
+            yield from self._fell_silent(who, 0.0)
+        record = self._record
+        record.state, record.seconds = "ended", round(note.seconds, 3)
+        record.ending, record.reason, record.well = note.ending, note.reason, note.ending.well
+        yield SUMMARY
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

@@ -1,0 +1,1 @@
+"""State shared between processes: memory, Redis, and encryption."""

@@ -1,0 +1,106 @@
+"""What is counted fifty times a second: of running calls and of those that were, when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Final
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from gateway.call.dialogue.turn_taking import Conversation
+from gateway.call.line.media_line import MediaCall
+from gateway.ops.telemetry.fast_histogram import AddedLatency
+
+_PATHS: Final = ("media-streams", "sip")
+
+
+class MediaCountersCollector(Collector):
+    """What is counted fifty times a second stays a plain number until Prometheus asks."""
+
+    def __init__(self, added: AddedLatency) -> None:
+        self._added = added
+        self._kept = MediaCounters()
+        self.calls: Callable[[], Iterable[Conversation]] = list
+
+    def keep(self, mind: MediaCall) -> None:
+        self._kept.add(mind)
+
+    def collect(self) -> Iterable[Metric]:
+        total, buffered_ms, now = self._kept.copy(), 0.0, monotonic()
+        active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
+        for mind in self.calls():
+            state = "talking" if mind.arrived else "expected"
+            if isinstance(mind, MediaCall):
+                active["media-streams", state] += 1
+                buffered_ms += mind.downlink.ledger.lead_ms(now)
+                total.add(mind)
+            else:
+                active["sip", state] += 1
+        gauge = GaugeMetricFamily(
+            "gateway_calls_active", "Calls by state: expected (nobody there yet) or talking.",
+            labels=["path", "state"],
+        )  # fmt: skip
+        for labels, count in active.items():
+            gauge.add_metric(labels, count)
+        yield gauge
+        yield GaugeMetricFamily(
+            "gateway_playback_buffered_seconds",
+            "Sound that was sent and not yet played, of all running calls together.",
+            buffered_ms / 1000,
+        )
+        yield _counted("frames", "Media messages from (up) and to (down) callers.", total.frames)
+        yield _counted("media_bytes", "Bytes of mu-law in them.", total.bytes)
+        yield _counted(
+            "saturated_samples", "Samples clipped in resampling: too loud.", total.saturated
+        )
+        gaps = CounterMetricFamily(
+            "gateway_caller_gap_seconds", "Presentation time of callers that no frame covered."
+        )
+        gaps.add_metric([], total.gap_ms / 1000)
+        yield gaps
+        yield self._latency()
+
+    def _latency(self) -> Metric:
+        family = HistogramMetricFamily(
+            "gateway_added_seconds",
+            "What the gateway adds between reading a message with sound and having sent it on.",
+            labels=["direction"],
+        )
+        for direction, histogram in (("up", self._added.up), ("down", self._added.down)):
+            family.add_metric([direction], histogram.cumulative(), histogram.sum_s)
+        return family
+
+
+class MediaCounters:
+    def __init__(self) -> None:
+        self.frames = [0, 0]
+        self.bytes = [0, 0]
+        self.saturated = [0, 0]
+        self.gap_ms = 0.0
+
+    def add(self, mind: MediaCall) -> None:
+        up, down = mind.uplink, mind.downlink
+        self.frames = [self.frames[0] + up.frames, self.frames[1] + down.groups]
+        self.bytes = [self.bytes[0] + up.bytes, self.bytes[1] + down.bytes]
+        self.saturated = [self.saturated[0] + up.saturated, self.saturated[1] + down.saturated]
+        self.gap_ms += up.gap_ms
+
+    def copy(self) -> MediaCounters:
+        other = MediaCounters()
+        other.frames, other.bytes = list(self.frames), list(self.bytes)
+        other.saturated, other.gap_ms = list(self.saturated), self.gap_ms
+        return other
+
+
+def _counted(name: str, text: str, up_down: list[int]) -> Metric:
+    family = CounterMetricFamily(f"gateway_{name}", text, labels=["direction"])
+    family.add_metric(["up"], up_down[0])
+    family.add_metric(["down"], up_down[1])
+    return family

@@ -1,0 +1,1 @@
+"""Speech, audio formats and the measurement of what was heard."""

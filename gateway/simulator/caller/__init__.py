@@ -1,0 +1,1 @@
+"""The simulated caller, their handset, and the processes around them."""

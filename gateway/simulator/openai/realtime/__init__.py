@@ -1,0 +1,1 @@
+"""One Realtime session: turns, responses, conversation, hosted MCP."""

@@ -1,0 +1,308 @@
+"""One response, performed: which events go out, and how long after each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import cycle
+from typing import Any, Final
+
+from gateway.simulator.audio.formats import AudioFormatInfo
+from gateway.simulator.openai.realtime.conversation import MODEL_TOKEN_MS, SimItem, text_tokens
+from gateway.simulator.openai.realtime.script import CallSpec, ScriptStep
+from gateway.simulator.openai.realtime.stage import Stage
+
+# Uneven on purpose, in samples of 1/8 ms: no client may hope for whole frames.
+DELTA_EIGHTHS_MS: Final = (640, 1603, 1200, 2401, 1985, 2800)
+WORDS_PER_TEXT_DELTA: Final = 3
+TEXT_DELTA_S: Final = 0.02
+ARGUMENT_DELTA_CHARS: Final = 24
+ARGUMENT_DELTA_S: Final = 0.01
+
+
+class SimResponse:
+    """Runs as a generator of pauses (seconds), so that a cancellation can fall anywhere."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        response: dict[str, Any],
+        plan: list[ScriptStep],
+        wire: AudioFormatInfo,
+        usage_in: dict[str, Any],
+        tools: frozenset[str],
+        speed: float,
+        think_ms: int,
+        in_conversation: bool,
+    ) -> None:
+        self.response = response
+        self.in_conversation = in_conversation
+        self.audio_ms = 0
+        self._stage, self._plan, self._wire = stage, plan, wire
+        self._usage_in, self._tools = usage_in, tools
+        self._speed, self._think_ms = speed, think_ms
+        self._text_only = response["output_modalities"] == ["text"]
+        self._sizes = cycle(DELTA_EIGHTHS_MS)
+        self._item: SimItem | None = None
+        self._words: list[str] = []
+        self._item_audio_bytes = 0
+        self._text_tokens = 0
+        self._full = False
+        self._previous: str | None = None
+        self._calling: tuple[SimItem, dict[str, Any]] | None = None
+        self.over = False
+
+    @property
+    def id(self) -> str:
+        return str(self.response["id"])
+
+    @property
+    def tokens_in(self) -> int:
+        return sum(int(self._usage_in[f"{kind}_tokens"]) for kind in ("text", "audio", "image"))
+
+    def run(self) -> Iterator[float]:
+        yield self._think_ms / 1000
+        for step in self._plan:
+            if self._stage.happens(step):
+                yield from self._step(step)
+            if self.over or self._full:
+                break
+        if not self.over:
+            self._close_message("incomplete" if self._full else "completed")
+            self._finish_whole()
+
+    def _finish_whole(self) -> None:
+        if self._full:
+            self._finish("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
+        else:
+            self._finish("completed", {"type": "completed"})
+
+    def cut(self, reason: str) -> None:
+        """Cancelled: every `.done` is sent for what was begun."""
+        self._close_message("incomplete")
+        self._close_call("incomplete")
+        self._stage.note("cancelled", response_id=self.id, reason=reason)
+        self._finish("cancelled", {"type": "cancelled", "reason": reason})
+
+    def _step(self, step: ScriptStep) -> Iterator[float]:
+        if step.say is not None or step.echo:
+            yield from self._speak(step)
+        elif step.call is not None and step.call.mcp is not None:
+            yield from self._call_hosted(step.call.mcp, step.call)
+        elif step.call is not None:
+            yield from self._call(step.call.name, json.dumps(step.call.arguments))
+        elif step.think_ms is not None:
+            yield step.think_ms / 1000
+        elif step.next_item:
+            self._close_message("completed")
+        else:
+            self._mishap(step)
+            yield 0
+
+    def _mishap(self, step: ScriptStep) -> None:
+        if step.stall_ms is not None:
+            self._stage.stall(step.stall_ms)
+        elif step.error is not None:
+            self._stage.send_error(step.error)
+        elif step.close is not None:
+            self.over = True
+            self._stage.close(step.close)
+        elif step.fail is not None:
+            self._close_message("incomplete")
+            self._finish("failed", {"type": "failed", "error": step.fail.model_dump()})
+
+    # --- a message ---
+
+    def _speak(self, step: ScriptStep) -> Iterator[float]:
+        self._open_message()
+        if self._text_only:
+            yield from self._write(step.say or "")
+            return
+        audio, transcript = self._stage.spoken_audio(step, self._wire)
+        words = transcript.split()
+        sent = told = 0
+        while sent < len(audio) and not self._full:
+            piece = audio[sent : sent + self._delta_bytes()]
+            sent += len(piece)
+            until = -(-len(words) * sent // len(audio))
+            self._tell("response.output_audio_transcript.delta", words[told:until])
+            told = until
+            self._sound(piece)
+            yield len(piece) / self._wire.bytes_per_ms / 1000 / self._speed
+
+    def _write(self, text: str) -> Iterator[float]:
+        words = text.split()
+        for at in range(0, len(words), WORDS_PER_TEXT_DELTA):
+            self._tell("response.output_text.delta", words[at : at + WORDS_PER_TEXT_DELTA])
+            if self._full:
+                return
+            yield TEXT_DELTA_S
+
+    def _delta_bytes(self) -> int:
+        return next(self._sizes) * self._wire.hz // 8000 * self._wire.sample_bytes
+
+    def _tell(self, kind: str, words: list[str]) -> None:
+        if not words:
+            return
+        text = " ".join(words)
+        delta = f" {text}" if self._words else text
+        self._words.extend(words)
+        self._text_tokens += text_tokens(delta)
+        self._stage.emit(kind, **self._place(), delta=delta)
+        self._count()
+
+    def _sound(self, piece: bytes) -> None:
+        item = self._open_message()
+        self._item_audio_bytes += len(piece)
+        before_ms = item.audio_ms
+        item.audio_ms = self._wire.ms(self._item_audio_bytes)
+        self.audio_ms += item.audio_ms - before_ms
+        if self._stage.deliver_audio(self.id, item.id, piece, self._wire):
+            self._stage.emit("response.output_audio.delta", **self._place(), delta=piece)
+        self._count()
+
+    def _count(self) -> None:
+        limit = self.response["max_output_tokens"]
+        self._full = isinstance(limit, int) and self._tokens_out() >= limit
+
+    def _tokens_out(self) -> int:
+        return self._text_tokens + -(-self.audio_ms // MODEL_TOKEN_MS)
+
+    def _place(self) -> dict[str, Any]:
+        return {
+            "response_id": self.id,
+            "item_id": self._open_message().id,
+            "output_index": len(self.response["output"]),
+            "content_index": 0,
+        }
+
+    def _open_message(self) -> SimItem:
+        if self._item is None:
+            body = {"type": "message", "role": "assistant", "content": []}
+            self._item, self._words, self._item_audio_bytes = self._add(body), [], 0
+            self._stage.emit("response.content_part.added", **self._place(), part=self._part(""))
+        return self._item
+
+    def _part(self, text: str) -> dict[str, Any]:
+        if self._text_only:
+            return {"type": "text", "text": text}
+        return {"type": "audio", "transcript": text}
+
+    def _close_message(self, status: str) -> None:
+        if self._item is None:
+            return
+        text, place = " ".join(self._words), self._place()
+        if self._text_only:
+            self._stage.emit("response.output_text.done", **place, text=text)
+            content = {"type": "output_text", "text": text}
+        else:
+            self._stage.emit("response.output_audio.done", **place)
+            self._stage.emit("response.output_audio_transcript.done", **place, transcript=text)
+            cut = self._item.audio_ms < self._wire.ms(self._item_audio_bytes)
+            content = {"type": "output_audio"} | ({} if cut else {"transcript": text})
+        self._stage.emit("response.content_part.done", **place, part=self._part(text))
+        self._item.body["content"] = [content]
+        self._stage.note(
+            "said", text=text, item_id=self._item.id, ms=self._item.audio_ms, status=status
+        )
+        self._complete(self._item, status)
+        self._item = None
+
+    # --- a function call ---
+
+    def _call(self, name: str, arguments: str) -> Iterator[float]:
+        if name not in self._tools:
+            self._stage.note("skipped", what=f"the session has no tool {name!r}")
+            return
+        self._close_message("completed")
+        call_id = self._stage.new_id("call")
+        body = {"type": "function_call", "call_id": call_id, "name": name, "arguments": ""}
+        item = self._add(body)
+        place = {
+            "response_id": self.id,
+            "item_id": item.id,
+            "output_index": len(self.response["output"]),
+            "call_id": call_id,
+        }
+        self._calling = item, place
+        for at in range(0, len(arguments), ARGUMENT_DELTA_CHARS):
+            delta = arguments[at : at + ARGUMENT_DELTA_CHARS]
+            item.body["arguments"] += delta
+            self._stage.emit("response.function_call_arguments.delta", **place, delta=delta)
+            yield ARGUMENT_DELTA_S
+        self._close_call("completed")
+
+    def _close_call(self, status: str) -> None:
+        if self._calling is None:
+            return
+        (item, place), self._calling = self._calling, None
+        name, arguments = item.body["name"], item.body["arguments"]
+        self._stage.emit(
+            "response.function_call_arguments.done", **place, name=name, arguments=arguments
+        )
+        self._text_tokens += text_tokens(name + arguments)
+        self._stage.note(
+            "tool_called", name=name, arguments=arguments, call_id=place["call_id"], status=status
+        )
+        self._complete(item, status)
+
+    def _call_hosted(self, label: str, call: CallSpec) -> Iterator[float]:
+        if not self._stage.hosted.offers(label, call.name):
+            self._stage.note("skipped", what=f"{label!r} has no tool {call.name!r}, or not yet")
+            return
+        self._close_message("completed")
+        arguments = json.dumps(call.arguments)
+        said = {"server_label": label, "name": call.name, "arguments": arguments}
+        item = self._add({"id": self._stage.new_id("mcp"), "type": "mcp_call", **said})
+        index, previous = len(self.response["output"]), self._previous
+        place = {"response_id": self.id, "item_id": item.id, "output_index": index}
+        for at in range(0, len(arguments), ARGUMENT_DELTA_CHARS):
+            delta = arguments[at : at + ARGUMENT_DELTA_CHARS]
+            self._stage.emit("response.mcp_call_arguments.delta", **place, delta=delta)
+            yield ARGUMENT_DELTA_S
+        self._stage.emit("response.mcp_call_arguments.done", **place, arguments=arguments)
+        self._text_tokens += text_tokens(call.name + arguments)
+        self.response["output"].append(dict(item.body))
+        self._stage.hosted.begin(item, index, previous)
+
+    # --- items and the end ---
+
+    def _add(self, body: dict[str, Any]) -> SimItem:
+        made = {"object": "realtime.item", "status": "in_progress"} if "id" not in body else {}
+        item = SimItem({"id": self._stage.new_id("item"), **made, **body})
+        index = len(self.response["output"])
+        self._stage.emit(
+            "response.output_item.added", response_id=self.id, output_index=index, item=item.body
+        )
+        if self.in_conversation:
+            previous = self._stage.add_item(item)
+            self._stage.emit("conversation.item.added", previous_item_id=previous, item=item.body)
+            self._previous = previous
+        return item
+
+    def _complete(self, item: SimItem, status: str) -> None:
+        item.body["status"] = status
+        if self.in_conversation:
+            self._stage.emit(
+                "conversation.item.done", previous_item_id=self._previous, item=item.body
+            )
+        index = len(self.response["output"])
+        self._stage.emit(
+            "response.output_item.done", response_id=self.id, output_index=index, item=item.body
+        )
+        self.response["output"].append(dict(item.body))
+
+    def _finish(self, status: str, details: dict[str, Any]) -> None:
+        self.over = True
+        total_in = self.tokens_in
+        audio_out = -(-self.audio_ms // MODEL_TOKEN_MS)
+        self.response["usage"] = {
+            "total_tokens": total_in + self._text_tokens + audio_out,
+            "input_tokens": total_in,
+            "output_tokens": self._text_tokens + audio_out,
+            "input_token_details": self._usage_in,
+            "output_token_details": {"text_tokens": self._text_tokens, "audio_tokens": audio_out},
+        }
+        self.response["status"], self.response["status_details"] = status, details
+        self._stage.emit("response.done", response=self.response)

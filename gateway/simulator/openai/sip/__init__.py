@@ -1,0 +1,1 @@
+"""The simulated SIP connector and its REST API and webhooks."""

@@ -1,0 +1,1 @@
+"""Runs scenarios, judges them and reports."""

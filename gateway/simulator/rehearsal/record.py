@@ -1,0 +1,138 @@
+"""What is left of a call: its sound, its turns, its ending and what was wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from gateway.simulator.audio.analysis import milliseconds
+from gateway.simulator.audio.turn_measurement import (
+    MeasuredSound,
+    MeasuredTurn,
+    Utterance,
+    percentile,
+)
+from gateway.simulator.twilio.line import LineFault, Moment
+from gateway.simulator.twilio.media_stream import StreamTraffic
+from gateway.simulator.twilio.outcomes import CallOutcome
+from gateway.simulator.twilio.playback import Gap
+
+PATHS: Final = {"stream_started": "media", "sip_answered": "sip", "trunk_answered": "trunk"}
+UNDERRUN_MAX_MS: Final = 200
+"""A shorter silence between two pieces of sound is a stutter; a longer one may be meant."""
+
+
+@dataclass
+class RehearsalRecord:
+    scenario: str
+    call_sid: str
+    ending: CallOutcome
+    spoken: bytes
+    heard: bytes
+    utterances: list[Utterance]
+    turns: list[MeasuredTurn]
+    warnings: list[LineFault]
+    moments: list[Moment]
+    gaps: list[Gap] = field(default_factory=list)
+    traffic: list[StreamTraffic] = field(default_factory=list)
+    unheard_ms: float = 0.0
+    """Sound that was cut off when the call ended."""
+    failures: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """That the caller got."""
+    beep_ms: float | None = None
+    """When a machine's beep was over."""
+    message: bytes = b""
+    """What should be heard after it."""
+    of_gateway: dict[str, Any] = field(default_factory=dict)
+    """The gateway's own record of a call out."""
+    words: list[dict[str, Any]] = field(default_factory=list)
+    """What the simulated model says that it said, when it was asked."""
+
+    stood_still_s: float = 0.0
+    """For so long this machine did not run meanwhile: its waits are longer for that."""
+
+    @property
+    def seconds(self) -> float:
+        return milliseconds(len(self.heard)) / 1000
+
+    @property
+    def paths(self) -> list[str]:
+        """On what the caller talked with the model, in order: `media`, `sip`, `trunk`."""
+        return [PATHS[moment.kind] for moment in self.moments if moment.kind in PATHS]
+
+    @property
+    def transferred_to(self) -> list[str]:
+        """The people whom the caller had on the line."""
+        return [moment.detail for moment in self.moments if moment.kind == "person_answered"]
+
+    @property
+    def asked(self) -> list[str]:
+        """The people who were asked whether they take the call."""
+        return [moment.detail for moment in self.moments if moment.kind == "person_screens"]
+
+    @property
+    def whispered(self) -> str:
+        """What was said to people before they took a call, or did not."""
+        return " ".join(moment.detail for moment in self.moments if moment.kind == "whispered")
+
+    @property
+    def waits_ms(self) -> list[tuple[float, float]]:
+        """When the caller was in a queue: from, until."""
+        begins = [moment.at_ms for moment in self.moments if moment.kind == "enqueued"]
+        ends = [moment.at_ms for moment in self.moments if moment.kind == "left_queue"]
+        return list(zip(begins, ends, strict=False))
+
+    @property
+    def person_heard_ms(self) -> float:
+        """How much people heard of the caller."""
+        return sum(float(one.detail) for one in self.moments if one.kind == "person_heard")
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """The caller's wait in each turn of his own."""
+        return [turn.latency_ms for turn in self.turns[1:] if turn.latency_ms is not None]
+
+    @property
+    def barge_ins(self) -> list[MeasuredTurn]:
+        return [turn for turn in self.turns if turn.barged_in]
+
+    @property
+    def underruns(self) -> int:
+        return sum(gap.length_ms < UNDERRUN_MAX_MS for gap in self.gaps)
+
+    @property
+    def heard_ms(self) -> float:
+        return MeasuredSound(self.heard).total_ms
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the sound, for `call.json`."""
+        return {
+            "scenario": self.scenario,
+            "call_sid": self.call_sid,
+            "paths": self.paths,
+            "transferred_to": self.transferred_to,
+            "seconds": round(self.seconds, 2),
+            "ending": asdict(self.ending),
+            "turns": [asdict(turn) | {"barged_in": turn.barged_in} for turn in self.turns],
+            "latency_ms": {
+                "p50": percentile(self.latencies_ms, 0.5),
+                "p95": percentile(self.latencies_ms, 0.95),
+            },
+            "barge_ins": len(self.barge_ins),
+            "heard_ms": self.heard_ms,
+            "unheard_ms": self.unheard_ms,
+            "underruns": self.underruns,
+            "stood_still_s": round(self.stood_still_s, 2),
+            "traffic": [asdict(one) for one in self.traffic],
+            "warnings": [asdict(one) for one in self.warnings],
+            "moments": [asdict(one) for one in self.moments if one.kind != "twiml"],
+            "texts": self.texts,
+            "words": self.words,
+            "failures": self.failures,
+        }
+
+
+def all_latencies_ms(records: Sequence[RehearsalRecord]) -> list[float]:
+    return [latency for record in records for latency in record.latencies_ms]

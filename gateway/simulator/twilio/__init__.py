@@ -1,0 +1,1 @@
+"""The simulated carrier: calls, TwiML, REST API, media streams."""

@@ -1,0 +1,182 @@
+"""`<Dial>`: a person, or the model's SIP connector, and what becomes of the leg.
+
+Sources: Twilio docs "TwiML Voice: <Sip>", "Outbound: Receiving SIP from Twilio"; warnings 13252
+and 21227.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin
+from uuid import uuid4
+
+from gateway.simulator import sip_uri
+from gateway.simulator.openai_project import SIP_HOSTS
+from gateway.simulator.twilio import enqueue, reachable
+from gateway.simulator.twilio.outcomes import END_OF_DOCUMENT, NextStep
+from gateway.simulator.twilio.reachable import Outcome, status_of
+from gateway.simulator.twilio.screening import Screening
+from gateway.simulator.twilio.sip_leg import SipLeg
+from gateway.simulator.twilio.twiml import TwimlVerb
+
+if TYPE_CHECKING:
+    from gateway.simulator.twilio.call import TwilioCall
+
+RING_S: Final = 30.0
+URI_MAX_CHARS: Final = 255
+HEADERS_MAX_CHARS: Final = 1024
+API_VERSION: Final = "2010-04-01"
+_HEADER_NAMES: Final = re.compile(
+    r"X-[\w-]+|User-to-User|Remote-Party-ID|P-Preferred-Identity|P-Called-Party-ID", re.IGNORECASE
+)
+Headers = list[dict[str, str]]
+
+
+async def dial(call: TwilioCall, verb: TwimlVerb, base: str) -> Outcome:
+    """One leg: the first that the verb names."""
+    target = next((c for c in verb.children if c.name in ("Sip", "Number", "Queue")), verb)
+    call.line.note("dialled", verb.text or " ".join(f"{c.name}:{c.text}" for c in verb.children))
+    outcome = Outcome()
+    call.dialled = outcome
+    if target.name == "Sip":
+        await _dial_sip(call, verb, target, base, outcome)
+    elif target.name == "Queue":
+        await enqueue.take(call, target.text, _ring_s(verb), outcome)
+    else:
+        await _dial_person(call, target, target.text, base, _ring_s(verb), outcome)
+    return outcome
+
+
+def _ring_s(verb: TwimlVerb) -> float:
+    return verb.seconds("timeout", RING_S)
+
+
+async def _dial_person(
+    call: TwilioCall, target: TwimlVerb, party: str, base: str, ring_s: float, outcome: Outcome
+) -> None:
+    person = call.exchange.people.get(party)
+    if person is None:  # whom it would have reached is on record
+        outcome.status = "completed"
+        return
+    if not await reachable.ring(person, ring_s):
+        outcome.status = "busy" if person.busy else "no-answer"
+        return
+    if target.get("url"):
+        call.line.note("person_screens", party)
+        if not await Screening(call, person, party, outcome).passes(target, base):
+            # What Twilio says of a leg that answered and was never connected is not documented:
+            # here it is the word that a gateway could take for success.
+            outcome.status = "completed"
+            return
+    reachable.connect(call, party)
+    outcome.bridge()
+    await reachable.talk(call, person)
+
+
+async def _dial_sip(
+    call: TwilioCall, verb: TwimlVerb, target: TwimlVerb, base: str, outcome: Outcome
+) -> None:
+    address = checked(call, target.text)
+    if address is None:
+        return
+    if address.host.partition(":")[0].lower() not in SIP_HOSTS:
+        await _dial_person(call, target, address.party, base, _ring_s(verb), outcome)
+        return
+    leg = SipLeg(call.line, call.faults)
+    outcome.sip_call_id = uuid4().hex
+    headers = _own_headers(call, address, outcome, verb.get("callerId")) + _passed_on(call, address)
+    security = "srtp" if address.parameters.get("secure") == "true" else "rtp"
+    invite = {"uri": address.request_uri, "headers": headers, "media": security}
+    try:
+        status = await leg.ring(
+            call.webhooks.client, call.exchange.connector_url, invite, _ring_s(verb)
+        )
+        outcome.sip_status, outcome.status = status, status_of(status)
+        if status == 200:
+            outcome.bridge()
+            reachable.answer(call)
+            call.line.note("sip_answered", outcome.sip_call_id)
+            outcome.order = await converse(call, leg, verb, base)
+        else:
+            call.line.note("sip_failed", str(status))
+    finally:
+        call.leg = None
+        await leg.close()
+
+
+def checked(call: TwilioCall, uri: str) -> sip_uri.SipAddress | None:
+    """The address; None for one that Twilio does not dial."""
+    try:
+        address = sip_uri.parse(uri)
+    except ValueError as error:
+        call.line.warn(13224, str(error))
+        return None
+    if len(uri.partition("?")[0]) >= URI_MAX_CHARS:
+        call.line.warn(13224, f"the SIP address has {len(uri)} characters")
+        return None
+    if address.parameters.get("transport", "udp").lower() not in ("udp", "tcp", "tls"):
+        call.line.warn(13224, f"no such transport: {address.parameters['transport']}")
+        return None
+    return address
+
+
+def _passed_on(call: TwilioCall, address: sip_uri.SipAddress) -> Headers:
+    """The headers in the address; those that Twilio does not pass on are a warning."""
+    size = sum(len(name) + len(value) + 2 for name, value in address.headers)
+    if size >= HEADERS_MAX_CHARS:
+        call.line.warn(21227, f"the SIP headers have {size} characters")
+        return []
+    passed: Headers = []
+    for name, value in address.headers:
+        if _HEADER_NAMES.fullmatch(name):
+            passed.append({"name": name, "value": value})
+        else:
+            call.line.warn(13252, f"the SIP header {name!r} is not passed on")
+    return passed
+
+
+def _own_headers(
+    call: TwilioCall, address: sip_uri.SipAddress, outcome: Outcome, caller_id: str
+) -> Headers:
+    caller, account = caller_id or call.parties.caller, call.webhooks.account
+    headers = {
+        "From": f"<sip:{caller}@rehearsal.pstn.twilio.com>;tag={uuid4().hex[:8]}",
+        "To": f"<{address.request_uri}>",
+        "Call-ID": outcome.sip_call_id,
+        "CSeq": "1 INVITE",
+        "User-Agent": "Twilio Gateway",
+        "X-Twilio-ApiVersion": API_VERSION,
+        "X-Twilio-AccountSid": account.sid,
+        # The leg is a call of its own, with a sid of its own.
+        "X-Twilio-CallSid": outcome.sid,
+    }
+    return [{"name": name, "value": value} for name, value in headers.items()]
+
+
+async def converse(call: TwilioCall, leg: SipLeg, verb: TwimlVerb, base: str) -> NextStep | None:
+    """Until the far end hangs up, or has the caller transferred: then what he gets instead."""
+    call.leg = leg
+    talking = asyncio.create_task(leg.talk())
+    try:
+        while True:
+            referral = asyncio.ensure_future(leg.referrals.get())
+            await asyncio.wait({talking, referral}, return_when=asyncio.FIRST_COMPLETED)
+            if not referral.done():
+                referral.cancel()
+                return None
+            if url := verb.get("referUrl"):
+                return await _referred(call, verb, urljoin(base, url), referral.result())
+            call.line.note("refer_refused", referral.result())
+    finally:
+        talking.cancel()
+        await asyncio.wait({talking})
+
+
+async def _referred(call: TwilioCall, verb: TwimlVerb, url: str, target: str) -> NextStep:
+    """The answer of `referUrl` is executed on the caller's leg; the one that referred is let go."""
+    call.line.note("referred", target)
+    fields: dict[str, Any] = {"ReferTransferTarget": target}
+    document = await call.fetch(url, fields, method=verb.get("referMethod", "POST"))
+    return document if document.verbs else END_OF_DOCUMENT

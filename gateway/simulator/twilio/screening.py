@@ -1,0 +1,89 @@
+"""What somebody who was dialled hears before he is connected, and the key that he presses then.
+
+Source: Twilio docs, "TwiML Voice: <Number>", attribute `url`: its document runs on the leg that was
+dialled; the two are connected when it has come to its end, and not after a `<Hangup>`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from gateway.simulator.audio import analysis
+from gateway.simulator.scenario.schema import PersonSpec
+from gateway.simulator.twilio.reachable import Outcome
+from gateway.simulator.twilio.twiml import TwimlDocument, TwimlVerb
+
+if TYPE_CHECKING:
+    from gateway.simulator.twilio.call import TwilioCall
+
+GATHER_S: Final = 5.0
+
+
+class Screening:
+    """One leg that was dialled, before it is connected."""
+
+    def __init__(self, call: TwilioCall, person: PersonSpec, party: str, outcome: Outcome) -> None:
+        self._call, self._person = call, person
+        self._fields = {
+            "CallSid": outcome.sid,
+            "ParentCallSid": call.call_sid,
+            "CallStatus": "in-progress",
+            "Direction": "outbound-dial",
+            "From": call.parties.caller,
+            "To": party,
+        }
+
+    async def passes(self, verb: TwimlVerb, base: str) -> bool:
+        """Whether the two are to be connected, by the `url` of `<Number>` or `<Sip>`."""
+        document: TwimlDocument | bool = await self._fetch(
+            verb.get("url"), base, verb.get("method", "POST")
+        )
+        while isinstance(document, TwimlDocument):
+            document = await self._run(document.verbs, document.base_url)
+        return document
+
+    async def _run(self, verbs: Iterable[TwimlVerb], base: str) -> TwimlDocument | bool:
+        for verb in verbs:
+            if verb.name == "Hangup":
+                return False
+            if verb.name == "Gather":
+                following = await self._gather(verb, base)
+                if following is not None:
+                    return following
+            elif verb.name == "Redirect":
+                return await self._fetch(verb.text, base, verb.get("method", "POST"))
+            else:
+                await self._hear(verb)
+        return True
+
+    async def _gather(self, verb: TwimlVerb, base: str) -> TwimlDocument | None:
+        for child in verb.children:
+            await self._hear(child)
+        wanted = int(verb.seconds("numDigits", 1000))
+        digits = self._person.presses.partition(verb.get("finishOnKey", "#") or " ")[0][:wanted]
+        if not digits:
+            await asyncio.sleep(verb.seconds("timeout", GATHER_S))
+            return None
+        self._call.line.note("person_pressed", digits)
+        url = verb.get("action") or base
+        return await self._fetch(url, base, verb.get("method", "POST"), {"Digits": digits})
+
+    async def _hear(self, verb: TwimlVerb) -> None:
+        call = self._call
+        if verb.name == "Say":
+            language = verb.get("language", "en").partition("-")[0]
+            words = await call.speak(verb.text, language)
+            call.line.note("whispered", verb.text)
+            await asyncio.sleep(analysis.milliseconds(len(words)) / 1000)
+        elif verb.name == "Pause":
+            await asyncio.sleep(verb.seconds("length", 1))
+        else:
+            call.line.warn(12200, f"<{verb.name}> cannot be whispered here")
+
+    async def _fetch(
+        self, url: str, base: str, method: str, extra: dict[str, str] | None = None
+    ) -> TwimlDocument:
+        fields = self._fields | (extra or {})
+        return await self._call.fetch(url, fields, method=method, base=base)

@@ -1,0 +1,153 @@
+"""The carrier's leg to the model's SIP connector: an INVITE, sound both ways, and signals.
+
+What SIP and RTP are between Twilio and OpenAI is a POST and a private WebSocket here: the same
+20 ms of mu-law in real time, and the same moments at which either side may end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import struct
+from typing import Any, Final
+
+import httpx2
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from gateway.simulator.audio.analysis import samples, silence
+from gateway.simulator.scenario.faults import Faults
+from gateway.simulator.twilio.line import CallerEnd
+
+FRAME: Final = samples(20)
+TIMESTAMP: Final = struct.Struct(">I")
+LATE_MAX: Final = samples(1000)
+ROUNDING: Final = 2
+"""Samples by which a time may be off that was a float."""
+JITTER_MS: Final = 40
+"""What a media gateway holds back, so that packets may be late."""
+UNREACHABLE: Final = 503
+CANCELED: Final = 487
+OPEN_TIMEOUT_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 2.0
+
+
+class SipLeg:
+    """`ring` until somebody answers, then `talk` until somebody hangs up; `close` in any case."""
+
+    def __init__(self, line: CallerEnd, faults: Faults) -> None:
+        self._line, self._faults = line, faults
+        self._socket: ClientConnection | None = None
+        self._signals: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._hearing: asyncio.Task[None] | None = None
+        self._speaking: asyncio.Task[None] | None = None
+        self._expected = 0
+        self.referrals: asyncio.Queue[str] = asyncio.Queue()
+        """Whom the far end wants the caller to be transferred to."""
+
+    async def ring(
+        self, client: httpx2.AsyncClient, url: str, invite: dict[str, Any], timeout_s: float
+    ) -> int:
+        """The final SIP status: 200 is an answer, and whoever waited in vain gets 487."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._ring(client, url.rstrip("/").removesuffix("/v1"), invite)
+        except TimeoutError:
+            return CANCELED
+        except (OSError, httpx2.HTTPError, WebSocketException):
+            return UNREACHABLE
+
+    async def _ring(self, client: httpx2.AsyncClient, url: str, invite: dict[str, Any]) -> int:
+        answer = await client.post(url + "/simulator/invite", json=invite)
+        if not answer.is_success:
+            return UNREACHABLE
+        progress = answer.json()
+        if progress["status"] != 100:
+            return int(progress["status"])
+        self._socket = await connect(
+            url.replace("http", "ws", 1) + progress["media"],
+            compression=None,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=None,
+            proxy=None,
+        )
+        self._hearing = asyncio.create_task(self._hear(self._socket))
+        while True:
+            signal = await self._signals.get()
+            if signal.get("sip") == 200:
+                return 200
+            if "bye" in signal:
+                return int(signal["bye"])
+
+    async def talk(self) -> None:
+        """The caller's sound goes out from now on; until the far end hangs up."""
+        self._speaking = asyncio.create_task(self._speak())
+        while True:
+            signal = await self._signals.get()
+            if "refer" in signal:
+                self.referrals.put_nowait(signal["refer"])
+            elif "bye" in signal:
+                await self._let_play_out(float(signal.get("unplayed_ms", 0)))
+                return
+
+    async def _let_play_out(self, unplayed_ms: float) -> None:
+        """What was on its way is heard; what the far end had not sent yet never is."""
+        line = self._line
+        await asyncio.sleep(line.ear.buffered(line.now) / samples(1000))
+        line.hush()
+        line.unheard_ms = unplayed_ms
+
+    async def press(self, digit: str) -> None:
+        """A key, out of band."""
+        if self._socket is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await self._socket.send(json.dumps({"dtmf": digit}))
+
+    async def close(self) -> None:
+        """BYE, or CANCEL while it rings."""
+        for task in (self._speaking, self._hearing):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+        if self._line.ear.buffered(self._line.now):
+            self._line.hush()
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def _hear(self, socket: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async for message in socket:
+                if isinstance(message, str):
+                    self._signals.put_nowait(json.loads(message))
+                    continue
+                self._play(message[TIMESTAMP.size :], *TIMESTAMP.unpack_from(message))
+        self._signals.put_nowait({"bye": UNREACHABLE})
+
+    def _play(self, frame: bytes, timestamp: int) -> None:
+        """Lays a frame behind the one that it follows, in the past if need be.
+
+        Nothing of this sound passes through the gateway: that this machine was busy is neither
+        its fault nor anything that RTP between two carriers would show.
+        """
+        ear, now = self._line.ear, self._line.now
+        late = now - ear.track.end
+        follows = (timestamp - self._expected + ROUNDING) % (1 << 32) <= 2 * ROUNDING
+        if follows and late < LATE_MAX:
+            ear.media(frame, min(now, ear.track.end))
+        else:
+            dry = late >= 0
+            ear.media((silence(JITTER_MS) if dry else b"") + frame, now)
+        self._expected = timestamp + len(frame)
+
+    async def _speak(self) -> None:
+        line, begin = self._line, self._line.now
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                due = begin + FRAME + samples(self._faults.delay_ms(line.now_ms))
+                if (delay_s := line.at_s(due) - line.clock()) > 0:
+                    await asyncio.sleep(delay_s)
+                if self._socket is not None:
+                    await self._socket.send(line.mouth.between(begin, begin + FRAME))
+                begin += FRAME

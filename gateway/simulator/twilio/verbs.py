@@ -1,0 +1,200 @@
+"""Executes TwiML verbs on a call, each returning what follows, or None for the next verb."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin
+from uuid import uuid4
+
+from gateway.simulator.audio import analysis
+from gateway.simulator.twilio import dial, enqueue, reachable
+from gateway.simulator.twilio.media_stream import MediaStream, StreamError, StreamIds
+from gateway.simulator.twilio.outcomes import CallOutcome, NextStep
+from gateway.simulator.twilio.twiml import TwimlVerb, stream_parameters
+
+if TYPE_CHECKING:
+    from gateway.simulator.twilio.call import TwilioCall
+
+HANGUP: Final = CallOutcome("gateway", "hangup_verb")
+REJECTED: Final = {
+    "rejected": CallOutcome("gateway", "rejected", "no-answer"),
+    "busy": CallOutcome("gateway", "rejected_busy", "busy"),
+}
+
+
+async def execute(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
+    """One verb. The first that is no `<Reject>` answers the call, or whoever is dialled does."""
+    if verb.name == "Reject":
+        return REJECTED.get(verb.get("reason", "rejected"), REJECTED["rejected"])
+    if not (verb.name == "Dial" and verb.get("answerOnBridge") == "true"):
+        reachable.answer(call)
+    handler = _HANDLERS.get(verb.name)
+    if handler is None:
+        call.line.warn(12200, f"<{verb.name}> cannot be rehearsed here")
+        return None
+    return await handler(call, verb, base)
+
+
+async def _connect(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
+    stream = verb.first("Stream")
+    if stream is None:
+        call.line.warn(12200, "<Connect> without a <Stream> cannot be rehearsed here")
+        return None
+    await _run_stream(call, stream, base)
+    return await _action(call, verb, base)
+
+
+async def _run_stream(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
+    account = call.webhooks.account
+    ids = StreamIds(account.sid, call.call_sid, "MZ" + uuid4().hex, stream_parameters(verb))
+    stream = MediaStream(call.line, ids, call.faults, call.frame_ms)
+    call.stream = stream
+    call.streams.append(stream)
+    watch = asyncio.create_task(_announce(call, verb, ids.stream_sid))
+    event, problem = "stream-stopped", ""
+    try:
+        await stream.run(urljoin(base, verb.get("url")), account, call.webhooks.reach)
+    except StreamError as error:
+        event, problem = "stream-error", str(error)
+        call.line.warn(error.code, error.problem)
+    finally:
+        watch.cancel()
+        _stream_callback(call, verb, ids.stream_sid, event, problem)
+
+
+async def _announce(call: TwilioCall, verb: TwimlVerb, stream_sid: str) -> None:
+    await call.line.streaming.wait()
+    call.line.note("stream_started", stream_sid)
+    _stream_callback(call, verb, stream_sid, "stream-started")
+
+
+def _stream_callback(
+    call: TwilioCall, verb: TwimlVerb, stream_sid: str, event: str, problem: str = ""
+) -> None:
+    if not (url := verb.get("statusCallback")):
+        return
+    fields = {
+        "StreamSid": stream_sid,
+        "StreamName": verb.get("name", stream_sid),
+        "StreamEvent": event,
+        "Timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+    if problem:
+        fields["StreamError"] = problem
+    call.post_soon(url, fields, method=verb.get("statusCallbackMethod", "POST"))
+
+
+async def _action(
+    call: TwilioCall, verb: TwimlVerb, base: str, extra: dict[str, str] | None = None
+) -> NextStep | None:
+    if not (url := verb.get("action")):
+        return None
+    return await call.fetch(url, extra, method=verb.get("method", "POST"), base=base)
+
+
+async def _say(call: TwilioCall, verb: TwimlVerb, _base: str) -> None:
+    language = verb.get("language", "en").partition("-")[0]
+    words = await call.speak(verb.text, language)
+    call.line.note("said_by_twilio", verb.text)
+    await _let_hear(call, words * max(int(verb.seconds("loop", 1)), 1))
+
+
+async def _play(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
+    if digits := verb.get("digits"):
+        await _let_hear(call, analysis.keypad(digits))
+        return
+    answer = await call.webhooks.request(verb.text, {}, method="GET", base=base)
+    try:
+        music = analysis.read_mulaw(answer.content)
+    except ValueError as error:
+        call.line.warn(12400, f"{verb.text} cannot be played: {error}")
+        return
+    await _let_hear(call, music * max(int(verb.seconds("loop", 1)), 1))
+
+
+async def _let_hear(call: TwilioCall, mulaw: bytes) -> None:
+    """Plays to the caller, to the end."""
+    line = call.line
+    line.ear.media(mulaw, line.now)
+    try:
+        await asyncio.sleep(analysis.milliseconds(line.ear.buffered(line.now)) / 1000)
+    finally:
+        line.hush()
+
+
+async def _pause(_call: TwilioCall, verb: TwimlVerb, _base: str) -> None:
+    await asyncio.sleep(verb.seconds("length", 1))
+
+
+async def _hang_up(_call: TwilioCall, _verb: TwimlVerb, _base: str) -> NextStep:
+    return HANGUP
+
+
+async def _redirect(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep:
+    return await call.fetch(verb.text, method=verb.get("method", "POST"), base=base)
+
+
+async def _gather(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
+    prompt = asyncio.create_task(_prompt(call, verb, base))
+    try:
+        digits = await _digits(call, verb, prompt)
+    finally:
+        prompt.cancel()
+    if not digits:
+        return None
+    url = verb.get("action") or base
+    return await call.fetch(url, {"Digits": digits}, method=verb.get("method", "POST"), base=base)
+
+
+async def _prompt(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
+    for child in verb.children:
+        await execute(call, child, base)
+    call.prompted()
+
+
+async def _digits(call: TwilioCall, verb: TwimlVerb, prompt: asyncio.Task[None]) -> str:
+    """Keys until enough, the finishing key, or nothing within the timeout after the prompt."""
+    wanted, finish = int(verb.seconds("numDigits", 1000)), verb.get("finishOnKey", "#")
+    digits = ""
+    while len(digits) < wanted:
+        key = asyncio.ensure_future(call.keys.get())
+        if not digits:
+            await asyncio.wait({key, prompt}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({key}, timeout=verb.seconds("timeout", 5))
+        if not key.done():
+            key.cancel()
+            break
+        prompt.cancel()
+        if key.result() in finish:
+            break
+        digits += key.result()
+    return digits
+
+
+async def _dial(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
+    outcome = await dial.dial(call, verb, base)
+    return outcome.order or await _action(call, verb, base, outcome.fields())
+
+
+async def _enqueue(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
+    result = await enqueue.wait(call, verb, base, execute)
+    if isinstance(result, CallOutcome):
+        return result
+    fields = call.place.fields(result) if call.place is not None else {"QueueResult": result}
+    return await _action(call, verb, base, fields)
+
+
+_HANDLERS: Final[dict[str, Callable[[TwilioCall, TwimlVerb, str], Awaitable[NextStep | None]]]] = {
+    "Connect": _connect,
+    "Dial": _dial,
+    "Enqueue": _enqueue,
+    "Gather": _gather,
+    "Hangup": _hang_up,
+    "Pause": _pause,
+    "Play": _play,
+    "Redirect": _redirect,
+    "Say": _say,
+}

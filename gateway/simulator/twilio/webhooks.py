@@ -1,0 +1,114 @@
+"""Twilio's HTTP side: signed form posts with its time limits, retry and fallback."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+from uuid import uuid4
+
+import httpx2
+
+from gateway.simulator.twilio.signing import SIGNATURE, signature
+
+CONNECT_TIMEOUT_S: Final = 5.0
+TOTAL_TIMEOUT_S: Final = 15.0
+RETRIES: Final = 1
+"""Twilio tries once more by default, and only after a failed connect."""
+
+
+class WebhookFailed(Exception):
+    """Error 11200: no usable answer. `unreachable` tells a refused connection from a bad answer."""
+
+    def __init__(self, url: str, problem: str, *, unreachable: bool = False) -> None:
+        self.url, self.problem, self.unreachable = url, problem, unreachable
+        super().__init__(f"{url}: {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    sid: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAddress:
+    """Where the gateway is said to be, and where it is really found from here."""
+
+    url: str
+    public_url: str
+
+    def webhook(self, path: str) -> str:
+        return self.public_url.rstrip("/") + path
+
+    def real(self, public: str) -> str:
+        """The address to connect to for a public one; others are taken as they are."""
+        for scheme in ("http", "ws"):
+            base = _rescheme(self.public_url, scheme)
+            if public == base or public.startswith(base + "/"):
+                return _rescheme(self.url, scheme) + public.removeprefix(base)
+        return public
+
+
+def _rescheme(url: str, scheme: str) -> str:
+    """The same place for http or ws, secure or not as the URL is."""
+    head, _, rest = url.rstrip("/").partition("://")
+    return f"{scheme}{'s' if head in ('https', 'wss') else ''}://{rest}"
+
+
+class Webhooks:
+    """Posts what Twilio posts, as one account."""
+
+    def __init__(self, account: Account, reach: GatewayAddress, client: httpx2.AsyncClient) -> None:
+        self.account, self.reach = account, reach
+        self.client = client
+
+    async def request(
+        self, url: str, fields: dict[str, str], *, method: str = "POST", base: str = ""
+    ) -> httpx2.Response:
+        """One request with its retry. Raises WebhookFailed for anything but a 2xx answer."""
+        target = urljoin(base, url).partition("#")[0]
+        try:
+            async with asyncio.timeout(TOTAL_TIMEOUT_S):
+                response = await self._try(target, fields, method.upper() or "POST")
+        except TimeoutError:
+            raise WebhookFailed(target, f"no answer within {TOTAL_TIMEOUT_S:.0f} s") from None
+        if not response.is_success:
+            raise WebhookFailed(target, f"answered {response.status_code}")
+        return response
+
+    async def _try(self, url: str, fields: dict[str, str], method: str) -> httpx2.Response:
+        idempotency = {"I-Twilio-Idempotency-Token": str(uuid4())}
+        for attempt in range(RETRIES + 1):
+            try:
+                return await self._send(url, fields, method, idempotency)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                if attempt == RETRIES:
+                    problem = f"cannot be reached ({error})"
+                    raise WebhookFailed(url, problem, unreachable=True) from error
+            except httpx2.HTTPError as error:
+                raise WebhookFailed(url, f"{type(error).__name__}: {error}") from error
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _send(
+        self, url: str, fields: dict[str, str], method: str, headers: dict[str, str]
+    ) -> httpx2.Response:
+        if method == "GET":
+            joint = "&" if urlsplit(url).query else "?"
+            url = f"{url}{joint}{httpx2.QueryParams(fields)}" if fields else url
+        signed = signature(self.account.token, url, None if method == "GET" else fields)
+        return await self.client.request(
+            method,
+            self.reach.real(url),
+            data=None if method == "GET" else fields,
+            headers={**headers, SIGNATURE: signed, "User-Agent": "TwilioProxy/1.1"},
+        )
+
+
+def client() -> httpx2.AsyncClient:
+    """An HTTP client with Twilio's limits."""
+    timeout = httpx2.Timeout(TOTAL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    return httpx2.AsyncClient(
+        timeout=timeout, trust_env=False, limits=httpx2.Limits(max_connections=None)
+    )

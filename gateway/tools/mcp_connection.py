@@ -1,0 +1,230 @@
+"""One connection to an MCP server, by the official package: streamable HTTP, or a process of ours.
+
+Imported only where an agent has such a server: the package takes most of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    Implementation,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+
+from gateway import __version__
+from gateway.agents.config.mcp import McpServer
+from gateway.agents.config.tool_options import with_secrets
+from gateway.errors import ToolError
+from gateway.limits import (
+    CONNECT_MAX_S,
+    MCP_PAGES_MAX,
+    MCP_RESPONSE_MAX_BYTES,
+    MCP_STDERR_LINE_MAX_BYTES,
+    MCP_STDERR_LINES_KEPT,
+    MCP_TOOLS_MAX,
+    TOOL_TIMEOUT_MAX_S,
+)
+from gateway.tools.http import tls_context
+
+_US = Implementation(name="gateway", version=__version__)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMcpTool:
+    """A tool as the server describes it."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+class McpConnection:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def tools(self) -> tuple[ListedMcpTool, ...]:
+        """All pages of them, within bounds; also the question whether the server is there."""
+        found: list[ListedMcpTool] = []
+        cursor: str | None = None
+        for _ in range(MCP_PAGES_MAX):
+            page = await self._client.list_tools(cursor=cursor, cache_mode="bypass")
+            found += [
+                ListedMcpTool(t.name, t.description or "", t.input_schema) for t in page.tools
+            ]
+            cursor = page.next_cursor
+            if cursor is None or len(found) >= MCP_TOOLS_MAX:
+                break
+        return tuple(found[:MCP_TOOLS_MAX])
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """Raises ToolError for what the tool itself says; all else is the connection's."""
+        try:
+            result = await self._client.call_tool(name, dict(arguments))
+        except MCPError as error:
+            if error.code == INVALID_PARAMS:
+                raise ToolError(f"Wrong arguments: {error.message[:300]}.") from error
+            raise
+        said = words(result)
+        if result.is_error:
+            raise ToolError(f"It did not work: {said[:500] or 'no reason was given'}")
+        return said
+
+
+def words(result: CallToolResult) -> str:
+    """What a telephone can carry of a result."""
+    texts = [text for text in map(_of_block, result.content) if text]
+    if not texts and result.structured_content is not None:
+        return json.dumps(result.structured_content, ensure_ascii=False)
+    return "\n".join(texts)
+
+
+def _of_block(block: ContentBlock) -> str:
+    if isinstance(block, TextContent):
+        return block.text
+    if isinstance(block, ResourceLink):
+        return f"[{block.title or block.name}: {block.uri}]"
+    if isinstance(block, EmbeddedResource):
+        inside = block.resource
+        return (
+            inside.text if isinstance(inside, TextResourceContents) else f"[a file: {inside.uri}]"
+        )
+    return f"[an {block.type} is part of the answer; it cannot be given on the telephone]"
+
+
+class StderrTail:
+    """The last lines of a process's standard error, without the secrets that it was given."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._secrets = sorted(filter(None, secrets.values()), key=len, reverse=True)
+        self._torn = max((len(secret.encode()) for secret in self._secrets), default=0)
+        """Of what is kept, so much may be the rest of a secret that began before it."""
+        self._most = MCP_STDERR_LINES_KEPT * MCP_STDERR_LINE_MAX_BYTES + self._torn
+        self._said = b""
+
+    def __str__(self) -> str:
+        text = self._said.decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        if len(self._said) == self._most:
+            text = text[self._torn :]
+        lines = [line.strip()[:MCP_STDERR_LINE_MAX_BYTES] for line in text.splitlines()]
+        return " / ".join([line for line in lines if line][-MCP_STDERR_LINES_KEPT:])
+
+    async def read(self, stream: asyncio.StreamReader) -> None:
+        """Until the process has closed it; what is not kept is thrown away."""
+        while chunk := await stream.read(MCP_STDERR_LINE_MAX_BYTES):
+            self._said = (self._said + chunk)[-self._most :]
+
+
+class BoundedTransport(httpx2.AsyncBaseTransport):
+    """No answer is read beyond a bound; a stream of events has one for each event already."""
+
+    def __init__(self) -> None:
+        self._inner = httpx2.AsyncHTTPTransport(verify=tls_context())
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        stream = response.stream
+        events = response.headers.get("content-type", "").startswith("text/event-stream")
+        if not events and isinstance(stream, httpx2.AsyncByteStream):
+            response.stream = _BoundedStream(stream)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = MCP_RESPONSE_MAX_BYTES
+        async for chunk in self._inner:
+            left -= len(chunk)
+            if left < 0:
+                raise httpx2.DecodingError("the answer is longer than can be read")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@asynccontextmanager
+async def connected(
+    server: McpServer, secrets: Mapping[str, str], last_words: StderrTail
+) -> AsyncIterator[McpConnection]:
+    """Raises whatever keeps it from being had; a process is ended with the connection."""
+    opened = _by_http if server.url is not None else _by_process
+    async with opened(server, dict(secrets), last_words) as wire:
+        yield wire
+
+
+@asynccontextmanager
+async def _by_http(
+    server: McpServer, secrets: dict[str, str], _last_words: StderrTail
+) -> AsyncIterator[McpConnection]:
+    # Not packed: a small answer would be allowed to become a large one.
+    headers = {"Accept-Encoding": "identity"}
+    headers |= {name: with_secrets(value, secrets) for name, value in server.headers.items()}
+    if server.authorization is not None:
+        headers["Authorization"] = f"Bearer {with_secrets(server.authorization, secrets)}"
+    patience = httpx2.Timeout(CONNECT_MAX_S, read=TOOL_TIMEOUT_MAX_S)
+    async with (
+        httpx2.AsyncClient(
+            transport=BoundedTransport(), headers=headers, timeout=patience, trust_env=False
+        ) as http,
+        Client(
+            streamable_http_client(server.url or "", http_client=http), client_info=_US, cache=None
+        ) as client,
+    ):
+        yield McpConnection(client)
+
+
+@asynccontextmanager
+async def _by_process(
+    server: McpServer, secrets: dict[str, str], last_words: StderrTail
+) -> AsyncIterator[McpConnection]:
+    command, *arguments = server.command or [""]
+    env = {name: with_secrets(value, secrets) for name, value in server.env.items()}
+    parameters = StdioServerParameters(command=command, args=arguments, env=env)
+    begin, end = os.pipe()
+    with os.fdopen(end, "w") as errors:
+        async with _listening(begin, last_words):
+            transport = stdio_client(parameters, errlog=errors)
+            async with Client(transport, client_info=_US, cache=None) as client:
+                yield McpConnection(client)
+
+
+@asynccontextmanager
+async def _listening(descriptor: int, last_words: StderrTail) -> AsyncIterator[None]:
+    """Takes in what comes out of a pipe, so that its writer never waits."""
+    stream = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb")
+    )
+    reading = loop.create_task(last_words.read(stream))
+    try:
+        yield
+    finally:
+        reading.cancel()
+        pipe.close()

@@ -1,0 +1,297 @@
+"""MCP servers that the gateway reaches itself: had before the first call, kept warm, had again.
+
+Each has a task of its own that connects, asks for its tools, and asks again every few seconds;
+that is also how its loss is noticed. A server that is not there costs its tools, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
+from gateway.agents.config.mcp import McpServer, function_name, server_of
+from gateway.agents.config.tool_options import NAME
+from gateway.agents.routing import AgentBook
+from gateway.errors import SettingsError, ToolError
+from gateway.limits import (
+    MCP_ASK_MAX_S,
+    MCP_CONNECT_MAX_S,
+    MCP_DESCRIPTION_MAX_CHARS,
+    MCP_LOOK_EVERY_S,
+    MCP_NEEDED_MAX_S,
+    MCP_PAUSE_FIRST_S,
+    MCP_PAUSE_MAX_S,
+    MCP_SCHEMA_MAX_CHARS,
+    MCP_STEADY_S,
+)
+from gateway.tools.python import ToolContext
+from gateway.tools.secrets import secrets_for
+from gateway.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from gateway.tools.mcp_connection import ListedMcpTool, McpConnection, StderrTail
+
+log = structlog.get_logger()
+NOT_NOW: Final = "This is not available at the moment. Tell the caller so; it may work later."
+
+
+class McpUnavailable(ToolError):
+    """The server is not there."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_NOW)
+
+
+class McpServerLink:
+    """One server, as long as the process lives."""
+
+    def __init__(self, label: str, server: McpServer, secrets: Mapping[str, str]) -> None:
+        from gateway.tools import mcp_connection  # noqa: PLC0415 - most of a second, for those who need it
+
+        self._wires = mcp_connection
+        self.label, self.server = label, server
+        self.tools: tuple[ListedMcpTool, ...] = ()
+        """What it offers now; nothing while it is not there."""
+        self.revision = 0
+        """Changes with `tools`."""
+        self.tried = asyncio.Event()
+        """The first try has come to an end, one way or the other."""
+        self.told: Callable[[str, bool], None] = lambda _label, _up: None
+        self._secrets = secrets
+        self._wire: McpConnection | None = None
+        self._doubt = asyncio.Event()
+        """Somebody needs to know whether it is there."""
+        self._outcome = asyncio.Event()
+        """Of the try that is under way, or comes next."""
+
+    @property
+    def up(self) -> bool:
+        return self._wire is not None
+
+    async def run(self) -> None:
+        """Ends by cancellation only."""
+        pause_s, task = MCP_PAUSE_FIRST_S, asyncio.current_task()
+        while True:
+            last_words, began_at = self._wires.StderrTail(self._secrets), monotonic()
+            failed: Exception | None = None
+            try:
+                await self._hold(last_words)
+            except Exception as error:
+                # Whatever it is, it is the server's: the package raises anything, and groups of it.
+                failed = error
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError  # which its task groups may swallow on their way out
+            steady = self.up and monotonic() - began_at >= MCP_STEADY_S
+            pause_s = MCP_PAUSE_FIRST_S if steady else min(2 * pause_s, MCP_PAUSE_MAX_S)
+            self._lost(failed or McpUnavailable(), str(last_words))
+            await self._doubt_or(pause_s)
+
+    async def listed(self) -> tuple[ListedMcpTool, ...]:
+        """What it offers, by a connection that is not kept. Raises whatever is wrong with it."""
+        silent = self._wires.StderrTail(self._secrets)
+        async with self._wires.connected(self.server, self._secrets, silent) as wire:
+            return await wire.tools()
+
+    async def _hold(self, last_words: StderrTail) -> None:
+        """From one connection's beginning to its loss, which raises."""
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(MCP_CONNECT_MAX_S):
+                wire = await stack.enter_async_context(
+                    self._wires.connected(self.server, self._secrets, last_words)
+                )
+                tools = await wire.tools()
+            self._wire = wire
+            self._offer(tools)
+            log.info("MCP server is there", server=self.label, tools=len(tools))
+            self._tell(True)
+            while True:
+                await self._doubt_or(MCP_LOOK_EVERY_S)
+                async with asyncio.timeout(MCP_ASK_MAX_S):
+                    self._offer(await wire.tools())
+
+    async def _doubt_or(self, pause_s: float) -> None:
+        """For so long, or until somebody needs to know."""
+        self._doubt.clear()
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._doubt.wait()
+        except TimeoutError:
+            return
+
+    async def needed(self) -> McpConnection:
+        """One that is not there is tried at once. Raises Unavailable."""
+        if self._wire is None:
+            self._doubt.set()
+            try:
+                async with asyncio.timeout(MCP_NEEDED_MAX_S):
+                    await self._outcome.wait()
+            except TimeoutError:
+                raise McpUnavailable from None
+        if self._wire is None:
+            raise McpUnavailable
+        return self._wire
+
+    def _tell(self, up: bool) -> None:
+        self.told(self.label, up)
+        self.tried.set()
+        self._outcome.set()
+        self._outcome = asyncio.Event()
+
+    def _offer(self, tools: tuple[ListedMcpTool, ...]) -> None:
+        if tools != self.tools:
+            self.tools = tools
+            self.revision += 1
+
+    def _lost(self, error: BaseException, last_words: str) -> None:
+        """Told once, not with every try."""
+        if self.up or not self.tried.is_set():
+            log.warning(
+                "MCP server is not there: its tools are not offered until it is",
+                server=self.label,
+                reason=reason(error),
+                **({"last_words": last_words} if last_words else {}),
+            )
+        self._wire = None
+        self._offer(())
+        self._tell(False)
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], _context: ToolContext | None = None
+    ) -> str:
+        """Raises ToolError."""
+        wire = await self.needed()
+        try:
+            return await wire.call(tool, arguments)
+        except ToolError:
+            raise
+        except Exception as error:
+            self._doubt.set()
+            log.warning("MCP call failed", server=self.label, tool=tool, reason=reason(error))
+            raise McpUnavailable from error
+        except asyncio.CancelledError:
+            self._doubt.set()  # it may have been too slow because it is not there any more
+            raise
+
+
+class McpServers:
+    """All servers of all agents. Raises SettingsError for a secret that is not set."""
+
+    def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
+        self._links: dict[str, McpServerLink] = {}
+        self._offered: dict[str, tuple[int, dict[str, Tool]]] = {}
+        for agent in book.agents.values():
+            for label, server in agent.private.items():
+                known = self._links.get(label)
+                if known is None:
+                    self._links[label] = McpServerLink(
+                        label, server, _secrets(label, server, environ)
+                    )
+                elif _place(known.server) != _place(server):
+                    raise SettingsError(
+                        f"mcp {label} stands for two servers, the other one in agent "
+                        f"{agent.name}: give one of them another label."
+                    )
+
+    @property
+    def links(self) -> list[McpServerLink]:
+        return list(self._links.values())
+
+    @property
+    def revision(self) -> int:
+        """Changes with what is offered to whomever."""
+        return sum(link.revision for link in self._links.values())
+
+    async def tried(self, within_s: float) -> None:
+        """Each server was tried once, or the time is over."""
+        waits = [asyncio.ensure_future(link.tried.wait()) for link in self._links.values()]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=within_s)
+            for wait in late:
+                wait.cancel()
+
+    def tools(self, agent: Agent) -> Mapping[str, Tool]:
+        """What the agent can use at this moment, by the names that the model knows."""
+        revision, tools = self._offered.get(agent.name, (-1, {}))
+        if revision != self.revision:
+            revision, tools = self.revision, dict(self._tools_of(agent))
+            self._offered[agent.name] = revision, tools
+        return tools
+
+    async def tool(self, agent: Agent, name: str) -> Tool:
+        """One of them; for one that is not there its server is tried at once.
+
+        Raises Unavailable.
+        """
+        label = server_of(name, agent.private)
+        if name not in self.tools(agent) and label is not None:
+            await self._links[label].needed()
+        found = self.tools(agent).get(name)
+        if found is None:
+            raise McpUnavailable
+        return found
+
+    def _tools_of(self, agent: Agent) -> Iterator[tuple[str, Tool]]:
+        taken = BUILT_IN_TOOLS | agent.functions.keys()
+        for label, server in agent.private.items():
+            link = self._links[label]
+            for listed in link.tools:
+                if not server.offers(listed.name):
+                    continue
+                name = function_name(label, listed.name)
+                try:
+                    tool = _tool(name, listed, server, link, taken)
+                except SettingsError as error:
+                    log.warning(
+                        "an MCP tool is left out", server=label, tool=listed.name, reason=str(error)
+                    )
+                else:
+                    taken |= {name}
+                    yield name, tool
+
+
+def _tool(
+    name: str, listed: ListedMcpTool, server: McpServer, link: McpServerLink, taken: frozenset[str]
+) -> Tool:
+    """Raises SettingsError for one that cannot be offered."""
+    if not NAME.fullmatch(name):
+        raise SettingsError(f"{name} is no name for a function: at most 64 letters.")
+    if name in taken:
+        raise SettingsError(f"there is another {name}.")
+    if len(str(listed.schema)) > MCP_SCHEMA_MAX_CHARS:
+        raise SettingsError("its schema is too long.")
+    definition = {
+        "type": "function",
+        "name": name,
+        "description": listed.description[:MCP_DESCRIPTION_MAX_CHARS],
+        "parameters": {"properties": {}, **listed.schema},
+    }
+    # "Servers MUST validate all tool inputs": Model Context Protocol, server/tools, security.
+    return Tool(definition, server.timeout_s, partial(link.call, listed.name), held=False)
+
+
+def _place(server: McpServer) -> tuple[object, ...]:
+    """All that makes it the same connection."""
+    return server.url, server.command, server.authorization, server.headers, server.env
+
+
+def _secrets(label: str, server: McpServer, environ: Mapping[str, str]) -> dict[str, str]:
+    in_headers = server.url is not None
+    return secrets_for(f"mcp {label}", server.secrets, environ, in_headers=in_headers)
+
+
+def reason(error: BaseException) -> str:
+    """The kind of the deepest cause; never its words, in which an address may stand."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    while (cause := error.__cause__ or error.__context__) is not None:
+        if isinstance(cause, asyncio.CancelledError):
+            break  # a timeout is made of one
+        error = cause
+    return type(error).__name__

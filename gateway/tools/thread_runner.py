@@ -1,0 +1,51 @@
+"""Functions that block: each call in a thread of its own, which nobody has to wait for.
+
+The event loop's own threads are few, and look up the names of hosts: with functions in them that
+hang, no connection is opened any more. A process does not wait for these when it ends, either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from threading import Thread
+from typing import Any
+
+from gateway.errors import ToolError
+from gateway.limits import TOOL_THREADS_MAX
+
+
+class ThreadRunner:
+    """Those of one function: one that hangs keeps its place, and takes none of another's."""
+
+    def __init__(self, most: int = TOOL_THREADS_MAX) -> None:
+        self._most = most
+        self._at_work = 0
+
+    async def run(self, work: Callable[[], Any]) -> Any:
+        """What it returns or raises. Raises ToolError when too many are at work already."""
+        if self._at_work >= self._most:
+            raise ToolError("It is still busy with earlier requests; it may work later.")
+        loop, context = asyncio.get_running_loop(), copy_context()
+        done: asyncio.Future[Any] = loop.create_future()
+
+        def finish(tell: Callable[[Any], None], what: Any) -> None:
+            self._at_work -= 1
+            if not done.done():  # it may have been given up
+                tell(what)
+
+        def run() -> None:
+            try:
+                result = context.run(work)
+            except Exception as error:
+                outcome: tuple[Callable[[Any], None], Any] = done.set_exception, error
+            else:
+                outcome = done.set_result, result
+            with suppress(RuntimeError):  # the process has ended its loop meanwhile
+                loop.call_soon_threadsafe(finish, *outcome)
+
+        Thread(target=run, name="function", daemon=True).start()
+        self._at_work += 1
+        return await done

@@ -1,0 +1,351 @@
+"""The operators' API: which calls there are, and a hand on each of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.outbound import E164
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.messaging.image_processing import ImageProcessor
+from gateway.bridge.outbound.outbound_calls import OutboundCalls
+from gateway.call import commands, inputs
+from gateway.call.dialogue import end_plan
+from gateway.call.endings import Ending
+from gateway.errors import NotDialled, PeerError
+from gateway.limits import (
+    AGENT_NAME_MAX_CHARS,
+    API_ABOUT_MAX_CHARS,
+    API_BODY_MAX_BYTES,
+    API_CALLS_DEFAULT,
+    API_CALLS_MAX,
+    API_SAY_MAX_CHARS,
+    CALL_ID_MAX_CHARS,
+    FEED_IDLE_S,
+    IDEMPOTENCY_KEY_MAX_CHARS,
+    IMAGE_BODY_MAX_BYTES,
+    PHONE_LINK_DEFAULT_S,
+    PHONE_LINK_MAX_S,
+    PHONE_LINK_MIN_S,
+    SUMMARY_MAX_CHARS,
+)
+from gateway.ops.records.event_stream import EventStream, Subscription
+from gateway.ops.records.record import CallRecord, CallSummary
+from gateway.ops.records.store import RecordStore
+from gateway.web.api.auth import body_of, media_type
+from gateway.web.http.problems import RequestRefused
+
+log = structlog.get_logger()
+IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
+_STATES: Final = ("live", "ended")
+_BodyT = TypeVar("_BodyT", bound=Struct)
+
+
+class SayBody(Struct, forbid_unknown_fields=True):
+    text: Annotated[str, Meta(min_length=1, max_length=API_SAY_MAX_CHARS, pattern=r"\S")]
+    """Said word for word."""
+
+
+class TransferBody(Struct, forbid_unknown_fields=True):
+    to: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS, pattern=r"\S")]
+    """One of the agent's transfers by name, or a number in E.164 (+15550123)."""
+    summary: Annotated[str, Meta(max_length=SUMMARY_MAX_CHARS)] = ""
+    """For the person, where that transfer is a warm one."""
+
+
+class DecisionBody(Struct, forbid_unknown_fields=True):
+    approve: bool
+
+
+class DialBody(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
+    to: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
+    """E.164."""
+    agent: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS)]
+    from_: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
+    """A number of ours; without it, the agent's."""
+
+
+class PhoneLinkBody(Struct, forbid_unknown_fields=True):
+    agent: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS)]
+    seconds: Annotated[float, Meta(ge=PHONE_LINK_MIN_S, le=PHONE_LINK_MAX_S)] = PHONE_LINK_DEFAULT_S
+    """For so long calls can be begun with it."""
+
+
+class PhoneLink(Struct):
+    url: str
+    """A page that calls the agent. Whoever has it can."""
+    agent: str
+    expires_at: str
+    """RFC 3339, UTC."""
+
+
+class DoneBody(Struct):
+    """What was asked of the call; whether it comes to pass is told by the call's record."""
+
+    call: str
+    action: str
+
+
+class CallList(Struct):
+    calls: list[CallSummary]
+    """Running ones first, each kind newest first."""
+
+
+class AgentInfo(Struct):
+    name: str
+    model: str
+    voice: str
+    path: str
+    language: str
+    tools: list[str]
+    transfers: list[str]
+    record: str
+    greeting: str | None
+
+
+class AgentList(Struct):
+    agents: list[AgentInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class CallsEndpoints:
+    switchboard: CallRegistry
+    records: RecordStore
+    feed: EventStream
+    darkroom: ImageProcessor
+    dialler: OutboundCalls
+    phone_link: Callable[[str, float], tuple[str, float]]
+    """For an agent and so many seconds: its address, and when it expires, Unix time."""
+
+    # --- Looking ---
+
+    async def calls(self, request: Request) -> Response:
+        """`GET /api/calls`"""
+        state, limit = _state(request), _limit(request)
+        live = [] if state == "ended" else self.records.live()
+        ended = [] if state == "live" else self.records.ended()
+        return _json(CallList([*live, *ended][:limit]))
+
+    async def call(self, request: Request) -> Response:
+        """`GET /api/calls/{id}`"""
+        return _json(await self._record(request))
+
+    async def agents(self, _request: Request) -> Response:
+        """`GET /api/agents`"""
+        return _json(AgentList([_card(agent) for agent in self.switchboard.book.agents.values()]))
+
+    async def events(self, _request: Request) -> Response:
+        """`GET /api/events`: server-sent events, each a change of some call's record."""
+        subscription = self.feed.subscribe()
+        if subscription is None:
+            raise RequestRefused(503, "Too many watch already: close another console.")
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _stream(subscription), media_type="text/event-stream", headers=headers
+        )
+
+    async def _record(self, request: Request) -> CallRecord:
+        key = request.path_params["id"]
+        record = await self.records.find(key) if len(key) <= CALL_ID_MAX_CHARS else None
+        if record is None:
+            raise RequestRefused(404, "There is no such call.")
+        return record
+
+    # --- Doing ---
+
+    async def dial(self, request: Request) -> Response:
+        """`POST /api/calls`: an agent calls somebody."""
+        key = request.headers.get("idempotency-key", "")
+        if len(key) > IDEMPOTENCY_KEY_MAX_CHARS:
+            raise RequestRefused(
+                422, f"Idempotency-Key may have {IDEMPOTENCY_KEY_MAX_CHARS} characters."
+            )
+        wanted = await _parsed(request, DialBody)
+        try:
+            call_sid = await self.dialler.place(wanted.to, wanted.agent, wanted.from_, key)
+        except NotDialled as error:
+            raise _not_dialled(error) from error
+        log.info("operator", action="dial", call=call_sid, agent=wanted.agent)
+        return _json(DoneBody(call_sid, "dial"), 202)
+
+    async def hangup(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/hangup`; a call out that rings stops ringing."""
+        key = request.path_params["id"]
+        try:
+            if self.switchboard.call(key) is None and await self.dialler.cancel(key):
+                log.info("operator", action="hangup", call=key)
+                return _json(DoneBody(key, "hangup"), 202)
+        except NotDialled as error:
+            raise _not_dialled(error) from error
+        call = await self._running(request)
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        return _done(call, "hangup")
+
+    async def say(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/say`"""
+        wanted = await _parsed(request, SayBody)
+        return await self._ask(request, "say", inputs.SayRequested(wanted.text.strip()))
+
+    async def transfer(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/transfer`"""
+        wanted = await _parsed(request, TransferBody)
+        call = await self._running(request)
+        wish = _target(call.mind.agent, wanted.to.strip(), wanted.summary.strip())
+        return await self._ask(request, "transfer", wish)
+
+    async def image(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/image`: the picture is the body; `about` says what it is."""
+        if media_type(request) not in IMAGE_TYPES:
+            raise RequestRefused(415, f"Send one of {', '.join(IMAGE_TYPES)}.")
+        about = request.query_params.get("about", "")
+        if len(about) > API_ABOUT_MAX_CHARS:
+            raise RequestRefused(422, f"about may have {API_ABOUT_MAX_CHARS} characters.")
+        await self._running(request)
+        body = await body_of(request, IMAGE_BODY_MAX_BYTES)
+        try:
+            url = await self.darkroom.develop(body)
+        except PeerError as error:
+            raise RequestRefused(422, _PICTURES[error.kind]) from None
+        return await self._ask(request, "image", inputs.ShowImageRequested(url, about.strip()))
+
+    async def approve(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/approvals/{approval}`: the same answer may be given twice."""
+        wanted = await _parsed(request, DecisionBody)
+        call = await self._running(request)
+        stands = call.allow(request.path_params["approval"], wanted.approve)
+        if stands is None:
+            raise RequestRefused(404, "The call has no such request for approval.")
+        if stands == "waiting":
+            raise RequestRefused(409, "The model does not hear at this moment: try again.")
+        if stands != ("approved" if wanted.approve else "denied"):
+            raise RequestRefused(409, f"It was answered before: {stands}.")
+        return _done(call, stands)
+
+    async def phone(self, request: Request) -> Response:
+        """`POST /api/phone`"""
+        wanted = await _parsed(request, PhoneLinkBody)
+        if wanted.agent not in self.switchboard.book.agents:
+            raise RequestRefused(404, "There is no such agent.")
+        url, expires_at = self.phone_link(wanted.agent, wanted.seconds)
+        log.info("operator", action="phone", agent=wanted.agent, seconds=wanted.seconds)
+        until = datetime.fromtimestamp(expires_at, UTC).isoformat()
+        return _json(PhoneLink(url, wanted.agent, until), 201)
+
+    async def _running(self, request: Request) -> LiveCall:
+        call = self.switchboard.call(request.path_params["id"])
+        if call is None:
+            await self._record(request)
+            raise RequestRefused(409, "The call has ended.")
+        return call
+
+    async def _ask(self, request: Request, action: str, wish: inputs.OperatorRequest) -> Response:
+        """Nothing is awaited between the look at the call and the wish, once it is found."""
+        call = await self._running(request)
+        if not call.ask(wish):
+            raise RequestRefused(
+                409, "Nobody talks in this call now: it begins, or comes to its end."
+            )
+        return _done(call, action)
+
+
+_NOT_DIALLED: Final = {
+    "no_agent": 404, "off": 403, "not_outbound": 403, "country": 403, "not_e164": 422,
+    "key_reused": 422, "refused": 422, "under_way": 409, "agent_full": 409, "caller_busy": 409,
+    "too_fast": 429, "unreachable": 502, "unknown": 504,
+}  # fmt: skip
+"""What is not here is 503: another process, or a later time, may do."""
+
+
+def _not_dialled(error: NotDialled) -> RequestRefused:
+    status = _NOT_DIALLED.get(error.reason, 503)
+    headers = {"Retry-After": str(math.ceil(error.retry_s))} if status == 429 else None
+    return RequestRefused(status, str(error), headers)
+
+
+_PICTURES: Final = {
+    "not_an_image": "The body is not a PNG, JPEG or WebP picture that can be read.",
+    "heic": "HEIC pictures cannot be shown: send a JPEG.",
+    "pdf": "A PDF cannot be shown: send a picture of its page.",
+    "too_many_pixels": "The picture has too many pixels: send a smaller one.",
+}
+
+
+def _target(agent: Agent, to: str, summary: str) -> inputs.TransferRequested:
+    """An operator's word goes: opening hours are not looked at."""
+    if to in agent.transfers:
+        return inputs.TransferRequested(end_plan.way_to(agent.transfers[to], summary))
+    if E164.fullmatch(to):
+        return inputs.TransferRequested(commands.TransferCaller(to))
+    names = ", ".join(agent.transfers) or "none"
+    raise RequestRefused(
+        422, f"Send a number like +15550123 or one of this agent's targets: {names}."
+    )
+
+
+def _card(agent: Agent) -> AgentInfo:
+    return AgentInfo(
+        name=agent.name,
+        model=agent.model,
+        voice=agent.voice if isinstance(agent.voice, str) else agent.voice.id,
+        path=agent.path,
+        language=agent.language,
+        tools=list(agent.tools),
+        transfers=list(agent.transfers),
+        record=agent.record,
+        greeting=agent.greeting,
+    )
+
+
+def _state(request: Request) -> str | None:
+    state = request.query_params.get("state")
+    if state is not None and state not in _STATES:
+        raise RequestRefused(422, "state is live or ended.")
+    return state
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(API_CALLS_DEFAULT))
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= API_CALLS_MAX:
+        raise RequestRefused(422, f"limit is a number from 1 to {API_CALLS_MAX}.")
+    return int(text)
+
+
+async def _parsed(request: Request, kind: type[_BodyT]) -> _BodyT:
+    if media_type(request) != "application/json":
+        raise RequestRefused(415, "Send application/json.")
+    body = await body_of(request, API_BODY_MAX_BYTES)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise RequestRefused(422, f"{error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RequestRefused(400, "The body is not JSON.") from None
+
+
+def _done(call: LiveCall, action: str) -> Response:
+    """The audit line: who had the token did what to which call, without a word of it."""
+    log.info("operator", action=action, call=call.facts.key, agent=call.facts.agent)
+    return _json(DoneBody(call.facts.key, action), 202)
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+async def _stream(subscription: Subscription) -> AsyncIterator[bytes]:
+    with subscription:
+        yield b": watching\n\n"
+        async for message in subscription.messages(FEED_IDLE_S):
+            yield b": quiet\n\n" if message is None else b"data: " + message + b"\n\n"

@@ -1,0 +1,232 @@
+"""The operators' API, described: one table makes both the routes and the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from gateway import __version__
+from gateway.limits import (
+    API_ABOUT_MAX_CHARS,
+    API_CALLS_DEFAULT,
+    API_CALLS_MAX,
+    APPROVAL_ID_MAX_CHARS,
+    CALL_ID_MAX_CHARS,
+    IDEMPOTENCY_KEY_MAX_CHARS,
+    IMAGE_BODY_MAX_BYTES,
+)
+from gateway.ops.records.record import CallRecord
+from gateway.web.api.calls import (
+    IMAGE_TYPES,
+    AgentList,
+    CallList,
+    DecisionBody,
+    DialBody,
+    DoneBody,
+    PhoneLink,
+    PhoneLinkBody,
+    SayBody,
+    TransferBody,
+)
+from gateway.web.http.problems import CONTENT_TYPE, Problem
+
+_REF: Final = "#/components/schemas/{name}"
+_WHY: Final = {
+    400: "The body is not what its type says.",
+    401: "No token, or the wrong one.",
+    403: "Calls out are off, or not for that agent or country.",
+    404: "There is no such call, no such agent, or no such request in it.",
+    408: "The body did not come in time.",
+    409: "The call has ended, nobody talks in it now, or it is being placed.",
+    413: "The body is too large.",
+    415: "The body is of another type.",
+    422: "Understood, and cannot be done.",
+    429: "Too many requests; Retry-After says for how long.",
+    502: "The carrier cannot be reached.",
+    503: "Not now, or not in this process.",
+    504: "The carrier did not answer: it is not known whether the call rings.",
+}
+_BODY_ERRORS: Final = (400, 404, 408, 409, 413, 415, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path; `name` is that of its handler."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    answer: type[Struct] | str
+    """Type of the JSON answer, or another content type."""
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    body: type[Struct] | tuple[str, ...] | None = None
+    """Type of the JSON body, or the content types of a binary one."""
+    query: Mapping[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    headers: Mapping[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    acts: bool = False
+
+
+_CALL: Final = "/api/calls/{id}"
+OPERATIONS: Final = (
+    Operation(
+        "calls", "GET", "/api/calls", "Calls: running ones first, each kind newest first.",
+        CallList,
+        errors=(422,),
+        query={
+            "state": ({"enum": ["live", "ended"]}, "Only those that run, or that have ended."),
+            "limit": (
+                {"type": "integer", "minimum": 1, "maximum": API_CALLS_MAX,
+                 "default": API_CALLS_DEFAULT},
+                "At most so many.",
+            ),
+        },
+    ),
+    Operation(
+        "dial", "POST", "/api/calls", "Have an agent call somebody.", DoneBody, 202,
+        (400, 403, 404, 408, 409, 413, 415, 502, 503, 504), DialBody, acts=True,
+        headers={
+            "Idempotency-Key": (
+                {"type": "string", "maxLength": IDEMPOTENCY_KEY_MAX_CHARS},
+                "The same key again, for a day, is the same call: a retry dials once.",
+            )
+        },
+    ),
+    Operation("call", "GET", _CALL, "All that is known of a call.", CallRecord, errors=(404,)),
+    Operation(
+        "hangup", "POST", f"{_CALL}/hangup", "End the call now.", DoneBody, 202, (404, 409, 502),
+        acts=True,
+    ),
+    Operation(
+        "say", "POST", f"{_CALL}/say", "Have the agent say a line, word for word.", DoneBody, 202,
+        _BODY_ERRORS, SayBody, acts=True,
+    ),
+    Operation(
+        "transfer", "POST", f"{_CALL}/transfer", "Hand the caller over, after a word to him.",
+        DoneBody, 202, _BODY_ERRORS, TransferBody, acts=True,
+    ),
+    Operation(
+        "image", "POST", f"{_CALL}/image", "Show the model a picture and have it say something.",
+        DoneBody, 202, tuple(e for e in _BODY_ERRORS if e != 400), IMAGE_TYPES,
+        {"about": ({"type": "string", "maxLength": API_ABOUT_MAX_CHARS},
+                   "What it is, in words for the model.")},
+        acts=True,
+    ),
+    Operation(
+        "approve", "POST", f"{_CALL}/approvals/{{approval}}",
+        "Allow a tool that waits for it, or do not.",
+        DoneBody, 202, _BODY_ERRORS, DecisionBody, acts=True,
+    ),
+    Operation(
+        "phone", "POST", "/api/phone", "Make a link by which a browser calls an agent.", PhoneLink,
+        201, (400, 404, 408, 413, 415, 422), PhoneLinkBody, acts=True,
+    ),
+    Operation("agents", "GET", "/api/agents", "Agents, without their instructions.", AgentList),
+    Operation(
+        "events", "GET", "/api/events",
+        "Changes of calls' records as they happen. Each event is {call, at_s, part, value}: "
+        "`summary` replaces the single values, every other part gets one more element; a span of "
+        "the timeline replaces the one with the same who and from_s. Whoever does not keep up is "
+        "sent away, and begins anew.",
+        "text/event-stream", errors=(503,),
+    ),
+    Operation("openapi", "GET", "/api/openapi.json", "This document.", "application/json"),
+)  # fmt: skip
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    kinds = {op.answer for op in OPERATIONS} | {op.body for op in OPERATIONS} | {Problem}
+    structs = sorted((k for k in kinds if isinstance(k, type)), key=lambda k: k.__name__)
+    _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "gateway: the operators' API",
+            "version": __version__,
+            "description": "Calls as they run and after, and a hand on each. Times ending in _s "
+            "are seconds since the call was announced.",
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas,
+        },
+    }
+
+
+@cache
+def encoded() -> bytes:
+    """The same as JSON, made once."""
+    return msgspec.json.encode(document())
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "responses": {
+            str(operation.status): {
+                "description": "As asked.",
+                "content": _answer(operation.answer),
+            }
+        }
+        | {str(status): _problem(status) for status in sorted({401, 422, 429, *operation.errors})},
+    }
+    if parameters := _parameters(operation):
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": _body(operation.body)}
+    return described
+
+
+def _answer(answer: type[Struct] | str) -> dict[str, Any]:
+    if isinstance(answer, str):
+        return {answer: {"schema": {"type": "object"} if "json" in answer else {}}}
+    return {"application/json": {"schema": _ref(answer)}}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "description": _WHY[status],
+        "content": {CONTENT_TYPE: {"schema": _ref(Problem)}},
+    }
+    if status == 429:
+        told["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer"}}}
+    return told
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if "{id}" in operation.path:
+        schema = {"type": "string", "minLength": 1, "maxLength": CALL_ID_MAX_CHARS}
+        found.append({"name": "id", "in": "path", "required": True, "schema": schema})
+    if "{approval}" in operation.path:
+        schema = {"type": "string", "minLength": 1, "maxLength": APPROVAL_ID_MAX_CHARS}
+        found.append({"name": "approval", "in": "path", "required": True, "schema": schema})
+    for place, named in (("query", operation.query), ("header", operation.headers)):
+        for name, (schema, text) in named.items():
+            found.append({"name": name, "in": place, "schema": schema, "description": text})
+    return found
+
+
+def _body(body: type[Struct] | tuple[str, ...]) -> dict[str, Any]:
+    if isinstance(body, tuple):
+        bound = f"At most {IMAGE_BODY_MAX_BYTES} bytes."
+        picture = {"type": "string", "format": "binary", "description": bound}
+        return {kind: {"schema": picture} for kind in body}
+    return {"application/json": {"schema": _ref(body)}}
+
+
+def _ref(struct: type[Struct]) -> dict[str, str]:
+    return {"$ref": _REF.format(name=struct.__name__)}

@@ -1,0 +1,133 @@
+"""`/phone`: a telephone in a browser, for whoever has a link that an operator made.
+
+The page plays the carrier's part of a media stream, so what is heard is what a caller hears:
+mu-law at 8 kHz, through the same loop. The token stands behind the `#` of the link, and travels
+in headers: no log of a server or proxy has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.inbound.browser_calls import BrowserCalls
+from gateway.bridge.inbound.stream_handshake import StreamHandshake
+from gateway.errors import NotAdmitted, SignatureRefused
+from gateway.limits import PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S, PHONE_SOCKETS_MAX
+from gateway.ops.limits.signed_tokens import PhoneClaims, PhoneTokens
+from gateway.ops.limits.token_bucket import TokenBucket
+from gateway.ops.telemetry.metrics import Metrics
+from gateway.protocols.media_stream import StartBody
+from gateway.transports.media_socket import media_socket_of
+from gateway.web.browser.console import page_routes
+from gateway.web.http.problems import RequestRefused
+
+PROTOCOL: Final = "gateway.phone"
+"""Offered by the page together with the token: a browser's socket has no other header."""
+_FILES: Final = {
+    "/phone": ("text/html", "phone.html"),
+    "/phone/phone.css": ("text/css", "colours.css", "phone.css"),
+    "/phone/phone.js": ("text/javascript", "phone.js"),
+    "/phone/line.js": ("text/javascript", "phone-line.js"),
+}
+_GONE: Final = {
+    "no_token": "This link is not complete: copy the whole of it.",
+    "bad_token": "This link was not made here, or not completely copied.",
+    "expired_token": "This link has expired: ask for another one.",
+}
+
+
+class PhoneCard(msgspec.Struct):
+    """What the page shows before a call."""
+
+    agent: str
+    language: str
+    expires_at: float
+    refusal: str | None
+    """Why a call would not be taken now, as far as this process knows by itself."""
+
+
+class PhoneEndpoints:
+    def __init__(
+        self, public_url: str, tokens: PhoneTokens, phones: BrowserCalls, metrics: Metrics
+    ) -> None:
+        self._public_url = public_url
+        self._tokens, self._phones, self._metrics = tokens, phones, metrics
+        self._sockets = 0
+        self._guesses = TokenBucket(PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            *page_routes(_FILES, {"Permissions-Policy": "microphone=(self), camera=()"}),
+            Route("/phone/card", self.card, methods=["GET"]),
+            WebSocketRoute("/phone/line", self.line),
+        ]
+
+    def link(self, agent: str, seconds: float) -> tuple[str, float]:
+        """A link for an agent, and when it expires, Unix time."""
+        token, expires_at = self._tokens.issue(agent, seconds)
+        return f"{self._public_url}/phone#{token}", expires_at
+
+    async def card(self, request: Request) -> Response:
+        """`GET /phone/card`, with the link's token as bearer."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        try:
+            found = self._tokens.redeem(token.strip() if scheme.lower() == "bearer" else "")
+        except SignatureRefused as error:
+            return self._no_card(error.reason).response()
+        refusal = self._phones.refusal(found.agent)
+        agent = self._phones.agent(found.agent)
+        language = agent.language if agent is not None else "en"
+        body = msgspec.json.encode(PhoneCard(found.agent, language, found.expires_at, refusal))
+        return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+    def _no_card(self, reason: str) -> RequestRefused:
+        """Whoever guesses is slowed down, and nobody with him who has a link."""
+        if wait_s := self._guesses.take():
+            retry = {"Retry-After": str(math.ceil(wait_s))}
+            return RequestRefused(429, "Too many requests: slow down.", retry)
+        return RequestRefused(403, _GONE[reason])
+
+    async def line(self, websocket: WebSocket) -> None:
+        """`WS /phone/line`: Media Streams as from a carrier; `start` needs no token any more."""
+        try:
+            found = self._checked(websocket.scope["subprotocols"])
+        except (SignatureRefused, NotAdmitted) as error:
+            self._refused(error.reason)
+            await websocket.close()  # before acceptance: the handshake is answered 403
+            return
+        self._sockets += 1
+        try:
+            await self._carry(websocket, found)
+        finally:
+            self._sockets -= 1
+
+    def _checked(self, offered: Sequence[str]) -> PhoneClaims:
+        """Before anything is kept for it. Raises SignatureRefused, NotAdmitted."""
+        tokens = [name for name in offered if name != PROTOCOL]
+        if len(tokens) != 1 or PROTOCOL not in offered:
+            raise SignatureRefused("no_token")
+        if self._sockets >= PHONE_SOCKETS_MAX:
+            raise NotAdmitted("sockets")
+        return self._tokens.redeem(tokens[0])
+
+    async def _carry(self, websocket: WebSocket, found: PhoneClaims) -> None:
+        await websocket.accept(PROTOCOL)
+
+        async def let_in(_start: StartBody) -> LiveCall:
+            return await self._phones.begin(found.agent)
+
+        socket = media_socket_of(websocket)
+        StreamHandshake(socket, let_in, self._refused, says_why=True)
+        await socket.gone()
+
+    def _refused(self, reason: str) -> None:
+        self._metrics.phone_refused.labels(reason).inc()

@@ -1,0 +1,184 @@
+"""`/photo/{token}`: a page in a caller's hand, by which his agent sees what he talks about.
+
+One document without a second request, in the agent's language. Opening it uses nothing up: many
+telephones look at a link before the person does.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from base64 import b64encode
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from importlib import resources
+from string import Template
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.agents.texts.written import WrittenTexts, written_texts
+from gateway.bridge.messaging.lru import LruMap
+from gateway.bridge.messaging.picture_links import PictureLinks
+from gateway.bridge.messaging.pictures import PAGE, Pictures, PictureTarget, key_of
+from gateway.call.dialogue.image_input import CAMERA
+from gateway.errors import PeerError
+from gateway.limits import (
+    CAMERA_BURST,
+    CAMERA_FRAME_MAX_BYTES,
+    CAMERA_PER_S,
+    IMAGE_BODY_MAX_BYTES,
+    PHOTO_LOOKS_BURST,
+    PHOTO_LOOKS_PER_S,
+    PHOTOS_BURST,
+    PHOTOS_PER_S,
+)
+from gateway.ops.limits.token_bucket import TokenBucket
+from gateway.web.api.auth import body_of, media_type
+from gateway.web.http.problems import RequestRefused
+
+_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+_SAID_BY_SCRIPT: Final = (
+    "show", "showing", "sending", "sent", "camera_on", "camera_off", "no_camera", "not_a_picture",
+    "too_large", "too_often", "enough", "failed", "over_title", "over",
+)  # fmt: skip
+
+
+@dataclass
+class CameraSession:
+    """What one call may still send from its page, and whether something is on its way."""
+
+    photos: TokenBucket = field(default_factory=lambda: TokenBucket(PHOTOS_BURST, PHOTOS_PER_S))
+    frames: TokenBucket = field(default_factory=lambda: TokenBucket(CAMERA_BURST, CAMERA_PER_S))
+    busy: bool = False
+
+
+class PhotoEndpoint:
+    def __init__(self, links: PictureLinks, photos: Pictures) -> None:
+        self._links, self._photos = links, photos
+        self._looks = TokenBucket(PHOTO_LOOKS_BURST, PHOTO_LOOKS_PER_S)
+        self._showings = LruMap(CameraSession)
+        self._page, self._over = _Page("photo.html"), _Page("photo-over.html")
+
+    async def page(self, request: Request) -> Response:
+        """GET and HEAD."""
+        token = request.path_params["token"]
+        if wait_s := self._must_wait(token):
+            return _answer(429, "too_often", wait_s)
+        link = await self._links.find(token)
+        if link is None:
+            return self._over.rendered(_preferred(request), 404)
+        words = written_texts(link.language)
+        if link.call is None:
+            return self._over.rendered(words, 410)
+        return self._page.rendered(words, 200)
+
+    async def take(self, request: Request) -> Response:
+        """POST: one picture as the body, `?camera=1` for a frame of the camera."""
+        token = request.path_params["token"]
+        if wait_s := self._must_wait(token):
+            return _answer(429, "too_often", wait_s)
+        link = await self._links.find(token)
+        if link is None or link.call is None:
+            return _answer(410 if link else 404, "over")
+        showing = self._showings.of(key_of(link.call))
+        source = CAMERA if request.query_params.get("camera") == "1" else PAGE
+        if showing.busy:
+            return self._refused(source, 429, "too_often", 1.0)
+        if wait_s := (showing.frames if source == CAMERA else showing.photos).take():
+            return self._refused(source, 429, "too_often", wait_s)
+        showing.busy = True
+        try:
+            return await self._taken(request, link.call, source)
+        finally:
+            showing.busy = False
+
+    def _must_wait(self, token: str) -> float:
+        """Whoever guesses is slowed down, and nobody with him who has a link."""
+        return 0.0 if self._links.is_ours(token) else self._looks.take()
+
+    async def _taken(self, request: Request, call: PictureTarget, source: str) -> Response:
+        if media_type(request) not in _TYPES:
+            return self._refused(source, 415, "not_an_image")
+        most = CAMERA_FRAME_MAX_BYTES if source == CAMERA else IMAGE_BODY_MAX_BYTES
+        try:
+            body = await body_of(request, most)
+        except RequestRefused as refused:
+            kind = "too_large" if refused.status == 413 else "cut_off"
+            return self._refused(source, refused.status, kind)
+        show = self._photos.frame if source == CAMERA else self._photos.photo
+        try:
+            taken = await show(call, body)
+        except PeerError as error:
+            return _answer(_STATUS.get(error.kind, 422), error.kind)
+        return _answer(202, "taken") if taken else _answer(410, "over")
+
+    def _refused(
+        self, source: str, status: int, outcome: str, wait_s: float | None = None
+    ) -> Response:
+        self._photos.refused(source, outcome)
+        return _answer(status, outcome, wait_s)
+
+
+_STATUS: Final = {"too_many": 403, "too_many_pixels": 413}
+
+
+class _Page:
+    """A file of the package with style and script in it, each allowed by its hash only."""
+
+    def __init__(self, name: str) -> None:
+        folder = resources.files("gateway.web.browser") / "page"
+        style = "".join((folder / n).read_text("utf-8") for n in ("colours.css", "photo.css"))
+        script = (folder / "photo.js").read_text("utf-8")
+        document = (folder / name).read_text("utf-8")
+        document = document.replace("/*style*/", style).replace("/*script*/", script)
+        self._template = _Marked(document)
+        self._headers = _HEADERS | {
+            "Content-Security-Policy": (
+                f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+                "connect-src 'self'; img-src blob:; base-uri 'none'; form-action 'none'; "
+                "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+            )
+        }
+
+    def rendered(self, words: WrittenTexts, status: int) -> Response:
+        said = asdict(words)
+        to_script = json.dumps({name: said[name] for name in _SAID_BY_SCRIPT})
+        values = {name: html.escape(value) for name, value in said.items()}
+        page = self._template.substitute(values, words=html.escape(to_script))
+        return Response(page, status, self._headers, media_type="text/html")
+
+
+class _Marked(Template):
+    """`@{name}`: a dollar belongs to the script."""
+
+    delimiter = "@"
+    idpattern = None  # type: ignore[assignment] # only in braces
+    braceidpattern = "[a-z_]+"
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+
+
+def _answer(status: int, outcome: str, wait_s: float | None = None) -> Response:
+    """For the page's script, which has the words."""
+    retry = {} if wait_s is None else {"Retry-After": str(math.ceil(wait_s))}
+    body = json.dumps({"outcome": outcome})
+    return Response(body, status, _HEADERS | retry, media_type="application/json")
+
+
+def _preferred(request: Request) -> WrittenTexts:
+    """Of a link that nothing is known of: in the language that the telephone asks for."""
+    return written_texts(request.headers.get("accept-language", "")[:2])

@@ -1,0 +1,48 @@
+"""Errors of the operators' API as problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+
+class Problem(Struct):
+    """`about:blank`: the status says what kind of problem it is."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+
+
+class RequestRefused(Exception):
+    """A request that is answered with a problem; `detail` is one sentence saying what to do."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.detail, self.headers = status, detail, dict(headers or {})
+        super().__init__(detail)
+
+    def response(self) -> Response:
+        problem = Problem(HTTPStatus(self.status).phrase, self.status, self.detail)
+        return Response(
+            msgspec.json.encode(problem), self.status, self.headers, media_type=CONTENT_TYPE
+        )
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """What the router itself refuses: no such path, or not with that method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    if not request.url.path.startswith("/api/"):
+        return PlainTextResponse(error.detail, error.status_code, error.headers)
+    detail = {404: "There is nothing at this address.", 405: "Not with this method; see Allow."}
+    sentence = detail.get(error.status_code, error.detail)
+    return RequestRefused(error.status_code, sentence, error.headers).response()

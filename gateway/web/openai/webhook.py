@@ -1,0 +1,138 @@
+"""`POST /openai/webhook`: a SIP call asks to be answered.
+
+Answered at once and worked on afterwards: OpenAI retries for three days what is not taken within
+seconds. Source: guide "Webhooks" (Standard Webhooks), guide "Telephony and SIP".
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from time import time
+from typing import Final
+
+import structlog
+from openai import AsyncOpenAI, InvalidWebhookSignatureError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from gateway.errors import PeerError, SettingsError, SignatureRefused
+from gateway.limits import (
+    SIP_EVENT_AGE_MAX_S,
+    SIP_HEADERS_MAX,
+    WEBHOOK_BODY_MAX_BYTES,
+    WEBHOOK_BODY_WAIT_S,
+    WEBHOOK_SEEN_S,
+    WEBHOOK_TOLERANCE_S,
+)
+from gateway.ops.store.shared import Store
+from gateway.protocols.openai_webhooks import LIVE_INCOMING, IncomingCall, parse
+from gateway.web.http.request_body import STATUS, read_body
+
+log = structlog.get_logger()
+_SIGNED: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_SECONDS: Final = re.compile(r"[0-9]{1,12}")
+
+
+class OpenAISignature:
+    """Verifies with any of several secrets, so that one can be rotated while calls come in."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        if not all(map(_is_key, secrets)):
+            raise SettingsError(
+                "OPENAI_WEBHOOK_SECRET must be whsec_ and base64, as the dashboard shows it."
+            )
+        self._secrets = secrets
+        # The verifier is a method of a client; this one never makes a request.
+        self._webhooks = AsyncOpenAI(api_key="unused", base_url="http://127.0.0.1").webhooks
+
+    def check(self, request: Request, body: bytes) -> None:
+        """Raises SignatureRefused: `unsigned`, `stale`, `bad_signature`."""
+        # A plain dict: the verifier looks at all headers for each that it needs.
+        found = dict(reversed(request.headers.items()))  # of two by one name the first counts
+        headers = {name: found.get(name, "") for name in _SIGNED}
+        if not all(headers.values()):
+            raise SignatureRefused("unsigned")
+        timestamp, signature = (headers[name] for name in _SIGNED[1:])
+        # The vendor's verifier compares text, which must be ASCII.
+        if not (_SECONDS.fullmatch(timestamp) and signature.isascii()):
+            raise SignatureRefused("bad_signature")
+        if abs(time() - int(timestamp)) > WEBHOOK_TOLERANCE_S:
+            raise SignatureRefused("stale")
+        if not any(self._verifies(headers, body, secret) for secret in self._secrets):
+            raise SignatureRefused("bad_signature")
+
+    def _verifies(self, headers: dict[str, str], body: bytes, secret: str) -> bool:
+        try:
+            self._webhooks.verify_signature(
+                body, headers, secret=secret, tolerance=WEBHOOK_TOLERANCE_S
+            )
+        except (InvalidWebhookSignatureError, ValueError):  # a body that is not UTF-8 is one
+            return False
+        return True
+
+
+def _is_key(secret: str) -> bool:
+    try:
+        return bool(b64decode(secret.removeprefix("whsec_"), validate=True))
+    except binascii.Error:
+        return False
+
+
+class OpenAIWebhookEndpoint:
+    """`take` starts the work on a call; `counted` is told each result, from a closed set."""
+
+    def __init__(
+        self,
+        guard: OpenAISignature,
+        store: Store,
+        take: Callable[[IncomingCall], None],
+        counted: Callable[[str], None],
+    ) -> None:
+        self._guard, self._store = guard, store
+        self._take, self._counted = take, counted
+        self._warned = False
+
+    async def webhook(self, request: Request) -> Response:
+        try:
+            body = await read_body(request, WEBHOOK_BODY_MAX_BYTES, WEBHOOK_BODY_WAIT_S)
+            self._guard.check(request, body)
+            result = await self._sort(request.headers["webhook-id"], body)
+        except SignatureRefused as error:
+            log.warning("webhook refused", endpoint="openai", reason=error.reason)
+            self._counted(error.reason)
+            return PlainTextResponse("The request is not signed by OpenAI.", 403)
+        except PeerError as error:
+            log.warning("webhook not understood", endpoint="openai", reason=str(error))
+            self._counted(error.kind)
+            sentence = f"The request was not understood: {error}."
+            return PlainTextResponse(sentence, STATUS[error.kind])
+        self._counted(result)
+        return Response(status_code=200)
+
+    async def _sort(self, webhook_id: str, body: bytes) -> str:
+        """What becomes of a verified event; work on a call that is new and fresh is begun."""
+        event = parse(body, SIP_HEADERS_MAX)
+        if isinstance(event, str):
+            return self._other(event)
+        if time() - event.created_at > SIP_EVENT_AGE_MAX_S:
+            return "too_old"  # the caller is gone
+        fresh_id = await self._store.claim(f"webhook:{webhook_id}", WEBHOOK_SEEN_S)
+        fresh_call = await self._store.claim(f"incoming:{event.call_id}", WEBHOOK_SEEN_S)
+        if not (fresh_id and fresh_call):
+            return "duplicate"
+        self._take(event)
+        return "ok"
+
+    def _other(self, kind: str) -> str:
+        if kind != LIVE_INCOMING:
+            return "other_event"
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "both realtime.call.incoming and live.transport.incoming are subscribed: "
+                "unsubscribe the latter, since the first answer to a call wins"
+            )
+        return "live_event"

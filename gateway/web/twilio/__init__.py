@@ -1,0 +1,1 @@
+"""Twilio's webhooks and Media Streams."""

@@ -1,0 +1,39 @@
+"""Music to wait by: as a telephone gets it, and no key of a telephone."""
+
+from __future__ import annotations
+
+import wave
+from io import BytesIO
+
+import numpy as np
+
+from gateway.audio.hold_music import hold_music_wav
+
+LOWEST_KEY_TONE_HZ = 697
+
+
+def samples() -> np.ndarray:
+    with wave.open(BytesIO(hold_music_wav())) as music:
+        assert (music.getnchannels(), music.getsampwidth(), music.getframerate()) == (1, 2, 8000)
+        return np.frombuffer(music.readframes(music.getnframes()), np.int16) / 32_768
+
+
+def test_it_is_soft_and_never_silent() -> None:
+    sound = samples()
+    assert len(sound) == 16 * 8000
+    assert 0.03 < np.abs(sound).max() < 0.2
+    loudness = np.sqrt((sound.reshape(-1, 2000) ** 2).mean(axis=1))
+    assert loudness.min() > 0.005, "somebody who hears nothing believes that he was cut off"
+
+
+def test_its_end_leads_into_its_beginning() -> None:
+    sound = samples()
+    largest_step = np.abs(np.diff(sound)).max()
+    assert abs(sound[0] - sound[-1]) <= largest_step
+
+
+def test_nothing_in_it_is_taken_for_a_key() -> None:
+    """Fundamentals lie below the keys' tones; what is above them is faint."""
+    power = np.abs(np.fft.rfft(samples())) ** 2
+    hz = np.fft.rfftfreq(16 * 8000, 1 / 8000)
+    assert power[hz >= LOWEST_KEY_TONE_HZ].sum() < 0.15 * power.sum()

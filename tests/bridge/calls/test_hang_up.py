@@ -1,0 +1,204 @@
+"""`end_call`: the last word is heard before the line is put down, whatever Twilio's API says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from far_end import FarEnd, far_end, text_of
+from gateway_calls import TOKEN, Stream
+from running_gateway import ACCOUNT, NOWHERE, House, running_house
+from twilio_rest_double import rest_desk
+from websockets.frames import Opcode
+
+from gateway import limits
+from gateway.bridge.calls import live_call
+from gateway.call import events
+from gateway.call.endings import Ending
+from gateway.transports import twilio_rest
+
+GOODBYE = b"\x55" * 8000  # a second of mu-law
+RAW_WITH_END_CALL = """
+agents:
+  raw: {audio: pcmu, instructions: x, tools: [end_call], keypad: none}
+routes: [{to: "*", agent: raw}]
+"""
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    return text_of(json.dumps({"type": kind, **fields}))
+
+
+async def says_goodbye(end: FarEnd) -> None:
+    """A model that, when it hears the caller, says goodbye and calls `end_call`."""
+    await end.accept(event("session.created", session={}))
+    update = json.loads((await end.frame()).data)
+    end.send(event("session.updated", session=update["session"]))
+    await end.frame()
+    ids = {"response_id": "resp_1", "item_id": "item_1"}
+    call = {"type": "function_call", "call_id": "call_1", "name": "end_call", "arguments": "{}"}
+    response = {"id": "resp_1", "status": "completed", "output": [call]}
+    end.send(
+        event("response.created", response={"id": "resp_1"})
+        + event("response.output_audio.delta", **ids, delta=b64encode(GOODBYE).decode())
+        + event("response.output_audio.done", **ids)
+        + event("response.done", response=response)
+    )
+    while (await end.frame()).opcode is not Opcode.CLOSE:
+        pass
+
+
+@contextlib.asynccontextmanager
+async def goodbye(tmp_path: Path, rest_url: str) -> AsyncIterator[tuple[House, Stream]]:
+    """A call in which the model has just said goodbye; the caller's telephone plays it."""
+    agents = tmp_path / "agents.yaml"
+    agents.write_text(RAW_WITH_END_CALL)
+    async with (
+        far_end(says_goodbye) as url,
+        running_house(
+            agents, f"{url.replace('ws:', 'http:')}/v1", TWILIO_BASE_URL=rest_url
+        ) as house,
+        house.carrier.call(frames=False) as stream,
+    ):
+        stream.echo_marks = False
+        await stream.speak()
+        yield house, stream
+
+
+async def marks_of_it(stream: Stream) -> list[dict[str, Any]]:
+    """One behind each piece of the goodbye, when all of it has come."""
+    await stream.sound(len(GOODBYE))
+    pieces = await stream.all_heard("media")
+    return await stream.all_heard("mark", len(pieces))
+
+
+async def played(stream: Stream, marks: list[dict[str, Any]] | None = None) -> None:
+    """The telephone tells that it has played all of it."""
+    for mark in marks or await marks_of_it(stream):
+        await stream.send("mark", mark["mark"])
+
+
+async def test_the_goodbye_is_heard_to_its_end(tmp_path: Path) -> None:
+    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (house, stream):
+        *marks, last = await marks_of_it(stream)
+        await played(stream, marks)
+        await stream.press()
+        await house.note(events.KeyPressed)
+        assert not rest.asked, "the last mark has not come back"
+        assert not house.said(events.CallEnded)
+        await played(stream, [last])
+        assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
+        ((request, form),) = await rest.hears()
+        path = f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{stream.call_sid}.json"
+        assert (request, form) == (f"POST {path}", {"Status": ["completed"]})
+        assert rest.credentials == {f"{ACCOUNT}:{TOKEN}"}
+        assert await stream.sound(len(GOODBYE)) == GOODBYE
+        assert stream.socket.close_code is None, "Twilio ends the stream itself"
+        await stream.socket.close()
+        assert len(house.said(events.CallEnded)) == 1
+
+
+ANSWERS = {
+    "done": [(200, None)],
+    "gone": [(404, 20404)],
+    "not in progress": [(400, 21220)],
+    "busy once": [(503, None), (200, None)],
+    "too many requests once": [(429, 20429), (200, None)],
+}
+
+
+@pytest.mark.parametrize("answers", ANSWERS.values(), ids=ANSWERS)
+async def test_a_call_that_twilio_ends_needs_no_more(
+    tmp_path: Path, answers: list[tuple[int, int | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We wait for its stream to end, and close it if that takes too long."""
+    monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(live_call, "HANGUP_CONFIRM_MAX_S", 0.05)
+    async with rest_desk(*answers) as rest, goodbye(tmp_path, rest.url) as (house, stream):
+        await played(stream)
+        await house.note(events.CallEnded)
+        assert await stream.closed() == 1000
+        assert len(rest.asked) == len(answers)
+
+
+REFUSALS = {
+    "unauthorised": ([(401, 20003)], 1),
+    "down": ([(503, None)], limits.REST_TRIES),
+    "redirected": ([(302, None)], 1),
+}
+
+
+@pytest.mark.parametrize(("answers", "tries"), REFUSALS.values(), ids=REFUSALS)
+async def test_where_twilios_api_fails_the_stream_is_closed_instead(
+    tmp_path: Path,
+    answers: list[tuple[int, int | None]],
+    tries: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then Twilio asks what is next, and is told to hang up."""
+    monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
+    async with rest_desk(*answers) as rest, goodbye(tmp_path, rest.url) as (house, stream):
+        await played(stream)
+        assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
+        assert await stream.closed() == 1000
+        assert len(rest.asked) == tries
+        await says_hang_up(house, stream)
+
+
+async def test_or_cannot_be_reached_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
+    async with goodbye(tmp_path, NOWHERE) as (house, stream):
+        await played(stream)
+        assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
+        assert await stream.closed() == 1000
+        await says_hang_up(house, stream)
+
+
+async def says_hang_up(house: House, stream: Stream) -> None:
+    fields = house.carrier.call_fields(stream.call_sid, status="in-progress")
+    after = await house.carrier.post("/twilio/after?leg=stream", fields)
+    assert "<Hangup/>" in after.text
+    assert "<Say" not in after.text
+
+
+async def test_an_api_that_hangs_does_not_keep_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twilio_rest, "REST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
+
+    async def behave(end: FarEnd) -> None:
+        await end.gone()
+
+    async with (
+        far_end(behave) as url,
+        goodbye(tmp_path, url.replace("ws:", "http:")) as (house, stream),
+    ):
+        await played(stream)
+        await house.note(events.CallEnded)
+        assert await stream.closed() == 1000
+
+
+async def test_a_mark_that_never_comes_does_not_keep_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watchdog: a goodbye that makes no progress is over."""
+    monkeypatch.setattr(limits, "GOODBYE_MAX_S", 0.2)
+    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (house, _stream):
+        ended = await house.note(events.CallEnded)
+        assert (ended.ending, ended.reason) == (Ending.AGENT_HUNG_UP, "unheard")
+        await rest.hears()
+
+
+async def test_a_caller_who_hangs_up_first_is_not_hung_up_on(tmp_path: Path) -> None:
+    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (house, stream):
+        await stream.hears("mark")
+        await stream.stop()
+        assert (await house.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
+        assert await stream.closed() == 1000
+        assert not rest.asked

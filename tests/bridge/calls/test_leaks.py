@@ -1,0 +1,104 @@
+"""What is left of calls that never were: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import weakref
+from pathlib import Path
+
+import pytest
+from gateway_calls import Stream, new_sid
+from running_gateway import ACCOUNT, House, running_house
+
+from gateway import limits
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.call import events
+from gateway.simulator.openai.main import ModelServer
+
+CALLS = 200
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def timers() -> int:
+    """Of the loop, those that would still do something."""
+    loop = asyncio.get_running_loop()
+    return sum(not handle.cancelled() for handle in loop._scheduled)  # type: ignore[attr-defined]
+
+
+async def settled(house: House, model: ModelServer, connections: int, sessions: int) -> None:
+    """Both ends have closed what they had open, and no try to open a model is under way."""
+    state = house.server.server_state
+    async with asyncio.timeout(30):
+        while (  # noqa: ASYNC110 - nobody tells
+            len(state.connections) > connections
+            or len(model.drivers) > sessions
+            or any(task.get_name().startswith("open model") for task in asyncio.all_tasks())
+        ):
+            await asyncio.sleep(0)
+    gc.collect()
+
+
+async def test_webhooks_that_came_to_nothing_leave_nothing_behind(
+    agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of the callers give up while it rings, a third never comes, a third is refused."""
+    monkeypatch.setattr(limits, "ARRIVAL_WAIT_S", 0.5)
+    async with running_house(agents_file, model, GATEWAY_MAX_CALLS="1000") as house:
+        await abandon(house, 6)  # whatever is made once is made now
+        await settled(house, model, 1, 0)
+        before = len(asyncio.all_tasks()), timers(), open_files(), living()
+        await abandon(house, CALLS)
+        await settled(house, model, 1, 0)
+        after = len(asyncio.all_tasks()), timers(), open_files(), living()
+        assert after == before
+        assert not house.gateway.switchboard.calls
+        assert living() == 0
+
+
+def living() -> int:
+    # By type, and not by isinstance: that would wake up every lazy module there is.
+    return sum(issubclass(type(found), LiveCall) for found in gc.get_objects())
+
+
+async def abandon(house: House, calls: int) -> None:
+    house.notes.clear()
+    expected = 0
+    for n in range(calls):
+        call_sid = new_sid("CA")
+        if n % 3 == 0:
+            async with house.carrier.socket() as socket:
+                stream = Stream(socket, ACCOUNT, call_sid)
+                await stream.start("not a token")
+                await stream.closed()
+            continue
+        expected += 1
+        await house.carrier.ring(call_sid)
+        if n % 3 == 1:
+            fields = house.carrier.call_fields(call_sid, status="no-answer")
+            await house.carrier.post("/twilio/status", fields)
+    await house.note(events.CallEnded, expected)
+    house.notes.clear()
+
+
+async def test_nothing_is_left_of_a_call_that_was(house: House, model: ModelServer) -> None:
+    """Not even while the next one talks."""
+    async with house.carrier.call() as first, house.carrier.call() as second:
+        await house.note(events.FirstAudioSent, of=first.call_sid)
+        await house.note(events.FirstAudioSent, of=second.call_sid)
+        call = house.gateway.switchboard.media_call(first.call_sid)
+        assert call is not None
+        mind = weakref.ref(call.mind)
+        del call
+        await first.stop()
+        await house.note(events.CallEnded, of=first.call_sid)
+        await first.closed()
+        house.notes.clear()
+        await settled(house, model, 2, 1)
+        assert mind() is None
+        await second.stop()
+        await house.note(events.CallEnded, of=second.call_sid)

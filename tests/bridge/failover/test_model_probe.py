@@ -1,0 +1,58 @@
+"""While calls are kept from the model: whether a probe can have it, and why not."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+import pytest
+from running_gateway import API_KEY
+from structlog.testing import capture_logs
+
+from gateway.bridge.failover import model_probe
+from gateway.bridge.failover.model_probe import ModelProbe, watch_model
+from gateway.limits import BREAKER_FAILURES
+from gateway.ops.limits import circuit_breaker
+from gateway.simulator.openai.main import ModelServer, running_model
+from gateway.simulator.openai.realtime.script import OnConnect, Script
+
+HEADERS = {"Authorization": f"Bearer {API_KEY}"}
+
+
+def address(model: ModelServer) -> str:
+    return f"ws{model.base_url.removeprefix('http')}/realtime?model=gpt-realtime-2.1"
+
+
+async def test_a_model_that_is_there_has_no_fault() -> None:
+    async with running_model(Script()) as model:
+        assert await ModelProbe().fault(address(model), HEADERS) == ""
+
+
+@pytest.mark.parametrize("status", [401, 503])
+async def test_a_model_that_refuses_says_why(status: int) -> None:
+    script = Script(on_connect=OnConnect(refuse=status))
+    async with running_model(script) as model:
+        assert await ModelProbe().fault(address(model), HEADERS) == f"http_{status}"
+
+
+async def test_each_probe_that_fails_is_a_line_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(circuit_breaker, "BREAKER_PROBE_FIRST_S", 0.0)
+    monkeypatch.setattr(model_probe, "LAG_PROBE_S", 0.0)
+    back = asyncio.Event()
+    guard = circuit_breaker.CircuitBreaker(
+        monotonic, lambda is_open, _: None if is_open else back.set()
+    )
+    for _ in range(BREAKER_FAILURES):
+        guard.failed("http_401")
+    script = Script(on_connect=OnConnect(refuse=401, times=1))
+    async with running_model(script) as model:
+        with capture_logs() as lines:
+            watching = asyncio.create_task(watch_model(guard, address(model), HEADERS))
+            async with asyncio.timeout(5):
+                await back.wait()
+            watching.cancel()
+    assert [(line["event"], line["reason"]) for line in lines if "reason" in line] == [
+        ("the model is still away", "http_401")
+    ]

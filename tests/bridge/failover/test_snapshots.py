@@ -1,0 +1,132 @@
+"""What is kept of a call's state, when it ends while that is being written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+
+import pytest
+from gateway_calls import QUIET
+from running_gateway import House
+
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.failover.snapshots import SnapshotStore, state_of
+from gateway.call import events
+from gateway.call.endings import Ending
+from gateway.limits import STATE_EVERY_S, STATE_GROWING_EVERY_S
+from gateway.ops.store.memory import MemoryStore
+from gateway.ops.store.shared import Store
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(MemoryStore(monotonic))
+
+
+async def running(house: House) -> LiveCall:
+    await house.note(events.CallerConnected)
+    await house.note(events.ModelReady)
+    (call,) = house.gateway.switchboard.calls
+    return call
+
+
+async def test_a_call_that_ends_while_others_are_gathered_is_not_written(
+    house: House, store: Store
+) -> None:
+    async with house.carrier.call(QUIET):
+        call = await running(house)
+        keeper = SnapshotStore(store, lambda: [call])
+        writing = asyncio.ensure_future(keeper.write_changed())
+        await asyncio.sleep(0)
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        await keeper.ended(call, Ending.OPERATOR_HUNG_UP)
+        await writing
+    assert await keeper.load(call.facts.call_sid) is None
+
+
+class SlowStore(Store):
+    """Takes what is written only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(monotonic))
+        self.asked, self.may = asyncio.Event(), asyncio.Event()
+
+    async def put_all(self, entries: object) -> bool:
+        self.asked.set()
+        await self.may.wait()
+        return await super().put_all(entries)  # type: ignore[arg-type]
+
+
+async def test_nor_one_whose_state_is_just_on_its_way(house: House) -> None:
+    store = SlowStore()
+    async with house.carrier.call(QUIET):
+        call = await running(house)
+        keeper = SnapshotStore(store, lambda: [call])
+        writing = asyncio.ensure_future(keeper.write_changed())
+        await store.asked.wait()
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        ending = asyncio.ensure_future(keeper.ended(call, Ending.OPERATOR_HUNG_UP))
+        await asyncio.sleep(0)
+        store.may.set()
+        await asyncio.gather(writing, ending)
+    assert await keeper.load(call.facts.call_sid) is None
+
+
+async def test_what_was_decided_before_the_end_was_noticed_holds(
+    house: House, store: Store
+) -> None:
+    """The carrier asked what comes next, and then the stream's end was seen."""
+    async with house.carrier.call(QUIET):
+        call = await running(house)
+        keeper = SnapshotStore(store, lambda: [call])
+        decided = state_of(call)
+        decided.silently, decided.opening = True, "Say that you are back."
+        await keeper.write(call.facts.call_sid, decided)
+        call.mind.memory.caller_said("turn_1", "My word is heron.")
+        await keeper.ended(call, Ending.DRAINED)
+    state = await keeper.load(call.facts.call_sid)
+    assert state is not None
+    assert (state.silently, state.opening) == (True, "Say that you are back.")
+    assert state.memos[-1].text == "My word is heron."
+
+
+class CountingStore(Store):
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(monotonic))
+        self.written = 0
+
+    async def put_all(self, entries: Sequence[tuple[str, str, float]]) -> bool:
+        self.written += len(entries)
+        return await super().put_all(entries)
+
+
+async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(house: House) -> None:
+    """All that was said before would be written again with each of its words."""
+    store, now = CountingStore(), 100.0
+    async with house.carrier.call(QUIET):
+        call = await running(house)
+        keeper = SnapshotStore(store, lambda: [call], lambda: now)
+        memory = call.mind.memory
+        memory.model_says("item_1", "Once")
+        await keeper.write_changed()
+        assert store.written == 1
+        for _ in range(int(STATE_GROWING_EVERY_S / STATE_EVERY_S) - 1):
+            now += STATE_EVERY_S
+            memory.model_says("item_1", " upon")
+            await keeper.write_changed()
+        assert store.written == 1
+        now = 100.0 + STATE_GROWING_EVERY_S
+        await keeper.write_changed()
+        assert store.written == 2
+        memory.model_says("item_1", " a")
+        memory.caller_said("turn_1", "Stop.")
+        await keeper.write_changed()
+        assert store.written == 3, "what he said is not waited with"
+        memory.model_said("item_1", "Once upon a time.")
+        await keeper.write_changed()
+        await keeper.write_changed()
+        assert store.written == 4
+        state = await keeper.load(call.facts.call_sid)
+        assert state is not None
+        assert [memo.text for memo in state.memos] == ["Once upon a time.", "Stop."]

@@ -1,0 +1,353 @@
+"""Where streams come in: who gets to a call and to the model, and who does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from gateway_calls import QUIET, RECEPTION, TOKEN, Stream, new_sid, signature
+from running_gateway import ACCOUNT, PUBLIC_URL, House, running_house
+from stream_end import frame_of, near_end, upgrade
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Close
+
+from gateway.bridge.inbound import stream_handshake
+from gateway.call import events
+from gateway.call.endings import Ending
+from gateway.limits import STREAM_TOKEN_S
+from gateway.ops.limits.signed_tokens import StreamTokens
+from gateway.ops.store.memory import MemoryStore
+from gateway.simulator.openai.main import ModelServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MEDIA_URL = "wss://gw.example.com/twilio/media"
+POLICY_VIOLATION = 1008
+
+
+@pytest.fixture
+def house(shared_house: House) -> House:
+    return shared_house
+
+
+@pytest.fixture
+def model(shared_model: ModelServer) -> ModelServer:
+    return shared_model
+
+
+def minted(call_sid: str, *, secret: str = TOKEN, age_s: float = 0, agent: str = "quiet") -> str:
+    """A token as another process of the same account makes it."""
+    tokens = StreamTokens([secret], MemoryStore(time.monotonic), lambda: time.time() - age_s)
+    return tokens.issue(call_sid, agent)
+
+
+async def refusals(house: House) -> Counter[str]:
+    return Counter(
+        {
+            dict(labels)["reason"]: int(count)
+            for (name, labels), count in (await house.metrics()).items()
+            if name == "gateway_streams_refused_total"
+        }
+    )
+
+
+# --- The handshake ---
+
+
+async def status_of(house: House, **headers: str) -> int:
+    with pytest.raises(InvalidStatus) as caught:
+        async with house.carrier.socket(**headers):
+            pass
+    return caught.value.response.status_code
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"x-twilio-signature": ""}, "unsigned"),
+        ({"x-twilio-signature": "AAAAAAAAAAAAAAAAAAAAAAAAAAA="}, "bad_signature"),
+        ({"x-twilio-signature": signature(MEDIA_URL, token="guessed")}, "bad_signature"),
+        ({"x-twilio-signature": signature("wss://evil.example/twilio/media")}, "bad_signature"),
+        ({"x-twilio-signature": signature(f"{PUBLIC_URL}/twilio/voice")}, "bad_signature"),
+        ({"x-twilio-signature": signature(MEDIA_URL, {"a": "b"})}, "bad_signature"),
+        (
+            {"x-twilio-webhooks-signature-settings": "key=k,algorithm=HMAC_MD5"},
+            "unknown_algorithm",
+        ),
+    ],
+)
+async def test_a_handshake_that_is_not_twilios_is_refused(
+    house: House, headers: dict[str, str], reason: str
+) -> None:
+    before = await refusals(house)
+    assert await status_of(house, **headers) == 403
+    assert await refusals(house) - before == {reason: 1}
+
+
+async def test_nor_one_that_says_it_was_forwarded(house: House) -> None:
+    evil = signature("wss://evil.example/twilio/media")
+    headers = {"x-twilio-signature": evil, "X-Forwarded-Host": "evil.example"}
+    assert await status_of(house, **headers) == 403
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        MEDIA_URL,
+        "wss://gw.example.com:443/twilio/media",
+        "https://gw.example.com/twilio/media",
+        "https://gw.example.com:443/twilio/media",
+    ],
+)
+async def test_every_way_in_which_twilio_may_sign_it(house: House, url: str) -> None:
+    async with house.carrier.socket(**{"x-twilio-signature": signature(url)}):
+        pass
+
+
+async def test_shared_key_and_older_token(agents_file: Path) -> None:
+    tokens = {"TWILIO_AUTH_TOKEN": f"{TOKEN},older,shared"}
+    async with running_house(agents_file, **tokens) as house:
+        signed = signature(MEDIA_URL, token="shared", algorithm="HMAC_SHA256")
+        settings = {"x-twilio-webhooks-signature-settings": "key=k,algorithm=HMAC_SHA256"}
+        async with house.carrier.socket(**{"x-twilio-signature": signed}, **settings):
+            pass
+        signed = signature(MEDIA_URL, token="older")
+        async with house.carrier.socket(**{"x-twilio-signature": signed}):
+            pass
+
+
+# --- The token ---
+
+
+class Attempt:
+    """One stream that says `start` with some token."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.call_sid = new_sid("CA")
+
+    async def refused(self, token: str | None, **start: object) -> str:
+        """The reason for which it was closed."""
+        before = await refusals(self.house)
+        async with self.house.carrier.socket() as socket:
+            stream = Stream(socket, ACCOUNT, self.call_sid)
+            await stream.start(token, **start)
+            assert await stream.closed() == POLICY_VIOLATION
+        ((reason, count),) = (await refusals(self.house) - before).items()
+        assert count == 1
+        return reason
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def attempt(house: House, model: ModelServer) -> AsyncIterator[Attempt]:
+    """What is refused never reaches a call, and never the model."""
+    await house.quiet()
+    opened, told = len(model.journal.of("opened")), len(house.notes)
+    calls = house.gateway.switchboard.calls
+    yield Attempt(house)
+    assert house.gateway.switchboard.calls == calls
+    assert len(house.notes) == told
+    assert len(model.journal.of("opened")) == opened
+
+
+async def test_no_token(attempt: Attempt) -> None:
+    assert await attempt.refused(None) == "no_token"
+    assert await attempt.refused("") == "no_token"
+
+
+async def test_token_of_another_call(attempt: Attempt) -> None:
+    assert await attempt.refused(minted(new_sid("CA"))) == "bad_token"
+
+
+async def test_token_of_another_secret(attempt: Attempt) -> None:
+    assert await attempt.refused(minted(attempt.call_sid, secret="guessed")) == "bad_token"
+    assert await attempt.refused(minted(attempt.call_sid, secret="")) == "bad_token"
+
+
+async def test_token_that_has_expired(attempt: Attempt) -> None:
+    token = minted(attempt.call_sid, age_s=STREAM_TOKEN_S + 1)
+    assert await attempt.refused(token) == "expired_token"
+
+
+async def test_token_that_was_tampered_with(attempt: Attempt) -> None:
+    good = minted(attempt.call_sid, age_s=STREAM_TOKEN_S + 1)
+    body, sign = good.split(".")
+    fields = json.loads(urlsafe_b64decode(body + "=="))
+    fields[2] += 3600
+    longer = urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
+    for token in (
+        f"{longer}.{sign}", f"{body}.", f".{sign}", body, f"{good}.{sign}", good[:-1],
+        "A" + good[1:], good[::-1], "\ud83d\udcde", "." * 100, "x" * 5000,
+    ):  # fmt: skip
+        assert await attempt.refused(token) == "bad_token", token
+
+
+async def test_a_token_has_one_spelling(attempt: Attempt) -> None:
+    """Not as many as base64 has ways to write the same bytes."""
+    good = minted(attempt.call_sid, age_s=STREAM_TOKEN_S + 1)
+    body, sign = good.split(".")
+    for token in (f"{body}!.{sign}", f"{body}.{sign}=", f" {good}", f"{body}\n.{sign}"):
+        assert await attempt.refused(token) == "bad_token", token
+
+
+async def test_start_of_another_account(attempt: Attempt) -> None:
+    token = minted(attempt.call_sid)
+    assert await attempt.refused(token, accountSid="AC" + "2" * 32) == "other_account"
+
+
+async def test_agent_that_is_not_known_here(attempt: Attempt) -> None:
+    """A token of a process with another agents file."""
+    token = minted(attempt.call_sid, agent="somebody")
+    assert await attempt.refused(token) == "unknown_agent"
+
+
+async def test_process_that_stops(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt.house.gateway.switchboard, "draining", True)
+    assert await attempt.refused(minted(attempt.call_sid)) == "draining"
+
+
+async def test_stream_that_never_says_start(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_handshake, "START_WAIT_S", 0.05)
+    before = await refusals(attempt.house)
+    async with attempt.house.carrier.socket() as socket:
+        await socket.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
+        assert await Stream(socket, ACCOUNT, "").closed() == POLICY_VIOLATION
+    assert await refusals(attempt.house) - before == {"no_start": 1}
+
+
+async def test_stream_that_says_everything_but_start(attempt: Attempt) -> None:
+    before = await refusals(attempt.house)
+    async with attempt.house.carrier.socket() as socket:
+        stream = Stream(socket, ACCOUNT, attempt.call_sid)
+        for _ in range(100):
+            await stream.speak()
+            await socket.send(b"\x00")
+        assert await stream.closed() == POLICY_VIOLATION
+    assert await refusals(attempt.house) - before == {"noise": 1}
+
+
+async def test_what_comes_behind_a_refusal_is_not_heard(attempt: Attempt) -> None:
+    """A second `start` with a good token, in the same bytes and on the same socket."""
+    house, before = attempt.house, await refusals(attempt.house)
+    signed = {"x-twilio-signature": signature(MEDIA_URL)}
+    port = house.client.base_url.port
+    assert port is not None
+    async with near_end(port, headers=signed) as end:
+        stream = Stream(None, ACCOUNT, attempt.call_sid)  # type: ignore[arg-type]
+        bad, good = stream.start_message("x"), stream.start_message(minted(attempt.call_sid))
+        end.send(frame_of(bad) * 20 + frame_of(good))
+        assert Close.parse((await end.frame()).data).code == POLICY_VIOLATION
+        end.say(good)
+        await end.drain()
+    assert await refusals(house) - before == {"bad_token": 1}
+
+
+async def test_start_that_cannot_be_read(attempt: Attempt) -> None:
+    """It counts as noise; the stream may still say it properly, and has its five seconds."""
+    before = await refusals(attempt.house)
+    async with attempt.house.carrier.socket() as socket:
+        stream = Stream(socket, ACCOUNT, attempt.call_sid)
+        for wrong in ({"customParameters": {"token": 5}}, {"mediaFormat": None}, {"callSid": []}):
+            await stream.start("x", **wrong)
+        await stream.start("x")
+        assert await stream.closed() == POLICY_VIOLATION
+    assert await refusals(attempt.house) - before == {"bad_token": 1}
+
+
+async def test_a_client_that_speaks_before_it_was_answered(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 6455, 4.1: it has to wait for the 101. It is refused, and harms nobody."""
+    monkeypatch.setattr(stream_handshake, "START_WAIT_S", 0.05)
+    house, before = attempt.house, await refusals(attempt.house)
+    request = upgrade("/twilio/media", {"x-twilio-signature": signature(MEDIA_URL)})
+    stream = Stream(None, ACCOUNT, attempt.call_sid)  # type: ignore[arg-type]
+    early = frame_of(stream.start_message("x"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.client.base_url.port)
+    writer.write(request)
+    writer.write(early[:40])
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.write(early[40:])
+    await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert (await refusals(house) - before).total() <= 1
+
+
+# --- Let in ---
+
+
+async def test_a_token_opens_one_stream(house: House, model: ModelServer) -> None:
+    await house.quiet()
+    opened, before = len(model.journal.of("opened")), await refusals(house)
+    token = await house.carrier.token(call_sid := new_sid("CA"))
+    async with house.carrier.socket() as first, house.carrier.socket() as second:
+        await Stream(first, ACCOUNT, call_sid).start(token)
+        await house.note(events.CallerConnected, of=call_sid)
+        intruder = Stream(second, ACCOUNT, call_sid)
+        await intruder.start(token)
+        assert await intruder.closed() == POLICY_VIOLATION
+        assert await refusals(house) - before == {"used_token": 1}
+        await house.note(events.ModelReady, of=call_sid)
+        assert not house.said(events.CallEnded, call_sid), "the call goes on"
+    assert len(model.journal.of("opened")) == opened + 1
+
+
+async def test_a_call_has_one_stream(house: House) -> None:
+    """Even with a token of its own."""
+    before = await refusals(house)
+    async with house.carrier.call() as stream, house.carrier.socket() as second:
+        await house.note(events.CallerConnected, of=stream.call_sid)
+        intruder = Stream(second, ACCOUNT, stream.call_sid)
+        await intruder.start(minted(stream.call_sid))
+        assert await intruder.closed() == POLICY_VIOLATION
+        assert await refusals(house) - before == {"second_stream": 1}
+        await stream.press()
+        await house.note(events.KeyPressed, of=stream.call_sid)
+
+
+async def test_a_stream_that_lands_on_another_process(
+    house: House, agents_file: Path, model: ModelServer
+) -> None:
+    """Which never saw the webhook: it opens a session of its own."""
+    await house.quiet()
+    opened = len(model.journal.of("opened"))
+    token = await house.carrier.token(call_sid := new_sid("CA"), QUIET)
+    await house.note(events.ModelReady, of=call_sid)
+    async with (
+        running_house(agents_file, model) as other,
+        other.carrier.socket() as socket,
+    ):
+        stream = Stream(socket, ACCOUNT, call_sid)
+        await stream.start(token)
+        await stream.speak()
+        await other.note(events.CallerConnected)
+        await other.note(events.ModelReady)
+        (call,) = other.gateway.switchboard.calls
+        assert (call.facts.agent, call.facts.call_sid) == ("quiet", call_sid)
+        await stream.stop()
+        assert (await other.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
+    assert len(model.journal.of("opened")) == opened + 2
+    assert not house.said(events.CallerConnected, call_sid)
+
+
+async def test_the_session_is_ready_before_the_caller_is(house: House, model: ModelServer) -> None:
+    """Opened while the webhook was being answered, and the same one for the stream."""
+    await house.quiet()
+    opened = len(model.journal.of("opened"))
+    used = await house.metric("sessions_prepared_total", outcome="used")
+    token = await house.carrier.token(call_sid := new_sid("CA"), RECEPTION)
+    await house.note(events.ModelReady, of=call_sid)
+    async with house.carrier.socket() as socket:
+        await Stream(socket, ACCOUNT, call_sid).start(token)
+        await house.note(events.CallerConnected, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 1
+    assert await house.metric("sessions_prepared_total", outcome="used") == used + 1

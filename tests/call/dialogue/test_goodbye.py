@@ -1,0 +1,309 @@
+"""A call comes to its end: the last word is heard, and then, and only then, the line goes dead."""
+
+from __future__ import annotations
+
+from call.play import (
+    BEGAN_AT,
+    Book,
+    all_marks,
+    answered,
+    asks,
+    asks_for_an_answer,
+    cancels,
+    clears,
+    deletes,
+    ends,
+    first_mark,
+    last_mark,
+    note,
+    nothing,
+    outputs,
+    over,
+    tells_the_model,
+    to_caller,
+    truncates,
+    wait,
+)
+from call.vendor_events import (
+    already_active,
+    audio_delta,
+    audio_done,
+    committed,
+    key,
+    response_created,
+    response_done,
+    speech_started,
+    speech_stopped,
+    stop,
+)
+
+from gateway.call import events
+from gateway.call.dialogue.prompts import FAREWELL, NOT_ENDED
+from gateway.call.endings import Ending
+from gateway.call.inputs import ModelLost
+from gateway.limits import GOODBYE_MAX_S, LEAVING_MAX_S, RESPONSE_RETRIES_MAX, WARN_BEFORE_END_S
+
+END_CALL = (("end_call", "call_1"),)
+CALLED = note(events.ToolCalled, name="end_call")
+FIRST = note(events.FirstAudioSent)
+PATIENT = {"nudge_after_s": 599.0, "end_after_s": 600.0}
+
+
+def goodbye(ms: int = 600, **agent: object) -> Book:
+    """The model said goodbye in `ms` and called end_call, in one answer."""
+    book = answered(**agent) >> response_created() >> audio_delta(ms=ms) << ...
+    return book >> audio_done() << nothing >> response_done(calls=END_CALL) << CALLED << nothing
+
+
+def test_a_goodbye_is_heard_to_its_last_mark() -> None:
+    (
+        goodbye()
+        >> wait(0.3)
+        >> first_mark
+        << FIRST
+        >> first_mark
+        >> first_mark
+        << nothing
+        >> wait(0.3)  # by the clock all is heard; the mark has not come
+        << nothing
+        >> last_mark
+        << ends(Ending.AGENT_HUNG_UP)
+        << nothing
+    )
+
+
+def test_a_goodbye_that_was_not_said_is_asked_for() -> None:
+    (
+        answered()
+        >> response_created()
+        >> response_done(calls=END_CALL)
+        << CALLED
+        << asks(FAREWELL)
+        << nothing
+        >> response_created("resp_2")
+        >> audio_delta("item_2", ms=400, response_id="resp_2")
+        << to_caller(400)
+        >> audio_done("item_2", "resp_2")
+        << nothing
+        >> response_done("resp_2")
+        << nothing
+        >> wait(0.4)
+        >> last_mark
+        << ends(Ending.AGENT_HUNG_UP)
+        << nothing
+    )
+
+
+def test_what_was_said_in_an_earlier_turn_is_no_goodbye() -> None:
+    book = answered() >> response_created() >> audio_delta(ms=200) << ... >> audio_done()
+    book >> response_done() >> wait(0.3) >> all_marks << ...
+    book >> speech_started() >> speech_stopped(900) >> committed() << nothing
+    book >> response_created("resp_2") >> response_done("resp_2", calls=END_CALL)
+    book << CALLED << asks(FAREWELL) << nothing
+
+
+def test_a_farewell_without_a_sound_does_not_keep_the_line_open() -> None:
+    book = answered() >> response_created() >> response_done(calls=END_CALL) << ...
+    book >> response_created("resp_2") << nothing
+    book >> response_done("resp_2") << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_a_farewell_that_fails_is_asked_for_again_and_then_done_without() -> None:
+    """The agent wanted to hang up: the call does not end as a failure for lack of a last word."""
+    book = answered() >> response_created() >> response_done(calls=END_CALL) << ...
+    failed = note(events.ModelErrorReported)
+    for n in range(RESPONSE_RETRIES_MAX):
+        book >> response_created(f"bye_{n}") << nothing
+        book >> response_done(f"bye_{n}", "failed") << failed << asks(FAREWELL) << nothing
+    book >> response_created("bye") << nothing
+    book >> response_done("bye", "failed") << failed << ends(Ending.AGENT_HUNG_UP, "unheard")
+
+
+def test_marks_that_stop_do_not_keep_the_line_open() -> None:
+    book = goodbye() >> wait(0.1) >> first_mark << FIRST >> wait(GOODBYE_MAX_S - 0.1) << nothing
+    book >> wait(0.2) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
+
+
+def test_a_long_goodbye_is_heard_as_long_as_its_marks_come() -> None:
+    book = answered() >> response_created() >> audio_delta(ms=40_000) << ...
+    book.heard_marks = True
+    book >> audio_done() >> response_done(calls=END_CALL) << CALLED >> wait(39.9) << ...
+    assert book.call.ending is None
+    book >> wait(0.2) << ends(Ending.AGENT_HUNG_UP) << nothing
+    assert book.umpire.sent_ms == 40_000
+
+
+def test_the_caller_speaks_into_the_goodbye_and_the_call_goes_on() -> None:
+    (
+        goodbye(idle=PATIENT)
+        >> wait(0.2)
+        >> speech_started()
+        << clears
+        << truncates("item_1", 200)
+        << note(events.BargedIn)
+        << outputs("call_1", NOT_ENDED)
+        << nothing
+        >> all_marks
+        << nothing
+        >> speech_stopped(900)
+        >> committed()
+        << nothing
+        >> response_created("resp_2")
+        >> audio_delta("item_2", ms=200, response_id="resp_2")
+        << to_caller(200)
+        >> audio_done("item_2", "resp_2")
+        >> response_done("resp_2")
+        >> wait(GOODBYE_MAX_S + 1)
+        << nothing
+    )
+
+
+def test_he_speaks_between_the_last_sound_and_its_mark() -> None:
+    """By our clock all was heard; he hears it later than that, and has something to add."""
+    book = goodbye() >> wait(0.65) << nothing
+    book >> speech_started() << outputs("call_1", NOT_ENDED) << nothing
+    book >> last_mark << nothing >> speech_stopped(900) << nothing
+    assert book.call.life == "talking"
+
+
+def test_an_agent_that_may_not_be_interrupted_says_goodbye_to_the_end_and_stays() -> None:
+    vad = {"type": "server_vad", "interrupt_response": False}
+    book = goodbye(turn_detection=vad) >> wait(0.2) >> speech_started()
+    book << outputs("call_1", NOT_ENDED) << nothing >> wait(0.4) >> all_marks << FIRST << nothing
+    book >> speech_stopped(900) << nothing
+    assert book.call.life == "talking"
+
+
+def test_a_short_word_that_outlasts_the_goodbye_is_something_to_add() -> None:
+    book = goodbye(400, barge_in={"min_speech_ms": 300}) >> wait(0.3) >> speech_started()
+    book >> wait(0.2) << nothing >> speech_stopped(500) << outputs("call_1", NOT_ENDED) << nothing
+    book >> committed() << asks_for_an_answer << nothing
+
+
+def test_an_uh_huh_into_the_goodbye_does_not_keep_the_call() -> None:
+    book = goodbye(900, barge_in={"min_speech_ms": 300}) >> wait(0.3) >> speech_started()
+    book >> wait(0.2) >> speech_stopped(500) << events.BargeInIgnored("short") >> committed()
+    book << deletes("turn_1") >> wait(0.4) >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_he_speaks_before_the_farewell_has_begun() -> None:
+    book = answered() >> response_created() >> response_done(calls=END_CALL) << CALLED
+    book << asks(FAREWELL) >> speech_started() << outputs("call_1", NOT_ENDED) << nothing
+    book >> response_created("resp_2") << cancels("resp_2") << nothing
+    book >> response_done("resp_2", "cancelled") << nothing
+    book >> speech_stopped(900) << nothing
+    assert book.call.life == "talking"
+
+
+def test_the_farewell_waits_for_the_servers_own_response_and_is_still_said() -> None:
+    book = answered() >> response_created() >> response_done(calls=END_CALL) << CALLED
+    book << asks(FAREWELL) >> response_created("resp_2") >> already_active() << ...
+    book >> response_done("resp_2") << asks(FAREWELL) << nothing
+
+
+def test_a_farewell_that_still_waits_is_not_said_to_one_who_stays() -> None:
+    book = answered() >> response_created() >> response_done(calls=END_CALL) << CALLED
+    book << asks(FAREWELL) >> response_created("resp_2") >> already_active() << ...
+    book >> speech_started() << outputs("call_1", NOT_ENDED) << nothing
+    book >> response_done("resp_2", "cancelled") >> speech_stopped(900) << nothing
+    book >> response_created("resp_3") >> response_done("resp_3") << nothing
+
+
+def test_nobody_is_nudged_into_the_goodbye() -> None:
+    book = longest(idle={"nudge_after_s": 5.5, "end_after_s": 60.0}) >> wait(5.01) << asks(FAREWELL)
+    book >> response_created() >> audio_delta(ms=200) << to_caller(200) >> wait(1.0) << nothing
+    book >> audio_done() >> response_done() << nothing >> last_mark << ends(Ending.MAX_LENGTH)
+
+
+def test_an_end_call_that_he_talked_over_does_not_end_the_call() -> None:
+    """The response was complete before our cancel reached the server."""
+    book = answered(barge_in={"min_speech_ms": 100}) >> response_created()
+    book >> audio_delta(ms=2000) << ... >> wait(0.5) << ... >> speech_started()
+    book >> wait(0.1) << cancels("resp_1") << clears << truncates("item_1", 600) << ...
+    book >> response_done(calls=END_CALL) << CALLED << outputs("call_1", NOT_ENDED) << nothing
+    book >> speech_stopped(2000) << nothing >> committed() << asks_for_an_answer << nothing
+    assert book.call.life == "talking"
+
+
+def test_hanging_up_in_the_goodbye_is_his() -> None:
+    goodbye() >> stop() << ends(Ending.CALLER_HUNG_UP) << nothing
+
+
+def test_the_model_is_told_a_minute_before_the_longest_time() -> None:
+    book = answered(frame_ms=1000, max_call_s=130.0, idle=PATIENT)
+    book >> wait(130 - WARN_BEFORE_END_S - 0.1) << nothing
+    book >> wait(0.2) << tells_the_model("The call ends in one minute") << nothing
+    book >> wait(WARN_BEFORE_END_S) << asks(FAREWELL) << nothing
+    book >> response_created() >> audio_delta(ms=200) << to_caller(200) >> audio_done()
+    book >> response_done() >> wait(0.2) >> last_mark << ends(Ending.MAX_LENGTH) << nothing
+
+
+def test_a_short_call_has_no_minute_to_be_told_of() -> None:
+    book = answered(frame_ms=1000, max_call_s=100.0, idle=PATIENT)
+    book >> wait(99.9) << nothing >> wait(0.2) << asks(FAREWELL) << nothing
+
+
+def longest(**agent: object) -> Book:
+    return answered(max_call_s=5.0, **agent)
+
+
+def test_the_longest_time_is_up_whoever_speaks() -> None:
+    """He is cut into silence, says what he says, and the call ends."""
+    book = longest() >> wait(5.01) << asks(FAREWELL) >> response_created()
+    book >> audio_delta(ms=800) << ... >> wait(0.2) << nothing
+    book >> speech_started() << clears << truncates("item_1", 200) << note(events.BargedIn)
+    book << nothing >> response_done(status="cancelled") << nothing >> speech_stopped(900)
+    book << ends(Ending.MAX_LENGTH) << nothing
+
+
+def test_he_speaks_and_never_stops_at_the_longest_time() -> None:
+    book = longest() >> wait(4.0) >> speech_started() >> wait(1.1) << nothing
+    book >> wait(GOODBYE_MAX_S) << ends(Ending.MAX_LENGTH, "unheard") << nothing
+
+
+def test_he_stops_in_time_for_the_farewell() -> None:
+    """The server answers his turn; the farewell follows."""
+    book = longest() >> wait(4.0) >> speech_started() >> wait(2.0) >> speech_stopped(6000)
+    book >> committed() << nothing >> response_created() >> response_done() << asks(FAREWELL)
+
+
+def test_the_longest_time_ends_within_a_goodbye() -> None:
+    """The agent was about to hang up; he speaks into it, after time: the call still ends."""
+    book = longest() >> wait(4.6) >> response_created() >> audio_delta(ms=900) << to_caller(900)
+    book >> audio_done() >> response_done(calls=END_CALL) << CALLED >> wait(0.6) << nothing
+    book >> speech_started() << clears << ... >> all_marks << nothing
+    book >> speech_stopped(5400) << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_whoever_interrupts_all_the_time_does_not_outlast_the_limit() -> None:
+    """A television, say: each of its turns is answered, and each answer cut."""
+    book = answered(max_call_s=60.0, idle=PATIENT)
+    book.heard_marks = True
+    (
+        book
+        >> wait(59)
+        << ...
+        >> response_created("resp_0")
+        >> audio_delta("item_0", ms=8000, response_id="resp_0")
+        << ...
+    )
+    for n in range(1, 40):
+        at = 59_000 + 3_000 * n
+        book >> wait(2) << ... >> speech_started(at - 1000, f"turn_{n}") << ...
+        book >> response_done(f"resp_{n - 1}", "cancelled") << ... >> wait(1) << ...
+        book >> speech_stopped(at, f"turn_{n}") >> committed(f"turn_{n}") << ...
+        if over(book):
+            break
+        book >> response_created(f"resp_{n}") << ...
+        book >> audio_delta(f"item_{n}", ms=8000, response_id=f"resp_{n}") << ...
+    assert book.now - BEGAN_AT < 60 + LEAVING_MAX_S + 3
+    assert book.call.ending is Ending.MAX_LENGTH
+
+
+def test_he_cannot_stay_when_nobody_is_left_to_answer_him() -> None:
+    book = answered(keypad={}) >> response_created() >> audio_delta(ms=3000) << ...
+    book >> audio_done() >> response_done(calls=END_CALL) << ...
+    book >> ModelLost("closed_1006") << ... >> key("1") << ...
+    book.heard_marks = True
+    book >> wait(4) << ...
+    assert book.call.ending is Ending.AGENT_HUNG_UP

@@ -1,0 +1,710 @@
+"""A call on the SIP path: the same mind, steering what it does not hear."""
+
+from __future__ import annotations
+
+import pytest
+from call import vendor_events
+from call.play import (
+    Book,
+    asks,
+    asks_for_an_answer,
+    cancels,
+    deletes,
+    ends,
+    note,
+    nothing,
+    outputs,
+    tells_the_model,
+    wait,
+)
+from call.sideband import (
+    TRANSFERS,
+    SipBook,
+    attached,
+    cleared,
+    empties,
+    from_the_wire,
+    reattaches,
+    refers,
+    started,
+    stopped,
+    tone,
+    tool_call,
+    transcript,
+)
+from call.vendor_events import (
+    committed,
+    response_created,
+    response_done,
+    speech_started,
+    speech_stopped,
+)
+
+from gateway.call import commands as do
+from gateway.call import events as notes
+from gateway.call import inputs
+from gateway.call.dialogue.prompts import FAREWELL, NOT_ENDED, NOT_TRANSFERRED, TRANSFER_FAILED
+from gateway.call.endings import Ending
+from gateway.call.state_machines import CallPhase
+from gateway.limits import (
+    ARRIVAL_WAIT_S,
+    GOODBYE_MAX_S,
+    RESPONSE_START_MAX_S,
+    SIDEBAND_LOSSES_MAX,
+    SIDEBAND_MAX_S,
+    SIDEBAND_STEADY_S,
+    SIP_GOODBYE_MAX_S,
+    TRANSFER_MAX_S,
+    WARN_BEFORE_END_S,
+)
+
+ACCEPTED, OPENED, GONE = inputs.CallAccepted(), inputs.ModelOpened(), inputs.CallGone()
+LOST = inputs.ModelLost("closed_1006")
+FIRST = note(notes.FirstAudioSent)
+TO_DESK = '{"target":"desk"}'
+PATIENT = {"nudge_after_s": 599.0, "end_after_s": 600.0}
+
+
+def speaking(**agent: object) -> SipBook:
+    """The model is in mid-sentence, and has been heard for no time yet."""
+    book = attached(**agent) >> response_created() >> transcript() << nothing
+    return book >> started() << FIRST
+
+
+def ended_saying_goodbye(**agent: object) -> SipBook:
+    """All words are made, and the tool is called, while the caller still hears them."""
+    return speaking(**agent) >> tool_call("end_call") << note(notes.ToolCalled, name="end_call")
+
+
+def leaving(**agent: object) -> SipBook:
+    """The model said that it connects the caller, and was heard: he is being handed over."""
+    book = speaking(**(TRANSFERS | agent)) >> tool_call("transfer", arguments=TO_DESK)
+    return book << note(notes.ToolCalled) >> stopped() << refers()
+
+
+# --- How it begins ---
+
+
+def test_accept_and_sideband_and_greeting() -> None:
+    (
+        SipBook(greeting="Hello.")
+        >> wait(0.4)
+        << nothing
+        >> ACCEPTED
+        << note(notes.CallerConnected, seconds=0.4)
+        >> wait(0.2)
+        << nothing
+        >> OPENED
+        << note(notes.SidebandConnected, seconds=0.2, again=False)
+        << asks("Hello.")
+        << nothing
+        >> response_created()
+        << nothing
+        >> transcript()
+        << nothing
+        >> wait(0.3)
+        >> started()
+        << note(notes.FirstAudioSent, seconds=0.9, after_arrival_s=0.5)
+        << nothing
+        >> response_done()
+        << nothing
+        >> stopped()
+        << nothing
+    )
+
+
+def test_without_a_greeting_the_caller_has_the_first_word() -> None:
+    attached() << nothing >> wait(5.0) << nothing
+
+
+def test_a_caller_who_was_here_before_is_met_otherwise() -> None:
+    book = SipBook(greeting="Hello.")
+    book.call.opening = "Say that nobody took the call."
+    (
+        book
+        >> ACCEPTED
+        << ...
+        >> OPENED
+        << note(notes.SidebandConnected)
+        << asks("nobody took")
+        << nothing
+    )
+
+
+def test_a_sideband_before_the_accept_says_nothing() -> None:
+    SipBook(greeting="Hello.") >> OPENED << nothing
+
+
+def test_events_of_a_media_session_configure_nothing() -> None:
+    book = attached()
+    book >> vendor_events.session_created() >> vendor_events.session_updated(book.agent) << nothing
+    book >> vendor_events.audio_delta(ms=100) << nothing
+
+
+def test_accepted_twice_arrives_once() -> None:
+    attached() >> ACCEPTED << nothing >> OPENED << nothing
+
+
+def test_a_sideband_that_never_comes_up_ends_the_call() -> None:
+    book = SipBook() >> ACCEPTED << note(notes.CallerConnected) >> wait(SIDEBAND_MAX_S - 0.1)
+    book << nothing >> wait(0.2) << ends(Ending.MODEL_LOST, "no_sideband")
+
+
+@pytest.mark.parametrize(
+    ("refused", "ending"), [(False, Ending.MODEL_LOST), (True, Ending.MODEL_REFUSED)]
+)
+def test_a_sideband_that_cannot_be_had_ends_the_call(refused: bool, ending: Ending) -> None:
+    book = SipBook() >> ACCEPTED << ... >> inputs.ModelLost("http_401", refused)
+    book << ends(ending, "http_401")
+
+
+def test_a_call_that_is_never_accepted_is_over() -> None:
+    SipBook() >> wait(ARRIVAL_WAIT_S + 1) << ends(Ending.MODEL_SILENT, "session")
+
+
+def test_giving_up_says_that_it_ended_and_asks_for_nothing() -> None:
+    """There is no leg to hang up, and no socket to close."""
+    book = SipBook()
+    outs = book.call.give_up(book.now)
+    assert [type(out) for out in outs] == [notes.CallEnded]
+    assert (outs[0].ending, outs[0].arrived) == (Ending.MODEL_REFUSED, False)
+    assert book.call.deadline is None
+
+
+# --- Turns ---
+
+
+def test_a_turn_from_the_last_word_to_the_first_sound() -> None:
+    book = speaking() >> response_done() >> stopped() << nothing >> wait(2.0) << nothing
+    # The server's VAD waited for half a second of silence, which its figure includes.
+    book >> speech_started(2000) << nothing >> wait(1.0) >> speech_stopped(3500) << nothing
+    book >> committed() << nothing >> response_created("resp_2") << nothing
+    book >> wait(0.25) >> transcript("resp_2") << nothing >> wait(0.05) >> started("resp_2")
+    book << note(
+        notes.TurnMeasured, number=1, wait_s=0.8, detection_s=0.5, model_s=0.25, gateway_s=0.05,
+        playback_s=0.0,
+    ) << nothing  # fmt: skip
+
+
+def test_sound_before_its_words_ends_the_wait_too() -> None:
+    book = attached() >> speech_started() >> speech_stopped(500) >> committed() << nothing
+    book >> response_created() >> wait(0.2) >> started()
+    book << FIRST << note(notes.TurnMeasured, wait_s=0.7, model_s=0.2) << nothing
+
+
+def test_the_clock_is_tied_to_the_event_that_took_the_shortest_way() -> None:
+    book = attached() >> wait(10.0) << nothing
+    book >> speech_started(9_000) >> speech_stopped(10_000) >> committed() << nothing
+    book >> response_created() >> started() << FIRST << note(notes.TurnMeasured) << nothing
+    book >> response_done() >> stopped() >> wait(2.0) << nothing
+    # This one comes 300 ms late, which the caller has waited for too.
+    book >> speech_started(11_000) >> wait(0.3) >> speech_stopped(12_000) >> committed() << nothing
+    book >> response_created("resp_2") >> started("resp_2")
+    book << note(notes.TurnMeasured, wait_s=0.8, detection_s=0.8) << nothing
+
+
+def test_a_turn_that_nobody_answers_is_asked_for() -> None:
+    book = attached() >> speech_started() >> speech_stopped(500) >> committed() << nothing
+    book >> wait(RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
+
+
+def test_transcripts_are_told_by_who_spoke() -> None:
+    said = from_the_wire(
+        '{"type":"response.output_audio_transcript.done","response_id":"resp_1",'
+        '"item_id":"item_1","transcript":"Hello."}'
+    )
+    book = speaking() >> said << notes.TranscriptLine("model", "Hello.", "item_1")
+    heard = from_the_wire(
+        '{"type":"conversation.item.input_audio_transcription.completed",'
+        '"item_id":"turn_1","transcript":"Hi."}'
+    )
+    book >> heard << notes.TranscriptLine("caller", "Hi.", "turn_1") << nothing
+
+
+def test_usage_counts_on_this_path_too() -> None:
+    book = speaking() >> response_done(tokens=40) << note(notes.UsageCounted) >> GONE
+    book << ends(Ending.CALLER_HUNG_UP)
+    assert book.umpire.ended.tokens == 40
+
+
+# --- Interruptions ---
+
+
+def test_the_server_interrupts_by_itself() -> None:
+    book = speaking() >> wait(1.2) << nothing >> speech_started(1_200)
+    book << note(notes.BargedIn, item_id="item_1", heard_ms=1200) << nothing
+    book >> cleared() >> response_done(status="cancelled") << nothing >> wait(0.5)
+    book >> speech_stopped(2_000) >> committed() << nothing
+    book >> response_created("resp_2") >> transcript("resp_2") << nothing >> started("resp_2")
+    book << note(notes.TurnMeasured) << nothing
+    assert book.call.barge_ins == 1
+
+
+def test_words_that_were_never_heard_are_no_interruption() -> None:
+    book = attached() >> response_created() >> transcript() >> speech_started() << nothing
+    book >> response_done(status="cancelled") << nothing
+    assert book.call.barge_ins == 0
+    assert not book.call._speaking()
+
+
+@pytest.mark.parametrize("order", [(cleared, response_done), (response_done, cleared)])
+def test_what_was_behind_the_sentence_is_gone_with_it(order: tuple[object, object]) -> None:
+    """An answer that waited for its turn in the buffer is not waited for by us."""
+    book = speaking() >> response_done() << nothing
+    book >> response_created("resp_2") >> transcript("resp_2", "item_2") << nothing >> wait(0.5)
+    book >> speech_started(900) << note(notes.BargedIn, item_id="item_1", heard_ms=500) << nothing
+    for happens in order:
+        cancelled = happens is response_done
+        book >> (response_done("resp_2", "cancelled") if cancelled else cleared()) << nothing
+    assert not book.call._speaking()
+
+
+def test_the_one_that_plays_is_not_the_one_that_failed() -> None:
+    book = speaking() >> response_done() >> response_created("resp_2") << nothing
+    book >> transcript("resp_2", "item_2") >> response_done("resp_2", "cancelled") << nothing
+    assert book.call._speaking()
+    book >> stopped() << nothing
+    assert not book.call._speaking()
+
+
+def test_the_next_sentence_plays_only_after_the_last() -> None:
+    """Should the server forget to say that one was over, the next one says so."""
+    book = speaking() >> response_done() >> response_created("resp_2") << nothing
+    book >> started("resp_2") >> response_done("resp_2") >> stopped("resp_2") << nothing
+    assert not book.call._speaking()
+
+
+def client_turns(ms: int = 300, **agent: object) -> SipBook:
+    return speaking(barge_in={"min_speech_ms": ms}, **agent)
+
+
+def test_our_own_interruption_cancels_and_then_clears() -> None:
+    (
+        client_turns()
+        >> wait(1.0)
+        << nothing
+        >> speech_started(1_000)
+        << nothing
+        >> wait(0.31)
+        << cancels("resp_1")
+        << empties
+        << note(notes.BargedIn, item_id="item_1", heard_ms=1300)
+        << nothing
+        >> response_done(status="cancelled")
+        >> cleared()
+        >> speech_stopped(2_000)
+        << nothing
+        >> committed()
+        << asks_for_an_answer
+        << nothing
+    )
+
+
+def test_an_answer_whose_beginning_we_did_not_see_is_interrupted_without_its_name() -> None:
+    book = attached(barge_in={"min_speech_ms": 300}) >> committed() << asks_for_an_answer
+    (
+        book
+        >> vendor_events.already_active()
+        << note(notes.ModelErrorReported)
+        >> transcript("resp_9")
+        << nothing
+    )
+    book >> started("resp_9") << FIRST >> speech_started() << nothing >> wait(0.31)
+    book << cancels(None) << empties << note(notes.BargedIn) << nothing
+
+
+def test_of_a_whole_answer_only_the_sound_is_left_to_clear() -> None:
+    book = client_turns() >> response_done() >> wait(1.0) << nothing >> speech_started(1_000)
+    book << nothing >> wait(0.31) << empties << note(notes.BargedIn) << nothing
+    book >> cleared() << nothing
+
+
+def test_words_on_their_way_to_the_ear_are_cleared_too() -> None:
+    """Their sound may begin at any moment."""
+    book = attached(barge_in={"min_speech_ms": 300}) >> response_created() >> transcript()
+    book << nothing >> response_done() >> speech_started() << nothing >> wait(0.31) << empties
+    book << nothing
+
+
+def test_uh_huh_is_no_turn() -> None:
+    book = client_turns() >> wait(0.5) >> speech_started(500) << nothing >> wait(0.1)
+    book >> speech_stopped(700) << notes.BargeInIgnored("short") >> committed("turn_2")
+    book << deletes("turn_2") << nothing
+
+
+def test_an_answer_that_crossed_the_callers_words_is_taken_back() -> None:
+    """Cancelled alone, what was made of it so far would be played over him."""
+    book = speaking() >> tool_call("nonsense") << note(notes.ToolCalled)
+    book << tells_the_model("no such tool") << asks_for_an_answer
+    book >> speech_started(900) << note(notes.BargedIn) << nothing
+    book >> response_created("resp_2") << cancels("resp_2") << empties << nothing
+
+
+# --- Keys ---
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_key_is_noted_and_not_which(blank: str) -> None:
+    """The vendor's own example has a leading blank in the type, and no event_id."""
+    pressed = from_the_wire(
+        f'{{"type":"{blank}input_audio_buffer.dtmf_event_received","event":"7",'
+        '"received_at":1763800000}'
+    )
+    book = attached() >> pressed << notes.KeyPressed() << nothing
+    assert "7" not in repr(notes.KeyPressed())
+    assert book.said == []
+
+
+def test_a_key_breaks_the_silence() -> None:
+    idle = {"nudge_after_s": 2.0, "end_after_s": 4.0}
+    book = attached(idle=idle, keypad="none") >> wait(1.9) << nothing
+    book >> tone() << notes.KeyPressed() >> wait(1.9) << nothing >> wait(0.2)
+    book << asks("silent") << nothing
+
+
+# --- The end, by the agent ---
+
+
+def test_a_goodbye_is_played_to_its_end() -> None:
+    (
+        ended_saying_goodbye()
+        << nothing
+        >> wait(GOODBYE_MAX_S + 5)  # it takes its time
+        << nothing
+        >> stopped()
+        << ends(Ending.AGENT_HUNG_UP)
+        << nothing
+    )
+
+
+def test_a_goodbye_that_does_not_begin_is_not_waited_for() -> None:
+    book = attached() >> response_created() >> transcript() >> tool_call("end_call")
+    book << note(notes.ToolCalled) << nothing >> wait(GOODBYE_MAX_S - 0.1) << nothing
+    book >> wait(0.2) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
+
+
+def test_a_goodbye_that_does_not_end_is_ended() -> None:
+    book = ended_saying_goodbye() << nothing >> wait(SIP_GOODBYE_MAX_S - 0.1) << nothing
+    book >> wait(0.2) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
+
+
+def test_a_goodbye_that_was_not_said_is_asked_for() -> None:
+    book = attached() >> response_created() >> tool_call("end_call") << note(notes.ToolCalled)
+    book << asks(FAREWELL) >> response_created("bye") >> transcript("bye") << nothing
+    book >> response_done("bye") << nothing >> started("bye") << FIRST << nothing
+    book >> wait(GOODBYE_MAX_S + 5) << nothing >> stopped("bye") << ends(Ending.AGENT_HUNG_UP)
+
+
+def test_the_caller_speaks_into_the_goodbye() -> None:
+    book = ended_saying_goodbye() >> wait(0.5) >> speech_started(900)
+    book << note(notes.BargedIn) << outputs("call_1", NOT_ENDED) << nothing
+    book >> cleared() >> wait(SIP_GOODBYE_MAX_S + 5) << nothing
+    assert book.call.life is CallPhase.TALKING
+
+
+def test_a_goodbye_cut_short_by_the_server_is_over() -> None:
+    ended_saying_goodbye() >> cleared() << ends(Ending.AGENT_HUNG_UP)
+
+
+def test_the_operator_hangs_up() -> None:
+    speaking() >> inputs.HangUpRequested() << ends(Ending.OPERATOR_HUNG_UP) << nothing
+
+
+def test_silence_is_nudged_and_ended() -> None:
+    book = attached(idle={"nudge_after_s": 2.0, "end_after_s": 4.0}) >> wait(2.1) << asks("silent")
+    book >> response_created() >> transcript() >> started() << FIRST >> response_done()
+    book >> wait(3.0) << nothing >> stopped() >> wait(1.9) << nothing >> wait(0.2)
+    book << asks(FAREWELL) >> response_created("bye") >> transcript("bye") >> started("bye")
+    book >> response_done("bye") << nothing >> stopped("bye") << ends(Ending.IDLE)
+
+
+def test_the_longest_call_ends_with_a_farewell() -> None:
+    book = attached(max_call_s=130.0, idle=PATIENT) >> wait(130.0 - WARN_BEFORE_END_S - 0.1)
+    book << nothing >> wait(0.2) << tells_the_model("one minute") << nothing >> wait(60.0)
+    book << asks(FAREWELL) >> response_created() >> transcript() >> started() << FIRST
+    book >> response_done() >> stopped() << ends(Ending.MAX_LENGTH)
+
+
+def test_the_session_is_over_its_hour() -> None:
+    book = (
+        speaking()
+        >> vendor_events.error("session_expired")
+        << note(notes.ModelErrorReported, fault="expired")
+    )
+    book << ends(Ending.MODEL_LOST, "session_expired") << nothing
+
+
+def test_a_key_that_does_not_work_ends_it() -> None:
+    book = speaking() >> vendor_events.error("insufficient_quota") << note(notes.ModelErrorReported)
+    book << ends(Ending.MODEL_REFUSED, "insufficient_quota") << nothing
+
+
+# --- The end, by the caller ---
+
+
+@pytest.mark.parametrize("at", [attached, speaking, ended_saying_goodbye])
+def test_a_call_that_is_gone_was_hung_up(at: object) -> None:
+    """Close 1006 on the sideband, and then no such call: that is a normal end."""
+    book = at() >> LOST << reattaches << nothing >> wait(0.2) << nothing >> GONE  # type: ignore[operator]
+    book << ends(Ending.CALLER_HUNG_UP) << nothing
+    assert book.umpire.ended.ending.well
+
+
+def test_he_hangs_up_before_he_is_put_through() -> None:
+    book = speaking(**TRANSFERS) >> tool_call("transfer", arguments=TO_DESK)
+    book << note(notes.ToolCalled) >> LOST << reattaches << nothing >> GONE
+    book << ends(Ending.CALLER_HUNG_UP) << nothing
+
+
+def test_the_carrier_says_that_he_is_gone() -> None:
+    speaking() >> GONE << ends(Ending.CALLER_HUNG_UP) << nothing >> LOST << nothing
+
+
+def test_he_is_gone_before_he_was_taken() -> None:
+    book = SipBook() >> GONE << ends(Ending.CALLER_HUNG_UP)
+    assert not book.umpire.ended.arrived
+    book >> ACCEPTED >> OPENED << nothing
+
+
+# --- The sideband is lost, the call is not ---
+
+
+def reattached(book: Book) -> Book:
+    book >> LOST << reattaches << nothing >> wait(0.3) << nothing >> OPENED
+    return book << note(notes.SidebandConnected, again=True)
+
+
+def test_it_goes_on_with_a_second_sideband_and_no_second_greeting() -> None:
+    book = attached(greeting="Hello.") >> response_created() >> transcript() >> started() << FIRST
+    reattached(book) << nothing
+    # What was missed meanwhile: response.done, output_audio_buffer.stopped.
+    assert not book.call._speaking()
+    book >> speech_started() >> speech_stopped(900) >> committed() << nothing
+    book >> response_created("resp_2") >> transcript("resp_2") << nothing
+    book >> started("resp_2") << note(notes.TurnMeasured) << nothing
+
+
+def test_a_greeting_that_was_not_asked_for_yet_is_asked_for_now() -> None:
+    book = (
+        SipBook(greeting="Hello.")
+        >> ACCEPTED
+        << ...
+        >> inputs.PeerFaultSeen("model", "junk")
+        << ...
+    )
+    book >> OPENED << note(notes.SidebandConnected) << asks("Hello.") << nothing
+
+
+def test_the_end_of_a_turn_that_was_missed_does_not_count() -> None:
+    """Nobody knows when its answer began: the next sound is not the answer to it."""
+    book = attached() >> speech_started() >> speech_stopped(500) >> committed() << nothing
+    reattached(book) << nothing >> wait(3.0) << nothing
+    book >> response_created() >> started() << FIRST << nothing
+
+
+def test_what_ends_after_the_gap_began_before_it() -> None:
+    book = reattached(speaking()) << nothing
+    book >> response_done() >> stopped() << nothing >> speech_stopped(700) << nothing
+    book >> response_created("resp_2") >> started("resp_2") << note(notes.TurnMeasured) << nothing
+
+
+def test_a_caller_who_fell_silent_meanwhile_does_not_hold_the_model_up() -> None:
+    book = speaking() >> speech_started(500) << note(notes.BargedIn)
+    reattached(book) << nothing >> wait(14.8) << nothing >> wait(0.3) << asks("silent") << nothing
+
+
+def test_answers_that_were_asked_for_do_not_block_the_next() -> None:
+    book = speaking() >> tool_call("nonsense") << note(notes.ToolCalled)
+    book << tells_the_model("no such tool") << asks_for_an_answer
+    reattached(book) << nothing >> speech_started() >> speech_stopped(900) >> committed()
+    book << nothing >> wait(RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
+
+
+def test_no_second_sideband_ends_the_call() -> None:
+    book = speaking() >> LOST << reattaches >> wait(1.0) << nothing
+    book >> inputs.ModelLost("unreachable") << ends(Ending.MODEL_LOST, "unreachable") << nothing
+
+
+def test_a_second_sideband_that_takes_too_long_ends_the_call() -> None:
+    book = speaking() >> LOST << reattaches >> wait(SIDEBAND_MAX_S - 0.1) << nothing >> wait(0.2)
+    book << ends(Ending.MODEL_LOST, "no_sideband") << nothing >> OPENED << nothing
+
+
+def test_a_sideband_that_does_not_hold_is_not_opened_for_ever() -> None:
+    book = speaking()
+    for _ in range(SIDEBAND_LOSSES_MAX):
+        (
+            book
+            >> LOST
+            << reattaches
+            >> wait(0.1)
+            >> OPENED
+            << note(notes.SidebandConnected)
+            << nothing
+        )
+    book >> LOST << ends(Ending.MODEL_LOST, "closed_1006") << nothing
+
+
+def test_a_sideband_that_held_for_a_while_may_be_lost_again() -> None:
+    book = speaking(idle=PATIENT)
+    for _ in range(3 * SIDEBAND_LOSSES_MAX):
+        (
+            book
+            >> LOST
+            << reattaches
+            >> wait(0.1)
+            >> OPENED
+            << note(notes.SidebandConnected)
+            << nothing
+        )
+        book >> wait(SIDEBAND_STEADY_S + 0.1) << nothing
+
+
+def test_a_goodbye_goes_on_while_the_sideband_is_had_again() -> None:
+    book = ended_saying_goodbye() >> LOST << reattaches << nothing >> wait(0.5) << nothing
+    book >> OPENED << note(notes.SidebandConnected) << nothing
+    book >> stopped() << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_a_goodbye_that_came_to_its_end_meanwhile_is_not_waited_for_for_ever() -> None:
+    """Whether it was heard nobody knows; that it was wanted, we do."""
+    book = ended_saying_goodbye() >> LOST << reattaches >> OPENED << note(notes.SidebandConnected)
+    book >> wait(GOODBYE_MAX_S) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
+
+
+@pytest.mark.parametrize("outcome", [wait(SIDEBAND_MAX_S + 0.1), inputs.ModelLost("no_sideband")])
+def test_a_goodbye_is_a_goodbye_without_a_sideband_too(outcome: object) -> None:
+    book = ended_saying_goodbye() >> LOST << reattaches << nothing >> outcome
+    book << ends(Ending.AGENT_HUNG_UP, "no_sideband") << nothing
+
+
+@pytest.mark.parametrize("outcome", [wait(SIDEBAND_MAX_S + 0.1), inputs.ModelLost("no_sideband")])
+def test_whoever_is_to_be_put_through_is_put_through_without_it(outcome: object) -> None:
+    book = speaking(**TRANSFERS) >> tool_call("transfer", arguments=TO_DESK)
+    book << note(notes.ToolCalled) >> LOST << reattaches << nothing >> outcome
+    (
+        book
+        << refers()
+        << nothing
+        >> GONE
+        << notes.TransferAttempted("done")
+        << ends(Ending.TRANSFERRED)
+    )
+
+
+def test_the_longest_call_ends_without_a_socket() -> None:
+    book = attached(max_call_s=5.0) >> wait(4.0) << nothing >> LOST << reattaches << nothing
+    book >> wait(SIDEBAND_MAX_S + 0.1) << ends(Ending.MAX_LENGTH, "no_sideband") << nothing
+
+
+def test_the_longest_call_ends_with_a_farewell_over_a_second_sideband() -> None:
+    book = attached(max_call_s=5.0) >> wait(4.0) << nothing >> LOST << reattaches >> wait(1.5)
+    book << nothing >> OPENED << note(notes.SidebandConnected) << asks(FAREWELL) << nothing
+    book >> response_created() >> transcript() >> started() << FIRST >> response_done()
+    book << nothing >> stopped() << ends(Ending.MAX_LENGTH) << nothing
+
+
+def test_the_operator_hangs_up_a_call_without_a_sideband() -> None:
+    book = speaking() >> LOST << reattaches << nothing >> inputs.HangUpRequested()
+    book << ends(Ending.OPERATOR_HUNG_UP) << nothing
+
+
+# --- Handed over ---
+
+
+def test_handed_over_when_the_words_were_heard() -> None:
+    (
+        speaking(**TRANSFERS)
+        >> tool_call("transfer", arguments=TO_DESK)
+        << note(notes.ToolCalled, name="transfer")
+        << nothing
+        >> wait(1.0)
+        << nothing
+        >> stopped()
+        << refers("+15550123")
+        << nothing
+        >> wait(3.0)
+        << nothing
+        >> LOST
+        << reattaches
+        << nothing
+        >> GONE
+        << notes.TransferAttempted("done")
+        << ends(Ending.TRANSFERRED)
+        << nothing
+    )
+
+
+def test_the_carrier_may_be_the_first_to_say_that_it_worked() -> None:
+    leaving() >> GONE << notes.TransferAttempted("done") << ends(Ending.TRANSFERRED) << nothing
+
+
+def back_again(book: Book, outcome: str) -> Book:
+    book << notes.TransferAttempted(outcome) << outputs("call_1", TRANSFER_FAILED)
+    book << asks_for_an_answer << nothing >> response_created("resp_2") << nothing
+    book >> transcript("resp_2") >> started("resp_2") << nothing
+    book >> response_done("resp_2") >> stopped("resp_2") << nothing
+    assert book.call.life is CallPhase.TALKING
+    return book
+
+
+def test_a_transfer_that_was_refused_brings_the_caller_back() -> None:
+    book = leaving() >> wait(0.5) << nothing >> inputs.TransferFailed("http_400")
+    back_again(book, "refused")
+
+
+def test_a_transfer_of_which_nothing_is_heard_brings_the_caller_back() -> None:
+    book = leaving() >> wait(TRANSFER_MAX_S - 0.1) << nothing >> wait(0.2)
+    back_again(book, "no_outcome") >> GONE << ends(Ending.CALLER_HUNG_UP)
+
+
+def test_back_again_he_can_be_put_through_once_more() -> None:
+    book = back_again(leaving() >> inputs.TransferFailed("http_400"), "refused")
+    book >> speech_started() >> speech_stopped(900) >> committed() << nothing
+    book >> response_created("resp_3") >> transcript("resp_3") << nothing
+    book >> started("resp_3") << note(notes.TurnMeasured) << nothing
+    book >> tool_call("transfer", "resp_3", TO_DESK, "call_2") << note(notes.ToolCalled)
+    book >> stopped("resp_3") << refers() << nothing
+
+
+def test_who_speaks_up_is_not_put_through() -> None:
+    book = speaking(**TRANSFERS) >> tool_call("transfer", arguments=TO_DESK)
+    book << note(notes.ToolCalled) >> wait(0.2) >> speech_started(300) << note(notes.BargedIn)
+    book << outputs("call_1", NOT_TRANSFERRED) << notes.TransferAttempted("caller_spoke") << nothing
+
+
+def test_a_sideband_lost_on_the_way_does_not_stop_a_transfer() -> None:
+    """Hanging up would take the caller from whoever is just picking up."""
+    book = leaving() >> LOST << reattaches << nothing >> inputs.ModelLost("unreachable") << nothing
+    book >> wait(SIDEBAND_MAX_S + 1) << nothing >> GONE << notes.TransferAttempted("done")
+    book << ends(Ending.TRANSFERRED) << nothing
+
+
+def test_a_sideband_had_again_on_the_way_does_not_stop_a_transfer_either() -> None:
+    book = leaving() >> LOST << reattaches >> OPENED << note(notes.SidebandConnected) << nothing
+    book >> GONE << notes.TransferAttempted("done") << ends(Ending.TRANSFERRED) << nothing
+
+
+def test_no_outcome_and_no_sideband_is_the_end() -> None:
+    book = leaving() >> LOST << reattaches >> inputs.ModelLost("unreachable") << nothing
+    book >> wait(TRANSFER_MAX_S) << notes.TransferAttempted("no_outcome")
+    book << ends(Ending.MODEL_LOST) << nothing
+
+
+# --- The same on both paths ---
+
+
+def test_a_session_without_formats_is_what_the_agent_asks() -> None:
+    """The same agent on the other path asks for the same, and for its format of sound."""
+    sip, media = SipBook(greeting="Hello.").call._session, Book(greeting="Hello.").call._session
+    assert "format" not in str(sip["audio"])
+    for side in ("input", "output"):
+        del media["audio"][side]["format"]
+    assert sip == media
+
+
+def test_a_bug_ends_the_call_and_hangs_up_its_leg() -> None:
+    book = speaking()
+    outs = book.call.abandon(book.now)
+    assert outs[:2] == [do.CloseModel(), do.CloseCaller()]
+    assert outs[2].ending is Ending.BUG

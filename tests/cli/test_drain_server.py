@@ -1,0 +1,15 @@
+"""What the server around the application is told."""
+
+from __future__ import annotations
+
+from gateway.app import build
+from gateway.cli.drain_server import GatewayServer
+from gateway.settings import load_settings
+
+LOAD_BALANCER_IDLE_S = 60
+
+
+def test_an_idle_connection_is_not_closed_before_its_user_does() -> None:
+    """A request that meets our close on its way is lost, and a webhook with it."""
+    server = GatewayServer(build(load_settings({}, simulated=True)), "127.0.0.1", 0, 1.0)
+    assert server.config.timeout_keep_alive > LOAD_BALANCER_IDLE_S

@@ -1,0 +1,84 @@
+"""Whoever watches gets every message in order, or is sent away; a call never waits for him."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from gateway.limits import FEED_BACKLOG_MAX, FEED_SUBSCRIBERS_MAX
+from gateway.ops.records.event_stream import EventStream, Subscription
+
+
+def watcher(feed: EventStream) -> Subscription:
+    subscription = feed.subscribe()
+    assert subscription is not None
+    return subscription
+
+
+async def values(subscription: Subscription, count: int) -> list[object]:
+    """Fails rather than wait."""
+    found = [await subscription.next(5.0) for _ in range(count)]
+    return [json.loads(message or b"null")["value"] for message in found]
+
+
+async def test_every_watcher_gets_all_that_happens_from_then_on() -> None:
+    feed = EventStream()
+    feed.publish("CA1", "summary", 0)
+    early = watcher(feed)
+    feed.publish("CA1", "summary", 1)
+    late = watcher(feed)
+    feed.publish("CA1", "summary", 2)
+    assert await values(early, 2) == [1, 2]
+    assert await values(late, 1) == [2]
+
+
+async def test_one_who_waits_is_woken() -> None:
+    feed = EventStream()
+    subscription = watcher(feed)
+    waiting = asyncio.create_task(values(subscription, 1))
+    await asyncio.sleep(0)
+    feed.publish("CA1", "timeline", {"who": "caller"})
+    assert await waiting == [{"who": "caller"}]
+
+
+async def test_a_quiet_feed_says_so() -> None:
+    assert await watcher(EventStream()).next(0.001) is None
+
+
+async def test_one_who_does_not_keep_up_is_sent_away_and_counted() -> None:
+    dropped: list[str] = []
+    feed = EventStream(lambda: dropped.append("slow"))
+    slow, quick = watcher(feed), watcher(feed)
+    for number in range(FEED_BACKLOG_MAX + 1):
+        feed.publish("CA1", "summary", number)
+        await values(quick, 1)
+    with pytest.raises(StopAsyncIteration):
+        await slow.next(5.0)
+    assert dropped == ["slow"]
+    feed.publish("CA1", "summary", "still")
+    assert await values(quick, 1) == ["still"]
+
+
+async def test_there_is_an_end_to_watchers_and_who_leaves_makes_room() -> None:
+    feed = EventStream()
+    watchers = [watcher(feed) for _ in range(FEED_SUBSCRIBERS_MAX)]
+    assert feed.subscribe() is None
+    watchers[3].close()
+    assert feed.subscribe() is not None
+
+
+async def test_when_the_process_stops_everybody_goes_home() -> None:
+    feed = EventStream()
+    subscription = watcher(feed)
+    reading = asyncio.create_task(_all(subscription))
+    await asyncio.sleep(0)
+    feed.publish("CA1", "summary", 1)
+    feed.close()
+    assert len(await asyncio.wait_for(reading, 5.0)) == 1
+    assert not feed.watched
+
+
+async def _all(subscription: Subscription) -> list[bytes | None]:
+    return [message async for message in subscription.messages(5.0)]

@@ -1,0 +1,369 @@
+"""What is known of a call while it runs, and what is left of it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.call import events
+from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
+from gateway.limits import (
+    ARCHIVE_PENDING_MAX,
+    RECORD_SPANS_MAX,
+    RECORDS_KEPT_MAX,
+    TRANSCRIPT_LINE_MAX_CHARS,
+    TRANSCRIPT_LINES_MAX,
+    TRANSCRIPT_MAX_CHARS,
+)
+from gateway.ops.records.archive import RecordArchive
+from gateway.ops.records.event_stream import EventStream
+from gateway.ops.records.record import CallRecord
+from gateway.ops.records.store import RecordStore
+from gateway.protocols.realtime_server import Usage
+
+FACTS = CallInfo("CA" + "7" * 32, "+15551230042", "+15550100", "desk", "media-streams")
+BEGAN = 1_790_000_000.25
+
+
+@dataclass
+class Office:
+    """Records with a clock that stands still, on a folder of the test's."""
+
+    folder: Path
+    now: float = 500.0
+    lost: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.feed = EventStream()
+        self.archive = RecordArchive(self.folder, self.lost.append)
+        self.records = RecordStore(self.feed, self.archive, lambda: self.now, lambda: BEGAN)
+
+    def call(self, policy: Any = "metadata", facts: CallInfo = FACTS) -> None:
+        self.records.open(facts, "gpt-realtime-2.1", policy)
+
+    def tell(self, *told: events.CallEvent, after_s: float = 0.0, facts: CallInfo = FACTS) -> None:
+        self.now += after_s
+        for note in told:
+            self.records.on_note(facts, note)
+
+    async def record(self, key: str = FACTS.key) -> CallRecord:
+        found = await self.records.find(key)
+        assert found is not None
+        return found
+
+    def files(self) -> list[Path]:
+        self.archive.close()
+        return sorted(self.folder.glob("*.json"))
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path / "calls")
+
+
+def turn(number: int = 1, wait_s: float = 0.6) -> events.TurnMeasured:
+    return events.TurnMeasured(number, wait_s, 0.2, 0.3, 0.001, 0.099)
+
+
+def ended(ending: Ending = Ending.CALLER_HUNG_UP, seconds: float = 10.0) -> events.CallEnded:
+    return events.CallEnded(ending, "", True, seconds, (0.6,), 0, 0, 0)
+
+
+def line(text: str, who: str = "caller") -> events.TranscriptLine:
+    return events.TranscriptLine(who, text, "item_1")
+
+
+async def test_a_call_is_seen_as_soon_as_it_is_announced(office: Office) -> None:
+    office.call()
+    (summary,) = office.records.live()
+    assert (summary.id, summary.state, summary.agent) == (FACTS.key, "expected", "desk")
+    assert (summary.caller, summary.dialled) == ("...42", "...00")
+    assert summary.began_at == "2026-09-21T14:13:20.250+00:00"
+    office.tell(events.CallerConnected(0.4), after_s=0.4)
+    assert office.records.live()[0].state == "talking"
+    assert office.records.live()[0].arrived_s == pytest.approx(0.4)
+
+
+async def test_the_timeline_tells_who_spoke_when(office: Office) -> None:
+    office.call()
+    office.tell(events.ModelSpeechStarted(), after_s=1.0)
+    office.tell(events.CallerSpeechStarted(0.3), after_s=2.0)
+    office.tell(events.ModelSpeechEnded(), after_s=0.0)
+    office.tell(events.CallerSpeechEnded(0.5), after_s=1.5)
+    spans = [(s.who, s.from_s, s.to_s) for s in (await office.record()).timeline]
+    assert spans == [("model", 1.0, 3.0), ("caller", 2.7, 4.0)]
+
+
+async def test_a_hole_of_a_moment_does_not_cut_a_sentence_in_two(office: Office) -> None:
+    office.call()
+    office.tell(events.ModelSpeechStarted(), after_s=1.0)
+    office.tell(events.ModelSpeechEnded(), after_s=1.0)
+    office.tell(events.ModelSpeechStarted(), after_s=0.1)
+    office.tell(events.ModelSpeechEnded(), after_s=1.0)
+    office.tell(events.ModelSpeechStarted(), after_s=0.5)
+    spans = [(s.from_s, s.to_s) for s in (await office.record()).timeline]
+    assert spans == [(1.0, pytest.approx(3.1)), (pytest.approx(3.6), None)]
+
+
+async def test_the_end_of_the_call_ends_every_speech(office: Office) -> None:
+    office.call()
+    office.tell(events.ModelSpeechStarted(), events.CallerSpeechStarted(0.0), after_s=1.0)
+    office.tell(ended(), after_s=2.0)
+    assert [s.to_s for s in (await office.record()).timeline] == [3.0, 3.0]
+
+
+async def test_a_turn_is_kept_with_its_stages(office: Office) -> None:
+    office.call()
+    office.tell(turn(1, 0.6), turn(2, 0.8), after_s=5.0)
+    record = await office.record()
+    first = record.latency[0]
+    stages = (first.detection_ms, first.model_ms, first.gateway_ms, first.playback_ms)
+    assert (first.wait_ms, stages) == (600, (200, 300, 1, 99))
+    assert (record.turns, record.wait_p50_ms, record.wait_p95_ms) == (2, 700, 790)
+
+
+async def test_interruptions_tools_and_tokens_are_kept(office: Office) -> None:
+    office.call()
+    usage = events.UsageCounted("gpt-realtime-2.1", Usage(total_tokens=120))
+    office.tell(events.BargedIn("item_1", 420, 0.15), events.ToolCalled("end_call"), usage, usage)
+    record = await office.record()
+    assert (record.barge_ins, record.tools, record.tokens) == (1, 1, 240)
+    assert (record.interruptions[0].heard_ms, record.interruptions[0].reaction_ms) == (420, 150)
+    assert record.tool_calls[0].name == "end_call"
+
+
+async def test_what_a_call_costs_is_kept_as_a_decimal(office: Office) -> None:
+    office.call()
+    office.records.on_note(FACTS, turn(), Decimal("0.0123456789"))
+    assert office.records.live()[0].cost_usd == "0.012346"
+    office.tell(turn(2))
+    assert office.records.live()[0].cost_usd == "0.012346"
+
+
+async def test_a_callers_words_stand_where_he_spoke_them(office: Office) -> None:
+    """They are written down only after the answer has begun."""
+    office.call()
+    office.tell(events.CallerSpeechStarted(0.0), after_s=1.0)
+    office.tell(events.CallerSpeechEnded(0.0), after_s=1.0)
+    office.tell(
+        events.ModelSpeechStarted(), line("Certainly.", "model"), line("Help me."), after_s=1.0
+    )
+    lines = [(one.at_s, one.who, one.text) for one in (await office.record()).transcript]
+    assert sorted(lines) == [(1.0, "caller", "Help me."), (3.0, "model", "Certainly.")]
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept", "words"),
+    [("none", 0, False), ("metadata", 1, False), ("transcript", 1, True)],
+)
+async def test_what_is_left_is_what_the_agent_asks_for(
+    office: Office, policy: str, kept: int, words: bool
+) -> None:
+    office.call(policy)
+    office.tell(line("My number is 4711."), turn())
+    assert (await office.record()).transcript, "while the call runs, all is seen"
+    office.tell(ended())
+    files = office.files()
+    assert len(files) == len(office.records.ended()) == kept
+    assert all(("4711" in path.read_text()) == words for path in files)
+    found = await office.records.find(FACTS.key)
+    assert bool(found and found.transcript) == words
+
+
+async def test_the_file_is_the_record_and_only_ours_to_read(office: Office) -> None:
+    office.call("transcript")
+    office.tell(line("Guten Tag, 你好, مرحبا"), turn(), ended(Ending.MODEL_LOST, 12.5))
+    (path,) = office.files()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    document = json.loads(path.read_bytes())
+    assert (document["ending"], document["well"], document["seconds"]) == (
+        "model_lost",
+        False,
+        12.5,
+    )
+    assert msgspec.json.decode(path.read_bytes(), type=CallRecord) == await office.record()
+    assert FACTS.caller not in path.read_text()
+
+
+async def test_the_next_process_remembers(office: Office) -> None:
+    office.call()
+    office.tell(ended())
+    (path,) = office.files()
+    (path.parent / "20260101T000000000000-broken.json").write_bytes(b"{}")
+    (path.parent / "20260101T000000000001-binary.json").write_bytes(b"\xff\x00")
+    later = Office(office.folder)
+    newer = CallInfo("CA" + "8" * 32, "", "", "desk", "media-streams")
+    later.call(facts=newer)
+    later.tell(ended(), facts=newer)
+    await later.records.recall()
+    assert [one.id for one in later.records.ended()] == [newer.key, FACTS.key]
+
+
+async def test_what_memory_forgot_the_disk_remembers(office: Office) -> None:
+    for number in range(RECORDS_KEPT_MAX + 1):
+        facts = CallInfo(f"CA{number:032}", "", "", "desk", "media-streams")
+        office.call(facts=facts)
+        office.tell(ended(), facts=facts)
+    assert len(office.records.ended()) == RECORDS_KEPT_MAX
+    assert len(office.files()) == RECORDS_KEPT_MAX + 1
+    assert (await office.record(f"CA{0:032}")).ending == "caller_hung_up"
+    assert await office.records.find("CA-unknown") is None
+
+
+async def test_an_id_that_is_no_file_name_is_kept_under_another(office: Office) -> None:
+    facts = CallInfo("", "", "", "desk", "sip", call_id="rtc_../../x")
+    office.call(facts=facts)
+    office.tell(ended(), facts=facts)
+    (path,) = office.files()
+    assert path.parent == office.folder
+    later = Office(office.folder)
+    assert (await later.record("rtc_../../x")).path == "sip"
+    assert await later.records.find("../../x") is None
+
+
+async def test_a_disk_that_fails_costs_a_record_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "calls").write_text("in the way")
+    office = Office(tmp_path / "calls")
+    office.call()
+    office.tell(ended())
+    assert office.files() == []
+    assert office.lost == ["disk"]
+    assert len(office.records.ended()) == 1
+
+
+async def test_what_could_not_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A full disk would fill with beginnings of records."""
+    folder = tmp_path / "calls"
+    in_the_way = folder / "2026-CA1.json"
+    in_the_way.mkdir(parents=True)
+    lost: list[str] = []
+    archive = RecordArchive(folder, lost.append)
+    archive.save("CA1", "2026", b"{}")
+    archive.close()
+    assert lost == ["disk"]
+    assert list(folder.iterdir()) == [in_the_way]
+
+
+async def test_a_disk_that_hangs_is_not_waited_for(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = Event()
+    monkeypatch.setattr(RecordArchive, "_write", lambda *_: goes_on.wait(10))
+    for number in range(ARCHIVE_PENDING_MAX + 5):
+        office.archive.save(f"CA{number}", "2026", b"{}")
+    goes_on.set()
+    office.archive.close()
+    assert 4 <= len(office.lost) <= 5
+    assert set(office.lost) == {"backlog"}
+
+
+async def test_nothing_grows_without_end(office: Office) -> None:
+    office.call()
+    for _ in range(RECORD_SPANS_MAX + 3):
+        office.tell(events.ModelSpeechStarted(), after_s=1.0)
+        office.tell(events.ModelSpeechEnded(), after_s=1.0)
+    for _ in range(TRANSCRIPT_LINES_MAX + 3):
+        office.tell(line("word"))
+    record = await office.record()
+    assert len(record.timeline) == RECORD_SPANS_MAX
+    assert len(record.transcript) == TRANSCRIPT_LINES_MAX
+
+
+async def test_long_words_are_bounded_too(office: Office) -> None:
+    office.call()
+    for _ in range(100):
+        office.tell(line("x" * 9_999))
+    lines = (await office.record()).transcript
+    assert {len(one.text) for one in lines} == {TRANSCRIPT_LINE_MAX_CHARS}
+    assert sum(len(one.text) for one in lines) <= TRANSCRIPT_MAX_CHARS
+
+
+ASKED = events.ApprovalRequested("mcpr_1", "crm", "find", '{"name": "Smith"}', 30.0)
+
+
+async def test_what_a_tool_is_used_with_is_told_while_leave_is_asked_and_never_kept(
+    office: Office,
+) -> None:
+    office.call("transcript")
+    office.tell(ASKED)
+    (waiting,) = (await office.record()).approvals
+    assert (waiting.server, waiting.tool, waiting.outcome) == ("crm", "find", None)
+    assert waiting.arguments == '{"name": "Smith"}'
+    assert waiting.until_s == waiting.at_s + 30
+    office.tell(events.ApprovalResolved("mcpr_1", "crm", "timeout"), ended())
+    office.archive.close()
+    (path,) = office.files()
+    assert b"Smith" not in path.read_bytes()
+    (kept,) = (await office.record()).approvals
+    assert (kept.outcome, kept.arguments) == ("timeout", "")
+
+
+def test_nor_does_it_come_into_a_log() -> None:
+    """Notes are logged as they print, at DEBUG."""
+    assert "Smith" not in repr(ASKED)
+
+
+async def test_every_change_is_published_as_it_stands_in_the_record(office: Office) -> None:
+    """A watcher that applies them to an empty record has the record."""
+    subscription = office.feed.subscribe()
+    assert subscription is not None
+    office.call("transcript")
+    office.tell(events.CallerConnected(0.2), events.ModelSpeechStarted(), after_s=0.2)
+    office.tell(events.ModelSpeechEnded(), turn(), line("Hello."), after_s=1.0)
+    office.tell(ASKED, events.HostedToolCalled("crm", "find"), after_s=1.0)
+    office.tell(events.MessageTaken("Call me.", "", ""))
+    office.tell(events.ApprovalResolved("mcpr_1", "crm", "approved"), ended(), after_s=1.0)
+    office.feed.close()
+    built: dict[str, Any] = {}
+    async for message in subscription.messages(5.0):
+        change = json.loads(message or b"{}")
+        assert change["call"] == FACTS.key
+        apply(built, change["part"], change["value"])
+    assert built == json.loads(msgspec.json.encode(await office.record()))
+
+
+def apply(record: dict[str, Any], part: str, value: Any) -> None:
+    """What the console does with a change."""
+    lists = (
+        "timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript", "messages",
+    )  # fmt: skip
+    for name in lists:
+        record.setdefault(name, [])
+    if part == "summary":
+        record.update(value)
+        return
+    same = [
+        at for at, one in enumerate(record[part])
+        if (part == "timeline" and (one["who"], one["from_s"]) == (value["who"], value["from_s"]))
+        or (part == "approvals" and one["id"] == value["id"])
+    ]  # fmt: skip
+    if same:
+        record[part][same[-1]] = value
+    else:
+        record[part].append(value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"), [("none", False), ("metadata", True), ("transcript", True)]
+)
+async def test_a_message_is_kept_with_the_record(office: Office, policy: str, kept: bool) -> None:
+    """It was left to be kept; only an agent that keeps nothing loses it, when the call ends."""
+    office.call(policy)
+    office.tell(events.MessageTaken("Call me.", "Lee", "+15550123"), after_s=2.0)
+    (message,) = (await office.record()).messages
+    assert (message.at_s, message.text, message.name) == (2.0, "Call me.", "Lee")
+    office.tell(ended())
+    record = await office.records.find(FACTS.key)
+    assert (record is not None) == kept
+    assert record is None or record.messages == [message]
+    assert bool(office.files()) == kept

@@ -1,0 +1,176 @@
+"""What an operator reads: two lines for a call, never a number, never a secret."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from gateway.call import events
+from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
+from gateway.ops.telemetry.logs import CallLog, masked, percentiles
+
+FACTS = CallInfo("CA" + "a" * 32, "+14155550123", "+15550100", "reception", "media-streams")
+ENDED = events.CallEnded(
+    Ending.AGENT_HUNG_UP,
+    "",
+    arrived=True,
+    seconds=61.25,
+    waits_s=(0.5, 0.7, 0.9),
+    barge_ins=1,
+    tools=2,
+    tokens=345,
+)
+
+
+@pytest.mark.parametrize(
+    ("party", "shown"),
+    [
+        ("+14155550123", "...23"),
+        ("+15550100", "...00"),
+        ("sip:+14155550123@example.com", "...23"),
+        ("client:alice", "..."),
+        ("anonymous", "..."),
+        ("+1234", "..."),
+        ("", "..."),
+        ("٠١٢٣٤٥٦٧", "...٦٧"),
+    ],
+)
+def test_of_a_party_two_digits_are_shown(party: str, shown: str) -> None:
+    assert masked(party) == shown
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text())
+def test_and_never_more(party: str) -> None:
+    assert len(masked(party)) <= 5
+    assert sum(c.isdigit() for c in masked(party)) <= 2
+
+
+def told(*said: events.CallEvent) -> list[dict[str, object]]:
+    log = CallLog()
+    with capture_logs() as lines:
+        for note in said:
+            log.on_note(FACTS, note, Decimal("0.0236480"))
+    return [dict(line) for line in lines]
+
+
+def test_the_canonical_line_of_a_call() -> None:
+    assert told(events.CallerConnected(0.4), ENDED) == [
+        {
+            "event": "answered",
+            "log_level": "info",
+            "call_sid": FACTS.call_sid,
+            "agent": "reception",
+            "path": "media-streams",
+            "caller": "...23",
+            "dialled": "...00",
+        },
+        {
+            "event": "ended",
+            "log_level": "info",
+            "call_sid": FACTS.call_sid,
+            "agent": "reception",
+            "path": "media-streams",
+            "ending": "agent_hung_up",
+            "reason": "",
+            "seconds": 61.2,
+            "turns": 3,
+            "wait_p50_ms": 700,
+            "wait_p95_ms": 880,
+            "barge_ins": 1,
+            "tools": 2,
+            "tokens": 345,
+            "cost_usd": 0.023648,
+        },
+    ]
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_a_call_that_did_not_end_well_is_a_warning(ending: Ending) -> None:
+    (line,) = told(replace(ENDED, ending=ending))
+    assert line["log_level"] == ("info" if ending.well else "warning")
+    assert line["ending"] == ending.value
+
+
+def test_a_call_that_never_was_is_worth_no_line() -> None:
+    (line,) = told(replace(ENDED, ending=Ending.NEVER_ARRIVED, arrived=False))
+    assert line["log_level"] == "debug"
+
+
+def test_everything_else_is_for_who_debugs_and_words_are_for_nobody() -> None:
+    secret = "my card number is four two four two"
+    lines = told(
+        events.TranscriptLine("caller", secret, "item_1"),
+        events.MessageTaken(secret, secret, secret),
+        events.KeyPressed(),
+        events.PlaybackUnderRun("model", 0.2),
+    )
+    assert [line["log_level"] for line in lines] == ["debug", "debug"]
+    assert secret not in str(lines)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 30), min_size=2, max_size=50))
+def test_percentiles_are_those_of_the_library(waits_s: list[float]) -> None:
+    p50, p95 = percentiles(tuple(waits_s))
+    assert p50 == round(statistics.median(waits_s) * 1000)
+    assert p95 is not None
+    assert p50 <= p95 <= round(max(waits_s) * 1000)
+
+
+def test_percentiles_of_next_to_nothing() -> None:
+    assert percentiles(()) == (None, None)
+    assert percentiles((0.5,)) == (500, 500)
+
+
+BREAKS = """
+import logging, sys
+import structlog
+from gateway.ops.telemetry.logs import set_up
+
+log = structlog.get_logger()
+
+def answer(caller):
+    payload, token = b"sound" * 9, "hush" * 9
+    raise ZeroDivisionError("by nought")
+
+for form in "json", "console":
+    set_up(form, "info")
+    try:
+        answer("+1415555" + "0123")
+    except ZeroDivisionError as error:
+        log.error("a call broke", exc_info=error)
+    log.debug("not told")
+    logging.getLogger("uvicorn.error").info("not told")
+    logging.getLogger("httpx2").info("not told")
+    logging.getLogger("somebody").warning("a line of the library's")
+    print("--", file=sys.stderr)
+"""
+
+
+def test_a_traceback_shows_where_and_not_what() -> None:
+    """Local variables are sound, secrets and numbers. A process of its own: logs are global."""
+    ran = subprocess.run(
+        [sys.executable, "-c", BREAKS], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ran.stdout == ""
+    as_json, as_console, _ = ran.stderr.split("--\n")
+    for told in (as_json, as_console):
+        assert "ZeroDivisionError: by nought" in told
+        assert "in answer" in told
+        for hidden in ("soundsound", "hushhush", "4155550123", "not told"):
+            assert hidden not in told
+    first, second = map(json.loads, as_json.splitlines())
+    assert (first["event"], first["level"]) == ("a call broke", "error")
+    assert (second["event"], second["level"]) == ("a line of the library's", "warning")
+    assert {"timestamp"} <= first.keys() & second.keys()

@@ -1,0 +1,392 @@
+"""The model's side: answers, their events, their cost, and how they end early."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import pytest
+from model_desk import END_CALL, Desk
+from PIL import Image
+
+from gateway.simulator.audio.formats import WIRES
+from gateway.simulator.openai.realtime.script import Script, parse_script
+
+ANSWER = [
+    "response.created",
+    "rate_limits.updated",
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_audio_transcript.delta",
+    "response.output_audio.delta",
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "conversation.item.done",
+    "response.output_item.done",
+    "response.done",
+]
+
+
+def say(text: str) -> dict[str, Any]:
+    return {"instructions": f'Say exactly this, word for word: "{text}"'}
+
+
+def test_an_answer_is_told_in_the_documented_order() -> None:
+    desk = Desk()
+    since = len(desk.events)
+    desk.send("response.create", response=say("Good morning to you."))
+    desk.wait(5)
+    assert desk.types(since) == ANSWER
+    deltas = desk.of("response.output_audio_transcript.delta")
+    assert "".join(d["delta"] for d in deltas) == "Good morning to you."
+    response = desk.last("response.done")["response"]
+    assert response["status"] == "completed"
+    assert response["conversation_id"] == desk.events[1]["conversation"]["id"]
+    assert response["output"][0]["content"] == [
+        {"type": "output_audio", "transcript": "Good morning to you."}
+    ]
+    assert not desk.violations
+
+
+@pytest.mark.parametrize("wire", ["audio/pcm", "audio/pcmu"])
+def test_deltas_are_uneven_whole_samples_faster_than_real_time(wire: str) -> None:
+    desk = Desk(Script(speed=4.0)).listen_in(wire)
+    desk.send("response.create", response=say("word " * 40))
+    desk.wait(6)
+    sizes = [
+        len(base64.b64decode(event["delta"])) for event in desk.of("response.output_audio.delta")
+    ]
+    sample = WIRES[wire].sample_bytes
+    assert all(size % sample == 0 for size in sizes)
+    assert any(size // sample % 2 for size in sizes)
+    assert any(size % (20 * WIRES[wire].bytes_per_ms) for size in sizes)
+    first = desk.times[desk.events.index(desk.of("response.output_audio.delta")[0])]
+    last = desk.times[desk.events.index(desk.last("response.done"))]
+    assert last - first == pytest.approx(sum(sizes) / WIRES[wire].bytes_per_ms / 4000, rel=0.01)
+
+
+def test_the_first_sound_comes_after_the_think_time() -> None:
+    desk = Desk(Script(think_ms=700))
+    start = desk.now
+    desk.send("response.create")
+    desk.wait(3)
+    first = desk.events.index(desk.of("response.output_audio.delta")[0])
+    assert desk.times[first] - start == pytest.approx(0.7)
+
+
+def test_only_one_response_at_a_time_on_the_conversation() -> None:
+    desk = Desk()
+    desk.send("response.create")
+    answers = desk.send("response.create", event_id="second")
+    assert desk.refusal(answers)[0] == "conversation_already_has_active_response"
+    assert answers[0]["error"]["event_id"] == "second"
+    beside = {**say("Out of band."), "conversation": "none", "metadata": {"topic": "x"}}
+    created = desk.send("response.create", response=beside)[0]
+    assert created["response"]["conversation_id"] is None
+    assert created["response"]["metadata"] == {"topic": "x"}
+    desk.wait(6)
+    assert len(desk.of("response.done")) == 2
+    assert len(desk.of("conversation.item.added")) == 1
+
+
+def test_a_client_cancels() -> None:
+    desk = Desk()
+    desk.send("response.create", response=say("word " * 40))
+    desk.wait(0.6)
+    desk.send("response.cancel")
+    done = desk.last("response.done")["response"]
+    assert done["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
+    assert 0 < done["usage"]["output_token_details"]["audio_tokens"] < 100
+    assert desk.refusal(desk.send("response.cancel"))[0] == "response_cancel_not_active"
+    assert desk.send("response.create")[0]["type"] == "response.created"
+
+
+def test_a_cancel_before_the_first_sound_leaves_an_empty_response() -> None:
+    desk = Desk()
+    response_id = desk.send("response.create")[0]["response"]["id"]
+    desk.send("response.cancel", response_id=response_id)
+    assert desk.last("response.done")["response"]["output"] == []
+
+
+def spoken(desk: Desk) -> tuple[str, int]:
+    """An item that was said whole, and its length."""
+    desk.listen_in()
+    desk.send("response.create", response=say("word " * 10))
+    desk.wait(5)
+    item_id = desk.last("response.output_audio.delta")["item_id"]
+    return item_id, desk.audio_ms(item_id)
+
+
+def test_truncation_removes_sound_and_transcript() -> None:
+    desk = Desk()
+    item_id, length_ms = spoken(desk)
+    cut = {"item_id": item_id, "content_index": 0, "audio_end_ms": length_ms - 500}
+    (answer,) = desk.send("conversation.item.truncate", **cut)
+    assert answer["type"] == "conversation.item.truncated"
+    assert {key: answer[key] for key in cut} == cut
+    (found,) = desk.send("conversation.item.retrieve", item_id=item_id)
+    assert found["item"]["content"] == [{"type": "output_audio"}]
+    assert {"kind": "truncated", "item_id": item_id, "audio_end_ms": length_ms - 500} in desk.notes
+
+
+@pytest.mark.parametrize("cut_first_ms", [None, 300])
+def test_truncation_beyond_the_sound_is_the_documented_error(cut_first_ms: int | None) -> None:
+    desk = Desk()
+    item_id, length_ms = spoken(desk)
+    where = {"item_id": item_id, "content_index": 0}
+    if cut_first_ms is not None:
+        desk.send("conversation.item.truncate", **where, audio_end_ms=cut_first_ms)
+        length_ms = cut_first_ms
+    desk.send("conversation.item.truncate", **where, audio_end_ms=length_ms)
+    assert not desk.violations
+    (answer,) = desk.send("conversation.item.truncate", **where, audio_end_ms=length_ms + 60)
+    error = answer["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_value")
+    assert error["message"] == (
+        f"Audio content of {length_ms}ms is already shorter than {length_ms + 60}ms"
+    )
+
+
+def test_what_cannot_be_truncated() -> None:
+    desk = Desk().listen_in()
+    desk.talk().wait(3)
+    mine = desk.last("input_audio_buffer.committed")["item_id"]
+    for item_id, code in [
+        ("item_nobody", "item_truncate_invalid_item_id"),
+        (mine, "invalid_value"),
+    ]:
+        answers = desk.send(
+            "conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=0
+        )
+        assert desk.refusal(answers) == (code, "item_id")
+
+
+def text_item(text: str, role: str = "user", **more: Any) -> dict[str, Any]:
+    kind = "output_text" if role == "assistant" else "input_text"
+    content = [{"type": kind, "text": text}]
+    return {"type": "message", "role": role, "content": content, **more}
+
+
+def test_items_are_put_where_the_client_says() -> None:
+    desk = Desk()
+    create = "conversation.item.create"
+    desk.send(create, item=text_item("one", id="item_1"))
+    desk.send(create, item=text_item("three", id="item_3"))
+    second = desk.send(create, item=text_item("two", id="item_2"), previous_item_id="item_1")
+    assert [e["type"] for e in second] == ["conversation.item.added", "conversation.item.done"]
+    assert second[0]["previous_item_id"] == "item_1"
+    root = desk.send(create, item=text_item("zero", "system"), previous_item_id="root")
+    assert root[0]["previous_item_id"] is None
+    last = desk.send(create, item=text_item("four", "assistant"))
+    assert last[0]["previous_item_id"] == "item_3"
+    unknown = desk.send(create, item=text_item("x"), previous_item_id="item_x")
+    assert desk.refusal(unknown) == ("invalid_value", "previous_item_id")
+    assert desk.refusal(desk.send(create, item=text_item("x", id="item_1"))) == (
+        "invalid_value",
+        "item.id",
+    )
+
+
+def test_items_are_deleted_once() -> None:
+    desk = Desk()
+    desk.send("conversation.item.create", item=text_item("one", id="item_1"))
+    assert desk.send("conversation.item.delete", item_id="item_1")[0]["type"] == (
+        "conversation.item.deleted"
+    )
+    for kind in ("delete", "retrieve"):
+        answers = desk.send(f"conversation.item.{kind}", item_id="item_1")
+        assert desk.refusal(answers) == (f"item_{kind}_invalid_item_id", "item_id")
+
+
+_TEAL = io.BytesIO()
+Image.new("RGB", (8, 8), "teal").save(_TEAL, "PNG")
+PNG = "data:image/png;base64," + base64.b64encode(_TEAL.getvalue()).decode()
+TORN = "data:image/png;base64," + base64.b64encode(_TEAL.getvalue()[:40]).decode()
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        (text_item("x", "assistant") | {"content": [{"type": "output_audio"}]}, "item.content[0]"),
+        ({"type": "function_call_output", "call_id": "call_x", "output": ""}, "item.call_id"),
+        (
+            text_item("") | {"content": [{"type": "input_image", "image_url": "https://x/y.png"}]},
+            "item.content[0].image_url",
+        ),
+        (
+            text_item("")
+            | {"content": [{"type": "input_image", "image_url": PNG.replace("png", "jpeg")}]},
+            "item.content[0].image_url",
+        ),
+        (
+            text_item("") | {"content": [{"type": "input_image", "image_url": TORN}]},
+            "item.content[0].image_url",
+        ),
+        (text_item("") | {"content": [{"type": "input_text"}]}, "item.content[0].text"),
+        ({"type": "mcp_list_tools", "server_label": "x", "tools": []}, "item.type"),
+    ],
+)
+def test_items_that_clients_cannot_make(item: dict[str, Any], param: str) -> None:
+    desk = Desk()
+    assert desk.refusal(desk.send("conversation.item.create", item=item))[1] == param
+
+
+def test_an_image_is_seen() -> None:
+    desk = Desk()
+    image = {"type": "input_image", "image_url": PNG}
+    desk.send("conversation.item.create", item=text_item("") | {"content": [image]})
+    desk.send("response.create")
+    desk.wait(4)
+    assert "picture" in desk.last("response.output_audio_transcript.done")["transcript"]
+    usage = desk.last("response.done")["response"]["usage"]
+    assert usage["input_token_details"]["image_tokens"] > 0
+
+
+def test_max_output_tokens_ends_an_answer_incomplete() -> None:
+    desk = Desk()
+    desk.send("response.create", response={**say("word " * 60), "max_output_tokens": 40})
+    desk.wait(5)
+    response = desk.last("response.done")["response"]
+    assert response["status"] == "incomplete"
+    assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
+    assert 40 <= response["usage"]["output_tokens"] <= 60
+
+
+def test_text_only() -> None:
+    desk = Desk()
+    desk.update(output_modalities=["text"])
+    desk.send("response.create", response=say("Only in writing."))
+    desk.wait(2)
+    assert desk.last("response.output_text.done")["text"] == "Only in writing."
+    assert not desk.of("response.output_audio.delta")
+    assert desk.last("response.done")["response"]["usage"]["output_token_details"] == {
+        "text_tokens": 4,
+        "audio_tokens": 0,
+    }
+
+
+def test_the_whole_conversation_is_billed_each_time_and_its_head_is_cached() -> None:
+    desk = Desk().listen_in()
+    desk.update(instructions="Be kind. " * 100)
+    desk.talk(2.4, 0.4).wait(6)
+    first = desk.last("response.done")["response"]["usage"]
+    item_id = desk.last("response.output_audio.delta")["item_id"]
+    heard_ms = (
+        desk.last("input_audio_buffer.speech_stopped")["audio_end_ms"]
+        - desk.last("input_audio_buffer.speech_started")["audio_start_ms"]
+    )
+    said_tokens = -(-desk.audio_ms(item_id) // 50)
+    assert first["input_token_details"]["audio_tokens"] == -(-heard_ms // 100)
+    assert first["output_token_details"]["audio_tokens"] == said_tokens
+    assert first["input_token_details"]["cached_tokens"] == 0
+    assert first["total_tokens"] == first["input_tokens"] + first["output_tokens"]
+    desk.send("response.create", response={"max_output_tokens": 100})
+    desk.wait(6)
+    second = desk.last("response.done")["response"]["usage"]["input_token_details"]
+    assert second["audio_tokens"] == first["input_token_details"]["audio_tokens"] + said_tokens
+    text_before = first["input_token_details"]["text_tokens"]
+    assert second["cached_tokens_details"]["text_tokens"] == text_before // 64 * 64
+    assert second["cached_tokens"] == sum(second["cached_tokens_details"].values())
+
+
+def test_a_tool_is_called_after_the_words_and_its_output_is_answered() -> None:
+    script = parse_script(
+        "turns: [[{say: One moment.}, {call: {name: look_up, arguments: {city: Fes}}}]]"
+    )
+    desk = Desk(script).listen_in()
+    desk.update(tools=[{"type": "function", "name": "look_up"}])
+    desk.talk().wait(4)
+    message, call = desk.last("response.done")["response"]["output"]
+    assert message["type"] == "message"
+    assert (call["name"], json.loads(call["arguments"])) == ("look_up", {"city": "Fes"})
+    done = desk.last("response.function_call_arguments.done")
+    assert (done["call_id"], done["name"]) == (call["call_id"], "look_up")
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
+    desk.send("conversation.item.create", item=output)
+    desk.send("response.create")
+    desk.wait(4)
+    assert "sunny" in desk.last("response.output_audio_transcript.done")["transcript"]
+    assert not desk.violations
+
+
+def test_a_tool_that_the_session_does_not_have_is_not_called() -> None:
+    desk = Desk(parse_script("turns: [[{call: {name: nothing}}]]")).listen_in()
+    desk.talk().wait(4)
+    assert desk.last("response.done")["response"]["output"] == []
+    assert desk.notes[-1]["kind"] == "skipped"
+
+
+def test_scripted_mishaps() -> None:
+    script = parse_script(
+        """
+        turns:
+          - [{say: a b c}, {fail: {code: rate_limit_exceeded}}]
+          - [{error: {code: server_error}}, {say: done}]
+          - [{close: 1011, times: 1}]
+        """
+    )
+    desk = Desk(script).listen_in()
+    desk.talk().wait(4)
+    failed = desk.last("response.done")["response"]
+    assert failed["status"] == "failed"
+    assert failed["status_details"]["error"]["code"] == "rate_limit_exceeded"
+    desk.talk().wait(4)
+    assert desk.last("error")["error"]["code"] == "server_error"
+    assert desk.last("response.done")["response"]["status"] == "completed"
+    desk.talk().wait(4)
+    assert desk.closed
+    assert desk.closed.code == 1011
+    assert not desk.violations
+
+
+def test_a_stall_silences_the_server_and_then_everything_comes() -> None:
+    desk = Desk(parse_script("greeting: [{stall_ms: 3000}, {say: hello}]"))
+    desk.send("response.create")
+    desk.wait(2.9)
+    assert "response.output_item.added" not in desk.types()
+    desk.wait(2)
+    assert desk.types()[-1] == "response.done"
+
+
+def test_two_items_in_one_response() -> None:
+    desk = Desk(parse_script("greeting: [{say: one}, {next_item: true}, {say: two}]"))
+    desk.send("response.create")
+    desk.wait(3)
+    first, second = desk.last("response.done")["response"]["output"]
+    assert first["id"] != second["id"]
+    assert {e["output_index"] for e in desk.of("response.output_audio.delta")} == {0, 1}
+
+
+class Line:
+    """A SIP leg: the sound goes here."""
+
+    def __init__(self) -> None:
+        self.played = b""
+        self.cleared = 0
+
+    def play(self, response_id: str, item_id: str, audio: bytes, wire: object) -> None:
+        self.played += audio
+
+    def end(self, response_id: str) -> None: ...
+
+    def clear(self) -> list[tuple[str, int]]:
+        self.cleared += 1
+        return []
+
+
+def test_with_a_line_of_its_own_the_sound_does_not_leave_as_events() -> None:
+    line = Line()
+    desk = Desk(sink=line)
+    desk.update(tools=[END_CALL])
+    desk.send("response.create")
+    desk.wait(4)
+    assert line.played
+    assert not desk.of("response.output_audio.delta")
+    assert desk.of("response.output_audio_transcript.delta")
+    desk.send("output_audio_buffer.clear")
+    assert line.cleared == 1
+    assert not desk.violations

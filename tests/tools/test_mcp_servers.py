@@ -1,0 +1,397 @@
+"""Private MCP: the official package's own server, in its own process, and how it can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from http_end import http_end
+from mcp_process import STDIO, McpProcess, mcp_process
+from structlog.testing import capture_logs
+
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.mcp import McpServer
+from gateway.agents.routing import AgentBook, Route
+from gateway.bridge.calls.session_configs import SessionConfigs
+from gateway.errors import SettingsError, ToolError
+from gateway.limits import MCP_RESPONSE_MAX_BYTES, MCP_SCHEMA_MAX_CHARS, TOOL_RESULT_MAX_CHARS
+from gateway.tools import mcp_servers
+from gateway.tools.mcp_connection import BoundedTransport, ListedMcpTool, StderrTail
+from gateway.tools.mcp_servers import NOT_NOW, McpServerLink, McpServers, McpUnavailable
+from gateway.tools.python import ToolContext
+from gateway.tools.toolbox import Toolbox, ToolResult
+
+PATIENCE_S = 20.0
+CONTEXT = ToolContext("CA1", "+15550123", "+15550100", "desk")
+SECRETS = {"SHELF_TOKEN": "s3cret"}
+
+
+@pytest.fixture(autouse=True)
+def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_servers, "MCP_PAUSE_FIRST_S", 0.02)
+    monkeypatch.setattr(mcp_servers, "MCP_PAUSE_MAX_S", 0.1)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[McpProcess]:
+    with mcp_process() as process:
+        yield process
+
+
+def server(**fields: Any) -> McpServer:
+    return McpServer.model_validate({"via": "gateway"} | fields)
+
+
+class Running:
+    """A link at work, and what it has told."""
+
+    def __init__(self, link: McpServerLink) -> None:
+        self.link = link
+        self._told: asyncio.Queue[bool] = asyncio.Queue()
+        link.told = lambda _label, up: self._told.put_nowait(up)
+
+    async def until(self, up: bool) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while await self._told.get() != up:
+                pass
+
+
+@asynccontextmanager
+async def at_work(link: McpServerLink) -> AsyncIterator[Running]:
+    running = Running(link)
+    task = asyncio.create_task(link.run())
+    try:
+        yield running
+    finally:
+        task.cancel()
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def linked(process: McpProcess, **more: Any) -> AsyncIterator[McpServerLink]:
+    link = McpServerLink("shelf", server(url=process.url, **more), SECRETS)
+    async with at_work(link) as running:
+        await running.until(up=True)
+        yield link
+
+
+async def said(link: McpServerLink, tool: str, **arguments: Any) -> str:
+    try:
+        return await link.call(tool, arguments)
+    except ToolError as error:
+        return f"! {error}"
+
+
+async def test_what_a_tool_says(shared: McpProcess) -> None:
+    async with linked(shared) as link:
+        assert [tool.name for tool in link.tools][:2] == ["stock", "say"]
+        assert link.tools[0].description == "How much of a tea is left."
+        assert json.loads(await said(link, "stock", tea="assam")) == {"tea": "assam", "left": 4}
+        assert await said(link, "say", text="a", times=3) == "aaa"
+        assert "an image is part of the answer" in await said(link, "picture")
+        assert "the shelf is locked" in await said(link, "refuses")
+        assert await said(link, "breaks") == "! It did not work: Error executing tool breaks"
+        assert "Unknown tool" in await said(link, "nothing_like_it")
+
+
+async def test_who_we_are_comes_from_the_environment_and_stays_out_of_the_log(
+    shared: McpProcess,
+) -> None:
+    with capture_logs() as logs:
+        headers = {"X-Team": "tea ${SHELF_TOKEN}"}
+        async with linked(shared, authorization="${SHELF_TOKEN}", headers=headers) as link:
+            assert (await said(link, "sees")).startswith("Bearer s3cret tea s3cret None")
+    assert logs
+    assert "s3cret" not in str(logs)
+
+
+async def test_several_at_once_and_one_that_is_given_up(shared: McpProcess) -> None:
+    async with linked(shared) as link:
+        sleeping = asyncio.create_task(link.call("sleeps", {}))
+        answers = await asyncio.gather(*(said(link, "say", text=str(n)) for n in range(20)))
+        assert answers == [str(n) for n in range(20)]
+        sleeping.cancel()
+        await asyncio.gather(sleeping, return_exceptions=True)
+        assert await said(link, "say", text="still here") == "still here"
+        assert link.up
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_it_ends_with_us_whatever_it_is_at(shared: McpProcess, turns: int) -> None:
+    """The package's task groups may swallow a cancellation."""
+    async with linked(shared) as link:
+        sleeping = asyncio.create_task(link.call("sleeps", {}))
+        await said(link, "say", text="a")
+        sleeping.cancel()
+        await asyncio.gather(sleeping, return_exceptions=True)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await said(link, "say", text="a", times=9_000)
+
+
+async def test_a_process_of_ours_ends_with_us_and_is_started_again() -> None:
+    link = McpServerLink("shelf", server(command=STDIO, env={"SHELF": "${SHELF_TOKEN}"}), SECRETS)
+    with capture_logs() as logs:
+        async with at_work(link) as running:
+            await running.until(up=True)
+            *_, shelf, first_pid = (await said(link, "sees")).split()
+            assert shelf == "s3cret"
+            with pytest.raises(McpUnavailable):
+                await link.call("dies", {})
+            await running.until(up=False)
+            assert link.tools == ()
+            await running.until(up=True)
+            pid = (await said(link, "sees")).split()[-1]
+            assert pid != first_pid
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+    (lost,) = (line for line in logs if "not there" in line["event"])
+    assert lost["last_words"].endswith("the shelf [secret] has fallen")
+    assert "s3cret" not in str(logs)
+
+
+async def test_one_that_is_killed_costs_its_tools_and_comes_back() -> None:
+    agent = agent_with(url="http://127.0.0.1:1/")
+    with mcp_process() as process:
+        agent = agent_with(url=process.url)
+        box = Toolbox(book_of(agent), {})
+        sessions = SessionConfigs(book_of(agent), box)
+        (link,) = box.mcp.links
+        assert "tools" not in sessions.of("desk", "sip")
+        async with at_work(link) as running:
+            await running.until(up=True)
+            session = sessions.of("desk", "media-streams")
+            assert "shelf_stock" in [tool["name"] for tool in session["tools"]]
+            assert sessions.of("desk", "media-streams") is session
+            assert (await box.run("shelf_say", '{"text": "a"}', CONTEXT)) == ToolResult("a", "ok")
+            process.kill()
+            assert await box.run("shelf_stock", '{"tea": "a"}', CONTEXT) == ToolResult(
+                NOT_NOW, "unavailable"
+            )
+            await running.until(up=False)
+            assert "tools" not in sessions.of("desk", "media-streams")
+            assert (await box.run("shelf_say", "{}", CONTEXT)).outcome == "unavailable"
+            process.start()
+            await running.until(up=True)
+            assert (await box.run("shelf_say", '{"text": "b"}', CONTEXT)) == ToolResult("b", "ok")
+        await box.close()
+
+
+async def test_one_that_is_asked_for_is_tried_at_once(
+    shared: McpProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Toolbox(book_of(agent_with(url="http://127.0.0.1:1/")), {})
+    (link,) = box.mcp.links
+    async with at_work(link) as running:
+        await running.until(up=False)
+        monkeypatch.setattr(mcp_servers, "MCP_PAUSE_MAX_S", 3600.0)
+        monkeypatch.setattr(mcp_servers, "MCP_PAUSE_FIRST_S", 3600.0)
+        say = ("shelf_say", '{"text": "a"}', CONTEXT)
+        assert await box.run(*say) == ToolResult(NOT_NOW, "unavailable")
+        link.server = server(url=shared.url)
+        assert await box.run(*say) == ToolResult("a", "ok")
+        assert (await box.run("shelf_nothing_like_it", "{}", CONTEXT)).outcome == "unavailable"
+
+
+async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None:
+    agent = agent_with(url=shared.url, timeout_s=0.1)
+    box = Toolbox(book_of(agent), {})
+    async with at_work(box.mcp.links[0]) as running:
+        await running.until(up=True)
+        assert (await box.run("shelf_sleeps", "{}", CONTEXT)).outcome == "timeout"
+        long = json.dumps({"text": "x", "times": TOOL_RESULT_MAX_CHARS + 1})
+        assert (await box.run("shelf_say", long, CONTEXT)).output.endswith("answer was longer]")
+        wrong = await box.run("shelf_say", '{"text": "x", "times": "many"}', CONTEXT)
+        assert wrong.outcome == "error"
+        assert "times" in wrong.output
+
+
+# --- Servers that are none ---
+
+
+async def test_one_that_never_was_harms_nobody() -> None:
+    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {})
+    with capture_logs() as logs:
+        async with at_work(desk.links[0]) as running:
+            await desk.tried(PATIENCE_S)
+            await running.until(up=False)
+            await running.until(up=False)  # it is tried again, and told of once
+    assert [line["reason"] for line in logs] == ["ConnectionRefusedError"]
+
+
+async def test_one_that_takes_the_connection_and_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mcp_servers, "MCP_CONNECT_MAX_S", 0.05)
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        link = McpServerLink("shelf", server(url=f"http://127.0.0.1:{port}/"), {})
+        async with at_work(link) as running:
+            await running.until(up=False)
+            await running.until(up=False)
+
+
+async def test_one_that_speaks_something_else() -> None:
+    async with (
+        http_end() as end,
+        at_work(McpServerLink("shelf", server(url=end.url), {})) as running,
+    ):
+        await running.until(up=False)
+    async with at_work(McpServerLink("shelf", server(command=["echo", "hello"]), {})) as running:
+        await running.until(up=False)
+    async with at_work(McpServerLink("shelf", server(command=["/no/such/program"]), {})) as running:
+        await running.until(up=False)
+
+
+@pytest.mark.parametrize("before", range(370, 420, 7))
+async def test_no_part_of_a_secret_is_among_the_last_words(before: int) -> None:
+    """Wherever it is cut: by what is read at once, or by what is kept."""
+    secret = "s3cret" * 5
+    for noise in (b"x" * before + b" ", b"x" * before + b"\n"):
+        words, stream = StderrTail({"TOKEN": secret, "PART": secret[:6]}), asyncio.StreamReader()
+        stream.feed_data((noise + secret.encode()) * 4 + b"\nit is over\n")
+        stream.feed_eof()
+        await words.read(stream)
+        assert "s3cret" not in str(words)
+        assert "3cret" not in str(words)
+        assert str(words).endswith("it is over")
+
+
+async def test_an_answer_without_end_is_not_read() -> None:
+    async with http_end() as end, httpx2.AsyncClient(transport=BoundedTransport()) as client:
+        end.answers["/"] = (200, {}, b" " * MCP_RESPONSE_MAX_BYTES)
+        assert len((await client.get(end.url)).content) == MCP_RESPONSE_MAX_BYTES
+        end.answers["/"] = (200, {}, b" " * (MCP_RESPONSE_MAX_BYTES + 1))
+        with pytest.raises(httpx2.DecodingError):
+            await client.get(end.url)
+
+
+async def test_the_start_does_not_wait_for_ever() -> None:
+    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {})
+    await desk.tried(0.01)
+
+
+# --- What is offered to whom ---
+
+
+def agent_with(**fields: Any) -> Agent:
+    return Agent(name="desk", instructions="x", mcp={"shelf": server(**fields)})
+
+
+def book_of(*agents: Agent) -> AgentBook:
+    return AgentBook({a.name: a for a in agents}, (Route(to="*", agent=agents[0].name),))
+
+
+def offering(agent: Agent, *tools: ListedMcpTool) -> list[str]:
+    desk = McpServers(book_of(agent), {})
+    desk.links[0].tools = tools
+    return list(desk.tools(agent))
+
+
+def listed(name: str, **schema: Any) -> ListedMcpTool:
+    return ListedMcpTool(name, "", {"type": "object"} | schema)
+
+
+def test_names_are_made_of_label_and_tool() -> None:
+    agent = agent_with(url="http://shelf.internal/")
+    assert offering(agent, listed("stock"), listed("odd.name/x")) == [
+        "shelf_stock",
+        "shelf_odd_name_x",
+    ]
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    return schema
+
+
+def test_what_cannot_be_offered_is_left_out_with_a_warning() -> None:
+    agent = agent_with(url="http://shelf.internal/")
+    with capture_logs() as logs:
+        names = offering(
+            agent,
+            listed("a.b"),
+            listed("a/b"),
+            listed("x" * 64),
+            listed("long", description="x" * MCP_SCHEMA_MAX_CHARS),
+            listed("wrong", properties={"a": {"type": "nonsense"}}),
+            listed("deep", properties=nested(150)),
+        )
+    assert names == ["shelf_a_b"]
+    assert [line["tool"] for line in logs] == ["a/b", "x" * 64, "long", "wrong", "deep"]
+
+
+def test_a_built_in_tool_keeps_its_name() -> None:
+    agent = Agent(name="desk", instructions="x", mcp={"end": server(url="http://shelf.internal/")})
+    assert offering(agent, listed("call"), listed("stock")) == ["end_stock"]
+
+
+def test_only_what_the_file_allows() -> None:
+    agent = agent_with(url="http://shelf.internal/", allowed_tools=["stock"])
+    assert offering(agent, listed("stock"), listed("drop_everything")) == ["shelf_stock"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"$ref": "http://127.0.0.1:1/schema.json"},
+        {"$ref": "#"},
+        {"type": "string", "pattern": "^(a+)+$"},  # doubles its time with each letter
+    ],
+)
+async def test_a_schema_of_a_server_is_for_the_server(odd: dict[str, Any]) -> None:
+    """Nothing of it is fetched, followed or matched here."""
+    agent = agent_with(url="http://shelf.internal/")
+    box = Toolbox(book_of(agent), {})
+    link = box.mcp.links[0]
+    link.tools, link.revision = (listed("odd", properties={"a": odd}),), link.revision + 1
+    result = await box.run("shelf_odd", json.dumps({"a": "a" * 64 + "!"}), CONTEXT)
+    assert result.outcome == "unavailable"  # it came as far as to its server, which is not there
+    assert (await box.run("shelf_odd", "[]", CONTEXT)).outcome == "invalid"
+
+
+def test_two_agents_share_a_server_and_not_its_tools() -> None:
+    one = agent_with(url="http://shelf.internal/", allowed_tools=["stock"])
+    two = one.model_copy(
+        update={"name": "two", "mcp": {"shelf": server(url="http://shelf.internal/")}}
+    )
+    desk = McpServers(book_of(one, two), {})
+    (link,) = desk.links
+    link.tools = (listed("stock"), listed("reserve"))
+    assert list(desk.tools(one)) == ["shelf_stock"]
+    assert list(desk.tools(two)) == ["shelf_stock", "shelf_reserve"]
+
+
+def test_what_the_vendor_reaches_is_none_of_ours() -> None:
+    agent = Agent(
+        name="desk",
+        instructions="x",
+        mcp={"docs": McpServer(via="openai", url="https://docs.example.com/")},
+    )
+    assert McpServers(book_of(agent), {}).links == []
+
+
+def test_a_label_stands_for_one_server() -> None:
+    two = Agent(name="two", instructions="x", mcp={"shelf": server(url="http://b.internal/")})
+    with pytest.raises(SettingsError, match="two servers"):
+        McpServers(book_of(agent_with(url="http://a.internal/"), two), {})
+
+
+def test_a_secret_that_is_not_set_refuses_to_start() -> None:
+    with pytest.raises(SettingsError, match="mcp shelf needs SHELF_TOKEN"):
+        Toolbox(book_of(agent_with(url="http://a.internal/", authorization="${SHELF_TOKEN}")), {})

@@ -1,0 +1,213 @@
+"""A caller whose stream has ended comes back: to another process, or to one that stops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from gateway_calls import CALLER, QUIET, RECEPTION, Stream, new_sid, token_in
+from redis_end import running_redis
+from running_gateway import House, running_house
+
+from gateway.bridge.failover.snapshots import SnapshotStore
+from gateway.call import events
+from gateway.call.endings import Ending
+from gateway.call.snapshot import CallSnapshot
+from gateway.simulator.openai.main import ModelServer
+
+POLICY_VIOLATION = 1008
+
+pytestmark = pytest.mark.needs("redis-server")
+
+
+@pytest.fixture
+async def houses(agents_file: Path, model: ModelServer) -> AsyncIterator[tuple[House, House]]:
+    """Two processes that share a store."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(running_redis())
+        first, second = [
+            await stack.enter_async_context(
+                running_house(agents_file, model, GATEWAY_STORE=redis.url)
+            )
+            for _ in range(2)
+        ]
+        yield first, second
+
+
+async def broken(house: House, words: str = "My word is heron.") -> str:
+    """A call in which this was said, and whose stream breaks."""
+    async with house.carrier.call(QUIET) as stream:
+        call = house.gateway.switchboard.media_call(stream.call_sid)
+        assert call is not None
+        await house.note(events.ModelReady, of=stream.call_sid)
+        call.mind.memory.caller_said("turn_1", words)
+        stream.socket.transport.abort()
+        ended = await house.note(events.CallEnded, of=stream.call_sid)
+    assert ended.ending is Ending.MEDIA_BROKEN
+    return stream.call_sid
+
+
+async def after(house: House, call_sid: str, leg: str = "stream") -> str:
+    fields = house.carrier.call_fields(call_sid, QUIET, "in-progress")
+    return (await house.carrier.post(f"/twilio/after?leg={leg}", fields)).text
+
+
+async def goes_on(house: House, call_sid: str, twiml: str) -> str:
+    """The stream of that document comes to this process; what its model is told."""
+    before = len(house.said(events.CallerConnected, call_sid))
+    async with house.carrier.stream(call_sid, token_in(twiml)) as stream:
+        await stream.speak()
+        await house.note(events.CallerConnected, before + 1, of=call_sid)
+        call = house.gateway.switchboard.media_call(call_sid)
+        assert call is not None
+        return " ".join(memo.text for memo in call.mind.memory.memos)
+
+
+async def test_a_stream_may_come_where_the_call_was_not_announced(
+    houses: tuple[House, House],
+) -> None:
+    """It is a new call there, and one knows who calls whom."""
+    first, second = houses
+    call_sid = new_sid("CA")
+    await goes_on(second, call_sid, (await first.carrier.ring(call_sid)).text)
+    (call,) = {call for call, _ in second.notes}
+    assert (call.facts.caller, call.facts.dialled) == (CALLER, RECEPTION)
+    assert not call.mind.resumed
+
+
+async def test_another_process_goes_on(houses: tuple[House, House]) -> None:
+    first, second = houses
+    call_sid = await broken(first)
+    assert "heron" in await goes_on(second, call_sid, await after(second, call_sid))
+
+
+async def test_the_stream_may_come_to_a_third(houses: tuple[House, House]) -> None:
+    first, second = houses
+    call_sid = await broken(first)
+    assert "heron" in await goes_on(first, call_sid, await after(second, call_sid))
+
+
+async def test_one_that_has_waited_for_it_since_long_before_knows_what_came_since(
+    houses: tuple[House, House],
+) -> None:
+    """Announced here, begun there, broken there, and back here."""
+    first, second = houses
+    call_sid = await broken(first)
+    early = await after(second, call_sid)
+    expected = second.gateway.switchboard.expected(call_sid)
+    await goes_on(first, call_sid, early)
+    await first.note(events.CallEnded, 2, of=call_sid)
+    twiml = await after(first, call_sid)
+    await goes_on(second, call_sid, twiml)
+    taken = second.gateway.switchboard.media_call(call_sid)
+    assert expected is not None
+    assert expected.mind.ending is Ending.NEVER_ARRIVED
+    assert taken is None or taken.mind.streams == 3
+
+
+async def test_a_process_that_stops_sends_him_on(houses: tuple[House, House]) -> None:
+    """It answers, since it was asked; the stream comes to whichever process takes calls."""
+    first, second = houses
+    call_sid = await broken(first)
+    first.gateway.switchboard.draining = True
+    for leg in ("stream", "drain"):
+        twiml = await after(first, call_sid, leg)
+        assert token_in(twiml)
+        assert first.gateway.switchboard.expected(call_sid) is None
+    assert "heron" in await goes_on(second, call_sid, twiml)
+
+
+async def test_so_does_one_that_is_told_to_stop_in_that_very_moment(
+    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = houses
+    call_sid = await broken(first)
+    expect, leaving = SnapshotStore.expect, first.gateway.switchboard
+
+    async def stops(
+        keeper: SnapshotStore, call_sid: str, state: CallSnapshot, opening: str | None
+    ) -> None:
+        await expect(keeper, call_sid, state, opening)
+        leaving.draining = True
+        leaving.hand_over_all(now=False)
+
+    monkeypatch.setattr(SnapshotStore, "expect", stops)
+    twiml = await after(first, call_sid)
+    monkeypatch.undo()
+    assert leaving.expected(call_sid) is None
+    assert "heron" in await goes_on(second, call_sid, twiml)
+
+
+async def test_alone_it_goes_on_with_him_as_long_as_it_lets_calls_finish(house: House) -> None:
+    call_sid = await broken(house)
+    house.gateway.switchboard.draining = True
+    assert "heron" in await goes_on(house, call_sid, await after(house, call_sid))
+
+
+async def test_and_in_its_last_moments_it_does_not(house: House) -> None:
+    call_sid = await broken(house)
+    house.gateway.switchboard.draining = True
+    house.gateway.switchboard.hand_over_all(now=False)
+    assert "<Stream" not in await after(house, call_sid)
+    assert "<Stream" not in (await house.carrier.ring(new_sid("CA"), QUIET)).text
+
+
+async def test_what_it_has_cost_goes_along(houses: tuple[House, House]) -> None:
+    first, second = houses
+    call_sid = await broken(first)
+    await goes_on(second, call_sid, await after(second, call_sid))
+    await second.note(events.CallEnded, of=call_sid)
+    (spent,) = [call.bill for call, note in first.notes if isinstance(note, events.CallEnded)]
+    (carried,) = [call.bill for call, note in second.notes if isinstance(note, events.CallEnded)]
+    assert spent.minutes == carried.minutes == 1, "begun once"
+    assert spent.usd > 0
+    assert all(carried.by_kind[kind] >= usd for kind, usd in spent.by_kind.items())
+    assert carried.by_kind["carrier"] == spent.by_kind["carrier"]
+
+
+async def test_a_call_that_ends_while_its_stream_is_let_in(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that is given to nobody is closed: the carrier asks what comes next."""
+    call_sid = await broken(house)
+    twiml = await after(house, call_sid)
+    waiting = house.gateway.switchboard.expected(call_sid)
+    assert waiting is not None
+
+    async def sound(_keeper: SnapshotStore, _call_sid: str) -> bytes:
+        waiting.hang_up(Ending.OPERATOR_HUNG_UP)
+        return b""
+
+    monkeypatch.setattr(SnapshotStore, "sound", sound)
+    async with house.carrier.socket() as socket:
+        stream = Stream(socket, house.carrier.account, call_sid)
+        await stream.start(token_in(twiml))
+        assert await stream.closed() == POLICY_VIOLATION
+    assert await house.metric("streams_refused_total", reason="over") == 1
+
+
+async def transferred(house: House) -> str:
+    """A call whose caller is being handed over to somebody."""
+    async with house.carrier.call(QUIET) as stream:
+        call = house.gateway.switchboard.media_call(stream.call_sid)
+        assert call is not None
+        await house.note(events.ModelReady, of=stream.call_sid)
+        await house.note(events.CallerConnected, of=stream.call_sid)
+        call.mind.memory.caller_said("turn_1", "My word is heron.")
+        call.hang_up(Ending.TRANSFERRED)
+        await house.note(events.CallEnded, of=stream.call_sid)
+    return stream.call_sid
+
+
+async def test_back_from_a_transfer_he_is_let_in_where_he_was(
+    houses: tuple[House, House],
+) -> None:
+    """That nobody took the call was told to another process."""
+    first, second = houses
+    call_sid = await transferred(first)
+    twiml = await after(second, call_sid, "transfer")
+    assert "heron" in await goes_on(first, call_sid, twiml)
+    (told,) = {call.mind.opening for call, _ in first.notes if call.mind.resumed}
+    assert "nobody took the call" in (told or "")

@@ -1,0 +1,351 @@
+"""A call arrives: which TwiML it gets, how many calls and sessions come of it, and what is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import urlsafe_b64decode
+from pathlib import Path
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+import httpx2
+import pytest
+from gateway_calls import CALLER, QUIET, RECEPTION, TOKEN, new_sid, signature, token_in
+from running_gateway import API_KEY, PUBLIC_URL, House, running_house
+from structlog.testing import capture_logs
+from vendor import SIP_SETTINGS
+
+from gateway.bridge.calls import registry
+from gateway.call import events
+from gateway.call.endings import Ending
+from gateway.ops.store.shared import Store
+from gateway.simulator.openai.main import ModelServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LONG_NAME = "a-name-of-sixty-four-characters-which-is-as-long-as-one-can-be-1"
+
+
+@pytest.fixture
+def house(shared_house: House) -> House:
+    return shared_house
+
+
+@pytest.fixture
+def model(shared_model: ModelServer) -> ModelServer:
+    return shared_model
+
+
+def document(response: httpx2.Response) -> ElementTree.Element:
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/xml")
+    root = ElementTree.fromstring(response.content)
+    assert root.tag == "Response"
+    return root
+
+
+def verbs(response: httpx2.Response) -> list[str]:
+    return [verb.tag for verb in document(response)]
+
+
+def agent_in(response: httpx2.Response) -> str:
+    body = token_in(response.text).split(".")[0]
+    call_sid, agent, *_ = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    assert call_sid.startswith("CA")
+    return str(agent)
+
+
+async def test_the_document_connects_the_caller_and_says_sorry_behind_it(house: House) -> None:
+    root = document(await house.carrier.ring(new_sid("CA")))
+    assert [verb.tag for verb in root] == ["Connect", "Say", "Hangup"]
+    connect, say, _ = root
+    (stream,) = connect
+    (parameter,) = stream
+    assert connect.attrib == {
+        "action": f"{PUBLIC_URL}/twilio/after?leg=stream",
+        "method": "POST",
+    }
+    assert stream.attrib == {
+        "url": "wss://gw.example.com/twilio/media",
+        "statusCallback": f"{PUBLIC_URL}/twilio/stream-status",
+        "statusCallbackMethod": "POST",
+    }
+    assert "?" not in stream.attrib["url"], "a query breaks the handshake: error 31920"
+    assert parameter.attrib.keys() == {"name", "value"}
+    assert say.attrib["language"] == "en-US"
+
+
+@pytest.mark.parametrize(
+    ("dialled", "agent"),
+    [
+        (RECEPTION, "reception"),
+        (QUIET, "quiet"),
+        ("+201155500000", "arabic"),
+        ("+15550103", LONG_NAME),
+    ],
+)
+async def test_the_dialled_number_says_who_answers(house: House, dialled: str, agent: str) -> None:
+    response = await house.carrier.ring(call_sid := new_sid("CA"), dialled)
+    assert agent_in(response) == agent
+    call = house.gateway.switchboard.expected(call_sid)
+    assert call is not None
+    assert (call.facts.agent, call.facts.caller) == (agent, CALLER)
+
+
+async def test_a_parameter_stays_below_twilios_bound(house: House) -> None:
+    """ "name+value together < 500 characters"."""
+    for dialled in (RECEPTION, "+15550103"):
+        token = token_in((await house.carrier.ring(new_sid("CA"), dialled)).text)
+        assert len(token) + len("token") < 500
+
+
+async def test_the_agents_language_is_twilios_voice(house: House) -> None:
+    say = document(await house.carrier.ring(new_sid("CA"), "+201155500000")).find("Say")
+    assert say is not None
+    assert say.attrib["language"] == "ar-XA"
+    assert "نعتذر" in (say.text or "")
+
+
+async def test_nobody_answers_a_number_that_nobody_has(house: House, model: ModelServer) -> None:
+    await house.quiet()
+    opened, calls = len(model.journal.of("opened")), house.gateway.switchboard.calls
+    with capture_logs() as logs:
+        response = await house.carrier.ring(new_sid("CA"), "+4930123456")
+    assert verbs(response) == ["Say", "Hangup"]
+    assert await house.metric("calls_refused_total", reason="no_agent") == 1
+    assert house.gateway.switchboard.calls == calls
+    assert len(model.journal.of("opened")) == opened
+    assert "4930123456" not in str(logs)
+
+
+async def test_a_call_by_get_is_a_call(house: House) -> None:
+    query = urlencode(house.carrier.call_fields(new_sid("CA")))
+    path = f"/twilio/voice?{query}"
+    signed = {"X-Twilio-Signature": signature(PUBLIC_URL + path)}
+    response = await house.client.get(path, headers=signed)
+    assert verbs(response)[0] == "Connect"
+
+
+async def test_no_secret_and_no_number_gets_out(house: House) -> None:
+    """Neither in the document, nor in what is logged or measured of a whole call."""
+    with capture_logs() as logs:
+        ring = (await house.carrier.ring(new_sid("CA"))).text
+        async with house.carrier.call() as stream:
+            await house.note(events.FirstAudioSent, of=stream.call_sid)
+            await stream.stop()
+            await house.note(events.CallEnded, of=stream.call_sid)
+        scrape = (await house.client.get("/metrics")).text
+    assert [line["event"] for line in logs if line["log_level"] == "info"] == ["answered", "ended"]
+    for told in (ring, str(logs), scrape):
+        for secret in (TOKEN, API_KEY, CALLER[1:], RECEPTION[1:]):
+            assert secret not in told
+
+
+# --- The same call more than once ---
+
+
+async def test_a_retry_gets_the_same_answer_and_is_the_same_call(
+    house: House, model: ModelServer
+) -> None:
+    await house.quiet()
+    opened, call_sid = len(model.journal.of("opened")), new_sid("CA")
+    answers = [await house.carrier.ring(call_sid, retry_of=call_sid) for _ in range(3)]
+    assert len({answer.content for answer in answers}) == 1
+    await house.note(events.ModelReady, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 1
+
+
+async def test_retries_at_the_same_time_too(house: House, model: ModelServer) -> None:
+    """Twilio's first try may still be worked on when the second one comes."""
+    await house.quiet()
+    opened, call_sid = len(model.journal.of("opened")), new_sid("CA")
+    rings = [house.carrier.ring(call_sid, retry_of=call_sid) for _ in range(8)]
+    assert len({answer.content for answer in await asyncio.gather(*rings)}) == 1
+    await house.note(events.ModelReady, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 1
+
+
+async def test_another_request_for_the_same_call_is_still_one_call(
+    house: House, model: ModelServer
+) -> None:
+    """The fallback address asks again, with an idempotency token of its own."""
+    await house.quiet()
+    opened, call_sid = len(model.journal.of("opened")), new_sid("CA")
+    first = await house.carrier.ring(call_sid, retry_of="a request that was thought lost")
+    second = await house.carrier.ring(call_sid, retry_of="its fallback")
+    await house.note(events.ModelReady, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 1
+    assert token_in(first.text) != token_in(second.text)
+
+
+async def test_two_calls_are_two(house: House, model: ModelServer) -> None:
+    await house.quiet()
+    opened, calls = len(model.journal.of("opened")), [new_sid("CA"), new_sid("CA")]
+    for call_sid in calls:
+        await house.carrier.ring(call_sid, retry_of=call_sid)
+    for call_sid in calls:
+        await house.note(events.ModelReady, of=call_sid)
+    assert len(model.journal.of("opened")) == opened + 2
+
+
+# --- No room ---
+
+
+async def test_a_full_house_is_busy_until_somebody_leaves(
+    agents_file: Path, model: ModelServer
+) -> None:
+    async with running_house(agents_file, model, GATEWAY_MAX_CALLS="1") as house:
+        async with house.carrier.call() as stream:
+            assert (await house.client.get("/readyz")).status_code == 503
+            assert (await house.client.get("/readyz")).json() == {"status": "full", "calls": 1}
+            refused = document(await house.carrier.ring(new_sid("CA"), retry_of="r"))
+            again = document(await house.carrier.ring(new_sid("CA"), retry_of="r"))
+            for root in (refused, again):
+                assert [(verb.tag, verb.attrib) for verb in root] == [
+                    ("Reject", {"reason": "busy"})
+                ]
+            assert await house.metric("calls_refused_total", reason="full") == 1
+            await stream.stop()
+            await house.note(events.CallEnded)
+        assert (await house.client.get("/readyz")).json() == {"status": "ready", "calls": 0}
+        assert verbs(await house.carrier.ring(new_sid("CA")))[0] == "Connect"
+
+
+async def test_a_full_house_that_gives_callers_something_else_is_ready_for_them(
+    agents_file: Path, model: ModelServer
+) -> None:
+    """Else nobody would ask it, and nobody would get it: neither by SIP nor a person."""
+    for overflow in ("sip", "human"):
+        settings = SIP_SETTINGS | {"GATEWAY_OVERFLOW": overflow, "GATEWAY_MAX_CALLS": "1"}
+        async with running_house(agents_file, model, **settings) as house:
+            await house.carrier.ring(new_sid("CA"))
+            ready = await house.client.get("/readyz")
+            assert (ready.status_code, ready.json()) == (200, {"status": "full", "calls": 1})
+
+
+async def test_a_full_house_beside_others_leaves_callers_to_them_rather_than_to_people(
+    agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"GATEWAY_OVERFLOW": "human", "GATEWAY_MAX_CALLS": "1"}
+    async with running_house(agents_file, model, **settings) as house:
+        monkeypatch.setattr(Store, "shared", property(lambda _: True))
+        await house.carrier.ring(new_sid("CA"))
+        assert (await house.client.get("/readyz")).status_code == 503
+
+
+async def test_a_house_that_is_full_by_sip_too_is_not_ready(
+    agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "SIP_CALLS_MAX", 0)
+    settings = SIP_SETTINGS | {"GATEWAY_OVERFLOW": "sip", "GATEWAY_MAX_CALLS": "1"}
+    async with running_house(agents_file, model, **settings) as house:
+        assert (await house.client.get("/readyz")).status_code == 200
+        await house.carrier.ring(new_sid("CA"))
+        assert (await house.client.get("/readyz")).status_code == 503
+
+
+async def test_a_process_that_stops_takes_no_call(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.gateway.switchboard, "draining", True)
+    assert verbs(await house.carrier.ring(new_sid("CA"))) == ["Reject"]
+    assert await house.metric("calls_refused_total", reason="draining") == 1
+    ready = await house.client.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (503, "draining")
+    assert (await house.client.get("/healthz")).json() == {"status": "alive"}
+
+
+# --- What comes after ---
+
+
+async def after(house: House, call_sid: str, status: str = "in-progress") -> list[str]:
+    fields = house.carrier.call_fields(call_sid, status=status)
+    return verbs(await house.carrier.post("/twilio/after?leg=stream", fields))
+
+
+async def test_after_a_stream_that_broke_the_agent_goes_on(house: House) -> None:
+    async with house.carrier.call() as stream:
+        await stream.socket.close()
+        ended = await house.note(events.CallEnded, of=stream.call_sid)
+    assert ended.ending is Ending.MEDIA_BROKEN
+    assert await after(house, stream.call_sid) == ["Connect", "Say", "Hangup"]
+
+
+async def test_after_a_model_that_failed_the_caller_is_told_so(house: House) -> None:
+    async with house.carrier.call() as stream:
+        call = house.gateway.switchboard.media_call(stream.call_sid)
+        assert call is not None
+        await house.note(events.CallerConnected, of=stream.call_sid)
+        call.hang_up(Ending.MODEL_REFUSED)
+        await house.note(events.CallEnded, of=stream.call_sid)
+        assert await after(house, stream.call_sid) == ["Say", "Hangup"]
+
+
+async def test_after_a_call_that_is_over_there_is_nothing_to_say(house: House) -> None:
+    assert await after(house, new_sid("CA"), "completed") == ["Hangup"]
+
+
+async def test_after_a_call_that_we_ended_the_line_is_put_down(house: House) -> None:
+    async with house.carrier.call() as stream:
+        call = house.gateway.switchboard.media_call(stream.call_sid)
+        assert call is not None
+        await house.note(events.CallerConnected, of=stream.call_sid)
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        await house.note(events.CallEnded, of=stream.call_sid)
+        assert await after(house, stream.call_sid) == ["Hangup"]
+
+
+async def test_a_stream_of_a_call_that_was_ended_meanwhile(house: House) -> None:
+    """It is not begun again: the stream is closed, and the line put down."""
+    call_sid = new_sid("CA")
+    token = await house.carrier.token(call_sid)
+    call = house.gateway.switchboard.media_call(call_sid)
+    assert call is not None
+    call.hang_up(Ending.OPERATOR_HUNG_UP)
+    async with house.carrier.stream(call_sid, token) as stream:
+        assert await stream.closed() == 1008
+    assert await after(house, call_sid) == ["Hangup"]
+
+
+async def test_after_a_call_that_nobody_knows_the_caller_is_not_left_in_silence(
+    house: House,
+) -> None:
+    before = await house.metric("resumes_total", how="afresh")
+    assert await after(house, new_sid("CA")) == ["Connect", "Say", "Hangup"]
+    assert await house.metric("resumes_total", how="afresh") == before + 1
+
+
+async def test_a_caller_who_gives_up_while_it_rings_is_not_waited_for(house: House) -> None:
+    await house.carrier.ring(call_sid := new_sid("CA"))
+    await house.note(events.ModelReady, of=call_sid)
+    expired = await house.metric("sessions_prepared_total", outcome="expired")
+    fields = house.carrier.call_fields(call_sid, status="completed")
+    assert (await house.carrier.post("/twilio/status", fields)).status_code == 204
+    ended = await house.note(events.CallEnded, of=call_sid)
+    assert (ended.ending, ended.arrived) == (Ending.NEVER_ARRIVED, False)
+    assert await house.metric("sessions_prepared_total", outcome="expired") == expired + 1
+    assert house.gateway.switchboard.media_call(call_sid) is None
+
+
+async def test_a_status_callback_does_not_end_a_call_that_goes_on(house: House) -> None:
+    async with house.carrier.call() as stream:
+        for status in ("in-progress", "ringing", "completed"):
+            fields = house.carrier.call_fields(stream.call_sid, status=status)
+            await house.carrier.post("/twilio/status", fields)
+        await stream.press()
+        await house.note(events.KeyPressed, of=stream.call_sid)
+        assert not house.said(events.CallEnded, stream.call_sid)
+
+
+async def test_stream_events_are_counted_by_known_names(house: House) -> None:
+    for event in ("stream-started", "stream-stopped", "stream-error", "stream-invented", ""):
+        fields = {"CallSid": new_sid("CA"), "StreamEvent": event, "StreamError": "31920 handshake"}
+        assert (await house.carrier.post("/twilio/stream-status", fields)).status_code == 204
+    counted = {
+        event: await house.metric("stream_events_total", event=event)
+        for event in ("stream-started", "stream-stopped", "stream-error", "other")
+    }
+    assert counted == {
+        "stream-started": 1, "stream-stopped": 1, "stream-error": 1, "other": 2,
+    }  # fmt: skip
