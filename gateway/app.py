@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from starlette.exceptions import HTTPException
 
+from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
 from gateway.agents.routing import AgentBook
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
@@ -42,15 +43,6 @@ from gateway.bridge.spend_limits import SpendLimits
 from gateway.call.call_info import CallInfo
 from gateway.call.commands import TransferCaller
 from gateway.call.snapshot import CallSnapshot
-from gateway.limits import (
-    DIALS_BURST,
-    DIALS_PER_S,
-    ENDINGS_KEPT_S,
-    MCP_START_MAX_S,
-    SIP_CALLS_MAX,
-    SIP_CROWD_S,
-    STATES_MAX,
-)
 from gateway.ops.billing.bills import Bill, Bills
 from gateway.ops.limits.admission import Admission, RateWatch, shed_reason
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
@@ -129,7 +121,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     metrics = Metrics(added)
     remote = _remote(settings, metrics)
     store = Store(MemoryStore(monotonic), remote, tasks.start)
-    states = Store(MemoryStore(monotonic, STATES_MAX), remote, tasks.start)
+    states = Store(MemoryStore(monotonic, limits.store.STATES_MAX), remote, tasks.start)
     per_caller = settings.max_calls_per_caller
     process = secrets_.token_hex(4)
     admission = Admission(per_caller, remote)
@@ -147,14 +139,15 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     metrics.budget.set_function(lambda: spending.share_of_budget)
     metrics.expect(book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
-    metrics.capacity.labels("sip").set(SIP_CALLS_MAX if settings.sip_uri else 0)
+    metrics.capacity.labels("sip").set(limits.sip.CALLS_MAX if settings.sip_uri else 0)
     metrics.watch(lambda: [call.mind for call in switchboard.calls])
     feed = EventStream(metrics.feed_dropped.inc)
     records = _records(settings, feed, metrics)
     out_tokens = OutboundTokens(secrets, store, time)
     dialler = OutboundCalls(
         settings.public_url, settings.dial_countries, switchboard, admission,
-        TokenBucket(DIALS_BURST, DIALS_PER_S), out_tokens, store, records, metrics, tasks,
+        TokenBucket(limits.outbound.DIALS_BURST, limits.outbound.DIALS_PER_S),
+        out_tokens, store, records, metrics, tasks,
         shed,
     )  # fmt: skip
     warm = WarmTransfers(settings.public_url, store, metrics, tasks)
@@ -235,7 +228,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
         def referred(call_sid: str, to: TransferCaller) -> None:
             told = msgspec.json.encode(to).decode()
-            store.remember(refer_key(call_sid), told, ENDINGS_KEPT_S)
+            store.remember(refer_key(call_sid), told, limits.store.ENDINGS_KEPT_S)
 
         switchboard.employ(
             CallServices(
@@ -270,7 +263,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             metrics.mcp_up.labels(link.label).set(0)
             link.told = lambda label, up: metrics.mcp_up.labels(label).set(up)
             tasks.start(link.run(), f"MCP {link.label}")
-        await toolbox.mcp.tried(MCP_START_MAX_S)
+        await toolbox.mcp.tried(limits.mcp.START_MAX_S)
         yield
         await records.close()
         turnstile.close()
@@ -317,7 +310,7 @@ def _openai_door(
         def decide() -> None:
             tasks.start(sip_desk.take(call), f"incoming {call.call_id}")
 
-        turnstile.let_through(decide, SIP_CROWD_S)
+        turnstile.let_through(decide, limits.sip.CROWD_S)
 
     return OpenAIWebhookEndpoint(
         OpenAISignature([secret.get_secret_value() for secret in settings.openai_webhook_secret]),

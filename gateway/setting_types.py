@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 
-from gateway.limits import DIAL_COUNTRIES_MAX
+from gateway import limits
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
@@ -138,7 +138,7 @@ def _prefixes(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     prefixes = tuple(part.strip() for part in value.split(",") if part.strip())
-    if len(prefixes) > DIAL_COUNTRIES_MAX or not all(
+    if len(prefixes) > limits.agents.DIAL_COUNTRIES_MAX or not all(
         fullmatch(r"\+[1-9][0-9]{0,6}", prefix) for prefix in prefixes
     ):
         raise ValueError("must be starts of numbers, separated by commas, like +1,+44")

@@ -11,15 +11,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway import limits
 from gateway.errors import SettingsError
-from gateway.limits import (
-    BUDGET_MAX_USD,
-    DRAIN_DEFAULT_S,
-    DRAIN_MAX_S,
-    MAX_CALLS_DEFAULT,
-    MAX_CALLS_MAX,
-    SPEND_MIN_USD,
-)
 from gateway.setting_types import (
     BaseUrl,
     Flag,
@@ -111,16 +104,22 @@ class Settings(BaseSettings):
         None, description="A folder of TwiML templates that replaces the shipped one."
     )
     prices: Path | None = Field(None, description="The price list, YAML; unset, the shipped one.")
-    budget_usd: Annotated[float, number(float, SPEND_MIN_USD, BUDGET_MAX_USD)] | None = Field(
+    budget_usd: (
+        Annotated[float, number(float, limits.agents.SPEND_MIN_USD, limits.settings.BUDGET_MAX_USD)]
+        | None
+    ) = Field(
         None,
         description="What may be spent on one day (UTC) before no new calls are taken: by all "
         "processes that share a Redis, or by one without.",
     )
-    max_calls: Annotated[int, number(int, 1, MAX_CALLS_MAX)] = Field(
-        MAX_CALLS_DEFAULT, description="Media calls that this process takes at once."
+    max_calls: Annotated[int, number(int, 1, limits.settings.MAX_CALLS_MAX)] = Field(
+        limits.settings.MAX_CALLS_DEFAULT,
+        description="Media calls that this process takes at once.",
     )
-    max_calls_per_caller: Annotated[int, number(int, 1, MAX_CALLS_MAX)] | None = Field(
-        None, description="Calls of one caller at once, over all processes; unset, any number."
+    max_calls_per_caller: Annotated[int, number(int, 1, limits.settings.MAX_CALLS_MAX)] | None = (
+        Field(
+            None, description="Calls of one caller at once, over all processes; unset, any number."
+        )
     )
     overflow: Annotated[Literal["sip", "human", "busy"], one_of("sip", "human", "busy")] = Field(
         "busy", description="What a call beyond GATEWAY_MAX_CALLS gets: sip, human or busy."
@@ -148,8 +147,8 @@ class Settings(BaseSettings):
     admin_token: Secret | None = Field(
         None, description="Bearer token for /api and /console; unset, both are off."
     )
-    drain_s: Annotated[float, number(float, 0, DRAIN_MAX_S)] = Field(
-        DRAIN_DEFAULT_S,
+    drain_s: Annotated[float, number(float, 0, limits.settings.DRAIN_MAX_S)] = Field(
+        limits.settings.DRAIN_DEFAULT_S,
         alias="GATEWAY_DRAIN_SECONDS",
         description="Seconds for which a stopping process lets its calls finish.",
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from gateway import limits
 from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
-from gateway.limits import DIGITS_SENT_MAX, MESSAGE_MAX_CHARS, SUMMARY_MAX_CHARS, TEXT_OUT_MAX_CHARS
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",
@@ -28,7 +28,13 @@ SEND_TEXT: Final[dict[str, Any]] = {
     ),
     "parameters": {
         "type": "object",
-        "properties": {"text": {"type": "string", "minLength": 1, "maxLength": TEXT_OUT_MAX_CHARS}},
+        "properties": {
+            "text": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": limits.messages.TEXT_OUT_MAX_CHARS,
+            }
+        },
         "required": ["text"],
         "additionalProperties": False,
     },
@@ -47,7 +53,7 @@ REQUEST_PHOTO: Final[dict[str, Any]] = {
 
 _SUMMARY: Final = {
     "type": "string",
-    "maxLength": SUMMARY_MAX_CHARS,
+    "maxLength": limits.call.SUMMARY_MAX_CHARS,
     "description": (
         "For the person who takes the call, who hears it before the caller: who calls, what he "
         "wants and what is known already, in one or two sentences."
@@ -93,7 +99,11 @@ TAKE_MESSAGE: Final[dict[str, Any]] = {
     "parameters": {
         "type": "object",
         "properties": {
-            "message": {"type": "string", "minLength": 1, "maxLength": MESSAGE_MAX_CHARS},
+            "message": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": limits.call.MESSAGE_MAX_CHARS,
+            },
             "name": {"type": "string", "description": "Who leaves it, if he said so."},
             "callback": {"type": "string", "description": "Where to reach him, if he said so."},
         },
@@ -114,7 +124,7 @@ SEND_DIGITS: Final[dict[str, Any]] = {
             "digits": {
                 "type": "string",
                 "pattern": "^[0-9*#A-DwW]+$",
-                "maxLength": DIGITS_SENT_MAX,
+                "maxLength": limits.call.DIGITS_SENT_MAX,
                 "description": "0-9, *, #, A-D; w waits half a second, W a whole one.",
             }
         },

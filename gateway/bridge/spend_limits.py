@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call import events
-from gateway.limits import ENDINGS_KEPT_S, SPEND_CHECK_S
 from gateway.ops.billing.bills import COSTS, DAY_S, Bills
 from gateway.ops.store.shared import Remote, Store
 
@@ -40,7 +40,7 @@ class SpendLimits:
     async def watch_minutes(self) -> None:
         """Runs until cancelled."""
         while True:
-            await asyncio.sleep(SPEND_CHECK_S)
+            await asyncio.sleep(limits.call.SPEND_CHECK_S)
             self._pass_time()
             if self._remote is not None:
                 await self.share(self._remote)
@@ -68,6 +68,6 @@ class SpendLimits:
             return
         self._reached(call.facts.agent, share)
         if share >= 1 and call.facts.call_sid:
-            self._store.remember(spent_key(call.facts.call_sid), "", ENDINGS_KEPT_S)
+            self._store.remember(spent_key(call.facts.call_sid), "", limits.store.ENDINGS_KEPT_S)
         # Not now: the commands of the event that brought the bill are still being carried out.
         asyncio.get_running_loop().call_soon(call.spend_reached, share)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.limits import MEMORY_ITEMS_MAX, MEMORY_MAX_CHARS, TRANSCRIPT_LINE_MAX_CHARS
+from gateway import limits
 from gateway.protocols import realtime_items as items
 
 CALLER: Final = "caller"
@@ -129,18 +129,22 @@ class ConversationHistory:
     def called(self, call_id: str, name: str, arguments: str) -> None:
         if not self._has(CALL, call_id):  # ids are the server's to choose, and once only
             self._add(
-                HistoryItem(CALL, 0, arguments[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id, name)
+                HistoryItem(
+                    CALL, 0, arguments[: limits.call.TRANSCRIPT_LINE_MAX_CHARS], "", call_id, name
+                )
             )
 
     def answered(self, call_id: str, output: str) -> HistoryItem | None:
         """The function call itself, when this session has not been told of it."""
         if self._has(CALL, call_id) and not self._has(OUTPUT, call_id):
-            self._add(HistoryItem(OUTPUT, 0, output[:TRANSCRIPT_LINE_MAX_CHARS], "", call_id))
+            self._add(
+                HistoryItem(OUTPUT, 0, output[: limits.call.TRANSCRIPT_LINE_MAX_CHARS], "", call_id)
+            )
         return self._untold.pop(call_id, None)
 
     def saw(self, about: str) -> None:
         """A picture: what it shows is not kept, that there was one is."""
-        self._add(HistoryItem(SEEN, 0, about[:TRANSCRIPT_LINE_MAX_CHARS]))
+        self._add(HistoryItem(SEEN, 0, about[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]))
 
     def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> list[tuple[str, str]]:
         """Nobody brings the output of what was out any more; `outputs` are by function.
@@ -239,7 +243,7 @@ class ConversationHistory:
         self._forget_oldest()
 
     def _write(self, memo: HistoryItem, text: str) -> None:
-        text = text[:TRANSCRIPT_LINE_MAX_CHARS]
+        text = text[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]
         self._chars += len(text) - len(memo.text)
         memo.text = text
         self.revision += 1
@@ -247,7 +251,8 @@ class ConversationHistory:
 
     def _forget_oldest(self) -> None:
         while len(self.memos) > 1 and (
-            len(self.memos) > MEMORY_ITEMS_MAX or self._chars > MEMORY_MAX_CHARS
+            len(self.memos) > limits.call.HISTORY_ITEMS_MAX
+            or self._chars > limits.call.HISTORY_MAX_CHARS
         ):
             memo = self.memos.pop(0)
             self._chars -= len(memo.text)

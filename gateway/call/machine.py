@@ -77,8 +77,8 @@ class CallLife(ABC):
         """He interrupted, and is still speaking."""
         self._spoke_since_caller = False
         self._retries = 0
-        self._desk.wake(Timer.ARRIVAL, limits.ARRIVAL_WAIT_S)
-        self._desk.wake(Timer.READY, limits.MODEL_TRY_MAX_S)
+        self._desk.wake(Timer.ARRIVAL, limits.call.ARRIVAL_WAIT_S)
+        self._desk.wake(Timer.READY, limits.model.MODEL_TRY_MAX_S)
         self._handlers = self._table()
 
     # --- What the hands call ---
@@ -200,8 +200,8 @@ class CallLife(ABC):
         self._note(events.CallerConnected(self._desk.now - self._announced_at))
         left_s = max(0.0, self.agent.max_call_s - self._talked_s)
         self._desk.wake(Timer.LENGTH, left_s)
-        if self.agent.max_call_s >= 2 * limits.WARN_BEFORE_END_S:
-            self._desk.wake(Timer.WARN, max(0.0, left_s - limits.WARN_BEFORE_END_S))
+        if self.agent.max_call_s >= 2 * limits.call.WARN_BEFORE_END_S:
+            self._desk.wake(Timer.WARN, max(0.0, left_s - limits.call.WARN_BEFORE_END_S))
 
     def _end(self, ending: Ending, reason: str = "") -> None:
         if self.life is CallPhase.CLOSED:
@@ -262,7 +262,7 @@ class CallLife(ABC):
         want = self.responses.next(event_id)
         if want is not None:
             self._desk.to_model(to_model.response_create(event_id, want.response))
-            self._desk.wake(Timer.RESPONSE, limits.RESPONSE_START_MAX_S)
+            self._desk.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
 
     def _ask_again(self) -> None:
         """The response did not begin, or does not go on."""
@@ -271,7 +271,7 @@ class CallLife(ABC):
 
     def _retry(self, want: ResponseRequest) -> None:
         self._retries += 1
-        if self._retries <= limits.RESPONSE_RETRIES_MAX:
+        if self._retries <= limits.model.RESPONSE_RETRIES_MAX:
             self._want(want)
         elif self.life is CallPhase.GOODBYE:
             self._leave("unheard")

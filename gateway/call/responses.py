@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.limits import RESPONSES_QUEUED_MAX
+from gateway import limits
 
 UNSEEN = "(unseen)"
 """The server says that a response runs whose beginning we did not see."""
@@ -78,7 +78,7 @@ class ResponseArbiter:
         """False when there are too many already: the newest is dropped."""
         if want.any_will_do and any(q.want.any_will_do and not q.told for q in self._queue):
             return True
-        if len(self._queue) >= RESPONSES_QUEUED_MAX:
+        if len(self._queue) >= limits.model.RESPONSES_QUEUED_MAX:
             return False
         self._queue.append(_Queued(want))
         return True

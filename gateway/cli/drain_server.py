@@ -16,17 +16,10 @@ from types import FrameType
 import structlog
 import uvicorn
 
+from gateway import limits
 from gateway.app import Gateway
 from gateway.call.endings import Ending
 from gateway.errors import BugError, SettingsError
-from gateway.limits import (
-    DRAIN_HAND_OVER_S,
-    DRAIN_LEAVE_MAX_S,
-    DRAIN_REPORT_S,
-    KEEP_ALIVE_S,
-    SOCKET_MESSAGE_MAX_BYTES,
-    WEBHOOK_BODY_WAIT_S,
-)
 from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
 
@@ -44,15 +37,15 @@ class GatewayServer(uvicorn.Server):
                 http=BoundedHttp,
                 ws=MediaSocket,
                 ws_per_message_deflate=False,  # base64 audio does not shrink
-                ws_max_size=SOCKET_MESSAGE_MAX_BYTES,
+                ws_max_size=limits.sockets.SOCKET_MESSAGE_MAX_BYTES,
                 ws_ping_interval=None,  # fifty frames a second are sign of life enough
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # nobody here asks who forwarded what
-                timeout_keep_alive=int(KEEP_ALIVE_S),
-                timeout_graceful_shutdown=int(WEBHOOK_BODY_WAIT_S),
+                timeout_keep_alive=int(limits.web.KEEP_ALIVE_S),
+                timeout_graceful_shutdown=int(limits.web.WEBHOOK_BODY_WAIT_S),
             )
         )
         self._switchboard, self._metrics = gateway.switchboard, gateway.metrics
@@ -93,11 +86,11 @@ class GatewayServer(uvicorn.Server):
         self._metrics.draining.set(1)
         self._report_at = monotonic()
         deadline = self._report_at + self._drain_s
-        await self._wait_until(deadline - DRAIN_HAND_OVER_S)
+        await self._wait_until(deadline - limits.process.DRAIN_HAND_OVER_S)
         self._switchboard.hand_over_all(now=False)
         await self._wait_until(deadline)
         self._switchboard.hand_over_all(now=True)
-        await self._wait_until(monotonic() + DRAIN_LEAVE_MAX_S)
+        await self._wait_until(monotonic() + limits.process.DRAIN_RELEASE_MAX_S)
         if self._switchboard.active:
             log.warning("calls are cut by the end of the drain", calls=self._switchboard.active)
             self._switchboard.end_all(Ending.DRAINED)
@@ -110,5 +103,5 @@ class GatewayServer(uvicorn.Server):
         while self._switchboard.active and not self._at_once and monotonic() < until:
             if monotonic() >= self._report_at:
                 log.info("draining", calls_left=self._switchboard.active)
-                self._report_at += DRAIN_REPORT_S
+                self._report_at += limits.process.DRAIN_REPORT_S
             await asyncio.sleep(_POLL_S)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.errors import PeerError
-from gateway.limits import MOMENT_MAX_MS, TOKENS_MAX
+from gateway.limits.call import MOMENT_MAX_MS, TOKENS_MAX
 from gateway.protocols.realtime_event import Event
 from gateway.protocols.realtime_mcp import (
     ListedTool,

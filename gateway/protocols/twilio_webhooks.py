@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import PeerError
-from gateway.limits import MEDIA_PER_MESSAGE_MAX, TEXT_IN_MAX_CHARS, URL_MAX_CHARS
+from gateway.limits.messages import MEDIA_PER_MESSAGE_MAX, TEXT_IN_MAX_CHARS
+from gateway.limits.tools import URL_MAX_CHARS
 
 _CALL_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
 _MESSAGE_SID: Final = re.compile(r"[SM]M[0-9a-fA-F]{32}")

@@ -21,9 +21,9 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx2
 
+from gateway import limits
 from gateway.agents.config.tool_options import PLACEHOLDER, HttpCall, with_secrets
 from gateway.errors import ToolError
-from gateway.limits import TOOL_REDIRECTS_MAX, TOOL_RESPONSE_MAX_BYTES
 from gateway.tools.python import ToolContext
 from gateway.tools.tool import InvalidArguments
 
@@ -82,7 +82,7 @@ class HttpTool:
         return "/".join(segments) + mark + _filled(query, arguments)
 
     async def _ask(self, url: httpx2.URL, body: bytes | None) -> str:
-        for _ in range(TOOL_REDIRECTS_MAX + 1):
+        for _ in range(limits.tools.TOOL_REDIRECTS_MAX + 1):
             response = await self._send(url, body)
             try:
                 if response.status_code not in _REDIRECTS:
@@ -175,7 +175,7 @@ async def _text(response: httpx2.Response) -> str:
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > TOOL_RESPONSE_MAX_BYTES:
+        if len(body) > limits.tools.TOOL_RESPONSE_MAX_BYTES:
             raise ToolError("The service answered with more than can be read.")
     if response.status_code >= 400:
         raise ToolError(f"The service answered with an error, status {response.status_code}.")

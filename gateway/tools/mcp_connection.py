@@ -29,19 +29,10 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from gateway import __version__
+from gateway import __version__, limits
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.config.tool_options import with_secrets
 from gateway.errors import ToolError
-from gateway.limits import (
-    CONNECT_MAX_S,
-    MCP_PAGES_MAX,
-    MCP_RESPONSE_MAX_BYTES,
-    MCP_STDERR_LINE_MAX_BYTES,
-    MCP_STDERR_LINES_KEPT,
-    MCP_TOOLS_MAX,
-    TOOL_TIMEOUT_MAX_S,
-)
 from gateway.tools.http import tls_context
 
 _US = Implementation(name="gateway", version=__version__)
@@ -64,15 +55,15 @@ class McpConnection:
         """All pages of them, within bounds; also the question whether the server is there."""
         found: list[ListedMcpTool] = []
         cursor: str | None = None
-        for _ in range(MCP_PAGES_MAX):
+        for _ in range(limits.mcp.PAGES_MAX):
             page = await self._client.list_tools(cursor=cursor, cache_mode="bypass")
             found += [
                 ListedMcpTool(t.name, t.description or "", t.input_schema) for t in page.tools
             ]
             cursor = page.next_cursor
-            if cursor is None or len(found) >= MCP_TOOLS_MAX:
+            if cursor is None or len(found) >= limits.mcp.TOOLS_MAX:
                 break
-        return tuple(found[:MCP_TOOLS_MAX])
+        return tuple(found[: limits.mcp.TOOLS_MAX])
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """Raises ToolError for what the tool itself says; all else is the connection's."""
@@ -116,7 +107,7 @@ class StderrTail:
         self._secrets = sorted(filter(None, secrets.values()), key=len, reverse=True)
         self._torn = max((len(secret.encode()) for secret in self._secrets), default=0)
         """Of what is kept, so much may be the rest of a secret that began before it."""
-        self._most = MCP_STDERR_LINES_KEPT * MCP_STDERR_LINE_MAX_BYTES + self._torn
+        self._most = limits.mcp.STDERR_LINES_KEPT * limits.mcp.STDERR_LINE_MAX_BYTES + self._torn
         self._said = b""
 
     def __str__(self) -> str:
@@ -125,12 +116,12 @@ class StderrTail:
             text = text.replace(secret, "[secret]")
         if len(self._said) == self._most:
             text = text[self._torn :]
-        lines = [line.strip()[:MCP_STDERR_LINE_MAX_BYTES] for line in text.splitlines()]
-        return " / ".join([line for line in lines if line][-MCP_STDERR_LINES_KEPT:])
+        lines = [line.strip()[: limits.mcp.STDERR_LINE_MAX_BYTES] for line in text.splitlines()]
+        return " / ".join([line for line in lines if line][-limits.mcp.STDERR_LINES_KEPT :])
 
     async def read(self, stream: asyncio.StreamReader) -> None:
         """Until the process has closed it; what is not kept is thrown away."""
-        while chunk := await stream.read(MCP_STDERR_LINE_MAX_BYTES):
+        while chunk := await stream.read(limits.mcp.STDERR_LINE_MAX_BYTES):
             self._said = (self._said + chunk)[-self._most :]
 
 
@@ -157,7 +148,7 @@ class _BoundedStream(httpx2.AsyncByteStream):
         self._inner = inner
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = MCP_RESPONSE_MAX_BYTES
+        left = limits.mcp.RESPONSE_MAX_BYTES
         async for chunk in self._inner:
             left -= len(chunk)
             if left < 0:
@@ -187,7 +178,7 @@ async def _by_http(
     headers |= {name: with_secrets(value, secrets) for name, value in server.headers.items()}
     if server.authorization is not None:
         headers["Authorization"] = f"Bearer {with_secrets(server.authorization, secrets)}"
-    patience = httpx2.Timeout(CONNECT_MAX_S, read=TOOL_TIMEOUT_MAX_S)
+    patience = httpx2.Timeout(limits.sockets.CONNECT_MAX_S, read=limits.tools.TOOL_TIMEOUT_MAX_S)
     async with (
         httpx2.AsyncClient(
             transport=BoundedTransport(), headers=headers, timeout=patience, trust_env=False

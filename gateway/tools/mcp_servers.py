@@ -15,22 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from gateway import limits
 from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
 from gateway.agents.config.mcp import McpServer, function_name, server_of
 from gateway.agents.config.tool_options import NAME
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
-from gateway.limits import (
-    MCP_ASK_MAX_S,
-    MCP_CONNECT_MAX_S,
-    MCP_DESCRIPTION_MAX_CHARS,
-    MCP_LOOK_EVERY_S,
-    MCP_NEEDED_MAX_S,
-    MCP_PAUSE_FIRST_S,
-    MCP_PAUSE_MAX_S,
-    MCP_SCHEMA_MAX_CHARS,
-    MCP_STEADY_S,
-)
 from gateway.tools.python import ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import Tool
@@ -77,7 +67,7 @@ class McpServerLink:
 
     async def run(self) -> None:
         """Ends by cancellation only."""
-        pause_s, task = MCP_PAUSE_FIRST_S, asyncio.current_task()
+        pause_s, task = limits.mcp.PAUSE_FIRST_S, asyncio.current_task()
         while True:
             last_words, began_at = self._wires.StderrTail(self._secrets), monotonic()
             failed: Exception | None = None
@@ -88,8 +78,10 @@ class McpServerLink:
                 failed = error
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError  # which its task groups may swallow on their way out
-            steady = self.up and monotonic() - began_at >= MCP_STEADY_S
-            pause_s = MCP_PAUSE_FIRST_S if steady else min(2 * pause_s, MCP_PAUSE_MAX_S)
+            steady = self.up and monotonic() - began_at >= limits.mcp.STEADY_S
+            pause_s = (
+                limits.mcp.PAUSE_FIRST_S if steady else min(2 * pause_s, limits.mcp.PAUSE_MAX_S)
+            )
             self._lost(failed or McpUnavailable(), str(last_words))
             await self._doubt_or(pause_s)
 
@@ -102,7 +94,7 @@ class McpServerLink:
     async def _hold(self, last_words: StderrTail) -> None:
         """From one connection's beginning to its loss, which raises."""
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(MCP_CONNECT_MAX_S):
+            async with asyncio.timeout(limits.mcp.CONNECT_MAX_S):
                 wire = await stack.enter_async_context(
                     self._wires.connected(self.server, self._secrets, last_words)
                 )
@@ -112,8 +104,8 @@ class McpServerLink:
             log.info("MCP server is there", server=self.label, tools=len(tools))
             self._tell(True)
             while True:
-                await self._doubt_or(MCP_LOOK_EVERY_S)
-                async with asyncio.timeout(MCP_ASK_MAX_S):
+                await self._doubt_or(limits.mcp.LOOK_EVERY_S)
+                async with asyncio.timeout(limits.mcp.ASK_MAX_S):
                     self._offer(await wire.tools())
 
     async def _doubt_or(self, pause_s: float) -> None:
@@ -130,7 +122,7 @@ class McpServerLink:
         if self._wire is None:
             self._doubt.set()
             try:
-                async with asyncio.timeout(MCP_NEEDED_MAX_S):
+                async with asyncio.timeout(limits.mcp.NEEDED_MAX_S):
                     await self._outcome.wait()
             except TimeoutError:
                 raise McpUnavailable from None
@@ -264,12 +256,12 @@ def _tool(
         raise SettingsError(f"{name} is no name for a function: at most 64 letters.")
     if name in taken:
         raise SettingsError(f"there is another {name}.")
-    if len(str(listed.schema)) > MCP_SCHEMA_MAX_CHARS:
+    if len(str(listed.schema)) > limits.mcp.SCHEMA_MAX_CHARS:
         raise SettingsError("its schema is too long.")
     definition = {
         "type": "function",
         "name": name,
-        "description": listed.description[:MCP_DESCRIPTION_MAX_CHARS],
+        "description": listed.description[: limits.mcp.DESCRIPTION_MAX_CHARS],
         "parameters": {"properties": {}, **listed.schema},
     }
     # "Servers MUST validate all tool inputs": Model Context Protocol, server/tools, security.

@@ -13,14 +13,14 @@ from contextvars import copy_context
 from threading import Thread
 from typing import Any
 
+from gateway import limits
 from gateway.errors import ToolError
-from gateway.limits import TOOL_THREADS_MAX
 
 
 class ThreadRunner:
     """Those of one function: one that hangs keeps its place, and takes none of another's."""
 
-    def __init__(self, most: int = TOOL_THREADS_MAX) -> None:
+    def __init__(self, most: int = limits.tools.TOOL_THREADS_MAX) -> None:
         self._most = most
         self._at_work = 0
 

@@ -9,8 +9,8 @@ from typing import Any
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
 from referencing import Registry
 
+from gateway import limits
 from gateway.errors import SettingsError, ToolError
-from gateway.limits import TOOL_ARGUMENTS_MAX_CHARS
 from gateway.tools.python import ToolContext
 
 ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
@@ -46,7 +46,7 @@ class Tool:
     def _arguments(self, text: str) -> dict[str, Any]:
         """What the model made up, held against the schema before anything is called."""
         try:
-            if len(text) > TOOL_ARGUMENTS_MAX_CHARS:
+            if len(text) > limits.tools.TOOL_ARGUMENTS_MAX_CHARS:
                 raise ValueError
             arguments = json.loads(text or "{}", parse_constant=_no_number)
             json.dumps(arguments, ensure_ascii=False).encode()  # raises at half a character

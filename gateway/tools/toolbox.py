@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import structlog
 
+from gateway import limits
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import ERRANDS, Agent
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
-from gateway.limits import TOOL_RESULT_MAX_CHARS, TOOL_TIMEOUT_DEFAULT_S
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
 from gateway.tools.mcp_servers import McpServers, McpUnavailable
@@ -57,7 +57,10 @@ class Toolbox:
         for definition in definitions(agent):
             name = definition["name"]
             if name in ERRANDS:
-                yield name, Tool(definition, TOOL_TIMEOUT_DEFAULT_S, self._errand(name))
+                yield (
+                    name,
+                    Tool(definition, limits.tools.TOOL_TIMEOUT_DEFAULT_S, self._errand(name)),
+                )
         for name, function in agent.functions.items():
             yield name, self._function(name, function, environ)
 
@@ -131,6 +134,6 @@ class Toolbox:
 
 def _told(text: str, outcome: str) -> ToolResult:
     """As it can be sent: half characters, which JSON has and UTF-8 has not, would end the call."""
-    if len(text) > TOOL_RESULT_MAX_CHARS:
-        text = text[:TOOL_RESULT_MAX_CHARS] + _CUT
+    if len(text) > limits.tools.TOOL_RESULT_MAX_CHARS:
+        text = text[: limits.tools.TOOL_RESULT_MAX_CHARS] + _CUT
     return ToolResult(text.encode("utf-8", "replace").decode(), outcome)

@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.limits import REQUEST_HEAD_MAX_BYTES, REQUEST_HEAD_WAIT_S
+from gateway.limits.web import REQUEST_HEAD_MAX_BYTES, REQUEST_HEAD_WAIT_S
 
 
 class BoundedHttp(HttpToolsProtocol):

@@ -19,7 +19,7 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from gateway.errors import BugError
-from gateway.limits import CALLER_BACKLOG_MAX_BYTES, CLOSE_MAX_S, SOCKET_MESSAGE_MAX_BYTES
+from gateway.limits.sockets import CALLER_BACKLOG_MAX_BYTES, CLOSE_MAX_S, SOCKET_MESSAGE_MAX_BYTES
 from gateway.transports.websocket_frames import FrameSplitter, text_frame
 
 _EXTENSION: Final = "gateway.media"

@@ -9,8 +9,8 @@ from typing import Any, Final
 import openai
 from openai import AsyncOpenAI
 
+from gateway import limits
 from gateway.errors import LinkError
-from gateway.limits import REST_TIMEOUT_S, REST_TRIES, SIP_ACCEPT_TRIES
 
 _PAUSE_S: Final = 0.1
 _DECIDED: Final = 409
@@ -21,7 +21,10 @@ class OpenAICalls:
 
     def __init__(self, base_url: str, api_key: str) -> None:
         self._client = AsyncOpenAI(
-            api_key=api_key, base_url=base_url, timeout=REST_TIMEOUT_S, max_retries=REST_TRIES - 1
+            api_key=api_key,
+            base_url=base_url,
+            timeout=limits.web.REST_TIMEOUT_S,
+            max_retries=limits.web.REST_TRIES - 1,
         )
         self._calls = self._client.realtime.calls
         # The vendor's client would try a decision again that was made already (409).
@@ -39,14 +42,14 @@ class OpenAICalls:
             raise LinkError("timeout", retryable=True) from None
 
     async def _accept(self, call_id: str, session: Mapping[str, Any]) -> None:
-        for attempt in range(1, SIP_ACCEPT_TRIES + 1):
+        for attempt in range(1, limits.sip.ACCEPT_TRIES + 1):
             try:
                 await self._once.accept(call_id, type="realtime", extra_body=dict(session))
             except openai.OpenAIError as error:
                 failure = _link_error(error)
                 if attempt > 1 and failure.reason == f"http_{_DECIDED}":
                     return  # by our first try, then
-                if not failure.retryable or attempt == SIP_ACCEPT_TRIES:
+                if not failure.retryable or attempt == limits.sip.ACCEPT_TRIES:
                     raise failure from error
             else:
                 return

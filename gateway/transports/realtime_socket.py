@@ -22,7 +22,7 @@ from websockets.protocol import CONNECTING, OPEN
 from websockets.uri import parse_uri
 
 from gateway.errors import LinkError
-from gateway.limits import (
+from gateway.limits.sockets import (
     CLOSE_MAX_S,
     CONNECT_MAX_S,
     HANDSHAKE_MAX_BYTES,

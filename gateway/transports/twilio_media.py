@@ -13,15 +13,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from gateway import limits
 from gateway.errors import PeerError
-from gateway.limits import (
-    IMAGE_BODY_MAX_BYTES,
-    MEDIA_AT_ONCE_MAX,
-    MEDIA_FETCH_MAX_S,
-    MEDIA_REDIRECTS_MAX,
-    MEDIA_TRIES,
-    REST_TIMEOUT_S,
-)
 
 _VENDOR: Final = "https://api.twilio.com"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -40,8 +33,8 @@ class TwilioMedia:
             r"/Messages/[SM]M[0-9a-fA-F]{32}/Media/ME[0-9a-fA-F]{32}"
         )
         self._auth = httpx2.BasicAuth(account_sid, auth_token)
-        self._client = httpx2.AsyncClient(timeout=REST_TIMEOUT_S, follow_redirects=False)
-        self._places = asyncio.Semaphore(MEDIA_AT_ONCE_MAX)
+        self._client = httpx2.AsyncClient(timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False)
+        self._places = asyncio.Semaphore(limits.messages.MEDIA_AT_ONCE_MAX)
 
     async def fetch(self, url: str) -> bytes:
         """The bytes of one medium.
@@ -51,7 +44,7 @@ class TwilioMedia:
         if not self._is_ours(url):
             raise PeerError("foreign_url")
         try:
-            async with self._places, asyncio.timeout(MEDIA_FETCH_MAX_S):
+            async with self._places, asyncio.timeout(limits.messages.MEDIA_FETCH_MAX_S):
                 return await self._with_patience(url)
         except TimeoutError:
             raise PeerError("too_slow") from None
@@ -70,17 +63,17 @@ class TwilioMedia:
         return plain and origin in self._own and self._path.fullmatch(parts.path) is not None
 
     async def _with_patience(self, url: str) -> bytes:
-        for attempt in range(1, MEDIA_TRIES + 1):
+        for attempt in range(1, limits.messages.MEDIA_TRIES + 1):
             found = await self._follow(url)
             if found is not None:
                 return found
-            if attempt < MEDIA_TRIES:
+            if attempt < limits.messages.MEDIA_TRIES:
                 await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
         raise PeerError("unreachable", "it is not there")
 
     async def _follow(self, url: str) -> bytes | None:
         """None when another try may find it."""
-        for _ in range(MEDIA_REDIRECTS_MAX + 1):
+        for _ in range(limits.messages.MEDIA_REDIRECTS_MAX + 1):
             own = _origin(url) in self._own
             # As it is: what is packed may be endless when it is unpacked.
             request = self._client.build_request(
@@ -122,11 +115,11 @@ async def _content(response: httpx2.Response) -> bytes | None:
         return None
     if response.status_code != 200:
         raise PeerError("unreachable", f"http_{response.status_code}")
-    if int(response.headers.get("content-length") or 0) > IMAGE_BODY_MAX_BYTES:
+    if int(response.headers.get("content-length") or 0) > limits.images.IMAGE_BODY_MAX_BYTES:
         raise PeerError("too_large")
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > IMAGE_BODY_MAX_BYTES:
+        if len(body) > limits.images.IMAGE_BODY_MAX_BYTES:
             raise PeerError("too_large")
     return bytes(body)

@@ -9,8 +9,8 @@ from typing import Final
 
 import httpx2
 
+from gateway import limits
 from gateway.errors import LinkError
-from gateway.limits import REST_TIMEOUT_S, REST_TRIES
 
 _NOT_IN_PROGRESS: Final = 21220
 _FIRST_PAUSE_S: Final = 0.2
@@ -24,7 +24,9 @@ class TwilioRest:
         self._calls, self._messages = f"{account}/Calls", f"{account}/Messages.json"
         self._queues = f"{account}/Queues"
         self._client = httpx2.AsyncClient(
-            auth=(account_sid, auth_token), timeout=REST_TIMEOUT_S, follow_redirects=False
+            auth=(account_sid, auth_token),
+            timeout=limits.web.REST_TIMEOUT_S,
+            follow_redirects=False,
         )
 
     async def hang_up(self, call_sid: str) -> None:
@@ -48,7 +50,7 @@ class TwilioRest:
         The reason is `twilio_CODE` where Twilio gives one (21610: he wants no texts).
         """
         fields = {"From": sender, "To": to, "Body": body}
-        for attempt in range(1, REST_TRIES + 1):
+        for attempt in range(1, limits.web.REST_TRIES + 1):
             try:
                 response = await self._client.post(self._messages, data=fields)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -59,7 +61,7 @@ class TwilioRest:
                 if response.is_success:
                     return
                 failure = LinkError(_reason(response), retryable=response.status_code == 429)
-            if not failure.retryable or attempt == REST_TRIES:
+            if not failure.retryable or attempt == limits.web.REST_TRIES:
                 raise failure
             await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
 
@@ -68,7 +70,7 @@ class TwilioRest:
 
         Only what surely was not placed is tried again: nobody is rung up twice.
         """
-        for attempt in range(1, REST_TRIES + 1):
+        for attempt in range(1, limits.web.REST_TRIES + 1):
             try:
                 response = await self._client.post(f"{self._calls}.json", data=fields)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -79,7 +81,7 @@ class TwilioRest:
                 if response.is_success:
                     return _sid_of(response)
                 failure = _refusal_of(response)
-            if not failure.retryable or attempt == REST_TRIES:
+            if not failure.retryable or attempt == limits.web.REST_TRIES:
                 raise failure
             await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")
@@ -111,7 +113,7 @@ class TwilioRest:
             return ""
 
     async def _update(self, call_sid: str, fields: dict[str, str], *, gone_is_well: bool) -> None:
-        for attempt in range(1, REST_TRIES + 1):
+        for attempt in range(1, limits.web.REST_TRIES + 1):
             try:
                 response = await self._client.post(f"{self._calls}/{call_sid}.json", data=fields)
             except httpx2.HTTPError as error:
@@ -121,7 +123,7 @@ class TwilioRest:
                     return
                 retryable = response.status_code == 429 or response.status_code >= 500
                 failure = LinkError(f"http_{response.status_code}", retryable=retryable)
-            if not failure.retryable or attempt == REST_TRIES:
+            if not failure.retryable or attempt == limits.web.REST_TRIES:
                 raise failure
             await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
 

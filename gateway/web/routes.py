@@ -9,12 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from gateway.limits import (
-    API_ACTIONS_BURST,
-    API_ACTIONS_PER_S,
-    API_REQUESTS_BURST,
-    API_REQUESTS_PER_S,
-)
+from gateway import limits
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.api import openapi
 from gateway.web.api.auth import Handler, OperatorAuth
@@ -75,8 +70,8 @@ def photo_routes(messages: MessageEndpoint, photo: PhotoEndpoint) -> list[BaseRo
 
 def operators_routes(doors: CallsEndpoints, operators: OperatorAuth) -> list[BaseRoute]:
     """The API, as its description has it. Without a token there is none of this."""
-    looking = TokenBucket(API_REQUESTS_BURST, API_REQUESTS_PER_S)
-    acting = TokenBucket(API_ACTIONS_BURST, API_ACTIONS_PER_S)
+    looking = TokenBucket(limits.api.REQUESTS_BURST, limits.api.REQUESTS_PER_S)
+    acting = TokenBucket(limits.api.ACTIONS_BURST, limits.api.ACTIONS_PER_S)
     described = openapi.encoded()
 
     async def description(_request: Request) -> Response:

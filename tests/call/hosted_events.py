@@ -12,7 +12,7 @@ from gateway.call import events, inputs
 from gateway.protocols import realtime_mcp as mcp
 from gateway.protocols import realtime_server as model
 
-GRACE_S = limits.MCP_GO_ON_GRACE_S
+GRACE_S = limits.mcp.GO_ON_GRACE_S
 
 
 def server(**changes: Any) -> McpServer:

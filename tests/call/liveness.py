@@ -31,9 +31,11 @@ from gateway.call.state_machines import CallPhase, LinkState
 _TICKS_MAX_PER_S: Final = 100
 _LIVELY_EVERY_S: Final = 2.5
 _FRAME_MS: Final = 500
-_OWED_MAX_S: Final = limits.RESPONSE_STALL_MAX_S + 3 * limits.RESPONSE_START_MAX_S
+_OWED_MAX_S: Final = limits.model.RESPONSE_STALL_MAX_S + 3 * limits.model.RESPONSE_START_MAX_S
 """Until an answer begins, where one that never ends was running before, and is given up."""
-_LASTS_MAX_S: Final = 2 * limits.LEAVING_MAX_S + limits.TRANSFER_MAX_S + limits.ARRIVAL_WAIT_S + 120
+_LASTS_MAX_S: Final = (
+    2 * limits.call.ENDING_MAX_S + limits.call.TRANSFER_MAX_S + limits.call.ARRIVAL_WAIT_S + 120
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Peace:
                 assert waited_s <= _OWED_MAX_S, f"no answer began since {key} was told"
             for approval_id, until in promises.approvals.items():
                 late_s = self.now - max(until, self._began_at)
-                assert late_s <= 2 * limits.ROLL_LOOK_S, f"{approval_id} is not decided"
+                assert late_s <= 2 * limits.model.ROLL_LOOK_S, f"{approval_id} is not decided"
 
     def _nothing_is_left(self) -> None:
         assert self.umpire.ended is not None

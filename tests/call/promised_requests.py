@@ -26,7 +26,7 @@ _BY_POLICY: Final = frozenset(
 )
 """Told because the caller speaks: his words are what is answered then."""
 _LATE_S: Final = 1e-3
-_LEAVES_WITHIN_S: Final = 2 * limits.LEAVING_MAX_S + limits.TRANSFER_MAX_S + _LATE_S
+_LEAVES_WITHIN_S: Final = 2 * limits.call.ENDING_MAX_S + limits.call.TRANSFER_MAX_S + _LATE_S
 """Told goodbye, handed over in vain, and told goodbye again."""
 
 
@@ -152,7 +152,7 @@ class Promises:
             self._goodbye_at = now
             self._idle_for_a_reason()
         lasts_s = now - (now if self._goodbye_at is None else self._goodbye_at)
-        assert lasts_s <= limits.LEAVING_MAX_S + _LATE_S, "a goodbye without end"
+        assert lasts_s <= limits.call.ENDING_MAX_S + _LATE_S, "a goodbye without end"
         if life is not CallPhase.CLOSED and self._arrived_at is not None:
             here_s = now - self._arrived_at
             assert here_s <= self._call.agent.max_call_s + _LEAVES_WITHIN_S, "longer than it may"

@@ -8,12 +8,12 @@ import pytest
 
 from call import vendor_events
 from call.play import Book, answered, ends, last_mark, nothing, wait
+from gateway import limits
 from gateway.call import inputs
 from gateway.call.endings import UNTAKEN, Ending
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.call.timers import Timer, Timers
 from gateway.errors import BugError
-from gateway.limits import ARRIVAL_WAIT_S, MEDIA_SILENCE_MAX_S, MODEL_PAUSES_S
 
 END_CALL = (("end_call", "call_1"),)
 
@@ -64,7 +64,7 @@ def never_arrived() -> Book:
         >> vendor_events.session_updated(book.agent)
         << ...
     )
-    return book >> wait(ARRIVAL_WAIT_S) << ...
+    return book >> wait(limits.call.ARRIVAL_WAIT_S) << ...
 
 
 def broken() -> Book:
@@ -84,7 +84,7 @@ def transferred() -> Book:
 
 def lost_for_good() -> Book:
     book = answered()
-    for _ in range(len(MODEL_PAUSES_S) + 1):
+    for _ in range(len(limits.model.MODEL_PAUSES_S) + 1):
         book >> inputs.ModelLost("closed_1011") << ...
     return book
 
@@ -106,7 +106,9 @@ WAYS: dict[Ending, Callable[[], Book]] = {
         answered(outbound=OUT) >> inputs.MachineDetectionFinished("machine") << ...
     ),
     Ending.MESSAGE_LEFT: message_left,
-    Ending.MEDIA_STALLED: lambda: answered().line_stalls() >> wait(MEDIA_SILENCE_MAX_S) << ...,
+    Ending.MEDIA_STALLED: lambda: (
+        answered().line_stalls() >> wait(limits.call.MEDIA_SILENCE_MAX_S) << ...
+    ),
     Ending.MEDIA_BROKEN: lambda: answered() >> inputs.CallerLost() << ...,
     Ending.MEDIA_UNSUPPORTED: lambda: Book() >> vendor_events.start("audio/opus") << ...,
     Ending.MODEL_REFUSED: lambda: answered() >> vendor_events.error("invalid_api_key") << ...,

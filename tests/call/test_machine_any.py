@@ -403,15 +403,15 @@ class AnyCall(EitherPath):
     @invariant()
     def nothing_grows_without_end(self) -> None:
         if hasattr(self, "call"):
-            assert len(self.call._unseen) <= limits.PICTURES_WAITING_MAX
-            assert len(self.call._cut_items) <= limits.ITEMS_CUT_KEPT_MAX
+            assert len(self.call._unseen) <= limits.call.PICTURES_WAITING_MAX
+            assert len(self.call._cut_items) <= limits.call.ITEMS_CUT_KEPT_MAX
             memory = self.call.memory
-            assert len(memory.memos) <= limits.MEMORY_ITEMS_MAX
+            assert len(memory.memos) <= limits.call.HISTORY_ITEMS_MAX
             assert sum(len(memo.text) for memo in memory.memos) == memory._chars
-            assert len(self.call.uplink._kept) <= 8 * limits.KEPT_TURN_MAX_MS
+            assert len(self.call.uplink._kept) <= 8 * limits.call.RETAINED_TURN_MAX_MS
             ledger = self.call.downlink.ledger
             assert ledger.heard_ms(self.now) <= ledger.sent_ms <= ledger.accepted_ms
-            assert len(ledger._marks) <= limits.MARKS_PENDING_MAX
+            assert len(ledger._marks) <= limits.call.MARKS_PENDING_MAX
 
 
 @pytest.mark.parametrize(("examples", "steps"), [(50, 12), (25, 40)])

@@ -21,11 +21,11 @@ from call.either_path import EitherPath, mostly, rarely
 from call.liveness import Peace, Ways, ways
 from call.play import wait
 from call.sideband import SipBook, cleared, started, stopped, tone, transcript
+from gateway import limits
 from gateway.call import inputs
 from gateway.call.endings import Ending
 from gateway.call.snapshot import decode, encode
 from gateway.call.state_machines import CallPhase, LinkState
-from gateway.limits import SIDEBAND_MAX_S, TRANSFER_MAX_S
 from gateway.protocols.realtime_event import Event
 
 responses = st.sampled_from([f"resp_{n}" for n in range(3)])
@@ -235,7 +235,7 @@ class AnySipCall(EitherPath):
         if not hasattr(self, "book") or self.book.call.life is CallPhase.CLOSED:
             return
         without_s = self.book.now - (self.lost_at or self.book.now)
-        assert without_s <= SIDEBAND_MAX_S + TRANSFER_MAX_S + 0.001
+        assert without_s <= limits.sip.SIDEBAND_MAX_S + limits.call.TRANSFER_MAX_S + 0.001
 
     @invariant()
     def nothing_grows_without_end(self) -> None:

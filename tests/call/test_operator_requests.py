@@ -28,11 +28,11 @@ from call.vendor_events import (
     speech_stopped,
     stop,
 )
+from gateway import limits
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.dialogue.prompts import CONNECTING, TRANSFER_FAILED
 from gateway.call.endings import Ending
-from gateway.limits import TRANSFER_MAX_S
 
 SAY = inputs.SayRequested("The office closes at six.")
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
@@ -121,7 +121,9 @@ def test_what_the_caller_says_does_not_revoke_an_operators_decision() -> None:
 @pytest.mark.parametrize("how", ["refused", "no_outcome"])
 def test_a_transfer_that_fails_gives_the_caller_back(how: str) -> None:
     book = leaving()
-    book >> (inputs.TransferFailed("http_500") if how == "refused" else wait(TRANSFER_MAX_S))
+    book >> (
+        inputs.TransferFailed("http_500") if how == "refused" else wait(limits.call.TRANSFER_MAX_S)
+    )
     book << note(events.TransferAttempted, outcome=how) << asks(TRANSFER_FAILED) << nothing
 
 

@@ -27,16 +27,11 @@ from call.vendor_events import (
     speech_started,
     speech_stopped,
 )
+from gateway import limits
 from gateway.call import events
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
 from gateway.call.responses import ResponseArbiter, ResponseRequest
-from gateway.limits import (
-    RESPONSE_RETRIES_MAX,
-    RESPONSE_STALL_MAX_S,
-    RESPONSE_START_MAX_S,
-    RESPONSES_QUEUED_MAX,
-)
 
 HELLO = "Good morning."
 TOOL = (("weather", "call_1"),)
@@ -86,7 +81,7 @@ def test_a_refusal_after_the_other_had_ended_already() -> None:
     """The refusal names no response; its end was heard before. Ours does not wait for ever."""
     book = greeting() >> response_created("resp_theirs") >> response_done("resp_theirs") << nothing
     book >> already_active() << THE_REFUSAL << nothing
-    book >> wait(RESPONSE_START_MAX_S * 3) << ...
+    book >> wait(limits.model.RESPONSE_START_MAX_S * 3) << ...
     assert book.call.life == "talking"
 
 
@@ -107,15 +102,15 @@ def test_a_create_that_is_refused_by_its_id_is_asked_for_again() -> None:
 
 def test_a_create_that_is_lost_is_asked_for_again_and_given_up_in_the_end() -> None:
     book = greeting()
-    for _ in range(RESPONSE_RETRIES_MAX):
-        book >> wait(RESPONSE_START_MAX_S - 0.1) << nothing
+    for _ in range(limits.model.RESPONSE_RETRIES_MAX):
+        book >> wait(limits.model.RESPONSE_START_MAX_S - 0.1) << nothing
         book >> wait(0.2) << asks(HELLO) << nothing
-    book >> wait(RESPONSE_START_MAX_S) << ends(Ending.MODEL_SILENT) << nothing
+    book >> wait(limits.model.RESPONSE_START_MAX_S) << ends(Ending.MODEL_SILENT) << nothing
 
 
 def test_what_begins_late_is_not_asked_for_twice() -> None:
-    book = greeting() >> wait(RESPONSE_START_MAX_S - 0.1) >> response_created()
-    book >> wait(RESPONSE_START_MAX_S) << nothing
+    book = greeting() >> wait(limits.model.RESPONSE_START_MAX_S - 0.1) >> response_created()
+    book >> wait(limits.model.RESPONSE_START_MAX_S) << nothing
 
 
 def test_the_caller_speaks_while_a_create_is_lost() -> None:
@@ -130,7 +125,7 @@ def test_the_caller_speaks_while_a_create_is_lost() -> None:
         >> speech_stopped(1500)
         >> committed()
         << nothing
-        >> wait(RESPONSE_START_MAX_S)
+        >> wait(limits.model.RESPONSE_START_MAX_S)
         << ...
     )
     assert [e["type"] for e in book.said].count("response.create") == 2
@@ -138,8 +133,13 @@ def test_the_caller_speaks_while_a_create_is_lost() -> None:
 
 def test_retries_are_counted_anew_once_the_model_speaks() -> None:
     book = greeting()
-    for n in range(RESPONSE_RETRIES_MAX + 2):
-        book >> wait(RESPONSE_START_MAX_S + 0.1) << ... >> response_created(f"resp_{n}")
+    for n in range(limits.model.RESPONSE_RETRIES_MAX + 2):
+        (
+            book
+            >> wait(limits.model.RESPONSE_START_MAX_S + 0.1)
+            << ...
+            >> response_created(f"resp_{n}")
+        )
         book >> audio_delta(f"item_{n}", ms=20, response_id=f"resp_{n}") << to_caller(20)
         book >> audio_done(f"item_{n}", f"resp_{n}") >> response_done(f"resp_{n}") << nothing
         book >> wait(0.02) >> last_mark << ...
@@ -172,7 +172,7 @@ def test_the_servers_own_response_failed() -> None:
 def test_responses_that_fail_again_and_again_end_the_call() -> None:
     book = answered()
     failed = note(events.ModelErrorReported, fault="unknown", code="other")
-    for n in range(RESPONSE_RETRIES_MAX):
+    for n in range(limits.model.RESPONSE_RETRIES_MAX):
         book >> response_created(f"resp_{n}") << nothing
         book >> response_done(f"resp_{n}", "failed") << failed << asks_for_an_answer << nothing
     book >> response_created("resp_last") << nothing
@@ -193,15 +193,15 @@ def test_a_failure_that_the_next_would_share_ends_the_call_at_once() -> None:
 def test_a_response_that_never_ends_is_given_up() -> None:
     """The server fell silent in the middle: the caller hears nothing, and nobody else would act."""
     book = answered() >> response_created() >> audio_delta(ms=400) << to_caller(400)
-    book >> wait(RESPONSE_STALL_MAX_S - 0.1) << nothing
+    book >> wait(limits.model.RESPONSE_STALL_MAX_S - 0.1) << nothing
     book >> wait(0.2) << asks_for_an_answer << nothing
 
 
 def test_a_response_that_goes_on_sounding_is_not_given_up() -> None:
     book = answered() >> response_created()
     for _ in range(5):
-        book >> audio_delta(ms=400) << ... >> wait(RESPONSE_STALL_MAX_S - 1) << ...
-    book >> response_done() >> wait(RESPONSE_STALL_MAX_S) << ...
+        book >> audio_delta(ms=400) << ... >> wait(limits.model.RESPONSE_STALL_MAX_S - 1) << ...
+    book >> response_done() >> wait(limits.model.RESPONSE_STALL_MAX_S) << ...
     assert "response.create" not in [
         e["type"] for e in book.said if "silent" not in str(e) and "is still" not in str(e)
     ]
@@ -215,7 +215,13 @@ def test_sound_after_the_end_of_its_response_is_played_and_waited_for_no_longer(
 
 def test_the_servers_vad_heard_a_turn_and_made_no_response() -> None:
     book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
-    book >> wait(RESPONSE_START_MAX_S - 0.1) << nothing >> wait(0.2) << asks_for_an_answer
+    (
+        book
+        >> wait(limits.model.RESPONSE_START_MAX_S - 0.1)
+        << nothing
+        >> wait(0.2)
+        << asks_for_an_answer
+    )
     book << nothing
 
 
@@ -229,8 +235,14 @@ def test_a_turn_whose_end_could_not_be_read_ends_with_its_commit() -> None:
 
 def test_a_turn_that_goes_on_is_waited_for_from_its_end() -> None:
     book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
-    book >> wait(RESPONSE_START_MAX_S - 1) >> speech_started() >> wait(5.0) << nothing
-    book >> speech_stopped(9000) >> committed() >> wait(RESPONSE_START_MAX_S - 1) << nothing
+    book >> wait(limits.model.RESPONSE_START_MAX_S - 1) >> speech_started() >> wait(5.0) << nothing
+    (
+        book
+        >> speech_stopped(9000)
+        >> committed()
+        >> wait(limits.model.RESPONSE_START_MAX_S - 1)
+        << nothing
+    )
 
 
 def test_an_output_that_waited_for_his_turn_is_answered_with_it() -> None:
@@ -291,7 +303,7 @@ def test_a_stale_end_changes_nothing() -> None:
 
 def test_the_hold_ends_when_the_servers_answer_did_not_come() -> None:
     book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
-    book >> wait(RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
+    book >> wait(limits.model.RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
     assert not book.call.responses.held
 
 
@@ -308,13 +320,15 @@ def test_cancels_are_only_for_turns_that_are_ours() -> None:
 
 def test_too_many_wants_are_refused() -> None:
     arbiter = ResponseArbiter()
-    assert all(arbiter.want(ResponseRequest(str(n))) for n in range(RESPONSES_QUEUED_MAX))
+    assert all(
+        arbiter.want(ResponseRequest(str(n))) for n in range(limits.model.RESPONSES_QUEUED_MAX)
+    )
     assert not arbiter.want(ResponseRequest("one more"))
 
 
 def test_answers_that_any_response_gives_are_wanted_once() -> None:
     arbiter = ResponseArbiter()
-    for _ in range(RESPONSES_QUEUED_MAX * 2):
+    for _ in range(limits.model.RESPONSES_QUEUED_MAX * 2):
         assert arbiter.want(ResponseRequest("answer", any_will_do=True))
     assert arbiter.next("e1")
     assert arbiter.next("e2") is None

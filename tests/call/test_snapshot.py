@@ -19,11 +19,11 @@ from call.vendor_events import (
     speech_stopped,
     start,
 )
+from gateway import limits
 from gateway.call import commands as do
 from gateway.call.dialogue import prompts
 from gateway.call.inputs import HandOverRequested, HistoryRestored, ShowImageRequested
 from gateway.call.snapshot import CallSnapshot, decode, encode
-from gateway.limits import HAND_OVER_QUIET_MAX_S
 
 
 def kept(book: Book) -> CallSnapshot:
@@ -161,7 +161,7 @@ def test_it_leaves_when_all_that_was_said_is_known() -> None:
 
 def test_or_when_it_has_waited_for_long_enough() -> None:
     book = answered() >> speech_started(0) << ... >> HandOverRequested() << nothing
-    book >> wait(HAND_OVER_QUIET_MAX_S - 0.1)
+    book >> wait(limits.model.HAND_OVER_QUIET_MAX_S - 0.1)
     assert do.ReleaseCall() not in book.outs()
     book >> wait(0.2)
     assert do.ReleaseCall() in book.outs()

@@ -27,13 +27,13 @@ from call.vendor_events import (
     speech_stopped,
     stop,
 )
+from gateway import limits
 from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.dialogue.prompts import COME_TO_AN_END, CONNECTING, FAREWELL, TRANSFER_FAILED
 from gateway.call.endings import Ending
 from gateway.call.inputs import ModelLost, SpendLimitReached, TransferFailed
 from gateway.call.state_machines import CallPhase
-from gateway.limits import ROLL_LOOK_S, TRANSFER_MAX_S
 from gateway.protocols.realtime_server import CallerTranscriptDone, TranscriptionUsage
 
 PERSON = "+15550123"
@@ -96,7 +96,10 @@ def test_where_somebody_is_named_the_caller_is_handed_on() -> None:
 
 
 def test_where_nobody_takes_him_he_is_told_goodbye() -> None:
-    for fails in (lambda b: b >> TransferFailed("http_400"), lambda b: b >> wait(TRANSFER_MAX_S)):
+    for fails in (
+        lambda b: b >> TransferFailed("http_400"),
+        lambda b: b >> wait(limits.call.TRANSFER_MAX_S),
+    ):
         book = fails(leaving()) << note(events.TransferAttempted) << asks(FAREWELL) << nothing
         said(book, "end") << ends(Ending.SPEND_LIMIT) << nothing
 
@@ -137,5 +140,5 @@ def test_a_transcript_tells_what_it_is_billed_by() -> None:
 def test_a_model_that_is_away_is_told_when_it_is_back() -> None:
     book = answered() >> ModelLost("closed_1006") << ... >> SpendLimitReached(0.8) << nothing
     book >> session_created() << ... >> session_updated(book.call.agent) << ...
-    book >> wait(ROLL_LOOK_S + 0.1) << tells_the_model(COME_TO_AN_END) << nothing
-    book >> wait(2 * ROLL_LOOK_S) << nothing
+    book >> wait(limits.model.ROLL_LOOK_S + 0.1) << tells_the_model(COME_TO_AN_END) << nothing
+    book >> wait(2 * limits.model.ROLL_LOOK_S) << nothing

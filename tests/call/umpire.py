@@ -173,10 +173,12 @@ class Umpire:
 
     def _ask(self, now: float) -> None:
         asked, self._asked_at = self._asked_at, now
-        lost = asked is not None and now - asked >= limits.RESPONSE_START_MAX_S - 1e-6
+        lost = asked is not None and now - asked >= limits.model.RESPONSE_START_MAX_S - 1e-6
         assert asked is None or lost, "two response.create in flight"
         unseen = self._active_id == _UNSEEN
-        patience_s = limits.RESPONSE_START_MAX_S if unseen else limits.RESPONSE_STALL_MAX_S
+        patience_s = (
+            limits.model.RESPONSE_START_MAX_S if unseen else limits.model.RESPONSE_STALL_MAX_S
+        )
         stalled = now - self._progress_at >= patience_s - 1e-6
         assert self._active_id is None or stalled, "a response.create while another runs"
         self._active_id = None
@@ -194,11 +196,11 @@ class Umpire:
         assert any(manners.hold for manners in self._call.agent.manners.values())
         mulaw = message.media.payload
         assert mulaw in hold_mulaw(), "neither the model's sound nor the pattern"
-        assert len(mulaw) % (limits.FRAME_MS * 8) == 0
+        assert len(mulaw) % (limits.call.FRAME_MS * 8) == 0
         ledger = self._call.downlink.ledger
         assert ledger.heard_ms(now) == ledger.accepted_ms, "into the model's voice"
         self.held_until = max(self.held_until, now) + len(mulaw) / 8000
-        assert self.held_until - now <= limits.HOLD_LEAD_MS / 1000 + 1e-6, "too far ahead"
+        assert self.held_until - now <= limits.tools.HOLD_LEAD_MS / 1000 + 1e-6, "too far ahead"
 
     def _to_caller(self, message: caller.FromGateway, now: float) -> None:
         assert self._streaming, "a message before the stream started"
@@ -220,8 +222,8 @@ class Umpire:
         assert not self._unmarked, "sound without its mark"
         assert self.held_until <= now, "behind a sound that is of no use any more"
         assert mulaw
-        assert len(mulaw) % (limits.FRAME_MS * 8) == 0, "not whole frames of 20 ms"
-        assert len(mulaw) <= limits.GROUP_MS * 8
+        assert len(mulaw) % (limits.call.FRAME_MS * 8) == 0, "not whole frames of 20 ms"
+        assert len(mulaw) <= limits.call.GROUP_MS * 8
         self._unmarked = True
         self.sent_ms += len(mulaw) / 8
         lead_ms = self._call.downlink.ledger.lead_ms(now)

@@ -12,12 +12,11 @@ from manifests import K8S, OVERLAYS, Object, all_objects, built, config, contain
 from prometheus_tools import ROOT, problems, promtool, series
 from starlette.routing import Route, WebSocketRoute
 
-from gateway import __version__
+from gateway import __version__, limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.file.loader import load_agents
 from gateway.agents.texts.templates import load_templates
 from gateway.app import build
-from gateway.limits import MAX_CALL_MAX_S
 from gateway.settings import Settings, load_settings, variables
 
 pytestmark = pytest.mark.needs("kubectl")
@@ -127,7 +126,10 @@ def test_a_pod_has_more_time_to_stop_than_its_calls_to_end(overlay: str) -> None
 def test_the_ingress_does_not_cut_the_longest_call() -> None:
     notes = one("single", "Ingress")["metadata"]["annotations"]
     for which in ("read", "send"):
-        assert int(notes[f"nginx.ingress.kubernetes.io/proxy-{which}-timeout"]) > MAX_CALL_MAX_S
+        assert (
+            int(notes[f"nginx.ingress.kubernetes.io/proxy-{which}-timeout"])
+            > limits.agents.MAX_CALL_MAX_S
+        )
 
 
 # --- Ports and paths ---

@@ -16,9 +16,9 @@ from pictures import opened as picture_of
 from playwright.async_api import Route, expect
 from studio import Studio, opened
 
+from gateway import limits
 from gateway.agents.texts.written import written_texts
 from gateway.call import events
-from gateway.limits import CAMERA_SIDE_MAX_PX
 
 PICTURES = Path(__file__).parents[2] / "out" / "photo-page"
 LANGUAGES = ["en", "ar", "fr"]
@@ -104,7 +104,7 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
         assert await page.evaluate("document.getElementById('camera').srcObject") is None
         pictures = studio.pictures()
         assert len(pictures) == 1, "the newest took the place of the others"
-        assert max(picture_of(pictures[0]["image_url"]).size) <= CAMERA_SIDE_MAX_PX
+        assert max(picture_of(pictures[0]["image_url"]).size) <= limits.images.CAMERA_SIDE_MAX_PX
 
         before = shown(studio, call_sid, "camera")
         await show.focus()

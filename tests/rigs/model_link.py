@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from far_end import FarEnd, far_end
 
+from gateway import limits
 from gateway.errors import LinkError
-from gateway.limits import CONNECT_MAX_S
 from gateway.transports.realtime_socket import RealtimeSocket, connect
 
 Behave = Callable[[FarEnd], Awaitable[None]]
@@ -78,7 +78,9 @@ async def link(behave: Behave) -> AsyncIterator[Receiver]:
 
 
 async def failure(
-    behave: Behave, tls: ssl.SSLContext | None = None, within_s: float = CONNECT_MAX_S
+    behave: Behave,
+    tls: ssl.SSLContext | None = None,
+    within_s: float = limits.sockets.CONNECT_MAX_S,
 ) -> LinkError:
     """How a handshake fails with a server that behaves so; the receiver hears nothing of it."""
     receiver = Receiver()

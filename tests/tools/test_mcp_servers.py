@@ -15,13 +15,12 @@ from http_end import http_end
 from mcp_process import STDIO, McpProcess, mcp_process
 from structlog.testing import capture_logs
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.routing import AgentBook, Route
 from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.errors import SettingsError, ToolError
-from gateway.limits import MCP_RESPONSE_MAX_BYTES, MCP_SCHEMA_MAX_CHARS, TOOL_RESULT_MAX_CHARS
-from gateway.tools import mcp_servers
 from gateway.tools.mcp_connection import BoundedTransport, ListedMcpTool, StderrTail
 from gateway.tools.mcp_servers import NOT_NOW, McpServerLink, McpServers, McpUnavailable
 from gateway.tools.python import ToolContext
@@ -34,8 +33,8 @@ SECRETS = {"SHELF_TOKEN": "s3cret"}
 
 @pytest.fixture(autouse=True)
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mcp_servers, "MCP_PAUSE_FIRST_S", 0.02)
-    monkeypatch.setattr(mcp_servers, "MCP_PAUSE_MAX_S", 0.1)
+    monkeypatch.setattr(limits.mcp, "PAUSE_FIRST_S", 0.02)
+    monkeypatch.setattr(limits.mcp, "PAUSE_MAX_S", 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +190,8 @@ async def test_one_that_is_asked_for_is_tried_at_once(
     (link,) = box.mcp.links
     async with at_work(link) as running:
         await running.until(up=False)
-        monkeypatch.setattr(mcp_servers, "MCP_PAUSE_MAX_S", 3600.0)
-        monkeypatch.setattr(mcp_servers, "MCP_PAUSE_FIRST_S", 3600.0)
+        monkeypatch.setattr(limits.mcp, "PAUSE_MAX_S", 3600.0)
+        monkeypatch.setattr(limits.mcp, "PAUSE_FIRST_S", 3600.0)
         say = ("shelf_say", '{"text": "a"}', CONTEXT)
         assert await box.run(*say) == ToolResult(NOT_NOW, "unavailable")
         link.server = server(url=shared.url)
@@ -206,7 +205,7 @@ async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None
     async with at_work(box.mcp.links[0]) as running:
         await running.until(up=True)
         assert (await box.run("shelf_sleeps", "{}", CONTEXT)).outcome == "timeout"
-        long = json.dumps({"text": "x", "times": TOOL_RESULT_MAX_CHARS + 1})
+        long = json.dumps({"text": "x", "times": limits.tools.TOOL_RESULT_MAX_CHARS + 1})
         assert (await box.run("shelf_say", long, CONTEXT)).output.endswith("answer was longer]")
         wrong = await box.run("shelf_say", '{"text": "x", "times": "many"}', CONTEXT)
         assert wrong.outcome == "error"
@@ -229,7 +228,7 @@ async def test_one_that_never_was_harms_nobody() -> None:
 async def test_one_that_takes_the_connection_and_says_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mcp_servers, "MCP_CONNECT_MAX_S", 0.05)
+    monkeypatch.setattr(limits.mcp, "CONNECT_MAX_S", 0.05)
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -272,9 +271,9 @@ async def test_no_part_of_a_secret_is_among_the_last_words(before: int) -> None:
 
 async def test_an_answer_without_end_is_not_read() -> None:
     async with http_end() as end, httpx2.AsyncClient(transport=BoundedTransport()) as client:
-        end.answers["/"] = (200, {}, b" " * MCP_RESPONSE_MAX_BYTES)
-        assert len((await client.get(end.url)).content) == MCP_RESPONSE_MAX_BYTES
-        end.answers["/"] = (200, {}, b" " * (MCP_RESPONSE_MAX_BYTES + 1))
+        end.answers["/"] = (200, {}, b" " * limits.mcp.RESPONSE_MAX_BYTES)
+        assert len((await client.get(end.url)).content) == limits.mcp.RESPONSE_MAX_BYTES
+        end.answers["/"] = (200, {}, b" " * (limits.mcp.RESPONSE_MAX_BYTES + 1))
         with pytest.raises(httpx2.DecodingError):
             await client.get(end.url)
 
@@ -328,7 +327,7 @@ def test_what_cannot_be_offered_is_left_out_with_a_warning() -> None:
             listed("a.b"),
             listed("a/b"),
             listed("x" * 64),
-            listed("long", description="x" * MCP_SCHEMA_MAX_CHARS),
+            listed("long", description="x" * limits.mcp.SCHEMA_MAX_CHARS),
             listed("wrong", properties={"a": {"type": "nonsense"}}),
             listed("deep", properties=nested(150)),
         )

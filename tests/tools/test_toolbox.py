@@ -14,11 +14,11 @@ import pytest
 import tool_functions
 from http_end import HttpEnd, http_end
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook, Route
 from gateway.errors import SettingsError
-from gateway.limits import TOOL_RESPONSE_MAX_BYTES, TOOL_RESULT_MAX_CHARS, TOOL_THREADS_MAX
 from gateway.tools.http import is_public, redirected
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import Toolbox, ToolResult
@@ -113,7 +113,7 @@ async def test_those_that_hang_are_in_nobodys_way() -> None:
     tool_functions.RELEASED.clear()
     try:
         async with toolbox(functions) as box:
-            for _ in range(TOOL_THREADS_MAX):
+            for _ in range(limits.tools.TOOL_THREADS_MAX):
                 assert (await box.run("stuck", "{}", CONTEXT)).outcome == "timeout"
             assert (await box.run("stuck", "{}", CONTEXT)).output.startswith("It is still busy")
             assert await box.run("other", "{}", CONTEXT) == ToolResult("done", "ok")
@@ -309,12 +309,12 @@ async def test_an_error_is_told_in_words(end: HttpEnd, status: int) -> None:
 
 
 async def test_too_much_is_not_read(end: HttpEnd) -> None:
-    end.answers["/"] = (200, {}, b"x" * (TOOL_RESPONSE_MAX_BYTES + 1))
+    end.answers["/"] = (200, {}, b"x" * (limits.tools.TOOL_RESPONSE_MAX_BYTES + 1))
     assert (await use(http(end.url + "/"))).outcome == "error"
 
 
 async def test_a_long_answer_is_cut_and_says_so(end: HttpEnd) -> None:
-    end.answers["/"] = (200, {}, b"x" * (TOOL_RESULT_MAX_CHARS + 1))
+    end.answers["/"] = (200, {}, b"x" * (limits.tools.TOOL_RESULT_MAX_CHARS + 1))
     result = await use(http(end.url + "/"))
     assert result.output.endswith("[cut here: the answer was longer]")
 

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from stream_end import near_end
 from uvicorn.server import ServerState
 
-from gateway.limits import REQUEST_HEAD_MAX_BYTES
+from gateway import limits
 from gateway.transports import http_server
 from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
@@ -113,7 +113,7 @@ async def test_nor_is_that_of_a_second_request(port: int, monkeypatch: pytest.Mo
 async def test_the_body_is_no_part_of_the_head(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be longer, take longer, and stand in the same bytes."""
     monkeypatch.setattr(http_server, "REQUEST_HEAD_WAIT_S", 0.05)
-    body = b"x" * (4 * REQUEST_HEAD_MAX_BYTES)
+    body = b"x" * (4 * limits.web.REQUEST_HEAD_MAX_BYTES)
     async with connection(port) as (reader, writer):
         writer.write(post(body)[:-1])
         await asyncio.sleep(0.1)
@@ -123,7 +123,7 @@ async def test_the_body_is_no_part_of_the_head(port: int, monkeypatch: pytest.Mo
 
 
 async def test_a_head_up_to_the_bound_is_a_head(port: int) -> None:
-    request = post(b"body", "X: " + "y" * (REQUEST_HEAD_MAX_BYTES - 1000))
+    request = post(b"body", "X: " + "y" * (limits.web.REQUEST_HEAD_MAX_BYTES - 1000))
     async with connection(port) as (reader, writer):
         for at in range(0, len(request), 5000):
             writer.write(request[at : at + 5000])
@@ -135,7 +135,7 @@ async def test_a_head_up_to_the_bound_is_a_head(port: int) -> None:
 async def test_many_requests_on_one_connection_are_counted_each_by_itself(port: int) -> None:
     request = post(b"body", "X: " + "y" * 3000)
     async with connection(port) as (reader, writer):
-        for _ in range(2 * REQUEST_HEAD_MAX_BYTES // len(request)):
+        for _ in range(2 * limits.web.REQUEST_HEAD_MAX_BYTES // len(request)):
             writer.write(request)
             await asyncio.wait_for(reader.readuntil(b"\r\n\r\n4"), 10)
 

@@ -19,8 +19,8 @@ from stream_end import NearEnd, frame_of, near_end
 from uvicorn.server import ServerState
 from websockets.frames import Close, Frame, Opcode
 
+from gateway import limits
 from gateway.errors import BugError
-from gateway.limits import SOCKET_MESSAGE_MAX_BYTES
 from gateway.transports import media_socket
 from gateway.transports.media_socket import MediaSocket, media_socket_of
 
@@ -106,7 +106,7 @@ async def rig() -> AsyncIterator[Rig]:
         app,
         ws=MediaSocket,
         ws_per_message_deflate=False,
-        ws_max_size=SOCKET_MESSAGE_MAX_BYTES,
+        ws_max_size=limits.sockets.SOCKET_MESSAGE_MAX_BYTES,
         ws_ping_interval=None,
         lifespan="off",
         log_config=None,

@@ -50,10 +50,12 @@ def _tagged(value: Any) -> Any:
 
 
 def _name(text: str) -> str:
-    if len(text) > limits.AGENT_NAME_MAX_CHARS or not fullmatch(r"[A-Za-z0-9][\w-]*", text, ASCII):
+    if len(text) > limits.agents.AGENT_NAME_MAX_CHARS or not fullmatch(
+        r"[A-Za-z0-9][\w-]*", text, ASCII
+    ):
         raise ValueError(
             "an agent's name is made of letters, digits, - and _, "
-            f"at most {limits.AGENT_NAME_MAX_CHARS}"
+            f"at most {limits.agents.AGENT_NAME_MAX_CHARS}"
         )
     return text
 
@@ -69,12 +71,12 @@ class ServerVad(_Part):
 
     type: Literal["server_vad"] = "server_vad"
     threshold: float | None = Field(None, ge=0, le=1)
-    prefix_padding_ms: int | None = Field(None, ge=0, le=limits.VAD_PREFIX_PADDING_MAX_MS)
+    prefix_padding_ms: int | None = Field(None, ge=0, le=limits.agents.VAD_PREFIX_PADDING_MAX_MS)
     silence_duration_ms: int = Field(
-        limits.VAD_SILENCE_DEFAULT_MS, ge=0, le=limits.VAD_SILENCE_MAX_MS
+        limits.agents.VAD_SILENCE_DEFAULT_MS, ge=0, le=limits.agents.VAD_SILENCE_MAX_MS
     )
     idle_timeout_ms: int | None = Field(
-        None, ge=limits.VAD_IDLE_TIMEOUT_MIN_MS, le=limits.VAD_IDLE_TIMEOUT_MAX_MS
+        None, ge=limits.agents.VAD_IDLE_TIMEOUT_MIN_MS, le=limits.agents.VAD_IDLE_TIMEOUT_MAX_MS
     )
     create_response: bool | None = None
     interrupt_response: bool | None = None
@@ -93,7 +95,7 @@ class NoiseReduction(_Part):
     """Filtering of the caller's sound before turn detection and model."""
 
     type: Literal["near_field", "far_field"]
-    strength: float | None = Field(None, ge=0, le=limits.NOISE_REDUCTION_STRENGTH_MAX)
+    strength: float | None = Field(None, ge=0, le=limits.agents.NOISE_REDUCTION_STRENGTH_MAX)
 
 
 class Transcription(_Part):
@@ -110,7 +112,7 @@ class Transcription(_Part):
 class TokenLimits(_Part):
     """Where the conversation is cut."""
 
-    post_instructions: int | None = Field(None, ge=1, le=limits.CONTEXT_TOKENS_MAX)
+    post_instructions: int | None = Field(None, ge=1, le=limits.agents.CONTEXT_TOKENS_MAX)
 
 
 class RetentionRatio(_Part):
@@ -124,30 +126,30 @@ class RetentionRatio(_Part):
 class CustomVoice(_Part):
     """A voice of the account's own."""
 
-    id: str = Field(min_length=1, max_length=limits.VOICE_MAX_CHARS)
+    id: str = Field(min_length=1, max_length=limits.agents.VOICE_MAX_CHARS)
 
 
 class BargeIn(_Part):
     """When the caller's voice counts as an interruption; zero leaves it to the model's VAD."""
 
-    min_speech_ms: int = Field(0, ge=0, le=limits.BARGE_IN_SPEECH_MAX_MS)
-    protect_greeting_ms: int = Field(0, ge=0, le=limits.PROTECT_GREETING_MAX_MS)
+    min_speech_ms: int = Field(0, ge=0, le=limits.agents.BARGE_IN_SPEECH_MAX_MS)
+    protect_greeting_ms: int = Field(0, ge=0, le=limits.agents.PROTECT_GREETING_MAX_MS)
 
 
 class Idle(_Part):
     """What a silent caller gets: a nudge, then the end; both counted from the last sound."""
 
     nudge_after_s: float = Field(
-        limits.IDLE_NUDGE_DEFAULT_S, ge=limits.IDLE_MIN_S, le=limits.IDLE_MAX_S
+        limits.agents.IDLE_NUDGE_DEFAULT_S, ge=limits.agents.IDLE_MIN_S, le=limits.agents.IDLE_MAX_S
     )
     end_after_s: float = Field(
-        limits.IDLE_END_DEFAULT_S, ge=limits.IDLE_MIN_S, le=limits.IDLE_MAX_S
+        limits.agents.IDLE_END_DEFAULT_S, ge=limits.agents.IDLE_MIN_S, le=limits.agents.IDLE_MAX_S
     )
     nudge: str = Field(
         "The caller has been silent for a while. Ask in one short sentence whether they are "
         "still there.",
         min_length=1,
-        max_length=limits.GREETING_MAX_CHARS,
+        max_length=limits.agents.GREETING_MAX_CHARS,
     )
 
     @model_validator(mode="after")
@@ -160,8 +162,8 @@ class Idle(_Part):
 class Fallback(_Part):
     """Who has a caller when no agent is to be had: a person, a queue, and then voicemail."""
 
-    to: str | None = Field(None, pattern=PARTY, max_length=limits.SIP_URI_MAX_CHARS)
-    queue: str | None = Field(None, min_length=1, max_length=limits.QUEUE_NAME_MAX_CHARS)
+    to: str | None = Field(None, pattern=PARTY, max_length=limits.agents.SIP_URI_MAX_CHARS)
+    queue: str | None = Field(None, min_length=1, max_length=limits.agents.QUEUE_NAME_MAX_CHARS)
     voicemail: bool = False
 
     @model_validator(mode="after")
@@ -171,7 +173,7 @@ class Fallback(_Part):
         return self
 
 
-Voice = Annotated[str, Field(min_length=1, max_length=limits.VOICE_MAX_CHARS)] | CustomVoice
+Voice = Annotated[str, Field(min_length=1, max_length=limits.agents.VOICE_MAX_CHARS)] | CustomVoice
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
@@ -184,8 +186,8 @@ class Agent(_Part):
     path: Literal["media-streams", "sip"] = "media-streams"
     audio: Literal["pcm24k", "pcmu"] = "pcm24k"
     language: Annotated[str, AfterValidator(_language)] = "en"
-    greeting: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
-    instructions: str = Field(min_length=1, max_length=limits.INSTRUCTIONS_MAX_CHARS)
+    greeting: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
+    instructions: str = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
     turn_detection: Annotated[
         TurnDetection | None,
         BeforeValidator(lambda value: None if value == "none" else _tagged(value)),
@@ -197,16 +199,16 @@ class Agent(_Part):
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
     max_output_tokens: (
-        Annotated[int, Field(ge=1, le=limits.OUTPUT_TOKENS_MAX)] | Literal["inf"] | None
+        Annotated[int, Field(ge=1, le=limits.agents.OUTPUT_TOKENS_MAX)] | Literal["inf"] | None
     ) = None
-    speed: float | None = Field(None, ge=limits.SPEED_MIN, le=limits.SPEED_MAX)
+    speed: float | None = Field(None, ge=limits.agents.SPEED_MIN, le=limits.agents.SPEED_MAX)
     tools: list[str] = Field(default_factory=list)
     functions: dict[str, FunctionTool] = Field(
-        default_factory=dict, max_length=limits.FUNCTIONS_MAX
+        default_factory=dict, max_length=limits.tools.FUNCTIONS_MAX
     )
-    mcp: dict[str, McpServer] = Field(default_factory=dict, max_length=limits.MCP_SERVERS_MAX)
+    mcp: dict[str, McpServer] = Field(default_factory=dict, max_length=limits.mcp.SERVERS_MAX)
     transfers: dict[str, TransferDestination] = Field(
-        default_factory=dict, max_length=limits.TRANSFERS_MAX
+        default_factory=dict, max_length=limits.call.TRANSFERS_MAX
     )
     hours: Hours | None = None
     out_of_hours: str | None = None
@@ -220,21 +222,27 @@ class Agent(_Part):
     ] = None
     resume: Literal["announce", "silent"] = "announce"
     if_forgotten: Literal["restart", "transfer"] = "restart"
-    max_calls: int | None = Field(None, ge=1, le=limits.MAX_CALLS_MAX)
+    max_calls: int | None = Field(None, ge=1, le=limits.settings.MAX_CALLS_MAX)
     outbound: Outbound | None = None
     session: dict[str, Any] = Field(default_factory=dict)
     barge_in: BargeIn = BargeIn()
     idle: Idle = Idle()
     max_call_s: float = Field(
-        limits.MAX_CALL_DEFAULT_S, ge=limits.MAX_CALL_MIN_S, le=limits.MAX_CALL_MAX_S
+        limits.agents.MAX_CALL_DEFAULT_S,
+        ge=limits.agents.MAX_CALL_MIN_S,
+        le=limits.agents.MAX_CALL_MAX_S,
     )
-    spend_usd: float | None = Field(None, ge=limits.SPEND_MIN_USD, le=limits.SPEND_MAX_USD)
+    spend_usd: float | None = Field(
+        None, ge=limits.agents.SPEND_MIN_USD, le=limits.agents.SPEND_MAX_USD
+    )
     record: Literal["none", "metadata", "transcript"] = "metadata"
-    lead_ms: int = Field(limits.LEAD_DEFAULT_MS, ge=limits.LEAD_MIN_MS, le=limits.LEAD_MAX_MS)
+    lead_ms: int = Field(
+        limits.agents.LEAD_DEFAULT_MS, ge=limits.agents.LEAD_MIN_MS, le=limits.agents.LEAD_MAX_MS
+    )
     goodbye: str = Field(
         "The call ends in one minute. Tell the caller, finish what matters most and say goodbye.",
         min_length=1,
-        max_length=limits.GREETING_MAX_CHARS,
+        max_length=limits.agents.GREETING_MAX_CHARS,
     )
 
     @property
@@ -247,7 +255,7 @@ class Agent(_Part):
         """The tools that are run beside the conversation, by name."""
         errands = {name: ToolOptions() for name in self.tools if name in ERRANDS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
-            errands[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.FILLER_AFTER_MAX_MS)
+            errands[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
         return {**errands, **self.functions}
 
     def manners_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
@@ -318,8 +326,8 @@ class Agent(_Part):
     @model_validator(mode="after")
     def _path_allows(self) -> Self:
         if self.path == "sip":
-            if self.max_call_s > limits.MAX_SIP_CALL_S:
-                longest = f"{limits.MAX_SIP_CALL_S:g}"
+            if self.max_call_s > limits.agents.MAX_SIP_CALL_S:
+                longest = f"{limits.agents.MAX_SIP_CALL_S:g}"
                 raise wrong("max_call_s", f"is at most {longest} with path: sip")
             if SENDS_DIGITS in self.tools:
                 raise wrong(

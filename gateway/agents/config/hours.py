@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gateway import limits
 from gateway.agents.config.base import wrong
-from gateway.limits import HOURS_DATES_MAX, HOURS_LOOK_AHEAD_DAYS, HOURS_SPANS_MAX
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CLOSED: Final = "closed"
@@ -62,8 +62,8 @@ class Hours(BaseModel):
             raise wrong("zone", 'is missing: name a time zone like "Europe/Paris"')
         if not any([*week.values(), *dates.values()]):
             raise wrong("", "are never open: name a day and a span")
-        if len(dates) > HOURS_DATES_MAX:
-            raise wrong("", f"may name at most {HOURS_DATES_MAX} dates")
+        if len(dates) > limits.agents.HOURS_DATES_MAX:
+            raise wrong("", f"may name at most {limits.agents.HOURS_DATES_MAX} dates")
         return {"zone": value["zone"], "week": week, "dates": dates}
 
     def open_at(self, unix_s: float) -> bool:
@@ -109,7 +109,7 @@ class Hours(BaseModel):
     def _openings(self, now: datetime) -> Iterator[datetime]:
         """Moments at which it is open and was not a minute before, from yesterday on."""
         first = now.astimezone(self._zone).date() - timedelta(days=1)
-        for day in range(HOURS_LOOK_AHEAD_DAYS + 2):
+        for day in range(limits.agents.HOURS_LOOK_AHEAD_DAYS + 2):
             for at in self._candidates(first + timedelta(days=day)):
                 if self._open(at) and not self._open(at - _MINUTE):
                     yield at
@@ -159,8 +159,8 @@ def _spans(key: Any, text: Any) -> Spans:
     if text == CLOSED:
         return ()
     found = sorted(_span(str(key), part.strip()) for part in str(text).split(","))
-    if len(found) > HOURS_SPANS_MAX:
-        raise wrong(str(key), f"may have at most {HOURS_SPANS_MAX} spans")
+    if len(found) > limits.agents.HOURS_SPANS_MAX:
+        raise wrong(str(key), f"may have at most {limits.agents.HOURS_SPANS_MAX} spans")
     for (_, end), (begin, _) in pairwise(found):
         if begin < end:
             raise wrong(str(key), "has spans that overlap")

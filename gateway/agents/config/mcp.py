@@ -14,15 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gateway import limits
 from gateway.agents.config.tool_options import SECRET, Headers, ToolOptions, Url, wrong
 
-LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.MCP_LABEL_MAX_CHARS - 1}}}")
+LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.mcp.LABEL_MAX_CHARS - 1}}}")
 Answer = Literal["never", "always", "operator"]
 """Who allows a call: nobody needs to, the gateway does each time, or a person is asked."""
 _ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
 _TOOL: Final = r"\A[^\s,]{1,128}\z"
 _Tools = Annotated[
-    list[Annotated[str, Field(pattern=_TOOL)]], Field(max_length=limits.MCP_TOOLS_MAX)
+    list[Annotated[str, Field(pattern=_TOOL)]], Field(max_length=limits.mcp.TOOLS_MAX)
 ]
-_Filled = Annotated[str, Field(max_length=limits.URL_MAX_CHARS)]
+_Filled = Annotated[str, Field(max_length=limits.tools.URL_MAX_CHARS)]
 
 
 class ApprovalPolicy(BaseModel):
@@ -58,15 +58,15 @@ class McpServer(ToolOptions):
     authorization: Annotated[str, Field(pattern=r"\A\$\{[A-Za-z_][A-Za-z0-9_]*\}\z")] | None = None
     """`${NAME}`: the bearer token is in the environment, never in the file."""
     headers: Headers = Field(default_factory=dict)
-    env: dict[str, _Filled] = Field(default_factory=dict, max_length=limits.TOOL_HEADERS_MAX)
+    env: dict[str, _Filled] = Field(default_factory=dict, max_length=limits.tools.TOOL_HEADERS_MAX)
     """What `command` finds in its environment, besides what any program needs."""
     allowed_tools: _Tools | None = None
     """All of them when it is not given."""
     approval: Answer | ApprovalPolicy = "never"
     approval_timeout_s: float = Field(
-        limits.APPROVAL_WAIT_DEFAULT_S,
-        ge=limits.APPROVAL_WAIT_MIN_S,
-        le=limits.APPROVAL_WAIT_MAX_S,
+        limits.tools.APPROVAL_WAIT_DEFAULT_S,
+        ge=limits.tools.APPROVAL_WAIT_MIN_S,
+        le=limits.tools.APPROVAL_WAIT_MAX_S,
     )
     """For so long an operator is asked; then it is a no."""
 
@@ -143,7 +143,7 @@ def check_labels(servers: Mapping[str, McpServer]) -> None:
     """A tool is known to the model as LABEL_tool, and must lead back to one server."""
     for label in servers:
         if not LABEL.fullmatch(label):
-            longest = limits.MCP_LABEL_MAX_CHARS
+            longest = limits.mcp.LABEL_MAX_CHARS
             raise wrong(f"mcp.{label}", f"must be a name of letters, at most {longest}")
         for other in servers:
             if label.startswith(f"{other}_"):

@@ -36,13 +36,15 @@ class Outbound(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     from_: Annotated[str, AfterValidator(_number)] = Field(alias="from")
-    ring_timeout_s: int = Field(limits.RING_DEFAULT_S, ge=limits.RING_MIN_S, le=limits.RING_MAX_S)
+    ring_timeout_s: int = Field(
+        limits.agents.RING_DEFAULT_S, ge=limits.agents.RING_MIN_S, le=limits.agents.RING_MAX_S
+    )
     countries: list[Annotated[str, AfterValidator(_prefix)]] = Field(
-        default_factory=list, max_length=limits.DIAL_COUNTRIES_MAX
+        default_factory=list, max_length=limits.agents.DIAL_COUNTRIES_MAX
     )
     """Narrower than what the house may call; empty is all of that."""
     machine: Policy = "hang_up"
-    message: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    message: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
     fax: Literal["talk", "hang_up"] = "hang_up"
     unknown: Policy = "talk"
 

@@ -35,14 +35,14 @@ def _reachable(url: str) -> str:
 def _sendable(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         fits = _HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value)
-        if not fits or len(value) > limits.URL_MAX_CHARS:
+        if not fits or len(value) > limits.tools.URL_MAX_CHARS:
             raise wrong(name, "is no header that can be sent: plain letters in one line")
     return headers
 
 
-Url = Annotated[str, Field(max_length=limits.URL_MAX_CHARS), AfterValidator(_reachable)]
+Url = Annotated[str, Field(max_length=limits.tools.URL_MAX_CHARS), AfterValidator(_reachable)]
 Headers = Annotated[
-    dict[str, str], Field(max_length=limits.TOOL_HEADERS_MAX), AfterValidator(_sendable)
+    dict[str, str], Field(max_length=limits.tools.TOOL_HEADERS_MAX), AfterValidator(_sendable)
 ]
 
 
@@ -81,10 +81,12 @@ def with_secrets(value: str, secrets: dict[str, str]) -> str:
 class ToolOptions(_Part):
     """How a tool behaves in a conversation: its wait, an interruption, a yes that it needs."""
 
-    timeout_s: float = Field(limits.TOOL_TIMEOUT_DEFAULT_S, gt=0, le=limits.TOOL_TIMEOUT_MAX_S)
-    filler: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    timeout_s: float = Field(
+        limits.tools.TOOL_TIMEOUT_DEFAULT_S, gt=0, le=limits.tools.TOOL_TIMEOUT_MAX_S
+    )
+    filler: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
     filler_after_ms: int = Field(
-        limits.FILLER_AFTER_DEFAULT_MS, ge=0, le=limits.FILLER_AFTER_MAX_MS
+        limits.tools.FILLER_AFTER_DEFAULT_MS, ge=0, le=limits.tools.FILLER_AFTER_MAX_MS
     )
     on_barge_in: Literal["keep", "cancel"] = "keep"
     confirm: bool = False
@@ -95,7 +97,7 @@ class ToolOptions(_Part):
 class FunctionTool(ToolOptions):
     """One function: how it is called, and how the wait for it sounds."""
 
-    description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    description: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
     parameters: dict[str, Any] | None = None
     """JSON Schema of the arguments; of a Python function it comes from the signature."""
     http: HttpCall | None = None

@@ -21,9 +21,11 @@ class KeypadTransfer(AgentFilePart):
     end: Literal["#", "*"] | None = "#"
     """Completes it, and is no part of it."""
     pause_s: float = Field(
-        limits.KEYS_PAUSE_DEFAULT_S, ge=limits.KEYS_PAUSE_MIN_S, le=limits.KEYS_PAUSE_MAX_S
+        limits.agents.KEYS_PAUSE_DEFAULT_S,
+        ge=limits.agents.KEYS_PAUSE_MIN_S,
+        le=limits.agents.KEYS_PAUSE_MAX_S,
     )
-    max_digits: int = Field(limits.KEYS_MAX, ge=1, le=limits.KEYS_MAX)
+    max_digits: int = Field(limits.agents.KEYS_MAX, ge=1, le=limits.agents.KEYS_MAX)
     secret: bool = False
     """Only the model is told what was typed: no log, record, transcript or feed."""
 
@@ -31,12 +33,12 @@ class KeypadTransfer(AgentFilePart):
 class TransferDestination(AgentFilePart):
     """Somebody to whom a caller can be handed over: a number, a SIP address, or a queue."""
 
-    to: str | None = Field(None, pattern=PARTY, max_length=limits.SIP_URI_MAX_CHARS)
-    queue: str | None = Field(None, min_length=1, max_length=limits.QUEUE_NAME_MAX_CHARS)
+    to: str | None = Field(None, pattern=PARTY, max_length=limits.agents.SIP_URI_MAX_CHARS)
+    queue: str | None = Field(None, min_length=1, max_length=limits.agents.QUEUE_NAME_MAX_CHARS)
     mode: Literal["cold", "warm"] = "cold"
     """`warm`: the person hears what it is about, and takes the call with a key."""
     hours: Hours | None = None
-    description: str | None = Field(None, min_length=1, max_length=limits.GREETING_MAX_CHARS)
+    description: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
 
     @property
     def warm(self) -> bool:

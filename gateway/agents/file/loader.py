@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway import limits
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import SHUTDOWNS, Agent
 from gateway.agents.config.tool_options import FunctionTool
@@ -19,7 +20,6 @@ from gateway.agents.file.yaml_source import YamlSource, dotted, parse
 from gateway.agents.routing import AgentBook, Route, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError
-from gateway.limits import AGENTS_FILE_MAX_BYTES, FUNCTIONS_MAX
 
 DEFAULT_AGENTS: Final = Path(str(files("gateway.agents") / "examples" / "reception.yaml"))
 _PROBLEMS: Final = {
@@ -41,7 +41,9 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     agents: dict[str, Agent] = Field(min_length=1)
-    functions: dict[str, FunctionTool] = Field(default_factory=dict, max_length=FUNCTIONS_MAX)
+    functions: dict[str, FunctionTool] = Field(
+        default_factory=dict, max_length=limits.tools.FUNCTIONS_MAX
+    )
     routes: list[Route] = Field(min_length=1)
 
 
@@ -60,11 +62,13 @@ def load_agents(path: Path) -> AgentBook:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(AGENTS_FILE_MAX_BYTES + 1)
+            content = file.read(limits.agents.AGENTS_FILE_MAX_BYTES + 1)
     except OSError as error:
         raise AgentFileError(path, None, None, f"cannot be read: {error.strerror}") from None
-    if len(content) > AGENTS_FILE_MAX_BYTES:
-        raise AgentFileError(path, None, None, f"is larger than {AGENTS_FILE_MAX_BYTES} bytes")
+    if len(content) > limits.agents.AGENTS_FILE_MAX_BYTES:
+        raise AgentFileError(
+            path, None, None, f"is larger than {limits.agents.AGENTS_FILE_MAX_BYTES} bytes"
+        )
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -9,8 +9,8 @@ from typing import Any, Final, NoReturn
 import yaml
 from yaml.reader import ReaderError
 
+from gateway import limits
 from gateway.errors import AgentFileError
-from gateway.limits import AGENTS_FILE_MAX_DEPTH
 
 Path = tuple[str | int, ...]
 _MAP: Final = "tag:yaml.org,2002:map"
@@ -86,7 +86,7 @@ class _Loader(yaml.SafeLoader):
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             self._refuse(event, "aliases are not allowed: write the values out")
-        if self.depth >= AGENTS_FILE_MAX_DEPTH:
+        if self.depth >= limits.agents.AGENTS_FILE_MAX_DEPTH:
             self._refuse(event, "is nested too deeply")
         self.depth += 1
         node = super().compose_node(parent, index)

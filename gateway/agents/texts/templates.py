@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from gateway import limits
 from gateway.errors import TemplateError
-from gateway.limits import TEMPLATE_MAX_BYTES
 from gateway.protocols.twiml import PLACEHOLDERS, Template, parse_template
 
 DEFAULT_TWIML_DIR: Final = Path(str(files("gateway") / "_twiml"))
@@ -46,11 +46,13 @@ def load_templates(directory: Path | None) -> Templates:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(TEMPLATE_MAX_BYTES + 1)
+            content = file.read(limits.agents.TEMPLATE_MAX_BYTES + 1)
     except OSError as error:
         raise TemplateError(path, None, None, f"cannot be read: {error.strerror}") from None
-    if len(content) > TEMPLATE_MAX_BYTES:
-        raise TemplateError(path, None, None, f"is larger than {TEMPLATE_MAX_BYTES} bytes")
+    if len(content) > limits.agents.TEMPLATE_MAX_BYTES:
+        raise TemplateError(
+            path, None, None, f"is larger than {limits.agents.TEMPLATE_MAX_BYTES} bytes"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -7,8 +7,8 @@ from time import monotonic
 
 import structlog
 
+from gateway import limits
 from gateway.errors import LinkError
-from gateway.limits import HANG_UP_FIRST_PAUSE_S, HANG_UP_PAUSE_MAX_S, SESSION_MAX_S
 from gateway.transports.openai_calls import OpenAICalls
 
 log = structlog.get_logger()
@@ -16,12 +16,12 @@ log = structlog.get_logger()
 
 async def hang_up_with_retries(calls: OpenAICalls, call_id: str) -> None:
     """Tries again, less and less often, for as long as a session can last."""
-    until, pause_s = monotonic() + SESSION_MAX_S, HANG_UP_FIRST_PAUSE_S
+    until, pause_s = monotonic() + limits.agents.SESSION_MAX_S, limits.sip.HANG_UP_FIRST_PAUSE_S
     while monotonic() < until:
         try:
             return await calls.hang_up(call_id)
         except LinkError as error:
             log.error("a SIP leg runs on", call_id=call_id, reason=error.reason, again_s=pause_s)
         await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, HANG_UP_PAUSE_MAX_S)
+        pause_s = min(2 * pause_s, limits.sip.HANG_UP_PAUSE_MAX_S)
     return None

@@ -31,14 +31,9 @@ from gateway.call.endings import Ending
 from gateway.call.history import HistoryItem
 from gateway.call.state_machines import CallPhase
 from gateway.errors import LinkError, PeerError
-from gateway.limits import (
-    CALLER_MESSAGE_MAX_BYTES,
-    FAULTS_MAX,
-    HANGUP_CONFIRM_MAX_S,
-    MODEL_TRY_MAX_S,
-    RENEW_SPREAD_S,
-    TIMER_GRAIN_S,
-)
+from gateway.limits.call import HANGUP_CONFIRM_MAX_S
+from gateway.limits.model import MODEL_TRY_MAX_S, RENEW_SPREAD_S
+from gateway.limits.sockets import CALLER_MESSAGE_MAX_BYTES, FAULTS_MAX, TIMER_GRAIN_S
 from gateway.protocols import media_stream, realtime_server
 from gateway.transports.media_socket import MediaSocket
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.limits import DIAL_KEPT_S
+from gateway import limits
 from gateway.ops.store.shared import Store
 
 PROGRESS = ("queued", "initiated", "ringing", "in-progress")
@@ -25,7 +25,7 @@ class OutboundStates:
 
     async def remember(self, call_sid: str, dialled: OutboundState) -> None:
         text = msgspec.json.encode(dialled).decode()
-        await self._store.put(f"call-out:{call_sid}", text, DIAL_KEPT_S)
+        await self._store.put(f"call-out:{call_sid}", text, limits.outbound.DIAL_KEPT_S)
 
     async def find(self, call_sid: str) -> OutboundState | None:
         """None for a call that somebody else placed."""
@@ -35,14 +35,14 @@ class OutboundStates:
     async def tell(self, call_sid: str, status: str) -> None:
         """Callbacks overtake each other: a status that comes late does not take one back."""
         if _rank(status) >= _rank(await self.status(call_sid)):
-            await self._store.put(f"dial-status:{call_sid}", status, DIAL_KEPT_S)
+            await self._store.put(f"dial-status:{call_sid}", status, limits.outbound.DIAL_KEPT_S)
 
     async def status(self, call_sid: str) -> str:
         """CallStatus as it was last told."""
         return await self._store.get(f"dial-status:{call_sid}") or "queued"
 
     async def tell_who(self, call_sid: str, who: str) -> None:
-        await self._store.put(f"answered-by:{call_sid}", who, DIAL_KEPT_S)
+        await self._store.put(f"answered-by:{call_sid}", who, limits.outbound.DIAL_KEPT_S)
 
     async def who(self, call_sid: str) -> str | None:
         """Who has answered, once the carrier knows."""

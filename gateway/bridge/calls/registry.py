@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, time
 from typing import Any
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook
 from gateway.bridge.calls.browser_carrier import BrowserCall
@@ -22,7 +23,6 @@ from gateway.call.line.media_line import MediaCall
 from gateway.call.line.sip_line import SipCall
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
-from gateway.limits import ENDINGS_KEPT_S, SIP_CALLS_MAX, SIP_TOKEN_S
 from gateway.ops.store.shared import Store
 from gateway.transports.openai_calls import OpenAICalls
 
@@ -101,7 +101,7 @@ class CallRegistry:
             return "starting"
         kept = sum(one == path for one in self._kept.values())
         full = (
-            len(self._sip) + kept >= SIP_CALLS_MAX
+            len(self._sip) + kept >= limits.sip.CALLS_MAX
             if path == "sip"
             else len(self._media) + kept >= self.max_calls
         )
@@ -231,7 +231,7 @@ class CallRegistry:
     def begin_with(self, call_sid: str, opening: str | None) -> None:
         """How the model is to begin with the caller for whom it is being dialled."""
         if opening is not None:
-            self._store.remember(f"opening:{call_sid}", opening, SIP_TOKEN_S)
+            self._store.remember(f"opening:{call_sid}", opening, limits.sip.TOKEN_S)
 
     async def opening_of(self, call_sid: str) -> str | None:
         """The same, in whichever process; the INVITE does not say it."""
@@ -239,7 +239,7 @@ class CallRegistry:
 
     def dialling_for(self, call_sid: str, dialled: str) -> None:
         """Which number the caller called for whom the model is being dialled by SIP."""
-        self._store.remember(f"dialled:{call_sid}", dialled, SIP_TOKEN_S)
+        self._store.remember(f"dialled:{call_sid}", dialled, limits.sip.TOKEN_S)
 
     async def dialled_by(self, call_sid: str) -> str | None:
         """The same, in whichever process."""
@@ -253,7 +253,7 @@ class CallRegistry:
                 del calls[call.facts.key]
             if call.facts.call_sid and note.ending is not Ending.NEVER_ARRIVED:
                 key = f"ending:{call.facts.call_sid}"
-                self._store.remember(key, note.ending, ENDINGS_KEPT_S)
+                self._store.remember(key, note.ending, limits.store.ENDINGS_KEPT_S)
 
     async def ending_of(self, call_sid: str) -> Ending | None:
         """How a call ended a short while ago, in whichever process."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import structlog
 
+from gateway import limits
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.model_connection import ModelConnection
@@ -19,12 +20,6 @@ from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.line.sip_line import SipCall
 from gateway.errors import LinkError
-from gateway.limits import (
-    CONNECT_MAX_S,
-    SIDEBAND_FIRST_PAUSE_S,
-    SIDEBAND_PAUSE_MAX_S,
-    SIDEBAND_TRIES,
-)
 from gateway.transports.openai_calls import OpenAICalls, refer_target
 
 log = structlog.get_logger()
@@ -92,14 +87,14 @@ class SipLiveCall(LiveCall):
         """A 404 before the first time is a session in the making; after it, a call that is over."""
         url = f"{self._hands.realtime_url}?call_id={quote(self.facts.call_id, safe='')}"
         headers = self._hands.model_headers(self.facts)
-        pause_s = SIDEBAND_FIRST_PAUSE_S
-        for left in reversed(range(SIDEBAND_TRIES)):
+        pause_s = limits.sip.SIDEBAND_FIRST_PAUSE_S
+        for left in reversed(range(limits.sip.SIDEBAND_TRIES)):
             await self._hands.turnstile.enter()
             if self.over:
                 return None
             self._model = ModelConnection(self)
             try:
-                return await self._model.open(url, headers, CONNECT_MAX_S)
+                return await self._model.open(url, headers, limits.sockets.CONNECT_MAX_S)
             except LinkError as error:
                 if error.reason == _NO_SUCH_CALL and self._attached:
                     return self.gone()
@@ -110,7 +105,7 @@ class SipLiveCall(LiveCall):
                     self._model = None
                     return self._hear(lost, monotonic())
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, SIDEBAND_PAUSE_MAX_S)
+            pause_s = min(2 * pause_s, limits.sip.SIDEBAND_PAUSE_MAX_S)
         return None
 
     async def _hang_up(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
-from gateway.limits import TURNSTILE_S
+from gateway import limits
 
 
 class StartPacer:
@@ -46,5 +46,5 @@ class StartPacer:
     def _wait_s(self, crowd_s: float) -> float:
         now = monotonic()
         at = max(self._free_at, now + crowd_s) if self._free_at > now else now
-        self._free_at = at + TURNSTILE_S
+        self._free_at = at + limits.model.START_PAUSE_S
         return at - now

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from gateway.limits import LAST_THINGS_MAX_S
+from gateway import limits
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class Tasks:
     async def stop(self) -> None:
         """Waits for the last things, and cancels what else still runs."""
         if self._last:
-            await asyncio.wait(self._last, timeout=LAST_THINGS_MAX_S)
+            await asyncio.wait(self._last, timeout=limits.call.FINAL_HANGUP_MAX_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import structlog
 
+from gateway import limits
 from gateway.bridge.calls.model_connection import ModelConnection
 from gateway.errors import LinkError, PeerError
-from gateway.limits import LAG_PROBE_S, MODEL_TRY_MAX_S
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 from gateway.protocols import realtime_server
 
@@ -26,8 +26,8 @@ class ModelProbe:
         """Why the model cannot be had, "" when it can."""
         line = ModelConnection(self)
         try:
-            await line.open(url, dict(headers), MODEL_TRY_MAX_S)
-            async with asyncio.timeout(MODEL_TRY_MAX_S):
+            await line.open(url, dict(headers), limits.model.MODEL_TRY_MAX_S)
+            async with asyncio.timeout(limits.model.MODEL_TRY_MAX_S):
                 return await self._seen
         except LinkError as error:
             return error.reason
@@ -64,7 +64,7 @@ class ModelProbe:
 
 async def watch_model(breaker: CircuitBreaker, url: str, headers: Mapping[str, str]) -> None:
     while True:
-        await asyncio.sleep(LAG_PROBE_S)
+        await asyncio.sleep(limits.process.LAG_PROBE_S)
         if breaker.probe_due:
             if fault := await ModelProbe().fault(url, headers):
                 log.warning("the model is still away", reason=fault)

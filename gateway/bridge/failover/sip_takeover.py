@@ -13,12 +13,12 @@ from time import monotonic
 
 import structlog
 
+from gateway import limits
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.sip_carrier import SipLiveCall
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import LinkError
-from gateway.limits import SIP_LEASE_S, SIP_LOOK_S
 from gateway.ops.store.redis import RedisStore
 from gateway.ops.store.shared import Remote
 
@@ -46,7 +46,7 @@ class SipTakeover:
 
     async def run(self) -> None:
         while self._remote is not None:
-            await asyncio.sleep(SIP_LOOK_S)
+            await asyncio.sleep(limits.sip.LOOK_S)
             try:
                 await self.renew(self._remote)
                 await self.look(self._remote)
@@ -57,7 +57,8 @@ class SipTakeover:
         held = {c.facts.call_id: c for c in self._switchboard.sip_calls if _is_kept(c)}
         nobody: list[str] = []
         lost = await remote.ask(
-            lambda redis: redis.hold(self._process, list(held), SIP_LEASE_S), otherwise=nobody
+            lambda redis: redis.hold(self._process, list(held), limits.sip.LEASE_S),
+            otherwise=nobody,
         )
         for call_id in lost:
             log.warning("another process has taken a call over", call_id=call_id)
@@ -65,10 +66,10 @@ class SipTakeover:
 
     async def look(self, remote: Remote) -> None:
         """Not soon after Redis was away: then leases have run out whose owners live."""
-        settled = remote.down_since is None and monotonic() - remote.back_at > SIP_LEASE_S
+        settled = remote.down_since is None and monotonic() - remote.back_at > limits.sip.LEASE_S
         while settled and self._switchboard.refusal("sip") is None:
             call_id = await remote.ask(
-                lambda redis: redis.take(self._process, SIP_LEASE_S), otherwise=None
+                lambda redis: redis.take(self._process, limits.sip.LEASE_S), otherwise=None
             )
             if call_id is None:
                 return

@@ -14,19 +14,13 @@ from typing import NamedTuple, Self
 
 import structlog
 
+from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
 from gateway.call.line.media_line import MediaCall
 from gateway.call.snapshot import CallSnapshot, decode, encode
-from gateway.limits import (
-    ENDINGS_KEPT_S,
-    SOUND_KEPT_S,
-    STATE_EVERY_S,
-    STATE_GROWING_EVERY_S,
-    STATE_SPARE_S,
-)
 from gateway.ops.store.shared import Store
 
 log = structlog.get_logger()
@@ -50,7 +44,7 @@ class _Written(NamedTuple):
         """A sentence that only grows need not be written, with all before it, at each word."""
         if before is None or self.shape != before.shape:
             return True
-        return self.at - before.at >= STATE_GROWING_EVERY_S
+        return self.at - before.at >= limits.store.STATE_GROWING_EVERY_S
 
 
 class SnapshotStore:
@@ -74,7 +68,7 @@ class SnapshotStore:
 
     async def run(self) -> None:
         while self._store.shared:
-            await asyncio.sleep(STATE_EVERY_S)
+            await asyncio.sleep(limits.store.STATE_EVERY_S)
             try:
                 await self.write_changed()
             except Exception:
@@ -101,7 +95,7 @@ class SnapshotStore:
         await self._store.put_all(self._entries(call))
 
     async def write(self, call_sid: str, state: CallSnapshot) -> None:
-        await self._store.put(_key(call_sid), _text(state), ENDINGS_KEPT_S)
+        await self._store.put(_key(call_sid), _text(state), limits.store.ENDINGS_KEPT_S)
 
     async def load_sip(self, call_id: str) -> CallSnapshot | None:
         return await self._load(_sip_key(call_id))
@@ -132,7 +126,9 @@ class SnapshotStore:
     def remember(self, call: LiveCall, ending: Ending) -> None:
         """In this process at once: the carrier may ask for it in the next moment."""
         if call.facts.call_sid and call.mind.arrived and _is_kept(ending):
-            self._store.remember(_key(call.facts.call_sid), _text(state_of(call)), ENDINGS_KEPT_S)
+            self._store.remember(
+                _key(call.facts.call_sid), _text(state_of(call)), limits.store.ENDINGS_KEPT_S
+            )
 
     async def ended(self, call: LiveCall, ending: Ending) -> None:
         """A conversation that came to its end is not kept."""
@@ -152,7 +148,7 @@ class SnapshotStore:
         state, sound = state_of(call), _sound_of(call)
         if sound:
             key = f"sound:{call_sid}"
-            await self._store.put(key, b64encode(sound).decode(), SOUND_KEPT_S)
+            await self._store.put(key, b64encode(sound).decode(), limits.store.SOUND_KEPT_S)
         known = await self.load(call_sid)
         if known is None or _age(known) <= _age(state):
             if known is not None and _age(known) == _age(state):
@@ -170,7 +166,7 @@ class SnapshotStore:
 
     def _entries(self, call: LiveCall) -> list[tuple[str, str, float]]:
         facts, text = call.facts, _text(state_of(call))
-        ttl_s = call.mind.agent.max_call_s + STATE_SPARE_S
+        ttl_s = call.mind.agent.max_call_s + limits.store.STATE_SPARE_S
         keys = [_key(facts.call_sid)] if facts.call_sid else []
         keys += [_sip_key(facts.call_id)] if facts.call_id else []
         return [(key, text, ttl_s) for key in keys]

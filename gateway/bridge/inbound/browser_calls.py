@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.call.call_info import BROWSER, CallInfo
 from gateway.errors import NotAdmitted
-from gateway.limits import PHONE_BEGINS_BURST, PHONE_BEGINS_PER_S, PHONE_CALLS_MAX, PHONE_SHARE_MAX
 from gateway.ops.limits.admission import Admission
 from gateway.ops.limits.token_bucket import TokenBucket
 
@@ -29,7 +29,7 @@ class BrowserCalls:
     ) -> None:
         self._switchboard, self._admission = switchboard, admission
         self._shed, self._budget_used = shed, budget_used
-        self._begins = TokenBucket(PHONE_BEGINS_BURST, PHONE_BEGINS_PER_S)
+        self._begins = TokenBucket(limits.phone.BEGINS_BURST, limits.phone.BEGINS_PER_S)
 
     def agent(self, name: str) -> Agent | None:
         return self._switchboard.book.agents.get(name)
@@ -39,10 +39,10 @@ class BrowserCalls:
         board = self._switchboard
         if agent not in board.book.agents:
             return "unknown_agent"
-        most = max(1, min(PHONE_CALLS_MAX, int(board.max_calls * PHONE_SHARE_MAX)))
+        most = max(1, min(limits.phone.CALLS_MAX, int(board.max_calls * limits.phone.SHARE_MAX)))
         if sum(not call.facts.has_carrier for call in board.calls) >= most:
             return "full"
-        if self._budget_used() >= PHONE_SHARE_MAX:
+        if self._budget_used() >= limits.phone.SHARE_MAX:
             return "budget"
         return board.refusal() or self._shed()
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.bridge.calls.registry import CallRegistry
@@ -18,7 +19,6 @@ from gateway.bridge.calls.sip_carrier import SipLiveCall
 from gateway.call.call_info import CallInfo
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
-from gateway.limits import SIP_ACCEPT_MAX_S, SIP_DECIDE_MAX_S
 from gateway.ops.limits.admission import Admission, RateWatch
 from gateway.ops.limits.signed_tokens import DialTokens
 from gateway.protocols.openai_webhooks import IncomingCall
@@ -86,9 +86,9 @@ class SipInbound:
             session = self._switchboard.session(place.agent.name, "sip")
             call = await self._let_in(incoming, place, session)
         except NotAdmitted as error:
-            return await self._reject(incoming.call_id, error.reason, SIP_DECIDE_MAX_S)
+            return await self._reject(incoming.call_id, error.reason, limits.sip.DECIDE_MAX_S)
         try:
-            await self._calls.accept(incoming.call_id, session, SIP_ACCEPT_MAX_S)
+            await self._calls.accept(incoming.call_id, session, limits.sip.ACCEPT_MAX_S)
         except LinkError as error:
             return await self._not_accepted(call, error.reason)
         self._counted("accepted")
@@ -114,7 +114,7 @@ class SipInbound:
             self._counted("gone")
             return call.given_up()
         call.refused()
-        left_s = SIP_DECIDE_MAX_S - SIP_ACCEPT_MAX_S
+        left_s = limits.sip.DECIDE_MAX_S - limits.sip.ACCEPT_MAX_S
         return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
 
     async def _place(self, incoming: IncomingCall) -> SipSlot:
@@ -190,7 +190,7 @@ class SipInbound:
     async def _take_and_drop(self, call_id: str) -> None:
         """The only other way to make a pending call stop ringing."""
         try:
-            await self._calls.accept(call_id, _ANY_SESSION, SIP_ACCEPT_MAX_S)
+            await self._calls.accept(call_id, _ANY_SESSION, limits.sip.ACCEPT_MAX_S)
         except LinkError as error:
             log.warning("could not take a call to drop it", call_id=call_id, reason=error.reason)
         try:

@@ -8,9 +8,9 @@ from time import monotonic
 
 import structlog
 
+from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.errors import NotAdmitted, PeerError, SignatureRefused
-from gateway.limits import CALLER_MESSAGE_MAX_BYTES, EARLY_MESSAGES_MAX, FAULTS_MAX, START_WAIT_S
 from gateway.protocols import media_stream
 from gateway.transports.media_socket import MediaSocket
 
@@ -39,14 +39,16 @@ class StreamHandshake:
         self._early: list[bytes] = []
         """What came while the token was looked up."""
         self._work: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(START_WAIT_S, self._refuse, "no_start")
+        self._timer = asyncio.get_running_loop().call_later(
+            limits.call.START_WAIT_S, self._refuse, "no_start"
+        )
         socket.take_over(self)
 
     def on_text(self, data: bytes | bytearray, now: float) -> None:
         if self._work is not None:
             return self._wait(data)
         try:
-            if len(data) > CALLER_MESSAGE_MAX_BYTES:
+            if len(data) > limits.sockets.CALLER_MESSAGE_MAX_BYTES:
                 raise PeerError("oversized_message")
             event = media_stream.parse(data)
         except PeerError:
@@ -64,12 +66,15 @@ class StreamHandshake:
         self._timer.cancel()
 
     def _wait(self, data: bytes | bytearray) -> None:
-        if len(self._early) < EARLY_MESSAGES_MAX and len(data) <= CALLER_MESSAGE_MAX_BYTES:
+        if (
+            len(self._early) < limits.call.EARLY_MESSAGES_MAX
+            and len(data) <= limits.sockets.CALLER_MESSAGE_MAX_BYTES
+        ):
             self._early.append(bytes(data))
 
     def _tolerate(self) -> None:
         self._faults += 1
-        if self._faults == FAULTS_MAX:
+        if self._faults == limits.sockets.FAULTS_MAX:
             self._refuse("noise")
 
     def _start(self, event: media_stream.Start, now: float) -> None:

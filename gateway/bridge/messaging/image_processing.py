@@ -15,13 +15,8 @@ from typing import Final
 
 from PIL import Image, ImageOps
 
+from gateway import limits
 from gateway.errors import PeerError
-from gateway.limits import (
-    IMAGE_PIXELS_MAX,
-    IMAGE_SENT_MAX_BYTES,
-    IMAGE_SIDE_MAX_PX,
-    IMAGES_AT_ONCE_MAX,
-)
 
 _FORMATS: Final = ("PNG", "JPEG", "WEBP")
 _HEIC: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif")
@@ -33,9 +28,9 @@ class ImageProcessor:
     """Beside the event loop, and few at a time: a large picture is tens of megabytes unpacked."""
 
     def __init__(self) -> None:
-        self._places = asyncio.Semaphore(IMAGES_AT_ONCE_MAX)
+        self._places = asyncio.Semaphore(limits.images.IMAGES_AT_ONCE_MAX)
 
-    async def develop(self, data: bytes, side_px: int = IMAGE_SIDE_MAX_PX) -> str:
+    async def develop(self, data: bytes, side_px: int = limits.images.IMAGE_SIDE_MAX_PX) -> str:
         """The picture as a data URI of a JPEG.
 
         Raises PeerError: `not_an_image`, `too_many_pixels`, `heic`, `pdf`.
@@ -45,7 +40,7 @@ class ImageProcessor:
         return f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
 
 
-def shrunk(data: bytes, side_px: int = IMAGE_SIDE_MAX_PX) -> bytes:
+def shrunk(data: bytes, side_px: int = limits.images.IMAGE_SIDE_MAX_PX) -> bytes:
     """The first frame, upright, on white where it is transparent, without metadata."""
     if other := _other_kind(data):
         raise PeerError(other)
@@ -53,7 +48,7 @@ def shrunk(data: bytes, side_px: int = IMAGE_SIDE_MAX_PX) -> bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                if image.width * image.height > IMAGE_PIXELS_MAX:
+                if image.width * image.height > limits.images.IMAGE_PIXELS_MAX:
                     raise PeerError("too_many_pixels")
                 image.draft("RGB", (side_px, side_px))
                 picture = _plain(image, side_px)
@@ -87,6 +82,6 @@ def _encoded(picture: Image.Image) -> bytes:
         for quality in _QUALITIES:
             buffer = io.BytesIO()
             picture.save(buffer, "JPEG", quality=quality)
-            if buffer.tell() <= IMAGE_SENT_MAX_BYTES:
+            if buffer.tell() <= limits.images.IMAGE_SENT_MAX_BYTES:
                 return buffer.getvalue()
         picture = picture.resize((max(1, picture.width // 2), max(1, picture.height // 2)))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from gateway.limits import PICTURED_CALLS_MAX
+from gateway import limits
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 class LruMap(Generic[T]):
     """`make` makes a new one; those that were not asked for the longest are forgotten first."""
 
-    def __init__(self, make: Callable[[], T], most: int = PICTURED_CALLS_MAX) -> None:
+    def __init__(self, make: Callable[[], T], most: int = limits.store.PICTURED_CALLS_MAX) -> None:
         self._make, self._most = make, most
         self._by_key: OrderedDict[str, T] = OrderedDict()
 

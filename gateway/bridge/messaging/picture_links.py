@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from re import fullmatch
 
+from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall
-from gateway.limits import PHOTO_TOKEN_BYTES
 from gateway.ops.store.shared import Store
 
 
@@ -34,7 +34,7 @@ class PictureLinks:
 
     async def make(self, call: LiveCall) -> str:
         """The address of the page."""
-        token, agent = secrets.token_urlsafe(PHOTO_TOKEN_BYTES), call.mind.agent
+        token, agent = secrets.token_urlsafe(limits.images.PHOTO_TOKEN_BYTES), call.mind.agent
         facts = call.facts
         known = json.dumps([facts.key, agent.language, facts.caller, facts.dialled])
         await self._store.put(_key(token), known, agent.max_call_s)

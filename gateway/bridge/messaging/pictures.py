@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.tasks import Tasks
@@ -17,7 +18,6 @@ from gateway.bridge.messaging.process_mailbox import CallerInput, ProcessMailbox
 from gateway.call import inputs
 from gateway.call.dialogue.image_input import CAMERA
 from gateway.errors import PeerError
-from gateway.limits import CAMERA_FRAMES_MAX, CAMERA_SIDE_MAX_PX, PICTURES_MAX
 from gateway.ops.store.shared import Store
 from gateway.protocols.twilio_webhooks import MessageRequest
 from gateway.transports.twilio_media import TwilioMedia
@@ -92,7 +92,7 @@ class Pictures:
 
     async def _fetched(self, url: str, target: PictureTarget) -> str | PeerError:
         try:
-            self._pictures.of(key_of(target)).one_more(PICTURES_MAX)
+            self._pictures.of(key_of(target)).one_more(limits.images.PICTURES_MAX)
             return await self._darkroom.develop(await self._media.fetch(url))
         except PeerError as error:
             return error
@@ -100,7 +100,7 @@ class Pictures:
     async def photo(self, target: PictureTarget, data: bytes) -> bool:
         """From the page. False when the call is over; raises PeerError."""
         try:
-            self._pictures.of(key_of(target)).one_more(PICTURES_MAX)
+            self._pictures.of(key_of(target)).one_more(limits.images.PICTURES_MAX)
             image = await self._darkroom.develop(data)
         except PeerError as error:
             self._counted(PAGE, error.kind)
@@ -110,8 +110,8 @@ class Pictures:
     async def frame(self, target: PictureTarget, data: bytes) -> bool:
         """The camera's newest. False when the call is over; raises PeerError."""
         try:
-            self._frames.of(key_of(target)).one_more(CAMERA_FRAMES_MAX)
-            image = await self._darkroom.develop(data, CAMERA_SIDE_MAX_PX)
+            self._frames.of(key_of(target)).one_more(limits.images.CAMERA_FRAMES_MAX)
+            image = await self._darkroom.develop(data, limits.images.CAMERA_SIDE_MAX_PX)
         except PeerError as error:
             self._counted(CAMERA, error.kind)
             raise

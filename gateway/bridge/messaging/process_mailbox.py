@@ -16,9 +16,9 @@ from time import monotonic
 import msgspec
 import structlog
 
+from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call import inputs
-from gateway.limits import LETTER_S, LETTERS_AT_ONCE_MAX, LINE_EVERY_S, LINE_S, RELAY_EVERY_S
 from gateway.ops.store.shared import Store
 
 log = structlog.get_logger()
@@ -59,12 +59,12 @@ class ProcessMailbox:
                 await self.look()
             except Exception:
                 log.exception("letters of other processes could not be read")
-            await asyncio.sleep(RELAY_EVERY_S)
+            await asyncio.sleep(limits.store.MAILBOX_EVERY_S)
 
     async def look(self) -> None:
         """Tells of this process's calls, and takes what has come for them."""
         await self._tell()
-        for _ in range(LETTERS_AT_ONCE_MAX):
+        for _ in range(limits.store.MAILBOX_BATCH_MAX):
             text = await self._store.pop(_box(self._process))
             if text is None:
                 return
@@ -77,9 +77,13 @@ class ProcessMailbox:
         """New calls and ended ones at once, all others now and then."""
         lines = dict(self._line(call) for call in self._calls() if _named(call))
         before, self._told = self._told, lines
-        if monotonic() >= self._told_at + LINE_EVERY_S:
+        if monotonic() >= self._told_at + limits.store.PRESENCE_EVERY_S:
             self._told_at, before = monotonic(), dict.fromkeys(before, "")
-        news = [(pair, it, LINE_S) for pair, it in lines.items() if before.get(pair) != it]
+        news = [
+            (pair, it, limits.store.PRESENCE_S)
+            for pair, it in lines.items()
+            if before.get(pair) != it
+        ]
         await self._store.put_all(news)
         for pair in before.keys() - lines.keys():
             await self._store.delete(pair)
@@ -99,7 +103,7 @@ class ProcessMailbox:
         else:
             letter = MailboxMessage(to.key, sent=sent)
         text = msgspec.json.encode(letter).decode()
-        return await self._store.push(_box(to.process), text, LETTER_S)
+        return await self._store.push(_box(to.process), text, limits.store.MAILBOX_MESSAGE_S)
 
     def _line(self, call: LiveCall) -> tuple[str, str]:
         facts = call.facts

@@ -11,12 +11,12 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
+from gateway import limits
 from gateway.agents.config.outbound import E164
 from gateway.agents.texts.written import written_texts
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.errors import LinkError, ToolError
-from gateway.limits import TEXTS_MAX
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import ToolFunction
 from gateway.transports.twilio_rest import TwilioRest
@@ -65,7 +65,7 @@ class TextTools:
             raise ToolError("The caller's number is withheld or not known: he cannot be texted.")
         if not E164.fullmatch(call.facts.dialled):
             raise ToolError("This line has no number that a text can be sent from.")
-        if self._sent.get(call, 0) >= TEXTS_MAX:
+        if self._sent.get(call, 0) >= limits.messages.TEXTS_MAX:
             raise ToolError("No further text can be sent in this call.")
         return call
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164, Outbound, reaches
 from gateway.bridge.calls.live_call import LiveCall
@@ -26,15 +27,6 @@ from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.errors import LinkError, NotAdmitted, NotDialled
-from gateway.limits import (
-    DETECTION_LATE_S,
-    DETECTION_LOOK_S,
-    DETECTION_MAX_S,
-    DIAL_LATE_S,
-    DIAL_LOOK_S,
-    IDEMPOTENCY_KEPT_S,
-    WARN_BEFORE_END_S,
-)
 from gateway.ops.limits.admission import Admission
 from gateway.ops.limits.signed_tokens import OutboundTokens
 from gateway.ops.limits.token_bucket import TokenBucket
@@ -126,7 +118,7 @@ class OutboundCalls:
     async def _once(self, key: str, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
         name = f"idempotency:{sha256(key.encode()).hexdigest()}"
         wanted = sha256(f"{to} {agent.name} {ours}".encode()).hexdigest()
-        if not await self.store.claim(name, IDEMPOTENCY_KEPT_S):
+        if not await self.store.claim(name, limits.web.IDEMPOTENCY_KEPT_S):
             return await self._as_before(name, wanted)
         try:
             call_sid = await self._dial(to, agent, outbound, ours)
@@ -134,7 +126,7 @@ class OutboundCalls:
             if error.reason != "unknown":
                 await self.store.delete(name)
             raise
-        await self.store.put(f"{name}:done", f"{wanted} {call_sid}", IDEMPOTENCY_KEPT_S)
+        await self.store.put(f"{name}:done", f"{wanted} {call_sid}", limits.web.IDEMPOTENCY_KEPT_S)
         return call_sid
 
     async def _as_before(self, name: str, wanted: str) -> str:
@@ -165,7 +157,7 @@ class OutboundCalls:
         finally:
             self.switchboard.give_up_place(place)
         facts = CallInfo(call_sid, to, ours, agent.name, agent.path, direction="outbound")
-        rings_until = monotonic() + outbound.ring_timeout_s + DIAL_LATE_S
+        rings_until = monotonic() + outbound.ring_timeout_s + limits.outbound.DIAL_LATE_S
         self._begin(OutboundCall(facts, agent, place, rings_until))
         await self.switchboard.dials.remember(call_sid, OutboundState(agent.name, to, ours))
         return call_sid
@@ -233,13 +225,13 @@ class OutboundCalls:
             if monotonic() > dial.rings_until:
                 return await self._asked(dial)
             try:
-                await asyncio.wait_for(dial.news.wait(), DIAL_LOOK_S)
+                await asyncio.wait_for(dial.news.wait(), limits.outbound.DIAL_LOOK_S)
             except TimeoutError:
                 continue
             dial.news.clear()
         dial.heard = status
         if status == "in-progress":
-            dial.rings_until = monotonic() + dial.agent.max_call_s + WARN_BEFORE_END_S
+            dial.rings_until = monotonic() + dial.agent.max_call_s + limits.call.WARN_BEFORE_END_S
         return status
 
     async def _asked(self, dial: OutboundCall) -> str:
@@ -290,11 +282,11 @@ class OutboundCalls:
             self.tasks.start(self._listen(call), f"detection {call.facts.key}")
 
     async def _listen(self, call: LiveCall) -> None:
-        until = monotonic() + DETECTION_LATE_S
+        until = monotonic() + limits.outbound.DETECTION_LATE_S
         while not call.over and monotonic() < until:
             if who := await self.switchboard.dials.who(call.facts.call_sid):
                 return self._tell_who(call, who)
-            await asyncio.sleep(DETECTION_LOOK_S)
+            await asyncio.sleep(limits.outbound.DETECTION_LOOK_S)
         return None
 
     def _tell_who(self, call: LiveCall, who: str) -> None:
@@ -333,7 +325,7 @@ def order(
     return fields | {
         # Waiting for the end of the greeting is of use only to whoever speaks after it.
         "MachineDetection": "DetectMessageEnd" if outbound.leaves_message else "Enable",
-        "MachineDetectionTimeout": str(DETECTION_MAX_S),
+        "MachineDetectionTimeout": str(limits.outbound.DETECTION_MAX_S),
         "AsyncAmd": "true",
         "AsyncAmdStatusCallback": f"{public_url}/twilio/amd",
         "AsyncAmdStatusCallbackMethod": "POST",

@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 import structlog
 
+from gateway import limits
 from gateway.agents.config.outbound import E164
 from gateway.bridge.calls.tasks import Tasks
 from gateway.call.commands import TransferCaller
 from gateway.errors import LinkError
-from gateway.limits import WARM_KEPT_S, WARM_RING_S, WARM_WAIT_MAX_S
 from gateway.ops.store.shared import Store
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.transports.twilio_rest import TwilioRest
@@ -65,7 +65,7 @@ class WarmTransfers:
         ours = ours if E164.fullmatch(ours) else ""
         warm = WarmTransfer(self.new_id(), call_sid, to.to, ours, to.summary, language)
         await self._put(warm, "", msgspec.json.encode(warm).decode())
-        await self.store.put(_of_call(call_sid), warm.id, WARM_KEPT_S)
+        await self.store.put(_of_call(call_sid), warm.id, limits.outbound.WARM_KEPT_S)
         return warm
 
     async def find(self, warm_id: str) -> WarmTransfer | None:
@@ -80,7 +80,7 @@ class WarmTransfers:
 
     async def waits_on(self, warm: WarmTransfer, waited_s: int) -> bool:
         """Twilio asks what he is to hear; False has him leave the queue."""
-        outcome, in_time = await self.outcome(warm), waited_s < WARM_WAIT_MAX_S
+        outcome, in_time = await self.outcome(warm), waited_s < limits.outbound.WARM_WAIT_MAX_S
         if outcome is None and in_time:
             await self._ring_once(warm)
             return True
@@ -118,7 +118,7 @@ class WarmTransfers:
             "StatusCallback": f"{self.public_url}/twilio/rung?transfer={warm.id}",
             "StatusCallbackMethod": "POST",
             "StatusCallbackEvent": ["completed"],
-            "Timeout": str(WARM_RING_S),
+            "Timeout": str(limits.outbound.WARM_RING_S),
         }
 
     # --- What becomes of it ---
@@ -206,13 +206,13 @@ class WarmTransfers:
     # --- In the store ---
 
     async def _claim(self, warm: WarmTransfer, what: str) -> bool:
-        return await self.store.claim(_key(warm, what), WARM_KEPT_S)
+        return await self.store.claim(_key(warm, what), limits.outbound.WARM_KEPT_S)
 
     async def _get(self, warm: WarmTransfer, what: str) -> str | None:
         return await self.store.get(_key(warm, what))
 
     async def _put(self, warm: WarmTransfer, what: str, value: str) -> None:
-        await self.store.put(_key(warm, what), value, WARM_KEPT_S)
+        await self.store.put(_key(warm, what), value, limits.outbound.WARM_KEPT_S)
 
 
 def _key(warm: WarmTransfer, what: str) -> str:

@@ -35,7 +35,7 @@ class KeyBuffer:
     def bounces(self, digit: str, at_s: float) -> bool:
         """Whether this is the key before once more: no finger is that quick."""
         last, self._last = self._last, (digit, at_s)
-        return last is not None and last[0] == digit and at_s - last[1] < limits.KEY_BOUNCE_S
+        return last is not None and last[0] == digit and at_s - last[1] < limits.call.KEY_BOUNCE_S
 
     def press(self, digit: str) -> str | None:
         """Why the entry is complete with it: `end` or `full`; None while it is not."""
@@ -85,7 +85,7 @@ class KeyedCall(DetectedCall):
     def _await_next(self, keypad: KeypadTransfer) -> None:
         pause_s = keypad.pause_s
         if self._caller_speaking:
-            pause_s = min(pause_s, limits.KEYS_SPEECH_S)
+            pause_s = min(pause_s, limits.call.KEYS_SPEECH_S)
         self._desk.wake(Timer.KEYS, pause_s)
 
     def _break_in(self) -> None:
@@ -110,7 +110,7 @@ class KeyedCall(DetectedCall):
     def _speech_began(self) -> None:
         """He has stopped typing, unless what the model heard is the key itself."""
         if self._typing and Timer.KEYS in self._desk.timers:
-            hurry_at = self._desk.now + limits.KEYS_SPEECH_S
+            hurry_at = self._desk.now + limits.call.KEYS_SPEECH_S
             self._desk.timers.set(Timer.KEYS, min(hurry_at, self._pause_over_at()))
 
     def _pause_over_at(self) -> float:
@@ -125,7 +125,7 @@ class KeyedCall(DetectedCall):
     def _enter(self, why: str) -> None:
         """The model is told, and answers."""
         if self.link is not LinkState.READY:
-            return self._desk.wake(Timer.KEYS, limits.KEYS_LOOK_S)
+            return self._desk.wake(Timer.KEYS, limits.call.KEYS_LOOK_S)
         self._desk.timers.clear(Timer.KEYS)
         digits, item_id = self._keys.take(), self._desk.new_id()
         said = prompts.typed(digits)

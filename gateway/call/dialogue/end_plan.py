@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
+from gateway import limits
 from gateway.agents.config import transfers
 from gateway.agents.config.agent import Fallback
 from gateway.call.commands import TransferCaller
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
-from gateway.limits import SUMMARY_MAX_CHARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ def way_to(party: transfers.TransferDestination, summary: str = "") -> TransferC
     if party.queue is not None:
         return TransferCaller(party.queue, "queue")
     if party.warm:
-        return TransferCaller(party.to or "", "warm", summary.strip()[:SUMMARY_MAX_CHARS])
+        return TransferCaller(
+            party.to or "", "warm", summary.strip()[: limits.call.SUMMARY_MAX_CHARS]
+        )
     return TransferCaller(party.to or "")
 
 

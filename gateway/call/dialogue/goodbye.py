@@ -57,7 +57,7 @@ class LeavingCall(CallLife):
         if self.life is CallPhase.TALKING and self.link is LinkState.READY:
             self._tell_model(prompts.COME_TO_AN_END)
         else:
-            self._desk.wake(Timer.SPEND, limits.ROLL_LOOK_S)
+            self._desk.wake(Timer.SPEND, limits.model.ROLL_LOOK_S)
 
     # --- An operator's wishes ---
 
@@ -86,9 +86,9 @@ class LeavingCall(CallLife):
             return self._revoke(leaving)
         self.life = step_phase(self.life, CallPhase.GOODBYE)
         self._departure = leaving
-        self._gone_by = self._desk.now + limits.LEAVING_MAX_S
+        self._gone_by = self._desk.now + limits.call.ENDING_MAX_S
         self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
-        self._goodbye_within(limits.GOODBYE_MAX_S)
+        self._goodbye_within(limits.call.GOODBYE_MAX_S)
         if leaving.call_id is None or not self._spoke_since_caller:
             self._want(ResponseRequest("farewell", leaving.request))
         return None
@@ -129,7 +129,7 @@ class LeavingCall(CallLife):
             return self._end(leaving.ending if leaving else Ending.BUG, reason)
         self.life = step_phase(self.life, CallPhase.LEAVING)
         self._desk.timers.clear(Timer.GOODBYE)
-        self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
+        self._desk.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
         return self._desk.put(leaving.to)
 
     def _on_transfer_failed(self, event: inputs.TransferFailed) -> None:

@@ -51,7 +51,7 @@ class SightedCall(ToolCalls):
         }
 
     def _on_sent(self, event: inputs.CallerMessageReceived) -> None:
-        room = self.takes_pictures and len(self._unseen) < limits.PICTURES_WAITING_MAX
+        room = self.takes_pictures and len(self._unseen) < limits.call.PICTURES_WAITING_MAX
         if room:
             self._silence.caller_spoke()
             self._unseen.append(event)
@@ -92,7 +92,7 @@ class SightedCall(ToolCalls):
         for image_url in sent.images[:1]:
             self._item(items.user_image(image_url, prompts.PICTURE[sent.source]))
             self._tell_fate(sent.source, "shown")
-            self._desk.wake(Timer.PICTURE, limits.PICTURE_EVERY_S)
+            self._desk.wake(Timer.PICTURE, limits.call.PICTURE_EVERY_S)
         if len(sent.images) > 1:
             self._unseen[0] = replace(sent, images=sent.images[1:])
             return False
@@ -114,7 +114,7 @@ class SightedCall(ToolCalls):
 
     def _show_frame(self, image_url: str) -> None:
         before, now = self._frame_item, self._desk.now
-        begins = self._camera_at is None or now > self._camera_at + limits.CAMERA_PAUSE_S
+        begins = self._camera_at is None or now > self._camera_at + limits.call.CAMERA_PAUSE_S
         self._frame, self._camera_at = None, now
         self._frame_item = self._item(items.user_image(image_url, prompts.CAMERA))
         if before is not None:

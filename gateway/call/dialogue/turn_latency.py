@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway import limits
 from gateway.call.events import TurnMeasured
-from gateway.limits import TURNS_KEPT_MAX
 
 
 @dataclass(slots=True)
@@ -58,6 +58,6 @@ class TurnLatency:
             gateway_s=sent_at - turn.answered_at,
             playback_s=played_at - sent_at,
         )
-        if len(self.waits_s) < TURNS_KEPT_MAX:
+        if len(self.waits_s) < limits.call.TURNS_KEPT_MAX:
             self.waits_s.append(measured.wait_s)
         return measured

@@ -121,7 +121,7 @@ class Conversation(Chores):
         """The server's own is on its way: one asked for now would be refused, or be a second."""
         if self._server_answers and not self.responses.busy:
             self.responses.held = True
-            self._desk.wake(Timer.RESPONSE, limits.RESPONSE_START_MAX_S)
+            self._desk.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
 
     def _stopped_at(self, audio_end_ms: int) -> float:
         """When the caller's last speech was.
@@ -140,7 +140,7 @@ class Conversation(Chores):
     def _lately(self, audio_ms: int) -> float | None:
         """`_spoken_at`, unless the model means a moment that it cannot mean."""
         at = self._spoken_at(audio_ms)
-        old = at is not None and at < self._desk.now - limits.SPEECH_AGE_MAX_S
+        old = at is not None and at < self._desk.now - limits.call.SPEECH_AGE_MAX_S
         return None if old else at
 
     def _confirmed(self) -> None:
@@ -218,7 +218,7 @@ class Conversation(Chores):
     def _progress(self) -> None:
         """The response goes on."""
         if self.responses.active_id is not None:
-            self._desk.wake(Timer.RESPONSE, limits.RESPONSE_STALL_MAX_S)
+            self._desk.wake(Timer.RESPONSE, limits.model.RESPONSE_STALL_MAX_S)
 
     def _model_spoke(self, item_id: str) -> None:
         """A new sound of the model's began."""
@@ -270,7 +270,7 @@ class Conversation(Chores):
         if event.now and self.life in (CallPhase.TALKING, CallPhase.GOODBYE):
             self._hand_over()
         elif Timer.HAND_OVER not in self._desk.timers:
-            self._desk.wake(Timer.HAND_OVER, limits.HAND_OVER_QUIET_MAX_S)
+            self._desk.wake(Timer.HAND_OVER, limits.model.HAND_OVER_QUIET_MAX_S)
 
     def _hand_over(self) -> None:
         self.life = step_phase(self.life, CallPhase.LEAVING)
@@ -278,7 +278,7 @@ class Conversation(Chores):
         self._desk.timers.clear(
             Timer.HAND_OVER, Timer.GOODBYE, Timer.NUDGE, Timer.IDLE, Timer.LENGTH, Timer.WARN
         )
-        self._desk.wake(Timer.TRANSFER, limits.TRANSFER_MAX_S)
+        self._desk.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
         self._desk.put(do.ReleaseCall())
 
     def state(self) -> CallSnapshot:

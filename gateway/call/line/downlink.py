@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gateway.audio.g711 import MULAW_BYTES_PER_MS
 from gateway.audio.transcode import ModelToCaller
 from gateway.call.line.playback import PlaybackLedger, Truncation
-from gateway.limits import FRAME_MS, GROUP_MS, UNDERRUN_MIN_MS, UNPLAYED_AUDIO_MAX_MS
+from gateway.limits.call import FRAME_MS, GROUP_MS, UNDERRUN_MIN_MS, UNPLAYED_AUDIO_MAX_MS
 from gateway.protocols.media_stream import ToTwilio
 
 

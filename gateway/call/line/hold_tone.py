@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.audio.g711 import MULAW_BYTES_PER_MS
 from gateway.audio.tones import hold_mulaw
-from gateway.limits import HOLD_GROUP_MS, HOLD_LEAD_MS
+from gateway.limits.tools import HOLD_GROUP_MS, HOLD_LEAD_MS
 from gateway.protocols.media_stream import ToTwilio
 
 _GROUP_BYTES = HOLD_GROUP_MS * MULAW_BYTES_PER_MS

@@ -39,7 +39,7 @@ class MediaCall(SoundingCall):
         self._frame_at: float | None = None
         self._looks_at = 0.0
         self._sound_item: str | None = None
-        self._cut_items: deque[str] = deque(maxlen=limits.ITEMS_CUT_KEPT_MAX)
+        self._cut_items: deque[str] = deque(maxlen=limits.call.ITEMS_CUT_KEPT_MAX)
         self._cut_response: str | None = None
         self._heard_first = False
         super().__init__(agent, session, new_id, now)
@@ -141,13 +141,13 @@ class MediaCall(SoundingCall):
         self.downlink.open(event.stream_sid)
         self._hold.open(event.stream_sid)
         # A stream that starts and never sends a frame is as dead as one that falls silent.
-        return self._look_at(self._desk.now + limits.MEDIA_SILENCE_MAX_S)
+        return self._look_at(self._desk.now + limits.call.MEDIA_SILENCE_MAX_S)
 
     def _on_mark(self, event: caller.Mark) -> None:
         if not self.downlink.acknowledge(event.mark.name, self._desk.now):
             return  # echoed by a clear: never heard
         if self.life is CallPhase.GOODBYE:
-            self._goodbye_within(limits.GOODBYE_MAX_S)
+            self._goodbye_within(limits.call.GOODBYE_MAX_S)
         self._measure()
 
     def _measure(self) -> None:
@@ -304,12 +304,12 @@ class MediaCall(SoundingCall):
 
     def _watch_media(self) -> None:
         # Set, and compared with, the very same sum: a difference may fall short of it for ever.
-        dead_at = (self._frame_at or 0.0) + limits.MEDIA_SILENCE_MAX_S
+        dead_at = (self._frame_at or 0.0) + limits.call.MEDIA_SILENCE_MAX_S
         if self._desk.now < dead_at:
             self._look_at(dead_at)
-        elif self._desk.now > self._looks_at + limits.TICK_LATE_MAX_S:
+        elif self._desk.now > self._looks_at + limits.call.TICK_LATE_MAX_S:
             # It is we who slept: what came meanwhile lies unread.
-            self._look_at(self._desk.now + limits.TICK_LATE_MAX_S)
+            self._look_at(self._desk.now + limits.call.TICK_LATE_MAX_S)
         else:
             self._end(Ending.MEDIA_STALLED)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from gateway.limits import MARKS_LATE_MAX_MS, MARKS_PENDING_MAX
+from gateway.limits.call import MARKS_LATE_MAX_MS, MARKS_PENDING_MAX
 
 _FLOAT_ERROR_MS = 1e-3
 """Without it, at the very moment of a deadline, one millisecond would be missing to act on it."""

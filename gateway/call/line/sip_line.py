@@ -43,7 +43,7 @@ class SipCall(Conversation):
         self._losses = 0
         """Sidebands in a row that did not hold."""
         super().__init__(agent, session, new_id, now)
-        self._desk.wake(Timer.READY, limits.SIDEBAND_MAX_S)
+        self._desk.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
 
     def _table(self) -> dict[type, Callable[[Any], None]]:
         table = super()._table() | {
@@ -69,7 +69,7 @@ class SipCall(Conversation):
     def _on_accepted(self, _event: inputs.CallAccepted) -> None:
         if self.life is CallPhase.EXPECTED:
             self._arrive()
-            self._desk.wake(Timer.READY, limits.SIDEBAND_MAX_S)
+            self._desk.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
 
     def _on_opened(self, _event: inputs.ModelOpened) -> None:
         if self.life is CallPhase.EXPECTED or self.link is LinkState.READY:
@@ -83,7 +83,7 @@ class SipCall(Conversation):
         self._note(events.SidebandConnected(now - since, again=again))
         self._attached_at = now
         if self._unheard:
-            self._goodbye_within(limits.GOODBYE_MAX_S)
+            self._goodbye_within(limits.call.GOODBYE_MAX_S)
         for call_id, output in self._left_unanswered:
             self._output(call_id, output)
         if self._left_unanswered and not again:  # whoever asked for these is gone
@@ -99,8 +99,8 @@ class SipCall(Conversation):
     def _on_model_lost(self, event: inputs.ModelLost) -> None:
         """The call goes on without us for a moment: what we knew of its state is void."""
         held_s = self._desk.now - (self._attached_at or 0.0)
-        self._losses = 0 if held_s >= limits.SIDEBAND_STEADY_S else self._losses + 1
-        if self.link is not LinkState.READY or self._losses > limits.SIDEBAND_LOSSES_MAX:
+        self._losses = 0 if held_s >= limits.sip.SIDEBAND_STEADY_S else self._losses + 1
+        if self.link is not LinkState.READY or self._losses > limits.sip.SIDEBAND_LOSSES_MAX:
             ending = Ending.MODEL_REFUSED if event.refused else Ending.MODEL_LOST
             return self._without_sideband(ending, event.reason)
         self.link = step_link(self.link, LinkState.LOST)
@@ -114,7 +114,7 @@ class SipCall(Conversation):
         self._unheard = {UNSEEN: ""} if unheard else {}
         self._playing = None
         self._desk.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.NUDGE, Timer.IDLE)
-        self._desk.wake(Timer.READY, limits.SIDEBAND_MAX_S)
+        self._desk.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
         return self._desk.put(do.ReattachSideband())
 
     def _without_sideband(self, ending: Ending, reason: str) -> None:
@@ -165,7 +165,7 @@ class SipCall(Conversation):
         self._unheard.setdefault(event.response_id, "")
         self._playing, self._playing_since = event.response_id, now
         if self.life is CallPhase.GOODBYE:
-            self._goodbye_within(limits.SIP_GOODBYE_MAX_S)
+            self._goodbye_within(limits.sip.GOODBYE_MAX_S)
         if not self._heard_first and self._arrived_at is not None:
             self._heard_first = True
             self._note(events.FirstAudioSent(now - self._announced_at, now - self._arrived_at))
@@ -247,7 +247,7 @@ class SipCall(Conversation):
     def _depart(self, leaving: EndPlan) -> None:
         super()._depart(leaving)
         if self._departure is leaving and leaving.call_id is not None and self._playing:
-            self._goodbye_within(limits.SIP_GOODBYE_MAX_S)  # it is being said already
+            self._goodbye_within(limits.sip.GOODBYE_MAX_S)  # it is being said already
 
     def _settle(self) -> None:
         """While the sideband is being had again nobody knows what the caller hears."""

@@ -66,7 +66,7 @@ class SoundingCall(Conversation):
     def _await_tones(self, tones: Tones) -> None:
         left_ms = tones.end_ms - self.downlink.ledger.heard_ms(self._desk.now)
         if left_ms > 0:
-            return self._desk.wake(Timer.TONES, left_ms / 1000 + limits.TONES_LOOK_S)
+            return self._desk.wake(Timer.TONES, left_ms / 1000 + limits.call.TONES_LOOK_S)
         return self._dialled(prompts.keys_sent(tones.digits), "ok")
 
     def _dialled(self, output: str, outcome: str) -> None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from gateway.audio.g711 import MULAW_BYTES_PER_MS
 from gateway.audio.transcode import CallerToModel
 from gateway.errors import BugError
-from gateway.limits import (
+from gateway.limits.call import (
+    BUFFERED_AUDIO_MAX_MS,
     FRAME_PAYLOAD_MAX_BYTES,
-    HELD_AUDIO_MAX_MS,
-    KEPT_AUDIO_MS,
-    KEPT_TURN_MAX_MS,
+    RETAINED_AUDIO_MS,
+    RETAINED_TURN_MAX_MS,
     TIMESTAMP_LEAP_S,
     TIMESTAMP_MAX_DIGITS,
 )
@@ -33,7 +33,7 @@ class Uplink:
         """What waits for a session; None while one hears the caller."""
         self._kept = bytearray()
         """The last of what was written."""
-        self._keep_bytes = KEPT_AUDIO_MS * MULAW_BYTES_PER_MS
+        self._keep_bytes = RETAINED_AUDIO_MS * MULAW_BYTES_PER_MS
         self._written_bytes = 0
         """To the session in use, as mu-law."""
         self._stream_end_ms = 0.0
@@ -84,13 +84,15 @@ class Uplink:
         if self.held is None:
             raise BugError("a session hears the caller: write what he says")
         self.held += mulaw
-        excess = max(0, len(self.held) - HELD_AUDIO_MAX_MS * MULAW_BYTES_PER_MS)
+        excess = max(0, len(self.held) - BUFFERED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS)
         del self.held[:excess]
         return round(excess / MULAW_BYTES_PER_MS)
 
     def keep_turn(self, whole: bool) -> None:
         """Whether all of the caller's turn is kept, or only his last sound."""
-        self._keep_bytes = (KEPT_TURN_MAX_MS if whole else KEPT_AUDIO_MS) * MULAW_BYTES_PER_MS
+        self._keep_bytes = (
+            RETAINED_TURN_MAX_MS if whole else RETAINED_AUDIO_MS
+        ) * MULAW_BYTES_PER_MS
 
     def kept_since(self, since_ms: float) -> bytes:
         """What stands behind that moment of the session and is still here, as it came."""

@@ -161,7 +161,7 @@ class LinkedCall(LeavingCall):
             self.link = step_link(self.link, LinkState.LOST)
         self.link = step_link(self.link, LinkState.CONNECTING)
         self._desk.put(do.OpenModel(pause_s))
-        return self._desk.wake(Timer.READY, 2 * pause_s + limits.MODEL_TRY_MAX_S)
+        return self._desk.wake(Timer.READY, 2 * pause_s + limits.model.MODEL_TRY_MAX_S)
 
     def _interrupt(self) -> None:
         """The session took with it what it was about to say, and what it had not understood."""
@@ -244,27 +244,29 @@ class LinkedCall(LeavingCall):
             self._desk.timers.clear(Timer.SERVER)
         elif Timer.SERVER not in self._desk.timers:
             self._server_due_at = self._desk.now
-            self._desk.wake(Timer.SERVER, limits.SERVER_SILENCE_MAX_S)
+            self._desk.wake(Timer.SERVER, limits.model.SERVER_SILENCE_MAX_S)
 
     def _server_silent(self) -> None:
         thinking = self.responses.active_id is not None and self._answer_item is None
-        patience_s = limits.SERVER_THINKS_MAX_S if thinking else limits.SERVER_SILENCE_MAX_S
+        patience_s = (
+            limits.model.SERVER_THINKS_MAX_S if thinking else limits.model.SERVER_SILENCE_MAX_S
+        )
         late_at = max(self._heard_server_at, self._server_due_at) + patience_s
         if self._desk.now < late_at:
             self._desk.timers.set(Timer.SERVER, late_at)
         elif self._speaking():
-            self._desk.wake(Timer.SERVER, limits.SERVER_SILENCE_MAX_S)
+            self._desk.wake(Timer.SERVER, limits.model.SERVER_SILENCE_MAX_S)
         else:
             self._renew("silent", Ending.MODEL_SILENT)
 
     # --- The hour ---
 
     def _plan_roll(self, expires_at: int | None) -> None:
-        left_s = limits.SESSION_MAX_S
+        left_s = limits.agents.SESSION_MAX_S
         if expires_at is not None and self.unix_offset_s is not None:
             told_s = expires_at - self.unix_offset_s - self._desk.now
             # A clock that is wrong by hours must not have us change sessions all the time.
-            left_s = told_s if 0 < told_s < limits.SESSION_MAX_S else left_s
+            left_s = told_s if 0 < told_s < limits.agents.SESSION_MAX_S else left_s
         self._next.plan(left_s)
 
     def _on_next(self, event: inputs.NextSessionEvent) -> None:
@@ -294,7 +296,7 @@ class LinkedCall(LeavingCall):
             return
         if self.responses.busy:
             # An answer is not cut for this: if need be the hour cuts it, and it goes on.
-            self._desk.wake(Timer.ROLL_NOW, limits.ROLL_LOOK_S)
+            self._desk.wake(Timer.ROLL_NOW, limits.model.ROLL_LOOK_S)
         else:
             self._roll()
 
@@ -333,7 +335,7 @@ class LinkedCall(LeavingCall):
             case Timer.ROLL_NOW:
                 self._roll_anyway()
             case Timer.WARN if self.link is not LinkState.READY:
-                self._desk.wake(Timer.WARN, limits.ROLL_LOOK_S)
+                self._desk.wake(Timer.WARN, limits.model.ROLL_LOOK_S)
             case _:
                 super()._on_timer(timer)
 

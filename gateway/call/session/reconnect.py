@@ -6,7 +6,7 @@ count.
 
 from __future__ import annotations
 
-from gateway.limits import MODEL_GIVE_UP_S, MODEL_PAUSES_S, MODEL_STEADY_S
+from gateway import limits
 
 
 class ReconnectPolicy:
@@ -21,12 +21,15 @@ class ReconnectPolicy:
     def next_pause_s(self, now: float) -> float | None:
         """How long to wait before the next try; None when there have been enough."""
         ready_at, self._ready_at = self._ready_at, None
-        if ready_at is not None and now - ready_at >= MODEL_STEADY_S:
+        if ready_at is not None and now - ready_at >= limits.model.MODEL_STEADY_S:
             self._tries = 0
         if ready_at is not None:
             self._began_at = now
-        if self._tries >= len(MODEL_PAUSES_S) or now - self._began_at >= MODEL_GIVE_UP_S:
+        if (
+            self._tries >= len(limits.model.MODEL_PAUSES_S)
+            or now - self._began_at >= limits.model.MODEL_GIVE_UP_S
+        ):
             return None
-        pause_s = MODEL_PAUSES_S[self._tries]
+        pause_s = limits.model.MODEL_PAUSES_S[self._tries]
         self._tries += 1
         return pause_s

@@ -29,10 +29,10 @@ class SessionRollover:
 
     def plan(self, left_s: float) -> None:
         """The session in use ends so many seconds from now."""
-        before_s = min(limits.ROLL_BEFORE_S, left_s * limits.ROLL_BEFORE_SHARE)
+        before_s = min(limits.model.ROLL_BEFORE_S, left_s * limits.model.ROLL_BEFORE_SHARE)
         self._retry_s = before_s / 8
         self._desk.wake(Timer.ROLL, left_s - before_s)
-        left_for_quiet_s = before_s * limits.ROLL_QUIET_MAX_SHARE
+        left_for_quiet_s = before_s * limits.model.ROLL_QUIET_MAX_SHARE
         self._change_by = self._desk.now + left_s - before_s + left_for_quiet_s
 
     def open(self) -> None:

@@ -39,12 +39,12 @@ class ApprovedCall(LinkedCall):
 
     def _seek_leave(self, approval: PendingApproval, verdict: str | None, arguments: str) -> None:
         """`verdict` is what the rules say by themselves; None has an operator asked."""
-        if verdict is None and len(self._approvals.waiting) >= limits.APPROVALS_MAX:
+        if verdict is None and len(self._approvals.waiting) >= limits.tools.APPROVALS_MAX:
             verdict = "too_many"
         if verdict is not None:
             return self._decide(approval, verdict)
         self._approvals.ask(approval, self._desk.now)
-        shown = arguments[: limits.TOOL_ARGUMENTS_MAX_CHARS]
+        shown = arguments[: limits.tools.TOOL_ARGUMENTS_MAX_CHARS]
         asked = (approval.approval_id, approval.label, approval.name)
         return self._note(events.ApprovalRequested(*asked, shown, approval.wait_s))
 
@@ -96,7 +96,7 @@ class ApprovedCall(LinkedCall):
             if self._can_decide(approval):
                 self._decide(approval, "timeout")
             else:
-                approval.until = now + limits.ROLL_LOOK_S
+                approval.until = now + limits.model.ROLL_LOOK_S
         quiet = self.takes_wishes and not (self._caller_speaking or self._busy())
         if self._approvals.filler(now, quiet=quiet):
             self._want(ResponseRequest("asking", prompts.instructed(prompts.ASKING)))

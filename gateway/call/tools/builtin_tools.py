@@ -46,13 +46,13 @@ class Chores(KeyedCall):
         text = given.message.strip()
         if not text:
             return prompts.NO_MESSAGE
-        if len(text) > limits.MESSAGE_MAX_CHARS:
+        if len(text) > limits.call.MESSAGE_MAX_CHARS:
             return prompts.MESSAGE_TOO_LONG
-        if self._messages >= limits.MESSAGES_MAX:
+        if self._messages >= limits.call.MESSAGES_MAX:
             return prompts.TOO_MANY_MESSAGES
         self._messages += 1
-        name = given.name.strip()[: limits.MESSAGE_NAME_MAX_CHARS]
-        callback = given.callback.strip()[: limits.MESSAGE_NAME_MAX_CHARS]
+        name = given.name.strip()[: limits.call.MESSAGE_NAME_MAX_CHARS]
+        callback = given.callback.strip()[: limits.call.MESSAGE_NAME_MAX_CHARS]
         self._note(events.MessageTaken(text, name, callback))
         return prompts.MESSAGE_TAKEN
 
@@ -80,7 +80,7 @@ class Chores(KeyedCall):
 
 def _sendable(digits: str) -> bool:
     return (
-        len(digits) <= limits.DIGITS_SENT_MAX
+        len(digits) <= limits.call.DIGITS_SENT_MAX
         and _SENDABLE.fullmatch(digits) is not None
         and not set(digits) <= set("wW")
     )

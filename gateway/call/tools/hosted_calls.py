@@ -41,7 +41,7 @@ class HostedCall(PendingWork):
     def over_at(self) -> float:
         """When it is given up."""
         if self.failed_at is not None:
-            return self.failed_at + limits.MCP_GO_ON_GRACE_S
+            return self.failed_at + limits.mcp.GO_ON_GRACE_S
         return inf if self.approval_id is not None else self.since + self.manners.timeout_s
 
     def runs(self, now: float) -> None:
@@ -83,7 +83,7 @@ class HostedCalls:
         """None for one that has begun, or has ended, and for one too many."""
         if item_id in self.calls or item_id not in self._named:
             return None
-        if len(self.calls) >= limits.MCP_CALLS_MAX:
+        if len(self.calls) >= limits.mcp.CALLS_MAX:
             return None
         label, name = self._named[item_id]
         manners: ToolOptions = self._servers.get(label) or ToolOptions()

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.limits import MCP_SERVERS_MAX
+from gateway import limits
 
-LISTS_MAX: Final = 4 * MCP_SERVERS_MAX
+LISTS_MAX: Final = 4 * limits.mcp.SERVERS_MAX
 """Of one session: a server that lists for ever is not followed."""
 
 

@@ -76,7 +76,7 @@ class HostedTools(SightedCall):
 
     def _expect_lists(self) -> None:
         if self._mcp.lists.due is None and not self._mcp.lists.complete:
-            self._mcp.lists.due = self._desk.now + limits.MCP_LIST_GRACE_S
+            self._mcp.lists.due = self._desk.now + limits.mcp.LIST_GRACE_S
 
     def _lists_late(self) -> None:
         """The model is not to offer what it does not have yet."""
@@ -174,7 +174,7 @@ class HostedTools(SightedCall):
         if not self._mcp.owed or self.responses.busy or not ready or self._mcp.running:
             self._mcp.go_on_at = None
         elif self._mcp.go_on_at is None:
-            self._mcp.go_on_at = self._desk.now + limits.MCP_GO_ON_GRACE_S
+            self._mcp.go_on_at = self._desk.now + limits.mcp.GO_ON_GRACE_S
         due = self._mcp.due()
         if due is None:
             self._desk.timers.clear(Timer.HOSTED)

@@ -64,7 +64,7 @@ class PendingApprovals:
 
     def filler(self, now: float, *, quiet: bool) -> bool:
         """Whether the caller is to be told now what he waits for."""
-        again_s = limits.APPROVAL_FILLER_EVERY_S
+        again_s = limits.tools.APPROVAL_FILLER_EVERY_S
         return to_fill(self.waiting.values(), now, quiet=quiet, again_s=again_s) is not None
 
     @property
@@ -75,5 +75,5 @@ class PendingApprovals:
 def keep(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
     """The newest of them."""
     kept[key] = value
-    while len(kept) > limits.APPROVALS_KEPT_MAX:
+    while len(kept) > limits.tools.APPROVALS_KEPT_MAX:
         kept.popitem(last=False)

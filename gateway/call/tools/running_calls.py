@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+from gateway import limits
 from gateway.agents.config.tool_options import ToolOptions
 from gateway.call.tools.waits import PendingWork, hold_tone_playing
-from gateway.limits import TOOLS_AT_ONCE_MAX
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class RunningCalls:
 
     def start(self, response_id: str, call_id: str, name: str, now: float) -> bool:
         """False when too many are out already, or this one is."""
-        if len(self._running) >= TOOLS_AT_ONCE_MAX or call_id in self._running:
+        if len(self._running) >= limits.tools.TOOLS_AT_ONCE_MAX or call_id in self._running:
             return False
         self._running[call_id] = running = RunningCall(name, self._tools[name], inf, call_id, now)
         running.fill_after(now)

@@ -32,7 +32,7 @@ def to_fill(waits: Iterable[_W], now: float, *, quiet: bool, again_s: float = in
     """The wait that is to be filled now; where somebody speaks anyway, a little later."""
     due = [one for one in waits if one.fill_at <= now]
     for one in due:
-        one.fill_at = now + (again_s if quiet else limits.ROLL_LOOK_S)
+        one.fill_at = now + (again_s if quiet else limits.model.ROLL_LOOK_S)
         one.filled = one.filled or quiet
     return due[0] if due and quiet else None
 

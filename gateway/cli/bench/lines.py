@@ -15,7 +15,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from gateway.limits import MODEL_MESSAGE_MAX_BYTES
+from gateway import limits
 from gateway.transports.websocket_frames import ClientFrames, FrameSplitter, text_frame
 
 Hear = Callable[[bytes | bytearray, float], None]
@@ -49,7 +49,9 @@ class Line(asyncio.Protocol):
         self.lost = False
         self._conn, self._headers = conn, headers or {}
         serves = isinstance(conn, ServerProtocol)
-        self._splitter = FrameSplitter(masked=serves, max_bytes=MODEL_MESSAGE_MAX_BYTES)
+        self._splitter = FrameSplitter(
+            masked=serves, max_bytes=limits.sockets.MODEL_MESSAGE_MAX_BYTES
+        )
         self._frame = text_frame if serves else ClientFrames().text_frame
         self._transport: asyncio.Transport | None = None
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 from websockets.server import ServerProtocol
 
+from gateway import limits
 from gateway.cli.bench.lines import Line
 from gateway.cli.bench.sound import ANSWER_MS, BYTES_PER_MS, Sound
-from gateway.limits import MODEL_MESSAGE_MAX_BYTES
 from gateway.protocols import realtime_server as say
 
 CYCLE_S: Final = 2 * ANSWER_MS / 1000
@@ -43,7 +43,9 @@ class ModelEnd:
         """Gets the moment at which the first sound of an answer leaves."""
         self._sound = sound
         self._bytes_per_ms = BYTES_PER_MS[sound.audio]
-        self.line = Line(ServerProtocol(max_size=MODEL_MESSAGE_MAX_BYTES), self._hear)
+        self.line = Line(
+            ServerProtocol(max_size=limits.sockets.MODEL_MESSAGE_MAX_BYTES), self._hear
+        )
         self.ready = asyncio.Event()
         self._id = next(_numbers)
         self._spoken_ms = 0.0

@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.text import Text
 
+from gateway import limits
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor import environment, mcp, reachability, store, vendors
 from gateway.cli.doctor.check import Check, Finding, fail, run_all
 from gateway.errors import SettingsError
-from gateway.limits import REST_TIMEOUT_S
 from gateway.settings import Settings, load_settings
 
 USAGE, UNREACHABLE = 64, 69
@@ -92,7 +92,7 @@ def _abroad(settings: Settings, book: AgentBook) -> list[tuple[str, Check]]:
 
 
 def _client() -> AbstractAsyncContextManager[httpx2.AsyncClient]:
-    return httpx2.AsyncClient(timeout=REST_TIMEOUT_S, follow_redirects=False)
+    return httpx2.AsyncClient(timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False)
 
 
 def _secrets(settings: Settings) -> Iterator[str]:

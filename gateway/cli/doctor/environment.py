@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import SecretStr
 
+from gateway import limits
 from gateway.agents.file.loader import DEFAULT_AGENTS
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, skip, warn
 from gateway.errors import FileError, SettingsError
-from gateway.limits import SECRET_MIN_CHARS
 from gateway.ops.startup_checks import (
     agents_of,
     prices_for,
@@ -38,7 +38,8 @@ def _told(name: str, value: object, source: str) -> Finding:
     detail = f"{_shown(value)} ({source})"
     secrets = value if isinstance(value, tuple) else (value,)
     if name in _OF_ONES_OWN_MAKING and any(_short(secret) for secret in secrets):
-        fix = f"Fewer than {SECRET_MIN_CHARS} characters can be guessed: openssl rand -base64 32."
+        least = limits.settings.SECRET_MIN_CHARS
+        fix = f"Fewer than {least} characters can be guessed: openssl rand -base64 32."
         return warn(name, detail, fix)
     return ok(name, detail)
 
@@ -47,7 +48,10 @@ _OF_ONES_OWN_MAKING = frozenset({"GATEWAY_ADMIN_TOKEN", "GATEWAY_STORE_KEY"})
 
 
 def _short(secret: object) -> bool:
-    return isinstance(secret, SecretStr) and len(secret.get_secret_value()) < SECRET_MIN_CHARS
+    return (
+        isinstance(secret, SecretStr)
+        and len(secret.get_secret_value()) < limits.settings.SECRET_MIN_CHARS
+    )
 
 
 def _source(name: str, environ: Mapping[str, str], settings: Settings) -> str:

@@ -17,13 +17,13 @@ from rich.text import Text
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
+from gateway import limits
 from gateway.agents.config.outbound import E164
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
 from gateway.cli.provision.numbers import OVERRIDES, Wanted, plan_trunk, plan_webhooks
 from gateway.cli.provision.plan import ProvisionPlan
 from gateway.cli.provision.webhook import SecretFile, plan_webhook
 from gateway.errors import ServiceUnreachable, SettingsError
-from gateway.limits import REST_TIMEOUT_S
 from gateway.settings import Settings, load_settings
 from gateway.transports import twilio_account
 
@@ -100,7 +100,7 @@ def _openai(settings: Settings) -> OpenAI:
         api_key=settings.openai_api_key.get_secret_value(),
         base_url=settings.openai_base_url,
         project=settings.openai_project_id,
-        timeout=2 * REST_TIMEOUT_S,
+        timeout=2 * limits.web.REST_TIMEOUT_S,
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Protocol
 
+from gateway import limits
 from gateway.call import events
-from gateway.limits import SPEND_WARN_SHARE
 from gateway.ops.billing.prices import MINUTE_S, Charge, Prices
 
 DAY_S: Final = 86_400
@@ -52,7 +52,7 @@ class Bill:
         if self.limit_usd is None:
             return None
         used = self.usd / self.limit_usd
-        share = 1.0 if used >= 1 else SPEND_WARN_SHARE
+        share = 1.0 if used >= 1 else limits.call.SPEND_WARN_SHARE
         if used < Decimal(str(share)) or share <= self._told:
             return None
         self._told = share

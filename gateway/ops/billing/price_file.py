@@ -9,9 +9,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from gateway import limits
 from gateway.agents.file.yaml_source import YamlSource, parse
 from gateway.errors import AgentFileError, PriceFileError
-from gateway.limits import PRICE_FILE_MAX_BYTES
 from gateway.ops.billing.prices import Prices
 
 DEFAULT_PRICES: Final = Path(str(files("gateway.ops.billing") / "prices.yaml"))
@@ -39,9 +39,11 @@ def shipped_prices() -> Prices:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(PRICE_FILE_MAX_BYTES + 1)
-        if len(content) > PRICE_FILE_MAX_BYTES:
-            raise PriceFileError(path, None, None, f"is larger than {PRICE_FILE_MAX_BYTES} bytes")
+            content = file.read(limits.settings.PRICE_FILE_MAX_BYTES + 1)
+        if len(content) > limits.settings.PRICE_FILE_MAX_BYTES:
+            raise PriceFileError(
+                path, None, None, f"is larger than {limits.settings.PRICE_FILE_MAX_BYTES} bytes"
+            )
         return content.decode()
     except OSError as error:
         raise PriceFileError(path, None, None, f"cannot be read: {error.strerror}") from None

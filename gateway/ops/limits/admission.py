@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 
+from gateway import limits
 from gateway.errors import NotAdmitted
-from gateway.limits import LEASE_RENEW_S, LEASE_S, SHED_BELOW_RATIO, SHED_MAX_S
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 from gateway.ops.store.shared import Remote
 from gateway.protocols.realtime_server import RateLimit
@@ -62,7 +62,7 @@ class Admission:
         if self._remote is None:
             return 0
         return await self._remote.ask(
-            lambda redis: redis.admit(call_sid, rooms, LEASE_S), otherwise=0
+            lambda redis: redis.admit(call_sid, rooms, limits.store.LEASE_S), otherwise=0
         )
 
     def _place(self, call_sid: str, rooms: Rooms) -> None:
@@ -85,7 +85,7 @@ class Admission:
     async def run(self) -> None:
         """Renews all leases of this process."""
         while True:
-            await asyncio.sleep(LEASE_RENEW_S)
+            await asyncio.sleep(limits.store.LEASE_RENEW_S)
             await self.renew()
 
     async def renew(self) -> None:
@@ -105,12 +105,14 @@ class RateWatch:
     def short(self) -> bool:
         return self._clock() < self._until
 
-    def saw(self, limits: tuple[RateLimit, ...]) -> None:
-        for limit in limits:
+    def saw(self, rate_limits: tuple[RateLimit, ...]) -> None:
+        for limit in rate_limits:
             if not limit.limit or limit.remaining is None or limit.name not in _WATCHED:
                 continue
-            if limit.remaining / limit.limit < SHED_BELOW_RATIO:
-                self._until = self._clock() + min(limit.reset_seconds or 0.0, SHED_MAX_S)
+            if limit.remaining / limit.limit < limits.model.SHED_BELOW_RATIO:
+                self._until = self._clock() + min(
+                    limit.reset_seconds or 0.0, limits.model.SHED_MAX_S
+                )
             else:
                 self._until = 0.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.limits import BREAKER_FAILURES, BREAKER_PROBE_FIRST_S, BREAKER_PROBE_MAX_S
+from gateway import limits
 
 
 class CircuitBreaker:
@@ -19,7 +19,7 @@ class CircuitBreaker:
     ) -> None:
         self._clock, self._changed = clock, changed
         self._failures = 0
-        self._pause_s = BREAKER_PROBE_FIRST_S
+        self._pause_s = limits.model.BREAKER_PROBE_FIRST_S
         self._probe_at: float | None = None
 
     @property
@@ -36,9 +36,9 @@ class CircuitBreaker:
         if self.open and not self.probe_due:
             return  # a call that was let in before
         if self.open:
-            self._pause_s = min(2 * self._pause_s, BREAKER_PROBE_MAX_S)
-        elif self._failures >= BREAKER_FAILURES:
-            self._pause_s = BREAKER_PROBE_FIRST_S
+            self._pause_s = min(2 * self._pause_s, limits.model.BREAKER_PROBE_MAX_S)
+        elif self._failures >= limits.model.BREAKER_FAILURES:
+            self._pause_s = limits.model.BREAKER_PROBE_FIRST_S
             self._changed(True, reason)
         else:
             return

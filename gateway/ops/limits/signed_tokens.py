@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import msgspec
 
+from gateway import limits
 from gateway.errors import SignatureRefused
-from gateway.limits import DIAL_TOKEN_S, SIP_TOKEN_S, STREAM_TOKEN_S
 from gateway.ops.store.shared import Store
 
 _DIAL_SIGNATURE_BYTES = 12
@@ -45,7 +45,7 @@ class StreamTokens:
         self._store, self._wall_clock = store, wall_clock
 
     def issue(self, call_sid: str, agent: str) -> str:
-        expires_at = self._wall_clock() + STREAM_TOKEN_S
+        expires_at = self._wall_clock() + limits.web.STREAM_TOKEN_S
         stream_pass = StreamClaims(call_sid, agent, expires_at, secrets.token_urlsafe(12))
         return _signed(self._keys[0], stream_pass)
 
@@ -58,7 +58,9 @@ class StreamTokens:
             raise SignatureRefused("bad_token")
         if stream_pass.expires_at < self._wall_clock():
             raise SignatureRefused("expired_token")
-        if not await self._store.claim(f"stream:{stream_pass.nonce}", _USED_KEPT * STREAM_TOKEN_S):
+        if not await self._store.claim(
+            f"stream:{stream_pass.nonce}", _USED_KEPT * limits.web.STREAM_TOKEN_S
+        ):
             raise SignatureRefused("used_token")
         return stream_pass
 
@@ -76,7 +78,7 @@ class DialTokens:
         self._store, self._wall_clock = store, wall_clock
 
     def issue(self, call_sid: str, agent: str) -> str:
-        expires_ms = int((self._wall_clock() + SIP_TOKEN_S) * 1000)
+        expires_ms = int((self._wall_clock() + limits.sip.TOKEN_S) * 1000)
         expires = expires_ms.to_bytes(_EXPIRES_BYTES, "big")
         return _text(expires + _dial_signature(self._keys[0], call_sid, agent, expires))
 
@@ -92,7 +94,7 @@ class DialTokens:
             raise SignatureRefused("bad_token")
         if int.from_bytes(expires, "big") < self._wall_clock() * 1000:
             raise SignatureRefused("expired_token")
-        if not await self._store.claim(f"dial:{token}", SIP_TOKEN_S):
+        if not await self._store.claim(f"dial:{token}", limits.sip.TOKEN_S):
             raise SignatureRefused("used_token")
 
 
@@ -115,7 +117,7 @@ class OutboundTokens:
         self._store, self._wall_clock = store, wall_clock
 
     def issue(self, agent: str, ours: str, person: str) -> str:
-        expires_at = self._wall_clock() + DIAL_TOKEN_S
+        expires_at = self._wall_clock() + limits.outbound.DIAL_TOKEN_S
         body = msgspec.json.encode(OutboundClaims(agent, expires_at, secrets.token_urlsafe(12)))
         return f"{_text(body)}.{_text(_sign(self._keys[0], _between(body, ours, person)))}"
 
@@ -133,7 +135,9 @@ class OutboundTokens:
             raise SignatureRefused("bad_token") from None
         if out_pass.expires_at < self._wall_clock():
             raise SignatureRefused("expired_token")
-        if not await self._store.claim(f"out:{out_pass.nonce}", _USED_KEPT * DIAL_TOKEN_S):
+        if not await self._store.claim(
+            f"out:{out_pass.nonce}", _USED_KEPT * limits.outbound.DIAL_TOKEN_S
+        ):
             raise SignatureRefused("used_token")
         return out_pass.agent
 

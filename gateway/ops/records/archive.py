@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from gateway.limits import ARCHIVE_FILES_MAX, ARCHIVE_PENDING_MAX, RECORD_FILE_MAX_BYTES
+from gateway import limits
 
 log = structlog.get_logger()
 _CLOSE_WAIT_S: Final = 2.0
@@ -27,7 +27,9 @@ class RecordArchive:
 
     def __init__(self, folder: Path, lost: Callable[[str], None]) -> None:
         self._folder, self._lost = folder, lost
-        self._pending: queue.Queue[tuple[str, bytes] | None] = queue.Queue(ARCHIVE_PENDING_MAX)
+        self._pending: queue.Queue[tuple[str, bytes] | None] = queue.Queue(
+            limits.records.ARCHIVE_PENDING_MAX
+        )
         self._thread: threading.Thread | None = None
         self._written = 0
 
@@ -84,7 +86,7 @@ class RecordArchive:
             raise
         self._written += 1
         if self._written % _PRUNE_EVERY == 1:
-            for old in self._names()[ARCHIVE_FILES_MAX:]:
+            for old in self._names()[limits.records.ARCHIVE_FILES_MAX :]:
                 (self._folder / old).unlink(missing_ok=True)
 
     def _names(self) -> list[str]:
@@ -97,7 +99,11 @@ class RecordArchive:
     def _read(self, name: str) -> bytes | None:
         path = self._folder / name
         try:
-            return path.read_bytes() if path.stat().st_size <= RECORD_FILE_MAX_BYTES else None
+            return (
+                path.read_bytes()
+                if path.stat().st_size <= limits.records.RECORD_FILE_MAX_BYTES
+                else None
+            )
         except OSError:
             return None
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from gateway.limits import FEED_BACKLOG_MAX, FEED_SUBSCRIBERS_MAX
+from gateway import limits
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -25,7 +25,7 @@ class Subscription:
 
     def put(self, message: bytes) -> bool:
         """False when there was no room: the watcher gets nothing more, and must begin anew."""
-        if len(self._backlog) >= FEED_BACKLOG_MAX:
+        if len(self._backlog) >= limits.records.FEED_BACKLOG_MAX:
             self._backlog.clear()
             self.close()
             return False
@@ -81,7 +81,7 @@ class EventStream:
 
     def subscribe(self) -> Subscription | None:
         """None when there are too many watchers already."""
-        if len(self._subscriptions) >= FEED_SUBSCRIBERS_MAX:
+        if len(self._subscriptions) >= limits.records.FEED_SUBSCRIBERS_MAX:
             return None
         subscription = Subscription(self._subscriptions.discard)
         self._subscriptions.add(subscription)

@@ -218,11 +218,11 @@ class RecordWriter:
         last, from_s = self._last(who), self.now_s(ago_s)
         if last is not None and last.to_s is not None:
             from_s = max(from_s, last.to_s)
-            if from_s - last.to_s <= limits.RECORD_SPAN_GAP_S:
+            if from_s - last.to_s <= limits.records.RECORD_SPAN_GAP_S:
                 last.to_s = None
                 yield "timeline", last
                 return
-        if len(self._record.timeline) < limits.RECORD_SPANS_MAX:
+        if len(self._record.timeline) < limits.records.RECORD_SPANS_MAX:
             span = SpeechSpan(who, from_s)
             self._record.timeline.append(span)
             yield "timeline", span
@@ -248,7 +248,7 @@ class RecordWriter:
             gateway_ms=_ms(note.gateway_s),
             playback_ms=_ms(note.playback_s),
         )
-        if len(self._record.latency) < limits.TURNS_KEPT_MAX:
+        if len(self._record.latency) < limits.call.TURNS_KEPT_MAX:
             self._record.latency.append(turn)
             yield "latency", turn
         self._record.turns = note.number
@@ -256,17 +256,17 @@ class RecordWriter:
 
     def _barged_in(self, note: events.BargedIn) -> Iterator[Change]:
         self._record.barge_ins += 1
-        if len(self._record.interruptions) < limits.TURNS_KEPT_MAX:
+        if len(self._record.interruptions) < limits.call.TURNS_KEPT_MAX:
             one = RecordInterruption(self.now_s(), max(0, note.heard_ms), _ms(note.reaction_s))
             self._record.interruptions.append(one)
             yield "interruptions", one
         yield SUMMARY
 
     def _approval_asked(self, note: events.ApprovalRequested) -> Iterator[Change]:
-        if len(self._record.approvals) < limits.TURNS_KEPT_MAX:
+        if len(self._record.approvals) < limits.call.TURNS_KEPT_MAX:
             at_s = self.now_s()
             until_s = round(at_s + note.wait_s, 3)
-            tool = note.tool[: limits.TOOL_SHOWN_MAX_CHARS]
+            tool = note.tool[: limits.tools.TOOL_SHOWN_MAX_CHARS]
             one = RecordApproval(note.approval_id, at_s, note.server, tool, until_s, note.arguments)
             self._record.approvals.append(one)
             yield "approvals", one
@@ -279,8 +279,8 @@ class RecordWriter:
 
     def _used(self, name: str) -> Iterator[Change]:
         self._record.tools += 1
-        if len(self._record.tool_calls) < limits.TURNS_KEPT_MAX:
-            one = RecordToolUse(self.now_s(), name[: limits.TOOL_SHOWN_MAX_CHARS])
+        if len(self._record.tool_calls) < limits.call.TURNS_KEPT_MAX:
+            one = RecordToolUse(self.now_s(), name[: limits.tools.TOOL_SHOWN_MAX_CHARS])
             self._record.tool_calls.append(one)
             yield "tool_calls", one
         yield SUMMARY
@@ -288,10 +288,10 @@ class RecordWriter:
     def _line(self, note: events.TranscriptLine) -> Iterator[Change]:
         """Placed where its speech began: a caller's words are written down after the answer."""
         who: Who = "caller" if note.who == "caller" else "model"
-        text = note.text.strip()[: limits.TRANSCRIPT_LINE_MAX_CHARS]
+        text = note.text.strip()[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]
         room = (
-            len(self._record.transcript) < limits.TRANSCRIPT_LINES_MAX
-            and self._chars + len(text) <= limits.TRANSCRIPT_MAX_CHARS
+            len(self._record.transcript) < limits.call.TRANSCRIPT_LINES_MAX
+            and self._chars + len(text) <= limits.call.TRANSCRIPT_MAX_CHARS
         )
         if not text or not room:
             return

@@ -16,9 +16,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.call_info import CallInfo
-from gateway.limits import RECORDS_KEPT_MAX
 from gateway.ops.records.archive import RecordArchive
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.record import CallRecord, CallSummary, RecordWriter
@@ -97,7 +97,7 @@ class RecordStore:
     def _keep(self, record: CallRecord) -> None:
         self._ended[record.id] = record
         self._ended.move_to_end(record.id)
-        while len(self._ended) > RECORDS_KEPT_MAX:
+        while len(self._ended) > limits.records.RECORDS_KEPT_MAX:
             self._ended.popitem(last=False)
 
     # --- Asked by the operators ---
@@ -125,9 +125,13 @@ class RecordStore:
 
     async def recall(self) -> None:
         """What the process before this one left, behind what has ended since."""
-        for data in await asyncio.to_thread(self._archive.newest, RECORDS_KEPT_MAX):
+        for data in await asyncio.to_thread(self._archive.newest, limits.records.RECORDS_KEPT_MAX):
             record = _decoded(data)
-            if len(self._ended) < RECORDS_KEPT_MAX and record and record.id not in self._ended:
+            if (
+                len(self._ended) < limits.records.RECORDS_KEPT_MAX
+                and record
+                and record.id not in self._ended
+            ):
                 self._ended[record.id] = record
                 self._ended.move_to_end(record.id, last=False)
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gateway.limits import REMEMBERED_MAX
+from gateway import limits
 
 
 class _Entry(NamedTuple):
@@ -23,7 +23,7 @@ class MemoryStore:
     not push out what counts for a day, nor the other way round.
     """
 
-    def __init__(self, clock: Callable[[], float], most: int = REMEMBERED_MAX) -> None:
+    def __init__(self, clock: Callable[[], float], most: int = limits.store.REMEMBERED_MAX) -> None:
         self._clock, self._most = clock, most
         self._entries: dict[str, _Entry] = {}
         self._rings: dict[float, OrderedDict[str, None]] = {}

@@ -12,8 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from gateway import limits
 from gateway.errors import SettingsError, StoreError
-from gateway.limits import STORE_CONNECTIONS_MAX, STORE_MAX_S
 from gateway.ops.store.encryption import Encryptor
 
 _PREFIX: Final = "gateway:"
@@ -86,9 +86,9 @@ def client_at(url: str) -> Any:
     try:
         client: Any = Redis.from_url(
             url,
-            socket_timeout=STORE_MAX_S,
-            socket_connect_timeout=STORE_MAX_S,
-            max_connections=STORE_CONNECTIONS_MAX,
+            socket_timeout=limits.store.STORE_MAX_S,
+            socket_connect_timeout=limits.store.STORE_MAX_S,
+            max_connections=limits.store.STORE_CONNECTIONS_MAX,
             retry=Retry(NoBackoff(), 0),
             client_name="gateway",
         )

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from gateway import limits
 from gateway.errors import StoreError
-from gateway.limits import LETTERS_MAX, STORE_PAUSE_S
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.redis import RedisStore
 
@@ -49,7 +49,7 @@ class Remote:
 
     def _lost(self, error: StoreError) -> None:
         self.failed()
-        self.look_again_at = monotonic() + STORE_PAUSE_S
+        self.look_again_at = monotonic() + limits.store.STORE_PAUSE_S
         if self.down_since is None:
             self.down_since = monotonic()
             log.error("the store of GATEWAY_STORE is away; calls go on", reason=str(error))
@@ -174,7 +174,7 @@ class Store:
             return False
 
         async def write(redis: RedisStore) -> bool:
-            await redis.push(key, value, ttl_s, LETTERS_MAX)
+            await redis.push(key, value, ttl_s, limits.store.MAILBOX_MAX)
             return True
 
         return await self._remote.ask(write, otherwise=False)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from gateway.limits import CERTIFICATE_CHECK_S, CERTIFICATE_FIRST_S, CONNECT_MAX_S
+from gateway import limits
 
 log = structlog.get_logger()
 _HTTPS_PORT: Final = 443
@@ -23,12 +23,12 @@ async def watch_certificate(public_url: str, report: Callable[[float], None]) ->
     """
     if not public_url.startswith("https:"):
         return
-    await asyncio.sleep(CERTIFICATE_FIRST_S)
+    await asyncio.sleep(limits.process.CERTIFICATE_FIRST_S)
     while True:
         expires_at = await expiry(public_url)
         if expires_at is not None:
             report(expires_at)
-        await asyncio.sleep(CERTIFICATE_CHECK_S)
+        await asyncio.sleep(limits.process.CERTIFICATE_CHECK_S)
 
 
 async def expiry(url: str, context: ssl.SSLContext | None = None) -> float | None:
@@ -37,7 +37,7 @@ async def expiry(url: str, context: ssl.SSLContext | None = None) -> float | Non
     host, port = parts.hostname or "", parts.port or _HTTPS_PORT
     context = context or ssl.create_default_context()
     try:
-        async with asyncio.timeout(CONNECT_MAX_S):
+        async with asyncio.timeout(limits.sockets.CONNECT_MAX_S):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
     except ssl.SSLCertVerificationError as error:
         log.warning("the public address has a bad certificate", reason=error.verify_message)

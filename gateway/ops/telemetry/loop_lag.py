@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
-from gateway.limits import LAG_PROBE_S
+from gateway import limits
 
 
 async def watch_loop(observe: Callable[[float], None]) -> None:
     """Runs until cancelled; reports seconds of lag ten times a second."""
     while True:
         asked = monotonic()
-        await asyncio.sleep(LAG_PROBE_S)
-        observe(max(0.0, monotonic() - asked - LAG_PROBE_S))
+        await asyncio.sleep(limits.process.LAG_PROBE_S)
+        observe(max(0.0, monotonic() - asked - limits.process.LAG_PROBE_S))

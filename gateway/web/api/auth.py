@@ -12,8 +12,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import limits
 from gateway.errors import PeerError
-from gateway.limits import API_BODY_WAIT_S
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.http.problems import RequestRefused
 from gateway.web.http.request_body import STATUS, read_body
@@ -73,7 +73,7 @@ def _digest(token: bytes) -> bytes:
 async def body_of(request: Request, most_bytes: int) -> bytes:
     """The body. Raises Refused before more than the bound is held."""
     try:
-        return await read_body(request, most_bytes, API_BODY_WAIT_S)
+        return await read_body(request, most_bytes, limits.api.BODY_WAIT_S)
     except PeerError as error:
         said = _BODY[error.kind].format(most=most_bytes)
         raise RequestRefused(STATUS[error.kind], said, {"Connection": "close"}) from None

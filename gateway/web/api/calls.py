@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164
 from gateway.bridge.calls.live_call import LiveCall
@@ -25,22 +26,6 @@ from gateway.call import commands, inputs
 from gateway.call.dialogue import end_plan
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
-from gateway.limits import (
-    AGENT_NAME_MAX_CHARS,
-    API_ABOUT_MAX_CHARS,
-    API_BODY_MAX_BYTES,
-    API_CALLS_DEFAULT,
-    API_CALLS_MAX,
-    API_SAY_MAX_CHARS,
-    CALL_ID_MAX_CHARS,
-    FEED_IDLE_S,
-    IDEMPOTENCY_KEY_MAX_CHARS,
-    IMAGE_BODY_MAX_BYTES,
-    PHONE_LINK_DEFAULT_S,
-    PHONE_LINK_MAX_S,
-    PHONE_LINK_MIN_S,
-    SUMMARY_MAX_CHARS,
-)
 from gateway.ops.records.event_stream import EventStream, Subscription
 from gateway.ops.records.record import CallRecord, CallSummary
 from gateway.ops.records.store import RecordStore
@@ -54,14 +39,16 @@ _BodyT = TypeVar("_BodyT", bound=Struct)
 
 
 class SayBody(Struct, forbid_unknown_fields=True):
-    text: Annotated[str, Meta(min_length=1, max_length=API_SAY_MAX_CHARS, pattern=r"\S")]
+    text: Annotated[str, Meta(min_length=1, max_length=limits.api.SAY_MAX_CHARS, pattern=r"\S")]
     """Said word for word."""
 
 
 class TransferBody(Struct, forbid_unknown_fields=True):
-    to: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS, pattern=r"\S")]
+    to: Annotated[
+        str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS, pattern=r"\S")
+    ]
     """One of the agent's transfers by name, or a number in E.164 (+15550123)."""
-    summary: Annotated[str, Meta(max_length=SUMMARY_MAX_CHARS)] = ""
+    summary: Annotated[str, Meta(max_length=limits.call.SUMMARY_MAX_CHARS)] = ""
     """For the person, where that transfer is a warm one."""
 
 
@@ -72,14 +59,16 @@ class DecisionBody(Struct, forbid_unknown_fields=True):
 class DialBody(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
     to: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
     """E.164."""
-    agent: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS)]
+    agent: Annotated[str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS)]
     from_: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
     """A number of ours; without it, the agent's."""
 
 
 class PhoneLinkBody(Struct, forbid_unknown_fields=True):
-    agent: Annotated[str, Meta(min_length=1, max_length=AGENT_NAME_MAX_CHARS)]
-    seconds: Annotated[float, Meta(ge=PHONE_LINK_MIN_S, le=PHONE_LINK_MAX_S)] = PHONE_LINK_DEFAULT_S
+    agent: Annotated[str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS)]
+    seconds: Annotated[float, Meta(ge=limits.phone.LINK_MIN_S, le=limits.phone.LINK_MAX_S)] = (
+        limits.phone.LINK_DEFAULT_S
+    )
     """For so long calls can be begun with it."""
 
 
@@ -158,7 +147,7 @@ class CallsEndpoints:
 
     async def _record(self, request: Request) -> CallRecord:
         key = request.path_params["id"]
-        record = await self.records.find(key) if len(key) <= CALL_ID_MAX_CHARS else None
+        record = await self.records.find(key) if len(key) <= limits.web.CALL_ID_MAX_CHARS else None
         if record is None:
             raise RequestRefused(404, "There is no such call.")
         return record
@@ -168,9 +157,9 @@ class CallsEndpoints:
     async def dial(self, request: Request) -> Response:
         """`POST /api/calls`: an agent calls somebody."""
         key = request.headers.get("idempotency-key", "")
-        if len(key) > IDEMPOTENCY_KEY_MAX_CHARS:
+        if len(key) > limits.web.IDEMPOTENCY_KEY_MAX_CHARS:
             raise RequestRefused(
-                422, f"Idempotency-Key may have {IDEMPOTENCY_KEY_MAX_CHARS} characters."
+                422, f"Idempotency-Key may have {limits.web.IDEMPOTENCY_KEY_MAX_CHARS} characters."
             )
         wanted = await _parsed(request, DialBody)
         try:
@@ -210,10 +199,10 @@ class CallsEndpoints:
         if media_type(request) not in IMAGE_TYPES:
             raise RequestRefused(415, f"Send one of {', '.join(IMAGE_TYPES)}.")
         about = request.query_params.get("about", "")
-        if len(about) > API_ABOUT_MAX_CHARS:
-            raise RequestRefused(422, f"about may have {API_ABOUT_MAX_CHARS} characters.")
+        if len(about) > limits.api.ABOUT_MAX_CHARS:
+            raise RequestRefused(422, f"about may have {limits.api.ABOUT_MAX_CHARS} characters.")
         await self._running(request)
-        body = await body_of(request, IMAGE_BODY_MAX_BYTES)
+        body = await body_of(request, limits.images.IMAGE_BODY_MAX_BYTES)
         try:
             url = await self.darkroom.develop(body)
         except PeerError as error:
@@ -316,16 +305,16 @@ def _state(request: Request) -> str | None:
 
 
 def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(API_CALLS_DEFAULT))
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= API_CALLS_MAX:
-        raise RequestRefused(422, f"limit is a number from 1 to {API_CALLS_MAX}.")
+    text = request.query_params.get("limit", str(limits.api.CALLS_DEFAULT))
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= limits.api.CALLS_MAX:
+        raise RequestRefused(422, f"limit is a number from 1 to {limits.api.CALLS_MAX}.")
     return int(text)
 
 
 async def _parsed(request: Request, kind: type[_BodyT]) -> _BodyT:
     if media_type(request) != "application/json":
         raise RequestRefused(415, "Send application/json.")
-    body = await body_of(request, API_BODY_MAX_BYTES)
+    body = await body_of(request, limits.api.BODY_MAX_BYTES)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -347,5 +336,5 @@ def _json(content: Any, status: int = 200) -> Response:
 async def _stream(subscription: Subscription) -> AsyncIterator[bytes]:
     with subscription:
         yield b": watching\n\n"
-        async for message in subscription.messages(FEED_IDLE_S):
+        async for message in subscription.messages(limits.records.FEED_IDLE_S):
             yield b": quiet\n\n" if message is None else b"data: " + message + b"\n\n"

@@ -10,16 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from gateway import __version__
-from gateway.limits import (
-    API_ABOUT_MAX_CHARS,
-    API_CALLS_DEFAULT,
-    API_CALLS_MAX,
-    APPROVAL_ID_MAX_CHARS,
-    CALL_ID_MAX_CHARS,
-    IDEMPOTENCY_KEY_MAX_CHARS,
-    IMAGE_BODY_MAX_BYTES,
-)
+from gateway import __version__, limits
 from gateway.ops.records.record import CallRecord
 from gateway.web.api.calls import (
     IMAGE_TYPES,
@@ -82,8 +73,8 @@ OPERATIONS: Final = (
         query={
             "state": ({"enum": ["live", "ended"]}, "Only those that run, or that have ended."),
             "limit": (
-                {"type": "integer", "minimum": 1, "maximum": API_CALLS_MAX,
-                 "default": API_CALLS_DEFAULT},
+                {"type": "integer", "minimum": 1, "maximum": limits.api.CALLS_MAX,
+                 "default": limits.api.CALLS_DEFAULT},
                 "At most so many.",
             ),
         },
@@ -93,7 +84,7 @@ OPERATIONS: Final = (
         (400, 403, 404, 408, 409, 413, 415, 502, 503, 504), DialBody, acts=True,
         headers={
             "Idempotency-Key": (
-                {"type": "string", "maxLength": IDEMPOTENCY_KEY_MAX_CHARS},
+                {"type": "string", "maxLength": limits.web.IDEMPOTENCY_KEY_MAX_CHARS},
                 "The same key again, for a day, is the same call: a retry dials once.",
             )
         },
@@ -114,7 +105,7 @@ OPERATIONS: Final = (
     Operation(
         "image", "POST", f"{_CALL}/image", "Show the model a picture and have it say something.",
         DoneBody, 202, tuple(e for e in _BODY_ERRORS if e != 400), IMAGE_TYPES,
-        {"about": ({"type": "string", "maxLength": API_ABOUT_MAX_CHARS},
+        {"about": ({"type": "string", "maxLength": limits.api.ABOUT_MAX_CHARS},
                    "What it is, in words for the model.")},
         acts=True,
     ),
@@ -209,10 +200,10 @@ def _problem(status: int) -> dict[str, Any]:
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if "{id}" in operation.path:
-        schema = {"type": "string", "minLength": 1, "maxLength": CALL_ID_MAX_CHARS}
+        schema = {"type": "string", "minLength": 1, "maxLength": limits.web.CALL_ID_MAX_CHARS}
         found.append({"name": "id", "in": "path", "required": True, "schema": schema})
     if "{approval}" in operation.path:
-        schema = {"type": "string", "minLength": 1, "maxLength": APPROVAL_ID_MAX_CHARS}
+        schema = {"type": "string", "minLength": 1, "maxLength": limits.tools.APPROVAL_ID_MAX_CHARS}
         found.append({"name": "approval", "in": "path", "required": True, "schema": schema})
     for place, named in (("query", operation.query), ("header", operation.headers)):
         for name, (schema, text) in named.items():
@@ -222,7 +213,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 def _body(body: type[Struct] | tuple[str, ...]) -> dict[str, Any]:
     if isinstance(body, tuple):
-        bound = f"At most {IMAGE_BODY_MAX_BYTES} bytes."
+        bound = f"At most {limits.images.IMAGE_BODY_MAX_BYTES} bytes."
         picture = {"type": "string", "format": "binary", "description": bound}
         return {kind: {"schema": picture} for kind in body}
     return {"application/json": {"schema": _ref(body)}}

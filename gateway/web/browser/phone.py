@@ -17,11 +17,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.stream_handshake import StreamHandshake
 from gateway.errors import NotAdmitted, SignatureRefused
-from gateway.limits import PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S, PHONE_SOCKETS_MAX
 from gateway.ops.limits.signed_tokens import PhoneClaims, PhoneTokens
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.ops.telemetry.metrics import Metrics
@@ -62,7 +62,7 @@ class PhoneEndpoints:
         self._public_url = public_url
         self._tokens, self._phones, self._metrics = tokens, phones, metrics
         self._sockets = 0
-        self._guesses = TokenBucket(PHONE_GUESSES_BURST, PHONE_GUESSES_PER_S)
+        self._guesses = TokenBucket(limits.phone.GUESSES_BURST, limits.phone.GUESSES_PER_S)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -115,7 +115,7 @@ class PhoneEndpoints:
         tokens = [name for name in offered if name != PROTOCOL]
         if len(tokens) != 1 or PROTOCOL not in offered:
             raise SignatureRefused("no_token")
-        if self._sockets >= PHONE_SOCKETS_MAX:
+        if self._sockets >= limits.phone.SOCKETS_MAX:
             raise NotAdmitted("sockets")
         return self._tokens.redeem(tokens[0])
 

@@ -19,22 +19,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import limits
 from gateway.agents.texts.written import WrittenTexts, written_texts
 from gateway.bridge.messaging.lru import LruMap
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.bridge.messaging.pictures import PAGE, Pictures, PictureTarget, key_of
 from gateway.call.dialogue.image_input import CAMERA
 from gateway.errors import PeerError
-from gateway.limits import (
-    CAMERA_BURST,
-    CAMERA_FRAME_MAX_BYTES,
-    CAMERA_PER_S,
-    IMAGE_BODY_MAX_BYTES,
-    PHOTO_LOOKS_BURST,
-    PHOTO_LOOKS_PER_S,
-    PHOTOS_BURST,
-    PHOTOS_PER_S,
-)
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.api.auth import body_of, media_type
 from gateway.web.http.problems import RequestRefused
@@ -59,15 +50,19 @@ _SAID_BY_SCRIPT: Final = (
 class CameraSession:
     """What one call may still send from its page, and whether something is on its way."""
 
-    photos: TokenBucket = field(default_factory=lambda: TokenBucket(PHOTOS_BURST, PHOTOS_PER_S))
-    frames: TokenBucket = field(default_factory=lambda: TokenBucket(CAMERA_BURST, CAMERA_PER_S))
+    photos: TokenBucket = field(
+        default_factory=lambda: TokenBucket(limits.images.PHOTOS_BURST, limits.images.PHOTOS_PER_S)
+    )
+    frames: TokenBucket = field(
+        default_factory=lambda: TokenBucket(limits.images.CAMERA_BURST, limits.images.CAMERA_PER_S)
+    )
     busy: bool = False
 
 
 class PhotoEndpoint:
     def __init__(self, links: PictureLinks, photos: Pictures) -> None:
         self._links, self._photos = links, photos
-        self._looks = TokenBucket(PHOTO_LOOKS_BURST, PHOTO_LOOKS_PER_S)
+        self._looks = TokenBucket(limits.images.PHOTO_LOOKS_BURST, limits.images.PHOTO_LOOKS_PER_S)
         self._showings = LruMap(CameraSession)
         self._page, self._over = _Page("photo.html"), _Page("photo-over.html")
 
@@ -111,7 +106,11 @@ class PhotoEndpoint:
     async def _taken(self, request: Request, call: PictureTarget, source: str) -> Response:
         if media_type(request) not in _TYPES:
             return self._refused(source, 415, "not_an_image")
-        most = CAMERA_FRAME_MAX_BYTES if source == CAMERA else IMAGE_BODY_MAX_BYTES
+        most = (
+            limits.images.CAMERA_FRAME_MAX_BYTES
+            if source == CAMERA
+            else limits.images.IMAGE_BODY_MAX_BYTES
+        )
         try:
             body = await body_of(request, most)
         except RequestRefused as refused:

@@ -18,15 +18,8 @@ from openai import AsyncOpenAI, InvalidWebhookSignatureError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from gateway import limits
 from gateway.errors import PeerError, SettingsError, SignatureRefused
-from gateway.limits import (
-    SIP_EVENT_AGE_MAX_S,
-    SIP_HEADERS_MAX,
-    WEBHOOK_BODY_MAX_BYTES,
-    WEBHOOK_BODY_WAIT_S,
-    WEBHOOK_SEEN_S,
-    WEBHOOK_TOLERANCE_S,
-)
 from gateway.ops.store.shared import Store
 from gateway.protocols.openai_webhooks import LIVE_INCOMING, IncomingCall, parse
 from gateway.web.http.request_body import STATUS, read_body
@@ -59,7 +52,7 @@ class OpenAISignature:
         # The vendor's verifier compares text, which must be ASCII.
         if not (_SECONDS.fullmatch(timestamp) and signature.isascii()):
             raise SignatureRefused("bad_signature")
-        if abs(time() - int(timestamp)) > WEBHOOK_TOLERANCE_S:
+        if abs(time() - int(timestamp)) > limits.sip.WEBHOOK_TOLERANCE_S:
             raise SignatureRefused("stale")
         if not any(self._verifies(headers, body, secret) for secret in self._secrets):
             raise SignatureRefused("bad_signature")
@@ -67,7 +60,7 @@ class OpenAISignature:
     def _verifies(self, headers: dict[str, str], body: bytes, secret: str) -> bool:
         try:
             self._webhooks.verify_signature(
-                body, headers, secret=secret, tolerance=WEBHOOK_TOLERANCE_S
+                body, headers, secret=secret, tolerance=limits.sip.WEBHOOK_TOLERANCE_S
             )
         except (InvalidWebhookSignatureError, ValueError):  # a body that is not UTF-8 is one
             return False
@@ -97,7 +90,9 @@ class OpenAIWebhookEndpoint:
 
     async def webhook(self, request: Request) -> Response:
         try:
-            body = await read_body(request, WEBHOOK_BODY_MAX_BYTES, WEBHOOK_BODY_WAIT_S)
+            body = await read_body(
+                request, limits.web.WEBHOOK_BODY_MAX_BYTES, limits.web.WEBHOOK_BODY_WAIT_S
+            )
             self._guard.check(request, body)
             result = await self._sort(request.headers["webhook-id"], body)
         except SignatureRefused as error:
@@ -114,13 +109,13 @@ class OpenAIWebhookEndpoint:
 
     async def _sort(self, webhook_id: str, body: bytes) -> str:
         """What becomes of a verified event; work on a call that is new and fresh is begun."""
-        event = parse(body, SIP_HEADERS_MAX)
+        event = parse(body, limits.sip.HEADERS_MAX)
         if isinstance(event, str):
             return self._other(event)
-        if time() - event.created_at > SIP_EVENT_AGE_MAX_S:
+        if time() - event.created_at > limits.sip.EVENT_AGE_MAX_S:
             return "too_old"  # the caller is gone
-        fresh_id = await self._store.claim(f"webhook:{webhook_id}", WEBHOOK_SEEN_S)
-        fresh_call = await self._store.claim(f"incoming:{event.call_id}", WEBHOOK_SEEN_S)
+        fresh_id = await self._store.claim(f"webhook:{webhook_id}", limits.sip.WEBHOOK_SEEN_S)
+        fresh_call = await self._store.claim(f"incoming:{event.call_id}", limits.sip.WEBHOOK_SEEN_S)
         if not (fresh_id and fresh_call):
             return "duplicate"
         self._take(event)

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from starlette.responses import Response
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.bridge.spend_limits import spent_key
 from gateway.call.commands import TransferCaller
@@ -19,7 +20,6 @@ from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
-from gateway.limits import ENDINGS_KEPT_S, LEGS_MAX, RESUMES_MAX
 from gateway.ops.limits.admission import shed_reason
 from gateway.protocols.twilio_webhooks import VoiceRequest
 from gateway.web.twilio.context import TwilioContext
@@ -160,7 +160,7 @@ class Failover:
         state = await self._desk.keeper.load(call.call_sid)
         if state is None:
             return await self._afresh(call, agent)
-        if state.resumes >= RESUMES_MAX:
+        if state.resumes >= limits.call.RESUMES_MAX:
             return None
         agent = self._desk.switchboard.book.agents.get(state.agent, agent)
         handed_over = leg == DRAIN or ending is Ending.DRAINED
@@ -192,8 +192,8 @@ class Failover:
         """A caller is not passed round for ever; from a process that stops, he has to be."""
         key = f"legs:{call_sid}"
         legs = int(await self._desk.store.get(key) or 0) + 1
-        await self._desk.store.put(key, str(legs), ENDINGS_KEPT_S)
-        return legs <= LEGS_MAX
+        await self._desk.store.put(key, str(legs), limits.store.ENDINGS_KEPT_S)
+        return legs <= limits.call.LEGS_MAX
 
     def _count(self, rung: str, response: Response) -> Response:
         self._desk.metrics.fallbacks.labels(rung).inc()

@@ -8,9 +8,9 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import limits
 from gateway.agents.texts.written import written_texts
 from gateway.bridge.messaging.pictures import Pictures
-from gateway.limits import MESSAGE_ANSWERED_EVERY_S, MESSAGE_REMEMBERED_S
 from gateway.ops.telemetry.logs import masked
 from gateway.protocols.twilio_webhooks import MessageRequest, parse_message
 from gateway.web.twilio.context import TwilioContext
@@ -27,7 +27,7 @@ class MessageEndpoint:
         """Answered at once: what came with it is fetched afterwards, and only once."""
         message, store = parse_message(fields), self.desk.store
         key = f"message:{message.message_sid}"
-        if not await store.claim(key, MESSAGE_REMEMBERED_S):
+        if not await store.claim(key, limits.messages.MESSAGE_REMEMBERED_S):
             known = await store.get(f"{key}:answer")
             return Response(known, media_type="text/xml") if known else self._nothing()
         call = await self.photos.call_between(message.sender, message.to)
@@ -37,7 +37,7 @@ class MessageEndpoint:
             self.photos.take(message, call)
             response = self._nothing()
         answer = bytes(response.body).decode()
-        await store.put(f"{key}:answer", answer, MESSAGE_REMEMBERED_S)
+        await store.put(f"{key}:answer", answer, limits.messages.MESSAGE_REMEMBERED_S)
         return response
 
     def _nothing(self) -> Response:
@@ -48,7 +48,7 @@ class MessageEndpoint:
         log.debug("a message that belongs to no call", sender=masked(message.sender))
         key = f"answered:{message.sender}:{message.to}"
         agent = self.desk.switchboard.book.pick(message.to)
-        if not await self.desk.store.claim(key, MESSAGE_ANSWERED_EVERY_S):
+        if not await self.desk.store.claim(key, limits.messages.MESSAGE_ANSWERED_EVERY_S):
             return self._nothing()
         words = written_texts(agent.language if agent else "en")
         return self.desk.twiml("message.xml", text=words.no_call)

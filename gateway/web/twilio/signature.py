@@ -18,8 +18,8 @@ import structlog
 from starlette.requests import HTTPConnection, Request
 from twilio.request_validator import RequestValidator, get_signature_algorithm
 
+from gateway import limits
 from gateway.errors import PeerError, SignatureRefused
-from gateway.limits import WEBHOOK_BODY_MAX_BYTES, WEBHOOK_BODY_WAIT_S, WEBHOOK_FIELDS_MAX
 from gateway.web.http.request_body import read_body
 
 log = structlog.get_logger()
@@ -57,7 +57,9 @@ class TwilioSignature:
         if request.method == "GET":
             self._check(request, url, FormFields())
             return _form_fields(request.scope["query_string"]).first()
-        body = await read_body(request, WEBHOOK_BODY_MAX_BYTES, WEBHOOK_BODY_WAIT_S)
+        body = await read_body(
+            request, limits.web.WEBHOOK_BODY_MAX_BYTES, limits.web.WEBHOOK_BODY_WAIT_S
+        )
         if _is_json(request):
             self._check_body(url, body)
             self._check(request, url, FormFields())
@@ -142,7 +144,9 @@ def _is_json(request: Request) -> bool:
 def _form_fields(body: bytes) -> FormFields:
     try:
         pairs = parse_qsl(
-            body.decode("utf-8"), keep_blank_values=True, max_num_fields=WEBHOOK_FIELDS_MAX
+            body.decode("utf-8"),
+            keep_blank_values=True,
+            max_num_fields=limits.web.WEBHOOK_FIELDS_MAX,
         )
     except ValueError:
         raise PeerError("malformed", "these are not the fields of a form") from None

@@ -18,11 +18,11 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import limits
 from gateway.audio.hold_music import hold_music_wav
 from gateway.bridge.outbound.warm_transfer import DECLINED, FAILED, TAKEN, WarmTransfer
 from gateway.call.call_info import CallInfo
 from gateway.call.commands import TransferCaller
-from gateway.limits import HOLD_MUSIC_CACHED_S
 from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_voice
 from gateway.web.twilio.context import TwilioContext
 from gateway.web.twilio.twiml_responses import TRANSFER
@@ -76,7 +76,7 @@ class TransferWebhooks:
 
     async def music(self, _request: Request) -> Response:
         """`GET /twilio/hold.wav`: the same for everybody, so that nobody has to sign for it."""
-        headers = {"Cache-Control": f"public, max-age={HOLD_MUSIC_CACHED_S}"}
+        headers = {"Cache-Control": f"public, max-age={limits.outbound.HOLD_MUSIC_CACHED_S}"}
         return Response(hold_music_wav(), media_type="audio/wav", headers=headers)
 
     # --- The person is asked ---

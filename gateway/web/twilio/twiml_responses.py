@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.bridge.failover.snapshots import first_state
 from gateway.bridge.inbound.sip_inbound import AGENT_HEADER, CALL_HEADER, TOKEN_HEADER
 from gateway.call.call_info import CallInfo
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
-from gateway.limits import VOICEMAIL_MAX_S
 from gateway.protocols.twilio_webhooks import VoiceRequest
 from gateway.web.twilio.context import TwilioContext
 
@@ -117,7 +117,7 @@ class TwimlResponses:
             "voicemail.xml",
             agent.language,
             after_url=self._after(VOICEMAIL),
-            max_seconds=str(VOICEMAIL_MAX_S),
+            max_seconds=str(limits.agents.VOICEMAIL_MAX_S),
         )
 
     def apology(self, agent: Agent) -> Response:

@@ -8,9 +8,9 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.bridge.calls.outbound_state import OutboundState
-from gateway.limits import WEBHOOK_REMEMBERED_S
 from gateway.ops.telemetry.logs import masked
 from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_detection, parse_voice
 from gateway.web.twilio.context import TwilioContext
@@ -40,7 +40,9 @@ class VoiceEndpoints:
             return Response(known, media_type="text/xml")
         call, agent = await self._answerer(call, request.query_params.get("dial"))
         response = self._nobody(call) if agent is None else await self._ladder.answer(call, agent)
-        await self._desk.store.put(key, bytes(response.body).decode(), WEBHOOK_REMEMBERED_S)
+        await self._desk.store.put(
+            key, bytes(response.body).decode(), limits.web.WEBHOOK_REMEMBERED_S
+        )
         return response
 
     async def _answerer(
@@ -93,7 +95,7 @@ class VoiceEndpoints:
         response = await self._ladder.after(call, agent, leg, dialled)
         if retry:
             body = bytes(response.body).decode()
-            await self._desk.store.put(f"after:{retry}", body, WEBHOOK_REMEMBERED_S)
+            await self._desk.store.put(f"after:{retry}", body, limits.web.WEBHOOK_REMEMBERED_S)
         return response
 
     async def refer(self, fields: dict[str, str], _request: Request) -> Response:

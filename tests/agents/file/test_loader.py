@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway import limits
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.file import session_schema
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
 from gateway.agents.session import session_of
 from gateway.errors import AgentFileError
-from gateway.limits import AGENTS_FILE_MAX_BYTES
 
 GOOD = """\
 agents:
@@ -348,7 +348,7 @@ def test_the_default_is_the_reception() -> None:
         ("a: b\nc: \x00\n", 2, None, "is not YAML that can be read"),
         ("a: 1\nb: '\xff'\n".encode("latin-1"), 2, None, "is not UTF-8"),
         ("[" * 100_000, 1, None, "is nested too deeply"),
-        ("a" * (AGENTS_FILE_MAX_BYTES + 1), None, None, "is larger than"),
+        ("a" * (limits.agents.AGENTS_FILE_MAX_BYTES + 1), None, None, "is larger than"),
     ],
 )
 def test_what_is_refused(

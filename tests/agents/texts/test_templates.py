@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway import limits
 from gateway.agents.texts.spoken import spoken_phrases
 from gateway.agents.texts.templates import DEFAULT_TWIML_DIR, load_templates
 from gateway.errors import BugError, TemplateError
-from gateway.limits import TEMPLATE_MAX_BYTES
 from gateway.protocols.twiml import PLACEHOLDERS
 
 SHIPPED = Path(__file__).parents[3] / "twiml"
@@ -85,7 +85,7 @@ def test_an_unknown_name_is_refused(folder: Path) -> None:
     [
         (b"<Response>\n<Oops/></Response>", 2, "no such verb"),
         (b"<Response>\n<!-- \xff --></Response>", 2, "is not UTF-8"),
-        (b" " * (TEMPLATE_MAX_BYTES + 1), None, "is larger than 65536 bytes"),
+        (b" " * (limits.agents.TEMPLATE_MAX_BYTES + 1), None, "is larger than 65536 bytes"),
     ],
 )
 def test_a_bad_file_is_named(folder: Path, content: bytes, line: int | None, problem: str) -> None:

@@ -121,16 +121,16 @@ async def test_what_is_only_odd_is_no_fault(house: House, stream: Stream, make: 
 
 
 async def test_a_flood_of_junk_ends_the_call(house: House, stream: Stream) -> None:
-    for _ in range(limits.FAULTS_MAX + 50):
+    for _ in range(limits.sockets.FAULTS_MAX + 50):
         await stream.socket.send("junk")
     assert await ending(house, stream) is Ending.MEDIA_BROKEN
     assert await stream.closed() == 1000
-    assert len(house.said(events.PeerFaultCounted, stream.call_sid)) == limits.FAULTS_MAX
+    assert len(house.said(events.PeerFaultCounted, stream.call_sid)) == limits.sockets.FAULTS_MAX
 
 
 async def test_an_unknown_event_never_does(house: House, stream: Stream) -> None:
     """Tomorrow's Twilio may send one with every frame."""
-    for _ in range(3 * limits.FAULTS_MAX):
+    for _ in range(3 * limits.sockets.FAULTS_MAX):
         await stream.send("weather", {"is": "fine"})
     await goes_on(house, stream)
 
@@ -233,7 +233,7 @@ async def test_a_close_in_mid_call(house: House, stream: Stream, code: int) -> N
 async def test_silence_where_fifty_frames_a_second_belong(
     house: House, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MEDIA_SILENCE_MAX_S", 0.1)
+    monkeypatch.setattr(limits.call, "MEDIA_SILENCE_MAX_S", 0.1)
     async with house.carrier.call(QUIET) as other:
         ended = await house.note(events.CallEnded, of=other.call_sid)
         assert ended.ending is Ending.MEDIA_STALLED
@@ -245,7 +245,7 @@ async def test_silence_where_fifty_frames_a_second_belong(
 async def test_a_stream_that_starts_and_sends_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MEDIA_SILENCE_MAX_S", 0.05)
+    monkeypatch.setattr(limits.call, "MEDIA_SILENCE_MAX_S", 0.05)
     async with house.carrier.call(QUIET, frames=False) as stream:
         assert await ending(house, stream) is Ending.MEDIA_STALLED
         assert await stream.closed() == 1000
@@ -289,7 +289,7 @@ async def test_a_bug_of_ours_ends_one_call_and_no_other(
 
 
 async def test_a_caller_who_never_comes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "ARRIVAL_WAIT_S", 0.05)
+    monkeypatch.setattr(limits.call, "ARRIVAL_WAIT_S", 0.05)
     await house.carrier.ring(call_sid := new_sid("CA"))
     ended = await house.note(events.CallEnded, of=call_sid)
     assert (ended.ending, ended.arrived) == (Ending.NEVER_ARRIVED, False)

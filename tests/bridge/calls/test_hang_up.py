@@ -128,7 +128,7 @@ async def test_a_call_that_twilio_ends_needs_no_more(
 
 REFUSALS = {
     "unauthorised": ([(401, 20003)], 1),
-    "down": ([(503, None)], limits.REST_TRIES),
+    "down": ([(503, None)], limits.web.REST_TRIES),
     "redirected": ([(302, None)], 1),
 }
 
@@ -169,7 +169,7 @@ async def says_hang_up(house: House, stream: Stream) -> None:
 async def test_an_api_that_hangs_does_not_keep_the_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twilio_rest, "REST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(limits.web, "REST_TIMEOUT_S", 0.05)
     monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
 
     async def behave(end: FarEnd) -> None:
@@ -188,7 +188,7 @@ async def test_a_mark_that_never_comes_does_not_keep_the_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The watchdog: a goodbye that makes no progress is over."""
-    monkeypatch.setattr(limits, "GOODBYE_MAX_S", 0.2)
+    monkeypatch.setattr(limits.call, "GOODBYE_MAX_S", 0.2)
     async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (house, _stream):
         ended = await house.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.AGENT_HUNG_UP, "unheard")

@@ -47,7 +47,7 @@ async def test_webhooks_that_came_to_nothing_leave_nothing_behind(
     agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A third of the callers give up while it rings, a third never comes, a third is refused."""
-    monkeypatch.setattr(limits, "ARRIVAL_WAIT_S", 0.5)
+    monkeypatch.setattr(limits.call, "ARRIVAL_WAIT_S", 0.5)
     async with running_house(agents_file, model, GATEWAY_MAX_CALLS="1000") as house:
         await abandon(house, 6)  # whatever is made once is made now
         await settled(house, model, 1, 0)

@@ -19,7 +19,6 @@ from gateway import limits
 from gateway.bridge.calls import live_call
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.call.session import reconnect
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import OnConnect, Script
 
@@ -73,7 +72,7 @@ async def test_a_model_of_any_name_stays_one_parameter(tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows a loss is told in tests/call/test_renewal.py and tests/faults."""
-    monkeypatch.setattr(reconnect, "MODEL_PAUSES_S", ())
+    monkeypatch.setattr(limits.model, "MODEL_PAUSES_S", ())
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ async def test_a_model_that_refuses(
 async def test_a_model_that_refuses_once_is_asked_twice(
     agents_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconnect, "MODEL_PAUSES_S", (0.0,))
+    monkeypatch.setattr(limits.model, "MODEL_PAUSES_S", (0.0,))
     script = Script(on_connect=OnConnect(refuse=503, times=1))
     async with running_model(script) as model, running_house(agents_file, model) as house:
         async with house.carrier.call(QUIET) as stream:
@@ -139,7 +138,7 @@ async def test_a_model_that_hangs_in_the_handshake(
 async def test_a_model_that_never_confirms_the_session(
     agents_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MODEL_TRY_MAX_S", 0.1)
+    monkeypatch.setattr(limits.model, "MODEL_TRY_MAX_S", 0.1)
 
     async def behave(end: FarEnd) -> None:
         await end.accept(text_of(event("session.created", session={})))

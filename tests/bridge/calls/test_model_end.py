@@ -17,7 +17,6 @@ from running_gateway import House
 from gateway import limits
 from gateway.call import events as notes
 from gateway.call.endings import Ending
-from gateway.call.session import reconnect
 from gateway.transports import realtime_socket
 
 RAW = "+15550102"  # its agent hears and speaks mu-law, as it is
@@ -26,7 +25,7 @@ RAW = "+15550102"  # its agent hears and speaks mu-law, as it is
 @pytest.fixture(autouse=True)
 def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows a loss is told in tests/call/test_renewal.py and tests/faults."""
-    monkeypatch.setattr(reconnect, "MODEL_PAUSES_S", ())
+    monkeypatch.setattr(limits.model, "MODEL_PAUSES_S", ())
 
 
 # --- Sound, up and down ---
@@ -114,16 +113,16 @@ async def talking(agents_file: Path, then: Behave) -> AsyncIterator[tuple[House,
 
 async def test_an_event_that_nobody_knows_never_ends_a_call(agents_file: Path) -> None:
     async def then(end: FarEnd) -> None:
-        for n in range(3 * limits.FAULTS_MAX):
+        for n in range(3 * limits.sockets.FAULTS_MAX):
             end.say(event("response.feelings.delta", delta=n))
         await end.gone()
 
     async with talking(agents_file, then) as (house, stream):
-        await house.note(notes.PeerFaultCounted, 3 * limits.FAULTS_MAX)
+        await house.note(notes.PeerFaultCounted, 3 * limits.sockets.FAULTS_MAX)
         await stream.press()
         await house.note(notes.KeyPressed)
         counted = await house.metric("peer_faults_total", peer="model", kind="unknown_event")
-        assert counted == 3 * limits.FAULTS_MAX
+        assert counted == 3 * limits.sockets.FAULTS_MAX
         await stream.stop()
         await house.note(notes.CallEnded)
 
@@ -158,7 +157,7 @@ async def test_a_model_that_says_nothing_else_is_lost(agents_file: Path) -> None
     """Under the name of whose fault it is."""
 
     async def then(end: FarEnd) -> None:
-        end.send(text_of("junk") * (limits.FAULTS_MAX + 5))
+        end.send(text_of("junk") * (limits.sockets.FAULTS_MAX + 5))
         await end.gone()
 
     async with talking(agents_file, then) as (house, stream):

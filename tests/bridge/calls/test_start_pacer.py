@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
+from gateway import limits
 from gateway.bridge.calls import start_pacer
 from gateway.bridge.calls.start_pacer import StartPacer
-from gateway.limits import TURNSTILE_S
 
 
 @pytest.fixture
@@ -66,6 +66,6 @@ async def test_when_the_process_stops_nobody_begins_any_more() -> None:
     for number in range(3):
         gate.let_through(partial(begun.append, number), 0.0)
     gate.close()
-    asyncio.get_running_loop().call_later(3 * TURNSTILE_S, later.set)
+    asyncio.get_running_loop().call_later(3 * limits.model.START_PAUSE_S, later.set)
     await later.wait()
     assert begun == [0]

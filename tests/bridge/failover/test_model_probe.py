@@ -9,9 +9,8 @@ import pytest
 from running_gateway import API_KEY
 from structlog.testing import capture_logs
 
-from gateway.bridge.failover import model_probe
+from gateway import limits
 from gateway.bridge.failover.model_probe import ModelProbe, watch_model
-from gateway.limits import BREAKER_FAILURES
 from gateway.ops.limits import circuit_breaker
 from gateway.simulator.openai.main import ModelServer, running_model
 from gateway.simulator.openai.realtime.script import OnConnect, Script
@@ -38,13 +37,13 @@ async def test_a_model_that_refuses_says_why(status: int) -> None:
 async def test_each_probe_that_fails_is_a_line_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(circuit_breaker, "BREAKER_PROBE_FIRST_S", 0.0)
-    monkeypatch.setattr(model_probe, "LAG_PROBE_S", 0.0)
+    monkeypatch.setattr(limits.model, "BREAKER_PROBE_FIRST_S", 0.0)
+    monkeypatch.setattr(limits.process, "LAG_PROBE_S", 0.0)
     back = asyncio.Event()
     guard = circuit_breaker.CircuitBreaker(
         monotonic, lambda is_open, _: None if is_open else back.set()
     )
-    for _ in range(BREAKER_FAILURES):
+    for _ in range(limits.model.BREAKER_FAILURES):
         guard.failed("http_401")
     script = Script(on_connect=OnConnect(refuse=401, times=1))
     async with running_model(script) as model:

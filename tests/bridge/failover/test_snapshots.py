@@ -10,11 +10,11 @@ import pytest
 from gateway_calls import QUIET
 from running_gateway import House
 
+from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.failover.snapshots import SnapshotStore, state_of
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.limits import STATE_EVERY_S, STATE_GROWING_EVERY_S
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 
@@ -111,12 +111,12 @@ async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(hous
         memory.model_says("item_1", "Once")
         await keeper.write_changed()
         assert store.written == 1
-        for _ in range(int(STATE_GROWING_EVERY_S / STATE_EVERY_S) - 1):
-            now += STATE_EVERY_S
+        for _ in range(int(limits.store.STATE_GROWING_EVERY_S / limits.store.STATE_EVERY_S) - 1):
+            now += limits.store.STATE_EVERY_S
             memory.model_says("item_1", " upon")
             await keeper.write_changed()
         assert store.written == 1
-        now = 100.0 + STATE_GROWING_EVERY_S
+        now = 100.0 + limits.store.STATE_GROWING_EVERY_S
         await keeper.write_changed()
         assert store.written == 2
         memory.model_says("item_1", " a")

@@ -9,9 +9,9 @@ from gateway_calls import new_sid
 from running_gateway import House, running_house
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, running_vendor
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.limits import BREAKER_FAILURES
 from gateway.ops.limits.admission import RateWatch
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 
@@ -138,13 +138,16 @@ async def test_callers_who_give_up_say_nothing_of_the_model(limited_agents: Path
         running_vendor() as vendor,
         running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
     ):
-        for n in range(BREAKER_FAILURES + 1):
+        for n in range(limits.model.BREAKER_FAILURES + 1):
             vendor.answers["accept"].append(409 if n % 2 else 404)
             line = await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE)
             ended = await house.note(events.CallEnded, of=line.call_id)
             assert (ended.ending, ended.arrived) == (Ending.NEVER_ARRIVED, False)
         assert await house.metric("breaker_open") == 0
-        assert await house.metric("sip_decisions_total", decision="gone") == BREAKER_FAILURES + 1
+        assert (
+            await house.metric("sip_decisions_total", decision="gone")
+            == limits.model.BREAKER_FAILURES + 1
+        )
         assert vendor.of("hangup") == []
 
 
@@ -154,7 +157,7 @@ async def test_a_sideband_shows_that_the_model_is_there(limited_agents: Path) ->
         running_vendor() as vendor,
         running_house(limited_agents, vendor.base_url, **SIP_SETTINGS) as house,
     ):
-        for _ in range(BREAKER_FAILURES + 1):
+        for _ in range(limits.model.BREAKER_FAILURES + 1):
             vendor.answers["accept"].append(401)
             refused = await vendor.ring(house.client, TRUNK_HEADERS[0], LARGE)
             ended = await house.note(events.CallEnded, of=refused.call_id)

@@ -21,17 +21,9 @@ from structlog.testing import capture_logs
 from twilio_rest_double import rest_desk
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, running_vendor, signed
 
-from gateway.bridge.calls import hangup_retry, registry
-from gateway.bridge.inbound import sip_inbound
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.limits import (
-    SIDEBAND_FIRST_PAUSE_S,
-    SIDEBAND_PAUSE_MAX_S,
-    SIDEBAND_TRIES,
-    SIP_ACCEPT_MAX_S,
-    SIP_DECIDE_MAX_S,
-)
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 
 TWICE = "{format: {type: audio/pcm, rate: 24000}}"
@@ -58,6 +50,8 @@ routes:
 """
 TO_ALL = '  - {to: "*", agent: direct}\n'
 
+
+ACCEPT_MAX_S, DECIDE_MAX_S = limits.sip.ACCEPT_MAX_S, limits.sip.DECIDE_MAX_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -116,15 +110,15 @@ async def decisions(house: House, decision: str) -> float:
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stands still for a second is not what is tested here."""
-    monkeypatch.setattr(sip_inbound, "SIP_ACCEPT_MAX_S", 30.0)
-    monkeypatch.setattr(sip_inbound, "SIP_DECIDE_MAX_S", 60.0)
+    monkeypatch.setattr(limits.sip, "ACCEPT_MAX_S", 30.0)
+    monkeypatch.setattr(limits.sip, "DECIDE_MAX_S", 60.0)
 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The decision is due sooner, so that a test need not wait for it."""
-    monkeypatch.setattr(sip_inbound, "SIP_ACCEPT_MAX_S", 0.3)
-    monkeypatch.setattr(sip_inbound, "SIP_DECIDE_MAX_S", 0.6)
+    monkeypatch.setattr(limits.sip, "ACCEPT_MAX_S", 0.3)
+    monkeypatch.setattr(limits.sip, "DECIDE_MAX_S", 0.6)
 
 
 def to(number: str, *more: tuple[str, str]) -> list[tuple[str, str]]:
@@ -354,7 +348,7 @@ async def test_sound_that_need_not_be_encrypted(sip_agents: Path, vendor: Vendor
 
 
 async def test_a_full_house(house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "SIP_CALLS_MAX", 1)
+    monkeypatch.setattr(limits.sip, "CALLS_MAX", 1)
     line = await vendor.ring(house.client)
     await vendor.sideband(line)
     await vendor.ring(house.client)
@@ -381,19 +375,19 @@ async def test_an_accept_that_is_not_answered_is_a_reject_in_time(
     house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the clock, as it is."""
-    monkeypatch.setattr(sip_inbound, "SIP_ACCEPT_MAX_S", SIP_ACCEPT_MAX_S)
-    monkeypatch.setattr(sip_inbound, "SIP_DECIDE_MAX_S", SIP_DECIDE_MAX_S)
+    monkeypatch.setattr(limits.sip, "ACCEPT_MAX_S", ACCEPT_MAX_S)
+    monkeypatch.setattr(limits.sip, "DECIDE_MAX_S", DECIDE_MAX_S)
     never = asyncio.Event()
     vendor.answers["accept"].append(never)
     await vendor.ring(house.client)
     asked = await vendor.hears("reject")
     assert asked.body == {"status_code": 503}
-    assert asked.at - vendor.of("accept")[0].at < SIP_DECIDE_MAX_S
+    assert asked.at - vendor.of("accept")[0].at < limits.sip.DECIDE_MAX_S
     await decided(house, "unavailable")
     await nothing_left(house)
     assert vendor.of("hangup") == []
     never.set()
-    assert SIP_ACCEPT_MAX_S < SIP_DECIDE_MAX_S
+    assert limits.sip.ACCEPT_MAX_S < limits.sip.DECIDE_MAX_S
 
 
 async def test_a_second_of_thought_is_not_too_long(house: House, vendor: Vendor) -> None:
@@ -519,9 +513,9 @@ async def test_a_session_in_the_making_is_waited_for(house: House, vendor: Vendo
 
 
 async def test_the_waiting_takes_about_two_seconds() -> None:
-    pause_s, whole_s = SIDEBAND_FIRST_PAUSE_S, 0.0
-    for _ in range(SIDEBAND_TRIES - 1):
-        whole_s, pause_s = whole_s + pause_s, min(2 * pause_s, SIDEBAND_PAUSE_MAX_S)
+    pause_s, whole_s = limits.sip.SIDEBAND_FIRST_PAUSE_S, 0.0
+    for _ in range(limits.sip.SIDEBAND_TRIES - 1):
+        whole_s, pause_s = whole_s + pause_s, min(2 * pause_s, limits.sip.SIDEBAND_PAUSE_MAX_S)
     assert 1.5 <= whole_s <= 2.5
 
 
@@ -529,8 +523,8 @@ async def test_a_session_that_never_comes_is_hung_up(
     house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be alive all the same: nobody may sit there without anybody who steers."""
-    monkeypatch.setattr("gateway.bridge.calls.sip_carrier.SIDEBAND_PAUSE_MAX_S", 0.1)
-    vendor.answers["sideband"].extend([404] * SIDEBAND_TRIES)
+    monkeypatch.setattr(limits.sip, "SIDEBAND_PAUSE_MAX_S", 0.1)
+    vendor.answers["sideband"].extend([404] * limits.sip.SIDEBAND_TRIES)
     line = await vendor.ring(house.client)
     await vendor.hears("hangup")
     assert (await house.note(events.CallEnded)).ending is Ending.MODEL_LOST
@@ -665,7 +659,7 @@ async def test_a_leg_that_nobody_else_can_end_is_hung_up_in_the_end(
 ) -> None:
     vendor.forget()
     vendor.answers["hangup"].extend([400] * 5)
-    monkeypatch.setattr(hangup_retry, "HANG_UP_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(limits.sip, "HANG_UP_FIRST_PAUSE_S", 0.01)
     async with (
         rest_desk((404, 20404)) as twilio,
         running_house(

@@ -18,10 +18,9 @@ from stream_end import frame_of, near_end, upgrade
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Close
 
-from gateway.bridge.inbound import stream_handshake
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.limits import STREAM_TOKEN_S
 from gateway.ops.limits.signed_tokens import StreamTokens
 from gateway.ops.store.memory import MemoryStore
 from gateway.simulator.openai.main import ModelServer
@@ -172,12 +171,12 @@ async def test_token_of_another_secret(attempt: Attempt) -> None:
 
 
 async def test_token_that_has_expired(attempt: Attempt) -> None:
-    token = minted(attempt.call_sid, age_s=STREAM_TOKEN_S + 1)
+    token = minted(attempt.call_sid, age_s=limits.web.STREAM_TOKEN_S + 1)
     assert await attempt.refused(token) == "expired_token"
 
 
 async def test_token_that_was_tampered_with(attempt: Attempt) -> None:
-    good = minted(attempt.call_sid, age_s=STREAM_TOKEN_S + 1)
+    good = minted(attempt.call_sid, age_s=limits.web.STREAM_TOKEN_S + 1)
     body, sign = good.split(".")
     fields = json.loads(urlsafe_b64decode(body + "=="))
     fields[2] += 3600
@@ -191,7 +190,7 @@ async def test_token_that_was_tampered_with(attempt: Attempt) -> None:
 
 async def test_a_token_has_one_spelling(attempt: Attempt) -> None:
     """Not as many as base64 has ways to write the same bytes."""
-    good = minted(attempt.call_sid, age_s=STREAM_TOKEN_S + 1)
+    good = minted(attempt.call_sid, age_s=limits.web.STREAM_TOKEN_S + 1)
     body, sign = good.split(".")
     for token in (f"{body}!.{sign}", f"{body}.{sign}=", f" {good}", f"{body}\n.{sign}"):
         assert await attempt.refused(token) == "bad_token", token
@@ -216,7 +215,7 @@ async def test_process_that_stops(attempt: Attempt, monkeypatch: pytest.MonkeyPa
 async def test_stream_that_never_says_start(
     attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_handshake, "START_WAIT_S", 0.05)
+    monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
     before = await refusals(attempt.house)
     async with attempt.house.carrier.socket() as socket:
         await socket.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
@@ -267,7 +266,7 @@ async def test_a_client_that_speaks_before_it_was_answered(
     attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RFC 6455, 4.1: it has to wait for the 101. It is refused, and harms nobody."""
-    monkeypatch.setattr(stream_handshake, "START_WAIT_S", 0.05)
+    monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
     house, before = attempt.house, await refusals(attempt.house)
     request = upgrade("/twilio/media", {"x-twilio-signature": signature(MEDIA_URL)})
     stream = Stream(None, ACCOUNT, attempt.call_sid)  # type: ignore[arg-type]

@@ -16,9 +16,9 @@ from pictures import photo
 from redis_end import RedisEnd, running_redis
 from running_gateway import ACCOUNT, House, running_house
 
+from gateway import limits
 from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall
 from gateway.call import events, inputs
-from gateway.limits import LETTERS_MAX
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 from gateway.simulator.openai.main import ModelServer
@@ -122,12 +122,12 @@ async def test_a_box_takes_so_many_letters_and_is_sealed(redis: RedisEnd) -> Non
     one = ProcessMailbox(redis.store(), list, lambda key, _: got.append(key))
     other = ProcessMailbox(redis.store(), list, lambda key, _: None)
     frame = inputs.CameraFrameReceived("data:image/jpeg;base64,AQ==")
-    for n in range(LETTERS_MAX + 5):
+    for n in range(limits.store.MAILBOX_MAX + 5):
         assert await other.send(RemoteCall(one._process, f"CA{n}"), frame)
     raw = await redis.opened[0]._redis.lrange(f"gateway:letters:{one._process}", 0, -1)
-    assert len(raw) == LETTERS_MAX
+    assert len(raw) == limits.store.MAILBOX_MAX
     assert b"jpeg" not in raw[0]
-    while len(got) < LETTERS_MAX:
+    while len(got) < limits.store.MAILBOX_MAX:
         await one.look()
     assert got[0] == "CA5"
 

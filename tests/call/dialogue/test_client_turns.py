@@ -27,8 +27,8 @@ from call.vendor_events import (
     speech_stopped,
 )
 
+from gateway import limits
 from gateway.call import events
-from gateway.limits import RESPONSE_START_MAX_S
 
 SHORT = events.BargeInIgnored("short")
 GREETING = events.BargeInIgnored("greeting")
@@ -221,7 +221,14 @@ def test_a_failed_answer_is_asked_for_again_when_he_is_done() -> None:
         >> response_done(status="failed", failure="server_error")
         << note(events.ModelErrorReported)
     )
-    book << nothing >> wait(0.05) >> speech_stopped(2) << ... >> wait(RESPONSE_START_MAX_S - 1)
+    (
+        book
+        << nothing
+        >> wait(0.05)
+        >> speech_stopped(2)
+        << ...
+        >> wait(limits.model.RESPONSE_START_MAX_S - 1)
+    )
     assert [e["type"] for e in book.said].count("response.create") == 2
 
 

@@ -33,6 +33,7 @@ from call.vendor_events import (
     speech_stopped,
 )
 
+from gateway import limits
 from gateway.agents.config.transfers import KeypadTransfer
 from gateway.call import events as notes
 from gateway.call.commands import OpenModel
@@ -40,7 +41,6 @@ from gateway.call.dialogue.dtmf_input import KeyBuffer
 from gateway.call.dialogue.prompts import NOT_ENDED
 from gateway.call.inputs import ModelLost
 from gateway.call.state_machines import CallPhase
-from gateway.limits import KEY_BOUNCE_S, KEYS_SPEECH_S
 
 PRESSED = notes.KeyPressed()
 Press = Callable[[str], object]
@@ -149,7 +149,9 @@ def test_an_echo_of_a_key_is_not_a_second_one() -> None:
     entered("55", "end")(book)
 
 
-@pytest.mark.parametrize(("after_s", "keys"), [(KEY_BOUNCE_S - 0.001, 1), (KEY_BOUNCE_S, 2)])
+@pytest.mark.parametrize(
+    ("after_s", "keys"), [(limits.call.KEY_BOUNCE_S - 0.001, 1), (limits.call.KEY_BOUNCE_S, 2)]
+)
 def test_how_quick_a_finger_may_be(after_s: float, keys: int) -> None:
     buffer = KeyBuffer(KeypadTransfer())
     presses = [not buffer.bounces("5", 0.0), not buffer.bounces("5", after_s)]
@@ -233,7 +235,7 @@ def test_whoever_speaks_after_typing_has_done_typing() -> None:
     book = (
         answered() >> vendor_events.key("7") << PRESSED >> wait(0.2) >> speech_started() << nothing
     )
-    book >> wait(KEYS_SPEECH_S + 0.01) << tells_the_model('keypad: "7"')
+    book >> wait(limits.call.KEYS_SPEECH_S + 0.01) << tells_the_model('keypad: "7"')
     book << note(notes.TranscriptLine, text="(keypad) 7") << notes.KeysEntered("pause") << nothing
     book >> speech_stopped(1500) >> committed() << nothing >> response_created() << nothing
     book >> response_done() >> wait(5.0) << nothing

@@ -37,11 +37,11 @@ from call.vendor_events import (
     stop,
 )
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.dialogue.prompts import FAREWELL, NOT_ENDED
 from gateway.call.endings import Ending
 from gateway.call.inputs import ModelLost
-from gateway.limits import GOODBYE_MAX_S, LEAVING_MAX_S, RESPONSE_RETRIES_MAX, WARN_BEFORE_END_S
 
 END_CALL = (("end_call", "call_1"),)
 CALLED = note(events.ToolCalled, name="end_call")
@@ -112,7 +112,7 @@ def test_a_farewell_that_fails_is_asked_for_again_and_then_done_without() -> Non
     """The agent wanted to hang up: the call does not end as a failure for lack of a last word."""
     book = answered() >> response_created() >> response_done(calls=END_CALL) << ...
     failed = note(events.ModelErrorReported)
-    for n in range(RESPONSE_RETRIES_MAX):
+    for n in range(limits.model.RESPONSE_RETRIES_MAX):
         book >> response_created(f"bye_{n}") << nothing
         book >> response_done(f"bye_{n}", "failed") << failed << asks(FAREWELL) << nothing
     book >> response_created("bye") << nothing
@@ -120,7 +120,14 @@ def test_a_farewell_that_fails_is_asked_for_again_and_then_done_without() -> Non
 
 
 def test_marks_that_stop_do_not_keep_the_line_open() -> None:
-    book = goodbye() >> wait(0.1) >> first_mark << FIRST >> wait(GOODBYE_MAX_S - 0.1) << nothing
+    book = (
+        goodbye()
+        >> wait(0.1)
+        >> first_mark
+        << FIRST
+        >> wait(limits.call.GOODBYE_MAX_S - 0.1)
+        << nothing
+    )
     book >> wait(0.2) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
 
 
@@ -153,7 +160,7 @@ def test_the_caller_speaks_into_the_goodbye_and_the_call_goes_on() -> None:
         << to_caller(200)
         >> audio_done("item_2", "resp_2")
         >> response_done("resp_2")
-        >> wait(GOODBYE_MAX_S + 1)
+        >> wait(limits.call.GOODBYE_MAX_S + 1)
         << nothing
     )
 
@@ -231,9 +238,9 @@ def test_hanging_up_in_the_goodbye_is_his() -> None:
 
 def test_the_model_is_told_a_minute_before_the_longest_time() -> None:
     book = answered(frame_ms=1000, max_call_s=130.0, idle=PATIENT)
-    book >> wait(130 - WARN_BEFORE_END_S - 0.1) << nothing
+    book >> wait(130 - limits.call.WARN_BEFORE_END_S - 0.1) << nothing
     book >> wait(0.2) << tells_the_model("The call ends in one minute") << nothing
-    book >> wait(WARN_BEFORE_END_S) << asks(FAREWELL) << nothing
+    book >> wait(limits.call.WARN_BEFORE_END_S) << asks(FAREWELL) << nothing
     book >> response_created() >> audio_delta(ms=200) << to_caller(200) >> audio_done()
     book >> response_done() >> wait(0.2) >> last_mark << ends(Ending.MAX_LENGTH) << nothing
 
@@ -258,7 +265,7 @@ def test_the_longest_time_is_up_whoever_speaks() -> None:
 
 def test_he_speaks_and_never_stops_at_the_longest_time() -> None:
     book = longest() >> wait(4.0) >> speech_started() >> wait(1.1) << nothing
-    book >> wait(GOODBYE_MAX_S) << ends(Ending.MAX_LENGTH, "unheard") << nothing
+    book >> wait(limits.call.GOODBYE_MAX_S) << ends(Ending.MAX_LENGTH, "unheard") << nothing
 
 
 def test_he_stops_in_time_for_the_farewell() -> None:
@@ -296,7 +303,7 @@ def test_whoever_interrupts_all_the_time_does_not_outlast_the_limit() -> None:
             break
         book >> response_created(f"resp_{n}") << ...
         book >> audio_delta(f"item_{n}", ms=8000, response_id=f"resp_{n}") << ...
-    assert book.now - BEGAN_AT < 60 + LEAVING_MAX_S + 3
+    assert book.now - BEGAN_AT < 60 + limits.call.ENDING_MAX_S + 3
     assert book.call.ending is Ending.MAX_LENGTH
 
 

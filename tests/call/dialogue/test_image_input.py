@@ -27,17 +27,12 @@ from call.vendor_events import (
     start,
 )
 
+from gateway import limits
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.dialogue.prompts import CAMERA, CAMERA_WAS_SHOWN, PICTURE, PICTURE_WAS_SENT
 from gateway.call.endings import Ending
 from gateway.call.state_machines import LinkState
-from gateway.limits import (
-    CAMERA_PAUSE_S,
-    PICTURE_EVERY_S,
-    PICTURES_WAITING_MAX,
-    SERVER_SILENCE_MAX_S,
-)
 
 ONE, TWO = "data:image/jpeg;base64,AQ==", "data:image/jpeg;base64,Ag=="
 PHOTO = inputs.CallerMessageReceived("message", (ONE,))
@@ -70,7 +65,7 @@ def test_several_photos_and_words_are_answered_once() -> None:
         << tells_the_model(ONE)
         << shown()
         << nothing
-        >> wait(PICTURE_EVERY_S)
+        >> wait(limits.call.PICTURE_EVERY_S)
         << tells_the_model(TWO)
         << shown()
         << tells_the_model('wrote this in a text message, during the call: "the left one"')
@@ -120,13 +115,13 @@ def test_a_server_that_is_dead_when_something_is_shown_is_missed_in_time() -> No
     book = book >> audio_done() << ... >> response_done() << ...
     book.heard_marks, book.lively = True, False
     book >> inputs.CallerMessageReceived("message", (), "B as in Bravo.") << ...
-    book >> wait(SERVER_SILENCE_MAX_S + 0.01) << ...
+    book >> wait(limits.model.SERVER_SILENCE_MAX_S + 0.01) << ...
     assert book.call.link is LinkState.CONNECTING
 
 
 def test_no_more_than_so_many_wait() -> None:
     book = Book()
-    for _ in range(PICTURES_WAITING_MAX):
+    for _ in range(limits.call.PICTURES_WAITING_MAX):
         book = book >> PHOTO << nothing
     book >> PHOTO << note(events.PictureSent, source="message", outcome="too_late") << nothing
 
@@ -147,7 +142,7 @@ def test_the_model_has_one_frame_of_the_camera_and_speaks_once() -> None:
 
 def test_another_showing_is_answered_again() -> None:
     book = answered() >> FRAME << ... >> response_created() << ... >> response_done() << ...
-    book = book >> wait(CAMERA_PAUSE_S + 1) << ... >> FRAME << ...
+    book = book >> wait(limits.call.CAMERA_PAUSE_S + 1) << ... >> FRAME << ...
     assert sum(one["type"] == "response.create" for one in book.said) == 2
 
 

@@ -32,11 +32,11 @@ from call.vendor_events import (
     start,
 )
 
+from gateway import limits
 from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.call.inputs import ModelLost
-from gateway.limits import ARRIVAL_WAIT_S, HELD_AUDIO_MAX_MS, MODEL_TRIES_MAX_S, MODEL_TRY_MAX_S
 
 HELLO = "Hello, you have reached the front desk."
 PCM = {"type": "audio/pcm", "rate": 24000}
@@ -150,7 +150,7 @@ def test_the_first_words_are_held_and_then_sent_in_one() -> None:
 def test_the_oldest_of_too_many_first_words_go_and_are_counted() -> None:
     book = Book(audio="pcmu")
     book >> start() << ...
-    sound = [bytes([n]) * 160 for n in range(HELD_AUDIO_MAX_MS // 200)]
+    sound = [bytes([n]) * 160 for n in range(limits.call.BUFFERED_AUDIO_MAX_MS // 200)]
     for n in range(len(sound)):
         book >> frame(n * 200, 200, code=n) << nothing
     book >> frame(10_000, 200, code=200) << note(events.AudioDropped, reason="held", ms=200)
@@ -161,7 +161,7 @@ def test_the_oldest_of_too_many_first_words_go_and_are_counted() -> None:
         << configures
         >> session_updated(book.agent)
         << note(events.ModelReady)
-        << appends(HELD_AUDIO_MAX_MS, "pcmu")
+        << appends(limits.call.BUFFERED_AUDIO_MAX_MS, "pcmu")
     )
 
 
@@ -222,7 +222,7 @@ def test_a_session_update_that_is_refused_ends_the_call() -> None:
 def test_a_caller_who_never_arrives() -> None:
     book = Book()
     book >> session_created() << ... >> session_updated(book.agent) << ...
-    book >> wait(ARRIVAL_WAIT_S - 0.01) << nothing
+    book >> wait(limits.call.ARRIVAL_WAIT_S - 0.01) << nothing
     book >> wait(0.02) << ends(Ending.NEVER_ARRIVED) << nothing
 
 
@@ -232,9 +232,9 @@ def test_a_model_that_never_confirms(created: bool) -> None:
     book = Book()
     if created:
         book >> session_created() << configures
-    book >> wait(MODEL_TRY_MAX_S - 0.01) << nothing
+    book >> wait(limits.model.MODEL_TRY_MAX_S - 0.01) << nothing
     book >> wait(0.02) << do.OpenModel(0.0) << nothing
-    book >> wait(MODEL_TRIES_MAX_S) << ...
+    book >> wait(limits.model.MODEL_TRIES_MAX_S) << ...
     assert book.call.ending is Ending.MODEL_SILENT
 
 

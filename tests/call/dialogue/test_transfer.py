@@ -34,13 +34,13 @@ from call.vendor_events import (
     stop,
 )
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.commands import OpenModel, TransferCaller
 from gateway.call.dialogue.prompts import CONNECTING, NOT_TRANSFERRED, TRANSFER_FAILED, closed
 from gateway.call.endings import Ending
 from gateway.call.inputs import CallerLost, ModelLost, SpendLimitReached, TransferFailed
 from gateway.call.state_machines import CallPhase
-from gateway.limits import GOODBYE_MAX_S, SUMMARY_MAX_CHARS, TRANSFER_MAX_S
 from gateway.protocols.realtime_server import ResponseDone
 
 DESK = "+15550123"
@@ -101,7 +101,7 @@ def test_nobody_takes_him() -> None:
 
 
 def test_nobody_says_what_came_of_it() -> None:
-    book = leaving() >> wait(TRANSFER_MAX_S - 0.1) << nothing >> wait(0.2)
+    book = leaving() >> wait(limits.call.TRANSFER_MAX_S - 0.1) << nothing >> wait(0.2)
     book << events.TransferAttempted("no_outcome") << outputs("call_1", TRANSFER_FAILED)
     book << asks_for_an_answer << nothing
 
@@ -115,7 +115,7 @@ def test_a_target_that_is_none_is_told_what_there_is(arguments: str) -> None:
 
 def test_marks_that_stop_do_not_keep_him() -> None:
     book = talking() >> response_created() >> audio_delta(ms=200) << ... >> audio_done()
-    book >> transfer() << CALLED >> wait(GOODBYE_MAX_S + 0.1) << GOES << nothing
+    book >> transfer() << CALLED >> wait(limits.call.GOODBYE_MAX_S + 0.1) << GOES << nothing
 
 
 def test_the_model_is_not_needed_any_more() -> None:
@@ -191,7 +191,7 @@ def test_warmly_though_the_model_says_nothing_about_him() -> None:
 
 
 def test_a_summary_without_end_is_cut() -> None:
-    way = TransferCaller(DESK, "warm", "x" * SUMMARY_MAX_CHARS)
+    way = TransferCaller(DESK, "warm", "x" * limits.call.SUMMARY_MAX_CHARS)
     goes(people(), to("desk", summary="x" * 100_000), way)
 
 

@@ -20,9 +20,9 @@ from call.vendor_events import (
     stop,
 )
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.dialogue.turn_latency import TurnLatency
-from gateway.limits import HELD_AUDIO_MAX_MS, TURNS_KEPT_MAX
 
 AT_ONCE = 10**7
 """A moment that has not come: the caller fell silent just now."""
@@ -81,7 +81,7 @@ def test_held_words_stand_on_the_same_line_of_time() -> None:
     """The session's sound begins with the first that was kept, not with the first that came."""
     book = Book(audio="pcmu")
     book >> start() << ...
-    kept_s = HELD_AUDIO_MAX_MS / 1000
+    kept_s = limits.call.BUFFERED_AUDIO_MAX_MS / 1000
     for n in range(round((kept_s + 2) * 50)):
         book.now = BEGAN_AT + (n + 1) * 0.02
         book.call.handle(frame(n * 20), book.now)
@@ -215,9 +215,9 @@ def test_nothing_was_asked_so_nothing_was_waited_for() -> None:
 
 def test_the_ledger_does_not_grow_without_end() -> None:
     ledger = TurnLatency()
-    for n in range(TURNS_KEPT_MAX + 50):
+    for n in range(limits.call.TURNS_KEPT_MAX + 50):
         ledger.stopped(n, n)
         ledger.answered(n)
         assert ledger.heard(n, n + 1)
-    assert ledger.count == TURNS_KEPT_MAX + 50
-    assert len(ledger.waits_s) == TURNS_KEPT_MAX
+    assert ledger.count == limits.call.TURNS_KEPT_MAX + 50
+    assert len(ledger.waits_s) == limits.call.TURNS_KEPT_MAX

@@ -19,9 +19,9 @@ from call.play import (
 from call.telephone import Telephone
 from call.vendor_events import audio_delta, audio_done, response_created, response_done
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.context import Out
-from gateway.limits import GROUP_MS, MARKS_LATE_MAX_MS
 from gateway.protocols.media_stream import OutMedia
 
 
@@ -78,7 +78,7 @@ def test_sound_that_piles_up_is_waited_for() -> None:
     book >> audio_delta(ms=8000) << ...
     for _ in range(60):
         book >> wait(0.1) << ...
-        most_ms = book.agent.lead_ms + MARKS_LATE_MAX_MS + GROUP_MS
+        most_ms = book.agent.lead_ms + limits.call.MARKS_LATE_MAX_MS + limits.call.GROUP_MS
         assert book.telephone.depth_s(book.now) / 2 <= most_ms / 1000
 
 

@@ -34,13 +34,13 @@ from call.vendor_events import (
     stop,
 )
 
+from gateway import limits
 from gateway.agents.config.tool_options import FunctionTool, HttpCall
 from gateway.audio.tones import hold_mulaw
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import Out
 from gateway.call.endings import Ending
-from gateway.limits import HOLD_GROUP_MS
 from gateway.protocols import media_stream
 
 CALLED, DONE = note(events.ToolCalled), note(events.ToolCompleted)
@@ -62,7 +62,7 @@ def holds(ms: int, begin_ms: int | None = None) -> Expected:
 
     def take(outs: Sequence[Out]) -> int | None:
         groups = []
-        for out in outs[: ms // HOLD_GROUP_MS]:
+        for out in outs[: ms // limits.tools.HOLD_GROUP_MS]:
             message = wires.to_caller(out.data) if isinstance(out, do.SendToCaller) else None
             if not isinstance(message, media_stream.OutMedia):
                 return None

@@ -36,12 +36,12 @@ from call.vendor_events import (
     stop,
 )
 
+from gateway import limits
 from gateway.audio.transcode import caller_to_model
 from gateway.call import events
 from gateway.call.commands import SendToModel
 from gateway.call.endings import Ending
 from gateway.call.inputs import CallerLost
-from gateway.limits import FRAME_PAYLOAD_MAX_BYTES, MEDIA_SILENCE_MAX_S, MOMENT_MAX_MS
 
 STRANGER = "MZ" + "0" * 32
 WRONG_SID = events.PeerFaultCounted("caller", "wrong_stream_sid")
@@ -49,13 +49,13 @@ WRONG_SID = events.PeerFaultCounted("caller", "wrong_stream_sid")
 
 def test_silence_where_frames_belong_ends_the_call() -> None:
     book = answered()
-    book.line_stalls() >> wait(MEDIA_SILENCE_MAX_S - 0.01) << nothing
+    book.line_stalls() >> wait(limits.call.MEDIA_SILENCE_MAX_S - 0.01) << nothing
     book >> wait(0.02) << ends(Ending.MEDIA_STALLED) << nothing
 
 
 def test_a_stream_that_never_sends_a_frame_is_as_dead() -> None:
     book = Book(greeting="Hello.") >> start() << ...
-    book.line_stalls() >> wait(MEDIA_SILENCE_MAX_S - 0.01) << nothing
+    book.line_stalls() >> wait(limits.call.MEDIA_SILENCE_MAX_S - 0.01) << nothing
     book >> wait(0.02) << ends(Ending.MEDIA_STALLED) << nothing
 
 
@@ -65,7 +65,12 @@ def test_the_stall_is_found_by_one_tick_at_any_hour(hour: int) -> None:
     book = answered(now=BEGAN_AT + hour * 3600 + hour / 7)
     for _ in range(20):
         book >> wait(0.333)
-    book.line_stalls() >> wait(MEDIA_SILENCE_MAX_S) << ends(Ending.MEDIA_STALLED) << nothing
+    (
+        book.line_stalls()
+        >> wait(limits.call.MEDIA_SILENCE_MAX_S)
+        << ends(Ending.MEDIA_STALLED)
+        << nothing
+    )
 
 
 @pytest.mark.parametrize("slept_s", [2.0, 3.0, 60.0])
@@ -75,7 +80,7 @@ def test_a_process_that_slept_reads_what_waits_before_it_judges(slept_s: float) 
     book.now += slept_s + 0.5
     book >> wait(0.0) << ... >> next_frame << ...
     assert book.call.ending is None
-    book >> wait(MEDIA_SILENCE_MAX_S + 1) << ...
+    book >> wait(limits.call.MEDIA_SILENCE_MAX_S + 1) << ...
     assert book.call.ending is Ending.MEDIA_STALLED
 
 
@@ -171,7 +176,7 @@ def test_a_timestamp_that_is_none(at_ms: str, kind: str) -> None:
 
 def test_a_payload_that_is_none() -> None:
     """Too long, or empty: an empty append is an error of the model's."""
-    too_long = frame(20, FRAME_PAYLOAD_MAX_BYTES / 8 + 20)
+    too_long = frame(20, limits.call.FRAME_PAYLOAD_MAX_BYTES / 8 + 20)
     answered() >> too_long << events.PeerFaultCounted("caller", "oversized_frame") << nothing
     answered() >> frame(20, 0) << events.PeerFaultCounted("caller", "empty_frame") << nothing
 
@@ -212,7 +217,7 @@ def test_timestamps_that_begin_anew_do_not_spoil_the_turns() -> None:
     assert book.call.uplink.spoken_at(written_ms) == pytest.approx(book.now, abs=0.03)
 
 
-@pytest.mark.parametrize("audio_ms", [0, 500, 10**7, MOMENT_MAX_MS])
+@pytest.mark.parametrize("audio_ms", [0, 500, 10**7, limits.call.MOMENT_MAX_MS])
 def test_moments_of_the_models_that_cannot_be_are_not_believed(audio_ms: int) -> None:
     book = answered() >> wait(3.0) >> response_created() >> audio_delta(ms=2000) << ...
     book >> wait(0.3) << ... >> speech_started(audio_ms)

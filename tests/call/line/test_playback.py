@@ -8,8 +8,8 @@ from call.vendor_events import audio_delta, audio_done, response_created
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway import limits
 from gateway.call.line.playback import PlaybackLedger, Truncation
-from gateway.limits import MARKS_PENDING_MAX
 
 
 def playing(*items: tuple[str, int]) -> PlaybackLedger:
@@ -74,8 +74,11 @@ def test_marks_that_never_come_back_are_bounded() -> None:
     ledger.accept("a", 20 * 1000, 20 * 1000)
     names = [ledger.sent(20, n / 50) for n in range(1000)]
     assert len(set(names)) == 1000
-    assert ledger.acknowledge(names[MARKS_PENDING_MAX - 1], 30.0) == MARKS_PENDING_MAX * 20
-    assert ledger.acknowledge(names[MARKS_PENDING_MAX], 30.0) is None
+    assert (
+        ledger.acknowledge(names[limits.call.MARKS_PENDING_MAX - 1], 30.0)
+        == limits.call.MARKS_PENDING_MAX * 20
+    )
+    assert ledger.acknowledge(names[limits.call.MARKS_PENDING_MAX], 30.0) is None
 
 
 def test_items_that_were_heard_are_forgotten() -> None:

@@ -40,23 +40,13 @@ from call.vendor_events import (
     speech_stopped,
 )
 
+from gateway import limits
 from gateway.call import commands as do
 from gateway.call import events as notes
 from gateway.call import inputs
 from gateway.call.dialogue.prompts import FAREWELL, NOT_ENDED, NOT_TRANSFERRED, TRANSFER_FAILED
 from gateway.call.endings import Ending
 from gateway.call.state_machines import CallPhase
-from gateway.limits import (
-    ARRIVAL_WAIT_S,
-    GOODBYE_MAX_S,
-    RESPONSE_START_MAX_S,
-    SIDEBAND_LOSSES_MAX,
-    SIDEBAND_MAX_S,
-    SIDEBAND_STEADY_S,
-    SIP_GOODBYE_MAX_S,
-    TRANSFER_MAX_S,
-    WARN_BEFORE_END_S,
-)
 
 ACCEPTED, OPENED, GONE = inputs.CallAccepted(), inputs.ModelOpened(), inputs.CallGone()
 LOST = inputs.ModelLost("closed_1006")
@@ -146,7 +136,12 @@ def test_accepted_twice_arrives_once() -> None:
 
 
 def test_a_sideband_that_never_comes_up_ends_the_call() -> None:
-    book = SipBook() >> ACCEPTED << note(notes.CallerConnected) >> wait(SIDEBAND_MAX_S - 0.1)
+    book = (
+        SipBook()
+        >> ACCEPTED
+        << note(notes.CallerConnected)
+        >> wait(limits.sip.SIDEBAND_MAX_S - 0.1)
+    )
     book << nothing >> wait(0.2) << ends(Ending.MODEL_LOST, "no_sideband")
 
 
@@ -159,7 +154,7 @@ def test_a_sideband_that_cannot_be_had_ends_the_call(refused: bool, ending: Endi
 
 
 def test_a_call_that_is_never_accepted_is_over() -> None:
-    SipBook() >> wait(ARRIVAL_WAIT_S + 1) << ends(Ending.MODEL_SILENT, "session")
+    SipBook() >> wait(limits.call.ARRIVAL_WAIT_S + 1) << ends(Ending.MODEL_SILENT, "session")
 
 
 def test_giving_up_says_that_it_ended_and_asks_for_nothing() -> None:
@@ -205,7 +200,7 @@ def test_the_clock_is_tied_to_the_event_that_took_the_shortest_way() -> None:
 
 def test_a_turn_that_nobody_answers_is_asked_for() -> None:
     book = attached() >> speech_started() >> speech_stopped(500) >> committed() << nothing
-    book >> wait(RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
+    book >> wait(limits.model.RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
 
 
 def test_transcripts_are_told_by_who_spoke() -> None:
@@ -369,7 +364,7 @@ def test_a_goodbye_is_played_to_its_end() -> None:
     (
         ended_saying_goodbye()
         << nothing
-        >> wait(GOODBYE_MAX_S + 5)  # it takes its time
+        >> wait(limits.call.GOODBYE_MAX_S + 5)  # it takes its time
         << nothing
         >> stopped()
         << ends(Ending.AGENT_HUNG_UP)
@@ -379,12 +374,12 @@ def test_a_goodbye_is_played_to_its_end() -> None:
 
 def test_a_goodbye_that_does_not_begin_is_not_waited_for() -> None:
     book = attached() >> response_created() >> transcript() >> tool_call("end_call")
-    book << note(notes.ToolCalled) << nothing >> wait(GOODBYE_MAX_S - 0.1) << nothing
+    book << note(notes.ToolCalled) << nothing >> wait(limits.call.GOODBYE_MAX_S - 0.1) << nothing
     book >> wait(0.2) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
 
 
 def test_a_goodbye_that_does_not_end_is_ended() -> None:
-    book = ended_saying_goodbye() << nothing >> wait(SIP_GOODBYE_MAX_S - 0.1) << nothing
+    book = ended_saying_goodbye() << nothing >> wait(limits.sip.GOODBYE_MAX_S - 0.1) << nothing
     book >> wait(0.2) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
 
 
@@ -392,13 +387,19 @@ def test_a_goodbye_that_was_not_said_is_asked_for() -> None:
     book = attached() >> response_created() >> tool_call("end_call") << note(notes.ToolCalled)
     book << asks(FAREWELL) >> response_created("bye") >> transcript("bye") << nothing
     book >> response_done("bye") << nothing >> started("bye") << FIRST << nothing
-    book >> wait(GOODBYE_MAX_S + 5) << nothing >> stopped("bye") << ends(Ending.AGENT_HUNG_UP)
+    (
+        book
+        >> wait(limits.call.GOODBYE_MAX_S + 5)
+        << nothing
+        >> stopped("bye")
+        << ends(Ending.AGENT_HUNG_UP)
+    )
 
 
 def test_the_caller_speaks_into_the_goodbye() -> None:
     book = ended_saying_goodbye() >> wait(0.5) >> speech_started(900)
     book << note(notes.BargedIn) << outputs("call_1", NOT_ENDED) << nothing
-    book >> cleared() >> wait(SIP_GOODBYE_MAX_S + 5) << nothing
+    book >> cleared() >> wait(limits.sip.GOODBYE_MAX_S + 5) << nothing
     assert book.call.life is CallPhase.TALKING
 
 
@@ -419,7 +420,9 @@ def test_silence_is_nudged_and_ended() -> None:
 
 
 def test_the_longest_call_ends_with_a_farewell() -> None:
-    book = attached(max_call_s=130.0, idle=PATIENT) >> wait(130.0 - WARN_BEFORE_END_S - 0.1)
+    book = attached(max_call_s=130.0, idle=PATIENT) >> wait(
+        130.0 - limits.call.WARN_BEFORE_END_S - 0.1
+    )
     book << nothing >> wait(0.2) << tells_the_model("one minute") << nothing >> wait(60.0)
     book << asks(FAREWELL) >> response_created() >> transcript() >> started() << FIRST
     book >> response_done() >> stopped() << ends(Ending.MAX_LENGTH)
@@ -517,7 +520,13 @@ def test_answers_that_were_asked_for_do_not_block_the_next() -> None:
     book = speaking() >> tool_call("nonsense") << note(notes.ToolCalled)
     book << tells_the_model("no such tool") << asks_for_an_answer
     reattached(book) << nothing >> speech_started() >> speech_stopped(900) >> committed()
-    book << nothing >> wait(RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
+    (
+        book
+        << nothing
+        >> wait(limits.model.RESPONSE_START_MAX_S + 0.1)
+        << asks_for_an_answer
+        << nothing
+    )
 
 
 def test_no_second_sideband_ends_the_call() -> None:
@@ -526,13 +535,20 @@ def test_no_second_sideband_ends_the_call() -> None:
 
 
 def test_a_second_sideband_that_takes_too_long_ends_the_call() -> None:
-    book = speaking() >> LOST << reattaches >> wait(SIDEBAND_MAX_S - 0.1) << nothing >> wait(0.2)
+    book = (
+        speaking()
+        >> LOST
+        << reattaches
+        >> wait(limits.sip.SIDEBAND_MAX_S - 0.1)
+        << nothing
+        >> wait(0.2)
+    )
     book << ends(Ending.MODEL_LOST, "no_sideband") << nothing >> OPENED << nothing
 
 
 def test_a_sideband_that_does_not_hold_is_not_opened_for_ever() -> None:
     book = speaking()
-    for _ in range(SIDEBAND_LOSSES_MAX):
+    for _ in range(limits.sip.SIDEBAND_LOSSES_MAX):
         (
             book
             >> LOST
@@ -547,7 +563,7 @@ def test_a_sideband_that_does_not_hold_is_not_opened_for_ever() -> None:
 
 def test_a_sideband_that_held_for_a_while_may_be_lost_again() -> None:
     book = speaking(idle=PATIENT)
-    for _ in range(3 * SIDEBAND_LOSSES_MAX):
+    for _ in range(3 * limits.sip.SIDEBAND_LOSSES_MAX):
         (
             book
             >> LOST
@@ -557,7 +573,7 @@ def test_a_sideband_that_held_for_a_while_may_be_lost_again() -> None:
             << note(notes.SidebandConnected)
             << nothing
         )
-        book >> wait(SIDEBAND_STEADY_S + 0.1) << nothing
+        book >> wait(limits.sip.SIDEBAND_STEADY_S + 0.1) << nothing
 
 
 def test_a_goodbye_goes_on_while_the_sideband_is_had_again() -> None:
@@ -569,16 +585,20 @@ def test_a_goodbye_goes_on_while_the_sideband_is_had_again() -> None:
 def test_a_goodbye_that_came_to_its_end_meanwhile_is_not_waited_for_for_ever() -> None:
     """Whether it was heard nobody knows; that it was wanted, we do."""
     book = ended_saying_goodbye() >> LOST << reattaches >> OPENED << note(notes.SidebandConnected)
-    book >> wait(GOODBYE_MAX_S) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
+    book >> wait(limits.call.GOODBYE_MAX_S) << ends(Ending.AGENT_HUNG_UP, "unheard") << nothing
 
 
-@pytest.mark.parametrize("outcome", [wait(SIDEBAND_MAX_S + 0.1), inputs.ModelLost("no_sideband")])
+@pytest.mark.parametrize(
+    "outcome", [wait(limits.sip.SIDEBAND_MAX_S + 0.1), inputs.ModelLost("no_sideband")]
+)
 def test_a_goodbye_is_a_goodbye_without_a_sideband_too(outcome: object) -> None:
     book = ended_saying_goodbye() >> LOST << reattaches << nothing >> outcome
     book << ends(Ending.AGENT_HUNG_UP, "no_sideband") << nothing
 
 
-@pytest.mark.parametrize("outcome", [wait(SIDEBAND_MAX_S + 0.1), inputs.ModelLost("no_sideband")])
+@pytest.mark.parametrize(
+    "outcome", [wait(limits.sip.SIDEBAND_MAX_S + 0.1), inputs.ModelLost("no_sideband")]
+)
 def test_whoever_is_to_be_put_through_is_put_through_without_it(outcome: object) -> None:
     book = speaking(**TRANSFERS) >> tool_call("transfer", arguments=TO_DESK)
     book << note(notes.ToolCalled) >> LOST << reattaches << nothing >> outcome
@@ -594,7 +614,12 @@ def test_whoever_is_to_be_put_through_is_put_through_without_it(outcome: object)
 
 def test_the_longest_call_ends_without_a_socket() -> None:
     book = attached(max_call_s=5.0) >> wait(4.0) << nothing >> LOST << reattaches << nothing
-    book >> wait(SIDEBAND_MAX_S + 0.1) << ends(Ending.MAX_LENGTH, "no_sideband") << nothing
+    (
+        book
+        >> wait(limits.sip.SIDEBAND_MAX_S + 0.1)
+        << ends(Ending.MAX_LENGTH, "no_sideband")
+        << nothing
+    )
 
 
 def test_the_longest_call_ends_with_a_farewell_over_a_second_sideband() -> None:
@@ -654,7 +679,7 @@ def test_a_transfer_that_was_refused_brings_the_caller_back() -> None:
 
 
 def test_a_transfer_of_which_nothing_is_heard_brings_the_caller_back() -> None:
-    book = leaving() >> wait(TRANSFER_MAX_S - 0.1) << nothing >> wait(0.2)
+    book = leaving() >> wait(limits.call.TRANSFER_MAX_S - 0.1) << nothing >> wait(0.2)
     back_again(book, "no_outcome") >> GONE << ends(Ending.CALLER_HUNG_UP)
 
 
@@ -676,7 +701,13 @@ def test_who_speaks_up_is_not_put_through() -> None:
 def test_a_sideband_lost_on_the_way_does_not_stop_a_transfer() -> None:
     """Hanging up would take the caller from whoever is just picking up."""
     book = leaving() >> LOST << reattaches << nothing >> inputs.ModelLost("unreachable") << nothing
-    book >> wait(SIDEBAND_MAX_S + 1) << nothing >> GONE << notes.TransferAttempted("done")
+    (
+        book
+        >> wait(limits.sip.SIDEBAND_MAX_S + 1)
+        << nothing
+        >> GONE
+        << notes.TransferAttempted("done")
+    )
     book << ends(Ending.TRANSFERRED) << nothing
 
 
@@ -687,7 +718,7 @@ def test_a_sideband_had_again_on_the_way_does_not_stop_a_transfer_either() -> No
 
 def test_no_outcome_and_no_sideband_is_the_end() -> None:
     book = leaving() >> LOST << reattaches >> inputs.ModelLost("unreachable") << nothing
-    book >> wait(TRANSFER_MAX_S) << notes.TransferAttempted("no_outcome")
+    book >> wait(limits.call.TRANSFER_MAX_S) << notes.TransferAttempted("no_outcome")
     book << ends(Ending.MODEL_LOST) << nothing
 
 

@@ -36,16 +36,11 @@ from call.vendor_events import (
     start,
 )
 
+from gateway import limits
 from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.call.inputs import ModelLost, NextSessionEvent, PeerFaultSeen
-from gateway.limits import (
-    MODEL_PAUSES_S,
-    RESPONSE_START_MAX_S,
-    SERVER_SILENCE_MAX_S,
-    SERVER_THINKS_MAX_S,
-)
 from gateway.protocols import realtime_server
 
 GONE = ModelLost("closed_1006")
@@ -176,9 +171,9 @@ def test_a_tool_call_stands_where_it_was_made() -> None:
 
 def test_it_is_tried_again_with_growing_pauses_and_given_up() -> None:
     book = answered() << ...
-    for pause_s in MODEL_PAUSES_S:
+    for pause_s in limits.model.MODEL_PAUSES_S:
         book >> GONE
-        if pause_s == MODEL_PAUSES_S[0]:
+        if pause_s == limits.model.MODEL_PAUSES_S[0]:
             book << note(events.ModelDisconnected)
         book << do.OpenModel(pause_s) << nothing
     book >> GONE << ends(Ending.MODEL_LOST, "closed_1006") << nothing
@@ -186,14 +181,14 @@ def test_it_is_tried_again_with_growing_pauses_and_given_up() -> None:
 
 def test_a_session_that_does_not_last_is_no_success() -> None:
     book = answered() << ...
-    for _ in MODEL_PAUSES_S:
+    for _ in limits.model.MODEL_PAUSES_S:
         back(book >> GONE << ...) << ...
     book >> GONE << ends(Ending.MODEL_LOST, "closed_1006") << nothing
 
 
 def test_one_that_lasted_begins_a_new_count() -> None:
     book = answered(idle={"nudge_after_s": 500, "end_after_s": 600}) << ...
-    for _ in range(3 * len(MODEL_PAUSES_S)):
+    for _ in range(3 * len(limits.model.MODEL_PAUSES_S)):
         back(book >> GONE << ...) << ... >> wait(11.0) << ...
     assert book.call.ending is None
 
@@ -208,7 +203,7 @@ def test_a_server_that_says_nothing_is_left() -> None:
     book = answered() << ...
     book.lively = False
     book >> speech_started(0) << ... >> speech_stopped(500) << ... >> committed() << ...
-    book >> wait(SERVER_SILENCE_MAX_S - 0.01) << nothing
+    book >> wait(limits.model.SERVER_SILENCE_MAX_S - 0.01) << nothing
     (
         book
         >> wait(0.02)
@@ -221,7 +216,7 @@ def test_a_server_that_says_nothing_is_left() -> None:
 def test_a_server_that_thinks_is_given_more_time() -> None:
     book = answered() << ... >> response_created() << ...
     book.lively = False
-    book >> wait(SERVER_THINKS_MAX_S - 0.01) << nothing
+    book >> wait(limits.model.SERVER_THINKS_MAX_S - 0.01) << nothing
     book >> wait(0.02) << note(events.ModelDisconnected, reason="silent") << ...
 
 
@@ -297,8 +292,8 @@ def test_a_server_that_says_anything_at_all_is_not_silent(sign: object) -> None:
     book = answered()
     book.lively, book.heard_marks = False, True
     book >> response_created() >> audio_delta(ms=200) << ... >> audio_done() << ...
-    for _ in range(round(3 * SERVER_SILENCE_MAX_S)):
-        book >> wait(SERVER_SILENCE_MAX_S / 2) << ... >> sign << ...
+    for _ in range(round(3 * limits.model.SERVER_SILENCE_MAX_S)):
+        book >> wait(limits.model.SERVER_SILENCE_MAX_S / 2) << ... >> sign << ...
     assert book.call.link == "ready"
 
 
@@ -312,4 +307,10 @@ def test_a_turn_that_nobody_could_transcribe_is_understood_all_the_same() -> Non
     book >> realtime_server.CallerTranscriptFailed(item_id="turn_1")
     book << note(events.ModelErrorReported, fault="benign") << nothing >> wait(2) << ...
     book >> GONE << ... >> session_created() << ...
-    book >> session_updated(book.call.agent) << ... >> wait(RESPONSE_START_MAX_S + 1) << nothing
+    (
+        book
+        >> session_updated(book.call.agent)
+        << ...
+        >> wait(limits.model.RESPONSE_START_MAX_S + 1)
+        << nothing
+    )

@@ -179,7 +179,7 @@ def test_outputs_of_one_response_wait_for_the_slowest_leave() -> None:
 
 def test_both_kinds_share_what_may_wait_at_once() -> None:
     book = calling()
-    for nth in range(limits.APPROVALS_MAX):
+    for nth in range(limits.tools.APPROVALS_MAX):
         book >> request(f"mcpr_{nth}") << note(events.ApprovalRequested, server="crm")
     wants(book) << note(events.ApprovalResolved, server="shop", outcome="too_many")
     book << note(events.ToolCompleted, outcome="denied")

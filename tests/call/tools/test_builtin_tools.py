@@ -28,11 +28,11 @@ from call.vendor_events import (
     speech_stopped,
 )
 
+from gateway import limits
 from gateway.audio.tones import keys_mulaw
 from gateway.call import events
 from gateway.call.commands import SendToCaller
 from gateway.call.dialogue import prompts
-from gateway.limits import DIGITS_SENT_MAX, MESSAGE_MAX_CHARS, MESSAGES_MAX
 from gateway.protocols import media_stream
 from gateway.protocols.realtime_server import ResponseDone
 
@@ -67,7 +67,7 @@ def test_a_message_is_noted_and_the_model_goes_on(begin: type[Book]) -> None:
         ("{}", prompts.NO_MESSAGE),
         ('{"message":7}', prompts.NO_MESSAGE),
         ('{"message":"  "}', prompts.NO_MESSAGE),
-        (dumps({"message": "x" * (MESSAGE_MAX_CHARS + 1)}), prompts.MESSAGE_TOO_LONG),
+        (dumps({"message": "x" * (limits.call.MESSAGE_MAX_CHARS + 1)}), prompts.MESSAGE_TOO_LONG),
     ],
 )
 def test_a_message_that_is_none(arguments: str, told: str) -> None:
@@ -78,11 +78,11 @@ def test_a_message_that_is_none(arguments: str, told: str) -> None:
 
 def test_messages_without_end() -> None:
     book = answered(tools=["take_message"])
-    for number in range(MESSAGES_MAX + 1):
+    for number in range(limits.call.MESSAGES_MAX + 1):
         book >> response_created(f"resp_{number}")
         book >> called("take_message", '{"message":"again"}', f"resp_{number}")
         taken = sum(isinstance(out, events.MessageTaken) for out in book.outs())
-        assert taken == (number < MESSAGES_MAX)
+        assert taken == (number < limits.call.MESSAGES_MAX)
     assert prompts.TOO_MANY_MESSAGES in str(book.said)
 
 
@@ -183,7 +183,7 @@ def test_tones_are_not_the_models_voice() -> None:
 @pytest.mark.parametrize(
     "arguments",
     ["", "{}", "[", '{"digits":5}', '{"digits":""}', '{"digits":"12a"}', '{"digits":"ww"}',
-     '{"digits":"\u0661"}', dumps({"digits": "1" * (DIGITS_SENT_MAX + 1)})],
+     '{"digits":"\u0661"}', dumps({"digits": "1" * (limits.call.DIGITS_SENT_MAX + 1)})],
 )  # fmt: skip
 def test_what_is_no_key_is_not_sent(arguments: str) -> None:
     book = line() >> response_created() >> called("send_digits", arguments)

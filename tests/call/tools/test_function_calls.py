@@ -26,13 +26,13 @@ from call.vendor_events import (
     stop,
 )
 
+from gateway import limits
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.config.tool_options import FunctionTool, HttpCall
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
-from gateway.limits import TOOLS_AT_ONCE_MAX
 
 CALLED = note(events.ToolCalled)
 
@@ -153,9 +153,9 @@ def test_what_needs_a_yes_runs_after_the_caller_has_spoken() -> None:
 
 
 def test_too_many_at_once_are_told_so() -> None:
-    calls = tuple(("hours", f"call_{n}") for n in range(TOOLS_AT_ONCE_MAX + 1))
+    calls = tuple(("hours", f"call_{n}") for n in range(limits.tools.TOOLS_AT_ONCE_MAX + 1))
     book = agent_with() >> response_created() >> response_done(calls=calls) << ...
-    for n in range(TOOLS_AT_ONCE_MAX):
+    for n in range(limits.tools.TOOLS_AT_ONCE_MAX):
         book >> finished(f"call_{n}") << note(events.ToolCompleted)
     book << outputs(calls[-1][1], prompts.TOO_MANY) << ...
 

@@ -66,7 +66,7 @@ def test_the_model_is_told_of_tools_that_are_late_and_then_there() -> None:
     book >> listed() >> mcp.McpListCompleted(item_id="mcpl_1") << note(events.HostedToolsListed)
     (
         book
-        >> wait(limits.MCP_LIST_GRACE_S)
+        >> wait(limits.mcp.LIST_GRACE_S)
         << note(events.HostedToolsListed, server="mail", outcome="late")
     )
     book << tells_the_model(prompts.tools_late("mail"))
@@ -201,7 +201,7 @@ def test_a_filler_that_begins_after_the_answer_came_does_not_swallow_it() -> Non
 def test_a_filler_waits_until_nobody_speaks() -> None:
     book = out(calling(filler="One moment.", filler_after_ms=800)) >> speech_started()
     book >> wait(2) << nothing >> speech_stopped() >> committed() << ...
-    book >> response_created("resp_2") >> response_done("resp_2") >> wait(limits.ROLL_LOOK_S)
+    book >> response_created("resp_2") >> response_done("resp_2") >> wait(limits.model.ROLL_LOOK_S)
     book << asks("One moment.")
 
 
@@ -272,7 +272,7 @@ def test_where_the_model_tells_of_the_denial_by_itself_it_is_not_asked() -> None
 def test_a_caller_who_waits_for_leave_hears_so_now_and_then() -> None:
     book = asked(calling(approval="operator", filler_after_ms=1000)) >> wait(1)
     book << asks(prompts.ASKING) >> response_created("f") >> response_done("f")
-    book >> wait(limits.APPROVAL_FILLER_EVERY_S) << asks(prompts.ASKING) << nothing
+    book >> wait(limits.tools.APPROVAL_FILLER_EVERY_S) << asks(prompts.ASKING) << nothing
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_what_is_not_offered_is_denied(name: str, label: str, server_in_note: st
 
 def test_too_many_requests_at_once_are_denied() -> None:
     book = calling(approval="operator")
-    for n in range(limits.APPROVALS_MAX):
+    for n in range(limits.tools.APPROVALS_MAX):
         book >> request(f"mcpr_{n}") << note(events.ApprovalRequested)
     book >> request("one_more") << answers("one_more", False)
     book << note(events.ApprovalResolved, outcome="too_many") << nothing

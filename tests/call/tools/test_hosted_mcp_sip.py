@@ -36,7 +36,7 @@ def test_a_list_that_came_before_the_sideband_is_not_missed() -> None:
 
 def test_a_list_whose_beginning_was_seen_can_be_late() -> None:
     book = calling() >> mcp.McpListInProgress(item_id="mcpl_1") << nothing
-    book >> wait(limits.MCP_LIST_GRACE_S) << note(events.HostedToolsListed, outcome="late")
+    book >> wait(limits.mcp.LIST_GRACE_S) << note(events.HostedToolsListed, outcome="late")
     book << tells_the_model(prompts.tools_late("crm")) >> listed() << nothing
     book >> mcp.McpListCompleted(item_id="mcpl_1") << note(events.HostedToolsListed, outcome="ok")
     book << tells_the_model(prompts.tools_there("crm")) << nothing
@@ -77,5 +77,5 @@ def test_time_runs_out_while_there_is_no_sideband() -> None:
     book >> request() << note(events.ApprovalRequested)
     book >> wait(0.5) >> inputs.ModelLost("closed_1006") << reattaches >> wait(1) << nothing
     book >> inputs.ModelOpened() << note(events.SidebandConnected, again=True)
-    book >> wait(limits.ROLL_LOOK_S) << answers("mcpr_1", False)
+    book >> wait(limits.model.ROLL_LOOK_S) << answers("mcpr_1", False)
     book << note(events.ApprovalResolved, outcome="timeout") << nothing

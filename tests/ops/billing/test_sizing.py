@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.limits import FRAME_MS, GROUP_MS
+from gateway import limits
 from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
@@ -21,20 +21,24 @@ DELTA_MS = 200
 
 def from_caller() -> float:
     """Bytes a second, in; frames come in silence too."""
-    body = caller.MediaBody(bytes(FRAME_MS * 8), "123456", chunk="6172")
-    return len(caller.encode(caller.Media(STREAM, body, "6173"))) * 1000 / FRAME_MS
+    body = caller.MediaBody(bytes(limits.call.FRAME_MS * 8), "123456", chunk="6172")
+    return len(caller.encode(caller.Media(STREAM, body, "6173"))) * 1000 / limits.call.FRAME_MS
 
 
 def to_caller() -> float:
     """Out, while the agent speaks: each group with its mark."""
-    media = caller.OutMedia(STREAM, caller.OutMediaBody(bytes(GROUP_MS * 8)))
+    media = caller.OutMedia(STREAM, caller.OutMediaBody(bytes(limits.call.GROUP_MS * 8)))
     mark = caller.OutMark(STREAM, caller.MarkBody("12:345"))
-    return (len(caller.encode(media)) + len(caller.encode(mark))) * 1000 / GROUP_MS
+    return (len(caller.encode(media)) + len(caller.encode(mark))) * 1000 / limits.call.GROUP_MS
 
 
 def up(audio: str) -> float:
     """Out, to the model, always."""
-    return len(to_model.append(bytes(FRAME_MS * BYTES_PER_MS[audio]))) * 1000 / FRAME_MS
+    return (
+        len(to_model.append(bytes(limits.call.FRAME_MS * BYTES_PER_MS[audio])))
+        * 1000
+        / limits.call.FRAME_MS
+    )
 
 
 def down(audio: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.limits import BREAKER_FAILURES, BREAKER_PROBE_FIRST_S, BREAKER_PROBE_MAX_S
+from gateway import limits
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 
 
@@ -16,18 +16,18 @@ class Clock:
 
 def failing(clock: Clock, changes: list[bool]) -> CircuitBreaker:
     breaker = CircuitBreaker(clock, lambda is_open, _: changes.append(is_open))
-    for _ in range(BREAKER_FAILURES):
+    for _ in range(limits.model.BREAKER_FAILURES):
         breaker.failed()
     return breaker
 
 
 def test_a_few_failures_in_a_row_open_it() -> None:
     breaker, changes = CircuitBreaker(Clock()), []
-    for _ in range(BREAKER_FAILURES - 1):
+    for _ in range(limits.model.BREAKER_FAILURES - 1):
         breaker.failed()
     assert not breaker.open
     breaker.worked()
-    for _ in range(BREAKER_FAILURES - 1):
+    for _ in range(limits.model.BREAKER_FAILURES - 1):
         breaker.failed()
     assert not breaker.open, "a call that worked begins a new row"
     assert failing(Clock(), changes).open
@@ -36,14 +36,14 @@ def test_a_few_failures_in_a_row_open_it() -> None:
 
 def test_it_is_probed_with_growing_pauses() -> None:
     clock, changes = Clock(), []
-    breaker, pause_s = failing(clock, changes), BREAKER_PROBE_FIRST_S
+    breaker, pause_s = failing(clock, changes), limits.model.BREAKER_PROBE_FIRST_S
     for _ in range(8):
         breaker.failed()  # a call that was let in before
         assert not breaker.probe_due
         clock.now += pause_s
         assert breaker.probe_due
         breaker.failed()
-        pause_s = min(2 * pause_s, BREAKER_PROBE_MAX_S)
+        pause_s = min(2 * pause_s, limits.model.BREAKER_PROBE_MAX_S)
     assert changes == [True]
 
 
@@ -58,7 +58,7 @@ def test_one_that_works_closes_it() -> None:
 def test_the_last_failure_says_why_it_opened() -> None:
     told: list[tuple[bool, str]] = []
     breaker = CircuitBreaker(Clock(), lambda *change: told.append(change))
-    for code in range(BREAKER_FAILURES):
+    for code in range(limits.model.BREAKER_FAILURES):
         breaker.failed(f"http_{code}")
     breaker.worked()
-    assert told == [(True, f"http_{BREAKER_FAILURES - 1}"), (False, "")]
+    assert told == [(True, f"http_{limits.model.BREAKER_FAILURES - 1}"), (False, "")]

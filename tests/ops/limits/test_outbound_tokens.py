@@ -6,8 +6,8 @@ from time import monotonic
 
 import pytest
 
+from gateway import limits
 from gateway.errors import SignatureRefused
-from gateway.limits import DIAL_TOKEN_S
 from gateway.ops.limits.signed_tokens import OutboundTokens
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
@@ -52,7 +52,7 @@ async def test_it_ends() -> None:
     clock = Clock()
     out = tokens(clock)
     token = out.issue("reminders", OURS, PERSON)
-    clock.now += DIAL_TOKEN_S + 1
+    clock.now += limits.outbound.DIAL_TOKEN_S + 1
     assert await refused(out, token) == "expired_token"
 
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway import limits
 from gateway.errors import SignatureRefused
-from gateway.limits import AGENT_NAME_MAX_CHARS, SIP_TOKEN_S, STREAM_TOKEN_S
 from gateway.ops.limits.signed_tokens import DialTokens, PhoneTokens, StreamTokens
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 
 CALL = "CA" + "a" * 32
 OTHER = "CA" + "b" * 32
-LONGEST = "n" * AGENT_NAME_MAX_CHARS
+LONGEST = "n" * limits.agents.AGENT_NAME_MAX_CHARS
 
 
 class Now:
@@ -66,7 +66,7 @@ def test_a_stream_s_token_tells_which_agent(desk: Desk) -> None:
 def test_it_is_good_once_and_for_one_call_and_for_a_minute(desk: Desk) -> None:
     token = desk.stream.issue(CALL, "reception")
     assert reason_of(lambda: desk.stream.redeem(token, OTHER)) == "bad_token"
-    desk.now += STREAM_TOKEN_S
+    desk.now += limits.web.STREAM_TOKEN_S
     desk.stream.redeem(token, CALL)
     assert reason_of(lambda: desk.stream.redeem(token, CALL)) == "used_token"
     desk.now += 1
@@ -75,12 +75,12 @@ def test_it_is_good_once_and_for_one_call_and_for_a_minute(desk: Desk) -> None:
 
 def test_no_moment_is_left_in_which_it_is_good_again(desk: Desk) -> None:
     """What is remembered of its use outlives it, whenever it was used."""
-    for used_after_s in (0.0, 1.0, STREAM_TOKEN_S / 2, STREAM_TOKEN_S):
+    for used_after_s in (0.0, 1.0, limits.web.STREAM_TOKEN_S / 2, limits.web.STREAM_TOKEN_S):
         issued_at = desk.now
         token = desk.stream.issue(CALL, "reception")
         desk.now = issued_at + used_after_s
         desk.stream.redeem(token, CALL)
-        for later_s in range(int(2 * STREAM_TOKEN_S)):
+        for later_s in range(int(2 * limits.web.STREAM_TOKEN_S)):
             desk.now = issued_at + used_after_s + later_s
             assert reason_of(lambda token=token: desk.stream.redeem(token, CALL))
 
@@ -131,7 +131,7 @@ def test_a_dial_token_is_for_that_call_and_agent_and_once(desk: Desk) -> None:
     desk.dial.redeem(token, CALL, "reception")
     assert reason_of(lambda: desk.dial.redeem(token, CALL, "reception")) == "used_token"
     later = desk.dial.issue(CALL, "reception")
-    desk.now += SIP_TOKEN_S + 1
+    desk.now += limits.sip.TOKEN_S + 1
     assert reason_of(lambda: desk.dial.redeem(later, CALL, "reception")) == "expired_token"
 
 

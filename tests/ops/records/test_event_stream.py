@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from gateway.limits import FEED_BACKLOG_MAX, FEED_SUBSCRIBERS_MAX
+from gateway import limits
 from gateway.ops.records.event_stream import EventStream, Subscription
 
 
@@ -51,7 +51,7 @@ async def test_one_who_does_not_keep_up_is_sent_away_and_counted() -> None:
     dropped: list[str] = []
     feed = EventStream(lambda: dropped.append("slow"))
     slow, quick = watcher(feed), watcher(feed)
-    for number in range(FEED_BACKLOG_MAX + 1):
+    for number in range(limits.records.FEED_BACKLOG_MAX + 1):
         feed.publish("CA1", "summary", number)
         await values(quick, 1)
     with pytest.raises(StopAsyncIteration):
@@ -63,7 +63,7 @@ async def test_one_who_does_not_keep_up_is_sent_away_and_counted() -> None:
 
 async def test_there_is_an_end_to_watchers_and_who_leaves_makes_room() -> None:
     feed = EventStream()
-    watchers = [watcher(feed) for _ in range(FEED_SUBSCRIBERS_MAX)]
+    watchers = [watcher(feed) for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)]
     assert feed.subscribe() is None
     watchers[3].close()
     assert feed.subscribe() is not None

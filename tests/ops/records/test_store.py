@@ -13,17 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
-from gateway.limits import (
-    ARCHIVE_PENDING_MAX,
-    RECORD_SPANS_MAX,
-    RECORDS_KEPT_MAX,
-    TRANSCRIPT_LINE_MAX_CHARS,
-    TRANSCRIPT_LINES_MAX,
-    TRANSCRIPT_MAX_CHARS,
-)
 from gateway.ops.records.archive import RecordArchive
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.record import CallRecord
@@ -210,12 +203,12 @@ async def test_the_next_process_remembers(office: Office) -> None:
 
 
 async def test_what_memory_forgot_the_disk_remembers(office: Office) -> None:
-    for number in range(RECORDS_KEPT_MAX + 1):
+    for number in range(limits.records.RECORDS_KEPT_MAX + 1):
         facts = CallInfo(f"CA{number:032}", "", "", "desk", "media-streams")
         office.call(facts=facts)
         office.tell(ended(), facts=facts)
-    assert len(office.records.ended()) == RECORDS_KEPT_MAX
-    assert len(office.files()) == RECORDS_KEPT_MAX + 1
+    assert len(office.records.ended()) == limits.records.RECORDS_KEPT_MAX
+    assert len(office.files()) == limits.records.RECORDS_KEPT_MAX + 1
     assert (await office.record(f"CA{0:032}")).ending == "caller_hung_up"
     assert await office.records.find("CA-unknown") is None
 
@@ -259,7 +252,7 @@ async def test_a_disk_that_hangs_is_not_waited_for(
 ) -> None:
     goes_on = Event()
     monkeypatch.setattr(RecordArchive, "_write", lambda *_: goes_on.wait(10))
-    for number in range(ARCHIVE_PENDING_MAX + 5):
+    for number in range(limits.records.ARCHIVE_PENDING_MAX + 5):
         office.archive.save(f"CA{number}", "2026", b"{}")
     goes_on.set()
     office.archive.close()
@@ -269,14 +262,14 @@ async def test_a_disk_that_hangs_is_not_waited_for(
 
 async def test_nothing_grows_without_end(office: Office) -> None:
     office.call()
-    for _ in range(RECORD_SPANS_MAX + 3):
+    for _ in range(limits.records.RECORD_SPANS_MAX + 3):
         office.tell(events.ModelSpeechStarted(), after_s=1.0)
         office.tell(events.ModelSpeechEnded(), after_s=1.0)
-    for _ in range(TRANSCRIPT_LINES_MAX + 3):
+    for _ in range(limits.call.TRANSCRIPT_LINES_MAX + 3):
         office.tell(line("word"))
     record = await office.record()
-    assert len(record.timeline) == RECORD_SPANS_MAX
-    assert len(record.transcript) == TRANSCRIPT_LINES_MAX
+    assert len(record.timeline) == limits.records.RECORD_SPANS_MAX
+    assert len(record.transcript) == limits.call.TRANSCRIPT_LINES_MAX
 
 
 async def test_long_words_are_bounded_too(office: Office) -> None:
@@ -284,8 +277,8 @@ async def test_long_words_are_bounded_too(office: Office) -> None:
     for _ in range(100):
         office.tell(line("x" * 9_999))
     lines = (await office.record()).transcript
-    assert {len(one.text) for one in lines} == {TRANSCRIPT_LINE_MAX_CHARS}
-    assert sum(len(one.text) for one in lines) <= TRANSCRIPT_MAX_CHARS
+    assert {len(one.text) for one in lines} == {limits.call.TRANSCRIPT_LINE_MAX_CHARS}
+    assert sum(len(one.text) for one in lines) <= limits.call.TRANSCRIPT_MAX_CHARS
 
 
 ASKED = events.ApprovalRequested("mcpr_1", "crm", "find", '{"name": "Smith"}', 30.0)

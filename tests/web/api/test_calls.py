@@ -18,14 +18,9 @@ from gateway_calls import QUIET, RECEPTION, new_sid
 from PIL import Image
 from running_gateway import House, running_house
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.limits import (
-    API_ACTIONS_BURST,
-    API_BODY_MAX_BYTES,
-    FEED_SUBSCRIBERS_MAX,
-    IMAGE_BODY_MAX_BYTES,
-)
 from gateway.simulator.openai.main import ModelServer
 
 TOKEN = "a-token-of-the-operators"
@@ -97,7 +92,7 @@ async def test_what_is_not_there_is_a_problem_too(office: Any) -> None:
 async def test_too_much_is_refused_and_said_for_how_long(office: Any) -> None:
     _, client = office
     path = "/api/calls/none/hangup"
-    answers = [await client.post(path) for _ in range(API_ACTIONS_BURST + 5)]
+    answers = [await client.post(path) for _ in range(limits.api.ACTIONS_BURST + 5)]
     assert {a.status_code for a in answers} == {404, 429}
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert (await client.get("/api/calls")).status_code == 200
@@ -173,7 +168,7 @@ async def _changes(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
 
 async def test_there_is_an_end_to_those_who_watch(office: Any) -> None:
     house, client = office
-    taken = [house.gateway.feed.subscribe() for _ in range(FEED_SUBSCRIBERS_MAX)]
+    taken = [house.gateway.feed.subscribe() for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)]
     problem(await client.get("/api/events"), 503)
     for subscription in taken:
         subscription.close()
@@ -234,7 +229,7 @@ async def test_nobody_is_spoken_to_before_he_is_there(office: Any) -> None:
         (b"text", "application/json", 400),
         (b'{"text":"\xff"}', "application/json", 400),
         (b'{"text":"x"}', "text/plain", 415),
-        (b" " * (API_BODY_MAX_BYTES + 1), "application/json", 413),
+        (b" " * (limits.api.BODY_MAX_BYTES + 1), "application/json", 413),
     ],
 )
 async def test_a_line_that_is_none_is_refused(
@@ -300,7 +295,7 @@ async def test_the_model_is_shown_a_picture(office: Any, model: ModelServer, kin
         (picture("PNG", (40, 30))[:200], "image/png", 422),
         (picture("GIF", (4, 3), "L"), "image/png", 422),
         (picture("PNG", (4, 3)), "image/gif", 415),
-        (b"\0" * (IMAGE_BODY_MAX_BYTES + 1), "image/png", 413),
+        (b"\0" * (limits.images.IMAGE_BODY_MAX_BYTES + 1), "image/png", 413),
     ],
     ids=["words", "empty", "torn", "another format", "another type", "too large"],
 )

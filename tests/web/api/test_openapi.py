@@ -19,13 +19,13 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
+from gateway import limits
 from gateway.app import build
 from gateway.call import events
 from gateway.ops.records.record import CallRecord
 from gateway.settings import load_settings
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import Script
-from gateway.web import routes
 from gateway.web.api import openapi
 
 TOKEN = "a-token-of-the-operators"
@@ -82,8 +82,8 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     # Its log also comes between two tests, when pytest captures nothing.
     with capture_logs(), pytest.MonkeyPatch.context() as patch:
-        for name in ("API_REQUESTS_BURST", "API_ACTIONS_BURST"):
-            patch.setattr(routes, name, 1_000_000)
+        for name in ("REQUESTS_BURST", "ACTIONS_BURST"):
+            patch.setattr(limits.api, name, 1_000_000)
         thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
         thread.start()
         assert up.wait(20)

@@ -15,10 +15,9 @@ from gateway_calls import Stream, new_sid, token_in
 from running_gateway import House, running_house
 from twilio_rest_double import RestDesk, rest_desk
 
-from gateway.bridge.outbound import outbound_calls
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.limits import DIALS_BURST
 from gateway.ops.limits.admission import RateWatch
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 from gateway.simulator.openai.main import ModelServer
@@ -309,8 +308,8 @@ async def test_when_nobody_knows_whether_it_rings_it_is_not_tried_again(office: 
 async def test_not_more_than_so_many_at_once(office: Office) -> None:
     _, client, rest = office
     rest.answers = [(400, 21211)]
-    answers = [await dial(client) for _ in range(DIALS_BURST + 1)]
-    assert [answer.status_code for answer in answers] == [422] * DIALS_BURST + [429]
+    answers = [await dial(client) for _ in range(limits.outbound.DIALS_BURST + 1)]
+    assert [answer.status_code for answer in answers] == [422] * limits.outbound.DIALS_BURST + [429]
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
@@ -411,7 +410,7 @@ async def test_when_no_callback_comes_the_carrier_is_asked(
 ) -> None:
     """And what it still has ringing by then is ended."""
     _, client, rest = office
-    monkeypatch.setattr(outbound_calls, "DIAL_LATE_S", -20.0)
+    monkeypatch.setattr(limits.outbound, "DIAL_LATE_S", -20.0)
     rest.looked_up = told_now
     call_sid = await placed(client)
     assert (await becomes(client, call_sid, state="ended"))["ending"] == ending

@@ -17,16 +17,9 @@ from running_gateway import AGENTS, PUBLIC_URL, House, running_house
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.limits import (
-    PHONE_BEGINS_BURST,
-    PHONE_CALLS_MAX,
-    PHONE_GUESSES_BURST,
-    PHONE_LINK_MAX_S,
-    PHONE_LINK_MIN_S,
-    PHONE_SOCKETS_MAX,
-)
 from gateway.ops.limits.signed_tokens import PhoneTokens
 from gateway.simulator.openai.main import ModelServer
 
@@ -87,8 +80,8 @@ def older(agent: str, seconds: float) -> str:
     [
         ({"agent": "nobody"}, 404),
         ({"agent": ""}, 422),
-        ({"agent": "quiet", "seconds": PHONE_LINK_MIN_S - 1}, 422),
-        ({"agent": "quiet", "seconds": PHONE_LINK_MAX_S + 1}, 422),
+        ({"agent": "quiet", "seconds": limits.phone.LINK_MIN_S - 1}, 422),
+        ({"agent": "quiet", "seconds": limits.phone.LINK_MAX_S + 1}, 422),
         ({"agent": "quiet", "for": 1}, 422),
     ],
 )
@@ -188,22 +181,22 @@ async def test_it_cannot_take_a_call_of_the_carriers(house: House) -> None:
 async def test_a_link_is_good_for_several_calls_and_not_for_all_places(house: House) -> None:
     token = await link(house)
     async with contextlib.AsyncExitStack() as stack:
-        for _ in range(PHONE_CALLS_MAX):
+        for _ in range(limits.phone.CALLS_MAX):
             await stack.enter_async_context(line(house, PROTOCOL, token))
-        await house.note(events.CallerConnected, PHONE_CALLS_MAX)
+        await house.note(events.CallerConnected, limits.phone.CALLS_MAX)
         assert (await card(house, token))[1]["refusal"] == "full"
         async with line(house, PROTOCOL, token) as another:
             assert await another.closed() == 1008
             assert another.socket.close_reason == "full"
         assert await house.metric("phone_refused_total", reason="full") == 1
-    await house.note(events.CallEnded, PHONE_CALLS_MAX)
+    await house.note(events.CallEnded, limits.phone.CALLS_MAX)
     assert (await card(house, token))[1]["refusal"] is None
 
 
 async def test_not_too_many_in_a_short_time(house: House) -> None:
     """Each call leaves a record, and records are kept in a bounded number."""
     token = await link(house)
-    for nth in range(PHONE_BEGINS_BURST):
+    for nth in range(limits.phone.BEGINS_BURST):
         async with line(house, PROTOCOL, token) as browser:
             await house.note(events.CallerConnected, nth + 1)
             await browser.stop()
@@ -216,7 +209,7 @@ async def test_not_too_many_in_a_short_time(house: House) -> None:
 async def test_sockets_without_a_start_are_bounded(house: House) -> None:
     token = await link(house)
     async with contextlib.AsyncExitStack() as stack:
-        for _ in range(PHONE_SOCKETS_MAX):
+        for _ in range(limits.phone.SOCKETS_MAX):
             await stack.enter_async_context(line(house, PROTOCOL, token, started=False))
         with pytest.raises(InvalidStatus):
             async with line(house, PROTOCOL, token):
@@ -309,13 +302,15 @@ async def test_a_process_that_stops_has_nobody_to_hand_it_to(house: House) -> No
 async def test_one_that_says_nothing_is_let_go(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.bridge.inbound.stream_handshake.START_WAIT_S", 0.05)
+    monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
     async with line(house, PROTOCOL, await link(house), started=False) as browser:
         assert await browser.closed() == 1008
     assert await house.metric("phone_refused_total", reason="no_start") == 1
 
 
 async def test_cards_are_not_for_guessing(house: House) -> None:
-    answers = await asyncio.gather(*(card(house, "abc") for _ in range(PHONE_GUESSES_BURST + 10)))
+    answers = await asyncio.gather(
+        *(card(house, "abc") for _ in range(limits.phone.GUESSES_BURST + 10))
+    )
     assert {status for status, _ in answers} == {403, 429}
     assert (await card(house, await link(house)))[0] == 200

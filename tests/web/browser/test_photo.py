@@ -17,17 +17,10 @@ from pictures import GPS_INFO, PDF, opened, photo
 from running_gateway import ACCOUNT, House, running_house
 from structlog.testing import capture_logs
 
+from gateway import limits
 from gateway.agents.texts.written import written_texts
 from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
-from gateway.limits import (
-    CAMERA_BURST,
-    CAMERA_FRAME_MAX_BYTES,
-    IMAGE_BODY_MAX_BYTES,
-    PHOTOS_BURST,
-    TEXT_OUT_MAX_CHARS,
-    TEXTS_MAX,
-)
 from gateway.simulator.openai.main import ModelServer, running_model
 from gateway.simulator.openai.realtime.script import Script
 from gateway.tools.python import ToolContext
@@ -50,6 +43,8 @@ routes:
   - {to: "+15550101", agent: accueil}
   - {to: "+15550102", agent: arabic}
 """
+
+TOO_LONG = limits.messages.TEXT_OUT_MAX_CHARS + 1
 
 
 def encoded(data: bytes) -> str:
@@ -212,7 +207,7 @@ async def test_the_model_has_one_frame_at_a_time(
     home: House, store: MediaStore, model: ModelServer
 ) -> None:
     async with linked(home, store) as (_, path):
-        for nth in range(CAMERA_BURST):
+        for nth in range(limits.images.CAMERA_BURST):
             sent = await home.client.post(f"{path}?camera=1", content=photo(), headers=JPEG)
             assert sent.status_code == 202
             await home.note(events.PictureSent, nth + 1)
@@ -224,7 +219,7 @@ async def test_the_model_has_one_frame_at_a_time(
         items = driver.session._responder.conversation.items
         assert sum(item.kind == "user" for item in items) == 1
         assert model.journal.violations == []
-        assert await fate(home, "camera", "shown") == CAMERA_BURST
+        assert await fate(home, "camera", "shown") == limits.images.CAMERA_BURST
         assert await fate(home, "camera", "too_often") == 1
         photos = await home.client.post(path, content=photo(), headers=JPEG)
         assert photos.status_code == 202, "a photo has an allowance of its own"
@@ -236,7 +231,7 @@ async def test_the_model_has_one_frame_at_a_time(
         (PDF, "image/jpeg", 422, "pdf"),
         (b"<html>", "image/png", 422, "not_an_image"),
         (photo(), "text/html", 415, "not_an_image"),
-        (b"\0" * (IMAGE_BODY_MAX_BYTES + 1), "image/jpeg", 413, "too_large"),
+        (b"\0" * (limits.images.IMAGE_BODY_MAX_BYTES + 1), "image/jpeg", 413, "too_large"),
     ],
     ids=["pdf", "html", "type", "large"],
 )
@@ -252,7 +247,7 @@ async def test_what_is_no_picture(
 
 async def test_a_frame_is_a_small_one(home: House, store: MediaStore) -> None:
     async with linked(home, store) as (_, path):
-        large = b"\0" * (CAMERA_FRAME_MAX_BYTES + 1)
+        large = b"\0" * (limits.images.CAMERA_FRAME_MAX_BYTES + 1)
         sent = await home.client.post(f"{path}?camera=1", content=large, headers=JPEG)
         assert sent.status_code == 413
 
@@ -275,7 +270,7 @@ async def test_one_at_a_time_and_not_too_often(home: House, store: MediaStore) -
         assert (await first).status_code == 422
         answers = {
             (await home.client.post(path, content=photo(8, 8), headers=JPEG)).status_code
-            for _ in range(PHOTOS_BURST + 1)
+            for _ in range(limits.images.PHOTOS_BURST + 1)
         }
         assert 429 in answers
 
@@ -290,13 +285,13 @@ async def test_a_text_goes_to_the_caller_and_to_nobody_else(home: House, store: 
         assert outcome == "ok"
         assert store.texts == [{"From": RECEPTION, "To": CALLER, "Body": "Open until six."}]
         for wrong in ('{"text": "x", "to": "+15550666"}', '{"text": ""}', "{}",
-                      '{"text": "' + "x" * (TEXT_OUT_MAX_CHARS + 1) + '"}'):  # fmt: skip
+                      '{"text": "' + "x" * TOO_LONG + '"}'):  # fmt: skip
             assert (await tool(home, "send_text", wrong))[0] == "invalid"
-        for _ in range(TEXTS_MAX - 1):
+        for _ in range(limits.messages.TEXTS_MAX - 1):
             await tool(home, "send_text", '{"text": "Again."}')
         outcome, told = await tool(home, "send_text", '{"text": "Again."}')
         assert (outcome, told) == ("error", "No further text can be sent in this call.")
-        assert len(store.texts) == TEXTS_MAX
+        assert len(store.texts) == limits.messages.TEXTS_MAX
 
 
 @pytest.mark.parametrize("caller", ["anonymous", "+266696687", "sip:ann@example.com", ""])

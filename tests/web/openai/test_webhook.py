@@ -17,9 +17,8 @@ from running_gateway import House, running_house
 from structlog.testing import capture_logs
 from vendor import SECRET, SIP_SETTINGS, Line, Vendor, incoming, new_id, running_vendor, signed
 
-from gateway.bridge.inbound import sip_inbound
+from gateway import limits
 from gateway.errors import SettingsError
-from gateway.limits import WEBHOOK_BODY_MAX_BYTES, WEBHOOK_TOLERANCE_S
 from gateway.web.openai.webhook import OpenAISignature
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -114,7 +113,7 @@ def at(moment: float, result: str) -> Knock:
 
 
 def oversized() -> Knock:
-    body = incoming("rtc_of_nobody", [("X", "x" * WEBHOOK_BODY_MAX_BYTES)])
+    body = incoming("rtc_of_nobody", [("X", "x" * limits.web.WEBHOOK_BODY_MAX_BYTES)])
     return Knock("oversized", 413, body, signed(body))
 
 
@@ -146,8 +145,8 @@ REFUSED = {
     "a timestamp beyond all time": lambda: Knock("bad_signature").but(webhook_timestamp="9" * 4000),
     "a timestamp before all time": lambda: Knock("bad_signature").but(webhook_timestamp="-1"),
     "the year 33658": lambda: Knock("stale").but(webhook_timestamp="9" * 12),
-    "stale": lambda: at(time.time() - WEBHOOK_TOLERANCE_S - 2, "stale"),
-    "of the future": lambda: at(time.time() + WEBHOOK_TOLERANCE_S + 5, "stale"),
+    "stale": lambda: at(time.time() - limits.sip.WEBHOOK_TOLERANCE_S - 2, "stale"),
+    "of the future": lambda: at(time.time() + limits.sip.WEBHOOK_TOLERANCE_S + 5, "stale"),
     "oversized": oversized,
     "not UTF-8": lambda: Knock("bad_signature", body=b"\xff\xfe" * 20).but(
         webhook_signature="v1,AAAA"
@@ -259,9 +258,7 @@ async def test_refused_deliveries_do_not_spoil_the_good_one(desk: Desk) -> None:
 async def test_two_hundred_at_once_about_forty_calls(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        sip_inbound, "SIP_ACCEPT_MAX_S", 30.0
-    )  # on a machine that is busy otherwise
+    monkeypatch.setattr(limits.sip, "ACCEPT_MAX_S", 30.0)  # on a machine that is busy otherwise
     calls = [desk.vendor.rings() for _ in range(40)]
     again = [(body, signed(body)) for _, body in calls]
     deliveries = again + again + [(body, signed(body)) for _, body in calls * 3]

@@ -17,10 +17,9 @@ from running_gateway import PUBLIC_URL, House, running_house
 from structlog.testing import capture_logs
 from vendor import PROJECT, SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, running_vendor
 
-from gateway.bridge.calls import registry
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.limits import LEGS_MAX, RESUMES_MAX, SIP_URI_MAX_CHARS
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -191,7 +190,7 @@ async def test_the_longest_address_is_one_that_twilio_takes(
         uri = sip_uri(await Caller(house, LONG).rings())
     assert LONGEST in uri
     assert len(PROJECT) == 28
-    assert len(uri) <= SIP_URI_MAX_CHARS < 255
+    assert len(uri) <= limits.agents.SIP_URI_MAX_CHARS < 255
     assert len(urlsplit(uri).query) < 1024
 
 
@@ -217,12 +216,12 @@ async def test_a_retry_gets_the_same_address(house: House) -> None:
     assert sip_uri(await caller.rings()) == sip_uri(await caller.rings())
 
 
-@pytest.mark.parametrize(("trouble", "reason"), [("SIP_CALLS_MAX", "full"), ("", "draining")])
+@pytest.mark.parametrize(("trouble", "reason"), [("CALLS_MAX", "full"), ("", "draining")])
 async def test_where_nobody_can_be_dialled_it_is_busy(
     house: House, monkeypatch: pytest.MonkeyPatch, trouble: str, reason: str
 ) -> None:
     if trouble:
-        monkeypatch.setattr(registry, trouble, 0)
+        monkeypatch.setattr(limits.sip, trouble, 0)
     else:
         monkeypatch.setattr(house.gateway.switchboard, "draining", True)
     before = await house.metric("calls_refused_total", reason=reason)
@@ -418,11 +417,11 @@ async def test_a_call_that_breaks_again_and_again_is_a_persons(house: House) -> 
     caller = Caller(house, MEDIA)
     twiml = await caller.rings()
     got = []
-    for _ in range(RESUMES_MAX + 1):
+    for _ in range(limits.call.RESUMES_MAX + 1):
         await breaks_off(house, caller, twiml)
         twiml = await caller.after("stream")
         got.append(rung(twiml))
-    assert got == ["media"] * RESUMES_MAX + ["human"]
+    assert got == ["media"] * limits.call.RESUMES_MAX + ["human"]
 
 
 async def test_who_is_not_remembered_may_be_a_persons(house: House) -> None:
@@ -441,7 +440,7 @@ async def test_a_full_house_goes_on_with_him_by_sip(
 async def test_who_is_handed_over_in_a_rolling_deploy_is_not_passed_round(house: House) -> None:
     caller = Caller(house, MEDIA)
     twiml = await caller.rings()
-    for _ in range(LEGS_MAX + 2):
+    for _ in range(limits.call.LEGS_MAX + 2):
         await breaks_off(house, caller, twiml)
         twiml = await caller.after("drain")
         assert rung(twiml) == "media"
@@ -521,8 +520,10 @@ async def test_back_from_a_transfer_to_a_full_house_the_model_is_dialled_again(
 
 async def test_nobody_is_passed_round_for_ever(house: House) -> None:
     caller = Caller(house, DIRECT)
-    got = [rung(await caller.after("transfer", "no-answer")) for _ in range(LEGS_MAX + 2)]
-    assert got == ["media"] * LEGS_MAX + ["apology"] * 2
+    got = [
+        rung(await caller.after("transfer", "no-answer")) for _ in range(limits.call.LEGS_MAX + 2)
+    ]
+    assert got == ["media"] * limits.call.LEGS_MAX + ["apology"] * 2
     fresh = Caller(house, DIRECT)
     assert rung(await fresh.after("transfer", "no-answer")) == "media"
 

@@ -17,9 +17,9 @@ from running_gateway import ACCOUNT, House, running_house
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from gateway import limits
 from gateway.agents.texts.written import written_texts
 from gateway.call import events
-from gateway.limits import IMAGE_BODY_MAX_BYTES, IMAGE_SENT_MAX_BYTES, PICTURES_MAX
 from gateway.simulator.openai.main import ModelServer
 
 CREDENTIALS = f"{ACCOUNT}:12345"
@@ -97,7 +97,7 @@ async def test_a_photo_reaches_the_model_upright_small_and_without_its_place(
     assert seen.size == (683, 1024), "turned by its EXIF, and no longer than 1,024"
     assert not seen.getexif().get(ORIENTATION)
     assert not seen.getexif().get_ifd(GPS_INFO)
-    assert len(picture[1]["image_url"]) < IMAGE_SENT_MAX_BYTES * 4 / 3 + 100
+    assert len(picture[1]["image_url"]) < limits.images.IMAGE_SENT_MAX_BYTES * 4 / 3 + 100
     assert '"The broken part"' in text[0]["text"]
     assert store.asked[-1][1] == CREDENTIALS
     assert await home.metric("webhooks_total", endpoint="messages", result="ok") == 1
@@ -220,7 +220,7 @@ async def test_fifty_megabytes_are_not_read(home: House, store: MediaStore) -> N
         await home.note(events.ModelReady)
         await post(home, store.keeps(endless))
         await fate(home, "too_large")
-        assert sent < IMAGE_BODY_MAX_BYTES + (4 << 20)
+        assert sent < limits.images.IMAGE_BODY_MAX_BYTES + (4 << 20)
         await post(home, store.keeps(b"\0" * (50 << 20)))
         await fate(home, "too_large", 2)
 
@@ -229,9 +229,9 @@ async def test_no_more_than_so_many_in_one_call(home: House, store: MediaStore) 
     async with talking(home):
         await home.note(events.ModelReady)
         url = store.keeps(photo(8, 8))
-        for _ in range(PICTURES_MAX // 10):
+        for _ in range(limits.images.PICTURES_MAX // 10):
             await post(home, *[url] * 10)
-        await fate(home, "shown", PICTURES_MAX)
+        await fate(home, "shown", limits.images.PICTURES_MAX)
         await post(home, url)
         await fate(home, "too_many")
 

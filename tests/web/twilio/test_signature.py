@@ -19,8 +19,7 @@ from running_gateway import PUBLIC_URL, House, running_house
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
-from gateway.limits import WEBHOOK_BODY_MAX_BYTES, WEBHOOK_FIELDS_MAX
-from gateway.web.twilio import signature as guards
+from gateway import limits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -206,7 +205,9 @@ async def test_nobody_else_is(house: House, knock: Knock, reason: str | None) ->
 
 
 MALFORMED = {
-    "too many fields": Knock(fields={f"f{n}": "" for n in range(WEBHOOK_FIELDS_MAX + 1)}).signed(),
+    "too many fields": Knock(
+        fields={f"f{n}": "" for n in range(limits.web.WEBHOOK_FIELDS_MAX + 1)}
+    ).signed(),
     "not UTF-8": Knock(body=b"CallSid=\xff\xfe").signed(),
     "JSON that is none": json_knock(b'{"CallSid": '),
     "JSON that is not UTF-8": json_knock(b'{"CallSid": "\xff"}'),
@@ -234,7 +235,7 @@ def assert_one_sentence(response: httpx2.Response) -> None:
 
 
 async def test_a_body_may_be_as_long_as_the_bound_and_no_longer(house: House) -> None:
-    rest = WEBHOOK_BODY_MAX_BYTES - len(urlencode(FIELDS | {"Pad": ""}))
+    rest = limits.web.WEBHOOK_BODY_MAX_BYTES - len(urlencode(FIELDS | {"Pad": ""}))
     longest = Knock(fields=FIELDS | {"Pad": "x" * rest}).signed()
     assert (await longest.at(house)).status_code == 204
     too_long = Knock(fields=FIELDS | {"Pad": "x" * (rest + 1)}).signed()
@@ -268,7 +269,7 @@ async def test_a_body_without_end_is_cut_at_the_bound(house: House) -> None:
 async def test_a_body_that_does_not_come_is_not_waited_for(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guards, "WEBHOOK_BODY_WAIT_S", 0.05)
+    monkeypatch.setattr(limits.web, "WEBHOOK_BODY_WAIT_S", 0.05)
     reader, writer = await knocking(house, "Content-Length: 100")
     writer.write(b"CallSid=")
     assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)

@@ -16,7 +16,7 @@ from running_gateway import API_KEY, PUBLIC_URL, House, running_house
 from structlog.testing import capture_logs
 from vendor import SIP_SETTINGS
 
-from gateway.bridge.calls import registry
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.ops.store.shared import Store
@@ -237,7 +237,7 @@ async def test_a_full_house_beside_others_leaves_callers_to_them_rather_than_to_
 async def test_a_house_that_is_full_by_sip_too_is_not_ready(
     agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "SIP_CALLS_MAX", 0)
+    monkeypatch.setattr(limits.sip, "CALLS_MAX", 0)
     settings = SIP_SETTINGS | {"GATEWAY_OVERFLOW": "sip", "GATEWAY_MAX_CALLS": "1"}
     async with running_house(agents_file, model, **settings) as house:
         assert (await house.client.get("/readyz")).status_code == 200

@@ -1,0 +1,16 @@
+"""Bounds of the operators' API."""
+
+from __future__ import annotations
+
+REQUESTS_BURST = 200
+REQUESTS_PER_S = 50.0
+ACTIONS_BURST = 30
+ACTIONS_PER_S = 5.0
+BODY_MAX_BYTES = 16 << 10
+BODY_WAIT_S = 20.0
+CALLS_DEFAULT = 100
+CALLS_MAX = 500
+SAY_MAX_CHARS = 1_000
+ABOUT_MAX_CHARS = 300
+
+assert SAY_MAX_CHARS * 12 < BODY_MAX_BYTES
