@@ -99,9 +99,9 @@ class Gateway:
     """The application, and what the server around it must reach."""
 
     asgi: GatewayApp
-    switchboard: CallRegistry
+    registry: CallRegistry
     metrics: Metrics
-    feed: EventStream
+    event_stream: EventStream
     announce: Callable[[], None]
     """Says that calls can come, when they can."""
 
@@ -128,24 +128,22 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     breaker = CircuitBreaker(monotonic, partial(_tell_breaker, metrics))
     rates = RateWatch(monotonic)
     shed = partial(shed_reason, breaker, rates)
-    spending = _spending(settings, book, metrics)
+    bills = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
-    switchboard = CallRegistry(
-        book, SessionConfigs(book, toolbox), settings.max_calls, store, lambda: spending.spent_out
+    registry = CallRegistry(
+        book, SessionConfigs(book, toolbox), settings.max_calls, store, lambda: bills.spent_out
     )
-    spend_watch = SpendLimits(
-        spending, lambda: switchboard.calls, store, metrics.share_reached, remote
-    )
-    metrics.budget.set_function(lambda: spending.share_of_budget)
+    spend_watch = SpendLimits(bills, lambda: registry.calls, store, metrics.share_reached, remote)
+    metrics.budget.set_function(lambda: bills.share_of_budget)
     metrics.expect(book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
     metrics.capacity.labels("sip").set(limits.sip.CALLS_MAX if settings.sip_uri else 0)
-    metrics.watch(lambda: [call.mind for call in switchboard.calls])
-    feed = EventStream(metrics.feed_dropped.inc)
-    records = _records(settings, feed, metrics)
+    metrics.watch(lambda: [call.machine for call in registry.calls])
+    event_stream = EventStream(metrics.feed_dropped.inc)
+    records = _records(settings, event_stream, metrics)
     out_tokens = OutboundTokens(secrets, store, time)
-    dialler = OutboundCalls(
-        settings.public_url, settings.dial_countries, switchboard, admission,
+    outbound = OutboundCalls(
+        settings.public_url, settings.dial_countries, registry, admission,
         TokenBucket(limits.outbound.DIALS_BURST, limits.outbound.DIALS_PER_S),
         out_tokens, store, records, metrics, tasks,
         shed,
@@ -153,12 +151,12 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     warm = WarmTransfers(settings.public_url, store, metrics, tasks)
 
     def announced(call: LiveCall) -> None:
-        records.open(call.facts, call.mind.agent.model, call.mind.agent.record)
+        records.open(call.facts, call.machine.agent.model, call.machine.agent.record)
         if call.facts.direction == "outbound":
-            dialler.watch(call)
+            outbound.watch(call)
 
-    switchboard.announced = announced
-    keeper = SnapshotStore(states, lambda: [c for c in switchboard.calls if c.facts.has_carrier])
+    registry.announced = announced
+    snapshots = SnapshotStore(states, lambda: [c for c in registry.calls if c.facts.has_carrier])
     dial_tokens = DialTokens(secrets, store, time)
     desk = TwilioContext(
         public_url=settings.public_url,
@@ -166,25 +164,25 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         account_sid=settings.twilio_account_sid,
         overflow=settings.overflow,
         sip_uri=settings.sip_uri,
-        switchboard=switchboard,
+        registry=registry,
         templates=templates_of(settings),
         guard=TwilioSignature(settings.public_url, settings.media_url, secrets),
         tokens=StreamTokens(secrets, store, time),
         dial_tokens=dial_tokens,
         out_tokens=out_tokens,
-        dialler=dialler,
+        outbound=outbound,
         warm=warm,
         store=store,
-        keeper=keeper,
+        snapshots=snapshots,
         admission=admission,
         breaker=breaker,
         rates=rates,
         metrics=metrics,
     )
-    turnstile = StartPacer()
+    start_pacer = StartPacer()
     calls = OpenAICalls(settings.openai_base_url, settings.openai_api_key.get_secret_value())
-    sip_desk = SipInbound(
-        switchboard,
+    sip_inbound = SipInbound(
+        registry,
         calls,
         dial_tokens,
         admission,
@@ -192,45 +190,45 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         allow_rtp=settings.sip_allow_rtp,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
     )
-    darkroom = ImageProcessor()
+    image_processor = ImageProcessor()
     media = TwilioMedia(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
     photos = Pictures(
-        switchboard, store, media, darkroom, tasks,
+        registry, store, media, image_processor, tasks,
         lambda source, outcome: metrics.images.labels(source, outcome).inc(),
     )  # fmt: skip
-    links = PictureLinks(store, switchboard, photos.relay, settings.public_url)
+    links = PictureLinks(store, registry, photos.mailbox, settings.public_url)
 
     def adopt(state: CallSnapshot) -> None:
-        sip_desk.adopt(state)
+        sip_inbound.adopt(state)
         metrics.resumes.labels("adopted").inc()
 
     def hang_up(call_id: str) -> None:
         tasks.start(hang_up_with_retries(calls, call_id), f"hang up {call_id}", last=True)
 
-    orphans = SipTakeover(process, remote, keeper, switchboard, adopt, hang_up)
+    sip_takeover = SipTakeover(process, remote, snapshots, registry, adopt, hang_up)
 
     @asynccontextmanager
     async def lifespan(_app: GatewayApp) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
-        publisher = CallEvents(
-            metrics, switchboard, keeper, admission, breaker, rates, tasks, spend_watch, records,
-            orphans,
+        call_events = CallEvents(
+            metrics, registry, snapshots, admission, breaker, rates, tasks, spend_watch, records,
+            sip_takeover,
         )  # fmt: skip
-        dialler.rest = warm.rest = rest
+        outbound.rest = warm.rest = rest
         after_url = f"{settings.public_url}/twilio/after?leg="
 
         async def hand_over(call: LiveCall) -> None:
             if isinstance(call, SipLiveCall):
-                await orphans.release(call)
+                await sip_takeover.release(call)
             else:
-                await keeper.save(call)
+                await snapshots.save(call)
                 await rest.redirect_to(call.facts.call_sid, after_url + DRAIN)
 
         def referred(call_sid: str, to: TransferCaller) -> None:
             told = msgspec.json.encode(to).decode()
             store.remember(refer_key(call_sid), told, limits.store.ENDINGS_KEPT_S)
 
-        switchboard.employ(
+        registry.employ(
             CallServices(
                 realtime_url=settings.realtime_url,
                 model_headers=_model_headers(settings),
@@ -239,21 +237,21 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
                 referred=referred,
                 toolbox=toolbox,
                 tasks=tasks,
-                turnstile=turnstile,
+                start_pacer=start_pacer,
                 hand_over=hand_over,
                 after_sip_url=after_url + SIP,
-                publish=publisher.publish,
+                publish=call_events.publish,
                 added=added,
                 open_bill=_open_bill,
             )
         )
-        toolbox.employ(TextTools(rest, links, switchboard.call).errands)
+        toolbox.employ(TextTools(rest, links, registry.call).errands)
         tasks.start(watch_loop(metrics.lag.observe), "event loop lag")
-        tasks.start(keeper.run(), "state of calls")
+        tasks.start(snapshots.run(), "state of calls")
         tasks.start(admission.run(), "leases")
-        tasks.start(orphans.run(), "SIP calls without a process")
+        tasks.start(sip_takeover.run(), "SIP calls without a process")
         if remote is not None:
-            tasks.start(photos.relay.run(), "letters of other processes")
+            tasks.start(photos.mailbox.run(), "letters of other processes")
         model_url = f"{settings.realtime_url}?model={_any_model(book)}"
         tasks.start(watch_model(breaker, model_url, _bearer(settings)), "circuit breaker")
         tasks.start(watch_certificate(settings.public_url, metrics.certificate.set), "certificate")
@@ -266,7 +264,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         await toolbox.mcp.tried(limits.mcp.START_MAX_S)
         yield
         await records.close()
-        turnstile.close()
+        start_pacer.close()
         await tasks.stop()
         await rest.close()
         await media.close()
@@ -275,31 +273,35 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             await remote.redis.close()
         await toolbox.close()
 
-    door = _openai_door(settings, store, sip_desk, turnstile, tasks, metrics)
-    doors = [
-        *routes(desk, door),
+    endpoint = _openai_door(settings, store, sip_inbound, start_pacer, tasks, metrics)
+    endpoints = [
+        *routes(desk, endpoint),
         *photo_routes(MessageEndpoint(desk, photos), PhotoEndpoint(links, photos)),
     ]
     if settings.admin_token is not None:
-        phones = BrowserCalls(switchboard, admission, shed, lambda: spending.share_of_budget)
-        phone = PhoneEndpoints(settings.public_url, PhoneTokens(secrets, time), phones, metrics)
-        admin = CallsEndpoints(switchboard, records, feed, darkroom, dialler, phone.link)
-        doors += [*console_routes(), *phone.routes()]
-        doors += operators_routes(admin, OperatorAuth(settings.admin_token.get_secret_value()))
+        browser_calls = BrowserCalls(registry, admission, shed, lambda: bills.share_of_budget)
+        phone = PhoneEndpoints(
+            settings.public_url, PhoneTokens(secrets, time), browser_calls, metrics
+        )
+        admin = CallsEndpoints(
+            registry, records, event_stream, image_processor, outbound, phone.link
+        )
+        endpoints += [*console_routes(), *phone.routes()]
+        endpoints += operators_routes(admin, OperatorAuth(settings.admin_token.get_secret_value()))
     asgi = GatewayApp(
-        {} if door is None else {OPENAI_WEBHOOK: door.webhook},
-        routes=doors,
+        {} if endpoint is None else {OPENAI_WEBHOOK: endpoint.webhook},
+        routes=endpoints,
         lifespan=lifespan,
         exception_handlers={HTTPException: problems.answer},
     )
-    return Gateway(asgi, switchboard, metrics, feed, partial(_announce, settings, book))
+    return Gateway(asgi, registry, metrics, event_stream, partial(_announce, settings, book))
 
 
 def _openai_door(
     settings: Settings,
     store: Store,
-    sip_desk: SipInbound,
-    turnstile: StartPacer,
+    sip_inbound: SipInbound,
+    start_pacer: StartPacer,
     tasks: Tasks,
     metrics: Metrics,
 ) -> OpenAIWebhookEndpoint | None:
@@ -308,9 +310,9 @@ def _openai_door(
 
     def take(call: IncomingCall) -> None:
         def decide() -> None:
-            tasks.start(sip_desk.take(call), f"incoming {call.call_id}")
+            tasks.start(sip_inbound.take(call), f"incoming {call.call_id}")
 
-        turnstile.let_through(decide, limits.sip.CROWD_S)
+        start_pacer.let_through(decide, limits.sip.CROWD_S)
 
     return OpenAIWebhookEndpoint(
         OpenAISignature([secret.get_secret_value() for secret in settings.openai_webhook_secret]),
@@ -340,11 +342,11 @@ def _open_bill(facts: CallInfo, agent: Agent) -> Bill:
     return Bill(agent.name, facts.path, facts.direction, limit)
 
 
-def _records(settings: Settings, feed: EventStream, metrics: Metrics) -> RecordStore:
+def _records(settings: Settings, event_stream: EventStream, metrics: Metrics) -> RecordStore:
     archive = RecordArchive(
         settings.data_dir / "calls", lambda reason: metrics.records_lost.labels(reason).inc()
     )
-    return RecordStore(feed, archive, monotonic, time)
+    return RecordStore(event_stream, archive, monotonic, time)
 
 
 def _tell_breaker(metrics: Metrics, is_open: bool, reason: str) -> None:

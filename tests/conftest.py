@@ -27,7 +27,7 @@ os.environ["SSL_CERT_FILE"] = str(RIGS / "nobody.pem")
 # What is told of a call at any level is looked through for secrets.
 logging.getLogger("gateway").setLevel(logging.DEBUG)
 
-from running_gateway import AGENTS, House, running_house  # noqa: E402 - found by the line above
+from running_gateway import AGENTS, GatewayRig, running_gateway  # noqa: E402 - found by the line above
 
 from gateway.simulator.openai.main import ModelServer, running_model  # noqa: E402
 from gateway.simulator.openai.realtime.script import Script  # noqa: E402
@@ -74,8 +74,8 @@ async def model() -> AsyncIterator[ModelServer]:
 
 
 @pytest.fixture
-async def house(agents_file: Path, model: ModelServer) -> AsyncIterator[House]:
-    async with running_house(agents_file, model) as running:
+async def rig(agents_file: Path, model: ModelServer) -> AsyncIterator[GatewayRig]:
+    async with running_gateway(agents_file, model) as running:
         yield running
 
 
@@ -87,6 +87,6 @@ async def shared_model() -> AsyncIterator[ModelServer]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_house(agents_file: Path, shared_model: ModelServer) -> AsyncIterator[House]:
-    async with running_house(agents_file, shared_model) as running:
+async def shared_rig(agents_file: Path, shared_model: ModelServer) -> AsyncIterator[GatewayRig]:
+    async with running_gateway(agents_file, shared_model) as running:
         yield running

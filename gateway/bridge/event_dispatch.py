@@ -29,20 +29,20 @@ _MODEL_FAILED = frozenset({Ending.MODEL_REFUSED, Ending.MODEL_LOST, Ending.MODEL
 @dataclass
 class CallEvents:
     metrics: Metrics
-    switchboard: CallRegistry
-    keeper: SnapshotStore
+    registry: CallRegistry
+    snapshots: SnapshotStore
     admission: Admission
     breaker: CircuitBreaker
     rates: RateWatch
     tasks: Tasks
     spend_watch: SpendLimits
     records: RecordStore
-    orphans: SipTakeover
+    sip_takeover: SipTakeover
     _log: CallLog = field(default_factory=CallLog)
 
     def publish(self, call: LiveCall, note: events.CallEvent) -> None:
         """To everybody, though one of them fails; the switchboard last, which lets the call go."""
-        told = (self.spend_watch.on_note, self._write_down, self._guard, self.switchboard.on_note)
+        told = (self.spend_watch.on_event, self._write_down, self._guard, self.registry.on_event)
         for tell in told:
             try:
                 tell(call, note)
@@ -50,16 +50,16 @@ class CallEvents:
                 log.exception("a note was lost", call=call.facts.key, note=type(note).__name__)
 
     def _write_down(self, call: LiveCall, note: events.CallEvent) -> None:
-        self.metrics.on_note(call.facts, note)
-        self._log.on_note(call.facts, note, call.bill.usd)
-        self.records.on_note(call.facts, note, call.bill.usd if type(note) in COSTS else None)
+        self.metrics.on_event(call.facts, note)
+        self._log.on_event(call.facts, note, call.bill.usd)
+        self.records.on_event(call.facts, note, call.bill.usd if type(note) in COSTS else None)
 
     def _guard(self, call: LiveCall, note: events.CallEvent) -> None:
         """Whatever decides on the next calls."""
         if isinstance(note, events.ModelReady | events.ModelReconnected | events.SidebandConnected):
             self.breaker.worked()
         elif isinstance(note, events.CallerConnected) and call.facts.direction == "inbound":
-            facts, most = call.facts, call.mind.agent.max_calls
+            facts, most = call.facts, call.machine.agent.max_calls
             self.admission.hold(facts.place, facts.caller, facts.agent, most)
         elif isinstance(note, events.RateLimitsSeen):
             self.rates.saw(note.limits)
@@ -67,17 +67,17 @@ class CallEvents:
             self._ended(call, note)
 
     def _ended(self, call: LiveCall, note: events.CallEnded) -> None:
-        self.metrics.call_over(call.mind)
+        self.metrics.call_over(call.machine)
         if _model_failed(note):
             self.breaker.failed(note.reason)
         if isinstance(call, SipLiveCall):
-            self.tasks.start(self.orphans.ended(call), f"drop {call.facts.key}")
+            self.tasks.start(self.sip_takeover.ended(call), f"drop {call.facts.key}")
         if not call.facts.has_carrier:  # nobody brings this caller back
             self.tasks.start(self.admission.leave(call.facts.place), f"leave {call.facts.key}")
-        elif self.switchboard.media_call(call.facts.call_sid) in (call, None):
-            if not self.keeper.shared:
-                self.keeper.remember(call, note.ending)
-            ended, leave = self.keeper.ended(call, note.ending), self._leave(call, note.ending)
+        elif self.registry.media_call(call.facts.call_sid) in (call, None):
+            if not self.snapshots.shared:
+                self.snapshots.remember(call, note.ending)
+            ended, leave = self.snapshots.ended(call, note.ending), self._leave(call, note.ending)
             self.tasks.start(ended, f"keep {call.facts.key}")
             self.tasks.start(leave, f"leave {call.facts.key}")
 

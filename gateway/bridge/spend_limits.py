@@ -22,19 +22,19 @@ class SpendLimits:
 
     def __init__(
         self,
-        spending: Bills,
+        bills: Bills,
         calls: Callable[[], Iterable[LiveCall]],
         store: Store,
         reached: Callable[[str, float], None],
         remote: Remote | None = None,
     ) -> None:
-        self._spending, self._calls = spending, calls
+        self._spending, self._calls = bills, calls
         self._store, self._reached = store, reached
         self._remote = remote
 
-    def on_note(self, call: LiveCall, note: events.CallEvent) -> None:
+    def on_event(self, call: LiveCall, note: events.CallEvent) -> None:
         if type(note) in COSTS:
-            self._spending.on_note(call.bill, note)
+            self._spending.on_event(call.bill, note)
             self._look(call)
 
     async def watch_minutes(self) -> None:

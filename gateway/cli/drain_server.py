@@ -48,8 +48,8 @@ class GatewayServer(uvicorn.Server):
                 timeout_graceful_shutdown=int(limits.web.WEBHOOK_BODY_WAIT_S),
             )
         )
-        self._switchboard, self._metrics = gateway.switchboard, gateway.metrics
-        self._feed, self._announce = gateway.feed, gateway.announce
+        self._switchboard, self._metrics = gateway.registry, gateway.metrics
+        self._feed, self._announce = gateway.event_stream, gateway.announce
         self._drain_s = drain_s
         self._at_once = False
 

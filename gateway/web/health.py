@@ -23,9 +23,9 @@ class HealthEndpoints:
 
         A budget that is used up leaves it ready: callers must be told, and running calls go on.
         """
-        switchboard = self._desk.switchboard
-        reason = switchboard.refusal()
-        body = {"status": reason or "ready", "calls": switchboard.active}
+        registry = self._desk.registry
+        reason = registry.refusal()
+        body = {"status": reason or "ready", "calls": registry.active}
         ready = reason in (None, "budget") or (reason == "full" and self._has_something_else)
         return JSONResponse(body, 200 if ready else 503)
 
@@ -37,7 +37,7 @@ class HealthEndpoints:
         """
         desk = self._desk
         if desk.overflow == "sip":
-            return desk.switchboard.refusal("sip") != "full"
+            return desk.registry.refusal("sip") != "full"
         return desk.overflow == "human" and not desk.store.shared
 
     async def metrics(self, request: Request) -> Response:

@@ -25,7 +25,7 @@ from gateway.web.twilio.voice import VoiceEndpoints
 OPENAI_WEBHOOK: Final = "/openai/webhook"
 
 
-def routes(desk: TwilioContext, openai_door: OpenAIWebhookEndpoint | None) -> list[BaseRoute]:
+def routes(desk: TwilioContext, openai_endpoint: OpenAIWebhookEndpoint | None) -> list[BaseRoute]:
     """Without a webhook secret nothing of OpenAI's can be believed: there is no such door."""
     voice, health = VoiceEndpoints(desk), HealthEndpoints(desk)
     from_carrier = [
@@ -34,7 +34,7 @@ def routes(desk: TwilioContext, openai_door: OpenAIWebhookEndpoint | None) -> li
         ("refer", voice.refer),
         ("hold", voice.handing.hold),
         ("whisper", voice.handing.whisper),
-        ("rung", voice.handing.rung),
+        ("rung", voice.handing.step),
         ("status", voice.status),
         ("amd", voice.amd),
         ("stream-status", voice.stream_status),
@@ -42,14 +42,14 @@ def routes(desk: TwilioContext, openai_door: OpenAIWebhookEndpoint | None) -> li
     # Looked through in this order: the doors at which crowds come stand first.
     return [
         *(
-            [Route(OPENAI_WEBHOOK, openai_door.webhook, methods=["POST"])]
-            if openai_door is not None
+            [Route(OPENAI_WEBHOOK, openai_endpoint.webhook, methods=["POST"])]
+            if openai_endpoint is not None
             else []
         ),
         WebSocketRoute("/twilio/media", MediaEndpoint(desk).media),
         *(
-            Route(f"/twilio/{name}", from_twilio(desk, name, door), methods=["GET", "POST"])
-            for name, door in from_carrier
+            Route(f"/twilio/{name}", from_twilio(desk, name, endpoint), methods=["GET", "POST"])
+            for name, endpoint in from_carrier
         ),
         Route("/twilio/hold.wav", voice.handing.music, methods=["GET"]),
         Route("/healthz", health.healthz),
@@ -60,15 +60,15 @@ def routes(desk: TwilioContext, openai_door: OpenAIWebhookEndpoint | None) -> li
 
 def photo_routes(messages: MessageEndpoint, photo: PhotoEndpoint) -> list[BaseRoute]:
     """By which a caller shows what he talks about."""
-    door = from_twilio(messages.desk, "messages", messages.messages)
+    endpoint = from_twilio(messages.desk, "messages", messages.messages)
     return [
-        Route("/twilio/messages", door, methods=["GET", "POST"]),
+        Route("/twilio/messages", endpoint, methods=["GET", "POST"]),
         Route("/photo/{token}", photo.page, methods=["GET"]),
         Route("/photo/{token}", photo.take, methods=["POST"]),
     ]
 
 
-def operators_routes(doors: CallsEndpoints, operators: OperatorAuth) -> list[BaseRoute]:
+def operators_routes(endpoints: CallsEndpoints, operators: OperatorAuth) -> list[BaseRoute]:
     """The API, as its description has it. Without a token there is none of this."""
     looking = TokenBucket(limits.api.REQUESTS_BURST, limits.api.REQUESTS_PER_S)
     acting = TokenBucket(limits.api.ACTIONS_BURST, limits.api.ACTIONS_PER_S)
@@ -82,7 +82,7 @@ def operators_routes(doors: CallsEndpoints, operators: OperatorAuth) -> list[Bas
         by_path.setdefault(operation.path, {})[operation.method] = operators.only(
             acting if operation.acts else looking,
             frozenset(operation.query),
-            description if operation.name == "openapi" else getattr(doors, operation.name),
+            description if operation.name == "openapi" else getattr(endpoints, operation.name),
         )
     return [Route(path, _by_method(found), methods=list(found)) for path, found in by_path.items()]
 
@@ -90,7 +90,7 @@ def operators_routes(doors: CallsEndpoints, operators: OperatorAuth) -> list[Bas
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:
     """One route for all methods of a path: whoever uses another one is told of each."""
 
-    async def door(request: Request) -> Response:
+    async def endpoint(request: Request) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
-    return door
+    return endpoint

@@ -66,7 +66,7 @@ Cue = Callable[["Book"], object]
 class Book:
     opened: ClassVar[list[Book]] = []
     """Of the running test; see conftest."""
-    mind: ClassVar[type[Conversation]] = MediaCall
+    machine: ClassVar[type[Conversation]] = MediaCall
 
     def __init__(self, now: float = BEGAN_AT, frame_ms: int = 100, **agent: Any) -> None:
         """`agent` are its fields; the caller's line sends `frame_ms` at a time while we wait."""
@@ -74,7 +74,7 @@ class Book:
         self.now = now
         ids = (f"event_{n}" for n in count(1))
         session = session_of(self.agent, definitions(self.agent))
-        self.call: Any = self.mind(self.agent, session, lambda: next(ids), now)
+        self.call: Any = self.machine(self.agent, session, lambda: next(ids), now)
         self.umpire = Umpire(self.call)
         self.telephone = Telephone()
         self.said: list[dict[str, Any]] = []

@@ -53,7 +53,7 @@ class SipUmpire(Umpire):
 
 
 class SipBook(Book):
-    mind = SipCall
+    machine = SipCall
 
     def __init__(self, **agent: Any) -> None:
         super().__init__(path="sip", **agent)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import running
 from gateway_calls import CALLER
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 from twilio_rest_double import RestDesk, rest_desk
 
 TOKEN = "a-token-of-the-operators"
@@ -28,13 +28,13 @@ async def run(log: Path, *arguments: str, token: str = TOKEN) -> tuple[int, str]
         return await command.status(), command.said
 
 
-async def tells(house: House, rest: RestDesk, *statuses: str) -> None:
+async def tells(rig: GatewayRig, rest: RestDesk, *statuses: str) -> None:
     """The carrier, as soon as the call is placed."""
     await rest.hears()
     for status in statuses:
-        fields = house.carrier.call_fields(rest.placed[0], CALLER, status)
+        fields = rig.carrier.call_fields(rest.placed[0], CALLER, status)
         fields |= {"From": "+14155550100", "Direction": "outbound-api"}
-        await house.carrier.post("/twilio/status", fields)
+        await rig.carrier.post("/twilio/status", fields)
 
 
 async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
@@ -43,23 +43,23 @@ async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DIAL_COUNTRIES": "+1"}
     async with (
         rest_desk() as rest,
-        running_house(agents, TWILIO_BASE_URL=rest.url, **more) as house,
+        running_gateway(agents, TWILIO_BASE_URL=rest.url, **more) as rig,
     ):
-        asked = asyncio.create_task(run(log, CALLER, "--agent", "caller", "--url", house.url))
-        await tells(house, rest, "ringing", "no-answer")
+        asked = asyncio.create_task(run(log, CALLER, "--agent", "caller", "--url", rig.url))
+        await tells(rig, rest, "ringing", "no-answer")
         status, said = await asked
         lines = said.splitlines()
         assert status == 1, said
         assert lines[0] == f"calling ...23 ({rest.placed[0]})"
         assert lines[-1] == "ended: nobody answered"
 
-        status, said = await run(log, CALLER, "--agent", "nobody", "--url", house.url)
+        status, said = await run(log, CALLER, "--agent", "nobody", "--url", rig.url)
         assert (status, said) == (64, "gateway: There is no such agent.\n")
-        status, said = await run(log, "+442079460000", "--agent", "caller", "--url", house.url)
+        status, said = await run(log, "+442079460000", "--agent", "caller", "--url", rig.url)
         assert status == 64
         assert "GATEWAY_DIAL_COUNTRIES" in said
-        house.gateway.switchboard.draining = True
-        status, said = await run(log, CALLER, "--agent", "caller", "--url", house.url)
+        rig.gateway.registry.draining = True
+        status, said = await run(log, CALLER, "--agent", "caller", "--url", rig.url)
         assert (status, said.count("\n")) == (69, 1)
         assert len(rest.placed) == 1
 

@@ -84,7 +84,7 @@ async def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             "OPENAI_API_KEY": KEY, "OPENAI_WEBHOOK_SECRET": SECRET,
             "OPENAI_BASE_URL": await stack.enter_async_context(listening(openai.app(), 0)) + "/v1",
         }  # fmt: skip
-        await stack.enter_async_context(rig.running_house(agents, **far))
+        await stack.enter_async_context(rig.running_gateway(agents, **far))
         mine = {
             "TWILIO_ACCOUNT_SID": rig.ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN,
             "GATEWAY_AGENTS": str(agents),

@@ -12,7 +12,7 @@ from typing import Final
 from browser import PATIENCE_MS, chromium
 from gateway_calls import TOKEN as TWILIO_TOKEN
 from playwright.async_api import Browser, Page
-from running_gateway import ACCOUNT, PUBLIC_URL, House, running_house
+from running_gateway import ACCOUNT, PUBLIC_URL, GatewayRig, running_gateway
 
 from gateway.simulator.caller.gateway_process import free_port
 from gateway.simulator.openai.main import ModelServer, running_model
@@ -70,7 +70,7 @@ SCENARIO: Final = {
 
 @dataclass
 class Theatre:
-    house: House
+    rig: GatewayRig
     twilio: runner.Carrier
     browser: Browser
     model: ModelServer
@@ -127,10 +127,8 @@ async def opened(folder: Path) -> AsyncIterator[Theatre]:
     }
     async with (
         running_model(Script.model_validate(SCRIPT), voice="on") as model,
-        running_house(agents, model, **more) as house,
-        runner.carrier(
-            account, GatewayAddress(house.url, PUBLIC_URL), rest_port=rest_port
-        ) as twilio,
+        running_gateway(agents, model, **more) as rig,
+        runner.carrier(account, GatewayAddress(rig.url, PUBLIC_URL), rest_port=rest_port) as twilio,
         chromium() as browser,
     ):
-        yield Theatre(house, twilio, browser, model)
+        yield Theatre(rig, twilio, browser, model)

@@ -53,7 +53,7 @@ async def watched(theatre: Theatre, **view: Any) -> tuple[Page, list[str]]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
         "request",
-        lambda r: None if r.url.startswith((theatre.house.url, "data:")) else wrong.append(r.url),
+        lambda r: None if r.url.startswith((theatre.rig.url, "data:")) else wrong.append(r.url),
     )
     return page, wrong
 
@@ -79,7 +79,7 @@ async def test_only_who_has_the_token_comes_in(theatre: Theatre) -> None:
 
 async def test_the_page_may_do_nothing_but_what_it_does(theatre: Theatre) -> None:
     for path in ("/console", "/console/console.css", "/console/console.js"):
-        response = await theatre.house.client.get(path)
+        response = await theatre.rig.client.get(path)
         assert response.status_code == 200
         for name, value in HEADERS.items():
             assert response.headers[name] == value
@@ -183,7 +183,7 @@ async def test_an_operator_acts(theatre: Theatre) -> None:
         await page.get_by_role("button", name="Hang up").click()
         await page.get_by_role("dialog").get_by_role("button", name="Hang up").click()
         await expect(page.locator("#state")).to_have_text("operator hung up", timeout=PATIENT)
-        ended = theatre.house.said(events.CallEnded)[-1]
+        ended = theatre.rig.said(events.CallEnded)[-1]
         assert ended.ending is Ending.OPERATOR_HUNG_UP
     assert all("422" in text for text in wrong), wrong
     await page.keyboard.press("Escape")
@@ -210,7 +210,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
         await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
         region = page.get_by_role("region", name="Tools that wait for approval")
         await expect(region).to_be_hidden()
-        await theatre.house.note(events.FirstAudioSent, of=call_sid)
+        await theatre.rig.note(events.FirstAudioSent, of=call_sid)
         theatre.ask_leave("mcpr_1", "cancel_appointment", SMITH)
         await expect(region).to_be_visible()
         await expect(region).to_contain_text("cancel_appointment of diary")
@@ -236,7 +236,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
         await region.get_by_role("button", name="Deny").click()
         await expect(region).to_be_hidden()
         await expect(small.get_by_role("button", name="Approve")).to_be_hidden()
-        answers = theatre.house.said(events.ApprovalResolved, call_sid)
+        answers = theatre.rig.said(events.ApprovalResolved, call_sid)
         assert [(one.approval_id, one.outcome) for one in answers] == [
             ("mcpr_1", "approved"),
             ("mcpr_2", "denied"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from diary import diary
 from gateway_calls import Stream
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 
 from gateway.audio.g711 import pcm_to_mulaw
 from gateway.call import events
@@ -68,28 +68,28 @@ async def talk(stream: Stream, seconds: float = 0.8, silence: float = 0.7) -> No
         await stream.speak(mulaw[begin : begin + 160])
 
 
-async def silence(house: House, stream: Stream) -> None:
+async def silence(rig: GatewayRig, stream: Stream) -> None:
     """Until the caller has heard the model out."""
-    call = house.gateway.switchboard.media_call(stream.call_sid)
+    call = rig.gateway.registry.media_call(stream.call_sid)
     assert call is not None
-    assert isinstance(call.mind, MediaCall)
-    while call.mind.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
+    assert isinstance(call.machine, MediaCall)
+    while call.machine.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
         await asyncio.sleep(0.01)
 
 
-async def turn(house: House, stream: Stream, nth: int) -> events.HostedToolCompleted:
+async def turn(rig: GatewayRig, stream: Stream, nth: int) -> events.HostedToolCompleted:
     """The caller says something, the model uses a tool for it and says what came of it."""
-    await silence(house, stream)
+    await silence(rig, stream)
     await talk(stream)
-    done = await house.note(events.HostedToolCompleted, nth)
-    told = lines(house)
-    await house.until(lambda: lines(house) > told)
+    done = await rig.note(events.HostedToolCompleted, nth)
+    told = lines(rig)
+    await rig.until(lambda: lines(rig) > told)
     return done
 
 
-def lines(house: House) -> int:
+def lines(rig: GatewayRig) -> int:
     """How often the model has spoken."""
-    return sum(line.who == "model" for line in house.said(events.TranscriptLine))
+    return sum(line.who == "model" for line in rig.said(events.TranscriptLine))
 
 
 async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
@@ -98,11 +98,11 @@ async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
         agents.write_text(AGENTS.format(url=url))
         more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
         async with (
-            running_house(agents, model, **more) as house,
-            house.carrier.call() as stream,
+            running_gateway(agents, model, **more) as rig,
+            rig.carrier.call() as stream,
             stream.breathing(),
         ):
-            await conversation(house, stream)
+            await conversation(rig, stream)
             said = [entry["text"] for entry in model.journal.of("said")]
             told = [str(entry["instructions"]) for entry in model.journal.of("create")]
         assert model.journal.violations == []
@@ -115,32 +115,32 @@ async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-async def conversation(house: House, stream: Stream) -> None:
-    await house.note(events.FirstAudioSent)
-    listed = await house.note(events.HostedToolsListed)
+async def conversation(rig: GatewayRig, stream: Stream) -> None:
+    await rig.note(events.FirstAudioSent)
+    listed = await rig.note(events.HostedToolsListed)
     if listed.outcome == "late":  # the first listing imports the whole package
-        listed = await house.note(events.HostedToolsListed, 2)
+        listed = await rig.note(events.HostedToolsListed, 2)
     assert (listed.outcome, listed.tools) == ("ok", 4)
 
-    assert (await turn(house, stream, 1)).outcome == "ok"
-    allowing = asyncio.create_task(allow(house, stream.call_sid))
-    assert (await turn(house, stream, 2)).outcome == "ok"
+    assert (await turn(rig, stream, 1)).outcome == "ok"
+    allowing = asyncio.create_task(allow(rig, stream.call_sid))
+    assert (await turn(rig, stream, 2)).outcome == "ok"
     await allowing
 
-    assert (await turn(house, stream, 3)).outcome == "denied"
-    assert (await house.note(events.ApprovalResolved, 2)).outcome == "timeout"
-    assert (await turn(house, stream, 4)).outcome == "tool_execution_error"
-    assert (await turn(house, stream, 5)).outcome == "protocol_error"
+    assert (await turn(rig, stream, 3)).outcome == "denied"
+    assert (await rig.note(events.ApprovalResolved, 2)).outcome == "timeout"
+    assert (await turn(rig, stream, 4)).outcome == "tool_execution_error"
+    assert (await turn(rig, stream, 5)).outcome == "protocol_error"
     for outcome in ("policy", "approved", "timeout"):
-        assert await house.metric("approvals_total", server="diary", outcome=outcome) == 1
-    assert await house.metric("mcp_calls_total", server="diary", outcome="ok") == 2
-    assert await house.metric("mcp_seconds_count", server="diary") == 4
+        assert await rig.metric("approvals_total", server="diary", outcome=outcome) == 1
+    assert await rig.metric("mcp_calls_total", server="diary", outcome="ok") == 2
+    assert await rig.metric("mcp_seconds_count", server="diary") == 4
 
 
-async def allow(house: House, call_sid: str) -> None:
+async def allow(rig: GatewayRig, call_sid: str) -> None:
     """An operator at the console."""
-    asked = await house.note(events.ApprovalRequested)
-    response = await house.client.post(
+    asked = await rig.note(events.ApprovalRequested)
+    response = await rig.client.post(
         f"/api/calls/{call_sid}/approvals/{asked.approval_id}",
         json={"approve": True},
         headers={"Authorization": f"Bearer {TOKEN}"},

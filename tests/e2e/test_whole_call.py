@@ -9,7 +9,7 @@ from time import monotonic
 
 import numpy as np
 from gateway_calls import Stream
-from running_gateway import ACCOUNT, AGENTS, House, running_house
+from running_gateway import ACCOUNT, AGENTS, GatewayRig, running_gateway
 from structlog.testing import capture_logs
 from twilio_rest_double import rest_desk
 
@@ -58,58 +58,58 @@ async def a_call(tmp_path: Path, audio: str) -> str:
     async with (
         rest_desk() as rest,
         running_model(Script(speed=500, think_ms=0)) as model,
-        running_house(agents, model, TWILIO_BASE_URL=rest.url) as house,
-        house.carrier.call() as stream,
+        running_gateway(agents, model, TWILIO_BASE_URL=rest.url) as rig,
+        rig.carrier.call() as stream,
         stream.breathing(),
     ):
-        await conversation(house, stream)
+        await conversation(rig, stream)
         ((request, form),) = await rest.hears()
         assert request.endswith(f"/Accounts/{ACCOUNT}/Calls/{stream.call_sid}.json")
         assert form == {"Status": ["completed"]}
         await stream.socket.close()
         assert model.journal.violations == []
         labels = {"agent": "reception", "path": "media-streams"}
-        ended = await house.metric("calls_ended_total", **labels, ending="agent_hung_up")
+        ended = await rig.metric("calls_ended_total", **labels, ending="agent_hung_up")
         assert ended == 1
-        assert await house.metric("response_seconds_count", **labels) == 3
-        assert await house.metric("barge_ins_total", agent="reception") == 1
+        assert await rig.metric("response_seconds_count", **labels) == 3
+        assert await rig.metric("barge_ins_total", agent="reception") == 1
         for message in stream.heard:  # only what is documented: no warning 31951
             parse_outbound(json.dumps(message), stream.sid)
         return stream.call_sid
 
 
-async def silence(house: House, stream: Stream) -> None:
+async def silence(rig: GatewayRig, stream: Stream) -> None:
     """Until the caller has heard the model out, as a polite one does."""
-    call = house.gateway.switchboard.media_call(stream.call_sid)
+    call = rig.gateway.registry.media_call(stream.call_sid)
     assert call is not None
-    assert isinstance(call.mind, MediaCall)
-    while call.mind.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
+    assert isinstance(call.machine, MediaCall)
+    while call.machine.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
         await asyncio.sleep(0.01)
 
 
-async def conversation(house: House, stream: Stream) -> None:
+async def conversation(rig: GatewayRig, stream: Stream) -> None:
     """Three turns; into the second answer the caller speaks, and the third one is a goodbye."""
-    await house.note(events.FirstAudioSent)
+    await rig.note(events.FirstAudioSent)
     assert loudness(await stream.sound(2000)) > 500
 
-    await silence(house, stream)
+    await silence(rig, stream)
     await talk(stream, 1.0)
-    await house.note(events.TurnMeasured)
+    await rig.note(events.TurnMeasured)
 
-    await silence(house, stream)
+    await silence(rig, stream)
     stream.echo_marks = False  # from here on the telephone takes its time
     played = len(await stream.all_heard("mark"))
     await talk(stream, 1.5)
     first = await stream.hears("mark", played + 1)
     await stream.send("mark", first["mark"])
-    await house.note(events.TurnMeasured, 2)
+    await rig.note(events.TurnMeasured, 2)
 
     await talk(stream, 1.2)
     await stream.hears("clear")
-    cut = await house.note(events.BargedIn)
+    cut = await rig.note(events.BargedIn)
     assert 20 <= cut.heard_ms < 3000
     for mark in [m for m in stream.heard if m["event"] == "mark"][played + 1 :]:
         await stream.send("mark", mark["mark"])  # thrown away, and echoed for that: not heard
     stream.echo_marks = True
-    await house.note(events.TurnMeasured, 3)
-    assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
+    await rig.note(events.TurnMeasured, 3)
+    assert (await rig.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP

@@ -147,7 +147,7 @@ def ended_line() -> dict[str, Any]:
         tools=2, tokens=300,
     )  # fmt: skip
     with capture_logs() as lines:
-        CallLog().on_note(facts, note, Decimal("0.01"))
+        CallLog().on_event(facts, note, Decimal("0.01"))
     return dict(lines[0])
 
 

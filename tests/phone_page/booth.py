@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from browser import PATIENCE_MS, chromium
 from playwright.async_api import Browser, Page
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 
 from gateway.bridge.inbound import browser_calls
 from gateway.call import events
@@ -53,17 +53,17 @@ class Visit:
 
 @dataclass
 class Booth:
-    house: House
+    rig: GatewayRig
     model: ModelServer
     browser: Browser
 
     async def link(self, agent: str = "desk", **more: Any) -> str:
         """As an operator makes it, at the address where this gateway really is."""
-        answer = await self.house.client.post(
+        answer = await self.rig.client.post(
             "/api/phone", json={"agent": agent, **more}, headers=AUTHORIZED
         )
         assert answer.status_code == 201, answer.text
-        return self.house.url + "/phone#" + answer.json()["url"].partition("#")[2]
+        return self.rig.url + "/phone#" + answer.json()["url"].partition("#")[2]
 
     @contextlib.asynccontextmanager
     async def visit(self, url: str, **view: Any) -> AsyncIterator[Visit]:
@@ -75,7 +75,7 @@ class Booth:
         noted = visit.wrong.append
         page.on("console", lambda m: noted(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: noted(str(error)))
-        own = (self.house.url, self.house.url.replace("http", "ws"), "data:")
+        own = (self.rig.url, self.rig.url.replace("http", "ws"), "data:")
         page.on("request", lambda r: None if r.url.startswith(own) else noted(r.url))
         try:
             await page.goto(url)
@@ -85,10 +85,10 @@ class Booth:
 
     async def begin(self, page: Page) -> str:
         """Presses Call; the CallSid, once the caller is there."""
-        before = len(self.house.said(events.CallerConnected))
+        before = len(self.rig.said(events.CallerConnected))
         await page.get_by_role("button", name="Call").click()
-        await self.house.note(events.CallerConnected, before + 1)
-        (*_, call) = self.house.gateway.switchboard.calls
+        await self.rig.note(events.CallerConnected, before + 1)
+        (*_, call) = self.rig.gateway.registry.calls
         return call.facts.call_sid
 
 
@@ -114,8 +114,8 @@ async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
     settings = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(folder / "data")}
     async with (
         running_model(Script.model_validate(script)) as model,
-        running_house(agents, model, **settings) as house,
+        running_gateway(agents, model, **settings) as rig,
         chromium(*_FLAGS, f"--use-file-for-fake-audio-capture={spoken}") as browser,
     ):
-        yield Booth(house, model, browser)
+        yield Booth(rig, model, browser)
     patch.undo()

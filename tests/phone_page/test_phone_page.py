@@ -68,7 +68,7 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
         await page.screenshot(path=PICTURES / f"ready-{scheme}.png")
         call_sid = await booth.begin(page)
         await expect(page.locator("#told")).to_have_text("On the line.")
-        await booth.house.note(notes.TurnMeasured, of=call_sid)
+        await booth.rig.note(notes.TurnMeasured, of=call_sid)
         await expect(page.locator("#wait")).to_contain_text(" s")
         await page.get_by_role("button", name="Keypad").click()
         await page.get_by_role("button", name="5").click()
@@ -76,12 +76,12 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
         await page.screenshot(path=PICTURES / f"talking-{scheme}.png")
         await page.get_by_role("button", name="Hang up").click()
         await expect(page.locator("#told")).to_have_text("You hung up.")
-        ended = await booth.house.note(notes.CallEnded, of=call_sid)
+        ended = await booth.rig.note(notes.CallEnded, of=call_sid)
         assert ended.ending is Ending.CALLER_HUNG_UP
         await page.screenshot(path=PICTURES / f"over-{scheme}.png")
     assert visit.wrong == []
     check(sent)
-    record = (await booth.house.client.get(f"/api/calls/{call_sid}", headers=AUTHORIZED)).json()
+    record = (await booth.rig.client.get(f"/api/calls/{call_sid}", headers=AUTHORIZED)).json()
     assert (record["path"], record["caller"]) == ("browser", "...")
     assert record["turns"] >= 1
 
@@ -108,17 +108,17 @@ def check(sent: list[dict[str, Any]]) -> None:
 async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
         call_sid = await booth.begin(visit.page)
-        await booth.house.note(notes.FirstAudioSent, of=call_sid)
-        asked = await booth.house.client.post(
+        await booth.rig.note(notes.FirstAudioSent, of=call_sid)
+        asked = await booth.rig.client.post(
             f"/api/calls/{call_sid}/transfer", json={"to": "anna"}, headers=AUTHORIZED
         )
         assert asked.status_code == 202
-        tried = await booth.house.note(notes.TransferAttempted, of=call_sid)
+        tried = await booth.rig.note(notes.TransferAttempted, of=call_sid)
         assert tried.outcome == "refused"
-        asked = await booth.house.client.post(f"/api/calls/{call_sid}/hangup", headers=AUTHORIZED)
+        asked = await booth.rig.client.post(f"/api/calls/{call_sid}/hangup", headers=AUTHORIZED)
         assert asked.status_code == 202
         await expect(visit.page.locator("#told")).to_have_text("An operator ended the call.")
-        ended = await booth.house.note(notes.CallEnded, of=call_sid)
+        ended = await booth.rig.note(notes.CallEnded, of=call_sid)
         assert ended.ending is Ending.OPERATOR_HUNG_UP
         await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
     assert visit.wrong == []
@@ -127,7 +127,7 @@ async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth)
 async def test_a_page_that_is_closed_ends_its_call(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
         call_sid = await booth.begin(visit.page)
-    await booth.house.note(notes.CallEnded, of=call_sid)
+    await booth.rig.note(notes.CallEnded, of=call_sid)
 
 
 async def test_a_second_call_where_one_is_taken(booth: Booth) -> None:
@@ -151,7 +151,7 @@ async def test_a_microphone_that_is_pulled_out_ends_the_call(booth: Booth) -> No
         call_sid = await booth.begin(visit.page)
         await visit.page.evaluate("microphone.dispatchEvent(new Event('ended'))")
         await expect(visit.page.locator("#told")).to_have_text("The microphone is gone.")
-        await booth.house.note(notes.CallEnded, of=call_sid)
+        await booth.rig.note(notes.CallEnded, of=call_sid)
 
 
 @pytest.mark.parametrize(
@@ -178,13 +178,13 @@ async def test_a_browser_that_cannot_leaves_no_call_and_no_open_microphone(
     async with booth.visit(await booth.link()) as visit:
         await visit.page.evaluate(_KEEP_MICROPHONE)
         await visit.page.evaluate(f"() => {{ {breaks}; }}")
-        before = len(booth.house.said(notes.CallerConnected))
+        before = len(booth.rig.said(notes.CallerConnected))
         await visit.page.get_by_role("button", name="Call").click()
         await expect(visit.page.locator("#told")).to_contain_text(said)
         still_open = "() => window.microphone?.readyState === 'live'"
         assert not await visit.page.evaluate(still_open)
         await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
-        assert len(booth.house.said(notes.CallerConnected)) == before
+        assert len(booth.rig.said(notes.CallerConnected)) == before
 
 
 async def test_a_language_that_browsers_do_not_know(booth: Booth) -> None:
@@ -207,7 +207,7 @@ _KEEP_MICROPHONE = """() => {
     [("", "copy the whole of it"), ("#abc", "was not made here"), ("#a.b", "was not made here")],
 )
 async def test_a_link_that_is_none(booth: Booth, fragment: str, said: str) -> None:
-    async with booth.visit(booth.house.url + "/phone" + fragment) as visit:
+    async with booth.visit(booth.rig.url + "/phone" + fragment) as visit:
         await expect(visit.page.locator("#told")).to_contain_text(said)
         await expect(visit.page.get_by_role("button", name="Call")).to_be_disabled()
 
@@ -246,7 +246,7 @@ async def test_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
     """Whatever rate the browser has: two tones, and what the way adds to them."""
     at = np.arange(8000) / 8000
     heard = pcm_to_mulaw((10_000 * np.sin(2 * np.pi * 1500 * at)).astype(np.int16).tobytes())
-    async with booth.visit(booth.house.url + "/phone") as visit:
+    async with booth.visit(booth.rig.url + "/phone") as visit:
         given = {"spoken": 700, "mulaw": list(heard), "rate": rate, "most": MOST}
         line = await visit.page.evaluate(LINE, given)
     assert line["name"] == "the end"
@@ -260,7 +260,7 @@ async def test_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
 
 async def test_what_no_telephone_carries_does_not_come_back_as_something_else(booth: Booth) -> None:
     """Five kilohertz would be heard as three."""
-    async with booth.visit(booth.house.url + "/phone") as visit:
+    async with booth.visit(booth.rig.url + "/phone") as visit:
         given = {"spoken": 5000, "mulaw": [255], "rate": 48_000, "most": MOST}
         line = await visit.page.evaluate(LINE, given)
     up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:MOST])), np.int16)

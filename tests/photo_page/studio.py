@@ -13,7 +13,7 @@ from browser import PATIENCE_MS, chromium
 from gateway_calls import Stream
 from media_store import MediaStore, media_store
 from playwright.async_api import Browser, Page
-from running_gateway import ACCOUNT, House, running_house
+from running_gateway import ACCOUNT, GatewayRig, running_gateway
 
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call import events
@@ -47,16 +47,16 @@ class Visit:
 
 @dataclass
 class Studio:
-    house: House
+    rig: GatewayRig
     model: ModelServer
     store: MediaStore
     browser: Browser
 
     @contextlib.asynccontextmanager
     async def visit(self, language: str = "en", **view: Any) -> AsyncIterator[Visit]:
-        async with self.house.carrier.call(NUMBERS[language]) as stream, stream.breathing():
-            await self.house.note(events.ModelReady, of=stream.call_sid)
-            call = self.house.gateway.switchboard.media_call(stream.call_sid)
+        async with self.rig.carrier.call(NUMBERS[language]) as stream, stream.breathing():
+            await self.rig.note(events.ModelReady, of=stream.call_sid)
+            call = self.rig.gateway.registry.media_call(stream.call_sid)
             assert call is not None
             visit = Visit(stream, call, await self._page(view), await self._link(call))
             self._watch(visit)
@@ -81,13 +81,13 @@ class Studio:
         assert (await call._hands.toolbox.run("request_photo", "{}", context)).outcome == "ok"
         found = re.search(r"/photo/\S+$", (await self.store.text(known + 1))["Body"])
         assert found
-        return self.house.url + found[0]
+        return self.rig.url + found[0]
 
     def _watch(self, visit: Visit) -> None:
         page, wrong = visit.page, visit.wrong
         page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else 0)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        own = (self.house.url, "blob:")
+        own = (self.rig.url, "blob:")
         page.on("request", lambda r: None if r.url.startswith(own) else wrong.append(r.url))
 
     def pictures(self) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ async def opened(folder: Path, *flags: str) -> AsyncIterator[Studio]:
     async with (
         media_store(ACCOUNT) as store,
         running_model(Script(speed=500, think_ms=0)) as model,
-        running_house(agents, model, TWILIO_BASE_URL=store.url) as house,
+        running_gateway(agents, model, TWILIO_BASE_URL=store.url) as rig,
         chromium("--use-fake-device-for-media-stream", *flags) as browser,
     ):
-        yield Studio(house, model, store, browser)
+        yield Studio(rig, model, store, browser)

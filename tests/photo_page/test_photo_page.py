@@ -42,7 +42,7 @@ def file(content: bytes, kind: str = "image/jpeg") -> list[dict[str, object]]:
 
 
 def shown(studio: Studio, call_sid: str, source: str) -> int:
-    found = studio.house.said(events.PictureSent, call_sid)
+    found = studio.rig.said(events.PictureSent, call_sid)
     return sum(n.source == source and n.outcome == "shown" for n in found)
 
 
@@ -92,7 +92,7 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
         await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         await page.mouse.down()
         await expect(show).to_have_attribute("aria-pressed", "true")
-        await studio.house.until(lambda: shown(studio, call_sid, "camera") >= 3)
+        await studio.rig.until(lambda: shown(studio, call_sid, "camera") >= 3)
         await expect(page.locator("#told")).to_have_text(words.camera_on)
         await page.screenshot(path=PICTURES / "camera-en-light.png")
         moved = await show.bounding_box()
@@ -109,7 +109,7 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
         before = shown(studio, call_sid, "camera")
         await show.focus()
         await page.keyboard.down(" ")
-        await studio.house.until(lambda: shown(studio, call_sid, "camera") > before)
+        await studio.rig.until(lambda: shown(studio, call_sid, "camera") > before)
         await page.keyboard.up(" ")
         await expect(show).to_have_attribute("aria-pressed", "false")
     assert visit.wrong == []
@@ -150,7 +150,7 @@ async def test_the_page_says_kindly_that_it_is_over(studio: Studio, language: st
     async with studio.visit(language) as visit:
         page = visit.page
         await visit.stream.stop()
-        await studio.house.note(events.CallEnded, of=visit.stream.call_sid)
+        await studio.rig.note(events.CallEnded, of=visit.stream.call_sid)
         await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
         await expect(page.locator("#title")).to_have_text(words.over_title)
         await expect(page.locator("#told")).to_have_text(words.over)

@@ -47,7 +47,7 @@ class MediaStore:
         self.answers[path] = content if callable(content) else _always(content, 200)
         return self.url + path
 
-    async def door(self, request: Request) -> Response:
+    async def endpoint(self, request: Request) -> Response:
         scheme, _, coded = request.headers.get("authorization", "").partition(" ")
         self.asked.append((request.url.path, b64decode(coded).decode() if scheme else ""))
         if request.method == "POST":
@@ -81,7 +81,7 @@ def _always(content: bytes, status: int) -> Answer:
 @contextlib.asynccontextmanager
 async def media_store(account: str) -> AsyncIterator[MediaStore]:
     store = MediaStore(account)
-    app = Starlette(routes=[Route("/{path:path}", store.door, methods=["GET", "POST"])])
+    app = Starlette(routes=[Route("/{path:path}", store.endpoint, methods=["GET", "POST"])])
     async with listening(app, 0) as url:
         store.url = url
         yield store

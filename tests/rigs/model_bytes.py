@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from far_end import FarEnd, far_end, text_of
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 from websockets.frames import Opcode
 
 Behave = Callable[[FarEnd], Awaitable[None]]
@@ -46,9 +46,9 @@ async def configured(end: FarEnd) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def house_with(agents_file: Path, behave: Behave) -> AsyncIterator[House]:
+async def house_with(agents_file: Path, behave: Behave) -> AsyncIterator[GatewayRig]:
     async with (
         far_end(behave) as url,
-        running_house(agents_file, f"{url.replace('ws:', 'http:')}/v1") as house,
+        running_gateway(agents_file, f"{url.replace('ws:', 'http:')}/v1") as rig,
     ):
-        yield house
+        yield rig

@@ -84,7 +84,7 @@ class InProcessServer(GatewayServer):
 
 
 @dataclass
-class House:
+class GatewayRig:
     """One running gateway. `notes` are those of all calls, in order."""
 
     url: str
@@ -124,7 +124,7 @@ class House:
     async def quiet(self) -> None:
         """Returns when every call's session with the model is open: nothing more is on its way."""
         async with asyncio.timeout(PATIENCE_S):
-            while any(not self._opened(call) for call in self.gateway.switchboard.calls):
+            while any(not self._opened(call) for call in self.gateway.registry.calls):
                 await self._news.wait()
 
     def _opened(self, call: LiveCall) -> bool:
@@ -158,9 +158,9 @@ async def serving(server: InProcessServer, listener: socket.socket) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def running_house(
+async def running_gateway(
     agents: Any, model: ModelServer | str = NOWHERE, **environ: str
-) -> AsyncIterator[House]:
+) -> AsyncIterator[GatewayRig]:
     """A gateway with these settings; `agents` is the path of its file."""
     settings = load_settings(
         {
@@ -186,9 +186,9 @@ async def running_house(
         ) as client,
     ):
         carrier = Carrier(client, settings.public_url, ACCOUNT)
-        house = House(url, gateway, server, client, carrier)
-        _listen(gateway, house)
-        yield house
+        rig = GatewayRig(url, gateway, server, client, carrier)
+        _listen(gateway, rig)
+        yield rig
 
 
 def free_listener() -> socket.socket:
@@ -199,11 +199,11 @@ def free_listener() -> socket.socket:
     return listener
 
 
-def _listen(gateway: Gateway, house: House) -> None:
-    keep = gateway.switchboard.on_note
+def _listen(gateway: Gateway, rig: GatewayRig) -> None:
+    keep = gateway.registry.on_event
 
-    def on_note(call: LiveCall, note: CallEvent) -> None:
+    def on_event(call: LiveCall, note: CallEvent) -> None:
         keep(call, note)
-        house.hear(call, note)
+        rig.hear(call, note)
 
-    gateway.switchboard.on_note = on_note  # type: ignore[method-assign]
+    gateway.registry.on_event = on_event  # type: ignore[method-assign]

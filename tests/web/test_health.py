@@ -9,7 +9,7 @@ import pytest_asyncio
 from gateway_calls import CALLER, RECEPTION, new_sid
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
-from running_gateway import House
+from running_gateway import GatewayRig
 
 from gateway.call import events
 from gateway.call.endings import Ending
@@ -25,24 +25,24 @@ IN_COMMON = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lived_in(shared_house: House) -> House:
+async def lived_in(shared_rig: GatewayRig) -> GatewayRig:
     """After a call with a little of everything: sound, faults, a refusal, an end."""
-    house = shared_house
-    await house.carrier.ring(new_sid("CA"), "+49301234567")
-    async with house.carrier.call() as stream:
+    rig = shared_rig
+    await rig.carrier.ring(new_sid("CA"), "+49301234567")
+    async with rig.carrier.call() as stream:
         await stream.socket.send(b"binary")
         await stream.socket.send(f'{{"event": "{CALLER}"}}')
         await stream.send("weather", {"is": "fine"})
-        await house.note(events.FirstAudioSent)
+        await rig.note(events.FirstAudioSent)
         await stream.stop()
-        await house.note(events.CallEnded)
-    return house
+        await rig.note(events.CallEnded)
+    return rig
 
 
 @IN_COMMON
-async def test_every_family_has_help_and_no_number_stands_in_any(lived_in: House) -> None:
-    house = lived_in
-    response = await house.client.get("/metrics")
+async def test_every_family_has_help_and_no_number_stands_in_any(lived_in: GatewayRig) -> None:
+    rig = lived_in
+    response = await rig.client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=")
     found = families(response.text, parser)
     assert len(found) > 30
@@ -54,14 +54,14 @@ async def test_every_family_has_help_and_no_number_stands_in_any(lived_in: House
 
 
 @IN_COMMON
-async def test_labels_come_from_closed_sets_only(lived_in: House) -> None:
+async def test_labels_come_from_closed_sets_only(lived_in: GatewayRig) -> None:
     """Whatever a stranger sends, no label value is of his making."""
-    house = lived_in
-    async with house.carrier.socket() as socket:
+    rig = lived_in
+    async with rig.carrier.socket() as socket:
         await socket.send('{"event":"start","streamSid":"evil"}')
     for path in ("/twilio/voice", "/evil", "/twilio/voice?evil=1"):
-        await house.client.post(path, headers={"X-Twilio-Signature": "evil"})
-    agents = set(house.gateway.switchboard.book.agents)
+        await rig.client.post(path, headers={"X-Twilio-Signature": "evil"})
+    agents = set(rig.gateway.registry.book.agents)
     closed: dict[str, set[str]] = {
         "agent": agents,
         "path": {"media-streams", "sip"},
@@ -84,7 +84,7 @@ async def test_labels_come_from_closed_sets_only(lived_in: House) -> None:
         "how": {"adopted", "afresh", "announced", "handed_over", "silent"},
         "version": {"0.1.0"},
     }  # fmt: skip
-    text = (await house.client.get("/metrics")).text
+    text = (await rig.client.get("/metrics")).text
     for family in families(text, parser).values():
         for sample in family.samples:
             for label, value in sample.labels.items():
@@ -95,36 +95,36 @@ async def test_labels_come_from_closed_sets_only(lived_in: House) -> None:
 
 
 @IN_COMMON
-async def test_openmetrics_for_who_asks_for_it(lived_in: House) -> None:
-    house = lived_in
+async def test_openmetrics_for_who_asks_for_it(lived_in: GatewayRig) -> None:
+    rig = lived_in
     accept = {"Accept": "application/openmetrics-text; version=1.0.0; charset=utf-8"}
-    response = await house.client.get("/metrics", headers=accept)
+    response = await rig.client.get("/metrics", headers=accept)
     assert response.headers["content-type"].startswith("application/openmetrics-text")
     found = families(response.text, openmetrics)
     assert found["gateway_calls_ended"].samples
 
 
-async def test_what_a_call_was_is_still_counted_when_it_is_over(house: House) -> None:
-    async with house.carrier.call() as stream:
-        await house.note(events.FirstAudioSent)
+async def test_what_a_call_was_is_still_counted_when_it_is_over(rig: GatewayRig) -> None:
+    async with rig.carrier.call() as stream:
+        await rig.note(events.FirstAudioSent)
         talking = {"path": "media-streams", "state": "talking"}
-        assert await house.metric("calls_active", **talking) == 1
+        assert await rig.metric("calls_active", **talking) == 1
         await stream.speak(b"\xff" * 40)
         await stream.stop()
-        await house.note(events.CallEnded)
-        assert await house.metric("calls_active", **talking) == 0
-    assert await house.metric("frames_total", direction="up") == 2
-    assert await house.metric("media_bytes_total", direction="up") == 200
-    assert await house.metric("frames_total", direction="down") > 0
+        await rig.note(events.CallEnded)
+        assert await rig.metric("calls_active", **talking) == 0
+    assert await rig.metric("frames_total", direction="up") == 2
+    assert await rig.metric("media_bytes_total", direction="up") == 200
+    assert await rig.metric("frames_total", direction="down") > 0
     labels = {"agent": "reception", "path": "media-streams"}
-    assert await house.metric("calls_started_total", **labels) == 1
-    assert await house.metric("calls_ended_total", **labels, ending="caller_hung_up") == 1
-    assert await house.metric("call_seconds_count", **labels) == 1
-    assert await house.metric("added_seconds_count", direction="up") == 2
+    assert await rig.metric("calls_started_total", **labels) == 1
+    assert await rig.metric("calls_ended_total", **labels, ending="caller_hung_up") == 1
+    assert await rig.metric("call_seconds_count", **labels) == 1
+    assert await rig.metric("added_seconds_count", direction="up") == 2
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_probes(house: House, path: str) -> None:
-    response = await house.client.get(path)
+async def test_probes(rig: GatewayRig, path: str) -> None:
+    response = await rig.client.get(path)
     assert response.status_code == 200
-    assert (await house.client.post(path)).status_code == 405
+    assert (await rig.client.post(path)).status_code == 405

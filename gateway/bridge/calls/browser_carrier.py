@@ -36,4 +36,4 @@ class BrowserCall(LiveCall):
 
     def _close_media(self) -> None:
         if self._media is not None:
-            self._media.close(reason=self.mind.ending or "")
+            self._media.close(reason=self.machine.ending or "")

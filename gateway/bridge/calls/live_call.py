@@ -50,12 +50,12 @@ _STEPS: Final[Mapping[type, Callable[[LiveCall], None]]] = {  # they say no more
 
 
 class LiveCall:
-    def __init__(self, facts: CallInfo, mind: Conversation, hands: CallServices) -> None:
-        self.facts, self.mind = facts, mind
+    def __init__(self, facts: CallInfo, machine: Conversation, services: CallServices) -> None:
+        self.facts, self.machine = facts, machine
         self.left = False
         """Whether another process has it now, and its leg goes on."""
-        self.bill = hands.open_bill(facts, mind.agent)
-        self._hands = hands
+        self.bill = services.open_bill(facts, machine.agent)
+        self._hands = services
         self._media: MediaSocket | None = None
         self._model: ModelConnection | None = None
         self._next: ModelConnection | None = (
@@ -64,7 +64,7 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
-        self._functions = ToolRunner(facts, hands.toolbox, hands.tasks, self._hear_now)
+        self._functions = ToolRunner(facts, services.toolbox, services.tasks, self._hear_now)
         self._loop = asyncio.get_running_loop()
 
     def begin(self) -> None:
@@ -103,14 +103,14 @@ class LiveCall:
 
     def ask(self, wish: inputs.OperatorRequest) -> bool:
         """An operator's wish. False while nobody talks, or the model does not hear."""
-        if not self.mind.takes_wishes:
+        if not self.machine.takes_wishes:
             return False
         self._hear(wish, monotonic())
         return True
 
     def show(self, sent: inputs.CallerMessageReceived | inputs.CameraFrameReceived) -> bool:
         """What the caller sent beside speaking. False once the conversation is over."""
-        if not self.mind.takes_pictures:
+        if not self.machine.takes_pictures:
             return False
         self._hear(sent, monotonic())
         return True
@@ -118,11 +118,11 @@ class LiveCall:
     def allow(self, approval_id: str, approve: bool) -> str | None:
         """An operator's word on a tool: how the request stands now, None for none such."""
         self._hear(inputs.ApprovalAnswered(approval_id, approve), monotonic())
-        return self.mind.approval(approval_id)
+        return self.machine.approval(approval_id)
 
     @property
     def over(self) -> bool:
-        return self.mind.life is CallPhase.CLOSED
+        return self.machine.life is CallPhase.CLOSED
 
     # --- From the caller ---
 
@@ -148,7 +148,7 @@ class LiveCall:
     def _hear_frame(self, event: media_stream.Media, now: float) -> None:
         """Fifty times a second."""
         try:
-            message = self.mind.pass_up(event, now)
+            message = self.machine.pass_up(event, now)
             if message is None:
                 self._hear(event, now)
             elif self._model is not None:
@@ -193,10 +193,10 @@ class LiveCall:
         """One try; the mind decides on the next one."""
         if after_s:
             await asyncio.sleep(after_s)
-        await self._hands.turnstile.enter()
+        await self._hands.start_pacer.enter()
         if line.given_up:
             return
-        url = f"{self._hands.realtime_url}?model={quote(self.mind.agent.model, safe='')}"
+        url = f"{self._hands.realtime_url}?model={quote(self.machine.agent.model, safe='')}"
         try:
             await line.open(url, self._hands.model_headers(self.facts), MODEL_TRY_MAX_S)
         except LinkError as error:
@@ -209,7 +209,7 @@ class LiveCall:
 
     def _hear(self, event: object, now: float) -> None:
         try:
-            out = self.mind.handle(event, now)
+            out = self.machine.handle(event, now)
         except Exception as error:
             return self._break(error, now)
         if out is not NOTHING:
@@ -273,14 +273,14 @@ class LiveCall:
     def _break(self, error: Exception, now: float) -> None:
         """Our own bug ends this call, under its name, and nothing else."""
         log.error("a call broke", call=self.facts.key, exc_info=error)
-        self._act(self.mind.abandon(now))
+        self._act(self.machine.abandon(now))
         self._reschedule()
 
     # --- Time ---
 
     def _reschedule(self) -> None:
         """A timer that is too early is harmless; one that is too late is replaced."""
-        deadline = self.mind.deadline
+        deadline = self.machine.deadline
         if deadline is None:
             self._stop_timer()
         elif self._timer is None or deadline < self._timer_at:
@@ -292,7 +292,7 @@ class LiveCall:
     def _tick(self) -> None:
         self._timer, now = None, monotonic()
         try:
-            out = self.mind.tick(now)
+            out = self.machine.tick(now)
         except Exception as error:
             return self._break(error, now)
         self._act(out)
@@ -321,7 +321,7 @@ class LiveCall:
 
     async def _transfer(self, to: do.TransferCaller) -> None:
         """Takes the call out of its stream; `stop` tells that it has worked."""
-        document = self._hands.transfer_document(self.facts, to, self.mind.agent.language)
+        document = self._hands.transfer_document(self.facts, to, self.machine.agent.language)
         try:
             await self._hands.rest.redirect(self.facts.call_sid, await document)
         except LinkError as error:

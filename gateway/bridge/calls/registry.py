@@ -60,9 +60,9 @@ class CallRegistry:
         self.announced: Callable[[LiveCall], None] = lambda _: None
         """Told of each call before its first note."""
 
-    def employ(self, hands: CallServices) -> None:
+    def employ(self, services: CallServices) -> None:
         """Once, before the first call: the hands report back to whoever made them."""
-        self._hands = hands
+        self._hands = services
 
     @property
     def calls(self) -> list[LiveCall]:
@@ -131,20 +131,20 @@ class CallRegistry:
         was before, in another connection or process.
         """
         waiting = self.expected(facts.call_sid)
-        if waiting is not None and (state is None or state.streams <= waiting.mind.streams):
+        if waiting is not None and (state is None or state.streams <= waiting.machine.streams):
             return waiting
         if waiting is not None:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        hands = self._admitted("media-streams", facts.call_sid, back=state is not None)
+        services = self._admitted("media-streams", facts.call_sid, back=state is not None)
         session = self.session(agent.name, "media-streams")
-        mind = MediaCall(agent, session, _event_ids(), monotonic())
-        mind.unix_offset_s = self.clock() - monotonic()
+        machine = MediaCall(agent, session, _event_ids(), monotonic())
+        machine.unix_offset_s = self.clock() - monotonic()
         if state is not None:
-            mind.resume(state)
-        mind.opening = opening or mind.opening
+            machine.resume(state)
+        machine.opening = opening or machine.opening
         self._store.forget(f"ending:{facts.call_sid}")
-        call = (LiveCall if facts.has_carrier else BrowserCall)(facts, mind, hands)
+        call = (LiveCall if facts.has_carrier else BrowserCall)(facts, machine, services)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._media[facts.key] = call
@@ -165,13 +165,13 @@ class CallRegistry:
 
         Raises NotAdmitted.
         """
-        hands = self._admitted("sip", facts.call_sid)
-        mind = SipCall(agent, session, _event_ids(), monotonic())
-        mind.unix_offset_s = self.clock() - monotonic()
-        mind.opening = opening
-        call = SipLiveCall(facts, mind, hands, control)
+        services = self._admitted("sip", facts.call_sid)
+        machine = SipCall(agent, session, _event_ids(), monotonic())
+        machine.unix_offset_s = self.clock() - monotonic()
+        machine.opening = opening
+        call = SipLiveCall(facts, machine, services, control)
         if state is not None:
-            mind.resume(state)
+            machine.resume(state)
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._sip[facts.key] = call
         self.announced(call)
@@ -200,12 +200,12 @@ class CallRegistry:
     def expected(self, call_sid: str) -> LiveCall | None:
         """The call that waits for this stream."""
         call = self._media.get(call_sid)
-        return None if call is None or call.mind.arrived else call
+        return None if call is None or call.machine.arrived else call
 
     def stream_is_over(self, call_sid: str, *, drained: bool) -> None:
         """The carrier says so, perhaps before we have noticed that the socket broke."""
         call = self._media.get(call_sid)
-        if call is not None and call.mind.arrived:
+        if call is not None and call.machine.arrived:
             call.hang_up(Ending.DRAINED if drained else Ending.MEDIA_BROKEN)
 
     def calls_of(self, call_sid: str) -> list[LiveCall]:
@@ -245,7 +245,7 @@ class CallRegistry:
         """The same, in whichever process."""
         return await self._store.get(f"dialled:{call_sid}")
 
-    def on_note(self, call: LiveCall, note: events.CallEvent) -> None:
+    def on_event(self, call: LiveCall, note: events.CallEvent) -> None:
         """Keeps the list true; a call that is over makes room at once."""
         if isinstance(note, events.CallEnded):
             calls: dict[str, Any] = self._sip if call.facts.call_id else self._media
@@ -264,7 +264,7 @@ class CallRegistry:
         """To other processes: each call in its next quiet moment, or at once."""
         self._leaving = True
         for call in self.calls:
-            if call.mind.arrived and (self._store.shared or not call.facts.call_id):
+            if call.machine.arrived and (self._store.shared or not call.facts.call_id):
                 call.hand_over(now=now)
             elif now:
                 call.hang_up(Ending.DRAINED)

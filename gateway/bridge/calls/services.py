@@ -32,7 +32,7 @@ class CallServices:
     referred: Callable[[str, do.TransferCaller], None]
     """Told, before it happens, that the call of a CallSid is being referred, and to whom."""
     tasks: Tasks
-    turnstile: StartPacer
+    start_pacer: StartPacer
     hand_over: Callable[[LiveCall], Awaitable[None]]
     """Has the carrier ask another process what to do with the call. Raises LinkError."""
     after_sip_url: str  # where the carrier asks what comes after a SIP leg

@@ -36,9 +36,9 @@ _LEG_IS_GONE: Final = frozenset({Ending.CALLER_HUNG_UP, Ending.TRANSFERRED, Endi
 
 class SipLiveCall(LiveCall):
     def __init__(
-        self, facts: CallInfo, mind: SipCall, hands: CallServices, calls: OpenAICalls
+        self, facts: CallInfo, machine: SipCall, services: CallServices, calls: OpenAICalls
     ) -> None:
-        super().__init__(facts, mind, hands)
+        super().__init__(facts, machine, services)
         self._calls = calls
         self._attached = False
 
@@ -65,7 +65,7 @@ class SipLiveCall(LiveCall):
 
     def refused(self) -> None:
         """It could not be accepted: there is no leg to end."""
-        self._act(self.mind.give_up(monotonic()))
+        self._act(self.machine.give_up(monotonic()))
         self._reschedule()
 
     def given_up(self) -> None:
@@ -89,7 +89,7 @@ class SipLiveCall(LiveCall):
         headers = self._hands.model_headers(self.facts)
         pause_s = limits.sip.SIDEBAND_FIRST_PAUSE_S
         for left in reversed(range(limits.sip.SIDEBAND_TRIES)):
-            await self._hands.turnstile.enter()
+            await self._hands.start_pacer.enter()
             if self.over:
                 return None
             self._model = ModelConnection(self)
@@ -122,7 +122,7 @@ class SipLiveCall(LiveCall):
         """
         rest, call_sid = self._hands.rest, self.facts.call_sid
         try:
-            if self.mind.ending is not None and self.mind.ending.well:
+            if self.machine.ending is not None and self.machine.ending.well:
                 await rest.hang_up(call_sid)
             else:
                 await rest.redirect_to(call_sid, self._hands.after_sip_url)
@@ -156,5 +156,5 @@ class SipLiveCall(LiveCall):
 
     def _close_media(self) -> None:
         """There is no stream to close, and nobody else who would end the leg."""
-        if self.mind.ending not in _LEG_IS_GONE and not self.left:
+        if self.machine.ending not in _LEG_IS_GONE and not self.left:
             self._start_hang_up()

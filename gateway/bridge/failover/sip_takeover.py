@@ -35,13 +35,13 @@ class SipTakeover:
         self,
         process: str,
         remote: Remote | None,
-        keeper: SnapshotStore,
-        switchboard: CallRegistry,
+        snapshots: SnapshotStore,
+        registry: CallRegistry,
         adopt: Callable[[CallSnapshot], None],
         hang_up: Callable[[str], None],
     ) -> None:
         self._process, self._remote = process, remote
-        self._keeper, self._switchboard = keeper, switchboard
+        self._keeper, self._switchboard = snapshots, registry
         self._adopt, self._hang_up = adopt, hang_up
 
     async def run(self) -> None:
@@ -101,4 +101,4 @@ class SipTakeover:
 
 
 def _is_kept(call: SipLiveCall) -> bool:
-    return call.mind.arrived and not call.over and not call.left
+    return call.machine.arrived and not call.over and not call.left

@@ -77,8 +77,8 @@ class SnapshotStore:
     async def write_changed(self) -> None:
         changed: dict[LiveCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
         for call in list(self._calls()):
-            before, memory = self._written.get(call), call.mind.memory
-            if not call.mind.arrived or (before and before.revision == memory.revision):
+            before, memory = self._written.get(call), call.machine.memory
+            if not call.machine.arrived or (before and before.revision == memory.revision):
                 continue
             now = _Written.of(memory, self._clock())
             if now.is_due_after(before):
@@ -125,7 +125,7 @@ class SnapshotStore:
 
     def remember(self, call: LiveCall, ending: Ending) -> None:
         """In this process at once: the carrier may ask for it in the next moment."""
-        if call.facts.call_sid and call.mind.arrived and _is_kept(ending):
+        if call.facts.call_sid and call.machine.arrived and _is_kept(ending):
             self._store.remember(
                 _key(call.facts.call_sid), _text(state_of(call)), limits.store.ENDINGS_KEPT_S
             )
@@ -140,7 +140,7 @@ class SnapshotStore:
         call_sid = call.facts.call_sid
         if call.facts.call_id and not call.left:
             await self._store.delete(_sip_key(call.facts.call_id))
-        if not call_sid or not call.mind.arrived:
+        if not call_sid or not call.machine.arrived:
             return
         if not _is_kept(ending):
             await self._store.delete(_key(call_sid))
@@ -166,7 +166,7 @@ class SnapshotStore:
 
     def _entries(self, call: LiveCall) -> list[tuple[str, str, float]]:
         facts, text = call.facts, _text(state_of(call))
-        ttl_s = call.mind.agent.max_call_s + limits.store.STATE_SPARE_S
+        ttl_s = call.machine.agent.max_call_s + limits.store.STATE_SPARE_S
         keys = [_key(facts.call_sid)] if facts.call_sid else []
         keys += [_sip_key(facts.call_id)] if facts.call_id else []
         return [(key, text, ttl_s) for key in keys]
@@ -188,7 +188,7 @@ def first_state(facts: CallInfo) -> CallSnapshot:
 
 
 def state_of(call: LiveCall) -> CallSnapshot:
-    state, facts = call.mind.state(), call.facts
+    state, facts = call.machine.state(), call.facts
     state.caller, state.dialled = _plain(facts.caller), _plain(facts.dialled)
     state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid
     state.direction = facts.direction
@@ -197,7 +197,7 @@ def state_of(call: LiveCall) -> CallSnapshot:
 
 
 def _sound_of(call: LiveCall) -> bytes:
-    return call.mind.not_understood() if isinstance(call.mind, MediaCall) else b""
+    return call.machine.not_understood() if isinstance(call.machine, MediaCall) else b""
 
 
 def _key(call_sid: str) -> str:

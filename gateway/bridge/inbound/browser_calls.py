@@ -22,12 +22,12 @@ class BrowserCalls:
 
     def __init__(
         self,
-        switchboard: CallRegistry,
+        registry: CallRegistry,
         admission: Admission,
         shed: Callable[[], str | None],
         budget_used: Callable[[], float],
     ) -> None:
-        self._switchboard, self._admission = switchboard, admission
+        self._switchboard, self._admission = registry, admission
         self._shed, self._budget_used = shed, budget_used
         self._begins = TokenBucket(limits.phone.BEGINS_BURST, limits.phone.BEGINS_PER_S)
 

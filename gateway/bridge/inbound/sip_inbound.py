@@ -66,7 +66,7 @@ class SipInbound:
 
     def __init__(
         self,
-        switchboard: CallRegistry,
+        registry: CallRegistry,
         calls: OpenAICalls,
         tokens: DialTokens,
         admission: Admission,
@@ -75,7 +75,7 @@ class SipInbound:
         allow_rtp: bool,
         counted: Callable[[str], None],
     ) -> None:
-        self._switchboard, self._calls, self._tokens = switchboard, calls, tokens
+        self._switchboard, self._calls, self._tokens = registry, calls, tokens
         self._admission, self._rates = admission, rates
         self._allow_rtp, self._counted = allow_rtp, counted
 

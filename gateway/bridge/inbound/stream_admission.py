@@ -16,12 +16,12 @@ class StreamAdmission:
     def __init__(
         self,
         account_sid: str,
-        switchboard: CallRegistry,
+        registry: CallRegistry,
         tokens: StreamTokens,
-        keeper: SnapshotStore,
+        snapshots: SnapshotStore,
     ) -> None:
         self._account_sid = account_sid
-        self._switchboard, self._tokens, self._keeper = switchboard, tokens, keeper
+        self._switchboard, self._tokens, self._keeper = registry, tokens, snapshots
 
     async def let_in(self, start: StartBody) -> LiveCall:
         """The call of this stream, with what was before. Raises SignatureRefused, NotAdmitted."""
@@ -31,7 +31,7 @@ class StreamAdmission:
         stream_pass = await self._tokens.redeem(token, start.call_sid)
         state = await self._keeper.known(start.call_sid)
         call = await self._call(start.call_sid, stream_pass.agent, state)
-        if call.mind.resumed and state is not None and state.arrived:
+        if call.machine.resumed and state is not None and state.arrived:
             call.remember(state.memos)
             if sound := await self._keeper.sound(start.call_sid):
                 call.said_before(sound)
@@ -39,17 +39,17 @@ class StreamAdmission:
 
     async def _call(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> LiveCall:
         """The call that was announced here, or a new one if the webhook went elsewhere."""
-        switchboard = self._switchboard
-        waiting = switchboard.expected(call_sid)
-        if waiting is None and switchboard.media_call(call_sid) is not None:
+        registry = self._switchboard
+        waiting = registry.expected(call_sid)
+        if waiting is None and registry.media_call(call_sid) is not None:
             raise SignatureRefused("second_stream")
-        ending = await switchboard.ending_of(call_sid) if waiting is None else None
+        ending = await registry.ending_of(call_sid) if waiting is None else None
         if ending is not None and ending.well:
             raise NotAdmitted("over")  # hung up while its stream was on the way
         # Announced here, it may have been elsewhere meanwhile, and this one knows nothing of it.
-        if waiting is None or (state is not None and state.streams > waiting.mind.streams):
+        if waiting is None or (state is not None and state.streams > waiting.machine.streams):
             await self._announce(call_sid, agent_name, state)
-        call = switchboard.expected(call_sid)
+        call = registry.expected(call_sid)
         if call is None:
             raise SignatureRefused("second_stream")
         return call

@@ -27,14 +27,14 @@ class PictureLinks:
     """What is remembered of a token is its hash: whoever reads the store can open nothing."""
 
     def __init__(
-        self, store: Store, switchboard: CallRegistry, relay: ProcessMailbox, public_url: str
+        self, store: Store, registry: CallRegistry, mailbox: ProcessMailbox, public_url: str
     ) -> None:
-        self._store, self._switchboard, self._relay = store, switchboard, relay
+        self._store, self._switchboard, self._relay = store, registry, mailbox
         self._public_url = public_url
 
     async def make(self, call: LiveCall) -> str:
         """The address of the page."""
-        token, agent = secrets.token_urlsafe(limits.images.PHOTO_TOKEN_BYTES), call.mind.agent
+        token, agent = secrets.token_urlsafe(limits.images.PHOTO_TOKEN_BYTES), call.machine.agent
         facts = call.facts
         known = json.dumps([facts.key, agent.language, facts.caller, facts.dialled])
         await self._store.put(_key(token), known, agent.max_call_s)
@@ -53,7 +53,7 @@ class PictureLinks:
             return None
         key, language, caller, dialled = json.loads(known)
         call = self._switchboard.call(key)
-        if call is not None and call.mind.takes_pictures:
+        if call is not None and call.machine.takes_pictures:
             return PictureLink(language, call)
         elsewhere = await self._relay.find(caller, dialled)
         there = elsewhere is not None and elsewhere.key == key

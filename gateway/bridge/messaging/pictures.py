@@ -49,25 +49,25 @@ class Pictures:
 
     def __init__(
         self,
-        switchboard: CallRegistry,
+        registry: CallRegistry,
         store: Store,
         media: TwilioMedia,
-        darkroom: ImageProcessor,
+        image_processor: ImageProcessor,
         tasks: Tasks,
         counted: Callable[[str, str], None],
     ) -> None:
-        self._switchboard, self._media, self._darkroom = switchboard, media, darkroom
+        self._switchboard, self._media, self._darkroom = registry, media, image_processor
         self._tasks, self._counted = tasks, counted
         self._pictures, self._frames = LruMap(_Count), LruMap(_Count)
-        self.relay = ProcessMailbox(store, lambda: switchboard.calls, self._arrived)
+        self.mailbox = ProcessMailbox(store, lambda: registry.calls, self._arrived)
 
     async def call_between(self, sender: str, to: str) -> PictureTarget | None:
         """The running call of this pair of numbers, whoever called whom; the newest, if many."""
         pair = {sender, to}
         for call in reversed(self._switchboard.calls):
-            if {call.facts.caller, call.facts.dialled} == pair and call.mind.takes_pictures:
+            if {call.facts.caller, call.facts.dialled} == pair and call.machine.takes_pictures:
                 return call
-        return await self.relay.find(sender, to)
+        return await self.mailbox.find(sender, to)
 
     def take(self, message: MessageRequest, target: PictureTarget) -> None:
         """Into the call, as soon as its pictures are here; nobody waits for that."""
@@ -124,7 +124,7 @@ class Pictures:
     async def _show(self, target: PictureTarget, sent: CallerInput) -> bool:
         if isinstance(target, LiveCall):
             return self._shown(target, sent)
-        passed_on = await self.relay.send(target, sent)
+        passed_on = await self.mailbox.send(target, sent)
         self._count(sent, "passed_on" if passed_on else "unreachable")
         return passed_on
 

@@ -111,7 +111,7 @@ class ProcessMailbox:
 
 
 def _named(call: LiveCall) -> bool:
-    return bool(call.facts.caller and call.facts.dialled and call.mind.takes_pictures)
+    return bool(call.facts.caller and call.facts.dialled and call.machine.takes_pictures)
 
 
 def _pair(one: str, other: str) -> str:

@@ -65,7 +65,7 @@ class OutboundCalls:
 
     public_url: str
     countries: tuple[str, ...]
-    switchboard: CallRegistry
+    registry: CallRegistry
     admission: Admission
     allowance: TokenBucket
     tokens: OutboundTokens
@@ -94,7 +94,7 @@ class OutboundCalls:
         return await self._once(key, to, agent, outbound, ours)
 
     def _agent(self, name: str) -> tuple[Agent, Outbound]:
-        agent = self.switchboard.book.agents.get(name)
+        agent = self.registry.book.agents.get(name)
         if agent is None:
             raise NotDialled("no_agent", "There is no such agent.")
         if not self.countries:
@@ -111,7 +111,7 @@ class OutboundCalls:
             raise NotDialled("country", "GATEWAY_DIAL_COUNTRIES does not have that country.")
         if outbound.countries and not reaches(to, outbound.countries):
             raise NotDialled("country", "That agent's `outbound.countries` does not have it.")
-        refusal = self.switchboard.refusal(agent.path) or self.shed()
+        refusal = self.registry.refusal(agent.path) or self.shed()
         if refusal is not None or self.rest is None:
             raise NotDialled(refusal or "starting", _LATER.get(refusal or "", _LATER["full"]))
 
@@ -148,18 +148,18 @@ class OutboundCalls:
             await self.admission.admit(place, to, agent.name, agent.max_calls)
         except NotAdmitted as error:
             raise NotDialled(error.reason, _LATER[error.reason]) from error
-        self.switchboard.keep_place(place, agent.path)
+        self.registry.keep_place(place, agent.path)
         try:
             call_sid = await self._order(to, agent, outbound, ours)
         except BaseException:
             await self.admission.leave(place)
             raise
         finally:
-            self.switchboard.give_up_place(place)
+            self.registry.give_up_place(place)
         facts = CallInfo(call_sid, to, ours, agent.name, agent.path, direction="outbound")
         rings_until = monotonic() + outbound.ring_timeout_s + limits.outbound.DIAL_LATE_S
         self._begin(OutboundCall(facts, agent, place, rings_until))
-        await self.switchboard.dials.remember(call_sid, OutboundState(agent.name, to, ours))
+        await self.registry.dials.remember(call_sid, OutboundState(agent.name, to, ours))
         return call_sid
 
     async def _order(self, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
@@ -185,13 +185,13 @@ class OutboundCalls:
     def _begin(self, dial: OutboundCall) -> None:
         facts = dial.facts
         self._dials[facts.call_sid] = dial
-        self.switchboard.keep_place(facts.call_sid, facts.path)
+        self.registry.keep_place(facts.call_sid, facts.path)
         self.records.open(facts, dial.agent.model, dial.agent.record)
         self.tasks.start(self._follow(dial), f"call out {facts.call_sid}")
 
     async def told(self, call_sid: str, status: str) -> None:
         """A status callback."""
-        await self.switchboard.dials.tell(call_sid, status)
+        await self.registry.dials.tell(call_sid, status)
         if dial := self._dials.get(call_sid):
             dial.news.set()
 
@@ -215,13 +215,13 @@ class OutboundCalls:
             await self._over(dial, status)
         finally:
             del self._dials[call_sid]
-            self.switchboard.give_up_place(call_sid)
+            self.registry.give_up_place(call_sid)
             await self.admission.leave(dial.place)
 
     async def _next_status(self, dial: OutboundCall) -> str:
         """As soon as it is another one; asked for when nobody tells for too long."""
         call_sid = dial.facts.call_sid
-        while (status := await self.switchboard.dials.status(call_sid)) == dial.heard:
+        while (status := await self.registry.dials.status(call_sid)) == dial.heard:
             if monotonic() > dial.rings_until:
                 return await self._asked(dial)
             try:
@@ -249,42 +249,42 @@ class OutboundCalls:
 
     def _tell_progress(self, dial: OutboundCall, status: str) -> None:
         if status == "ringing":
-            self.records.on_note(dial.facts, events.CalleeRinging())
+            self.records.on_event(dial.facts, events.CalleeRinging())
         elif status == "in-progress":
             self.metrics.dials.labels(dial.facts.agent, "answered").inc()
-            self.records.on_note(dial.facts, events.CalleeAnswered())
+            self.records.on_event(dial.facts, events.CalleeAnswered())
 
     async def _over(self, dial: OutboundCall, status: str) -> None:
         """A call that an agent had has told its end itself."""
         facts = dial.facts
         ending, outcome = _ENDINGS.get(status, _ENDINGS["failed"])
         if status == "completed":
-            told = await self.switchboard.ending_of(facts.call_sid)
+            told = await self.registry.ending_of(facts.call_sid)
             ending = told or Ending.NEVER_ARRIVED
         else:
             self.metrics.dials.labels(facts.agent, outcome).inc()
-        if not self.switchboard.calls_of(facts.call_sid):
-            self.records.on_note(facts, _ended(ending))
+        if not self.registry.calls_of(facts.call_sid):
+            self.records.on_event(facts, _ended(ending))
         log.info("call out over", call_sid=facts.call_sid, agent=facts.agent, status=status)
 
     # --- Who has answered ---
 
     async def detected(self, call_sid: str, who: str) -> None:
         """The carrier has found out."""
-        await self.switchboard.dials.tell_who(call_sid, who)
-        for call in self.switchboard.calls_of(call_sid):
+        await self.registry.dials.tell_who(call_sid, who)
+        for call in self.registry.calls_of(call_sid):
             self._tell_who(call, who)
 
     def watch(self, call: LiveCall) -> None:
         """A call of ours was answered, here: what is detected may be told elsewhere."""
-        outbound = call.mind.agent.outbound
-        if outbound is not None and outbound.detects and not call.mind.resumed:
+        outbound = call.machine.agent.outbound
+        if outbound is not None and outbound.detects and not call.machine.resumed:
             self.tasks.start(self._listen(call), f"detection {call.facts.key}")
 
     async def _listen(self, call: LiveCall) -> None:
         until = monotonic() + limits.outbound.DETECTION_LATE_S
         while not call.over and monotonic() < until:
-            if who := await self.switchboard.dials.who(call.facts.call_sid):
+            if who := await self.registry.dials.who(call.facts.call_sid):
                 return self._tell_who(call, who)
             await asyncio.sleep(limits.outbound.DETECTION_LOOK_S)
         return None

@@ -110,7 +110,7 @@ class Bills:
         """0 without a budget."""
         return 0.0 if self._budget_usd is None else float(self.today_usd / self._budget_usd)
 
-    def on_note(self, bill: Bill, note: events.CallEvent) -> None:
+    def on_event(self, bill: Bill, note: events.CallEvent) -> None:
         match note:
             case events.UsageCounted(model, usage):
                 self._charge(bill, model, self._prices.of_response(model, usage))

@@ -33,12 +33,12 @@ class RecordStore:
 
     def __init__(
         self,
-        feed: EventStream,
+        event_stream: EventStream,
         archive: RecordArchive,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._feed, self._archive = feed, archive
+        self._feed, self._archive = event_stream, archive
         self._clock, self._wall = clock, wall
         self._live: dict[str, RecordWriter] = {}
         self._policies: dict[str, str] = {}
@@ -68,7 +68,7 @@ class RecordStore:
         self._policies[call.key] = policy
         self._feed.publish(call.key, "summary", record.summary())
 
-    def on_note(
+    def on_event(
         self, call: CallInfo, note: events.CallEvent, cost_usd: Decimal | None = None
     ) -> None:
         """`cost_usd` is what the call has cost so far; None where nobody counts, or as before."""

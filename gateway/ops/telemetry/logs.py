@@ -93,7 +93,7 @@ _WORDS: Final = frozenset({events.TranscriptLine, events.MessageTaken})
 class CallLog:
     """*answered* and *ended*; everything else of a call is DEBUG."""
 
-    def on_note(self, facts: CallInfo, note: events.CallEvent, cost_usd: Decimal) -> None:
+    def on_event(self, facts: CallInfo, note: events.CallEvent, cost_usd: Decimal) -> None:
         """`cost_usd` is what the call has cost so far."""
         if isinstance(note, events.CallerConnected):
             log.info(

@@ -29,18 +29,18 @@ class MediaCountersCollector(Collector):
         self._kept = MediaCounters()
         self.calls: Callable[[], Iterable[Conversation]] = list
 
-    def keep(self, mind: MediaCall) -> None:
-        self._kept.add(mind)
+    def keep(self, machine: MediaCall) -> None:
+        self._kept.add(machine)
 
     def collect(self) -> Iterable[Metric]:
         total, buffered_ms, now = self._kept.copy(), 0.0, monotonic()
         active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
-        for mind in self.calls():
-            state = "talking" if mind.arrived else "expected"
-            if isinstance(mind, MediaCall):
+        for machine in self.calls():
+            state = "talking" if machine.arrived else "expected"
+            if isinstance(machine, MediaCall):
                 active["media-streams", state] += 1
-                buffered_ms += mind.downlink.ledger.lead_ms(now)
-                total.add(mind)
+                buffered_ms += machine.downlink.ledger.lead_ms(now)
+                total.add(machine)
             else:
                 active["sip", state] += 1
         gauge = GaugeMetricFamily(
@@ -85,8 +85,8 @@ class MediaCounters:
         self.saturated = [0, 0]
         self.gap_ms = 0.0
 
-    def add(self, mind: MediaCall) -> None:
-        up, down = mind.uplink, mind.downlink
+    def add(self, machine: MediaCall) -> None:
+        up, down = machine.uplink, machine.downlink
         self.frames = [self.frames[0] + up.frames, self.frames[1] + down.groups]
         self.bytes = [self.bytes[0] + up.bytes, self.bytes[1] + down.bytes]
         self.saturated = [self.saturated[0] + up.saturated, self.saturated[1] + down.saturated]

@@ -183,7 +183,7 @@ class Metrics:
         )
         self.answered_by = counter("answered_by", "Who took those calls.", agent, "who")
         self.fallbacks = counter(
-            "fallbacks", "Callers whose agent failed, by what they got instead.", "rung"
+            "fallbacks", "Callers whose agent failed, by what they got instead.", "step"
         )
         self.reconnects = counter(
             "model_reconnects", "Connections to the model lost in mid-call, by reason.", "reason"
@@ -286,7 +286,7 @@ class Metrics:
         """Where running calls are found when Prometheus asks."""
         self._traffic.calls = calls
 
-    def on_note(self, call: CallInfo, note: events.CallEvent) -> None:
+    def on_event(self, call: CallInfo, note: events.CallEvent) -> None:
         handler = self._table.get(type(note))
         if handler is not None:
             handler(call, note)
@@ -300,10 +300,10 @@ class Metrics:
     def share_reached(self, agent: str, share: float) -> None:
         self.spend_reached.labels(agent, "limit" if share >= 1 else "warned").inc()
 
-    def call_over(self, mind: Conversation) -> None:
+    def call_over(self, machine: Conversation) -> None:
         """Its frames and bytes stay counted."""
-        if isinstance(mind, MediaCall):
-            self._traffic.keep(mind)
+        if isinstance(machine, MediaCall):
+            self._traffic.keep(machine)
 
     def _arrived(self, call: CallInfo, note: events.CallerConnected) -> None:
         self.started.labels(call.agent, call.path).inc()

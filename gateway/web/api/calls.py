@@ -110,11 +110,11 @@ class AgentList(Struct):
 
 @dataclass(frozen=True, slots=True)
 class CallsEndpoints:
-    switchboard: CallRegistry
+    registry: CallRegistry
     records: RecordStore
-    feed: EventStream
-    darkroom: ImageProcessor
-    dialler: OutboundCalls
+    event_stream: EventStream
+    image_processor: ImageProcessor
+    outbound: OutboundCalls
     phone_link: Callable[[str, float], tuple[str, float]]
     """For an agent and so many seconds: its address, and when it expires, Unix time."""
 
@@ -133,11 +133,11 @@ class CallsEndpoints:
 
     async def agents(self, _request: Request) -> Response:
         """`GET /api/agents`"""
-        return _json(AgentList([_card(agent) for agent in self.switchboard.book.agents.values()]))
+        return _json(AgentList([_card(agent) for agent in self.registry.book.agents.values()]))
 
     async def events(self, _request: Request) -> Response:
         """`GET /api/events`: server-sent events, each a change of some call's record."""
-        subscription = self.feed.subscribe()
+        subscription = self.event_stream.subscribe()
         if subscription is None:
             raise RequestRefused(503, "Too many watch already: close another console.")
         headers = {"X-Accel-Buffering": "no"}
@@ -163,7 +163,7 @@ class CallsEndpoints:
             )
         wanted = await _parsed(request, DialBody)
         try:
-            call_sid = await self.dialler.place(wanted.to, wanted.agent, wanted.from_, key)
+            call_sid = await self.outbound.place(wanted.to, wanted.agent, wanted.from_, key)
         except NotDialled as error:
             raise _not_dialled(error) from error
         log.info("operator", action="dial", call=call_sid, agent=wanted.agent)
@@ -173,7 +173,7 @@ class CallsEndpoints:
         """`POST /api/calls/{id}/hangup`; a call out that rings stops ringing."""
         key = request.path_params["id"]
         try:
-            if self.switchboard.call(key) is None and await self.dialler.cancel(key):
+            if self.registry.call(key) is None and await self.outbound.cancel(key):
                 log.info("operator", action="hangup", call=key)
                 return _json(DoneBody(key, "hangup"), 202)
         except NotDialled as error:
@@ -191,7 +191,7 @@ class CallsEndpoints:
         """`POST /api/calls/{id}/transfer`"""
         wanted = await _parsed(request, TransferBody)
         call = await self._running(request)
-        wish = _target(call.mind.agent, wanted.to.strip(), wanted.summary.strip())
+        wish = _target(call.machine.agent, wanted.to.strip(), wanted.summary.strip())
         return await self._ask(request, "transfer", wish)
 
     async def image(self, request: Request) -> Response:
@@ -204,7 +204,7 @@ class CallsEndpoints:
         await self._running(request)
         body = await body_of(request, limits.images.IMAGE_BODY_MAX_BYTES)
         try:
-            url = await self.darkroom.develop(body)
+            url = await self.image_processor.develop(body)
         except PeerError as error:
             raise RequestRefused(422, _PICTURES[error.kind]) from None
         return await self._ask(request, "image", inputs.ShowImageRequested(url, about.strip()))
@@ -225,7 +225,7 @@ class CallsEndpoints:
     async def phone(self, request: Request) -> Response:
         """`POST /api/phone`"""
         wanted = await _parsed(request, PhoneLinkBody)
-        if wanted.agent not in self.switchboard.book.agents:
+        if wanted.agent not in self.registry.book.agents:
             raise RequestRefused(404, "There is no such agent.")
         url, expires_at = self.phone_link(wanted.agent, wanted.seconds)
         log.info("operator", action="phone", agent=wanted.agent, seconds=wanted.seconds)
@@ -233,7 +233,7 @@ class CallsEndpoints:
         return _json(PhoneLink(url, wanted.agent, until), 201)
 
     async def _running(self, request: Request) -> LiveCall:
-        call = self.switchboard.call(request.path_params["id"])
+        call = self.registry.call(request.path_params["id"])
         if call is None:
             await self._record(request)
             raise RequestRefused(409, "The call has ended.")

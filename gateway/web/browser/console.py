@@ -46,7 +46,7 @@ def page_routes(
 
 
 def _file(path: str, content: bytes, media_type: str, headers: Mapping[str, str]) -> Route:
-    async def door(_request: Request) -> Response:
+    async def endpoint(_request: Request) -> Response:
         return Response(content, media_type=media_type, headers=headers)
 
-    return Route(path, door)
+    return Route(path, endpoint)

@@ -57,10 +57,10 @@ class PhoneCard(msgspec.Struct):
 
 class PhoneEndpoints:
     def __init__(
-        self, public_url: str, tokens: PhoneTokens, phones: BrowserCalls, metrics: Metrics
+        self, public_url: str, tokens: PhoneTokens, browser_calls: BrowserCalls, metrics: Metrics
     ) -> None:
         self._public_url = public_url
-        self._tokens, self._phones, self._metrics = tokens, phones, metrics
+        self._tokens, self._phones, self._metrics = tokens, browser_calls, metrics
         self._sockets = 0
         self._guesses = TokenBucket(limits.phone.GUESSES_BURST, limits.phone.GUESSES_PER_S)
 

@@ -28,8 +28,8 @@ class GatewayApp(Starlette):
         self._crowded = crowded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        door = self._crowded.get(scope.get("path", ""))
-        if door is None or scope.get("method") != "POST":
+        endpoint = self._crowded.get(scope.get("path", ""))
+        if endpoint is None or scope.get("method") != "POST":
             return await super().__call__(scope, receive, send)
-        response = await door(Request(scope, receive))
+        response = await endpoint(Request(scope, receive))
         return await response(scope, receive, send)

@@ -35,16 +35,16 @@ class TwilioContext:
     overflow: str
     sip_uri: str | None
     """Where a call is dialled on the SIP path; None while that is not set up."""
-    switchboard: CallRegistry
+    registry: CallRegistry
     templates: Templates
     guard: TwilioSignature
     tokens: StreamTokens
     dial_tokens: DialTokens
     out_tokens: OutboundTokens
-    dialler: OutboundCalls
+    outbound: OutboundCalls
     warm: WarmTransfers
     store: Store
-    keeper: SnapshotStore
+    snapshots: SnapshotStore
     admission: Admission
     breaker: CircuitBreaker
     rates: RateWatch
@@ -85,7 +85,7 @@ def from_twilio(
 ) -> Callable[..., Awaitable[Response]]:
     """A webhook of Twilio's: checked, counted, and answered in one sentence when refused."""
 
-    async def door(request: Request) -> Response:
+    async def checked(request: Request) -> Response:
         try:
             fields = await desk.guard.fields(request)
             response = await handler(fields, request)
@@ -102,4 +102,4 @@ def from_twilio(
         desk.metrics.webhooks.labels(endpoint, "ok").inc()
         return response
 
-    return door
+    return checked

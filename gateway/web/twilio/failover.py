@@ -55,7 +55,7 @@ class Failover:
         reason = shed_reason(self._desk.breaker, self._desk.rates)
         if agent.path == "sip" and reason is None:
             model = self._rungs.dial_model(call, agent)
-            refusal = self._desk.switchboard.refusal("sip", call.call_sid)
+            refusal = self._desk.registry.refusal("sip", call.call_sid)
             return model or self._turn_away(call, agent, refusal or "full")
         try:
             if reason is None:
@@ -66,7 +66,7 @@ class Failover:
 
     def _instead(self, call: VoiceRequest, agent: Agent, reason: str) -> Response:
         """A process that stops takes nothing; otherwise a caller gets what there is."""
-        desk, answer, rung = self._desk, None, f"overflow_{self._desk.overflow}"
+        desk, answer, step = self._desk, None, f"overflow_{self._desk.overflow}"
         if call.outbound:
             return self._turn_away(call, agent, reason)  # he did not ask for anybody of ours
         if reason in _MODEL_AWAY:
@@ -76,7 +76,7 @@ class Failover:
             answer = self._rungs.dial_model(call, agent)
         elif reason in ("full", "agent_full") and desk.overflow == "human":
             answer = self._rungs.person(agent)
-        return self._turn_away(call, agent, reason) if answer is None else self._count(rung, answer)
+        return self._turn_away(call, agent, reason) if answer is None else self._count(step, answer)
 
     def _turn_away(self, call: VoiceRequest, agent: Agent, reason: str) -> Response:
         """Whom we have called ourselves has answered: no busy tone reaches him any more."""
@@ -89,10 +89,10 @@ class Failover:
         """`dialled` is Twilio's DialCallStatus, "" when nothing was dialled."""
         desk = self._desk
         if leg in (STREAM, DRAIN):
-            desk.switchboard.stream_is_over(call.call_sid, drained=leg == DRAIN)
+            desk.registry.stream_is_over(call.call_sid, drained=leg == DRAIN)
         elif leg == SIP:
-            desk.switchboard.dial_is_over(call.call_sid)
-        ending = await desk.switchboard.ending_of(call.call_sid)
+            desk.registry.dial_is_over(call.call_sid)
+        ending = await desk.registry.ending_of(call.call_sid)
         if _ended_well(ending, leg, dialled):
             return desk.twiml("hangup.xml", agent.language)
         return await self._next(call, agent, leg, ending, dialled)
@@ -130,7 +130,7 @@ class Failover:
     ) -> Response | None:
         """Over a media stream, which needs nothing of what failed; where that is full, by SIP."""
         opening = prompts.not_taken(dialled) if leg == TRANSFER else None
-        state = await self._desk.keeper.load(call.call_sid)
+        state = await self._desk.snapshots.load(call.call_sid)
         if state is not None:
             state.silently = True
         try:
@@ -157,12 +157,12 @@ class Failover:
         self, call: VoiceRequest, agent: Agent, leg: str, ending: Ending | None
     ) -> Response | None:
         """None when the call was taken up often enough; raises NotAdmitted."""
-        state = await self._desk.keeper.load(call.call_sid)
+        state = await self._desk.snapshots.load(call.call_sid)
         if state is None:
             return await self._afresh(call, agent)
         if state.resumes >= limits.call.RESUMES_MAX:
             return None
-        agent = self._desk.switchboard.book.agents.get(state.agent, agent)
+        agent = self._desk.registry.book.agents.get(state.agent, agent)
         handed_over = leg == DRAIN or ending is Ending.DRAINED
         state.silently = handed_over or agent.resume == "silent"
         state.resumes += not handed_over
@@ -195,8 +195,8 @@ class Failover:
         await self._desk.store.put(key, str(legs), limits.store.ENDINGS_KEPT_S)
         return legs <= limits.call.LEGS_MAX
 
-    def _count(self, rung: str, response: Response) -> Response:
-        self._desk.metrics.fallbacks.labels(rung).inc()
+    def _count(self, step: str, response: Response) -> Response:
+        self._desk.metrics.fallbacks.labels(step).inc()
         return response
 
     def _sorry(self, agent: Agent) -> Response:

@@ -18,7 +18,7 @@ class MediaEndpoint:
     def __init__(self, desk: TwilioContext) -> None:
         self._desk = desk
         self._arrivals = StreamAdmission(
-            desk.account_sid, desk.switchboard, desk.tokens, desk.keeper
+            desk.account_sid, desk.registry, desk.tokens, desk.snapshots
         )
 
     async def media(self, websocket: WebSocket) -> None:

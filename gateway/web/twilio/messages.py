@@ -47,7 +47,7 @@ class MessageEndpoint:
         self.photos.belongs_nowhere(message)
         log.debug("a message that belongs to no call", sender=masked(message.sender))
         key = f"answered:{message.sender}:{message.to}"
-        agent = self.desk.switchboard.book.pick(message.to)
+        agent = self.desk.registry.book.pick(message.to)
         if not await self.desk.store.claim(key, limits.messages.MESSAGE_ANSWERED_EVERY_S):
             return self._nothing()
         words = written_texts(agent.language if agent else "en")

@@ -106,7 +106,7 @@ class TransferWebhooks:
             key_url=f"{self._desk.public_url}/twilio/whisper?transfer={warm.id}&key=1",
         )
 
-    async def rung(self, fields: dict[str, str], request: Request) -> Response:
+    async def step(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/rung`: the person's call is over, or never came about."""
         status, warm = parse_voice(fields).status, await self.known(request)
         if warm is not None and status in TERMINAL:

@@ -45,12 +45,12 @@ class TwimlResponses:
         )  # fmt: skip
         if not (call.outbound or self._sends_on(state)):  # else its place was taken before
             await desk.admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
-        await desk.keeper.expect(call.call_sid, state or first_state(facts), opening)
+        await desk.snapshots.expect(call.call_sid, state or first_state(facts), opening)
         if self._sends_on(state):  # perhaps only since we asked
             await desk.admission.leave(call.call_sid, over=False)
             return self._stream(call, agent)
         try:
-            desk.switchboard.announce(facts, agent, opening, state)
+            desk.registry.announce(facts, agent, opening, state)
         except NotAdmitted:
             await desk.admission.leave(call.call_sid)
             raise
@@ -58,7 +58,7 @@ class TwimlResponses:
 
     def _sends_on(self, state: CallSnapshot | None) -> bool:
         """Whether this process stops, and another one goes on with what was before."""
-        return state is not None and self._desk.switchboard.sends_on
+        return state is not None and self._desk.registry.sends_on
 
     def _stream(self, call: VoiceRequest, agent: Agent) -> Response:
         """Whichever process the stream comes to goes on with the call."""
@@ -77,11 +77,11 @@ class TwimlResponses:
     ) -> Response | None:
         """A SIP leg to the model; None while there is no such way."""
         desk = self._desk
-        refusal = desk.switchboard.refusal("sip", call.call_sid)
+        refusal = desk.registry.refusal("sip", call.call_sid)
         if desk.sip_uri is None or refusal is not None:
             return None
-        desk.switchboard.dialling_for(call.call_sid, call.dialled)
-        desk.switchboard.begin_with(call.call_sid, opening)
+        desk.registry.dialling_for(call.call_sid, call.dialled)
+        desk.registry.begin_with(call.call_sid, opening)
         headers = {
             CALL_HEADER: call.call_sid,
             AGENT_HEADER: agent.name,

@@ -49,20 +49,20 @@ class VoiceEndpoints:
         self, call: VoiceRequest, token: str | None
     ) -> tuple[VoiceRequest, Agent | None]:
         """With the token of a call that we placed, its agent. Raises SignatureRefused."""
-        switchboard = self._desk.switchboard
+        registry = self._desk.registry
         if token is None:
-            return call, switchboard.on_duty([call.dialled])
+            return call, registry.on_duty([call.dialled])
         name = await self._desk.out_tokens.redeem(token, call.caller, call.dialled)
         dialled = OutboundState(name, call.dialled, call.caller)
-        await switchboard.dials.remember(call.call_sid, dialled)
-        return call.turned(), switchboard.book.agents.get(name)
+        await registry.dials.remember(call.call_sid, dialled)
+        return call.turned(), registry.book.agents.get(name)
 
     async def _whose(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
         """The agent of a call that goes on."""
-        dialled = await self._desk.switchboard.dials.find(call.call_sid)
+        dialled = await self._desk.registry.dials.find(call.call_sid)
         if dialled is None:
             return call, await self._agent_of(call)
-        return call.turned(), self._desk.switchboard.book.agents.get(dialled.agent)
+        return call.turned(), self._desk.registry.book.agents.get(dialled.agent)
 
     def _nobody(self, call: VoiceRequest) -> Response:
         log.warning("no agent answers this number", dialled=masked(call.dialled))
@@ -76,7 +76,7 @@ class VoiceEndpoints:
         if leg == WARM:
             await self.handing.out_of_queue(call, fields, request)
         if call.status in TERMINAL:
-            self._desk.switchboard.leg_is_over(call.call_sid)
+            self._desk.registry.leg_is_over(call.call_sid)
             return self._desk.twiml("hangup.xml")
         if agent is None:
             return self._desk.twiml("apology.xml")
@@ -107,8 +107,8 @@ class VoiceEndpoints:
 
     async def _agent_of(self, call: VoiceRequest) -> Agent | None:
         """Who has the caller: he may have been answered before somebody's hours were over."""
-        board = self._desk.switchboard
-        state = await self._desk.keeper.load(call.call_sid)
+        board = self._desk.registry
+        state = await self._desk.snapshots.load(call.call_sid)
         known = board.book.agents.get(state.agent) if state is not None else None
         return known or board.on_duty([call.dialled])
 
@@ -116,16 +116,16 @@ class VoiceEndpoints:
         """`POST /twilio/status`: a caller who gave up while it rang is not waited for."""
         call = parse_voice(fields)
         if call.status in TERMINAL:
-            self._desk.switchboard.leg_is_over(call.call_sid)
+            self._desk.registry.leg_is_over(call.call_sid)
             await self._desk.warm.call_is_over(call.call_sid)
         if fields.get("Direction") == "outbound-api":
-            await self._desk.dialler.told(call.call_sid, call.status)
+            await self._desk.outbound.told(call.call_sid, call.status)
         return Response(status_code=204)
 
     async def amd(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/amd`: who has answered a call of ours."""
         found = parse_detection(fields)
-        await self._desk.dialler.detected(found.call_sid, found.who)
+        await self._desk.outbound.detected(found.call_sid, found.who)
         return Response(status_code=204)
 
     async def stream_status(self, fields: dict[str, str], _request: Request) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 from gateway_calls import QUIET, Stream, new_sid, signature
-from running_gateway import House
+from running_gateway import GatewayRig
 from stream_end import NearEnd, frame_of, near_end
 from websockets.frames import Frame, Opcode
 
@@ -25,28 +25,28 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
-    return shared_house
+def rig(shared_rig: GatewayRig) -> GatewayRig:
+    return shared_rig
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def stream(house: House) -> AsyncIterator[Stream]:
+async def stream(rig: GatewayRig) -> AsyncIterator[Stream]:
     """A caller who is connected to an agent that waits to be spoken to."""
-    async with house.carrier.call(QUIET) as connected:
-        await house.note(events.ModelReady, of=connected.call_sid)
+    async with rig.carrier.call(QUIET) as connected:
+        await rig.note(events.ModelReady, of=connected.call_sid)
         yield connected
-    await house.note(events.CallEnded, of=connected.call_sid)
+    await rig.note(events.CallEnded, of=connected.call_sid)
 
 
-async def goes_on(house: House, stream: Stream) -> None:
-    before = len(house.said(events.KeyPressed, stream.call_sid))
+async def goes_on(rig: GatewayRig, stream: Stream) -> None:
+    before = len(rig.said(events.KeyPressed, stream.call_sid))
     await stream.press()
-    await house.note(events.KeyPressed, before + 1, of=stream.call_sid)
-    assert not house.said(events.CallEnded, stream.call_sid)
+    await rig.note(events.KeyPressed, before + 1, of=stream.call_sid)
+    assert not rig.said(events.CallEnded, stream.call_sid)
 
 
-async def ending(house: House, stream: Stream) -> Ending:
-    return (await house.note(events.CallEnded, of=stream.call_sid)).ending
+async def ending(rig: GatewayRig, stream: Stream) -> Ending:
+    return (await rig.note(events.CallEnded, of=stream.call_sid)).ending
 
 
 def media(stream: Stream, **body: object) -> str:
@@ -91,15 +91,15 @@ FAULTS = {
 
 @pytest.mark.parametrize(("make", "kind"), FAULTS.values(), ids=FAULTS)
 async def test_what_cannot_be_read_is_counted_and_the_call_goes_on(
-    house: House, stream: Stream, make: Make, kind: str
+    rig: GatewayRig, stream: Stream, make: Make, kind: str
 ) -> None:
-    counted = await house.metric("peer_faults_total", peer="caller", kind=kind)
-    frames = await house.metric("frames_total", direction="up")
+    counted = await rig.metric("peer_faults_total", peer="caller", kind=kind)
+    frames = await rig.metric("frames_total", direction="up")
     await stream.socket.send(make(stream))
-    assert (await house.note(events.PeerFaultCounted, of=stream.call_sid)).kind == kind
-    await goes_on(house, stream)
-    assert await house.metric("peer_faults_total", peer="caller", kind=kind) == counted + 1
-    assert await house.metric("frames_total", direction="up") == frames
+    assert (await rig.note(events.PeerFaultCounted, of=stream.call_sid)).kind == kind
+    await goes_on(rig, stream)
+    assert await rig.metric("peer_faults_total", peer="caller", kind=kind) == counted + 1
+    assert await rig.metric("frames_total", direction="up") == frames
 
 
 HARMLESS = {
@@ -114,140 +114,140 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("make", HARMLESS.values(), ids=HARMLESS)
-async def test_what_is_only_odd_is_no_fault(house: House, stream: Stream, make: Make) -> None:
+async def test_what_is_only_odd_is_no_fault(rig: GatewayRig, stream: Stream, make: Make) -> None:
     await stream.socket.send(make(stream))
-    await goes_on(house, stream)
-    assert not house.said(events.PeerFaultCounted, stream.call_sid)
+    await goes_on(rig, stream)
+    assert not rig.said(events.PeerFaultCounted, stream.call_sid)
 
 
-async def test_a_flood_of_junk_ends_the_call(house: House, stream: Stream) -> None:
+async def test_a_flood_of_junk_ends_the_call(rig: GatewayRig, stream: Stream) -> None:
     for _ in range(limits.sockets.FAULTS_MAX + 50):
         await stream.socket.send("junk")
-    assert await ending(house, stream) is Ending.MEDIA_BROKEN
+    assert await ending(rig, stream) is Ending.MEDIA_BROKEN
     assert await stream.closed() == 1000
-    assert len(house.said(events.PeerFaultCounted, stream.call_sid)) == limits.sockets.FAULTS_MAX
+    assert len(rig.said(events.PeerFaultCounted, stream.call_sid)) == limits.sockets.FAULTS_MAX
 
 
-async def test_an_unknown_event_never_does(house: House, stream: Stream) -> None:
+async def test_an_unknown_event_never_does(rig: GatewayRig, stream: Stream) -> None:
     """Tomorrow's Twilio may send one with every frame."""
     for _ in range(3 * limits.sockets.FAULTS_MAX):
         await stream.send("weather", {"is": "fine"})
-    await goes_on(house, stream)
+    await goes_on(rig, stream)
 
 
 async def test_pings_are_answered(stream: Stream) -> None:
     await (await stream.socket.ping(b"there?"))
 
 
-async def test_fragments_are_a_message(house: House, stream: Stream) -> None:
+async def test_fragments_are_a_message(rig: GatewayRig, stream: Stream) -> None:
     """And binary ones are one fault, not as many as there are parts."""
     pressed = stream.message("dtmf", {"digit": "5", "track": "inbound_track"})
     await stream.socket.send([pressed[:10], pressed[10:50], pressed[50:]])
-    await house.note(events.KeyPressed, of=stream.call_sid)
+    await rig.note(events.KeyPressed, of=stream.call_sid)
     await stream.socket.send([b"\x00", b"\x01", b"\x02"])
-    await goes_on(house, stream)
-    faults = house.said(events.PeerFaultCounted, stream.call_sid)
+    await goes_on(rig, stream)
+    faults = rig.said(events.PeerFaultCounted, stream.call_sid)
     assert [fault.kind for fault in faults] == ["binary"]
 
 
-async def test_three_megabytes_end_the_stream(house: House, stream: Stream) -> None:
+async def test_three_megabytes_end_the_stream(rig: GatewayRig, stream: Stream) -> None:
     await stream.socket.send("x" * (3 << 20))
     assert await stream.closed() == 1009
-    assert await ending(house, stream) is Ending.MEDIA_BROKEN
+    assert await ending(rig, stream) is Ending.MEDIA_BROKEN
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def raw(house: House) -> AsyncIterator[tuple[NearEnd, Stream]]:
+async def raw(rig: GatewayRig) -> AsyncIterator[tuple[NearEnd, Stream]]:
     """The same as bytes; the stream makes the messages."""
-    token = await house.carrier.token(call_sid := new_sid("CA"), QUIET)
-    port = house.client.base_url.port
+    token = await rig.carrier.token(call_sid := new_sid("CA"), QUIET)
+    port = rig.client.base_url.port
     assert port is not None
     async with near_end(port, headers={"x-twilio-signature": signature(MEDIA_URL)}) as end:
-        stream = Stream(None, house.carrier.account, call_sid)  # type: ignore[arg-type]
+        stream = Stream(None, rig.carrier.account, call_sid)  # type: ignore[arg-type]
         end.say(stream.start_message(token))
-        await house.note(events.CallerConnected, of=call_sid)
+        await rig.note(events.CallerConnected, of=call_sid)
         yield end, stream
-    await house.note(events.CallEnded, of=call_sid)
+    await rig.note(events.CallEnded, of=call_sid)
 
 
-async def test_every_byte_by_itself(house: House, raw: tuple[NearEnd, Stream]) -> None:
+async def test_every_byte_by_itself(rig: GatewayRig, raw: tuple[NearEnd, Stream]) -> None:
     end, stream = raw
-    frames = await house.metric("frames_total", direction="up")
+    frames = await rig.metric("frames_total", direction="up")
     wire = frame_of(stream.frame()) + frame_of(stream.message("dtmf", {"digit": "5"}))
     for byte in wire:
         end.send(bytes([byte]))
         await end.drain()
-    await house.note(events.KeyPressed, of=stream.call_sid)
-    assert await house.metric("frames_total", direction="up") == frames + 1
+    await rig.note(events.KeyPressed, of=stream.call_sid)
+    assert await rig.metric("frames_total", direction="up") == frames + 1
 
 
-async def test_a_thousand_frames_at_once(house: House, raw: tuple[NearEnd, Stream]) -> None:
+async def test_a_thousand_frames_at_once(rig: GatewayRig, raw: tuple[NearEnd, Stream]) -> None:
     end, stream = raw
-    before = await house.metrics()
+    before = await rig.metrics()
     pressed = frame_of(stream.message("dtmf", {"digit": "5"}))
     end.send(b"".join(frame_of(stream.frame()) for _ in range(1000)) + pressed)
-    await house.note(events.KeyPressed, of=stream.call_sid)
-    after = await house.metrics()
+    await rig.note(events.KeyPressed, of=stream.call_sid)
+    after = await rig.metrics()
     for name, more in (("frames", 1000), ("media_bytes", 160_000)):
         sample = f"gateway_{name}_total", frozenset({("direction", "up")})
         assert after[sample] - before[sample] == more
 
 
-async def test_a_reset_in_mid_call(house: House, raw: tuple[NearEnd, Stream]) -> None:
+async def test_a_reset_in_mid_call(rig: GatewayRig, raw: tuple[NearEnd, Stream]) -> None:
     end, stream = raw
     end.reset()
-    ended = await house.note(events.CallEnded, of=stream.call_sid)
+    ended = await rig.note(events.CallEnded, of=stream.call_sid)
     assert (ended.ending, ended.arrived) == (Ending.MEDIA_BROKEN, True)
 
 
 @pytest.mark.parametrize("breach", [b"\x83\x80\0\0\0\0", b"\x81\x01x"])
 async def test_a_breach_of_the_protocol(
-    house: House, raw: tuple[NearEnd, Stream], breach: bytes
+    rig: GatewayRig, raw: tuple[NearEnd, Stream], breach: bytes
 ) -> None:
     end, stream = raw
     end.send(breach)
     assert (await end.frame()).opcode is Opcode.CLOSE
-    assert await ending(house, stream) is Ending.MEDIA_BROKEN
+    assert await ending(rig, stream) is Ending.MEDIA_BROKEN
 
 
 async def test_what_stands_behind_stop_is_not_heard(
-    house: House, raw: tuple[NearEnd, Stream]
+    rig: GatewayRig, raw: tuple[NearEnd, Stream]
 ) -> None:
     end, stream = raw
     messages = [stream.message("stop", {}), stream.frame(), "junk", stream.start_message("x")]
     end.send(b"".join(map(frame_of, messages)) + Frame(Opcode.BINARY, b"").serialize(mask=True))
-    assert await ending(house, stream) is Ending.CALLER_HUNG_UP
+    assert await ending(rig, stream) is Ending.CALLER_HUNG_UP
     assert (await end.frame()).opcode is Opcode.CLOSE
-    assert not house.said(events.PeerFaultCounted, stream.call_sid)
+    assert not rig.said(events.PeerFaultCounted, stream.call_sid)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011])
-async def test_a_close_in_mid_call(house: House, stream: Stream, code: int) -> None:
+async def test_a_close_in_mid_call(rig: GatewayRig, stream: Stream, code: int) -> None:
     labels = {"agent": "quiet", "path": "media-streams", "ending": "media_broken"}
-    before = await house.metric("calls_ended_total", **labels)
+    before = await rig.metric("calls_ended_total", **labels)
     await stream.socket.close(code)
-    assert await ending(house, stream) is Ending.MEDIA_BROKEN
-    assert await house.metric("calls_ended_total", **labels) == before + 1
+    assert await ending(rig, stream) is Ending.MEDIA_BROKEN
+    assert await rig.metric("calls_ended_total", **labels) == before + 1
 
 
 async def test_silence_where_fifty_frames_a_second_belong(
-    house: House, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits.call, "MEDIA_SILENCE_MAX_S", 0.1)
-    async with house.carrier.call(QUIET) as other:
-        ended = await house.note(events.CallEnded, of=other.call_sid)
+    async with rig.carrier.call(QUIET) as other:
+        ended = await rig.note(events.CallEnded, of=other.call_sid)
         assert ended.ending is Ending.MEDIA_STALLED
         assert math.isclose(ended.seconds, 0.1, abs_tol=0.09)
         assert await other.closed() == 1000
-    await goes_on(house, stream)
+    await goes_on(rig, stream)
 
 
 async def test_a_stream_that_starts_and_sends_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits.call, "MEDIA_SILENCE_MAX_S", 0.05)
-    async with house.carrier.call(QUIET, frames=False) as stream:
-        assert await ending(house, stream) is Ending.MEDIA_STALLED
+    async with rig.carrier.call(QUIET, frames=False) as stream:
+        assert await ending(rig, stream) is Ending.MEDIA_STALLED
         assert await stream.closed() == 1000
 
 
@@ -259,38 +259,40 @@ async def test_a_stream_that_starts_and_sends_nothing(
         {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 2},
     ],
 )
-async def test_sound_of_a_kind_that_we_do_not_speak(house: House, wire: dict[str, object]) -> None:
+async def test_sound_of_a_kind_that_we_do_not_speak(
+    rig: GatewayRig, wire: dict[str, object]
+) -> None:
     """Read from `start`, not assumed: noise is worse than no call."""
-    token = await house.carrier.token(call_sid := new_sid("CA"))
-    async with house.carrier.socket() as socket:
-        stream = Stream(socket, house.carrier.account, call_sid)
+    token = await rig.carrier.token(call_sid := new_sid("CA"))
+    async with rig.carrier.socket() as socket:
+        stream = Stream(socket, rig.carrier.account, call_sid)
         await stream.start(token, mediaFormat=wire)
-        assert await ending(house, stream) is Ending.MEDIA_UNSUPPORTED
+        assert await ending(rig, stream) is Ending.MEDIA_UNSUPPORTED
         assert await stream.closed() == 1000
 
 
 async def test_a_bug_of_ours_ends_one_call_and_no_other(
-    house: House, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with house.carrier.call(QUIET) as other:
-        await house.note(events.CallerConnected, of=other.call_sid)
-        call = house.gateway.switchboard.media_call(other.call_sid)
+    async with rig.carrier.call(QUIET) as other:
+        await rig.note(events.CallerConnected, of=other.call_sid)
+        call = rig.gateway.registry.media_call(other.call_sid)
         assert call is not None
 
         def broken(event: object, now: float) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(call.mind, "handle", broken)
-        monkeypatch.setattr(call.mind, "pass_up", broken)
+        monkeypatch.setattr(call.machine, "handle", broken)
+        monkeypatch.setattr(call.machine, "pass_up", broken)
         await other.speak()
-        assert await ending(house, other) is Ending.BUG
+        assert await ending(rig, other) is Ending.BUG
         assert await other.closed() == 1000
-    await goes_on(house, stream)
+    await goes_on(rig, stream)
 
 
-async def test_a_caller_who_never_comes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_caller_who_never_comes(rig: GatewayRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits.call, "ARRIVAL_WAIT_S", 0.05)
-    await house.carrier.ring(call_sid := new_sid("CA"))
-    ended = await house.note(events.CallEnded, of=call_sid)
+    await rig.carrier.ring(call_sid := new_sid("CA"))
+    ended = await rig.note(events.CallEnded, of=call_sid)
     assert (ended.ending, ended.arrived) == (Ending.NEVER_ARRIVED, False)
-    assert house.gateway.switchboard.media_call(call_sid) is None
+    assert rig.gateway.registry.media_call(call_sid) is None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from far_end import FarEnd, far_end, text_of
 from gateway_calls import TOKEN, Stream
-from running_gateway import ACCOUNT, NOWHERE, House, running_house
+from running_gateway import ACCOUNT, NOWHERE, GatewayRig, running_gateway
 from twilio_rest_double import rest_desk
 from websockets.frames import Opcode
 
@@ -54,20 +54,20 @@ async def says_goodbye(end: FarEnd) -> None:
 
 
 @contextlib.asynccontextmanager
-async def goodbye(tmp_path: Path, rest_url: str) -> AsyncIterator[tuple[House, Stream]]:
+async def goodbye(tmp_path: Path, rest_url: str) -> AsyncIterator[tuple[GatewayRig, Stream]]:
     """A call in which the model has just said goodbye; the caller's telephone plays it."""
     agents = tmp_path / "agents.yaml"
     agents.write_text(RAW_WITH_END_CALL)
     async with (
         far_end(says_goodbye) as url,
-        running_house(
+        running_gateway(
             agents, f"{url.replace('ws:', 'http:')}/v1", TWILIO_BASE_URL=rest_url
-        ) as house,
-        house.carrier.call(frames=False) as stream,
+        ) as rig,
+        rig.carrier.call(frames=False) as stream,
     ):
         stream.echo_marks = False
         await stream.speak()
-        yield house, stream
+        yield rig, stream
 
 
 async def marks_of_it(stream: Stream) -> list[dict[str, Any]]:
@@ -84,15 +84,15 @@ async def played(stream: Stream, marks: list[dict[str, Any]] | None = None) -> N
 
 
 async def test_the_goodbye_is_heard_to_its_end(tmp_path: Path) -> None:
-    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (house, stream):
+    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (rig, stream):
         *marks, last = await marks_of_it(stream)
         await played(stream, marks)
         await stream.press()
-        await house.note(events.KeyPressed)
+        await rig.note(events.KeyPressed)
         assert not rest.asked, "the last mark has not come back"
-        assert not house.said(events.CallEnded)
+        assert not rig.said(events.CallEnded)
         await played(stream, [last])
-        assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
+        assert (await rig.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
         ((request, form),) = await rest.hears()
         path = f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{stream.call_sid}.json"
         assert (request, form) == (f"POST {path}", {"Status": ["completed"]})
@@ -100,7 +100,7 @@ async def test_the_goodbye_is_heard_to_its_end(tmp_path: Path) -> None:
         assert await stream.sound(len(GOODBYE)) == GOODBYE
         assert stream.socket.close_code is None, "Twilio ends the stream itself"
         await stream.socket.close()
-        assert len(house.said(events.CallEnded)) == 1
+        assert len(rig.said(events.CallEnded)) == 1
 
 
 ANSWERS = {
@@ -119,9 +119,9 @@ async def test_a_call_that_twilio_ends_needs_no_more(
     """We wait for its stream to end, and close it if that takes too long."""
     monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(live_call, "HANGUP_CONFIRM_MAX_S", 0.05)
-    async with rest_desk(*answers) as rest, goodbye(tmp_path, rest.url) as (house, stream):
+    async with rest_desk(*answers) as rest, goodbye(tmp_path, rest.url) as (rig, stream):
         await played(stream)
-        await house.note(events.CallEnded)
+        await rig.note(events.CallEnded)
         assert await stream.closed() == 1000
         assert len(rest.asked) == len(answers)
 
@@ -142,26 +142,26 @@ async def test_where_twilios_api_fails_the_stream_is_closed_instead(
 ) -> None:
     """Then Twilio asks what is next, and is told to hang up."""
     monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
-    async with rest_desk(*answers) as rest, goodbye(tmp_path, rest.url) as (house, stream):
+    async with rest_desk(*answers) as rest, goodbye(tmp_path, rest.url) as (rig, stream):
         await played(stream)
-        assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
+        assert (await rig.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
         assert await stream.closed() == 1000
         assert len(rest.asked) == tries
-        await says_hang_up(house, stream)
+        await says_hang_up(rig, stream)
 
 
 async def test_or_cannot_be_reached_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
-    async with goodbye(tmp_path, NOWHERE) as (house, stream):
+    async with goodbye(tmp_path, NOWHERE) as (rig, stream):
         await played(stream)
-        assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
+        assert (await rig.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
         assert await stream.closed() == 1000
-        await says_hang_up(house, stream)
+        await says_hang_up(rig, stream)
 
 
-async def says_hang_up(house: House, stream: Stream) -> None:
-    fields = house.carrier.call_fields(stream.call_sid, status="in-progress")
-    after = await house.carrier.post("/twilio/after?leg=stream", fields)
+async def says_hang_up(rig: GatewayRig, stream: Stream) -> None:
+    fields = rig.carrier.call_fields(stream.call_sid, status="in-progress")
+    after = await rig.carrier.post("/twilio/after?leg=stream", fields)
     assert "<Hangup/>" in after.text
     assert "<Say" not in after.text
 
@@ -177,10 +177,10 @@ async def test_an_api_that_hangs_does_not_keep_the_caller(
 
     async with (
         far_end(behave) as url,
-        goodbye(tmp_path, url.replace("ws:", "http:")) as (house, stream),
+        goodbye(tmp_path, url.replace("ws:", "http:")) as (rig, stream),
     ):
         await played(stream)
-        await house.note(events.CallEnded)
+        await rig.note(events.CallEnded)
         assert await stream.closed() == 1000
 
 
@@ -189,16 +189,16 @@ async def test_a_mark_that_never_comes_does_not_keep_the_line(
 ) -> None:
     """The watchdog: a goodbye that makes no progress is over."""
     monkeypatch.setattr(limits.call, "GOODBYE_MAX_S", 0.2)
-    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (house, _stream):
-        ended = await house.note(events.CallEnded)
+    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (rig, _stream):
+        ended = await rig.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.AGENT_HUNG_UP, "unheard")
         await rest.hears()
 
 
 async def test_a_caller_who_hangs_up_first_is_not_hung_up_on(tmp_path: Path) -> None:
-    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (house, stream):
+    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (rig, stream):
         await stream.hears("mark")
         await stream.stop()
-        assert (await house.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
+        assert (await rig.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
         assert await stream.closed() == 1000
         assert not rest.asked

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from gateway_calls import Stream, new_sid
-from running_gateway import ACCOUNT, House, running_house
+from running_gateway import ACCOUNT, GatewayRig, running_gateway
 
 from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
@@ -30,9 +30,9 @@ def timers() -> int:
     return sum(not handle.cancelled() for handle in loop._scheduled)  # type: ignore[attr-defined]
 
 
-async def settled(house: House, model: ModelServer, connections: int, sessions: int) -> None:
+async def settled(rig: GatewayRig, model: ModelServer, connections: int, sessions: int) -> None:
     """Both ends have closed what they had open, and no try to open a model is under way."""
-    state = house.server.server_state
+    state = rig.server.server_state
     async with asyncio.timeout(30):
         while (  # noqa: ASYNC110 - nobody tells
             len(state.connections) > connections
@@ -48,15 +48,15 @@ async def test_webhooks_that_came_to_nothing_leave_nothing_behind(
 ) -> None:
     """A third of the callers give up while it rings, a third never comes, a third is refused."""
     monkeypatch.setattr(limits.call, "ARRIVAL_WAIT_S", 0.5)
-    async with running_house(agents_file, model, GATEWAY_MAX_CALLS="1000") as house:
-        await abandon(house, 6)  # whatever is made once is made now
-        await settled(house, model, 1, 0)
+    async with running_gateway(agents_file, model, GATEWAY_MAX_CALLS="1000") as rig:
+        await abandon(rig, 6)  # whatever is made once is made now
+        await settled(rig, model, 1, 0)
         before = len(asyncio.all_tasks()), timers(), open_files(), living()
-        await abandon(house, CALLS)
-        await settled(house, model, 1, 0)
+        await abandon(rig, CALLS)
+        await settled(rig, model, 1, 0)
         after = len(asyncio.all_tasks()), timers(), open_files(), living()
         assert after == before
-        assert not house.gateway.switchboard.calls
+        assert not rig.gateway.registry.calls
         assert living() == 0
 
 
@@ -65,40 +65,40 @@ def living() -> int:
     return sum(issubclass(type(found), LiveCall) for found in gc.get_objects())
 
 
-async def abandon(house: House, calls: int) -> None:
-    house.notes.clear()
+async def abandon(rig: GatewayRig, calls: int) -> None:
+    rig.notes.clear()
     expected = 0
     for n in range(calls):
         call_sid = new_sid("CA")
         if n % 3 == 0:
-            async with house.carrier.socket() as socket:
+            async with rig.carrier.socket() as socket:
                 stream = Stream(socket, ACCOUNT, call_sid)
                 await stream.start("not a token")
                 await stream.closed()
             continue
         expected += 1
-        await house.carrier.ring(call_sid)
+        await rig.carrier.ring(call_sid)
         if n % 3 == 1:
-            fields = house.carrier.call_fields(call_sid, status="no-answer")
-            await house.carrier.post("/twilio/status", fields)
-    await house.note(events.CallEnded, expected)
-    house.notes.clear()
+            fields = rig.carrier.call_fields(call_sid, status="no-answer")
+            await rig.carrier.post("/twilio/status", fields)
+    await rig.note(events.CallEnded, expected)
+    rig.notes.clear()
 
 
-async def test_nothing_is_left_of_a_call_that_was(house: House, model: ModelServer) -> None:
+async def test_nothing_is_left_of_a_call_that_was(rig: GatewayRig, model: ModelServer) -> None:
     """Not even while the next one talks."""
-    async with house.carrier.call() as first, house.carrier.call() as second:
-        await house.note(events.FirstAudioSent, of=first.call_sid)
-        await house.note(events.FirstAudioSent, of=second.call_sid)
-        call = house.gateway.switchboard.media_call(first.call_sid)
+    async with rig.carrier.call() as first, rig.carrier.call() as second:
+        await rig.note(events.FirstAudioSent, of=first.call_sid)
+        await rig.note(events.FirstAudioSent, of=second.call_sid)
+        call = rig.gateway.registry.media_call(first.call_sid)
         assert call is not None
-        mind = weakref.ref(call.mind)
+        machine = weakref.ref(call.machine)
         del call
         await first.stop()
-        await house.note(events.CallEnded, of=first.call_sid)
+        await rig.note(events.CallEnded, of=first.call_sid)
         await first.closed()
-        house.notes.clear()
-        await settled(house, model, 2, 1)
-        assert mind() is None
+        rig.notes.clear()
+        await settled(rig, model, 2, 1)
+        assert machine() is None
         await second.stop()
-        await house.note(events.CallEnded, of=second.call_sid)
+        await rig.note(events.CallEnded, of=second.call_sid)

@@ -11,7 +11,7 @@ import pytest
 from far_end import FarEnd, close_of, text_of
 from gateway_calls import CALLER, QUIET, new_sid, signature
 from model_bytes import configured, event, house_with, next_event
-from running_gateway import API_KEY, PUBLIC_URL, running_house
+from running_gateway import API_KEY, PUBLIC_URL, running_gateway
 from structlog.testing import capture_logs
 from websockets.frames import Opcode
 
@@ -32,10 +32,10 @@ async def test_what_the_vendor_is_told_of_a_call(agents_file: Path) -> None:
         seen.append(end)
         await end.gone()
 
-    async with house_with(agents_file, behave) as house:
+    async with house_with(agents_file, behave) as rig:
         for _ in range(2):
-            await house.carrier.ring(new_sid("CA"), QUIET)
-        await house.note(events.ModelReady, 2)
+            await rig.carrier.ring(new_sid("CA"), QUIET)
+        await rig.note(events.ModelReady, 2)
     first, second = seen
     assert first.request_line == "GET /v1/realtime?model=gpt-realtime-2.1 HTTP/1.1"
     assert first.headers["authorization"] == f"Bearer {API_KEY}"
@@ -60,9 +60,9 @@ async def test_a_model_of_any_name_stays_one_parameter(tmp_path: Path) -> None:
     agents.write_text(
         'agents: {one: {model: "a b&c=d", instructions: x}}\nroutes: [{to: "*", agent: one}]\n'
     )
-    async with house_with(agents, behave) as house:
-        await house.carrier.ring(new_sid("CA"))
-        (call,) = house.gateway.switchboard.calls
+    async with house_with(agents, behave) as rig:
+        await rig.carrier.ring(new_sid("CA"))
+        (call,) = rig.gateway.registry.calls
         async with asyncio.timeout(5):
             line = await seen.get()
         call.hang_up(Ending.OPERATOR_HUNG_UP)
@@ -89,14 +89,14 @@ async def test_a_model_that_refuses(
 ) -> None:
     async with (
         running_model(Script(on_connect=script)) as model,
-        running_house(agents_file, model) as house,
+        running_gateway(agents_file, model) as rig,
     ):
-        await house.carrier.ring(new_sid("CA"))
-        ended = await house.note(events.CallEnded)
+        await rig.carrier.ring(new_sid("CA"))
+        ended = await rig.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (ending, f"http_{script.refuse}")
         assert len(model.journal.of("refused")) == tries
-        assert await house.metric("sessions_prepared_total", outcome="failed") == 1
-        assert not house.gateway.switchboard.calls
+        assert await rig.metric("sessions_prepared_total", outcome="failed") == 1
+        assert not rig.gateway.registry.calls
 
 
 async def test_a_model_that_refuses_once_is_asked_twice(
@@ -104,22 +104,22 @@ async def test_a_model_that_refuses_once_is_asked_twice(
 ) -> None:
     monkeypatch.setattr(limits.model, "MODEL_PAUSES_S", (0.0,))
     script = Script(on_connect=OnConnect(refuse=503, times=1))
-    async with running_model(script) as model, running_house(agents_file, model) as house:
-        async with house.carrier.call(QUIET) as stream:
-            await house.note(events.ModelReady)
+    async with running_model(script) as model, running_gateway(agents_file, model) as rig:
+        async with rig.carrier.call(QUIET) as stream:
+            await rig.note(events.ModelReady)
             await stream.stop()
-        assert (await house.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
+        assert (await rig.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
 
 
 async def test_nobody_at_the_model_s_address(agents_file: Path) -> None:
     """The caller is not left in silence: his stream is closed, and Twilio asks what is next."""
-    async with running_house(agents_file) as house:
-        async with house.carrier.call() as stream:
+    async with running_gateway(agents_file) as rig:
+        async with rig.carrier.call() as stream:
             assert await stream.closed() == 1000
-            ended = await house.note(events.CallEnded)
+            ended = await rig.note(events.CallEnded)
             assert (ended.ending, ended.reason) == (Ending.MODEL_LOST, "unreachable")
-        fields = house.carrier.call_fields(stream.call_sid, status="in-progress")
-        after = await house.carrier.post("/twilio/after?leg=stream", fields)
+        fields = rig.carrier.call_fields(stream.call_sid, status="in-progress")
+        after = await rig.carrier.post("/twilio/after?leg=stream", fields)
         assert "<Say" in after.text
 
 
@@ -128,9 +128,9 @@ async def test_a_model_that_hangs_in_the_handshake(
 ) -> None:
     monkeypatch.setattr(live_call, "MODEL_TRY_MAX_S", 0.05)
     script = Script(on_connect=OnConnect(hang=True))
-    async with running_model(script) as model, running_house(agents_file, model) as house:
-        await house.carrier.ring(new_sid("CA"))
-        ended = await house.note(events.CallEnded)
+    async with running_model(script) as model, running_gateway(agents_file, model) as rig:
+        await rig.carrier.ring(new_sid("CA"))
+        ended = await rig.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.MODEL_LOST, "timeout")
         assert len(model.journal.of("hanging")) == 1
 
@@ -144,8 +144,8 @@ async def test_a_model_that_never_confirms_the_session(
         await end.accept(text_of(event("session.created", session={})))
         await end.gone()
 
-    async with house_with(agents_file, behave) as house, house.carrier.call() as stream:
-        assert (await house.note(events.CallEnded)).ending is Ending.MODEL_SILENT
+    async with house_with(agents_file, behave) as rig, rig.carrier.call() as stream:
+        assert (await rig.note(events.CallEnded)).ending is Ending.MODEL_SILENT
         assert await stream.closed() == 1000
 
 
@@ -158,9 +158,9 @@ async def test_a_format_that_was_not_asked_for_is_noise(agents_file: Path) -> No
         assert (await end.frame()).opcode is Opcode.CLOSE, "and not a sample before"
         await end.gone()
 
-    async with house_with(agents_file, behave) as house:
-        await house.carrier.ring(new_sid("CA"))
-        ended = await house.note(events.CallEnded)
+    async with house_with(agents_file, behave) as rig:
+        await rig.carrier.ring(new_sid("CA"))
+        ended = await rig.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.MODEL_REFUSED, "audio_format")
 
 
@@ -173,11 +173,11 @@ async def test_a_session_that_is_not_used_is_closed_in_order(agents_file: Path) 
         end.send(close_of(1000))
         closed.set_result(await end.gone())
 
-    async with house_with(agents_file, behave) as house:
-        await house.carrier.ring(call_sid := new_sid("CA"))
-        await house.note(events.ModelReady)
-        fields = house.carrier.call_fields(call_sid, status="no-answer")
-        await house.carrier.post("/twilio/status", fields)
+    async with house_with(agents_file, behave) as rig:
+        await rig.carrier.ring(call_sid := new_sid("CA"))
+        await rig.note(events.ModelReady)
+        fields = rig.carrier.call_fields(call_sid, status="no-answer")
+        await rig.carrier.post("/twilio/status", fields)
         assert await asyncio.wait_for(closed, 5) == b""
 
 
@@ -195,11 +195,11 @@ async def test_a_caller_who_is_gone_before_the_model_is_there(agents_file: Path)
         await end.gone()
         gone.set()
 
-    async with house_with(agents_file, behave) as house:
-        await house.carrier.ring(call_sid := new_sid("CA"))
-        fields = house.carrier.call_fields(call_sid, status="canceled")
-        await house.carrier.post("/twilio/status", fields)
-        assert (await house.note(events.CallEnded)).ending is Ending.NEVER_ARRIVED
+    async with house_with(agents_file, behave) as rig:
+        await rig.carrier.ring(call_sid := new_sid("CA"))
+        fields = rig.carrier.call_fields(call_sid, status="canceled")
+        await rig.carrier.post("/twilio/status", fields)
+        assert (await rig.note(events.CallEnded)).ending is Ending.NEVER_ARRIVED
         let_in.set()
         await asyncio.wait_for(gone.wait(), 5)
         assert not [task for task in asyncio.all_tasks() if call_sid in task.get_name()]
@@ -212,8 +212,8 @@ async def test_a_caller_of_any_name(agents_file: Path) -> None:
         await configured(end)
         await end.gone()
 
-    async with house_with(agents_file, behave) as house:
-        fields = house.carrier.call_fields(new_sid("CA"), QUIET) | {"From": "sip:\ud800@evil"}
+    async with house_with(agents_file, behave) as rig:
+        fields = rig.carrier.call_fields(new_sid("CA"), QUIET) | {"From": "sip:\ud800@evil"}
         body = json.dumps(fields).encode()
         path = f"/twilio/voice?bodySHA256={sha256(body).hexdigest()}"
         headers = {
@@ -221,7 +221,7 @@ async def test_a_caller_of_any_name(agents_file: Path) -> None:
             "X-Twilio-Signature": signature(PUBLIC_URL + path),
         }
         with capture_logs() as logs:
-            response = await house.client.post(path, content=body, headers=headers)
+            response = await rig.client.post(path, content=body, headers=headers)
             assert response.status_code == 200
-            await house.note(events.ModelReady)
+            await rig.note(events.ModelReady)
         assert not [line for line in logs if line["log_level"] == "error"]

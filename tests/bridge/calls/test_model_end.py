@@ -12,7 +12,7 @@ import pytest
 from far_end import FarEnd, close_of, text_of
 from gateway_calls import QUIET, Stream
 from model_bytes import Behave, configured, event, events, house_with, next_event
-from running_gateway import House
+from running_gateway import GatewayRig
 
 from gateway import limits
 from gateway.call import events as notes
@@ -47,17 +47,17 @@ async def test_no_sound_goes_up_before_the_session_is_confirmed(agents_file: Pat
             heard.put_nowait(b64decode(append["audio"]))
 
     async with (
-        house_with(agents_file, behave) as house,
-        house.carrier.call(RAW, frames=False) as stream,
+        house_with(agents_file, behave) as rig,
+        rig.carrier.call(RAW, frames=False) as stream,
     ):
         words = [bytes([n]) * 160 for n in range(100)]
         for word in words[:50]:
             await stream.speak(word)
         await stream.press()
-        await house.note(notes.KeyPressed)
+        await rig.note(notes.KeyPressed)
         assert heard.empty()
         go_on.set()
-        await house.note(notes.ModelReady)
+        await rig.note(notes.ModelReady)
         for word in words[50:]:
             await stream.speak(word)
         up = b""
@@ -66,7 +66,7 @@ async def test_no_sound_goes_up_before_the_session_is_confirmed(agents_file: Pat
                 up += await heard.get()
         assert up == b"".join(words)
         await stream.stop()
-        await house.note(notes.CallEnded)
+        await rig.note(notes.CallEnded)
 
 
 async def test_two_megabytes_of_sound_in_one_event(agents_file: Path) -> None:
@@ -84,22 +84,22 @@ async def test_two_megabytes_of_sound_in_one_event(agents_file: Path) -> None:
         await end.gone()
 
     async with (
-        house_with(agents_file, behave) as house,
-        house.carrier.call(RAW) as stream,
+        house_with(agents_file, behave) as rig,
+        rig.carrier.call(RAW) as stream,
     ):
         stream.echo_marks = False
         sent = await stream.sound(6400)
         assert mulaw.startswith(sent)
         assert len(sent) <= 8000 + 1600
         await stream.stop()
-        await house.note(notes.CallEnded)
+        await rig.note(notes.CallEnded)
 
 
 # --- In mid-call ---
 
 
 @contextlib.asynccontextmanager
-async def talking(agents_file: Path, then: Behave) -> AsyncIterator[tuple[House, Stream]]:
+async def talking(agents_file: Path, then: Behave) -> AsyncIterator[tuple[GatewayRig, Stream]]:
     """A call with a model that, once it hears the caller, does this."""
 
     async def behave(end: FarEnd) -> None:
@@ -107,8 +107,8 @@ async def talking(agents_file: Path, then: Behave) -> AsyncIterator[tuple[House,
         assert (await next_event(end))["type"] == "input_audio_buffer.append"
         await then(end)
 
-    async with house_with(agents_file, behave) as house, house.carrier.call(QUIET) as stream:
-        yield house, stream
+    async with house_with(agents_file, behave) as rig, rig.carrier.call(QUIET) as stream:
+        yield rig, stream
 
 
 async def test_an_event_that_nobody_knows_never_ends_a_call(agents_file: Path) -> None:
@@ -117,14 +117,14 @@ async def test_an_event_that_nobody_knows_never_ends_a_call(agents_file: Path) -
             end.say(event("response.feelings.delta", delta=n))
         await end.gone()
 
-    async with talking(agents_file, then) as (house, stream):
-        await house.note(notes.PeerFaultCounted, 3 * limits.sockets.FAULTS_MAX)
+    async with talking(agents_file, then) as (rig, stream):
+        await rig.note(notes.PeerFaultCounted, 3 * limits.sockets.FAULTS_MAX)
         await stream.press()
-        await house.note(notes.KeyPressed)
-        counted = await house.metric("peer_faults_total", peer="model", kind="unknown_event")
+        await rig.note(notes.KeyPressed)
+        counted = await rig.metric("peer_faults_total", peer="model", kind="unknown_event")
         assert counted == 3 * limits.sockets.FAULTS_MAX
         await stream.stop()
-        await house.note(notes.CallEnded)
+        await rig.note(notes.CallEnded)
 
 
 JUNK = {
@@ -144,13 +144,13 @@ async def test_what_cannot_be_read_is_counted_and_the_call_goes_on(
         end.send(junk)
         await end.gone()
 
-    async with talking(agents_file, then) as (house, stream):
-        assert (await house.note(notes.PeerFaultCounted)).peer == "model"
+    async with talking(agents_file, then) as (rig, stream):
+        assert (await rig.note(notes.PeerFaultCounted)).peer == "model"
         await stream.press()
-        await house.note(notes.KeyPressed)
-        assert not house.said(notes.CallEnded)
+        await rig.note(notes.KeyPressed)
+        assert not rig.said(notes.CallEnded)
         await stream.stop()
-        await house.note(notes.CallEnded)
+        await rig.note(notes.CallEnded)
 
 
 async def test_a_model_that_says_nothing_else_is_lost(agents_file: Path) -> None:
@@ -160,11 +160,11 @@ async def test_a_model_that_says_nothing_else_is_lost(agents_file: Path) -> None
         end.send(text_of("junk") * (limits.sockets.FAULTS_MAX + 5))
         await end.gone()
 
-    async with talking(agents_file, then) as (house, stream):
-        ended = await house.note(notes.CallEnded)
+    async with talking(agents_file, then) as (rig, stream):
+        ended = await rig.note(notes.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.MODEL_LOST, "noise")
         assert await stream.closed() == 1000
-        assert isinstance(house.notes[-1][1], notes.CallEnded), "nothing is told after the end"
+        assert isinstance(rig.notes[-1][1], notes.CallEnded), "nothing is told after the end"
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 4000])
@@ -176,8 +176,8 @@ async def test_a_model_that_closes(agents_file: Path, code: int) -> None:
             end.send(close_of(code))
             await end.gone()
 
-    async with talking(agents_file, then) as (house, stream):
-        ended = await house.note(notes.CallEnded)
+    async with talking(agents_file, then) as (rig, stream):
+        ended = await rig.note(notes.CallEnded)
         ending = Ending.MODEL_REFUSED if code == 4000 else Ending.MODEL_LOST
         assert (ended.ending, ended.reason) == (ending, f"closed_{code}")
         assert await stream.closed() == 1000
@@ -193,10 +193,10 @@ async def test_a_model_that_does_not_read(
         end.stop_reading()
         await end.gone()
 
-    async with talking(agents_file, then) as (house, stream):
+    async with talking(agents_file, then) as (rig, stream):
         with contextlib.suppress(Exception):
-            while not house.said(notes.CallEnded):
+            while not rig.said(notes.CallEnded):
                 await stream.speak(b"\xff" * 60_000)
-        ended = await house.note(notes.CallEnded)
+        ended = await rig.note(notes.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.MODEL_LOST, "backlog")
-        assert isinstance(house.notes[-1][1], notes.CallEnded)
+        assert isinstance(rig.notes[-1][1], notes.CallEnded)

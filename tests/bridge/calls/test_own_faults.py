@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 from gateway_calls import QUIET
-from running_gateway import House
+from running_gateway import GatewayRig
 from structlog.testing import capture_logs
 
 from gateway.bridge.calls.live_call import LiveCall
@@ -23,40 +23,40 @@ def breaks(*_args: object, **_values: object) -> None:
 
 @pytest.mark.parametrize(
     ("who", "what"),
-    [(Metrics, "on_note"), (CallLog, "on_note"), (Metrics, "call_over"), (Admission, "hold")],
+    [(Metrics, "on_event"), (CallLog, "on_note"), (Metrics, "call_over"), (Admission, "hold")],
 )
 async def test_whoever_is_told_and_breaks_the_call_ends_and_is_let_go(
-    house: House, monkeypatch: pytest.MonkeyPatch, who: type, what: str
+    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch, who: type, what: str
 ) -> None:
     monkeypatch.setattr(who, what, breaks)
     with capture_logs() as told:
-        async with house.carrier.call(QUIET) as stream:
-            await house.note(events.CallerConnected)
+        async with rig.carrier.call(QUIET) as stream:
+            await rig.note(events.CallerConnected)
             await stream.stop()
-            assert (await house.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
-    assert house.gateway.switchboard.active == 0
+            assert (await rig.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
+    assert rig.gateway.registry.active == 0
     assert any(one["event"] == "a note was lost" for one in told)
 
 
 async def test_what_cannot_be_carried_out_leaves_nothing_else_undone(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LiveCall, "_close_model", breaks)
-    async with house.carrier.call(QUIET) as stream:
-        await house.note(events.CallerConnected)
+    async with rig.carrier.call(QUIET) as stream:
+        await rig.note(events.CallerConnected)
         await stream.stop()
-        assert (await house.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
-    assert house.gateway.switchboard.active == 0
+        assert (await rig.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
+    assert rig.gateway.registry.active == 0
 
 
 async def test_a_call_that_cannot_do_what_it_must_ends_as_ours(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with house.carrier.call(QUIET):
-        await house.note(events.CallerConnected)
-        (call,) = house.gateway.switchboard.calls
+    async with rig.carrier.call(QUIET):
+        await rig.note(events.CallerConnected)
+        (call,) = rig.gateway.registry.calls
         monkeypatch.setattr(call, "_replace_model", breaks)
         assert call._model is not None
         call.on_line_lost(call._model, "closed_1011", False, monotonic())
-        assert (await house.note(events.CallEnded)).ending is Ending.BUG
-    assert house.gateway.switchboard.active == 0
+        assert (await rig.note(events.CallEnded)).ending is Ending.BUG
+    assert rig.gateway.registry.active == 0

@@ -13,7 +13,7 @@ import pytest
 from gateway_calls import new_sid
 from redis.asyncio import Redis
 from redis_end import RedisEnd, running_redis
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 from vendor import SIP_SETTINGS, Line, Vendor, invite, running_vendor
 
 from gateway.bridge.calls.outbound_state import OutboundState
@@ -42,8 +42,8 @@ QUICK_S = 0.3
 class Town:
     """Two processes that share a store, and a call in the first."""
 
-    first: House
-    second: House
+    first: GatewayRig
+    second: GatewayRig
     vendor: Vendor
     redis: RedisEnd
     line: Line
@@ -65,7 +65,7 @@ async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         vendor = await stack.enter_async_context(running_vendor())
         first, second = [
             await stack.enter_async_context(
-                running_house(
+                running_gateway(
                     file,
                     vendor.base_url,
                     GATEWAY_STORE=redis.url,
@@ -82,7 +82,7 @@ async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         yield Town(first, second, vendor, redis, line)
         line.end()
         await first.until(lambda: bool(first.said(events.CallEnded)))
-        await second.until(lambda: not second.gateway.switchboard.calls)
+        await second.until(lambda: not second.gateway.registry.calls)
 
 
 async def is_held(town: Town) -> None:
@@ -91,16 +91,16 @@ async def is_held(town: Town) -> None:
     await remembered(town, lambda keys: "gateway:sip:owners" in keys)
 
 
-def is_gone(house: House) -> None:
+def is_gone(rig: GatewayRig) -> None:
     """To the others it looks like this: no lease is renewed, nobody is looked for."""
-    house.gateway.switchboard.draining = True
-    house.gateway.switchboard._sip.clear()
+    rig.gateway.registry.draining = True
+    rig.gateway.registry._sip.clear()
 
 
-async def record(house: House, key: str) -> dict[str, Any]:
+async def record(rig: GatewayRig, key: str) -> dict[str, Any]:
     """What operators are told of a call."""
     bearer = {"Authorization": f"Bearer {TOKEN}"}
-    found: dict[str, Any] = (await house.client.get(f"/api/calls/{key}", headers=bearer)).json()
+    found: dict[str, Any] = (await rig.client.get(f"/api/calls/{key}", headers=bearer)).json()
     return found
 
 
@@ -112,8 +112,8 @@ async def remembered(town: Town, holds: Callable[[set[str]], bool]) -> None:
 
 
 async def test_a_process_that_stops_hands_it_over(town: Town) -> None:
-    town.first.gateway.switchboard.draining = True
-    town.first.gateway.switchboard.hand_over_all(now=True)
+    town.first.gateway.registry.draining = True
+    town.first.gateway.registry.hand_over_all(now=True)
     ended = await town.first.note(events.CallEnded, of=town.line.call_id)
     assert ended.ending is Ending.DRAINED
     await town.taken_over()
@@ -122,14 +122,14 @@ async def test_a_process_that_stops_hands_it_over(town: Town) -> None:
 
 
 async def test_it_is_not_greeted_again_and_is_remembered(town: Town) -> None:
-    first = town.first.gateway.switchboard.call(town.line.call_id)
+    first = town.first.gateway.registry.call(town.line.call_id)
     assert first is not None
-    first.mind.memory.caller_said("turn_1", "My word is heron.")
-    town.first.gateway.switchboard.hand_over_all(now=True)
+    first.machine.memory.caller_said("turn_1", "My word is heron.")
+    town.first.gateway.registry.hand_over_all(now=True)
     await town.taken_over()
-    second = town.second.gateway.switchboard.call(town.line.call_id)
+    second = town.second.gateway.registry.call(town.line.call_id)
     assert second is not None
-    assert second.mind.memory.memos[-1].text == "My word is heron."
+    assert second.machine.memory.memos[-1].text == "My word is heron."
     assert town.line.sidebands[1].heard == []
 
 
@@ -142,14 +142,14 @@ async def test_a_process_that_is_gone_is_noticed(town: Town) -> None:
 async def test_one_that_we_placed_stays_one(town: Town) -> None:
     """On its bill and in its record too, with the same two ends."""
     call_sid, out = new_sid("CA"), OutboundState("direct", "+14155550177", "+14155550100")
-    await town.first.gateway.switchboard.dials.remember(call_sid, out)
+    await town.first.gateway.registry.dials.remember(call_sid, out)
     headers = invite(await town.first.carrier.sip_uri(call_sid))
     placed = await town.vendor.ring(town.first.client, *headers)
     await (await town.vendor.sideband(placed)).hears("response.create")
     await remembered(town, lambda keys: f"gateway:sip:{placed.call_id}" in keys)
     is_gone(town.first)
     await town.second.note(events.SidebandConnected, of=placed.call_id)
-    call = town.second.gateway.switchboard.call(placed.call_id)
+    call = town.second.gateway.registry.call(placed.call_id)
     assert call is not None
     facts = (call.facts.direction, call.facts.caller, call.facts.dialled, call.facts.call_sid)
     assert facts == ("outbound", out.person, out.ours, call_sid)
@@ -161,10 +161,10 @@ async def test_one_that_we_placed_stays_one(town: Town) -> None:
 
 
 async def test_a_function_that_it_had_called_is_answered(town: Town) -> None:
-    first = town.first.gateway.switchboard.call(town.line.call_id)
+    first = town.first.gateway.registry.call(town.line.call_id)
     assert first is not None
-    first.mind.memory.called("call_1", "stock", "{}")
-    town.first.gateway.switchboard.hand_over_all(now=True)
+    first.machine.memory.called("call_1", "stock", "{}")
+    town.first.gateway.registry.hand_over_all(now=True)
     await town.taken_over()
     told = await town.line.sidebands[1].hears("conversation.item.create")
     assert told["item"]["output"] == prompts.NOT_KNOWN

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 from gateway_calls import QUIET
-from running_gateway import House
+from running_gateway import GatewayRig
 
 from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
@@ -24,25 +24,25 @@ def store() -> Store:
     return Store(MemoryStore(monotonic))
 
 
-async def running(house: House) -> LiveCall:
-    await house.note(events.CallerConnected)
-    await house.note(events.ModelReady)
-    (call,) = house.gateway.switchboard.calls
+async def running(rig: GatewayRig) -> LiveCall:
+    await rig.note(events.CallerConnected)
+    await rig.note(events.ModelReady)
+    (call,) = rig.gateway.registry.calls
     return call
 
 
 async def test_a_call_that_ends_while_others_are_gathered_is_not_written(
-    house: House, store: Store
+    rig: GatewayRig, store: Store
 ) -> None:
-    async with house.carrier.call(QUIET):
-        call = await running(house)
-        keeper = SnapshotStore(store, lambda: [call])
-        writing = asyncio.ensure_future(keeper.write_changed())
+    async with rig.carrier.call(QUIET):
+        call = await running(rig)
+        snapshots = SnapshotStore(store, lambda: [call])
+        writing = asyncio.ensure_future(snapshots.write_changed())
         await asyncio.sleep(0)
         call.hang_up(Ending.OPERATOR_HUNG_UP)
-        await keeper.ended(call, Ending.OPERATOR_HUNG_UP)
+        await snapshots.ended(call, Ending.OPERATOR_HUNG_UP)
         await writing
-    assert await keeper.load(call.facts.call_sid) is None
+    assert await snapshots.load(call.facts.call_sid) is None
 
 
 class SlowStore(Store):
@@ -58,34 +58,34 @@ class SlowStore(Store):
         return await super().put_all(entries)  # type: ignore[arg-type]
 
 
-async def test_nor_one_whose_state_is_just_on_its_way(house: House) -> None:
+async def test_nor_one_whose_state_is_just_on_its_way(rig: GatewayRig) -> None:
     store = SlowStore()
-    async with house.carrier.call(QUIET):
-        call = await running(house)
-        keeper = SnapshotStore(store, lambda: [call])
-        writing = asyncio.ensure_future(keeper.write_changed())
+    async with rig.carrier.call(QUIET):
+        call = await running(rig)
+        snapshots = SnapshotStore(store, lambda: [call])
+        writing = asyncio.ensure_future(snapshots.write_changed())
         await store.asked.wait()
         call.hang_up(Ending.OPERATOR_HUNG_UP)
-        ending = asyncio.ensure_future(keeper.ended(call, Ending.OPERATOR_HUNG_UP))
+        ending = asyncio.ensure_future(snapshots.ended(call, Ending.OPERATOR_HUNG_UP))
         await asyncio.sleep(0)
         store.may.set()
         await asyncio.gather(writing, ending)
-    assert await keeper.load(call.facts.call_sid) is None
+    assert await snapshots.load(call.facts.call_sid) is None
 
 
 async def test_what_was_decided_before_the_end_was_noticed_holds(
-    house: House, store: Store
+    rig: GatewayRig, store: Store
 ) -> None:
     """The carrier asked what comes next, and then the stream's end was seen."""
-    async with house.carrier.call(QUIET):
-        call = await running(house)
-        keeper = SnapshotStore(store, lambda: [call])
+    async with rig.carrier.call(QUIET):
+        call = await running(rig)
+        snapshots = SnapshotStore(store, lambda: [call])
         decided = state_of(call)
         decided.silently, decided.opening = True, "Say that you are back."
-        await keeper.write(call.facts.call_sid, decided)
-        call.mind.memory.caller_said("turn_1", "My word is heron.")
-        await keeper.ended(call, Ending.DRAINED)
-    state = await keeper.load(call.facts.call_sid)
+        await snapshots.write(call.facts.call_sid, decided)
+        call.machine.memory.caller_said("turn_1", "My word is heron.")
+        await snapshots.ended(call, Ending.DRAINED)
+    state = await snapshots.load(call.facts.call_sid)
     assert state is not None
     assert (state.silently, state.opening) == (True, "Say that you are back.")
     assert state.memos[-1].text == "My word is heron."
@@ -101,32 +101,34 @@ class CountingStore(Store):
         return await super().put_all(entries)
 
 
-async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(house: House) -> None:
+async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(
+    rig: GatewayRig,
+) -> None:
     """All that was said before would be written again with each of its words."""
     store, now = CountingStore(), 100.0
-    async with house.carrier.call(QUIET):
-        call = await running(house)
-        keeper = SnapshotStore(store, lambda: [call], lambda: now)
-        memory = call.mind.memory
+    async with rig.carrier.call(QUIET):
+        call = await running(rig)
+        snapshots = SnapshotStore(store, lambda: [call], lambda: now)
+        memory = call.machine.memory
         memory.model_says("item_1", "Once")
-        await keeper.write_changed()
+        await snapshots.write_changed()
         assert store.written == 1
         for _ in range(int(limits.store.STATE_GROWING_EVERY_S / limits.store.STATE_EVERY_S) - 1):
             now += limits.store.STATE_EVERY_S
             memory.model_says("item_1", " upon")
-            await keeper.write_changed()
+            await snapshots.write_changed()
         assert store.written == 1
         now = 100.0 + limits.store.STATE_GROWING_EVERY_S
-        await keeper.write_changed()
+        await snapshots.write_changed()
         assert store.written == 2
         memory.model_says("item_1", " a")
         memory.caller_said("turn_1", "Stop.")
-        await keeper.write_changed()
+        await snapshots.write_changed()
         assert store.written == 3, "what he said is not waited with"
         memory.model_said("item_1", "Once upon a time.")
-        await keeper.write_changed()
-        await keeper.write_changed()
+        await snapshots.write_changed()
+        await snapshots.write_changed()
         assert store.written == 4
-        state = await keeper.load(call.facts.call_sid)
+        state = await snapshots.load(call.facts.call_sid)
         assert state is not None
         assert [memo.text for memo in state.memos] == ["Once upon a time.", "Stop."]

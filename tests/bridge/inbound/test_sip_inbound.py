@@ -16,7 +16,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from openai.types.realtime.call_refer_params import CallReferParams
 from openai.types.realtime.call_reject_params import CallRejectParams
 from pydantic import TypeAdapter
-from running_gateway import API_KEY, PUBLIC_URL, House, running_house
+from running_gateway import API_KEY, PUBLIC_URL, GatewayRig, running_gateway
 from structlog.testing import capture_logs
 from twilio_rest_double import rest_desk
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, running_vendor, signed
@@ -76,13 +76,13 @@ def sip_agents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(sip_agents: Path, vendor: Vendor) -> AsyncIterator[House]:
-    async with running_house(sip_agents, vendor.base_url, **SIP_SETTINGS) as running:
+async def shared(sip_agents: Path, vendor: Vendor) -> AsyncIterator[GatewayRig]:
+    async with running_gateway(sip_agents, vendor.base_url, **SIP_SETTINGS) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def house(shared: House, vendor: Vendor) -> AsyncIterator[House]:
+async def rig(shared: GatewayRig, vendor: Vendor) -> AsyncIterator[GatewayRig]:
     """As if it had just been built."""
     vendor.forget()
     shared.notes.clear()
@@ -98,13 +98,13 @@ before: dict[Any, float] = {}
 """What the shared house had counted before the test."""
 
 
-async def counted(house: House, name: str, **labels: str) -> float:
+async def counted(rig: GatewayRig, name: str, **labels: str) -> float:
     so_far = before.get((f"gateway_{name}", frozenset(labels.items())), 0)
-    return await house.metric(name, **labels) - so_far
+    return await rig.metric(name, **labels) - so_far
 
 
-async def decisions(house: House, decision: str) -> float:
-    return await counted(house, "sip_decisions_total", decision=decision)
+async def decisions(rig: GatewayRig, decision: str) -> float:
+    return await counted(rig, "sip_decisions_total", decision=decision)
 
 
 @pytest.fixture(autouse=True)
@@ -126,19 +126,19 @@ def to(number: str, *more: tuple[str, str]) -> list[tuple[str, str]]:
     return [TRUNK_HEADERS[0], ("to", f'"Us" <{uri};user=phone>;tag=2'), *more]
 
 
-async def decided(house: House, decision: str) -> None:
+async def decided(rig: GatewayRig, decision: str) -> None:
     """As soon as it is: nobody is told of a call that never was one."""
     async with asyncio.timeout(30):
-        while not await decisions(house, decision):  # noqa: ASYNC110
+        while not await decisions(rig, decision):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-async def nothing_left(house: House) -> None:
+async def nothing_left(rig: GatewayRig) -> None:
     """On our side: no call, no task of one, and the gauge says so."""
-    board = house.gateway.switchboard
-    await house.until(lambda: board.active == 0)
-    assert await house.metric("calls_active", path="sip", state="talking") == 0
-    assert await house.metric("calls_active", path="sip", state="expected") == 0
+    board = rig.gateway.registry
+    await rig.until(lambda: board.active == 0)
+    assert await rig.metric("calls_active", path="sip", state="talking") == 0
+    assert await rig.metric("calls_active", path="sip", state="expected") == 0
     async with asyncio.timeout(30):
         while working():  # noqa: ASYNC110 - a task that ends tells nobody
             await asyncio.sleep(0.01)
@@ -150,8 +150,8 @@ def working() -> list[str]:
     return [n for n in names if n.startswith(("incoming", "sideband", "open model", "hang up"))]
 
 
-def agent_of(house: House, line: Line) -> str:
-    calls = [c for c in house.gateway.switchboard.calls if c.facts.call_id == line.call_id]
+def agent_of(rig: GatewayRig, line: Line) -> str:
+    calls = [c for c in rig.gateway.registry.calls if c.facts.call_id == line.call_id]
     return calls[0].facts.agent
 
 
@@ -159,9 +159,9 @@ def agent_of(house: House, line: Line) -> str:
 
 
 async def test_the_session_is_the_agents_without_formats_of_sound(
-    house: House, vendor: Vendor
+    rig: GatewayRig, vendor: Vendor
 ) -> None:
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     await vendor.sideband(line)
     asked = await vendor.hears("accept")
     session = RealtimeSessionCreateRequest.model_validate(asked.body, strict=True)
@@ -179,8 +179,8 @@ async def test_the_session_is_the_agents_without_formats_of_sound(
     assert asked.call_id == line.call_id
 
 
-async def test_the_sideband_greets_at_once(house: House, vendor: Vendor) -> None:
-    line = await vendor.ring(house.client)
+async def test_the_sideband_greets_at_once(rig: GatewayRig, vendor: Vendor) -> None:
+    line = await vendor.ring(rig.client)
     sideband = await vendor.sideband(line)
     greeting = await sideband.hears("response.create")
     assert "Hello." in greeting["response"]["instructions"]
@@ -192,18 +192,18 @@ async def test_the_sideband_greets_at_once(house: House, vendor: Vendor) -> None
     assert CALLER[1:] not in identifier
 
 
-async def test_how_long_each_step_took_is_told(house: House, vendor: Vendor) -> None:
-    line = await vendor.ring(house.client)
+async def test_how_long_each_step_took_is_told(rig: GatewayRig, vendor: Vendor) -> None:
+    line = await vendor.ring(rig.client)
     sideband = await vendor.sideband(line)
     await sideband.hears("response.create")
     sideband.say("response.created", response={"id": "resp_1", "status": "in_progress"})
     sideband.say("output_audio_buffer.started", response_id="resp_1")
-    await house.note(events.FirstAudioSent)
+    await rig.note(events.FirstAudioSent)
     for stage in ("webhook_to_accept", "accept_to_sideband", "accept_to_first_audio"):
-        assert await counted(house, "sip_setup_seconds_count", stage=stage) == 1
-        assert 0 < await counted(house, "sip_setup_seconds_sum", stage=stage) < 2
-    assert await counted(house, "calls_started_total", agent="reception", path="sip") == 1
-    assert await decisions(house, "accepted") == 1
+        assert await counted(rig, "sip_setup_seconds_count", stage=stage) == 1
+        assert 0 < await counted(rig, "sip_setup_seconds_sum", stage=stage) < 2
+    assert await counted(rig, "calls_started_total", agent="reception", path="sip") == 1
+    assert await decisions(rig, "accepted") == 1
 
 
 # --- Who takes it ---
@@ -222,52 +222,52 @@ async def test_how_long_each_step_took_is_told(house: House, vendor: Vendor) -> 
     ],
 )
 async def test_by_what_was_dialled(
-    house: House, vendor: Vendor, headers: list[tuple[str, str]], agent: str
+    rig: GatewayRig, vendor: Vendor, headers: list[tuple[str, str]], agent: str
 ) -> None:
-    line = await vendor.ring(house.client, *headers)
+    line = await vendor.ring(rig.client, *headers)
     await vendor.sideband(line)
-    assert agent_of(house, line) == agent
+    assert agent_of(rig, line) == agent
 
 
 async def test_star_takes_the_rest(tmp_path: Path, vendor: Vendor) -> None:
     file = tmp_path / "agents.yaml"
     file.write_text(AGENTS + TO_ALL)
-    async with running_house(file, vendor.base_url, **SIP_SETTINGS) as house:
+    async with running_gateway(file, vendor.base_url, **SIP_SETTINGS) as rig:
         for headers in (to("+19990000"), [("From", "anonymous")]):
-            line = await vendor.ring(house.client, *headers)
+            line = await vendor.ring(rig.client, *headers)
             await vendor.sideband(line)
-            assert agent_of(house, line) == "direct"
+            assert agent_of(rig, line) == "direct"
 
 
 @pytest.mark.parametrize("headers", [to("+19990000"), [("From", "x")], to("sip:nobody@a.example")])
 async def test_a_number_that_nobody_answers(
-    house: House, vendor: Vendor, headers: list[tuple[str, str]]
+    rig: GatewayRig, vendor: Vendor, headers: list[tuple[str, str]]
 ) -> None:
-    line = await vendor.ring(house.client, *headers)
+    line = await vendor.ring(rig.client, *headers)
     asked = await vendor.hears("reject")
     assert (asked.call_id, asked.body) == (line.call_id, {"status_code": 404})
     TypeAdapter(CallRejectParams).validate_python(asked.body)
-    assert await decisions(house, "no_agent") == 1
+    assert await decisions(rig, "no_agent") == 1
 
 
-async def dialled(house: House, number: str = "+15550101") -> tuple[str, list[tuple[str, str]]]:
+async def dialled(rig: GatewayRig, number: str = "+15550101") -> tuple[str, list[tuple[str, str]]]:
     """Our own dial of a call: its CallSid, and the INVITE's headers as Twilio makes them."""
     call_sid = new_sid("CA")
-    return call_sid, invite(await house.carrier.sip_uri(call_sid, number))
+    return call_sid, invite(await rig.carrier.sip_uri(call_sid, number))
 
 
-async def test_our_own_dial_is_known_by_its_headers(house: House, vendor: Vendor) -> None:
-    call_sid, headers = await dialled(house)
-    line = await vendor.ring(house.client, *headers)
+async def test_our_own_dial_is_known_by_its_headers(rig: GatewayRig, vendor: Vendor) -> None:
+    call_sid, headers = await dialled(rig)
+    line = await vendor.ring(rig.client, *headers)
     await vendor.sideband(line)
-    (call,) = house.gateway.switchboard.calls
+    (call,) = rig.gateway.registry.calls
     assert (call.facts.call_sid, call.facts.call_id) == (call_sid, line.call_id)
     assert call.facts.agent == "direct"
 
 
-async def test_their_case_is_the_carriers(house: House, vendor: Vendor) -> None:
-    _, headers = await dialled(house)
-    line = await vendor.ring(house.client, *((name.upper(), value) for name, value in headers))
+async def test_their_case_is_the_carriers(rig: GatewayRig, vendor: Vendor) -> None:
+    _, headers = await dialled(rig)
+    line = await vendor.ring(rig.client, *((name.upper(), value) for name, value in headers))
     await vendor.sideband(line)
 
 
@@ -294,34 +294,34 @@ def forged(headers: list[tuple[str, str]], what: str) -> list[tuple[str, str]]:
         "token without end", "no call", "no agent",
     ],
 )  # fmt: skip
-async def test_forged_headers_are_declined(house: House, vendor: Vendor, what: str) -> None:
+async def test_forged_headers_are_declined(rig: GatewayRig, vendor: Vendor, what: str) -> None:
     """Even where the number that was dialled would have been answered."""
-    _, headers = await dialled(house)
-    await vendor.ring(house.client, *forged(headers, what), ("To", "<sip:+15550100@x>"))
+    _, headers = await dialled(rig)
+    await vendor.ring(rig.client, *forged(headers, what), ("To", "<sip:+15550100@x>"))
     assert (await vendor.hears("reject")).body == {"status_code": 603}
-    assert await decisions(house, "forged") == 1
+    assert await decisions(rig, "forged") == 1
     assert vendor.of("accept") == []
 
 
-async def test_headers_that_were_heard_before_are_declined(house: House, vendor: Vendor) -> None:
-    _, headers = await dialled(house)
-    await vendor.sideband(await vendor.ring(house.client, *headers))
+async def test_headers_that_were_heard_before_are_declined(rig: GatewayRig, vendor: Vendor) -> None:
+    _, headers = await dialled(rig)
+    await vendor.sideband(await vendor.ring(rig.client, *headers))
     token = next(value for name, value in headers if name.lower() == "x-gateway-token")
     # Base64 has many spellings of the same bytes.
     for n, spelling in enumerate((token, token + "=", token[:-1] + chr(ord(token[-1]) ^ 1)), 1):
         again = [(name, spelling if value == token else value) for name, value in headers]
-        await vendor.ring(house.client, *again)
+        await vendor.ring(rig.client, *again)
         assert (await vendor.hears("reject", n)).body == {"status_code": 603}
     assert len(vendor.of("accept")) == 1
 
 
-async def test_without_our_headers_nobody_is_whom_he_says(house: House, vendor: Vendor) -> None:
+async def test_without_our_headers_nobody_is_whom_he_says(rig: GatewayRig, vendor: Vendor) -> None:
     line = await vendor.ring(
-        house.client, *to("+15550100", ("X-Gateway-Call", "CA" + "1" * 32),
+        rig.client, *to("+15550100", ("X-Gateway-Call", "CA" + "1" * 32),
                           ("X-Gateway-Agent", "night"))
     )  # fmt: skip
     await vendor.sideband(line)
-    (call,) = house.gateway.switchboard.calls
+    (call,) = rig.gateway.registry.calls
     assert (call.facts.call_sid, call.facts.agent) == ("", "reception")
 
 
@@ -329,72 +329,74 @@ async def test_without_our_headers_nobody_is_whom_he_says(house: House, vendor: 
 
 
 @pytest.mark.parametrize("security", ["rtp", "", "zrtp", "SRTP "])
-async def test_sound_that_is_not_encrypted(house: House, vendor: Vendor, security: str) -> None:
-    await vendor.ring(house.client, security=security)
+async def test_sound_that_is_not_encrypted(rig: GatewayRig, vendor: Vendor, security: str) -> None:
+    await vendor.ring(rig.client, security=security)
     assert (await vendor.hears("reject")).body == {"status_code": 488}
-    assert await decisions(house, "insecure") == 1
+    assert await decisions(rig, "insecure") == 1
 
 
-async def test_sound_of_which_nothing_is_known(house: House, vendor: Vendor) -> None:
+async def test_sound_of_which_nothing_is_known(rig: GatewayRig, vendor: Vendor) -> None:
     """The field is newer than the event."""
-    await vendor.sideband(await vendor.ring(house.client, security=None))
+    await vendor.sideband(await vendor.ring(rig.client, security=None))
 
 
 async def test_sound_that_need_not_be_encrypted(sip_agents: Path, vendor: Vendor) -> None:
     settings = SIP_SETTINGS | {"GATEWAY_SIP_ALLOW_RTP": "1"}
-    async with running_house(sip_agents, vendor.base_url, **settings) as house:
+    async with running_gateway(sip_agents, vendor.base_url, **settings) as rig:
         for security in ("rtp", "zrtp", "srtp"):
-            await vendor.sideband(await vendor.ring(house.client, security=security))
+            await vendor.sideband(await vendor.ring(rig.client, security=security))
 
 
-async def test_a_full_house(house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_house(
+    rig: GatewayRig, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits.sip, "CALLS_MAX", 1)
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     await vendor.sideband(line)
-    await vendor.ring(house.client)
+    await vendor.ring(rig.client)
     assert (await vendor.hears("reject")).body == {"status_code": 503}
-    assert await decisions(house, "full") == 1
+    assert await decisions(rig, "full") == 1
     line.end()
-    await nothing_left(house)
-    await vendor.sideband(await vendor.ring(house.client))
+    await nothing_left(rig)
+    await vendor.sideband(await vendor.ring(rig.client))
 
 
 async def test_a_house_that_closes(
-    house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house.gateway.switchboard, "draining", True)
-    await vendor.ring(house.client)
+    monkeypatch.setattr(rig.gateway.registry, "draining", True)
+    await vendor.ring(rig.client)
     assert (await vendor.hears("reject")).body == {"status_code": 503}
-    assert await decisions(house, "draining") == 1
+    assert await decisions(rig, "draining") == 1
 
 
 # --- Within two seconds ---
 
 
 async def test_an_accept_that_is_not_answered_is_a_reject_in_time(
-    house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the clock, as it is."""
     monkeypatch.setattr(limits.sip, "ACCEPT_MAX_S", ACCEPT_MAX_S)
     monkeypatch.setattr(limits.sip, "DECIDE_MAX_S", DECIDE_MAX_S)
     never = asyncio.Event()
     vendor.answers["accept"].append(never)
-    await vendor.ring(house.client)
+    await vendor.ring(rig.client)
     asked = await vendor.hears("reject")
     assert asked.body == {"status_code": 503}
     assert asked.at - vendor.of("accept")[0].at < limits.sip.DECIDE_MAX_S
-    await decided(house, "unavailable")
-    await nothing_left(house)
+    await decided(rig, "unavailable")
+    await nothing_left(rig)
     assert vendor.of("hangup") == []
     never.set()
     assert limits.sip.ACCEPT_MAX_S < limits.sip.DECIDE_MAX_S
 
 
-async def test_a_second_of_thought_is_not_too_long(house: House, vendor: Vendor) -> None:
+async def test_a_second_of_thought_is_not_too_long(rig: GatewayRig, vendor: Vendor) -> None:
     """Nor is it asked twice: the second answer would be that it was decided already."""
     slow = asyncio.Event()
     vendor.answers["accept"].append(slow)
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     await vendor.hears("accept")
     asyncio.get_running_loop().call_later(1.1, slow.set)
     await vendor.sideband(line)
@@ -404,7 +406,7 @@ async def test_a_second_of_thought_is_not_too_long(house: House, vendor: Vendor)
 
 @pytest.mark.usefixtures("hurried")
 async def test_an_accept_that_worked_unheard_is_hung_up(
-    house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody would steer it: what cannot be rejected any more is ended."""
     deaf = asyncio.Event()
@@ -418,82 +420,82 @@ async def test_an_accept_that_worked_unheard_is_hung_up(
         return usual(verb, call_id)
 
     monkeypatch.setattr(vendor, "_usual", worked_all_the_same)
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     await vendor.hears("hangup")
     deaf.set()
-    await decided(house, "reject_failed")
-    await nothing_left(house)
+    await decided(rig, "reject_failed")
+    await nothing_left(rig)
     assert line.state == "over"
 
 
-async def test_an_accept_that_fails_once_is_tried_again(house: House, vendor: Vendor) -> None:
+async def test_an_accept_that_fails_once_is_tried_again(rig: GatewayRig, vendor: Vendor) -> None:
     vendor.answers["accept"].append(500)
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     await vendor.sideband(line)
     assert len(vendor.of("accept")) == 2
-    assert await decisions(house, "accepted") == 1
+    assert await decisions(rig, "accepted") == 1
 
 
-async def test_an_accept_that_failed_and_had_worked(house: House, vendor: Vendor) -> None:
+async def test_an_accept_that_failed_and_had_worked(rig: GatewayRig, vendor: Vendor) -> None:
     vendor.answers["accept"].extend([502, 409])
     line, body = vendor.rings()
     line.state = "accepted"
-    await house.client.post("/openai/webhook", content=body, headers=signed(body))
+    await rig.client.post("/openai/webhook", content=body, headers=signed(body))
     await vendor.sideband(line)
 
 
 @pytest.mark.parametrize("statuses", [(500, 503), (400,), (401,), (429, 429)])
 async def test_an_accept_that_fails_is_a_reject(
-    house: House, vendor: Vendor, statuses: tuple[int, ...]
+    rig: GatewayRig, vendor: Vendor, statuses: tuple[int, ...]
 ) -> None:
     vendor.answers["accept"].extend(statuses)
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     assert (await vendor.hears("reject")).body == {"status_code": 503}
     assert len(vendor.of("accept")) == len(statuses)
-    await nothing_left(house)
+    await nothing_left(rig)
     assert line.state == "rejected"
-    assert house.said(events.CallEnded)[0].ending is Ending.MODEL_REFUSED
-    assert await counted(house, "sessions_prepared_total", outcome="failed") == 0
-    assert await decisions(house, "unavailable") == 1
+    assert rig.said(events.CallEnded)[0].ending is Ending.MODEL_REFUSED
+    assert await counted(rig, "sessions_prepared_total", outcome="failed") == 0
+    assert await decisions(rig, "unavailable") == 1
 
 
 @pytest.mark.parametrize("status", [404, 409])
 async def test_a_call_that_is_decided_already_is_left_alone(
-    house: House, vendor: Vendor, status: int
+    rig: GatewayRig, vendor: Vendor, status: int
 ) -> None:
     """Its caller gave up, or another process took it: to turn it away would cut him off."""
     vendor.answers["accept"].append(status)
-    await vendor.ring(house.client)
-    await decided(house, "gone")
-    await nothing_left(house)
+    await vendor.ring(rig.client)
+    await decided(rig, "gone")
+    await nothing_left(rig)
     assert [asked.verb for asked in vendor.asked] == ["accept"]
 
 
 @pytest.mark.parametrize("status", [404, 409])
 async def test_so_is_one_that_we_would_have_turned_away(
-    house: House, vendor: Vendor, status: int
+    rig: GatewayRig, vendor: Vendor, status: int
 ) -> None:
     vendor.answers["reject"].append(status)
-    await vendor.ring(house.client, *to("+19990000"))
-    await decided(house, "no_agent")
-    await nothing_left(house)
+    await vendor.ring(rig.client, *to("+19990000"))
+    await decided(rig, "no_agent")
+    await nothing_left(rig)
     assert [asked.verb for asked in vendor.asked] == ["reject"]
 
 
 @pytest.mark.parametrize("trouble", [500, 400, "hangs"])
 @pytest.mark.usefixtures("hurried")
 async def test_a_reject_that_is_broken_is_accept_and_hang_up(
-    house: House, vendor: Vendor, trouble: Any
+    rig: GatewayRig, vendor: Vendor, trouble: Any
 ) -> None:
     released = asyncio.Event()
     vendor.answers["reject"].append(released if trouble == "hangs" else trouble)
-    line = await vendor.ring(house.client, *to("+19990000"))
+    line = await vendor.ring(rig.client, *to("+19990000"))
     await vendor.hears("hangup")
     released.set()
     assert [asked.verb for asked in vendor.asked] == ["reject", "accept", "hangup"]
     RealtimeSessionCreateRequest.model_validate(vendor.of("accept")[0].body, strict=True)
-    await decided(house, "reject_failed")
-    assert await decisions(house, "no_agent") == 1
+    await decided(rig, "reject_failed")
+    assert await decisions(rig, "no_agent") == 1
     assert line.state == "over"
     assert vendor.of("sideband") == []
 
@@ -501,9 +503,9 @@ async def test_a_reject_that_is_broken_is_accept_and_hang_up(
 # --- The sideband ---
 
 
-async def test_a_session_in_the_making_is_waited_for(house: House, vendor: Vendor) -> None:
+async def test_a_session_in_the_making_is_waited_for(rig: GatewayRig, vendor: Vendor) -> None:
     vendor.answers["sideband"].extend([404, 404, 404])
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     await (await vendor.sideband(line)).hears("response.create")
     tried = [asked.at for asked in vendor.of("sideband")]
     pauses = [later - earlier for earlier, later in pairwise(tried)]
@@ -520,112 +522,112 @@ async def test_the_waiting_takes_about_two_seconds() -> None:
 
 
 async def test_a_session_that_never_comes_is_hung_up(
-    house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be alive all the same: nobody may sit there without anybody who steers."""
     monkeypatch.setattr(limits.sip, "SIDEBAND_PAUSE_MAX_S", 0.1)
     vendor.answers["sideband"].extend([404] * limits.sip.SIDEBAND_TRIES)
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     await vendor.hears("hangup")
-    assert (await house.note(events.CallEnded)).ending is Ending.MODEL_LOST
-    await nothing_left(house)
+    assert (await rig.note(events.CallEnded)).ending is Ending.MODEL_LOST
+    await nothing_left(rig)
     assert line.state == "over"
 
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_sideband_that_is_refused_is_hung_up(
-    house: House, vendor: Vendor, status: int
+    rig: GatewayRig, vendor: Vendor, status: int
 ) -> None:
     vendor.answers["sideband"].append(status)
-    await vendor.ring(house.client)
+    await vendor.ring(rig.client)
     await vendor.hears("hangup")
-    assert (await house.note(events.CallEnded)).ending is Ending.MODEL_REFUSED
+    assert (await rig.note(events.CallEnded)).ending is Ending.MODEL_REFUSED
     assert len(vendor.of("sideband")) == 1
-    await nothing_left(house)
+    await nothing_left(rig)
 
 
-async def test_a_sideband_that_is_cut_is_had_again(house: House, vendor: Vendor) -> None:
-    line = await vendor.ring(house.client)
+async def test_a_sideband_that_is_cut_is_had_again(rig: GatewayRig, vendor: Vendor) -> None:
+    line = await vendor.ring(rig.client)
     first = await vendor.sideband(line)
     await first.hears("response.create")
     vendor.answers["sideband"].extend([503, 502])
     first.drop()
     second = await vendor.sideband(line, 2)
-    await house.note(events.SidebandConnected, 2)
+    await rig.note(events.SidebandConnected, 2)
     assert second.heard == []
-    assert await counted(house, "sidebands_reopened_total") == 1
+    assert await counted(rig, "sidebands_reopened_total") == 1
     second.say("input_audio_buffer.dtmf_event_received", event="1", received_at=1)
-    await house.note(events.KeyPressed)
+    await rig.note(events.KeyPressed)
     assert vendor.of("hangup") == []
 
 
 # --- The end ---
 
 
-async def test_close_1006_and_then_404_is_a_normal_end(house: House, vendor: Vendor) -> None:
-    line = await vendor.ring(house.client)
+async def test_close_1006_and_then_404_is_a_normal_end(rig: GatewayRig, vendor: Vendor) -> None:
+    line = await vendor.ring(rig.client)
     await (await vendor.sideband(line)).hears("response.create")
     with capture_logs() as told:
         line.end()
-        ended = await house.note(events.CallEnded)
-        await nothing_left(house)
+        ended = await rig.note(events.CallEnded)
+        await nothing_left(rig)
     assert ended.ending is Ending.CALLER_HUNG_UP
     assert len(vendor.of("sideband")) == 2
     assert vendor.of("hangup") == []
     assert [one for one in told if one["log_level"] not in ("debug", "info")] == []
     labels = {"agent": "reception", "path": "sip", "ending": "caller_hung_up"}
-    assert await counted(house, "calls_ended_total", **labels) == 1
+    assert await counted(rig, "calls_ended_total", **labels) == 1
 
 
-async def test_the_carrier_says_that_it_is_over(house: House, vendor: Vendor) -> None:
+async def test_the_carrier_says_that_it_is_over(rig: GatewayRig, vendor: Vendor) -> None:
     """While our sideband still stands: nothing stays active on our side."""
-    call_sid, headers = await dialled(house)
-    line = await vendor.ring(house.client, *headers)
+    call_sid, headers = await dialled(rig)
+    line = await vendor.ring(rig.client, *headers)
     sideband = await vendor.sideband(line)
     await sideband.hears("response.create")
-    fields = house.carrier.call_fields(call_sid, "+15550101", "completed")
-    assert (await house.carrier.post("/twilio/status", fields)).status_code == 204
-    await nothing_left(house)
+    fields = rig.carrier.call_fields(call_sid, "+15550101", "completed")
+    assert (await rig.carrier.post("/twilio/status", fields)).status_code == 204
+    await nothing_left(rig)
     await sideband.closed.wait()
-    assert (await house.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
+    assert (await rig.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
     line.end()
 
 
-async def test_the_carrier_says_so_before_it_was_accepted(house: House, vendor: Vendor) -> None:
+async def test_the_carrier_says_so_before_it_was_accepted(rig: GatewayRig, vendor: Vendor) -> None:
     slow = asyncio.Event()
     vendor.answers["accept"].append(slow)
-    call_sid, headers = await dialled(house)
-    line = await vendor.ring(house.client, *headers)
+    call_sid, headers = await dialled(rig)
+    line = await vendor.ring(rig.client, *headers)
     await vendor.hears("accept")
-    fields = house.carrier.call_fields(call_sid, "+15550101", "no-answer")
-    await house.carrier.post("/twilio/status", fields)
+    fields = rig.carrier.call_fields(call_sid, "+15550101", "no-answer")
+    await rig.carrier.post("/twilio/status", fields)
     slow.set()
     await vendor.hears("hangup")
-    await nothing_left(house)
+    await nothing_left(rig)
     assert line.state == "over"
     assert line.sidebands == []
 
 
 async def test_a_call_of_the_operators_is_hung_up_at_the_vendors(
-    house: House, vendor: Vendor
+    rig: GatewayRig, vendor: Vendor
 ) -> None:
-    line = await vendor.ring(house.client)
+    line = await vendor.ring(rig.client)
     await vendor.sideband(line)
-    await house.note(events.SidebandConnected)
-    house.gateway.switchboard.calls[0].hang_up(Ending.OPERATOR_HUNG_UP)
+    await rig.note(events.SidebandConnected)
+    rig.gateway.registry.calls[0].hang_up(Ending.OPERATOR_HUNG_UP)
     await vendor.hears("hangup")
-    await nothing_left(house)
+    await nothing_left(rig)
     assert line.state == "over"
 
 
-async def test_a_hang_up_that_fails_is_tried_again(house: House, vendor: Vendor) -> None:
-    line = await vendor.ring(house.client)
+async def test_a_hang_up_that_fails_is_tried_again(rig: GatewayRig, vendor: Vendor) -> None:
+    line = await vendor.ring(rig.client)
     await vendor.sideband(line)
-    await house.note(events.SidebandConnected)
+    await rig.note(events.SidebandConnected)
     vendor.answers["hangup"].append(500)
-    house.gateway.switchboard.calls[0].hang_up(Ending.OPERATOR_HUNG_UP)
+    rig.gateway.registry.calls[0].hang_up(Ending.OPERATOR_HUNG_UP)
     await vendor.hears("hangup", 2)
-    await nothing_left(house)
+    await nothing_left(rig)
     assert line.state == "over"
 
 
@@ -637,15 +639,15 @@ async def test_a_hang_up_that_never_works_is_the_carriers(
     vendor.answers["hangup"].extend([400] * 9)
     async with (
         rest_desk() as twilio,
-        running_house(
+        running_gateway(
             sip_agents, vendor.base_url, **SIP_SETTINGS, TWILIO_BASE_URL=twilio.url
-        ) as house,
+        ) as rig,
     ):
-        call_sid, headers = await dialled(house)
-        await vendor.sideband(await vendor.ring(house.client, *headers))
-        await house.note(events.SidebandConnected)
-        house.gateway.switchboard.calls[0].hang_up(ending)
-        await nothing_left(house)
+        call_sid, headers = await dialled(rig)
+        await vendor.sideband(await vendor.ring(rig.client, *headers))
+        await rig.note(events.SidebandConnected)
+        rig.gateway.registry.calls[0].hang_up(ending)
+        await nothing_left(rig)
     ((path, form),) = twilio.asked
     assert call_sid in path
     # The caller whose conversation broke off is still to be helped: out of the dial he comes back.
@@ -662,32 +664,34 @@ async def test_a_leg_that_nobody_else_can_end_is_hung_up_in_the_end(
     monkeypatch.setattr(limits.sip, "HANG_UP_FIRST_PAUSE_S", 0.01)
     async with (
         rest_desk((404, 20404)) as twilio,
-        running_house(
+        running_gateway(
             sip_agents, vendor.base_url, **SIP_SETTINGS, TWILIO_BASE_URL=twilio.url
-        ) as house,
+        ) as rig,
     ):
-        headers = [] if by_trunk else (await dialled(house))[1]
-        line = await vendor.ring(house.client, *headers)
+        headers = [] if by_trunk else (await dialled(rig))[1]
+        line = await vendor.ring(rig.client, *headers)
         await vendor.sideband(line)
-        await house.note(events.SidebandConnected)
-        house.gateway.switchboard.calls[0].hang_up(Ending.MODEL_LOST)
+        await rig.note(events.SidebandConnected)
+        rig.gateway.registry.calls[0].hang_up(Ending.MODEL_LOST)
         await vendor.hears("hangup", 6)
-        await nothing_left(house)
+        await nothing_left(rig)
     assert line.state == "over"
     assert len(twilio.asked) == (0 if by_trunk else 1)
 
 
-async def test_the_agent_hangs_up_when_its_goodbye_was_heard(house: House, vendor: Vendor) -> None:
-    line = await vendor.ring(house.client)
+async def test_the_agent_hangs_up_when_its_goodbye_was_heard(
+    rig: GatewayRig, vendor: Vendor
+) -> None:
+    line = await vendor.ring(rig.client)
     sideband = await vendor.sideband(line)
     await sideband.hears("response.create")
     says(sideband, "end_call", "{}")
-    await house.note(events.ToolCalled)
+    await rig.note(events.ToolCalled)
     assert vendor.of("hangup") == []
     sideband.say("output_audio_buffer.stopped", response_id="resp_1")
     await vendor.hears("hangup")
-    assert (await house.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
-    await nothing_left(house)
+    assert (await rig.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
+    await nothing_left(rig)
 
 
 def says(sideband: Any, tool: str, arguments: str) -> None:
@@ -702,9 +706,9 @@ def says(sideband: Any, tool: str, arguments: str) -> None:
     sideband.say("response.done", response=done)
 
 
-async def transferring(house: House, vendor: Vendor) -> tuple[Line, Any]:
-    _, headers = await dialled(house, RECEPTION)
-    line = await vendor.ring(house.client, *headers)
+async def transferring(rig: GatewayRig, vendor: Vendor) -> tuple[Line, Any]:
+    _, headers = await dialled(rig, RECEPTION)
+    line = await vendor.ring(rig.client, *headers)
     sideband = await vendor.sideband(line)
     await sideband.hears("response.create")
     says(sideband, "transfer", '{"target":"desk"}')
@@ -713,30 +717,30 @@ async def transferring(house: House, vendor: Vendor) -> tuple[Line, Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def busy_house(sip_agents: Path, vendor: Vendor) -> AsyncIterator[House]:
+async def busy_house(sip_agents: Path, vendor: Vendor) -> AsyncIterator[GatewayRig]:
     """Media calls are not to be had: agents of either path go by SIP."""
     vendor.forget()
     before.clear()
     settings = SIP_SETTINGS | {"GATEWAY_OVERFLOW": "sip", "GATEWAY_MAX_CALLS": "1"}
-    async with running_house(sip_agents, vendor.base_url, **settings) as house:
-        await house.carrier.ring(new_sid("CA"))
-        yield house
+    async with running_gateway(sip_agents, vendor.base_url, **settings) as rig:
+        await rig.carrier.ring(new_sid("CA"))
+        yield rig
 
 
-async def test_a_caller_is_handed_over(busy_house: House, vendor: Vendor) -> None:
+async def test_a_caller_is_handed_over(busy_house: GatewayRig, vendor: Vendor) -> None:
     line, _ = await transferring(busy_house, vendor)
     asked = await vendor.hears("refer")
     assert asked.body == {"target_uri": "tel:+15550199"}
     TypeAdapter(CallReferParams).validate_python(asked.body)
     line.end()
     assert (await busy_house.note(events.TransferAttempted)).outcome == "done"
-    await busy_house.until(lambda: not busy_house.gateway.switchboard._sip)
+    await busy_house.until(lambda: not busy_house.gateway.registry._sip)
     assert busy_house.said(events.CallEnded)[-1].ending is Ending.TRANSFERRED
     assert vendor.of("hangup") == []
 
 
 async def test_a_transfer_that_is_refused_is_told_to_the_model(
-    busy_house: House, vendor: Vendor
+    busy_house: GatewayRig, vendor: Vendor
 ) -> None:
     vendor.answers["refer"].append(400)
     _, sideband = await transferring(busy_house, vendor)
@@ -751,12 +755,12 @@ async def test_a_process_that_stops_leaves_nobody_with_a_model_that_nobody_steer
 ) -> None:
     vendor.forget()
     vendor.answers["hangup"].append(500)  # so that it takes a little
-    async with running_house(sip_agents, vendor.base_url, **SIP_SETTINGS) as house:
-        line = await vendor.ring(house.client)
+    async with running_gateway(sip_agents, vendor.base_url, **SIP_SETTINGS) as rig:
+        line = await vendor.ring(rig.client)
         await vendor.sideband(line)
-        await house.note(events.SidebandConnected)
+        await rig.note(events.SidebandConnected)
     assert line.state == "over"
-    assert house.said(events.CallEnded)[0].ending is Ending.DRAINED
+    assert rig.said(events.CallEnded)[0].ending is Ending.DRAINED
 
 
 async def test_a_process_that_stops_while_it_accepts_hangs_up(
@@ -765,20 +769,22 @@ async def test_a_process_that_stops_while_it_accepts_hangs_up(
     vendor.forget()
     slow = asyncio.Event()
     vendor.answers["accept"].append(slow)
-    async with running_house(sip_agents, vendor.base_url, **SIP_SETTINGS) as house:
-        line = await vendor.ring(house.client)
+    async with running_gateway(sip_agents, vendor.base_url, **SIP_SETTINGS) as rig:
+        line = await vendor.ring(rig.client)
         await vendor.hears("accept")
-        house.gateway.switchboard.end_all(Ending.DRAINED)
+        rig.gateway.registry.end_all(Ending.DRAINED)
         slow.set()
         await vendor.hears("hangup", 2)  # of the first nobody knew yet
-        await nothing_left(house)
+        await nothing_left(rig)
     assert line.state == "over"
 
 
 # --- What is told ---
 
 
-async def test_no_number_token_or_instruction_is_told(busy_house: House, vendor: Vendor) -> None:
+async def test_no_number_token_or_instruction_is_told(
+    busy_house: GatewayRig, vendor: Vendor
+) -> None:
     with capture_logs() as told:
         line, _ = await transferring(busy_house, vendor)
         await vendor.hears("refer")
@@ -794,13 +800,13 @@ async def test_no_number_token_or_instruction_is_told(busy_house: House, vendor:
         assert secret not in text, secret
 
 
-async def test_the_vendors_number_of_a_call_is_told(house: House, vendor: Vendor) -> None:
+async def test_the_vendors_number_of_a_call_is_told(rig: GatewayRig, vendor: Vendor) -> None:
     """Over a trunk there is no other."""
     with capture_logs() as told:
-        line = await vendor.ring(house.client)
+        line = await vendor.ring(rig.client)
         await vendor.sideband(line)
         line.end()
-        await nothing_left(house)
+        await nothing_left(rig)
     for event in ("answered", "ended"):
         (one,) = (one for one in told if one["event"] == event)
         assert one["call_id"] == line.call_id

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from gateway_calls import QUIET, RECEPTION, TOKEN, Stream, new_sid, signature
-from running_gateway import ACCOUNT, PUBLIC_URL, House, running_house
+from running_gateway import ACCOUNT, PUBLIC_URL, GatewayRig, running_gateway
 from stream_end import frame_of, near_end, upgrade
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Close
@@ -32,8 +32,8 @@ POLICY_VIOLATION = 1008
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
-    return shared_house
+def rig(shared_rig: GatewayRig) -> GatewayRig:
+    return shared_rig
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def minted(call_sid: str, *, secret: str = TOKEN, age_s: float = 0, agent: str =
     return tokens.issue(call_sid, agent)
 
 
-async def refusals(house: House) -> Counter[str]:
+async def refusals(rig: GatewayRig) -> Counter[str]:
     return Counter(
         {
             dict(labels)["reason"]: int(count)
-            for (name, labels), count in (await house.metrics()).items()
+            for (name, labels), count in (await rig.metrics()).items()
             if name == "gateway_streams_refused_total"
         }
     )
@@ -60,9 +60,9 @@ async def refusals(house: House) -> Counter[str]:
 # --- The handshake ---
 
 
-async def status_of(house: House, **headers: str) -> int:
+async def status_of(rig: GatewayRig, **headers: str) -> int:
     with pytest.raises(InvalidStatus) as caught:
-        async with house.carrier.socket(**headers):
+        async with rig.carrier.socket(**headers):
             pass
     return caught.value.response.status_code
 
@@ -83,17 +83,17 @@ async def status_of(house: House, **headers: str) -> int:
     ],
 )
 async def test_a_handshake_that_is_not_twilios_is_refused(
-    house: House, headers: dict[str, str], reason: str
+    rig: GatewayRig, headers: dict[str, str], reason: str
 ) -> None:
-    before = await refusals(house)
-    assert await status_of(house, **headers) == 403
-    assert await refusals(house) - before == {reason: 1}
+    before = await refusals(rig)
+    assert await status_of(rig, **headers) == 403
+    assert await refusals(rig) - before == {reason: 1}
 
 
-async def test_nor_one_that_says_it_was_forwarded(house: House) -> None:
+async def test_nor_one_that_says_it_was_forwarded(rig: GatewayRig) -> None:
     evil = signature("wss://evil.example/twilio/media")
     headers = {"x-twilio-signature": evil, "X-Forwarded-Host": "evil.example"}
-    assert await status_of(house, **headers) == 403
+    assert await status_of(rig, **headers) == 403
 
 
 @pytest.mark.parametrize(
@@ -105,20 +105,20 @@ async def test_nor_one_that_says_it_was_forwarded(house: House) -> None:
         "https://gw.example.com:443/twilio/media",
     ],
 )
-async def test_every_way_in_which_twilio_may_sign_it(house: House, url: str) -> None:
-    async with house.carrier.socket(**{"x-twilio-signature": signature(url)}):
+async def test_every_way_in_which_twilio_may_sign_it(rig: GatewayRig, url: str) -> None:
+    async with rig.carrier.socket(**{"x-twilio-signature": signature(url)}):
         pass
 
 
 async def test_shared_key_and_older_token(agents_file: Path) -> None:
     tokens = {"TWILIO_AUTH_TOKEN": f"{TOKEN},older,shared"}
-    async with running_house(agents_file, **tokens) as house:
+    async with running_gateway(agents_file, **tokens) as rig:
         signed = signature(MEDIA_URL, token="shared", algorithm="HMAC_SHA256")
         settings = {"x-twilio-webhooks-signature-settings": "key=k,algorithm=HMAC_SHA256"}
-        async with house.carrier.socket(**{"x-twilio-signature": signed}, **settings):
+        async with rig.carrier.socket(**{"x-twilio-signature": signed}, **settings):
             pass
         signed = signature(MEDIA_URL, token="older")
-        async with house.carrier.socket(**{"x-twilio-signature": signed}):
+        async with rig.carrier.socket(**{"x-twilio-signature": signed}):
             pass
 
 
@@ -128,31 +128,31 @@ async def test_shared_key_and_older_token(agents_file: Path) -> None:
 class Attempt:
     """One stream that says `start` with some token."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, rig: GatewayRig) -> None:
+        self.rig = rig
         self.call_sid = new_sid("CA")
 
     async def refused(self, token: str | None, **start: object) -> str:
         """The reason for which it was closed."""
-        before = await refusals(self.house)
-        async with self.house.carrier.socket() as socket:
+        before = await refusals(self.rig)
+        async with self.rig.carrier.socket() as socket:
             stream = Stream(socket, ACCOUNT, self.call_sid)
             await stream.start(token, **start)
             assert await stream.closed() == POLICY_VIOLATION
-        ((reason, count),) = (await refusals(self.house) - before).items()
+        ((reason, count),) = (await refusals(self.rig) - before).items()
         assert count == 1
         return reason
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def attempt(house: House, model: ModelServer) -> AsyncIterator[Attempt]:
+async def attempt(rig: GatewayRig, model: ModelServer) -> AsyncIterator[Attempt]:
     """What is refused never reaches a call, and never the model."""
-    await house.quiet()
-    opened, told = len(model.journal.of("opened")), len(house.notes)
-    calls = house.gateway.switchboard.calls
-    yield Attempt(house)
-    assert house.gateway.switchboard.calls == calls
-    assert len(house.notes) == told
+    await rig.quiet()
+    opened, told = len(model.journal.of("opened")), len(rig.notes)
+    calls = rig.gateway.registry.calls
+    yield Attempt(rig)
+    assert rig.gateway.registry.calls == calls
+    assert len(rig.notes) == told
     assert len(model.journal.of("opened")) == opened
 
 
@@ -208,7 +208,7 @@ async def test_agent_that_is_not_known_here(attempt: Attempt) -> None:
 
 
 async def test_process_that_stops(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt.house.gateway.switchboard, "draining", True)
+    monkeypatch.setattr(attempt.rig.gateway.registry, "draining", True)
     assert await attempt.refused(minted(attempt.call_sid)) == "draining"
 
 
@@ -216,29 +216,29 @@ async def test_stream_that_never_says_start(
     attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
-    before = await refusals(attempt.house)
-    async with attempt.house.carrier.socket() as socket:
+    before = await refusals(attempt.rig)
+    async with attempt.rig.carrier.socket() as socket:
         await socket.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
         assert await Stream(socket, ACCOUNT, "").closed() == POLICY_VIOLATION
-    assert await refusals(attempt.house) - before == {"no_start": 1}
+    assert await refusals(attempt.rig) - before == {"no_start": 1}
 
 
 async def test_stream_that_says_everything_but_start(attempt: Attempt) -> None:
-    before = await refusals(attempt.house)
-    async with attempt.house.carrier.socket() as socket:
+    before = await refusals(attempt.rig)
+    async with attempt.rig.carrier.socket() as socket:
         stream = Stream(socket, ACCOUNT, attempt.call_sid)
         for _ in range(100):
             await stream.speak()
             await socket.send(b"\x00")
         assert await stream.closed() == POLICY_VIOLATION
-    assert await refusals(attempt.house) - before == {"noise": 1}
+    assert await refusals(attempt.rig) - before == {"noise": 1}
 
 
 async def test_what_comes_behind_a_refusal_is_not_heard(attempt: Attempt) -> None:
     """A second `start` with a good token, in the same bytes and on the same socket."""
-    house, before = attempt.house, await refusals(attempt.house)
+    rig, before = attempt.rig, await refusals(attempt.rig)
     signed = {"x-twilio-signature": signature(MEDIA_URL)}
-    port = house.client.base_url.port
+    port = rig.client.base_url.port
     assert port is not None
     async with near_end(port, headers=signed) as end:
         stream = Stream(None, ACCOUNT, attempt.call_sid)  # type: ignore[arg-type]
@@ -247,19 +247,19 @@ async def test_what_comes_behind_a_refusal_is_not_heard(attempt: Attempt) -> Non
         assert Close.parse((await end.frame()).data).code == POLICY_VIOLATION
         end.say(good)
         await end.drain()
-    assert await refusals(house) - before == {"bad_token": 1}
+    assert await refusals(rig) - before == {"bad_token": 1}
 
 
 async def test_start_that_cannot_be_read(attempt: Attempt) -> None:
     """It counts as noise; the stream may still say it properly, and has its five seconds."""
-    before = await refusals(attempt.house)
-    async with attempt.house.carrier.socket() as socket:
+    before = await refusals(attempt.rig)
+    async with attempt.rig.carrier.socket() as socket:
         stream = Stream(socket, ACCOUNT, attempt.call_sid)
         for wrong in ({"customParameters": {"token": 5}}, {"mediaFormat": None}, {"callSid": []}):
             await stream.start("x", **wrong)
         await stream.start("x")
         assert await stream.closed() == POLICY_VIOLATION
-    assert await refusals(attempt.house) - before == {"bad_token": 1}
+    assert await refusals(attempt.rig) - before == {"bad_token": 1}
 
 
 async def test_a_client_that_speaks_before_it_was_answered(
@@ -267,62 +267,62 @@ async def test_a_client_that_speaks_before_it_was_answered(
 ) -> None:
     """RFC 6455, 4.1: it has to wait for the 101. It is refused, and harms nobody."""
     monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
-    house, before = attempt.house, await refusals(attempt.house)
+    rig, before = attempt.rig, await refusals(attempt.rig)
     request = upgrade("/twilio/media", {"x-twilio-signature": signature(MEDIA_URL)})
     stream = Stream(None, ACCOUNT, attempt.call_sid)  # type: ignore[arg-type]
     early = frame_of(stream.start_message("x"))
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.client.base_url.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.client.base_url.port)
     writer.write(request)
     writer.write(early[:40])
     await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
     writer.write(early[40:])
     await asyncio.wait_for(reader.read(), 5)
     writer.close()
-    assert (await refusals(house) - before).total() <= 1
+    assert (await refusals(rig) - before).total() <= 1
 
 
 # --- Let in ---
 
 
-async def test_a_token_opens_one_stream(house: House, model: ModelServer) -> None:
-    await house.quiet()
-    opened, before = len(model.journal.of("opened")), await refusals(house)
-    token = await house.carrier.token(call_sid := new_sid("CA"))
-    async with house.carrier.socket() as first, house.carrier.socket() as second:
+async def test_a_token_opens_one_stream(rig: GatewayRig, model: ModelServer) -> None:
+    await rig.quiet()
+    opened, before = len(model.journal.of("opened")), await refusals(rig)
+    token = await rig.carrier.token(call_sid := new_sid("CA"))
+    async with rig.carrier.socket() as first, rig.carrier.socket() as second:
         await Stream(first, ACCOUNT, call_sid).start(token)
-        await house.note(events.CallerConnected, of=call_sid)
+        await rig.note(events.CallerConnected, of=call_sid)
         intruder = Stream(second, ACCOUNT, call_sid)
         await intruder.start(token)
         assert await intruder.closed() == POLICY_VIOLATION
-        assert await refusals(house) - before == {"used_token": 1}
-        await house.note(events.ModelReady, of=call_sid)
-        assert not house.said(events.CallEnded, call_sid), "the call goes on"
+        assert await refusals(rig) - before == {"used_token": 1}
+        await rig.note(events.ModelReady, of=call_sid)
+        assert not rig.said(events.CallEnded, call_sid), "the call goes on"
     assert len(model.journal.of("opened")) == opened + 1
 
 
-async def test_a_call_has_one_stream(house: House) -> None:
+async def test_a_call_has_one_stream(rig: GatewayRig) -> None:
     """Even with a token of its own."""
-    before = await refusals(house)
-    async with house.carrier.call() as stream, house.carrier.socket() as second:
-        await house.note(events.CallerConnected, of=stream.call_sid)
+    before = await refusals(rig)
+    async with rig.carrier.call() as stream, rig.carrier.socket() as second:
+        await rig.note(events.CallerConnected, of=stream.call_sid)
         intruder = Stream(second, ACCOUNT, stream.call_sid)
         await intruder.start(minted(stream.call_sid))
         assert await intruder.closed() == POLICY_VIOLATION
-        assert await refusals(house) - before == {"second_stream": 1}
+        assert await refusals(rig) - before == {"second_stream": 1}
         await stream.press()
-        await house.note(events.KeyPressed, of=stream.call_sid)
+        await rig.note(events.KeyPressed, of=stream.call_sid)
 
 
 async def test_a_stream_that_lands_on_another_process(
-    house: House, agents_file: Path, model: ModelServer
+    rig: GatewayRig, agents_file: Path, model: ModelServer
 ) -> None:
     """Which never saw the webhook: it opens a session of its own."""
-    await house.quiet()
+    await rig.quiet()
     opened = len(model.journal.of("opened"))
-    token = await house.carrier.token(call_sid := new_sid("CA"), QUIET)
-    await house.note(events.ModelReady, of=call_sid)
+    token = await rig.carrier.token(call_sid := new_sid("CA"), QUIET)
+    await rig.note(events.ModelReady, of=call_sid)
     async with (
-        running_house(agents_file, model) as other,
+        running_gateway(agents_file, model) as other,
         other.carrier.socket() as socket,
     ):
         stream = Stream(socket, ACCOUNT, call_sid)
@@ -330,23 +330,25 @@ async def test_a_stream_that_lands_on_another_process(
         await stream.speak()
         await other.note(events.CallerConnected)
         await other.note(events.ModelReady)
-        (call,) = other.gateway.switchboard.calls
+        (call,) = other.gateway.registry.calls
         assert (call.facts.agent, call.facts.call_sid) == ("quiet", call_sid)
         await stream.stop()
         assert (await other.note(events.CallEnded)).ending is Ending.CALLER_HUNG_UP
     assert len(model.journal.of("opened")) == opened + 2
-    assert not house.said(events.CallerConnected, call_sid)
+    assert not rig.said(events.CallerConnected, call_sid)
 
 
-async def test_the_session_is_ready_before_the_caller_is(house: House, model: ModelServer) -> None:
+async def test_the_session_is_ready_before_the_caller_is(
+    rig: GatewayRig, model: ModelServer
+) -> None:
     """Opened while the webhook was being answered, and the same one for the stream."""
-    await house.quiet()
+    await rig.quiet()
     opened = len(model.journal.of("opened"))
-    used = await house.metric("sessions_prepared_total", outcome="used")
-    token = await house.carrier.token(call_sid := new_sid("CA"), RECEPTION)
-    await house.note(events.ModelReady, of=call_sid)
-    async with house.carrier.socket() as socket:
+    used = await rig.metric("sessions_prepared_total", outcome="used")
+    token = await rig.carrier.token(call_sid := new_sid("CA"), RECEPTION)
+    await rig.note(events.ModelReady, of=call_sid)
+    async with rig.carrier.socket() as socket:
         await Stream(socket, ACCOUNT, call_sid).start(token)
-        await house.note(events.CallerConnected, of=call_sid)
+        await rig.note(events.CallerConnected, of=call_sid)
     assert len(model.journal.of("opened")) == opened + 1
-    assert await house.metric("sessions_prepared_total", outcome="used") == used + 1
+    assert await rig.metric("sessions_prepared_total", outcome="used") == used + 1

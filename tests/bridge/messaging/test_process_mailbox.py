@@ -14,7 +14,7 @@ from gateway_calls import CALLER, RECEPTION, new_sid
 from media_store import MediaStore, media_store
 from pictures import photo
 from redis_end import RedisEnd, running_redis
-from running_gateway import ACCOUNT, House, running_house
+from running_gateway import ACCOUNT, GatewayRig, running_gateway
 
 from gateway import limits
 from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall
@@ -45,15 +45,15 @@ async def store() -> AsyncIterator[MediaStore]:
 
 
 @pytest.fixture
-async def houses(
+async def rigs(
     tmp_path: Path, model: ModelServer, redis: RedisEnd, store: MediaStore
-) -> AsyncIterator[tuple[House, House]]:
+) -> AsyncIterator[tuple[GatewayRig, GatewayRig]]:
     agents = tmp_path / "agents.yaml"
     agents.write_text(AGENTS)
     more = {"TWILIO_BASE_URL": store.url, "GATEWAY_STORE": redis.url, "GATEWAY_STORE_KEY": "key"}
     async with AsyncExitStack() as stack:
         one, other = [
-            await stack.enter_async_context(running_house(agents, model, **more)) for _ in "12"
+            await stack.enter_async_context(running_gateway(agents, model, **more)) for _ in "12"
         ]
         yield one, other
 
@@ -74,9 +74,9 @@ async def known(redis: RedisEnd) -> None:
 
 
 async def test_a_message_that_reaches_another_process(
-    houses: tuple[House, House], store: MediaStore, redis: RedisEnd
+    rigs: tuple[GatewayRig, GatewayRig], store: MediaStore, redis: RedisEnd
 ) -> None:
-    here, there = houses
+    here, there = rigs
     async with here.carrier.call(RECEPTION) as stream, stream.breathing():
         await here.note(events.ModelReady)
         await known(redis)
@@ -90,13 +90,13 @@ async def test_a_message_that_reaches_another_process(
 
 
 async def test_a_link_that_opens_at_another_process(
-    houses: tuple[House, House], store: MediaStore, redis: RedisEnd
+    rigs: tuple[GatewayRig, GatewayRig], store: MediaStore, redis: RedisEnd
 ) -> None:
-    here, there = houses
+    here, there = rigs
     jpeg = {"Content-Type": "image/jpeg"}
     async with here.carrier.call(RECEPTION) as stream, stream.breathing():
         await here.note(events.ModelReady)
-        call = here.gateway.switchboard.calls[0]
+        call = here.gateway.registry.calls[0]
         facts = call.facts
         context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
         assert (await call._hands.toolbox.run("request_photo", "{}", context)).outcome == "ok"
@@ -133,7 +133,7 @@ async def test_a_box_takes_so_many_letters_and_is_sealed(redis: RedisEnd) -> Non
 
 
 async def test_without_redis_nothing_is_passed_on() -> None:
-    relay = ProcessMailbox(Store(MemoryStore(monotonic)), list, lambda key, _: None)
-    assert await relay.find(CALLER, RECEPTION) is None
-    assert not await relay.send(RemoteCall("x", "y"), inputs.CameraFrameReceived(""))
-    await relay.look()
+    mailbox = ProcessMailbox(Store(MemoryStore(monotonic)), list, lambda key, _: None)
+    assert await mailbox.find(CALLER, RECEPTION) is None
+    assert not await mailbox.send(RemoteCall("x", "y"), inputs.CameraFrameReceived(""))
+    await mailbox.look()

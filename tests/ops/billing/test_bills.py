@@ -42,18 +42,18 @@ class Till:
         self.missing.append((model, kind))
 
 
-class House:
+class GatewayRig:
     """Spending with clocks that stand still until they are moved."""
 
     def __init__(self, budget: str | None = None) -> None:
         self.now, self.wall = 1000.0, 20_000.0 * DAY_S + 10
         self.till = Till()
         budget_usd = None if budget is None else Decimal(budget)
-        self.spending = Bills(PRICES, self.till, lambda: self.now, lambda: self.wall, budget_usd)
+        self.bills = Bills(PRICES, self.till, lambda: self.now, lambda: self.wall, budget_usd)
 
     def hears(self, bill: Bill, *said: events.CallEvent) -> Bill:
         for note in said:
-            self.spending.on_note(bill, note)
+            self.bills.on_event(bill, note)
         return bill
 
 
@@ -61,21 +61,21 @@ def bill(limit: str | None = None, path: str = "media-streams", direction: str =
     return Bill("desk", path, direction, None if limit is None else Decimal(limit))
 
 
-def shares(bill: Bill, house: House, said: Iterable[events.CallEvent]) -> list[float | None]:
-    return [house.hears(bill, note).take_share() for note in said]
+def shares(bill: Bill, rig: GatewayRig, said: Iterable[events.CallEvent]) -> list[float | None]:
+    return [rig.hears(bill, note).take_share() for note in said]
 
 
 def test_a_call_is_billed_while_it_runs() -> None:
-    house, one = House(), bill()
+    rig, one = GatewayRig(), bill()
     transcript = events.TranscriptionCounted("gpt-transcribe", TranscriptionUsage("duration", 60))
-    house.hears(one, ARRIVED, spoken(10), transcript)
+    rig.hears(one, ARRIVED, spoken(10), transcript)
     assert one.by_kind == {
         "carrier": Decimal("0.0085"),
         "audio_out": Decimal("0.0128"),
         "transcription": Decimal("0.0045"),
     }
-    assert one.usd == Decimal("0.0258") == house.spending.today_usd
-    assert house.till.charges == [
+    assert one.usd == Decimal("0.0258") == rig.bills.today_usd
+    assert rig.till.charges == [
         ("desk", "twilio", "carrier", Decimal("0.0085")),
         ("desk", MODEL, "audio_out", Decimal("0.0128")),
         ("desk", "gpt-transcribe", "transcription", Decimal("0.0045")),
@@ -86,118 +86,118 @@ def test_a_call_is_billed_while_it_runs() -> None:
     ("seconds", "minutes"), [(0, 1), (59.9, 1), (60.0, 2), (61, 2), (3540, 60), (120.5, 3)]
 )
 def test_a_minute_is_paid_when_it_begins(seconds: float, minutes: int) -> None:
-    house, one = House(), bill()
-    house.hears(one, ARRIVED)
+    rig, one = GatewayRig(), bill()
+    rig.hears(one, ARRIVED)
     for _ in range(3):
-        house.spending.pass_time(one)
-    house.now += seconds
-    house.hears(one, ENDED)
-    house.now += 1000
-    house.spending.pass_time(one)
+        rig.bills.pass_time(one)
+    rig.now += seconds
+    rig.hears(one, ENDED)
+    rig.now += 1000
+    rig.bills.pass_time(one)
     assert one.usd == minutes * Decimal("0.0085")
 
 
 def test_nobody_pays_for_a_caller_who_never_came() -> None:
-    house, one = House(), bill()
-    house.spending.pass_time(one)
-    house.hears(one, ENDED)
-    assert (one.usd, house.till.missing) == (0, [])
+    rig, one = GatewayRig(), bill()
+    rig.bills.pass_time(one)
+    rig.hears(one, ENDED)
+    assert (one.usd, rig.till.missing) == (0, [])
 
 
 def test_what_has_no_price_is_counted() -> None:
-    house, one = House(), bill(path="sip", direction="outbound")
-    house.hears(one, ARRIVED)
-    assert house.till.missing == [("twilio", "carrier")]
+    rig, one = GatewayRig(), bill(path="sip", direction="outbound")
+    rig.hears(one, ARRIVED)
+    assert rig.till.missing == [("twilio", "carrier")]
     assert one.usd == 0
 
 
 def test_each_share_is_told_once() -> None:
     """Of 0.128 dollars, a hundred seconds of speech, each answer takes twenty."""
-    house, one = House(), bill("0.128")
-    assert shares(one, house, [spoken(20)] * 6) == [None, None, None, 0.8, 1.0, None]
+    rig, one = GatewayRig(), bill("0.128")
+    assert shares(one, rig, [spoken(20)] * 6) == [None, None, None, 0.8, 1.0, None]
 
 
 def test_a_dear_answer_leaps_over_the_warning() -> None:
-    house, one = House(), bill("0.128")
-    assert shares(one, house, [spoken(79.9), spoken(300), spoken(1)]) == [None, 1.0, None]
+    rig, one = GatewayRig(), bill("0.128")
+    assert shares(one, rig, [spoken(79.9), spoken(300), spoken(1)]) == [None, 1.0, None]
 
 
 def test_without_a_limit_nothing_is_reached() -> None:
-    assert shares(bill(), House(), [spoken(100_000)]) == [None]
+    assert shares(bill(), GatewayRig(), [spoken(100_000)]) == [None]
 
 
 def test_the_minutes_alone_use_a_call_up() -> None:
-    house, one = House(), bill("0.0340")  # four minutes
-    told = shares(one, house, [ARRIVED])
+    rig, one = GatewayRig(), bill("0.0340")  # four minutes
+    told = shares(one, rig, [ARRIVED])
     for _ in range(4):
-        house.now += 60
-        house.spending.pass_time(one)
+        rig.now += 60
+        rig.bills.pass_time(one)
         told.append(one.take_share())
     assert told == [None, None, None, 1.0, None]
 
 
 def test_a_budget_is_used_up_by_all_calls_and_is_new_at_midnight() -> None:
-    house = House(budget="0.0256")
-    house.hears(bill(), spoken(10))
-    assert not house.spending.spent_out
-    assert house.spending.share_of_budget == 0.5
-    house.hears(bill(), spoken(10))
-    assert house.spending.spent_out
-    house.wall += DAY_S - 11
-    assert house.spending.spent_out
-    house.wall += 1
-    assert not house.spending.spent_out
-    assert (house.spending.today_usd, house.spending.share_of_budget) == (0, 0)
+    rig = GatewayRig(budget="0.0256")
+    rig.hears(bill(), spoken(10))
+    assert not rig.bills.spent_out
+    assert rig.bills.share_of_budget == 0.5
+    rig.hears(bill(), spoken(10))
+    assert rig.bills.spent_out
+    rig.wall += DAY_S - 11
+    assert rig.bills.spent_out
+    rig.wall += 1
+    assert not rig.bills.spent_out
+    assert (rig.bills.today_usd, rig.bills.share_of_budget) == (0, 0)
 
 
 def test_without_a_budget_nothing_is_used_up() -> None:
-    house = House()
-    house.hears(bill(), spoken(1_000_000))
-    assert not house.spending.spent_out
-    assert house.spending.share_of_budget == 0
+    rig = GatewayRig()
+    rig.hears(bill(), spoken(1_000_000))
+    assert not rig.bills.spent_out
+    assert rig.bills.share_of_budget == 0
 
 
 # --- Several processes ---
 
 
-def tell(house: House, total: dict[int, int]) -> None:
+def tell(rig: GatewayRig, total: dict[int, int]) -> None:
     """As Redis adds."""
-    for day, micro_usd in house.spending.untold().items():
+    for day, micro_usd in rig.bills.untold().items():
         total[day] = total.get(day, 0) + micro_usd
-        house.spending.told(day, micro_usd, total[day])
+        rig.bills.told(day, micro_usd, total[day])
 
 
 def test_the_budget_is_that_of_all_processes() -> None:
-    one, other, total = House("0.01"), House("0.01"), dict[int, int]()
+    one, other, total = GatewayRig("0.01"), GatewayRig("0.01"), dict[int, int]()
     one.hears(bill(), spoken(5))
     other.hears(bill(), spoken(5))
-    assert not one.spending.spent_out
+    assert not one.bills.spent_out
     tell(one, total)
     tell(other, total)
-    assert other.spending.spent_out
+    assert other.bills.spent_out
     tell(one, total)
-    assert one.spending.spent_out
-    assert one.spending.today_usd == other.spending.today_usd == Decimal("0.0128")
+    assert one.bills.spent_out
+    assert one.bills.today_usd == other.bills.today_usd == Decimal("0.0128")
 
 
 def test_what_was_spent_while_the_store_was_away_is_told_later() -> None:
-    house, total = House("1"), dict[int, int]()
-    tell(house, total)
-    house.hears(bill(), spoken(5))
-    assert house.spending.untold() == house.spending.untold(), "asked for, and not yet told"
-    house.hears(bill(), spoken(5))
-    tell(house, total)
-    tell(house, total)
+    rig, total = GatewayRig("1"), dict[int, int]()
+    tell(rig, total)
+    rig.hears(bill(), spoken(5))
+    assert rig.bills.untold() == rig.bills.untold(), "asked for, and not yet told"
+    rig.hears(bill(), spoken(5))
+    tell(rig, total)
+    tell(rig, total)
     assert set(total.values()) == {12_800}
 
 
 def test_each_day_has_a_sum_of_its_own() -> None:
-    house, total = House("1"), dict[int, int]()
-    house.hears(bill(), spoken(5))
-    house.wall += DAY_S
-    house.hears(bill(), spoken(10))
-    tell(house, total)
+    rig, total = GatewayRig("1"), dict[int, int]()
+    rig.hears(bill(), spoken(5))
+    rig.wall += DAY_S
+    rig.hears(bill(), spoken(10))
+    tell(rig, total)
     assert sorted(total.values()) == [6_400, 12_800]
-    assert house.spending.today_usd == Decimal("0.0128")
-    tell(house, total)
+    assert rig.bills.today_usd == Decimal("0.0128")
+    tell(rig, total)
     assert sorted(total.values()) == [6_400, 12_800]

@@ -25,7 +25,7 @@ SPOKEN = msgspec.convert({"output_token_details": {"audio_tokens": 1000}}, Usage
 """0.064 dollars."""
 
 
-def house(folder: Path, more: str = "", model: str = "gpt-realtime-2.1", **env: str) -> Gateway:
+def rig(folder: Path, more: str = "", model: str = "gpt-realtime-2.1", **env: str) -> Gateway:
     file = folder / "agents.yaml"
     file.write_text(AGENTS.format(more=more, model=model))
     return build(load_settings({"GATEWAY_AGENTS": str(file), **env}, simulated=True))
@@ -34,7 +34,7 @@ def house(folder: Path, more: str = "", model: str = "gpt-realtime-2.1", **env: 
 def announce(gateway: Gateway, sid: str = "1") -> LiveCall:
     """A call that is expected; its model is not reachable, which is nobody's concern here."""
     facts = CallInfo("CA" + sid * 32, "+15550199", "+15550100", "desk", "media-streams")
-    return gateway.switchboard.announce(facts, gateway.switchboard.book.agents["desk"])
+    return gateway.registry.announce(facts, gateway.registry.book.agents["desk"])
 
 
 def publish(call: LiveCall, note: events.CallEvent) -> None:
@@ -45,8 +45,8 @@ def publish(call: LiveCall, note: events.CallEvent) -> None:
 def test_a_limit_that_cannot_be_held_refuses_to_start(tmp_path: Path, limit: str) -> None:
     env = {"GATEWAY_BUDGET_USD": "10"} if "greeting" in limit else {}
     with pytest.raises(PriceFileError, match=r"models\.gpt-imagined: is missing: .* agent desk"):
-        house(tmp_path, limit, "gpt-imagined", **env)
-    house(tmp_path, "greeting: Hello.", "gpt-imagined")
+        rig(tmp_path, limit, "gpt-imagined", **env)
+    rig(tmp_path, "greeting: Hello.", "gpt-imagined")
 
 
 def test_the_operators_own_list_is_used(tmp_path: Path) -> None:
@@ -54,22 +54,22 @@ def test_the_operators_own_list_is_used(tmp_path: Path) -> None:
     row = "{in: 1, cached: 1, out: 1}"
     whole = f"as_of: 2026-12-01\nmodels: {{gpt-imagined: {{text: {row}, audio: {row}}}}}\n"
     prices.write_text(whole)
-    house(tmp_path, "spend_usd: 2", "gpt-imagined", GATEWAY_PRICES=str(prices))
+    rig(tmp_path, "spend_usd: 2", "gpt-imagined", GATEWAY_PRICES=str(prices))
     # Sound that costs nothing here would cost without end.
     prices.write_text(whole.replace("audio: {in: 1, cached: 1, out: 1}", "audio: {in: 1}"))
     with pytest.raises(PriceFileError, match=r"models\.gpt-imagined\.audio\.cached: is missing"):
-        house(tmp_path, "spend_usd: 2", "gpt-imagined", GATEWAY_PRICES=str(prices))
-    house(tmp_path, "greeting: Hello.", "gpt-imagined", GATEWAY_PRICES=str(prices))
+        rig(tmp_path, "spend_usd: 2", "gpt-imagined", GATEWAY_PRICES=str(prices))
+    rig(tmp_path, "greeting: Hello.", "gpt-imagined", GATEWAY_PRICES=str(prices))
 
 
 async def test_a_used_up_budget_takes_no_new_call(tmp_path: Path) -> None:
-    gateway = house(tmp_path, GATEWAY_BUDGET_USD="0.1", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    gateway = rig(tmp_path, GATEWAY_BUDGET_USD="0.1", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     async with gateway.asgi.router.lifespan_context(gateway.asgi):
         call = announce(gateway)
         publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
-        assert gateway.switchboard.refusal() is None
+        assert gateway.registry.refusal() is None
         publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
-        assert (gateway.switchboard.refusal(), gateway.switchboard.refusal("sip")) == (
+        assert (gateway.registry.refusal(), gateway.registry.refusal("sip")) == (
             "budget", "budget"
         )  # fmt: skip
         with pytest.raises(NotAdmitted, match="budget"):
@@ -81,11 +81,11 @@ async def test_a_used_up_budget_takes_no_new_call(tmp_path: Path) -> None:
 
 
 async def test_a_call_learns_of_its_shares_after_the_event(tmp_path: Path) -> None:
-    gateway = house(tmp_path, "spend_usd: 0.12", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    gateway = rig(tmp_path, "spend_usd: 0.12", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     told: list[object] = []
     async with gateway.asgi.router.lifespan_context(gateway.asgi):
         call = announce(gateway)
-        call.mind.handle = lambda event, _now: told.append(event) or ()  # type: ignore[method-assign]
+        call.machine.handle = lambda event, _now: told.append(event) or ()  # type: ignore[method-assign]
         publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
         publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
         assert told == []

@@ -11,8 +11,8 @@ from gateway import limits
 from gateway.ops.records.event_stream import EventStream, Subscription
 
 
-def watcher(feed: EventStream) -> Subscription:
-    subscription = feed.subscribe()
+def watcher(event_stream: EventStream) -> Subscription:
+    subscription = event_stream.subscribe()
     assert subscription is not None
     return subscription
 
@@ -24,22 +24,22 @@ async def values(subscription: Subscription, count: int) -> list[object]:
 
 
 async def test_every_watcher_gets_all_that_happens_from_then_on() -> None:
-    feed = EventStream()
-    feed.publish("CA1", "summary", 0)
-    early = watcher(feed)
-    feed.publish("CA1", "summary", 1)
-    late = watcher(feed)
-    feed.publish("CA1", "summary", 2)
+    event_stream = EventStream()
+    event_stream.publish("CA1", "summary", 0)
+    early = watcher(event_stream)
+    event_stream.publish("CA1", "summary", 1)
+    late = watcher(event_stream)
+    event_stream.publish("CA1", "summary", 2)
     assert await values(early, 2) == [1, 2]
     assert await values(late, 1) == [2]
 
 
 async def test_one_who_waits_is_woken() -> None:
-    feed = EventStream()
-    subscription = watcher(feed)
+    event_stream = EventStream()
+    subscription = watcher(event_stream)
     waiting = asyncio.create_task(values(subscription, 1))
     await asyncio.sleep(0)
-    feed.publish("CA1", "timeline", {"who": "caller"})
+    event_stream.publish("CA1", "timeline", {"who": "caller"})
     assert await waiting == [{"who": "caller"}]
 
 
@@ -49,35 +49,35 @@ async def test_a_quiet_feed_says_so() -> None:
 
 async def test_one_who_does_not_keep_up_is_sent_away_and_counted() -> None:
     dropped: list[str] = []
-    feed = EventStream(lambda: dropped.append("slow"))
-    slow, quick = watcher(feed), watcher(feed)
+    event_stream = EventStream(lambda: dropped.append("slow"))
+    slow, quick = watcher(event_stream), watcher(event_stream)
     for number in range(limits.records.FEED_BACKLOG_MAX + 1):
-        feed.publish("CA1", "summary", number)
+        event_stream.publish("CA1", "summary", number)
         await values(quick, 1)
     with pytest.raises(StopAsyncIteration):
         await slow.next(5.0)
     assert dropped == ["slow"]
-    feed.publish("CA1", "summary", "still")
+    event_stream.publish("CA1", "summary", "still")
     assert await values(quick, 1) == ["still"]
 
 
 async def test_there_is_an_end_to_watchers_and_who_leaves_makes_room() -> None:
-    feed = EventStream()
-    watchers = [watcher(feed) for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)]
-    assert feed.subscribe() is None
+    event_stream = EventStream()
+    watchers = [watcher(event_stream) for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)]
+    assert event_stream.subscribe() is None
     watchers[3].close()
-    assert feed.subscribe() is not None
+    assert event_stream.subscribe() is not None
 
 
 async def test_when_the_process_stops_everybody_goes_home() -> None:
-    feed = EventStream()
-    subscription = watcher(feed)
+    event_stream = EventStream()
+    subscription = watcher(event_stream)
     reading = asyncio.create_task(_all(subscription))
     await asyncio.sleep(0)
-    feed.publish("CA1", "summary", 1)
-    feed.close()
+    event_stream.publish("CA1", "summary", 1)
+    event_stream.close()
     assert len(await asyncio.wait_for(reading, 5.0)) == 1
-    assert not feed.watched
+    assert not event_stream.watched
 
 
 async def _all(subscription: Subscription) -> list[bytes | None]:

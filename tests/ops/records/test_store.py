@@ -36,9 +36,9 @@ class Office:
     lost: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.feed = EventStream()
+        self.event_stream = EventStream()
         self.archive = RecordArchive(self.folder, self.lost.append)
-        self.records = RecordStore(self.feed, self.archive, lambda: self.now, lambda: BEGAN)
+        self.records = RecordStore(self.event_stream, self.archive, lambda: self.now, lambda: BEGAN)
 
     def call(self, policy: Any = "metadata", facts: CallInfo = FACTS) -> None:
         self.records.open(facts, "gpt-realtime-2.1", policy)
@@ -46,7 +46,7 @@ class Office:
     def tell(self, *told: events.CallEvent, after_s: float = 0.0, facts: CallInfo = FACTS) -> None:
         self.now += after_s
         for note in told:
-            self.records.on_note(facts, note)
+            self.records.on_event(facts, note)
 
     async def record(self, key: str = FACTS.key) -> CallRecord:
         found = await self.records.find(key)
@@ -136,7 +136,7 @@ async def test_interruptions_tools_and_tokens_are_kept(office: Office) -> None:
 
 async def test_what_a_call_costs_is_kept_as_a_decimal(office: Office) -> None:
     office.call()
-    office.records.on_note(FACTS, turn(), Decimal("0.0123456789"))
+    office.records.on_event(FACTS, turn(), Decimal("0.0123456789"))
     assert office.records.live()[0].cost_usd == "0.012346"
     office.tell(turn(2))
     assert office.records.live()[0].cost_usd == "0.012346"
@@ -308,7 +308,7 @@ def test_nor_does_it_come_into_a_log() -> None:
 
 async def test_every_change_is_published_as_it_stands_in_the_record(office: Office) -> None:
     """A watcher that applies them to an empty record has the record."""
-    subscription = office.feed.subscribe()
+    subscription = office.event_stream.subscribe()
     assert subscription is not None
     office.call("transcript")
     office.tell(events.CallerConnected(0.2), events.ModelSpeechStarted(), after_s=0.2)
@@ -316,7 +316,7 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
     office.tell(ASKED, events.HostedToolCalled("crm", "find"), after_s=1.0)
     office.tell(events.MessageTaken("Call me.", "", ""))
     office.tell(events.ApprovalResolved("mcpr_1", "crm", "approved"), ended(), after_s=1.0)
-    office.feed.close()
+    office.event_stream.close()
     built: dict[str, Any] = {}
     async for message in subscription.messages(5.0):
         change = json.loads(message or b"{}")

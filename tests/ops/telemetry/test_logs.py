@@ -60,7 +60,7 @@ def told(*said: events.CallEvent) -> list[dict[str, object]]:
     log = CallLog()
     with capture_logs() as lines:
         for note in said:
-            log.on_note(FACTS, note, Decimal("0.0236480"))
+            log.on_event(FACTS, note, Decimal("0.0236480"))
     return [dict(line) for line in lines]
 
 

@@ -16,7 +16,7 @@ import pytest
 import structlog
 from gateway_calls import QUIET, RECEPTION, new_sid
 from PIL import Image
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 
 from gateway import limits
 from gateway.call import events
@@ -30,16 +30,16 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 @pytest.fixture
 async def office(
     agents_file: Path, model: ModelServer, tmp_path: Path
-) -> AsyncIterator[tuple[House, httpx2.AsyncClient]]:
+) -> AsyncIterator[tuple[GatewayRig, httpx2.AsyncClient]]:
     """A gateway with a token, and a client that knows it."""
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
     async with (
-        running_house(agents_file, model, **more) as house,
+        running_gateway(agents_file, model, **more) as rig,
         httpx2.AsyncClient(
-            base_url=house.url, headers=BEARER, trust_env=False, timeout=10.0
+            base_url=rig.url, headers=BEARER, trust_env=False, timeout=10.0
         ) as client,
     ):
-        yield house, client
+        yield rig, client
 
 
 def problem(response: httpx2.Response, status: int) -> str:
@@ -61,9 +61,9 @@ def logged() -> Iterator[list[Any]]:
 # --- Who may ask ---
 
 
-async def test_without_a_token_there_is_no_such_thing(house: House) -> None:
+async def test_without_a_token_there_is_no_such_thing(rig: GatewayRig) -> None:
     for path in ("/api/calls", "/api/agents", "/api/openapi.json", "/api/events", "/console"):
-        assert (await house.client.get(path, headers=BEARER)).status_code == 404
+        assert (await rig.client.get(path, headers=BEARER)).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ async def test_without_a_token_there_is_no_such_thing(house: House) -> None:
     [None, "", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN],
 )
 async def test_only_the_token_opens(office: Any, header: str | None) -> None:
-    house, _ = office
+    rig, _ = office
     headers = {} if header is None else {"Authorization": header}
     for method, path in (("GET", "/api/calls"), ("POST", "/api/calls/x/hangup")):
-        response = await house.client.request(method, path, headers=headers)
+        response = await rig.client.request(method, path, headers=headers)
         problem(response, 401)
         assert response.headers["www-authenticate"].startswith("Bearer")
 
@@ -102,10 +102,10 @@ async def test_too_much_is_refused_and_said_for_how_long(office: Any) -> None:
 
 
 async def test_a_call_is_listed_and_told_in_full(office: Any) -> None:
-    house, client = office
-    async with house.carrier.call() as stream:
-        await house.note(events.FirstAudioSent)
-        await house.note(events.TranscriptLine)
+    rig, client = office
+    async with rig.carrier.call() as stream:
+        await rig.note(events.FirstAudioSent)
+        await rig.note(events.TranscriptLine)
         (listed,) = (await client.get("/api/calls?state=live")).json()["calls"]
         told = (await client.get(f"/api/calls/{stream.call_sid}")).json()
         assert listed["id"] == told["id"] == stream.call_sid
@@ -113,7 +113,7 @@ async def test_a_call_is_listed_and_told_in_full(office: Any) -> None:
         assert told["transcript"][0]["who"] == "model"
         assert told["timeline"][0]["who"] == "model"
         await stream.stop()
-        await house.note(events.CallEnded)
+        await rig.note(events.CallEnded)
     assert (await client.get("/api/calls?state=live")).json()["calls"] == []
     (over,) = (await client.get("/api/calls?state=ended&limit=1")).json()["calls"]
     assert (over["ending"], over["well"]) == ("caller_hung_up", True)
@@ -139,13 +139,13 @@ async def test_agents_are_told_without_their_instructions(office: Any) -> None:
 
 
 async def test_the_feed_tells_of_a_call_from_its_announcement_to_its_end(office: Any) -> None:
-    house, client = office
+    rig, client = office
     async with client.stream("GET", "/api/events") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         lines = response.aiter_lines()
         assert await anext(lines) == ": watching"
-        async with house.carrier.call() as stream:
-            await house.note(events.FirstAudioSent)
+        async with rig.carrier.call() as stream:
+            await rig.note(events.FirstAudioSent)
             await stream.stop()
             changes = [change async for change in _changes(lines)]
     assert {change["call"] for change in changes} == {stream.call_sid}
@@ -167,8 +167,10 @@ async def _changes(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
 
 
 async def test_there_is_an_end_to_those_who_watch(office: Any) -> None:
-    house, client = office
-    taken = [house.gateway.feed.subscribe() for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)]
+    rig, client = office
+    taken = [
+        rig.gateway.event_stream.subscribe() for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)
+    ]
     problem(await client.get("/api/events"), 503)
     for subscription in taken:
         subscription.close()
@@ -178,14 +180,14 @@ async def test_there_is_an_end_to_those_who_watch(office: Any) -> None:
 
 
 async def test_an_operator_hangs_up(office: Any) -> None:
-    house, client = office
-    async with house.carrier.call() as stream:
-        await house.note(events.FirstAudioSent)
+    rig, client = office
+    async with rig.carrier.call() as stream:
+        await rig.note(events.FirstAudioSent)
         with logged() as entries:
             response = await client.post(f"/api/calls/{stream.call_sid}/hangup")
         assert response.status_code == 202
         assert response.json() == {"call": stream.call_sid, "action": "hangup"}
-        assert (await house.note(events.CallEnded)).ending is Ending.OPERATOR_HUNG_UP
+        assert (await rig.note(events.CallEnded)).ending is Ending.OPERATOR_HUNG_UP
     (audit,) = [one for one in entries if one["event"] == "operator"]
     assert (audit["action"], audit["call"]) == ("hangup", stream.call_sid)
     problem(await client.post(f"/api/calls/{stream.call_sid}/hangup"), 409)
@@ -193,24 +195,24 @@ async def test_an_operator_hangs_up(office: Any) -> None:
 
 
 async def test_an_operator_has_a_line_said(office: Any, model: ModelServer) -> None:
-    house, client = office
-    async with house.carrier.call(QUIET) as stream:
-        await house.note(events.ModelReady)
+    rig, client = office
+    async with rig.carrier.call(QUIET) as stream:
+        await rig.note(events.ModelReady)
         with logged() as entries:
             response = await client.post(
                 f"/api/calls/{stream.call_sid}/say", json={"text": "نحن مغلقون الآن"}
             )
         assert response.status_code == 202
-        said = await house.note(events.TranscriptLine)
+        said = await rig.note(events.TranscriptLine)
         await stream.hears("media")
     assert said.text == "نحن مغلقون الآن"
     assert "مغلقون" not in str(entries)
 
 
 async def test_nobody_is_spoken_to_before_he_is_there(office: Any) -> None:
-    house, client = office
+    rig, client = office
     call_sid = new_sid("CA")
-    await house.carrier.ring(call_sid)
+    await rig.carrier.ring(call_sid)
     path = f"/api/calls/{call_sid}"
     problem(await client.post(f"{path}/say", json={"text": "Hello?"}), 409)
     problem(await client.post(f"{path}/transfer", json={"to": "+15550123"}), 409)
@@ -235,19 +237,19 @@ async def test_nobody_is_spoken_to_before_he_is_there(office: Any) -> None:
 async def test_a_line_that_is_none_is_refused(
     office: Any, content: bytes, kind: str, status: int
 ) -> None:
-    house, client = office
-    async with house.carrier.call(QUIET) as stream:
-        await house.note(events.ModelReady)
+    rig, client = office
+    async with rig.carrier.call(QUIET) as stream:
+        await rig.note(events.ModelReady)
         path = f"/api/calls/{stream.call_sid}/say"
         problem(await client.post(path, content=content, headers={"Content-Type": kind}), status)
-        assert house.said(events.TranscriptLine) == []
+        assert rig.said(events.TranscriptLine) == []
 
 
 @pytest.mark.parametrize("to", ["sales", "5550123", "+1", "+155501", "sip:x@y", "+15550123 "])
 async def test_nobody_is_transferred_to_nowhere(office: Any, to: str) -> None:
-    house, client = office
-    async with house.carrier.call(RECEPTION) as stream:
-        await house.note(events.FirstAudioSent)
+    rig, client = office
+    async with rig.carrier.call(RECEPTION) as stream:
+        await rig.note(events.FirstAudioSent)
         response = await client.post(f"/api/calls/{stream.call_sid}/transfer", json={"to": to})
     if to.strip() == "+15550123":
         assert response.status_code == 202  # blanks around a number are nobody's fault
@@ -263,16 +265,16 @@ def picture(kind: str, size: tuple[int, int] = (1600, 1200), mode: str = "RGB") 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 async def test_the_model_is_shown_a_picture(office: Any, model: ModelServer, kind: str) -> None:
-    house, client = office
-    async with house.carrier.call(QUIET) as stream:
-        await house.note(events.ModelReady)
+    rig, client = office
+    async with rig.carrier.call(QUIET) as stream:
+        await rig.note(events.ModelReady)
         response = await client.post(
             f"/api/calls/{stream.call_sid}/image?about=The+broken+part",
             content=picture(kind),
             headers={"Content-Type": f"image/{kind.lower()}"},
         )
         assert response.status_code == 202, response.text
-        await house.note(events.TranscriptLine)  # and it says something
+        await rig.note(events.TranscriptLine)  # and it says something
         (driver,) = model.drivers.values()
         shown = [
             item.body["content"]
@@ -302,9 +304,9 @@ async def test_the_model_is_shown_a_picture(office: Any, model: ModelServer, kin
 async def test_what_is_no_picture_is_not_shown(
     office: Any, content: bytes, kind: str, status: int
 ) -> None:
-    house, client = office
-    async with house.carrier.call(QUIET) as stream:
-        await house.note(events.ModelReady)
+    rig, client = office
+    async with rig.carrier.call(QUIET) as stream:
+        await rig.note(events.ModelReady)
         path = f"/api/calls/{stream.call_sid}/image"
         problem(await client.post(path, content=content, headers={"Content-Type": kind}), status)
 
@@ -327,25 +329,25 @@ routes:
 @pytest.fixture
 async def asked(
     model: ModelServer, tmp_path: Path
-) -> AsyncIterator[tuple[House, httpx2.AsyncClient, str]]:
+) -> AsyncIterator[tuple[GatewayRig, httpx2.AsyncClient, str]]:
     """A call whose model asks for leave; its CallSid."""
     agents = tmp_path / "asks.yaml"
     agents.write_text(ASKED_OF_OPERATORS)
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
     async with (
-        running_house(agents, model, **more) as house,
+        running_gateway(agents, model, **more) as rig,
         httpx2.AsyncClient(
-            base_url=house.url, headers=BEARER, trust_env=False, timeout=10.0
+            base_url=rig.url, headers=BEARER, trust_env=False, timeout=10.0
         ) as client,
-        house.carrier.call() as stream,
+        rig.carrier.call() as stream,
     ):
-        await house.note(events.FirstAudioSent)
+        await rig.note(events.FirstAudioSent)
         (driver,) = model.drivers.values()
         item = {"id": "mcpr_1", "type": "mcp_approval_request", "server_label": "crm"}
         item |= {"name": "find", "arguments": '{"name": "Smith"}'}
         driver.do(lambda: driver.session.emit("conversation.item.done", item=item))
-        await house.note(events.ApprovalRequested)
-        yield house, client, stream.call_sid
+        await rig.note(events.ApprovalRequested)
+        yield rig, client, stream.call_sid
 
 
 def leave(call_sid: str, approval_id: str = "mcpr_1") -> str:
@@ -353,7 +355,7 @@ def leave(call_sid: str, approval_id: str = "mcpr_1") -> str:
 
 
 async def test_an_operator_allows_a_tool_and_may_say_so_twice(asked: Any) -> None:
-    house, client, call_sid = asked
+    rig, client, call_sid = asked
     (waiting,) = (await client.get(f"/api/calls/{call_sid}")).json()["approvals"]
     assert (waiting["id"], waiting["tool"], waiting["outcome"]) == ("mcpr_1", "find", None)
     assert "Smith" in waiting["arguments"]
@@ -366,8 +368,8 @@ async def test_an_operator_allows_a_tool_and_may_say_so_twice(asked: Any) -> Non
     assert [entry["action"] for entry in entries if entry["event"] == "operator"] == [
         "approved"
     ] * 2
-    assert (await house.note(events.ApprovalResolved)).outcome == "approved"
-    assert await house.metric("approvals_total", server="crm", outcome="approved") == 1
+    assert (await rig.note(events.ApprovalResolved)).outcome == "approved"
+    assert await rig.metric("approvals_total", server="crm", outcome="approved") == 1
     told = (await client.get(f"/api/calls/{call_sid}")).json()["approvals"]
     assert [(one["outcome"], one["arguments"]) for one in told] == [("approved", "")]
     assert "approved" in problem(await client.post(leave(call_sid), json={"approve": False}), 409)
@@ -382,11 +384,11 @@ async def test_a_word_that_is_none_is_refused(asked: Any, body: Any, status: int
 
 
 async def test_what_is_not_asked_cannot_be_allowed(asked: Any) -> None:
-    house, client, call_sid = asked
+    rig, client, call_sid = asked
     problem(await client.post(leave(call_sid, "mcpr_9"), json={"approve": True}), 404)
     problem(await client.post(leave(new_sid("CA")), json={"approve": True}), 404)
     await client.post(f"/api/calls/{call_sid}/hangup")
-    await house.note(events.CallEnded)
+    await rig.note(events.CallEnded)
     problem(await client.post(leave(call_sid), json={"approve": True}), 409)
     (over,) = (await client.get(f"/api/calls/{call_sid}")).json()["approvals"]
     assert over["outcome"] == "withdrawn"

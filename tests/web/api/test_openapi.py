@@ -14,7 +14,7 @@ import pytest
 import schemathesis
 from gateway_calls import QUIET
 from hypothesis import HealthCheck, settings
-from running_gateway import running_house
+from running_gateway import running_gateway
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from starlette.routing import Route
 from structlog.testing import capture_logs
@@ -70,11 +70,11 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(data)}
         async with (
             running_model(Script(speed=500, think_ms=0)) as model,
-            running_house(agents_file, model, **more) as house,
-            house.carrier.call(QUIET) as stream,
+            running_gateway(agents_file, model, **more) as rig,
+            rig.carrier.call(QUIET) as stream,
         ):
-            await house.note(events.ModelReady)
-            ready.append(Live(house.url, stream.call_sid))
+            await rig.note(events.ModelReady)
+            ready.append(Live(rig.url, stream.call_sid))
             up.set()
             while not done.is_set():
                 await stream.speak()

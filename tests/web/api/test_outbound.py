@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from gateway_calls import Stream, new_sid, token_in
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 from twilio_rest_double import RestDesk, rest_desk
 
 from gateway import limits
@@ -56,7 +56,7 @@ def caller_agents(tmp_path: Path) -> Path:
     return file
 
 
-Office = tuple[House, httpx2.AsyncClient, RestDesk]
+Office = tuple[GatewayRig, httpx2.AsyncClient, RestDesk]
 
 
 @asynccontextmanager
@@ -67,17 +67,17 @@ async def an_office(
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(data), **settings}
     async with (
         rest_desk() as rest,
-        running_house(agents, model, TWILIO_BASE_URL=rest.url, **more) as house,
+        running_gateway(agents, model, TWILIO_BASE_URL=rest.url, **more) as rig,
         httpx2.AsyncClient(
-            base_url=house.url,
+            base_url=rig.url,
             headers={"Authorization": f"Bearer {TOKEN}"},
             trust_env=False,
             timeout=10.0,
         ) as client,
     ):
-        yield house, client, rest
+        yield rig, client, rest
         for call_sid in rest.placed:  # or the house would wait for them to be answered
-            house.gateway.switchboard.give_up_place(call_sid)
+            rig.gateway.registry.give_up_place(call_sid)
 
 
 @pytest.fixture
@@ -106,14 +106,14 @@ def refused(response: httpx2.Response, status: int) -> str:
     return str(response.json()["detail"])
 
 
-def of_call(house: House, call_sid: str, status: str, ours: str = OURS) -> dict[str, str]:
+def of_call(rig: GatewayRig, call_sid: str, status: str, ours: str = OURS) -> dict[str, str]:
     """What Twilio posts of a call that we placed: our number calls."""
-    fields = house.carrier.call_fields(call_sid, PERSON, status)
+    fields = rig.carrier.call_fields(call_sid, PERSON, status)
     return fields | {"From": ours, "Direction": "outbound-api"}
 
 
-async def told(house: House, call_sid: str, status: str) -> None:
-    answer = await house.carrier.post("/twilio/status", of_call(house, call_sid, status))
+async def told(rig: GatewayRig, call_sid: str, status: str) -> None:
+    answer = await rig.carrier.post("/twilio/status", of_call(rig, call_sid, status))
     assert answer.status_code == 204
 
 
@@ -142,10 +142,10 @@ async def becomes(client: httpx2.AsyncClient, call_sid: str, **wanted: Any) -> d
     )
 
 
-async def becomes_free(house: House) -> None:
+async def becomes_free(rig: GatewayRig) -> None:
     """No call, and no place that is kept for one."""
     async with asyncio.timeout(30):
-        while house.gateway.switchboard.active:  # noqa: ASYNC110 - nobody tells of it
+        while rig.gateway.registry.active:  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.01)
 
 
@@ -155,25 +155,25 @@ def voice_path(rest: RestDesk, nth: int = -1) -> str:
     return f"{url.path}?{url.query}"
 
 
-async def answered(house: House, rest: RestDesk, call_sid: str, ours: str = OURS) -> str:
+async def answered(rig: GatewayRig, rest: RestDesk, call_sid: str, ours: str = OURS) -> str:
     """The person takes the call: the document that Twilio gets."""
-    fields = of_call(house, call_sid, "in-progress", ours)
-    answer = await house.carrier.post(voice_path(rest), fields)
+    fields = of_call(rig, call_sid, "in-progress", ours)
+    answer = await rig.carrier.post(voice_path(rest), fields)
     assert answer.status_code == 200, answer.text
     return answer.text
 
 
 @asynccontextmanager
-async def talking(house: House, rest: RestDesk, call_sid: str) -> AsyncIterator[Stream]:
+async def talking(rig: GatewayRig, rest: RestDesk, call_sid: str) -> AsyncIterator[Stream]:
     """The same, and his first sound."""
-    token = token_in(await answered(house, rest, call_sid))
-    async with house.carrier.stream(call_sid, token) as stream:
+    token = token_in(await answered(rig, rest, call_sid))
+    async with rig.carrier.stream(call_sid, token) as stream:
         await stream.speak()
         yield stream
 
 
-async def detected(house: House, call_sid: str, who: str) -> None:
-    answer = await house.carrier.post("/twilio/amd", {"CallSid": call_sid, "AnsweredBy": who})
+async def detected(rig: GatewayRig, call_sid: str, who: str) -> None:
+    answer = await rig.carrier.post("/twilio/amd", {"CallSid": call_sid, "AnsweredBy": who})
     assert answer.status_code == 204
 
 
@@ -222,8 +222,8 @@ async def test_nobody_is_called_before_it_is_said_whom(
 
 
 async def test_without_the_token_nobody_is_called(office: Office) -> None:
-    house, _, rest = office
-    answer = await house.client.post("/api/calls", json={"to": PERSON, "agent": "caller"})
+    rig, _, rest = office
+    answer = await rig.client.post("/api/calls", json={"to": PERSON, "agent": "caller"})
     refused(answer, 401)
     assert rest.asked == []
 
@@ -297,12 +297,12 @@ async def test_a_key_whose_call_was_not_placed_may_be_tried_again(office: Office
 
 
 async def test_when_nobody_knows_whether_it_rings_it_is_not_tried_again(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     rest.answers = [(500, None), (201, None)]
     refused(await dial(client, "unsure"), 504)
     refused(await dial(client, "unsure"), 409)
     assert len(rest.asked) == 1
-    assert await house.metric("dials_total", agent="caller", outcome="refused") == 1
+    assert await rig.metric("dials_total", agent="caller", outcome="refused") == 1
 
 
 async def test_not_more_than_so_many_at_once(office: Office) -> None:
@@ -324,8 +324,8 @@ async def test_a_call_that_rings_has_its_place(office: Office) -> None:
 
 
 async def test_a_process_that_stops_places_none(office: Office) -> None:
-    house, client, rest = office
-    house.gateway.switchboard.draining = True
+    rig, client, rest = office
+    rig.gateway.registry.draining = True
     assert "stopping" in refused(await dial(client), 503)
     assert rest.asked == []
 
@@ -346,29 +346,29 @@ async def test_who_has_answered_meanwhile_is_not_asked_to_leave_a_message(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is somebody of ours rung up for him: it was we who called."""
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
     monkeypatch.setattr(CircuitBreaker, "open", property(lambda _: True))
-    answer = await answered(house, rest, call_sid)
+    answer = await answered(rig, rest, call_sid)
     assert "<Say" in answer
     assert "<Record" not in answer
     assert "<Dial" not in answer
-    assert await house.metric("calls_refused_total", reason="model_down") == 1
+    assert await rig.metric("calls_refused_total", reason="model_down") == 1
 
 
 # --- While it rings ---
 
 
 async def test_how_it_goes_stands_in_its_record(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
-    rung = await record(client, call_sid)
-    assert (rung["state"], rung["direction"], rung["rings_s"]) == ("expected", "outbound", None)
-    assert (rung["caller"], rung["dialled"]) == ("...23", "...00")
-    await told(house, call_sid, "ringing")
+    step = await record(client, call_sid)
+    assert (step["state"], step["direction"], step["rings_s"]) == ("expected", "outbound", None)
+    assert (step["caller"], step["dialled"]) == ("...23", "...00")
+    await told(rig, call_sid, "ringing")
     await eventually(lambda: record(client, call_sid), lambda found: found["rings_s"] is not None)
-    await told(house, call_sid, "initiated")  # it was overtaken
-    assert house.gateway.switchboard.calls == []  # nothing was asked of the model
+    await told(rig, call_sid, "initiated")  # it was overtaken
+    assert rig.gateway.registry.calls == []  # nothing was asked of the model
     assert rest.placed == [call_sid]
 
 
@@ -382,25 +382,25 @@ async def test_how_it_goes_stands_in_its_record(office: Office) -> None:
     ],
 )
 async def test_nobody_takes_it(office: Office, status: str, ending: str, outcome: str) -> None:
-    house, client, _ = office
+    rig, client, _ = office
     call_sid = await placed(client, "polite")
-    await told(house, call_sid, status)
+    await told(rig, call_sid, status)
     over = await becomes(client, call_sid, state="ended")
     assert (over["ending"], over["well"], over["answered_s"]) == (ending, False, None)
     (listed,) = (await client.get("/api/calls?state=ended")).json()["calls"]
     assert (listed["id"], listed["direction"]) == (call_sid, "outbound")
-    assert await house.metric("dials_total", agent="polite", outcome=outcome) == 1
-    await becomes_free(house)
+    assert await rig.metric("dials_total", agent="polite", outcome=outcome) == 1
+    await becomes_free(rig)
     assert (await dial(client, agent="polite")).status_code == 202
 
 
 async def test_an_operator_calls_it_off(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
     answer = await client.post(f"/api/calls/{call_sid}/hangup")
     assert (answer.status_code, answer.json()["action"]) == (202, "hangup")
     assert rest.asked[-1][1] == {"Status": ["canceled"]}
-    await told(house, call_sid, "canceled")
+    await told(rig, call_sid, "canceled")
     assert (await becomes(client, call_sid, state="ended"))["ending"] == "canceled"
 
 
@@ -423,98 +423,98 @@ async def test_when_no_callback_comes_the_carrier_is_asked(
 
 
 async def test_the_agent_that_called_has_whoever_answers(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
-    await told(house, call_sid, "in-progress")
-    async with talking(house, rest, call_sid) as stream:
-        await house.note(events.FirstAudioSent)
-        (call,) = house.gateway.switchboard.calls
+    await told(rig, call_sid, "in-progress")
+    async with talking(rig, rest, call_sid) as stream:
+        await rig.note(events.FirstAudioSent)
+        (call,) = rig.gateway.registry.calls
         assert (call.facts.caller, call.facts.dialled) == (PERSON, OURS)
         assert (call.facts.agent, call.facts.direction) == ("caller", "outbound")
         talks = await record(client, call_sid)
         assert (talks["state"], talks["agent"]) == ("talking", "caller")
         assert talks["answered_s"] is not None
         await stream.stop()
-        await house.note(events.CallEnded)
-    await told(house, call_sid, "completed")
+        await rig.note(events.CallEnded)
+    await told(rig, call_sid, "completed")
     over = await becomes(client, call_sid, state="ended")
     assert (over["ending"], over["direction"]) == ("caller_hung_up", "outbound")
-    assert await house.metric("dials_total", agent="caller", outcome="answered") == 1
-    await becomes_free(house)
+    assert await rig.metric("dials_total", agent="caller", outcome="answered") == 1
+    await becomes_free(rig)
 
 
 async def test_a_machine_is_hung_up(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
-    async with talking(house, rest, call_sid):
-        await house.note(events.CallerConnected)
-        await detected(house, call_sid, "machine_start")
-        assert (await house.note(events.CallEnded)).ending is Ending.MACHINE_ANSWERED
+    async with talking(rig, rest, call_sid):
+        await rig.note(events.CallerConnected)
+        await detected(rig, call_sid, "machine_start")
+        assert (await rig.note(events.CallEnded)).ending is Ending.MACHINE_ANSWERED
     assert (await rest.hears(2))[-1][1] == {"Status": ["completed"]}
     assert (await record(client, call_sid))["answered_by"] == "machine"
-    assert await house.metric("answered_by_total", agent="caller", who="machine") == 1
+    assert await rig.metric("answered_by_total", agent="caller", who="machine") == 1
 
 
 async def test_what_was_found_out_before_the_call_was_here_counts(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
-    await detected(house, call_sid, "fax")
-    await answered(house, rest, call_sid)
-    assert (await house.note(events.CallEnded)).ending is Ending.MACHINE_ANSWERED
+    await detected(rig, call_sid, "fax")
+    await answered(rig, rest, call_sid)
+    assert (await rig.note(events.CallEnded)).ending is Ending.MACHINE_ANSWERED
 
 
 @pytest.mark.parametrize("call_sid", ["", "CA1", "x" * 100])
 async def test_a_detection_without_a_call_is_refused(office: Office, call_sid: str) -> None:
-    house, _, _ = office
-    answer = await house.carrier.post("/twilio/amd", {"CallSid": call_sid, "AnsweredBy": "fax"})
+    rig, _, _ = office
+    answer = await rig.carrier.post("/twilio/amd", {"CallSid": call_sid, "AnsweredBy": "fax"})
     assert answer.status_code == 400
 
 
 async def test_a_detection_that_is_not_signed_is_refused(office: Office) -> None:
-    house, _, _ = office
-    answer = await house.client.post("/twilio/amd", data={"CallSid": new_sid("CA")})
+    rig, _, _ = office
+    answer = await rig.client.post("/twilio/amd", data={"CallSid": new_sid("CA")})
     assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("change", ["token", "person", "ours"])
 async def test_the_token_is_good_for_one_agent_and_two_numbers(office: Office, change: str) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
-    path, fields = voice_path(rest), of_call(house, call_sid, "in-progress")
+    path, fields = voice_path(rest), of_call(rig, call_sid, "in-progress")
     if change == "token":
         token = parse_qs(urlsplit(path).query)["dial"][0]
         path = f"/twilio/voice?dial={token[:-3]}AAA"
     fields |= {"person": {"To": "+14155550124"}, "ours": {"From": "+14155550199"}}.get(change, {})
-    answer = await house.carrier.post(path, fields)
+    answer = await rig.carrier.post(path, fields)
     assert answer.status_code == 403
-    assert house.gateway.switchboard.calls == []
+    assert rig.gateway.registry.calls == []
 
 
 async def test_a_retry_gets_the_same_answer_and_another_call_none(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
-    first = await answered(house, rest, call_sid)
-    assert await answered(house, rest, call_sid) == first
-    fields = of_call(house, new_sid("CA"), "in-progress")
-    assert (await house.carrier.post(voice_path(rest), fields)).status_code == 403
+    first = await answered(rig, rest, call_sid)
+    assert await answered(rig, rest, call_sid) == first
+    fields = of_call(rig, new_sid("CA"), "in-progress")
+    assert (await rig.carrier.post(voice_path(rest), fields)).status_code == 403
 
 
 async def test_a_stopping_process_takes_those_whom_it_has_called(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
-    house.gateway.switchboard.draining = True
-    assert "<Stream" in await answered(house, rest, call_sid)
+    rig.gateway.registry.draining = True
+    assert "<Stream" in await answered(rig, rest, call_sid)
 
 
 async def test_what_comes_after_a_broken_stream_is_the_same_agent(office: Office) -> None:
-    house, client, rest = office
+    rig, client, rest = office
     call_sid = await placed(client)
-    async with talking(house, rest, call_sid):
-        await house.note(events.FirstAudioSent)
-    await house.note(events.CallEnded)
-    fields = of_call(house, call_sid, "in-progress")
-    answer = await house.carrier.post("/twilio/after?leg=stream", fields)
+    async with talking(rig, rest, call_sid):
+        await rig.note(events.FirstAudioSent)
+    await rig.note(events.CallEnded)
+    fields = of_call(rig, call_sid, "in-progress")
+    answer = await rig.carrier.post("/twilio/after?leg=stream", fields)
     assert "<Stream" in answer.text
-    (call,) = house.gateway.switchboard.calls
+    (call,) = rig.gateway.registry.calls
     assert (call.facts.agent, call.facts.caller) == ("caller", PERSON)
     assert call.facts.direction == "outbound"

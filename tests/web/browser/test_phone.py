@@ -13,7 +13,7 @@ from gateway_calls import TOKEN as TWILIO_TOKEN
 from gateway_calls import Stream, new_sid
 from redis.asyncio import Redis
 from redis_end import running_redis
-from running_gateway import AGENTS, PUBLIC_URL, House, running_house
+from running_gateway import AGENTS, PUBLIC_URL, GatewayRig, running_gateway
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -29,33 +29,33 @@ PROTOCOL = "gateway.phone"
 
 
 @pytest.fixture
-async def house(agents_file: Path, model: ModelServer, tmp_path: Path) -> AsyncIterator[House]:
+async def rig(agents_file: Path, model: ModelServer, tmp_path: Path) -> AsyncIterator[GatewayRig]:
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
-    async with running_house(agents_file, model, **more) as running:
+    async with running_gateway(agents_file, model, **more) as running:
         yield running
 
 
-async def link(house: House, agent: str = "quiet") -> str:
+async def link(rig: GatewayRig, agent: str = "quiet") -> str:
     """The token of a link."""
-    answer = await house.client.post("/api/phone", json={"agent": agent}, headers=BEARER)
+    answer = await rig.client.post("/api/phone", json={"agent": agent}, headers=BEARER)
     assert answer.status_code == 201
     page, _, token = answer.json()["url"].partition("#")
     assert page == f"{PUBLIC_URL}/phone"
     return str(token)
 
 
-async def card(house: House, token: str) -> tuple[int, dict[str, object]]:
+async def card(rig: GatewayRig, token: str) -> tuple[int, dict[str, object]]:
     headers = {"Authorization": f"Bearer {token}" if token else ""}
-    answer = await house.client.get("/phone/card", headers=headers)
+    answer = await rig.client.get("/phone/card", headers=headers)
     return answer.status_code, answer.json()
 
 
 @contextlib.asynccontextmanager
 async def line(
-    house: House, *protocols: str, call_sid: str = "", started: bool = True
+    rig: GatewayRig, *protocols: str, call_sid: str = "", started: bool = True
 ) -> AsyncIterator[Stream]:
     """What a browser opens, with marks that come back."""
-    url = house.url.replace("http", "ws") + "/phone/line"
+    url = rig.url.replace("http", "ws") + "/phone/line"
     async with connect(
         url, subprotocols=list(protocols), compression=None, proxy=None, ping_interval=None
     ) as socket:
@@ -85,23 +85,25 @@ def older(agent: str, seconds: float) -> str:
         ({"agent": "quiet", "for": 1}, 422),
     ],
 )
-async def test_a_link_that_is_not_made(house: House, body: dict[str, object], status: int) -> None:
-    answer = await house.client.post("/api/phone", json=body, headers=BEARER)
+async def test_a_link_that_is_not_made(
+    rig: GatewayRig, body: dict[str, object], status: int
+) -> None:
+    answer = await rig.client.post("/api/phone", json=body, headers=BEARER)
     assert answer.status_code == status
 
 
 async def test_without_operators_there_is_no_telephone(agents_file: Path) -> None:
-    async with running_house(agents_file) as plain:
+    async with running_gateway(agents_file) as plain:
         for path in ("/phone", "/phone/card", "/phone/line.js", "/api/phone"):
             assert (await plain.client.get(path)).status_code == 404
 
 
-async def test_only_an_operator_makes_links(house: House) -> None:
-    assert (await house.client.post("/api/phone", json={"agent": "quiet"})).status_code == 401
+async def test_only_an_operator_makes_links(rig: GatewayRig) -> None:
+    assert (await rig.client.post("/api/phone", json={"agent": "quiet"})).status_code == 401
 
 
-async def test_the_card_tells_what_the_link_is_good_for(house: House) -> None:
-    status, told = await card(house, await link(house, "arabic"))
+async def test_the_card_tells_what_the_link_is_good_for(rig: GatewayRig) -> None:
+    status, told = await card(rig, await link(rig, "arabic"))
     assert status == 200
     assert (told["agent"], told["language"], told["refusal"]) == ("arabic", "ar", None)
 
@@ -115,29 +117,29 @@ async def test_the_card_tells_what_the_link_is_good_for(house: House) -> None:
         (older("quiet", 60), "has expired"),
     ],
 )
-async def test_a_link_that_opens_nothing(house: House, token: str, said: str) -> None:
-    status, problem = await card(house, token)
+async def test_a_link_that_opens_nothing(rig: GatewayRig, token: str, said: str) -> None:
+    status, problem = await card(rig, token)
     assert status == 403
     assert said in str(problem["detail"])
     with pytest.raises(InvalidStatus) as refused:
-        async with line(house, PROTOCOL, *([token] if token else [])):
+        async with line(rig, PROTOCOL, *([token] if token else [])):
             pass
     assert refused.value.response.status_code == 403
     reason = {"": "no_token", "has expired": "expired_token"}.get(token and said, "bad_token")
-    assert await house.metric("phone_refused_total", reason=reason) == 1
-    assert await house.metric("streams_refused_total", reason=reason) == 0, "that one pages"
+    assert await rig.metric("phone_refused_total", reason=reason) == 1
+    assert await rig.metric("streams_refused_total", reason=reason) == 0, "that one pages"
 
 
-async def test_one_token_and_the_protocol(house: House) -> None:
-    token = await link(house)
+async def test_one_token_and_the_protocol(rig: GatewayRig) -> None:
+    token = await link(rig)
     for offered in ((PROTOCOL, token, token + "x"), (token,), (PROTOCOL,)):
         with pytest.raises(InvalidStatus):
-            async with line(house, *offered):
+            async with line(rig, *offered):
                 pass
 
 
-async def test_a_head_that_is_too_long_is_let_go(house: House) -> None:
-    url = house.url.removeprefix("http://").split(":")
+async def test_a_head_that_is_too_long_is_let_go(rig: GatewayRig) -> None:
+    url = rig.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(url[0], int(url[1]))
     writer.write(
         b"GET /phone/line HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -152,69 +154,69 @@ async def test_a_head_that_is_too_long_is_let_go(house: House) -> None:
 # --- The line ---
 
 
-async def test_a_call(house: House) -> None:
-    async with line(house, PROTOCOL, await link(house, "reception")) as browser:
+async def test_a_call(rig: GatewayRig) -> None:
+    async with line(rig, PROTOCOL, await link(rig, "reception")) as browser:
         assert browser.socket.subprotocol == PROTOCOL
         await browser.sound(2000)
-        (call,) = house.gateway.switchboard.calls
+        (call,) = rig.gateway.registry.calls
         await browser.stop()
-    ended = await house.note(events.CallEnded)
+    ended = await rig.note(events.CallEnded)
     assert ended.ending is Ending.CALLER_HUNG_UP
     labels = {"agent": "reception", "path": "browser", "ending": ended.ending}
-    assert await house.metric("calls_ended_total", **labels) == 1
-    record = (await house.client.get(f"/api/calls/{call.facts.key}", headers=BEARER)).json()
+    assert await rig.metric("calls_ended_total", **labels) == 1
+    record = (await rig.client.get(f"/api/calls/{call.facts.key}", headers=BEARER)).json()
     assert record["path"] == "browser"
 
 
-async def test_it_cannot_take_a_call_of_the_carriers(house: House) -> None:
+async def test_it_cannot_take_a_call_of_the_carriers(rig: GatewayRig) -> None:
     """What it says of itself names nothing."""
-    token = await link(house)
+    token = await link(rig)
     waiting = new_sid("CA")
-    await house.carrier.ring(waiting)
-    async with line(house, PROTOCOL, token, call_sid=waiting):
-        await house.note(events.CallerConnected)
-        theirs = house.gateway.switchboard.media_call(waiting)
+    await rig.carrier.ring(waiting)
+    async with line(rig, PROTOCOL, token, call_sid=waiting):
+        await rig.note(events.CallerConnected)
+        theirs = rig.gateway.registry.media_call(waiting)
         assert theirs is not None
-        assert not theirs.mind.arrived
+        assert not theirs.machine.arrived
 
 
-async def test_a_link_is_good_for_several_calls_and_not_for_all_places(house: House) -> None:
-    token = await link(house)
+async def test_a_link_is_good_for_several_calls_and_not_for_all_places(rig: GatewayRig) -> None:
+    token = await link(rig)
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(limits.phone.CALLS_MAX):
-            await stack.enter_async_context(line(house, PROTOCOL, token))
-        await house.note(events.CallerConnected, limits.phone.CALLS_MAX)
-        assert (await card(house, token))[1]["refusal"] == "full"
-        async with line(house, PROTOCOL, token) as another:
+            await stack.enter_async_context(line(rig, PROTOCOL, token))
+        await rig.note(events.CallerConnected, limits.phone.CALLS_MAX)
+        assert (await card(rig, token))[1]["refusal"] == "full"
+        async with line(rig, PROTOCOL, token) as another:
             assert await another.closed() == 1008
             assert another.socket.close_reason == "full"
-        assert await house.metric("phone_refused_total", reason="full") == 1
-    await house.note(events.CallEnded, limits.phone.CALLS_MAX)
-    assert (await card(house, token))[1]["refusal"] is None
+        assert await rig.metric("phone_refused_total", reason="full") == 1
+    await rig.note(events.CallEnded, limits.phone.CALLS_MAX)
+    assert (await card(rig, token))[1]["refusal"] is None
 
 
-async def test_not_too_many_in_a_short_time(house: House) -> None:
+async def test_not_too_many_in_a_short_time(rig: GatewayRig) -> None:
     """Each call leaves a record, and records are kept in a bounded number."""
-    token = await link(house)
+    token = await link(rig)
     for nth in range(limits.phone.BEGINS_BURST):
-        async with line(house, PROTOCOL, token) as browser:
-            await house.note(events.CallerConnected, nth + 1)
+        async with line(rig, PROTOCOL, token) as browser:
+            await rig.note(events.CallerConnected, nth + 1)
             await browser.stop()
-        await house.note(events.CallEnded, nth + 1)
-    async with line(house, PROTOCOL, token) as browser:
+        await rig.note(events.CallEnded, nth + 1)
+    async with line(rig, PROTOCOL, token) as browser:
         assert await browser.closed() == 1008
         assert browser.socket.close_reason == "too_often"
 
 
-async def test_sockets_without_a_start_are_bounded(house: House) -> None:
-    token = await link(house)
+async def test_sockets_without_a_start_are_bounded(rig: GatewayRig) -> None:
+    token = await link(rig)
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(limits.phone.SOCKETS_MAX):
-            await stack.enter_async_context(line(house, PROTOCOL, token, started=False))
+            await stack.enter_async_context(line(rig, PROTOCOL, token, started=False))
         with pytest.raises(InvalidStatus):
-            async with line(house, PROTOCOL, token):
+            async with line(rig, PROTOCOL, token):
                 pass
-        assert await house.metric("phone_refused_total", reason="sockets") == 1
+        assert await rig.metric("phone_refused_total", reason="sockets") == 1
 
 
 async def test_callers_keep_their_share(
@@ -225,7 +227,7 @@ async def test_callers_keep_their_share(
         "GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path), "GATEWAY_MAX_CALLS": "2",
         "GATEWAY_BUDGET_USD": "0.01",
     }  # fmt: skip
-    async with running_house(agents_file, model, **more) as small:
+    async with running_gateway(agents_file, model, **more) as small:
         token = await link(small)
         async with line(small, PROTOCOL, token):
             await small.note(events.CallerConnected)
@@ -246,71 +248,73 @@ async def test_a_line_that_breaks_gives_its_place_back_and_nothing_is_kept(
     file.write_text(AGENTS.replace("  quiet:\n", "  quiet:\n    max_calls: 1\n"))
     async with (
         running_redis() as redis,
-        running_house(file, model, GATEWAY_STORE=redis.url, **more) as house,
+        running_gateway(file, model, GATEWAY_STORE=redis.url, **more) as rig,
     ):
-        token = await link(house)
+        token = await link(rig)
         for nth in range(2):
-            async with line(house, PROTOCOL, token) as browser:
-                await house.note(events.CallerConnected, nth + 1)
-                async with line(house, PROTOCOL, token) as another:
+            async with line(rig, PROTOCOL, token) as browser:
+                await rig.note(events.CallerConnected, nth + 1)
+                async with line(rig, PROTOCOL, token) as another:
                     assert await another.closed() == 1008
                     assert another.socket.close_reason == "agent_full"
                 browser.socket.transport.abort()
-            assert (await house.note(events.CallEnded, nth + 1)).ending is Ending.MEDIA_BROKEN
-            await settled(house)
+            assert (await rig.note(events.CallEnded, nth + 1)).ending is Ending.MEDIA_BROKEN
+            await settled(rig)
         async with Redis.from_url(redis.url, decode_responses=True) as client:
             kept = [key async for key in client.scan_iter("*WB*")]
         assert [key for key in kept if "ending" not in key] == []
 
 
-async def settled(house: House) -> None:
+async def settled(rig: GatewayRig) -> None:
     """What was begun when a call ended has been done."""
     async with asyncio.timeout(10):
         while any("WB" in task.get_name() for task in asyncio.all_tasks()):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
 
-async def test_a_bug_leaves_no_place_taken(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    token, board = await link(house), house.gateway.switchboard
+async def test_a_bug_leaves_no_place_taken(
+    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, board = await link(rig), rig.gateway.registry
     with monkeypatch.context() as patch:
         patch.setattr(board, "announce", broken)
-        async with line(house, PROTOCOL, token) as browser:
+        async with line(rig, PROTOCOL, token) as browser:
             assert await browser.closed() == 1008
             assert browser.socket.close_reason == "bug"
-    async with line(house, PROTOCOL, token):
-        await house.note(events.CallerConnected)
+    async with line(rig, PROTOCOL, token):
+        await rig.note(events.CallerConnected)
 
 
-async def test_nobody_pays_a_carrier(house: House) -> None:
-    async with line(house, PROTOCOL, await link(house)) as browser:
-        await house.note(events.CallerConnected)
-        (call,) = house.gateway.switchboard.calls
+async def test_nobody_pays_a_carrier(rig: GatewayRig) -> None:
+    async with line(rig, PROTOCOL, await link(rig)) as browser:
+        await rig.note(events.CallerConnected)
+        (call,) = rig.gateway.registry.calls
         await browser.stop()
-    await house.note(events.CallEnded)
+    await rig.note(events.CallEnded)
     assert not call.bill.usd
 
 
-async def test_a_process_that_stops_has_nobody_to_hand_it_to(house: House) -> None:
-    async with line(house, PROTOCOL, await link(house)) as browser, browser.breathing():
-        await house.note(events.CallerConnected)
-        house.gateway.switchboard.hand_over_all(now=True)
+async def test_a_process_that_stops_has_nobody_to_hand_it_to(rig: GatewayRig) -> None:
+    async with line(rig, PROTOCOL, await link(rig)) as browser, browser.breathing():
+        await rig.note(events.CallerConnected)
+        rig.gateway.registry.hand_over_all(now=True)
         assert await browser.closed() == 1000
         assert browser.socket.close_reason == "drained"
-    assert (await house.note(events.CallEnded)).ending is Ending.DRAINED
+    assert (await rig.note(events.CallEnded)).ending is Ending.DRAINED
 
 
 async def test_one_that_says_nothing_is_let_go(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
-    async with line(house, PROTOCOL, await link(house), started=False) as browser:
+    async with line(rig, PROTOCOL, await link(rig), started=False) as browser:
         assert await browser.closed() == 1008
-    assert await house.metric("phone_refused_total", reason="no_start") == 1
+    assert await rig.metric("phone_refused_total", reason="no_start") == 1
 
 
-async def test_cards_are_not_for_guessing(house: House) -> None:
+async def test_cards_are_not_for_guessing(rig: GatewayRig) -> None:
     answers = await asyncio.gather(
-        *(card(house, "abc") for _ in range(limits.phone.GUESSES_BURST + 10))
+        *(card(rig, "abc") for _ in range(limits.phone.GUESSES_BURST + 10))
     )
     assert {status for status, _ in answers} == {403, 429}
-    assert (await card(house, await link(house)))[0] == 200
+    assert (await card(rig, await link(rig)))[0] == 200

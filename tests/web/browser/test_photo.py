@@ -14,7 +14,7 @@ import pytest
 from gateway_calls import CALLER, RECEPTION, Stream, new_sid
 from media_store import MediaStore, media_store
 from pictures import GPS_INFO, PDF, opened, photo
-from running_gateway import ACCOUNT, House, running_house
+from running_gateway import ACCOUNT, GatewayRig, running_gateway
 from structlog.testing import capture_logs
 
 from gateway import limits
@@ -61,20 +61,20 @@ async def store() -> AsyncIterator[MediaStore]:
 
 
 @pytest.fixture
-async def home(tmp_path: Path, model: ModelServer, store: MediaStore) -> AsyncIterator[House]:
+async def home(tmp_path: Path, model: ModelServer, store: MediaStore) -> AsyncIterator[GatewayRig]:
     agents = tmp_path / "agents.yaml"
     agents.write_text(AGENTS)
-    async with running_house(agents, model, TWILIO_BASE_URL=store.url) as house:
-        yield house
+    async with running_gateway(agents, model, TWILIO_BASE_URL=store.url) as rig:
+        yield rig
 
 
-def facts_of(house: House) -> CallInfo:
-    return house.gateway.switchboard.calls[-1].facts
+def facts_of(rig: GatewayRig) -> CallInfo:
+    return rig.gateway.registry.calls[-1].facts
 
 
-async def tool(house: House, name: str, arguments: str = "{}") -> tuple[str, str]:
+async def tool(rig: GatewayRig, name: str, arguments: str = "{}") -> tuple[str, str]:
     """What the model gets when it calls this in the newest call: outcome, output."""
-    call = house.gateway.switchboard.calls[-1]
+    call = rig.gateway.registry.calls[-1]
     facts = call.facts
     context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
     result = await call._hands.toolbox.run(name, arguments, context)
@@ -82,20 +82,20 @@ async def tool(house: House, name: str, arguments: str = "{}") -> tuple[str, str
 
 
 @asynccontextmanager
-async def linked(house: House, store: MediaStore, to: str = RECEPTION) -> AsyncIterator[
+async def linked(rig: GatewayRig, store: MediaStore, to: str = RECEPTION) -> AsyncIterator[
     tuple[Stream, str]
 ]:  # fmt: skip
     """A call, and the path of the page that the caller was texted."""
-    async with house.carrier.call(to) as stream, stream.breathing():
-        await house.note(events.ModelReady)
-        assert (await tool(house, "request_photo"))[0] == "ok"
+    async with rig.carrier.call(to) as stream, stream.breathing():
+        await rig.note(events.ModelReady)
+        assert (await tool(rig, "request_photo"))[0] == "ok"
         found = re.search(r"https://gw\.example\.com(/photo/\S+)$", (await store.text())["Body"])
         assert found
         yield stream, found[1]
 
 
-async def fate(house: House, source: str, outcome: str) -> float:
-    return await house.metric("images_total", source=source, outcome=outcome)
+async def fate(rig: GatewayRig, source: str, outcome: str) -> float:
+    return await rig.metric("images_total", source=source, outcome=outcome)
 
 
 # --- The link ---
@@ -110,17 +110,17 @@ async def test_the_model_asks_and_the_caller_is_texted(store: MediaStore, tmp_pa
     with capture_logs() as logs:
         async with (
             running_model(script) as model,
-            running_house(agents, model, TWILIO_BASE_URL=store.url) as house,
-            house.carrier.call() as stream,
+            running_gateway(agents, model, TWILIO_BASE_URL=store.url) as rig,
+            rig.carrier.call() as stream,
         ):
-            await house.note(events.ModelReady)
+            await rig.note(events.ModelReady)
             seen = inputs.CallerMessageReceived(
                 "message", (f"data:image/jpeg;base64,{encoded(photo())}",)
             )
-            assert house.gateway.switchboard.calls[0].show(seen)
-            await house.note(events.ToolCompleted)
+            assert rig.gateway.registry.calls[0].show(seen)
+            await rig.note(events.ToolCompleted)
             text = await store.text()
-            await house.note(events.UsageCounted, 2)
+            await rig.note(events.UsageCounted, 2)
             (told,) = model.journal.of("tool_output")
             await stream.stop()
     assert (text["From"], text["To"]) == (RECEPTION, CALLER)
@@ -132,7 +132,7 @@ async def test_the_model_asks_and_the_caller_is_texted(store: MediaStore, tmp_pa
     assert token not in str(logs)
 
 
-async def test_a_link_is_for_one_call(home: House, store: MediaStore) -> None:
+async def test_a_link_is_for_one_call(home: GatewayRig, store: MediaStore) -> None:
     async with linked(home, store) as (stream, path):
         for method in ("HEAD", "GET", "GET"):
             assert (await home.client.request(method, path)).status_code == 200
@@ -148,7 +148,7 @@ async def test_a_link_is_for_one_call(home: House, store: MediaStore) -> None:
 
 
 @pytest.mark.parametrize("token", ["x" * 22, "x", "x" * 500, "%2e%2e", "é" * 22])
-async def test_a_link_that_never_was(home: House, token: str) -> None:
+async def test_a_link_that_never_was(home: GatewayRig, token: str) -> None:
     response = await home.client.get(f"/photo/{token}", headers={"Accept-Language": "fr-FR"})
     assert response.status_code == 404
     assert written_texts("fr").over_title.replace("'", "&#x27;") in response.text
@@ -157,7 +157,7 @@ async def test_a_link_that_never_was(home: House, token: str) -> None:
 
 @pytest.mark.parametrize(("to", "language"), [("+15550101", "fr"), ("+15550102", "ar")])
 async def test_the_page_speaks_the_agent_s_language(
-    home: House, store: MediaStore, to: str, language: str
+    home: GatewayRig, store: MediaStore, to: str, language: str
 ) -> None:
     async with linked(home, store, to) as (_, path):
         page = await home.client.get(path)
@@ -167,7 +167,9 @@ async def test_the_page_speaks_the_agent_s_language(
         assert (await store.text())["Body"].startswith(words.link)
 
 
-async def test_the_page_may_do_nothing_but_what_it_does(home: House, store: MediaStore) -> None:
+async def test_the_page_may_do_nothing_but_what_it_does(
+    home: GatewayRig, store: MediaStore
+) -> None:
     async with linked(home, store) as (_, path):
         page = await home.client.get(path)
     assert page.headers["cache-control"] == "no-store"
@@ -184,7 +186,7 @@ async def test_the_page_may_do_nothing_but_what_it_does(home: House, store: Medi
 
 
 async def test_a_photo_from_the_page_is_seen(
-    home: House, store: MediaStore, model: ModelServer
+    home: GatewayRig, store: MediaStore, model: ModelServer
 ) -> None:
     async with linked(home, store) as (_, path):
         sent = await home.client.post(path, content=photo(2400, 1200), headers=JPEG)
@@ -204,7 +206,7 @@ async def test_a_photo_from_the_page_is_seen(
 
 
 async def test_the_model_has_one_frame_at_a_time(
-    home: House, store: MediaStore, model: ModelServer
+    home: GatewayRig, store: MediaStore, model: ModelServer
 ) -> None:
     async with linked(home, store) as (_, path):
         for nth in range(limits.images.CAMERA_BURST):
@@ -236,7 +238,7 @@ async def test_the_model_has_one_frame_at_a_time(
     ids=["pdf", "html", "type", "large"],
 )
 async def test_what_is_no_picture(
-    home: House, store: MediaStore, content: bytes, kind: str, status: int, outcome: str
+    home: GatewayRig, store: MediaStore, content: bytes, kind: str, status: int, outcome: str
 ) -> None:
     async with linked(home, store) as (_, path):
         sent = await home.client.post(path, content=content, headers={"Content-Type": kind})
@@ -245,14 +247,14 @@ async def test_what_is_no_picture(
         assert home.said(events.PictureSent) == []
 
 
-async def test_a_frame_is_a_small_one(home: House, store: MediaStore) -> None:
+async def test_a_frame_is_a_small_one(home: GatewayRig, store: MediaStore) -> None:
     async with linked(home, store) as (_, path):
         large = b"\0" * (limits.images.CAMERA_FRAME_MAX_BYTES + 1)
         sent = await home.client.post(f"{path}?camera=1", content=large, headers=JPEG)
         assert sent.status_code == 413
 
 
-async def test_one_at_a_time_and_not_too_often(home: House, store: MediaStore) -> None:
+async def test_one_at_a_time_and_not_too_often(home: GatewayRig, store: MediaStore) -> None:
     async with linked(home, store) as (_, path):
         begun, let_go = asyncio.Event(), asyncio.Event()
 
@@ -278,7 +280,9 @@ async def test_one_at_a_time_and_not_too_often(home: House, store: MediaStore) -
 # --- Texts ---
 
 
-async def test_a_text_goes_to_the_caller_and_to_nobody_else(home: House, store: MediaStore) -> None:
+async def test_a_text_goes_to_the_caller_and_to_nobody_else(
+    home: GatewayRig, store: MediaStore
+) -> None:
     async with home.carrier.call(RECEPTION) as stream, stream.breathing():
         await home.note(events.ModelReady)
         outcome, _ = await tool(home, "send_text", '{"text": "Open until six."}')
@@ -296,7 +300,7 @@ async def test_a_text_goes_to_the_caller_and_to_nobody_else(home: House, store: 
 
 @pytest.mark.parametrize("caller", ["anonymous", "+266696687", "sip:ann@example.com", ""])
 async def test_who_has_no_number_cannot_be_texted(
-    home: House, store: MediaStore, caller: str
+    home: GatewayRig, store: MediaStore, caller: str
 ) -> None:
     fields = home.carrier.call_fields(new_sid("CA"), RECEPTION) | {"From": caller}
     await home.carrier.post("/twilio/voice", fields)
@@ -311,7 +315,7 @@ async def test_who_has_no_number_cannot_be_texted(
     assert outcome == "error"
 
 
-async def test_what_twilio_refuses_is_told_in_words(home: House, store: MediaStore) -> None:
+async def test_what_twilio_refuses_is_told_in_words(home: GatewayRig, store: MediaStore) -> None:
     async with home.carrier.call(RECEPTION) as stream, stream.breathing():
         await home.note(events.ModelReady)
         store.refuses_texts = 21610
@@ -325,7 +329,7 @@ async def test_what_twilio_refuses_is_told_in_words(home: House, store: MediaSto
 
 
 async def test_guessing_is_slow_and_harms_nobody_with_a_link(
-    home: House, store: MediaStore
+    home: GatewayRig, store: MediaStore
 ) -> None:
     answers: list[httpx2.Response] = []
     while len(answers) < 500 and (not answers or answers[-1].status_code != 429):

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 from structlog.testing import capture_logs
 from vendor import SECRET, SIP_SETTINGS, Line, Vendor, incoming, new_id, running_vendor, signed
 
@@ -29,23 +29,23 @@ NEWER = "whsec_" + b64encode(b"the secret after the next rotation").decode()
 @dataclass
 class Desk:
     vendor: Vendor
-    house: House
+    rig: GatewayRig
 
     async def post(self, body: bytes, headers: dict[str, str] | None = None) -> httpx2.Response:
         headers = signed(body) if headers is None else headers
         # As raw bytes: the client would refuse what a stranger may well send.
         raw = {name: value.encode("latin-1") for name, value in headers.items()}
-        return await self.house.client.post("/openai/webhook", content=body, headers=raw)
+        return await self.rig.client.post("/openai/webhook", content=body, headers=raw)
 
     async def answered(self, *lines: Line) -> None:
         """Each call has its sideband; then its caller hangs up, and nothing is left of it."""
         for line in lines:
             await self.vendor.sideband(line)
             line.end()
-        await self.house.until(lambda: self.house.gateway.switchboard.active == 0)
+        await self.rig.until(lambda: self.rig.gateway.registry.active == 0)
 
     async def counted(self, result: str) -> float:
-        return await self.house.metric("webhooks_total", endpoint="openai", result=result)
+        return await self.rig.metric("webhooks_total", endpoint="openai", result=result)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -53,9 +53,9 @@ async def desk(agents_file: Path) -> AsyncIterator[Desk]:
     secrets = SIP_SETTINGS | {"OPENAI_WEBHOOK_SECRET": f"{NEWER},{SECRET}"}
     async with (
         running_vendor() as vendor,
-        running_house(agents_file, vendor.base_url, **secrets) as house,
+        running_gateway(agents_file, vendor.base_url, **secrets) as rig,
     ):
-        yield Desk(vendor, house)
+        yield Desk(vendor, rig)
 
 
 async def test_a_call_is_taken_once_its_webhook_is_believed(desk: Desk) -> None:
@@ -175,7 +175,7 @@ async def test_it_is_counted_by_its_name_and_nothing_is_done(desk: Desk, name: s
     response = await desk.post(knock.body, knock.headers)
     assert response.status_code == knock.status, response.text
     assert await desk.counted(knock.result) == before + 1
-    assert desk.house.gateway.switchboard.active == 0
+    assert desk.rig.gateway.registry.active == 0
     assert len(desk.vendor.asked) == asked
 
 
@@ -186,15 +186,15 @@ async def test_events_that_wait_a_little_are_taken(desk: Desk) -> None:
 
 
 async def test_only_posts_are_heard(desk: Desk) -> None:
-    assert (await desk.house.client.get("/openai/webhook")).status_code == 405
+    assert (await desk.rig.client.get("/openai/webhook")).status_code == 405
 
 
 async def test_that_both_products_are_subscribed_is_said_once(agents_file: Path) -> None:
-    async with running_house(agents_file, **SIP_SETTINGS) as house:
+    async with running_gateway(agents_file, **SIP_SETTINGS) as rig:
         body = incoming("live_1", kind="live.transport.incoming")
         with capture_logs() as told:
             for _ in range(3):
-                await house.client.post("/openai/webhook", content=body, headers=signed(body))
+                await rig.client.post("/openai/webhook", content=body, headers=signed(body))
     warnings = [one["event"] for one in told if one["log_level"] == "warning"]
     assert len([text for text in warnings if "unsubscribe" in text]) == 1
 
@@ -286,8 +286,8 @@ async def test_it_is_answered_before_the_work_is_done(desk: Desk) -> None:
 
 async def test_without_a_secret_there_is_no_such_door(agents_file: Path) -> None:
     body = incoming("rtc_1")
-    async with running_house(agents_file) as house:
-        response = await house.client.post("/openai/webhook", content=body, headers=signed(body))
+    async with running_gateway(agents_file) as rig:
+        response = await rig.client.post("/openai/webhook", content=body, headers=signed(body))
     assert response.status_code == 404
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from gateway_calls import RECEPTION, new_sid
-from running_gateway import House
+from running_gateway import GatewayRig
 
 from gateway.bridge.spend_limits import spent_key
 
 
-async def after_transfer(house: House, sid: str) -> str:
-    fields = house.carrier.call_fields(sid, RECEPTION) | {"DialCallStatus": "no-answer"}
-    response = await house.carrier.post("/twilio/after?leg=transfer", fields)
+async def after_transfer(rig: GatewayRig, sid: str) -> str:
+    fields = rig.carrier.call_fields(sid, RECEPTION) | {"DialCallStatus": "no-answer"}
+    response = await rig.carrier.post("/twilio/after?leg=transfer", fields)
     return response.text
 
 
-async def test_nobody_took_the_caller_and_there_is_money_left(house: House) -> None:
-    assert "<Stream" in await after_transfer(house, new_sid("CA"))
+async def test_nobody_took_the_caller_and_there_is_money_left(rig: GatewayRig) -> None:
+    assert "<Stream" in await after_transfer(rig, new_sid("CA"))
 
 
-async def test_nobody_took_the_caller_and_there_is_none(house: House) -> None:
+async def test_nobody_took_the_caller_and_there_is_none(rig: GatewayRig) -> None:
     sid = new_sid("CA")
-    await house.gateway.switchboard._store.put(spent_key(sid), "", 60.0)
-    answer = await after_transfer(house, sid)
+    await rig.gateway.registry._store.put(spent_key(sid), "", 60.0)
+    answer = await after_transfer(rig, sid)
     assert "<Stream" not in answer
     assert "<Say" in answer

@@ -13,7 +13,7 @@ import pytest
 from gateway_calls import CALLER, QUIET, RECEPTION, Stream, new_sid
 from media_store import MediaStore, media_store
 from pictures import GPS_INFO, HEIC, ORIENTATION, PDF, bomb, opened, photo
-from running_gateway import ACCOUNT, House, running_house
+from running_gateway import ACCOUNT, GatewayRig, running_gateway
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -32,15 +32,17 @@ async def store() -> AsyncIterator[MediaStore]:
 
 
 @pytest.fixture
-async def home(agents_file: Path, model: ModelServer, store: MediaStore) -> AsyncIterator[House]:
-    async with running_house(agents_file, model, TWILIO_BASE_URL=store.url) as house:
-        yield house
+async def home(
+    agents_file: Path, model: ModelServer, store: MediaStore
+) -> AsyncIterator[GatewayRig]:
+    async with running_gateway(agents_file, model, TWILIO_BASE_URL=store.url) as rig:
+        yield rig
 
 
 @asynccontextmanager
-async def talking(house: House, to: str = QUIET) -> AsyncIterator[Stream]:
+async def talking(rig: GatewayRig, to: str = QUIET) -> AsyncIterator[Stream]:
     """A caller who says nothing, and stays."""
-    async with house.carrier.call(to) as stream, stream.breathing():
+    async with rig.carrier.call(to) as stream, stream.breathing():
         yield stream
 
 
@@ -54,8 +56,8 @@ def fields(*urls: str, text: str = "", sender: str = CALLER, to: str = QUIET) ->
     }  # fmt: skip
 
 
-async def post(house: House, *urls: str, **more: str) -> str:
-    response = await house.carrier.post("/twilio/messages", fields(*urls, **more))
+async def post(rig: GatewayRig, *urls: str, **more: str) -> str:
+    response = await rig.carrier.post("/twilio/messages", fields(*urls, **more))
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("text/xml")
     return response.text
@@ -72,9 +74,9 @@ def shown_by(model: ModelServer) -> list[list[dict[str, Any]]]:
     ]
 
 
-async def fate(house: House, outcome: str, count: int = 1, source: str = "message") -> None:
+async def fate(rig: GatewayRig, outcome: str, count: int = 1, source: str = "message") -> None:
     async with asyncio.timeout(30):
-        while await house.metric("images_total", source=source, outcome=outcome) < count:  # noqa: ASYNC110 - a counter tells nobody
+        while await rig.metric("images_total", source=source, outcome=outcome) < count:  # noqa: ASYNC110 - a counter tells nobody
             await asyncio.sleep(0.01)
 
 
@@ -82,7 +84,7 @@ async def fate(house: House, outcome: str, count: int = 1, source: str = "messag
 
 
 async def test_a_photo_reaches_the_model_upright_small_and_without_its_place(
-    home: House, model: ModelServer, store: MediaStore
+    home: GatewayRig, model: ModelServer, store: MediaStore
 ) -> None:
     async with talking(home) as stream:
         await home.note(events.ModelReady)
@@ -104,7 +106,7 @@ async def test_a_photo_reaches_the_model_upright_small_and_without_its_place(
 
 
 async def test_several_photos_are_answered_once(
-    home: House, model: ModelServer, store: MediaStore
+    home: GatewayRig, model: ModelServer, store: MediaStore
 ) -> None:
     async with talking(home):
         await home.note(events.ModelReady)
@@ -123,7 +125,7 @@ async def test_several_photos_are_answered_once(
         assert cost > 0
 
 
-async def test_words_alone_reach_the_model_too(home: House, model: ModelServer) -> None:
+async def test_words_alone_reach_the_model_too(home: GatewayRig, model: ModelServer) -> None:
     async with talking(home):
         await home.note(events.ModelReady)
         await post(home, text="B as in Bravo, 4711 " + "x" * 5000, sender=f"whatsapp:{CALLER}",
@@ -137,7 +139,7 @@ async def test_words_alone_reach_the_model_too(home: House, model: ModelServer) 
 
 
 async def test_the_webhook_is_answered_before_the_photo_is_here(
-    home: House, store: MediaStore
+    home: GatewayRig, store: MediaStore
 ) -> None:
     let_go = asyncio.Event()
 
@@ -155,7 +157,7 @@ async def test_the_webhook_is_answered_before_the_photo_is_here(
         await home.note(events.PictureSent)
 
 
-async def test_a_retry_does_nothing_twice(home: House, store: MediaStore) -> None:
+async def test_a_retry_does_nothing_twice(home: GatewayRig, store: MediaStore) -> None:
     async with talking(home):
         await home.note(events.ModelReady)
         message = fields(store.keeps(photo()))
@@ -168,7 +170,7 @@ async def test_a_retry_does_nothing_twice(home: House, store: MediaStore) -> Non
         assert len(store.asked) == 2
 
 
-async def test_another_pair_of_numbers_is_another_call(home: House, store: MediaStore) -> None:
+async def test_another_pair_of_numbers_is_another_call(home: GatewayRig, store: MediaStore) -> None:
     async with talking(home), talking(home, RECEPTION) as reception:
         await home.note(events.ModelReady, 2)
         await post(home, store.keeps(photo()), to=RECEPTION)
@@ -189,7 +191,7 @@ async def test_another_pair_of_numbers_is_another_call(home: House, store: Media
     ids=["pdf", "heic", "bomb", "vcard", "torn"],
 )
 async def test_what_cannot_be_seen_is_told_to_the_model(
-    home: House, model: ModelServer, store: MediaStore, content: bytes, outcome: str, told: str
+    home: GatewayRig, model: ModelServer, store: MediaStore, content: bytes, outcome: str, told: str
 ) -> None:
     async with talking(home):
         await home.note(events.ModelReady)
@@ -203,7 +205,7 @@ async def test_what_cannot_be_seen_is_told_to_the_model(
     await fate(home, outcome)
 
 
-async def test_fifty_megabytes_are_not_read(home: House, store: MediaStore) -> None:
+async def test_fifty_megabytes_are_not_read(home: GatewayRig, store: MediaStore) -> None:
     sent = 0
 
     async def endless(_request: Request) -> Response:
@@ -225,7 +227,7 @@ async def test_fifty_megabytes_are_not_read(home: House, store: MediaStore) -> N
         await fate(home, "too_large", 2)
 
 
-async def test_no_more_than_so_many_in_one_call(home: House, store: MediaStore) -> None:
+async def test_no_more_than_so_many_in_one_call(home: GatewayRig, store: MediaStore) -> None:
     async with talking(home):
         await home.note(events.ModelReady)
         url = store.keeps(photo(8, 8))
@@ -256,7 +258,7 @@ async def test_no_more_than_so_many_in_one_call(home: House, store: MediaStore) 
     ],
 )
 async def test_only_the_account_s_own_media_are_fetched(
-    home: House, store: MediaStore, url: str
+    home: GatewayRig, store: MediaStore, url: str
 ) -> None:
     async with talking(home):
         await home.note(events.ModelReady)
@@ -265,7 +267,9 @@ async def test_only_the_account_s_own_media_are_fetched(
     assert store.asked == []
 
 
-async def test_credentials_follow_a_redirect_at_home_only(home: House, store: MediaStore) -> None:
+async def test_credentials_follow_a_redirect_at_home_only(
+    home: GatewayRig, store: MediaStore
+) -> None:
     bytes_at = store.has("/bytes", photo())
 
     async def home_again(_request: Request) -> Response:
@@ -298,7 +302,7 @@ async def test_credentials_follow_a_redirect_at_home_only(home: House, store: Me
 
 
 async def test_media_that_are_not_there_yet_are_asked_for_again(
-    home: House, store: MediaStore
+    home: GatewayRig, store: MediaStore
 ) -> None:
     tries = 0
 
@@ -319,7 +323,7 @@ async def test_media_that_are_not_there_yet_are_asked_for_again(
 
 
 async def test_who_is_not_on_the_telephone_gets_a_friendly_text_once(
-    home: House, store: MediaStore
+    home: GatewayRig, store: MediaStore
 ) -> None:
     message = fields(store.keeps(photo()), to="+201112345678")
     first = (await home.carrier.post("/twilio/messages", message)).text
@@ -331,7 +335,7 @@ async def test_who_is_not_on_the_telephone_gets_a_friendly_text_once(
     assert await home.metric("images_total", source="message", outcome="no_call") == 1
 
 
-async def test_a_call_that_ended_meanwhile(home: House, store: MediaStore) -> None:
+async def test_a_call_that_ended_meanwhile(home: GatewayRig, store: MediaStore) -> None:
     let_go = asyncio.Event()
 
     async def slow(_request: Request) -> Response:
@@ -354,11 +358,11 @@ async def test_a_call_that_ended_meanwhile(home: House, store: MediaStore) -> No
         {"NumMedia": "-1"},
     ],
 )  # fmt: skip
-async def test_what_is_no_message_is_refused(home: House, wrong: dict[str, str]) -> None:
+async def test_what_is_no_message_is_refused(home: GatewayRig, wrong: dict[str, str]) -> None:
     response = await home.carrier.post("/twilio/messages", fields() | wrong)
     assert response.status_code == 400
 
 
-async def test_only_twilio_can_send_a_message(home: House) -> None:
+async def test_only_twilio_can_send_a_message(home: GatewayRig) -> None:
     response = await home.client.post("/twilio/messages", data=fields())
     assert response.status_code == 403

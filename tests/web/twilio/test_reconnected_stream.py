@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from gateway_calls import CALLER, QUIET, RECEPTION, Stream, new_sid, token_in
 from redis_end import running_redis
-from running_gateway import House, running_house
+from running_gateway import GatewayRig, running_gateway
 
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.call import events
@@ -23,113 +23,115 @@ pytestmark = pytest.mark.needs("redis-server")
 
 
 @pytest.fixture
-async def houses(agents_file: Path, model: ModelServer) -> AsyncIterator[tuple[House, House]]:
+async def rigs(
+    agents_file: Path, model: ModelServer
+) -> AsyncIterator[tuple[GatewayRig, GatewayRig]]:
     """Two processes that share a store."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(running_redis())
         first, second = [
             await stack.enter_async_context(
-                running_house(agents_file, model, GATEWAY_STORE=redis.url)
+                running_gateway(agents_file, model, GATEWAY_STORE=redis.url)
             )
             for _ in range(2)
         ]
         yield first, second
 
 
-async def broken(house: House, words: str = "My word is heron.") -> str:
+async def broken(rig: GatewayRig, words: str = "My word is heron.") -> str:
     """A call in which this was said, and whose stream breaks."""
-    async with house.carrier.call(QUIET) as stream:
-        call = house.gateway.switchboard.media_call(stream.call_sid)
+    async with rig.carrier.call(QUIET) as stream:
+        call = rig.gateway.registry.media_call(stream.call_sid)
         assert call is not None
-        await house.note(events.ModelReady, of=stream.call_sid)
-        call.mind.memory.caller_said("turn_1", words)
+        await rig.note(events.ModelReady, of=stream.call_sid)
+        call.machine.memory.caller_said("turn_1", words)
         stream.socket.transport.abort()
-        ended = await house.note(events.CallEnded, of=stream.call_sid)
+        ended = await rig.note(events.CallEnded, of=stream.call_sid)
     assert ended.ending is Ending.MEDIA_BROKEN
     return stream.call_sid
 
 
-async def after(house: House, call_sid: str, leg: str = "stream") -> str:
-    fields = house.carrier.call_fields(call_sid, QUIET, "in-progress")
-    return (await house.carrier.post(f"/twilio/after?leg={leg}", fields)).text
+async def after(rig: GatewayRig, call_sid: str, leg: str = "stream") -> str:
+    fields = rig.carrier.call_fields(call_sid, QUIET, "in-progress")
+    return (await rig.carrier.post(f"/twilio/after?leg={leg}", fields)).text
 
 
-async def goes_on(house: House, call_sid: str, twiml: str) -> str:
+async def goes_on(rig: GatewayRig, call_sid: str, twiml: str) -> str:
     """The stream of that document comes to this process; what its model is told."""
-    before = len(house.said(events.CallerConnected, call_sid))
-    async with house.carrier.stream(call_sid, token_in(twiml)) as stream:
+    before = len(rig.said(events.CallerConnected, call_sid))
+    async with rig.carrier.stream(call_sid, token_in(twiml)) as stream:
         await stream.speak()
-        await house.note(events.CallerConnected, before + 1, of=call_sid)
-        call = house.gateway.switchboard.media_call(call_sid)
+        await rig.note(events.CallerConnected, before + 1, of=call_sid)
+        call = rig.gateway.registry.media_call(call_sid)
         assert call is not None
-        return " ".join(memo.text for memo in call.mind.memory.memos)
+        return " ".join(memo.text for memo in call.machine.memory.memos)
 
 
 async def test_a_stream_may_come_where_the_call_was_not_announced(
-    houses: tuple[House, House],
+    rigs: tuple[GatewayRig, GatewayRig],
 ) -> None:
     """It is a new call there, and one knows who calls whom."""
-    first, second = houses
+    first, second = rigs
     call_sid = new_sid("CA")
     await goes_on(second, call_sid, (await first.carrier.ring(call_sid)).text)
     (call,) = {call for call, _ in second.notes}
     assert (call.facts.caller, call.facts.dialled) == (CALLER, RECEPTION)
-    assert not call.mind.resumed
+    assert not call.machine.resumed
 
 
-async def test_another_process_goes_on(houses: tuple[House, House]) -> None:
-    first, second = houses
+async def test_another_process_goes_on(rigs: tuple[GatewayRig, GatewayRig]) -> None:
+    first, second = rigs
     call_sid = await broken(first)
     assert "heron" in await goes_on(second, call_sid, await after(second, call_sid))
 
 
-async def test_the_stream_may_come_to_a_third(houses: tuple[House, House]) -> None:
-    first, second = houses
+async def test_the_stream_may_come_to_a_third(rigs: tuple[GatewayRig, GatewayRig]) -> None:
+    first, second = rigs
     call_sid = await broken(first)
     assert "heron" in await goes_on(first, call_sid, await after(second, call_sid))
 
 
 async def test_one_that_has_waited_for_it_since_long_before_knows_what_came_since(
-    houses: tuple[House, House],
+    rigs: tuple[GatewayRig, GatewayRig],
 ) -> None:
     """Announced here, begun there, broken there, and back here."""
-    first, second = houses
+    first, second = rigs
     call_sid = await broken(first)
     early = await after(second, call_sid)
-    expected = second.gateway.switchboard.expected(call_sid)
+    expected = second.gateway.registry.expected(call_sid)
     await goes_on(first, call_sid, early)
     await first.note(events.CallEnded, 2, of=call_sid)
     twiml = await after(first, call_sid)
     await goes_on(second, call_sid, twiml)
-    taken = second.gateway.switchboard.media_call(call_sid)
+    taken = second.gateway.registry.media_call(call_sid)
     assert expected is not None
-    assert expected.mind.ending is Ending.NEVER_ARRIVED
-    assert taken is None or taken.mind.streams == 3
+    assert expected.machine.ending is Ending.NEVER_ARRIVED
+    assert taken is None or taken.machine.streams == 3
 
 
-async def test_a_process_that_stops_sends_him_on(houses: tuple[House, House]) -> None:
+async def test_a_process_that_stops_sends_him_on(rigs: tuple[GatewayRig, GatewayRig]) -> None:
     """It answers, since it was asked; the stream comes to whichever process takes calls."""
-    first, second = houses
+    first, second = rigs
     call_sid = await broken(first)
-    first.gateway.switchboard.draining = True
+    first.gateway.registry.draining = True
     for leg in ("stream", "drain"):
         twiml = await after(first, call_sid, leg)
         assert token_in(twiml)
-        assert first.gateway.switchboard.expected(call_sid) is None
+        assert first.gateway.registry.expected(call_sid) is None
     assert "heron" in await goes_on(second, call_sid, twiml)
 
 
 async def test_so_does_one_that_is_told_to_stop_in_that_very_moment(
-    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+    rigs: tuple[GatewayRig, GatewayRig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = houses
+    first, second = rigs
     call_sid = await broken(first)
-    expect, leaving = SnapshotStore.expect, first.gateway.switchboard
+    expect, leaving = SnapshotStore.expect, first.gateway.registry
 
     async def stops(
-        keeper: SnapshotStore, call_sid: str, state: CallSnapshot, opening: str | None
+        snapshots: SnapshotStore, call_sid: str, state: CallSnapshot, opening: str | None
     ) -> None:
-        await expect(keeper, call_sid, state, opening)
+        await expect(snapshots, call_sid, state, opening)
         leaving.draining = True
         leaving.hand_over_all(now=False)
 
@@ -140,22 +142,22 @@ async def test_so_does_one_that_is_told_to_stop_in_that_very_moment(
     assert "heron" in await goes_on(second, call_sid, twiml)
 
 
-async def test_alone_it_goes_on_with_him_as_long_as_it_lets_calls_finish(house: House) -> None:
-    call_sid = await broken(house)
-    house.gateway.switchboard.draining = True
-    assert "heron" in await goes_on(house, call_sid, await after(house, call_sid))
+async def test_alone_it_goes_on_with_him_as_long_as_it_lets_calls_finish(rig: GatewayRig) -> None:
+    call_sid = await broken(rig)
+    rig.gateway.registry.draining = True
+    assert "heron" in await goes_on(rig, call_sid, await after(rig, call_sid))
 
 
-async def test_and_in_its_last_moments_it_does_not(house: House) -> None:
-    call_sid = await broken(house)
-    house.gateway.switchboard.draining = True
-    house.gateway.switchboard.hand_over_all(now=False)
-    assert "<Stream" not in await after(house, call_sid)
-    assert "<Stream" not in (await house.carrier.ring(new_sid("CA"), QUIET)).text
+async def test_and_in_its_last_moments_it_does_not(rig: GatewayRig) -> None:
+    call_sid = await broken(rig)
+    rig.gateway.registry.draining = True
+    rig.gateway.registry.hand_over_all(now=False)
+    assert "<Stream" not in await after(rig, call_sid)
+    assert "<Stream" not in (await rig.carrier.ring(new_sid("CA"), QUIET)).text
 
 
-async def test_what_it_has_cost_goes_along(houses: tuple[House, House]) -> None:
-    first, second = houses
+async def test_what_it_has_cost_goes_along(rigs: tuple[GatewayRig, GatewayRig]) -> None:
+    first, second = rigs
     call_sid = await broken(first)
     await goes_on(second, call_sid, await after(second, call_sid))
     await second.note(events.CallEnded, of=call_sid)
@@ -168,12 +170,12 @@ async def test_what_it_has_cost_goes_along(houses: tuple[House, House]) -> None:
 
 
 async def test_a_call_that_ends_while_its_stream_is_let_in(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream that is given to nobody is closed: the carrier asks what comes next."""
-    call_sid = await broken(house)
-    twiml = await after(house, call_sid)
-    waiting = house.gateway.switchboard.expected(call_sid)
+    call_sid = await broken(rig)
+    twiml = await after(rig, call_sid)
+    waiting = rig.gateway.registry.expected(call_sid)
     assert waiting is not None
 
     async def sound(_keeper: SnapshotStore, _call_sid: str) -> bytes:
@@ -181,33 +183,33 @@ async def test_a_call_that_ends_while_its_stream_is_let_in(
         return b""
 
     monkeypatch.setattr(SnapshotStore, "sound", sound)
-    async with house.carrier.socket() as socket:
-        stream = Stream(socket, house.carrier.account, call_sid)
+    async with rig.carrier.socket() as socket:
+        stream = Stream(socket, rig.carrier.account, call_sid)
         await stream.start(token_in(twiml))
         assert await stream.closed() == POLICY_VIOLATION
-    assert await house.metric("streams_refused_total", reason="over") == 1
+    assert await rig.metric("streams_refused_total", reason="over") == 1
 
 
-async def transferred(house: House) -> str:
+async def transferred(rig: GatewayRig) -> str:
     """A call whose caller is being handed over to somebody."""
-    async with house.carrier.call(QUIET) as stream:
-        call = house.gateway.switchboard.media_call(stream.call_sid)
+    async with rig.carrier.call(QUIET) as stream:
+        call = rig.gateway.registry.media_call(stream.call_sid)
         assert call is not None
-        await house.note(events.ModelReady, of=stream.call_sid)
-        await house.note(events.CallerConnected, of=stream.call_sid)
-        call.mind.memory.caller_said("turn_1", "My word is heron.")
+        await rig.note(events.ModelReady, of=stream.call_sid)
+        await rig.note(events.CallerConnected, of=stream.call_sid)
+        call.machine.memory.caller_said("turn_1", "My word is heron.")
         call.hang_up(Ending.TRANSFERRED)
-        await house.note(events.CallEnded, of=stream.call_sid)
+        await rig.note(events.CallEnded, of=stream.call_sid)
     return stream.call_sid
 
 
 async def test_back_from_a_transfer_he_is_let_in_where_he_was(
-    houses: tuple[House, House],
+    rigs: tuple[GatewayRig, GatewayRig],
 ) -> None:
     """That nobody took the call was told to another process."""
-    first, second = houses
+    first, second = rigs
     call_sid = await transferred(first)
     twiml = await after(second, call_sid, "transfer")
     assert "heron" in await goes_on(first, call_sid, twiml)
-    (told,) = {call.mind.opening for call, _ in first.notes if call.mind.resumed}
+    (told,) = {call.machine.opening for call, _ in first.notes if call.machine.resumed}
     assert "nobody took the call" in (told or "")

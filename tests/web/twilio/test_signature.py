@@ -15,7 +15,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from gateway_calls import CALLER, TOKEN, signature
-from running_gateway import PUBLIC_URL, House, running_house
+from running_gateway import PUBLIC_URL, GatewayRig, running_gateway
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
@@ -61,7 +61,7 @@ class Knock:
             self, headers=self.headers | {k.replace("_", "-"): v for k, v in headers.items()}
         )
 
-    async def at(self, house: House) -> httpx2.Response:
+    async def at(self, rig: GatewayRig) -> httpx2.Response:
         body = self.body
         if body is None and self.method == "POST":
             body = urlencode(self.fields, doseq=True).encode()
@@ -69,8 +69,8 @@ class Knock:
         headers = {
             k: v.encode("latin-1") for k, v in ({"Content-Type": FORM} | self.headers).items()
         }
-        url = house.client.base_url.copy_with(raw_path=self.path.encode("latin-1"))
-        return await house.client.request(self.method, url, content=body, headers=headers)
+        url = rig.client.base_url.copy_with(raw_path=self.path.encode("latin-1"))
+        return await rig.client.request(self.method, url, content=body, headers=headers)
 
 
 def json_knock(document: Any = FIELDS, *, said: Callable[[str], str] | None = str) -> Knock:
@@ -86,9 +86,9 @@ def get_knock(query: str) -> Knock:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(agents_file: Path) -> AsyncIterator[House]:
+async def rig(agents_file: Path) -> AsyncIterator[GatewayRig]:
     tokens = {"TWILIO_AUTH_TOKEN": f"{TOKEN},older-token,{SHARED_KEY}"}
-    async with running_house(agents_file, **tokens) as running:
+    async with running_gateway(agents_file, **tokens) as running:
         yield running
 
 
@@ -130,11 +130,11 @@ HONEST = {
 
 
 @pytest.mark.parametrize("knock", HONEST.values(), ids=HONEST)
-async def test_twilio_is_let_in(house: House, knock: Knock) -> None:
-    before = await house.metric("webhooks_total", endpoint="status", result="ok")
-    response = await knock.at(house)
+async def test_twilio_is_let_in(rig: GatewayRig, knock: Knock) -> None:
+    before = await rig.metric("webhooks_total", endpoint="status", result="ok")
+    response = await knock.at(rig)
     assert response.status_code == 204, response.text
-    assert await house.metric("webhooks_total", endpoint="status", result="ok") == before + 1
+    assert await rig.metric("webhooks_total", endpoint="status", result="ok") == before + 1
 
 
 DISHONEST = {
@@ -193,13 +193,13 @@ DISHONEST = {
 
 
 @pytest.mark.parametrize(("knock", "reason"), DISHONEST.values(), ids=DISHONEST)
-async def test_nobody_else_is(house: House, knock: Knock, reason: str | None) -> None:
+async def test_nobody_else_is(rig: GatewayRig, knock: Knock, reason: str | None) -> None:
     reason = reason or "bad_signature"
-    before = await house.metric("webhooks_total", endpoint="status", result=reason)
+    before = await rig.metric("webhooks_total", endpoint="status", result=reason)
     with capture_logs() as logs:
-        response = await knock.at(house)
+        response = await knock.at(rig)
     assert (response.status_code, response.text) == (403, "The request is not signed by Twilio.")
-    assert await house.metric("webhooks_total", endpoint="status", result=reason) == before + 1
+    assert await rig.metric("webhooks_total", endpoint="status", result=reason) == before + 1
     (line,) = logs
     assert line["url"].startswith(f"{PUBLIC_URL}/twilio/st"), "the log names what was checked"
 
@@ -220,12 +220,12 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("knock", MALFORMED.values(), ids=MALFORMED)
-async def test_what_cannot_be_read_is_said_in_a_sentence(house: House, knock: Knock) -> None:
-    before = await house.metric("webhooks_total", endpoint="status", result="malformed")
-    response = await knock.at(house)
+async def test_what_cannot_be_read_is_said_in_a_sentence(rig: GatewayRig, knock: Knock) -> None:
+    before = await rig.metric("webhooks_total", endpoint="status", result="malformed")
+    response = await knock.at(rig)
     assert response.status_code == 400
     assert_one_sentence(response)
-    assert await house.metric("webhooks_total", endpoint="status", result="malformed") == before + 1
+    assert await rig.metric("webhooks_total", endpoint="status", result="malformed") == before + 1
 
 
 def assert_one_sentence(response: httpx2.Response) -> None:
@@ -234,86 +234,88 @@ def assert_one_sentence(response: httpx2.Response) -> None:
     assert response.headers["content-type"].startswith("text/plain")
 
 
-async def test_a_body_may_be_as_long_as_the_bound_and_no_longer(house: House) -> None:
+async def test_a_body_may_be_as_long_as_the_bound_and_no_longer(rig: GatewayRig) -> None:
     rest = limits.web.WEBHOOK_BODY_MAX_BYTES - len(urlencode(FIELDS | {"Pad": ""}))
     longest = Knock(fields=FIELDS | {"Pad": "x" * rest}).signed()
-    assert (await longest.at(house)).status_code == 204
+    assert (await longest.at(rig)).status_code == 204
     too_long = Knock(fields=FIELDS | {"Pad": "x" * (rest + 1)}).signed()
-    response = await too_long.at(house)
+    response = await too_long.at(rig)
     assert response.status_code == 413
     assert_one_sentence(response)
-    assert await house.metric("webhooks_total", endpoint="status", result="oversized") == 1
+    assert await rig.metric("webhooks_total", endpoint="status", result="oversized") == 1
 
 
-async def test_a_body_in_chunks_is_a_body(house: House) -> None:
+async def test_a_body_in_chunks_is_a_body(rig: GatewayRig) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for byte in urlencode(FIELDS).encode():
             yield bytes([byte])
 
     headers = Knock().signed().headers | {"Content-Type": FORM}
-    response = await house.client.post("/twilio/status", content=pieces(), headers=headers)
+    response = await rig.client.post("/twilio/status", content=pieces(), headers=headers)
     assert response.status_code == 204
 
 
-async def test_a_body_without_end_is_cut_at_the_bound(house: House) -> None:
+async def test_a_body_without_end_is_cut_at_the_bound(rig: GatewayRig) -> None:
     """Without a length in its header, and without reading what follows."""
-    before = await house.metric("webhooks_total", endpoint="status", result="oversized")
+    before = await rig.metric("webhooks_total", endpoint="status", result="oversized")
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    reader, writer = await knocking(house, "Transfer-Encoding: chunked")
+    reader, writer = await knocking(rig, "Transfer-Encoding: chunked")
     writer.write(chunk * 2)
     assert b" 413 " in await asyncio.wait_for(reader.readline(), 5)
     writer.close()
-    assert await house.metric("webhooks_total", endpoint="status", result="oversized") == before + 1
+    assert await rig.metric("webhooks_total", endpoint="status", result="oversized") == before + 1
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits.web, "WEBHOOK_BODY_WAIT_S", 0.05)
-    reader, writer = await knocking(house, "Content-Length: 100")
+    reader, writer = await knocking(rig, "Content-Length: 100")
     writer.write(b"CallSid=")
     assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
     writer.close()
-    assert await house.metric("webhooks_total", endpoint="status", result="slow") == 1
+    assert await rig.metric("webhooks_total", endpoint="status", result="slow") == 1
 
 
 async def test_a_sender_who_goes_away_is_counted_and_is_no_error(
-    house: House, caplog: pytest.LogCaptureFixture
+    rig: GatewayRig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _, writer = await knocking(house, "Content-Length: 100")
+    _, writer = await knocking(rig, "Content-Length: 100")
     writer.write(b"CallSid=")
     await writer.drain()
     writer.close()
     async with asyncio.timeout(5):
-        while not await house.metric("webhooks_total", endpoint="status", result="cut_off"):
+        while not await rig.metric("webhooks_total", endpoint="status", result="cut_off"):
             pass
     assert not caplog.records, "no traceback of the server's"
 
 
-async def knocking(house: House, header: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    port = house.client.base_url.port
+async def knocking(
+    rig: GatewayRig, header: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    port = rig.client.base_url.port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"POST /twilio/status HTTP/1.1\r\nHost: gw\r\n{header}\r\n\r\n".encode())
     return reader, writer
 
 
-async def test_a_refused_request_does_nothing(house: House) -> None:
+async def test_a_refused_request_does_nothing(rig: GatewayRig) -> None:
     """Not even for a call that would be taken."""
     for path in ("/twilio/voice", "/twilio/after", "/twilio/status", "/twilio/stream-status"):
         for method in ("POST", "GET"):
             knock = Knock(path, method=method)
-            assert (await knock.at(house)).status_code == 403
-            assert (await knock.signed(token="guessed").at(house)).status_code == 403
-    assert not house.gateway.switchboard.calls
-    assert not house.notes
+            assert (await knock.at(rig)).status_code == 403
+            assert (await knock.signed(token="guessed").at(rig)).status_code == 403
+    assert not rig.gateway.registry.calls
+    assert not rig.notes
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_no_number_of_a_caller_stands_in_a_log(house: House, method: str) -> None:
+async def test_no_number_of_a_caller_stands_in_a_log(rig: GatewayRig, method: str) -> None:
     """A webhook by GET has them all in its address."""
     query = f"?{urlencode(FIELDS)}"
     with capture_logs() as logs:
-        assert (await Knock(f"/twilio/voice{query}", method=method).at(house)).status_code == 403
+        assert (await Knock(f"/twilio/voice{query}", method=method).at(rig)).status_code == 403
     assert "4155550123" not in str(logs)
     assert "15550100" not in str(logs)
 
@@ -333,10 +335,10 @@ async def test_the_address_counts_with_and_without_its_port(
     agents_file: Path, public_url: str
 ) -> None:
     """Twilio: "sig generation on back end is inconsistent"."""
-    async with running_house(agents_file, GATEWAY_PUBLIC_URL=public_url) as house:
+    async with running_gateway(agents_file, GATEWAY_PUBLIC_URL=public_url) as rig:
         for base in PUBLIC_URLS[public_url]:
-            assert (await Knock(base=base).signed().at(house)).status_code == 204, base
-        assert (await Knock(base=f"{public_url[:-1]}x").signed().at(house)).status_code == 403
+            assert (await Knock(base=base).signed().at(rig)).status_code == 204, base
+        assert (await Knock(base=f"{public_url[:-1]}x").signed().at(rig)).status_code == 403
 
 
 async def test_vectors_of_the_fact_sheet() -> None:
@@ -358,7 +360,7 @@ async def test_vectors_of_the_fact_sheet() -> None:
     assert signature(signed_url) == "TtnW9nqBbTadRbhdZzOYnghgSwg="
 
 
-async def test_what_we_let_in_twilios_own_validator_lets_in(house: House) -> None:
+async def test_what_we_let_in_twilios_own_validator_lets_in(rig: GatewayRig) -> None:
     """The other way round: the validator judges the requests of these tests."""
     knock = HONEST["a value twice"]
     validator = RequestValidator(TOKEN)

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from gateway_calls import RECEPTION, new_sid
-from running_gateway import PUBLIC_URL, House, running_house
+from running_gateway import PUBLIC_URL, GatewayRig, running_gateway
 from twilio_rest_double import RestDesk, rest_desk
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, running_vendor
 
@@ -66,10 +66,10 @@ async def twilio() -> AsyncIterator[RestDesk]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(
     tmp_path_factory: pytest.TempPathFactory, vendor: Vendor, twilio: RestDesk
-) -> AsyncIterator[House]:
+) -> AsyncIterator[GatewayRig]:
     file = tmp_path_factory.mktemp("handing") / "agents.yaml"
     file.write_text(AGENTS)
-    async with running_house(
+    async with running_gateway(
         file, vendor.base_url, **SIP_SETTINGS, TWILIO_BASE_URL=twilio.url
     ) as running:
         yield running
@@ -81,15 +81,15 @@ def rest(twilio: RestDesk) -> RestDesk:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def house(shared: House, vendor: Vendor, twilio: RestDesk) -> AsyncIterator[House]:
+async def rig(shared: GatewayRig, vendor: Vendor, twilio: RestDesk) -> AsyncIterator[GatewayRig]:
     vendor.forget()
     twilio.forget()
     shared.notes.clear()
-    shared.gateway.switchboard.clock = lambda: OPEN_S
+    shared.gateway.registry.clock = lambda: OPEN_S
     yield shared
     for line in vendor.lines.values():
         line.state = "over"
-    shared.gateway.switchboard.end_all(Ending.DRAINED)
+    shared.gateway.registry.end_all(Ending.DRAINED)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Waiting:
         return f"{self.whisper}&key=1"
 
     @property
-    def rung(self) -> str:
+    def step(self) -> str:
         return f"/twilio/rung?transfer={self.id}"
 
 
@@ -131,12 +131,12 @@ def tags(root: ElementTree.Element) -> list[str]:
 class Caller:
     """One caller and the person who is rung for him, as Twilio tells of them."""
 
-    def __init__(self, house: House, to: str = RECEPTION) -> None:
-        self.house, self.sid, self.to = house, new_sid("CA"), to
+    def __init__(self, rig: GatewayRig, to: str = RECEPTION) -> None:
+        self.rig, self.sid, self.to = rig, new_sid("CA"), to
 
     async def send(self, path: str, **fields: str) -> httpx2.Response:
-        known = self.house.carrier.call_fields(self.sid, self.to, "in-progress")
-        return await self.house.carrier.post(path, known | fields)
+        known = self.rig.carrier.call_fields(self.sid, self.to, "in-progress")
+        return await self.rig.carrier.post(path, known | fields)
 
     async def post(self, path: str, **fields: str) -> ElementTree.Element:
         response = await self.send(path, **fields)
@@ -145,11 +145,9 @@ class Caller:
 
     async def handed_to(self, vendor: Vendor, target: str) -> tuple[ElementTree.Element, Line]:
         """By SIP, by the model's tool; the document with which Twilio goes on."""
-        document = ElementTree.fromstring(
-            (await self.house.carrier.ring(self.sid, self.to)).content
-        )
+        document = ElementTree.fromstring((await self.rig.carrier.ring(self.sid, self.to)).content)
         _, query = document.findtext("Dial/Sip", "").strip().split("?")
-        line = await vendor.ring(self.house.client, TRUNK_HEADERS[0], *parse_qsl(query))
+        line = await vendor.ring(self.rig.client, TRUNK_HEADERS[0], *parse_qsl(query))
         await (await vendor.sideband(line)).hears("response.create")
         vendor.asked.clear()
         transfers(line, target)
@@ -179,9 +177,9 @@ def transfers(line: Line, target: str) -> None:
     ids=["number", "address"],
 )
 async def test_the_person_hears_what_it_is_about_and_takes_the_call(
-    house: House, vendor: Vendor, rest: RestDesk, target: str, party: str
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk, target: str, party: str
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     root, _ = await caller.handed_to(vendor, target)
     transfer = waiting(root)
     assert not rest.asked, "nobody is rung before the caller waits"
@@ -211,9 +209,9 @@ async def test_the_person_hears_what_it_is_about_and_takes_the_call(
     after = await caller.post(transfer.after, QueueResult="bridged", QueueSid=QUEUE_SID)
     assert [verb.tag for verb in after] == ["Hangup"]
     await rest.hears_of(f"DELETE /Queues/{QUEUE_SID}.json")
-    await caller.send(transfer.rung, CallSid=person, CallStatus="completed")
+    await caller.send(transfer.step, CallSid=person, CallStatus="completed")
     assert [len(rest.of(f"POST /Calls/{sid}.json")) for sid in (caller.sid, person)] == [0, 0]
-    assert await house.metric("warm_transfers_total", outcome="taken") >= 1
+    assert await rig.metric("warm_transfers_total", outcome="taken") >= 1
 
 
 @pytest.mark.parametrize(
@@ -227,18 +225,18 @@ async def test_the_person_hears_what_it_is_about_and_takes_the_call(
     ],
 )
 async def test_nobody_takes_him_and_he_is_brought_back_at_once(
-    house: House, vendor: Vendor, rest: RestDesk, status: str, outcome: str, told: str
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk, status: str, outcome: str, told: str
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     root, line = await caller.handed_to(vendor, "desk")
     line.end()
-    await house.note(events.CallEnded, of=line.call_id)
+    await rig.note(events.CallEnded, of=line.call_id)
     transfer = waiting(root)
     await caller.post(transfer.hold)
     await rest.hears_of("POST /Calls.json")
-    before = await house.metric("warm_transfers_total", outcome=outcome)
+    before = await rig.metric("warm_transfers_total", outcome=outcome)
     for told_as in ("ringing", status, status):  # callbacks may come twice
-        answer = await caller.send(transfer.rung, CallSid=new_sid("CA"), CallStatus=told_as)
+        answer = await caller.send(transfer.step, CallSid=new_sid("CA"), CallStatus=told_as)
         assert answer.status_code == 204
     order = await rest.hears_of(f"POST /Calls/{caller.sid}.json")
     assert order == {"Url": [PUBLIC_URL + transfer.after], "Method": ["POST"]}
@@ -247,21 +245,21 @@ async def test_nobody_takes_him_and_he_is_brought_back_at_once(
     assert (redirect.tag, redirect.text) == ("Redirect", PUBLIC_URL + transfer.after)
     root = await caller.post(transfer.after)
     assert root[0].tag == "Connect"
-    back = house.gateway.switchboard.media_call(caller.sid)
+    back = rig.gateway.registry.media_call(caller.sid)
     assert back is not None
-    assert told in (back.mind.opening or "")
-    assert back.mind.resumed
-    (output,) = [memo.text for memo in back.mind.memory.memos if memo.kind == "output"]
+    assert told in (back.machine.opening or "")
+    assert back.machine.resumed
+    (output,) = [memo.text for memo in back.machine.memory.memos if memo.kind == "output"]
     assert "nobody took the call" in output
     assert len(rest.of(f"POST /Calls/{caller.sid}.json")) == 1
-    assert await house.metric("warm_transfers_total", outcome=outcome) == before + 1
+    assert await rig.metric("warm_transfers_total", outcome=outcome) == before + 1
 
 
 @pytest.mark.parametrize("digits", ["2", "11", "", "#"])
 async def test_another_key_brings_him_back(
-    house: House, vendor: Vendor, rest: RestDesk, digits: str
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk, digits: str
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     await caller.post(transfer.hold)
     assert tags(await caller.post(transfer.key, Digits=digits)) == ["Hangup"]
@@ -271,9 +269,9 @@ async def test_another_key_brings_him_back(
 
 
 async def test_one_person_is_rung_however_often_it_is_asked(
-    house: House, vendor: Vendor, rest: RestDesk
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     await asyncio.gather(*(caller.post(transfer.hold) for _ in range(5)))
     await rest.hears_of("POST /Calls.json")
@@ -283,10 +281,10 @@ async def test_one_person_is_rung_however_often_it_is_asked(
 
 @pytest.mark.parametrize("answers", [[(400, 21210)], [(503, None)], [(401, 20003)]])
 async def test_whom_twilio_does_not_ring(
-    house: House, vendor: Vendor, rest: RestDesk, answers: list[tuple[int, int | None]]
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk, answers: list[tuple[int, int | None]]
 ) -> None:
     """Nor can he be brought back by REST then: he leaves when he is asked for next."""
-    caller = Caller(house)
+    caller = Caller(rig)
     rest.forget(*answers)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     assert tags(await caller.post(transfer.hold)) == ["Play"]
@@ -295,25 +293,25 @@ async def test_whom_twilio_does_not_ring(
     assert ["Leave"] in asked, "at once, or next time if an order is still being tried"
     root = await caller.post(transfer.after, QueueResult="leave")
     assert root[0].tag == "Connect"
-    back = house.gateway.switchboard.media_call(caller.sid)
+    back = rig.gateway.registry.media_call(caller.sid)
     assert back is not None
-    assert "nobody took the call." in (back.mind.opening or "")
+    assert "nobody took the call." in (back.machine.opening or "")
 
 
 async def test_an_order_that_is_lost_and_a_person_of_whom_nobody_tells(
-    house: House, vendor: Vendor, rest: RestDesk
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     await caller.post(transfer.hold)
     await rest.hears_of("POST /Calls.json")
-    await caller.send(transfer.rung, CallStatus="busy")
+    await caller.send(transfer.step, CallStatus="busy")
     await rest.hears_of(f"POST /Calls/{caller.sid}.json")
     asked = [tags(await caller.post(transfer.hold, QueueTime="32")) for _ in range(2)]
     assert asked == [["Play"], ["Leave"]], "an order may be under way, but not for ever"
 
     rest.forget()
-    other = Caller(house)
+    other = Caller(rig)
     transfer = waiting((await other.handed_to(vendor, "desk"))[0])
     await other.post(transfer.hold)
     await rest.hears_of("POST /Calls.json")
@@ -325,13 +323,13 @@ async def test_an_order_that_is_lost_and_a_person_of_whom_nobody_tells(
 
 @pytest.mark.parametrize("how", ["action", "status"])
 async def test_a_caller_who_hangs_up_while_it_rings(
-    house: House, vendor: Vendor, rest: RestDesk, how: str
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk, how: str
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     await caller.post(transfer.hold)
     await rest.hears_of("POST /Calls.json")
-    before = await house.metric("warm_transfers_total", outcome="left")
+    before = await rig.metric("warm_transfers_total", outcome="left")
     if how == "action":
         fields = {"QueueResult": "hangup", "CallStatus": "completed"}
         assert tags(await caller.post(transfer.after, **fields)) == ["Hangup"]
@@ -341,16 +339,16 @@ async def test_a_caller_who_hangs_up_while_it_rings(
     assert order == {"Status": ["completed"]}
     assert tags(await caller.post(transfer.whisper)) == ["Hangup"]
     assert tags(await caller.post(transfer.key, Digits="1")) == ["Hangup"]
-    await caller.send(transfer.rung, CallStatus="completed")
+    await caller.send(transfer.step, CallStatus="completed")
     assert not rest.of(f"POST /Calls/{caller.sid}.json"), "nobody is there to be brought back"
-    assert await house.metric("warm_transfers_total", outcome="left") == before + 1
+    assert await rig.metric("warm_transfers_total", outcome="left") == before + 1
 
 
 async def test_a_person_is_rung_after_the_caller_left(
-    house: House, vendor: Vendor, rest: RestDesk
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
     """Twilio's answer, which has his CallSid, comes last."""
-    caller = Caller(house)
+    caller = Caller(rig)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     rest.hold = asyncio.Event()
     await caller.post(transfer.hold)
@@ -363,13 +361,13 @@ async def test_a_person_is_rung_after_the_caller_left(
 
 
 async def test_he_presses_the_key_and_hangs_up_before_they_are_connected(
-    house: House, vendor: Vendor, rest: RestDesk
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     await caller.post(transfer.hold)
     await caller.post(transfer.key, Digits="1")
-    await caller.send(transfer.rung, CallStatus="completed")
+    await caller.send(transfer.step, CallStatus="completed")
     assert tags(await caller.post(transfer.hold, QueueTime="16")) == ["Leave"]
     assert not rest.of(f"POST /Calls/{caller.sid}.json"), "he may be talking with him already"
     root = await caller.post(transfer.after, QueueResult="leave")
@@ -380,9 +378,9 @@ async def test_he_presses_the_key_and_hangs_up_before_they_are_connected(
     "result", ["leave", "error", "system-error", "queue-full", "bridging-in-process", "new", ""]
 )
 async def test_a_queue_that_he_comes_out_of_leads_back(
-    house: House, vendor: Vendor, rest: RestDesk, result: str
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk, result: str
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     await caller.post(transfer.hold)
     await rest.hears_of("POST /Calls.json")
@@ -392,12 +390,12 @@ async def test_a_queue_that_he_comes_out_of_leads_back(
 
 
 async def test_a_second_try_is_not_taken_by_the_person_of_the_first(
-    house: House, vendor: Vendor, rest: RestDesk
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     first = waiting((await caller.handed_to(vendor, "desk"))[0])
     await caller.post(first.hold)
-    await caller.send(first.rung, CallStatus="no-answer")
+    await caller.send(first.step, CallStatus="no-answer")
     second = waiting(await caller.post("/twilio/refer", ReferTransferTarget="<tel:+1>"))
     assert second.queue != first.queue
     await caller.post(second.hold)
@@ -407,34 +405,34 @@ async def test_a_second_try_is_not_taken_by_the_person_of_the_first(
 
 
 async def test_nobody_waits_for_another_callers_person(
-    house: House, vendor: Vendor, rest: RestDesk
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
-    transfer = waiting((await Caller(house).handed_to(vendor, "desk"))[0])
-    assert tags(await Caller(house).post(transfer.hold)) == ["Leave"]
+    transfer = waiting((await Caller(rig).handed_to(vendor, "desk"))[0])
+    assert tags(await Caller(rig).post(transfer.hold)) == ["Leave"]
     assert not rest.asked
 
 
 @pytest.mark.parametrize("query", ["", "?transfer=", "?transfer=1", f"?transfer={'9' * 9999}"])
-async def test_a_transfer_that_nobody_knows(house: House, vendor: Vendor, query: str) -> None:
-    caller = Caller(house)
+async def test_a_transfer_that_nobody_knows(rig: GatewayRig, vendor: Vendor, query: str) -> None:
+    caller = Caller(rig)
     await caller.handed_to(vendor, "desk")
     key = f"{query}&key=1" if query else "?key=1"
     assert tags(await caller.post(f"/twilio/whisper{key}", Digits="1")) == ["Hangup"]
     assert tags(await caller.post(f"/twilio/hold{query}")) == ["Leave"]
-    rung = await caller.send(f"/twilio/rung{query}", CallStatus="busy")
-    assert rung.status_code == 204
+    step = await caller.send(f"/twilio/rung{query}", CallStatus="busy")
+    assert step.status_code == 204
     after = f"/twilio/after?leg=warm&{query[1:]}"
     assert (await caller.post(after, QueueResult="leave"))[0].tag == "Connect"
 
 
-@pytest.mark.parametrize("door", ["whisper", "hold", "rung", "after"])
-async def test_the_doors_are_for_twilio_only(house: House, door: str) -> None:
-    response = await house.client.post(f"/twilio/{door}?transfer=x", data={"Digits": "1"})
+@pytest.mark.parametrize("endpoint", ["whisper", "hold", "rung", "after"])
+async def test_the_doors_are_for_twilio_only(rig: GatewayRig, endpoint: str) -> None:
+    response = await rig.client.post(f"/twilio/{endpoint}?transfer=x", data={"Digits": "1"})
     assert response.status_code == 403
 
 
-async def test_the_music_is_for_everybody(house: House) -> None:
-    response = await house.client.get("/twilio/hold.wav")
+async def test_the_music_is_for_everybody(rig: GatewayRig) -> None:
+    response = await rig.client.get("/twilio/hold.wav")
     assert response.headers["content-type"] == "audio/wav"
     assert "max-age=86400" in response.headers["cache-control"]
     with wave.open(BytesIO(response.content)) as music:
@@ -451,9 +449,9 @@ AT_SIP = "sip:desk@example.sip.twilio.com"
     ("target", "party"), [("desk", "Number"), ("office", "Sip")], ids=["number", "address"]
 )
 async def test_twilio_dials_the_person(
-    house: House, vendor: Vendor, rest: RestDesk, target: str, party: str
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk, target: str, party: str
 ) -> None:
-    caller = Caller(house, AT_SIP)
+    caller = Caller(rig, AT_SIP)
     root, _ = await caller.handed_to(vendor, target)
     whisper = root[0].find(party).attrib["url"].removeprefix(PUBLIC_URL)  # type: ignore[union-attr]
     after = root[0].attrib["action"].removeprefix(PUBLIC_URL)
@@ -466,10 +464,10 @@ async def test_twilio_dials_the_person(
 
 @pytest.mark.parametrize("status", ["completed", "answered", "busy", "no-answer", "failed"])
 async def test_without_his_key_the_caller_comes_back(
-    house: House, vendor: Vendor, rest: RestDesk, status: str
+    rig: GatewayRig, vendor: Vendor, rest: RestDesk, status: str
 ) -> None:
     """Whatever Twilio says of a leg that was answered and never connected."""
-    caller = Caller(house, AT_SIP)
+    caller = Caller(rig, AT_SIP)
     root, _ = await caller.handed_to(vendor, "desk")
     whisper = root[0][0].attrib["url"].removeprefix(PUBLIC_URL)
     assert tags(await caller.post(f"{whisper}&key=1", Digits="2")) == ["Hangup"]
@@ -481,31 +479,31 @@ async def test_without_his_key_the_caller_comes_back(
 # --- Others ---
 
 
-async def test_a_queue_and_a_plain_transfer(house: House, vendor: Vendor) -> None:
-    caller = Caller(house)
+async def test_a_queue_and_a_plain_transfer(rig: GatewayRig, vendor: Vendor) -> None:
+    caller = Caller(rig)
     root, _ = await caller.handed_to(vendor, "support")
     assert (root[0].tag, root[0].text) == ("Enqueue", "support & co")
     root = await caller.post("/twilio/after?leg=transfer", QueueResult="queue-full")
     assert root[0].tag == "Connect"
-    root, _ = await Caller(house).handed_to(vendor, "plain")
+    root, _ = await Caller(rig).handed_to(vendor, "plain")
     assert "url" not in root.find("Dial/Number").attrib  # type: ignore[union-attr]
     assert root[0].attrib["action"] == f"{PUBLIC_URL}/twilio/after?leg=transfer"
 
 
 async def test_over_a_trunk_nobody_is_whispered_to_and_there_is_no_queue(
-    house: House, vendor: Vendor
+    rig: GatewayRig, vendor: Vendor
 ) -> None:
     """Nobody asks us for a document there: a warm transfer is a cold one, a queue none at all."""
-    line = await vendor.ring(house.client, *TRUNK_HEADERS)
+    line = await vendor.ring(rig.client, *TRUNK_HEADERS)
     await (await vendor.sideband(line)).hears("response.create")
     transfers(line, "desk")
     await vendor.hears("refer")
     assert vendor.of("refer")[0].body == {"target_uri": "tel:+15550199"}
     vendor.forget()
-    line = await vendor.ring(house.client, *TRUNK_HEADERS)
+    line = await vendor.ring(rig.client, *TRUNK_HEADERS)
     await (await vendor.sideband(line)).hears("response.create")
     transfers(line, "support")
-    tried = await house.note(events.TransferAttempted, of=line.call_id)
+    tried = await rig.note(events.TransferAttempted, of=line.call_id)
     assert tried.outcome == "refused"
     assert not vendor.of("refer")
 
@@ -515,28 +513,28 @@ async def test_over_a_trunk_nobody_is_whispered_to_and_there_is_no_queue(
 
 @pytest.mark.parametrize(("clock_s", "agent"), [(OPEN_S, "day"), (CLOSED_S, "night")])
 async def test_who_answers_at_that_hour(
-    house: House, vendor: Vendor, clock_s: float, agent: str
+    rig: GatewayRig, vendor: Vendor, clock_s: float, agent: str
 ) -> None:
-    house.gateway.switchboard.clock = lambda: clock_s
-    document = (await house.carrier.ring(new_sid("CA"))).text
+    rig.gateway.registry.clock = lambda: clock_s
+    document = (await rig.carrier.ring(new_sid("CA"))).text
     assert f"X-Gateway-Agent={agent}&" in document
-    line = await vendor.ring(house.client, *TRUNK_HEADERS)
+    line = await vendor.ring(rig.client, *TRUNK_HEADERS)
     await (await vendor.sideband(line)).hears("response.create")
-    call = house.gateway.switchboard.call(line.call_id)
+    call = rig.gateway.registry.call(line.call_id)
     assert call is not None
     assert call.facts.agent == agent, "over a trunk too"
 
 
 async def test_whoever_was_answered_before_closing_time_keeps_his_agent(
-    house: House, vendor: Vendor
+    rig: GatewayRig, vendor: Vendor
 ) -> None:
-    caller = Caller(house)
+    caller = Caller(rig)
     _, line = await caller.handed_to(vendor, "plain")
     line.end()
-    await house.note(events.CallEnded, of=line.call_id)
-    house.gateway.switchboard.clock = lambda: CLOSED_S
+    await rig.note(events.CallEnded, of=line.call_id)
+    rig.gateway.registry.clock = lambda: CLOSED_S
     await caller.post("/twilio/after?leg=transfer", DialCallStatus="busy")
-    back = house.gateway.switchboard.media_call(caller.sid)
+    back = rig.gateway.registry.media_call(caller.sid)
     assert back is not None
     assert back.facts.agent == "day"
 
@@ -546,9 +544,9 @@ async def test_a_transfer_to_somebody_who_is_closed(tmp_path: Path, vendor: Vend
     file = tmp_path / "agents.yaml"
     hours = 'hours: {zone: Europe/Paris, tue: "09:00-12:00"}'
     file.write_text(AGENTS.replace("mode: warm}", f"mode: warm, {hours}}}", 1))
-    async with running_house(file, vendor.base_url, **SIP_SETTINGS) as house:
-        house.gateway.switchboard.clock = lambda: OPEN_S
-        line = await vendor.ring(house.client, *TRUNK_HEADERS)
+    async with running_gateway(file, vendor.base_url, **SIP_SETTINGS) as rig:
+        rig.gateway.registry.clock = lambda: OPEN_S
+        line = await vendor.ring(rig.client, *TRUNK_HEADERS)
         await (await vendor.sideband(line)).hears("response.create")
         transfers(line, "desk")
         told = await line.sidebands[0].hears("conversation.item.create")
