@@ -23,7 +23,7 @@ def breaks(*_args: object, **_values: object) -> None:
 
 @pytest.mark.parametrize(
     ("who", "what"),
-    [(Metrics, "on_event"), (CallLog, "on_note"), (Metrics, "call_over"), (Admission, "hold")],
+    [(Metrics, "on_event"), (CallLog, "on_event"), (Metrics, "call_over"), (Admission, "hold")],
 )
 async def test_whoever_is_told_and_breaks_the_call_ends_and_is_let_go(
     rig: GatewayRig, monkeypatch: pytest.MonkeyPatch, who: type, what: str
