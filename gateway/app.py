@@ -19,16 +19,21 @@ from starlette.exceptions import HTTPException
 from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.calls.browser_carrier import BrowserCarrier
+from gateway.bridge.calls.carriers import Carriers
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
 from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.model_connector import ModelConnector
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.session_configs import SessionConfigs
-from gateway.bridge.calls.sip_carrier import SipLiveCall
+from gateway.bridge.calls.sip_carrier import SipCarrier
 from gateway.bridge.calls.start_pacer import StartPacer
 from gateway.bridge.calls.tasks import Tasks
+from gateway.bridge.calls.twilio_carrier import TwilioCarrier
 from gateway.bridge.event_dispatch import CallEvents
 from gateway.bridge.failover.model_probe import watch_model
+from gateway.bridge.failover.sip_leases import SipLeases
 from gateway.bridge.failover.sip_takeover import SipTakeover
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.bridge.inbound.browser_calls import BrowserCalls
@@ -205,24 +210,18 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     def hang_up(call_id: str) -> None:
         tasks.start(hang_up_with_retries(calls, call_id), f"hang up {call_id}", last=True)
 
-    sip_takeover = SipTakeover(process, remote, snapshots, registry, adopt, hang_up)
+    sip_leases = SipLeases(process, remote, snapshots)
+    sip_takeover = SipTakeover(sip_leases, snapshots, registry, adopt, hang_up)
 
     @asynccontextmanager
     async def lifespan(_app: GatewayApp) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
         call_events = CallEvents(
             metrics, registry, snapshots, admission, breaker, rates, tasks, spend_watch, records,
-            sip_takeover,
+            sip_leases,
         )  # fmt: skip
         outbound.rest = warm.rest = rest
         after_url = f"{settings.public_url}/twilio/after?leg="
-
-        async def hand_over(call: LiveCall) -> None:
-            if isinstance(call, SipLiveCall):
-                await sip_takeover.release(call)
-            else:
-                await snapshots.save(call)
-                await rest.redirect_to(call.facts.call_sid, after_url + DRAIN)
 
         def referred(call_sid: str, to: TransferCaller) -> None:
             told = msgspec.json.encode(to).decode()
@@ -230,16 +229,16 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
         registry.employ(
             CallServices(
-                realtime_url=settings.realtime_url,
-                model_headers=_model_headers(settings),
-                rest=rest,
-                transfer_document=TransferWebhooks(desk).document,
-                referred=referred,
+                model=ModelConnector(settings.realtime_url, _model_headers(settings), start_pacer),
+                carriers=Carriers(
+                    TwilioCarrier(
+                        rest, TransferWebhooks(desk).document, snapshots.save, after_url + DRAIN
+                    ),
+                    SipCarrier(calls, rest, referred, sip_leases.release, after_url + SIP),
+                    BrowserCarrier(),
+                ),
                 toolbox=toolbox,
                 tasks=tasks,
-                start_pacer=start_pacer,
-                hand_over=hand_over,
-                after_sip_url=after_url + SIP,
                 publish=call_events.publish,
                 added=added,
                 open_bill=_open_bill,

@@ -13,10 +13,11 @@ import structlog
 
 from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
+from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.bridge.calls.registry import CallRegistry
-from gateway.bridge.calls.sip_carrier import SipLiveCall
 from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.ops.limits.admission import Admission, RateWatch
@@ -104,16 +105,16 @@ class SipInbound:
             state.direction,
         )  # fmt: skip
         session = self._switchboard.session(agent.name, "sip")
-        call = self._switchboard.announce_sip(facts, agent, session, self._calls, state=state)
+        call = self._switchboard.announce_sip(facts, agent, session, state=state)
         call.adopted()
 
-    async def _not_accepted(self, call: SipLiveCall, why: str) -> None:
+    async def _not_accepted(self, call: LiveCall, why: str) -> None:
         call_id = call.facts.call_id
         log.warning("accept failed", call_id=call_id, reason=why)
         if why in _DECIDED:
             self._counted("gone")
-            return call.given_up()
-        call.refused()
+            return call.hang_up(Ending.NEVER_ARRIVED)
+        call.accept_failed()
         left_s = limits.sip.DECIDE_MAX_S - limits.sip.ACCEPT_MAX_S
         return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
 
@@ -147,7 +148,7 @@ class SipInbound:
 
     async def _let_in(
         self, incoming: IncomingCall, place: SipSlot, session: Mapping[str, Any]
-    ) -> SipLiveCall:
+    ) -> LiveCall:
         """Raises NotAdmitted."""
         facts, agent = self._facts(incoming, place), place.agent
         if self._rates.short:
@@ -155,7 +156,7 @@ class SipInbound:
         if place.out is None:  # else its place was taken when it was placed
             await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
         try:
-            return self._switchboard.announce_sip(facts, agent, session, self._calls, place.opening)
+            return self._switchboard.announce_sip(facts, agent, session, place.opening)
         except NotAdmitted:
             await self._admission.leave(facts.place)
             raise
