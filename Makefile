@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults soak check format bench clean
+.PHONY: help setup demo run test faults soak mutants check format bench clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,11 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	  exec $(BIN)/gateway serve --simulated; \
 	else exec $(BIN)/gateway serve; fi
 
+COVERAGE := $(if $(CI),--cov --cov-report=json:out/coverage.json,)
+
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
-	@$(BIN)/pytest --ignore=tests/e2e -n 2 --dist worksteal
+	@$(BIN)/pytest --ignore=tests/e2e -n 2 --dist worksteal $(COVERAGE)
+	@if [ -n "$(CI)" ]; then $(BIN)/python tests/form/coverage_floor.py out/coverage.json; fi
 	@$(BIN)/pytest tests/e2e -n 3 --dist worksteal # whole calls take the time that calls take
 
 faults: $(READY) ## every fault with real processes, and what the caller heard: out/faults.txt
@@ -42,10 +45,14 @@ faults: $(READY) ## every fault with real processes, and what the caller heard: 
 soak: $(READY) ## thirty calls for SOAK_MINUTES=20: memory, descriptors, tasks, threads; out/soak.png
 	@$(BIN)/python tests/faults/soak.py --minutes $${SOAK_MINUTES:-20} --out out
 
-check: $(READY) ## format, lint, types, import contracts
+mutants: $(READY) ## change the product at random and count what the tests notice (an hour)
+	@$(BIN)/python tests/mutants/mutate.py --count $${MUTANTS:-100}
+
+check: $(READY) ## format, lint, types, import contracts, form
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tests/form/gates.py
 
 format: $(READY) ## put every file into shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from awake_clock import awake_time, machine_time
+import pytest
+from awake_clock import BEAT_S, STANDSTILL_S, AwakeClock, awake_time
 
 CHILD = """
 import time
@@ -24,19 +26,64 @@ print(machine_time() - real_s, time.monotonic() - awake_s, longest_standstill_s(
 """
 
 
-def test_all_tests_keep_it() -> None:
+def test_every_test_uses_it() -> None:
     assert time.monotonic is awake_time
 
 
-def test_who_computes_is_awake() -> None:
-    """In one step of the interpreter, so that no other thread has its turn."""
-    real_s, awake_s = machine_time(), time.monotonic()
-    sum(range(20_000_000))
-    time.sleep(0.03)
-    assert time.monotonic() - awake_s > 0.5 * (machine_time() - real_s)
+@dataclass
+class Readings:
+    """The two readings of a clock, set by hand."""
+
+    machine_s: float = 100.0
+    worked_s: float = 0.0
+
+    def clock(self) -> AwakeClock:
+        return AwakeClock(lambda: self.machine_s, lambda: self.worked_s)
+
+    def pass_s(self, seconds: float, *, worked_s: float = 0.0) -> None:
+        self.machine_s += seconds
+        self.worked_s += worked_s
 
 
-def test_who_is_stopped_is_not() -> None:
+def test_usual_beats_lose_nothing() -> None:
+    readings = Readings()
+    clock = readings.clock()
+    for _ in range(100):
+        readings.pass_s(BEAT_S)
+        clock.beat()
+    assert clock() == pytest.approx(100.0 + 100 * BEAT_S)
+    assert clock.longest_standstill_s(0.0) == 0.0
+
+
+def test_a_process_that_computes_is_awake() -> None:
+    readings = Readings()
+    clock = readings.clock()
+    readings.pass_s(2.0, worked_s=2.0)
+    clock.beat()
+    assert clock() == pytest.approx(102.0)
+    assert clock.longest_standstill_s(0.0) == 0.0
+
+
+def test_a_standstill_is_left_out_and_reported() -> None:
+    readings = Readings()
+    clock = readings.clock()
+    readings.pass_s(3.0)
+    assert clock() == pytest.approx(100.0 + STANDSTILL_S), "no further until a beat has ended it"
+    clock.beat()
+    assert clock() == pytest.approx(100.0 + STANDSTILL_S)
+    assert clock.longest_standstill_s(100.0) == pytest.approx(3.0 - STANDSTILL_S)
+    assert clock.longest_standstill_s(104.0) == 0.0
+
+
+def test_half_of_it_worked_is_half_awake() -> None:
+    readings = Readings()
+    clock = readings.clock()
+    readings.pass_s(4.0, worked_s=2.0)
+    clock.beat()
+    assert clock() == pytest.approx(102.0 + STANDSTILL_S)
+
+
+def test_a_process_that_is_stopped_is_not_awake() -> None:
     rigs = Path(__file__).parent / "rigs"
     with subprocess.Popen(
         [sys.executable, "-c", CHILD], cwd=rigs, text=True,
