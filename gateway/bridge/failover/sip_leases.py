@@ -58,7 +58,7 @@ class SipLeases:
         if self._remote is None:
             return nobody
         return await self._remote.ask(
-            lambda redis: redis.hold(self._process, list(call_ids), self._lease_s),
+            lambda redis: redis.renew_leases(self._process, list(call_ids), self._lease_s),
             otherwise=nobody,
         )
 
@@ -67,14 +67,14 @@ class SipLeases:
         if self._remote is None:
             return None
         return await self._remote.ask(
-            lambda redis: redis.take(self._process, self._lease_s), otherwise=None
+            lambda redis: redis.take_expired_lease(self._process, self._lease_s), otherwise=None
         )
 
     async def release(self, call: RunningCall) -> None:
         """Leave a call to whichever process looks next. Raises LinkError."""
 
         async def give(redis: RedisStore) -> bool:
-            await redis.release(call.facts.call_id)
+            await redis.release_lease(call.facts.call_id)
             return True
 
         await self._snapshots.save(call)
@@ -84,4 +84,4 @@ class SipLeases:
     async def drop(self, call_id: str) -> None:
         """Remove the lease of a call that is over."""
         if self._remote is not None:
-            await self._remote.ask(lambda redis: redis.drop(call_id), otherwise=None)
+            await self._remote.ask(lambda redis: redis.drop_lease(call_id), otherwise=None)

@@ -158,7 +158,7 @@ class SipInbound:
         try:
             return self._switchboard.announce_sip(facts, agent, session, place.opening)
         except NotAdmitted:
-            await self._admission.leave(facts.place)
+            await self._admission.release(facts.place)
             raise
 
     def _facts(self, incoming: IncomingCall, place: SipSlot) -> CallInfo:
