@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.bridge.calls.browser_carrier import BrowserCarrier
 from gateway.bridge.calls.carriers import Carriers
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
@@ -111,7 +112,11 @@ class Gateway:
     """Says that calls can come, when they can."""
 
 
-def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
+def build(
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    bridge_limits: BridgeLimits = BridgeLimits(),  # noqa: B008 - frozen
+) -> Gateway:
     """Reads and checks every file before a port opens.
 
     Raises AgentFileError, TemplateError, SettingsError.
@@ -136,13 +141,18 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     bills = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
     registry = CallRegistry(
-        book, SessionConfigs(book, toolbox), settings.max_calls, store, lambda: bills.spent_out
+        book,
+        SessionConfigs(book, toolbox),
+        settings.max_calls,
+        store,
+        lambda: bills.spent_out,
+        sip_calls_max=bridge_limits.sip_calls_max,
     )
     spend_watch = SpendLimits(bills, lambda: registry.calls, store, metrics.share_reached, remote)
     metrics.budget.set_function(lambda: bills.share_of_budget)
     metrics.expect(book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
-    metrics.capacity.labels("sip").set(limits.sip.CALLS_MAX if settings.sip_uri else 0)
+    metrics.capacity.labels("sip").set(bridge_limits.sip_calls_max if settings.sip_uri else 0)
     metrics.watch(lambda: [call.machine for call in registry.calls])
     event_stream = EventStream(metrics.feed_dropped.inc)
     records = _records(settings, event_stream, metrics)
@@ -193,6 +203,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         admission,
         rates=rates,
         allow_rtp=settings.sip_allow_rtp,
+        accept_max_s=bridge_limits.sip_accept_max_s,
+        decide_max_s=bridge_limits.sip_decide_max_s,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
     )
     image_processor = ImageProcessor()
@@ -210,8 +222,10 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     def hang_up(call_id: str) -> None:
         tasks.start(hang_up_with_retries(calls, call_id), f"hang up {call_id}", last=True)
 
-    sip_leases = SipLeases(process, remote, snapshots)
-    sip_takeover = SipTakeover(sip_leases, snapshots, registry, adopt, hang_up)
+    sip_leases = SipLeases(process, remote, snapshots, lease_s=bridge_limits.sip_lease_s)
+    sip_takeover = SipTakeover(
+        sip_leases, snapshots, registry, adopt, hang_up, look_s=bridge_limits.sip_look_s
+    )
 
     @asynccontextmanager
     async def lifespan(_app: GatewayApp) -> AsyncIterator[None]:
@@ -229,12 +243,29 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
         registry.employ(
             CallServices(
-                model=ModelConnector(settings.realtime_url, _model_headers(settings), start_pacer),
+                model=ModelConnector(
+                    settings.realtime_url,
+                    _model_headers(settings),
+                    start_pacer,
+                    try_max_s=bridge_limits.model_try_max_s,
+                    sideband_pause_max_s=bridge_limits.sideband_pause_max_s,
+                ),
                 carriers=Carriers(
                     TwilioCarrier(
-                        rest, TransferWebhooks(desk).document, snapshots.save, after_url + DRAIN
+                        rest,
+                        TransferWebhooks(desk).document,
+                        snapshots.save,
+                        after_url + DRAIN,
+                        hangup_confirm_max_s=bridge_limits.hangup_confirm_max_s,
                     ),
-                    SipCarrier(calls, rest, referred, sip_leases.release, after_url + SIP),
+                    SipCarrier(
+                        calls,
+                        rest,
+                        referred,
+                        sip_leases.release,
+                        after_url + SIP,
+                        hangup_first_pause_s=bridge_limits.sip_hangup_first_pause_s,
+                    ),
                     BrowserCarrier(),
                 ),
                 toolbox=toolbox,

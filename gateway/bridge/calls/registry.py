@@ -35,13 +35,15 @@ class CallRegistry:
         max_calls: int,
         store: Store,
         spent_out: Callable[[], bool] = lambda: False,
+        *,
+        sip_calls_max: int = limits.sip.CALLS_MAX,
     ) -> None:
         self.book = book
         self.draining = False
         self._leaving = False
         """The last phase of it: calls are being handed over."""
         self._sessions = sessions
-        self.max_calls = max_calls
+        self.max_calls, self._sip_calls_max = max_calls, sip_calls_max
         self._store = store
         self._spent_out = spent_out
         """Whether the day's budget is used up."""
@@ -99,7 +101,7 @@ class CallRegistry:
             return "starting"
         kept = sum(one == path for one in self._kept.values())
         full = (
-            len(self._sip) + kept >= limits.sip.CALLS_MAX
+            len(self._sip) + kept >= self._sip_calls_max
             if path == "sip"
             else len(self._media) + kept >= self.max_calls
         )

@@ -75,10 +75,13 @@ class SipInbound:
         rates: RateWatch,
         allow_rtp: bool,
         counted: Callable[[str], None],
+        accept_max_s: float = limits.sip.ACCEPT_MAX_S,
+        decide_max_s: float = limits.sip.DECIDE_MAX_S,
     ) -> None:
         self._switchboard, self._calls, self._tokens = registry, calls, tokens
         self._admission, self._rates = admission, rates
         self._allow_rtp, self._counted = allow_rtp, counted
+        self._accept_max_s, self._decide_max_s = accept_max_s, decide_max_s
 
     async def take(self, incoming: IncomingCall) -> None:
         """Answers or turns away one call, within two seconds of its webhook."""
@@ -87,9 +90,9 @@ class SipInbound:
             session = self._switchboard.session(place.agent.name, "sip")
             call = await self._let_in(incoming, place, session)
         except NotAdmitted as error:
-            return await self._reject(incoming.call_id, error.reason, limits.sip.DECIDE_MAX_S)
+            return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
         try:
-            await self._calls.accept(incoming.call_id, session, limits.sip.ACCEPT_MAX_S)
+            await self._calls.accept(incoming.call_id, session, self._accept_max_s)
         except LinkError as error:
             return await self._not_accepted(call, error.reason)
         self._counted("accepted")
@@ -115,7 +118,7 @@ class SipInbound:
             self._counted("gone")
             return call.hang_up(Ending.NEVER_ARRIVED)
         call.accept_failed()
-        left_s = limits.sip.DECIDE_MAX_S - limits.sip.ACCEPT_MAX_S
+        left_s = self._decide_max_s - self._accept_max_s
         return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
 
     async def _place(self, incoming: IncomingCall) -> SipSlot:
@@ -191,7 +194,7 @@ class SipInbound:
     async def _take_and_drop(self, call_id: str) -> None:
         """The only other way to make a pending call stop ringing."""
         try:
-            await self._calls.accept(call_id, _ANY_SESSION, limits.sip.ACCEPT_MAX_S)
+            await self._calls.accept(call_id, _ANY_SESSION, self._accept_max_s)
         except LinkError as error:
             log.warning("could not take a call to drop it", call_id=call_id, reason=error.reason)
         try:

@@ -78,7 +78,9 @@ async def test_over_a_trunk_there_is_only_the_vendor() -> None:
 
 async def test_the_target_is_known_before_the_refer() -> None:
     calls, started = Orders(), []
-    await carrier(calls, started=started).transfer(CallDouble(SIP_CALL), TransferCaller("+15550111"))
+    await carrier(calls, started=started).transfer(
+        CallDouble(SIP_CALL), TransferCaller("+15550111")
+    )
     assert started == [(CALL_SID, "+15550111", [])]
     assert calls.asked == [("refer", CALL_ID, "tel:+15550111")]
 

@@ -27,7 +27,9 @@ async def document(facts: CallInfo, to: TransferCaller, language: str) -> str:
 
 
 def carrier(rest: Any, saved: Any = None) -> TwilioCarrier:
-    return TwilioCarrier(rest, document, Saved() if saved is None else saved, AFTER, hangup_confirm_max_s=0.25)
+    return TwilioCarrier(
+        rest, document, Saved() if saved is None else saved, AFTER, hangup_confirm_max_s=0.25
+    )
 
 
 async def test_the_stream_is_given_time_to_end_by_itself_and_then_closed() -> None:
