@@ -329,7 +329,7 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
     keys = [key.get_secret_value() for key in settings.store_key]
     if not keys:
         log.warning("GATEWAY_STORE_KEY is not set: what is said in calls is not sealed in Redis")
-    return Remote(RedisStore(url, Encryptor(keys)), failed=metrics.store_errors.inc)
+    return Remote(RedisStore(url, Encryptor(keys)), on_failure=metrics.store_errors.inc)
 
 
 def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Bills:

@@ -105,7 +105,7 @@ async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
             await conversation(rig, stream)
             said = [entry["text"] for entry in model.journal.of("said")]
             told = [str(entry["instructions"]) for entry in model.journal.of("create")]
-        assert model.journal.violations == []
+        assert model.journal.of("violation") == []
     assert "It says: Smith: Monday at nine" in said
     assert "It says: Smith has no appointment any more" in said
     assert sum(prompts.denied("timeout") in words for words in told) == 1

@@ -135,7 +135,7 @@ class LiveCall:
             return self._fault("caller", error.kind, now)
         if type(event) is media_stream.Media:
             return self._hear_frame(event, now)
-        known = not isinstance(event, media_stream.Unknown)
+        known = not isinstance(event, media_stream.UnknownMessage)
         return self._hear(event if known else inputs.PeerFaultSeen("caller", "unknown_event"), now)
 
     def on_binary(self, now: float) -> None:
@@ -167,7 +167,7 @@ class LiveCall:
             event = realtime_server.parse(data)
         except PeerError as error:
             return self._fault("model", error.kind, now)
-        if isinstance(event, realtime_server.Unknown):
+        if isinstance(event, realtime_server.UnknownEvent):
             return self._hear(inputs.PeerFaultSeen("model", "unknown_event"), now)
         if line is not self._model:
             return self._hear(inputs.NextSessionEvent(event), now)

@@ -32,7 +32,7 @@ from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_server as model
 from gateway.protocols.realtime_event import Event
 
-_OF_THE_SERVER: Final = (Event, model.Noted)
+_OF_THE_SERVER: Final = (Event, model.Ignored)
 
 
 class LinkedCall(LeavingCall):

@@ -29,7 +29,7 @@ class ToolCalls(ApprovedCall):
     ) -> None:
         super().__init__(agent, session, new_id, now)
         offered = [str(tool.get("name", "")) for tool in session.get("tools", ())]
-        self._tools = RunningCalls(agent.manners_of(offered))
+        self._tools = RunningCalls(agent.tool_options_of(offered))
         self._turns_taken = 0
         """By the caller, as far as the model takes them for turns."""
 

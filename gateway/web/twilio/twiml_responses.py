@@ -47,12 +47,12 @@ class TwimlResponses:
             await desk.admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
         await desk.snapshots.expect(call.call_sid, state or first_state(facts), opening)
         if self._sends_on(state):  # perhaps only since we asked
-            await desk.admission.leave(call.call_sid, over=False)
+            await desk.admission.release(call.call_sid, ended=False)
             return self._stream(call, agent)
         try:
             desk.registry.announce(facts, agent, opening, state)
         except NotAdmitted:
-            await desk.admission.leave(call.call_sid)
+            await desk.admission.release(call.call_sid)
             raise
         return self._stream(call, agent)
 

@@ -283,7 +283,7 @@ def test_if_no_moment_is_quiet_it_happens_anyway() -> None:
 @pytest.mark.parametrize(
     "sign",
     [
-        realtime_server.Noted("response.function_call_arguments.delta"),
+        realtime_server.Ignored("response.function_call_arguments.delta"),
         PeerFaultSeen("model", "unknown_event"),
     ],
 )
