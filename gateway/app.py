@@ -131,8 +131,9 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     bills = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
     registry = CallRegistry(
-        book, SessionConfigs(book, toolbox), settings.max_calls, store, lambda: bills.spent_out
-    )
+        book, SessionConfigs(book, toolbox), settings.max_calls, store, lambda: bills.spent_out,
+        settings.simulated_time.timestamp() - time() if settings.simulated_time else 0.0,
+    )  # fmt: skip
     spend_watch = SpendLimits(bills, lambda: registry.calls, store, metrics.share_reached, remote)
     metrics.budget.set_function(lambda: bills.share_of_budget)
     metrics.expect(book.agents.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from re import fullmatch
 from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -67,6 +68,20 @@ def number(kind: type[int] | type[float], low: float, high: float) -> BeforeVali
 
 def _plain(bound: float) -> str:
     return str(int(bound)) if bound == int(bound) else f"{bound:g}"
+
+
+def _moment(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        at = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("must be a time like 2026-12-25T09:00+01:00") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""A point in time in ISO 8601; without an offset it is UTC."""
 
 
 def one_of(*names: str) -> BeforeValidator:

@@ -16,6 +16,7 @@ from gateway.setting_types import (
     BaseUrl,
     Flag,
     ListenHost,
+    Moment,
     Prefixes,
     PublicUrl,
     Secret,
@@ -162,6 +163,11 @@ class Settings(BaseModel):
         False,
         description="1: the embedded model and caller stand in for OpenAI and Twilio.",
     )
+    simulated_time: Moment | None = Field(
+        None,
+        description="The time at which the process starts, for opening hours only, like "
+        "2026-12-25T09:00+01:00; refused unless simulated.",
+    )
 
     @property
     def sip_uri(self) -> str | None:
@@ -203,6 +209,10 @@ def load_settings(environ: Mapping[str, str], *, simulated: bool = False) -> Set
         raise SettingsError(
             "GATEWAY_PUBLIC_URL must be https:// unless GATEWAY_SIMULATED=1: "
             "Twilio opens a media stream over TLS only."
+        )
+    if settings.simulated_time is not None and not settings.simulated:
+        raise SettingsError(
+            "GATEWAY_SIMULATED_TIME needs GATEWAY_SIMULATED=1: real calls have the real time."
         )
     if settings.overflow == "sip" and settings.sip_uri is None:
         raise SettingsError(

@@ -37,6 +37,7 @@ class CallRegistry:
         max_calls: int,
         store: Store,
         spent_out: Callable[[], bool] = lambda: False,
+        hours_shift_s: float = 0.0,
     ) -> None:
         self.book = book
         self.draining = False
@@ -47,6 +48,8 @@ class CallRegistry:
         self._store = store
         self._spent_out = spent_out
         """Whether the day's budget is used up."""
+        self._hours_shift_s = hours_shift_s
+        """Offset of the clock of opening hours: not zero in a rehearsal at another time."""
         self._media: dict[str, LiveCall] = {}
         """By CallSid."""
         self._sip: dict[str, SipLiveCall] = {}
@@ -111,7 +114,7 @@ class CallRegistry:
 
     def on_duty(self, dialled: Sequence[str]) -> Agent | None:
         """Who answers the first of these numbers that a route names, at this hour."""
-        return self.book.pick_any(dialled, self.clock())
+        return self.book.pick_any(dialled, self.clock() + self._hours_shift_s)
 
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
         """What a call that begins now asks of the model."""
@@ -140,6 +143,7 @@ class CallRegistry:
         session = self.session(agent.name, "media-streams")
         machine = MediaCall(agent, session, _event_ids(), monotonic())
         machine.unix_offset_s = self.clock() - monotonic()
+        machine.hours_shift_s = self._hours_shift_s
         if state is not None:
             machine.resume(state)
         machine.opening = opening or machine.opening
@@ -168,6 +172,7 @@ class CallRegistry:
         services = self._admitted("sip", facts.call_sid)
         machine = SipCall(agent, session, _event_ids(), monotonic())
         machine.unix_offset_s = self.clock() - monotonic()
+        machine.hours_shift_s = self._hours_shift_s
         machine.opening = opening
         call = SipLiveCall(facts, machine, services, control)
         if state is not None:

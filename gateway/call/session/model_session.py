@@ -43,6 +43,7 @@ class LinkedCall(LeavingCall):
     ) -> None:
         super().__init__(agent, new_id, now)
         self.unix_offset_s: float | None = None
+        self.hours_shift_s = 0.0
         """Unix time less our clock's; without it, every session is believed to last an hour."""
         self._session = session
         self._session_event: str | None = None

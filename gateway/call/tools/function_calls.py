@@ -207,5 +207,5 @@ class ToolCalls(ApprovedCall):
         """Until when nobody is there, in words; None while somebody is, or no hours are named."""
         if party.hours is None or self.unix_offset_s is None:
             return None
-        unix_s = self._desk.now + self.unix_offset_s
+        unix_s = self._desk.now + self.unix_offset_s + self.hours_shift_s
         return None if party.hours.open_at(unix_s) else party.hours.closed_until(unix_s)
