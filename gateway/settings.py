@@ -202,7 +202,7 @@ def load_settings(environ: Mapping[str, str], *, simulated: bool = False) -> Set
         values = _stand_ins(values) | values | {"GATEWAY_SIMULATED": "1"}
     _refuse_missing(values)
     try:
-        settings = Settings(**values)  # type: ignore[arg-type] # texts, parsed by the validators
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
     if not settings.simulated and settings.public_url.startswith("http:"):

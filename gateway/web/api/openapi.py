@@ -149,7 +149,9 @@ OPERATIONS: Final = (
         "up is disconnected, and starts again.",
         "text/event-stream", errors=(503,),
     ),
-    Operation("openapi", _document, "GET", "/api/openapi.json", "This document.", "application/json"),
+    Operation(
+        "openapi", _document, "GET", "/api/openapi.json", "This document.", "application/json"
+    ),
 )  # fmt: skip
 
 
@@ -166,8 +168,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "gateway: the operators' API",
             "version": __version__,
-            "description": "Calls while they run and after, and what can be done to each. Times ending in _s "
-            "are seconds since the call was announced.",
+            "description": "Calls while they run and after, and what can be done to each. "
+            "Times ending in _s are seconds since the call was announced.",
         },
         "security": [{"token": []}],
         "paths": paths,

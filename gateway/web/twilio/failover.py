@@ -58,9 +58,7 @@ class Failover:
         self._stream, self._sip, self._steps = stream, sip, steps
         self._documents, self._transfers, self._metrics = documents, transfers, metrics
 
-    async def after(
-        self, call: VoiceRequest, agent: Agent, leg: str, dial_status: str
-    ) -> Response:
+    async def after(self, call: VoiceRequest, agent: Agent, leg: str, dial_status: str) -> Response:
         """Return the next leg; `dial_status` is Twilio's, "" when nothing was dialled."""
         if leg in (STREAM, DRAIN):
             self._registry.stream_is_over(call.call_sid, drained=leg == DRAIN)
