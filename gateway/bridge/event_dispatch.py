@@ -60,9 +60,9 @@ class CallEvents:
             self.breaker.worked()
         elif isinstance(note, events.CallerConnected) and call.facts.direction == "inbound":
             facts, most = call.facts, call.machine.agent.max_calls
-            self.admission.hold(facts.place, facts.caller, facts.agent, most)
+            self.admission.restore(facts.place, facts.caller, facts.agent, most)
         elif isinstance(note, events.RateLimitsSeen):
-            self.rates.saw(note.limits)
+            self.rates.update(note.limits)
         elif isinstance(note, events.CallEnded):
             self._ended(call, note)
 
@@ -73,7 +73,7 @@ class CallEvents:
         if isinstance(call, SipLiveCall):
             self.tasks.start(self.sip_takeover.ended(call), f"drop {call.facts.key}")
         if not call.facts.has_carrier:  # nobody brings this caller back
-            self.tasks.start(self.admission.leave(call.facts.place), f"leave {call.facts.key}")
+            self.tasks.start(self.admission.release(call.facts.place), f"leave {call.facts.key}")
         elif self.registry.media_call(call.facts.call_sid) in (call, None):
             if not self.snapshots.shared:
                 self.snapshots.remember(call, note.ending)
@@ -83,7 +83,7 @@ class CallEvents:
 
     async def _leave(self, call: LiveCall, ending: Ending) -> None:
         """A call that did not end well may go on elsewhere, as one whose stream went there does."""
-        await self.admission.leave(call.facts.place, over=ending.well)
+        await self.admission.release(call.facts.place, ended=ending.well)
 
 
 def _model_failed(note: events.CallEnded) -> bool:

@@ -53,14 +53,14 @@ class SpendLimits:
 
     async def share(self, remote: Remote) -> None:
         """The day's sum of all processes: ours is added to it, and theirs learnt."""
-        for day, micro_usd in self._spending.untold().items():
+        for day, micro_usd in self._spending.unshared().items():
             key = f"spent_on:{day}"
             total = await remote.ask(
                 lambda redis, key=key, more=micro_usd: redis.add(key, more, 2 * DAY_S),  # type: ignore[misc]
                 otherwise=None,
             )
             if total is not None:
-                self._spending.told(day, micro_usd, total)
+                self._spending.acknowledge_shared(day, micro_usd, total)
 
     def _look(self, call: LiveCall) -> None:
         share = call.bill.take_share()

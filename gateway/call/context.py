@@ -42,6 +42,23 @@ class CallTally:
     """How often the call was resumed on another stream."""
 
 
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """The time of day, as far as a call needs it."""
+
+    unix_offset_s: float
+    """Unix time less the clock that a call is told."""
+    hours_shift_s: float = 0.0
+    """How far opening hours are shifted, in a rehearsal."""
+
+    def unix_s(self, now: float) -> float:
+        return now + self.unix_offset_s
+
+    def hours_s(self, now: float) -> float:
+        """Return the Unix time that opening hours are looked up by."""
+        return now + self.unix_offset_s + self.hours_shift_s
+
+
 class CallerActivity:
     """What the caller is doing at this moment, as far as is known."""
 
@@ -109,18 +126,18 @@ class CallContext:
         now: float,
         *,
         server_answers: bool = True,
-        unix_offset_s: float | None = None,
+        wall_clock: WallClock | None = None,
     ) -> None:
         """`new_id` makes ids for events and items.
 
         `server_answers`: whether a turn of the caller's makes a response by itself.
-        `unix_offset_s`: Unix time less the clock of `now`; without it the call does not know the
-        time of day, and every session is believed to last an hour.
+        Without a `wall_clock` the call does not know the time of day, and believes that every
+        session lasts as long as one may.
         """
         self.agent = agent
         self.now = now
         self.new_id = new_id
-        self.unix_offset_s = unix_offset_s
+        self.wall_clock = wall_clock
         self.server_answers = server_answers
         self.phase = CallPhase.EXPECTED
         self.link = LinkState.CONNECTING

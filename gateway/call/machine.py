@@ -40,10 +40,10 @@ from gateway.call.tools.hosted_mcp import HostedMcp
 from gateway.call.tools.open_work import OpenWork
 from gateway.protocols import media_stream as caller
 from gateway.protocols.realtime_event import Event
-from gateway.protocols.realtime_server import Noted
+from gateway.protocols.realtime_server import Ignored
 
 _CLOSED = CallPhase.CLOSED  # Python 3.11 takes ten times as long to find a member of an enum
-_OF_THE_SERVER = (Event, Noted)
+_OF_THE_SERVER = (Event, Ignored)
 
 
 class CallMachine:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
-from gateway.call.context import CallContext
+from gateway.call.context import CallContext, WallClock
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
 from gateway.call.line.sip_line import SipLine
@@ -24,13 +24,13 @@ def media_call(
     session: Mapping[str, Any],
     new_id: Callable[[], str],
     now: float,
-    unix_offset_s: float | None = None,
+    wall_clock: WallClock | None = None,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
     `session` is what the agent asks of the model; for the rest see `CallContext`.
     """
-    ctx = _context(agent, session, new_id, now, unix_offset_s)
+    ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
     uplink = Uplink(caller_to_model(agent.audio))
     downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
@@ -43,13 +43,13 @@ def sip_call(
     session: Mapping[str, Any],
     new_id: Callable[[], str],
     now: float,
-    unix_offset_s: float | None = None,
+    wall_clock: WallClock | None = None,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
 
     It begins when the webhook comes in; `CallAccepted` is the caller's arrival.
     """
-    ctx = _context(agent, session, new_id, now, unix_offset_s)
+    ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
     return CallMachine(ctx, work, line, Sideband(ctx, work, line, session))
@@ -60,10 +60,10 @@ def _context(
     session: Mapping[str, Any],
     new_id: Callable[[], str],
     now: float,
-    unix_offset_s: float | None,
+    wall_clock: WallClock | None,
 ) -> CallContext:
     answers = session_audio.server_answers(session)
-    return CallContext(agent, new_id, now, server_answers=answers, unix_offset_s=unix_offset_s)
+    return CallContext(agent, new_id, now, server_answers=answers, wall_clock=wall_clock)
 
 
 def _offered(session: Mapping[str, Any]) -> list[str]:

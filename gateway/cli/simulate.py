@@ -180,7 +180,7 @@ async def _stage(
     if not order.spawn:
         reach = GatewayAddress(order.url, order.public_url)
         async with carrier(order.account, reach, rest_port=order.rest_port) as twilio:
-            twilio.exchange.connector_url = order.model_url
+            twilio.reachable.connector_url = order.model_url
             twilio.project = os.environ.get("OPENAI_PROJECT_ID") or twilio.project
             twilio.admin_token = os.environ.get("GATEWAY_ADMIN_TOKEN", "")
             yield twilio, order.model_url, order.url
@@ -205,7 +205,7 @@ async def _stage(
             files | {"GATEWAY_ADMIN_TOKEN": twilio.admin_token} | scenario.environment,
         )  # fmt: skip
         async with spawned(plan) as stack:
-            twilio.exchange.connector_url = stack.model_url
+            twilio.reachable.connector_url = stack.model_url
             yield twilio, stack.model_url, url
 
 

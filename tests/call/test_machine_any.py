@@ -28,6 +28,7 @@ from gateway import limits
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.session import session_of
 from gateway.call import inputs
+from gateway.call.context import WallClock
 from gateway.call.endings import Ending
 from gateway.call.history import HistoryItem
 from gateway.call.paths import media_call
@@ -293,7 +294,7 @@ class AnyCall(EitherPath):
 
     @rule(expires_in_s=st.sampled_from([0.5, 3, 20]))
     def hour_is_up_soon(self, expires_in_s: float) -> None:
-        self.call.ctx.unix_offset_s = 0.0
+        self.call.ctx.wall_clock = WallClock(0.0)
         body = vendor_events.session_updated(self.agent, expires_at=int(self.now + expires_in_s))
         self.happens(body)
 

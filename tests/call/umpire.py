@@ -193,7 +193,7 @@ class Umpire:
 
     def _hold(self, message: caller.FromGateway, now: float) -> None:
         assert isinstance(message, caller.OutMedia)
-        assert any(manners.hold for manners in self._call.agent.manners.values())
+        assert any(manners.hold for manners in self._call.agent.tool_options.values())
         mulaw = message.media.payload
         assert mulaw in hold_mulaw(), "neither the model's sound nor the pattern"
         assert len(mulaw) % (limits.call.FRAME_MS * 8) == 0

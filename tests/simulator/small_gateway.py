@@ -15,9 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from twilio.request_validator import RequestValidator
-from voices import tone
-
-from gateway.simulator.audio.analysis import is_loud
+from voices import is_loud, tone
 
 TWIML = """<?xml version="1.0" encoding="UTF-8"?>
 <Response><Connect action="/twilio/after"><Stream url="{url}" statusCallback="{base}/twilio/stream">

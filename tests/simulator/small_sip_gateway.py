@@ -69,7 +69,7 @@ class SipGateway:
         """As new, for the next test."""
         self.documents.clear()
         self.posts.clear()
-        self.twilio.exchange.queues.by_name.clear()
+        self.twilio.reachable.queues.by_name.clear()
         self.model.journal.clear()
         self.webhook.reset()
         self.refused = 0
@@ -135,6 +135,6 @@ async def sip_gateway() -> AsyncIterator[SipGateway]:
             carrier(ACCOUNT, reach, rest_port=0, speak=speak_tone) as twilio,
             AsyncOpenAI(api_key="sk-test", base_url=model.base_url, max_retries=0) as client,
         ):
-            twilio.exchange.connector_url, twilio.project = model.url, PROJECT
+            twilio.reachable.connector_url, twilio.project = model.url, PROJECT
             gateway = SipGateway(url, webhook, client, twilio, model)
             yield gateway

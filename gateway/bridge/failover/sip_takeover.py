@@ -57,7 +57,7 @@ class SipTakeover:
         held = {c.facts.call_id: c for c in self._switchboard.sip_calls if _is_kept(c)}
         nobody: list[str] = []
         lost = await remote.ask(
-            lambda redis: redis.hold(self._process, list(held), limits.sip.LEASE_S),
+            lambda redis: redis.renew_leases(self._process, list(held), limits.sip.LEASE_S),
             otherwise=nobody,
         )
         for call_id in lost:
@@ -69,7 +69,8 @@ class SipTakeover:
         settled = remote.down_since is None and monotonic() - remote.back_at > limits.sip.LEASE_S
         while settled and self._switchboard.refusal("sip") is None:
             call_id = await remote.ask(
-                lambda redis: redis.take(self._process, limits.sip.LEASE_S), otherwise=None
+                lambda redis: redis.take_expired_lease(self._process, limits.sip.LEASE_S),
+                otherwise=None,
             )
             if call_id is None:
                 return
@@ -79,7 +80,7 @@ class SipTakeover:
             if state is None:
                 log.warning("a SIP call of which nothing is known is hung up", call_id=call_id)
                 self._hang_up(call_id)
-                await remote.ask(lambda redis, gone=call_id: redis.drop(gone), otherwise=None)  # type: ignore[misc]
+                await remote.ask(lambda redis, gone=call_id: redis.drop_lease(gone), otherwise=None)  # type: ignore[misc]
             elif self._switchboard.call(call_id) is None:
                 log.info("a SIP call is taken over", call_id=call_id)
                 self._adopt(state)
@@ -88,7 +89,7 @@ class SipTakeover:
         """This process stops: whoever looks next has the call. Raises LinkError."""
 
         async def give(redis: RedisStore) -> bool:
-            await redis.release(call.facts.call_id)
+            await redis.release_lease(call.facts.call_id)
             return True
 
         await self._keeper.save(call)
@@ -97,7 +98,9 @@ class SipTakeover:
 
     async def ended(self, call: SipLiveCall) -> None:
         if self._remote is not None and not call.left:
-            await self._remote.ask(lambda redis: redis.drop(call.facts.call_id), otherwise=None)
+            await self._remote.ask(
+                lambda redis: redis.drop_lease(call.facts.call_id), otherwise=None
+            )
 
 
 def _is_kept(call: SipLiveCall) -> bool:

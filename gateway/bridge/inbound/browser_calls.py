@@ -60,7 +60,7 @@ class BrowserCalls:
             facts = CallInfo(call_sid, "", "", agent_name, BROWSER)
             return self._switchboard.announce(facts, agent)
         except BaseException:
-            await self._admission.leave(call_sid)
+            await self._admission.release(call_sid)
             raise
 
     def _check(self, agent: str) -> None:

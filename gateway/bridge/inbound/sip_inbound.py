@@ -157,7 +157,7 @@ class SipInbound:
         try:
             return self._switchboard.announce_sip(facts, agent, session, self._calls, place.opening)
         except NotAdmitted:
-            await self._admission.leave(facts.place)
+            await self._admission.release(facts.place)
             raise
 
     def _facts(self, incoming: IncomingCall, place: SipSlot) -> CallInfo:

@@ -219,8 +219,8 @@ class ModelSession(Part):
 
     def _plan_roll(self, expires_at: int | None) -> None:
         ctx, left_s = self._ctx, limits.agents.SESSION_MAX_S
-        if expires_at is not None and ctx.unix_offset_s is not None:
-            told_s = expires_at - ctx.unix_offset_s - ctx.now
+        if expires_at is not None and ctx.wall_clock is not None:
+            told_s = expires_at - ctx.wall_clock.unix_s(ctx.now)
             # A clock that is wrong by hours must not have us change sessions all the time.
             left_s = told_s if 0 < told_s < limits.agents.SESSION_MAX_S else left_s
         self.next_session.plan(left_s)

@@ -175,7 +175,8 @@ class FunctionCalls(Part):
 
     def _closed(self, party: TransferDestination) -> str | None:
         """Return in words until when nobody is there; None while somebody is, or without hours."""
-        if party.hours is None or self._ctx.unix_offset_s is None:
+        clock = self._ctx.wall_clock
+        if party.hours is None or clock is None:
             return None
-        unix_s = self._ctx.now + self._ctx.unix_offset_s
+        unix_s = clock.hours_s(self._ctx.now)
         return None if party.hours.open_at(unix_s) else party.hours.closed_until(unix_s)

@@ -23,7 +23,7 @@ class OpenWork:
         connection to it, and waits for every output of a function that it has called.
         """
         self._ctx, self._session_lives_on = ctx, session_lives_on
-        self.running = RunningCalls(ctx.agent.manners_of(offered))
+        self.running = RunningCalls(ctx.agent.tool_options_of(offered))
         self.hosted = HostedCalls(ctx.agent.hosted)
         self.approvals = PendingApprovals()
         self._unsent: list[tuple[str, str]] = []

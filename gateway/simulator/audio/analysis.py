@@ -39,11 +39,6 @@ def silence(ms: float) -> bytes:
     return MULAW_SILENCE * samples(ms)
 
 
-def is_loud(mulaw: bytes) -> bool:
-    """Whether a short piece holds sound that a person would hear."""
-    return bool(mulaw) and float(_POWER[np.frombuffer(mulaw, np.uint8)].mean()) > LOUD_RMS**2
-
-
 def loudness(mulaw: bytes, window: int) -> npt.NDArray[np.float64]:
     """RMS of each whole window of so many samples."""
     power = _POWER[np.frombuffer(mulaw, np.uint8)]

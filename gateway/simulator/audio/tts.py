@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import re
 import threading
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from gateway.audio.g711 import MODEL_HZ
+from gateway.audio.g711 import CALLER_HZ, MODEL_HZ, pcm_to_mulaw
 from gateway.errors import ServiceUnreachable
 from gateway.simulator.audio.formats import WIRES, Samples, resample
 
@@ -160,3 +162,20 @@ def voice_named(name: str) -> Voice:
         return ToneVoice()
     _espeak()
     return SpokenVoice()
+
+
+Speaker = Callable[[str, str], Awaitable[bytes]]
+"""Text and language to mu-law 8 kHz."""
+
+_one_at_a_time = threading.Lock()
+"""The voice is one global library: two threads that load it at once would load it twice."""
+
+
+def _mulaw(text: str, language: str) -> bytes:
+    with _one_at_a_time:
+        return pcm_to_mulaw(speak(text, language=language, hz=CALLER_HZ).tobytes())
+
+
+async def speak_mulaw(text: str, language: str) -> bytes:
+    """Return the words as a telephone carries them, made off the event loop and cached."""
+    return await asyncio.to_thread(_mulaw, text, language)

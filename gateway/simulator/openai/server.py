@@ -55,13 +55,6 @@ class ModelServer:
         """What `OPENAI_BASE_URL` wants."""
         return f"{self.url}/v1"
 
-    def drop_all(self, code: int = 1006, reason: str = "") -> int:
-        """Closes every open session's socket; how many there were."""
-        drivers = list(self.drivers.values())
-        for driver in drivers:
-            driver.drop(code, reason)
-        return len(drivers)
-
     def stop_waiting(self) -> None:
         """Lets go of clients that are kept hanging."""
         self._gone.set()

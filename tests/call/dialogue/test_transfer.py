@@ -37,6 +37,7 @@ from call.vendor_events import (
 from gateway import limits
 from gateway.call import events
 from gateway.call.commands import OpenModel, TransferCaller
+from gateway.call.context import WallClock
 from gateway.call.dialogue.prompts import CONNECTING, NOT_TRANSFERRED, TRANSFER_FAILED, closed
 from gateway.call.endings import Ending
 from gateway.call.inputs import CallerLost, ModelLost, SpendLimitReached, TransferFailed
@@ -209,7 +210,7 @@ def test_to_the_fallbacks_queue_when_the_money_is_gone() -> None:
 @pytest.mark.parametrize(("after_s", "is_open"), [(0, True), (7 * 3600, False)])
 def test_whoever_is_closed_is_not_called(after_s: float, is_open: bool) -> None:
     book = people()
-    book.call.ctx.unix_offset_s = MONDAY_S + after_s - book.now
+    book.call.ctx.wall_clock = WallClock(MONDAY_S + after_s - book.now)
     if is_open:
         return goes(book, to("shop"), TransferCaller("+15550166"))
     book >> response_created() >> to("shop") << CALLED

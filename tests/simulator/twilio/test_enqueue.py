@@ -77,7 +77,7 @@ async def waiting(gateway: SipGateway, *steps: Any, **rest: Any) -> AsyncIterato
         call = asyncio.create_task(rehearse(gateway.twilio, given))
         try:
             async with asyncio.timeout(5):
-                await gateway.twilio.exchange.queues.named("q").joined.wait()
+                await gateway.twilio.reachable.queues.named("q").joined.wait()
             office = Office(gateway, client)
             yield office
             office.records.append(await call)
@@ -168,7 +168,7 @@ async def test_a_person_is_rung_and_dials_the_queue(gateway: SipGateway) -> None
         "expect_hang_up",
     )
     async with waiting(gateway, *steps, people={DESK: person}) as office:
-        queue = gateway.twilio.exchange.queues.named("q")
+        queue = gateway.twilio.reachable.queues.named("q")
         assert await office.asks("DELETE", f"/Queues/{queue.sid}.json") == 400
         assert await office.rings() == 201
         assert await office.rings() == 400, "he has one telephone"
@@ -208,7 +208,7 @@ async def test_a_person_who_does_not_come(gateway: SipGateway, person: Any, stat
 
 @pytest.mark.parametrize(("name", "status"), [("other", "failed"), ("empty", "no-answer")])
 async def test_a_queue_in_which_nobody_waits(gateway: SipGateway, name: str, status: str) -> None:
-    gateway.twilio.exchange.queues.named("empty")
+    gateway.twilio.reachable.queues.named("empty")
     gateway.documents["/twilio/voice"] = (
         f"<Dial timeout='0.1' action='/twilio/after'><Queue>{name}</Queue></Dial>"
     )

@@ -220,7 +220,7 @@ async def test_the_model_has_one_frame_at_a_time(
         (driver,) = model.drivers.values()
         items = driver.session._responder.conversation.items
         assert sum(item.kind == "user" for item in items) == 1
-        assert model.journal.violations == []
+        assert model.journal.of("violation") == []
         assert await fate(home, "camera", "shown") == limits.images.CAMERA_BURST
         assert await fate(home, "camera", "too_often") == 1
         photos = await home.client.post(path, content=photo(), headers=JPEG)

@@ -45,11 +45,6 @@ class Journal:
             if entry["kind"] in kinds and (session is None or entry["session"] == session)
         ]
 
-    @property
-    def violations(self) -> list[Entry]:
-        """What clients sent that the vendor would have refused: a good gateway has none."""
-        return self.of("violation")
-
     def listen(self, listener: Callable[[int, Entry], None]) -> Callable[[], None]:
         """Calls the listener with each new entry, until the function that is returned is called."""
         self._listeners.append(listener)

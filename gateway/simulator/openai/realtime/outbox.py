@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -10,7 +11,6 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from gateway.simulator.openai.realtime.timers import SimTimer, SimTimers
 from gateway.simulator.openai.realtime.validation import InvalidValue
 
 _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -29,6 +29,54 @@ class Close:
 
     code: int
     reason: str = ""
+
+
+class SimTimer:
+    """Something to be done later, unless it is cancelled."""
+
+    __slots__ = ("_action",)
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        self._action = None
+
+    @property
+    def live(self) -> bool:
+        return self._action is not None
+
+    def fire(self) -> None:
+        action, self._action = self._action, None
+        if action:
+            action()
+
+
+class SimTimers:
+    """Seconds on a clock that is handed in."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, SimTimer]] = []
+        self._order = count()
+
+    def at(self, when_s: float, action: Callable[[], None]) -> SimTimer:
+        timer = SimTimer(action)
+        heapq.heappush(self._heap, (when_s, next(self._order), timer))
+        return timer
+
+    def due(self) -> float | None:
+        """When the next one wants to be run."""
+        while self._heap and not self._heap[0][2].live:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self, now_s: float) -> tuple[float, SimTimer] | None:
+        """The next one whose time has come, with the time it was meant for."""
+        due = self.due()
+        if due is None or due > now_s:
+            return None
+        when_s, _, timer = heapq.heappop(self._heap)
+        return when_s, timer
 
 
 class Outbox:

@@ -20,10 +20,9 @@ from gateway.simulator.openai.realtime.client_events import (
     read,
 )
 from gateway.simulator.openai.realtime.conversation import SimItem, from_client, pictures_of
-from gateway.simulator.openai.realtime.outbox import Close, JournalNote, Outbox
+from gateway.simulator.openai.realtime.outbox import Close, JournalNote, Outbox, SimTimer
 from gateway.simulator.openai.realtime.responder import Responder, Sink
 from gateway.simulator.openai.realtime.script import FaultBudget, Script
-from gateway.simulator.openai.realtime.timers import SimTimer
 from gateway.simulator.openai.realtime.turn_detector import TurnDetector
 from gateway.simulator.openai.realtime.validation import InvalidValue
 

@@ -8,9 +8,8 @@ from typing import Any, Final
 from gateway.simulator.audio.formats import wire_of
 from gateway.simulator.openai.realtime.conversation import SimItem
 from gateway.simulator.openai.realtime.input_buffer import InputBuffer
-from gateway.simulator.openai.realtime.outbox import Outbox
+from gateway.simulator.openai.realtime.outbox import Outbox, SimTimer
 from gateway.simulator.openai.realtime.responder import Responder
-from gateway.simulator.openai.realtime.timers import SimTimer
 from gateway.simulator.openai.realtime.vad import (
     SEMANTIC_WAIT_MS,
     VadSpeechStarted,

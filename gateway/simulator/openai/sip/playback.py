@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from gateway.audio.g711 import MULAW_SILENCE
 from gateway.simulator.audio.formats import WIRES, AudioFormatInfo
-from gateway.simulator.openai.realtime.timers import SimTimer
+from gateway.simulator.openai.realtime.outbox import SimTimer
 
 FRAME_MS: Final = 20
 LINE: Final = WIRES["audio/pcmu"]

@@ -53,7 +53,7 @@ async def test_an_address_that_would_not_work_does_not_ring(
 ) -> None:
     desk = table.play()
     assert await desk.invite(uri) == {"status": status}
-    assert len(desk.model.journal.violations) == 1
+    assert len(desk.model.journal.of("violation")) == 1
     assert desk.webhook.events.empty()
 
 
@@ -110,7 +110,7 @@ async def test_a_session_that_the_vendor_would_refuse_leaves_the_call_ringing(
     answer = await desk.control(call["call_id"], "accept", session)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param
-    assert len(desk.model.journal.violations) == 1
+    assert len(desk.model.journal.of("violation")) == 1
     assert (await desk.control(call["call_id"], "accept", SESSION)).status_code == 200
 
 
@@ -120,7 +120,7 @@ async def test_formats_are_for_sip_to_negotiate(table: SipDesk) -> None:
     async with desk.talking(audio=audio) as (_, _, sideband):
         created = (await sideband.until("session.created"))[0]["session"]
         assert created["audio"]["input"]["format"] == {"type": "audio/pcmu"}
-        assert [v["code"] for v in desk.model.journal.violations] == ["format_on_sip"]
+        assert [v["code"] for v in desk.model.journal.of("violation")] == ["format_on_sip"]
 
 
 async def test_control_calls_need_a_key_and_a_call(table: SipDesk) -> None:
@@ -189,7 +189,7 @@ async def test_the_sideband_is_404_before_the_session_exists_and_after_the_end(
     async with asyncio.timeout(5):
         await desk.model.sip.calls[call_id].ended.wait()
     assert await handshake(desk, call_id) == 404
-    assert desk.model.journal.violations == []
+    assert desk.model.journal.of("violation") == []
 
 
 async def test_a_greeting_is_heard_on_the_line_and_not_on_the_sideband(table: SipDesk) -> None:
@@ -227,7 +227,7 @@ async def test_the_caller_is_heard_and_interrupts_with_the_server_truncating(
             assert wanted in kinds, kinds
         cut = events[kinds.index("conversation.item.truncated")]
         assert cut["audio_end_ms"] * 8 <= len(leg.sound) + 480
-        assert desk.model.journal.violations == []
+        assert desk.model.journal.of("violation") == []
 
 
 @pytest.mark.parametrize("blank", [False, True])
@@ -248,7 +248,7 @@ async def test_sound_does_not_go_over_a_sideband(table: SipDesk) -> None:
         await sideband.connection.input_audio_buffer.append(audio="////")
         error = (await sideband.until("error"))[-1]["error"]
         assert error["code"] == "invalid_event"
-        assert len(desk.model.journal.violations) == 1
+        assert len(desk.model.journal.of("violation")) == 1
 
 
 async def test_the_client_may_cut_the_answer_itself(table: SipDesk) -> None:

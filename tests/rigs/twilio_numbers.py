@@ -210,7 +210,7 @@ def _found(resources: dict[str, Resource], request: Request) -> Resource:
 
 
 async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, TwilioApiError)  # noqa: S101 - registered for this type only
+    assert isinstance(error, TwilioApiError)
     return error.response()
 
 
