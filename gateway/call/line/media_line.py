@@ -56,8 +56,6 @@ class MediaLine(Part):
     key_event = caller.Dtmf
     can_hold = True
     """Whether the caller can hear a sound of ours."""
-    goodbye_max_s = limits.call.GOODBYE_MAX_S
-    """How long a goodbye may take that is being said already."""
 
     def __init__(
         self, ctx: CallContext, work: OpenWork, uplink: Uplink, downlink: Downlink
@@ -261,6 +259,11 @@ class MediaLine(Part):
         self.cancel_response(event.response_id)
 
     # --- What the dialogue asks of the line ---
+
+    @property
+    def goodbye_max_s(self) -> float:
+        """How long a goodbye may take that is being said already."""
+        return limits.call.GOODBYE_MAX_S
 
     def can_be_heard(self) -> bool:
         """Return whether sound reaches the caller."""
