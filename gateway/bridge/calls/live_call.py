@@ -25,9 +25,9 @@ from gateway.call import inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.commands import SendToCaller, SendToModel
 from gateway.call.context import NOTHING, Out
-from gateway.call.dialogue.turn_taking import Conversation
 from gateway.call.endings import Ending
 from gateway.call.history import HistoryItem
+from gateway.call.machine import CallMachine
 from gateway.call.state_machines import CallPhase
 from gateway.errors import LinkError, PeerError
 from gateway.limits.model import RENEW_SPREAD_S
@@ -46,7 +46,7 @@ class LiveCall:
     """
 
     def __init__(
-        self, facts: CallInfo, machine: Conversation, carrier: Carrier, services: CallServices
+        self, facts: CallInfo, machine: CallMachine, carrier: Carrier, services: CallServices
     ) -> None:
         self.facts, self.machine = facts, machine
         self.bill = services.open_bill(facts, machine.agent)
@@ -103,7 +103,7 @@ class LiveCall:
 
     def ask(self, request: inputs.OperatorRequest) -> bool:
         """Pass on an operator's request. False while nobody talks or the model does not hear."""
-        if not self.machine.takes_wishes:
+        if not self.machine.takes_operator_requests:
             return False
         self.notify(request)
         return True
@@ -122,7 +122,7 @@ class LiveCall:
 
     @property
     def over(self) -> bool:
-        return self.machine.life is CallPhase.CLOSED
+        return self.machine.phase is CallPhase.CLOSED
 
     # --- SIP legs ---
 

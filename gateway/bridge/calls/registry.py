@@ -17,9 +17,9 @@ from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.call import events
 from gateway.call.call_info import CallInfo
+from gateway.call.context import WallClock
 from gateway.call.endings import Ending
-from gateway.call.line.media_line import MediaCall
-from gateway.call.line.sip_line import SipCall
+from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
 from gateway.ops.store.shared import Store
@@ -35,6 +35,7 @@ class CallRegistry:
         max_calls: int,
         store: Store,
         spent_out: Callable[[], bool] = lambda: False,
+        hours_shift_s: float = 0.0,
         *,
         sip_calls_max: int = limits.sip.CALLS_MAX,
     ) -> None:
@@ -47,6 +48,8 @@ class CallRegistry:
         self._store = store
         self._spent_out = spent_out
         """Whether the day's budget is used up."""
+        self._hours_shift_s = hours_shift_s
+        """Offset of the clock of opening hours: not zero in a rehearsal at another time."""
         self._media: dict[str, LiveCall] = {}
         """By CallSid."""
         self._sip: dict[str, LiveCall] = {}
@@ -111,7 +114,7 @@ class CallRegistry:
 
     def on_duty(self, dialled: Sequence[str]) -> Agent | None:
         """Who answers the first of these numbers that a route names, at this hour."""
-        return self.book.pick_any(dialled, self.clock())
+        return self.book.pick_any(dialled, self.clock() + self._hours_shift_s)
 
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
         """What a call that begins now asks of the model."""
@@ -138,11 +141,11 @@ class CallRegistry:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         services = self._admitted("media-streams", facts.call_sid, back=state is not None)
         session = self.session(agent.name, "media-streams")
-        machine = MediaCall(agent, session, _event_ids(), monotonic())
-        machine.unix_offset_s = self.clock() - monotonic()
+        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
         if state is not None:
             machine.resume(state)
-        machine.opening = opening or machine.opening
+        if opening:
+            machine.begin_with(opening)
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
@@ -167,9 +170,9 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         services = self._admitted("sip", facts.call_sid)
-        machine = SipCall(agent, session, _event_ids(), monotonic())
-        machine.unix_offset_s = self.clock() - monotonic()
-        machine.opening = opening
+        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        if opening:
+            machine.begin_with(opening)
         call = LiveCall(facts, machine, services.carriers.sip, services)
         if state is not None:
             machine.resume(state)
@@ -178,6 +181,9 @@ class CallRegistry:
         self.announced(call)
         call.begin(open_session=False)
         return call
+
+    def _wall_clock(self) -> WallClock:
+        return WallClock(self.clock() - monotonic(), self._hours_shift_s)
 
     def _admitted(self, path: str, call_sid: str, *, back: bool = False) -> CallServices:
         reason = self.refusal(path, call_sid, back=back)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from gateway.bridge.calls.model_connection import ConnectionOwner, ModelConnection
 from gateway.call.call_info import CallInfo
-from gateway.call.dialogue.turn_taking import Conversation
+from gateway.call.machine import CallMachine
 from gateway.ops.billing.bills import Bill
 from gateway.transports.media_socket import MediaSocket
 
@@ -21,7 +21,7 @@ class RunningCall(ConnectionOwner, Protocol):
     def facts(self) -> CallInfo: ...
 
     @property
-    def machine(self) -> Conversation: ...
+    def machine(self) -> CallMachine: ...
 
     @property
     def bill(self) -> Bill: ...

@@ -32,6 +32,7 @@ class StreamHandshake:
         *,
         says_why: bool = False,
         answer: bytes = b"",
+        start_wait_s: float = limits.call.START_WAIT_S,
     ) -> None:
         """`says_why` also sends the peer the reason of a refusal; `answer` is sent on admission."""
         self._socket, self._admit, self._refused = socket, let_in, refused
@@ -40,9 +41,7 @@ class StreamHandshake:
         self._early: list[bytes] = []
         """What came while the token was looked up."""
         self._work: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(
-            limits.call.START_WAIT_S, self._refuse, "no_start"
-        )
+        self._timer = asyncio.get_running_loop().call_later(start_wait_s, self._refuse, "no_start")
         socket.take_over(self)
 
     def on_text(self, data: bytes | bytearray, now: float) -> None:

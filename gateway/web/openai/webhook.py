@@ -96,11 +96,11 @@ class OpenAIWebhookEndpoint:
             self._guard.check(request, body)
             result = await self._sort(request.headers["webhook-id"], body)
         except SignatureRefused as error:
-            log.warning("webhook refused", endpoint="openai", reason=error.reason)
+            log.warning("webhook_refused", endpoint="openai", reason=error.reason)
             self._counted(error.reason)
             return PlainTextResponse("The request is not signed by OpenAI.", 403)
         except PeerError as error:
-            log.warning("webhook not understood", endpoint="openai", reason=str(error))
+            log.warning("webhook_malformed", endpoint="openai", reason=str(error))
             self._counted(error.kind)
             sentence = f"The request was not understood: {error}."
             return PlainTextResponse(sentence, STATUS[error.kind])
