@@ -12,11 +12,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import limits
-from gateway.errors import PeerError
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.http.problems import RequestRefused
-from gateway.web.http.request_body import STATUS, read_body
 
 log = structlog.get_logger()
 _WHO: Final = {"WWW-Authenticate": 'Bearer realm="gateway"'}
@@ -68,23 +65,3 @@ def _check_query(request: Request, known: Set[str]) -> None:
 
 def _digest(token: bytes) -> bytes:
     return sha256(token).digest()
-
-
-async def body_of(request: Request, most_bytes: int) -> bytes:
-    """The body. Raises Refused before more than the bound is held."""
-    try:
-        return await read_body(request, most_bytes, limits.api.BODY_WAIT_S)
-    except PeerError as error:
-        said = _BODY[error.kind].format(most=most_bytes)
-        raise RequestRefused(STATUS[error.kind], said, {"Connection": "close"}) from None
-
-
-_BODY: Final = {
-    "oversized": "The body may have {most} bytes.",
-    "slow": "The body did not come in time.",
-    "cut_off": "The body is not complete.",
-}
-
-
-def media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -29,8 +29,8 @@ from gateway.errors import NotDialled, PeerError
 from gateway.ops.records.event_stream import EventStream, Subscription
 from gateway.ops.records.record import CallRecord, CallSummary
 from gateway.ops.records.store import RecordStore
-from gateway.web.api.auth import body_of, media_type
 from gateway.web.http.problems import RequestRefused
+from gateway.web.http.request_body import body_of, media_type
 
 log = structlog.get_logger()
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")

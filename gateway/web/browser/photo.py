@@ -27,8 +27,8 @@ from gateway.bridge.messaging.pictures import PAGE, Pictures, PictureTarget, key
 from gateway.call.dialogue.image_input import CAMERA
 from gateway.errors import PeerError
 from gateway.ops.limits.token_bucket import TokenBucket
-from gateway.web.api.auth import body_of, media_type
 from gateway.web.http.problems import RequestRefused
+from gateway.web.http.request_body import body_of, media_type
 
 _TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 _HEADERS: Final = {
