@@ -33,6 +33,7 @@ from gateway.bridge.failover.sip_takeover import SipTakeover
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
+from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.messaging.image_processing import ImageProcessor
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.bridge.messaging.pictures import Pictures
@@ -78,16 +79,31 @@ from gateway.web.api.calls import CallsEndpoints
 from gateway.web.browser.console import console_routes
 from gateway.web.browser.phone import PhoneEndpoints
 from gateway.web.browser.photo import PhotoEndpoint
+from gateway.web.health import HealthEndpoints
 from gateway.web.http import problems
 from gateway.web.http.asgi import GatewayApp
 from gateway.web.openai.webhook import OpenAISignature, OpenAIWebhookEndpoint
-from gateway.web.routes import OPENAI_WEBHOOK, operators_routes, photo_routes, routes
-from gateway.web.twilio.context import TwilioContext
-from gateway.web.twilio.failover import refer_key
+from gateway.web.routes import (
+    OPENAI_WEBHOOK,
+    api_routes,
+    health_routes,
+    openai_routes,
+    photo_routes,
+    twilio_routes,
+)
+from gateway.web.twilio.agent_legs import MediaStreamLeg, SipLeg
+from gateway.web.twilio.failover import Failover, refer_key
+from gateway.web.twilio.fallback_steps import FallbackSteps
+from gateway.web.twilio.incoming import IncomingCalls
+from gateway.web.twilio.legs import DRAIN, SIP
+from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
 from gateway.web.twilio.signature import TwilioSignature
+from gateway.web.twilio.status import StatusEndpoints
 from gateway.web.twilio.transfers import TransferWebhooks
-from gateway.web.twilio.twiml_responses import DRAIN, SIP
+from gateway.web.twilio.twiml_documents import TwimlDocuments
+from gateway.web.twilio.voice import VoiceEndpoints
+from gateway.web.twilio.webhook import VerifiedWebhooks
 
 log = structlog.get_logger()
 
@@ -159,26 +175,27 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     registry.announced = announced
     snapshots = SnapshotStore(states, lambda: [c for c in registry.calls if c.facts.has_carrier])
     dial_tokens = DialTokens(secrets, store, time)
-    desk = TwilioContext(
-        public_url=settings.public_url,
-        media_url=settings.media_url,
-        account_sid=settings.twilio_account_sid,
-        overflow=settings.overflow,
-        sip_uri=settings.sip_uri,
-        registry=registry,
-        templates=templates_of(settings),
-        guard=TwilioSignature(settings.public_url, settings.media_url, secrets),
-        tokens=StreamTokens(secrets, store, time),
-        dial_tokens=dial_tokens,
-        out_tokens=out_tokens,
-        outbound=outbound,
-        warm=warm,
-        store=store,
-        snapshots=snapshots,
-        admission=admission,
-        breaker=breaker,
-        rates=rates,
-        metrics=metrics,
+    stream_tokens = StreamTokens(secrets, store, time)
+    documents = TwimlDocuments(templates_of(settings))
+    signature = TwilioSignature(settings.public_url, settings.media_url, secrets)
+    transfers = TransferWebhooks(settings.public_url, documents, warm)
+    stream_leg = MediaStreamLeg(
+        settings.public_url, settings.media_url, documents, registry, admission, snapshots,
+        stream_tokens,
+    )  # fmt: skip
+    sip_leg = SipLeg(settings.public_url, settings.sip_uri, documents, registry, dial_tokens)
+    steps = FallbackSteps(settings.public_url, documents, metrics.fallbacks)
+    incoming = IncomingCalls(
+        settings.overflow, shed, registry, stream_leg, sip_leg, steps, documents, metrics
+    )
+    failover = Failover(
+        registry, store, snapshots, stream_leg, sip_leg, steps, documents, transfers, metrics
+    )
+    voice = VoiceEndpoints(
+        registry, store, snapshots, out_tokens, documents, incoming, failover, transfers
+    )
+    stream_admission = StreamAdmission(
+        settings.twilio_account_sid, registry, stream_tokens, snapshots
     )
     start_pacer = StartPacer()
     calls = OpenAICalls(settings.openai_base_url, settings.openai_api_key.get_secret_value())
@@ -234,7 +251,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
                 realtime_url=settings.realtime_url,
                 model_headers=_model_headers(settings),
                 rest=rest,
-                transfer_document=TransferWebhooks(desk).document,
+                transfer_document=transfers.document,
                 referred=referred,
                 toolbox=toolbox,
                 tasks=tasks,
@@ -276,8 +293,19 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
     endpoint = _openai_door(settings, store, sip_inbound, start_pacer, tasks, metrics)
     endpoints = [
-        *routes(desk, endpoint),
-        *photo_routes(MessageEndpoint(desk, photos), PhotoEndpoint(links, photos)),
+        *openai_routes(endpoint),
+        *twilio_routes(
+            VerifiedWebhooks(signature, metrics.webhooks),
+            voice,
+            transfers,
+            StatusEndpoints(registry, outbound, warm, metrics),
+            MediaEndpoint(signature, stream_admission, metrics.streams_refused),
+            MessageEndpoint(book, store, photos, documents),
+        ),
+        *health_routes(
+            HealthEndpoints(registry, metrics, settings.overflow, shared_store=store.shared)
+        ),
+        *photo_routes(PhotoEndpoint(links, photos)),
     ]
     if settings.admin_token is not None:
         browser_calls = BrowserCalls(registry, admission, shed, lambda: bills.share_of_budget)
@@ -288,7 +316,10 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
             registry, records, event_stream, image_processor, outbound, phone.link
         )
         endpoints += [*console_routes(), *phone.routes()]
-        endpoints += operators_routes(admin, OperatorAuth(settings.admin_token.get_secret_value()))
+        endpoints += api_routes(
+            admin,
+            OperatorAuth(settings.admin_token.get_secret_value(), metrics.admin_tokens_refused),
+        )
     asgi = GatewayApp(
         {} if endpoint is None else {OPENAI_WEBHOOK: endpoint.webhook},
         routes=endpoints,

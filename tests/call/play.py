@@ -25,9 +25,9 @@ from gateway.agents.session import session_of
 from gateway.call import commands as do
 from gateway.call import events as notes
 from gateway.call.context import Out
-from gateway.call.dialogue.turn_taking import Conversation
 from gateway.call.endings import Ending
-from gateway.call.line.media_line import MediaCall
+from gateway.call.machine import CallMachine
+from gateway.call.paths import media_call
 from gateway.call.state_machines import CallPhase
 from gateway.protocols import media_stream, realtime_server
 from gateway.protocols.realtime_event import Event
@@ -66,15 +66,15 @@ Cue = Callable[["Book"], object]
 class Book:
     opened: ClassVar[list[Book]] = []
     """Of the running test; see conftest."""
-    machine: ClassVar[type[Conversation]] = MediaCall
+    machine: ClassVar[Callable[..., CallMachine]] = staticmethod(media_call)
 
     def __init__(self, now: float = BEGAN_AT, frame_ms: int = 100, **agent: Any) -> None:
         """`agent` are its fields; the caller's line sends `frame_ms` at a time while we wait."""
         self.agent = an_agent(**agent)
         self.now = now
         ids = (f"event_{n}" for n in count(1))
-        session = session_of(self.agent, definitions(self.agent))
-        self.call: Any = self.machine(self.agent, session, lambda: next(ids), now)
+        self.session = session_of(self.agent, definitions(self.agent))
+        self.call: Any = self.machine(self.agent, self.session, lambda: next(ids), now)
         self.umpire = Umpire(self.call)
         self.telephone = Telephone()
         self.said: list[dict[str, Any]] = []
@@ -424,4 +424,4 @@ def ends(ending: Ending, reason: str = "") -> Expected:
 
 
 def over(book: Book) -> bool:
-    return book.call.life is CallPhase.CLOSED
+    return book.call.phase is CallPhase.CLOSED

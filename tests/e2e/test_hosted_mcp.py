@@ -15,7 +15,7 @@ from running_gateway import GatewayRig, running_gateway
 from gateway.audio.g711 import pcm_to_mulaw
 from gateway.call import events
 from gateway.call.dialogue import prompts
-from gateway.call.line.media_line import MediaCall
+from gateway.call.line.media_line import MediaLine
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import Script
 
@@ -72,8 +72,8 @@ async def silence(rig: GatewayRig, stream: Stream) -> None:
     """Until the caller has heard the model out."""
     call = rig.gateway.registry.media_call(stream.call_sid)
     assert call is not None
-    assert isinstance(call.machine, MediaCall)
-    while call.machine.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
+    assert isinstance(call.machine.line, MediaLine)
+    while call.machine.line.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
         await asyncio.sleep(0.01)
 
 

@@ -26,9 +26,9 @@ from gateway.call import commands as do
 from gateway.call import inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.context import NOTHING, Out
-from gateway.call.dialogue.turn_taking import Conversation
 from gateway.call.endings import Ending
 from gateway.call.history import HistoryItem
+from gateway.call.machine import CallMachine
 from gateway.call.state_machines import CallPhase
 from gateway.errors import LinkError, PeerError
 from gateway.limits.call import HANGUP_CONFIRM_MAX_S
@@ -50,7 +50,7 @@ _STEPS: Final[Mapping[type, Callable[[LiveCall], None]]] = {  # they say no more
 
 
 class LiveCall:
-    def __init__(self, facts: CallInfo, machine: Conversation, services: CallServices) -> None:
+    def __init__(self, facts: CallInfo, machine: CallMachine, services: CallServices) -> None:
         self.facts, self.machine = facts, machine
         self.left = False
         """Whether another process has it now, and its leg goes on."""
@@ -103,7 +103,7 @@ class LiveCall:
 
     def ask(self, wish: inputs.OperatorRequest) -> bool:
         """An operator's wish. False while nobody talks, or the model does not hear."""
-        if not self.machine.takes_wishes:
+        if not self.machine.takes_operator_requests:
             return False
         self._hear(wish, monotonic())
         return True
@@ -122,7 +122,7 @@ class LiveCall:
 
     @property
     def over(self) -> bool:
-        return self.machine.life is CallPhase.CLOSED
+        return self.machine.phase is CallPhase.CLOSED
 
     # --- From the caller ---
 

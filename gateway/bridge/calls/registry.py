@@ -18,9 +18,9 @@ from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.bridge.calls.sip_carrier import SipLiveCall
 from gateway.call import events
 from gateway.call.call_info import CallInfo
+from gateway.call.context import WallClock
 from gateway.call.endings import Ending
-from gateway.call.line.media_line import MediaCall
-from gateway.call.line.sip_line import SipCall
+from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
 from gateway.ops.store.shared import Store
@@ -141,12 +141,11 @@ class CallRegistry:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         services = self._admitted("media-streams", facts.call_sid, back=state is not None)
         session = self.session(agent.name, "media-streams")
-        machine = MediaCall(agent, session, _event_ids(), monotonic())
-        machine.unix_offset_s = self.clock() - monotonic()
-        machine.hours_shift_s = self._hours_shift_s
+        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
         if state is not None:
             machine.resume(state)
-        machine.opening = opening or machine.opening
+        if opening:
+            machine.begin_with(opening)
         self._store.forget(f"ending:{facts.call_sid}")
         call = (LiveCall if facts.has_carrier else BrowserCall)(facts, machine, services)
         if state is not None:
@@ -170,10 +169,9 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         services = self._admitted("sip", facts.call_sid)
-        machine = SipCall(agent, session, _event_ids(), monotonic())
-        machine.unix_offset_s = self.clock() - monotonic()
-        machine.hours_shift_s = self._hours_shift_s
-        machine.opening = opening
+        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        if opening:
+            machine.begin_with(opening)
         call = SipLiveCall(facts, machine, services, control)
         if state is not None:
             machine.resume(state)
@@ -182,6 +180,9 @@ class CallRegistry:
         self.announced(call)
         call.begin()
         return call
+
+    def _wall_clock(self) -> WallClock:
+        return WallClock(self.clock() - monotonic(), self._hours_shift_s)
 
     def _admitted(self, path: str, call_sid: str, *, back: bool = False) -> CallServices:
         reason = self.refusal(path, call_sid, back=back)

@@ -18,7 +18,7 @@ from gateway.call import commands as do
 from gateway.call import inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
-from gateway.call.line.sip_line import SipCall
+from gateway.call.machine import CallMachine
 from gateway.errors import LinkError
 from gateway.transports.openai_calls import OpenAICalls, refer_target
 
@@ -36,7 +36,7 @@ _LEG_IS_GONE: Final = frozenset({Ending.CALLER_HUNG_UP, Ending.TRANSFERRED, Endi
 
 class SipLiveCall(LiveCall):
     def __init__(
-        self, facts: CallInfo, machine: SipCall, services: CallServices, calls: OpenAICalls
+        self, facts: CallInfo, machine: CallMachine, services: CallServices, calls: OpenAICalls
     ) -> None:
         super().__init__(facts, machine, services)
         self._calls = calls

@@ -19,7 +19,6 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
-from gateway.call.line.media_line import MediaCall
 from gateway.call.snapshot import CallSnapshot, decode, encode
 from gateway.ops.store.shared import Store
 
@@ -77,7 +76,7 @@ class SnapshotStore:
     async def write_changed(self) -> None:
         changed: dict[LiveCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
         for call in list(self._calls()):
-            before, memory = self._written.get(call), call.machine.memory
+            before, memory = self._written.get(call), call.machine.history
             if not call.machine.arrived or (before and before.revision == memory.revision):
                 continue
             now = _Written.of(memory, self._clock())
@@ -145,7 +144,7 @@ class SnapshotStore:
         if not _is_kept(ending):
             await self._store.delete(_key(call_sid))
             return
-        state, sound = state_of(call), _sound_of(call)
+        state, sound = state_of(call), call.machine.not_understood()
         if sound:
             key = f"sound:{call_sid}"
             await self._store.put(key, b64encode(sound).decode(), limits.store.SOUND_KEPT_S)
@@ -188,16 +187,12 @@ def first_state(facts: CallInfo) -> CallSnapshot:
 
 
 def state_of(call: LiveCall) -> CallSnapshot:
-    state, facts = call.machine.state(), call.facts
+    state, facts = call.machine.snapshot(), call.facts
     state.caller, state.dialled = _plain(facts.caller), _plain(facts.dialled)
     state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid
     state.direction = facts.direction
     state.spent_micro_usd, state.minutes = call.bill.micro_usd, call.bill.minutes
     return state
-
-
-def _sound_of(call: LiveCall) -> bytes:
-    return call.machine.not_understood() if isinstance(call.machine, MediaCall) else b""
 
 
 def _key(call_sid: str) -> str:

@@ -31,6 +31,7 @@ class StreamHandshake:
         refused: Callable[[str], None],
         *,
         says_why: bool = False,
+        start_wait_s: float = limits.call.START_WAIT_S,
     ) -> None:
         """`says_why` tells the peer the reason of a refusal, too."""
         self._socket, self._admit, self._refused = socket, let_in, refused
@@ -39,9 +40,7 @@ class StreamHandshake:
         self._early: list[bytes] = []
         """What came while the token was looked up."""
         self._work: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(
-            limits.call.START_WAIT_S, self._refuse, "no_start"
-        )
+        self._timer = asyncio.get_running_loop().call_later(start_wait_s, self._refuse, "no_start")
         socket.take_over(self)
 
     def on_text(self, data: bytes | bytearray, now: float) -> None:

@@ -124,12 +124,12 @@ async def test_a_process_that_stops_hands_it_over(town: Town) -> None:
 async def test_it_is_not_greeted_again_and_is_remembered(town: Town) -> None:
     first = town.first.gateway.registry.call(town.line.call_id)
     assert first is not None
-    first.machine.memory.caller_said("turn_1", "My word is heron.")
+    first.machine.history.caller_said("turn_1", "My word is heron.")
     town.first.gateway.registry.hand_over_all(now=True)
     await town.taken_over()
     second = town.second.gateway.registry.call(town.line.call_id)
     assert second is not None
-    assert second.machine.memory.memos[-1].text == "My word is heron."
+    assert second.machine.history.memos[-1].text == "My word is heron."
     assert town.line.sidebands[1].heard == []
 
 
@@ -163,7 +163,7 @@ async def test_one_that_we_placed_stays_one(town: Town) -> None:
 async def test_a_function_that_it_had_called_is_answered(town: Town) -> None:
     first = town.first.gateway.registry.call(town.line.call_id)
     assert first is not None
-    first.machine.memory.called("call_1", "stock", "{}")
+    first.machine.history.called("call_1", "stock", "{}")
     town.first.gateway.registry.hand_over_all(now=True)
     await town.taken_over()
     told = await town.line.sidebands[1].hears("conversation.item.create")
