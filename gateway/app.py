@@ -346,7 +346,10 @@ def build(
             registry, records, event_stream, image_processor, outbound, phone.link
         )
         endpoints += [*console_routes(), *phone.routes()]
-        endpoints += api_routes(admin, OperatorAuth(settings.admin_token.get_secret_value()))
+        endpoints += api_routes(
+            admin,
+            OperatorAuth(settings.admin_token.get_secret_value(), metrics.admin_tokens_refused),
+        )
     asgi = GatewayApp(
         {} if endpoint is None else {OPENAI_WEBHOOK: endpoint.webhook},
         routes=endpoints,

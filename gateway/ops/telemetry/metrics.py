@@ -151,6 +151,9 @@ class Metrics:
         self.streams_refused = counter(
             "streams_refused", "Media streams closed before they reached a call.", "reason"
         )
+        self.admin_tokens_refused = counter(
+            "admin_tokens_refused", "Requests to the operators' API without the right token."
+        )
         self.phone_refused = counter(
             "phone_refused", "Browsers whose call was not taken, or whose link opens nothing.",
             "reason",

@@ -26,6 +26,8 @@ class GatewayApp(Starlette):
         What a shortcut raises is answered by the server, and not by `exception_handlers`.
         """
         super().__init__(**others)
+        # Starlette would redirect to the address in the Host header, which anybody can forge.
+        self.router.redirect_slashes = False
         self._shortcuts = shortcuts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
