@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults soak check format bench clean
+.PHONY: help setup demo run test faults soak check format bench k8s k8s-check clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## an environment in .venv, and the command gateway in it
 
@@ -52,6 +52,12 @@ format: $(READY) ## put every file into shape
 
 bench: $(READY) ## what a call costs: out/bench.json, and tables
 	@$(BIN)/gateway bench --out out/bench.json
+
+k8s: $(READY) ## write alert rules and dashboards from k8s/generate
+	@$(BIN)/python k8s/generate
+
+k8s-check: $(READY) ## say which of those files is stale
+	@$(BIN)/python k8s/generate --check
 
 clean: ## remove what was made
 	@rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
