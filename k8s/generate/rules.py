@@ -172,7 +172,7 @@ ENDINGS = group(
         'sum by (endpoint) (increase(gateway_webhooks_total{result="unsigned"}[10m])) > 50\nor\n'
         'sum by (reason) (increase(gateway_streams_refused_total{reason=~"unsigned|no_token"}[10m])) > 50\n',
         "{{ $value | humanize }} requests in ten minutes had no signature or token at all ({{ $labels.endpoint }}{{ $labels.reason }}).",
-        "10m",
+        "30m",
     ),
     alert(
         "GatewayCertificateExpires",
@@ -188,14 +188,22 @@ ENDINGS = group(
 
 ERRORS: Final = 'sum by (fault, code) (increase(gateway_model_errors_total{fault!="benign"}[10m]))'
 LOST: Final = "sum(increase(gateway_model_reconnects_total[10m]))"
-# While no process drains: one that stops gives its SIP calls to others.
-BROKEN_OFF: Final = (
-    'sum(increase(gateway_resumes_total{how=~"announced|silent|afresh"}[10m])) > 5\n  or\n'
-    '  sum(increase(gateway_resumes_total{how="adopted"}[10m])) > 5 unless on () max(max_over_time(gateway_draining[15m])) > 0'
-)
+# A process that drains gives its SIP calls to others: these have lost nothing.
+DRAINED: Final = "max(max_over_time(gateway_draining[15m])) > 0"
 CALLS_NOW: Final = "sum(avg_over_time(gateway_calls_active[10m]))"
 # A process without calls shows for ever what its last response said.
-LIMIT_SEEN: Final = "gateway_rate_limit_remaining_ratio and on (instance) sum by (instance) (increase(gateway_response_seconds_count[5m])) > 0"
+LIMIT_SEEN: Final = "gateway_rate_limit_remaining_ratio and on (instance) sum by (instance) (increase(gateway_response_seconds_count[2m])) > 0"
+
+
+def resumed(how: str) -> str:
+    """Return how many calls were resumed in ten minutes."""
+    return f'sum(increase(gateway_resumes_total{{how=~"{how}"}}[10m]))'
+
+
+def many(count: str) -> str:
+    """Return when there are more than five, and more than one in twenty of the calls there are."""
+    return f"(\n  {count} > 5\n  and {count} / {CALLS_NOW} > 0.05\n)"
+
 
 MODEL = group(
     "gateway-model",
@@ -217,7 +225,7 @@ MODEL = group(
         "page",
         f"min by (limit) ({LIMIT_SEEN}) < 0.2",
         "{{ $value | humanizePercentage }} of the rate limit for {{ $labels.limit }} is left.",
-        "2m",
+        "3m",
     ),
 )
 
@@ -226,22 +234,22 @@ FAULTS = group(
     alert(
         "GatewayModelConnectionsLost",
         "ticket",
-        f"{LOST} > 5\nand {LOST} / {CALLS_NOW} > 0.05\n",
+        f"{many(LOST)}\n",
         "{{ $value | humanize }} connections to the model were lost during calls in ten minutes.",
         "2m",
     ),
     alert(
         "GatewayModelReconnectSlow",
         "ticket",
-        'histogram_quantile(0.9, sum by (le) (rate(gateway_model_renewed_seconds_bucket{cause="lost"}[15m]))) > 2\n'
-        'and sum(increase(gateway_model_renewed_seconds_count{cause="lost"}[15m])) >= 3\n',
-        "One call in ten that loses the model is without it for {{ $value | humanizeDuration }} or more.",
+        'histogram_quantile(0.5, sum by (le) (rate(gateway_model_renewed_seconds_bucket{cause="lost"}[15m]))) > 2\n'
+        'and sum(increase(gateway_model_renewed_seconds_count{cause="lost"}[15m])) >= 5\n',
+        "Half of the calls that lose the model are without it for {{ $value | humanizeDuration }} or more.",
         "5m",
     ),
     alert(
         "GatewayCallsResumed",
         "page",
-        f'(\n  {BROKEN_OFF}\n)\nand on () sum(increase(gateway_resumes_total{{how!="handed_over"}}[10m])) / {CALLS_NOW} > 0.02\n',
+        f"{many(resumed('announced|silent|afresh'))}\nor\n{many(resumed('adopted'))} unless on () {DRAINED}\n",
         "{{ $value | humanize }} calls in ten minutes lost their stream or their process, and were resumed.",
     ),
     alert(
@@ -275,6 +283,12 @@ def failing(by: str, failed: str, all_: str) -> str:
 TOOL_FAILED: Final = 'gateway_tool_seconds_count{outcome=~"error|timeout|unavailable"}'
 MCP_FAILED: Final = 'gateway_mcp_calls_total{outcome=~"protocol_error|tool_execution_error|http_error|error|timeout"}'
 
+LISTS_FAILED: Final = (
+    'sum by (server) (increase(gateway_mcp_lists_total{outcome=~"failed|empty"}[15m]))'
+)
+UNANSWERED: Final = 'sum(increase(gateway_approvals_total{outcome="timeout"}[1h]))'
+ASKED: Final = 'sum(increase(gateway_approvals_total{outcome=~"approved|denied|timeout"}[1h]))'
+
 TOOLS = group(
     "gateway-tools",
     alert(
@@ -287,7 +301,7 @@ TOOLS = group(
     alert(
         "GatewayMcpToolsMissing",
         "ticket",
-        'sum by (server) (increase(gateway_mcp_lists_total{outcome=~"failed|empty"}[15m])) > 2',
+        f"{LISTS_FAILED} > 2\nand {LISTS_FAILED} / sum by (server) (increase(gateway_mcp_lists_total[15m])) > 0.1\n",
         "{{ $value | humanize }} sessions in a quarter of an hour had no tools of {{ $labels.server }}.",
     ),
     alert(
@@ -300,7 +314,7 @@ TOOLS = group(
     alert(
         "GatewayApprovalsUnanswered",
         "ticket",
-        'sum(increase(gateway_approvals_total{outcome="timeout"}[1h])) > 2',
+        f"{UNANSWERED} > 2\nand {UNANSWERED} / {ASKED} > 0.1\n",
         "No operator answered {{ $value | humanize }} requests for approval of a tool in an hour.",
     ),
 )

@@ -102,7 +102,8 @@ CASES = {
     ),
     "GatewayUnsignedRequests": Case(
         {f'{REFUSED}"unsigned"}}': "0+9x600"},
-        {f'{REFUSED}"unsigned"}}': "0+3x600"},
+        {f'{REFUSED}"unsigned"}}': "0x30 100 200x500"},
+        "45m",
     ),
     "GatewayCertificateExpires": Case(
         {f'{EXPIRY}{{pod="1"}}': "600000x600", f'{EXPIRY}{{pod="2"}}': "9604800x600"},
@@ -157,7 +158,7 @@ CASES = {
         {'gateway_model_reconnects_total{reason="closed_1006"}': "0+1x600", **ACTIVE},
         {'gateway_model_reconnects_total{reason="closed_1006"}': "0+0.3x600", **ACTIVE},
     ),
-    "GatewayModelReconnectSlow": Case(without_model(4, 10), without_model(10, 10)),
+    "GatewayModelReconnectSlow": Case(without_model(2, 10), without_model(7, 10)),
     "GatewayCallsResumed": Case(
         {'gateway_resumes_total{how="announced"}': "0+1x600", **ACTIVE},
         # A process that drains: its calls go to others.
