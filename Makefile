@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults soak check format bench k8s k8s-check clean
+.PHONY: help setup demo run test faults soak check format bench k8s k8s-check k8s-pin clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ k8s: $(READY) ## write alert rules and dashboards from k8s/generate
 
 k8s-check: $(READY) ## say which of those files is stale
 	@$(BIN)/python k8s/generate --check
+
+k8s-pin: $(READY) ## write digests of images into Dockerfile and OVERLAY=example; needs docker
+	@$(BIN)/python k8s/generate/pin.py "$${OVERLAY:-example}"
 
 clean: ## remove what was made
 	@rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

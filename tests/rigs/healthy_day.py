@@ -74,6 +74,8 @@ class Day:
     values: dict[Key, list[float | None]] = field(default_factory=dict)
     _now: dict[Key, float] = field(default_factory=lambda: defaultdict(float))
     _minute: int = 0
+    _pod: str = ""
+    _turned: bool = False
     _spent: float = 0.0
 
     def __post_init__(self) -> None:
@@ -123,7 +125,7 @@ class Day:
         return self.peak * share * float(np.exp(-(self._minute - DEPLOY_AT) / CALL_MINUTES))
 
     def _pod_minute(self, pod: str, calls: float, *, drains: bool) -> None:
-        self._pod = pod
+        self._pod, self._turned = pod, False
         fault = self.fault if FAULT_FROM <= self._minute < FAULT_TO else HEALTHY
         for path, share in (("media-streams", 1 - SIP_SHARE), ("sip", SIP_SHARE)):
             self._calls(path, calls * share, fault, drains=drains)
@@ -165,6 +167,7 @@ class Day:
 
     def _turns(self, path: str, talking: int, fault: Fault) -> None:
         turns = self._chance.poisson(talking * TURNS_PER_MINUTE)
+        self._turned |= turns > 0
         with_tool = self._chance.random(turns) < 0.12
         stages = {
             "detection": self._chance.normal(0.56, 0.04, turns),
@@ -241,7 +244,7 @@ class Day:
         # The account's limit is shared; with many calls less of it is left.
         used = 0.5 * self._traffic_share()
         left = min(1 - used, fault.limit_left) if fault is not HEALTHY else 1 - used
-        if drains and calls < 0.5:
+        if drains and calls < 0.5 and not self._turned:
             left = 0.15  # the last response of a process that has no calls any more
         self._set("gateway_rate_limit_remaining_ratio", left, limit="tokens")
         renewed_at = 9 * 60
