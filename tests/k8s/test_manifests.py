@@ -31,7 +31,7 @@ from manifests import (
     one,
     secret_names,
 )
-from prometheus_tools import problems, promtool, series
+from prometheus_tools import ROOT, problems, promtool, series
 from starlette.routing import Route, WebSocketRoute
 
 from gateway import __version__
@@ -512,3 +512,17 @@ def test_dashboards_and_rules_are_built_in(overlay: str) -> None:
     files = {path.name for path in (K8S / "dashboards").glob("*.json")}
     assert set(config(overlay, "gateway-dashboards")) == files
     assert one(overlay, "PrometheusRule")["spec"]["groups"]
+
+
+@pytest.mark.parametrize("page", ["kubernetes.md", "runbook.md"])
+def test_files_and_commands_that_the_documents_name_exist(page: str) -> None:
+    text = (ROOT / "docs/operations" / page).read_text("utf-8")
+    paths = set(re.findall(r"`(k8s/[\w./-]+)`", text))
+    paths |= {f"k8s/{found}" for found in re.findall(r"`(components/\w+)`", text)}
+    assert paths
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"`?make (k8s[\w-]*)", text)):
+        assert f"\n{target}:" in makefile
+    named_settings = set(re.findall(r"\b(?:GATEWAY|TWILIO|OPENAI)_[A-Z_]+", text))
+    assert named_settings <= set(variables()), named_settings - set(variables())
