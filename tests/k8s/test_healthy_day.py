@@ -17,7 +17,7 @@ SIZES = {
     # Sixty calls a day; six thousand; sixty thousand.
     "quiet": (0.25, 1),
     "ordinary": (30.0, 2),
-    "busy": (330.0, 3),
+    "busy": (330.0, 2),
 }
 EVERYTHING = Fault(
     model_slower=6, playback_slower=5, badly=0.3, tools_fail=0.6, errors=0.1, reconnects=0.5,
