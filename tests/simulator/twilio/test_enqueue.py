@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from small_sip_gateway import ACCOUNT, SipGateway, sip_gateway
+from sip_gateway_rig import ACCOUNT, SipGateway, sip_gateway
 
 from gateway.simulator.rehearsal.expectations import failures
 from gateway.simulator.rehearsal.record import RehearsalRecord

@@ -220,7 +220,7 @@ class FaultBudget:
     def __init__(self) -> None:
         self._used: dict[int, int] = {}
 
-    def take(self, step: ScriptStep | OnConnect | OnUpdate) -> bool:
+    def consume(self, step: ScriptStep | OnConnect | OnUpdate) -> bool:
         """Return whether the step happens once more, and count it."""
         if step.times is None:
             return True
