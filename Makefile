@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults soak check format bench clean
+.PHONY: help setup demo run test faults soak check format bench bench-quick clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## an environment in .venv, and the command gateway in it
 
@@ -50,8 +50,11 @@ check: $(READY) ## format, lint, types, import contracts
 format: $(READY) ## put every file into shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(READY) ## what a call costs: out/bench.json, and tables
-	@$(BIN)/gateway bench --out out/bench.json
+bench: $(READY) ## what a call costs: out/bench.json, and tables; needs valgrind
+	@PYTHONPATH=tests $(BIN)/python -m bench run --out out/bench.json
+
+bench-quick: $(READY) ## instructions of a call beside tests/bench/baseline.json; needs valgrind
+	@PYTHONPATH=tests $(BIN)/python -m bench quick
 
 clean: ## remove what was made
 	@rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
