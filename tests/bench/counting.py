@@ -19,7 +19,7 @@ from bench.gateways import Kind
 from bench.load import GATEWAY_CORE, GENERATOR_CORE
 from bench.load_generator import LoadGenerator
 from bench.process import process_on_core, running
-from bench.sound import Sound
+from bench.sound import COUNTED, Sound
 from gateway.audio.g711 import FRAME_MS
 from gateway.audio.transcode import AudioFormat
 from gateway.errors import ServiceUnreachable
@@ -27,8 +27,11 @@ from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator.stack import free_port
 from gateway.simulator.webhooks import Account, Reach, Webhooks, client
 
-Direction = Literal["both", "up", "down"]
-"""What carries sound: `up` from the caller to the model, `down` from the model to the caller."""
+Direction = Literal["both", "up", "down", "rest"]
+"""What carries sound: `up` from the caller to the model, `down` from the model to the caller.
+
+At `rest` there is no call, and a second of the process counts as a call-second.
+"""
 
 CALLS: Final = 2
 _APART_S: Final = 0.3
@@ -154,28 +157,29 @@ class _Counted:
             process_on_core(os.getpid(), GENERATOR_CORE),
         ):
             try:
-                began_s = await self._converse(case.direction, sound.pattern.cycle_s)
-                return await self._window(case, began_s, sound.pattern.cycle_s)
+                began_s = await self._converse(case.direction)
+                return await self._window(case, began_s)
             finally:
                 await self.load.hang_up()
 
-    async def _converse(self, direction: Direction, cycle_s: float) -> float:
+    async def _converse(self, direction: Direction) -> float:
         """Open the calls; return when their first cycle begins."""
-        ends = [await self.load.connect() for _ in range(CALLS)]
+        calls = 0 if direction == "rest" else CALLS
+        ends = [await self.load.connect() for _ in range(calls)]
         await self.counter.on()
-        if direction != "down":
+        if direction in ("both", "up"):
             for caller, _ in ends:
                 self.load.send_frames(caller)
         began_s = time.monotonic()
-        if direction != "up":
+        if direction in ("both", "down"):
             for number, (_, model) in enumerate(ends):
                 self.load.converse(model, number * _APART_S)
-        return began_s + _WARM_UP_CYCLES * cycle_s
+        return began_s + _WARM_UP_CYCLES * COUNTED.cycle_s
 
-    async def _window(self, case: Case, began_s: float, cycle_s: float) -> Count:
+    async def _window(self, case: Case, began_s: float) -> Count:
         """Count whole cycles, from quiet to quiet: it matters little if the ends are inexact."""
         begin_s = began_s + _QUIET_S
-        end_s = begin_s + self.plan.cycles * cycle_s
+        end_s = begin_s + self.plan.cycles * COUNTED.cycle_s
         await _until(begin_s)
         await self.counter.zero()
         frames, answered_ms = self.load.frames_sent, self.load.answered_ms
@@ -185,12 +189,14 @@ class _Counted:
         frames, answered_ms = self.load.frames_sent - frames, self.load.answered_ms - answered_ms
         up_ms = self.load.take().up_ms
         await self.counter.off()
-        call_seconds = CALLS * self.plan.cycles * cycle_s
-        if case.direction != "down":
+        turns = self.plan.cycles * (1 if case.direction == "rest" else CALLS)
+        call_seconds = turns * COUNTED.cycle_s
+        if case.direction in ("both", "up"):
             call_seconds = frames * FRAME_MS / 1000
         if self.load.lost:
             raise ServiceUnreachable(f"{case}: a call was lost, see the log in {profile.parent}.")
-        expected_ms = CALLS * self.plan.cycles * 4000 if case.direction != "up" else 0
+        answers = turns if case.direction in ("both", "down") else 0
+        expected_ms = answers * COUNTED.answer_ms
         if round(answered_ms) != expected_ms:
             raise ServiceUnreachable(f"{case}: the model sent {answered_ms:.0f} ms of speech.")
         name = f"callgrind.{case.audio}.{case.direction}"
