@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
+from heapq import heappush, heapreplace
 from itertools import count
 from time import monotonic
 
@@ -141,20 +141,21 @@ class CallerEnd:
 
 
 class FrameTimer:
-    """Has each caller send every 20 ms at a phase of their own; one timer for all of them."""
+    """Has each caller send frames at a phase of their own; one timer for all of them."""
 
     def __init__(self) -> None:
         self.late_s: list[float] = []
         """By how much each beat missed its time: what comes in a burst will wait."""
         self._loop = asyncio.get_running_loop()
-        self._due: deque[tuple[float, int, CallerEnd]] = deque()
+        self._due: list[tuple[float, int, float, CallerEnd]] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, caller: CallerEnd, phase: float) -> None:
-        """`phase` is the part of a frame, 0 to 1, by which they are behind the others."""
-        at = self._loop.time() + (1 + phase) * FRAME_MS / 1000
-        self._due.insert(0, (at, id(caller), caller))
-        self._due = deque(sorted(self._due))
+    def add(self, caller: CallerEnd, phase: float, every_ms: float = FRAME_MS) -> None:
+        """`phase` is the part of the period, 0 to 1, by which they are behind the others."""
+        period_s = every_ms / 1000
+        heappush(
+            self._due, (self._loop.time() + (1 + phase) * period_s, id(caller), period_s, caller)
+        )
         self._again()
 
     def stop(self) -> None:
@@ -166,10 +167,10 @@ class FrameTimer:
         self._timer = self._loop.call_at(self._due[0][0], self._beat)
 
     def _beat(self) -> None:
-        due, period_s = self._due, FRAME_MS / 1000
+        due = self._due
         self.late_s.append(self._loop.time() - due[0][0])
         while due[0][0] <= self._loop.time():
-            at, number, caller = due.popleft()
-            due.append((at + period_s, number, caller))
+            at, number, period_s, caller = due[0]
+            heapreplace(due, (at + period_s, number, period_s, caller))
             caller.speak()
         self._again()

@@ -14,6 +14,7 @@ from bench.gateways import NUMBERS
 from bench.model_end import ModelEnd
 from bench.model_port import ModelPort
 from bench.sound import Sound
+from gateway.audio.g711 import FRAME_MS
 from gateway.errors import ServiceUnreachable
 from gateway.simulator.webhooks import Webhooks
 
@@ -98,9 +99,9 @@ class LoadGenerator:
         self._models.append(model)
         return caller, model
 
-    def send_frames(self, caller: CallerEnd) -> None:
-        """Have a caller send a frame every 20 ms from now on."""
-        self._frame_timer.add(caller, self._chance.random())
+    def send_frames(self, caller: CallerEnd, every_ms: float = FRAME_MS) -> None:
+        """Have a caller send frames from now on, each of 20 ms."""
+        self._frame_timer.add(caller, self._chance.random(), every_ms)
 
     def converse(self, model: ModelEnd, first_after_s: float) -> None:
         """Have a model answer once a cycle from now on."""
