@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import baseline
+from bench.__main__ import judge
 from bench.baseline import REFERENCE, Baseline, Environment, compare
 
 _HERE = Environment("3.11.7", "x86_64", "3.19.0")
@@ -55,6 +56,23 @@ def test_another_build_is_compared_by_the_ratio(other: dict[str, str]) -> None:
 def test_another_python_or_machine_has_no_baseline(other: dict[str, str]) -> None:
     assert compare([_BEFORE], replace(_HERE, **other), _now()) is None
     assert compare([], _HERE, _now()) is None
+
+
+@pytest.mark.parametrize(("now", "fine"), [(9e6, True), (10.5e6, False)])
+def test_the_command_says_how_it_ends(
+    now: float, fine: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judge([_BEFORE], _HERE, _now(pcm24k=now)) is fine
+    printed = capsys.readouterr().out
+    assert f"from 10.00 to {now / 1e6:.2f} million" in printed
+    assert "pcmu: +0.0%" in printed
+
+
+def test_the_command_passes_without_a_baseline(capsys: pytest.CaptureFixture[str]) -> None:
+    assert judge([], _HERE, _now())
+    printed = capsys.readouterr().out
+    assert "pcm24k: 10.00 million, 0.909 times it" in printed
+    assert "no baseline for Python 3.11 on x86_64" in printed
 
 
 def test_the_baseline_of_the_same_release_is_replaced(tmp_path: Path) -> None:
