@@ -109,9 +109,12 @@ def judge(
     print(f"{baseline.REFERENCE}: {reference / 1e6:.2f} million instructions per call-second")
     changes = baseline.compare(baselines, where, now)
     if changes is None:
-        for name in now.keys() - {baseline.REFERENCE}:
+        for name in sorted(now.keys() - {baseline.REFERENCE}):
             print(f"{name}: {now[name] / 1e6:.2f} million, {now[name] / reference:.3f} times it")
-        print(f"no baseline for Python {where.minor} on {where.machine}: quick --write makes one")
+        print(
+            f"no baseline for this build of Python {where.minor} on {where.machine} with these "
+            "packages: nothing is judged; `quick --write` makes one"
+        )
         return True
     for change in changes:
         print(change)

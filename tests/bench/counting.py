@@ -95,8 +95,8 @@ async def count(plan: Plan, tell: Callable[[str], None]) -> list[Count]:
         try:
             async with asyncio.TaskGroup() as group:
                 starts = [group.create_task(_started(plan, kind, stack)) for kind in kinds]
-        except* ServiceUnreachable as failed:
-            raise failed.exceptions[0] from None
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
         counts = []
         for one in [start.result() for start in starts]:
             for case in plan.cases:
