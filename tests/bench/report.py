@@ -1,23 +1,28 @@
-"""The bench as tables, as JSON, and held against its goals."""
+"""Results of the bench as tables, as JSON, and compared with the goals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import product
+from typing import Any, Final, get_args
 
 from rich.table import Table
 
-from gateway.cli.bench.audio_bench import AudioBench, path_rows, rows
-from gateway.cli.bench.load import Level, Run
-from gateway.cli.bench.resamplers import OURS
-from gateway.cli.bench.storm import Storm
+from bench.audio_bench import AudioBench, path_rows, rows
+from bench.callgrind import hottest, self_costs
+from bench.counting import Case, Count, Direction
+from bench.gateways import Kind
+from bench.load import Level, Run
+from bench.resamplers import OURS
+from bench.sip_burst import SipBurst
+from gateway.audio.transcode import AudioFormat
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What was hoped for, and what came."""
+    """One goal, and the figure measured for it."""
 
     name: str
     goal: str
@@ -32,7 +37,8 @@ class Report:
     machine: dict[str, Any]
     audio: AudioBench
     runs: list[Run]
-    storm: Storm
+    sip_burst: SipBurst
+    counts: list[Count]
 
     def of(self, kind: str, audio: str) -> Run | None:
         return next((r for r in self.runs if (r.kind, r.audio) == (kind, audio)), None)
@@ -50,7 +56,10 @@ class Report:
         return same[0].cpu_percent / theirs.cpu_percent if same else math.nan
 
 
-CPU_GOALS = {"pcm24k": 0.55, "pcmu": 0.3}
+INSTRUCTION_GOALS: Final[Mapping[AudioFormat, float]] = {"pcm24k": 6.0e6, "pcmu": 3.2e6}
+"""For each call-second, both directions."""
+_HOTTEST: Final = 15
+CPU_GOALS: Final[Mapping[AudioFormat, float]] = {"pcm24k": 0.55, "pcmu": 0.3}
 """Percent of one core for each call; the first is what Twilio's own Python sample spends."""
 
 
@@ -59,17 +68,26 @@ def goals(report: Report) -> list[Goal]:
     for run in report.runs:
         if run.kind == "gateway":
             found += _load_goals(run)
+    found += _count_goals(report.counts)
     ours, best = report.audio["resamplers"][OURS], report.audio["resamplers"]["soxr VHQ"]
     delay = max(ours["up_delay_ms"], ours["down_delay_ms"])
     rejection = min(ours["alias_rejection_db"], ours["image_rejection_db"])
     behind = max(best[way] - ours[way] for way in ("up_pesq", "down_pesq"))
     return [
         *found,
-        *_storm_goals(report.storm),
+        *_sip_burst_goals(report.sip_burst),
         _at_most("resampler: delay, ms", 2.0, delay),
         Goal("resampler: alias and image rejection, dB", ">= 80", rejection, rejection >= 80),
         _at_most("resampler: PESQ behind soxr VHQ", 0.02, behind),
     ]
+
+
+def _count_goals(counts: Iterable[Count]) -> Iterator[Goal]:
+    for count in counts:
+        case = count.case
+        if (case.kind, case.direction) == ("gateway", "both"):
+            name = f"{case.audio}: million instructions per call-second"
+            yield _at_most(name, INSTRUCTION_GOALS[case.audio] / 1e6, count.per_call_second / 1e6)
 
 
 def _load_goals(run: Run) -> Iterator[Goal]:
@@ -84,13 +102,13 @@ def _load_goals(run: Run) -> Iterator[Goal]:
     yield _at_most(f"{run.audio}: memory for each call, MB", 0.3, run.rss_mb_per_call)
 
 
-def _storm_goals(storm: Storm) -> Iterator[Goal]:
-    name = f"{storm.webhooks} webhooks at once"
-    yield _at_most(f"{name}: answered p99, ms", 50.0, storm.answered_ms.p99)
-    yield _at_most(f"{name} once more: answered p99, ms", 50.0, storm.again_ms.p99)
-    yield _at_most(f"{name}: accepted twice", 0, storm.accepted_twice)
-    missing = storm.webhooks - storm.accepted
-    yield _at_most(f"{name}: not accepted, or a running call lost", 0, missing + storm.lost)
+def _sip_burst_goals(sip_burst: SipBurst) -> Iterator[Goal]:
+    name = f"{sip_burst.webhooks} webhooks at once"
+    yield _at_most(f"{name}: answered p99, ms", 50.0, sip_burst.answered_ms.p99)
+    yield _at_most(f"{name} once more: answered p99, ms", 50.0, sip_burst.again_ms.p99)
+    yield _at_most(f"{name}: accepted twice", 0, sip_burst.accepted_twice)
+    missing = sip_burst.webhooks - sip_burst.accepted
+    yield _at_most(f"{name}: not accepted, or a running call lost", 0, missing + sip_burst.lost)
 
 
 def _at_most(name: str, most: float, measured: float) -> Goal:
@@ -104,7 +122,12 @@ def as_json(report: Report) -> dict[str, Any]:
         "load": [asdict(run) | {"rss_mb_per_call": run.rss_mb_per_call} for run in report.runs],
         "cpu_ratio_to_naive": {audio: report.ratio(audio) for audio in CPU_GOALS},
         "cpu_ratio_to_pass_through": {a: report.ratio(a, "pcmu") for a in CPU_GOALS},
-        "webhooks": asdict(report.storm),
+        "instructions": [
+            asdict(count.case)
+            | {"per_call_second": count.per_call_second, "up_ms_p50": count.up_ms_p50}
+            for count in report.counts
+        ],
+        "webhooks": asdict(report.sip_burst),
         "audio": report.audio,
     }
     plain: dict[str, Any] = _without_nan(document)
@@ -112,7 +135,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no word for what could not be measured, but null."""
+    """Replace NaN, which JSON lacks, by null."""
     if isinstance(value, dict):
         return {key: _without_nan(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -124,7 +147,12 @@ def tables(report: Report) -> Iterator[Table]:
     yield _table("The pure path: microseconds for 20 ms of sound", path_rows(report.audio))
     yield _table("Resamplers, 8 <-> 24 kHz", rows(report.audio))
     yield _table("Calls in real time, one core", _load_rows(report))
-    yield _table("SIP calls all at once", _storm_rows(report.storm))
+    yield _table("SIP calls all at once", _sip_burst_rows(report.sip_burst))
+    yield _table("Million instructions per call-second", _count_rows(report.counts))
+    for count in report.counts:
+        if (count.case.kind, count.case.direction) == ("gateway", "both"):
+            title = f"Where they go in {count.case.audio}, without what each function calls"
+            yield _table(title, _hottest_rows(count))
     yield _goal_table(goals(report))
 
 
@@ -147,19 +175,37 @@ def _load_rows(report: Report) -> Iterator[tuple[str, ...]]:
             yield (name, "", f"x {ratio:.2f}", *[""] * (len(_LOAD_HEAD) - 3))
 
 
-def _storm_rows(storm: Storm) -> Iterator[tuple[str, ...]]:
+def _count_rows(counts: Sequence[Count]) -> Iterator[tuple[str, ...]]:
+    found = {count.case: count.per_call_second for count in counts}
+    yield ("", *get_args(Direction), "both, beside naive pcmu")
+    reference = found.get(Case("naive", "pcmu", "both"), math.nan)
+    for kind, audio in product(get_args(Kind), get_args(AudioFormat)):
+        row = [found.get(Case(kind, audio, way), math.nan) for way in get_args(Direction)]
+        yield (f"{kind} {audio}", *(f"{one / 1e6:.2f}" for one in row), f"{row[0] / reference:.2f}")
+
+
+def _hottest_rows(count: Count) -> Iterator[tuple[str, ...]]:
+    yield ("function", "library", "of all %", "million per call-second")
+    profile = count.profile.read_text("utf-8", "replace").splitlines()
+    for function, share in hottest(self_costs(profile), _HOTTEST):
+        million = share * count.per_call_second / 1e6
+        yield (function.name, function.library, f"{100 * share:.1f}", f"{million:.3f}")
+
+
+def _sip_burst_rows(sip_burst: SipBurst) -> Iterator[tuple[str, ...]]:
     yield (
         "", "webhooks", "beside calls", "answered ms p50", "p99", "worst", "again p50", "p99",
         "accepted", "twice", "all decided ms", "their frames up p99 ms", "lost",
         "then CPU % each", "MB each",
     )  # fmt: skip
-    figures = [storm.answered_ms.p50, storm.answered_ms.p99, storm.answered_ms.worst]
-    figures += [storm.again_ms.p50, storm.again_ms.p99]
+    figures = [sip_burst.answered_ms.p50, sip_burst.answered_ms.p99, sip_burst.answered_ms.worst]
+    figures += [sip_burst.again_ms.p50, sip_burst.again_ms.p99]
     yield (
-        "gateway", str(storm.webhooks), str(storm.running_calls), *(f"{ms:.1f}" for ms in figures),
-        str(storm.accepted), str(storm.accepted_twice), f"{storm.decided_ms:.0f}",
-        f"{storm.up_p99_ms:.1f}", str(storm.lost), f"{storm.sip_cpu_percent:.3f}",
-        f"{storm.sip_rss_mb:.3f}",
+        "gateway", str(sip_burst.webhooks), str(sip_burst.running_calls),
+        *(f"{ms:.1f}" for ms in figures),
+        str(sip_burst.accepted), str(sip_burst.accepted_twice), f"{sip_burst.decided_ms:.0f}",
+        f"{sip_burst.up_p99_ms:.1f}", str(sip_burst.lost), f"{sip_burst.sip_cpu_percent:.3f}",
+        f"{sip_burst.sip_rss_mb:.3f}",
     )  # fmt: skip
 
 

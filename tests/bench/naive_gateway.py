@@ -1,8 +1,8 @@
-"""What one writes first: a queue, a task switch and two parsers for each message.
+"""Naive gateway, the reference of the bench.
 
-The measure beside which the gateway is held. Starlette's WebSocket, `json`, `base64`, the client
-of `websockets`, `audioop.ratecv` (or mu-law straight through); no signature, no token, no pacing,
-no ledger, no barge-in.
+It takes a queue, a task switch and two parsers for each message: Starlette's WebSocket, `json`,
+`base64`, the client of `websockets`, `audioop.ratecv` (or mu-law straight through). It has no
+signature, no token, no pacing, no playback ledger and no barge-in.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 
+from bench.gateways import NUMBERS
 from gateway.audio.g711 import CALLER_HZ, MODEL_HZ, audioop
 
-_TWIML = '<Response><Connect><Stream url="ws://{host}/twilio/media"/></Connect></Response>'
+_TWIML = '<Response><Connect><Stream url="ws://{host}/twilio/media/{audio}"/></Connect></Response>'
+
+
+_FORMATS = {number: audio for audio, number in NUMBERS.items()}
 
 
 class Transcoder:
-    """Both ways of one call through `audioop`."""
+    """Transcoding of one call through `audioop`, both directions."""
 
     def __init__(self, audio: str) -> None:
         self._through = audio == "pcmu"
@@ -49,16 +53,21 @@ class Transcoder:
         return bytes(audioop.lin2ulaw(pcm, 2))
 
 
-def application(model_url: str, audio: str) -> Starlette:
+def application(model_url: str) -> Starlette:
+    """Return an application that bridges each call in the format of the dialled number."""
+
     async def voice(request: Request) -> Response:
         host = urlsplit(str(request.url)).netloc
-        return Response(_TWIML.format(host=host), media_type="text/xml")
+        async with request.form() as form:
+            audio = _FORMATS[str(form["To"])]
+        return Response(_TWIML.format(host=host, audio=audio), media_type="text/xml")
 
     async def healthz(_request: Request) -> Response:
         return Response("alive")
 
     async def media(websocket: WebSocket) -> None:
         await websocket.accept()
+        audio = websocket.path_params["audio"]
         async with connect(f"{model_url}?model=naive", max_size=None) as model:
             await model.send(json.dumps({"type": "session.update", "session": _session(audio)}))
             await _carry(websocket, model, Transcoder(audio))
@@ -67,7 +76,7 @@ def application(model_url: str, audio: str) -> Starlette:
         routes=[
             Route("/twilio/voice", voice, methods=["POST"]),
             Route("/healthz", healthz),
-            WebSocketRoute("/twilio/media", media),
+            WebSocketRoute("/twilio/media/{audio}", media),
         ]
     )
 
@@ -118,7 +127,5 @@ async def _down(
 
 
 if __name__ == "__main__":
-    _, port, url, audio_format = sys.argv
-    uvicorn.run(
-        application(url, audio_format), host="127.0.0.1", port=int(port), log_level="warning"
-    )
+    _, port, url = sys.argv
+    uvicorn.run(application(url), host="127.0.0.1", port=int(port), log_level="warning")

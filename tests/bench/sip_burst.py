@@ -1,4 +1,4 @@
-"""SIP calls all at once: how soon each webhook is answered while other calls run."""
+"""Two hundred SIP calls at once: how soon each webhook is answered while other calls run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from gateway.cli.bench.crowd import Crowd
-from gateway.cli.bench.measures import Spread, percentile, spread
-from gateway.cli.bench.model_end import CYCLE_S
-from gateway.cli.bench.process import Usage
+from bench.load_generator import LoadGenerator
+from bench.measures import Spread, percentile, spread
+from bench.process import Usage
+from bench.sound import TIMED
 from gateway.errors import ServiceUnreachable
 from gateway.simulator.openai.sip.signing import signed_headers
 
@@ -24,12 +24,12 @@ RUNNING_CALLS: Final = 20
 _PATH: Final = "/openai/webhook"
 _ALL_WITHIN_S: Final = 10.0
 _CALM_S: Final = 2.0
-_MEASURED_S: Final = CYCLE_S
+_MEASURED_S: Final = TIMED.cycle_s
 _LOOK_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Storm:
+class SipBurst:
     """Two waves: every call's webhook, and every one of them again, as after a lost answer."""
 
     webhooks: int
@@ -49,21 +49,21 @@ class Storm:
     """For each of them."""
 
 
-async def storm(crowd: Crowd, url: str, secret: str, usage: Usage) -> Storm:
+async def sip_burst(generator: LoadGenerator, url: str, secret: str, usage: Usage) -> SipBurst:
     """Raises ServiceUnreachable where an answer is missing or is not 200."""
-    await crowd.grow(RUNNING_CALLS)
+    await generator.grow(RUNNING_CALLS)
     await asyncio.sleep(_CALM_S)
     few_mb, few_cpu = usage.rss_mb(), await _cpu(usage)
     requests = [_request(url, secret, number) for number in range(WEBHOOKS)]
-    crowd.take()
+    generator.take()
     began_s = time.monotonic()
     answered = await _wave(url, requests)
-    decided_ms = await _decided(crowd.decided, began_s)
+    decided_ms = await _decided(generator.decided, began_s)
     again = await _wave(url, requests)
     await asyncio.sleep(_CALM_S)
-    up_p99_ms = percentile(crowd.take().up_ms, 0.99)
-    accepts = [count for (_, what), count in crowd.decided.items() if what == "accept"]
-    return Storm(
+    up_p99_ms = percentile(generator.take().up_ms, 0.99)
+    accepts = [count for (_, what), count in generator.decided.items() if what == "accept"]
+    return SipBurst(
         webhooks=WEBHOOKS,
         running_calls=RUNNING_CALLS,
         answered_ms=spread([answered]),
@@ -72,7 +72,7 @@ async def storm(crowd: Crowd, url: str, secret: str, usage: Usage) -> Storm:
         accepted_twice=sum(count > 1 for count in accepts),
         decided_ms=decided_ms,
         up_p99_ms=up_p99_ms,
-        lost=crowd.lost,
+        lost=generator.lost,
         sip_cpu_percent=100 * (await _cpu(usage) - few_cpu) / WEBHOOKS,
         sip_rss_mb=(usage.rss_mb() - few_mb) / WEBHOOKS,
     )

@@ -1,25 +1,21 @@
-"""The bench measures what it says: known resamplers get their known marks."""
+"""Known resamplers get the marks that they are known for."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from bench import audio_bench
+from bench.resamplers import OURS, SOXR_QUALITIES
 from gateway.audio.tones import tone_pcm
-from gateway.cli.bench import audio_bench
-from gateway.cli.bench.resamplers import OURS, SOXR_QUALITIES
 
 
 @pytest.fixture(scope="module")
 def measured() -> audio_bench.AudioBench:
     """Measured with bursts of tone; marks for speech are for the bench and tests/audio."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(audio_bench, "_CALLS", 100)
-    patch.setattr(audio_bench, "_WARM_UP", 5)
     pieces = [tone_pcm(hz, 200, -12, 24_000) + bytes(4_800) for hz in range(300, 3_300, 300)]
-    result = audio_bench.run(np.frombuffer(b"".join(pieces), np.int16))
-    patch.undo()
-    return result
+    samples = np.frombuffer(b"".join(pieces), np.int16)
+    return audio_bench.run(samples, audio_bench.Repeats(timed=100, warm_up=5))
 
 
 def test_the_live_path_keeps_its_promises(measured: audio_bench.AudioBench) -> None:

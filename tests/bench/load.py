@@ -12,20 +12,20 @@ from typing import Any, Final
 
 import httpx2
 
+from bench import gateways
+from bench.gateways import Kind
+from bench.load_generator import Heard, LoadGenerator
+from bench.measures import Spread, bucket_percentile, spread
+from bench.process import Command, Usage, core_time, running
+from bench.sip_burst import RUNNING_CALLS, SipBurst, sip_burst
+from bench.sound import TIMED, Sound
 from gateway.audio.transcode import AudioFormat
-from gateway.cli.bench import contestants
-from gateway.cli.bench.contestants import Kind
-from gateway.cli.bench.crowd import Crowd, Heard
-from gateway.cli.bench.measures import Spread, bucket_percentile, spread
-from gateway.cli.bench.model_end import CYCLE_S
-from gateway.cli.bench.process import Command, Usage, core_time, running
-from gateway.cli.bench.sound import Sound
-from gateway.cli.bench.storm import RUNNING_CALLS, Storm, storm
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator.caller.gateway_process import free_port
 from gateway.simulator.rehearsal import metrics
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress, Webhooks, client
 
+CORES: Final = 2
 GATEWAY_CORE: Final = 0
 GENERATOR_CORE: Final = 1
 _WINDOW_S: Final = 2.0
@@ -101,45 +101,42 @@ async def run(plan: Plan, tell: Callable[[str], None]) -> Run:
     url = f"http://127.0.0.1:{port}"
     account = Account(SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN)
     async with client() as http:
-        crowd = Crowd(plan.sound, Webhooks(account, GatewayAddress(url, url), http))
-        command = _command(plan, account, port, await crowd.listen())
+        generator = LoadGenerator(plan.sound, Webhooks(account, GatewayAddress(url, url), http))
+        command = _command(plan, account, port, await generator.listen())
         async with running(command, GATEWAY_CORE) as usage:
             idle_mb, levels = usage.rss_mb(), []
-            stage = _Stage(crowd, usage, http, url)
+            measurement = _Measurement(generator, usage, http, url)
             try:
                 for calls in plan.calls:
                     tell(f"{plan.kind}, {plan.sound.audio}, {calls} calls")
-                    levels.append(await stage.level(calls, plan.seconds))
+                    levels.append(await measurement.level(calls, plan.seconds))
             finally:
-                await crowd.leave()
+                await generator.close()
                 await asyncio.sleep(_ENDED_WITHIN_S)
     return Run(plan.kind, plan.sound.audio, levels, idle_mb)
 
 
-async def run_storm(sound: Sound, folder: Path) -> Storm:
+async def run_sip_burst(sound: Sound, folder: Path) -> SipBurst:
     """A gateway of its own, some calls on media streams, and then all the webhooks."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     account = Account(SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN)
     async with client() as http:
-        crowd = Crowd(sound, Webhooks(account, GatewayAddress(url, url), http))
-        model_url = await crowd.listen()
-        command = contestants.gateway(
-            sound.audio, account, port, model_url, RUNNING_CALLS, folder / "storm"
-        )
+        generator = LoadGenerator(sound, Webhooks(account, GatewayAddress(url, url), http))
+        model_url = await generator.listen()
+        command = gateways.gateway(account, port, model_url, RUNNING_CALLS, folder / "sip_burst")
         async with running(command, GATEWAY_CORE) as usage:
             try:
-                return await storm(crowd, url, contestants.WEBHOOK_SECRET, usage)
+                return await sip_burst(generator, url, gateways.WEBHOOK_SECRET, usage)
             finally:
-                await crowd.leave()
+                await generator.close()
 
 
 def _command(plan: Plan, account: Account, port: int, model_url: str) -> Command:
-    audio = plan.sound.audio
+    folder = plan.folder / plan.sound.audio
     if plan.kind == "naive":
-        return contestants.naive(audio, port, model_url, plan.folder)
-    most = max(plan.calls)
-    return contestants.gateway(audio, account, port, model_url, most, plan.folder)
+        return gateways.naive(port, model_url, folder)
+    return gateways.gateway(account, port, model_url, max(plan.calls), folder)
 
 
 class _Clocks:
@@ -166,16 +163,18 @@ class _Clocks:
         }
 
 
-class _Stage:
-    """Where levels are measured, one after the other."""
+class _Measurement:
+    """Measures the levels, one after the other."""
 
-    def __init__(self, crowd: Crowd, usage: Usage, http: httpx2.AsyncClient, url: str) -> None:
-        self._crowd, self._usage = crowd, usage
+    def __init__(
+        self, generator: LoadGenerator, usage: Usage, http: httpx2.AsyncClient, url: str
+    ) -> None:
+        self._generator, self._usage = generator, usage
         self._http, self._url = http, url
 
     async def level(self, calls: int, seconds: float) -> Level:
-        await self._crowd.grow(calls)
-        await asyncio.sleep(CYCLE_S / 2)
+        await self._generator.grow(calls)
+        await asyncio.sleep(TIMED.cycle_s / 2)
         before = await metrics.read(self._http, self._url)
         await asyncio.sleep(_SCRAPED_WITHIN_S)
         clocks = _Clocks(self._usage)
@@ -190,25 +189,25 @@ class _Stage:
             down_ms=spread([heard.down_ms for heard in windows]),
             generator_late_ms=spread([heard.late_ms for heard in windows]),
             under_runs_heard=sum(heard.gaps for heard in windows),
-            lost=self._crowd.lost,
+            lost=self._generator.lost,
             rss_mb=self._usage.rss_mb(),
             **shares,
-            **_told(before, after),
+            **_from_metrics(before, after),
         )
 
     async def _windows(self, seconds: float) -> tuple[list[Heard], list[float]]:
         """What was heard in each window, and the share of the core that the gateway took."""
         heard, shares = [], []
-        self._crowd.take()
+        self._generator.take()
         for _ in range(max(1, round(seconds / _WINDOW_S))):
             cpu_s, began_s = self._usage.cpu_s(), time.monotonic()
             await asyncio.sleep(_WINDOW_S)
             shares.append((self._usage.cpu_s() - cpu_s) / (time.monotonic() - began_s))
-            heard.append(self._crowd.take())
+            heard.append(self._generator.take())
         return heard, shares
 
 
-def _told(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+def _from_metrics(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
     """What the gateway's own metrics say of the time between: fields of a Level."""
     grown = {key: value - before.get(key, 0.0) for key, value in after.items()}
     lag = {float(k[len(_LAG) : -2]): v for k, v in grown.items() if k.startswith(_LAG)}

@@ -1,4 +1,4 @@
-"""The bench's own sums: what was late, what ran dry, and what of a crowd is typical."""
+"""Statistics of the bench: percentiles, transit times, and gaps in playback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEARD_GAP_MIN_MS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A crowd in three numbers."""
+    """Three numbers that describe many."""
 
     p50: float
     p99: float
@@ -54,8 +54,8 @@ def bucket_percentile(buckets: Mapping[float, float], share: float) -> float:
     return below
 
 
-class Passage:
-    """Ties sound that went in to sound that came out, by its place in the stream.
+class TransitTimes:
+    """Match sound that went in with sound that came out, by its place in the stream.
 
     Whole frames need not come out as they went in: a frame has passed when all of it is out,
     give or take a resampler's first samples.
@@ -81,8 +81,8 @@ class Passage:
         return passed
 
 
-class Ear:
-    """The caller's playback clock: sound in order, one after the other, without a pause."""
+class PlaybackClock:
+    """Clock of the caller's playback: sound plays in order and without a pause."""
 
     __slots__ = ("_dry_at", "gaps")
 

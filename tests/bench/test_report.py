@@ -1,23 +1,29 @@
-"""Figures in, tables and JSON out; a goal that is missed is called missed."""
+"""Goals that are missed are reported as missed; all figures reach the tables and the JSON."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from rich.console import Console
 
-from gateway.cli.bench import report
-from gateway.cli.bench.audio_bench import PathCost
-from gateway.cli.bench.command import levels_of
-from gateway.cli.bench.load import Level, Run
-from gateway.cli.bench.measures import Spread
-from gateway.cli.bench.resamplers import OURS
-from gateway.cli.bench.storm import Storm
+from bench import report
+from bench.__main__ import levels_of
+from bench.audio_bench import PathCost
+from bench.counting import Case, Count
+from bench.gateways import Kind
+from bench.load import Level, Run
+from bench.measures import Spread
+from bench.resamplers import OURS
+from bench.sip_burst import SipBurst
+from gateway.audio.transcode import AudioFormat
 
 _MS = Spread(0.3, 2.0, 20.0)
 _LEVEL = Level(
@@ -32,11 +38,25 @@ _NAIVE = Run(
     "naive", "pcm24k", [replace(_LEVEL, cpu_percent=1.0, lag_p99_ms=math.nan)], rss_mb_idle=36.0
 )
 
-_STORM = Storm(
+_SIP_BURST = SipBurst(
     webhooks=200, running_calls=20, answered_ms=_MS, again_ms=_MS, accepted=200, accepted_twice=0,
     decided_ms=700.0, up_p99_ms=20.0, lost=0, sip_cpu_percent=0.01,
     sip_rss_mb=0.1,
 )  # fmt: skip
+
+
+_CALLGRIND = (
+    "ob=(1) /usr/lib/libpython3.11.so\nfn=(1) _PyEval_EvalFrameDefault\n1 500\ntotals: 500\n"
+)
+
+
+def _count(audio: AudioFormat, per_call_second: float, kind: Kind = "gateway") -> Count:
+    return Count(
+        Case(kind, audio, "both"), int(24 * per_call_second), 24.0, 1.0, Path("/nonexistent")
+    )
+
+
+_COUNTS = [_count("pcm24k", 6.0e6), _count("pcmu", 3.2e6), _count("pcmu", 10e6, "naive")]
 
 
 def _resampler(**other: float) -> dict[str, float]:
@@ -52,8 +72,13 @@ def _audio(**ours: float) -> Any:
     }
 
 
-def _missed(runs: list[Run], storm: Storm = _STORM, **ours: float) -> set[str]:
-    found = report.goals(report.Report({}, _audio(**ours), runs, storm))
+def _missed(
+    runs: list[Run],
+    sip_burst: SipBurst = _SIP_BURST,
+    counts: Sequence[Count] = (),
+    ours: Mapping[str, float] | None = None,
+) -> set[str]:
+    found = report.goals(report.Report({}, _audio(**(ours or {})), runs, sip_burst, list(counts)))
     return {goal.name for goal in found if not goal.held}
 
 
@@ -89,8 +114,8 @@ def test_a_goal_of_the_load_is_missed(change: dict[str, Any], name: str) -> None
         ({"lost": 1}, "not accepted"),
     ],
 )
-def test_a_goal_of_the_storm_is_missed(change: dict[str, Any], name: str) -> None:
-    (missed,) = _missed([_OURS], replace(_STORM, **change))
+def test_a_goal_of_the_sip_burst_is_missed(change: dict[str, Any], name: str) -> None:
+    (missed,) = _missed([_OURS], replace(_SIP_BURST, **change))
     assert name in missed
 
 
@@ -105,8 +130,15 @@ def test_a_goal_of_the_storm_is_missed(change: dict[str, Any], name: str) -> Non
     ],
 )
 def test_a_goal_of_the_sound_is_missed(change: dict[str, float], name: str) -> None:
-    (missed,) = _missed([_OURS], **change)
+    (missed,) = _missed([_OURS], ours=change)
     assert name in missed
+
+
+@pytest.mark.parametrize(("audio", "most"), [("pcm24k", 6.0e6), ("pcmu", 3.2e6)])
+def test_a_goal_of_the_instructions_is_missed(audio: AudioFormat, most: float) -> None:
+    assert not _missed([_OURS], counts=[_count(audio, most), _count(audio, 2 * most, "naive")])
+    (missed,) = _missed([_OURS], counts=[_count(audio, 1.01 * most)])
+    assert f"{audio}: million instructions" in missed
 
 
 def test_memory_is_counted_between_loads() -> None:
@@ -115,25 +147,38 @@ def test_memory_is_counted_between_loads() -> None:
 
 
 def test_the_ratio_is_taken_at_as_many_calls() -> None:
-    assert report.Report({}, _audio(), [_OURS, _NAIVE], _STORM).ratio("pcm24k") == 0.5
+    assert report.Report({}, _audio(), [_OURS, _NAIVE], _SIP_BURST, _COUNTS).ratio("pcm24k") == 0.5
     other = replace(_NAIVE, levels=[replace(_NAIVE.levels[0], calls=50)])
-    assert math.isnan(report.Report({}, _audio(), [_OURS, other], _STORM).ratio("pcm24k"))
-    assert math.isnan(report.Report({}, _audio(), [_OURS], _STORM).ratio("pcm24k"))
+    assert math.isnan(report.Report({}, _audio(), [_OURS, other], _SIP_BURST, []).ratio("pcm24k"))
+    assert math.isnan(report.Report({}, _audio(), [_OURS], _SIP_BURST, []).ratio("pcm24k"))
 
 
 def test_the_json_is_json_for_everybody() -> None:
-    document = report.as_json(report.Report({"cores": 2}, _audio(), [_OURS, _NAIVE], _STORM))
+    document = report.as_json(
+        report.Report({"cores": 2}, _audio(), [_OURS, _NAIVE], _SIP_BURST, _COUNTS)
+    )
     text = json.dumps(document, allow_nan=False)
     assert json.loads(text)["load"][1]["levels"][0]["lag_p99_ms"] is None
+    assert json.loads(text)["instructions"][0] == {
+        "kind": "gateway", "audio": "pcm24k", "direction": "both", "per_call_second": 6e6,
+        "up_ms_p50": 1.0,
+    }  # fmt: skip
     assert json.loads(text)["cpu_ratio_to_naive"] == {"pcm24k": 0.5, "pcmu": None}
 
 
-def test_every_table_can_be_printed() -> None:
-    console = Console(width=250, record=True, quiet=True)
-    tables = list(report.tables(report.Report({}, _audio(), [_OURS, _NAIVE], _STORM)))
+def test_every_table_can_be_printed(tmp_path: Path) -> None:
+    profile = tmp_path / "callgrind.out"
+    profile.write_text(_CALLGRIND)
+    counts = [replace(count, profile=profile) for count in _COUNTS]
+    text = StringIO()
+    console = Console(width=250, file=text)
+    tables = list(report.tables(report.Report({}, _audio(), [_OURS, _NAIVE], _SIP_BURST, counts)))
     for table in tables:
         console.print(table)
-    assert len(tables) == 5
+    assert len(tables) == 8
+    printed = text.getvalue()
+    assert "0.60" in printed
+    assert "_PyEval_EvalFrameDefault" in printed
 
 
 @pytest.mark.parametrize("text", ["", "ten", "0,10", "-1", "10,,20"])

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli.bench.measures import Ear, Passage, Spread, bucket_percentile, percentile, spread
+from bench.measures import (
+    PlaybackClock,
+    Spread,
+    TransitTimes,
+    bucket_percentile,
+    percentile,
+    spread,
+)
 
 _values = st.lists(st.floats(0, 1e6), min_size=1)
 
@@ -43,7 +50,7 @@ def test_beyond_the_last_bound_only_the_bound_is_known() -> None:
 
 
 def test_each_frame_that_passed_is_timed() -> None:
-    passage = Passage()
+    passage = TransitTimes()
     passage.enter(20, now=1.000)
     passage.enter(20, now=1.020)
     assert passage.leave(20, now=1.003) == [pytest.approx(0.003)]
@@ -51,26 +58,26 @@ def test_each_frame_that_passed_is_timed() -> None:
 
 
 def test_frames_may_come_out_together() -> None:
-    passage = Passage()
+    passage = TransitTimes()
     for number in range(3):
         passage.enter(20, now=number / 50)
     assert passage.leave(60, now=0.05) == [pytest.approx(t) for t in (0.05, 0.03, 0.01)]
 
 
 def test_a_frame_has_passed_when_all_of_it_is_out() -> None:
-    passage = Passage(slack_ms=0.5)
+    passage = TransitTimes(slack_ms=0.5)
     passage.enter(20, now=0.0)
     assert passage.leave(10, now=0.1) == []
     assert passage.leave(9.6, now=0.2) == [pytest.approx(0.2)]
 
 
 def test_an_ear_hears_a_hole_only_within_an_answer() -> None:
-    ear = Ear()
-    ear.media(200, now=10.0, begins=True)
-    ear.media(200, now=10.1, begins=False)
-    assert ear.played_at() == pytest.approx(10.4)
-    ear.media(20, now=10.45, begins=False)
-    assert ear.gaps == 1
-    ear.media(20, now=20.0, begins=True)
-    assert ear.gaps == 1
-    assert ear.played_at() == pytest.approx(20.02)
+    playback = PlaybackClock()
+    playback.media(200, now=10.0, begins=True)
+    playback.media(200, now=10.1, begins=False)
+    assert playback.played_at() == pytest.approx(10.4)
+    playback.media(20, now=10.45, begins=False)
+    assert playback.gaps == 1
+    playback.media(20, now=20.0, begins=True)
+    assert playback.gaps == 1
+    assert playback.played_at() == pytest.approx(20.02)

@@ -35,7 +35,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(FineSelector())
 
 
-class Line(asyncio.Protocol):
+class TextSocket(asyncio.Protocol):
     """One end: `hear` gets each text message with the moment at which it was read."""
 
     def __init__(
@@ -107,10 +107,10 @@ class Line(asyncio.Protocol):
             self._transport.write(b"".join(self._conn.data_to_send()))
 
 
-async def dial(url: str, headers: Mapping[str, str], hear: Hear) -> Line:
+async def open_socket(url: str, headers: Mapping[str, str], hear: Hear) -> TextSocket:
     """An open line as a client; `lost` is set where the server did not want it."""
     uri = parse_uri(url)
-    line = Line(ClientProtocol(uri), hear, headers)
+    line = TextSocket(ClientProtocol(uri), hear, headers)
     await asyncio.get_running_loop().create_connection(lambda: line, uri.host, uri.port)
     await line.opened.wait()
     return line

@@ -5,22 +5,31 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Any, TypedDict, get_args
+from typing import Any, Final, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.resamplers import RESAMPLERS, OpenStream
 from gateway.audio.g711 import CALLER_HZ, FRAME_MS, MODEL_HZ, pcm_to_mulaw
 from gateway.audio.recording import to_hz
 from gateway.audio.transcode import AudioFormat, caller_to_model, model_to_caller
-from gateway.cli.bench.resamplers import RESAMPLERS, OpenStream
 from gateway.errors import ServiceUnreachable
 
 Samples = NDArray[np.int16]
 
-_CALLS = 4_000
-_WARM_UP = 200
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How often each conversion is timed, and how often it runs before that."""
+
+    timed: int = 4_000
+    warm_up: int = 200
+
+
+_ENOUGH: Final = Repeats()
 _RUN_FRAMES = 50
 # The model answers faster than real time, in deltas of about this length.
 _DELTA_FRAMES = 10
@@ -60,12 +69,12 @@ class AudioBench(TypedDict):
     resamplers: dict[str, Resampler]
 
 
-def run(speech: Samples) -> AudioBench:
+def run(speech: Samples, repeats: Repeats = _ENOUGH) -> AudioBench:
     """Measure with some seconds of speech, int16 at 24 kHz; ServiceUnreachable without pesq."""
     speech = speech[: len(speech) // _frame(MODEL_HZ) * _frame(MODEL_HZ)]
     return {
-        "path": {audio: _path_cost(audio, speech) for audio in get_args(AudioFormat)},
-        "resamplers": _resamplers(speech),
+        "path": {audio: _path_cost(audio, speech, repeats) for audio in get_args(AudioFormat)},
+        "resamplers": _resamplers(speech, repeats),
     }
 
 
@@ -87,25 +96,25 @@ def path_rows(result: AudioBench) -> Iterator[tuple[str, ...]]:
         yield (audio, *(f"{values[key]:.2f}" for key in keys))
 
 
-def _path_cost(audio: AudioFormat, speech: Samples) -> PathCost:
+def _path_cost(audio: AudioFormat, speech: Samples, repeats: Repeats) -> PathCost:
     mulaw = pcm_to_mulaw(to_hz(speech, MODEL_HZ, CALLER_HZ).tobytes())
     wide = speech.tobytes() if audio == "pcm24k" else mulaw
     up, down = caller_to_model(audio), model_to_caller(audio)
     frame = FRAME_MS * down.bytes_per_ms
     return {
-        "caller_to_model_us": _median_us(up.convert, _cut(mulaw, _frame(CALLER_HZ))),
-        "model_to_caller_us": _median_us(down.convert, _cut(wide, frame)),
+        "caller_to_model_us": _median_us(up.convert, _cut(mulaw, _frame(CALLER_HZ)), repeats),
+        "model_to_caller_us": _median_us(down.convert, _cut(wide, frame), repeats),
         "model_to_caller_in_200_ms_deltas_us": _median_us(
-            down.convert, _cut(wide, frame * _DELTA_FRAMES)
+            down.convert, _cut(wide, frame * _DELTA_FRAMES), repeats
         )
         / _DELTA_FRAMES,
     }
 
 
-def _resamplers(speech: Samples) -> dict[str, Resampler]:
+def _resamplers(speech: Samples, repeats: Repeats) -> dict[str, Resampler]:
     narrow = to_hz(speech, MODEL_HZ, CALLER_HZ)
-    up_us = _stream_costs(narrow, CALLER_HZ, MODEL_HZ)
-    down_us = _stream_costs(speech, MODEL_HZ, CALLER_HZ)
+    up_us = _stream_costs(narrow, CALLER_HZ, MODEL_HZ, repeats)
+    down_us = _stream_costs(speech, MODEL_HZ, CALLER_HZ, repeats)
     return {
         name: _resampler(open_, speech, narrow, up_us[name], down_us[name])
         for name, open_ in RESAMPLERS.items()
@@ -131,26 +140,28 @@ def _resampler(
     }
 
 
-def _median_us(convert: Callable[[bytes], bytes], frames: list[bytes]) -> float:
-    for frame in islice(cycle(frames), _WARM_UP):
+def _median_us(convert: Callable[[bytes], bytes], frames: list[bytes], repeats: Repeats) -> float:
+    for frame in islice(cycle(frames), repeats.warm_up):
         convert(frame)
     spent = []
-    for frame in islice(cycle(frames), _CALLS):
+    for frame in islice(cycle(frames), repeats.timed):
         begun = time.perf_counter_ns()
         convert(frame)
         spent.append(time.perf_counter_ns() - begun)
     return statistics.median(spent) / 1_000
 
 
-def _stream_costs(samples: Samples, from_hz: int, to_hz_: int) -> dict[str, float]:
-    """Microseconds for a frame: runs of frames, taken in turn, since a machine has its moods.
+def _stream_costs(
+    samples: Samples, from_hz: int, to_hz_: int, repeats: Repeats
+) -> dict[str, float]:
+    """Return microseconds for a frame, timed in runs of frames that the streams take in turn.
 
     Runs and not single calls: a stream that holds back does its work in some calls only.
     """
     frames = cycle(_cut(samples.tobytes(), 2 * _frame(from_hz)))
     streams = {name: open_(from_hz, to_hz_) for name, open_ in RESAMPLERS.items()}
     spent: dict[str, list[int]] = {name: [] for name in streams}
-    for _ in range(_CALLS // _RUN_FRAMES):
+    for _ in range(repeats.timed // _RUN_FRAMES):
         run_of = list(islice(frames, _RUN_FRAMES))
         for name, push in streams.items():
             begun = time.perf_counter_ns()

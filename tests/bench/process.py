@@ -1,4 +1,4 @@
-"""A gateway as a process of its own, on a core of its own, and what it uses up."""
+"""Start a gateway as a process on a core of its own, and read what it uses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import httpx2
 
 from gateway.errors import ServiceUnreachable
 
-_START_MAX_S: Final = 30.0
 _STOP_MAX_S: Final = 5.0
 _TICKS_HZ: Final = os.sysconf("SC_CLK_TCK")
 
@@ -29,12 +28,16 @@ class Command:
     environment: Mapping[str, str]
     health_url: str
     log: Path
+    start_max_s: float = 30.0
+    prefix: Sequence[str] = ()
+    """Program, with its options, that runs the interpreter."""
 
 
 class Usage:
-    """What Linux knows of a running process."""
+    """Time and memory of a running process, as Linux counts them."""
 
     def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._proc = Path(f"/proc/{pid}")
         self._clock = (
             ~pid << 3
@@ -75,27 +78,49 @@ def core_time(core: int) -> CoreTime:
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """This thread, and what it starts meanwhile, on one core and, if allowed, before strangers."""
-    cores = os.sched_getaffinity(0)
-    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
-    os.sched_setaffinity(0, {core})
-    with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    """Keep this thread and the processes it starts on one core, with real-time priority."""
+    with _on_core([0], core):
+        yield
+
+
+@contextlib.contextmanager
+def process_on_core(pid: int, core: int) -> Iterator[None]:
+    """Keep all threads of a process on one core for a while, with real-time priority."""
+    with _on_core([int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()], core):
+        yield
+
+
+@contextlib.contextmanager
+def _on_core(threads: Sequence[int], core: int) -> Iterator[None]:
+    """Set and restore core and priority; without permission, the priority stays as it is."""
+    before = [
+        (one, os.sched_getaffinity(one), os.sched_getscheduler(one), os.sched_getparam(one))
+        for one in threads
+    ]
+    for one in threads:
+        os.sched_setaffinity(one, {core})
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(one, os.SCHED_RR, os.sched_param(1))
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
-        os.sched_setscheduler(0, policy, priority)
+        for one, cores, policy, priority in before:
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(one, cores)
+                os.sched_setscheduler(one, policy, priority)
 
 
 @contextlib.asynccontextmanager
-async def running(command: Command, core: int) -> AsyncIterator[Usage]:
-    """Started, ready, and put away again. Raises ServiceUnreachable with the last of its log."""
+async def running(command: Command, core: int | None = None) -> AsyncIterator[Usage]:
+    """Run a gateway, on one core or on any, until the block ends.
+
+    Raises ServiceUnreachable with the last lines of its log where it does not start.
+    """
     command.log.parent.mkdir(parents=True, exist_ok=True)
     with command.log.open("wb") as log:
-        with on_core(core):
+        with contextlib.nullcontext() if core is None else on_core(core):
             process = await asyncio.create_subprocess_exec(
-                sys.executable, *command.arguments, env=dict(command.environment),
+                *command.prefix, sys.executable, *command.arguments, env=dict(command.environment),
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         try:
@@ -106,7 +131,7 @@ async def running(command: Command, core: int) -> AsyncIterator[Usage]:
 
 
 async def _ready(process: asyncio.subprocess.Process, command: Command) -> None:
-    give_up_at = time.monotonic() + _START_MAX_S
+    give_up_at = time.monotonic() + command.start_max_s
     async with httpx2.AsyncClient(trust_env=False) as client:
         while time.monotonic() < give_up_at and process.returncode is None:
             with contextlib.suppress(httpx2.TransportError):

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 
+from bench import sound
+from bench.model_end import ModelEnd, sound_bytes
+from bench.model_port import ModelPort
+from bench.naive_gateway import Transcoder
+from bench.sockets import open_socket
 from gateway.audio.transcode import AudioFormat
-from gateway.cli.bench import sound
-from gateway.cli.bench.door import Door
-from gateway.cli.bench.lines import dial
-from gateway.cli.bench.model_end import ModelEnd, sound_bytes
-from gateway.cli.bench.naive import Transcoder
 from gateway.protocols import realtime_client
 
 
@@ -35,8 +35,8 @@ def test_an_answer_has_its_length_in_uneven_pieces(audio: AudioFormat) -> None:
     stock = sound.stock(audio, samples)
     per_ms = sound.BYTES_PER_MS[audio]
     lengths_ms = [len(delta) // per_ms for delta in stock.deltas]
-    assert sum(lengths_ms) == sound.ANSWER_MS
-    assert set(lengths_ms) == set(sound.DELTAS_MS)
+    assert sum(lengths_ms) == stock.pattern.answer_ms
+    assert set(lengths_ms) == set(stock.pattern.deltas_ms)
     assert {len(base64.b64decode(frame)) for frame in stock.frames} == {160}
 
 
@@ -54,7 +54,9 @@ async def test_one_port_counts_decisions_and_opens_sessions() -> None:
     decided: Counter[tuple[str, str]] = Counter()
     samples = sound.stock("pcmu", np.arange(24_000, dtype=np.int16))
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Door(samples, opened.append, decided), "127.0.0.1", 0)
+    server = await loop.create_server(
+        lambda: ModelPort(samples, opened.append, decided), "127.0.0.1", 0
+    )
     port = server.sockets[0].getsockname()[1]
     async with server:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -65,7 +67,7 @@ async def test_one_port_counts_decisions_and_opens_sessions() -> None:
         for _ in range(2):
             assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200 ")
         writer.close()
-        line = await dial(f"ws://127.0.0.1:{port}/v1/realtime?model=m", {}, lambda *_: None)
+        line = await open_socket(f"ws://127.0.0.1:{port}/v1/realtime?model=m", {}, lambda *_: None)
         assert not line.lost
         line.close()
         async with connect(f"ws://127.0.0.1:{port}/v1/realtime?call_id=rtc_1") as sideband:

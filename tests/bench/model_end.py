@@ -1,4 +1,4 @@
-"""The vendor's side under load: it agrees to everything, counts, and answers from stock."""
+"""OpenAI's side under load: accepts every session, counts, and answers with prepared speech."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ from typing import Any, Final
 import msgspec
 from websockets.server import ServerProtocol
 
+from bench.sockets import TextSocket
+from bench.sound import BYTES_PER_MS, Sound
 from gateway import limits
-from gateway.cli.bench.lines import Line
-from gateway.cli.bench.sound import ANSWER_MS, BYTES_PER_MS, Sound
 from gateway.protocols import realtime_server as say
 
-CYCLE_S: Final = 2 * ANSWER_MS / 1000
-"""One turn of each: the model speaks half of the time."""
-_CALLER_SPEAKS_S: Final = 2.0
-_THINKS_S: Final = 0.3
-_FASTER_THAN_LIFE: Final = 5.0
 _APPEND: Final = b"input_audio_buffer.append"
 _HEAD_BYTES: Final = 64
 _WORDS: Final = ("Good morning, ", "and thank you ", "for calling. ", "Our office ", "is open.")
@@ -32,23 +27,25 @@ def _unheard(*_: float) -> None:
 
 
 class ModelEnd:
-    """One session of the gateway's; who made it hears what passes."""
+    """One session of the model's server; its callbacks report what passes."""
 
     def __init__(self, sound: Sound, *, sideband: bool = False) -> None:
         self.sideband = sideband
-        """Of a SIP call: the server plays the sound itself, and tells of it only."""
+        """True for a SIP call: the server plays the sound itself and only reports it."""
         self.on_sound: Callable[[float, float], object] = _unheard
         """Gets the milliseconds of each append, and when it was read."""
         self.on_answer: Callable[[float], object] = _unheard
         """Gets the moment at which the first sound of an answer leaves."""
         self._sound = sound
         self._bytes_per_ms = BYTES_PER_MS[sound.audio]
-        self.line = Line(
+        self.line = TextSocket(
             ServerProtocol(max_size=limits.sockets.MODEL_MESSAGE_MAX_BYTES), self._hear
         )
         self.ready = asyncio.Event()
         self._id = next(_numbers)
         self._spoken_ms = 0.0
+        self.answered_ms = 0.0
+        """Milliseconds of speech that were sent."""
 
     async def begin(self) -> None:
         await self.line.opened.wait()
@@ -83,35 +80,37 @@ class ModelEnd:
     # --- What goes down ---
 
     async def converse(self, first_after_s: float) -> None:
-        """Turn after turn, for as long as the line stands."""
-        loop = asyncio.get_running_loop()
+        """Answer once a cycle until the connection is lost."""
+        loop, pattern = asyncio.get_running_loop(), self._sound.pattern
         at = loop.time() + first_after_s
         while not self.line.lost:
             await asyncio.sleep(at - loop.time())
             item = f"item_{next(_numbers)}"
             self._say(say.SpeechStarted(audio_start_ms=int(self._spoken_ms), item_id=item))
-            await asyncio.sleep(_CALLER_SPEAKS_S)
+            await asyncio.sleep(pattern.caller_speaks_s)
             self._say(say.SpeechStopped(audio_end_ms=int(self._spoken_ms), item_id=item))
             self._say(say.Committed(item_id=item))
-            await asyncio.sleep(_THINKS_S)
+            await asyncio.sleep(pattern.thinks_s)
             await self._answer(f"resp_{next(_numbers)}", f"item_{next(_numbers)}")
-            at += CYCLE_S
+            at += pattern.cycle_s
 
     async def _answer(self, response_id: str, item_id: str) -> None:
         item = say.Item(type="message", id=item_id, role="assistant", status="in_progress")
         self._say(say.ResponseCreated(response=say.Response(response_id, "in_progress")))
         self._say(say.OutputItemAdded(response_id=response_id, item=item))
         self._say(say.ItemAdded(item=item))
+        faster = self._sound.pattern.faster
         for number, delta in enumerate(self._sound.deltas):
             if number == 0:
                 self.on_answer(monotonic())
             if not self.sideband:
                 self._say(say.AudioDelta(response_id=response_id, item_id=item_id, delta=delta))
+                self.answered_ms += len(delta) / self._bytes_per_ms
             elif number == 0:
                 self._say(say.PlaybackStarted(response_id=response_id))
             word = _WORDS[number % len(_WORDS)]
             self._say(say.TranscriptDelta(response_id=response_id, item_id=item_id, delta=word))
-            await asyncio.sleep(len(delta) / self._bytes_per_ms / 1000 / _FASTER_THAN_LIFE)
+            await asyncio.sleep(len(delta) / self._bytes_per_ms / 1000 / faster)
         self._finish(response_id, item_id)
 
     def _finish(self, response_id: str, item_id: str) -> None:
@@ -131,7 +130,7 @@ class ModelEnd:
 
 
 def sound_bytes(append: bytes | bytearray) -> int:
-    """How many bytes of sound an append holds, whoever encoded it; its base64 ends the text."""
+    """Return how many bytes of sound an append holds; its base64 ends the text."""
     end = append.rindex(b'"')
     begin = append.rindex(b'"', 0, end) + 1
     return (end - begin) * 3 // 4 - append.count(b"=", end - 2, end)

@@ -1,44 +1,42 @@
-"""Twilio's side under load: a signed webhook, then 50 frames a second, and an ear."""
+"""Twilio's side under load: a signed webhook, 50 frames a second, and a playback clock."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
+from heapq import heappush, heapreplace
 from itertools import count
 from time import monotonic
-from typing import Final
 
+from bench.measures import PlaybackClock, TransitTimes
+from bench.sockets import TextSocket, open_socket
+from bench.sound import Sound
 from gateway.audio.g711 import FRAME_MS, MULAW_BYTES_PER_MS
-from gateway.cli.bench.lines import Line, dial
-from gateway.cli.bench.measures import Ear, Passage
-from gateway.cli.bench.sound import Sound
 from gateway.errors import ServiceUnreachable
 from gateway.protocols import media_stream as wire
 from gateway.simulator.twilio.signing import SIGNATURE, signature
 from gateway.simulator.twilio.twiml import TwimlVerb, parse, stream_parameters
 from gateway.simulator.twilio.webhooks import WebhookFailed, Webhooks
 
-DIALLED: Final = "+15550100"
 _numbers = count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """Where the TwiML sends the sound, and with which token."""
+class StreamTicket:
+    """Address of the media stream from the TwiML, and its parameters."""
 
     call_sid: str
     url: str
     parameters: dict[str, str]
 
 
-async def announce(webhooks: Webhooks) -> Entry:
-    """Posts the webhook of a new call. Raises ServiceUnreachable where it has no stream."""
+async def start_call(webhooks: Webhooks, dialled: str) -> StreamTicket:
+    """Post the webhook of a new call. Raises ServiceUnreachable where it has no stream."""
     number = next(_numbers)
     call_sid = f"CA{number:032x}"
     fields = {
         "CallSid": call_sid, "AccountSid": webhooks.account.sid, "From": f"+1555{number:07}",
-        "To": DIALLED, "CallStatus": "ringing", "Direction": "inbound", "ApiVersion": "2010-04-01",
+        "To": dialled, "CallStatus": "ringing", "Direction": "inbound", "ApiVersion": "2010-04-01",
     }  # fmt: skip
     try:
         answer = await webhooks.request(webhooks.reach.webhook("/twilio/voice"), fields)
@@ -47,7 +45,7 @@ async def announce(webhooks: Webhooks) -> Entry:
     stream = _stream_in(parse(answer.text, "").verbs)
     if stream is None:
         raise ServiceUnreachable(f"The gateway answered call {number} without a stream.")
-    return Entry(call_sid, stream.get("url"), stream_parameters(stream))
+    return StreamTicket(call_sid, stream.get("url"), stream_parameters(stream))
 
 
 def _stream_in(verbs: tuple[TwimlVerb, ...]) -> TwimlVerb | None:
@@ -55,32 +53,36 @@ def _stream_in(verbs: tuple[TwimlVerb, ...]) -> TwimlVerb | None:
 
 
 class CallerEnd:
-    """One call's stream: what it says, and what it hears."""
+    """The carrier's end of one media stream."""
 
     def __init__(self, sound: Sound) -> None:
         self._sound = sound
-        self._up = Passage()
-        self.ear = Ear()
+        self._up = TransitTimes()
+        self.playback = PlaybackClock()
         self.up_s: list[float] = []
-        """Seconds that each frame was on its way to the model."""
+        """Seconds that each frame took to the model."""
         self.down_s: list[float] = []
-        """Seconds that the first sound of each answer was on its way here."""
+        """Seconds that the first sound of each answer took to get here."""
         self._answer_at: float | None = None
         self._loop = asyncio.get_running_loop()
         self._frames = 0
         self._sequence = 1
-        self._line: Line | None = None
+        self._line: TextSocket | None = None
         self._stream_sid = f"MZ{next(_numbers):032x}"
         self._head = b""
+
+    @property
+    def frames_sent(self) -> int:
+        return self._frames
 
     @property
     def lost(self) -> bool:
         return self._line is None or self._line.lost
 
-    async def connect(self, entry: Entry, account_sid: str, auth_token: str) -> None:
+    async def connect(self, entry: StreamTicket, account_sid: str, auth_token: str) -> None:
         """The handshake, `connected` and `start`."""
         headers = {SIGNATURE: signature(auth_token, entry.url)}
-        self._line = await dial(entry.url, headers, self._hear)
+        self._line = await open_socket(entry.url, headers, self._hear)
         if self._line.lost:
             raise ServiceUnreachable("The gateway refused a media stream: see its log.")
         self._line.post(wire.encode(wire.Connected()))
@@ -95,7 +97,7 @@ class CallerEnd:
         self._answer_at = now
 
     def passed(self, ms: float, now: float) -> None:
-        """So much of what was said has reached the model."""
+        """Count sound that has reached the model."""
         self.up_s += self._up.leave(ms, now)
 
     def hang_up(self) -> None:
@@ -104,7 +106,7 @@ class CallerEnd:
             self._line.close()
 
     def speak(self) -> None:
-        """The next 20 ms."""
+        """Send the next 20 ms."""
         number, payloads = self._frames, self._sound.frames
         self._frames += 1
         self._sequence += 1
@@ -126,9 +128,9 @@ class CallerEnd:
             if begun is not None:
                 self.down_s.append(now - begun)
             ms = len(event.media.payload) / MULAW_BYTES_PER_MS
-            self.ear.media(ms, now, begins=begun is not None)
+            self.playback.media(ms, now, begins=begun is not None)
         elif isinstance(event, wire.OutMark):
-            wait_s = max(0.0, self.ear.played_at() - now)
+            wait_s = max(0.0, self.playback.played_at() - now)
             self._loop.call_later(wait_s, self._echo, event.mark.name)
 
     def _echo(self, name: str) -> None:
@@ -138,21 +140,22 @@ class CallerEnd:
             self._line.post(wire.encode(mark))
 
 
-class Metronome:
-    """Has each caller speak every 20 ms at his own phase; one timer for all of them."""
+class FrameTimer:
+    """Has each caller send frames at a phase of their own; one timer for all of them."""
 
     def __init__(self) -> None:
         self.late_s: list[float] = []
         """By how much each beat missed its time: what comes in a burst will wait."""
         self._loop = asyncio.get_running_loop()
-        self._due: deque[tuple[float, int, CallerEnd]] = deque()
+        self._due: list[tuple[float, int, float, CallerEnd]] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, caller: CallerEnd, phase: float) -> None:
-        """`phase` is the part of a frame, 0 to 1, by which he is behind the others."""
-        at = self._loop.time() + (1 + phase) * FRAME_MS / 1000
-        self._due.insert(0, (at, id(caller), caller))
-        self._due = deque(sorted(self._due))
+    def add(self, caller: CallerEnd, phase: float, every_ms: float = FRAME_MS) -> None:
+        """`phase` is the part of the period, 0 to 1, by which they are behind the others."""
+        period_s = every_ms / 1000
+        heappush(
+            self._due, (self._loop.time() + (1 + phase) * period_s, id(caller), period_s, caller)
+        )
         self._again()
 
     def stop(self) -> None:
@@ -164,10 +167,10 @@ class Metronome:
         self._timer = self._loop.call_at(self._due[0][0], self._beat)
 
     def _beat(self) -> None:
-        due, period_s = self._due, FRAME_MS / 1000
+        due = self._due
         self.late_s.append(self._loop.time() - due[0][0])
         while due[0][0] <= self._loop.time():
-            at, number, caller = due.popleft()
-            due.append((at + period_s, number, caller))
+            at, number, period_s, caller = due[0]
+            heapreplace(due, (at + period_s, number, period_s, caller))
             caller.speak()
         self._again()

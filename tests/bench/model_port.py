@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, cast
 
-from gateway.cli.bench.model_end import ModelEnd
-from gateway.cli.bench.sound import Sound
+from bench.model_end import ModelEnd
+from bench.sound import Sound
 
 _DECISION: Final = re.compile(rb"POST \S*/realtime/calls/([^/ ]+)/(\w+) HTTP/1\.1")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -17,7 +17,7 @@ _SIDEBAND: Final = b"call_id="
 _DONE: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
-class Door(asyncio.Protocol):
+class ModelPort(asyncio.Protocol):
     """Looks at the first request of a connection, and is or becomes what it asks for.
 
     `opened` is told each session; `decided` counts (call_id, what was decided).

@@ -1,32 +1,43 @@
-"""Who is measured, and how each of them is started."""
+"""The two gateways that are measured, and how each of them is started."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 import yaml
 
+from bench.process import Command
 from gateway.audio.transcode import AudioFormat
-from gateway.cli.bench.process import Command
 from gateway.simulator.caller.gateway_process import OURS
 from gateway.simulator.twilio.webhooks import Account
 
 Kind = Literal["gateway", "naive"]
 
 WEBHOOK_SECRET: Final = "whsec_" + "YSBzZWNyZXQgb2YgdGhlIGJlbmNoJ3Mgb3du"
+NUMBERS: Final[Mapping[AudioFormat, str]] = {"pcm24k": "+15550100", "pcmu": "+15550101"}
+"""Dialled for a call in each format: one process serves both."""
 _SPARE_CALLS: Final = 10
+_NEVER_S: Final = 600
+"""Longer than any measurement: no call ends, and no silent caller is asked."""
 
 
-def gateway(
-    audio: AudioFormat, account: Account, port: int, model_url: str, max_calls: int, folder: Path
-) -> Command:
-    """`gateway serve`, with one agent who lets the model speak first."""
-    agent = {"audio": audio, "instructions": "Answer.", "max_call_s": 3_000}
-    agents = {"agents": {"bench": agent}, "routes": [{"to": "*", "agent": "bench"}]}
+def gateway(account: Account, port: int, model_url: str, max_calls: int, folder: Path) -> Command:
+    """Return the command `gateway serve`, with an agent for each format."""
+    agents = {
+        "agents": {
+            audio: {
+                "audio": audio, "instructions": "Answer.", "max_call_s": _NEVER_S,
+                "idle": {"nudge_after_s": _NEVER_S - 1, "end_after_s": _NEVER_S},
+            }
+            for audio in NUMBERS
+        },
+        "routes": [{"to": number, "agent": audio} for audio, number in NUMBERS.items()],
+    }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"agents-{audio}.yaml"
+    file = folder / "agents.yaml"
     file.write_text(yaml.safe_dump(agents), "utf-8")
     url = f"http://127.0.0.1:{port}"
     environment = _foreign() | {
@@ -45,19 +56,20 @@ def gateway(
         "TWILIO_AUTH_TOKEN": account.token,
     }
     serve = ("-m", "gateway.cli.main", "serve")
-    return Command(serve, environment, f"{url}/healthz", folder / f"gateway-{audio}.log")
+    return Command(serve, environment, f"{url}/healthz", folder / "gateway.log")
 
 
-def naive(audio: AudioFormat, port: int, model_url: str, folder: Path) -> Command:
+def naive(port: int, model_url: str, folder: Path) -> Command:
+    """Return the command of the naive gateway, which serves both formats too."""
     socket_url = f"ws{model_url.removeprefix('http')}/realtime"
     return Command(
-        ("-m", "gateway.cli.bench.naive", str(port), socket_url, audio),
+        ("-m", "bench.naive_gateway", str(port), socket_url),
         _foreign(),
         f"http://127.0.0.1:{port}/healthz",
-        folder / f"naive-{audio}.log",
+        folder / "naive.log",
     )
 
 
 def _foreign() -> dict[str, str]:
-    """This environment without anything that would point a gateway elsewhere."""
+    """Return this environment without anything that would point a gateway elsewhere."""
     return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
