@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from call.play import Book, answered, appends, asks_for_an_answer, next_frame, nothing, wait
+from call.play import Book, answered, appends, asks_for_an_answer, next_frame, nothing
 from call.session.test_reconnect import GONE, back, conversation, told
 from call.tools.test_function_calls import agent_with, calling, finished
 from call.vendor_events import (
     audio_delta,
-    audio_done,
     caller_said,
     committed,
     model_says,
     response_created,
-    response_done,
     session_created,
     session_updated,
     speech_started,
     speech_stopped,
     start,
 )
-from gateway import limits
-from gateway.call import commands as do
 from gateway.call.dialogue import prompts
-from gateway.call.inputs import HandOverRequested, HistoryRestored, ShowImageRequested
+from gateway.call.inputs import HistoryRestored, ShowImageRequested
 from gateway.call.snapshot import CallSnapshot, decode, encode
 
 
@@ -144,27 +140,6 @@ def test_nothing_is_said_twice() -> None:
     other = resumed(state)
     other << ...
     other >> HistoryRestored(kept(conversation()).memos) << nothing
-
-
-# --- When it leaves ---
-
-
-def test_it_leaves_when_all_that_was_said_is_known() -> None:
-    book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
-    book >> response_created() << ... >> audio_delta(ms=100) << ... >> audio_done() << ...
-    book >> response_done() << ... >> wait(0.2) << ... >> HandOverRequested()
-    assert do.ReleaseCall() not in book.outs(), "the words of his turn are not known yet"
-    book >> caller_said("turn_1", "My word is heron.")
-    assert do.ReleaseCall() in book.outs()
-    assert any("heron" in memo.text for memo in kept(book).memos)
-
-
-def test_or_when_it_has_waited_for_long_enough() -> None:
-    book = answered() >> speech_started(0) << ... >> HandOverRequested() << nothing
-    book >> wait(limits.model.HAND_OVER_QUIET_MAX_S - 0.1)
-    assert do.ReleaseCall() not in book.outs()
-    book >> wait(0.2)
-    assert do.ReleaseCall() in book.outs()
 
 
 def test_of_two_states_the_one_with_more_streams_is_the_newer() -> None:
