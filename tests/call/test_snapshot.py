@@ -51,7 +51,7 @@ def test_the_state_is_all_that_another_process_needs() -> None:
     other << ...
 
 
-def test_silently_the_answer_that_he_waits_for_is_given() -> None:
+def test_silently_the_answer_that_the_caller_waits_for_is_given() -> None:
     book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
     book >> caller_said("turn_1", "Where are you?") << ...
     state = book.call.snapshot()
@@ -64,13 +64,13 @@ def test_silently_the_answer_that_he_waits_for_is_given() -> None:
 
 
 def test_a_picture_is_remembered_as_one_that_was_seen() -> None:
-    book = conversation() >> ShowImageRequested("data:image/png;base64,AAAA", "his passport") << ...
+    book = conversation() >> ShowImageRequested("data:image/png;base64,AAAA", "a passport") << ...
     other = resumed(kept(book))
-    assert told(other)[-1].startswith("system: Here the caller showed a picture (his passport).")
+    assert told(other)[-1].startswith("system: Here the caller showed a picture (a passport).")
     assert "base64" not in str(book.call.history.memos)
 
 
-# --- What was being done for him ---
+# --- What was being done for the caller ---
 
 
 def test_a_function_that_was_out_is_answered_in_words() -> None:
@@ -107,7 +107,7 @@ def test_the_session_that_made_the_call_is_given_the_output_alone() -> None:
 
 
 def test_what_was_written_down_last_is_told_when_the_caller_is_back() -> None:
-    """The words of his last turn came after the other process had asked what was said."""
+    """The words of the last turn came after the other process had asked what was said."""
     book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
     book >> response_created() << ... >> audio_delta(ms=400) << ...
     book >> model_says("item_1", "I have noted") << ...

@@ -46,7 +46,7 @@ def test_timers_come_once_and_the_earliest_first() -> None:
 
 
 def test_a_timer_that_another_cleared_does_not_come_in_the_same_tick() -> None:
-    """The process slept through the nudge and the longest time: he is not nudged into goodbye."""
+    """The process slept through the nudge and the longest time: nobody is nudged into goodbye."""
     book = answered(max_call_s=5.0, idle={"nudge_after_s": 4.9999, "end_after_s": 20.0})
     book.now += 5.0
     book.line_stalls()

@@ -32,7 +32,7 @@ def test_it_leaves_when_all_that_was_said_is_known() -> None:
     book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
     book >> response_created() << ... >> audio_delta(ms=100) << ... >> audio_done() << ...
     book >> response_done() << ... >> wait(0.2) << ... >> HandOverRequested()
-    assert do.ReleaseCall() not in book.outs(), "the words of his turn are not known yet"
+    assert do.ReleaseCall() not in book.outs(), "the words of the turn are not known yet"
     book >> caller_said("turn_1", "My word is heron.")
     assert do.ReleaseCall() in book.outs()
     assert any("heron" in memo.text for memo in kept(book).memos)

@@ -114,7 +114,7 @@ def test_what_begins_late_is_not_asked_for_twice() -> None:
 
 
 def test_the_caller_speaks_while_a_create_is_lost() -> None:
-    """His voice must not stop the clock of what was asked for: nothing else would ask again."""
+    """The caller's voice must not stop the clock of a request: nothing else would ask again."""
     book = answered(greeting=HELLO, barge_in={"protect_greeting_ms": 1})
     (
         book
@@ -226,7 +226,7 @@ def test_the_servers_vad_heard_a_turn_and_made_no_response() -> None:
 
 
 def test_a_turn_whose_end_could_not_be_read_ends_with_its_commit() -> None:
-    """Else he would be speaking for ever, and every answer cancelled."""
+    """Else the caller would be speaking for ever, and every answer cancelled."""
     book = answered() >> response_created() >> audio_delta(ms=900) << ... >> wait(0.1)
     book >> speech_started() << ... >> response_done(status="cancelled") << nothing
     book >> committed() << nothing >> response_created("resp_2") << nothing
@@ -245,7 +245,7 @@ def test_a_turn_that_goes_on_is_waited_for_from_its_end() -> None:
     )
 
 
-def test_an_output_that_waited_for_his_turn_is_answered_with_it() -> None:
+def test_an_output_that_waited_for_the_turn_is_answered_with_it() -> None:
     """The server answers the turn with the output in its context: one answer, not two."""
     (
         answered()

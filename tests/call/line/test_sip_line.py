@@ -1,4 +1,4 @@
-"""A call on the SIP path: the same mind, steering what it does not hear."""
+"""A call on the SIP path: the same core, steering what it does not hear."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def ended_saying_goodbye(**agent: object) -> SipBook:
 
 
 def leaving(**agent: object) -> SipBook:
-    """The model said that it connects the caller, and was heard: he is being handed over."""
+    """The model said that it connects the caller, and was heard: the transfer is under way."""
     book = speaking(**(TRANSFERS | agent)) >> tool_call("transfer", arguments=TO_DESK)
     return book << note(notes.ToolCalled) >> stopped() << refers()
 
@@ -242,7 +242,7 @@ def test_uh_huh_is_no_turn() -> None:
 
 
 def test_an_answer_that_crossed_the_callers_words_is_taken_back() -> None:
-    """Cancelled alone, what was made of it so far would be played over him."""
+    """Cancelled alone, what was made of it so far would be played over the caller."""
     book = speaking() >> tool_call("nonsense") << note(notes.ToolCalled)
     book << tells_the_model("no such tool") << asks_for_an_answer
     book >> speech_started(900) << note(notes.BargedIn) << nothing
@@ -367,17 +367,17 @@ def test_a_call_that_is_gone_was_hung_up(at: object) -> None:
     assert book.umpire.ended.ending.well
 
 
-def test_he_hangs_up_before_he_is_put_through() -> None:
+def test_the_caller_hangs_up_before_being_put_through() -> None:
     book = speaking(**TRANSFERS) >> tool_call("transfer", arguments=TO_DESK)
     book << note(notes.ToolCalled) >> LOST << reattaches << nothing >> GONE
     book << ends(Ending.CALLER_HUNG_UP) << nothing
 
 
-def test_the_carrier_says_that_he_is_gone() -> None:
+def test_the_carrier_says_that_the_caller_is_gone() -> None:
     speaking() >> GONE << ends(Ending.CALLER_HUNG_UP) << nothing >> LOST << nothing
 
 
-def test_he_is_gone_before_he_was_taken() -> None:
+def test_gone_before_the_call_was_accepted() -> None:
     book = SipBook() >> GONE << ends(Ending.CALLER_HUNG_UP)
     assert not book.umpire.ended.arrived
     book >> ACCEPTED >> OPENED << nothing
@@ -432,7 +432,7 @@ def test_a_transfer_of_which_nothing_is_heard_brings_the_caller_back() -> None:
     back_again(book, "no_outcome") >> GONE << ends(Ending.CALLER_HUNG_UP)
 
 
-def test_back_again_he_can_be_put_through_once_more() -> None:
+def test_back_again_the_caller_can_be_put_through_once_more() -> None:
     book = back_again(leaving() >> inputs.TransferFailed("http_400"), "refused")
     book >> speech_started() >> speech_stopped(900) >> committed() << nothing
     book >> response_created("resp_3") >> transcript("resp_3") << nothing
