@@ -148,6 +148,10 @@ class Metrics:
             "outcome",
         )
         self.webhooks = counter("webhooks", "Webhooks answered, by result.", "endpoint", "result")
+        self.clock_skew = Gauge(
+            "gateway_clock_skew_seconds",
+            "How far this clock was ahead of OpenAI's, by its last webhook.", registry=registry,
+        )  # fmt: skip
         self.streams_refused = counter(
             "streams_refused", "Media streams closed before they reached a call.", "reason"
         )
