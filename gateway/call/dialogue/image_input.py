@@ -7,8 +7,9 @@ the model has one frame at a time: each response is billed for all that it can s
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway import limits
 from gateway.call import events, inputs
