@@ -1,4 +1,4 @@
-"""What OpenAI posts to us. Source: `openai.types.webhooks`, guide "Telephony and SIP".
+"""Webhooks of OpenAI. Source: `openai.types.webhooks`, guide "Telephony and SIP".
 
 Everything of an event stands under `data`. SIP headers come as they were in the INVITE: any case,
 repeated, and made by whoever sent it.

@@ -1,4 +1,4 @@
-"""What Twilio posts to us, as typed values. Source: Twilio docs, "TwiML Voice: Twilio's Request".
+"""Webhooks of Twilio as typed values. Source: Twilio docs, "TwiML Voice: Twilio's Request".
 
 Twilio adds parameters without notice: what is not named here is ignored, never refused.
 """
@@ -98,7 +98,7 @@ _ANSWERED_BY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Who has answered a call of ours."""
+    """Result of answering machine detection in a call that the gateway placed."""
 
     call_sid: str
     who: str
