@@ -87,11 +87,16 @@ class Balancer:
             while True:
                 for port in list(self.backends):
                     ready = await _ready(client, port)
-                    if ready:
+                    if ready and port in self.backends:
                         self.ready.add(port)
                     elif ready is not None:
                         self.ready.discard(port)
                 await asyncio.sleep(0.1)
+
+    def remove(self, port: int) -> None:
+        """Remove a process, as Kubernetes does with a pod at the moment of its SIGTERM."""
+        self.backends.remove(port)
+        self.ready.discard(port)
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._turn += 1
@@ -208,6 +213,8 @@ class Cluster:
         return process
 
     def kill(self, port: int, number: signal.Signals = signal.SIGKILL) -> None:
+        if number is signal.SIGTERM:
+            self.balancer.remove(port)
         self.gateways[port].send(number)
 
     async def _spawn(
