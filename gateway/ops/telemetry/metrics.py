@@ -157,6 +157,11 @@ _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         ("server",),
     ),
     "breaker_open": ("breaker_open", "1 while new calls are kept from the model.", ()),
+    "clock_skew": (
+        "clock_skew_seconds",
+        "Seconds that this clock was ahead of OpenAI's, by its last webhook.",
+        (),
+    ),
     "rate_limit": (
         "rate_limit_remaining_ratio",
         "Remaining share of the model's rate limit, by the last response.",
@@ -271,6 +276,7 @@ class Metrics:
     budget: Gauge
     mcp_up: Gauge
     breaker_open: Gauge
+    clock_skew: Gauge
     rate_limit: Gauge
     tasks: Gauge
     draining: Gauge
