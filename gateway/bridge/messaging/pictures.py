@@ -62,7 +62,7 @@ class Pictures:
         self.mailbox = ProcessMailbox(store, lambda: registry.calls, self._arrived)
 
     async def call_between(self, sender: str, to: str) -> PictureTarget | None:
-        """Return the newest running call between two numbers, whoever called whom."""
+        """The running call of this pair of numbers, whoever called whom; the newest, if many."""
         pair = {sender, to}
         for call in reversed(self._switchboard.calls):
             if {call.facts.caller, call.facts.dialled} == pair and call.machine.takes_pictures:
@@ -129,7 +129,7 @@ class Pictures:
         return passed_on
 
     def _arrived(self, key: str, sent: CallerInput) -> None:
-        """Show what another process received for a call of this one."""
+        """From another process."""
         self._shown(self._switchboard.call(key), sent)
 
     def _shown(self, call: LiveCall | None, sent: CallerInput) -> bool:

@@ -77,7 +77,7 @@ class OutboundCalls:
     metrics: Metrics
     tasks: Tasks
     shed: Callable[[], str | None]
-    """Return why no call is to be brought to the model now, or None."""
+    """Why nobody is to be brought to the model now."""
     rest: TwilioRest | None = None
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
     _dials: dict[str, OutboundCall] = field(default_factory=dict)
@@ -199,7 +199,7 @@ class OutboundCalls:
             dial.news.set()
 
     async def cancel(self, call_sid: str) -> bool:
-        """Cancel a ringing call. False when it is not this process's, or was answered."""
+        """Stops it ringing. False when this process does not have it, or it was answered."""
         dial = self._dials.get(call_sid)
         if dial is None or self.rest is None or dial.heard == "in-progress":
             return False
@@ -238,10 +238,10 @@ class OutboundCalls:
         return status
 
     async def _asked(self, dial: OutboundCall) -> str:
-        """Return the status that the carrier's API reports, or end a call that is lost."""
+        """No callback came: what the carrier's list of calls says, and else that it is lost."""
         assert self.rest is not None  # noqa: S101 - it has placed the call
         status = await self.rest.status(dial.facts.call_sid)
-        log.warning("outbound_status_missing", call_sid=dial.facts.call_sid, status=status)
+        log.warning("no word of a call out", call_sid=dial.facts.call_sid, status=status)
         if is_over(status) and status:
             return status
         try:
@@ -279,7 +279,7 @@ class OutboundCalls:
             self._pass_detection(call, who)
 
     def watch(self, call: LiveCall) -> None:
-        """Wait for the detection of an answered call: its callback may reach another process."""
+        """A call of ours was answered, here: what is detected may be told elsewhere."""
         outbound = call.machine.agent.outbound
         if outbound is not None and outbound.detects and not call.machine.resumed:
             self.tasks.start(self._listen(call), f"detection {call.facts.key}")
@@ -300,7 +300,7 @@ class OutboundCalls:
 _LATER: Final = {
     "draining": "This process is stopping: ask another one.",
     "starting": "This process is starting: ask again in a moment.",
-    "full": "There is no slot for another call: ask again later.",
+    "full": "There is no place for another call: ask again later.",
     "budget": "The day's budget is used up.",
     "model_down": "The model is down: ask again later.",
     "rate_limited": "What is left of the model's rate belongs to running calls: ask again later.",
