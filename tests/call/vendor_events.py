@@ -16,7 +16,7 @@ from gateway.protocols import realtime_server as model
 
 def start(encoding: str = "audio/x-mulaw", hz: int = 8000, channels: int = 1) -> caller.Start:
     wire = caller.MediaFormat(encoding, hz, channels)
-    body = caller.StartBody(ACCOUNT_SID, STREAM_SID, CALL_SID, ["inbound"], wire)
+    body = caller.StartBody(ACCOUNT_SID, STREAM_SID, CALL_SID, wire, ["inbound"])
     return caller.Start(STREAM_SID, body)
 
 
