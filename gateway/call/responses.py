@@ -53,7 +53,11 @@ class ResponseArbiter:
         """Of the `response.create` that is in flight."""
         self.active_id: str | None = None
         self.held = False
-        """The caller is speaking: what he says may change what is wanted."""
+        """The caller is speaking: what they say may change what is wanted."""
+        self.paused = False
+        """A response failed, and the server is given time before anything more is asked of it."""
+        self.long_pause = False
+        """The pause is long enough for the caller to hear a hold tone."""
 
     @property
     def busy(self) -> bool:
@@ -97,7 +101,7 @@ class ResponseArbiter:
     @property
     def due(self) -> bool:
         """Whether a `response.create` may go out now."""
-        return bool(self._queue) and not self.held and not self.busy
+        return bool(self._queue) and not (self.held or self.paused or self.busy)
 
     def next(self, event_id: str) -> ResponseRequest | None:
         """The want that may go out now, under this id; None: not now."""
@@ -128,6 +132,14 @@ class ResponseArbiter:
         self.active_id = self.event_id = None
         return want
 
+    def pause(self, seconds: float) -> None:
+        """Ask for nothing until `go_on`."""
+        self.paused, self.long_pause = True, seconds >= limits.model.RETRY_HOLD_TONE_FROM_S
+
+    def go_on(self) -> None:
+        """End the pause."""
+        self.paused = self.long_pause = False
+
     def refused_for_another(self) -> None:
         """`conversation_already_has_active_response`: ours waits for the end of the other."""
         if self._asked is None:
@@ -146,7 +158,7 @@ class ResponseArbiter:
         """The session is gone, and its response with it: the want that it was to meet."""
         want = (self._asked or UNASKED) if self.busy else None
         self._asked = self.event_id = self.active_id = None
-        self.held = False
+        self.held = self.paused = self.long_pause = False
         return want
 
     def stalled(self) -> ResponseRequest | None:

@@ -168,11 +168,17 @@ def closed(name: str, until: str) -> str:
     return f"Not transferred: {name} is {until}. Tell the caller, and go on helping him."
 
 
+NO_ANSWER: Final = (
+    "You could not answer just now. Say so in one short sentence, in the caller's language, and "
+    "ask them to say it again."
+)
+
+
 def go_on(heard: str) -> dict[str, Any]:
     """The rest of an answer that broke off."""
     return instructed(
         f'You were cut off by a fault; the caller heard you say: "{heard}" '
-        "Go on from precisely there. Do not repeat what he heard, and do not mention the fault."
+        "Go on from precisely there. Do not repeat what they heard, and do not mention the fault."
     )
 
 
