@@ -381,6 +381,7 @@ def _openai_door(
         store,
         take,
         lambda result: metrics.webhooks.labels("openai", result).inc(),
+        on_skew=metrics.clock_skew.set,
     )
 
 
