@@ -250,7 +250,7 @@ class AnyCall(EitherPath):
 
     @rule(ms=lengths_ms, at_ms=moments_ms)
     def talks_into_an_answer(self, ms: float, at_ms: int) -> None:
-        """A whole turn of his, before the answer is over."""
+        """A whole turn of the caller, before the answer is over."""
         self.response_created(new=True)
         self.audio_delta(ms, 0, 0, next_item=True)
         self.speech_started(at_ms)

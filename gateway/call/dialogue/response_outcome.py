@@ -9,7 +9,7 @@ from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.response_control import ResponseControl
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import STOPGAPS, ResponseRequest
 from gateway.call.session.model_errors import ModelErrorKind
 from gateway.call.session.model_faults import ModelFaults
@@ -22,7 +22,7 @@ _SOUND: Final = frozenset({"output_audio", "audio"})
 _TEXT: Final = frozenset({"output_text", "text"})
 
 
-class ResponseOutcome(Part):
+class ResponseOutcome(CallPart):
     """Judge each response when it is done.
 
     A response owes the caller sound, unless it calls a function. One that ends without (vendor:
