@@ -23,15 +23,15 @@ def greeting() -> Book:
 def test_too_many_wants_are_refused() -> None:
     arbiter = ResponseArbiter()
     assert all(
-        arbiter.want(ResponseRequest(str(n))) for n in range(limits.model.RESPONSES_QUEUED_MAX)
+        arbiter.request(ResponseRequest(str(n))) for n in range(limits.model.RESPONSES_QUEUED_MAX)
     )
-    assert not arbiter.want(ResponseRequest("one more"))
+    assert not arbiter.request(ResponseRequest("one more"))
 
 
 def test_answers_that_any_response_gives_are_wanted_once() -> None:
     arbiter = ResponseArbiter()
     for _ in range(limits.model.RESPONSES_QUEUED_MAX * 2):
-        assert arbiter.want(ResponseRequest("answer", any_will_do=True))
+        assert arbiter.request(ResponseRequest("answer", any_will_do=True))
     assert arbiter.next("e1")
     assert arbiter.next("e2") is None
     arbiter.created("resp_1")
@@ -41,17 +41,17 @@ def test_answers_that_any_response_gives_are_wanted_once() -> None:
 
 def test_a_forgotten_want_is_never_asked_for() -> None:
     arbiter = ResponseArbiter()
-    arbiter.want(ResponseRequest("farewell"))
-    arbiter.want(ResponseRequest("nudge"))
+    arbiter.request(ResponseRequest("farewell"))
+    arbiter.request(ResponseRequest("nudge"))
     arbiter.forget("farewell")
     assert arbiter.next("e1") == ResponseRequest("nudge")
 
 
 def test_a_want_that_was_refused_comes_before_those_that_wait() -> None:
     arbiter = ResponseArbiter()
-    arbiter.want(ResponseRequest("greeting"))
+    arbiter.request(ResponseRequest("greeting"))
     assert arbiter.next("e1")
-    arbiter.want(ResponseRequest("nudge"))
+    arbiter.request(ResponseRequest("nudge"))
     arbiter.refused_for_another()
     arbiter.done("resp_theirs")
     assert arbiter.next("e2") == ResponseRequest("greeting")
@@ -59,10 +59,10 @@ def test_a_want_that_was_refused_comes_before_those_that_wait() -> None:
 
 def test_a_held_want_waits() -> None:
     arbiter = ResponseArbiter()
-    arbiter.want(ResponseRequest("nudge"))
-    arbiter.held = True
+    arbiter.request(ResponseRequest("nudge"))
+    arbiter.deferred = True
     assert arbiter.next("e1") is None
     assert not arbiter.idle
-    arbiter.held = False
+    arbiter.deferred = False
     assert arbiter.next("e2") == ResponseRequest("nudge")
     assert (arbiter.event_id, arbiter.busy, arbiter.awaiting) == ("e2", True, True)

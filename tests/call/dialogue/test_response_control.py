@@ -310,7 +310,7 @@ def test_a_stale_end_changes_nothing() -> None:
 def test_the_hold_ends_when_the_servers_answer_did_not_come() -> None:
     book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
     book >> wait(limits.model.RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
-    assert not book.call.ctx.responses.held
+    assert not book.call.ctx.responses.deferred
 
 
 def test_cancels_are_only_for_turns_that_are_ours() -> None:
