@@ -19,16 +19,22 @@ from starlette.exceptions import HTTPException
 from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.bridge_limits import BridgeLimits
+from gateway.bridge.calls.browser_carrier import BrowserCarrier
+from gateway.bridge.calls.carriers import Carriers
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
 from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.model_connector import ModelConnector
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.session_configs import SessionConfigs
-from gateway.bridge.calls.sip_carrier import SipLiveCall
+from gateway.bridge.calls.sip_carrier import SipCarrier
 from gateway.bridge.calls.start_pacer import StartPacer
 from gateway.bridge.calls.tasks import Tasks
+from gateway.bridge.calls.twilio_carrier import TwilioCarrier
 from gateway.bridge.event_dispatch import CallEvents
 from gateway.bridge.failover.model_probe import watch_model
+from gateway.bridge.failover.sip_leases import SipLeases
 from gateway.bridge.failover.sip_takeover import SipTakeover
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.bridge.inbound.browser_calls import BrowserCalls
@@ -122,7 +128,11 @@ class Gateway:
     """Says that calls can come, when they can."""
 
 
-def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
+def build(
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    bridge_limits: BridgeLimits = BridgeLimits(),  # noqa: B008 - frozen
+) -> Gateway:
     """Reads and checks every file before a port opens.
 
     Raises AgentFileError, TemplateError, SettingsError.
@@ -147,14 +157,19 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     bills = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
     registry = CallRegistry(
-        book, SessionConfigs(book, toolbox), settings.max_calls, store, lambda: bills.spent_out,
+        book,
+        SessionConfigs(book, toolbox),
+        settings.max_calls,
+        store,
+        lambda: bills.spent_out,
         settings.simulated_time.timestamp() - time() if settings.simulated_time else 0.0,
-    )  # fmt: skip
+        sip_calls_max=bridge_limits.sip_calls_max,
+    )
     spend_watch = SpendLimits(bills, lambda: registry.calls, store, metrics.share_reached, remote)
     metrics.budget.set_function(lambda: bills.share_of_budget)
     metrics.expect(book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
-    metrics.capacity.labels("sip").set(limits.sip.CALLS_MAX if settings.sip_uri else 0)
+    metrics.capacity.labels("sip").set(bridge_limits.sip_calls_max if settings.sip_uri else 0)
     metrics.watch(lambda: [call.machine for call in registry.calls])
     event_stream = EventStream(metrics.feed_dropped.inc)
     records = _records(settings, event_stream, metrics)
@@ -206,6 +221,8 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         admission,
         rates=rates,
         allow_rtp=settings.sip_allow_rtp,
+        accept_max_s=bridge_limits.sip_accept_max_s,
+        decide_max_s=bridge_limits.sip_decide_max_s,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
     )
     image_processor = ImageProcessor()
@@ -223,24 +240,20 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     def hang_up(call_id: str) -> None:
         tasks.start(hang_up_with_retries(calls, call_id), f"hang up {call_id}", last=True)
 
-    sip_takeover = SipTakeover(process, remote, snapshots, registry, adopt, hang_up)
+    sip_leases = SipLeases(process, remote, snapshots, lease_s=bridge_limits.sip_lease_s)
+    sip_takeover = SipTakeover(
+        sip_leases, snapshots, registry, adopt, hang_up, look_s=bridge_limits.sip_look_s
+    )
 
     @asynccontextmanager
     async def lifespan(_app: GatewayApp) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
         call_events = CallEvents(
             metrics, registry, snapshots, admission, breaker, rates, tasks, spend_watch, records,
-            sip_takeover,
+            sip_leases,
         )  # fmt: skip
         outbound.rest = warm.rest = rest
         after_url = f"{settings.public_url}/twilio/after?leg="
-
-        async def hand_over(call: LiveCall) -> None:
-            if isinstance(call, SipLiveCall):
-                await sip_takeover.release(call)
-            else:
-                await snapshots.save(call)
-                await rest.redirect_to(call.facts.call_sid, after_url + DRAIN)
 
         def referred(call_sid: str, to: TransferCaller) -> None:
             told = msgspec.json.encode(to).decode()
@@ -248,16 +261,33 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
         registry.employ(
             CallServices(
-                realtime_url=settings.realtime_url,
-                model_headers=_model_headers(settings),
-                rest=rest,
-                transfer_document=transfers.document,
-                referred=referred,
+                model=ModelConnector(
+                    settings.realtime_url,
+                    _model_headers(settings),
+                    start_pacer,
+                    try_max_s=bridge_limits.model_try_max_s,
+                    sideband_pause_max_s=bridge_limits.sideband_pause_max_s,
+                ),
+                carriers=Carriers(
+                    TwilioCarrier(
+                        rest,
+                        transfers.document,
+                        snapshots.save,
+                        after_url + DRAIN,
+                        hangup_confirm_max_s=bridge_limits.hangup_confirm_max_s,
+                    ),
+                    SipCarrier(
+                        calls,
+                        rest,
+                        referred,
+                        sip_leases.release,
+                        after_url + SIP,
+                        hangup_first_pause_s=bridge_limits.sip_hangup_first_pause_s,
+                    ),
+                    BrowserCarrier(),
+                ),
                 toolbox=toolbox,
                 tasks=tasks,
-                start_pacer=start_pacer,
-                hand_over=hand_over,
-                after_sip_url=after_url + SIP,
                 publish=call_events.publish,
                 added=added,
                 open_bill=_open_bill,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from gateway import limits
-from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import events
 from gateway.ops.billing.bills import COSTS, DAY_S, Bills
 from gateway.ops.store.shared import Remote, Store
@@ -23,7 +23,7 @@ class SpendLimits:
     def __init__(
         self,
         bills: Bills,
-        calls: Callable[[], Iterable[LiveCall]],
+        calls: Callable[[], Iterable[RunningCall]],
         store: Store,
         reached: Callable[[str, float], None],
         remote: Remote | None = None,
@@ -32,7 +32,7 @@ class SpendLimits:
         self._store, self._reached = store, reached
         self._remote = remote
 
-    def on_event(self, call: LiveCall, note: events.CallEvent) -> None:
+    def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
         if type(note) in COSTS:
             self._spending.on_event(call.bill, note)
             self._look(call)
@@ -62,7 +62,7 @@ class SpendLimits:
             if total is not None:
                 self._spending.acknowledge_shared(day, micro_usd, total)
 
-    def _look(self, call: LiveCall) -> None:
+    def _look(self, call: RunningCall) -> None:
         share = call.bill.take_share()
         if share is None:
             return

@@ -24,9 +24,9 @@ class ModelProbe:
 
     async def fault(self, url: str, headers: Mapping[str, str]) -> str:
         """Why the model cannot be had, "" when it can."""
-        line = ModelConnection(self)
+        connection = ModelConnection(self)
         try:
-            await line.open(url, dict(headers), limits.model.MODEL_TRY_MAX_S)
+            await connection.open(url, dict(headers), limits.model.MODEL_TRY_MAX_S)
             async with asyncio.timeout(limits.model.MODEL_TRY_MAX_S):
                 return await self._seen
         except LinkError as error:
@@ -34,14 +34,14 @@ class ModelProbe:
         except TimeoutError:
             return "silent"
         finally:
-            line.close()
+            connection.close()
 
-    def on_line_open(self, line: ModelConnection) -> None:
+    def on_connection_open(self, connection: ModelConnection) -> None:
         """Connected is not admitted."""
 
-    def on_line_text(
+    def on_connection_text(
         self,
-        line: ModelConnection,  # noqa: ARG002 - the holder's shape
+        connection: ModelConnection,  # noqa: ARG002 - the owner's shape
         data: bytes | bytearray,
         now: float,  # noqa: ARG002
     ) -> None:
@@ -54,7 +54,13 @@ class ModelProbe:
         elif isinstance(event, realtime_server.Error):
             self._tell(event.error.code or event.error.type or "error")
 
-    def on_line_lost(self, line: ModelConnection, reason: str, refused: bool, now: float) -> None:  # noqa: ARG002 - the holder's shape
+    def on_connection_lost(
+        self,
+        connection: ModelConnection,  # noqa: ARG002
+        reason: str,
+        refused: bool,  # noqa: ARG002
+        now: float,  # noqa: ARG002
+    ) -> None:
         self._tell(reason)
 
     def _tell(self, fault: str) -> None:

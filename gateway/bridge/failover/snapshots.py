@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 import structlog
 
 from gateway import limits
-from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.running_call import RunningCall
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
@@ -52,11 +52,11 @@ class SnapshotStore:
     def __init__(
         self,
         store: Store,
-        calls: Callable[[], Iterable[LiveCall]],
+        calls: Callable[[], Iterable[RunningCall]],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._store, self._calls, self._clock = store, calls, clock
-        self._written: dict[LiveCall, _Written] = {}
+        self._written: dict[RunningCall, _Written] = {}
         self._writing = asyncio.Lock()
         """What is on its way must not arrive after the last that is written of a call."""
 
@@ -74,7 +74,7 @@ class SnapshotStore:
                 log.exception("the state of calls could not be written")
 
     async def write_changed(self) -> None:
-        changed: dict[LiveCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
+        changed: dict[RunningCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
         for call in list(self._calls()):
             before, memory = self._written.get(call), call.machine.history
             if not call.machine.arrived or (before and before.revision == memory.revision):
@@ -89,7 +89,7 @@ class SnapshotStore:
             if await self._store.put_all(entries):
                 self._written.update((c, now) for c, (now, _) in running.items() if not c.over)
 
-    async def save(self, call: LiveCall) -> None:
+    async def save(self, call: RunningCall) -> None:
         """Now: somebody else is about to read it."""
         await self._store.put_all(self._entries(call))
 
@@ -122,22 +122,22 @@ class SnapshotStore:
             log.warning("the state of a call cannot be read", call=key)
             return None
 
-    def remember(self, call: LiveCall, ending: Ending) -> None:
+    def remember(self, call: RunningCall, ending: Ending) -> None:
         """In this process at once: the carrier may ask for it in the next moment."""
         if call.facts.call_sid and call.machine.arrived and _is_kept(ending):
             self._store.remember(
                 _key(call.facts.call_sid), _text(state_of(call)), limits.store.ENDINGS_KEPT_S
             )
 
-    async def ended(self, call: LiveCall, ending: Ending) -> None:
+    async def ended(self, call: RunningCall, ending: Ending) -> None:
         """A conversation that came to its end is not kept."""
         async with self._writing:
             await self._ended(call, ending)
 
-    async def _ended(self, call: LiveCall, ending: Ending) -> None:
+    async def _ended(self, call: RunningCall, ending: Ending) -> None:
         self._written.pop(call, None)
         call_sid = call.facts.call_sid
-        if call.facts.call_id and not call.left:
+        if call.facts.call_id and not call.released:
             await self._store.delete(_sip_key(call.facts.call_id))
         if not call_sid or not call.machine.arrived:
             return
@@ -163,7 +163,7 @@ class SnapshotStore:
         await self._store.delete(f"sound:{call_sid}")
         return b64decode(text)
 
-    def _entries(self, call: LiveCall) -> list[tuple[str, str, float]]:
+    def _entries(self, call: RunningCall) -> list[tuple[str, str, float]]:
         facts, text = call.facts, _text(state_of(call))
         ttl_s = call.machine.agent.max_call_s + limits.store.STATE_SPARE_S
         keys = [_key(facts.call_sid)] if facts.call_sid else []
@@ -186,7 +186,7 @@ def first_state(facts: CallInfo) -> CallSnapshot:
     return CallSnapshot(facts.agent, facts.path, _plain(facts.caller), _plain(facts.dialled))
 
 
-def state_of(call: LiveCall) -> CallSnapshot:
+def state_of(call: RunningCall) -> CallSnapshot:
     state, facts = call.machine.snapshot(), call.facts
     state.caller, state.dialled = _plain(facts.caller), _plain(facts.dialled)
     state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid

@@ -32,9 +32,9 @@ class StreamAdmission:
         state = await self._keeper.known(start.call_sid)
         call = await self._call(start.call_sid, stream_pass.agent, state)
         if call.machine.resumed and state is not None and state.arrived:
-            call.remember(state.memos)
+            call.restore_history(state.memos)
             if sound := await self._keeper.sound(start.call_sid):
-                call.said_before(sound)
+                call.restore_audio(sound)
         return call
 
     async def _call(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> LiveCall:

@@ -31,11 +31,12 @@ class StreamHandshake:
         refused: Callable[[str], None],
         *,
         says_why: bool = False,
+        answer: bytes = b"",
         start_wait_s: float = limits.call.START_WAIT_S,
     ) -> None:
-        """`says_why` tells the peer the reason of a refusal, too."""
+        """`says_why` also sends the peer the reason of a refusal; `answer` is sent on admission."""
         self._socket, self._admit, self._refused = socket, let_in, refused
-        self._says_why = says_why
+        self._says_why, self._answer = says_why, answer
         self._faults = 0
         self._early: list[bytes] = []
         """What came while the token was looked up."""
@@ -91,7 +92,10 @@ class StreamHandshake:
             return self._refuse("bug")
         if call.over:  # while that was looked up, and it had no socket yet that it could close
             return self._refuse("over")
-        call.arrive(event, self._socket, now)
+        if self._answer:
+            self._socket.post(self._answer)
+            self._socket.flush()
+        call.start_stream(event, self._socket, now)
         for message in self._early:
             call.on_text(message, monotonic())
         return None

@@ -32,6 +32,7 @@ from gateway.web.http.problems import RequestRefused
 
 PROTOCOL: Final = "gateway.phone"
 """Subprotocol, offered with the token: a browser's WebSocket can set no other header."""
+_ANSWERED: Final = b'{"event":"answered"}'
 _FILES: Final = {
     "/phone": ("text/html", "phone.html"),
     "/phone/phone.css": ("text/css", "colours.css", "phone.css"),
@@ -128,7 +129,7 @@ class PhoneEndpoints:
             return await self._phones.begin(found.agent)
 
         socket = media_socket_of(websocket)
-        StreamHandshake(socket, let_in, self._refused, says_why=True)
+        StreamHandshake(socket, let_in, self._refused, says_why=True, answer=_ANSWERED)
         await socket.gone()
 
     def _refused(self, reason: str) -> None:

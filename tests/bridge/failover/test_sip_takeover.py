@@ -16,8 +16,8 @@ from redis_end import RedisEnd, running_redis
 from running_gateway import GatewayRig, running_gateway
 from vendor import SIP_SETTINGS, Line, Vendor, invite, running_vendor
 
+from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.bridge.calls.outbound_state import OutboundState
-from gateway.bridge.failover import sip_takeover
 from gateway.call import events
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
@@ -55,9 +55,7 @@ class Town:
 
 
 @pytest.fixture
-async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
-    monkeypatch.setattr(sip_takeover, "SIP_LEASE_S", QUICK_S)
-    monkeypatch.setattr(sip_takeover, "SIP_LOOK_S", QUICK_S / 10)
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
     file = tmp_path / "agents.yaml"
     file.write_text(AGENTS)
     async with AsyncExitStack() as stack:
@@ -68,6 +66,7 @@ async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
                 running_gateway(
                     file,
                     vendor.base_url,
+                    BridgeLimits(sip_lease_s=QUICK_S, sip_look_s=QUICK_S / 10),
                     GATEWAY_STORE=redis.url,
                     GATEWAY_ADMIN_TOKEN=TOKEN,
                     GATEWAY_DATA_DIR=str(tmp_path / f"data {nth}"),
