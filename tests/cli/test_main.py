@@ -262,7 +262,7 @@ async def test_a_bug_of_ours(tmp_path: Path) -> None:
 
 
 async def test_a_bug_at_the_start_of_the_application(tmp_path: Path) -> None:
-    patches = {"gateway.app:TwilioRest": broken}
+    patches = {"gateway.app:watch_loop": broken}
     port = str(free_port())
     status, said = await outcome(tmp_path, "serve", patches=patches, **SIMULATED, GATEWAY_PORT=port)
     assert status == 70, said
