@@ -1,8 +1,8 @@
-"""Pictures for the model: what they are is seen from their content, and they are made small.
+"""Conversion of pictures for the model: checked by their content, and made small.
 
 The vendor documents PNG and JPEG as data URIs and no size. A picture shares the model's socket
-with the caller's voice, so it must not hold that up; and a photo tells its place and owner in
-its metadata, which is nobody's business here.
+with the caller's voice, so it must not delay that. The metadata of a photo may hold its place and
+owner, so it is removed.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from gateway.errors import PeerError
 
 _FORMATS: Final = ("PNG", "JPEG", "WEBP")
 _HEIC: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif")
-"""Brands of ISO/IEC 23008-12 and its kin."""
+"""File type brands of ISO/IEC 23008-12 and of AVIF."""
 _QUALITIES: Final = (85, 70, 50, 30)
 
 
 class ImageProcessor:
-    """Beside the event loop, and few at a time: a large picture is tens of megabytes unpacked."""
+    """Conversion beside the event loop, of few pictures at a time: a large one takes megabytes."""
 
     def __init__(self) -> None:
-        self._places = asyncio.Semaphore(limits.images.IMAGES_AT_ONCE_MAX)
+        self._slots = asyncio.Semaphore(limits.images.IMAGES_AT_ONCE_MAX)
 
     async def develop(self, data: bytes, side_px: int = limits.images.IMAGE_SIDE_MAX_PX) -> str:
-        """The picture as a data URI of a JPEG.
+        """Convert a picture to a JPEG, as a data URI.
 
         Raises PeerError: `not_an_image`, `too_many_pixels`, `heic`, `pdf`.
         """
-        async with self._places:
+        async with self._slots:
             jpeg = await asyncio.to_thread(shrunk, data, side_px)
         return f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
 
 
 def shrunk(data: bytes, side_px: int = limits.images.IMAGE_SIDE_MAX_PX) -> bytes:
-    """The first frame, upright, on white where it is transparent, without metadata."""
+    """Return the first frame as a JPEG: upright, on white where transparent, without metadata."""
     if other := _other_kind(data):
         raise PeerError(other)
     try:
@@ -56,13 +56,13 @@ def shrunk(data: bytes, side_px: int = limits.images.IMAGE_SIDE_MAX_PX) -> bytes
         raise
     except Image.DecompressionBombError as error:
         raise PeerError("too_many_pixels") from error
-    except Exception as error:  # what a damaged picture makes of a decoder has no common type
+    except Exception as error:  # decoders raise anything on a damaged picture
         raise PeerError("not_an_image") from error
     return _encoded(picture)
 
 
 def _other_kind(data: bytes) -> str | None:
-    """What people send for a picture, and a model cannot see."""
+    """Return the kind of a file that people send as a picture and that is not supported."""
     if data.startswith(b"%PDF-"):
         return "pdf"
     return "heic" if data[4:8] == b"ftyp" and data[8:12] in _HEIC else None

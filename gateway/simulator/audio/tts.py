@@ -1,4 +1,4 @@
-"""Voices for the far ends: espeak-ng, or tones where speed matters more than words."""
+"""Text to speech for the simulator: espeak-ng, or tones where speed matters."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _ARABIC: Final = re.compile(r"[\u0600-\u06ff]")
 
 
 def language_of(text: str, otherwise: str = "en") -> str:
-    """`ar` for Arabic script, else the hint."""
+    """Return `ar` for Arabic script, else the hint."""
     return "ar" if _ARABIC.search(text) else otherwise
 
 
 class _Espeak:
-    """The library is one global voice: a lock lets one text through at a time."""
+    """espeak-ng, a library with one global voice: a lock admits one text at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,7 +53,7 @@ class _Espeak:
         return 0
 
     def say(self, text: str, language: str, wpm: int) -> Samples:
-        """Samples at the library's own rate."""
+        """Return samples at the library's own rate."""
         with self._lock:
             self._pieces.clear()
             if self._lib.espeak_SetVoiceByName(language.encode()) != _OK:
@@ -95,13 +95,13 @@ _making = threading.Lock()
 
 
 def _espeak() -> _Espeak:
-    """The one instance: `lru_cache` alone lets two threads make it at the same time."""
+    """Return the one instance; `lru_cache` alone lets two threads make it at the same time."""
     with _making:
         return _made()
 
 
 def speak(text: str, language: str = "en", hz: int = MODEL_HZ, wpm: int = DEFAULT_WPM) -> Samples:
-    """The text as spoken by espeak-ng: int16 samples at `hz`, read-only, kept for the next time.
+    """Return a text spoken by espeak-ng as read-only int16 samples at `hz`, cached.
 
     Raises `ServiceUnreachable` where the wheel is missing or does not know the language.
     """
@@ -117,13 +117,13 @@ def _spoken(text: str, language: str, hz: int, wpm: int) -> Samples:
 
 
 class Voice(Protocol):
-    """What a far end speaks with: wire bytes, cached, so that many sessions share them."""
+    """Voice of the simulator: encoded and cached, so that many sessions share the bytes."""
 
     def say(self, text: str, language: str, wire: str, speed: float = 1.0, /) -> bytes: ...
 
 
 class SpokenVoice:
-    """Words by espeak-ng."""
+    """Voice that speaks by espeak-ng."""
 
     def say(self, text: str, language: str, wire: str, speed: float = 1.0) -> bytes:
         return _packed(text, language, wire, round(DEFAULT_WPM * speed))
@@ -135,7 +135,7 @@ def _packed(text: str, language: str, wire: str, wpm: int) -> bytes:
 
 
 class ToneVoice:
-    """Tones in the rhythm of syllables, as long as the words would take; needs no espeak."""
+    """Voice of tones in the rhythm of syllables, as long as the words; needs no espeak."""
 
     CHAR_MS: Final = 60
 
@@ -157,7 +157,7 @@ def _tones(syllables: int, wire: str) -> bytes:
 
 
 def voice_named(name: str) -> Voice:
-    """`on` speaks (and says now if it cannot), `tone` hums."""
+    """Return a voice: `on` speaks, or raises now if it cannot; `tone` plays tones."""
     if name == "tone":
         return ToneVoice()
     _espeak()

@@ -1,4 +1,4 @@
-"""Signs as Twilio does (docs, "Webhooks security"), apart from the vendor's own package."""
+"""Signatures of Twilio (docs, "Webhooks security"), independent of the vendor's package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTINGS = "X-Twilio-Webhooks-Signature-Settings"
 def signature(
     secret: str, url: str, fields: Fields | None = None, algorithm: Algorithm = "HMAC_SHA1"
 ) -> str:
-    """Base64 HMAC over the URL (without fragment) and each name and value, sorted, once each."""
+    """Return the base64 HMAC over the URL without fragment and each sorted name and value."""
     message = url.partition("#")[0]
     for name in sorted(fields or {}):
         value = (fields or {})[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -36,7 +37,7 @@ class CoreDouble:
     answers: dict[type, Sequence[Out] | Exception] = field(default_factory=dict)
     handled: list[object] = field(default_factory=list)
     up: bytes | Exception | None = None
-    life: CallPhase = CallPhase.TALKING
+    phase: CallPhase = CallPhase.TALKING
     deadline: float | None = None
     ending: Ending | None = None
     agent: Any = field(default_factory=lambda: SimpleNamespace(model="m", language="en"))
@@ -54,7 +55,7 @@ class CoreDouble:
         return self.up
 
     def abandon(self, _now: float) -> Sequence[Out]:
-        self.life = CallPhase.CLOSED
+        self.phase = CallPhase.CLOSED
         return [do.CloseModel(), ended(Ending.BUG)]
 
 
@@ -106,8 +107,8 @@ class CallRig:
 
     async def settled(self) -> None:
         """Every task that was started has run."""
-        while self.tasks._tasks:
-            await next(iter(self.tasks._tasks))
+        while len(self.tasks):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
 
 
 def call_of(core: CoreDouble, carrier: CarrierDouble | None = None) -> CallRig:
@@ -244,7 +245,7 @@ async def test_a_connection_that_was_replaced_is_not_the_model_any_more() -> Non
 
 
 async def test_a_leg_whose_call_ended_while_it_was_accepted_is_hung_up() -> None:
-    rig = call_of(CoreDouble(life=CallPhase.CLOSED))
+    rig = call_of(CoreDouble(phase=CallPhase.CLOSED))
     rig.call.accepted()
     await rig.settled()
     assert (rig.carrier.asked, rig.models.sidebands) == (["hang_up"], 0)

@@ -13,9 +13,9 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
-from model_desk import END_CALL, assert_vendor_event
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from session_rig import END_CALL, assert_vendor_event
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

@@ -310,7 +310,7 @@ async def test_who_has_no_number_cannot_be_texted(
         outcome, told = await tool(home, "request_photo")
         assert told == "The caller's number cannot get texts."
     else:
-        assert told == "The caller's number is withheld or not known: he cannot be texted."
+        assert told == "The caller's number is withheld or not known: no text can be sent."
         assert store.texts == []
     assert outcome == "error"
 
@@ -322,7 +322,7 @@ async def test_what_twilio_refuses_is_told_in_words(home: GatewayRig, store: Med
         outcome, told = await tool(home, "send_text", '{"text": "Hello."}')
         assert (outcome, told.split(".")[0]) == (
             "error",
-            "The caller once asked us not to text him",
+            "The caller once asked us not to text them",
         )
         store.refuses_texts = 99999
         assert (await tool(home, "send_text", '{"text": "x"}'))[1] == "The text could not be sent."

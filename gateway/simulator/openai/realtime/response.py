@@ -1,4 +1,4 @@
-"""One response, performed: which events go out, and how long after each other."""
+"""One running response: its events, and the pauses between them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from gateway.simulator.audio.formats import AudioFormatInfo
 from gateway.simulator.openai.realtime.conversation import MODEL_TOKEN_MS, SimItem, text_tokens
 from gateway.simulator.openai.realtime.mcp_tools import HostedServers
-from gateway.simulator.openai.realtime.outbox import JournalNote
+from gateway.simulator.openai.realtime.outbox import JournalWriter
 from gateway.simulator.openai.realtime.script import CallSpec, ErrorSpec, ScriptStep
 
 # Uneven on purpose, in samples of 1/8 ms: no client may hope for whole frames.
@@ -27,10 +27,10 @@ class ResponseHost(Protocol):
     def emit(self, kind: str, **fields: Any) -> None: ...
     def new_id(self, prefix: str) -> str: ...
     @property
-    def note(self) -> JournalNote: ...
+    def log(self) -> JournalWriter: ...
     def add_item(self, item: SimItem) -> str | None: ...
     def spoken_audio(self, step: ScriptStep, wire: AudioFormatInfo) -> tuple[bytes, str]: ...
-    def happens(self, step: ScriptStep) -> bool: ...
+    def should_run(self, step: ScriptStep) -> bool: ...
     def stall(self, ms: int) -> None: ...
     def send_error(self, error: ErrorSpec) -> None: ...
     def close(self, code: int) -> None: ...
@@ -42,7 +42,7 @@ class ResponseHost(Protocol):
 
 
 class SimResponse:
-    """Runs as a generator of pauses (seconds), so that a cancellation can fall anywhere."""
+    """Response that runs as a generator of pauses in seconds and can be cancelled anywhere."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class SimResponse:
     def run(self) -> Iterator[float]:
         yield self._think_ms / 1000
         for step in self._plan:
-            if self._host.happens(step):
+            if self._host.should_run(step):
                 yield from self._step(step)
             if self.over or self._full:
                 break
@@ -100,10 +100,10 @@ class SimResponse:
             self._finish("completed", {"type": "completed"})
 
     def cut(self, reason: str) -> None:
-        """Cancelled: every `.done` is sent for what was begun."""
+        """Cancel the response and send every `.done` that is due."""
         self._close_message("incomplete")
         self._close_call("incomplete")
-        self._host.note("cancelled", response_id=self.id, reason=reason)
+        self._host.log("cancelled", response_id=self.id, reason=reason)
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
     def _step(self, step: ScriptStep) -> Iterator[float]:
@@ -118,10 +118,10 @@ class SimResponse:
         elif step.next_item:
             self._close_message("completed")
         else:
-            self._mishap(step)
+            self._fault_step(step)
             yield 0
 
-    def _mishap(self, step: ScriptStep) -> None:
+    def _fault_step(self, step: ScriptStep) -> None:
         if step.stall_ms is not None:
             self._host.stall(step.stall_ms)
         elif step.error is not None:
@@ -142,13 +142,13 @@ class SimResponse:
             return
         audio, transcript = self._host.spoken_audio(step, self._wire)
         words = transcript.split()
-        sent = told = 0
+        sent = on_done = 0
         while sent < len(audio) and not self._full:
             piece = audio[sent : sent + self._delta_bytes()]
             sent += len(piece)
             until = -(-len(words) * sent // len(audio))
-            self._tell("response.output_audio_transcript.delta", words[told:until])
-            told = until
+            self._tell("response.output_audio_transcript.delta", words[on_done:until])
+            on_done = until
             self._sound(piece)
             yield len(piece) / self._wire.bytes_per_ms / 1000 / self._speed
 
@@ -224,7 +224,7 @@ class SimResponse:
             content = {"type": "output_audio"} | ({} if cut else {"transcript": text})
         self._host.emit("response.content_part.done", **place, part=self._part(text))
         self._item.body["content"] = [content]
-        self._host.note(
+        self._host.log(
             "said", text=text, item_id=self._item.id, ms=self._item.audio_ms, status=status
         )
         self._complete(self._item, status)
@@ -234,7 +234,7 @@ class SimResponse:
 
     def _call(self, name: str, arguments: str) -> Iterator[float]:
         if name not in self._tools:
-            self._host.note("skipped", what=f"the session has no tool {name!r}")
+            self._host.log("skipped", what=f"the session has no tool {name!r}")
             return
         self._close_message("completed")
         call_id = self._host.new_id("call")
@@ -263,14 +263,14 @@ class SimResponse:
             "response.function_call_arguments.done", **place, name=name, arguments=arguments
         )
         self._text_tokens += text_tokens(name + arguments)
-        self._host.note(
+        self._host.log(
             "tool_called", name=name, arguments=arguments, call_id=place["call_id"], status=status
         )
         self._complete(item, status)
 
     def _call_hosted(self, label: str, call: CallSpec) -> Iterator[float]:
         if not self._host.hosted.offers(label, call.name):
-            self._host.note("skipped", what=f"{label!r} has no tool {call.name!r}, or not yet")
+            self._host.log("skipped", what=f"{label!r} has no tool {call.name!r}, or not yet")
             return
         self._close_message("completed")
         arguments = json.dumps(call.arguments)
@@ -285,7 +285,7 @@ class SimResponse:
         self._host.emit("response.mcp_call_arguments.done", **place, arguments=arguments)
         self._text_tokens += text_tokens(call.name + arguments)
         self.response["output"].append(dict(item.body))
-        self._host.hosted.begin(item, index, previous)
+        self._host.hosted.call(item, index, previous)
 
     # --- items and the end ---
 

@@ -55,7 +55,7 @@ def check(value: Any, shape: Any) -> None:
 
 
 class _Found:
-    """One error of pydantic's: its path in the JSON, and the union arms that lead to it."""
+    """One of pydantic's errors, with its path in the JSON and the union arms on the way."""
 
     def __init__(self, value: Any, details: ErrorDetails) -> None:
         self.details, self.path = details, ""
@@ -74,7 +74,7 @@ class _Found:
 
     @property
     def penalty(self) -> tuple[tuple[int | str, ...], int]:
-        """The union arm that this error speaks against, and how much."""
+        """Union arm that does not fit by this error, and its penalty."""
         location, kind = self.details["loc"], self.details["type"]
         if self.arms and self.arms[-1] == location:
             wrong = kind == "model_type" or isinstance(self.value, dict)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from model_desk import assert_vendor_event
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
-from webhook_desk import PROJECT, SECRET, WebhookDesk, webhook_desk
+from session_rig import assert_vendor_event
+from webhook_rig import PROJECT, SECRET, WebhookRig, webhook_rig
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.simulator.openai.main import ModelServer, running_model
@@ -31,13 +31,13 @@ HEADERS = [
 
 
 @dataclass
-class SipDesk:
+class SipRig:
     model: ModelServer
-    webhook: WebhookDesk
+    webhook: WebhookRig
     client: AsyncOpenAI
     http: httpx2.AsyncClient
 
-    def play(self, script: str = "") -> SipDesk:
+    def play(self, script: str = "") -> SipRig:
         """As new, for the next test, by this script."""
         self.model.script = parse_script(script)
         self.model.sip.script = self.model.script.sip
@@ -123,10 +123,10 @@ class Sideband:
 
 
 @asynccontextmanager
-async def sip_desk() -> AsyncIterator[SipDesk]:
-    async with webhook_desk() as webhook, httpx2.AsyncClient(trust_env=False) as http:
+async def sip_rig() -> AsyncIterator[SipRig]:
+    async with webhook_rig() as webhook, httpx2.AsyncClient(trust_env=False) as http:
         account = SipAccount(PROJECT, webhook.url, (SECRET,))
         async with running_model(sip=account) as model:
             client = AsyncOpenAI(api_key="sk-test", base_url=model.base_url, max_retries=0)
             async with client:
-                yield SipDesk(model, webhook, client, http)
+                yield SipRig(model, webhook, client, http)

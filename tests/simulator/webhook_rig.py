@@ -22,7 +22,7 @@ VENDOR = OpenAI(api_key="sk-test", webhook_secret=SECRET)
 
 
 @dataclass
-class WebhookDesk:
+class WebhookRig:
     """What arrived and verified, and what did not; `statuses` are the answers, then 200."""
 
     url: str = ""
@@ -59,9 +59,9 @@ class WebhookDesk:
 
 
 @asynccontextmanager
-async def webhook_desk() -> AsyncIterator[WebhookDesk]:
-    desk = WebhookDesk()
-    app = Starlette(routes=[Route("/openai/webhook", desk.take, methods=["POST"])])
+async def webhook_rig() -> AsyncIterator[WebhookRig]:
+    rig = WebhookRig()
+    app = Starlette(routes=[Route("/openai/webhook", rig.take, methods=["POST"])])
     async with listening(app, 0) as url:
-        desk.url = url + "/openai/webhook"
-        yield desk
+        rig.url = url + "/openai/webhook"
+        yield rig

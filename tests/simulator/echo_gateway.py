@@ -23,7 +23,7 @@ TWIML = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 @dataclass
-class SmallGateway:
+class EchoGateway:
     """Greets with a tone, gives each utterance back after 300 ms of silence, stops when spoken to.
 
     The last answer ends the call over REST when `turns` were had.
@@ -81,7 +81,7 @@ class SmallGateway:
 
 
 class _Conversation:
-    def __init__(self, gateway: SmallGateway, socket: WebSocket) -> None:
+    def __init__(self, gateway: EchoGateway, socket: WebSocket) -> None:
         self.gateway, self.socket = gateway, socket
         self.sid = self.call_sid = ""
         self.heard = bytearray()

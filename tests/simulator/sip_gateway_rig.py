@@ -10,14 +10,14 @@ from typing import Any
 
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
-from sip_desk import Sideband
+from sip_rig import Sideband
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from twilio.request_validator import RequestValidator
 from voices import speak_tone
-from webhook_desk import PROJECT, SECRET, WebhookDesk
+from webhook_rig import PROJECT, SECRET, WebhookRig
 
 from gateway.simulator.openai.main import ModelServer, running_model
 from gateway.simulator.openai.realtime.script import Script, SipScript
@@ -45,7 +45,7 @@ class SipGateway:
     """
 
     url: str
-    webhook: WebhookDesk
+    webhook: WebhookRig
     client: AsyncOpenAI
     twilio: Carrier
     model: ModelServer
@@ -117,7 +117,7 @@ async def _entered(manager: Any) -> AsyncRealtimeConnection:
 @asynccontextmanager
 async def sip_gateway() -> AsyncIterator[SipGateway]:
     """One gateway with its model and its carrier, for many calls."""
-    webhook = WebhookDesk()
+    webhook = WebhookRig()
     gateway: SipGateway
 
     async def twiml(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""A desk to rehearse a model session at: its clock is ours, and every event it sends is checked
+"""A rig to rehearse a model session at: its clock is ours, and every event it sends is checked
 against the vendor's published types, unknown fields included."""
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ def _extra(value: Any, path: str) -> list[str]:
     return found
 
 
-class Desk:
+class SessionRig:
     """One session; `send` and `talk` move it, `events` is all that it has said."""
 
     def __init__(self, script: Script | None = None, *, voice: Any = None, sink: Any = None):
         self.now = 100.0
         self.events: list[dict[str, Any]] = []
         self.times: list[float] = []
-        self.notes: list[dict[str, Any]] = []
+        self.journal: list[dict[str, Any]] = []
         self.closed: Close | None = None
         self.session = SimModelSession(
             model="gpt-realtime-2.1",
             script=script or Script(),
             faults=FaultBudget(),
             voice=voice or ToneVoice(),
-            note=lambda kind, **facts: self.notes.append({"kind": kind, **facts}),
+            log=lambda kind, **facts: self.journal.append({"kind": kind, **facts}),
             unix_s=1_800_000_000.0,
             seed=7,
             sink=sink,
@@ -73,14 +73,14 @@ class Desk:
         self._take()
 
     def _take(self) -> None:
-        for message in self.session.take():
+        for message in self.session.take_messages():
             if isinstance(message, Close):
                 self.closed = message
             else:
                 self.events.append(assert_vendor_event(message))
                 self.times.append(self.now)
 
-    def wait(self, seconds: float) -> Desk:
+    def wait(self, seconds: float) -> SessionRig:
         """Time goes by, and all that falls due in it happens."""
         end = self.now + seconds
         while (due := self.session.due()) is not None and due <= end:
@@ -105,7 +105,7 @@ class Desk:
     def update(self, **session: Any) -> list[dict[str, Any]]:
         return self.send("session.update", session={"type": "realtime", **session})
 
-    def listen_in(self, wire: str = "audio/pcmu", **turn_detection: Any) -> Desk:
+    def listen_in(self, wire: str = "audio/pcmu", **turn_detection: Any) -> SessionRig:
         """mu-law both ways, a server VAD of 300 ms, `end_call`."""
         vad = {"type": "server_vad", "silence_duration_ms": 300, **turn_detection}
         form = {"type": wire}
@@ -115,7 +115,7 @@ class Desk:
         )
         return self
 
-    def append(self, audio: bytes, frame: int = 160) -> Desk:
+    def append(self, audio: bytes, frame: int = 160) -> SessionRig:
         """Audio in frames of so many bytes, 20 ms apart."""
         for at in range(0, len(audio), frame):
             piece = base64.b64encode(audio[at : at + frame]).decode()
@@ -123,7 +123,7 @@ class Desk:
             self.wait(0.02)
         return self
 
-    def talk(self, seconds: float = 1.2, silence: float = 0.4) -> Desk:
+    def talk(self, seconds: float = 1.2, silence: float = 0.4) -> SessionRig:
         """The caller speaks (in tones, mu-law) and is silent."""
         spoken = ToneVoice().say("x" * int(seconds * 1000 / 60), "en", "audio/pcmu")
         return self.append(spoken + b"\xff" * int(silence * 8000))
@@ -149,7 +149,7 @@ class Desk:
 
     @property
     def violations(self) -> list[dict[str, Any]]:
-        return [note for note in self.notes if note["kind"] == "violation"]
+        return [note for note in self.journal if note["kind"] == "violation"]
 
     def audio(self, item_id: str) -> bytes:
         """What was delivered of an item."""
