@@ -43,6 +43,7 @@ class Gateway:
     asgi: GatewayApp
     registry: CallRegistry
     events: CallEvents
+    capacity: wiring.Capacity
     metrics: Metrics
     event_stream: EventStream
     announce: Callable[[], None]
@@ -93,7 +94,9 @@ def build(
         exception_handlers={HTTPException: problems.answer},
     )
     announce = partial(_announce, settings, book)
-    return Gateway(asgi, calls.registry, calls.events, r.metrics, kept.event_stream, announce)
+    return Gateway(
+        asgi, calls.registry, calls.events, bounds, r.metrics, kept.event_stream, announce
+    )
 
 
 @asynccontextmanager

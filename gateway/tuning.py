@@ -23,7 +23,7 @@ class Tuning:
     webhook_body_wait_s: float = limits.web.WEBHOOK_BODY_WAIT_S
     dial_late_s: float = limits.outbound.DIAL_LATE_S
     model_try_max_s: float = limits.model.MODEL_TRY_MAX_S
-    breaker_failures: int = limits.model.BREAKER_FAILURES
+    breaker_failures_max: int = limits.model.BREAKER_FAILURES
     hangup_confirm_max_s: float = limits.call.HANGUP_CONFIRM_MAX_S
     sideband_pause_max_s: float = limits.sip.SIDEBAND_PAUSE_MAX_S
     sip_calls_max: int = limits.sip.CALLS_MAX

@@ -208,7 +208,11 @@ def capacity(r: Resources) -> Capacity:
     metrics.capacity.labels("sip").set(r.tuning.sip_calls_max if settings.sip_uri else 0)
     return Capacity(
         Admission(settings.max_calls_per_caller, r.remote),
-        CircuitBreaker(monotonic, partial(_breaker_changed, metrics)),
+        CircuitBreaker(
+            monotonic,
+            partial(_breaker_changed, metrics),
+            failures_max=r.tuning.breaker_failures_max,
+        ),
         RateWatch(monotonic),
         bills,
         SpendLimits(bills, lambda: r.table.calls, r.store, metrics.share_reached, r.remote),

@@ -111,7 +111,7 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert "GATEWAY_PORT" in sentence
     assert port in sentence
     assert "Traceback" not in said
-    assert "ready for calls" not in said
+    assert "ready_for_calls" not in said
 
 
 async def test_an_option_that_there_is_not(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import httpx2
 from gateway_calls import TOKEN, Carrier
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway import limits
 from gateway.app import Gateway, build
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call.events import CallEvent, ModelReady
@@ -53,6 +54,16 @@ routes:
 """
 
 N = TypeVar("N")
+
+
+@dataclass
+class Clock:
+    """Unix time of opening hours, as a test sets it."""
+
+    now: float
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class InProcessServer(GatewayServer):
@@ -127,6 +138,20 @@ class GatewayRig:
         async with asyncio.timeout(PATIENCE_S):
             while any(not self._opened(call) for call in self.gateway.registry.calls):
                 await self._news.wait()
+
+    @contextlib.contextmanager
+    def draining(self) -> Iterator[None]:
+        """As a process that stops takes no new calls."""
+        self.gateway.registry.draining = True
+        try:
+            yield
+        finally:
+            self.gateway.registry.draining = False
+
+    def model_fails(self) -> None:
+        """So many calls in a row had no session that the circuit breaker opens."""
+        for _ in range(limits.model.BREAKER_FAILURES):
+            self.gateway.capacity.breaker.failed("test")
 
     def _opened(self, call: LiveCall) -> bool:
         return any(one is call and isinstance(note, ModelReady) for one, note in self.notes)

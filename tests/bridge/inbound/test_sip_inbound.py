@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from running_gateway import API_KEY, PUBLIC_URL, GatewayRig, running_gateway
 from structlog.testing import capture_logs
 from twilio_rest_double import rest_desk
-from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, running_vendor, signed
+from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, signed
 
 from gateway import limits
 from gateway.call import events
@@ -56,12 +56,6 @@ UNHURRIED = Tuning(sip_accept_max_s=30.0, sip_decide_max_s=60.0)
 """A machine that stands still for a second is not what is tested here."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def vendor() -> AsyncIterator[Vendor]:
-    async with running_vendor() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
