@@ -547,6 +547,7 @@ def openai_endpoint(
         r.store,
         take,
         lambda result: r.metrics.webhooks.labels("openai", result).inc(),
+        on_skew=r.metrics.clock_skew.set,
         body_wait_s=r.tuning.webhook_body_wait_s,
     )
 

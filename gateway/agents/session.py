@@ -66,7 +66,7 @@ def _hosted(label: str, server: McpServer, secrets: Mapping[str, str]) -> dict[s
 
 
 def _approval(server: McpServer) -> str | dict[str, Any]:
-    """Whatever needs anybody's leave comes to us as a request; the rest is just done.
+    """Return `require_approval`: tools that need an approval send a request, others just run.
 
     A tool that is named nowhere needs it: that is the vendor's default, and said as far as its
     name is known.
@@ -81,7 +81,7 @@ def _approval(server: McpServer) -> str | dict[str, Any]:
 
 
 def audio_formats(session: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the model hears and what it speaks; {} where the session leaves it open."""
+    """Return the input and output formats; {} where the session leaves them open."""
     audio = session.get("audio", {})
     heard = audio.get("input", {}).get("format", {})
     spoken = audio.get("output", {}).get("format", {})

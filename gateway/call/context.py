@@ -1,4 +1,4 @@
-"""What the parts of one call share: its phase, clock, outbox, timers, responses and history."""
+"""Context of one call, shared by its parts: phase, clock, outbox, timers, responses, history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory, HistoryReplay
-from gateway.call.part import Part, overriding
+from gateway.call.part import CallPart, overriding
 from gateway.call.responses import UNSEEN, ResponseArbiter, ResponseRequest
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.call.timers import Timer, Timers
@@ -27,7 +27,7 @@ NOTHING: Final[Sequence[Out]] = ()
 
 @dataclass(slots=True)
 class CallTally:
-    """What the end of a call reports, and the next process of a call takes over."""
+    """Totals that the end of a call reports, and the next process of a call takes over."""
 
     barge_ins: int = 0
     tools_called: int = 0
@@ -60,7 +60,7 @@ class WallClock:
 
 
 class CallerActivity:
-    """What the caller is doing at this moment, as far as is known."""
+    """Activity of the caller at this moment, as far as is known."""
 
     def __init__(self, responses: ResponseArbiter) -> None:
         self._responses = responses
@@ -296,7 +296,7 @@ class CallContext:
 
     # --- Notifying the parts ---
 
-    def attach(self, parts: Sequence[Part]) -> None:
+    def attach(self, parts: Sequence[CallPart]) -> None:
         """Set who is notified: the parts of the call, in the order of the machine's tuple."""
         self._session_ready = tuple(p.session_ready for p in overriding(parts, "session_ready"))
         self._session_lost = tuple(p.session_lost for p in overriding(parts, "session_lost"))

@@ -27,7 +27,7 @@ from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.line.line_counters import LineCounters
-from gateway.call.part import Part, merged, overriding
+from gateway.call.part import CallPart, merged, overriding
 from gateway.call.session.model_faults import ModelFaults
 from gateway.call.session.model_link import ModelLink
 from gateway.call.snapshot import CallSnapshot
@@ -70,7 +70,7 @@ class CallMachine:
         hand_over = HandOver(ctx, work, link, floor, goodbye)
         # After every event each part settles, in this order. It is the product's policy: what a
         # part may do depends on what those before it have just decided.
-        parts: tuple[Part, ...] = (
+        parts: tuple[CallPart, ...] = (
             greeting,  # first: a message left with a machine takes the greeting's place
             detection,  # the message after the beep, before anything else is asked of the model
             hosted,  # decides whether the model has to be asked to go on

@@ -20,11 +20,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "provision": ("gateway.cli.provision.command", "Make Twilio and OpenAI as they should be."),
     "call": ("gateway.cli.call", "Have an agent call somebody, and tell how it goes."),
     "doctor": ("gateway.cli.doctor.command", "Check settings, agents, vendors and the way here."),
-    "bench": ("gateway.cli.bench.command", "Measure what a call costs."),
 }
 """Each function stands in the module under its own name. Only the one that is asked for is
 imported: a server has neither the simulator's packages nor the time."""
-_EXTRAS: Final = {"matplotlib": "simulator", "espeakng_loader": "simulator", "pesq": "dev"}
+_EXTRAS: Final = {"matplotlib": "simulator", "espeakng_loader": "simulator"}
 
 
 def app_for(arguments: list[str]) -> typer.Typer:

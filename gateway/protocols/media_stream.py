@@ -188,7 +188,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def parse_outbound(text: bytes | str, stream_sid: str) -> FromGateway:
-    """What Twilio would accept from us. Raises `PeerError("31951")` for what it would warn of."""
+    """Parse a message as Twilio does. Raises `PeerError("31951")` for what Twilio would warn of."""
     try:
         message = _from_gateway.decode(text)
     except UNREADABLE as error:

@@ -1,4 +1,4 @@
-"""What OpenAI posts to us. Source: `openai.types.webhooks`, guide "Telephony and SIP".
+"""Webhooks of OpenAI. Source: `openai.types.webhooks`, guide "Telephony and SIP".
 
 Everything of an event stands under `data`. SIP headers come as they were in the INVITE: any case,
 repeated, and made by whoever sent it.
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.errors import PeerError
+from gateway.protocols.caller_id import known_party
 
 CALL_INCOMING: Final = "realtime.call.incoming"
 LIVE_INCOMING: Final = "live.transport.incoming"
@@ -78,7 +79,8 @@ class IncomingCall:
 
     @property
     def caller(self) -> str:
-        return number_of(self.first("From"))
+        """The caller's number or SIP user, "" where it is withheld."""
+        return known_party(number_of(self.first("From")))
 
 
 def parse(body: bytes, most_headers: int) -> IncomingCall | str:

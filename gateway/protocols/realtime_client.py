@@ -1,4 +1,4 @@
-"""What we say to the model's server: GA Realtime client events, encoded.
+"""GA Realtime client events, encoded for the model's server.
 
 Source: `openai.types.realtime.RealtimeClientEvent` (GA). Each function returns the bytes of one
 text message. `event_id` is echoed in an error about that event, so what may fail carries one.

@@ -1,4 +1,4 @@
-"""What the model's server says: GA Realtime events.
+"""GA Realtime events of the model's server.
 
 Source: `openai.types.realtime` (GA). Only the fields that the gateway uses are read; the rest of
 an event may change without notice. Events that are not listed come back as `UnknownEvent`.
@@ -113,7 +113,7 @@ class CallerTranscriptDelta(Event, tag="conversation.item.input_audio_transcript
 
 
 class TranscriptionUsage(Struct):
-    """What a transcript is billed by: `duration` in seconds, or `tokens`."""
+    """Usage by which a transcript is billed: `duration` in seconds, or `tokens`."""
 
     type: str = ""
     seconds: Annotated[float, Meta(ge=0, le=MOMENT_MAX_MS)] = 0.0
@@ -288,7 +288,7 @@ class RateLimitsUpdated(Event, tag="rate_limits.updated"):
 
 
 class Ignored(Struct):
-    """An event of the protocol that needs no answer."""
+    """Event of the protocol that needs no answer."""
 
     type: str
 

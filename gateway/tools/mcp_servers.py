@@ -1,4 +1,4 @@
-"""MCP servers that the gateway reaches itself: had before the first call, kept warm, had again.
+"""MCP servers that the gateway connects to itself: before the first call, and again when lost.
 
 Each has a task of its own that connects, asks for its tools, and asks again every few seconds;
 that is also how its loss is noticed. A server that is not there costs its tools, and nothing else.
@@ -33,7 +33,7 @@ NOT_NOW: Final = "This is not available at the moment. Tell the caller so; it ma
 
 
 class McpUnavailable(ToolError):
-    """The server is not there."""
+    """MCP server that is not connected."""
 
     def __init__(self) -> None:
         super().__init__(NOT_NOW)
@@ -100,7 +100,7 @@ class McpServerLink:
             await self._doubt_or(pause_s)
 
     async def listed(self) -> tuple[ListedMcpTool, ...]:
-        """What it offers, by a connection that is not kept. Raises whatever is wrong with it."""
+        """Return the server's tools over a short connection. Raises any error of the connection."""
         silent = self._wires.StderrTail(self._secrets)
         async with self._wires.connected(self.server, self._secrets, silent) as wire:
             return await wire.tools()
@@ -115,7 +115,7 @@ class McpServerLink:
                 tools = await wire.tools()
             self._wire = wire
             self._offer(tools)
-            log.info("MCP server is there", server=self.label, tools=len(tools))
+            log.info("mcp_server_connected", server=self.label, tools=len(tools))
             self._tell(True)
             while True:
                 await self._doubt_or(limits.mcp.LOOK_EVERY_S)
@@ -159,7 +159,7 @@ class McpServerLink:
         """Told once, not with every try."""
         if self.up or not self.tried.is_set():
             log.warning(
-                "MCP server is not there: its tools are not offered until it is",
+                "mcp_server_unavailable",
                 server=self.label,
                 reason=reason(error),
                 **({"last_words": last_words} if last_words else {}),
@@ -179,7 +179,7 @@ class McpServerLink:
             raise
         except Exception as error:
             self._doubt.set()
-            log.warning("MCP call failed", server=self.label, tool=tool, reason=reason(error))
+            log.warning("mcp_call_failed", server=self.label, tool=tool, reason=reason(error))
             raise McpUnavailable from error
         except asyncio.CancelledError:
             self._doubt.set()  # it may have been too slow because it is not there any more
@@ -228,7 +228,7 @@ class McpServers:
                 wait.cancel()
 
     def tools(self, agent: Agent) -> Mapping[str, Tool]:
-        """What the agent can use at this moment, by the names that the model knows."""
+        """Return the tools that the agent can use now, by the names that the model knows."""
         revision, tools = self._offered.get(agent.name, (-1, {}))
         if revision != self.revision:
             revision, tools = self.revision, dict(self._tools_of(agent))
@@ -260,7 +260,7 @@ class McpServers:
                     tool = _tool(name, listed, server, link, taken)
                 except SettingsError as error:
                     log.warning(
-                        "an MCP tool is left out", server=label, tool=listed.name, reason=str(error)
+                        "mcp_tool_left_out", server=label, tool=listed.name, reason=str(error)
                     )
                 else:
                     taken |= {name}

@@ -1,4 +1,4 @@
-"""Every function of every agent, ready to be called: validated, timed, bounded, in words.
+"""Every function of every agent: validated, timed and bounded, with results in words.
 
 Whatever happens, the model gets an answer that it can use, and the call never hears of more.
 """
@@ -99,7 +99,7 @@ class Toolbox:
         return Tool(definition, function.timeout_s, run)
 
     def definitions(self, agent: Agent) -> list[dict[str, Any]]:
-        """What the model is told of the agent's tools, in the order of its file; MCP comes last."""
+        """Return the definitions of the agent's tools, in the order of its file, MCP last."""
         built_in = {definition["name"]: definition for definition in definitions(agent)}
         ours = [
             built_in.get(name) or self._tools[agent.name, name].definition for name in agent.tools
@@ -126,8 +126,8 @@ class Toolbox:
         except ToolError as error:
             return _told(str(error), "error")
         except Exception as error:
-            # The operator's own code: its traceback is his, the caller's call is not harmed.
-            log.exception("a function failed", function=name, call_sid=context.call_sid)
+            # The operator's own code: they need the traceback, and the call goes on.
+            log.exception("tool_failed", tool=name, call_sid=context.call_sid)
             return ToolResult(f"It failed: {type(error).__name__}.", "error")
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ goes past the umpire, and every event over the codec of its wire.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import ndiff
 from itertools import count
 from types import EllipsisType
@@ -380,9 +380,9 @@ def _clears(outs: Sequence[Out]) -> int | None:
 clears: Final = Expected("caller <- clear", _clears)
 
 
-def note(kind: type, /, **wanted: Any) -> Expected:
+def note(kind: Any, /, **wanted: Any) -> Expected:
     """A note of this kind; numbers to the microsecond."""
-    assert {f.name for f in fields(kind)} >= set(wanted), f"{kind} has no such fields"
+    assert set(kind.__struct_fields__) >= set(wanted), f"{kind} has no such fields"
 
     def take(outs: Sequence[Out]) -> int | None:
         if not outs or type(outs[0]) is not kind:

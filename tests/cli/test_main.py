@@ -126,9 +126,7 @@ async def test_a_command_that_there_is_not(tmp_path: Path) -> None:
     assert "dance" in said
 
 
-@pytest.mark.parametrize(
-    ("command", "status"), [("serve", 0), ("doctor", 0), ("simulate", 64), ("bench", 0)]
-)
+@pytest.mark.parametrize(("command", "status"), [("serve", 0), ("doctor", 0), ("simulate", 64)])
 def test_a_server_needs_nothing_of_the_simulator_s(command: str, status: int) -> None:
     """In the image its packages are missing: who asks for them is told which they are."""
     program = (

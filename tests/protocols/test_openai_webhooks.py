@@ -106,6 +106,14 @@ def test_an_address_that_is_no_number_can_be_routed_by() -> None:
     assert AgentBook({"desk": agent}, routes).pick_any(list(call.dialled)) is agent
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["sip:anonymous@anonymous.invalid", '"Anonymous" <sip:Restricted@host>', "tel:+266696687"],
+)
+def test_a_withheld_number_is_none(value: str) -> None:
+    assert incoming([header("From", value)]).caller == ""
+
+
 def test_nothing_is_invented_where_headers_are_missing() -> None:
     call = incoming([])
     assert (list(call.dialled), call.caller) == ([], "")

@@ -180,7 +180,7 @@ async def test_a_process_of_ours_ends_with_us_and_is_started_again() -> None:
             assert pid != first_pid
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
-    (lost,) = (line for line in logs if "not there" in line["event"])
+    (lost,) = (line for line in logs if line["event"] == "mcp_server_unavailable")
     assert lost["last_words"].endswith("the shelf [secret] has fallen")
     assert "s3cret" not in str(logs)
 

@@ -6,14 +6,14 @@ from gateway import limits
 from gateway.call.context import CallContext
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.endings import Ending
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.protocols import realtime_client as to_model
 
 
-class ResponseControl(Part):
+class ResponseControl(CallPart):
     """Ask for the next response that is wanted, one at a time, and again when it fails."""
 
     def __init__(self, ctx: CallContext, goodbye: Goodbye) -> None:

@@ -10,7 +10,7 @@ from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.dialogue.greeting import Greeting
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import STOPGAPS, UNASKED
 from gateway.call.session.model_errors import ModelErrorKind
 from gateway.call.session.model_faults import ModelFaults
@@ -22,7 +22,7 @@ from gateway.call.tools.hosted_mcp import HostedMcp
 from gateway.protocols import realtime_server as model
 
 
-class TurnTaking(Part):
+class TurnTaking(CallPart):
     """The dialogue as the session's events tell it."""
 
     def __init__(

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gateway import limits
-from gateway.audio.tones import keys_mulaw
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import CallContext, Out
-from gateway.call.dialogue import prompts
 from gateway.call.dialogue.turn_latency import TurnLatency
 from gateway.call.endings import Ending
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.hold_tone import HoldTone
+from gateway.call.line.key_tones import KeyTones
 from gateway.call.line.line_counters import LineCounters
 from gateway.call.line.uplink import Uplink
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
@@ -34,18 +32,7 @@ _WRONG_SID = events.PeerFaultCounted("caller", "wrong_stream_sid")
 StreamEvent = caller.Media | caller.Mark | caller.Dtmf | caller.Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Tones:
-    """Keys on their way to the caller."""
-
-    call_id: str
-    digits: str
-    item_id: str
-    end_ms: int
-    """Where the last key ends, on the ledger's line."""
-
-
-class MediaLine(Part):
+class MediaLine(CallPart):
     """The caller's media stream: sound up, sound down, and what of it was heard."""
 
     written_only: frozenset[type] = frozenset({model.TranscriptDelta})
@@ -64,7 +51,7 @@ class MediaLine(Part):
         self.uplink, self.downlink = uplink, downlink
         self.latency = TurnLatency(ctx.tally.waits_s)
         self._hold_tone = HoldTone()
-        self._tones: Tones | None = None
+        self._tones = KeyTones(ctx, work, downlink)
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
         self._looks_at = 0.0
@@ -80,7 +67,7 @@ class MediaLine(Part):
             model.AudioDelta: self._on_audio,
             model.AudioDone: self._on_audio_done,
         }
-        self.timers = {Timer.MEDIA: self._watch_media, Timer.TONES: self._await_tones}
+        self.timers = {Timer.MEDIA: self._watch_media, Timer.TONES: self._tones.watch}
 
     # --- From the caller ---
 
@@ -271,7 +258,7 @@ class MediaLine(Part):
 
     def speaking(self) -> bool:
         """Return whether the caller hears the model, or is about to."""
-        return self.downlink.speaking(self._ctx.now) and not self._dialling()
+        return self.downlink.speaking(self._ctx.now) and not self._tones.playing()
 
     mid_sound = speaking
     """Whether a little more sound makes nothing else due while the model speaks."""
@@ -292,13 +279,12 @@ class MediaLine(Part):
 
     def cut(self) -> tuple[str, int] | None:
         """Stop at once; the model learns what was heard. Return the item and its ms heard."""
-        if self._dialling():
+        if self._tones.playing():
             # What was begun is dialled to its end: half a number is a wrong one.
             self._cut_response = self._ctx.responses.active_id
             return None
         cut = self._cut_sound()
-        if self._tones is not None:
-            self._dialled(prompts.NOT_SENT, "cancelled")
+        self._tones.cut()
         return cut
 
     def _cut_sound(self) -> tuple[str, int] | None:
@@ -310,7 +296,7 @@ class MediaLine(Part):
         messages, truncations = downlink.cut(ctx.now)
         ctx.to_caller(messages)
         for cut in truncations:
-            if self._tones is None or cut.item_id != self._tones.item_id:
+            if cut.item_id != self._tones.item_id:
                 self._truncate(cut.item_id, cut.audio_end_ms)
         self._cut_response = ctx.responses.active_id
         if playing is None:
@@ -321,38 +307,12 @@ class MediaLine(Part):
 
     def can_dial(self) -> bool:
         """Return whether tones can be put into the caller's line now."""
-        return self._tones is None
+        return not self._tones.pending
 
     def dial(self, call_id: str, digits: str) -> None:
         """Play keys; the function call is finished when they were heard."""
-        now = self._ctx.now
-        self._ctx.to_caller(self._hold_tone.stop(now))
-        item_id = f"tones_{call_id}"
-        end_ms = self.downlink.play(item_id, keys_mulaw(digits), now)
-        self._tones = Tones(call_id, digits, item_id, end_ms)
-        self._await_tones()
-
-    def _dialling(self) -> bool:
-        """Return whether it is keys, and not the model, that the caller hears."""
-        if self._tones is None:
-            return False
-        playing = self.downlink.ledger.playing(self._ctx.now)
-        return playing is not None and playing.item_id == self._tones.item_id
-
-    def _await_tones(self) -> None:
-        if self._tones is None:
-            return None
-        left_ms = self._tones.end_ms - self.downlink.ledger.heard_ms(self._ctx.now)
-        if left_ms > 0:
-            return self._ctx.wake(Timer.TONES, left_ms / 1000 + limits.call.TONES_LOOK_S)
-        return self._dialled(prompts.keys_sent(self._tones.digits), "ok")
-
-    def _dialled(self, output: str, outcome: str) -> None:
-        tones, self._tones = self._tones, None
-        self._ctx.timers.clear(Timer.TONES)
-        if tones is not None:
-            self._work.finish(tones.call_id, output, outcome, answer=outcome == "ok")
-            self._work.hand_in()
+        self._ctx.to_caller(self._hold_tone.stop(self._ctx.now))
+        self._tones.play(call_id, digits)
 
     # --- After every event ---
 

@@ -13,6 +13,8 @@ from gateway.protocols.realtime_server import ErrorBody
 
 
 class ModelErrorKind(StrEnum):
+    """Meaning of an error for the call."""
+
     BENIGN = "benign"
     """A race that both sides survive."""
     RECOVERABLE = "recoverable"
@@ -51,6 +53,7 @@ _OVERSHOT: Final = "is already shorter than"
 
 
 def sort(error: ErrorBody) -> ModelErrorKind:
+    """Return what an error means, by its code, its message or its type."""
     if error.code in _BY_CODE:
         return _BY_CODE[error.code]
     if error.message is not None and _OVERSHOT in error.message:
@@ -59,7 +62,7 @@ def sort(error: ErrorBody) -> ModelErrorKind:
 
 
 def code_of(error: ErrorBody) -> str:
-    """A name for metrics: the server's own words only where they are known ones."""
+    """Return a name for metrics: the server's own words only where they are known ones."""
     for name in (error.code, error.type):
         if name is not None and (name in _BY_CODE or name in _BY_TYPE):
             return name

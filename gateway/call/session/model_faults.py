@@ -1,4 +1,4 @@
-"""What an error of the model's server, or a message that nobody can read, means for the call."""
+"""Handling of errors of the model's server, and of messages that cannot be read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gateway.call import events, inputs
 from gateway.call.context import CallContext
 from gateway.call.dialogue.response_control import ResponseControl
 from gateway.call.endings import Ending
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
 from gateway.call.session import model_errors
 from gateway.call.session.model_errors import ModelErrorKind
@@ -14,7 +14,7 @@ from gateway.call.session.model_link import ModelLink
 from gateway.protocols import realtime_server as model
 
 
-class ModelFaults(Part):
+class ModelFaults(CallPart):
     """Count every fault; end, renew or ask again where it calls for that."""
 
     def __init__(self, ctx: CallContext, link: ModelLink, responses: ResponseControl) -> None:

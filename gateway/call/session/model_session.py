@@ -16,7 +16,7 @@ from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
 from gateway.call.line.media_line import MediaLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
 from gateway.call.session import session_audio
 from gateway.call.session.leaving import OF_A_SESSION, is_leaving
@@ -32,7 +32,7 @@ from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_server as model
 
 
-class ModelSession(Part):
+class ModelSession(CallPart):
     """The connection whose session we configure, and which we replace."""
 
     unseen = False

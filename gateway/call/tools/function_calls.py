@@ -15,7 +15,7 @@ from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
 from gateway.call.timers import Timer
 from gateway.call.tools.approvals import Approvals
@@ -25,7 +25,7 @@ from gateway.call.tools.pending_approvals import ALLOWED, PendingApproval
 from gateway.protocols import realtime_server as model
 
 
-class FunctionCalls(Part):
+class FunctionCalls(CallPart):
     """Function calls of the model, from the response that makes them to their outputs."""
 
     def __init__(

@@ -17,7 +17,7 @@ from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.floor import Floor
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import FILLERS, ResponseRequest
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
@@ -35,7 +35,7 @@ from gateway.protocols import realtime_server as model
 ItemEvent = model.ItemAdded | model.ItemDone | model.OutputItemAdded | model.OutputItemDone
 
 
-class HostedMcp(Part):
+class HostedMcp(CallPart):
     """Lists, calls and requests for approval of the MCP servers that the model's server uses."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What is being done for the caller beside the conversation, and where its outputs go."""
+"""Open work of a call: functions, hosted calls and approvals, and where outputs go."""
 
 from __future__ import annotations
 

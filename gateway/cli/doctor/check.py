@@ -1,4 +1,4 @@
-"""What a check finds, and how all of them are run: at once, and none for longer than its time."""
+"""Findings of checks, and running all checks at once within a time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the price list; whatever is wrong in it has a file, a line and a key."""
+"""The price list file; every error in it names a file, a line and a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted fifty times a second: of running calls and of those that were, when asked."""
+"""Counters of media frames, summed over running and ended calls when Prometheus asks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATHS: Final = ("media-streams", "sip")
 
 
 class MediaCountersCollector(Collector):
-    """What is counted fifty times a second stays a plain number until Prometheus asks."""
+    """Collector of counters that change fifty times a second."""
 
     def __init__(self, added: AddedLatency, machines: Callable[[], Iterable[CallMachine]]) -> None:
         self._added, self._machines = added, machines

@@ -70,7 +70,7 @@ def test_several_photos_and_words_are_answered_once() -> None:
         << shown()
         << tells_the_model('wrote this in a text message, during the call: "the left one"')
         << note(events.TranscriptLine, who="caller", text="the left one")
-        << tells_the_model("nobody can see: it is a PDF document. Tell him")
+        << tells_the_model("nobody can see: it is a PDF document. Tell them")
         << asks_for_an_answer
         << nothing
     )

@@ -175,10 +175,19 @@ def test_a_turn_from_the_last_word_to_the_first_sound() -> None:
     book >> speech_started(2000) << nothing >> wait(1.0) >> speech_stopped(3500) << nothing
     book >> committed() << nothing >> response_created("resp_2") << nothing
     book >> wait(0.25) >> transcript("resp_2") << nothing >> wait(0.05) >> started("resp_2")
-    book << note(
-        notes.TurnMeasured, number=1, wait_s=0.8, detection_s=0.5, model_s=0.25, gateway_s=0.05,
-        playback_s=0.0,
-    ) << nothing  # fmt: skip
+    (
+        book
+        << note(
+            notes.TurnMeasured,
+            number=1,
+            wait_s=0.8,
+            detection_s=0.5,
+            model_s=0.25,
+            gateway_s=0.05,
+            playback_s=0.0,
+        )
+        << nothing
+    )
 
 
 def test_sound_before_its_words_ends_the_wait_too() -> None:

@@ -182,9 +182,18 @@ def test_tones_are_not_the_models_voice() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["", "{}", "[", '{"digits":5}', '{"digits":""}', '{"digits":"12a"}', '{"digits":"ww"}',
-     '{"digits":"\u0661"}', dumps({"digits": "1" * (limits.call.DIGITS_SENT_MAX + 1)})],
-)  # fmt: skip
+    [
+        "",
+        "{}",
+        "[",
+        '{"digits":5}',
+        '{"digits":""}',
+        '{"digits":"12a"}',
+        '{"digits":"ww"}',
+        '{"digits":"\u0661"}',
+        dumps({"digits": "1" * (limits.call.DIGITS_SENT_MAX + 1)}),
+    ],
+)
 def test_what_is_no_key_is_not_sent(arguments: str) -> None:
     book = line() >> response_created() >> called("send_digits", arguments)
     book << note(events.ToolCalled) << outputs("call_1", prompts.NO_DIGITS) << asks_for_an_answer
