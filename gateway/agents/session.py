@@ -80,14 +80,6 @@ def _approval(server: McpServer) -> str | dict[str, Any]:
     return {key: {"tool_names": list(names)} for key, names in named.items() if names} or "always"
 
 
-def audio_formats(session: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the input and output formats; {} where the session leaves them open."""
-    audio = session.get("audio", {})
-    heard = audio.get("input", {}).get("format", {})
-    spoken = audio.get("output", {}).get("format", {})
-    return heard, spoken
-
-
 def overreach(agent: Agent) -> Iterator[tuple[str, str]]:
     """The dotted fields of `session:` that contradict what the gateway relies on, with reasons."""
     base, merged = _base(agent, ()), _merged(agent, ())

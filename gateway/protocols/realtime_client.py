@@ -67,10 +67,6 @@ def item_truncate(item_id: str, audio_end_ms: int, event_id: str) -> bytes:
     )
 
 
-def input_clear(event_id: str) -> bytes:
-    return _encode({"type": "input_audio_buffer.clear", "event_id": event_id})
-
-
 def output_clear(event_id: str) -> bytes:
     """SIP only; `response.cancel` goes first."""
     return _encode({"type": "output_audio_buffer.clear", "event_id": event_id})

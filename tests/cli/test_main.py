@@ -13,6 +13,8 @@ import pytest
 from command import broken, free_port, running
 from running_gateway import NOWHERE
 
+from gateway import __version__
+
 SIMULATED = {"GATEWAY_SIMULATED": "1", "OPENAI_BASE_URL": NOWHERE, "GATEWAY_HOST": "127.0.0.1"}
 
 
@@ -266,3 +268,7 @@ async def test_a_bug_at_the_start_of_the_application(tmp_path: Path) -> None:
     assert status == 70, said
     assert said.splitlines()[-1].startswith("gateway: ")
     assert "KeyError: 'a bug of ours'" in said
+
+
+async def test_the_version(tmp_path: Path) -> None:
+    assert await outcome(tmp_path, "--version") == (0, f"gateway {__version__}\n")

@@ -15,11 +15,11 @@ from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import SHUTDOWNS, Agent
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.file import session_schema
-from gateway.agents.file.yaml_source import Path as Key
-from gateway.agents.file.yaml_source import YamlSource, dotted, parse
 from gateway.agents.routing import AgentBook, Route, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError
+from gateway.yaml_source import Path as Key
+from gateway.yaml_source import YamlSource, dotted, parse
 
 DEFAULT_AGENTS: Final = Path(str(files("gateway.agents") / "examples" / "reception.yaml"))
 _PROBLEMS: Final = {
@@ -49,7 +49,7 @@ class _File(BaseModel):
 
 def load_agents(path: Path) -> AgentBook:
     """The agents and routes of a file; raises AgentFileError at the first thing wrong."""
-    document = parse(_read(path), str(path))
+    document = parse(_read(path), str(path), AgentFileError)
     found = _typed(document)
     _check_routes(found, document)
     _check_out_of_hours(found, document)

@@ -68,9 +68,16 @@ class ModelProbe:
             self._seen.set_result(fault)
 
 
-async def watch_model(breaker: CircuitBreaker, url: str, headers: Mapping[str, str]) -> None:
+async def watch_model(
+    breaker: CircuitBreaker,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    look_every_s: float = limits.process.LAG_PROBE_S,
+) -> None:
+    """Probe the model whenever the circuit breaker allows it, until cancelled."""
     while True:
-        await asyncio.sleep(limits.process.LAG_PROBE_S)
+        await asyncio.sleep(look_every_s)
         if breaker.probe_due:
             if fault := await ModelProbe().fault(url, headers):
                 log.warning("model_probe_failed", reason=fault)

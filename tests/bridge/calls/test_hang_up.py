@@ -168,23 +168,6 @@ async def says_hang_up(rig: GatewayRig, stream: Stream) -> None:
     assert "<Say" not in after.text
 
 
-async def test_an_api_that_hangs_does_not_keep_the_caller(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits.web, "REST_TIMEOUT_S", 0.05)
-
-    async def behave(end: FarEnd) -> None:
-        await end.gone()
-
-    async with (
-        far_end(behave) as url,
-        goodbye(tmp_path, url.replace("ws:", "http:")) as (rig, stream),
-    ):
-        await played(stream)
-        await rig.note(events.CallEnded)
-        assert await stream.closed() == 1000
-
-
 async def test_a_mark_that_never_comes_does_not_keep_the_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

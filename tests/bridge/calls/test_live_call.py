@@ -235,6 +235,17 @@ async def test_a_frame_that_breaks_the_core_ends_its_call() -> None:
     assert rig.published == [ended(Ending.BUG)]
 
 
+async def test_a_core_that_fails_takes_no_other_call_with_it() -> None:
+    broken, well = call_of(CoreDouble(up=ZeroDivisionError())), call_of(CoreDouble(up=b"up"))
+    well.call.begin(open_session=True)
+    await well.settled()
+    frame = b'{"event":"media","streamSid":"MZ","media":{"payload":"/w==","timestamp":"1"}}'
+    for rig in (broken, well):
+        rig.call.on_text(frame, 0.0)
+    assert (broken.call.over, well.call.over) == (True, False)
+    assert well.models.sockets[0].posted == [b"up"]
+
+
 async def test_a_connection_that_was_replaced_is_not_the_model_any_more() -> None:
     rig = call_of(CoreDouble())
     rig.call.begin(open_session=True)

@@ -207,9 +207,12 @@ async def test_agent_that_is_not_known_here(attempt: Attempt) -> None:
     assert await attempt.refused(token) == "unknown_agent"
 
 
-async def test_process_that_stops(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt.rig.gateway.registry, "draining", True)
-    assert await attempt.refused(minted(attempt.call_sid)) == "draining"
+async def test_process_that_stops(attempt: Attempt) -> None:
+    attempt.rig.gateway.registry.draining = True
+    try:
+        assert await attempt.refused(minted(attempt.call_sid)) == "draining"
+    finally:
+        attempt.rig.gateway.registry.draining = False
 
 
 async def test_stream_that_never_says_start(
