@@ -93,7 +93,7 @@ async def is_held(town: Town) -> None:
 def is_gone(rig: GatewayRig) -> None:
     """To the others it looks like this: no lease is renewed, nobody is looked for."""
     rig.gateway.registry.draining = True
-    rig.gateway.registry._sip.clear()
+    rig.gateway.registry._table._sip.clear()
 
 
 async def record(rig: GatewayRig, key: str) -> dict[str, Any]:

@@ -729,7 +729,7 @@ async def test_a_caller_is_handed_over(busy_house: GatewayRig, vendor: Vendor) -
     TypeAdapter(CallReferParams).validate_python(asked.body)
     line.end()
     assert (await busy_house.note(events.TransferAttempted)).outcome == "done"
-    await busy_house.until(lambda: not busy_house.gateway.registry._sip)
+    await busy_house.until(lambda: not busy_house.gateway.registry.sip_calls)
     assert busy_house.said(events.CallEnded)[-1].ending is Ending.TRANSFERRED
     assert vendor.of("hangup") == []
 
