@@ -212,7 +212,7 @@ class CallMachine:
 
     def not_understood(self) -> bytes:
         """Return the caller's last sound, mu-law, of which no session knows the words."""
-        return self.line.kept_since(self.model_link.replay_window.since_ms)
+        return self.line.retained_since(self.model_link.replay_window.since_ms)
 
     def media_counters(self, now: float) -> LineCounters | None:
         """Return what the line has counted; None where the sound does not pass through us."""

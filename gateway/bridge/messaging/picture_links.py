@@ -1,4 +1,4 @@
-"""The link that a caller is texted: to a page for his call only, as long as it lasts."""
+"""Links that callers are texted: each to a page for one call, as long as it lasts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from gateway.ops.store.shared import Store
 
 @dataclass(frozen=True, slots=True)
 class PictureLink:
-    """`call` is None once that call is over."""
+    """Where a link leads; `call` is None once that call is over."""
 
     language: str
     call: LiveCall | RemoteCall | None
 
 
 class PictureLinks:
-    """What is remembered of a token is its hash: whoever reads the store can open nothing."""
+    """Tokens of links; the store has only their hashes, so whoever reads it can open nothing."""
 
     def __init__(
         self, store: Store, table: CallTable, mailbox: ProcessMailbox, public_url: str
@@ -33,7 +33,7 @@ class PictureLinks:
         self._public_url = public_url
 
     async def make(self, call: LiveCall) -> str:
-        """The address of the page."""
+        """Make a link and return its address."""
         token, agent = secrets.token_urlsafe(limits.images.PHOTO_TOKEN_BYTES), call.machine.agent
         facts = call.facts
         known = json.dumps([facts.key, agent.language, facts.caller, facts.dialled])
@@ -41,11 +41,11 @@ class PictureLinks:
         return f"{self._public_url}/photo/{token}"
 
     def is_ours(self, token: str) -> bool:
-        """Whether this process knows it by itself, without asking anybody."""
+        """Whether this process knows the token without asking the store."""
         return self._store.known(_key(token)) is not None
 
     async def find(self, token: str) -> PictureLink | None:
-        """None for a token that was never made, or long ago."""
+        """Return where a token leads, None for one that is unknown or expired."""
         if not fullmatch(r"[A-Za-z0-9_-]{16,64}", token):
             return None
         known = self._store.known(_key(token)) or await self._store.get(_key(token))

@@ -1,4 +1,4 @@
-"""Pictures and words on their way from a caller's telephone into the call that he is in."""
+"""Pictures and texts that a caller sends, on their way into the running call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gateway.transports.twilio_media import TwilioMedia
 log = structlog.get_logger()
 MESSAGE: Final = "message"
 PAGE: Final = "page"
-_FETCH_AGAIN: Final = "it could not be fetched; he may send it again"
+_FETCH_AGAIN: Final = "it could not be fetched; they may send it again"
 _UNUSABLE: Final = {
     "not_an_image": "it is not a JPEG, PNG or WebP picture",
     "heic": "it is in the HEIC format, which cannot be read here; a JPEG can",
@@ -37,11 +37,11 @@ _UNUSABLE: Final = {
     "unreachable": _FETCH_AGAIN,
     "foreign_url": _FETCH_AGAIN,
 }
-"""For the model, by outcome."""
+"""Reasons for the model, by outcome."""
 
 
 PictureTarget = LiveCall | RemoteCall
-"""Where it belongs: a call of this process, or of another."""
+"""Call that a picture is for: one of this process, or of another."""
 
 
 class Pictures:
@@ -70,9 +70,9 @@ class Pictures:
         return await self.mailbox.find(sender, to)
 
     def take(self, message: MessageRequest, target: PictureTarget) -> None:
-        """Into the call, as soon as its pictures are here; nobody waits for that."""
+        """Pass a message into the call, in a task that downloads its pictures."""
         if message.text or message.media:
-            self._tasks.start(self._take(message, target), f"message for {key_of(target)}")
+            self._tasks.start(self._take(message, target), f"message {key_of(target)}")
 
     def belongs_nowhere(self, message: MessageRequest) -> None:
         for _ in message.media:
@@ -84,7 +84,7 @@ class Pictures:
         errors = [one for one in fetched if isinstance(one, PeerError)]
         for error in errors:
             self._counted(MESSAGE, error.kind)
-            log.warning("a picture cannot be shown", call=key_of(target), reason=str(error))
+            log.warning("picture_refused", call_sid=key_of(target), reason=str(error))
         unusable = tuple(_UNUSABLE[error.kind] for error in errors)
         await self._show(
             target, inputs.CallerMessageReceived(MESSAGE, images, message.text, unusable)
@@ -98,7 +98,7 @@ class Pictures:
             return error
 
     async def photo(self, target: PictureTarget, data: bytes) -> bool:
-        """From the page. False when the call is over; raises PeerError."""
+        """Show a photo from the page. False when the call is over; raises PeerError."""
         try:
             self._pictures.of(key_of(target)).one_more(limits.images.PICTURES_MAX)
             image = await self._darkroom.develop(data)
@@ -108,7 +108,7 @@ class Pictures:
         return await self._show(target, inputs.CallerMessageReceived(PAGE, (image,)))
 
     async def frame(self, target: PictureTarget, data: bytes) -> bool:
-        """The camera's newest. False when the call is over; raises PeerError."""
+        """Show the camera's newest frame. False when the call is over; raises PeerError."""
         try:
             self._frames.of(key_of(target)).one_more(limits.images.CAMERA_FRAMES_MAX)
             image = await self._darkroom.develop(data, limits.images.CAMERA_SIDE_MAX_PX)
@@ -118,7 +118,7 @@ class Pictures:
         return await self._show(target, inputs.CameraFrameReceived(image))
 
     def refused(self, source: str, outcome: str) -> None:
-        """At the door, before anything was looked at."""
+        """Count a picture that was refused before its content was read."""
         self._counted(source, outcome)
 
     async def _show(self, target: PictureTarget, sent: CallerInput) -> bool:
@@ -157,5 +157,5 @@ class _Count:
 
 
 def key_of(target: PictureTarget) -> str:
-    """What the call is known by in its process."""
+    """Return the key of the call in its process."""
     return target.key if isinstance(target, RemoteCall) else target.facts.key

@@ -33,7 +33,7 @@ class ResponseControl(CallPart):
 
     def _response_missing(self) -> None:
         """Ask again for a response that did not begin, or does not go on."""
-        self._ctx.responses.held = self._ctx.caller.speaking
+        self._ctx.responses.deferred = self._ctx.caller.speaking
         self.retry(self._ctx.responses.stalled() or UNASKED)
 
     def retry(self, wanted: ResponseRequest) -> None:

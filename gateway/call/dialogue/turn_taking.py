@@ -72,7 +72,7 @@ class TurnTaking(CallPart):
         ctx.caller.starts_speaking()
         ctx.responses.forget(*STOPGAPS)
         self._window.started(event.audio_start_ms, event.item_id)
-        self._line.keep_turn(self._window.open)
+        self._line.retain_turn(self._window.open)
         self._floor.changed_at(self._lately(event.audio_start_ms))
         ctx.caller_spoke()
         self._keys.speech_began()
@@ -152,7 +152,7 @@ class TurnTaking(CallPart):
             # "Uh-huh" is not a turn: the model goes on as if it had not been said.
             ctx.caller.brief = False
             self._window.close()
-            self._line.keep_turn(self._window.open)
+            self._line.retain_turn(self._window.open)
             return ctx.delete_item(event.item_id)
         ctx.history.caller_spoke(event.item_id)
         self._functions.turn_taken()
@@ -196,7 +196,7 @@ class TurnTaking(CallPart):
 
     def _understood(self, item_id: str) -> None:
         self._window.understood(item_id, speaking=self._ctx.caller.speaking)
-        self._line.keep_turn(self._window.open)
+        self._line.retain_turn(self._window.open)
 
     # --- The model's turn ---
 
@@ -205,7 +205,7 @@ class TurnTaking(CallPart):
         ctx.responses.created(event.response.id)
         self._hosted.response_began()
         ctx.answer.over()
-        ctx.responses.held = ctx.caller.speaking
+        ctx.responses.deferred = ctx.caller.speaking
         ctx.response_progressed()
         # Whether it is any other than the message that is left with a machine.
         to_machine = self._goodbye.leaves_message and ctx.responses.purpose != "farewell"
@@ -229,7 +229,7 @@ class TurnTaking(CallPart):
             ctx.answer.over()
             if not self._rules.transcriber and not ctx.caller.speaking:
                 self._window.close()
-                self._line.keep_turn(self._window.open)
+                self._line.retain_turn(self._window.open)
         if response.usage is not None:
             ctx.tally.tokens += response.usage.total_tokens
             ctx.put(events.UsageCounted(ctx.agent.model, response.usage))

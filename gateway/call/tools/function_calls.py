@@ -94,7 +94,7 @@ class FunctionCalls(CallPart):
         elif (server := self._guard(name)) is None:
             self._ctx.put(do.RunTool(call_id, name, arguments))
         else:
-            running.hold_back(call_id, arguments)
+            running.defer(call_id, arguments)
             self._seek_approval(server, call_id, name, arguments)
 
     # --- Approval of a tool ---
@@ -124,7 +124,7 @@ class FunctionCalls(CallPart):
         self._approvals.resolve(approval, outcome)
         call_id = approval.call_id or ""
         if outcome in ALLOWED:
-            name, arguments = self._running.let_run(call_id, self._ctx.now)
+            name, arguments = self._running.release(call_id, self._ctx.now)
             self._ctx.put(do.RunTool(call_id, name, arguments))
         else:
             self._work.finish(call_id, prompts.denied(outcome), "denied", answer=True)
@@ -140,7 +140,7 @@ class FunctionCalls(CallPart):
     def cut_off(self) -> None:
         """Cancel what the caller's words make void, by each function's own policy."""
         for running in self._running.cut_off():
-            if running.held_back is None:
+            if running.deferred is None:
                 self._ctx.put(do.CancelTool(running.call_id))
             self._approvals.withdraw_for(running.call_id)
             self._work.finish(running.call_id, prompts.CANCELLED, "cancelled", answer=False)

@@ -103,7 +103,7 @@ def test_what_stands_in_no_list_is_asked(approval: Any) -> None:
 
 
 def test_a_function_of_the_operators_own_is_none_of_the_servers() -> None:
-    """Whoever names a function may call it as he likes: no server's rules are for it."""
+    """Whoever names a function may call it anything: no server's rules are for it."""
     http = {"url": "https://api.example.com/"}
     own = {"description": "x", "parameters": {"type": "object"}, "http": http}
     book = answered(**agent(), tools=["shop_reserve"], functions={"shop_reserve": own})
@@ -190,7 +190,7 @@ def test_both_kinds_share_what_may_wait_at_once() -> None:
 # --- The caller, meanwhile ---
 
 
-def test_he_hears_now_and_then_whose_leave_is_waited_for() -> None:
+def test_the_caller_hears_now_and_then_whose_leave_is_waited_for() -> None:
     book = calling(filler="One moment.", filler_after_ms=1000)
     approval_id = asked(book)
     book >> wait(0.9) << nothing >> wait(0.2) << asks(prompts.ASKING) << nothing
@@ -200,7 +200,7 @@ def test_he_hears_now_and_then_whose_leave_is_waited_for() -> None:
     book >> wait(0.9) << nothing >> wait(0.2) << asks("One moment.") << nothing
 
 
-def test_he_speaks_and_what_is_to_be_cancelled_is_not_asked_any_more() -> None:
+def test_the_caller_speaks_and_what_is_to_be_cancelled_is_not_asked_any_more() -> None:
     book = calling(on_barge_in="cancel")
     approval_id = asked(book)
     book >> speech_started() >> speech_stopped() >> committed()
@@ -209,14 +209,14 @@ def test_he_speaks_and_what_is_to_be_cancelled_is_not_asked_any_more() -> None:
     book << nothing >> inputs.ApprovalAnswered(approval_id, True) << nothing
 
 
-def test_he_speaks_and_what_is_kept_waits_on() -> None:
+def test_the_caller_speaks_and_what_is_kept_waits_on() -> None:
     book = calling()
     approval_id = asked(book)
     book >> speech_started() >> speech_stopped() >> committed() << nothing
     book >> inputs.ApprovalAnswered(approval_id, True) << note(events.ApprovalResolved) << RUNS
 
 
-def test_he_hangs_up() -> None:
+def test_the_caller_hangs_up() -> None:
     book = calling()
     approval_id = asked(book)
     (
