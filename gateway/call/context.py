@@ -73,17 +73,17 @@ class CallerActivity:
         """An entry of keys has begun and is not complete."""
 
     def starts_speaking(self) -> None:
-        self.speaking = self._responses.held = True
+        self.speaking = self._responses.deferred = True
 
     def falls_silent(self) -> None:
         if self.speaking:
             # The server's own response begins with what it knows now; later items come too late.
             self._responses.begins()
-        self.speaking = self._responses.held = self.broke_in = False
+        self.speaking = self._responses.deferred = self.broke_in = False
 
     def forget_speech(self) -> None:
         """Reset the speech flags: after a lost session nobody knows whether the caller speaks."""
-        self.speaking = self.brief = self.broke_in = self._responses.held = False
+        self.speaking = self.brief = self.broke_in = self._responses.deferred = False
 
 
 class ModelAnswer:
@@ -109,6 +109,11 @@ class ModelAnswer:
     def caller_stopped(self) -> None:
         """Record that the caller's turn is over, and the model has not spoken since."""
         self.since_caller = False
+
+    @property
+    def retries(self) -> int:
+        """Retries since the model last spoke."""
+        return self._retries
 
     def may_retry(self) -> bool:
         """Count one more retry since the model last spoke; False when there were enough."""
@@ -253,13 +258,13 @@ class CallContext:
 
     def request(self, wanted: ResponseRequest) -> None:
         """Queue a response; it is asked for when nothing else is in flight."""
-        if not self.responses.want(wanted):
+        if not self.responses.request(wanted):
             self.put(events.ModelErrorReported("unknown", "too_many_responses"))
 
     def expect_response(self) -> None:
         """Wait for the server's own response: one asked for now would be refused, or a second."""
         if self.server_answers and not self.responses.busy:
-            self.responses.held = True
+            self.responses.deferred = True
             self.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
 
     def response_progressed(self) -> None:

@@ -33,8 +33,8 @@ class ResponseRequest:
 class _Queued:
     """A request that waits."""
 
-    want: ResponseRequest
-    told: bool = False
+    request: ResponseRequest
+    seen: bool = False
     """Whether the response that begins next has seen what this is about."""
 
 
@@ -56,8 +56,12 @@ class ResponseArbiter:
         self.event_id: str | None = None
         """The id of the `response.create` in flight."""
         self.active_id: str | None = None
-        self.held = False
+        self.deferred = False
         """Whether requests wait because the caller speaks: the words may change what is wanted."""
+        self.paused = False
+        """Whether a failed response gives the server time before anything more is asked of it."""
+        self.long_pause = False
+        """Whether the pause is long enough for the caller to hear a hold tone."""
 
     @property
     def busy(self) -> bool:
@@ -78,48 +82,48 @@ class ResponseArbiter:
         """The purpose of the response in flight, if it was asked for."""
         return self._asked.purpose if self._asked is not None else None
 
-    def want(self, want: ResponseRequest) -> bool:
+    def request(self, wanted: ResponseRequest) -> bool:
         """Queue a request; False when there are too many already: the newest is dropped."""
-        if want.any_will_do and any(q.want.any_will_do and not q.told for q in self._queue):
+        if wanted.any_will_do and any(q.request.any_will_do and not q.seen for q in self._queue):
             return True
         if len(self._queue) >= limits.model.RESPONSES_QUEUED_MAX:
             return False
-        self._queue.append(_Queued(want))
+        self._queue.append(_Queued(wanted))
         return True
 
     def forget(self, *purposes: str) -> None:
-        self._queue = deque(q for q in self._queue if q.want.purpose not in purposes)
+        self._queue = deque(q for q in self._queue if q.request.purpose not in purposes)
 
     def forget_all(self) -> None:
         """Drop every request that waits; what is in flight stays so."""
         self._queue.clear()
 
-    def want_first(self, want: ResponseRequest) -> None:
+    def request_first(self, wanted: ResponseRequest) -> None:
         """Queue a request before all that wait already."""
-        self._queue.appendleft(_Queued(want))
+        self._queue.appendleft(_Queued(wanted))
 
     @property
     def due(self) -> bool:
         """Whether a `response.create` may go out now."""
-        return bool(self._queue) and not self.held and not self.busy
+        return bool(self._queue) and not (self.deferred or self.paused or self.busy)
 
     def next(self, event_id: str) -> ResponseRequest | None:
         """Return the request that goes out now, under this id; None: not now."""
         if not self.due:
             return None
-        self._asked, self.event_id = self._queue.popleft().want, event_id
+        self._asked, self.event_id = self._queue.popleft().request, event_id
         self.begins()
         return self._asked
 
     def begins(self) -> None:
         """Mark everything queued so far as visible to the response that starts now."""
         for queued in self._queue:
-            queued.told = True
+            queued.seen = True
 
     def created(self, response_id: str) -> None:
         self.active_id = response_id
         if self._asked is None or self._asked.response is None:
-            self._queue = deque(q for q in self._queue if not (q.told and q.want.any_will_do))
+            self._queue = deque(q for q in self._queue if not (q.seen and q.request.any_will_do))
 
     def done(self, response_id: str) -> ResponseRequest | None:
         """End a response; return the request that it was to meet, `UNASKED` if it came by itself.
@@ -128,9 +132,17 @@ class ResponseArbiter:
         """
         if self.active_id not in (response_id, UNSEEN):
             return None
-        want, self._asked = self._asked or UNASKED, None
+        wanted, self._asked = self._asked or UNASKED, None
         self.active_id = self.event_id = None
-        return want
+        return wanted
+
+    def pause(self, seconds: float) -> None:
+        """Ask for nothing until `go_on`."""
+        self.paused, self.long_pause = True, seconds >= limits.model.RETRY_HOLD_TONE_FROM_S
+
+    def go_on(self) -> None:
+        """End the pause."""
+        self.paused = self.long_pause = False
 
     def refused_for_another(self) -> None:
         """Queue the request again: `conversation_already_has_active_response`."""
@@ -143,15 +155,15 @@ class ResponseArbiter:
 
     def lost(self) -> ResponseRequest | None:
         """Return the request that did not come, to be asked for again or given up."""
-        want, self._asked, self.event_id = self._asked, None, None
-        return want
+        wanted, self._asked, self.event_id = self._asked, None, None
+        return wanted
 
     def restart(self) -> ResponseRequest | None:
         """Return the request whose response went with the session."""
-        want = (self._asked or UNASKED) if self.busy else None
+        wanted = (self._asked or UNASKED) if self.busy else None
         self._asked = self.event_id = self.active_id = None
-        self.held = False
-        return want
+        self.deferred = self.paused = self.long_pause = False
+        return wanted
 
     def stalled(self) -> ResponseRequest | None:
         """Return the request in flight, and wait no more for whatever runs."""

@@ -163,7 +163,7 @@ class Goodbye(CallPart):
         )
         ctx.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
         ctx.put(do.ReleaseCall())
-        self._line.keep_turn(True)  # the next process may have to hear all of it again
+        self._line.retain_turn(True)  # the next process may have to hear all of it again
 
     def _on_transfer_failed(self, event: inputs.TransferFailed) -> None:
         self._return("refused", event.reason)

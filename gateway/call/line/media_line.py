@@ -82,7 +82,7 @@ class MediaLine(CallPart):
             or ctx.link is not _READY
             or self._frame_at is None
             or ctx.phase is _CLOSED
-            or uplink.held is not None
+            or uplink.buffered is not None
         ):
             return None
         try:
@@ -106,8 +106,8 @@ class MediaLine(CallPart):
         except ValueError as error:
             return (events.PeerFaultCounted("caller", str(error)),)
         self._frame_at = now
-        if self.uplink.held is not None:
-            dropped_ms = self.uplink.hold_back(mulaw)
+        if self.uplink.buffered is not None:
+            dropped_ms = self.uplink.buffer(mulaw)
             return (events.AudioDropped("held", dropped_ms),) if dropped_ms else ()
         audio = self.uplink.write(mulaw)
         return (do.SendToModel(to_model.append(audio)),) if self._ctx.link is _READY else ()
@@ -168,22 +168,22 @@ class MediaLine(CallPart):
         if audio is not None and self._ctx.link is _READY:
             self._ctx.to_model(to_model.append(audio))
 
-    def kept_since(self, since_ms: float) -> bytes:
-        return self.uplink.kept_since(since_ms)
+    def retained_since(self, since_ms: float) -> bytes:
+        return self.uplink.retained_since(since_ms)
 
-    def keep_turn(self, whole: bool) -> None:
-        """Set whether all of the caller's turn is kept, or only their last sound."""
-        self.uplink.keep_turn(whole)
+    def retain_turn(self, whole: bool) -> None:
+        """Set whether all of the caller's turn is retained, or only their last sound."""
+        self.uplink.retain_turn(whole)
 
     def buffer_since(self, since_ms: float) -> None:
         """Buffer the caller's sound for the next session, from that moment of this one."""
-        self.uplink.hold(since_ms)
+        self.uplink.buffer_since(since_ms)
 
     def release_buffer(self) -> None:
         """Send what was buffered to the session in use."""
-        held = self.uplink.release()
-        if held:
-            self._ctx.to_model(to_model.append(held))
+        buffered = self.uplink.release()
+        if buffered:
+            self._ctx.to_model(to_model.append(buffered))
 
     # --- From the model ---
 
@@ -326,7 +326,8 @@ class MediaLine(CallPart):
         if not hold.playing and not work.hold_tone_due:
             return []
         free = ctx.phase is CallPhase.TALKING and not (ctx.caller.speaking or self.speaking())
-        busy = ctx.awaited or self.speaking()
+        asked = ctx.awaited and not ctx.responses.long_pause
+        busy = asked or self.speaking()
         if hold.playing and not (free and (work.working or busy)):
             return hold.stop(ctx.now)
         if free and not busy and self.downlink.settled() and not hold.playing:

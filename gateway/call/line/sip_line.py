@@ -189,10 +189,10 @@ class SipLine(CallPart):
     def dial(self, call_id: str, digits: str) -> None:  # noqa: ARG002
         raise BugError("no tones can be put into a SIP leg")
 
-    def keep_turn(self, whole: bool) -> None:
+    def retain_turn(self, whole: bool) -> None:
         """No sound of the caller's is kept here."""
 
-    def kept_since(self, since_ms: float) -> bytes:  # noqa: ARG002
+    def retained_since(self, since_ms: float) -> bytes:  # noqa: ARG002
         return b""
 
     def counters(self, now: float) -> LineCounters | None:  # noqa: ARG002

@@ -31,9 +31,9 @@ class Uplink:
     def __init__(self, to_model: CallerToModel) -> None:
         self._to_model = to_model
         self._convert = to_model.convert
-        self.held: bytearray | None = bytearray()
+        self.buffered: bytearray | None = bytearray()
         """Sound that waits for a session; None while one hears the caller."""
-        self._kept = bytearray()
+        self._retained = bytearray()
         """The newest of what was written."""
         self._keep_bytes = RETAINED_AUDIO_MS * MULAW_BYTES_PER_MS
         self._written_bytes = 0
@@ -50,9 +50,9 @@ class Uplink:
         return self._to_model.saturated
 
     @property
-    def kept_bytes(self) -> int:
-        """How much of what was written is kept, in case that it must be said again."""
-        return len(self._kept)
+    def retained_bytes(self) -> int:
+        """How much of what was written is retained, in case that it must be said again."""
+        return len(self._retained)
 
     @property
     def position_s(self) -> float:
@@ -80,49 +80,49 @@ class Uplink:
     def write(self, mulaw: bytes) -> bytes:
         """Write sound to the session in use; return it as audio for the model."""
         self._written_bytes += len(mulaw)
-        kept = self._kept
-        kept += mulaw
-        if len(kept) > self._keep_bytes:
-            del kept[: len(kept) - self._keep_bytes]
+        retained = self._retained
+        retained += mulaw
+        if len(retained) > self._keep_bytes:
+            del retained[: len(retained) - self._keep_bytes]
         return self._convert(mulaw)
 
-    def hold_back(self, mulaw: bytes) -> int:
+    def buffer(self, mulaw: bytes) -> int:
         """Buffer sound for a session to come; return how many ms of the oldest were dropped."""
-        if self.held is None:
+        if self.buffered is None:
             raise BugError("a session hears the caller: write to it")
-        self.held += mulaw
-        excess = max(0, len(self.held) - BUFFERED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS)
-        del self.held[:excess]
+        self.buffered += mulaw
+        excess = max(0, len(self.buffered) - BUFFERED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS)
+        del self.buffered[:excess]
         return round(excess / MULAW_BYTES_PER_MS)
 
-    def keep_turn(self, whole: bool) -> None:
-        """Set whether all of the caller's turn is kept, or only their last sound."""
+    def retain_turn(self, whole: bool) -> None:
+        """Set whether all of the caller's turn is retained, or only their last sound."""
         self._keep_bytes = (
             RETAINED_TURN_MAX_MS if whole else RETAINED_AUDIO_MS
         ) * MULAW_BYTES_PER_MS
 
-    def kept_since(self, since_ms: float) -> bytes:
-        """Return the sound after that moment of the session, as far as it is kept, as it came."""
-        first = self._written_bytes - len(self._kept)
+    def retained_since(self, since_ms: float) -> bytes:
+        """Return the sound after that moment of the session, as it came, if it is retained."""
+        first = self._written_bytes - len(self._retained)
         skip = max(0, round(since_ms * MULAW_BYTES_PER_MS) - first)
-        return bytes(self._kept[skip:]) + bytes(self.held or b"")
+        return bytes(self._retained[skip:]) + bytes(self.buffered or b"")
 
     def before(self, mulaw: bytes) -> bytes | None:
         """Take sound from before this stream began; return it for the model, None if buffered."""
-        if self.held is not None:
-            self.held[:0] = mulaw
+        if self.buffered is not None:
+            self.buffered[:0] = mulaw
             return None
         return self.write(mulaw)
 
-    def hold(self, since_ms: float) -> None:
+    def buffer_since(self, since_ms: float) -> None:
         """Buffer from now on: the session is gone, and the next one is to hear it.
 
         What stands behind `since_ms` of the old one is said again, as far as it was kept.
         """
-        if self.held is not None:
+        if self.buffered is not None:
             return
-        self.held = bytearray(self.kept_since(since_ms))
-        self._kept.clear()
+        self.buffered = bytearray(self.retained_since(since_ms))
+        self._retained.clear()
         self._written_bytes = 0
 
     def _place(self, timestamp_ms: int, length_ms: float, now: float) -> None:
@@ -138,13 +138,13 @@ class Uplink:
 
     def release(self) -> bytes:
         """Return all that was buffered, converted; from here on nothing is buffered."""
-        held, self.held = bytes(self.held or b""), None
-        return self.write(held) if held else b""
+        buffered, self.buffered = bytes(self.buffered or b""), None
+        return self.write(buffered) if buffered else b""
 
     def spoken_at(self, audio_ms: float) -> float | None:
         """Return when the caller spoke what stands at `audio_ms` of the session, by our clock."""
         if self._stream_began_at is None:
             return None
-        taken_bytes = self._written_bytes + len(self.held or b"")
+        taken_bytes = self._written_bytes + len(self.buffered or b"")
         offset_ms = self._stream_end_ms - taken_bytes / MULAW_BYTES_PER_MS
         return self._stream_began_at + (audio_ms + offset_ms) / 1000

@@ -163,7 +163,7 @@ class ModelSession(CallPart):
         self._line.break_off()
         ctx.answer.over()
         if wanted is not None:
-            ctx.responses.want_first(wanted)
+            ctx.responses.request_first(wanted)
         self._line.buffer_since(window.since_ms)
 
     def _forget_session(self) -> None:
@@ -264,7 +264,7 @@ class ModelSession(CallPart):
         expires_at, since_ms = self.next_session.expires_at, window.since_ms
         unanswered = window.open and not ctx.caller.speaking
         if Timer.RESPONSE in ctx.timers and not window.open:
-            ctx.responses.want_first(UNASKED)  # the server's own was due, and went with it
+            ctx.responses.request_first(UNASKED)  # the server's own was due, and went with it
         self.next_session.taken()
         ctx.caller.forget_speech()
         ctx.timers.clear(Timer.CONFIRM, Timer.RESPONSE, Timer.SERVER)

@@ -113,17 +113,17 @@ class HostedCalls:
     def server(self, label: str | None) -> McpServer | None:
         return self._servers.get(label or "")
 
-    def hold_back(self, approval: PendingApproval) -> None:
+    def defer(self, approval: PendingApproval) -> None:
         """Hold the call back that a request is for, if it is known."""
         call = next((c for c in self.calls.values() if _is_for(approval, c)), None)
         if call is not None:
             call.approval_id, call.fill_at = approval.approval_id, inf
 
-    def held_back(self, approval_id: str) -> HostedCall | None:
+    def deferred(self, approval_id: str) -> HostedCall | None:
         """Return the call that waits for this request."""
         return next((c for c in self.calls.values() if c.approval_id == approval_id), None)
 
-    def told(self) -> None:
+    def settle_debt(self) -> None:
         """Forget what is owed: the caller hears it, or is about to."""
         self.owed, self.denied, self.go_on_at = False, None, None
 

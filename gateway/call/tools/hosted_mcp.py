@@ -173,13 +173,13 @@ class HostedMcp(CallPart):
         approval = PendingApproval(name, options, inf, label, approval_id, wait_s, self._decide)
         self._approvals.seek(approval, _verdict(server, name), item.arguments or "{}")
         if pending.state(approval_id) == "waiting":
-            self._mcp.hold_back(approval)
+            self._mcp.defer(approval)
 
     def _decide(self, approval: PendingApproval, outcome: str) -> None:
         """Answer the server; the call that waited runs, or is over and the caller learns why."""
         self._answer_server(approval.approval_id, outcome)
         self._approvals.resolve(approval, outcome)
-        call = self._mcp.held_back(approval.approval_id)
+        call = self._mcp.deferred(approval.approval_id)
         if outcome in ALLOWED:
             if call is not None:
                 call.runs(self._ctx.now)
@@ -200,13 +200,13 @@ class HostedMcp(CallPart):
     def response_began(self) -> None:
         """The model knows what is in by now, and tells it; a filler is told not to."""
         if self._ctx.responses.purpose not in FILLERS:
-            self._mcp.told()
+            self._mcp.settle_debt()
 
     def response_over(self, response: model.Response) -> None:
         kinds = [item.type for item in response.output or ()]
         calls = [at for at, kind in enumerate(kinds) if kind == "mcp_call"]
         if calls and "message" in kinds[calls[-1] :]:
-            self._mcp.told()  # the model went on by itself, in the same response
+            self._mcp.settle_debt()  # the model went on by itself, in the same response
 
     def settle(self) -> None:
         if not self._hosts:
@@ -242,7 +242,7 @@ class HostedMcp(CallPart):
     def _go_on(self) -> None:
         """Ask the model to go on: it does not by itself."""
         denied = self._mcp.denied
-        self._mcp.told()
+        self._mcp.settle_debt()
         if denied is not None:
             self._ctx.request(ResponseRequest("denied", prompts.tell_denied(denied)))
         else:

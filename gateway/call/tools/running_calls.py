@@ -22,11 +22,11 @@ class RunningFunction(PendingWork):
 
     call_id: str
     since: float
-    held_back: str | None = None
+    deferred: str | None = None
     """The arguments, while it waits for an approval."""
 
     def ran_s(self, now: float) -> float:
-        return 0.0 if self.held_back is not None else now - self.since
+        return 0.0 if self.deferred is not None else now - self.since
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class RunningCalls:
     @property
     def at_work(self) -> tuple[str, ...]:
         """The call_ids among them that wait for no approval."""
-        return tuple(r.call_id for r in self._running.values() if r.held_back is None)
+        return tuple(r.call_id for r in self._running.values() if r.deferred is None)
 
     def options(self, name: str) -> ToolOptions:
         return self._tools[name]
@@ -90,15 +90,15 @@ class RunningCalls:
         self._rounds.setdefault(response_id, ToolRound()).waiting.add(call_id)
         return True
 
-    def hold_back(self, call_id: str, arguments: str) -> None:
+    def defer(self, call_id: str, arguments: str) -> None:
         """Hold a function back until it is approved."""
         running = self._running[call_id]
-        running.held_back, running.fill_at = arguments, inf
+        running.deferred, running.fill_at = arguments, inf
 
-    def let_run(self, call_id: str, now: float) -> tuple[str, str]:
+    def release(self, call_id: str, now: float) -> tuple[str, str]:
         """Release a function that was held back; return its name and arguments."""
         running = self._running[call_id]
-        arguments, running.held_back = running.held_back or "", None
+        arguments, running.deferred = running.deferred or "", None
         running.since = now
         running.fill_after(now)
         return running.name, arguments
