@@ -9,8 +9,8 @@ from typing import Final
 import structlog
 
 from gateway import limits
+from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
-from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.tasks import Tasks
 from gateway.bridge.messaging.image_processing import ImageProcessor
 from gateway.bridge.messaging.lru import LruMap
@@ -49,22 +49,22 @@ class Pictures:
 
     def __init__(
         self,
-        registry: CallRegistry,
+        table: CallTable,
         store: Store,
         media: TwilioMedia,
         image_processor: ImageProcessor,
         tasks: Tasks,
         counted: Callable[[str, str], None],
     ) -> None:
-        self._switchboard, self._media, self._darkroom = registry, media, image_processor
+        self._table, self._media, self._darkroom = table, media, image_processor
         self._tasks, self._counted = tasks, counted
         self._pictures, self._frames = LruMap(_Count), LruMap(_Count)
-        self.mailbox = ProcessMailbox(store, lambda: registry.calls, self._arrived)
+        self.mailbox = ProcessMailbox(store, lambda: table.calls, self._arrived)
 
     async def call_between(self, sender: str, to: str) -> PictureTarget | None:
         """The running call of this pair of numbers, whoever called whom; the newest, if many."""
         pair = {sender, to}
-        for call in reversed(self._switchboard.calls):
+        for call in reversed(self._table.calls):
             if {call.facts.caller, call.facts.dialled} == pair and call.machine.takes_pictures:
                 return call
         return await self.mailbox.find(sender, to)
@@ -130,7 +130,7 @@ class Pictures:
 
     def _arrived(self, key: str, sent: CallerInput) -> None:
         """From another process."""
-        self._shown(self._switchboard.call(key), sent)
+        self._shown(self._table.call(key), sent)
 
     def _shown(self, call: LiveCall | None, sent: CallerInput) -> bool:
         taken = call is not None and call.show(sent)
