@@ -110,6 +110,11 @@ class ModelAnswer:
         """Record that the caller's turn is over, and the model has not spoken since."""
         self.since_caller = False
 
+    @property
+    def retries(self) -> int:
+        """Retries since the model last spoke."""
+        return self._retries
+
     def may_retry(self) -> bool:
         """Count one more retry since the model last spoke; False when there were enough."""
         self._retries += 1

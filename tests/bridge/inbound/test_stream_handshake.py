@@ -263,7 +263,7 @@ async def test_start_that_cannot_be_read(attempt: Attempt) -> None:
     before = await refusals(attempt.rig)
     async with attempt.rig.carrier.socket() as socket:
         stream = Stream(socket, ACCOUNT, attempt.call_sid)
-        for wrong in ({"customParameters": {"token": 5}}, {"mediaFormat": None}, {"callSid": []}):
+        for wrong in ({"mediaFormat": None}, {"callSid": []}):
             await stream.start("x", **wrong)
         await stream.start("x")
         assert await stream.closed() == POLICY_VIOLATION
