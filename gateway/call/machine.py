@@ -93,6 +93,7 @@ class CallMachine:
             faults,
             outcome,
         )
+        self.parts = parts
         ctx.attach(parts)
         self._handlers = merged(parts)
         self._timers = {timer: run for part in parts for timer, run in part.timers.items()}
