@@ -323,6 +323,9 @@ class MediaLine(CallPart):
         self._ctx.to_caller(self._hold_tone.stop(self._ctx.now))
         self._tones.play(call_id, digits)
 
+    def call_ends(self) -> None:
+        self._tones.cut()
+
     # --- After every event ---
 
     def settle(self) -> None:
