@@ -1,4 +1,5 @@
 # The gateway and what it needs to serve; the simulator's voice and pictures are left out.
+# The tag names an exact version. `make k8s-pin` adds its digest, which no one can move.
 ARG PYTHON=3.11.14-slim-bookworm
 
 FROM python:${PYTHON} AS build
@@ -11,7 +12,7 @@ RUN /opt/gateway/bin/pip install --no-cache-dir --disable-pip-version-check \
     --constraint constraints.txt .
 
 FROM python:${PYTHON}
-# One thread for numpy: its products are small, and threads would take other calls' core.
+# One thread for numpy: its products are small, and more threads would slow down other calls.
 ENV PATH=/opt/gateway/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

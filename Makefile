@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults soak mutants check format bench clean
+.PHONY: help setup demo run test faults soak mutants check format bench k8s k8s-check k8s-pin clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## an environment in .venv, and the command gateway in it
 
@@ -53,12 +53,22 @@ check: $(READY) ## format, lint, types, import contracts, form
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/form/gates.py
+	@$(MAKE) --no-print-directory k8s-check
 
 format: $(READY) ## put every file into shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 bench: $(READY) ## what a call costs: out/bench.json, and tables
 	@$(BIN)/gateway bench --out out/bench.json
+
+k8s: $(READY) ## write alert rules and dashboards from k8s/generate
+	@$(BIN)/python k8s/generate
+
+k8s-check: $(READY) ## say which of those files is stale
+	@$(BIN)/python k8s/generate --check
+
+k8s-pin: $(READY) ## write digests of images into Dockerfile and OVERLAY=example; needs docker
+	@$(BIN)/python k8s/generate/pin.py "$${OVERLAY:-example}"
 
 clean: ## remove what was made
 	@rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

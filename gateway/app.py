@@ -19,21 +19,27 @@ from starlette.exceptions import HTTPException
 from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.bridge_limits import BridgeLimits
+from gateway.bridge.calls.browser_carrier import BrowserCarrier
+from gateway.bridge.calls.carriers import Carriers
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
 from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.model_connector import ModelConnector
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.session_configs import SessionConfigs
-from gateway.bridge.calls.sip_carrier import SipLiveCall
+from gateway.bridge.calls.sip_carrier import SipCarrier
 from gateway.bridge.calls.start_pacer import StartPacer
 from gateway.bridge.calls.tasks import Tasks
+from gateway.bridge.calls.twilio_carrier import TwilioCarrier
 from gateway.bridge.event_dispatch import CallEvents
 from gateway.bridge.failover.model_probe import watch_model
+from gateway.bridge.failover.sip_leases import SipLeases
 from gateway.bridge.failover.sip_takeover import SipTakeover
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
-from gateway.bridge.messaging.image_processing import ImageProcessor
+from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.bridge.messaging.pictures import Pictures
 from gateway.bridge.messaging.text_tools import TextTools
@@ -43,6 +49,7 @@ from gateway.bridge.spend_limits import SpendLimits
 from gateway.call.call_info import CallInfo
 from gateway.call.commands import TransferCaller
 from gateway.call.snapshot import CallSnapshot
+from gateway.imaging.image_processor import image_processor
 from gateway.ops.billing.bills import Bill, Bills
 from gateway.ops.limits.admission import Admission, RateWatch, shed_reason
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
@@ -78,16 +85,31 @@ from gateway.web.api.calls import CallsEndpoints
 from gateway.web.browser.console import console_routes
 from gateway.web.browser.phone import PhoneEndpoints
 from gateway.web.browser.photo import PhotoEndpoint
+from gateway.web.health import HealthEndpoints
 from gateway.web.http import problems
 from gateway.web.http.asgi import GatewayApp
 from gateway.web.openai.webhook import OpenAISignature, OpenAIWebhookEndpoint
-from gateway.web.routes import OPENAI_WEBHOOK, operators_routes, photo_routes, routes
-from gateway.web.twilio.context import TwilioContext
-from gateway.web.twilio.failover import refer_key
+from gateway.web.routes import (
+    OPENAI_WEBHOOK,
+    api_routes,
+    health_routes,
+    openai_routes,
+    photo_routes,
+    twilio_routes,
+)
+from gateway.web.twilio.agent_legs import MediaStreamLeg, SipLeg
+from gateway.web.twilio.failover import Failover, refer_key
+from gateway.web.twilio.fallback_steps import FallbackSteps
+from gateway.web.twilio.incoming import IncomingCalls
+from gateway.web.twilio.legs import DRAIN, SIP
+from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
 from gateway.web.twilio.signature import TwilioSignature
+from gateway.web.twilio.status import StatusEndpoints
 from gateway.web.twilio.transfers import TransferWebhooks
-from gateway.web.twilio.twiml_responses import DRAIN, SIP
+from gateway.web.twilio.twiml_documents import TwimlDocuments
+from gateway.web.twilio.voice import VoiceEndpoints
+from gateway.web.twilio.webhook import VerifiedWebhooks
 
 log = structlog.get_logger()
 
@@ -106,7 +128,11 @@ class Gateway:
     """Says that calls can come, when they can."""
 
 
-def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
+def build(
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    bridge_limits: BridgeLimits = BridgeLimits(),  # noqa: B008 - frozen
+) -> Gateway:
     """Reads and checks every file before a port opens.
 
     Raises AgentFileError, TemplateError, SettingsError.
@@ -131,13 +157,19 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     bills = _spending(settings, book, metrics)
     toolbox = Toolbox(book, environ)
     registry = CallRegistry(
-        book, SessionConfigs(book, toolbox), settings.max_calls, store, lambda: bills.spent_out
+        book,
+        SessionConfigs(book, toolbox),
+        settings.max_calls,
+        store,
+        lambda: bills.spent_out,
+        settings.simulated_time.timestamp() - time() if settings.simulated_time else 0.0,
+        sip_calls_max=bridge_limits.sip_calls_max,
     )
     spend_watch = SpendLimits(bills, lambda: registry.calls, store, metrics.share_reached, remote)
     metrics.budget.set_function(lambda: bills.share_of_budget)
     metrics.expect(book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
-    metrics.capacity.labels("sip").set(limits.sip.CALLS_MAX if settings.sip_uri else 0)
+    metrics.capacity.labels("sip").set(bridge_limits.sip_calls_max if settings.sip_uri else 0)
     metrics.watch(lambda: [call.machine for call in registry.calls])
     event_stream = EventStream(metrics.feed_dropped.inc)
     records = _records(settings, event_stream, metrics)
@@ -158,26 +190,27 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     registry.announced = announced
     snapshots = SnapshotStore(states, lambda: [c for c in registry.calls if c.facts.has_carrier])
     dial_tokens = DialTokens(secrets, store, time)
-    desk = TwilioContext(
-        public_url=settings.public_url,
-        media_url=settings.media_url,
-        account_sid=settings.twilio_account_sid,
-        overflow=settings.overflow,
-        sip_uri=settings.sip_uri,
-        registry=registry,
-        templates=templates_of(settings),
-        guard=TwilioSignature(settings.public_url, settings.media_url, secrets),
-        tokens=StreamTokens(secrets, store, time),
-        dial_tokens=dial_tokens,
-        out_tokens=out_tokens,
-        outbound=outbound,
-        warm=warm,
-        store=store,
-        snapshots=snapshots,
-        admission=admission,
-        breaker=breaker,
-        rates=rates,
-        metrics=metrics,
+    stream_tokens = StreamTokens(secrets, store, time)
+    documents = TwimlDocuments(templates_of(settings))
+    signature = TwilioSignature(settings.public_url, settings.media_url, secrets)
+    transfers = TransferWebhooks(settings.public_url, documents, warm)
+    stream_leg = MediaStreamLeg(
+        settings.public_url, settings.media_url, documents, registry, admission, snapshots,
+        stream_tokens,
+    )  # fmt: skip
+    sip_leg = SipLeg(settings.public_url, settings.sip_uri, documents, registry, dial_tokens)
+    steps = FallbackSteps(settings.public_url, documents, metrics.fallbacks)
+    incoming = IncomingCalls(
+        settings.overflow, shed, registry, stream_leg, sip_leg, steps, documents, metrics
+    )
+    failover = Failover(
+        registry, store, snapshots, stream_leg, sip_leg, steps, documents, transfers, metrics
+    )
+    voice = VoiceEndpoints(
+        registry, store, snapshots, out_tokens, documents, incoming, failover, transfers
+    )
+    stream_admission = StreamAdmission(
+        settings.twilio_account_sid, registry, stream_tokens, snapshots
     )
     start_pacer = StartPacer()
     calls = OpenAICalls(settings.openai_base_url, settings.openai_api_key.get_secret_value())
@@ -188,12 +221,17 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         admission,
         rates=rates,
         allow_rtp=settings.sip_allow_rtp,
+        accept_max_s=bridge_limits.sip_accept_max_s,
+        decide_max_s=bridge_limits.sip_decide_max_s,
         counted=lambda decision: metrics.sip_decisions.labels(decision).inc(),
     )
-    image_processor = ImageProcessor()
+    images = image_processor(
+        lambda reason: metrics.image_workers_ended.labels(reason).inc(),
+        metrics.image_uploads_refused.inc,
+    )
     media = TwilioMedia(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
     photos = Pictures(
-        registry, store, media, image_processor, tasks,
+        registry, store, media, images, tasks,
         lambda source, outcome: metrics.images.labels(source, outcome).inc(),
     )  # fmt: skip
     links = PictureLinks(store, registry, photos.mailbox, settings.public_url)
@@ -205,24 +243,20 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
     def hang_up(call_id: str) -> None:
         tasks.start(hang_up_with_retries(calls, call_id), f"hang up {call_id}", last=True)
 
-    sip_takeover = SipTakeover(process, remote, snapshots, registry, adopt, hang_up)
+    sip_leases = SipLeases(process, remote, snapshots, lease_s=bridge_limits.sip_lease_s)
+    sip_takeover = SipTakeover(
+        sip_leases, snapshots, registry, adopt, hang_up, look_s=bridge_limits.sip_look_s
+    )
 
     @asynccontextmanager
     async def lifespan(_app: GatewayApp) -> AsyncIterator[None]:
         rest = TwilioRest(settings.twilio_base_url, settings.twilio_account_sid, secrets[0])
         call_events = CallEvents(
             metrics, registry, snapshots, admission, breaker, rates, tasks, spend_watch, records,
-            sip_takeover,
+            sip_leases,
         )  # fmt: skip
         outbound.rest = warm.rest = rest
         after_url = f"{settings.public_url}/twilio/after?leg="
-
-        async def hand_over(call: LiveCall) -> None:
-            if isinstance(call, SipLiveCall):
-                await sip_takeover.release(call)
-            else:
-                await snapshots.save(call)
-                await rest.redirect_to(call.facts.call_sid, after_url + DRAIN)
 
         def referred(call_sid: str, to: TransferCaller) -> None:
             told = msgspec.json.encode(to).decode()
@@ -230,16 +264,33 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
         registry.employ(
             CallServices(
-                realtime_url=settings.realtime_url,
-                model_headers=_model_headers(settings),
-                rest=rest,
-                transfer_document=TransferWebhooks(desk).document,
-                referred=referred,
+                model=ModelConnector(
+                    settings.realtime_url,
+                    _model_headers(settings),
+                    start_pacer,
+                    try_max_s=bridge_limits.model_try_max_s,
+                    sideband_pause_max_s=bridge_limits.sideband_pause_max_s,
+                ),
+                carriers=Carriers(
+                    TwilioCarrier(
+                        rest,
+                        transfers.document,
+                        snapshots.save,
+                        after_url + DRAIN,
+                        hangup_confirm_max_s=bridge_limits.hangup_confirm_max_s,
+                    ),
+                    SipCarrier(
+                        calls,
+                        rest,
+                        referred,
+                        sip_leases.release,
+                        after_url + SIP,
+                        hangup_first_pause_s=bridge_limits.sip_hangup_first_pause_s,
+                    ),
+                    BrowserCarrier(),
+                ),
                 toolbox=toolbox,
                 tasks=tasks,
-                start_pacer=start_pacer,
-                hand_over=hand_over,
-                after_sip_url=after_url + SIP,
                 publish=call_events.publish,
                 added=added,
                 open_bill=_open_bill,
@@ -268,6 +319,7 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
         await tasks.stop()
         await rest.close()
         await media.close()
+        await images.close()
         await calls.close()
         if remote is not None:
             await remote.redis.close()
@@ -275,19 +327,31 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
     endpoint = _openai_door(settings, store, sip_inbound, start_pacer, tasks, metrics)
     endpoints = [
-        *routes(desk, endpoint),
-        *photo_routes(MessageEndpoint(desk, photos), PhotoEndpoint(links, photos)),
+        *openai_routes(endpoint),
+        *twilio_routes(
+            VerifiedWebhooks(signature, metrics.webhooks),
+            voice,
+            transfers,
+            StatusEndpoints(registry, outbound, warm, metrics),
+            MediaEndpoint(signature, stream_admission, metrics.streams_refused),
+            MessageEndpoint(book, store, photos, documents),
+        ),
+        *health_routes(
+            HealthEndpoints(registry, metrics, settings.overflow, shared_store=store.shared)
+        ),
+        *photo_routes(PhotoEndpoint(links, photos)),
     ]
     if settings.admin_token is not None:
         browser_calls = BrowserCalls(registry, admission, shed, lambda: bills.share_of_budget)
         phone = PhoneEndpoints(
             settings.public_url, PhoneTokens(secrets, time), browser_calls, metrics
         )
-        admin = CallsEndpoints(
-            registry, records, event_stream, image_processor, outbound, phone.link
-        )
+        admin = CallsEndpoints(registry, records, event_stream, images, outbound, phone.link)
         endpoints += [*console_routes(), *phone.routes()]
-        endpoints += operators_routes(admin, OperatorAuth(settings.admin_token.get_secret_value()))
+        endpoints += api_routes(
+            admin,
+            OperatorAuth(settings.admin_token.get_secret_value(), metrics.admin_tokens_refused),
+        )
     asgi = GatewayApp(
         {} if endpoint is None else {OPENAI_WEBHOOK: endpoint.webhook},
         routes=endpoints,
@@ -329,7 +393,7 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
     keys = [key.get_secret_value() for key in settings.store_key]
     if not keys:
         log.warning("GATEWAY_STORE_KEY is not set: what is said in calls is not sealed in Redis")
-    return Remote(RedisStore(url, Encryptor(keys)), failed=metrics.store_errors.inc)
+    return Remote(RedisStore(url, Encryptor(keys)), on_failure=metrics.store_errors.inc)
 
 
 def _spending(settings: Settings, book: AgentBook, metrics: Metrics) -> Bills:

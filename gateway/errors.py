@@ -83,7 +83,11 @@ class LinkError(GatewayError):
 
 
 class StoreError(GatewayError):
-    """The shared store did not answer, or not in time."""
+    """The shared store did not serve a request, or not in time."""
+
+
+class StoreValueError(StoreError):
+    """One key of the shared store has a value of another type; all other keys work."""
 
 
 class ServiceUnreachable(GatewayError):

@@ -1,8 +1,9 @@
-"""What a variable of the environment may hold: each kind of value with its check and sentence."""
+"""Types of environment variables: each kind of value with its check and error sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from re import fullmatch
 from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -16,7 +17,7 @@ _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
 
 
 def split_url(text: str) -> SplitResult | None:
-    """The parts of an address, or None when it cannot be one."""
+    """Return the parts of a URL, or None when the text cannot be one."""
     if not (text.isascii() and text.isprintable()) or any(mark in text for mark in ' ?#@\\"<>'):
         return None
     try:
@@ -28,7 +29,7 @@ def split_url(text: str) -> SplitResult | None:
 
 
 def _has_port(url: str) -> bool:
-    """One that there can be, or none."""
+    """Return whether the URL has a valid port, or none."""
     try:
         return urlsplit(url).port != 0
     except ValueError:
@@ -40,6 +41,8 @@ def _given(parse: Callable[[str], str]) -> BeforeValidator:
 
 
 def fitting(pattern: str, problem: str) -> BeforeValidator:
+    """Accept a text that matches `pattern`; refuse others with the sentence `problem`."""
+
     def check(value: Any) -> Any:
         if isinstance(value, str) and not fullmatch(pattern, value):
             raise ValueError(problem)
@@ -49,7 +52,7 @@ def fitting(pattern: str, problem: str) -> BeforeValidator:
 
 
 def number(kind: type[int] | type[float], low: float, high: float) -> BeforeValidator:
-    """A number in decimal digits between two bounds, both included."""
+    """Accept a number in decimal digits between two bounds, both included."""
     what = "a whole number" if kind is int else "a number"
     pattern = r"[0-9]{1,9}" if kind is int else r"[0-9]{1,9}(\.[0-9]{1,6})?"
 
@@ -67,7 +70,22 @@ def _plain(bound: float) -> str:
     return str(int(bound)) if bound == int(bound) else f"{bound:g}"
 
 
+def _moment(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        at = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("must be a time like 2026-12-25T09:00+01:00") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""A point in time in ISO 8601; without an offset it is UTC."""
+
+
 def one_of(*names: str) -> BeforeValidator:
+    """Accept one of these names, in upper or lower case."""
     choice = f"must be {', '.join(names[:-1])} or {names[-1]}"
 
     def check(value: Any) -> Any:
@@ -79,7 +97,7 @@ def one_of(*names: str) -> BeforeValidator:
 
 
 def some_secrets(prefix: str = "") -> BeforeValidator:
-    """Several secrets, comma-separated; each without blanks, each with the vendor's prefix."""
+    """Accept secrets separated by commas, each without blanks and with the vendor's prefix."""
 
     def check(value: Any) -> Any:
         if not isinstance(value, str):
@@ -94,6 +112,7 @@ def some_secrets(prefix: str = "") -> BeforeValidator:
 
 
 def as_flag(value: Any) -> Any:
+    """Return a text of a flag as a bool, other values unchanged. Raises ValueError."""
     if isinstance(value, str):
         if value.lower() not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
             raise ValueError("must be 1 or 0")
@@ -134,7 +153,7 @@ def _sip_host(text: str) -> str:
 
 
 def _prefixes(value: Any) -> Any:
-    """Starts of numbers, comma-separated."""
+    """Parse prefixes of numbers, separated by commas."""
     if not isinstance(value, str):
         return value
     prefixes = tuple(part.strip() for part in value.split(",") if part.strip())

@@ -1,4 +1,4 @@
-"""Every variable of the environment that the gateway reads: typed, checked, frozen."""
+"""Environment variables that the gateway reads: typed, checked, frozen."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 from re import fullmatch
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from gateway import limits
 from gateway.errors import SettingsError
@@ -17,6 +16,7 @@ from gateway.setting_types import (
     BaseUrl,
     Flag,
     ListenHost,
+    Moment,
     Prefixes,
     PublicUrl,
     Secret,
@@ -49,14 +49,14 @@ _SERVICE_LINK: Final = r"GATEWAY_(SERVICE_(HOST|PORT).*|PORT_\d+_(TCP|UDP|SCTP).
 
 
 def _variable(field: str) -> str:
-    """The name in the environment of a field that does not say it itself."""
+    """Return the environment name of a field that has no alias of its own."""
     return field.upper() if field.startswith(("openai_", "twilio_")) else f"GATEWAY_{field.upper()}"
 
 
-class Settings(BaseSettings):
-    """What the operator decided; `alias` of each field is its name in the environment."""
+class Settings(BaseModel):
+    """Settings of one process; `alias` of each field is its name in the environment."""
 
-    model_config = SettingsConfigDict(
+    model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=_variable, hide_input_in_errors=True
     )
 
@@ -126,8 +126,8 @@ class Settings(BaseSettings):
     )
     dial_countries: Prefixes = Field(
         (),
-        description="Whom agents may call: the start of numbers, comma-separated, like +1,+44; "
-        "unset, nobody.",
+        description="Prefixes of numbers that agents may call, comma-separated, like +1,+44; "
+        "unset, none.",
     )
     sip_allow_rtp: Flag = Field(
         False, description="1: take SIP calls whose sound is not encrypted (RTP instead of SRTP)."
@@ -163,10 +163,15 @@ class Settings(BaseSettings):
         False,
         description="1: the embedded model and caller stand in for OpenAI and Twilio.",
     )
+    simulated_time: Moment | None = Field(
+        None,
+        description="The time at which the process starts, for opening hours only, like "
+        "2026-12-25T09:00+01:00; refused unless simulated.",
+    )
 
     @property
     def sip_uri(self) -> str | None:
-        """Where OpenAI takes calls by SIP; None while the SIP path is not set up.
+        """SIP address at which OpenAI takes calls; None while the SIP path is not set up.
 
         `secure=true` has Twilio offer SRTP: a call without it is refused by default.
         """
@@ -184,38 +189,30 @@ class Settings(BaseSettings):
         """Address of the media stream, as it stands in the TwiML and in Twilio's signature."""
         return f"ws{self.public_url.removeprefix('http')}{MEDIA_PATH}"
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class's signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_settings` hands in: nothing is read behind its back."""
-        return (init_settings,)
-
 
 def load_settings(environ: Mapping[str, str], *, simulated: bool = False) -> Settings:
-    """The settings in `environ`, where an empty value is an unset one.
+    """Return the settings in `environ`, where an empty value is an unset one.
 
     Raises SettingsError: one sentence that names each wrong variable and says what to do.
     """
-    given: dict[str, str] = {name: value for name, value in environ.items() if value.strip()}
+    given = {name: value for name, value in environ.items() if value.strip()}
     _refuse_unknown(given)
     values = {name: given[name].strip() for name in variables() if name in given}
     if simulated or _simulated(values):
         values = _stand_ins(values) | values | {"GATEWAY_SIMULATED": "1"}
     _refuse_missing(values)
     try:
-        settings = Settings(**values)  # type: ignore[arg-type] # texts, parsed by the validators
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
     if not settings.simulated and settings.public_url.startswith("http:"):
         raise SettingsError(
             "GATEWAY_PUBLIC_URL must be https:// unless GATEWAY_SIMULATED=1: "
             "Twilio opens a media stream over TLS only."
+        )
+    if settings.simulated_time is not None and not settings.simulated:
+        raise SettingsError(
+            "GATEWAY_SIMULATED_TIME needs GATEWAY_SIMULATED=1: real calls have the real time."
         )
     if settings.overflow == "sip" and settings.sip_uri is None:
         raise SettingsError(
@@ -225,7 +222,7 @@ def load_settings(environ: Mapping[str, str], *, simulated: bool = False) -> Set
 
 
 def variables() -> dict[str, str]:
-    """Name in the environment -> name of the field, in the order of the README's table."""
+    """Map environment names to field names, in the order of the settings reference."""
     return {field.alias or name: name for name, field in Settings.model_fields.items()}
 
 
@@ -245,7 +242,7 @@ def _stand_ins(values: Mapping[str, str]) -> dict[str, str]:
         "OPENAI_WEBHOOK_SECRET": SIMULATED_WEBHOOK_SECRET,
         "TWILIO_ACCOUNT_SID": SIMULATED_ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": SIMULATED_AUTH_TOKEN,
-        # A port that is none is told of as that, and not as an address that nobody has set.
+        # A wrong GATEWAY_PORT is reported as such, not as a wrong GATEWAY_PUBLIC_URL.
         "GATEWAY_PUBLIC_URL": here if "GATEWAY_PORT" in values and split_url(here) else default,
     }
 

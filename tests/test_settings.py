@@ -29,7 +29,7 @@ INTERFACE = """
     GATEWAY_PORT GATEWAY_AGENTS GATEWAY_TWIML_DIR GATEWAY_PRICES GATEWAY_BUDGET_USD
     GATEWAY_MAX_CALLS GATEWAY_OVERFLOW GATEWAY_SIP_ALLOW_RTP GATEWAY_STORE GATEWAY_DATA_DIR
     GATEWAY_ADMIN_TOKEN GATEWAY_DRAIN_SECONDS GATEWAY_LOG_FORMAT
-    GATEWAY_LOG_LEVEL GATEWAY_SIMULATED
+    GATEWAY_LOG_LEVEL GATEWAY_SIMULATED GATEWAY_SIMULATED_TIME
     GATEWAY_STORE_KEY GATEWAY_MAX_CALLS_PER_CALLER GATEWAY_DIAL_COUNTRIES
 """
 
@@ -170,6 +170,14 @@ def test_no_secret_is_shown() -> None:
             "GATEWAY_BUDGET_USD must be a number from 0.01 to 1000000.",
         ),
         (REAL | {"GATEWAY_SIMULATED": "maybe"}, "GATEWAY_SIMULATED must be 1 or 0."),
+        (
+            REAL | {"GATEWAY_SIMULATED_TIME": "2026-12-25T09:00"},
+            "GATEWAY_SIMULATED_TIME needs GATEWAY_SIMULATED=1: real calls have the real time.",
+        ),
+        (
+            {"GATEWAY_SIMULATED": "1", "GATEWAY_SIMULATED_TIME": "Christmas"},
+            "GATEWAY_SIMULATED_TIME must be a time like 2026-12-25T09:00+01:00.",
+        ),
     ],
 )
 def test_sentences(environ: dict[str, str], sentence: str) -> None:
@@ -295,3 +303,10 @@ def test_any_value_is_taken_or_refused_by_name(name: str, value: str) -> None:
     assert name in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
+
+
+def test_a_simulated_time_without_an_offset_is_utc() -> None:
+    environ = {"GATEWAY_SIMULATED": "1", "GATEWAY_SIMULATED_TIME": "2026-12-25T09:00"}
+    at = load_settings(environ).simulated_time
+    assert at is not None
+    assert at.isoformat() == "2026-12-25T09:00:00+00:00"

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
-from gateway.bridge.calls.sip_carrier import SipLiveCall
+from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.tasks import Tasks
-from gateway.bridge.failover.sip_takeover import SipTakeover
+from gateway.bridge.failover.sip_leases import SipLeases
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.bridge.spend_limits import SpendLimits
 from gateway.call import events
@@ -37,10 +36,10 @@ class CallEvents:
     tasks: Tasks
     spend_watch: SpendLimits
     records: RecordStore
-    sip_takeover: SipTakeover
+    sip_leases: SipLeases
     _log: CallLog = field(default_factory=CallLog)
 
-    def publish(self, call: LiveCall, note: events.CallEvent) -> None:
+    def publish(self, call: RunningCall, note: events.CallEvent) -> None:
         """To everybody, though one of them fails; the switchboard last, which lets the call go."""
         told = (self.spend_watch.on_event, self._write_down, self._guard, self.registry.on_event)
         for tell in told:
@@ -49,31 +48,32 @@ class CallEvents:
             except Exception:
                 log.exception("a note was lost", call=call.facts.key, note=type(note).__name__)
 
-    def _write_down(self, call: LiveCall, note: events.CallEvent) -> None:
+    def _write_down(self, call: RunningCall, note: events.CallEvent) -> None:
         self.metrics.on_event(call.facts, note)
         self._log.on_event(call.facts, note, call.bill.usd)
         self.records.on_event(call.facts, note, call.bill.usd if type(note) in COSTS else None)
 
-    def _guard(self, call: LiveCall, note: events.CallEvent) -> None:
+    def _guard(self, call: RunningCall, note: events.CallEvent) -> None:
         """Whatever decides on the next calls."""
         if isinstance(note, events.ModelReady | events.ModelReconnected | events.SidebandConnected):
             self.breaker.worked()
         elif isinstance(note, events.CallerConnected) and call.facts.direction == "inbound":
             facts, most = call.facts, call.machine.agent.max_calls
-            self.admission.hold(facts.place, facts.caller, facts.agent, most)
+            self.admission.restore(facts.place, facts.caller, facts.agent, most)
         elif isinstance(note, events.RateLimitsSeen):
-            self.rates.saw(note.limits)
+            self.rates.update(note.limits)
         elif isinstance(note, events.CallEnded):
             self._ended(call, note)
 
-    def _ended(self, call: LiveCall, note: events.CallEnded) -> None:
+    def _ended(self, call: RunningCall, note: events.CallEnded) -> None:
         self.metrics.call_over(call.machine)
         if _model_failed(note):
             self.breaker.failed(note.reason)
-        if isinstance(call, SipLiveCall):
-            self.tasks.start(self.sip_takeover.ended(call), f"drop {call.facts.key}")
+        if call.facts.call_id and not call.released:
+            drop = self.sip_leases.drop(call.facts.call_id)
+            self.tasks.start(drop, f"drop-lease {call.facts.key}")
         if not call.facts.has_carrier:  # nobody brings this caller back
-            self.tasks.start(self.admission.leave(call.facts.place), f"leave {call.facts.key}")
+            self.tasks.start(self.admission.release(call.facts.place), f"leave {call.facts.key}")
         elif self.registry.media_call(call.facts.call_sid) in (call, None):
             if not self.snapshots.shared:
                 self.snapshots.remember(call, note.ending)
@@ -81,9 +81,9 @@ class CallEvents:
             self.tasks.start(ended, f"keep {call.facts.key}")
             self.tasks.start(leave, f"leave {call.facts.key}")
 
-    async def _leave(self, call: LiveCall, ending: Ending) -> None:
+    async def _leave(self, call: RunningCall, ending: Ending) -> None:
         """A call that did not end well may go on elsewhere, as one whose stream went there does."""
-        await self.admission.leave(call.facts.place, over=ending.well)
+        await self.admission.release(call.facts.place, ended=ending.well)
 
 
 def _model_failed(note: events.CallEnded) -> bool:

@@ -1,4 +1,4 @@
-"""Between money and mind: a call learns how much of what it may cost is used, and no price."""
+"""Spend limits of calls: a call learns which share of its limit is used, and no price."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from gateway import limits
-from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import events
 from gateway.ops.billing.bills import COSTS, DAY_S, Bills
 from gateway.ops.store.shared import Remote, Store
 
 
 def spent_key(call_sid: str) -> str:
-    """Remembered of a call that has cost what it may: no agent is given to it again."""
+    """Return the store key that marks a call whose spend limit is used up."""
     return f"spent:{call_sid}"
 
 
 class SpendLimits:
-    """`reached` is told the agent and the share, once for each."""
+    """Bills the events of calls, and reports each share of a limit that is reached.
+
+    `reached` gets the agent and the share, once for each share.
+    """
 
     def __init__(
         self,
         bills: Bills,
-        calls: Callable[[], Iterable[LiveCall]],
+        calls: Callable[[], Iterable[RunningCall]],
         store: Store,
         reached: Callable[[str, float], None],
         remote: Remote | None = None,
     ) -> None:
-        self._spending, self._calls = bills, calls
+        self._bills, self._calls = bills, calls
         self._store, self._reached = store, reached
         self._remote = remote
 
-    def on_event(self, call: LiveCall, note: events.CallEvent) -> None:
+    def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
         if type(note) in COSTS:
-            self._spending.on_event(call.bill, note)
+            self._bills.on_event(call.bill, note)
             self._look(call)
 
     async def watch_minutes(self) -> None:
@@ -46,28 +49,28 @@ class SpendLimits:
                 await self.share(self._remote)
 
     def _pass_time(self) -> None:
-        # Not within the loop above: its variables would keep the last call while it sleeps.
+        # Not within the loop above: its variables would reference the last call while it sleeps.
         for call in self._calls():
-            self._spending.pass_time(call.bill)
+            self._bills.pass_time(call.bill)
             self._look(call)
 
     async def share(self, remote: Remote) -> None:
-        """The day's sum of all processes: ours is added to it, and theirs learnt."""
-        for day, micro_usd in self._spending.untold().items():
+        """Add this process's spending to the sum of all processes, and read that sum."""
+        for day, micro_usd in self._bills.unshared().items():
             key = f"spent_on:{day}"
             total = await remote.ask(
                 lambda redis, key=key, more=micro_usd: redis.add(key, more, 2 * DAY_S),  # type: ignore[misc]
                 otherwise=None,
             )
             if total is not None:
-                self._spending.told(day, micro_usd, total)
+                self._bills.acknowledge_shared(day, micro_usd, total)
 
-    def _look(self, call: LiveCall) -> None:
+    def _look(self, call: RunningCall) -> None:
         share = call.bill.take_share()
         if share is None:
             return
         self._reached(call.facts.agent, share)
         if share >= 1 and call.facts.call_sid:
             self._store.remember(spent_key(call.facts.call_sid), "", limits.store.ENDINGS_KEPT_S)
-        # Not now: the commands of the event that brought the bill are still being carried out.
+        # Not now: the commands of the event that was billed are still being executed.
         asyncio.get_running_loop().call_soon(call.spend_reached, share)

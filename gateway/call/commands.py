@@ -1,74 +1,68 @@
-"""What the mind asks of the hands. Carried out in order, in one synchronous step."""
+"""Commands of a call to the bridge, carried out in order, in one synchronous step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
 
 
 # One for each frame: a struct is made in a sixth of the time of a frozen dataclass.
-class SendToModel(Struct, frozen=True, gc=False):
-    """One text message for the model's socket."""
+class CommandBase(Struct, frozen=True, gc=False):
+    """Base of every command."""
+
+
+class SendToModel(CommandBase, frozen=True):
+    """Send one text message over the model's socket."""
 
     data: bytes
 
 
-class SendToCaller(Struct, frozen=True, gc=False):
-    """One text message for the caller's socket."""
+class SendToCaller(CommandBase, frozen=True):
+    """Send one text message over the caller's socket."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OpenModel:
+class OpenModel(CommandBase, frozen=True):
     """Open a new connection to the model, in place of the one there is or was."""
 
     after_s: float
-    """Not before; the hands add chance, lest all calls come back in the same moment."""
+    """Not before; the bridge adds jitter, lest all calls reconnect in the same moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenNextSession:
+class OpenNextSession(CommandBase, frozen=True):
     """Open a second connection beside the one in use."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendToNextSession:
-    """One text message for the second connection."""
+class SendToNextSession(CommandBase, frozen=True):
+    """Send one text message over the second connection."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchToNextSession:
-    """The second connection takes the place of the first, which is closed."""
+class SwitchToNextSession(CommandBase, frozen=True):
+    """Put the second connection in the place of the first, which is closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class CloseNextSession:
-    pass
+class CloseNextSession(CommandBase, frozen=True):
+    """Close the second connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class CloseModel:
-    """All connections to the model."""
+class CloseModel(CommandBase, frozen=True):
+    """Close all connections to the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class CloseCaller:
+class CloseCaller(CommandBase, frozen=True):
     """Close the stream: the carrier goes on with what `/twilio/after` answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(CommandBase, frozen=True):
     """End the telephone call itself; where that fails, close the stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class TransferCaller:
-    """Hand the caller over to somebody. A failure comes back as an input."""
+class TransferCaller(CommandBase, frozen=True):
+    """Transfer the caller to somebody. A failure comes back as an input."""
 
     to: str
     """A number, a SIP address, or the name of a queue."""
@@ -77,18 +71,15 @@ class TransferCaller:
     summary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseCall:
+class ReleaseCall(CommandBase, frozen=True):
     """Have the carrier ask anew what to do with the call: another process will answer it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReattachSideband:
-    """SIP: the connection to the model is lost, the call is not. Open it again."""
+class ReattachSideband(CommandBase, frozen=True):
+    """SIP: open the connection to the model again; it is lost, the call is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunTool:
+class RunTool(CommandBase, frozen=True):
     """Call a function of the operator's, off the audio path; `ToolFinished` comes back."""
 
     call_id: str
@@ -97,8 +88,9 @@ class RunTool:
     """JSON, as the model made it up."""
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTool:
+class CancelTool(CommandBase, frozen=True):
+    """Stop a function that runs; no `ToolFinished` is expected any more."""
+
     call_id: str
 
 

@@ -1,15 +1,18 @@
-"""What one would tell a colleague about a call. Metrics, logs and records subscribe to these."""
+"""Call events: facts about a call that metrics, logs, records and the console subscribe to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from gateway.call.endings import Ending
 from gateway.protocols.realtime_server import RateLimit, TranscriptionUsage, Usage
 
 
-@dataclass(frozen=True, slots=True)
-class ModelReady:
+class EventBase(Struct, frozen=True, gc=False):
+    """Base of every call event."""
+
+
+class ModelReady(EventBase, frozen=True):
     """The session is confirmed; sound may go up."""
 
     seconds: float
@@ -17,16 +20,14 @@ class ModelReady:
     expires_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelDisconnected:
+class ModelDisconnected(EventBase, frozen=True):
     """The connection to the model was lost in mid-call, and another one is opened."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ModelReconnected:
-    """The model is back, and knows what was said."""
+class ModelReconnected(EventBase, frozen=True):
+    """The model is reachable again, and knows what was said."""
 
     seconds: float
     """Since it was lost; 0 for a change that nobody could hear."""
@@ -34,47 +35,44 @@ class ModelReconnected:
     """`lost`, or `hour`: the session was about to end by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallerConnected:
+class CallerConnected(EventBase, frozen=True):
+    """The caller is on the line."""
+
     seconds: float
     """From the webhook to the stream's `start`, or on the SIP path to our accept."""
 
 
-@dataclass(frozen=True, slots=True)
-class CalleeRinging:
-    """A call of ours: it rings at the other end."""
+class CalleeRinging(EventBase, frozen=True):
+    """Outbound call: the other end rings."""
 
 
-@dataclass(frozen=True, slots=True)
-class CalleeAnswered:
-    """The same: somebody, or something, has taken it."""
+class CalleeAnswered(EventBase, frozen=True):
+    """Outbound call: somebody, or something, has taken it."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswererDetected:
-    """The same: who that was."""
+class AnswererDetected(EventBase, frozen=True):
+    """Outbound call: the carrier has found out who took it."""
 
     who: str
     """`human`, `machine`, `fax` or `unknown`."""
 
 
-@dataclass(frozen=True, slots=True)
-class SidebandConnected:
-    """SIP: the call can be steered."""
+class SidebandConnected(EventBase, frozen=True):
+    """SIP: the call can be controlled."""
 
     seconds: float
     """Since the accept."""
     again: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TransferAttempted:
+class TransferAttempted(EventBase, frozen=True):
+    """A transfer has worked, or has not."""
+
     outcome: str
     """`done`, or why not: `refused`, `no_outcome`, `caller_spoke`."""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstAudioSent:
+class FirstAudioSent(EventBase, frozen=True):
     """The caller hears the agent for the first time."""
 
     seconds: float
@@ -82,9 +80,8 @@ class FirstAudioSent:
     after_arrival_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class TurnMeasured:
-    """The caller's wait in one turn, from his last speech to the first sound, and its stages."""
+class TurnMeasured(EventBase, frozen=True):
+    """The caller's wait in one turn, from their last speech to the first sound, and its stages."""
 
     number: int
     wait_s: float
@@ -98,88 +95,91 @@ class TurnMeasured:
     """-> first sound played, known by its mark."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallerSpeechStarted:
+class CallerSpeechStarted(EventBase, frozen=True):
     """The caller speaks."""
 
     ago_s: float
-    """The model tells of it only after a moment."""
+    """How long ago: the model reports it only after a moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallerSpeechEnded:
+class CallerSpeechEnded(EventBase, frozen=True):
+    """The caller has fallen silent."""
+
     ago_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSpeechStarted:
+class ModelSpeechStarted(EventBase, frozen=True):
     """The caller hears the model, or is about to."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSpeechEnded:
+class ModelSpeechEnded(EventBase, frozen=True):
     """All that was sent was heard, or cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class BargedIn:
+class BargedIn(EventBase, frozen=True):
+    """The caller interrupted the model."""
+
     item_id: str | None
     heard_ms: int
     reaction_s: float
     """From the start of the caller's speech to our `clear`."""
 
 
-@dataclass(frozen=True, slots=True)
-class BargeInIgnored:
+class BargeInIgnored(EventBase, frozen=True):
+    """The caller spoke into the model's sentence, and it went on."""
+
     reason: str
     """`greeting` or `short`."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlaybackUnderRun:
-    """The caller's buffer ran dry in mid-answer."""
+class PlaybackUnderRun(EventBase, frozen=True):
+    """The caller's buffer ran dry in the middle of an answer."""
 
     cause: str
     """`model`: there was nothing to send; `gateway`: there was."""
     gap_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class AudioDropped:
+class AudioDropped(EventBase, frozen=True):
+    """Sound was dropped because too much of it waited."""
+
     reason: str
     """`held`: too much came before the model was ready; `unplayed`: too long an answer."""
     ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptLine:
+class TranscriptLine(EventBase, frozen=True):
+    """Words of the caller or of the model."""
+
     who: str
     """`caller` or `model`."""
     text: str
     item_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class UsageCounted:
+class UsageCounted(EventBase, frozen=True):
+    """Tokens of one response."""
+
     model: str
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptionCounted:
-    """What writing down the caller's words is billed by."""
+class TranscriptionCounted(EventBase, frozen=True):
+    """Usage that the transcription of the caller's words is billed by."""
 
     model: str
     usage: TranscriptionUsage
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCalled:
+class ToolCalled(EventBase, frozen=True):
+    """The model called a function."""
+
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCompleted:
+class ToolCompleted(EventBase, frozen=True):
+    """A function has ended."""
+
     name: str
     outcome: str
     """`ok`, `error`, `timeout`, `invalid`, `unavailable`, `cancelled` or `denied`."""
@@ -187,8 +187,7 @@ class ToolCompleted:
     """Without the wait for an approval."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostedToolsListed:
+class HostedToolsListed(EventBase, frozen=True):
     """The tools of a hosted MCP server are known, or not to be had."""
 
     server: str
@@ -198,15 +197,17 @@ class HostedToolsListed:
     tools: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class HostedToolCalled:
+class HostedToolCalled(EventBase, frozen=True):
+    """The model's server began to use a tool of a hosted MCP server."""
+
     server: str
     tool: str
     """As the model wrote it: no label for a series."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostedToolCompleted:
+class HostedToolCompleted(EventBase, frozen=True):
+    """The use of a hosted tool has ended."""
+
     server: str
     outcome: str
     """`ok`, `protocol_error`, `tool_execution_error`, `http_error`, `error`, `timeout`, `denied`,
@@ -215,21 +216,26 @@ class HostedToolCompleted:
     """Without the wait for an approval."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalRequested:
-    """A tool may not be used before an operator has said yes."""
+class ApprovalRequested(EventBase, frozen=True):
+    """A tool may not be used before an operator has approved it."""
 
     approval_id: str
     server: str
     tool: str
-    arguments: str = field(repr=False)
+    arguments: str
     """JSON, people's words in it: for operators' eyes, not for logs."""
     wait_s: float
     """Then it is denied."""
 
+    def __repr__(self) -> str:
+        """Leave the arguments out."""
+        shown = f"approval_id={self.approval_id!r}, server={self.server!r}, tool={self.tool!r}"
+        return f"ApprovalRequested({shown}, wait_s={self.wait_s!r})"
 
-@dataclass(frozen=True, slots=True)
-class ApprovalResolved:
+
+class ApprovalResolved(EventBase, frozen=True):
+    """A request for approval was decided, or needs no decision any more."""
+
     approval_id: str
     server: str
     outcome: str
@@ -237,20 +243,21 @@ class ApprovalResolved:
     `not_offered` or `too_many`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelErrorReported:
+class ModelErrorReported(EventBase, frozen=True):
+    """The model's server reported an error."""
+
     fault: str
     """`benign`, `recoverable`, `fatal` or `unknown`."""
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimitsSeen:
+class RateLimitsSeen(EventBase, frozen=True):
+    """The model's server told its rate limits."""
+
     limits: tuple[RateLimit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFaultCounted:
+class PeerFaultCounted(EventBase, frozen=True):
     """The other end broke its protocol; the call went on."""
 
     peer: str
@@ -258,16 +265,14 @@ class PeerFaultCounted:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeysEntered:
-    """What the caller typed went to the model."""
+class KeysEntered(EventBase, frozen=True):
+    """An entry that the caller typed went to the model."""
 
     why: str
-    """It was complete: `end`, `pause` or `full`."""
+    """Why it was complete: `end`, `pause` or `full`."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageTaken:
+class MessageTaken(EventBase, frozen=True):
     """The caller left a message; no log shows it."""
 
     text: str
@@ -275,14 +280,12 @@ class MessageTaken:
     callback: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPressed:
-    """A keypad tone of the caller's; which one is nobody's business here."""
+class KeyPressed(EventBase, frozen=True):
+    """The caller pressed a key; which one is not published."""
 
 
-@dataclass(frozen=True, slots=True)
-class PictureSent:
-    """What became of a picture of the caller's."""
+class PictureSent(EventBase, frozen=True):
+    """A picture of the caller's was shown to the model, or was not."""
 
     source: str
     """`message`, `page` or `camera`."""
@@ -290,16 +293,17 @@ class PictureSent:
     """`shown`, `replaced` by a newer frame of the camera, or `too_late`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallEnded:
+class CallEnded(EventBase, frozen=True):
+    """The call is over; the last event of every call."""
+
     ending: Ending
     reason: str
     arrived: bool
-    """Whether the caller ever came; without him it was no call."""
+    """Whether the caller ever came; without a caller it was no call."""
     seconds: float
-    """Since he arrived."""
+    """Since the caller arrived."""
     waits_s: tuple[float, ...]
-    """His wait in each turn."""
+    """The caller's wait in each turn."""
     barge_ins: int
     tools: int
     tokens: int

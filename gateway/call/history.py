@@ -80,6 +80,10 @@ class ConversationHistory:
         self._untold: dict[str, HistoryItem] = {}
         """Function calls of another session that have no output yet: told together with it."""
 
+    def restore(self, memos: list[HistoryItem]) -> None:
+        """Take over what another process remembered, before anything happens here."""
+        self._read(memos)
+
     def _read(self, memos: list[HistoryItem]) -> None:
         self.memos = memos
         self._number = max((memo.number for memo in memos), default=0)
@@ -171,6 +175,11 @@ class ConversationHistory:
                 self._replayed.add(memo.item_id)
             after = memo.replay_id
         return news
+
+    @property
+    def chars(self) -> int:
+        """How much text is remembered."""
+        return self._chars
 
     # --- What is told of it ---
 

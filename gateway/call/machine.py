@@ -1,365 +1,278 @@
-"""The life of a call, whichever path it takes: how it begins, and what is asked of the model.
+"""The machine that is one call, sans I/O: events in, commands and call events out.
 
-Everything of the mind is told what happened and when, and answers what should be done: it never
-awaits, reads a clock or logs; `now` is in seconds of a monotonic clock. Handlers put what should
-be done on the desk; after an event `_settle` looks at the whole and does what has become due: asks
-for the next response, watches a silence. Only while the model's sound simply goes on it need not.
+It is given what happened and when, and returns what is to be done. It never awaits, reads a clock
+or logs; `now` is in seconds of a monotonic clock. The parts put what is to be done into the
+outbox of the context; after an event each part in turn does what has become due.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
-from gateway import limits
 from gateway.agents.config.agent import Agent
-from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.context import NOTHING, CallContext, Out
 from gateway.call.dialogue import prompts
-from gateway.call.dialogue.floor import FloorWatch
+from gateway.call.dialogue.answering_machine import MachineDetection
+from gateway.call.dialogue.dtmf_input import DtmfInput
+from gateway.call.dialogue.floor import Floor
+from gateway.call.dialogue.goodbye import Goodbye
+from gateway.call.dialogue.greeting import Greeting
+from gateway.call.dialogue.hand_over import HandOver
 from gateway.call.dialogue.idle import IdleWatch
-from gateway.call.dialogue.turn_latency import TurnLatency
+from gateway.call.dialogue.image_input import ImageInput
+from gateway.call.dialogue.response_control import ResponseControl
+from gateway.call.dialogue.turn_taking import TurnTaking
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
-from gateway.call.responses import UNASKED, UNSEEN, ResponseArbiter, ResponseRequest
-from gateway.call.session.model_errors import ModelErrorKind
-from gateway.call.state_machines import CallPhase, LinkState, step_phase
+from gateway.call.line.caller_line import CallerLine
+from gateway.call.line.line_counters import LineCounters
+from gateway.call.part import Part, merged, overriding
+from gateway.call.session.model_faults import ModelFaults
+from gateway.call.session.model_link import ModelLink
+from gateway.call.snapshot import CallSnapshot
+from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
-from gateway.protocols import media_stream
-from gateway.protocols import realtime_client as to_model
-from gateway.protocols import realtime_items as items
+from gateway.call.tools.approvals import Approvals
+from gateway.call.tools.builtin_tools import BuiltinTools
+from gateway.call.tools.function_calls import FunctionCalls
+from gateway.call.tools.hosted_mcp import HostedMcp
+from gateway.call.tools.open_work import OpenWork
+from gateway.protocols import media_stream as caller
+from gateway.protocols.realtime_event import Event
+from gateway.protocols.realtime_server import Ignored
 
 _CLOSED = CallPhase.CLOSED  # Python 3.11 takes ten times as long to find a member of an enum
+_OF_THE_SERVER = (Event, Ignored)
 
 
-class CallLife(ABC):
-    """`new_id` makes ids for our events."""
+class CallMachine:
+    """One call; `paths.py` makes it for media streams or SIP by passing in the line and link."""
 
-    _inconsequential: ClassVar[frozenset[type]] = frozenset()
-    """Events that are only written down: nothing can have become due by them."""
-    _of_sound: ClassVar[frozenset[type]] = frozenset()
-    """Events that move the model's sound along, and no more than that while it speaks on."""
-
-    def __init__(self, agent: Agent, new_id: Callable[[], str], now: float) -> None:
-        self.agent = agent
-        self.life = CallPhase.EXPECTED
-        self.link = LinkState.CONNECTING
-        self.ending: Ending | None = None
-        self.opening: str | None = None
-        """How to begin, in place of the greeting, with a caller who was here before."""
-        self.memory = ConversationHistory()
+    def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine, link: ModelLink) -> None:
+        self.ctx, self.work, self.line, self.model_link = ctx, work, line, link
+        floor = Floor(ctx, line)
+        greeting = Greeting(ctx, line)
+        goodbye = Goodbye(ctx, work, line, link)
+        approvals = Approvals(ctx, work, floor)
+        builtin = BuiltinTools(ctx, work, line)
+        functions = FunctionCalls(ctx, work, line, floor, approvals, goodbye, builtin)
+        hosted = HostedMcp(ctx, work, line, floor, approvals)
+        images = ImageInput(ctx, greeting)
+        keys = DtmfInput(ctx, line, floor, greeting, goodbye, functions)
+        responses = ResponseControl(ctx, goodbye)
+        faults = ModelFaults(ctx, link, responses)
+        turns = TurnTaking(
+            ctx, line, link, floor, greeting, goodbye, functions, hosted, keys, faults
+        )
+        detection = MachineDetection(ctx, line, greeting, goodbye, turns)
+        idle = IdleWatch(ctx, work, floor)
+        hand_over = HandOver(ctx, work, link, floor, goodbye)
+        # After every event each part settles, in this order. It is the product's policy: what a
+        # part may do depends on what those before it have just decided.
+        parts: tuple[Part, ...] = (
+            greeting,  # first: a message left with a machine takes the greeting's place
+            detection,  # the message after the beep, before anything else is asked of the model
+            hosted,  # decides whether the model has to be asked to go on
+            images,  # pictures go into the conversation before the response that sees them
+            floor,  # who speaks is reported before anything that follows from it
+            responses,  # the next `response.create`, with all that was wanted above
+            idle,  # only a line on which nothing was asked for just now is quiet
+            goodbye,  # leaves when no response is left that the caller has to hear
+            hand_over,  # another process takes over only what does not end here
+            link,  # changes sessions, and watches the server, only if the call stays
+            approvals,  # its timer, after whatever was decided above
+            line,  # last: plays what is left to be heard, or the hold tone
+            # These settle nothing. They stand behind the line, which has to know first that a
+            # response is over, or when the caller stopped speaking.
+            turns,
+            keys,
+            functions,
+            faults,
+        )
+        ctx.attach(parts)
+        self._handlers = merged(parts)
+        self._timers = {timer: run for part in parts for timer, run in part.timers.items()}
+        self._timers[Timer.ARRIVAL] = self._never_arrived
+        self._settles = tuple(part.settle for part in overriding(parts, "settle"))
+        self.greeting, self.goodbye, self.images, self._floor = greeting, goodbye, images, floor
+        self._written_only, self._of_sound = line.written_only, line.of_sound
         self.resumed = False
         """Whether the caller was here before, on another stream."""
-        self.resumes = 0
-        """How often the call was taken up again so far."""
-        self.streams = 0
-        """How many streams it has had, the one in use included."""
-        self.barge_ins = self.tools_called = self.tokens = 0
-        self.turns = TurnLatency()
-        self.responses = ResponseArbiter()
-        self._desk = CallContext(new_id, now)
-        self._silence = IdleWatch(agent.idle, self._desk)
-        self._floor = FloorWatch(self._desk)
-        self._announced_at = now
-        self._arrived_at: float | None = None
-        self._talked_s = 0.0
-        """Before the call was taken up here."""
-        self._opened = self._greeted = False
-        """We have begun; somebody has, be it in another process."""
-        self._handing_over = False
-        self._greeting_protected_until = 0.0
-        self._caller_speaking = False
-        self._brief = False
-        """The caller spoke into the model's sentence, too briefly (so far) to stop it."""
-        self._broke_in = False
-        """He interrupted, and is still speaking."""
-        self._spoke_since_caller = False
-        self._retries = 0
-        self._desk.wake(Timer.ARRIVAL, limits.call.ARRIVAL_WAIT_S)
-        self._desk.wake(Timer.READY, limits.model.MODEL_TRY_MAX_S)
-        self._handlers = self._table()
+        # Fifty times a second: the line's own method, without a hop.
+        self.pass_up = line.pass_up
 
-    # --- What the hands call ---
+    # --- What the bridge calls ---
 
     def handle(self, event: object, now: float) -> Sequence[Out]:
-        """One event of either wire, or an input; NOTHING where it means nothing to this call."""
-        kind = type(event)
+        """Handle one event of either wire, or an input; NOTHING where it means nothing here."""
+        ctx, kind = self.ctx, type(event)
+        if kind is caller.Media:
+            return self._hear_frame(event, now)  # type: ignore[arg-type] # its kind was checked
+        if isinstance(event, _OF_THE_SERVER):
+            ctx.heard_server_at = now
         handler = self._handlers.get(kind)
-        if handler is None or self.life is _CLOSED:
+        if handler is None or ctx.phase is _CLOSED:
             return NOTHING
-        self._desk.now = now
+        ctx.now = now
         handler(event)
-        if kind in self._inconsequential:
+        if kind in self._written_only:
             return NOTHING
         return self._settled(only_sound=kind in self._of_sound)
 
-    def pass_up(self, frame: media_stream.Media, now: float) -> bytes | None:  # noqa: ARG002
-        """A frame of the caller's, as a message for the model; None: there is more to it.
-
-        Then nothing has happened yet, and `handle` is to have it.
-        """
-        return None
+    def _hear_frame(self, frame: caller.Media, now: float) -> Sequence[Out]:
+        heard_before = self.line.can_be_heard()
+        out = self.line.hear(frame, now)
+        if heard_before or not self.line.can_be_heard():
+            return out
+        self.ctx.now = now  # with the first frame sound flows both ways: the greeting may be due
+        return (*out, *self._settled())
 
     def tick(self, now: float) -> Sequence[Out]:
-        """To be called at `deadline`."""
-        self._desk.now, only_sound = now, True
-        while timer := self._desk.timers.pop_due(now):
-            self._on_timer(timer)
+        """Do what is due; to be called at `deadline`."""
+        self.ctx.now, only_sound = now, True
+        while timer := self.ctx.timers.pop_due(now):
             only_sound = False
+            run = self._timers.get(timer)
+            if run is not None:
+                run()
         return self._settled(only_sound=only_sound)
-
-    def give_up(self, now: float) -> Sequence[Out]:
-        """The call could not be answered: nobody was ever there."""
-        self._desk.now = now
-        self._end(Ending.MODEL_REFUSED, "accept")
-        return [out for out in self._desk.take() if isinstance(out, events.CallEnded)]
-
-    def abandon(self, now: float) -> Sequence[Out]:
-        """A bug of ours: whatever state this is in, the call ends now."""
-        self._desk.take()
-        self._desk.now = now
-        try:
-            self._end(Ending.BUG)
-        except Exception:  # what a room above has to tidy up may be what is broken
-            CallLife._end(self, Ending.BUG)
-        return self._desk.take()
 
     @property
     def deadline(self) -> float | None:
         """When `tick` is due; changes with every event but a frame of the caller's."""
-        return None if self.life is CallPhase.CLOSED else self._desk.timers.next()
+        if self.ctx.phase is _CLOSED:
+            return None
+        due, line_due = self.ctx.timers.next(), self.line.due()
+        return due if line_due is None or (due is not None and due <= line_due) else line_due
+
+    def give_up(self, now: float) -> Sequence[Out]:
+        """End a call that could not be answered: nobody was ever there."""
+        self.ctx.now = now
+        self.ctx.end(Ending.MODEL_REFUSED, "accept")
+        return [out for out in self.ctx.take() if isinstance(out, events.CallEnded)]
+
+    def abandon(self, now: float) -> Sequence[Out]:
+        """End the call because of a bug of ours, whatever state it is in."""
+        self.ctx.take()
+        self.ctx.now = now
+        try:
+            self.ctx.end(Ending.BUG)
+        except Exception:  # a part that has to clean up may be what is broken
+            self.ctx.close(Ending.BUG)
+        return self.ctx.take()
+
+    # --- What others ask of it ---
+
+    @property
+    def agent(self) -> Agent:
+        return self.ctx.agent
+
+    @property
+    def phase(self) -> CallPhase:
+        return self.ctx.phase
+
+    @property
+    def link(self) -> LinkState:
+        return self.ctx.link
+
+    @property
+    def ending(self) -> Ending | None:
+        return self.ctx.ending
 
     @property
     def arrived(self) -> bool:
-        return self._arrived_at is not None
+        return self.ctx.arrived_at is not None
 
     @property
-    def takes_wishes(self) -> bool:
-        """Whether an operator's wish can be met: people talk, and the model hears."""
-        return self.life is CallPhase.TALKING and self.link is LinkState.READY
+    def history(self) -> ConversationHistory:
+        return self.ctx.history
 
-    # --- What the subclasses know: the session's events, and the caller's end of the line ---
+    @property
+    def streams(self) -> int:
+        """How many streams the call has had, the current one included."""
+        return self.ctx.tally.streams
 
-    @abstractmethod
-    def _on_ready(self) -> None:
-        """The model can hear."""
+    @property
+    def opening(self) -> str | None:
+        """How the model is to begin, in place of the greeting."""
+        return self.greeting.opening
 
-    @abstractmethod
-    def _can_be_heard(self) -> bool:
-        """Whether sound reaches the caller."""
+    @property
+    def takes_operator_requests(self) -> bool:
+        return self.ctx.takes_operator_requests
 
-    @abstractmethod
-    def _speaking(self) -> bool:
-        """Whether the caller hears the model, or is about to."""
+    @property
+    def takes_pictures(self) -> bool:
+        return self.images.takes_pictures
 
-    @abstractmethod
-    def _all_heard(self) -> bool:
-        """Whether every sound of the model so far has reached the caller's ear."""
+    def approval(self, approval_id: str) -> str | None:
+        """Return `waiting`, how the request was answered, or None: no such request."""
+        return self.work.approvals.state(approval_id)
 
-    @abstractmethod
-    def _cut(self) -> tuple[str, int] | None:
-        """Quiet at once; the model learns what was heard. The item cut, and its ms heard."""
+    def not_understood(self) -> bytes:
+        """Return the caller's last sound, mu-law, of which no session knows the words."""
+        return self.line.kept_since(self.model_link.replay_window.since_ms)
 
-    @abstractmethod
-    def _working(self) -> bool:
-        """Whether something is being done for the caller meanwhile."""
+    def media_counters(self, now: float) -> LineCounters | None:
+        """Return what the line has counted; None where the sound does not pass through us."""
+        return self.line.counters(now)
 
-    @abstractmethod
-    def _confirmed(self) -> None:
-        """The caller has spoken for long enough to interrupt."""
+    # --- Across processes ---
 
-    @abstractmethod
-    def _table(self) -> dict[type, Callable[[Any], None]]:
-        """Which handler hears which event."""
-
-    @abstractmethod
-    def _hand_over(self) -> None:
-        """To another process: the call leaves this one."""
-
-    @abstractmethod
-    def _renew(self, reason: str) -> None:
-        """The model is to be had again."""
-
-    @abstractmethod
-    def _leave(self, reason: str = "") -> None:
-        """The last word was heard, or waited for long enough."""
-
-    @abstractmethod
-    def _spoken_at(self, audio_ms: float) -> float | None:
-        """When the caller spoke what stands at `audio_ms` of the session's audio."""
-
-    # --- Life ---
-
-    def _arrive(self) -> None:
-        self.life = step_phase(self.life, CallPhase.TALKING)
-        self._arrived_at = self._desk.now
-        self.streams += 1
-        self._desk.timers.clear(Timer.ARRIVAL)
-        self._note(events.CallerConnected(self._desk.now - self._announced_at))
-        left_s = max(0.0, self.agent.max_call_s - self._talked_s)
-        self._desk.wake(Timer.LENGTH, left_s)
-        if self.agent.max_call_s >= 2 * limits.call.WARN_BEFORE_END_S:
-            self._desk.wake(Timer.WARN, max(0.0, left_s - limits.call.WARN_BEFORE_END_S))
-
-    def _end(self, ending: Ending, reason: str = "") -> None:
-        if self.life is CallPhase.CLOSED:
-            return
-        self.life = step_phase(self.life, CallPhase.CLOSED)
-        self.ending = ending
-        self._desk.timers.clear_all()
-        self._desk.put(do.CloseModel())
-        self._desk.put(do.HangUp() if ending.ours else do.CloseCaller())
-        arrived, now = self._arrived_at, self._desk.now
-        self._note(
-            events.CallEnded(
-                ending,
-                reason,
-                arrived=arrived is not None,
-                seconds=now - arrived if arrived is not None else 0.0,
-                waits_s=tuple(self.turns.waits_s),
-                barge_ins=self.barge_ins,
-                tools=self.tools_called,
-                tokens=self.tokens,
-            )
+    def snapshot(self) -> CallSnapshot:
+        """Return all that another process needs to go on; who speaks with whom it does not know."""
+        ctx, tally = self.ctx, self.ctx.tally
+        return CallSnapshot(
+            agent=ctx.agent.name,
+            path=ctx.agent.path,
+            memos=ctx.history.memos,
+            arrived=ctx.arrived_at is not None or tally.talked_s > 0,
+            greeted=self.greeting.greeted,
+            last_words=ctx.history.last_words,
+            resumes=tally.resumes,
+            tokens=tally.tokens,
+            barge_ins=tally.barge_ins,
+            tools_called=tally.tools_called,
+            waits_s=tally.waits_s,
+            talked_s=ctx.talked_s,
+            streams=tally.streams,
         )
-        self._desk.close()
 
-    # --- Asking for responses ---
+    def resume(self, state: CallSnapshot) -> None:
+        """Go on where another connection, or process, left off; before anything happens."""
+        ctx, tally = self.ctx, self.ctx.tally
+        self.resumed = True
+        ctx.history.restore(state.memos)
+        self.work.interrupted(ctx.history.interrupted(prompts.OF_PENDING_CALLS, prompts.NOT_KNOWN))
+        tally.resumes, tally.streams = state.resumes, state.streams
+        tally.tokens, tally.barge_ins = state.tokens, state.barge_ins
+        tally.tools_called, tally.waits_s[:] = state.tools_called, state.waits_s
+        tally.talked_s = state.talked_s
+        self.greeting.resume(
+            greeted=state.greeted,
+            silently=state.silently,
+            session_lives_on=self.model_link.session_lives_on,
+        )
 
-    def _greet(self) -> None:
-        """Said once, when the model is ready and sound flows: not before it can be heard."""
-        if self._opened or self.link is not LinkState.READY or not self._can_be_heard():
-            return
-        self._opened = True
-        before, self._greeted = self._greeted, True
-        if self.opening is not None:
-            self._want(ResponseRequest("opening", prompts.instructed(self.opening)))
-        elif before:
-            self._take_up()
-        elif self.agent.greeting is not None:
-            protect_s = self.agent.barge_in.protect_greeting_ms / 1000
-            self._greeting_protected_until = self._desk.now + protect_s
-            self._want(ResponseRequest("greeting", prompts.word_for_word(self.agent.greeting)))
-
-    def _take_up(self) -> None:
-        """Silently: an answer that the caller waits for is given, or goes on."""
-        last = next((m for m in reversed(self.memory.memos) if m.text), None)
-        if self.memory.caller_was_last:
-            self._want(ResponseRequest("answer", any_will_do=True))
-        elif last is not None and not last.done:
-            self._want(ResponseRequest("resumed", prompts.go_on(last.text)))
-
-    def _want(self, want: ResponseRequest) -> None:
-        if not self.responses.want(want):
-            self._note(events.ModelErrorReported(ModelErrorKind.UNKNOWN, "too_many_responses"))
-
-    def _ask(self) -> None:
-        if self.link is not LinkState.READY or not self.responses.due:
-            return
-        event_id = self._desk.new_id()
-        want = self.responses.next(event_id)
-        if want is not None:
-            self._desk.to_model(to_model.response_create(event_id, want.response))
-            self._desk.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
-
-    def _ask_again(self) -> None:
-        """The response did not begin, or does not go on."""
-        self.responses.held = self._caller_speaking
-        self._retry(self.responses.stalled() or UNASKED)
-
-    def _retry(self, want: ResponseRequest) -> None:
-        self._retries += 1
-        if self._retries <= limits.model.RESPONSE_RETRIES_MAX:
-            self._want(want)
-        elif self.life is CallPhase.GOODBYE:
-            self._leave("unheard")
-        elif self.life is CallPhase.TALKING:
-            self._end(Ending.MODEL_SILENT)
-
-    def _answer(self, call_id: str, output: str) -> None:
-        """A tool is done, and the model is to go on with what came of it."""
-        self._output(call_id, output)
-        self._want(ResponseRequest("tool_output", any_will_do=True))
-
-    def _output(self, call_id: str, output: str) -> None:
-        call = self.memory.answered(call_id, output)
-        if self.link is not LinkState.READY:
-            return  # the next session is told
-        told = [call.as_item()] if call else []
-        for item in (*told, items.function_output(call_id, output)):
-            if item is not None:
-                self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
-
-    def _tell_model(self, text: str) -> None:
-        """For its next answer."""
-        self._desk.to_model(to_model.item_create(items.system_text(text), self._desk.new_id()))
-
-    def _cancel(self, response_id: str) -> None:
-        named = None if response_id == UNSEEN else response_id  # without a name: whatever runs
-        self._desk.to_model(to_model.response_cancel(self._desk.new_id(), named))
-
-    # --- Time ---
-
-    def _on_timer(self, timer: Timer) -> None:
-        match timer:
-            case Timer.ARRIVAL:
-                self._end(Ending.NEVER_ARRIVED)
-            case Timer.HAND_OVER if self.life is CallPhase.TALKING:
-                self._hand_over()
-            case Timer.CONFIRM:
-                self._confirmed()
-            case Timer.RESPONSE:
-                self._ask_again()
-            case Timer.NUDGE:
-                self._silence.nudged()
-                self._want(ResponseRequest("nudge", prompts.instructed(self.agent.idle.nudge)))
-            case Timer.WARN:
-                self._tell_model(self.agent.goodbye)
-
-    def _forget_speech(self) -> None:
-        """Whatever the caller was saying: he is not, as far as is known."""
-        self._caller_speaking = self._brief = self._broke_in = self.responses.held = False
+    def begin_with(self, opening: str) -> None:
+        """Set how the model is to begin, in place of the greeting."""
+        self.greeting.opening = opening
 
     # --- After every event ---
 
     def _settled(self, *, only_sound: bool = False) -> Sequence[Out]:
-        if self.life is _CLOSED:
+        ctx = self.ctx
+        if ctx.phase is _CLOSED:
             pass
-        elif only_sound and self._mid_sound():
-            self._play_on()
-        else:
-            self._settle()
-        return self._desk.take()
+        elif only_sound and self._floor.model_speaks and self.line.mid_sound():
+            # The caller heard the model at the last look, and still does: what waits for quiet
+            # goes on waiting, and a little more sound makes nothing else due.
+            self.line.play_on()
+        elif not self.model_link.unseen:
+            for settle in self._settles:
+                settle()
+        return ctx.take()
 
-    def _mid_sound(self) -> bool:
-        """Whether the caller heard the model at the last look, and still does.
-
-        Then what waits for quiet goes on waiting, and a little more sound makes nothing else due.
-        """
-        return False
-
-    def _play_on(self) -> None:  # noqa: B027 - there is none where the server plays
-        """What of the model's sound is due goes to the caller."""
-
-    def _settle(self) -> None:
-        speaking = self._speaking()
-        self._floor.look(caller=self._caller_speaking, model=speaking)
-        self._ask()
-        if self.life is CallPhase.TALKING and self.link is LinkState.READY:
-            busy = speaking or self._caller_speaking or self._awaited() or self._working()
-            self._silence.look(quiet=not busy)
-
-    def _model_has_floor(self) -> bool:
-        return self.responses.busy or self._speaking()
-
-    def _busy(self) -> bool:
-        return self._awaited() or self._speaking()
-
-    def _awaited(self) -> bool:
-        """Whether a response is on its way, or is to be."""
-        return not self.responses.idle or Timer.RESPONSE in self._desk.timers
-
-    def _note(self, note: events.CallEvent) -> None:
-        self._desk.put(note)
+    def _never_arrived(self) -> None:
+        self.ctx.end(Ending.NEVER_ARRIVED)

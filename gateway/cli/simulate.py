@@ -1,4 +1,4 @@
-"""`gateway simulate`: a rehearsal against a running gateway, or one started for it."""
+"""`gateway simulate`: a rehearsal against a running gateway, or one that is spawned."""
 
 from __future__ import annotations
 
@@ -10,24 +10,35 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from re import fullmatch
 from tempfile import TemporaryFile
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
+from zoneinfo import ZoneInfo
 
 import typer
 import yaml
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 from rich.console import Console
 
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
+from gateway.agents.routing import AgentBook
 from gateway.errors import AgentFileError, ScenarioError, SettingsError
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator.caller.gateway_process import OURS, ProcessPlan, as_file, free_port, spawned
 from gateway.simulator.caller.helper_processes import helping
+from gateway.simulator.openai.realtime.script import Script
 from gateway.simulator.rehearsal import expectations, live_view, metrics, report, stalls
-from gateway.simulator.rehearsal.http_services import PLACEHOLDER, HttpServices, placed, serving
-from gateway.simulator.rehearsal.journal_client import overhearing
+from gateway.simulator.rehearsal.http_services import (
+    PLACEHOLDER,
+    HttpServices,
+    serving,
+    with_addresses,
+)
+from gateway.simulator.rehearsal.journal_client import following
 from gateway.simulator.rehearsal.record import RehearsalRecord
 from gateway.simulator.rehearsal.runner import REST_PORT, Carrier, carrier, rehearse, rehearse_many
 from gateway.simulator.scenario.errors import line_of
@@ -38,11 +49,13 @@ SIMULATED_MODEL_URL = "http://127.0.0.1:8090"
 MEDIA_ONLY = frozenset({"audio", "lead_ms"})
 EXIT_NOT_AS_EXPECTED = 1
 OF_THE_FILES = ("GATEWAY_TWIML_DIR", "GATEWAY_PRICES")
-"""Of the environment's settings, with the agents, what a gateway that is started here has too."""
+"""Settings of the environment that a spawned gateway gets, beside GATEWAY_AGENTS."""
 OF_THE_ACCOUNT = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 
 
 class CallPath(StrEnum):
+    """Path between caller and model."""
+
     media = "media"
     sip = "sip"
     trunk = "trunk"
@@ -50,7 +63,7 @@ class CallPath(StrEnum):
 
 @dataclass(frozen=True)
 class RehearsalOptions:
-    """What was asked for on the command line."""
+    """Options of the command line, checked."""
 
     file: Path
     scenario: Scenario
@@ -73,37 +86,43 @@ def simulate(
     scenario: Annotated[
         str, typer.Option("--scenario", "-s", help="A YAML file, or the name of a shipped one.")
     ] = "demo",
-    url: Annotated[str, typer.Option(help="Where the gateway is.")] = "http://127.0.0.1:8080",
+    url: Annotated[str, typer.Option(help="Address of the gateway.")] = "http://127.0.0.1:8080",
     public_url: Annotated[
-        str, typer.Option(help="What signatures are made over; the same as --url if not given.")
+        str, typer.Option(help="Address that is signed; --url if not given.")
     ] = "",
     spawn: Annotated[
-        bool, typer.Option("--spawn", help="Start a gateway and a simulated model for it.")
+        bool, typer.Option("--spawn", help="Start a gateway and a simulated model.")
     ] = False,
     calls: Annotated[int, typer.Option(min=1, help="How many calls.")] = 1,
     concurrency: Annotated[int, typer.Option(min=0, help="At a time; 0 for all at once.")] = 0,
     rest_port: Annotated[int, typer.Option(help="Of the simulated Twilio API.")] = REST_PORT,
     model: Annotated[
         str,
-        typer.Option(help="The simulated model: overheard, and reached by SIP."),
+        typer.Option(help="Address of the simulated model: its journal, and SIP."),
     ] = SIMULATED_MODEL_URL,
     path: Annotated[
-        CallPath | None, typer.Option(help="How calls get to the model; else as the scenario says.")
+        CallPath | None, typer.Option(help="How calls reach the model; else as the scenario says.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for sound, picture and JSON.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of scenarios, and nothing else.")
+    ] = False,
 ) -> None:
-    """Rehearse calls written as YAML; the exit status tells whether they went as expected."""
+    """Rehearse calls written as YAML; the exit status says whether they went as expected."""
+    if schema:
+        print(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+        return
     console = Console(stderr=as_json, highlight=False)
     file = find(scenario)
-    order = RehearsalOptions(
+    options = RehearsalOptions(
         file, _on_path(load(file), path), _account(),
         _address("--url", url), _address("--public-url", public_url or url),
         spawn, calls, concurrency or calls, rest_port, _address("--model", model),
         None if out is None else _folder(out),
     )  # fmt: skip
-    records = asyncio.run(_run(order, console))
-    _tell(records, console, as_json)
+    records, agents = asyncio.run(_run(options, console))
+    _print(records, agents, console, as_json)
     if any(record.failures for record in records):
         raise typer.Exit(EXIT_NOT_AS_EXPECTED)
 
@@ -117,14 +136,14 @@ def _on_path(scenario: Scenario, path: CallPath | None) -> Scenario:
 
 
 def _address(option: str, text: str) -> str:
-    """Looked at before the call, which would only find that nothing is as expected."""
+    """Check an address before the call, which would only fail its expectations."""
     if not fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
-        raise SettingsError(f"{option} {text} is no address like http://127.0.0.1:8080.")
+        raise SettingsError(f"{option} {text} is not an address like http://127.0.0.1:8080.")
     return text.rstrip("/")
 
 
 def _folder(out: Path) -> Path:
-    """The same: what a call has left is not to be lost."""
+    """Check a folder before the call, whose files would be lost."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=out):
@@ -134,94 +153,135 @@ def _folder(out: Path) -> Path:
 
 
 def _account() -> Account:
-    """The account that the gateway believes in; the first token signs."""
+    """Return the account of the gateway; the first of several tokens signs."""
     sid = os.environ.get("TWILIO_ACCOUNT_SID") or SIMULATED_ACCOUNT_SID
     tokens = os.environ.get("TWILIO_AUTH_TOKEN") or SIMULATED_AUTH_TOKEN
     return Account(sid, tokens.partition(",")[0].strip())
 
 
-def _tell(records: list[RehearsalRecord], console: Console, as_json: bool) -> None:
+def _print(
+    records: list[RehearsalRecord], agents: dict[str, int], console: Console, as_json: bool
+) -> None:
     if as_json:
-        result = report.summary(records) | {"records": [one.as_json() for one in records]}
+        result = report.summary(records, agents) | {"records": [r.as_json() for r in records]}
         print(json.dumps(result, ensure_ascii=False))
     else:
-        live_view.result(console, records)
+        live_view.result(console, records, agents)
 
 
-async def _run(order: RehearsalOptions, console: Console) -> list[RehearsalRecord]:
-    if order.spawn and (unused := _unused(order.scenario)):
-        console.print(f"not for the gateway that is started: {', '.join(unused)}", style="dim")
-    expect, services = order.scenario.expect, HttpServices(order.scenario.services)
-    async with (
-        _stage(order, services) as (twilio, model_url, url),
-        stalls.watched() as still,
-    ):
-        before = await metrics.read(twilio.webhooks.client, url)
-        if order.calls == 1:
-            records = [await _one(order, twilio, model_url, console)]
+def scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema of scenarios, the script of the model included."""
+    kinds: list[tuple[type[BaseModel], Literal["validation"]]] = [
+        (Scenario, "validation"),
+        (Script, "validation"),
+    ]
+    references, schema = models_json_schema(kinds, title="Scenario of gateway simulate")
+    whole = schema["$defs"].pop("Scenario")
+    script = references[(Script, "validation")]
+    # A file beside the scenario, or its content.
+    whole["properties"]["model"]["anyOf"] = [script, {"type": "string"}, {"type": "null"}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, **whole}
+
+
+async def _run(
+    options: RehearsalOptions, console: Console
+) -> tuple[list[RehearsalRecord], dict[str, int]]:
+    """Play the calls. Return their records, and how many each agent answered."""
+    scenario, expect = options.scenario, options.scenario.expect
+    if options.spawn and (unused := _unused(scenario)):
+        console.print(f"not used by the spawned gateway: {', '.join(unused)}", style="dim")
+    if not options.spawn and scenario.spawned_only:
+        keys = " and ".join(f"`{key}:`" for key in scenario.spawned_only)
+        console.print(
+            f"[yellow]without effect on the running gateway {options.url}:[/] {keys} of "
+            f"{scenario.name}; --spawn starts a gateway and a model with it"
+        )
+    services = HttpServices(scenario.services)
+    async with _ends(options, services) as (twilio, model_url, url), stalls.watched() as stalled:
+        client = twilio.webhooks.client
+        before = await metrics.read(client, url)
+        if options.calls == 1:
+            records = [await _one(options, twilio, model_url, console)]
         else:
-            records = await _many(order, twilio, console)
-        grown = await metrics.failures(twilio.webhooks.client, url, before, expect.metrics)
-        asked = services.failures(expect.asked)
+            records = await _many(options, twilio, console)
+        agents = await metrics.answered_by(client, url, before, len(records))
+        records[-1].failures += [
+            *await metrics.failures(client, url, before, expect.metrics),
+            *services.failures(expect.asked),
+            *expectations.paths(records, expect),
+            *expectations.agents(agents, expect),
+        ]
         for record in records:
-            record.stood_still_s = still.seconds
-        records[-1].failures += grown + asked + expectations.paths(records, expect)
-    if order.out is not None:
-        files = report.write(records[0], order.out)
-        console.print(f"left: {', '.join(str(file) for file in files)}", style="dim")
-    return records
+            record.stalled_s = stalled.seconds
+            record.agent = next(iter(agents)) if len(agents) == 1 else ""
+    if options.out is not None:
+        files = report.write(records[0], options.out)
+        console.print(f"written: {', '.join(str(file) for file in files)}", style="dim")
+    return records, agents
 
 
 @contextlib.asynccontextmanager
-async def _stage(
-    order: RehearsalOptions, services: HttpServices
+async def _ends(
+    options: RehearsalOptions, services: HttpServices
 ) -> AsyncIterator[tuple[Carrier, str, str]]:
-    """The carrier, and with `--spawn` the gateway and model: with their URLs."""
-    if not order.spawn:
-        reach = GatewayAddress(order.url, order.public_url)
-        async with carrier(order.account, reach, rest_port=order.rest_port) as twilio:
-            twilio.exchange.connector_url = order.model_url
+    """Yield the carrier and the addresses of model and gateway, both spawned on demand."""
+    if not options.spawn:
+        reach = GatewayAddress(options.url, options.public_url)
+        async with carrier(options.account, reach, rest_port=options.rest_port) as twilio:
+            twilio.reachable.connector_url = options.model_url
             twilio.project = os.environ.get("OPENAI_PROJECT_ID") or twilio.project
             twilio.admin_token = os.environ.get("GATEWAY_ADMIN_TOKEN", "")
-            yield twilio, order.model_url, order.url
+            yield twilio, options.model_url, options.url
         return
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    scenario = order.scenario
-    out = _folder(order.out or Path("out") / scenario.name)
+    scenario = options.scenario
+    out = _folder(options.out or Path("out") / scenario.name)
     async with (
-        carrier(order.account, GatewayAddress(url, url), rest_port=0) as twilio,
+        carrier(options.account, GatewayAddress(url, url), rest_port=0) as twilio,
         serving(services) as services_url,
         helping(scenario.processes, out) as twilio.helpers,
     ):
-        places = {PLACEHOLDER: services_url, **twilio.helpers.places}
-        agents = placed(scenario.agents, places) or os.environ.get("GATEWAY_AGENTS") or None
-        agents = _by_sip(agents) if order.by_sip else agents
-        _check(agents, order.file, out)
+        addresses = {PLACEHOLDER: services_url, **twilio.helpers.addresses}
+        agents = with_addresses(scenario.agents, addresses)
+        agents = agents or os.environ.get("GATEWAY_AGENTS") or None
+        agents = _by_sip(agents) if options.by_sip else agents
+        book = _load(agents, options.file, out)
         twilio.admin_token = secrets.token_urlsafe(16)
-        files = {name: os.environ[name] for name in OF_THE_FILES if os.environ.get(name)}
+        environment = {name: os.environ[name] for name in OF_THE_FILES if os.environ.get(name)}
+        environment["GATEWAY_ADMIN_TOKEN"] = twilio.admin_token
+        if scenario.at is not None:
+            environment["GATEWAY_SIMULATED_TIME"] = start_time(scenario.at, book).isoformat()
         plan = ProcessPlan(
-            order.account, port, twilio.rest_url, out, agents, scenario.model,
-            files | {"GATEWAY_ADMIN_TOKEN": twilio.admin_token} | scenario.environment,
+            options.account, port, twilio.rest_url, out, agents, scenario.model,
+            environment | scenario.environment,
         )  # fmt: skip
-        async with spawned(plan) as stack:
-            twilio.exchange.connector_url = stack.model_url
-            yield twilio, stack.model_url, url
+        async with spawned(plan) as processes:
+            twilio.reachable.connector_url = processes.model_url
+            yield twilio, processes.model_url, url
+
+
+def start_time(at: datetime, book: AgentBook) -> datetime:
+    """Return the time with an offset: by default that of the one zone of the agents' hours."""
+    if at.tzinfo is not None:
+        return at
+    hours = [agent.hours for agent in book.agents.values()]
+    hours += [to.hours for agent in book.agents.values() for to in agent.transfers.values()]
+    zones = {one.zone for one in hours if one is not None}
+    return at.replace(tzinfo=ZoneInfo(zones.pop()) if len(zones) == 1 else UTC)
 
 
 def _unused(scenario: Scenario) -> list[str]:
-    """Settings of the environment that are not the started gateway's: nothing is left unsaid."""
+    """Return the settings of the environment that a spawned gateway does not get."""
     used = {*OF_THE_FILES, *OF_THE_ACCOUNT} | ({"GATEWAY_AGENTS"} if not scenario.agents else set())
     return sorted(name for name in os.environ if name.startswith(OURS) and name not in used)
 
 
-def _check(agents: str | dict[str, Any] | None, scenario: Path, out: Path) -> None:
-    """Agents that stand in the scenario are wrong there, not in the copy that is made of them."""
+def _load(agents: str | dict[str, Any] | None, scenario: Path, out: Path) -> AgentBook:
+    """Read the agents; an error in agents of a scenario names the line in the scenario."""
     file = as_file(agents, out / "agents.yaml")
-    if file is None:
-        return
     try:
-        load_agents(file)
+        return load_agents(file or DEFAULT_AGENTS)
     except AgentFileError as error:
         if not isinstance(agents, dict):
             raise
@@ -233,11 +293,11 @@ def _check(agents: str | dict[str, Any] | None, scenario: Path, out: Path) -> No
 
 
 def _by_sip(agents: str | dict[str, Any] | None) -> dict[str, Any]:
-    """The same agents on the SIP path, where no sound passes through the gateway."""
+    """Return the same agents on the SIP path, where no sound passes through the gateway."""
     if not isinstance(agents, dict):
         text = agents or str(DEFAULT_AGENTS)
         if "\n" not in text.strip():
-            load_agents(Path(text))  # whatever is wrong in it is told with its line
+            load_agents(Path(text))  # an error names the line of the operator's own file
             text = Path(text).read_text("utf-8")
         agents = cast("dict[str, Any]", yaml.safe_load(text))
     by_sip = {
@@ -249,23 +309,27 @@ def _by_sip(agents: str | dict[str, Any] | None) -> dict[str, Any]:
 
 
 async def _one(
-    order: RehearsalOptions, twilio: Carrier, model_url: str, console: Console
+    options: RehearsalOptions, twilio: Carrier, model_url: str, console: Console
 ) -> RehearsalRecord:
     live = live_view.LiveView(console)
     began_s = time.time()
     async with contextlib.AsyncExitStack() as stack:
         if model_url:
-            await stack.enter_async_context(overhearing(model_url, live.overheard))
-        record = await rehearse(twilio, order.scenario, watch=live.watch())
+            await stack.enter_async_context(following(model_url, live.on_entry))
+        record = await rehearse(twilio, options.scenario, watch=live.watch())
     record.words = [entry for entry in live.words if entry.get("t", began_s) >= began_s]
-    record.failures += expectations.words(record, order.scenario.expect)
+    record.failures += expectations.words(record, options.scenario.expect)
     return record
 
 
 async def _many(
-    order: RehearsalOptions, twilio: Carrier, console: Console
+    options: RehearsalOptions, twilio: Carrier, console: Console
 ) -> list[RehearsalRecord]:
-    with live_view.bar(console, order.calls) as watch:
+    with live_view.bar(console, options.calls) as watch:
         return await rehearse_many(
-            twilio, order.scenario, calls=order.calls, concurrency=order.concurrency, watch=watch
+            twilio,
+            options.scenario,
+            calls=options.calls,
+            concurrency=options.concurrency,
+            watch=watch,
         )

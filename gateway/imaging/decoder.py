@@ -11,32 +11,28 @@ import warnings
 from math import ceil
 from typing import Final
 
-from PIL import (
-    GifImagePlugin,
-    Image,
-    ImageOps,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageOps
 
 from gateway import limits
 from gateway.errors import PeerError
 from gateway.imaging.picture_header import FORMATS, PictureHeader, check_pixels, read_header
 
 _QUALITIES: Final = (85, 70, 50, 30)
-LOADED: Final = (
-    GifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin,
-    WebPImagePlugin,
-)  # fmt: skip
-"""Pillow loads some of these when a picture asks for them, and the worker opens no more files."""
+_ORIENTATION: Final = 0x0112
+_TINY: Final = ("PNG", "JPEG", "MPO", "WEBP", "GIF")
 
 
-def shrink(
-    data: bytes, side_px: int, pixels_max: int = limits.images.IMAGE_PIXELS_MAX
-) -> bytes:
+def warm_up() -> None:
+    """Load every module that a picture may need: the worker opens no file afterwards."""
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 6
+    for kind in _TINY:
+        buffer = io.BytesIO()
+        Image.new("RGB", (16, 8)).save(buffer, kind, exif=exif)
+        shrink(buffer.getvalue(), 4)
+
+
+def shrink(data: bytes, side_px: int, pixels_max: int = limits.images.IMAGE_PIXELS_MAX) -> bytes:
     """Return the first frame as a JPEG: upright, on white where transparent, without metadata.
 
     Raises PeerError: `not_an_image`, `too_many_pixels`, `too_many_scans`, `heic`, `pdf`,

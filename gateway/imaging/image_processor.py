@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway import limits
+from gateway.imaging.upload_budget import UploadBudget
 from gateway.imaging.worker_process import CAMERA_BOUNDS, PHOTO_BOUNDS, ImageWorker
 
 
 class ImageProcessor:
     """Two workers: a photo that takes its time does not hold up anybody's camera."""
 
-    def __init__(self, photos: ImageWorker, frames: ImageWorker) -> None:
-        self.photos, self.frames = photos, frames
+    def __init__(self, photos: ImageWorker, frames: ImageWorker, uploads: UploadBudget) -> None:
+        self.photos, self.frames, self.uploads = photos, frames, uploads
 
     async def shrink_photo(self, data: bytes) -> str:
         """Return a photo as the data URI of a small JPEG. Raises PeerError."""
@@ -28,6 +29,12 @@ class ImageProcessor:
         await self.frames.close()
 
 
-def image_processor(ended: Callable[[str], None]) -> ImageProcessor:
-    """Return the product's processor; `ended` hears why a worker was replaced."""
-    return ImageProcessor(ImageWorker(PHOTO_BOUNDS, ended), ImageWorker(CAMERA_BOUNDS, ended))
+def image_processor(ended: Callable[[str], None], refused: Callable[[], None]) -> ImageProcessor:
+    """Return a processor with the product's bounds.
+
+    `ended` is called with the reason when a worker is replaced, `refused` when the bytes of all
+    uploads reach their bound.
+    """
+    return ImageProcessor(
+        ImageWorker(PHOTO_BOUNDS, ended), ImageWorker(CAMERA_BOUNDS, ended), UploadBudget(refused)
+    )

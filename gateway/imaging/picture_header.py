@@ -78,7 +78,7 @@ def check_pixels(header: PictureHeader, most: int = limits.images.IMAGE_PIXELS_M
 
 
 def _jpeg(data: bytes) -> PictureHeader:
-    """Walks the markers as a decoder does, up to the end of the image: a telephone appends films."""
+    """Walk the markers as a decoder does, to the end of the image: telephones append films."""
     at, scans, width, height, components = 2, 0, 0, 0, 0
     buffered = False
     for _ in range(limits.images.JPEG_SEGMENTS_MAX):
@@ -123,9 +123,7 @@ def _webp(data: bytes) -> PictureHeader:
     if kind == b"VP8X":
         return PictureHeader("WEBP", _little(data, 24, 3) + 1, _little(data, 27, 3) + 1)
     if kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
-        return PictureHeader(
-            "WEBP", _little(data, 26, 2) & 0x3FFF, _little(data, 28, 2) & 0x3FFF
-        )
+        return PictureHeader("WEBP", _little(data, 26, 2) & 0x3FFF, _little(data, 28, 2) & 0x3FFF)
     if kind == b"VP8L" and data[20] == 0x2F:
         bits = _little(data, 21, 4)
         return PictureHeader("WEBP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway import limits
@@ -12,8 +12,10 @@ from gateway.errors import PeerError
 class UploadBudget:
     """One bound for the process: each picture counts from its first byte until it is decoded."""
 
-    def __init__(self, most_bytes: int = limits.images.UPLOADS_MAX_BYTES) -> None:
-        self._most_bytes = most_bytes
+    def __init__(
+        self, refused: Callable[[], None], most_bytes: int = limits.images.UPLOADS_MAX_BYTES
+    ) -> None:
+        self._refused, self._most_bytes = refused, most_bytes
         self.held_bytes = 0
 
     @contextmanager
@@ -28,6 +30,7 @@ class UploadBudget:
     def take(self, size_bytes: int) -> None:
         """Raises PeerError (`overloaded`) beyond the bound."""
         if self.held_bytes + size_bytes > self._most_bytes:
+            self._refused()
             raise PeerError("overloaded", "too many bytes are being sent")
         self.held_bytes += size_bytes
 

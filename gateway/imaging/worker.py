@@ -20,7 +20,7 @@ from typing import BinaryIO, Final
 
 from gateway import limits
 from gateway.errors import PeerError
-from gateway.imaging.decoder import shrink
+from gateway.imaging.decoder import shrink, warm_up
 
 if sys.platform != "win32":
     import resource
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, required=True)
     given = parser.parse_args()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    warm_up()
     _confine(given.memory_bytes)
     answers.write(READY)
     answers.flush()
@@ -82,7 +83,7 @@ def _confine(memory_bytes: int) -> None:
     _limit(resource.RLIMIT_AS, memory_bytes + limits.images.WORKER_FILES_BYTES)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
-    # No file and no socket is opened from here on: Pillow's modules are loaded.
+    # No file and no socket is opened from here on: the modules are loaded.
     _limit(resource.RLIMIT_NOFILE, 0)
 
 

@@ -37,11 +37,11 @@ QUEUE_NAME_MAX_CHARS = 64
 HOURS_SPANS_MAX = 8  # of one day
 HOURS_DATES_MAX = 400  # a year of them, and the next year's holidays
 HOURS_LOOK_AHEAD_DAYS = 35
-"""How far it is looked for the next opening: longer holidays are "closed", without an end."""
+"""How many days ahead opening hours are searched."""
 KEYS_PAUSE_DEFAULT_S = 2.0
 KEYS_PAUSE_MIN_S = 0.5
 KEYS_PAUSE_MAX_S = 15.0
-KEYS_MAX = 64  # of one entry: no number that people type is longer
+KEYS_MAX = 64  # of one DTMF entry
 SIP_URI_MAX_CHARS = 254  # Twilio: below 255
 SPEND_MIN_USD = 0.01
 SPEND_MAX_USD = 1000.0

@@ -9,85 +9,86 @@ MESSAGE_MAX_CHARS = 2_000
 MESSAGE_NAME_MAX_CHARS = 100
 MESSAGES_MAX = 10  # of one call
 SUMMARY_MAX_CHARS = 600
-"""What is whispered to whoever takes a call: half a minute of speech."""
+"""Summary spoken to the person who takes a transferred call: half a minute of speech."""
 SPEND_WARN_SHARE = 0.8
-"""Of what a call may cost: from here on the model is told to come to an end."""
+"""Share of the spend limit of a call from which the model is asked to end it."""
 SPEND_CHECK_S = 5.0
-"""Minutes of the carrier's pass without a word of anybody's."""
+"""How often the cost of the carrier's minutes is added to running calls."""
 BUFFERED_AUDIO_MAX_MS = 30_000
-"""What the caller says while the model cannot hear it; the oldest goes first."""
+"""Audio buffered while there is no session; the oldest is dropped first."""
 RETAINED_AUDIO_MS = 1_000
-"""His last sound, for a session that takes over: speech that its predecessor had not noticed."""
+"""The caller's latest audio, replayed to a new session: the old one may not have heard it."""
 RETAINED_TURN_MAX_MS = 15_000
-"""The same of a turn that no session has understood yet."""
+"""Audio of a caller turn that no session has answered yet, replayed to a new session."""
 UNPLAYED_AUDIO_MAX_MS = 600_000
-"""Twilio itself drops what is more than ten minutes ahead (warning 31931)."""
+"""Audio sent and not yet played; Twilio drops more than ten minutes (warning 31931)."""
 MOMENT_MAX_MS = 86_400_000
-"""A day: no session is longer. A moment that its sound does not have would poison every latency."""
+"""Largest audio timestamp of the model that is believed: a day, longer than any session."""
 TOKENS_MAX = 1 << 53
-"""What a float still counts one by one."""
+"""Largest token count of one response that is believed; a float is exact up to it."""
 FRAME_MS = 20
 GROUP_MS = 200
-"""One media message and its mark: marks that are further apart make truncation coarse."""
+"""Audio of one media message and its mark: marks further apart make truncation coarse."""
 KEY_BOUNCE_S = 0.08
-"""ITU-T Q.24: a key is 40 ms of tone and 40 ms of pause, or more; sooner it is an echo."""
+"""Shortest time between two DTMF keys. ITU-T Q.24: 40 ms of tone and 40 ms of pause."""
 TONES_LOOK_S = 0.1
 KEYS_SPEECH_S = 0.8
-"""Speech for so long after a key is no tone that the model took for it: he has done typing."""
+"""Speech of this length after a key is no misheard tone: the DTMF entry has ended."""
 KEYS_LOOK_S = 0.25
-"""An entry is complete while the model is away: when to look again."""
+"""How often a complete DTMF entry is offered again while there is no session."""
 MARKS_PENDING_MAX = 256
 MARKS_LATE_MAX_MS = 500
-"""How late a mark may be before it shows that the telephone plays slower than the clock."""
+"""Delay of a mark from which playback counts as slower than the clock."""
 UNDERRUN_MIN_MS = 10
-"""A shorter gap is the error of the estimate, not a hole in the sound."""
+"""Shortest gap in playback that counts as an under-run; less is estimation error."""
 FRAME_PAYLOAD_MAX_BYTES = 64_000
-"""Eight seconds of mu-law in one message: far above anything seen, far below harm."""
+"""Payload of one media message: eight seconds of mu-law, far above anything seen."""
 TIMESTAMP_MAX_DIGITS = 12
-"""Milliseconds of thirty years."""
+"""Digits of a media timestamp: milliseconds of thirty years."""
 TIMESTAMP_LEAP_S = 5.0
-"""A frame that is later than this did not wait on its way: the stream's time has begun anew."""
+"""Jump of the media timestamp from which the stream's clock counts as restarted."""
 SPEECH_AGE_MAX_S = 60.0
-"""The model tells of speech that began or ended just now; an older moment is not believed."""
+"""Oldest start or end of speech in a VAD event that is believed."""
 START_WAIT_S = 5.0
+"""From a media stream's handshake to its `start` message."""
 EARLY_MESSAGES_MAX = 200
-"""Of a stream whose token is being looked up: four seconds of frames."""
+"""Messages buffered while a stream's token is checked: four seconds of frames."""
 MEDIA_SILENCE_MAX_S = 2.0
-"""Twilio sends fifty frames a second even in silence: two seconds of none is a dead stream."""
+"""Time without a media message after which a stream is dead; Twilio sends silence too."""
 TICK_LATE_MAX_S = 0.25
-"""A tick that is later finds sockets unread: no conclusion is drawn from their silence."""
+"""Delay of a timer from which the silence of sockets proves nothing: they were not read."""
 ARRIVAL_WAIT_S = 30.0
 """From the answer to the webhook to the stream's `start`; Twilio itself gives up after 15 s."""
 GOODBYE_MAX_S = 15.0
 """How long a goodbye may take to begin, and then to make progress, before the call is ended."""
 ENDING_MAX_S = 75.0
-"""All of it, however often the caller speaks into it."""
+"""Longest goodbye, however often the caller interrupts it."""
 HANGUP_CONFIRM_MAX_S = 5.0
 FINAL_HANGUP_MAX_S = 5.0
-"""For the calls of a stopping process to be hung up."""
+"""How long a stopping process waits for its calls to be hung up."""
 WARN_BEFORE_END_S = 60.0
 TRANSFER_MAX_S = 30.0
-"""A SIP provider never tells that a transfer failed: after this the model has the caller back."""
+"""Wait after a SIP REFER before it counts as failed; providers do not report failures."""
 TRANSFERS_MAX = 32
 LEGS_MAX = 6
-"""How often a caller whose leg ended badly is given another one."""
+"""How many legs a caller gets after legs that ended badly."""
 HISTORY_ITEMS_MAX = 1_000
 HISTORY_MAX_CHARS = 64_000
-"""An hour of talk; a new session takes it as some 16,000 tokens."""
+"""Conversation history passed to a new session: an hour of talk, some 16,000 tokens."""
 TRANSCRIPT_LINES_MAX = 2_000
 TRANSCRIPT_LINE_MAX_CHARS = 4_000
 TRANSCRIPT_MAX_CHARS = 200_000
-"""In all: about four hours of talk."""
+"""Whole transcript of a call: about four hours of talk."""
 TURNS_KEPT_MAX = 1_000
 ITEMS_CUT_KEPT_MAX = 64
 RESUMES_MAX = 3
-"""How often a call whose stream broke is taken up again; then a person has it."""
+"""How often a call is resumed after its stream broke; then it goes to a person."""
 PICTURES_WAITING_MAX = 4
+"""Messages with pictures that are queued while there is no session."""
 PICTURE_EVERY_S = 0.25
-"""At most a megabyte a second on its way to the model, beside the caller's voice."""
-"""Messages that wait for a model that is being had again."""
+"""Shortest time between two pictures sent to the model: at most a megabyte a second."""
 CAMERA_PAUSE_S = 5.0
-"""After so long without a frame the next one begins another showing, and is answered."""
+"""Pause between camera frames after which the next one asks the model for a response."""
 
 assert GROUP_MS % FRAME_MS == 0
 assert LEAD_MIN_MS >= GROUP_MS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.limits.sockets import MODEL_BACKLOG_MAX_BYTES
 
 IMAGE_BODY_MAX_BYTES = 12 << 20
-"""A telephone's photo as it is."""
+"""An unscaled photo of a telephone."""
 UPLOADS_MAX_BYTES = 48 << 20
 """Pictures that all requests together may hold before they are decoded."""
 UPLOADS_RETRY_S = 5
@@ -23,11 +23,11 @@ JPEG_SEGMENTS_MAX = 4_096
 """A profile may have 255, EXIF and previews a few dozen."""
 IMAGE_SIDE_MAX_PX = 1_024
 IMAGE_SENT_MAX_BYTES = 256 << 10
-"""On a socket that also carries the caller's voice: a moment's worth."""
+"""Encoded picture sent to the model, on the socket that carries the caller's audio."""
 PICTURES_MAX = 30
-"""Of one call; each stays in the conversation, and is billed with every further response."""
+"""Pictures of one call; each stays in the conversation and is billed with every response."""
 CAMERA_FRAMES_MAX = 900
-"""Of one call: a quarter of an hour, at one a second. The model has one of them at a time."""
+"""Camera frames of one call: a quarter of an hour at one a second."""
 CAMERA_FRAME_MAX_BYTES = 1 << 20
 CAMERA_PIXELS_MAX = 2_200_000
 """The page sends far less; 1,920 by 1,080 passes."""

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 SERVERS_MAX = 16
-"""Of one agent."""
+"""MCP servers of one agent."""
 LABEL_MAX_CHARS = 32
-"""Half of a function's name: the other half is the tool's."""
+"""Server label: half of a function's name, the other half is the tool's."""
 TOOLS_MAX = 64
-"""Of one server; more would crowd the model's instructions out."""
+"""Tools of one server; more would crowd out the model's instructions."""
 PAGES_MAX = 20
-"""Of its list of them."""
+"""Pages of a server's `tools/list`."""
 RESPONSE_MAX_BYTES = 2 << 20
-"""A picture may be in it, which nobody hears of."""
+"""Result of one MCP call; it may contain a picture, which is left out."""
 SCHEMA_MAX_CHARS = 16_000
 DESCRIPTION_MAX_CHARS = 1_000
 START_MAX_S = 3.0
-"""For servers to be had before the first call; the process starts without the others."""
+"""How long the start of the process waits for MCP servers to connect."""
 CONNECT_MAX_S = 10.0
 ASK_MAX_S = 5.0
 LOOK_EVERY_S = 5.0
-"""So long at most a new call is offered the tools of a server that has just died."""
+"""How often a connected server is checked; until then its tools are still offered."""
 NEEDED_MAX_S = 2.0
-"""For a server that is not there to be tried once more, since a call asks for it."""
+"""How long a tool call waits for a lost server to be reconnected."""
 PAUSE_FIRST_S = 0.5
-"""Before a server that was lost is tried again; doubles with each try."""
+"""First pause before a lost server is tried again; doubles with each try."""
 PAUSE_MAX_S = 15.0
 STEADY_S = 10.0
-"""A server that was lost sooner after it was had did not hold."""
+"""How long a connection must last for the pause to start from the first one again."""
 STDERR_LINE_MAX_BYTES = 400
 STDERR_LINES_KEPT = 3
-"""Of what a process says before it ends; it has no other way into the log."""
+"""Last lines of a server process's stderr that are logged when it ends."""
 LIST_GRACE_S = 1.0
-"""A server whose tools are not listed by then is late, and the model is told; nobody has finished
-his first sentence before."""
+"""How long a hosted server may take to list its tools before the model is informed."""
 GO_ON_GRACE_S = 0.3
-"""What came of a hosted call is in: if the model does not go on by itself by then, it is asked."""
+"""Wait after a hosted call's result for the model to respond by itself."""
 CALLS_MAX = 32
-"""Hosted ones of one call, out at once; more are the server's own business."""
+"""Hosted MCP calls of one call that are tracked at once."""

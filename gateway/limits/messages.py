@@ -8,14 +8,14 @@ MEDIA_FETCH_MAX_S = 15.0
 MEDIA_TRIES = 3
 MEDIA_REDIRECTS_MAX = 3
 MEDIA_AT_ONCE_MAX = 4
-"""In the whole process, each with IMAGE_BODY_MAX_BYTES at the most."""
+"""Media downloads of the whole process at once, each of at most IMAGE_BODY_MAX_BYTES."""
 MESSAGE_REMEMBERED_S = 3_600.0
 MESSAGE_ANSWERED_EVERY_S = 600.0
-"""A text that belongs to no call is answered so often: two machines would answer for ever."""
+"""How often a text that belongs to no call is answered: two machines would loop."""
 TEXT_IN_MAX_CHARS = 1_600
 """Twilio's own bound on a message."""
 TEXT_OUT_MAX_CHARS = 480
 TEXTS_MAX = 10
-"""That the model may send in one call."""
+"""Texts that the model may send in one call."""
 
 assert TEXT_OUT_MAX_CHARS <= TEXT_IN_MAX_CHARS

@@ -5,39 +5,39 @@ from __future__ import annotations
 from gateway.limits.call import BUFFERED_AUDIO_MAX_MS, RETAINED_AUDIO_MS
 
 MODEL_TRY_MAX_S = 2.5
-"""For one try to have a session: connected, and confirmed."""
+"""One try to open a session: connected, and `session.created` received."""
 MODEL_PAUSES_S = (0.0, 0.3, 0.8, 1.5, 2.5)
-"""Before each further try; then it is given up."""
+"""Pauses before each further try; after the last the session counts as lost."""
 MODEL_GIVE_UP_S = 8.0
-"""No further try begins so long after the first: the caller has heard nothing meanwhile."""
+"""Time after the first try from which no further one begins: the caller hears nothing."""
 RENEW_SPREAD_S = 0.1
-"""By chance, before any: a server that lost all calls at once gets them back one by one."""
+"""Random pause before any try: calls lost at once do not reconnect at once."""
 MODEL_STEADY_S = 10.0
-"""A session that lasted for so long is not the failure of the same try."""
+"""How long a session must last for its loss to start a new series of tries."""
 SERVER_SILENCE_MAX_S = 3.0
-"""Without a single event of the server's while one is due."""
+"""Time without any event of the model's server while one is due."""
 SERVER_THINKS_MAX_S = 10.0
-"""The same within a response: a model that reasons says nothing meanwhile."""
+"""Time without any event within a response: a reasoning model is silent meanwhile."""
 ROLL_BEFORE_S = 120.0
-"""Before the end of its hour, the next session is opened."""
+"""How long before the end of a session's hour the next one is opened."""
 ROLL_BEFORE_SHARE = 1 / 3
-"""Of a session that is shorter than usual."""
+"""The same as a share of a session that is shorter than an hour."""
 ROLL_QUIET_MAX_SHARE = 2 / 3
-"""Of that time for a quiet moment; then the change comes anyway."""
+"""Share of that time in which the change waits for a quiet moment."""
 ROLL_LOOK_S = 0.5
 HAND_OVER_QUIET_MAX_S = 12.0
-"""The same for a call that leaves a stopping process."""
+"""How long a call that leaves a stopping process waits for a quiet moment."""
 RESPONSE_START_MAX_S = 8.0
 """From the end of the caller's turn, or our `response.create`, to `response.created`."""
 RESPONSE_STALL_MAX_S = 30.0
-"""Within a response that began: without a sound, and without its end."""
+"""Time without audio and without `response.done` within a response that began."""
 RESPONSE_RETRIES_MAX = 2
 RESPONSES_QUEUED_MAX = 8
 START_PAUSE_S = 0.003
-"""Between two starts that cost the event loop milliseconds: frames of sound pass between them."""
+"""Pause between two call starts, which block the event loop for milliseconds each."""
 MODEL_TRIES_MAX_S = MODEL_GIVE_UP_S + 2 * max(MODEL_PAUSES_S) + MODEL_TRY_MAX_S
 SHED_BELOW_RATIO = 0.05
-"""Of the model's rate limit left: what is there belongs to the calls that are running."""
+"""Share of the model's rate limit below which new calls are shed for running ones."""
 SHED_MAX_S = 60.0
 BREAKER_FAILURES = 5
 BREAKER_PROBE_FIRST_S = 2.0

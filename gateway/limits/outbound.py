@@ -6,26 +6,26 @@ from gateway.limits.agents import MAX_CALL_MAX_S, RING_MAX_S
 from gateway.limits.store import ENDINGS_KEPT_S
 
 DIALS_PER_S = 1.0
-"""What Twilio places for an account by default; it would queue the rest."""
+"""Calls that Twilio places for an account by default; it would queue the rest."""
 DIALS_BURST = 3
 DIAL_TOKEN_S = RING_MAX_S + 300.0
 """From the order to the answer, Twilio's queue included."""
 DIAL_LATE_S = 15.0
-"""Beyond the ring timeout, to which Twilio may add five seconds, until it is asked."""
+"""Wait beyond the ring timeout before Twilio is asked for the status."""
 DIAL_LOOK_S = 1.0
-"""How often the shared store is asked what another process was told of a call."""
+"""How often the shared store is asked for status callbacks of other processes."""
 DIAL_KEPT_S = MAX_CALL_MAX_S + DIAL_TOKEN_S
 DETECTION_MAX_S = 30
-"""For the carrier to find out who has answered."""
+"""How long the carrier may take to detect who has answered."""
 DETECTION_LATE_S = 60.0
-"""What it says later than this after the answer is of no use."""
+"""Time after the answer from which a detection result is ignored."""
 DETECTION_LOOK_S = 0.25
 WARM_RING_S = 25
-"""How long a person is rung for a caller who waits."""
+"""How long the phone of the person in a warm transfer rings."""
 WARM_WAIT_MAX_S = 150
-"""The caller waits no longer for word of him: ringing, the whole summary, and the key."""
+"""Longest wait of the caller in a warm transfer: ringing, summary and key press."""
 WARM_KEPT_S = MAX_CALL_MAX_S + ENDINGS_KEPT_S
-"""The two may talk for as long as Twilio lets them, and only then it asks what comes next."""
+"""How long a warm transfer is remembered: the longest call and what follows it."""
 HOLD_MUSIC_CACHED_S = 86_400
 
 assert DETECTION_MAX_S < DETECTION_LATE_S

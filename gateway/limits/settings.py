@@ -7,6 +7,6 @@ MAX_CALLS_MAX = 10_000
 DRAIN_DEFAULT_S = 3600.0
 DRAIN_MAX_S = 86_400.0
 SECRET_MIN_CHARS = 16
-"""A shorter one of the operator's own making can be guessed: `doctor` warns."""
+"""Shortest secret of the operator's own making that `doctor` accepts without a warning."""
 PRICE_FILE_MAX_BYTES = 1 << 20
 BUDGET_MAX_USD = 1_000_000.0

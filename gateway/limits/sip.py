@@ -5,38 +5,38 @@ from __future__ import annotations
 from gateway.limits import call
 
 SIDEBAND_MAX_S = 8.0
-"""Without a sideband for so long a call cannot be steered, and is ended."""
+"""Time without a sideband after which a call is ended: it cannot be controlled."""
 SIDEBAND_TRIES = 6
 SIDEBAND_FIRST_PAUSE_S = 0.1
-"""Doubles with each try: about two seconds in all for a session that is just being made."""
+"""First pause between tries; doubles: about two seconds for a session being created."""
 SIDEBAND_PAUSE_MAX_S = 0.8
 SIDEBAND_STEADY_S = 5.0
-"""A sideband that was lost sooner after it was had did not hold."""
+"""How long a sideband must last to count as steady."""
 SIDEBAND_LOSSES_MAX = 3
-"""How many in a row may not hold, before the call is ended."""
+"""Unsteady sidebands in a row after which the call is ended."""
 GOODBYE_MAX_S = 60.0
-"""Once it plays; without marks nobody tells of its progress."""
+"""Longest goodbye once it plays; SIP has no marks that report its progress."""
 HANG_UP_FIRST_PAUSE_S = 1.0
-"""Doubles with each try: a leg that cannot be hung up is tried for as long as it can last."""
+"""First pause between tries to hang up a leg; doubles with each try."""
 HANG_UP_PAUSE_MAX_S = 60.0
 DECIDE_MAX_S = 2.0
 ACCEPT_MAX_S = 1.5
-"""Of it: what is left is for the reject, should the accept not be answered."""
+"""Part of DECIDE_MAX_S for the accept; the rest is for a reject if it times out."""
 ACCEPT_TRIES = 2
 CROWD_S = 0.05
-"""All of a crowd of webhooks are answered before the second of their calls is decided on."""
+"""Delay of decisions in a burst of webhooks, so that all are answered first."""
 EVENT_AGE_MAX_S = 30.0
-"""The caller of an older event is gone."""
+"""Age from which an incoming call event is ignored: its caller has hung up."""
 CALLS_MAX = 2_000
 LEASE_S = 5.0
-"""A SIP call whose process does not renew it for so long belongs to whoever looks next."""
+"""Lease of a process on a SIP call; without renewal another process takes the call."""
 LOOK_S = 1.0
-"""How often each process renews its own, and looks for others."""
+"""How often each process renews its leases and looks for expired ones."""
 HEADERS_MAX = 128
 TOKEN_S = 60.0
 WEBHOOK_TOLERANCE_S = 300
 WEBHOOK_SEEN_S = 900.0
-"""Longer than an event can be fresh, its signature's tolerance both ways included."""
+"""How long webhook ids are remembered: longer than a signature stays valid."""
 
 assert max(call.GOODBYE_MAX_S, GOODBYE_MAX_S) < call.ENDING_MAX_S
 assert ACCEPT_MAX_S < DECIDE_MAX_S

@@ -95,7 +95,7 @@ class Stop(Struct, tag_field="event", tag="stop", rename="camel"):
     sequence_number: str = "0"
 
 
-class Unknown(Struct):
+class UnknownMessage(Struct):
     """An event this version does not know: counted, never the end of a call."""
 
     event: str
@@ -114,7 +114,7 @@ class _Head(Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | Unknown:
+def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | UnknownMessage:
     """One message from Twilio. Raises `PeerError` (`junk`, `malformed`)."""
     try:
         return _from_twilio.decode(text)
@@ -122,7 +122,9 @@ def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | Unknown:
         return _unknown_or_raise(text, error)
 
 
-def _unknown_or_raise(text: bytes | bytearray | memoryview | str, cause: Exception) -> Unknown:
+def _unknown_or_raise(
+    text: bytes | bytearray | memoryview | str, cause: Exception
+) -> UnknownMessage:
     try:
         event = _head.decode(text).event
     except UNREADABLE:
@@ -130,7 +132,7 @@ def _unknown_or_raise(text: bytes | bytearray | memoryview | str, cause: Excepti
     if event in _KNOWN:
         # The decoder's message names a path and a type, never a value.
         raise PeerError("malformed", f"{event}: {cause}") from cause
-    return Unknown(event)
+    return UnknownMessage(event)
 
 
 class ToTwilio:

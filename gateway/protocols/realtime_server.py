@@ -1,7 +1,7 @@
 """What the model's server says: GA Realtime events.
 
 Source: `openai.types.realtime` (GA). Only the fields that the gateway uses are read; the rest of
-an event may change without notice. Events that are not listed come back as `Unknown`.
+an event may change without notice. Events that are not listed come back as `UnknownEvent`.
 """
 
 from __future__ import annotations
@@ -287,13 +287,13 @@ class RateLimitsUpdated(Event, tag="rate_limits.updated"):
     rate_limits: list[RateLimit]
 
 
-class Noted(Struct):
+class Ignored(Struct):
     """An event of the protocol that needs no answer."""
 
     type: str
 
 
-class Unknown(Struct):
+class UnknownEvent(Struct):
     """An event that this version does not know: counted, never the end of a call."""
 
     type: str
@@ -310,9 +310,9 @@ Known = (
     | McpArgumentsDone | McpCallInProgress | McpCallCompleted | McpCallFailed
 )  # fmt: skip
 
-ServerEvent = Known | Noted | Unknown
+ServerEvent = Known | Ignored | UnknownEvent
 
-NOTED: Final = frozenset(
+IGNORED: Final = frozenset(
     {
         "conversation.created",
         "conversation.item.created",
@@ -353,13 +353,13 @@ def _other(text: bytes | bytearray | memoryview | str, cause: Exception) -> Serv
         kind = _head.decode(text).type
     except UNREADABLE:
         raise PeerError("junk") from cause
-    if kind in NOTED:
-        return Noted(kind)
+    if kind in IGNORED:
+        return Ignored(kind)
     if kind in _KNOWN:
         raise PeerError("malformed", f"{kind}: {cause}") from cause
     if kind.strip() in _KNOWN:  # the official DTMF example has a leading blank in its type
         return _retyped(text, kind.strip())
-    return Unknown(kind)
+    return UnknownEvent(kind)
 
 
 def _retyped(text: bytes | bytearray | memoryview | str, kind: str) -> ServerEvent:

@@ -1,1 +1,1 @@
-"""The far ends to practise with: they know the wires and nothing of the gateway's mind."""
+"""Simulated far ends of a call: they share the wire formats with the gateway, and no logic."""

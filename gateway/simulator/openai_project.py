@@ -1,4 +1,4 @@
-"""What a simulated OpenAI project is called, and where its calls are announced."""
+"""Simulated OpenAI project: its id, webhook secret and SIP hosts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIP_HOSTS: Final = frozenset({"sip.api.openai.com", "sip-eu.api.openai.com"})
 
 @dataclass(frozen=True)
 class SipAccount:
-    """A project: the user of its SIP address, and its webhook endpoint."""
+    """OpenAI project: the user part of its SIP address, and its webhook endpoint."""
 
     project: str
     webhook_url: str
@@ -21,5 +21,5 @@ class SipAccount:
 
 
 def sip_uri(project: str) -> str:
-    """Where a trunk sends its calls."""
+    """Return the SIP address of a project."""
     return f"sip:{project}@sip.api.openai.com;transport=tls"

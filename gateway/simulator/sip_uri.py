@@ -1,4 +1,4 @@
-"""SIP addresses as they stand in a `<Sip>`, an INVITE or a Refer-To: read strictly."""
+"""SIP addresses of `<Sip>`, INVITE and Refer-To, parsed strictly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _URI: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SipAddress:
-    """`sip:user@host;parameter=value?Header=value`; a `tel:` has only a user."""
+    """SIP address `sip:user@host;parameter=value?Header=value`; a `tel:` has only a user."""
 
     scheme: str
     user: str
@@ -26,14 +26,14 @@ class SipAddress:
 
     @property
     def party(self) -> str:
-        """Whom it reaches: the number where the user part is one, else user and host."""
+        """Party that the address reaches: a number, else user and host."""
         if re.fullmatch(r"\+?\d+", self.user):
             return self.user
         return f"{self.scheme}:{self.user}@{self.host}"
 
     @property
     def request_uri(self) -> str:
-        """Without the headers, as the INVITE's first line has it."""
+        """Address without headers, as in the first line of an INVITE."""
         parameters = "".join(
             f";{name}={value}" if value else f";{name}" for name, value in self.parameters.items()
         )
@@ -42,7 +42,7 @@ class SipAddress:
 
 
 def parse(text: str) -> SipAddress:
-    """Raises ValueError for what is no SIP or telephone address."""
+    """Parse an address. Raises ValueError for what is no SIP or telephone address."""
     match = _URI.fullmatch(text)
     if match is None:
         raise ValueError(f"no SIP address: {text!r}")

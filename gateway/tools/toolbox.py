@@ -14,7 +14,7 @@ import structlog
 
 from gateway import limits
 from gateway.agents.builtin_tools import definitions
-from gateway.agents.config.agent import ERRANDS, Agent
+from gateway.agents.config.agent import BACKGROUND_TOOLS, Agent
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
@@ -56,7 +56,7 @@ class Toolbox:
     def _tools_of(self, agent: Agent, environ: Mapping[str, str]) -> Iterator[tuple[str, Tool]]:
         for definition in definitions(agent):
             name = definition["name"]
-            if name in ERRANDS:
+            if name in BACKGROUND_TOOLS:
                 yield (
                     name,
                     Tool(definition, limits.tools.TOOL_TIMEOUT_DEFAULT_S, self._errand(name)),

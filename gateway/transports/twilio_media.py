@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -36,7 +37,7 @@ class TwilioMedia:
         self._client = httpx2.AsyncClient(timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False)
         self._places = asyncio.Semaphore(limits.messages.MEDIA_AT_ONCE_MAX)
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, arrived: Callable[[int], None]) -> bytes:
         """The bytes of one medium.
 
         Raises PeerError: `foreign_url`, `too_large`, `too_slow`, `unreachable`.
@@ -45,7 +46,7 @@ class TwilioMedia:
             raise PeerError("foreign_url")
         try:
             async with self._places, asyncio.timeout(limits.messages.MEDIA_FETCH_MAX_S):
-                return await self._with_patience(url)
+                return await self._with_patience(url, arrived)
         except TimeoutError:
             raise PeerError("too_slow") from None
         except ValueError as error:
@@ -62,16 +63,16 @@ class TwilioMedia:
         plain = not (parts.query or parts.fragment or parts.username or parts.password)
         return plain and origin in self._own and self._path.fullmatch(parts.path) is not None
 
-    async def _with_patience(self, url: str) -> bytes:
+    async def _with_patience(self, url: str, arrived: Callable[[int], None]) -> bytes:
         for attempt in range(1, limits.messages.MEDIA_TRIES + 1):
-            found = await self._follow(url)
+            found = await self._follow(url, arrived)
             if found is not None:
                 return found
             if attempt < limits.messages.MEDIA_TRIES:
                 await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
         raise PeerError("unreachable", "it is not there")
 
-    async def _follow(self, url: str) -> bytes | None:
+    async def _follow(self, url: str, arrived: Callable[[int], None]) -> bytes | None:
         """None when another try may find it."""
         for _ in range(limits.messages.MEDIA_REDIRECTS_MAX + 1):
             own = _origin(url) in self._own
@@ -84,7 +85,7 @@ class TwilioMedia:
             )
             try:
                 if response.status_code not in _REDIRECTS:
-                    return await _content(response)
+                    return await _content(response, arrived)
             finally:
                 await response.aclose()
             url = self._next(url, response.headers.get("location", ""))
@@ -110,7 +111,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-async def _content(response: httpx2.Response) -> bytes | None:
+async def _content(response: httpx2.Response, arrived: Callable[[int], None]) -> bytes | None:
     if response.status_code in _NOT_YET:
         return None
     if response.status_code != 200:
@@ -119,7 +120,8 @@ async def _content(response: httpx2.Response) -> bytes | None:
         raise PeerError("too_large")
     body = bytearray()
     async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > limits.images.IMAGE_BODY_MAX_BYTES:
+        if len(body) + len(chunk) > limits.images.IMAGE_BODY_MAX_BYTES:
             raise PeerError("too_large")
+        arrived(len(chunk))
+        body += chunk
     return bytes(body)

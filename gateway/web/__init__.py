@@ -1,1 +1,1 @@
-"""The doors."""
+"""HTTP and WebSocket endpoints."""

@@ -1,4 +1,4 @@
-"""Alive; ready for new calls; and what Prometheus reads."""
+"""Liveness, readiness for new calls, and the metrics that Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.web.twilio.context import TwilioContext
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.ops.telemetry.metrics import Metrics
 
 
 class HealthEndpoints:
-    def __init__(self, desk: TwilioContext) -> None:
-        self._desk = desk
+    """`overflow` and `shared_store` decide what a full process can still offer."""
+
+    def __init__(
+        self, registry: CallRegistry, metrics: Metrics, overflow: str, *, shared_store: bool
+    ) -> None:
+        self._registry, self._metrics = registry, metrics
+        self._overflow, self._shared_store = overflow, shared_store
 
     async def healthz(self, _request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -21,27 +27,26 @@ class HealthEndpoints:
     async def readyz(self, _request: Request) -> Response:
         """503 while draining or full; `calls` says how many are running or expected.
 
-        A budget that is used up leaves it ready: callers must be told, and running calls go on.
+        A used-up budget leaves it ready: callers get an answer, and running calls go on.
         """
-        registry = self._desk.registry
-        reason = registry.refusal()
-        body = {"status": reason or "ready", "calls": registry.active}
-        ready = reason in (None, "budget") or (reason == "full" and self._has_something_else)
+        reason = self._registry.refusal()
+        body = {"status": reason or "ready", "calls": self._registry.active}
+        ready = reason in (None, "budget") or (reason == "full" and self._has_overflow)
         return JSONResponse(body, 200 if ready else 503)
 
     @property
-    def _has_something_else(self) -> bool:
-        """For callers beyond the last place, who must ask here to be given it.
+    def _has_overflow(self) -> bool:
+        """Whether callers beyond the last slot get something from this process.
 
-        People are rung where no other process could have a place for the agent.
+        With a shared store another process may have a slot for the agent, before a person is
+        called.
         """
-        desk = self._desk
-        if desk.overflow == "sip":
-            return desk.registry.refusal("sip") != "full"
-        return desk.overflow == "human" and not desk.store.shared
+        if self._overflow == "sip":
+            return self._registry.refusal("sip") != "full"
+        return self._overflow == "human" and not self._shared_store
 
     async def metrics(self, request: Request) -> Response:
-        self._desk.metrics.tasks.set(len(asyncio.all_tasks()))
+        self._metrics.tasks.set(len(asyncio.all_tasks()))
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        body = encode(self._desk.metrics.registry)
+        body = encode(self._metrics.registry)
         return Response(body, headers={"content-type": content_type})

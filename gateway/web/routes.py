@@ -1,8 +1,8 @@
-"""Which door is where."""
+"""Paths of the gateway and the endpoint at each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from starlette.requests import Request
@@ -17,78 +17,96 @@ from gateway.web.api.calls import CallsEndpoints
 from gateway.web.browser.photo import PhotoEndpoint
 from gateway.web.health import HealthEndpoints
 from gateway.web.openai.webhook import OpenAIWebhookEndpoint
-from gateway.web.twilio.context import TwilioContext, from_twilio
 from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
+from gateway.web.twilio.status import StatusEndpoints
+from gateway.web.twilio.transfers import TransferWebhooks
 from gateway.web.twilio.voice import VoiceEndpoints
+from gateway.web.twilio.webhook import VerifiedWebhooks
 
 OPENAI_WEBHOOK: Final = "/openai/webhook"
 
 
-def routes(desk: TwilioContext, openai_endpoint: OpenAIWebhookEndpoint | None) -> list[BaseRoute]:
-    """Without a webhook secret nothing of OpenAI's can be believed: there is no such door."""
-    voice, health = VoiceEndpoints(desk), HealthEndpoints(desk)
-    from_carrier = [
-        ("voice", voice.voice),
-        ("after", voice.after),
-        ("refer", voice.refer),
-        ("hold", voice.handing.hold),
-        ("whisper", voice.handing.whisper),
-        ("rung", voice.handing.step),
-        ("status", voice.status),
-        ("amd", voice.amd),
-        ("stream-status", voice.stream_status),
-    ]
-    # Looked through in this order: the doors at which crowds come stand first.
+def openai_routes(endpoint: OpenAIWebhookEndpoint | None) -> list[BaseRoute]:
+    """Return nothing without a webhook secret: no request could be verified."""
+    if endpoint is None:
+        return []
+    return [Route(OPENAI_WEBHOOK, endpoint.webhook, methods=["POST"])]
+
+
+def twilio_routes(
+    webhooks: VerifiedWebhooks,
+    voice: VoiceEndpoints,
+    transfers: TransferWebhooks,
+    status: StatusEndpoints,
+    media: MediaEndpoint,
+    messages: MessageEndpoint,
+) -> list[BaseRoute]:
+    """Return the media stream's route and those of Twilio's webhooks."""
+    handlers = {
+        "voice": voice.voice,
+        "after": voice.after,
+        "refer": voice.refer,
+        "hold": transfers.hold,
+        "whisper": transfers.whisper,
+        "rung": transfers.person_status,
+        "status": status.status,
+        "amd": status.amd,
+        "stream-status": status.stream_status,
+        "messages": messages.messages,
+    }
     return [
+        # Routes are searched in order: those with the most requests come first.
+        WebSocketRoute("/twilio/media", media.media),
         *(
-            [Route(OPENAI_WEBHOOK, openai_endpoint.webhook, methods=["POST"])]
-            if openai_endpoint is not None
-            else []
+            Route(f"/twilio/{name}", webhooks.wrap(name, handler), methods=["GET", "POST"])
+            for name, handler in handlers.items()
         ),
-        WebSocketRoute("/twilio/media", MediaEndpoint(desk).media),
-        *(
-            Route(f"/twilio/{name}", from_twilio(desk, name, endpoint), methods=["GET", "POST"])
-            for name, endpoint in from_carrier
-        ),
-        Route("/twilio/hold.wav", voice.handing.music, methods=["GET"]),
+        Route("/twilio/hold.wav", transfers.music, methods=["GET"]),
+    ]
+
+
+def health_routes(health: HealthEndpoints) -> list[BaseRoute]:
+    return [
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", health.metrics),
     ]
 
 
-def photo_routes(messages: MessageEndpoint, photo: PhotoEndpoint) -> list[BaseRoute]:
-    """By which a caller shows what he talks about."""
-    endpoint = from_twilio(messages.desk, "messages", messages.messages)
+def photo_routes(photo: PhotoEndpoint) -> list[BaseRoute]:
+    """Return the routes of the page on which a caller sends pictures."""
     return [
-        Route("/twilio/messages", endpoint, methods=["GET", "POST"]),
         Route("/photo/{token}", photo.page, methods=["GET"]),
         Route("/photo/{token}", photo.take, methods=["POST"]),
     ]
 
 
-def operators_routes(endpoints: CallsEndpoints, operators: OperatorAuth) -> list[BaseRoute]:
-    """The API, as its description has it. Without a token there is none of this."""
-    looking = TokenBucket(limits.api.REQUESTS_BURST, limits.api.REQUESTS_PER_S)
+def api_routes(endpoints: CallsEndpoints, auth: OperatorAuth) -> list[BaseRoute]:
+    """Return the operators' API, made from the table that also makes its OpenAPI document."""
+    reading = TokenBucket(limits.api.REQUESTS_BURST, limits.api.REQUESTS_PER_S)
     acting = TokenBucket(limits.api.ACTIONS_BURST, limits.api.ACTIONS_PER_S)
-    described = openapi.encoded()
-
-    async def description(_request: Request) -> Response:
-        return Response(described, media_type="application/json")
-
     by_path: dict[str, dict[str, Handler]] = {}
     for operation in openapi.OPERATIONS:
-        by_path.setdefault(operation.path, {})[operation.method] = operators.only(
-            acting if operation.acts else looking,
+        by_path.setdefault(operation.path, {})[operation.method] = auth.only(
+            acting if operation.acts else reading,
             frozenset(operation.query),
-            description if operation.name == "openapi" else getattr(endpoints, operation.name),
+            _bound(operation.handler, endpoints),
         )
     return [Route(path, _by_method(found), methods=list(found)) for path, found in by_path.items()]
 
 
+def _bound(
+    handler: Callable[[CallsEndpoints, Request], Awaitable[Response]], endpoints: CallsEndpoints
+) -> Handler:
+    async def endpoint(request: Request) -> Response:
+        return await handler(endpoints, request)
+
+    return endpoint
+
+
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:
-    """One route for all methods of a path: whoever uses another one is told of each."""
+    """Return one endpoint for all methods of a path, so that `Allow` names each of them."""
 
     async def endpoint(request: Request) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)

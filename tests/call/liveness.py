@@ -24,8 +24,7 @@ from gateway import limits
 from gateway.call import commands as do
 from gateway.call import inputs
 from gateway.call.context import Out
-from gateway.call.dialogue.turn_taking import Conversation
-from gateway.call.session.session_audio import server_answers
+from gateway.call.machine import CallMachine
 from gateway.call.state_machines import CallPhase, LinkState
 
 _TICKS_MAX_PER_S: Final = 100
@@ -66,7 +65,7 @@ def ways() -> st.SearchStrategy[Ways]:
 
 class Peace:
     def __init__(
-        self, call: Conversation, umpire: Umpire, now: float, frames_ms: int, ways: Ways
+        self, call: CallMachine, umpire: Umpire, now: float, frames_ms: int, ways: Ways
     ) -> None:
         self.call, self.umpire, self.now, self.ways = call, umpire, now, ways
         self.story: list[str] = []
@@ -90,7 +89,7 @@ class Peace:
         try:
             self._begin()
             until = self.now + _LASTS_MAX_S
-            while self.call.life is not CallPhase.CLOSED:
+            while self.call.phase is not CallPhase.CLOSED:
                 self._next()
                 assert self.now < until, "a call without end"
         except AssertionError as error:
@@ -131,7 +130,7 @@ class Peace:
 
     def _nothing_waits_for_ever(self) -> None:
         promises = self.umpire.promises
-        if self.call.life is CallPhase.TALKING and self.call.link is LinkState.READY:
+        if self.call.phase is CallPhase.TALKING and self.call.link is LinkState.READY:
             for key, (_, told_at) in promises.owed.items():
                 waited_s = self.now - max(told_at, self._began_at)
                 assert waited_s <= _OWED_MAX_S, f"no answer began since {key} was told"
@@ -156,7 +155,7 @@ class Peace:
                 self.happens(stopped(f"resp_{n}"))
         for call_id in list(self.umpire.promises.tools):
             self._tool_ends(call_id)
-        if self.call.life is CallPhase.LEAVING:
+        if self.call.phase is CallPhase.LEAVING:
             self._transfer_ends()
         self._frame()
         self._sign_of_life()
@@ -165,7 +164,7 @@ class Peace:
         if self._sip:
             self.happens(inputs.CallAccepted())
             return self.happens(inputs.ModelOpened())
-        if self.call.life is CallPhase.EXPECTED:
+        if self.call.phase is CallPhase.EXPECTED:
             self.happens(vendor_events.start())
         for told in self._opened():
             self.happens(told)
@@ -182,13 +181,13 @@ class Peace:
 
     def _turn_ends(self) -> None:
         turn = self.umpire.promises.turn
-        if turn is None or self.call.life is CallPhase.CLOSED:
+        if turn is None or self.call.phase is CallPhase.CLOSED:
             return
         if turn == "untold":
             self.happens(vendor_events.speech_started(0))
         self.happens(vendor_events.speech_stopped(0))
         self.happens(vendor_events.committed())
-        if server_answers(self.call._session) and self._active is None:
+        if self.call.ctx.server_answers and self._active is None:
             self._respond()
         self._later(1.0, vendor_events.caller_said("turn_1", "nothing more"))
 

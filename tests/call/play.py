@@ -8,7 +8,7 @@ goes past the umpire, and every event over the codec of its wire.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import ndiff
 from itertools import count
 from types import EllipsisType
@@ -25,9 +25,9 @@ from gateway.agents.session import session_of
 from gateway.call import commands as do
 from gateway.call import events as notes
 from gateway.call.context import Out
-from gateway.call.dialogue.turn_taking import Conversation
 from gateway.call.endings import Ending
-from gateway.call.line.media_line import MediaCall
+from gateway.call.machine import CallMachine
+from gateway.call.paths import media_call
 from gateway.call.state_machines import CallPhase
 from gateway.protocols import media_stream, realtime_server
 from gateway.protocols.realtime_event import Event
@@ -66,15 +66,15 @@ Cue = Callable[["Book"], object]
 class Book:
     opened: ClassVar[list[Book]] = []
     """Of the running test; see conftest."""
-    machine: ClassVar[type[Conversation]] = MediaCall
+    machine: ClassVar[Callable[..., CallMachine]] = staticmethod(media_call)
 
     def __init__(self, now: float = BEGAN_AT, frame_ms: int = 100, **agent: Any) -> None:
         """`agent` are its fields; the caller's line sends `frame_ms` at a time while we wait."""
         self.agent = an_agent(**agent)
         self.now = now
         ids = (f"event_{n}" for n in count(1))
-        session = session_of(self.agent, definitions(self.agent))
-        self.call: Any = self.machine(self.agent, session, lambda: next(ids), now)
+        self.session = session_of(self.agent, definitions(self.agent))
+        self.call: Any = self.machine(self.agent, self.session, lambda: next(ids), now)
         self.umpire = Umpire(self.call)
         self.telephone = Telephone()
         self.said: list[dict[str, Any]] = []
@@ -380,9 +380,9 @@ def _clears(outs: Sequence[Out]) -> int | None:
 clears: Final = Expected("caller <- clear", _clears)
 
 
-def note(kind: type, /, **wanted: Any) -> Expected:
+def note(kind: Any, /, **wanted: Any) -> Expected:
     """A note of this kind; numbers to the microsecond."""
-    assert {f.name for f in fields(kind)} >= set(wanted), f"{kind} has no such fields"
+    assert set(kind.__struct_fields__) >= set(wanted), f"{kind} has no such fields"
 
     def take(outs: Sequence[Out]) -> int | None:
         if not outs or type(outs[0]) is not kind:
@@ -424,4 +424,4 @@ def ends(ending: Ending, reason: str = "") -> Expected:
 
 
 def over(book: Book) -> bool:
-    return book.call.life is CallPhase.CLOSED
+    return book.call.phase is CallPhase.CLOSED

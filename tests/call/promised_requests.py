@@ -15,8 +15,8 @@ from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import Out
 from gateway.call.dialogue import prompts
-from gateway.call.dialogue.turn_taking import Conversation
 from gateway.call.endings import Ending
+from gateway.call.machine import CallMachine
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.protocols import realtime_server as model
@@ -31,7 +31,7 @@ _LEAVES_WITHIN_S: Final = 2 * limits.call.ENDING_MAX_S + limits.call.TRANSFER_MA
 
 
 class Promises:
-    def __init__(self, call: Conversation) -> None:
+    def __init__(self, call: CallMachine) -> None:
         self._call = call
         self.now = 0.0
         self.owed: dict[str, tuple[int, float]] = {}
@@ -82,8 +82,10 @@ class Promises:
     def _turn_over(self, item_id: str) -> None:
         self.turn = None
         call = self._call
-        cut = call.responses.busy and call._server_interrupts  # then the server's come in order
-        if call.agent.client_turns or (call._server_answers and not cut):
+        cut = (
+            call.ctx.responses.busy and call.model_link.rules.server_interrupts
+        )  # then the server's come in order
+        if call.agent.client_turns or (call.ctx.server_answers and not cut):
             self._items += 1
             self.owed[f"turn {item_id}"] = self._items, self.now
         self._own_from = self._items
@@ -145,7 +147,7 @@ class Promises:
                 self.owed[key] = self._items, self.now
 
     def _look_at_life(self) -> None:
-        life, now = self._call.life, self.now
+        life, now = self._call.phase, self.now
         if life is not CallPhase.GOODBYE:
             self._goodbye_at = None
         elif self._goodbye_at is None:
@@ -160,7 +162,7 @@ class Promises:
 
     def _somebody_is_waited_for(self) -> None:
         """Whatever a call is in, something will end it."""
-        timers, life = self._call._desk.timers, self._call.life
+        timers, life = self._call.ctx.timers, self._call.phase
         if life is CallPhase.TALKING:
             assert Timer.LENGTH in timers, "for ever"
             lost = self._call.link is not LinkState.READY
@@ -172,13 +174,13 @@ class Promises:
 
     def _idle_for_a_reason(self) -> None:
         call: Any = self._call
-        leaving = call._departure
+        leaving = call.goodbye.plan
         if leaving is None or leaving.ending is not Ending.IDLE:
             return
         assert not self.owed, f"nobody speaks, since nobody was told of {self.owed}"
-        assert not call._mcp.owed, "nor of what came of a hosted call"
-        assert not call._unseen, "nor shown what the caller sent"
-        assert not call._keys.digits, "nor told what he typed"
+        assert not call.work.hosted.owed, "nor of what came of a hosted call"
+        assert not call.images.waiting, "nor shown what the caller sent"
+        assert not call.ctx.caller.typing, "nor told what he typed"
         assert not self.tools, "he waits for a function"
         assert not self.approvals, "he waits for somebody's leave"
 

@@ -10,7 +10,7 @@ from call.umpire import Umpire
 from gateway.call import commands as do
 from gateway.call import inputs
 from gateway.call.context import Out
-from gateway.call.line.sip_line import SipCall
+from gateway.call.paths import sip_call
 from gateway.protocols import realtime_server as model
 
 TRANSFERS: Final = {"tools": ["transfer"], "transfers": {"desk": {"to": "+15550123"}}}
@@ -53,7 +53,7 @@ class SipUmpire(Umpire):
 
 
 class SipBook(Book):
-    machine = SipCall
+    machine = staticmethod(sip_call)
 
     def __init__(self, **agent: Any) -> None:
         super().__init__(path="sip", **agent)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from call.play import an_agent
 from gateway.call import commands as do
 from gateway.call.context import CallContext
+from gateway.call.endings import Ending
 
 
 def test_what_was_put_is_taken_once_in_order() -> None:
-    desk = CallContext(lambda: "id", 0.0)
-    desk.put(do.CloseModel())
-    desk.to_model(b"{}")
-    assert desk.take() == [do.CloseModel(), do.SendToModel(b"{}")]
-    assert desk.take() == []
+    ctx = CallContext(an_agent(), lambda: "id", 0.0)
+    ctx.put(do.CloseModel())
+    ctx.to_model(b"{}")
+    assert ctx.take() == [do.CloseModel(), do.SendToModel(b"{}")]
+    assert ctx.take() == []
 
 
 def test_nothing_is_put_after_the_end() -> None:
-    desk = CallContext(lambda: "id", 0.0)
-    desk.put(do.CloseCaller())
-    desk.close()
-    desk.put(do.SendToCaller(b"{}"))
-    desk.to_model(b"{}")
-    assert desk.take() == [do.CloseCaller()]
-    assert desk.take() == []
+    ctx = CallContext(an_agent(), lambda: "id", 0.0)
+    ctx.close(Ending.BUG)
+    ctx.put(do.SendToCaller(b"{}"))
+    ctx.to_model(b"{}")
+    assert ctx.take()[:-1] == [do.CloseModel(), do.CloseCaller()]
+    assert ctx.take() == []

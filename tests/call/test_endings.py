@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
 from call import vendor_events
 from call.play import Book, answered, ends, last_mark, nothing, wait
 from gateway import limits
+from gateway.agents.config.agent import Agent
+from gateway.audio.transcode import caller_to_model, model_to_caller
 from gateway.call import inputs
+from gateway.call.context import CallContext
 from gateway.call.endings import UNTAKEN, Ending
+from gateway.call.line.downlink import Downlink
+from gateway.call.line.media_line import MediaLine
+from gateway.call.line.uplink import Uplink
+from gateway.call.machine import CallMachine
+from gateway.call.session.model_session import ModelSession
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.call.timers import Timer, Timers
+from gateway.call.tools.open_work import OpenWork
 from gateway.errors import BugError
 
 END_CALL = (("end_call", "call_1"),)
@@ -160,7 +170,7 @@ def test_it_is_reached_and_final(ending: Ending) -> None:
     book = WAYS[ending]()
     assert book.umpire.ended is not None
     assert book.umpire.ended.ending is ending
-    assert (book.call.ending, book.call.life) == (ending, CallPhase.CLOSED)
+    assert (book.call.ending, book.call.phase) == (ending, CallPhase.CLOSED)
     for event in anything(book):
         book >> event << nothing
     assert book.call.deadline is None
@@ -168,16 +178,30 @@ def test_it_is_reached_and_final(ending: Ending) -> None:
     assert not book.call.abandon(book.now)
 
 
-def test_a_call_that_cannot_even_tidy_up_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    book = answered()
-
-    def broken(*_: object) -> None:
+class BrokenSession(ModelSession):
+    def call_ends(self) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(book.call, "_end", broken)
+
+def cannot_clean_up(
+    agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+) -> CallMachine:
+    ctx = CallContext(agent, new_id, now)
+    work = OpenWork(ctx, (), session_lives_on=False)
+    up, down = caller_to_model(agent.audio), model_to_caller(agent.audio)
+    line = MediaLine(ctx, work, Uplink(up), Downlink(down, agent.lead_ms))
+    return CallMachine(ctx, work, line, BrokenSession(ctx, work, line, session))
+
+
+class BrokenBook(Book):
+    machine = staticmethod(cannot_clean_up)
+
+
+def test_a_call_that_cannot_even_clean_up_ends() -> None:
+    book = BrokenBook()
     book.umpire.after(book.call.abandon(book.now), book.now)
     assert book.umpire.ended is not None
-    assert (book.call.ending, book.call.life) == (Ending.BUG, CallPhase.CLOSED)
+    assert (book.call.ending, book.call.phase) == (Ending.BUG, CallPhase.CLOSED)
 
 
 def test_which_of_them_are_well() -> None:

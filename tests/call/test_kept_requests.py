@@ -61,7 +61,7 @@ def test_and_not_twice_where_the_server_answers_it() -> None:
 def test_a_turn_that_waits_for_its_answer_is_not_lost_with_the_hour() -> None:
     """Its words are known, and the server's own answer had not begun when the session went."""
     book = answered(idle={"nudge_after_s": 500, "end_after_s": 600}) << ...
-    book.call._next.plan(9.0)
+    book.call.model_link.next_session.plan(9.0)
     book >> wait(6.0) << do.OpenNextSession() >> inputs.NextSessionEvent(session_created()) << ...
     book >> speech_started(6_000) << nothing
     book >> inputs.NextSessionEvent(session_updated(book.agent)) << nothing >> wait(1.9) << nothing

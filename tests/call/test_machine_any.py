@@ -28,9 +28,10 @@ from gateway import limits
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.session import session_of
 from gateway.call import inputs
+from gateway.call.context import WallClock
 from gateway.call.endings import Ending
 from gateway.call.history import HistoryItem
-from gateway.call.line.media_line import MediaCall
+from gateway.call.paths import media_call
 from gateway.call.snapshot import decode, encode
 from gateway.call.state_machines import CallPhase, LinkState
 
@@ -59,7 +60,7 @@ class AnyCall(EitherPath):
         self.now, self.ways = BEGAN_AT, ways
         ids = (f"event_{n}" for n in count())
         session = session_of(self.agent, definitions(self.agent))
-        self.call = MediaCall(self.agent, session, lambda: next(ids), self.now)
+        self.call = media_call(self.agent, session, lambda: next(ids), self.now)
         self.umpire = Umpire(self.call)
         self.stream_ms = 0
         self.response = self.item = self.calls = 0
@@ -122,7 +123,7 @@ class AnyCall(EitherPath):
 
     @rule(again=rarely)
     def starts(self, again: bool) -> None:
-        assume(again or self.call.life is CallPhase.EXPECTED)
+        assume(again or self.call.phase is CallPhase.EXPECTED)
         self.happens(vendor_events.start())
 
     @precondition(lambda self: self.umpire.unechoed)
@@ -270,7 +271,7 @@ class AnyCall(EitherPath):
 
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
-        about = self.call.responses.event_id if ours else None
+        about = self.call.ctx.responses.event_id if ours else None
         self.happens(vendor_events.error(code, about=about))
 
     # --- The model goes, and comes back ---
@@ -293,7 +294,7 @@ class AnyCall(EitherPath):
 
     @rule(expires_in_s=st.sampled_from([0.5, 3, 20]))
     def hour_is_up_soon(self, expires_in_s: float) -> None:
-        self.call.unix_offset_s = 0.0
+        self.call.ctx.wall_clock = WallClock(0.0)
         body = vendor_events.session_updated(self.agent, expires_at=int(self.now + expires_in_s))
         self.happens(body)
 
@@ -311,7 +312,7 @@ class AnyCall(EitherPath):
     def session_is_changed(self, left_s: float, turn: bool) -> None:
         """Its hour is up, whatever is going on; or a turn, whose answer has not begun."""
         assume(self.call.link is LinkState.READY)
-        self.call._next.plan(left_s)
+        self.call.model_link.next_session.plan(left_s)
         self.goes_by(left_s)
         if turn:
             self.speech_started(self.stream_ms)
@@ -355,7 +356,7 @@ class AnyCall(EitherPath):
     @rule(words=st.sampled_from(["", "heron", "heron and more"]), numbers=st.integers(0, 4))
     def is_reminded(self, words: str, numbers: int) -> None:
         """Of a memory that grew elsewhere: only before the caller is there."""
-        assume(self.call.life is CallPhase.EXPECTED and not self.call.memory.memos)
+        assume(self.call.phase is CallPhase.EXPECTED and not self.call.history.memos)
         memos = [
             HistoryItem("caller" if n % 2 else "model", n, words, f"memo_of_{n}")
             for n in range(1, numbers + 1)
@@ -365,11 +366,11 @@ class AnyCall(EitherPath):
     @rule(silently=st.booleans())
     def could_go_on_elsewhere(self, silently: bool) -> None:
         """Whatever it is in, its state makes another call that lives."""
-        state = decode(encode(self.call.state()))
+        state = decode(encode(self.call.snapshot()))
         state.silently = silently
         session = session_of(self.agent, definitions(self.agent))
         ids = (f"other_{n}" for n in count())
-        other = MediaCall(self.agent, session, lambda: next(ids), self.now)
+        other = media_call(self.agent, session, lambda: next(ids), self.now)
         other.resume(state)
         umpire = Umpire(other)
         for event in (
@@ -380,7 +381,7 @@ class AnyCall(EitherPath):
         ):
             umpire.before(event, self.now)
             umpire.after(other.handle(over_the_wire(event), self.now), self.now)
-        assert other.life is CallPhase.TALKING
+        assert other.phase is CallPhase.TALKING
         assert other.streams == self.call.streams + 1
 
     # --- What ends a call ---
@@ -403,15 +404,15 @@ class AnyCall(EitherPath):
     @invariant()
     def nothing_grows_without_end(self) -> None:
         if hasattr(self, "call"):
-            assert len(self.call._unseen) <= limits.call.PICTURES_WAITING_MAX
-            assert len(self.call._cut_items) <= limits.call.ITEMS_CUT_KEPT_MAX
-            memory = self.call.memory
+            assert self.call.images.waiting <= limits.call.PICTURES_WAITING_MAX
+            assert self.call.line.items_cut <= limits.call.ITEMS_CUT_KEPT_MAX
+            memory = self.call.history
             assert len(memory.memos) <= limits.call.HISTORY_ITEMS_MAX
-            assert sum(len(memo.text) for memo in memory.memos) == memory._chars
-            assert len(self.call.uplink._kept) <= 8 * limits.call.RETAINED_TURN_MAX_MS
-            ledger = self.call.downlink.ledger
+            assert sum(len(memo.text) for memo in memory.memos) == memory.chars
+            assert self.call.line.uplink.kept_bytes <= 8 * limits.call.RETAINED_TURN_MAX_MS
+            ledger = self.call.line.downlink.ledger
             assert ledger.heard_ms(self.now) <= ledger.sent_ms <= ledger.accepted_ms
-            assert len(ledger._marks) <= limits.call.MARKS_PENDING_MAX
+            assert ledger.marks_pending <= limits.call.MARKS_PENDING_MAX
 
 
 @pytest.mark.parametrize(("examples", "steps"), [(50, 12), (25, 40)])

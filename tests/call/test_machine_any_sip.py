@@ -141,7 +141,7 @@ class AnySipCall(EitherPath):
 
     @rule(code=st.sampled_from(CODES), ours=st.booleans())
     def error(self, code: str | None, ours: bool) -> None:
-        about = self.book.call.responses.event_id if ours else None
+        about = self.book.call.ctx.responses.event_id if ours else None
         self.happens(vendor_events.error(code, about=about))
 
     @rule(now_or_never=st.booleans())
@@ -162,7 +162,7 @@ class AnySipCall(EitherPath):
         """Another one takes the call over, or there is none."""
         assume(now_or_never)
         self.happens(inputs.HandOverRequested(at_once))
-        if self.book.call.life is CallPhase.LEAVING:
+        if self.book.call.phase is CallPhase.LEAVING:
             self.happens(inputs.CallGone() if taken else inputs.TransferFailed("no_store"))
 
     @rule(ago=st.integers(0, 2))
@@ -172,12 +172,12 @@ class AnySipCall(EitherPath):
     @rule()
     def could_go_on_elsewhere(self) -> None:
         """In another process, over a sideband of its own: nothing is said to a caller anew."""
-        state, other = decode(encode(self.book.call.state())), SipBook()
+        state, other = decode(encode(self.book.call.snapshot())), SipBook()
         # The same session of the vendor's, which knows what it called.
         other.umpire.known_calls(memo.call_id for memo in state.memos if memo.kind == "call")
         other.call.resume(state)
         other >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
-        assert other.call.life is CallPhase.TALKING
+        assert other.call.phase is CallPhase.TALKING
         assert "greeting" not in str(other.said)
 
     @rule(tool=st.sampled_from(["stock", "shop_drop"]), spoken=st.booleans(), blinks=st.booleans())
@@ -188,7 +188,7 @@ class AnySipCall(EitherPath):
         if spoken:
             self.transcript("resp_2", "item_2")
         self.happens(inputs.ToolFinished(call_id, "three left", "ok"))
-        if blinks and self.book.call._losses == 0:
+        if blinks and self.book.call.model_link.losses == 0:
             self.sideband_blinks(0.1)
 
     @rule(tool=st.sampled_from(["stock", "shop_drop"]), at_ms=st.sampled_from([900, 20_000]))
@@ -232,7 +232,7 @@ class AnySipCall(EitherPath):
 
     @invariant()
     def nobody_is_left_without_a_sideband(self) -> None:
-        if not hasattr(self, "book") or self.book.call.life is CallPhase.CLOSED:
+        if not hasattr(self, "book") or self.book.call.phase is CallPhase.CLOSED:
             return
         without_s = self.book.now - (self.lost_at or self.book.now)
         assert without_s <= limits.sip.SIDEBAND_MAX_S + limits.call.TRANSFER_MAX_S + 0.001
@@ -240,7 +240,7 @@ class AnySipCall(EitherPath):
     @invariant()
     def nothing_grows_without_end(self) -> None:
         if hasattr(self, "book"):
-            assert len(self.book.call._unheard) <= 4  # and what nobody saw begin
+            assert self.book.call.line.unheard <= 4  # and what nobody saw begin
 
 
 @pytest.mark.parametrize(("examples", "steps"), [(50, 12), (25, 40)])

@@ -130,7 +130,7 @@ def test_a_transfer_that_fails_gives_the_caller_back(how: str) -> None:
 @WISHES
 def test_nothing_is_asked_of_a_call_that_has_not_begun(wish: object) -> None:
     book = Book() >> wish << nothing
-    assert not book.call.takes_wishes
+    assert not book.call.takes_operator_requests
 
 
 @WISHES

@@ -82,7 +82,7 @@ def test_a_refusal_after_the_other_had_ended_already() -> None:
     book = greeting() >> response_created("resp_theirs") >> response_done("resp_theirs") << nothing
     book >> already_active() << THE_REFUSAL << nothing
     book >> wait(limits.model.RESPONSE_START_MAX_S * 3) << ...
-    assert book.call.life == "talking"
+    assert book.call.phase == "talking"
 
 
 def test_a_refusal_of_nothing_of_ours_is_no_harm() -> None:
@@ -298,13 +298,13 @@ def test_calls_of_a_cancelled_response_are_not_run() -> None:
 
 def test_a_stale_end_changes_nothing() -> None:
     book = greeting() >> response_created("resp_1") >> response_done("resp_0") << nothing
-    assert book.call.responses.active_id == "resp_1"
+    assert book.call.ctx.responses.active_id == "resp_1"
 
 
 def test_the_hold_ends_when_the_servers_answer_did_not_come() -> None:
     book = answered() >> speech_started() >> speech_stopped(500) >> committed() << nothing
     book >> wait(limits.model.RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer << nothing
-    assert not book.call.responses.held
+    assert not book.call.ctx.responses.held
 
 
 def test_cancels_are_only_for_turns_that_are_ours() -> None:

@@ -28,7 +28,7 @@ from gateway.call.snapshot import CallSnapshot, decode, encode
 
 def kept(book: Book) -> CallSnapshot:
     """As it comes out of the store elsewhere."""
-    return decode(encode(book.call.state()))
+    return decode(encode(book.call.snapshot()))
 
 
 def resumed(state: CallSnapshot, **agent: object) -> Book:
@@ -44,7 +44,7 @@ def told_since(book: Book, before: int) -> list[dict[str, object]]:
 
 def test_the_state_is_all_that_another_process_needs() -> None:
     book = conversation()
-    state = decode(encode(book.call.state()))
+    state = decode(encode(book.call.snapshot()))
     assert (state.greeted, state.arrived, state.last_words) == (True, True, "Heron, I see.")
     other = Book()
     other.call.resume(state)
@@ -58,7 +58,7 @@ def test_the_state_is_all_that_another_process_needs() -> None:
 def test_silently_the_answer_that_he_waits_for_is_given() -> None:
     book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
     book >> caller_said("turn_1", "Where are you?") << ...
-    state = book.call.state()
+    state = book.call.snapshot()
     state.silently = True
     other = Book()
     other.call.resume(state)
@@ -71,7 +71,7 @@ def test_a_picture_is_remembered_as_one_that_was_seen() -> None:
     book = conversation() >> ShowImageRequested("data:image/png;base64,AAAA", "his passport") << ...
     other = resumed(kept(book))
     assert told(other)[-1].startswith("system: Here the caller showed a picture (his passport).")
-    assert "base64" not in str(book.call.memory.memos)
+    assert "base64" not in str(book.call.history.memos)
 
 
 # --- What was being done for him ---

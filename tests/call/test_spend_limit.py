@@ -82,7 +82,7 @@ def test_at_the_limit_goodbye_is_said_and_heard() -> None:
 def test_what_the_caller_adds_does_not_go_on_costing() -> None:
     book = answered() >> SpendLimitReached(1.0) << asks(FAREWELL) >> response_created() << nothing
     book >> speech_started() << ... >> speech_stopped(400) >> committed() << ...
-    assert book.call.life is CallPhase.GOODBYE
+    assert book.call.phase is CallPhase.GOODBYE
     book >> response_done(status="cancelled") << ends(Ending.SPEND_LIMIT) << nothing
 
 
@@ -112,7 +112,7 @@ def test_a_transfer_of_the_models_own_that_fails_ends_at_the_limit() -> None:
     said(book >> asked << ..., "bye") << ...
     book >> SpendLimitReached(1.0) << nothing >> TransferFailed("http_400")
     book << note(events.TransferAttempted) << outputs("call_1", TRANSFER_FAILED) << ...
-    assert book.call.life is CallPhase.GOODBYE
+    assert book.call.phase is CallPhase.GOODBYE
 
 
 def test_without_a_model_nobody_is_told() -> None:

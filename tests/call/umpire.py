@@ -17,7 +17,7 @@ from gateway.audio.tones import hold_mulaw
 from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.context import Out
-from gateway.call.line.media_line import MediaCall
+from gateway.call.machine import CallMachine
 from gateway.call.state_machines import CallPhase
 from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_server as model
@@ -29,7 +29,7 @@ _EACH_ITEM_PADS_MS = 40
 
 
 class Umpire:
-    def __init__(self, call: MediaCall) -> None:
+    def __init__(self, call: CallMachine) -> None:
         self._call = call
         self.promises = Promises(call)
         self._bytes_per_ms = 8 if call.agent.audio == "pcmu" else 48
@@ -119,7 +119,7 @@ class Umpire:
             elif isinstance(out, events.CallEnded):
                 self._end(out, outs)
         assert not self._unmarked, "sound without its mark"
-        closed = self._call.life is CallPhase.CLOSED
+        closed = self._call.phase is CallPhase.CLOSED
         assert closed == (self.ended is not None), "closed without a word, or the other way round"
         assert closed == (self._call.deadline is None), "a deadline, and none to keep it"
         self.promises.after(outs, now)
@@ -193,11 +193,11 @@ class Umpire:
 
     def _hold(self, message: caller.FromGateway, now: float) -> None:
         assert isinstance(message, caller.OutMedia)
-        assert any(manners.hold for manners in self._call.agent.manners.values())
+        assert any(manners.hold for manners in self._call.agent.tool_options.values())
         mulaw = message.media.payload
         assert mulaw in hold_mulaw(), "neither the model's sound nor the pattern"
         assert len(mulaw) % (limits.call.FRAME_MS * 8) == 0
-        ledger = self._call.downlink.ledger
+        ledger = self._call.line.downlink.ledger
         assert ledger.heard_ms(now) == ledger.accepted_ms, "into the model's voice"
         self.held_until = max(self.held_until, now) + len(mulaw) / 8000
         assert self.held_until - now <= limits.tools.HOLD_LEAD_MS / 1000 + 1e-6, "too far ahead"
@@ -226,7 +226,7 @@ class Umpire:
         assert len(mulaw) <= limits.call.GROUP_MS * 8
         self._unmarked = True
         self.sent_ms += len(mulaw) / 8
-        lead_ms = self._call.downlink.ledger.lead_ms(now)
+        lead_ms = self._call.line.downlink.ledger.lead_ms(now)
         assert lead_ms <= self._call.agent.lead_ms, f"{lead_ms} ms ahead"
         accepted_ms = sum(ms + _EACH_ITEM_PADS_MS for ms in self.received_ms.values())
         assert self.sent_ms <= accepted_ms, "more sound went out than came in"

@@ -17,14 +17,14 @@ import httpx2
 import pytest
 import running_gateway as rig
 from mcp_process import STDIO
+from openai_account import OpenAIAccount
+from twilio_numbers import Numbers
 from typer.testing import CliRunner
 
 from gateway.cli.doctor import command, vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
 from gateway.cli.main import app_for
-from gateway.simulator.openai.openai_account import OpenAIAccount
-from gateway.simulator.twilio.numbers import Numbers
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account
 

@@ -165,8 +165,8 @@ async def test_a_gateway_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said_of"),
     [
-        (("--url", "not-a-url"), "--url not-a-url is no address"),
-        (("--public-url", "gw.example.com"), "--public-url gw.example.com is no address"),
+        (("--url", "not-a-url"), "--url not-a-url is not an address"),
+        (("--public-url", "gw.example.com"), "--public-url gw.example.com is not an address"),
         (("--out", "/proc/nope"), "--out /proc/nope cannot be written"),
         (("--spawn", "--out", "/proc/nope"), "--out /proc/nope cannot be written"),
         (("--scenario", "nowhere"), "nowhere: there is no such file"),
@@ -221,7 +221,7 @@ async def test_a_rehearsed_gateway_that_does_not_start_says_so_in_its_own_words(
     status, said = await outcome(tmp_path, "simulate", *out, **environ)
     assert status == 64, said
     unused, sentence = said.splitlines()
-    assert unused == "not for the gateway that is started: GATEWAY_MAX_CALLS"
+    assert unused == "not used by the spawned gateway: GATEWAY_MAX_CALLS"
     assert sentence == "gateway: function stock needs SHOP_TOKEN, which is not set: set it."
 
 

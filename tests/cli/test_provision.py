@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from openai_account import OpenAIAccount
+from twilio_numbers import Numbers
 from typer.testing import CliRunner
 
 from gateway.cli.main import app_for
 from gateway.errors import ServiceUnreachable, SettingsError
-from gateway.simulator.openai.openai_account import OpenAIAccount
-from gateway.simulator.twilio.numbers import Numbers
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account
 

@@ -15,7 +15,7 @@ from running_gateway import GatewayRig, running_gateway
 from gateway.audio.g711 import pcm_to_mulaw
 from gateway.call import events
 from gateway.call.dialogue import prompts
-from gateway.call.line.media_line import MediaCall
+from gateway.call.line.media_line import MediaLine
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import Script
 
@@ -72,8 +72,8 @@ async def silence(rig: GatewayRig, stream: Stream) -> None:
     """Until the caller has heard the model out."""
     call = rig.gateway.registry.media_call(stream.call_sid)
     assert call is not None
-    assert isinstance(call.machine, MediaCall)
-    while call.machine.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
+    assert isinstance(call.machine.line, MediaLine)
+    while call.machine.line.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
         await asyncio.sleep(0.01)
 
 
@@ -105,7 +105,7 @@ async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
             await conversation(rig, stream)
             said = [entry["text"] for entry in model.journal.of("said")]
             told = [str(entry["instructions"]) for entry in model.journal.of("create")]
-        assert model.journal.violations == []
+        assert model.journal.of("violation") == []
     assert "It says: Smith: Monday at nine" in said
     assert "It says: Smith has no appointment any more" in said
     assert sum(prompts.denied("timeout") in words for words in told) == 1

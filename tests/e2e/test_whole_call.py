@@ -16,7 +16,7 @@ from twilio_rest_double import rest_desk
 from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.call.line.media_line import MediaCall
+from gateway.call.line.media_line import MediaLine
 from gateway.protocols.media_stream import parse_outbound
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import Script
@@ -67,7 +67,7 @@ async def a_call(tmp_path: Path, audio: str) -> str:
         assert request.endswith(f"/Accounts/{ACCOUNT}/Calls/{stream.call_sid}.json")
         assert form == {"Status": ["completed"]}
         await stream.socket.close()
-        assert model.journal.violations == []
+        assert model.journal.of("violation") == []
         labels = {"agent": "reception", "path": "media-streams"}
         ended = await rig.metric("calls_ended_total", **labels, ending="agent_hung_up")
         assert ended == 1
@@ -82,8 +82,8 @@ async def silence(rig: GatewayRig, stream: Stream) -> None:
     """Until the caller has heard the model out, as a polite one does."""
     call = rig.gateway.registry.media_call(stream.call_sid)
     assert call is not None
-    assert isinstance(call.machine, MediaCall)
-    while call.machine.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
+    assert isinstance(call.machine.line, MediaLine)
+    while call.machine.line.downlink.speaking(monotonic()):  # noqa: ASYNC110 - time itself
         await asyncio.sleep(0.01)
 
 

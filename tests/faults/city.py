@@ -162,7 +162,7 @@ class City:
         command += ["--script", str(file), "--voice", "tone"]
         if self.sip:
             command += ["--webhook-url", self.url + WEBHOOK_PATH]
-            self.carrier.exchange.connector_url = f"http://127.0.0.1:{self.model_port}"
+            self.carrier.reachable.connector_url = f"http://127.0.0.1:{self.model_port}"
         self.model = await self._spawn("model", [sys.executable, *command], _clean())
         await _connectable(self.model_port)
 

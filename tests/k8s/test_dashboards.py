@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_tools import K8S, parsed, problems, promtool
+from prometheus_tools import K8S, parsed, problems, promtool, values
 from structlog.testing import capture_logs
 
 from gateway.call.call_info import CallInfo
@@ -96,7 +96,8 @@ def test_the_wait_is_always_shown_against_its_goal() -> None:
     assert len(waits) >= 6
     for panel in waits:
         steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
-        assert [step["value"] for step in steps] == [None, 0.6, 0.8]
+        assert [step["value"] for step in steps] == [None, 1.2, 2.0]
+    assert {"1.2", "2.0"} <= set(values("le", "gateway_response_seconds_bucket"))
 
 
 def test_the_first_screen_answers_whether_callers_wait() -> None:
@@ -169,7 +170,7 @@ def test_the_waits_of_one_call_are_shown_against_their_goal() -> None:
     for panel in waits:
         defaults = panel["fieldConfig"]["defaults"]
         assert defaults["unit"] == "ms"
-        assert [step["value"] for step in defaults["thresholds"]["steps"]] == [None, 600, 800]
+        assert [step["value"] for step in defaults["thresholds"]["steps"]] == [None, 1200, 2000]
 
 
 def test_what_is_typed_in_is_a_variable_and_every_panel_says_what_one_sees() -> None:

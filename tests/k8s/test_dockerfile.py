@@ -34,7 +34,7 @@ def test_both_stages_stand_on_one_slim_base_of_one_version() -> None:
     bases = PARSER.parent_images
     assert len(bases) == 2
     assert len({base.split()[0] for base in bases}) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", bases[0])
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", bases[0])
 
 
 def test_nobody_is_root() -> None:

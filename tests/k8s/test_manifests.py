@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import redis.asyncio
+import redis.exceptions
 import yaml
-from manifests import K8S, OVERLAYS, Object, all_objects, built, config, container, label, one
+from manifests import (
+    K8S,
+    OVERLAYS,
+    REDIS_PASSWORD,
+    SECRETS,
+    Object,
+    all_objects,
+    built,
+    config,
+    container,
+    copy_of_k8s,
+    environment,
+    kustomize,
+    label,
+    of_kind,
+    one,
+    secret_names,
+)
 from prometheus_tools import ROOT, problems, promtool, series
 from starlette.routing import Route, WebSocketRoute
 
 from gateway import __version__, limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.file.loader import load_agents
-from gateway.agents.texts.templates import load_templates
 from gateway.app import build
 from gateway.settings import Settings, load_settings, variables
+from gateway.simulator.caller.gateway_process import free_port
 
 pytestmark = pytest.mark.needs("kubectl")
 
 STRICT_VERSION = "1.33"
-OF_OPERATORS = {"monitoring.coreos.com/v1", "keda.sh/v1alpha1"}
+OF_OPERATORS = {"monitoring.coreos.com/v1", "keda.sh/v1alpha1", "cert-manager.io/v1"}
 """Kinds that Kubernetes itself does not know; their queries are tested apart."""
-EXAMPLE = yaml.safe_load((K8S / "base/secret.example.yaml").read_text())
-REAL = {
-    "OPENAI_API_KEY": "sk-real",
-    "OPENAI_PROJECT_ID": "proj_1",
-    "OPENAI_WEBHOOK_SECRET": "whsec_c2VjcmV0",
-    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-    "TWILIO_AUTH_TOKEN": "token",
-    "GATEWAY_STORE_KEY": "a-key",
-    "GATEWAY_ADMIN_TOKEN": "a-token",
-}
+NGINX = "nginx.ingress.kubernetes.io"
+INGRESSES = ("gateway", "gateway-pages")
 PAIRS = all_objects()
 
 
@@ -52,26 +66,30 @@ def test_what_kubernetes_does_not_accept_would_be_found() -> None:
         kubernetes_validate.validate(wrong, STRICT_VERSION, strict=True)
 
 
-def test_the_example_of_a_secret_is_one_and_nothing_is_built_from_it() -> None:
-    kubernetes_validate.validate(EXAMPLE, STRICT_VERSION, strict=True)
-    assert "Secret" not in {found["kind"] for _, found in PAIRS}
-    assert all("..." in text for text in EXAMPLE["stringData"].values())
-    assert EXAMPLE["metadata"]["namespace"] == one("redis", "Deployment")["metadata"]["namespace"]
+def test_only_the_example_makes_a_secret_and_its_values_are_empty_in_the_repository() -> None:
+    secrets = {overlay for overlay, found in PAIRS if found["kind"] == "Secret"}
+    assert secrets == {"example"}
+    assert set(secret_names()) == set(SECRETS)
+    text = (K8S / "overlays/example/secrets.env.example").read_text()
+    assert [line for line in text.splitlines() if line[:1] != "#" and line[-1:] != "="] == []
+    assert (K8S / "overlays/.gitignore").read_text().splitlines()[-1] == "secrets.env"
+    assert not (K8S / "overlays/example/secrets.env").exists()
 
 
 # --- Settings ---
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_setting_is_one_and_together_they_serve(overlay: str, tmp_path: Path) -> None:
-    given = config(overlay, "gateway-settings")
-    assert set(given) | set(EXAMPLE["stringData"]) <= set(variables())
-    assert not set(given) & set(EXAMPLE["stringData"])
-    assert set(EXAMPLE["stringData"]) == set(REAL)
-    settings = load_settings(given | REAL)
-    assert settings.store.get_secret_value().startswith(
-        "memory" if overlay == "single" else "redis"
-    )
+def test_every_setting_is_one_and_together_they_serve(overlay: str) -> None:
+    given = environment(overlay)
+    secrets = {name: value for name, value in SECRETS.items() if name != "REDIS_PASSWORD"}
+    assert set(given) | set(secrets) <= set(variables())
+    assert not set(given) & set(secrets)
+    store = load_settings(given | secrets).store.get_secret_value()
+    if overlay == "single":
+        assert store.startswith("memory")
+    else:
+        assert store == f"redis://:{REDIS_PASSWORD}@gateway-redis:6379/0"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -79,7 +97,8 @@ def test_the_container_reads_what_is_built(overlay: str) -> None:
     names = {found["metadata"]["name"] for found in built(overlay)}
     settings, secrets = container(overlay)["envFrom"]
     assert settings["configMapRef"]["name"] in names
-    assert secrets["secretRef"]["name"] == EXAMPLE["metadata"]["name"]
+    secret = secrets["secretRef"]["name"]
+    assert secret in names if overlay == "example" else secret == "gateway-secrets"
     pod = one(overlay, "Deployment")["spec"]["template"]["spec"]
     maps = [v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v]
     assert set(maps) <= names
@@ -90,25 +109,155 @@ def test_the_container_reads_what_is_built(overlay: str) -> None:
 def test_paths_are_where_something_is_mounted(overlay: str) -> None:
     mounts = {mount["mountPath"] for mount in container(overlay)["volumeMounts"]}
     given = config(overlay, "gateway-settings")
-    agents, twiml = Path(given["GATEWAY_AGENTS"]), given["GATEWAY_TWIML_DIR"]
-    assert {str(agents.parent), twiml, given["GATEWAY_DATA_DIR"]} <= mounts
+    agents = Path(given["GATEWAY_AGENTS"])
+    assert {str(agents.parent), given["GATEWAY_DATA_DIR"]} <= mounts
+    assert "GATEWAY_TWIML_DIR" not in given, "the templates are the image's"
     assert agents.name in config(overlay, "gateway-agents")
 
 
-def test_agents_and_templates_are_accepted(tmp_path: Path) -> None:
-    for name, text in config("single", "gateway-agents").items():
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_agents_are_accepted(overlay: str, tmp_path: Path) -> None:
+    for name, text in config(overlay, "gateway-agents").items():
         (tmp_path / name).write_text(text)
         assert load_agents(tmp_path / name).agents
-    folder = tmp_path / "twiml"
-    folder.mkdir()
-    for name, text in config("single", "gateway-twiml").items():
-        (folder / name).write_text(text)
-    load_templates(folder)
 
 
-def test_templates_are_those_that_are_shipped() -> None:
-    shipped = {path.name: path.read_text() for path in (ROOT / "twiml").glob("*.xml")}
-    assert config("single", "gateway-twiml") == shipped
+# --- The overlay that an operator edits ---
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """An operator's copy of the example."""
+    overlays = copy_of_k8s(tmp_path) / "overlays"
+    (overlays / "example").rename(overlays / "mine")
+    return overlays / "mine"
+
+
+def edit(overlay: Path, *changes: tuple[str, str]) -> tuple[Object, ...]:
+    """Change texts in an operator's overlay, and build it."""
+    file = overlay / "kustomization.yaml"
+    text = file.read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, f"{old} stands there {text.count(old)} times"
+        text = text.replace(old, new)
+    file.write_text(text)
+    return kustomize(overlay)
+
+
+def test_the_host_is_written_in_one_place(mine: Path) -> None:
+    address = "GATEWAY_PUBLIC_URL=https://"
+    objects = edit(mine, (f"{address}gateway.example.com", f"{address}voice.example.net"))
+    assert "gateway.example.com" not in yaml.safe_dump_all(objects)
+    for name in ("gateway", "gateway-pages"):
+        spec = of_kind(objects, "Ingress", name)["spec"]
+        assert spec["rules"][0]["host"] == "voice.example.net"
+        assert spec["tls"][0]["hosts"] == ["voice.example.net"]
+    certificate = of_kind(objects, "Certificate", "gateway-tls")["spec"]
+    assert certificate["dnsNames"] == ["voice.example.net"]
+    assert certificate["secretName"] == spec["tls"][0]["secretName"]
+    issuer = of_kind(objects, certificate["issuerRef"]["kind"], certificate["issuerRef"]["name"])
+    solver = issuer["spec"]["acme"]["solvers"][0]["http01"]["ingress"]
+    assert solver["ingressClassName"] == spec["ingressClassName"]
+
+
+def test_image_agents_and_secrets_are_those_of_the_overlay(mine: Path) -> None:
+    (mine / "agents.yaml").write_text("agents: {mine: {}}\n")
+    objects = edit(mine, ("registry.example.com/gateway", "registry.example.net/voice"))
+    pod = of_kind(objects, "Deployment")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == f"registry.example.net/voice:{__version__}"
+    names = {found["metadata"]["name"]: found for found in objects}
+    (agents,) = (v["configMap"]["name"] for v in pod["volumes"] if v["name"] == "agents")
+    assert names[agents]["data"] == {"agents.yaml": "agents: {mine: {}}\n"}
+    secret = pod["containers"][0]["envFrom"][1]["secretRef"]["name"]
+    assert set(names[secret]["data"]) == set(SECRETS)
+    redis = of_kind(objects, "Deployment", "gateway-redis")["spec"]["template"]["spec"]
+    for box in (pod["containers"][0], redis["containers"][0]):
+        (reference,) = (v["valueFrom"]["secretKeyRef"] for v in box["env"] if "valueFrom" in v)
+        assert reference == {"name": secret, "key": "REDIS_PASSWORD"}
+
+
+@pytest.mark.parametrize("overlay", ["single", "redis", "keda"])
+def test_the_example_stands_on_each_of_the_others(mine: Path, overlay: str) -> None:
+    objects = edit(mine, ("\n  - ../redis\n", f"\n  - ../{overlay}\n"))
+    assert len(objects) > len(built(overlay))
+
+
+def test_records_outlive_the_pod_with_the_component(mine: Path) -> None:
+    volumes = one("example", "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "data", "emptyDir": {"sizeLimit": "2Gi"}} in volumes
+    line = "../../components/records"
+    objects = edit(mine, (f"  # - {line}", f"  - {line}"))
+    volumes = of_kind(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    (data,) = (volume for volume in volumes if volume["name"] == "data")
+    claim = of_kind(objects, "PersistentVolumeClaim", data["persistentVolumeClaim"]["claimName"])
+    assert "emptyDir" not in data
+    kubernetes_validate.validate(claim, STRICT_VERSION, strict=True)
+    # An upgrade runs old and new pods side by side.
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_templates_of_ones_own_are_read_from_where_they_are_mounted(mine: Path) -> None:
+    line = "../../components/twiml"
+    objects = edit(mine, (f"  # - {line}", f"  - {line}"))
+    pod = of_kind(objects, "Deployment")["spec"]["template"]["spec"]
+    mounts = {m["mountPath"]: m["name"] for m in pod["containers"][0]["volumeMounts"]}
+    (settings,) = (
+        found["data"] for found in objects if found["metadata"]["name"].startswith("gateway-set")
+    )
+    volume = mounts[settings["GATEWAY_TWIML_DIR"]]
+    assert {"name": volume, "configMap": {"name": "gateway-twiml"}} in pod["volumes"]
+    kubernetes_validate.validate(of_kind(objects, "Deployment"), STRICT_VERSION, strict=True)
+
+
+# --- Redis ---
+
+
+@pytest.mark.needs("redis-server")
+async def test_redis_asks_for_the_password_and_does_not_start_without_one(tmp_path: Path) -> None:
+    """The container's own command, with the machine's redis-server."""
+    box = container("redis", "gateway-redis")
+    port = free_port()
+    command = [*box["command"], *box["args"], "--port", str(port), "--bind", "127.0.0.1"]
+    without = await asyncio.create_subprocess_exec(
+        *command, env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": ""}, cwd=tmp_path,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, complaint = await without.communicate()
+    assert without.returncode != 0
+    assert b"REDIS_PASSWORD" in complaint
+    server = await asyncio.create_subprocess_exec(
+        *command, env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": REDIS_PASSWORD}, cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        while b"Ready to accept connections" not in (line := await server.stdout.readline()):
+            assert line, "redis-server has ended"
+        stranger = redis.asyncio.Redis(port=port)
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            await stranger.set("key", "value")
+        await stranger.aclose()
+        address = environment("redis")["GATEWAY_STORE"].replace(
+            "gateway-redis:6379", f"127.0.0.1:{port}"
+        )
+        gateway = redis.asyncio.Redis.from_url(address)
+        assert await gateway.ping() is True
+        await gateway.aclose()
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+def test_only_the_gateway_reaches_redis() -> None:
+    policy = one("redis", "NetworkPolicy", "gateway-redis")["spec"]
+    labels = one("redis", "Deployment", "gateway-redis")["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    (rule,) = policy["ingress"]
+    (peer,) = rule["from"]
+    gateway = one("redis", "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert peer["podSelector"]["matchLabels"].items() <= gateway.items()
+    assert "egress" not in policy
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
 
 
 # --- Time ---
@@ -124,12 +273,29 @@ def test_a_pod_has_more_time_to_stop_than_its_calls_to_end(overlay: str) -> None
 
 
 def test_the_ingress_does_not_cut_the_longest_call() -> None:
-    notes = one("single", "Ingress")["metadata"]["annotations"]
-    for which in ("read", "send"):
-        assert (
-            int(notes[f"nginx.ingress.kubernetes.io/proxy-{which}-timeout"])
-            > limits.agents.MAX_CALL_MAX_S
-        )
+    for name in INGRESSES:
+        annotations = one("single", "Ingress", name)["metadata"]["annotations"]
+        for which in ("read", "send"):
+            assert int(annotations[f"{NGINX}/proxy-{which}-timeout"]) > limits.agents.MAX_CALL_MAX_S
+
+
+def test_only_pages_have_a_rate_limit() -> None:
+    """All of Twilio's webhooks come from a few addresses."""
+    limits = {
+        name: {
+            key.removeprefix(f"{NGINX}/"): int(value)
+            for key, value in one("single", "Ingress", name)["metadata"]["annotations"].items()
+            if "/limit-" in key
+        }
+        for name in INGRESSES
+    }
+    assert limits["gateway"] == {}
+    pages = limits["gateway-pages"]
+    assert set(pages) == {"limit-rps", "limit-burst-multiplier", "limit-connections"}
+    # A page with its files, for a few people behind one address.
+    assert pages["limit-rps"] * pages["limit-burst-multiplier"] >= 100
+    paths = {rule["path"] for rule in paths_of("gateway-pages")}
+    assert paths == {"/phone", "/phone/line", "/photo"}
 
 
 # --- Ports and paths ---
@@ -138,6 +304,11 @@ def test_the_ingress_does_not_cut_the_longest_call() -> None:
 def paths_of_the_code() -> set[str]:
     asgi = build(load_settings({}, simulated=True)).asgi
     return {r.path for r in asgi.routes if isinstance(r, Route | WebSocketRoute)}
+
+
+def paths_of(ingress: str) -> list[Object]:
+    found: list[Object] = one("redis", "Ingress", ingress)["spec"]["rules"][0]["http"]["paths"]
+    return found
 
 
 def test_ports_are_those_of_the_code() -> None:
@@ -150,7 +321,7 @@ def test_ports_are_those_of_the_code() -> None:
     assert endpoint["port"] in {p["name"] for p in ports}
 
 
-def test_probes_and_scrapes_ask_for_doors_that_exist() -> None:
+def test_probes_and_scrapes_ask_for_paths_that_exist() -> None:
     paths, box = paths_of_the_code(), container("single")
     probes = {kind: box[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert {probe["path"] for probe in probes.values()} == {"/healthz"}
@@ -166,7 +337,8 @@ def test_a_full_pod_leaves_new_calls_to_others(overlay: str) -> None:
 def test_calls_that_run_are_answered_by_full_pods_too() -> None:
     of_path = {
         rule["path"]: rule["backend"]["service"]["name"]
-        for rule in one("redis", "Ingress")["spec"]["rules"][0]["http"]["paths"]
+        for name in INGRESSES
+        for rule in paths_of(name)
     }
     begins = {path for path, service in of_path.items() if service == "gateway"}
     assert begins == {"/twilio/voice", "/twilio/media", "/openai/webhook", "/phone/line"}
@@ -179,10 +351,11 @@ def test_calls_that_run_are_answered_by_full_pods_too() -> None:
     assert not scraped <= running["metadata"]["labels"].items()
 
 
-def test_the_ingress_leads_to_every_webhook_and_to_nothing_of_an_operators() -> None:
-    rules = one("single", "Ingress")["spec"]["rules"][0]["http"]["paths"]
-    host = one("single", "Ingress")["spec"]["rules"][0]["host"]
-    assert config("single", "gateway-settings")["GATEWAY_PUBLIC_URL"] == f"https://{host}"
+def test_the_ingress_leads_to_every_webhook_and_to_nothing_for_operators() -> None:
+    rules = [rule for name in INGRESSES for rule in paths_of(name)]
+    for name in INGRESSES:
+        host = one("single", "Ingress", name)["spec"]["rules"][0]["host"]
+        assert config("single", "gateway-settings")["GATEWAY_PUBLIC_URL"] == f"https://{host}"
 
     def open_to_all(path: str) -> bool:
         return any(
@@ -218,8 +391,7 @@ def test_no_container_can_do_more_than_it_needs(overlay: str) -> None:
             assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(box)
             assert "cpu" in box["resources"]["requests"]
             assert "cpu" not in box["resources"]["limits"], "a throttled call has holes"
-            tag = box["image"].partition(":")[2]
-            assert tag not in ("", "latest")
+            assert re.search(r":\d+\.\d+\.\d+(-\w+)?$", box["image"]), "an exact version"
 
 
 def test_the_image_is_of_this_version() -> None:
@@ -339,3 +511,17 @@ def test_dashboards_and_rules_are_built_in(overlay: str) -> None:
     files = {path.name for path in (K8S / "dashboards").glob("*.json")}
     assert set(config(overlay, "gateway-dashboards")) == files
     assert one(overlay, "PrometheusRule")["spec"]["groups"]
+
+
+@pytest.mark.parametrize("page", ["kubernetes.md", "runbook.md"])
+def test_files_and_commands_that_the_documents_name_exist(page: str) -> None:
+    text = (ROOT / "docs/operations" / page).read_text("utf-8")
+    paths = set(re.findall(r"`(k8s/[\w./-]+)`", text))
+    paths |= {f"k8s/{found}" for found in re.findall(r"`(components/\w+)`", text)}
+    assert paths
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"`?make (k8s[\w-]*)", text)):
+        assert f"\n{target}:" in makefile
+    named_settings = set(re.findall(r"\b(?:GATEWAY|TWILIO|OPENAI)_[A-Z_]+", text))
+    assert named_settings <= set(variables()), named_settings - set(variables())

@@ -113,7 +113,7 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
         await page.keyboard.up(" ")
         await expect(show).to_have_attribute("aria-pressed", "false")
     assert visit.wrong == []
-    assert studio.model.journal.violations == []
+    assert studio.model.journal.of("violation") == []
 
 
 async def test_what_cannot_be_seen_is_said(studio: Studio) -> None:

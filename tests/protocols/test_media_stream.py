@@ -98,7 +98,7 @@ def test_media_decodes_its_sound() -> None:
 @pytest.mark.parametrize("event", DOCUMENTED)
 def test_every_documented_message_is_known_and_comes_out_as_it_went_in(event: str) -> None:
     parsed = wire.parse(said(DOCUMENTED[event]))
-    assert not isinstance(parsed, wire.Unknown)
+    assert not isinstance(parsed, wire.UnknownMessage)
     assert json.loads(wire.encode(parsed)) == DOCUMENTED[event]
 
 
@@ -115,7 +115,7 @@ def test_text_comes_in_any_garment(text: Any) -> None:
 
 
 def test_an_unknown_event_is_named_and_no_fault() -> None:
-    assert wire.parse(b'{"event":"hold","streamSid":"MZ"}') == wire.Unknown("hold")
+    assert wire.parse(b'{"event":"hold","streamSid":"MZ"}') == wire.UnknownMessage("hold")
 
 
 @pytest.mark.parametrize(

@@ -230,10 +230,10 @@ def test_no_event_that_we_read_is_untested_nor_unknown_to_the_vendor() -> None:
 
 
 def test_what_needs_no_answer_is_the_vendors_too() -> None:
-    assert wire.NOTED <= VENDOR_TYPES
-    assert not wire.NOTED & set(OURS)
-    for kind in wire.NOTED:
-        assert wire.parse(said({"type": kind, "item_id": 7})) == wire.Noted(kind)
+    assert wire.IGNORED <= VENDOR_TYPES
+    assert not wire.IGNORED & set(OURS)
+    for kind in wire.IGNORED:
+        assert wire.parse(said({"type": kind, "item_id": 7})) == wire.Ignored(kind)
 
 
 @by_type
@@ -305,7 +305,7 @@ def test_the_leading_blank_of_the_vendors_own_example() -> None:
 @pytest.mark.parametrize("kind", ["response.sung", "response.audio.delta", "session", ""])
 def test_an_unknown_event_is_named_and_no_fault(kind: str) -> None:
     """Names of the beta among them."""
-    assert wire.parse(said({"type": kind})) == wire.Unknown(kind)
+    assert wire.parse(said({"type": kind})) == wire.UnknownEvent(kind)
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,14 @@ _MACROS = {"$__rate_interval": "5m", "$__range": "1h", "$__interval": "1m"}
 
 
 def tool(name: str) -> str:
-    """The path of a program; without it nothing here can be told, and nothing is skipped."""
+    """Return the path of a program; a test that needs one fails without it."""
     path = shutil.which(name)
     assert path, f"{name} is not installed: apt-get install prometheus (Debian has both tools)"
     return path
 
 
 def promtool(*arguments: str | Path, text: str = "") -> None:
-    """Runs promtool; what it complains of is the failure."""
+    """Run promtool; its complaints are the failure."""
     command = [tool("promtool"), *map(str, arguments)]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -38,9 +38,13 @@ def _put_aside(out: Path, left: int) -> None:
 
 
 async def _rehearsed(scenario: str, path: str, out: Path) -> tuple[int | None, str]:
+    return await simulated("--spawn", "--scenario", scenario, "--path", path, "--out", str(out))
+
+
+async def simulated(*arguments: str) -> tuple[int | None, str]:
+    """Run `gateway simulate`. Return its exit status and what it printed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.cli.main", "simulate", "--spawn",
-        "--scenario", scenario, "--path", path, "--out", str(out),
+        sys.executable, "-m", "gateway.cli.main", "simulate", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:

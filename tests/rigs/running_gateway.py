@@ -14,6 +14,7 @@ from gateway_calls import TOKEN, Carrier
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.app import Gateway, build
+from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call.events import CallEvent, ModelReady
 from gateway.cli.drain_server import GatewayServer
@@ -159,7 +160,10 @@ async def serving(server: InProcessServer, listener: socket.socket) -> AsyncIter
 
 @contextlib.asynccontextmanager
 async def running_gateway(
-    agents: Any, model: ModelServer | str = NOWHERE, **environ: str
+    agents: Any,
+    model: ModelServer | str = NOWHERE,
+    bridge_limits: BridgeLimits = BridgeLimits(),  # noqa: B008 - frozen
+    **environ: str,
 ) -> AsyncIterator[GatewayRig]:
     """A gateway with these settings; `agents` is the path of its file."""
     settings = load_settings(
@@ -175,7 +179,7 @@ async def running_gateway(
             **environ,
         }
     )
-    gateway = build(settings)
+    gateway = build(settings, bridge_limits=bridge_limits)
     listener = free_listener()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = InProcessServer(gateway, "127.0.0.1", 0, settings.drain_s)

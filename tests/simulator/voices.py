@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.audio.g711 import pcm_to_mulaw
+from gateway.simulator.audio.analysis import LOUD_RMS, loudness
 
 
 def tone(ms: float, hz: float = 440.0, seed: int = 0) -> bytes:
@@ -17,3 +18,8 @@ def tone(ms: float, hz: float = 440.0, seed: int = 0) -> bytes:
 async def speak_tone(text: str, language: str) -> bytes:
     """40 ms for each letter."""
     return tone(40 * len(text), hz=300 + 20 * len(text), seed=len(text))
+
+
+def is_loud(mulaw: bytes) -> bool:
+    """Return whether a short piece of mu-law holds sound that a person would hear."""
+    return bool(mulaw) and float(loudness(mulaw, len(mulaw))[0]) > LOUD_RMS

@@ -17,10 +17,12 @@ from gateway.agents.config.outbound import Outbound
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
 
-ERRANDS: Final = frozenset({"send_text", "request_photo"})
+BACKGROUND_TOOLS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
 SENDS_DIGITS: Final = "send_digits"
-BUILT_IN_TOOLS: Final = frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS}) | ERRANDS
+BUILT_IN_TOOLS: Final = (
+    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS}) | BACKGROUND_TOOLS
+)
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 DEFAULT_VOICE: Final = "marin"
 _NO_SOUND: Final = "does not go with path: sip, where no sound passes through us"
@@ -251,21 +253,21 @@ class Agent(_Part):
         return self.barge_in.min_speech_ms > 0 or self.barge_in.protect_greeting_ms > 0
 
     @property
-    def manners(self) -> Mapping[str, ToolOptions]:
+    def tool_options(self) -> Mapping[str, ToolOptions]:
         """The tools that are run beside the conversation, by name."""
-        errands = {name: ToolOptions() for name in self.tools if name in ERRANDS}
+        errands = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
             errands[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
         return {**errands, **self.functions}
 
-    def manners_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
+    def tool_options_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
         """The same with the tools of MCP servers that are among these names."""
         labels = {name: server_of(name, self.private) for name in tools}
         of_servers = {name: self.mcp[label] for name, label in labels.items() if label}
-        return {**of_servers, **self.manners}
+        return {**of_servers, **self.tool_options}
 
     @property
-    def holds(self) -> Iterator[str]:
+    def hold_tone_keys(self) -> Iterator[str]:
         """The keys of what has the caller wait by a sound."""
         for kind, parts in (("functions", self.functions), ("mcp", self.mcp)):
             for name, part in parts.items():
@@ -337,7 +339,7 @@ class Agent(_Part):
             for field in _MEDIA_ONLY:
                 if field in self.model_fields_set:
                     raise wrong(field, _NO_SOUND)
-            for key in self.holds:
+            for key in self.hold_tone_keys:
                 raise wrong(key, _NO_SOUND)
         return self
 

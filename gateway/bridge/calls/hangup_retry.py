@@ -1,4 +1,4 @@
-"""A SIP leg that nobody steers: the model talks on at our cost, without a limit, until it ends."""
+"""Hanging up a SIP leg that nobody steers: until it ends the model talks on, at our cost."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from gateway.transports.openai_calls import OpenAICalls
 log = structlog.get_logger()
 
 
-async def hang_up_with_retries(calls: OpenAICalls, call_id: str) -> None:
-    """Tries again, less and less often, for as long as a session can last."""
-    until, pause_s = monotonic() + limits.agents.SESSION_MAX_S, limits.sip.HANG_UP_FIRST_PAUSE_S
+async def hang_up_with_retries(
+    calls: OpenAICalls,
+    call_id: str,
+    *,
+    first_pause_s: float = limits.sip.HANG_UP_FIRST_PAUSE_S,
+) -> None:
+    """Hang up, with growing pauses between the tries, for as long as a session can last."""
+    until, pause_s = monotonic() + limits.agents.SESSION_MAX_S, first_pause_s
     while monotonic() < until:
         try:
             return await calls.hang_up(call_id)
         except LinkError as error:
-            log.error("a SIP leg runs on", call_id=call_id, reason=error.reason, again_s=pause_s)
+            log.error("sip_hangup_retrying", call_id=call_id, reason=error.reason, again_s=pause_s)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, limits.sip.HANG_UP_PAUSE_MAX_S)
     return None

@@ -1,4 +1,4 @@
-"""One connection to the model, as the call sees it: which of them an event came from matters."""
+"""One connection to the model, as a call sees it: events name the connection they came from."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from gateway.transports import realtime_socket
 from gateway.transports.realtime_socket import RealtimeSocket
 
 
-class SessionConnector(Protocol):
-    """Who holds the lines of a call."""
+class ConnectionOwner(Protocol):
+    """Receiver of what happens on model connections. Called from the event loop."""
 
-    def on_line_open(self, line: ModelConnection) -> None: ...
+    def on_connection_open(self, connection: ModelConnection) -> None: ...
 
-    def on_line_text(self, line: ModelConnection, data: bytes | bytearray, now: float) -> None: ...
+    def on_connection_text(
+        self, connection: ModelConnection, data: bytes | bytearray, now: float
+    ) -> None: ...
 
-    def on_line_lost(
-        self, line: ModelConnection, reason: str, refused: bool, now: float
+    def on_connection_lost(
+        self, connection: ModelConnection, reason: str, refused: bool, now: float
     ) -> None: ...
 
 
@@ -27,47 +29,47 @@ def _drop(_data: bytes) -> None:
 
 
 class ModelConnection:
-    """Opened once; given up, nothing more is heard of it."""
+    """Connection that is opened once; after `close` its owner hears no more of it."""
 
-    def __init__(self, holder: SessionConnector) -> None:
-        self._holder: SessionConnector | None = holder
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner: ConnectionOwner | None = owner
         self._socket: RealtimeSocket | None = None
+        # Replaced by the socket's own method while it is open: no test for it on the hot path.
         self.post: Callable[[bytes], None] = _drop
-        """One message; none is sent on a line that is not open yet, or is not any more."""
 
     async def open(self, url: str, headers: dict[str, str], within_s: float) -> None:
-        """Raises LinkError; then the line is as good as given up."""
+        """Connect. Raises LinkError; the connection is then closed."""
         try:
             await realtime_socket.connect(url, headers, self, within_s)
         except LinkError:
-            self._holder = None
+            self._owner = None
             raise
 
     @property
-    def given_up(self) -> bool:
-        return self._holder is None
+    def closed(self) -> bool:
+        return self._owner is None
 
     def close(self) -> None:
-        self._holder, self.post = None, _drop
+        self._owner, self.post = None, _drop
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
-    # --- What the socket tells ---
+    # --- From the socket ---
 
     def on_model_open(self, socket: RealtimeSocket) -> None:
-        if self._holder is None:
+        if self._owner is None:
             socket.close()
         else:
             self._socket, self.post = socket, socket.post
-            self._holder.on_line_open(self)
+            self._owner.on_connection_open(self)
 
     def on_model_text(self, data: bytes | bytearray, now: float) -> None:
-        if self._holder is not None:
-            self._holder.on_line_text(self, data, now)
+        if self._owner is not None:
+            self._owner.on_connection_text(self, data, now)
 
     def on_model_lost(self, reason: str, refused: bool, now: float) -> None:
-        holder, self._holder, self._socket = self._holder, None, None
+        owner, self._owner, self._socket = self._owner, None, None
         self.post = _drop
-        if holder is not None:
-            holder.on_line_lost(self, reason, refused, now)
+        if owner is not None:
+            owner.on_connection_lost(self, reason, refused, now)

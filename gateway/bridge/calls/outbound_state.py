@@ -1,4 +1,4 @@
-"""What is known of calls that we placed, in whichever process its webhooks come in."""
+"""State of outbound calls, shared by the processes at which their webhooks arrive."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from gateway import limits
 from gateway.ops.store.shared import Store
 
 PROGRESS = ("queued", "initiated", "ringing", "in-progress")
-"""CallStatus in its order; everything else is an end."""
+"""CallStatus values of a call that goes on, in order; every other value is an end."""
 
 
 class OutboundState(msgspec.Struct, array_like=True, frozen=True):
-    """Who calls whom."""
+    """Agent and both numbers of an outbound call."""
 
     agent: str
     person: str
@@ -20,6 +20,8 @@ class OutboundState(msgspec.Struct, array_like=True, frozen=True):
 
 
 class OutboundStates:
+    """What the store holds of outbound calls, by CallSid."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
@@ -28,24 +30,24 @@ class OutboundStates:
         await self._store.put(f"call-out:{call_sid}", text, limits.outbound.DIAL_KEPT_S)
 
     async def find(self, call_sid: str) -> OutboundState | None:
-        """None for a call that somebody else placed."""
+        """Return the state of an outbound call, None for any other call."""
         text = await self._store.get(f"call-out:{call_sid}") if call_sid else None
         return msgspec.json.decode(text, type=OutboundState) if text else None
 
     async def tell(self, call_sid: str, status: str) -> None:
-        """Callbacks overtake each other: a status that comes late does not take one back."""
+        """Record a CallStatus, unless a later one is known: callbacks overtake each other."""
         if _rank(status) >= _rank(await self.status(call_sid)):
             await self._store.put(f"dial-status:{call_sid}", status, limits.outbound.DIAL_KEPT_S)
 
     async def status(self, call_sid: str) -> str:
-        """CallStatus as it was last told."""
+        """Return the latest CallStatus."""
         return await self._store.get(f"dial-status:{call_sid}") or "queued"
 
     async def tell_who(self, call_sid: str, who: str) -> None:
         await self._store.put(f"answered-by:{call_sid}", who, limits.outbound.DIAL_KEPT_S)
 
     async def who(self, call_sid: str) -> str | None:
-        """Who has answered, once the carrier knows."""
+        """Return who answered, None before the carrier has detected it."""
         return await self._store.get(f"answered-by:{call_sid}")
 
 

@@ -10,21 +10,19 @@ from typing import Any
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook
-from gateway.bridge.calls.browser_carrier import BrowserCall
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
+from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.session_configs import SessionConfigs
-from gateway.bridge.calls.sip_carrier import SipLiveCall
 from gateway.call import events
 from gateway.call.call_info import CallInfo
+from gateway.call.context import WallClock
 from gateway.call.endings import Ending
-from gateway.call.line.media_line import MediaCall
-from gateway.call.line.sip_line import SipCall
+from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
 from gateway.ops.store.shared import Store
-from gateway.transports.openai_calls import OpenAICalls
 
 
 class CallRegistry:
@@ -37,21 +35,26 @@ class CallRegistry:
         max_calls: int,
         store: Store,
         spent_out: Callable[[], bool] = lambda: False,
+        hours_shift_s: float = 0.0,
+        *,
+        sip_calls_max: int = limits.sip.CALLS_MAX,
     ) -> None:
         self.book = book
         self.draining = False
         self._leaving = False
         """The last phase of it: calls are being handed over."""
         self._sessions = sessions
-        self.max_calls = max_calls
+        self.max_calls, self._sip_calls_max = max_calls, sip_calls_max
         self._store = store
         self._spent_out = spent_out
         """Whether the day's budget is used up."""
+        self._hours_shift_s = hours_shift_s
+        """Offset of the clock of opening hours: not zero in a rehearsal at another time."""
         self._media: dict[str, LiveCall] = {}
         """By CallSid."""
-        self._sip: dict[str, SipLiveCall] = {}
+        self._sip: dict[str, LiveCall] = {}
         """By OpenAI's call_id; a call that we placed by its CallSid."""
-        self._hands: CallServices | None = None
+        self._services: CallServices | None = None
         self.clock: Callable[[], float] = time
         """The time of day, as Unix time: who is on duty changes with it."""
         self.dials = OutboundStates(store)
@@ -62,7 +65,7 @@ class CallRegistry:
 
     def employ(self, services: CallServices) -> None:
         """Once, before the first call: the hands report back to whoever made them."""
-        self._hands = services
+        self._services = services
 
     @property
     def calls(self) -> list[LiveCall]:
@@ -97,11 +100,11 @@ class CallRegistry:
             return None
         if self._leaving or (self.draining and not back):
             return "draining"
-        if self._hands is None:
+        if self._services is None:
             return "starting"
         kept = sum(one == path for one in self._kept.values())
         full = (
-            len(self._sip) + kept >= limits.sip.CALLS_MAX
+            len(self._sip) + kept >= self._sip_calls_max
             if path == "sip"
             else len(self._media) + kept >= self.max_calls
         )
@@ -111,7 +114,7 @@ class CallRegistry:
 
     def on_duty(self, dialled: Sequence[str]) -> Agent | None:
         """Who answers the first of these numbers that a route names, at this hour."""
-        return self.book.pick_any(dialled, self.clock())
+        return self.book.pick_any(dialled, self.clock() + self._hours_shift_s)
 
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
         """What a call that begins now asks of the model."""
@@ -138,18 +141,20 @@ class CallRegistry:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         services = self._admitted("media-streams", facts.call_sid, back=state is not None)
         session = self.session(agent.name, "media-streams")
-        machine = MediaCall(agent, session, _event_ids(), monotonic())
-        machine.unix_offset_s = self.clock() - monotonic()
+        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
         if state is not None:
             machine.resume(state)
-        machine.opening = opening or machine.opening
+        if opening:
+            machine.begin_with(opening)
         self._store.forget(f"ending:{facts.call_sid}")
-        call = (LiveCall if facts.has_carrier else BrowserCall)(facts, machine, services)
+        carriers = services.carriers
+        carrier = carriers.twilio if facts.has_carrier else carriers.browser
+        call = LiveCall(facts, machine, carrier, services)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._media[facts.key] = call
         self.announced(call)
-        call.begin()
+        call.begin(open_session=True)
         return call
 
     def announce_sip(
@@ -157,36 +162,38 @@ class CallRegistry:
         facts: CallInfo,
         agent: Agent,
         session: Mapping[str, Any],
-        control: OpenAICalls,
         opening: str | None = None,
         state: CallSnapshot | None = None,
-    ) -> SipLiveCall:
+    ) -> LiveCall:
         """A SIP call is about to be accepted with this session, or was by another process.
 
         Raises NotAdmitted.
         """
         services = self._admitted("sip", facts.call_sid)
-        machine = SipCall(agent, session, _event_ids(), monotonic())
-        machine.unix_offset_s = self.clock() - monotonic()
-        machine.opening = opening
-        call = SipLiveCall(facts, machine, services, control)
+        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        if opening:
+            machine.begin_with(opening)
+        call = LiveCall(facts, machine, services.carriers.sip, services)
         if state is not None:
             machine.resume(state)
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._sip[facts.key] = call
         self.announced(call)
-        call.begin()
+        call.begin(open_session=False)
         return call
+
+    def _wall_clock(self) -> WallClock:
+        return WallClock(self.clock() - monotonic(), self._hours_shift_s)
 
     def _admitted(self, path: str, call_sid: str, *, back: bool = False) -> CallServices:
         reason = self.refusal(path, call_sid, back=back)
         self._kept.pop(call_sid, None)
-        if reason is not None or self._hands is None:
+        if reason is not None or self._services is None:
             raise NotAdmitted(reason or "starting")
-        return self._hands
+        return self._services
 
     @property
-    def sip_calls(self) -> list[SipLiveCall]:
+    def sip_calls(self) -> list[LiveCall]:
         return list(self._sip.values())
 
     def call(self, key: str) -> LiveCall | None:
@@ -218,14 +225,14 @@ class CallRegistry:
         if waiting is not None:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         for call in self._dialled(call_sid):
-            call.gone()
+            call.leg_ended()
 
     def dial_is_over(self, call_sid: str) -> None:
         """The model's leg of a dial has ended, and the caller is still there: it broke off."""
         for call in self._dialled(call_sid):
             call.hang_up(Ending.MODEL_LOST)
 
-    def _dialled(self, call_sid: str) -> list[SipLiveCall]:
+    def _dialled(self, call_sid: str) -> list[LiveCall]:
         return [call for call in self._sip.values() if call.facts.call_sid == call_sid]
 
     def begin_with(self, call_sid: str, opening: str | None) -> None:
@@ -245,7 +252,7 @@ class CallRegistry:
         """The same, in whichever process."""
         return await self._store.get(f"dialled:{call_sid}")
 
-    def on_event(self, call: LiveCall, note: events.CallEvent) -> None:
+    def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
         """Keeps the list true; a call that is over makes room at once."""
         if isinstance(note, events.CallEnded):
             calls: dict[str, Any] = self._sip if call.facts.call_id else self._media

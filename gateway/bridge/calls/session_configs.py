@@ -1,4 +1,4 @@
-"""What each agent asks of the model; made anew when the tools that can be had have changed."""
+"""Session configuration of each agent, built again when the tools of MCP servers changed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from gateway.tools.toolbox import Toolbox
 
 
 class SessionConfigs:
+    """Session configurations by agent and path, cached."""
+
     def __init__(self, book: AgentBook, toolbox: Toolbox) -> None:
         self._book, self._toolbox = book, toolbox
         self._made: dict[tuple[str, str], tuple[int, Mapping[str, Any]]] = {}
 
     def of(self, agent: str, path: str) -> Mapping[str, Any]:
-        """At this moment; on the SIP path without audio formats."""
+        """Return what a session that starts now asks for; on the SIP path without audio formats."""
         revision, session = self._made.get((agent, path), (-1, {}))
         if revision != self._toolbox.mcp.revision:
             revision, session = self._toolbox.mcp.revision, self._make(agent, path)

@@ -1,7 +1,7 @@
-"""Work that holds the event loop up for milliseconds comes one at a time, with room between.
+"""Pacing of work that blocks the event loop for milliseconds: one start at a time, with pauses.
 
-A connection to the model costs about as much as a hundred frames of sound. Two hundred of them in
-a row would be a second in which nobody on the line hears anything.
+A connection to the model costs about as much as a hundred frames of audio. Two hundred of them in
+a row would be a second in which no caller hears anything.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from gateway import limits
 
 
 class StartPacer:
+    """Spreads starts in time, in the order in which they were asked for."""
+
     def __init__(self) -> None:
         self._free_at = 0.0
         self._closed = False
 
     async def enter(self) -> None:
-        """In the order of coming; at once when nobody came just before."""
+        """Wait for a turn; return at once when nobody came just before."""
         wait_s = self._wait_s(0.0)
         if wait_s:
             await asyncio.sleep(wait_s)
 
     def let_through(self, begin: Callable[[], None], crowd_s: float) -> None:
-        """The same, for what is not waited for: `begin` is called when it is its turn.
+        """Call `begin` when its turn comes, at once or by a timer.
 
-        Whoever is one of a crowd waits for at least `crowd_s`: the others are let come first.
+        One of a burst waits for at least `crowd_s`, so that all of the burst arrive first.
         """
         wait_s = self._wait_s(crowd_s)
         if wait_s:
@@ -36,7 +38,7 @@ class StartPacer:
             self._begin(begin)
 
     def close(self) -> None:
-        """The process stops: who still waits does not begin any more."""
+        """Start nothing any more, since the process stops."""
         self._closed = True
 
     def _begin(self, begin: Callable[[], None]) -> None:

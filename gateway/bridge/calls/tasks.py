@@ -1,4 +1,4 @@
-"""Work that goes on beside the calls: held, named, and never lost in silence."""
+"""Background tasks of this process: referenced, named, and their failures logged."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ log = structlog.get_logger()
 
 
 class Tasks:
+    """Every task that runs beside the calls, until it is done or the process stops."""
+
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: set[asyncio.Task[None]] = set()
@@ -21,7 +23,7 @@ class Tasks:
     def start(
         self, work: Coroutine[Any, Any, None], name: str, *, last: bool = False
     ) -> asyncio.Task[None]:
-        """`last`: a process that stops does this still."""
+        """Start a task; one that is `last` is waited for when the process stops."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         if last:
@@ -33,13 +35,13 @@ class Tasks:
         self._tasks.discard(task)
         self._last.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("a task failed", task=task.get_name(), exc_info=task.exception())
+            log.error("task_failed", task=task.get_name(), exc_info=task.exception())
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     async def stop(self) -> None:
-        """Waits for the last things, and cancels what else still runs."""
+        """Wait for the last tasks for a while, and cancel all others."""
         if self._last:
             await asyncio.wait(self._last, timeout=limits.call.FINAL_HANGUP_MAX_S)
         for task in self._tasks:

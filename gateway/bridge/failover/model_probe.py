@@ -1,4 +1,4 @@
-"""Looks whether the model can be had, without a caller: while the circuit breaker is open."""
+"""Probes of the model, without a caller, while the circuit breaker is open."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ log = structlog.get_logger()
 
 
 class ModelProbe:
-    """One session, opened and closed again: it is there when `session.created` came."""
+    """One session, opened and closed again; the model works if `session.created` came."""
 
     def __init__(self) -> None:
         self._seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def fault(self, url: str, headers: Mapping[str, str]) -> str:
-        """Why the model cannot be had, "" when it can."""
-        line = ModelConnection(self)
+        """Return why no session could be opened, "" when one could."""
+        connection = ModelConnection(self)
         try:
-            await line.open(url, dict(headers), limits.model.MODEL_TRY_MAX_S)
+            await connection.open(url, dict(headers), limits.model.MODEL_TRY_MAX_S)
             async with asyncio.timeout(limits.model.MODEL_TRY_MAX_S):
                 return await self._seen
         except LinkError as error:
@@ -34,14 +34,14 @@ class ModelProbe:
         except TimeoutError:
             return "silent"
         finally:
-            line.close()
+            connection.close()
 
-    def on_line_open(self, line: ModelConnection) -> None:
-        """Connected is not admitted."""
+    def on_connection_open(self, connection: ModelConnection) -> None:
+        """Wait on: a socket that is open is no session yet."""
 
-    def on_line_text(
+    def on_connection_text(
         self,
-        line: ModelConnection,  # noqa: ARG002 - the holder's shape
+        connection: ModelConnection,  # noqa: ARG002 - the owner's shape
         data: bytes | bytearray,
         now: float,  # noqa: ARG002
     ) -> None:
@@ -50,14 +50,20 @@ class ModelProbe:
         except PeerError:
             return
         if isinstance(event, realtime_server.SessionCreated):
-            self._tell("")
+            self._finish("")
         elif isinstance(event, realtime_server.Error):
-            self._tell(event.error.code or event.error.type or "error")
+            self._finish(event.error.code or event.error.type or "error")
 
-    def on_line_lost(self, line: ModelConnection, reason: str, refused: bool, now: float) -> None:  # noqa: ARG002 - the holder's shape
-        self._tell(reason)
+    def on_connection_lost(
+        self,
+        connection: ModelConnection,  # noqa: ARG002
+        reason: str,
+        refused: bool,  # noqa: ARG002
+        now: float,  # noqa: ARG002
+    ) -> None:
+        self._finish(reason)
 
-    def _tell(self, fault: str) -> None:
+    def _finish(self, fault: str) -> None:
         if not self._seen.done():
             self._seen.set_result(fault)
 
@@ -67,7 +73,7 @@ async def watch_model(breaker: CircuitBreaker, url: str, headers: Mapping[str, s
         await asyncio.sleep(limits.process.LAG_PROBE_S)
         if breaker.probe_due:
             if fault := await ModelProbe().fault(url, headers):
-                log.warning("the model is still away", reason=fault)
+                log.warning("model_probe_failed", reason=fault)
                 breaker.failed(fault)
             else:
                 breaker.worked()

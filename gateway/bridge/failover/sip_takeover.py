@@ -1,104 +1,80 @@
-"""SIP calls outlive their process: their sound never came through it. Another one steers them.
+"""Taking over SIP calls of other processes: their audio never came through the one that died.
 
-Each process renews a lease on its own; one that nobody renews, or that was released by a process
-which stops, is taken by whoever looks first. The session knows what was said: only the sideband
-is opened anew.
+Each process renews a lease on its own calls. One that nobody renews, or that a stopping process
+released, is taken by whichever process looks first. The model's session knows what was said: only
+the sideband is opened anew.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
 
 import structlog
 
 from gateway import limits
 from gateway.bridge.calls.registry import CallRegistry
-from gateway.bridge.calls.sip_carrier import SipLiveCall
+from gateway.bridge.calls.running_call import RunningCall
+from gateway.bridge.failover.sip_leases import SipLeases
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.call.snapshot import CallSnapshot
-from gateway.errors import LinkError
-from gateway.ops.store.redis import RedisStore
-from gateway.ops.store.shared import Remote
 
 log = structlog.get_logger()
 
 
 class SipTakeover:
-    """`process` names this one among all that share a store; `adopt` takes a call over.
+    """Renews this process's leases and takes over calls that no process steers.
 
-    `hang_up` is told the call_id of one of which nothing is known: nobody could steer it.
+    `adopt` continues a call from its snapshot; `hang_up` ends the call of a call_id of which
+    nothing is known, since nobody could steer it.
     """
 
     def __init__(
         self,
-        process: str,
-        remote: Remote | None,
+        leases: SipLeases,
         snapshots: SnapshotStore,
         registry: CallRegistry,
         adopt: Callable[[CallSnapshot], None],
         hang_up: Callable[[str], None],
+        *,
+        look_s: float = limits.sip.LOOK_S,
     ) -> None:
-        self._process, self._remote = process, remote
-        self._keeper, self._switchboard = snapshots, registry
-        self._adopt, self._hang_up = adopt, hang_up
+        self._leases, self._snapshots, self._registry = leases, snapshots, registry
+        self._adopt, self._hang_up, self._look_s = adopt, hang_up, look_s
 
     async def run(self) -> None:
-        while self._remote is not None:
-            await asyncio.sleep(limits.sip.LOOK_S)
+        while self._leases.shared:
+            await asyncio.sleep(self._look_s)
             try:
-                await self.renew(self._remote)
-                await self.look(self._remote)
+                await self.renew()
+                await self.look()
             except Exception:
-                log.exception("SIP calls of other processes could not be looked for")
+                log.exception("sip_takeover_failed")
 
-    async def renew(self, remote: Remote) -> None:
-        held = {c.facts.call_id: c for c in self._switchboard.sip_calls if _is_kept(c)}
-        nobody: list[str] = []
-        lost = await remote.ask(
-            lambda redis: redis.hold(self._process, list(held), limits.sip.LEASE_S),
-            otherwise=nobody,
-        )
-        for call_id in lost:
-            log.warning("another process has taken a call over", call_id=call_id)
-            held[call_id].let_go()
+    async def renew(self) -> None:
+        """Renew the leases of this process's calls; let go of those that were taken over."""
+        ours = {c.facts.call_id: c for c in self._registry.sip_calls if _has_lease(c)}
+        for call_id in await self._leases.renew(ours):
+            log.warning("sip_lease_lost", call_id=call_id)
+            ours[call_id].lose_lease()
 
-    async def look(self, remote: Remote) -> None:
-        """Not soon after Redis was away: then leases have run out whose owners live."""
-        settled = remote.down_since is None and monotonic() - remote.back_at > limits.sip.LEASE_S
-        while settled and self._switchboard.refusal("sip") is None:
-            call_id = await remote.ask(
-                lambda redis: redis.take(self._process, limits.sip.LEASE_S), otherwise=None
-            )
+    async def look(self) -> None:
+        """Take over calls while there are any, and a slot for one more."""
+        while self._leases.settled and self._registry.refusal("sip") is None:
+            call_id = await self._leases.take()
             if call_id is None:
                 return
-            state = await self._keeper.load_sip(call_id)
-            if remote.down_since is not None:
+            state = await self._snapshots.load_sip(call_id)
+            if self._leases.down:
                 return  # nobody knows: once its lease has run out it is looked at again
             if state is None:
-                log.warning("a SIP call of which nothing is known is hung up", call_id=call_id)
+                log.warning("sip_call_unknown_hangup", call_id=call_id)
                 self._hang_up(call_id)
-                await remote.ask(lambda redis, gone=call_id: redis.drop(gone), otherwise=None)  # type: ignore[misc]
-            elif self._switchboard.call(call_id) is None:
-                log.info("a SIP call is taken over", call_id=call_id)
+                await self._leases.drop(call_id)
+            elif self._registry.call(call_id) is None:
+                log.info("sip_call_taken_over", call_id=call_id)
                 self._adopt(state)
 
-    async def release(self, call: SipLiveCall) -> None:
-        """This process stops: whoever looks next has the call. Raises LinkError."""
 
-        async def give(redis: RedisStore) -> bool:
-            await redis.release(call.facts.call_id)
-            return True
-
-        await self._keeper.save(call)
-        if self._remote is None or not await self._remote.ask(give, otherwise=False):
-            raise LinkError("no_store", retryable=False)
-
-    async def ended(self, call: SipLiveCall) -> None:
-        if self._remote is not None and not call.left:
-            await self._remote.ask(lambda redis: redis.drop(call.facts.call_id), otherwise=None)
-
-
-def _is_kept(call: SipLiveCall) -> bool:
-    return call.machine.arrived and not call.over and not call.left
+def _has_lease(call: RunningCall) -> bool:
+    return call.machine.arrived and not call.over and not call.released

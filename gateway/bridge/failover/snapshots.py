@@ -1,7 +1,7 @@
-"""Keeps each call's state where another connection, or process, can go on from it.
+"""Snapshots of calls, from which another connection or process can resume them.
 
-Written behind: what changed is gathered a few times a second, the latest wins, and no audio ever
-waits for it. Where nobody else can read it, it is written when a call ends, and not before.
+They are written behind: changes are gathered a few times a second, the latest wins, and no audio
+ever waits for the store. Without a shared store a snapshot is written only when a call ends.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from typing import NamedTuple, Self
 import structlog
 
 from gateway import limits
-from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.running_call import RunningCall
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
-from gateway.call.line.media_line import MediaCall
 from gateway.call.snapshot import CallSnapshot, decode, encode
 from gateway.ops.store.shared import Store
 
@@ -27,11 +26,11 @@ log = structlog.get_logger()
 
 
 class _Written(NamedTuple):
-    """Of a call's memory, as it was written."""
+    """Version of a call's history that was written last."""
 
     revision: int
     shape: tuple[int, int, int]
-    """Changes with everything but words of the model's that are added to its last sentence."""
+    """Changes with everything but words that the model adds to its last sentence."""
     at: float
 
     @classmethod
@@ -41,29 +40,29 @@ class _Written(NamedTuple):
         return cls(memory.revision, (last, len(memos), sum(memo.done for memo in memos)), at)
 
     def is_due_after(self, before: _Written | None) -> bool:
-        """A sentence that only grows need not be written, with all before it, at each word."""
+        """Whether to write: a sentence that only grows is not written again at each word."""
         if before is None or self.shape != before.shape:
             return True
         return self.at - before.at >= limits.store.STATE_GROWING_EVERY_S
 
 
 class SnapshotStore:
-    """`calls` are those that run in this process."""
+    """Snapshots in the store, and what of them was written; `calls` are this process's."""
 
     def __init__(
         self,
         store: Store,
-        calls: Callable[[], Iterable[LiveCall]],
+        calls: Callable[[], Iterable[RunningCall]],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._store, self._calls, self._clock = store, calls, clock
-        self._written: dict[LiveCall, _Written] = {}
+        self._written: dict[RunningCall, _Written] = {}
+        # A write that is under way must not arrive after the last one of a call.
         self._writing = asyncio.Lock()
-        """What is on its way must not arrive after the last that is written of a call."""
 
     @property
     def shared(self) -> bool:
-        """Whether other processes can read what is kept."""
+        """Whether other processes can read the snapshots."""
         return self._store.shared
 
     async def run(self) -> None:
@@ -72,12 +71,12 @@ class SnapshotStore:
             try:
                 await self.write_changed()
             except Exception:
-                log.exception("the state of calls could not be written")
+                log.exception("snapshots_write_failed")
 
     async def write_changed(self) -> None:
-        changed: dict[LiveCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
+        changed: dict[RunningCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
         for call in list(self._calls()):
-            before, memory = self._written.get(call), call.machine.memory
+            before, memory = self._written.get(call), call.machine.history
             if not call.machine.arrived or (before and before.revision == memory.revision):
                 continue
             now = _Written.of(memory, self._clock())
@@ -90,8 +89,8 @@ class SnapshotStore:
             if await self._store.put_all(entries):
                 self._written.update((c, now) for c, (now, _) in running.items() if not c.over)
 
-    async def save(self, call: LiveCall) -> None:
-        """Now: somebody else is about to read it."""
+    async def save(self, call: RunningCall) -> None:
+        """Write the snapshot now, before another process reads it."""
         await self._store.put_all(self._entries(call))
 
     async def write(self, call_sid: str, state: CallSnapshot) -> None:
@@ -101,12 +100,12 @@ class SnapshotStore:
         return await self._load(_sip_key(call_id))
 
     async def expect(self, call_sid: str, state: CallSnapshot, opening: str | None) -> None:
-        """Its stream may come to another process, which then knows as much as this one."""
+        """Write the state of an announced call, whose stream may reach another process."""
         state.opening = opening or ""
         await self.write(call_sid, state)
 
     async def known(self, call_sid: str) -> CallSnapshot | None:
-        """Of a call that is expected as well: before that there is nothing to go on with."""
+        """Return the state of a call that is running, was running or is expected."""
         return await self._load(_key(call_sid))
 
     async def load(self, call_sid: str) -> CallSnapshot | None:
@@ -120,51 +119,51 @@ class SnapshotStore:
         try:
             return decode(b64decode(text))
         except ValueError:
-            log.warning("the state of a call cannot be read", call=key)
+            log.warning("snapshot_unreadable", key=key.partition(":")[2])
             return None
 
-    def remember(self, call: LiveCall, ending: Ending) -> None:
-        """In this process at once: the carrier may ask for it in the next moment."""
+    def remember(self, call: RunningCall, ending: Ending) -> None:
+        """Keep the state in this process at once: the carrier may ask for it in the next moment."""
         if call.facts.call_sid and call.machine.arrived and _is_kept(ending):
             self._store.remember(
                 _key(call.facts.call_sid), _text(state_of(call)), limits.store.ENDINGS_KEPT_S
             )
 
-    async def ended(self, call: LiveCall, ending: Ending) -> None:
-        """A conversation that came to its end is not kept."""
+    async def ended(self, call: RunningCall, ending: Ending) -> None:
+        """Write the last state of a call, or delete it when the conversation came to its end."""
         async with self._writing:
             await self._ended(call, ending)
 
-    async def _ended(self, call: LiveCall, ending: Ending) -> None:
+    async def _ended(self, call: RunningCall, ending: Ending) -> None:
         self._written.pop(call, None)
         call_sid = call.facts.call_sid
-        if call.facts.call_id and not call.left:
+        if call.facts.call_id and not call.released:
             await self._store.delete(_sip_key(call.facts.call_id))
         if not call_sid or not call.machine.arrived:
             return
         if not _is_kept(ending):
             await self._store.delete(_key(call_sid))
             return
-        state, sound = state_of(call), _sound_of(call)
+        state, sound = state_of(call), call.machine.not_understood()
         if sound:
             key = f"sound:{call_sid}"
             await self._store.put(key, b64encode(sound).decode(), limits.store.SOUND_KEPT_S)
         known = await self.load(call_sid)
         if known is None or _age(known) <= _age(state):
             if known is not None and _age(known) == _age(state):
-                # Whoever answered the carrier was sooner: what he decided holds.
+                # Another process answered the carrier first: its decision holds.
                 state.silently, state.opening = known.silently, known.opening
             await self.write(call_sid, state)
 
     async def sound(self, call_sid: str) -> bytes:
-        """What the caller said last on a stream that is gone; once."""
+        """Return once what the caller said last on a stream that is gone."""
         text = await self._store.get(f"sound:{call_sid}")
         if text is None:
             return b""
         await self._store.delete(f"sound:{call_sid}")
         return b64decode(text)
 
-    def _entries(self, call: LiveCall) -> list[tuple[str, str, float]]:
+    def _entries(self, call: RunningCall) -> list[tuple[str, str, float]]:
         facts, text = call.facts, _text(state_of(call))
         ttl_s = call.machine.agent.max_call_s + limits.store.STATE_SPARE_S
         keys = [_key(facts.call_sid)] if facts.call_sid else []
@@ -173,22 +172,22 @@ class SnapshotStore:
 
 
 def _age(state: CallSnapshot) -> tuple[int, int]:
-    """Of two states of a call, the one with more is the newer."""
+    """Return a key by which the newer of two states of a call compares as greater."""
     return state.streams, state.resumes
 
 
 def _is_kept(ending: Ending) -> bool:
-    """Whether somebody may go on from here."""
+    """Whether another connection may resume the call after this ending."""
     return not ending.well or ending is Ending.TRANSFERRED
 
 
 def first_state(facts: CallInfo) -> CallSnapshot:
-    """Of a call to which nothing has happened."""
+    """Return the state of a call to which nothing has happened yet."""
     return CallSnapshot(facts.agent, facts.path, _plain(facts.caller), _plain(facts.dialled))
 
 
-def state_of(call: LiveCall) -> CallSnapshot:
-    state, facts = call.machine.state(), call.facts
+def state_of(call: RunningCall) -> CallSnapshot:
+    state, facts = call.machine.snapshot(), call.facts
     state.caller, state.dialled = _plain(facts.caller), _plain(facts.dialled)
     state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid
     state.direction = facts.direction
@@ -196,16 +195,12 @@ def state_of(call: LiveCall) -> CallSnapshot:
     return state
 
 
-def _sound_of(call: LiveCall) -> bytes:
-    return call.machine.not_understood() if isinstance(call.machine, MediaCall) else b""
-
-
 def _key(call_sid: str) -> str:
     return f"call:{call_sid}"
 
 
 def _plain(text: str) -> str:
-    """A caller may call himself what no UTF-8 can say."""
+    """Return text that UTF-8 can encode: a caller name may hold lone surrogates."""
     return text.encode("utf-8", "replace").decode()
 
 

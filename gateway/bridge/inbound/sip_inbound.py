@@ -13,10 +13,11 @@ import structlog
 
 from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
+from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.bridge.calls.registry import CallRegistry
-from gateway.bridge.calls.sip_carrier import SipLiveCall
 from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.ops.limits.admission import Admission, RateWatch
@@ -74,10 +75,13 @@ class SipInbound:
         rates: RateWatch,
         allow_rtp: bool,
         counted: Callable[[str], None],
+        accept_max_s: float = limits.sip.ACCEPT_MAX_S,
+        decide_max_s: float = limits.sip.DECIDE_MAX_S,
     ) -> None:
         self._switchboard, self._calls, self._tokens = registry, calls, tokens
         self._admission, self._rates = admission, rates
         self._allow_rtp, self._counted = allow_rtp, counted
+        self._accept_max_s, self._decide_max_s = accept_max_s, decide_max_s
 
     async def take(self, incoming: IncomingCall) -> None:
         """Answers or turns away one call, within two seconds of its webhook."""
@@ -86,9 +90,9 @@ class SipInbound:
             session = self._switchboard.session(place.agent.name, "sip")
             call = await self._let_in(incoming, place, session)
         except NotAdmitted as error:
-            return await self._reject(incoming.call_id, error.reason, limits.sip.DECIDE_MAX_S)
+            return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
         try:
-            await self._calls.accept(incoming.call_id, session, limits.sip.ACCEPT_MAX_S)
+            await self._calls.accept(incoming.call_id, session, self._accept_max_s)
         except LinkError as error:
             return await self._not_accepted(call, error.reason)
         self._counted("accepted")
@@ -104,17 +108,17 @@ class SipInbound:
             state.direction,
         )  # fmt: skip
         session = self._switchboard.session(agent.name, "sip")
-        call = self._switchboard.announce_sip(facts, agent, session, self._calls, state=state)
+        call = self._switchboard.announce_sip(facts, agent, session, state=state)
         call.adopted()
 
-    async def _not_accepted(self, call: SipLiveCall, why: str) -> None:
+    async def _not_accepted(self, call: LiveCall, why: str) -> None:
         call_id = call.facts.call_id
         log.warning("accept failed", call_id=call_id, reason=why)
         if why in _DECIDED:
             self._counted("gone")
-            return call.given_up()
-        call.refused()
-        left_s = limits.sip.DECIDE_MAX_S - limits.sip.ACCEPT_MAX_S
+            return call.hang_up(Ending.NEVER_ARRIVED)
+        call.accept_failed()
+        left_s = self._decide_max_s - self._accept_max_s
         return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
 
     async def _place(self, incoming: IncomingCall) -> SipSlot:
@@ -147,7 +151,7 @@ class SipInbound:
 
     async def _let_in(
         self, incoming: IncomingCall, place: SipSlot, session: Mapping[str, Any]
-    ) -> SipLiveCall:
+    ) -> LiveCall:
         """Raises NotAdmitted."""
         facts, agent = self._facts(incoming, place), place.agent
         if self._rates.short:
@@ -155,9 +159,9 @@ class SipInbound:
         if place.out is None:  # else its place was taken when it was placed
             await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
         try:
-            return self._switchboard.announce_sip(facts, agent, session, self._calls, place.opening)
+            return self._switchboard.announce_sip(facts, agent, session, place.opening)
         except NotAdmitted:
-            await self._admission.leave(facts.place)
+            await self._admission.release(facts.place)
             raise
 
     def _facts(self, incoming: IncomingCall, place: SipSlot) -> CallInfo:
@@ -190,7 +194,7 @@ class SipInbound:
     async def _take_and_drop(self, call_id: str) -> None:
         """The only other way to make a pending call stop ringing."""
         try:
-            await self._calls.accept(call_id, _ANY_SESSION, limits.sip.ACCEPT_MAX_S)
+            await self._calls.accept(call_id, _ANY_SESSION, self._accept_max_s)
         except LinkError as error:
             log.warning("could not take a call to drop it", call_id=call_id, reason=error.reason)
         try:

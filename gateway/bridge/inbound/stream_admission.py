@@ -1,4 +1,4 @@
-"""Whose call a stream of the carrier's is: what stands behind the token in its `start`."""
+"""Admission of media streams: which call the token in the `start` message stands for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from gateway.protocols.media_stream import StartBody
 
 
 class StreamAdmission:
+    """Finds or announces the call of a stream that has just started."""
+
     def __init__(
         self,
         account_sid: str,
@@ -21,32 +23,32 @@ class StreamAdmission:
         snapshots: SnapshotStore,
     ) -> None:
         self._account_sid = account_sid
-        self._switchboard, self._tokens, self._keeper = registry, tokens, snapshots
+        self._registry, self._tokens, self._snapshots = registry, tokens, snapshots
 
     async def let_in(self, start: StartBody) -> LiveCall:
-        """The call of this stream, with what was before. Raises SignatureRefused, NotAdmitted."""
+        """Return the call of a stream, with its history. Raises SignatureRefused, NotAdmitted."""
         if start.account_sid != self._account_sid:
             raise SignatureRefused("other_account")
         token = start.custom_parameters.get("token", "")
         stream_pass = await self._tokens.redeem(token, start.call_sid)
-        state = await self._keeper.known(start.call_sid)
+        state = await self._snapshots.known(start.call_sid)
         call = await self._call(start.call_sid, stream_pass.agent, state)
         if call.machine.resumed and state is not None and state.arrived:
-            call.remember(state.memos)
-            if sound := await self._keeper.sound(start.call_sid):
-                call.said_before(sound)
+            call.restore_history(state.memos)
+            if sound := await self._snapshots.sound(start.call_sid):
+                call.restore_audio(sound)
         return call
 
     async def _call(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> LiveCall:
-        """The call that was announced here, or a new one if the webhook went elsewhere."""
-        registry = self._switchboard
+        """Return the call announced here, or a new one if another process got the webhook."""
+        registry = self._registry
         waiting = registry.expected(call_sid)
         if waiting is None and registry.media_call(call_sid) is not None:
             raise SignatureRefused("second_stream")
         ending = await registry.ending_of(call_sid) if waiting is None else None
         if ending is not None and ending.well:
             raise NotAdmitted("over")  # hung up while its stream was on the way
-        # Announced here, it may have been elsewhere meanwhile, and this one knows nothing of it.
+        # Another process may have had the call since it was announced here.
         if waiting is None or (state is not None and state.streams > waiting.machine.streams):
             await self._announce(call_sid, agent_name, state)
         call = registry.expected(call_sid)
@@ -55,11 +57,11 @@ class StreamAdmission:
         return call
 
     async def _announce(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> None:
-        agent = self._switchboard.book.agents.get(agent_name)
+        agent = self._registry.book.agents.get(agent_name)
         if agent is None:
             raise NotAdmitted("unknown_agent")
         caller, dialled = (state.caller, state.dialled) if state else ("", "")
-        out = await self._switchboard.dials.find(call_sid)
+        out = await self._registry.dials.find(call_sid)
         if out is not None:
             caller, dialled = out.person, out.ours
         facts = CallInfo(
@@ -67,4 +69,4 @@ class StreamAdmission:
             direction="inbound" if out is None else "outbound",
         )  # fmt: skip
         before = state if state is not None and state.arrived else None
-        self._switchboard.announce(facts, agent, state.opening if state else None, before)
+        self._registry.announce(facts, agent, state.opening if state else None, before)

@@ -1,4 +1,4 @@
-"""Where a media stream comes in: nothing reaches a call, or the model, before it is let in."""
+"""Handshake of a media stream: nothing reaches a call or the model before it is admitted."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ log = structlog.get_logger()
 _POLICY_VIOLATION = 1008
 
 LetIn = Callable[[media_stream.StartBody], Awaitable[LiveCall]]
-"""Whose call a stream is that says this of itself. Raises SignatureRefused, NotAdmitted."""
+"""Return the call of a stream by its `start`. Raises SignatureRefused, NotAdmitted."""
 
 
 class StreamHandshake:
-    """Listens to one socket until `start`, then passes it on to its call, or closes it."""
+    """Receiver of one socket until `start`; then its call takes over, or it is closed."""
 
     def __init__(
         self,
@@ -31,17 +31,17 @@ class StreamHandshake:
         refused: Callable[[str], None],
         *,
         says_why: bool = False,
+        answer: bytes = b"",
+        start_wait_s: float = limits.call.START_WAIT_S,
     ) -> None:
-        """`says_why` tells the peer the reason of a refusal, too."""
+        """`says_why` also sends the peer the reason of a refusal; `answer` is sent on admission."""
         self._socket, self._admit, self._refused = socket, let_in, refused
-        self._says_why = says_why
+        self._says_why, self._answer = says_why, answer
         self._faults = 0
         self._early: list[bytes] = []
-        """What came while the token was looked up."""
+        """Messages that came while the token was looked up."""
         self._work: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(
-            limits.call.START_WAIT_S, self._refuse, "no_start"
-        )
+        self._timer = asyncio.get_running_loop().call_later(start_wait_s, self._refuse, "no_start")
         socket.take_over(self)
 
     def on_text(self, data: bytes | bytearray, now: float) -> None:
@@ -88,11 +88,14 @@ class StreamHandshake:
         except (SignatureRefused, NotAdmitted) as error:
             return self._refuse(error.reason)
         except Exception:
-            log.exception("a media stream could not be let in")
+            log.exception("stream_admission_failed")
             return self._refuse("bug")
         if call.over:  # while that was looked up, and it had no socket yet that it could close
             return self._refuse("over")
-        call.arrive(event, self._socket, now)
+        if self._answer:
+            self._socket.post(self._answer)
+            self._socket.flush()
+        call.start_stream(event, self._socket, now)
         for message in self._early:
             call.on_text(message, monotonic())
         return None
@@ -100,5 +103,5 @@ class StreamHandshake:
     def _refuse(self, reason: str) -> None:
         self._timer.cancel()
         self._refused(reason)
-        log.warning("media stream refused", reason=reason)
+        log.warning("stream_refused", reason=reason)
         self._socket.close(_POLICY_VIOLATION, reason if self._says_why else "")

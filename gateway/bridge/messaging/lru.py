@@ -1,4 +1,4 @@
-"""Something for each call, by its key; for so many calls and no more."""
+"""Bounded LRU map with a default factory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class LruMap(Generic[T]):
-    """`make` makes a new one; those that were not asked for the longest are forgotten first."""
+    """Values by key, made by `make`; the least recently used are dropped beyond `most`."""
 
     def __init__(self, make: Callable[[], T], most: int = limits.store.PICTURED_CALLS_MAX) -> None:
         self._make, self._most = make, most

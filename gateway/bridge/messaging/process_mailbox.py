@@ -1,8 +1,8 @@
-"""What a caller sends reaches any process; only one of them has his call.
+"""Messages between processes: what a caller sends may arrive at one that does not have the call.
 
-Each process tells the store, again and again, between which numbers it has calls; what it has
-told is forgotten soon, should it die. Whoever gets something for a call of another's leaves it
-in that one's letter box, where it is looked for.
+Each process writes to the store, again and again, between which numbers it has calls; these
+entries expire soon, should it die. A process that gets something for a call of another one puts
+it into the mailbox of that process, which polls it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,18 @@ class RemoteCall:
 
 
 class MailboxMessage(msgspec.Struct):
+    """Input for the call with this key."""
+
     key: str
     sent: inputs.CallerMessageReceived | None = None
     frame: inputs.CameraFrameReceived | None = None
 
 
 class ProcessMailbox:
-    """`calls` are those of this process; `deliver` takes what arrives for one of them, by key."""
+    """Mailbox of this process, and sender to those of others.
+
+    `calls` are those of this process; `deliver` gets what arrives for one of them, by key.
+    """
 
     def __init__(
         self,
@@ -50,35 +55,35 @@ class ProcessMailbox:
     ) -> None:
         self._store, self._calls, self._deliver = store, calls, deliver
         self._process = secrets.token_hex(8)
-        self._told: dict[str, str] = {}
-        self._told_at = float("-inf")
+        self._announced: dict[str, str] = {}
+        self._announced_at = float("-inf")
 
     async def run(self) -> None:
         while True:
             try:
                 await self.look()
             except Exception:
-                log.exception("letters of other processes could not be read")
+                log.exception("mailbox_read_failed")
             await asyncio.sleep(limits.store.MAILBOX_EVERY_S)
 
     async def look(self) -> None:
-        """Tells of this process's calls, and takes what has come for them."""
-        await self._tell()
+        """Announce this process's calls, and deliver what has come for them."""
+        await self._announce()
         for _ in range(limits.store.MAILBOX_BATCH_MAX):
-            text = await self._store.pop(_box(self._process))
+            text = await self._store.pop(_mailbox(self._process))
             if text is None:
                 return
-            letter = msgspec.json.decode(text, type=MailboxMessage)
-            sent = letter.sent or letter.frame
+            message = msgspec.json.decode(text, type=MailboxMessage)
+            sent = message.sent or message.frame
             if sent is not None:
-                self._deliver(letter.key, sent)
+                self._deliver(message.key, sent)
 
-    async def _tell(self) -> None:
-        """New calls and ended ones at once, all others now and then."""
+    async def _announce(self) -> None:
+        """Write new and ended calls at once, all others now and then."""
         lines = dict(self._line(call) for call in self._calls() if _named(call))
-        before, self._told = self._told, lines
-        if monotonic() >= self._told_at + limits.store.PRESENCE_EVERY_S:
-            self._told_at, before = monotonic(), dict.fromkeys(before, "")
+        before, self._announced = self._announced, lines
+        if monotonic() >= self._announced_at + limits.store.PRESENCE_EVERY_S:
+            self._announced_at, before = monotonic(), dict.fromkeys(before, "")
         news = [
             (pair, it, limits.store.PRESENCE_S)
             for pair, it in lines.items()
@@ -89,7 +94,7 @@ class ProcessMailbox:
             await self._store.delete(pair)
 
     async def find(self, one: str, other: str) -> RemoteCall | None:
-        """The call between two numbers, if another process has it."""
+        """Return the call between two numbers, if another process has it."""
         known = await self._store.get(_pair(one, other))
         if known is None:
             return None
@@ -97,13 +102,13 @@ class ProcessMailbox:
         return None if process == self._process else RemoteCall(process, key)
 
     async def send(self, to: RemoteCall, sent: CallerInput) -> bool:
-        """False when it could not be left there."""
+        """Put an input into the mailbox of a call's process. False when the store is away."""
         if isinstance(sent, inputs.CameraFrameReceived):
-            letter = MailboxMessage(to.key, frame=sent)
+            message = MailboxMessage(to.key, frame=sent)
         else:
-            letter = MailboxMessage(to.key, sent=sent)
-        text = msgspec.json.encode(letter).decode()
-        return await self._store.push(_box(to.process), text, limits.store.MAILBOX_MESSAGE_S)
+            message = MailboxMessage(to.key, sent=sent)
+        text = msgspec.json.encode(message).decode()
+        return await self._store.push(_mailbox(to.process), text, limits.store.MAILBOX_MESSAGE_S)
 
     def _line(self, call: LiveCall) -> tuple[str, str]:
         facts = call.facts
@@ -118,5 +123,5 @@ def _pair(one: str, other: str) -> str:
     return "line:" + "|".join(sorted((one, other)))
 
 
-def _box(process: str) -> str:
-    return f"letters:{process}"
+def _mailbox(process: str) -> str:
+    return f"mailbox:{process}"

@@ -1,6 +1,6 @@
-"""The tools that text the caller: words, or a link to the page for his photos.
+"""Tools that text the caller: words, or a link to the page for their photos.
 
-Only ever to the number that he calls from: a model can be talked into any other one.
+Texts go only to the number that the call is with: a model can be talked into any other one.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from gateway.transports.twilio_rest import TwilioRest
 
 log = structlog.get_logger()
 _REFUSALS: Final = {
-    "twilio_21610": "The caller once asked us not to text him. He can text START to undo that.",
+    "twilio_21610": "The caller once asked us not to text them. They can text START to undo that.",
     "twilio_21211": "The caller's number cannot get texts.",
     "twilio_21614": "The caller's number is not a mobile one: it cannot get texts.",
     "twilio_21408": "No texts may be sent to the country of the caller's number.",
-    "twilio_21606": "The number that he called cannot send texts.",
+    "twilio_21606": "The number that they called cannot send texts.",
 }
 
 
 class TextTools:
-    """`find` tells the running call of a key."""
+    """Built-in tools that send texts; `find` returns the running call of a key."""
 
     def __init__(
         self, rest: TwilioRest, links: PictureLinks, find: Callable[[str], LiveCall | None]
@@ -53,8 +53,8 @@ class TextTools:
         words = written_texts(call.machine.agent.language).link
         await self._text(call, f"{words} {await self._links.make(call)}")
         return (
-            "The caller was texted a link. Tell him to open it and to send a photo there or to "
-            "show his camera. You will see what he sends; until then you have not seen anything."
+            "The caller was texted a link. Tell them to open it and to send a photo there or to "
+            "show their camera. You will see what they send; until then you have not seen anything."
         )
 
     def _caller(self, context: ToolContext) -> LiveCall:
@@ -62,7 +62,7 @@ class TextTools:
         if call is None:
             raise ToolError("The call is over.")
         if not E164.fullmatch(call.facts.caller):
-            raise ToolError("The caller's number is withheld or not known: he cannot be texted.")
+            raise ToolError("The caller's number is withheld or not known: no text can be sent.")
         if not E164.fullmatch(call.facts.dialled):
             raise ToolError("This line has no number that a text can be sent from.")
         if self._sent.get(call, 0) >= limits.messages.TEXTS_MAX:
@@ -74,6 +74,6 @@ class TextTools:
         try:
             await self._rest.send_text(call.facts.dialled, call.facts.caller, body)
         except LinkError as error:
-            log.warning("a text was not sent", call=call.facts.key, reason=error.reason)
-            told = _REFUSALS.get(error.reason, "The text could not be sent.")
-            raise ToolError(told) from error
+            log.warning("text_not_sent", call_sid=call.facts.key, reason=error.reason)
+            refusal = _REFUSALS.get(error.reason, "The text could not be sent.")
+            raise ToolError(refusal) from error

@@ -152,7 +152,7 @@ class OutboundCalls:
         try:
             call_sid = await self._order(to, agent, outbound, ours)
         except BaseException:
-            await self.admission.leave(place)
+            await self.admission.release(place)
             raise
         finally:
             self.registry.give_up_place(place)
@@ -216,7 +216,7 @@ class OutboundCalls:
         finally:
             del self._dials[call_sid]
             self.registry.give_up_place(call_sid)
-            await self.admission.leave(dial.place)
+            await self.admission.release(dial.place)
 
     async def _next_status(self, dial: OutboundCall) -> str:
         """As soon as it is another one; asked for when nobody tells for too long."""

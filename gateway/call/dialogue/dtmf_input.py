@@ -1,4 +1,4 @@
-"""The caller's keys: gathered into entries, told to the model as text, and answered once.
+"""The caller's keys: gathered into entries, passed to the model as text, and answered once.
 
 A key interrupts the model as speech does. While an entry is being typed nothing is asked of the
 model, and an answer that begins meanwhile is cut: it could not know yet what is being typed.
@@ -6,26 +6,31 @@ model, and an answer that begins meanwhile is cut: it could not know yet what is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway import limits
-from gateway.agents.config.agent import Agent
 from gateway.agents.config.transfers import KeypadTransfer
 from gateway.call import events
+from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
-from gateway.call.dialogue.answering_machine import DetectedCall
+from gateway.call.dialogue.floor import Floor
+from gateway.call.dialogue.goodbye import Goodbye
+from gateway.call.dialogue.greeting import Greeting
+from gateway.call.line.caller_line import CallerLine
+from gateway.call.part import Part
 from gateway.call.responses import UNASKED
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
-from gateway.protocols import realtime_client as to_model
+from gateway.call.tools.function_calls import FunctionCalls
 from gateway.protocols import realtime_items as items
 
 KEYS: Final = frozenset("0123456789*#ABCD")
+_SHOWN: Final = "(keypad) "
+_HIDDEN: Final = "(keypad) hidden"
 
 
 class KeyBuffer:
-    """The keys of one entry; times are those of whoever presses them."""
+    """The keys of one entry; times are those of the caller's end."""
 
     def __init__(self, keypad: KeypadTransfer) -> None:
         self._keypad = keypad
@@ -33,17 +38,17 @@ class KeyBuffer:
         self._last: tuple[str, float] | None = None
 
     def bounces(self, digit: str, at_s: float) -> bool:
-        """Whether this is the key before once more: no finger is that quick."""
+        """Return whether this is the key before once more: no finger is that quick."""
         last, self._last = self._last, (digit, at_s)
         return last is not None and last[0] == digit and at_s - last[1] < limits.call.KEY_BOUNCE_S
 
     def press(self, digit: str) -> str | None:
-        """Why the entry is complete with it: `end` or `full`; None while it is not."""
+        """Return why the entry is complete with this key: `end` or `full`; None while it is not."""
         if digit == self._keypad.end and self.digits:
             return "end"
         self.digits += digit
         if digit == self._keypad.end:
-            return "end"  # alone it is what he has to say
+            return "end"  # alone, the key itself is the entry
         return "full" if len(self.digits) >= self._keypad.max_digits else None
 
     def take(self) -> str:
@@ -51,109 +56,99 @@ class KeyBuffer:
         return digits
 
 
-class KeyedCall(DetectedCall):
+class DtmfInput(Part):
+    """Keys that the caller presses."""
+
     def __init__(
-        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+        self,
+        ctx: CallContext,
+        line: CallerLine,
+        floor: Floor,
+        greeting: Greeting,
+        goodbye: Goodbye,
+        functions: FunctionCalls,
     ) -> None:
-        super().__init__(agent, session, new_id, now)
-        self._keys = KeyBuffer(agent.keypad or KeypadTransfer())
-        self._last_key_at = now
+        self._ctx, self._line, self._floor = ctx, line, floor
+        self._greeting, self._goodbye, self._functions = greeting, goodbye, functions
+        self._keys = KeyBuffer(ctx.agent.keypad or KeypadTransfer())
+        self._last_key_at = ctx.now
         self._cancelled: str | None = None
         """The response that a key has stopped."""
+        self.handlers = {line.key_event: self._on_key_event}
+        self.timers = {Timer.KEYS: self._pause_over}
 
-    @property
-    def _typing(self) -> bool:
-        return bool(self._keys.digits)
+    def _on_key_event(self, event: Any) -> None:
+        if self._line.owns(event):
+            self._on_key(*self._line.key_of(event))
 
     def _on_key(self, digit: str, at_s: float) -> None:
-        """`at_s` is when it was pressed, on a clock that no delay of the network bends."""
-        self._silence.caller_spoke()
-        self._note(events.KeyPressed())
+        """`at_s`: when it was pressed, on a clock that no delay of the network bends."""
+        ctx, keypad = self._ctx, self._ctx.agent.keypad
+        ctx.caller_spoke()
+        ctx.put(events.KeyPressed())
         if digit not in KEYS:
-            return self._note(events.PeerFaultCounted("caller", "key"))
-        if self.agent.keypad is None or self._keys.bounces(digit, at_s):
+            return ctx.put(events.PeerFaultCounted("caller", "key"))
+        if keypad is None or self._keys.bounces(digit, at_s):
             return None
         self._break_in()
-        if self.life is not CallPhase.TALKING:
+        if ctx.phase is not CallPhase.TALKING:
             return None
-        self._last_key_at = self._desk.now
+        self._last_key_at = ctx.now
         why = self._keys.press(digit)
+        ctx.caller.typing = bool(self._keys.digits)
         if why is not None:
             return self._enter(why)
-        return self._await_next(self.agent.keypad)
-
-    def _await_next(self, keypad: KeypadTransfer) -> None:
         pause_s = keypad.pause_s
-        if self._caller_speaking:
+        if ctx.caller.speaking:
             pause_s = min(pause_s, limits.call.KEYS_SPEECH_S)
-        self._desk.wake(Timer.KEYS, pause_s)
+        return ctx.wake(Timer.KEYS, pause_s)
 
     def _break_in(self) -> None:
-        """He wants to be heard: as with speech, but that no server interrupts for us."""
-        floor = self._model_has_floor() and self._desk.now >= self._greeting_protected_until
-        active = self.responses.active_id
+        """Interrupt the model as speech does, but that no server interrupts for us."""
+        ctx, line = self._ctx, self._line
+        floor = self._floor.model_has_floor() and not self._greeting.protected
+        active = ctx.responses.active_id
         if floor and active is not None and active != self._cancelled:
             self._cancelled = active
-            self._cancel(active)
-        elif floor and active is None and not self.agent.client_turns:
-            self._hush()
-        cut = self._cut() if floor else None
+            line.cancel_response(active)
+        elif floor and active is None and not ctx.agent.client_turns:
+            line.stop_playback()
+        cut = line.cut() if floor else None
         if cut is not None:
-            self.turns.abandon()
-            self.barge_ins += 1
-            self._note(events.BargedIn(*cut, 0.0))
-        self._stay()
+            line.latency.abandon()
+            ctx.tally.barge_ins += 1
+            ctx.put(events.BargedIn(*cut, 0.0))
+        self._goodbye.caller_adds()
 
-    def _hush(self) -> None:
-        """What is still being played of an answer that is complete; `_cut` sees to it."""
-
-    def _speech_began(self) -> None:
-        """He has stopped typing, unless what the model heard is the key itself."""
-        if self._typing and Timer.KEYS in self._desk.timers:
-            hurry_at = self._desk.now + limits.call.KEYS_SPEECH_S
-            self._desk.timers.set(Timer.KEYS, min(hurry_at, self._pause_over_at()))
+    def speech_began(self) -> None:
+        """Hurry: the caller has stopped typing, unless what the model heard is the key itself."""
+        if self._ctx.caller.typing and Timer.KEYS in self._ctx.timers:
+            hurry_at = self._ctx.now + limits.call.KEYS_SPEECH_S
+            self._ctx.timers.set(Timer.KEYS, min(hurry_at, self._pause_over_at()))
 
     def _pause_over_at(self) -> float:
-        return self._last_key_at + (self.agent.keypad or KeypadTransfer()).pause_s
+        return self._last_key_at + (self._ctx.agent.keypad or KeypadTransfer()).pause_s
 
-    def _keys_due(self) -> None:
-        if self._caller_speaking or self._desk.now >= self._pause_over_at():
+    def _pause_over(self) -> None:
+        if self._ctx.caller.speaking or self._ctx.now >= self._pause_over_at():
             self._enter("pause")
         else:
-            self._desk.timers.set(Timer.KEYS, self._pause_over_at())
+            self._ctx.timers.set(Timer.KEYS, self._pause_over_at())
 
     def _enter(self, why: str) -> None:
-        """The model is told, and answers."""
-        if self.link is not LinkState.READY:
-            return self._desk.wake(Timer.KEYS, limits.call.KEYS_LOOK_S)
-        self._desk.timers.clear(Timer.KEYS)
-        digits, item_id = self._keys.take(), self._desk.new_id()
+        """Pass the entry to the model, which answers."""
+        ctx = self._ctx
+        if ctx.link is not LinkState.READY:
+            return ctx.wake(Timer.KEYS, limits.call.KEYS_LOOK_S)
+        ctx.timers.clear(Timer.KEYS)
+        digits, item_id = self._keys.take(), ctx.new_id()
+        ctx.caller.typing = False
         said = prompts.typed(digits)
-        secret = self.agent.keypad is not None and self.agent.keypad.secret
+        secret = ctx.agent.keypad is not None and ctx.agent.keypad.secret
         kept, shown = (prompts.TYPED_UNSEEN, _HIDDEN) if secret else (said, _SHOWN + digits)
-        item = items.user_text(said) | {"id": item_id}
-        self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
-        self.memory.caller_said(item_id, kept)
-        self._note(events.TranscriptLine("caller", shown, item_id))
-        self._note(events.KeysEntered(why))
-        self._turn_taken()
-        return self._want(UNASKED)
-
-    # --- While an entry is being typed ---
-
-    def _ask(self) -> None:
-        if not self._typing:
-            super()._ask()
-
-    def _working(self) -> bool:
-        return self._typing or super()._working()
-
-    def _on_timer(self, timer: Timer) -> None:
-        if timer is Timer.KEYS:
-            self._keys_due()
-        else:
-            super()._on_timer(timer)
-
-
-_SHOWN: Final = "(keypad) "
-_HIDDEN: Final = "(keypad) hidden"
+        ctx.create_item(items.user_text(said) | {"id": item_id})
+        ctx.history.caller_said(item_id, kept)
+        ctx.put(events.TranscriptLine("caller", shown, item_id))
+        ctx.put(events.KeysEntered(why))
+        self._functions.turn_taken()
+        return ctx.request(UNASKED)

@@ -1,31 +1,42 @@
-"""Who speaks: told when it changes."""
+"""Who speaks: the caller, the model, or nobody."""
 
 from __future__ import annotations
 
 from gateway.call import events
 from gateway.call.context import CallContext
+from gateway.call.line.caller_line import CallerLine
+from gateway.call.part import Part
 
 
-class FloorWatch:
-    def __init__(self, desk: CallContext) -> None:
-        self._desk = desk
-        self._caller = False
-        self.model = False
-        """Whether it spoke, as was told last."""
-        self._at: float | None = None
+class Floor(Part):
+    """Who has the floor, and a call event whenever that changes."""
 
-    def since(self, at: float | None) -> None:
-        """When the change of the caller's that is being told of really was, if that is known."""
-        self._at = at
+    def __init__(self, ctx: CallContext, line: CallerLine) -> None:
+        self._ctx, self._line = ctx, line
+        self._caller_speaks = False
+        self.model_speaks = False
+        """Whether the caller heard the model when the floor was last looked at."""
+        self._changed_at: float | None = None
 
-    def look(self, *, caller: bool, model: bool) -> None:
-        """Called whenever either may have changed."""
-        at, self._at = self._at, None
-        ago_s = max(0.0, self._desk.now - at) if at is not None else 0.0
-        if caller != self._caller:
-            self._desk.put(
+    def busy(self) -> bool:
+        """Whether a response is on its way, wanted, or being heard."""
+        return self._ctx.awaited or self._line.speaking()
+
+    def model_has_floor(self) -> bool:
+        return self._ctx.responses.busy or self._line.speaking()
+
+    def changed_at(self, at: float | None) -> None:
+        """Set when the caller's speech really began or ended, if the line knows it."""
+        self._changed_at = at
+
+    def settle(self) -> None:
+        at, self._changed_at = self._changed_at, None
+        caller, model = self._ctx.caller.speaking, self._line.speaking()
+        if caller != self._caller_speaks:
+            ago_s = max(0.0, self._ctx.now - at) if at is not None else 0.0
+            self._ctx.put(
                 events.CallerSpeechStarted(ago_s) if caller else events.CallerSpeechEnded(ago_s)
             )
-        if model != self.model:
-            self._desk.put(events.ModelSpeechStarted() if model else events.ModelSpeechEnded())
-        self._caller, self.model = caller, model
+        if model != self.model_speaks:
+            self._ctx.put(events.ModelSpeechStarted() if model else events.ModelSpeechEnded())
+        self._caller_speaks, self.model_speaks = caller, model

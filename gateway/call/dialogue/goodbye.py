@@ -1,201 +1,218 @@
-"""How a conversation comes to an end: asked for, announced by a last word, taken back, carried out.
+"""How a conversation ends: decided, announced by a last word, revoked, carried out.
 
-Whoever leaves is heard out first: the model's goodbye, or a word of why, reaches the caller's ear
-before the line is given up. Until then he can still change his mind by speaking.
+The model's goodbye is heard to its end before the line is given up. Until then the caller can
+still revoke it by speaking.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from gateway import limits
-from gateway.agents.config.agent import Agent
+from gateway.call import commands as do
 from gateway.call import events, inputs
+from gateway.call.context import CallContext
 from gateway.call.dialogue import end_plan, prompts
 from gateway.call.dialogue.end_plan import EndPlan
 from gateway.call.endings import Ending
-from gateway.call.machine import CallLife
+from gateway.call.line.caller_line import CallerLine
+from gateway.call.part import Part
 from gateway.call.responses import ResponseRequest
-from gateway.call.state_machines import CallPhase, LinkState, step_phase
+from gateway.call.session.model_link import ModelLink
+from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
-from gateway.protocols import realtime_client as to_model
+from gateway.call.tools.open_work import OpenWork
 from gateway.protocols import realtime_items as items
 
 
-class LeavingCall(CallLife):
-    def __init__(self, agent: Agent, new_id: Callable[[], str], now: float) -> None:
-        super().__init__(agent, new_id, now)
-        self._spent_share = 0.0
-        self._departure: EndPlan | None = None
-        self._gone_by = 0.0
-        """When a goodbye is over at the latest, whoever still speaks."""
+class Goodbye(Part):
+    """Why the call ends or where the caller goes, from the decision until it has happened."""
 
-    def _leaving_table(self) -> dict[type, Callable[[Any], None]]:
-        return {
-            inputs.HangUpRequested: self._on_hang_up_asked,
-            inputs.SpendLimitReached: self._on_spend_reached,
+    def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine, link: ModelLink) -> None:
+        self._ctx, self._work, self._line, self._link = ctx, work, line, link
+        self._spent_share = 0.0
+        self.plan: EndPlan | None = None
+        self.handlers = {
+            inputs.HangUpRequested: self._on_hang_up_requested,
+            inputs.SpendLimitReached: self._on_spend_limit_reached,
             inputs.TransferFailed: self._on_transfer_failed,
-            inputs.SayRequested: self._on_say_asked,
-            inputs.ShowImageRequested: self._on_show_asked,
-            inputs.TransferRequested: self._on_transfer_asked,
+            inputs.SayRequested: self._on_say_requested,
+            inputs.ShowImageRequested: self._on_show_image_requested,
+            inputs.TransferRequested: self._on_transfer_requested,
+            line.gone_event: self._on_caller_gone,
+        }
+        self.timers = {
+            Timer.IDLE: lambda: self.start(EndPlan(Ending.IDLE)),
+            Timer.LENGTH: lambda: self.start(EndPlan(Ending.MAX_LENGTH)),
+            Timer.WARN: self._warn,
+            Timer.SPEND: self._tell_of_spend,
+            Timer.TRANSFER: lambda: self._return("no_outcome"),
+            Timer.GOODBYE: lambda: self.leave("unheard"),
         }
 
-    def _on_hang_up_asked(self, event: inputs.HangUpRequested) -> None:
-        self._end(event.ending)
+    @property
+    def leaves_message(self) -> bool:
+        """Whether the last word is a message for a machine."""
+        return self.plan is not None and self.plan.message is not None
 
-    def _on_spend_reached(self, event: inputs.SpendLimitReached) -> None:
-        """All of it: the caller is handed on where somebody is named, and else told goodbye."""
+    def _on_hang_up_requested(self, event: inputs.HangUpRequested) -> None:
+        self._ctx.end(event.ending)
+
+    def _on_spend_limit_reached(self, event: inputs.SpendLimitReached) -> None:
+        """Transfer the caller to the fallback, or say goodbye, when all of it is spent."""
         before, self._spent_share = self._spent_share, max(self._spent_share, event.share)
         if event.share >= 1:
-            to = end_plan.to_fallback(self.agent.fallback)
-            self._depart(EndPlan(Ending.SPEND_LIMIT, to=to))
+            to = end_plan.to_fallback(self._ctx.agent.fallback)
+            self.start(EndPlan(Ending.SPEND_LIMIT, to=to))
         elif not before:
             self._tell_of_spend()
 
     def _tell_of_spend(self) -> None:
-        if self.life is CallPhase.TALKING and self.link is LinkState.READY:
-            self._tell_model(prompts.COME_TO_AN_END)
+        if self._ctx.takes_operator_requests:
+            self._ctx.tell_model(prompts.COME_TO_AN_END)
         else:
-            self._desk.wake(Timer.SPEND, limits.model.ROLL_LOOK_S)
+            self._ctx.wake(Timer.SPEND, limits.model.ROLL_LOOK_S)
 
-    # --- An operator's wishes ---
+    def _warn(self) -> None:
+        """Tell the model that the call's longest time is nearly over."""
+        if self._ctx.link is LinkState.READY:
+            self._ctx.tell_model(self._ctx.agent.goodbye)
+        else:
+            self._ctx.wake(Timer.WARN, limits.model.ROLL_LOOK_S)
 
-    def _on_say_asked(self, event: inputs.SayRequested) -> None:
-        if self.takes_wishes:
-            self._want(ResponseRequest("say", prompts.word_for_word(event.text)))
+    # --- An operator's requests ---
 
-    def _on_show_asked(self, event: inputs.ShowImageRequested) -> None:
-        if self.takes_wishes:
-            self.memory.saw(event.about)
-            item = items.user_image(event.image_url, event.about)
-            self._desk.to_model(to_model.item_create(item, self._desk.new_id()))
-            self._want(ResponseRequest("image", any_will_do=True))
+    def _on_say_requested(self, event: inputs.SayRequested) -> None:
+        if self._ctx.takes_operator_requests:
+            self._ctx.request(ResponseRequest("say", prompts.word_for_word(event.text)))
 
-    def _on_transfer_asked(self, event: inputs.TransferRequested) -> None:
-        if self.takes_wishes:
-            self._depart(EndPlan(Ending.TRANSFERRED, to=event.to, firm=True))
+    def _on_show_image_requested(self, event: inputs.ShowImageRequested) -> None:
+        if self._ctx.takes_operator_requests:
+            self._ctx.history.saw(event.about)
+            self._ctx.create_item(items.user_image(event.image_url, event.about))
+            self._ctx.request(ResponseRequest("image", any_will_do=True))
+
+    def _on_transfer_requested(self, event: inputs.TransferRequested) -> None:
+        if self._ctx.takes_operator_requests:
+            self.start(EndPlan(Ending.TRANSFERRED, to=event.to, firm=True))
 
     # --- Coming to an end ---
 
-    def _depart(self, leaving: EndPlan) -> None:
-        """Leaves when the last word is heard; asks for that word if none was said."""
-        if self.life is not CallPhase.TALKING:
+    def start(self, plan: EndPlan) -> None:
+        """Leave when the last word is heard; ask for that word if none was said."""
+        ctx = self._ctx
+        if ctx.phase is not CallPhase.TALKING:
             return None
-        if leaving.call_id is not None and self._caller_speaking and not self._brief:
-            return self._revoke(leaving)
-        self.life = step_phase(self.life, CallPhase.GOODBYE)
-        self._departure = leaving
-        self._gone_by = self._desk.now + limits.call.ENDING_MAX_S
-        self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
-        self._goodbye_within(limits.call.GOODBYE_MAX_S)
-        if leaving.call_id is None or not self._spoke_since_caller:
-            self._want(ResponseRequest("farewell", leaving.request))
+        asked = plan.call_id is not None
+        if asked and ctx.caller.speaking and not ctx.caller.brief:
+            return self._revoke(plan)
+        self.plan = plan
+        ctx.timers.clear(Timer.NUDGE, Timer.IDLE)
+        ctx.start_goodbye()
+        if asked:  # the model may be saying it already
+            ctx.extend_goodbye(self._line.goodbye_max_s)
+        if not asked or not ctx.answer.since_caller:
+            ctx.request(ResponseRequest("farewell", plan.request))
         return None
 
-    def _goodbye_within(self, seconds: float) -> None:
-        """It makes progress: so much longer, but not for ever."""
-        self._desk.timers.set(Timer.GOODBYE, min(self._desk.now + seconds, self._gone_by))
-
-    def _must_leave(self) -> bool:
-        """Whether the caller can add nothing to the goodbye."""
-        leaving = self._departure
-        return leaving is not None and (leaving.firm or self._out_of() is not None)
-
-    def _stay(self) -> None:
-        """The caller speaks into the goodbye: he has something to add."""
-        leaving = self._departure
-        if self.life is not CallPhase.GOODBYE or leaving is None:
+    def caller_adds(self) -> None:
+        """Revoke the goodbye: the caller speaks into it and has something to add."""
+        ctx, plan = self._ctx, self.plan
+        if ctx.phase is not CallPhase.GOODBYE or plan is None:
             return
-        if self._must_leave() or self.link is LinkState.LOST:  # then nobody would answer him
+        must_leave = plan.firm or self._used_up() is not None
+        if must_leave or ctx.link is LinkState.LOST:  # then nobody would answer the caller
             return
-        self.life = step_phase(self.life, CallPhase.TALKING)
-        self._departure = None
-        self._desk.timers.clear(Timer.GOODBYE)
-        self.responses.forget("farewell")
-        self._revoke(leaving)
+        ctx.move_to(CallPhase.TALKING)
+        self.plan = None
+        ctx.timers.clear(Timer.GOODBYE)
+        ctx.responses.forget("farewell")
+        self._revoke(plan)
 
-    def _revoke(self, leaving: EndPlan) -> None:
-        """The caller goes on speaking: the tool that wanted to leave is told so."""
-        if leaving.call_id is not None:
-            self._output(leaving.call_id, leaving.revoked)
-        if leaving.to is not None:
-            self._note(events.TransferAttempted("caller_spoke"))
+    def _revoke(self, plan: EndPlan) -> None:
+        """Tell the tool that asked for it: the caller goes on speaking."""
+        if plan.call_id is not None:
+            self._work.output(plan.call_id, plan.revoked)
+        if plan.to is not None:
+            self._ctx.put(events.TransferAttempted("caller_spoke"))
 
-    def _leave(self, reason: str = "") -> None:
-        """The last word was heard, or waited for long enough."""
-        leaving = self._departure
-        if leaving is None or leaving.to is None:
-            return self._end(leaving.ending if leaving else Ending.BUG, reason)
-        self.life = step_phase(self.life, CallPhase.LEAVING)
-        self._desk.timers.clear(Timer.GOODBYE)
-        self._desk.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
-        return self._desk.put(leaving.to)
+    def leave(self, reason: str = "") -> None:
+        """Carry it out: the last word was heard, or waited for long enough."""
+        ctx, plan = self._ctx, self.plan
+        if plan is None or plan.to is None:
+            return ctx.end(plan.ending if plan else Ending.BUG, reason)
+        ctx.move_to(CallPhase.LEAVING)
+        ctx.timers.clear(Timer.GOODBYE)
+        ctx.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
+        return ctx.put(plan.to)
+
+    def session_given_up(self, ending: Ending, reason: str) -> None:
+        """Carry out what was decided before; otherwise the call ends."""
+        if self._ctx.phase is CallPhase.GOODBYE:
+            self.leave(reason)
+        elif self._ctx.phase is not CallPhase.LEAVING:
+            self._ctx.end(ending, reason)
+
+    def release_call(self) -> None:
+        """Leave the call to another process, at once."""
+        ctx = self._ctx
+        ctx.move_to(CallPhase.LEAVING)
+        self.plan = EndPlan(Ending.DRAINED)
+        ctx.timers.clear(
+            Timer.HAND_OVER, Timer.GOODBYE, Timer.NUDGE, Timer.IDLE, Timer.LENGTH, Timer.WARN
+        )
+        ctx.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
+        ctx.put(do.ReleaseCall())
+        self._line.keep_turn(True)  # the next process may have to hear all of it again
 
     def _on_transfer_failed(self, event: inputs.TransferFailed) -> None:
         self._return("refused", event.reason)
 
     def _return(self, outcome: str, reason: str = "") -> None:
-        """Nobody took the caller: the model has him back, and knows it."""
-        leaving = self._departure
-        if self.life is not CallPhase.LEAVING or leaving is None:
+        """Go on with a caller whom nobody took; the model learns of it."""
+        ctx, plan = self._ctx, self.plan
+        if ctx.phase is not CallPhase.LEAVING or plan is None:
             return None
-        if leaving.to is None:
-            return self._end(leaving.ending, reason or outcome)
-        self.life = step_phase(self.life, CallPhase.TALKING)
-        self._departure = None
-        self._desk.timers.clear(Timer.TRANSFER)
-        self._note(events.TransferAttempted(outcome))
-        if self.link is LinkState.LOST:
-            self._renew(reason)
-        if self.life is not CallPhase.TALKING:
-            return None
-        ending = self._out_of()
-        if leaving.call_id is not None:
-            self._answer(leaving.call_id, prompts.TRANSFER_FAILED)
+        if plan.to is None:
+            return ctx.end(plan.ending, reason or outcome)
+        ctx.move_to(CallPhase.TALKING)
+        self.plan = None
+        ctx.timers.clear(Timer.TRANSFER)
+        ctx.put(events.TransferAttempted(outcome))
+        if ctx.link is LinkState.LOST:
+            self._link.renew(reason)
+        if ctx.ending is not None:
+            return None  # the model cannot be reached any more
+        ending = self._used_up()
+        if plan.call_id is not None:
+            self._work.answer(plan.call_id, prompts.TRANSFER_FAILED)
         elif ending is None:
-            self._want(
-                ResponseRequest("transfer_failed", prompts.instructed(prompts.TRANSFER_FAILED))
-            )
-        return self._depart(EndPlan(ending)) if ending is not None else None
+            failed = prompts.instructed(prompts.TRANSFER_FAILED)
+            ctx.request(ResponseRequest("transfer_failed", failed))
+        return self.start(EndPlan(ending)) if ending is not None else None
 
-    def _gone(self) -> None:
-        """The caller's leg has ended, and not by us."""
-        leaving = self._departure
-        if self.life is not CallPhase.LEAVING or leaving is None:
-            return self._end(Ending.CALLER_HUNG_UP)
-        if leaving.to is None:
-            return self._end(leaving.ending)
-        self._note(events.TransferAttempted("done"))
-        return self._end(Ending.TRANSFERRED)
+    def _on_caller_gone(self, event: Any) -> None:
+        """End with the caller's leg, which has ended, and not by us."""
+        ctx, plan = self._ctx, self.plan
+        if not self._line.owns(event):
+            return None
+        if ctx.phase is not CallPhase.LEAVING or plan is None:
+            return ctx.end(Ending.CALLER_HUNG_UP)
+        if plan.to is None:
+            return ctx.end(plan.ending)
+        ctx.put(events.TransferAttempted("done"))
+        return ctx.end(Ending.TRANSFERRED)
 
-    def _out_of(self) -> Ending | None:
-        """Time or money is used up: the call ends under this name, whatever the caller adds."""
+    def _used_up(self) -> Ending | None:
+        """Return the name of the end when time or money is used up, whatever the caller adds."""
         if self._spent_share >= 1:
             return Ending.SPEND_LIMIT
-        return None if Timer.LENGTH in self._desk.timers else Ending.MAX_LENGTH
+        return None if Timer.LENGTH in self._ctx.timers else Ending.MAX_LENGTH
 
-    # --- Time ---
-
-    def _on_timer(self, timer: Timer) -> None:
-        match timer:
-            case Timer.IDLE:
-                self._depart(EndPlan(Ending.IDLE))
-            case Timer.LENGTH:
-                self._depart(EndPlan(Ending.MAX_LENGTH))
-            case Timer.SPEND:
-                self._tell_of_spend()
-            case Timer.TRANSFER:
-                self._return("no_outcome")
-            case Timer.GOODBYE:
-                self._leave("unheard")
-            case _:
-                super()._on_timer(timer)
-
-    def _settle(self) -> None:
-        super()._settle()
-        if self.life is not CallPhase.GOODBYE:
+    def settle(self) -> None:
+        ctx = self._ctx
+        if ctx.phase is not CallPhase.GOODBYE:
             return
-        done = self.responses.idle or self.link is LinkState.LOST
-        if done and not self._caller_speaking and self._all_heard():
-            self._leave()
+        done = ctx.responses.idle or ctx.link is LinkState.LOST
+        if done and not ctx.caller.speaking and self._line.all_heard():
+            self.leave()

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from gateway.agents.config.agent import Idle
 from gateway.call.context import CallContext
+from gateway.call.dialogue import prompts
+from gateway.call.dialogue.floor import Floor
+from gateway.call.part import Part
+from gateway.call.responses import ResponseRequest
 from gateway.call.timers import Timer
+from gateway.call.tools.open_work import OpenWork
 
 
-class IdleWatch:
-    def __init__(self, idle: Idle, desk: CallContext) -> None:
-        self._idle, self._desk = idle, desk
+class IdleWatch(Part):
+    """Watch for silence on the line; the end of it (`Timer.IDLE`) is a goodbye."""
+
+    def __init__(self, ctx: CallContext, work: OpenWork, floor: Floor) -> None:
+        self._ctx, self._work, self._floor = ctx, work, floor
         self._nudged = False
+        self.timers = {Timer.NUDGE: self._nudge}
 
     def caller_spoke(self) -> None:
-        """Or pressed a key: the silence begins anew."""
+        """Begin the silence anew."""
         self._nudged = False
-        self._desk.timers.clear(Timer.NUDGE, Timer.IDLE)
+        self._ctx.timers.clear(Timer.NUDGE, Timer.IDLE)
 
-    def nudged(self) -> None:
+    def _nudge(self) -> None:
         self._nudged = True
+        self._ctx.request(ResponseRequest("nudge", prompts.instructed(self._ctx.agent.idle.nudge)))
 
-    def look(self, *, quiet: bool) -> None:
-        """Called whenever it may have changed: `quiet` while nobody speaks, or is about to."""
-        timers = self._desk.timers
-        if not quiet:
+    def settle(self) -> None:
+        ctx = self._ctx
+        if not ctx.takes_operator_requests:
+            return
+        timers, idle = ctx.timers, ctx.agent.idle
+        if ctx.caller.speaking or self._floor.busy() or self._work.working:
             timers.clear(Timer.NUDGE, Timer.IDLE)
         elif self._nudged and Timer.IDLE not in timers:
-            self._desk.wake(Timer.IDLE, self._idle.end_after_s - self._idle.nudge_after_s)
+            ctx.wake(Timer.IDLE, idle.end_after_s - idle.nudge_after_s)
         elif not self._nudged and Timer.NUDGE not in timers:
-            self._desk.wake(Timer.NUDGE, self._idle.nudge_after_s)
+            ctx.wake(Timer.NUDGE, idle.nudge_after_s)

@@ -1,4 +1,4 @@
-"""Time: for every turn, from the caller's last word to the first sound in his ear."""
+"""How long the caller waits in each turn, from their last word to the first sound they hear."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ class OpenTurn:
     stopped_at: float
     """The caller's last speech."""
     noticed_at: float
-    """The model said that he stopped."""
+    """When the model said that the caller stopped."""
     answered_at: float | None = None
     """First sound from the model."""
 
 
 class TurnLatency:
-    def __init__(self) -> None:
+    """The wait of each turn, and its stages."""
+
+    def __init__(self, waits_s: list[float] | None = None) -> None:
+        """`waits_s` takes the wait of each turn."""
         self.count = 0
-        self.waits_s: list[float] = []
+        self.waits_s: list[float] = [] if waits_s is None else waits_s
         self._open: OpenTurn | None = None
 
     @property
@@ -32,7 +35,7 @@ class TurnLatency:
         return self._open is not None and self._open.answered_at is None
 
     def stopped(self, stopped_at: float, now: float) -> None:
-        """The caller fell silent; if he goes on after all, the next stop takes its place."""
+        """Open a turn: the caller fell silent; if they go on, the next stop replaces it."""
         self._open = OpenTurn(min(stopped_at, now), now)
 
     def answered(self, now: float) -> None:
@@ -40,11 +43,11 @@ class TurnLatency:
             self._open.answered_at = now
 
     def abandon(self) -> None:
-        """The caller spoke again before he heard anything."""
+        """Drop the turn: the caller spoke again before hearing anything."""
         self._open = None
 
     def heard(self, sent_at: float, played_at: float) -> TurnMeasured | None:
-        """The first sound was played: the turn is complete."""
+        """Complete the turn: its first sound was played."""
         turn, self._open = self._open, None
         if turn is None or turn.answered_at is None:
             return None

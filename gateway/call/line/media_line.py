@@ -1,23 +1,27 @@
-"""A call whose sound passes through us: Twilio Media Streams on the caller's side."""
+"""A line whose sound passes through us: Twilio Media Streams, or a browser that speaks the same."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gateway import limits
-from gateway.agents.config.agent import Agent
-from gateway.audio.transcode import caller_to_model
+from gateway.audio.tones import keys_mulaw
 from gateway.call import commands as do
 from gateway.call import events, inputs
-from gateway.call.context import Out
+from gateway.call.context import CallContext, Out
 from gateway.call.dialogue import prompts
+from gateway.call.dialogue.turn_latency import TurnLatency
 from gateway.call.endings import Ending
-from gateway.call.line.sounding import SoundingCall
+from gateway.call.line.downlink import Downlink
+from gateway.call.line.hold_tone import HoldTone
+from gateway.call.line.line_counters import LineCounters
 from gateway.call.line.uplink import Uplink
+from gateway.call.part import Part
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
+from gateway.call.tools.open_work import OpenWork
 from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
@@ -27,14 +31,40 @@ _CLOSED, _READY = CallPhase.CLOSED, LinkState.READY
 _WIRE = (caller.MULAW_ENCODING, 8000, 1)
 _WRONG_SID = events.PeerFaultCounted("caller", "wrong_stream_sid")
 
+StreamEvent = caller.Media | caller.Mark | caller.Dtmf | caller.Stop
 
-class MediaCall(SoundingCall):
-    _of_sound = frozenset({caller.Mark, model.AudioDelta})
+
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """Keys on their way to the caller."""
+
+    call_id: str
+    digits: str
+    item_id: str
+    end_ms: int
+    """Where the last key ends, on the ledger's line."""
+
+
+class MediaLine(Part):
+    """The caller's media stream: sound up, sound down, and what of it was heard."""
+
+    written_only: frozenset[type] = frozenset({model.TranscriptDelta})
+    """Events that are only written down: nothing can have become due by them."""
+    of_sound: frozenset[type] = frozenset({caller.Mark, model.AudioDelta})
+    """Events that move the model's sound along, and no more than that while it speaks on."""
+    gone_event = caller.Stop
+    key_event = caller.Dtmf
+    can_hold = True
+    """Whether the caller can hear a sound of ours."""
 
     def __init__(
-        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+        self, ctx: CallContext, work: OpenWork, uplink: Uplink, downlink: Downlink
     ) -> None:
-        self.uplink = Uplink(caller_to_model(agent.audio))
+        self._ctx, self._work = ctx, work
+        self.uplink, self.downlink = uplink, downlink
+        self.latency = TurnLatency(ctx.tally.waits_s)
+        self._hold_tone = HoldTone()
+        self._tones: Tones | None = None
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
         self._looks_at = 0.0
@@ -42,68 +72,50 @@ class MediaCall(SoundingCall):
         self._cut_items: deque[str] = deque(maxlen=limits.call.ITEMS_CUT_KEPT_MAX)
         self._cut_response: str | None = None
         self._heard_first = False
-        super().__init__(agent, session, new_id, now)
-
-    def _table(self) -> dict[type, Callable[[Any], None]]:
-        return super()._table() | {
+        self.handlers = {
             caller.Start: self._on_start,
-            caller.Mark: self._of_this_stream(self._on_mark),
-            caller.Dtmf: self._of_this_stream(self._on_dtmf),
-            caller.Stop: self._of_this_stream(self._on_stop),
+            caller.Mark: self._on_mark,
             inputs.CallerLost: self._on_caller_lost,
-            inputs.EarlierTranscriptFound: self._on_said_before,
+            inputs.EarlierTranscriptFound: self._on_earlier_sound,
             model.AudioDelta: self._on_audio,
             model.AudioDone: self._on_audio_done,
         }
-
-    def handle(self, event: object, now: float) -> Sequence[Out]:
-        if type(event) is not caller.Media:
-            return super().handle(event, now)
-        message = self.pass_up(event, now)
-        return self._hear(event, now) if message is None else (do.SendToModel(message),)
-
-    @property
-    def deadline(self) -> float | None:
-        if self.life is _CLOSED:
-            return None
-        due, pump, hold = self._desk.timers.next(), self.downlink.due(), self._hold.due()
-        if due is None or (pump is not None and pump < due):
-            due = pump
-        return hold if hold is not None and (due is None or hold < due) else due
+        self.timers = {Timer.MEDIA: self._watch_media, Timer.TONES: self._await_tones}
 
     # --- From the caller ---
 
     def pass_up(self, frame: caller.Media, now: float) -> bytes | None:
-        """Fifty times a second: no more than is needed."""
-        uplink = self.uplink
+        """Return a frame of the caller's as a message for the model, fifty times a second.
+
+        None: there is more to it, nothing has happened yet, and `hear` is to have it.
+        """
+        uplink, ctx = self.uplink, self._ctx
         if (
             frame.stream_sid != self._stream_sid
-            or self.link is not _READY
+            or ctx.link is not _READY
             or self._frame_at is None
-            or self.life is _CLOSED
+            or ctx.phase is _CLOSED
             or uplink.held is not None
         ):
             return None
         try:
             mulaw = uplink.take(frame.media, now)
         except ValueError:
-            return None  # `handle` says why
+            return None  # `hear` says why
         self._frame_at = now
         return to_model.append(uplink.write(mulaw))
 
-    def _hear(self, event: caller.Media, now: float) -> Sequence[Out]:
-        """A frame that is the first, or faulty, or that no session can hear."""
-        if self.life is _CLOSED:
+    def hear(self, frame: caller.Media, now: float) -> Sequence[Out]:
+        """Take any frame, also one that is the first, or faulty, or that no session can hear."""
+        message = self.pass_up(frame, now)
+        if message is not None:
+            return (do.SendToModel(message),)
+        if self._ctx.phase is _CLOSED:
             return ()
-        if event.stream_sid != self._stream_sid:
+        if frame.stream_sid != self._stream_sid:
             return (_WRONG_SID,)
-        if self._frame_at is None:
-            return self._hear_first(event.media, now)
-        return self._take(event.media, now)
-
-    def _take(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
         try:
-            mulaw = self.uplink.take(body, now)
+            mulaw = self.uplink.take(frame.media, now)
         except ValueError as error:
             return (events.PeerFaultCounted("caller", str(error)),)
         self._frame_at = now
@@ -111,168 +123,178 @@ class MediaCall(SoundingCall):
             dropped_ms = self.uplink.hold_back(mulaw)
             return (events.AudioDropped("held", dropped_ms),) if dropped_ms else ()
         audio = self.uplink.write(mulaw)
-        return (do.SendToModel(to_model.append(audio)),) if self.link is _READY else ()
+        return (do.SendToModel(to_model.append(audio)),) if self._ctx.link is _READY else ()
 
-    def _hear_first(self, body: caller.MediaBody, now: float) -> Sequence[Out]:
-        first = self._take(body, now)
-        if self._frame_at is None:
-            return first  # it could not be read
-        self._desk.now = now
-        self._greet()
-        return (*first, *self._settled())
+    def owns(self, event: StreamEvent) -> bool:
+        """Return whether the event is of this stream; one of another is the caller's fault."""
+        if event.stream_sid == self._stream_sid:
+            return True
+        self._ctx.put(_WRONG_SID)
+        return False
 
-    def _of_this_stream(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
-        def handle_own(event: caller.Mark | caller.Dtmf | caller.Stop) -> None:
-            if event.stream_sid == self._stream_sid:
-                handle(event)
-            else:
-                self._note(_WRONG_SID)
-
-        return handle_own
+    def key_of(self, event: caller.Dtmf) -> tuple[str, float]:
+        """Return a key and when it was pressed, by the stream's own time."""
+        return event.dtmf.digit, self.uplink.position_s
 
     def _on_start(self, event: caller.Start) -> None:
-        if self.life is not CallPhase.EXPECTED:
-            return self._note(events.PeerFaultCounted("caller", "second_start"))
+        ctx = self._ctx
+        if ctx.phase is not CallPhase.EXPECTED:
+            return ctx.put(events.PeerFaultCounted("caller", "second_start"))
         self._stream_sid = event.stream_sid
-        self._arrive()
+        ctx.arrive()
         wire = event.start.media_format
         if (wire.encoding, wire.sample_rate, wire.channels) != _WIRE:
-            return self._end(Ending.MEDIA_UNSUPPORTED)
+            return ctx.end(Ending.MEDIA_UNSUPPORTED)
         self.downlink.open(event.stream_sid)
-        self._hold.open(event.stream_sid)
+        self._hold_tone.open(event.stream_sid)
         # A stream that starts and never sends a frame is as dead as one that falls silent.
-        return self._look_at(self._desk.now + limits.call.MEDIA_SILENCE_MAX_S)
+        return self._look_at(ctx.now + limits.call.MEDIA_SILENCE_MAX_S)
 
     def _on_mark(self, event: caller.Mark) -> None:
-        if not self.downlink.acknowledge(event.mark.name, self._desk.now):
-            return  # echoed by a clear: never heard
-        if self.life is CallPhase.GOODBYE:
-            self._goodbye_within(limits.call.GOODBYE_MAX_S)
-        self._measure()
-
-    def _measure(self) -> None:
+        ctx = self._ctx
+        if not self.owns(event) or not self.downlink.acknowledge(event.mark.name, ctx.now):
+            return  # a mark that is echoed by a clear was never heard
+        if ctx.phase is CallPhase.GOODBYE:
+            ctx.extend_goodbye(limits.call.GOODBYE_MAX_S)
         first = self.downlink.first_sound
         if first is None or first.played_at is None or first.sent_at is None:
             return
         self.downlink.first_sound = None
-        if not self._heard_first and self._arrived_at is not None:
+        self._measure(first.sent_at, first.played_at)
+
+    def _measure(self, sent_at: float, played_at: float) -> None:
+        """Publish when the first sound of an answer was heard, and how long the caller waited."""
+        ctx = self._ctx
+        if not self._heard_first and ctx.arrived_at is not None:
             self._heard_first = True
-            since_arrival_s = first.played_at - self._arrived_at
-            self._note(events.FirstAudioSent(first.played_at - self._announced_at, since_arrival_s))
-        measured = self.turns.heard(first.sent_at, first.played_at)
+            since_arrival_s = played_at - ctx.arrived_at
+            ctx.put(events.FirstAudioSent(played_at - ctx.announced_at, since_arrival_s))
+        measured = self.latency.heard(sent_at, played_at)
         if measured is not None:
-            self._note(measured)
-
-    def _on_dtmf(self, event: caller.Dtmf) -> None:
-        self._on_key(event.dtmf.digit, self.uplink.position_s)
-
-    def _on_stop(self, _event: caller.Stop) -> None:
-        self._gone()
+            ctx.put(measured)
 
     def _on_caller_lost(self, _event: inputs.CallerLost) -> None:
-        self._end(Ending.MEDIA_BROKEN)
+        self._ctx.end(Ending.MEDIA_BROKEN)
 
-    def _on_said_before(self, event: inputs.EarlierTranscriptFound) -> None:
+    def _on_earlier_sound(self, event: inputs.EarlierTranscriptFound) -> None:
         audio = self.uplink.before(event.mulaw)
-        if audio is not None and self.link is LinkState.READY:
-            self._desk.to_model(to_model.append(audio))
+        if audio is not None and self._ctx.link is _READY:
+            self._ctx.to_model(to_model.append(audio))
 
-    def not_understood(self) -> bytes:
-        """The caller's last sound, mu-law, of which no session knows the words."""
-        return self.uplink.kept_since(self._caller_turns.since_ms)
+    def kept_since(self, since_ms: float) -> bytes:
+        return self.uplink.kept_since(since_ms)
 
-    def _hand_over(self) -> None:
-        super()._hand_over()
-        self.uplink.keep_turn(True)
+    def keep_turn(self, whole: bool) -> None:
+        """Set whether all of the caller's turn is kept, or only their last sound."""
+        self.uplink.keep_turn(whole)
+
+    def buffer_since(self, since_ms: float) -> None:
+        """Buffer the caller's sound for the next session, from that moment of this one."""
+        self.uplink.hold(since_ms)
+
+    def release_buffer(self) -> None:
+        """Send what was buffered to the session in use."""
+        held = self.uplink.release()
+        if held:
+            self._ctx.to_model(to_model.append(held))
 
     # --- From the model ---
 
-    def _on_ready(self) -> None:
-        self._let_hear()
-        self._heard_again(self._caller_turns.open)
-        self._greet()
-
-    def _say_again(self, since_ms: float) -> None:
-        self.uplink.hold(since_ms)
-
-    def _let_hear(self) -> None:
-        held = self.uplink.release()
-        if held:
-            self._desk.to_model(to_model.append(held))
-
-    def _keep_turn(self) -> None:
-        self.uplink.keep_turn(self._caller_turns.open)
-
-    def _break_off(self) -> None:
-        if self._sound_item is not None:
-            self.downlink.finish(self._sound_item, self._desk.now)
-
     def _on_audio(self, event: model.AudioDelta) -> None:
-        if self._is_cut(event.response_id, event.item_id):
-            return self._drop_late(event.item_id)
-        self._progress()
-        if self.downlink.full():
+        item_id, ctx, downlink = event.item_id, self._ctx, self.downlink
+        if event.response_id == self._cut_response or item_id in self._cut_items:
+            return self._drop_late(item_id)
+        ctx.response_progressed()
+        if downlink.full():
             return self._too_long(event)
-        if event.item_id != self._sound_item:
-            self._open_item(event.item_id)
-        self.memory.model_sounds(event.item_id, self.downlink.ms_of(event.delta))
-        return self.downlink.accept(event.item_id, event.delta, self._desk.now)
+        if item_id != self._sound_item:
+            self._open_item(item_id)
+        ctx.history.model_sounds(item_id, downlink.ms_of(event.delta))
+        return downlink.accept(item_id, event.delta, ctx.now)
 
     def _on_audio_done(self, event: model.AudioDone) -> None:
-        if not self._is_cut(event.response_id, event.item_id):
-            self.downlink.finish(event.item_id, self._desk.now)
+        if event.response_id != self._cut_response and event.item_id not in self._cut_items:
+            self.downlink.finish(event.item_id, self._ctx.now)
+
+    @property
+    def items_cut(self) -> int:
+        """How many items are remembered of which nothing more is played."""
+        return len(self._cut_items)
+
+    def break_off(self) -> None:
+        """No more sound comes of the answer that was in flight."""
+        if self._sound_item is not None:
+            self.downlink.finish(self._sound_item, self._ctx.now)
 
     def _drop_late(self, item_id: str) -> None:
-        """Sound that was on its way when the caller broke in; of a new item he hears nothing."""
+        """Drop sound that was on its way when the caller broke in.
+
+        Of a new item nothing is heard: it is truncated to nothing.
+        """
         if item_id not in self._cut_items and item_id != self._sound_item:
             self._cut_items.append(item_id)
-            self.memory.cut(item_id, 0)
+            self._ctx.history.cut(item_id, 0)
             self._truncate(item_id, 0)
 
     def _truncate(self, item_id: str, audio_end_ms: int) -> None:
-        if self.link is not LinkState.READY:
+        ctx = self._ctx
+        if ctx.link is not _READY:
             return None
-        retold = self.memory.retold(item_id)
+        retold = ctx.history.retold(item_id)
         if retold is not None:
-            return self._retell(retold)
-        truncation = to_model.item_truncate(item_id, audio_end_ms, self._desk.new_id())
-        return self._desk.to_model(truncation)
-
-    def _is_cut(self, response_id: str, item_id: str) -> bool:
-        return response_id == self._cut_response or item_id in self._cut_items
+            return ctx.retell(retold)
+        return ctx.to_model(to_model.item_truncate(item_id, audio_end_ms, ctx.new_id()))
 
     def _open_item(self, item_id: str) -> None:
         self._sound_item = item_id
-        self._model_spoke(item_id)
-        if self.turns.waiting or not self._heard_first:
-            self.turns.answered(self._desk.now)
+        self._ctx.answer.spoke(item_id)
+        if self.latency.waiting or not self._heard_first:
+            self.latency.answered(self._ctx.now)
             self.downlink.watch_first_sound()
 
     def _too_long(self, event: model.AudioDelta) -> None:
-        """More sound than is played in ten minutes: enough of this answer."""
+        """Cancel an answer of which more waits than is played in ten minutes."""
         self._cut_response = event.response_id
-        self._note(events.AudioDropped("unplayed", self.downlink.ms_of(event.delta)))
-        cancel = to_model.response_cancel(self._desk.new_id(), event.response_id)
-        self._desk.to_model(cancel)
+        self._ctx.put(events.AudioDropped("unplayed", self.downlink.ms_of(event.delta)))
+        self.cancel_response(event.response_id)
 
-    # --- The line, as the conversation asks of it ---
+    # --- What the dialogue asks of the line ---
 
-    def _can_be_heard(self) -> bool:
+    @property
+    def goodbye_max_s(self) -> float:
+        """How long a goodbye may take that is being said already."""
+        return limits.call.GOODBYE_MAX_S
+
+    def can_be_heard(self) -> bool:
+        """Return whether sound reaches the caller."""
         return self._frame_at is not None
 
-    def _speaking(self) -> bool:
-        return self.downlink.speaking(self._desk.now) and not self._dialling()
+    def speaking(self) -> bool:
+        """Return whether the caller hears the model, or is about to."""
+        return self.downlink.speaking(self._ctx.now) and not self._dialling()
 
-    def _all_heard(self) -> bool:
+    mid_sound = speaking
+    """Whether a little more sound makes nothing else due while the model speaks."""
+
+    def all_heard(self) -> bool:
+        """Return whether every sound of the model so far has been played to the caller."""
         return self.downlink.settled()
 
-    def _spoken_at(self, audio_ms: float) -> float | None:
+    def spoken_at(self, audio_ms: float) -> float | None:
+        """Return when the caller spoke what stands at `audio_ms` of the session's audio."""
         return self.uplink.spoken_at(audio_ms)
 
-    def _cut(self) -> tuple[str, int] | None:
+    def cancel_response(self, response_id: str) -> None:
+        self._ctx.cancel_response(response_id)
+
+    def stop_playback(self) -> None:
+        """Nothing to do: `cut` clears what is being played."""
+
+    def cut(self) -> tuple[str, int] | None:
+        """Stop at once; the model learns what was heard. Return the item and its ms heard."""
         if self._dialling():
             # What was begun is dialled to its end: half a number is a wrong one.
-            self._cut_response = self.responses.active_id
+            self._cut_response = self._ctx.responses.active_id
             return None
         cut = self._cut_sound()
         if self._tones is not None:
@@ -280,52 +302,111 @@ class MediaCall(SoundingCall):
         return cut
 
     def _cut_sound(self) -> tuple[str, int] | None:
-        playing = self.downlink.ledger.playing(self._desk.now)
-        self._cut_items.extend(self.downlink.ledger.item_ids())
-        for unheard in self.downlink.ledger.unheard(self._desk.now):
-            self.memory.cut(unheard.item_id, unheard.audio_end_ms)
-        messages, truncations = self.downlink.cut(self._desk.now)
-        self._send(messages)
+        ctx, downlink = self._ctx, self.downlink
+        playing = downlink.ledger.playing(ctx.now)
+        self._cut_items.extend(downlink.ledger.item_ids())
+        for unheard in downlink.ledger.unheard(ctx.now):
+            ctx.history.cut(unheard.item_id, unheard.audio_end_ms)
+        messages, truncations = downlink.cut(ctx.now)
+        ctx.to_caller(messages)
         for cut in truncations:
             if self._tones is None or cut.item_id != self._tones.item_id:
                 self._truncate(cut.item_id, cut.audio_end_ms)
-        self._cut_response = self.responses.active_id
+        self._cut_response = ctx.responses.active_id
         if playing is None:
             return None
         return playing.item_id, truncations[0].audio_end_ms if truncations else 0
 
-    # --- Time ---
+    # --- Keys that we press ---
 
-    def _on_timer(self, timer: Timer) -> None:
-        if timer is Timer.MEDIA:
-            self._watch_media()
-        else:
-            super()._on_timer(timer)
+    def can_dial(self) -> bool:
+        """Return whether tones can be put into the caller's line now."""
+        return self._tones is None
+
+    def dial(self, call_id: str, digits: str) -> None:
+        """Play keys; the function call is finished when they were heard."""
+        now = self._ctx.now
+        self._ctx.to_caller(self._hold_tone.stop(now))
+        item_id = f"tones_{call_id}"
+        end_ms = self.downlink.play(item_id, keys_mulaw(digits), now)
+        self._tones = Tones(call_id, digits, item_id, end_ms)
+        self._await_tones()
+
+    def _dialling(self) -> bool:
+        """Return whether it is keys, and not the model, that the caller hears."""
+        if self._tones is None:
+            return False
+        playing = self.downlink.ledger.playing(self._ctx.now)
+        return playing is not None and playing.item_id == self._tones.item_id
+
+    def _await_tones(self) -> None:
+        if self._tones is None:
+            return None
+        left_ms = self._tones.end_ms - self.downlink.ledger.heard_ms(self._ctx.now)
+        if left_ms > 0:
+            return self._ctx.wake(Timer.TONES, left_ms / 1000 + limits.call.TONES_LOOK_S)
+        return self._dialled(prompts.keys_sent(self._tones.digits), "ok")
+
+    def _dialled(self, output: str, outcome: str) -> None:
+        tones, self._tones = self._tones, None
+        self._ctx.timers.clear(Timer.TONES)
+        if tones is not None:
+            self._work.finish(tones.call_id, output, outcome, answer=outcome == "ok")
+            self._work.hand_in()
+
+    # --- After every event ---
+
+    def settle(self) -> None:
+        self._ctx.to_caller(self._hold_sound())
+        self.play_on()
+
+    def _hold_sound(self) -> list[bytes]:
+        """Return the hold tone that is due while the caller waits and neither side speaks."""
+        ctx, hold, work = self._ctx, self._hold_tone, self._work
+        if not hold.playing and not work.hold_tone_due:
+            return []
+        free = ctx.phase is CallPhase.TALKING and not (ctx.caller.speaking or self.speaking())
+        busy = ctx.awaited or self.speaking()
+        if hold.playing and not (free and (work.working or busy)):
+            return hold.stop(ctx.now)
+        if free and not busy and self.downlink.settled() and not hold.playing:
+            hold.start()
+        return hold.pump(ctx.now)
+
+    def play_on(self) -> None:
+        """Send what of the model's sound is due."""
+        self._ctx.to_caller(self.downlink.pump(self._ctx.now))
+        for cause, gap_s in self.downlink.take_under_runs():
+            self._ctx.put(events.PlaybackUnderRun(cause, gap_s))
+
+    def due(self) -> float | None:
+        """Return when more sound is to be sent."""
+        pump, hold = self.downlink.due(), self._hold_tone.due()
+        return pump if hold is None or (pump is not None and pump <= hold) else hold
+
+    # --- Time ---
 
     def _watch_media(self) -> None:
         # Set, and compared with, the very same sum: a difference may fall short of it for ever.
         dead_at = (self._frame_at or 0.0) + limits.call.MEDIA_SILENCE_MAX_S
-        if self._desk.now < dead_at:
+        if self._ctx.now < dead_at:
             self._look_at(dead_at)
-        elif self._desk.now > self._looks_at + limits.call.TICK_LATE_MAX_S:
-            # It is we who slept: what came meanwhile lies unread.
-            self._look_at(self._desk.now + limits.call.TICK_LATE_MAX_S)
+        elif self._ctx.now > self._looks_at + limits.call.TICK_LATE_MAX_S:
+            # This tick is late; frames may be waiting in the socket buffer. Look again.
+            self._look_at(self._ctx.now + limits.call.TICK_LATE_MAX_S)
         else:
-            self._end(Ending.MEDIA_STALLED)
+            self._ctx.end(Ending.MEDIA_STALLED)
 
     def _look_at(self, at: float) -> None:
         self._looks_at = at
-        self._desk.timers.set(Timer.MEDIA, at)
+        self._ctx.timers.set(Timer.MEDIA, at)
 
-    def _settle(self) -> None:
-        super()._settle()
-        self._send(self._keep_company())
-        self._play_on()
-
-    def _mid_sound(self) -> bool:
-        return self._floor.model and self._speaking()
-
-    def _play_on(self) -> None:
-        self._send(self.downlink.pump(self._desk.now))
-        for cause, gap_s in self.downlink.take_under_runs():
-            self._note(events.PlaybackUnderRun(cause, gap_s))
+    def counters(self, now: float) -> LineCounters | None:
+        up, down = self.uplink, self.downlink
+        return LineCounters(
+            frames=(up.frames, down.groups),
+            bytes=(up.bytes, down.bytes),
+            saturated=(up.saturated, down.saturated),
+            gap_ms=up.gap_ms,
+            buffered_ms=down.ledger.lead_ms(now),
+        )

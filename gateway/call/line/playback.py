@@ -130,6 +130,10 @@ class PlaybackLedger:
         heard_at = self._anchor_at + (self.sent_ms - self._anchor_ms) / 1000
         return max(self.dry_at(), heard_at - MARKS_LATE_MAX_MS / 1000) - lead_ms / 1000
 
+    @property
+    def marks_pending(self) -> int:
+        return len(self._marks)
+
     def settled(self) -> bool:
         """All that was accepted was sent, and the last mark came back."""
         return not self._marks and self.sent_ms == self.accepted_ms

@@ -48,6 +48,11 @@ class Uplink:
         return self._to_model.saturated
 
     @property
+    def kept_bytes(self) -> int:
+        """How much of what was written is kept, in case that it must be said again."""
+        return len(self._kept)
+
+    @property
     def position_s(self) -> float:
         """Where the caller's stream stands, by its own time."""
         return self._stream_end_ms / 1000

@@ -7,7 +7,24 @@ never stops. So nothing goes up before the model's echo of the session was read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRules:
+    """What a session's configuration means for turns."""
+
+    vad_silence_s: float
+    """How long a caller is silent before the server's VAD says so; 0 where nobody can know."""
+    server_interrupts: bool
+    """Whether the caller's voice cancels a response by itself."""
+    transcriber: str
+    """The model that writes down what the caller says; "" without one."""
+
+    @classmethod
+    def of(cls, session: Mapping[str, Any]) -> Self:
+        return cls(vad_silence_s(session), server_interrupts(session), transcriber(session))
 
 
 def echoes(asked: Mapping[str, Any], echoed: Mapping[str, Any] | None) -> bool:

@@ -1,128 +1,106 @@
 """Who allows a tool of an MCP server: the agent's rules, or an operator, or nobody in time.
 
-One way for both kinds. What a yes or no means for a function call of ours stands in
-`tool_calls.py`, and for one that the model's server makes in `hosted_approvals.py`.
+One way for both kinds: what a yes or no means for a function call of ours stands in
+`function_calls.py`, and for a call that the model's server makes in `hosted_mcp.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from gateway import limits
-from gateway.agents.config.agent import Agent
 from gateway.call import events, inputs
+from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
-from gateway.call.endings import Ending
+from gateway.call.dialogue.floor import Floor
+from gateway.call.part import Part
 from gateway.call.responses import ResponseRequest
-from gateway.call.session.model_session import LinkedCall
-from gateway.call.state_machines import CallPhase, LinkState
+from gateway.call.state_machines import LinkState
 from gateway.call.timers import Timer
-from gateway.call.tools.pending_approvals import PendingApproval, PendingApprovals
+from gateway.call.tools.open_work import OpenWork
+from gateway.call.tools.pending_approvals import PendingApproval
 
 
-class ApprovedCall(LinkedCall):
-    def __init__(
-        self, agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
-    ) -> None:
-        super().__init__(agent, session, new_id, now)
-        self._approvals = PendingApprovals()
+class Approvals(Part):
+    """Requests for approval of this call, from the question to the answer."""
 
-    def _approval_table(self) -> dict[type, Callable[[Any], None]]:
-        if not self.agent.mcp:
-            return {}
-        return {inputs.ApprovalAnswered: self._on_approval_answered}
+    def __init__(self, ctx: CallContext, work: OpenWork, floor: Floor) -> None:
+        self._ctx, self._work, self._floor = ctx, work, floor
+        self._pending = work.approvals
+        if ctx.agent.mcp:
+            self.handlers = {inputs.ApprovalAnswered: self._on_approval_answered}
+        self.timers = {Timer.APPROVAL: self._look}
 
-    def approval(self, approval_id: str) -> str | None:
-        """`waiting`, how it was answered, or None: no such request."""
-        return self._approvals.state(approval_id)
-
-    def _seek_leave(self, approval: PendingApproval, verdict: str | None, arguments: str) -> None:
-        """`verdict` is what the rules say by themselves; None has an operator asked."""
-        if verdict is None and len(self._approvals.waiting) >= limits.tools.APPROVALS_MAX:
+    def seek(self, approval: PendingApproval, verdict: str | None, arguments: str) -> None:
+        """Decide a request; `verdict` is what the rules say, None has an operator asked."""
+        if verdict is None and len(self._pending.waiting) >= limits.tools.APPROVALS_MAX:
             verdict = "too_many"
         if verdict is not None:
-            return self._decide(approval, verdict)
-        self._approvals.ask(approval, self._desk.now)
+            return approval.decide(approval, verdict)
+        self._pending.ask(approval, self._ctx.now)
         shown = arguments[: limits.tools.TOOL_ARGUMENTS_MAX_CHARS]
         asked = (approval.approval_id, approval.label, approval.name)
-        return self._note(events.ApprovalRequested(*asked, shown, approval.wait_s))
+        return self._ctx.put(events.ApprovalRequested(*asked, shown, approval.wait_s))
 
-    def _decide(self, approval: PendingApproval, outcome: str) -> None:
-        self._approvals.answer(approval, outcome)
-        if not self._approvals.waiting:
-            self.responses.forget("asking")
-        self._note(events.ApprovalResolved(approval.approval_id, approval.label, outcome))
+    def resolve(self, approval: PendingApproval, outcome: str) -> None:
+        """Record and publish how a request was decided."""
+        self._pending.answer(approval, outcome)
+        if not self._pending.waiting:
+            self._ctx.responses.forget("asking")
+        resolved = events.ApprovalResolved(approval.approval_id, approval.label, outcome)
+        self._ctx.put(resolved)
+
+    def withdraw(self, approvals: Iterable[PendingApproval]) -> None:
+        """Publish that nobody has to decide these any more."""
+        for approval in approvals:
+            self._pending.answer(approval, "withdrawn")
+            withdrawn = events.ApprovalResolved(approval.approval_id, approval.label, "withdrawn")
+            self._ctx.put(withdrawn)
+
+    def withdraw_for(self, call_id: str | None) -> None:
+        """Withdraw what waits for this function call; for None, what the model's server asked."""
+        self.withdraw(self._pending.of(call_id))
 
     def _on_approval_answered(self, event: inputs.ApprovalAnswered) -> None:
-        approval = self._approvals.waiting.get(event.approval_id)
+        approval = self._pending.waiting.get(event.approval_id)
         if approval is not None and self._can_decide(approval):
-            self._decide(approval, "approved" if event.approve else "denied")
+            approval.decide(approval, "approved" if event.approve else "denied")
+        self._work.hand_in()
 
     def _can_decide(self, approval: PendingApproval) -> bool:
-        """The model's server must hear of what it asked; what we do, we do without it."""
-        return approval.call_id is not None or self.link is LinkState.READY
-
-    def _working(self) -> bool:
-        return bool(self._approvals.waiting)
-
-    def _holding(self) -> bool:
-        """Whether the caller waits for something that has him hear a sound meanwhile."""
-        return self._approvals.holding
+        """Return whether the decision can be carried out: the model's server must hear its own."""
+        return approval.call_id is not None or self._ctx.link is LinkState.READY
 
     # --- Time ---
 
-    def _settle(self) -> None:
-        super()._settle()
-        self._watch_approvals()
-
-    def _watch_approvals(self) -> None:
-        due = self._approvals.due()
+    def settle(self) -> None:
+        due = self._pending.due()
         if due is None:
-            self._desk.timers.clear(Timer.APPROVAL)
+            self._ctx.timers.clear(Timer.APPROVAL)
         else:
-            self._desk.timers.set(Timer.APPROVAL, due)
+            self._ctx.timers.set(Timer.APPROVAL, due)
 
-    def _on_timer(self, timer: Timer) -> None:
-        if timer is Timer.APPROVAL:
-            self._look_at_approvals()
-            self._watch_approvals()
-        else:
-            super()._on_timer(timer)
-
-    def _look_at_approvals(self) -> None:
-        now = self._desk.now
-        for approval in self._approvals.overdue(now):
+    def _look(self) -> None:
+        ctx, now = self._ctx, self._ctx.now
+        for approval in self._pending.overdue(now):
             if self._can_decide(approval):
-                self._decide(approval, "timeout")
+                approval.decide(approval, "timeout")
             else:
                 approval.until = now + limits.model.ROLL_LOOK_S
-        quiet = self.takes_wishes and not (self._caller_speaking or self._busy())
-        if self._approvals.filler(now, quiet=quiet):
-            self._want(ResponseRequest("asking", prompts.instructed(prompts.ASKING)))
+        talks = ctx.caller.speaking or self._floor.busy()
+        quiet = ctx.takes_operator_requests and not talks
+        if self._pending.filler(now, quiet=quiet):
+            ctx.request(ResponseRequest("asking", prompts.instructed(prompts.ASKING)))
+        self._work.hand_in()
+        self.settle()
 
     # --- The end of it ---
 
-    def _forget_session(self) -> None:
-        """The server's requests went with it."""
-        super()._forget_session()
-        self._withdraw(self._approvals.of(None))
+    def session_lost(self) -> None:
+        self.withdraw_for(None)  # the server's requests went with the session
 
-    def _roll_if_quiet(self) -> None:
-        if not self._approvals.of(None):
-            super()._roll_if_quiet()
+    def session_changes(self) -> None:
+        self.withdraw_for(None)
 
-    def _roll(self) -> None:
-        self._withdraw(self._approvals.of(None))
-        super()._roll()
-
-    def _end(self, ending: Ending, reason: str = "") -> None:
-        if self.life is not CallPhase.CLOSED:
-            self._withdraw(list(self._approvals.waiting.values()))
-        super()._end(ending, reason)
-
-    def _withdraw(self, approvals: Iterable[PendingApproval]) -> None:
-        for approval in approvals:
-            self._approvals.answer(approval, "withdrawn")
-            done = events.ApprovalResolved(approval.approval_id, approval.label, "withdrawn")
-            self._note(done)
+    def call_ends(self) -> None:
+        self.withdraw(list(self._pending.waiting.values()))

@@ -1,4 +1,4 @@
-"""Built-in tools that are done within the call: a message is noted, keys are sent."""
+"""Built-in tools that are done within the call: a message is taken, keys are sent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import msgspec
 
 from gateway import limits
 from gateway.call import events
+from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
-from gateway.call.dialogue.dtmf_input import KeyedCall
+from gateway.call.line.caller_line import CallerLine
+from gateway.call.tools.open_work import OpenWork
 
 _SENDABLE: Final = re.compile(r"[0-9*#A-DwW]+")
 
@@ -25,12 +27,17 @@ class _Digits(msgspec.Struct):
     digits: str
 
 
-class Chores(KeyedCall):
-    _messages = 0
+class BuiltinTools:
+    """Functions that the call itself carries out."""
 
-    def _do_here(self, name: str, response_id: str, call_id: str, arguments: str) -> bool:
+    def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine) -> None:
+        self._ctx, self._work, self._line = ctx, work, line
+        self._messages = 0
+
+    def run(self, name: str, response_id: str, call_id: str, arguments: str) -> bool:
+        """Run the function if it is one of these; False for any other."""
         if name == "take_message":
-            self._tools.put(response_id, call_id, self._take_message(arguments))
+            self._work.running.put(response_id, call_id, self._take_message(arguments))
         elif name == "send_digits":
             self._send_digits(response_id, call_id, arguments)
         else:
@@ -38,7 +45,7 @@ class Chores(KeyedCall):
         return True
 
     def _take_message(self, arguments: str) -> str:
-        """What the model is told of it."""
+        """Publish the message; return what the model is told of it."""
         try:
             given = msgspec.json.decode(arguments, type=_Message)
         except (msgspec.DecodeError, UnicodeEncodeError):
@@ -53,29 +60,24 @@ class Chores(KeyedCall):
         self._messages += 1
         name = given.name.strip()[: limits.call.MESSAGE_NAME_MAX_CHARS]
         callback = given.callback.strip()[: limits.call.MESSAGE_NAME_MAX_CHARS]
-        self._note(events.MessageTaken(text, name, callback))
+        self._ctx.put(events.MessageTaken(text, name, callback))
         return prompts.MESSAGE_TAKEN
 
     def _send_digits(self, response_id: str, call_id: str, arguments: str) -> None:
+        """Start to play the tones; the tool is finished when they were heard."""
+        running = self._work.running
         try:
             digits = msgspec.json.decode(arguments, type=_Digits).digits
         except (msgspec.DecodeError, UnicodeEncodeError):
             digits = ""
         if not _sendable(digits):
-            self._tools.put(response_id, call_id, prompts.NO_DIGITS)
-        elif not self._can_dial():
-            self._tools.put(response_id, call_id, prompts.NO_TONES)
-        elif self._tools.start(response_id, call_id, "send_digits", self._desk.now):
-            self._dial(call_id, digits)
+            running.put(response_id, call_id, prompts.NO_DIGITS)
+        elif not self._line.can_dial():
+            running.put(response_id, call_id, prompts.NO_TONES)
+        elif running.start(response_id, call_id, "send_digits", self._ctx.now):
+            self._line.dial(call_id, digits)
         else:
-            self._tools.put(response_id, call_id, prompts.TOO_MANY)
-
-    def _can_dial(self) -> bool:
-        """Whether tones can be put into the caller's line now."""
-        return False
-
-    def _dial(self, call_id: str, digits: str) -> None:
-        """They are played; the tool is finished when they were heard."""
+            running.put(response_id, call_id, prompts.TOO_MANY)
 
 
 def _sendable(digits: str) -> bool:

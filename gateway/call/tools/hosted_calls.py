@@ -42,7 +42,7 @@ class HostedCall(PendingWork):
         """When it is given up."""
         if self.failed_at is not None:
             return self.failed_at + limits.mcp.GO_ON_GRACE_S
-        return inf if self.approval_id is not None else self.since + self.manners.timeout_s
+        return inf if self.approval_id is not None else self.since + self.options.timeout_s
 
     def runs(self, now: float) -> None:
         """It was allowed."""
@@ -86,8 +86,8 @@ class HostedCalls:
         if len(self.calls) >= limits.mcp.CALLS_MAX:
             return None
         label, name = self._named[item_id]
-        manners: ToolOptions = self._servers.get(label) or ToolOptions()
-        self.calls[item_id] = call = HostedCall(name, manners, inf, label, item_id, now)
+        options: ToolOptions = self._servers.get(label) or ToolOptions()
+        self.calls[item_id] = call = HostedCall(name, options, inf, label, item_id, now)
         call.fill_after(now)
         return call
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
@@ -21,7 +22,9 @@ class PendingApproval(PendingWork):
     label: str
     approval_id: str
     wait_s: float
-    """For so long an operator is asked."""
+    """How long an operator is asked."""
+    decide: Callable[[PendingApproval, str], None] = field(compare=False)
+    """Carries out an outcome; belongs to the part that asked."""
     call_id: str | None = None
     """Of the function call that is held back for it. None: the model's server asks, for a call of
     its own, and the request goes with its session."""

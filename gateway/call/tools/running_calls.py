@@ -59,7 +59,7 @@ class RunningCalls:
         """Those of them that wait for nobody's leave."""
         return tuple(r.call_id for r in self._running.values() if r.held_back is None)
 
-    def manners(self, name: str) -> ToolOptions:
+    def options(self, name: str) -> ToolOptions:
         return self._tools[name]
 
     def confirmed(self, name: str, arguments: str, turn: int) -> bool:
@@ -122,7 +122,7 @@ class RunningCalls:
 
     def cut_off(self) -> list[RunningCall]:
         """What is not to go on when the caller interrupts."""
-        return [r for r in self._running.values() if r.manners.on_barge_in == "cancel"]
+        return [r for r in self._running.values() if r.options.on_barge_in == "cancel"]
 
     def filler_due(self) -> float | None:
         """When the next filler is to be said."""

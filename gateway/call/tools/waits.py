@@ -14,7 +14,7 @@ from gateway.agents.config.tool_options import ToolOptions
 @dataclass(slots=True)
 class PendingWork:
     name: str
-    manners: ToolOptions
+    options: ToolOptions
     fill_at: float
     """When he should hear something."""
     filled: bool = field(default=False, init=False)
@@ -22,7 +22,7 @@ class PendingWork:
 
     def fill_after(self, now: float) -> None:
         """The wait begins now."""
-        self.fill_at = now + self.manners.filler_after_ms / 1000
+        self.fill_at = now + self.options.filler_after_ms / 1000
 
 
 _W = TypeVar("_W", bound=PendingWork)
@@ -39,4 +39,4 @@ def to_fill(waits: Iterable[_W], now: float, *, quiet: bool, again_s: float = in
 
 def hold_tone_playing(waits: Collection[PendingWork]) -> bool:
     """Whether one of them has him hear a sound by now."""
-    return any(one.filled and one.manners.hold for one in waits)
+    return any(one.filled and one.options.hold for one in waits)

@@ -149,13 +149,13 @@ class Bills:
 
     # --- All processes together ---
 
-    def untold(self) -> dict[int, int]:
+    def unshared(self) -> dict[int, int]:
         """Whole micro-dollars by day, today's even if there is nothing to tell."""
         self._turn_page()
         days = {self._day: Decimal()} | self._unshared
         return {day: int(usd * MICRO) for day, usd in days.items()}
 
-    def told(self, day: int, micro_usd: int, all_micro_usd: int) -> None:
+    def acknowledge_shared(self, day: int, micro_usd: int, all_micro_usd: int) -> None:
         """So much was added to that day's sum, which came to so much."""
         left = self._unshared.pop(day, Decimal()) - Decimal(micro_usd) / MICRO
         if day == self._day:

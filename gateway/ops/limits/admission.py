@@ -1,7 +1,7 @@
-"""Who is let in: so many calls of one caller and of one agent, over all processes.
+"""Concurrency limits of one caller and of one agent, over all processes.
 
-Each place is a lease that the process of its call renews, whichever that is at the time; those of
-a process that died are given back by themselves.
+Each slot is a lease, which the process that has the call renews. Slots of a process that died are
+freed when their leases expire.
 """
 
 from __future__ import annotations
@@ -17,85 +17,94 @@ from gateway.ops.limits.circuit_breaker import CircuitBreaker
 from gateway.ops.store.shared import Remote
 from gateway.protocols.realtime_server import RateLimit
 
-Rooms = list[tuple[str, int]]
+Slots = list[tuple[str, int]]
+"""The sets in which a call takes a slot, by name, and how many slots each has."""
 
 
 class Admission:
+    """Slots of running calls; with a `remote`, counted over all processes that share it."""
+
     def __init__(self, per_caller: int | None, remote: Remote | None) -> None:
         self._per_caller, self._remote = per_caller, remote
-        self._placed: dict[str, Rooms] = {}
+        self._slots: dict[str, Slots] = {}
+        """By the key of the call."""
         self._counts: Counter[str] = Counter()
 
-    def hold(self, call_sid: str, caller: str, agent: str, most: int | None) -> None:
-        """A call that was let in, perhaps by another process, is in this one: its place too."""
-        rooms = self._rooms(caller, agent, most)
-        if rooms and call_sid not in self._placed:
-            self._place(call_sid, rooms)
+    def restore(self, call_sid: str, caller: str, agent: str, limit: int | None) -> None:
+        """Count a call of this process that was admitted before, perhaps by another process."""
+        slots = self._slots_for(caller, agent, limit)
+        if slots and call_sid not in self._slots:
+            self._take(call_sid, slots)
 
-    def _rooms(self, caller: str, agent: str, most: int | None) -> Rooms:
-        rooms: Rooms = []
+    def _slots_for(self, caller: str, agent: str, limit: int | None) -> Slots:
+        slots: Slots = []
         if self._per_caller is not None and caller:
-            rooms.append((f"caller:{sha256(caller.encode()).hexdigest()[:24]}", self._per_caller))
-        if most is not None:
-            rooms.append((f"agent:{agent}", most))
-        return rooms
+            slots.append((f"caller:{sha256(caller.encode()).hexdigest()[:24]}", self._per_caller))
+        if limit is not None:
+            slots.append((f"agent:{agent}", limit))
+        return slots
 
-    async def admit(self, call_sid: str, caller: str, agent: str, most: int | None) -> None:
-        """Raises NotAdmitted: `caller_busy`, `agent_full`."""
-        rooms = self._rooms(caller, agent, most)
-        if not rooms or call_sid in self._placed:
+    async def admit(self, call_sid: str, caller: str, agent: str, limit: int | None) -> None:
+        """Take the slots of a call. Raises NotAdmitted: `caller_busy`, `agent_full`."""
+        slots = self._slots_for(caller, agent, limit)
+        if not slots or call_sid in self._slots:
             return
-        full = next((n for n, (name, m) in enumerate(rooms, 1) if self._counts[name] >= m), 0)
-        # Taken before asking: between two calls of one moment nobody else may count.
-        self._place(call_sid, rooms)
+        full = next((n for n, (name, m) in enumerate(slots, 1) if self._counts[name] >= m), 0)
+        # Taken before asking: of two calls in one moment, the second must see the first.
+        self._take(call_sid, slots)
         try:
-            full = full or await self._ask(call_sid, rooms)
+            full = full or await self._lease(call_sid, slots)
         except BaseException:
-            self._displace(call_sid)  # whoever gave up asking will not leave either
+            self._give_up(call_sid)  # the caller of a cancelled request will not release it
             raise
         if full:
-            self._displace(call_sid)
-            by_caller = rooms[full - 1][0].startswith("caller:")
+            self._give_up(call_sid)
+            by_caller = slots[full - 1][0].startswith("caller:")
             raise NotAdmitted("caller_busy" if by_caller else "agent_full")
 
-    async def _ask(self, call_sid: str, rooms: Rooms) -> int:
+    async def _lease(self, call_sid: str, slots: Slots) -> int:
         if self._remote is None:
             return 0
         return await self._remote.ask(
-            lambda redis: redis.admit(call_sid, rooms, limits.store.LEASE_S), otherwise=0
+            lambda redis: redis.admit(call_sid, slots, limits.store.LEASE_S), otherwise=0
         )
 
-    def _place(self, call_sid: str, rooms: Rooms) -> None:
-        self._placed[call_sid] = rooms
-        self._counts.update(name for name, _ in rooms)
+    def _take(self, call_sid: str, slots: Slots) -> None:
+        self._slots[call_sid] = slots
+        self._counts.update(name for name, _ in slots)
 
-    def _displace(self, call_sid: str) -> Rooms:
-        rooms = self._placed.pop(call_sid, [])
-        self._counts.subtract(name for name, _ in rooms)
+    def _give_up(self, call_sid: str) -> Slots:
+        slots = self._slots.pop(call_sid, [])
+        self._counts.subtract(name for name, _ in slots)
         self._counts = +self._counts
-        return rooms
+        return slots
 
-    async def leave(self, call_sid: str, *, over: bool = True) -> None:
-        """If it is not over but gone from here, whoever has it now renews the lease, or nobody."""
-        rooms = self._displace(call_sid)
-        if rooms and over and self._remote is not None:
-            names = [name for name, _ in rooms]
-            await self._remote.ask(lambda redis: redis.leave(call_sid, names), otherwise=None)
+    async def release(self, call_sid: str, *, ended: bool = True) -> None:
+        """Free the slots of a call.
+
+        If it has not `ended` but left this process, its lease stays: the process that has it now
+        renews it, or it expires.
+        """
+        slots = self._give_up(call_sid)
+        if slots and ended and self._remote is not None:
+            names = [name for name, _ in slots]
+            await self._remote.ask(lambda redis: redis.free(call_sid, names), otherwise=None)
 
     async def run(self) -> None:
-        """Renews all leases of this process."""
+        """Renew the leases of this process until cancelled."""
         while True:
             await asyncio.sleep(limits.store.LEASE_RENEW_S)
             await self.renew()
 
     async def renew(self) -> None:
-        for call_sid, rooms in list(self._placed.items()):
-            if call_sid in self._placed:  # or it has left while others were renewed
-                await self._ask(call_sid, rooms)
+        """Renew the leases of this process once."""
+        for call_sid, slots in list(self._slots.items()):
+            if call_sid in self._slots:  # a call may end while others are renewed
+                await self._lease(call_sid, slots)
 
 
 class RateWatch:
-    """The model's rate limit, as its last response told: new calls are shed before live starve."""
+    """The model's rate limit by its last response: sheds new calls before live ones starve."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -103,9 +112,11 @@ class RateWatch:
 
     @property
     def short(self) -> bool:
+        """Whether running calls need what is left of the limit."""
         return self._clock() < self._until
 
-    def saw(self, rate_limits: tuple[RateLimit, ...]) -> None:
+    def update(self, rate_limits: tuple[RateLimit, ...]) -> None:
+        """Take the limits that a response reported."""
         for limit in rate_limits:
             if not limit.limit or limit.remaining is None or limit.name not in _WATCHED:
                 continue
@@ -121,9 +132,7 @@ _WATCHED = frozenset({"requests", "tokens"})
 
 
 def shed_reason(breaker: CircuitBreaker, rates: RateWatch) -> str | None:
-    """Why no further call is brought to the model: it is not to be had, or running calls need
-    what is left of it.
-    """
+    """Return why new calls do not get the model: `model_down` or `rate_limited`; else None."""
     if breaker.open:
         return "model_down"
     return "rate_limited" if rates.short else None

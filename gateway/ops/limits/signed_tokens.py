@@ -1,8 +1,8 @@
-"""The token that opens a media stream: signed, short-lived, good for one call and once.
+"""Signed tokens: short-lived, each for one purpose, most of them good for one use.
 
-A stream's address cannot carry a query string, so the TwiML hands the token over as a
-`<Parameter>`; it comes back in `start`. It is signed with a key made from Twilio's own secret, so
-that any process of the same account can check it.
+A stream's address cannot carry a query string, so the TwiML passes the token as a `<Parameter>`,
+which comes back in `start`. The keys are derived from Twilio's auth token, so that any process of
+the same account can verify.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -22,53 +22,157 @@ from gateway.ops.store.shared import Store
 
 _DIAL_SIGNATURE_BYTES = 12
 _EXPIRES_BYTES = 6  # of milliseconds
-_USED_KEPT = 2
+_USED_RATIO = 2
 """A use is remembered for twice as long as a token lives: wall clocks are set back at times."""
 _TOKEN_MAX_CHARS = 400  # Twilio: name and value of a parameter together below 500
-_PassT = TypeVar("_PassT", bound=msgspec.Struct)
 
 
-class StreamClaims(msgspec.Struct, array_like=True, frozen=True):
+class TokenClaims(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """What a token states under its signature."""
+
+    expires_at: float
+    nonce: str = ""
+
+
+class StreamClaims(TokenClaims, array_like=True, frozen=True, kw_only=True):
+    """Claims of a token that opens a media stream."""
+
     call_sid: str
     agent: str
-    expires_at: float
-    nonce: str
+
+
+class OutboundClaims(TokenClaims, array_like=True, frozen=True, kw_only=True):
+    """Claims of a token in the address that Twilio asks when a placed call is answered."""
+
+    agent: str
+
+
+class PhoneClaims(TokenClaims, array_like=True, frozen=True, kw_only=True):
+    """Claims of a token in a link to the browser phone."""
+
+    agent: str
+
+
+ClaimsT = TypeVar("ClaimsT", bound=TokenClaims)
+
+
+class SignedTokens(Generic[ClaimsT]):
+    """Tokens of one purpose, `claims.signature`; the first secret signs, any of them verifies.
+
+    `bound` are values that are signed and do not stand in the token: the verifier knows them.
+    """
+
+    def __init__(
+        self,
+        purpose: str,
+        claims_type: type[ClaimsT],
+        auth_tokens: Sequence[str],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._keys, self._type = _keys(purpose, auth_tokens), claims_type
+        self._wall_clock = wall_clock
+
+    def sign(self, claims: ClaimsT, *bound: str) -> str:
+        """Return the token for these claims."""
+        body = msgspec.json.encode(claims)
+        return f"{_text(body)}.{_text(_sign(self._keys[0], _signed_bytes(body, bound)))}"
+
+    def verify(self, token: str, *bound: str) -> ClaimsT:
+        """Return the claims; raises SignatureRefused: `no_token`, `bad_token`, `expired_token`."""
+        if not token:
+            raise SignatureRefused("no_token")
+        try:
+            if len(token) > _TOKEN_MAX_CHARS:
+                raise ValueError
+            body, signature = (_bytes(part) for part in token.split("."))
+            signed = _signed_bytes(body, bound)
+            if not any(hmac.compare_digest(_sign(key, signed), signature) for key in self._keys):
+                raise ValueError
+            claims = msgspec.json.decode(body, type=self._type)
+        except ValueError:
+            raise SignatureRefused("bad_token") from None
+        if claims.expires_at < self._wall_clock():
+            raise SignatureRefused("expired_token")
+        return claims
 
 
 class StreamTokens:
-    """`wall_clock` tells Unix seconds. The first secret signs, any of them verifies."""
+    """Tokens that open a media stream, each for one call and once; `wall_clock` is Unix seconds."""
 
     def __init__(
         self, auth_tokens: Sequence[str], store: Store, wall_clock: Callable[[], float]
     ) -> None:
-        self._keys = _keys("media stream", auth_tokens)
+        self._tokens = SignedTokens("media stream", StreamClaims, auth_tokens, wall_clock)
         self._store, self._wall_clock = store, wall_clock
 
     def issue(self, call_sid: str, agent: str) -> str:
+        """Return a token for the media stream of this call."""
         expires_at = self._wall_clock() + limits.web.STREAM_TOKEN_S
-        stream_pass = StreamClaims(call_sid, agent, expires_at, secrets.token_urlsafe(12))
-        return _signed(self._keys[0], stream_pass)
+        claims = StreamClaims(expires_at=expires_at, nonce=_nonce(), call_sid=call_sid, agent=agent)
+        return self._tokens.sign(claims)
 
     async def redeem(self, token: str, call_sid: str) -> StreamClaims:
-        """Raises SignatureRefused: `no_token`, `bad_token`, `expired_token`, `used_token`."""
-        if not token:
-            raise SignatureRefused("no_token")
-        stream_pass = _verified(self._keys, token, StreamClaims)
-        if stream_pass.call_sid != call_sid:
+        """Return the claims, once.
+
+        Raises SignatureRefused: `no_token`, `bad_token`, `expired_token`, `used_token`.
+        """
+        claims = self._tokens.verify(token)
+        if claims.call_sid != call_sid:
             raise SignatureRefused("bad_token")
-        if stream_pass.expires_at < self._wall_clock():
-            raise SignatureRefused("expired_token")
-        if not await self._store.claim(
-            f"stream:{stream_pass.nonce}", _USED_KEPT * limits.web.STREAM_TOKEN_S
-        ):
-            raise SignatureRefused("used_token")
-        return stream_pass
+        await _use(self._store, f"stream:{claims.nonce}", limits.web.STREAM_TOKEN_S)
+        return claims
+
+
+class OutboundTokens:
+    """Tokens that tie the answer of a placed call to the agent that placed it, good for one use.
+
+    The token stands in an address: the two numbers are signed and do not stand in it.
+    """
+
+    def __init__(
+        self, auth_tokens: Sequence[str], store: Store, wall_clock: Callable[[], float]
+    ) -> None:
+        self._tokens = SignedTokens("call out", OutboundClaims, auth_tokens, wall_clock)
+        self._store, self._wall_clock = store, wall_clock
+
+    def issue(self, agent: str, ours: str, person: str) -> str:
+        """Return a token for a call from our number to a person."""
+        expires_at = self._wall_clock() + limits.outbound.DIAL_TOKEN_S
+        claims = OutboundClaims(expires_at=expires_at, nonce=_nonce(), agent=agent)
+        return self._tokens.sign(claims, ours, person)
+
+    async def redeem(self, token: str, ours: str, person: str) -> str:
+        """Return the agent, once.
+
+        Raises SignatureRefused: `no_token`, `bad_token`, `expired_token`, `used_token`.
+        """
+        claims = self._tokens.verify(token, ours, person)
+        await _use(self._store, f"out:{claims.nonce}", limits.outbound.DIAL_TOKEN_S)
+        return claims.agent
+
+
+class PhoneTokens:
+    """Tokens in links to the browser phone: good for any number of calls until they expire."""
+
+    def __init__(self, auth_tokens: Sequence[str], wall_clock: Callable[[], float]) -> None:
+        self._tokens = SignedTokens("browser phone", PhoneClaims, auth_tokens, wall_clock)
+        self._wall_clock = wall_clock
+
+    def issue(self, agent: str, seconds: float) -> tuple[str, float]:
+        """Return the token, and the Unix time at which it expires."""
+        expires_at = float(int(self._wall_clock() + seconds))
+        return self._tokens.sign(PhoneClaims(expires_at=expires_at, agent=agent)), expires_at
+
+    def redeem(self, token: str) -> PhoneClaims:
+        """Return the claims; raises SignatureRefused: `no_token`, `bad_token`, `expired_token`."""
+        return self._tokens.verify(token)
 
 
 class DialTokens:
-    """Ties an INVITE to the call that we dialled it for: anybody can send SIP headers.
+    """Tokens that tie an INVITE to the call for which we dialled it: anybody can send SIP headers.
 
-    Short, since a SIP address has less than 255 characters.
+    A SIP address has less than 255 characters, so these tokens hold an expiry time and a short
+    signature, and no claims.
     """
 
     def __init__(
@@ -78,12 +182,16 @@ class DialTokens:
         self._store, self._wall_clock = store, wall_clock
 
     def issue(self, call_sid: str, agent: str) -> str:
+        """Return a token for the INVITE of this call."""
         expires_ms = int((self._wall_clock() + limits.sip.TOKEN_S) * 1000)
         expires = expires_ms.to_bytes(_EXPIRES_BYTES, "big")
         return _text(expires + _dial_signature(self._keys[0], call_sid, agent, expires))
 
     async def redeem(self, token: str, call_sid: str, agent: str) -> None:
-        """Raises SignatureRefused: `bad_token`, `expired_token`, `used_token`."""
+        """Accept a token once.
+
+        Raises SignatureRefused: `bad_token`, `expired_token`, `used_token`.
+        """
         try:
             data = _bytes(token) if len(token) <= _TOKEN_MAX_CHARS else b""
         except ValueError:
@@ -94,101 +202,16 @@ class DialTokens:
             raise SignatureRefused("bad_token")
         if int.from_bytes(expires, "big") < self._wall_clock() * 1000:
             raise SignatureRefused("expired_token")
-        if not await self._store.claim(f"dial:{token}", limits.sip.TOKEN_S):
-            raise SignatureRefused("used_token")
+        await _use(self._store, f"dial:{token}", limits.sip.TOKEN_S)
 
 
-class OutboundClaims(msgspec.Struct, array_like=True, frozen=True):
-    agent: str
-    expires_at: float
-    nonce: str
+async def _use(store: Store, key: str, lifetime_s: float) -> None:
+    if not await store.claim(key, _USED_RATIO * lifetime_s):
+        raise SignatureRefused("used_token")
 
 
-class OutboundTokens:
-    """Ties the answer of a call that we placed to the agent that placed it.
-
-    It stands in an address: whom it is for is signed too, and not in it.
-    """
-
-    def __init__(
-        self, auth_tokens: Sequence[str], store: Store, wall_clock: Callable[[], float]
-    ) -> None:
-        self._keys = _keys("call out", auth_tokens)
-        self._store, self._wall_clock = store, wall_clock
-
-    def issue(self, agent: str, ours: str, person: str) -> str:
-        expires_at = self._wall_clock() + limits.outbound.DIAL_TOKEN_S
-        body = msgspec.json.encode(OutboundClaims(agent, expires_at, secrets.token_urlsafe(12)))
-        return f"{_text(body)}.{_text(_sign(self._keys[0], _between(body, ours, person)))}"
-
-    async def redeem(self, token: str, ours: str, person: str) -> str:
-        """The agent. Raises SignatureRefused: `bad_token`, `expired_token`, `used_token`."""
-        try:
-            if len(token) > _TOKEN_MAX_CHARS:
-                raise ValueError
-            body, signature = (_bytes(part) for part in token.split("."))
-            told = _between(body, ours, person)
-            if not any(hmac.compare_digest(_sign(key, told), signature) for key in self._keys):
-                raise ValueError
-            out_pass = msgspec.json.decode(body, type=OutboundClaims)
-        except ValueError:
-            raise SignatureRefused("bad_token") from None
-        if out_pass.expires_at < self._wall_clock():
-            raise SignatureRefused("expired_token")
-        if not await self._store.claim(
-            f"out:{out_pass.nonce}", _USED_KEPT * limits.outbound.DIAL_TOKEN_S
-        ):
-            raise SignatureRefused("used_token")
-        return out_pass.agent
-
-
-class PhoneClaims(msgspec.Struct, array_like=True, frozen=True):
-    agent: str
-    expires_at: float
-
-
-class PhoneTokens:
-    """What stands in a link to the browser telephone: good for any number of calls, until then."""
-
-    def __init__(self, auth_tokens: Sequence[str], wall_clock: Callable[[], float]) -> None:
-        self._keys = _keys("browser phone", auth_tokens)
-        self._wall_clock = wall_clock
-
-    def issue(self, agent: str, seconds: float) -> tuple[str, float]:
-        """The token, and the Unix time at which it expires."""
-        expires_at = float(int(self._wall_clock() + seconds))
-        return _signed(self._keys[0], PhoneClaims(agent, expires_at)), expires_at
-
-    def redeem(self, token: str) -> PhoneClaims:
-        """Raises SignatureRefused: `no_token`, `bad_token`, `expired_token`."""
-        if not token:
-            raise SignatureRefused("no_token")
-        phone_pass = _verified(self._keys, token, PhoneClaims)
-        if phone_pass.expires_at < self._wall_clock():
-            raise SignatureRefused("expired_token")
-        return phone_pass
-
-
-def _signed(key: bytes, content: msgspec.Struct) -> str:
-    body = msgspec.json.encode(content)
-    return f"{_text(body)}.{_text(_sign(key, body))}"
-
-
-def _verified(keys: Sequence[bytes], token: str, kind: type[_PassT]) -> _PassT:
-    """What was signed with one of the keys. Raises SignatureRefused."""
-    try:
-        if len(token) > _TOKEN_MAX_CHARS:
-            raise ValueError
-        body, signature = (_bytes(part) for part in token.split("."))
-        if not any(hmac.compare_digest(_sign(key, body), signature) for key in keys):
-            raise ValueError
-        return msgspec.json.decode(body, type=kind)
-    except ValueError:
-        raise SignatureRefused("bad_token") from None
-
-
-def _between(body: bytes, ours: str, person: str) -> bytes:
-    return msgspec.json.encode([body, ours, person])
+def _signed_bytes(body: bytes, bound: Sequence[str]) -> bytes:
+    return msgspec.json.encode([body, *bound]) if bound else body
 
 
 def _dial_signature(key: bytes, call_sid: str, agent: str, expires: bytes) -> bytes:
@@ -196,8 +219,12 @@ def _dial_signature(key: bytes, call_sid: str, agent: str, expires: bytes) -> by
     return _sign(key, body)[:_DIAL_SIGNATURE_BYTES]
 
 
+def _nonce() -> str:
+    return secrets.token_urlsafe(12)
+
+
 def _keys(purpose: str, secrets_: Sequence[str]) -> list[bytes]:
-    """A key of its own for each purpose, from each of Twilio's secrets."""
+    """Derive a key of its own for each purpose from each of Twilio's secrets."""
     return [sha256(f"gateway {purpose}\0{secret}".encode()).digest() for secret in secrets_]
 
 
@@ -210,7 +237,7 @@ def _text(data: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """Of its one spelling: the decoder by itself overlooks what does not belong there."""
+    """Decode base64 that has its one canonical spelling: the decoder skips foreign characters."""
     data = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     if _text(data) != text:
         raise ValueError

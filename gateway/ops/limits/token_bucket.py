@@ -1,4 +1,4 @@
-"""How often something may be done."""
+"""A token bucket: how often something may be done."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from time import monotonic
 
 
 class TokenBucket:
-    """So many at once, and so many a second after that."""
+    """Allow `burst` actions at once, and `per_s` actions a second after that."""
 
     def __init__(self, burst: int, per_s: float, clock: Callable[[], float] = monotonic) -> None:
         self._burst, self._per_s, self._clock = burst, per_s, clock
         self._left, self._at = float(burst), clock()
 
     def take(self) -> float:
-        """0 when there was one to take; else the seconds until there is."""
+        """Take a token and return 0, or return the seconds until there is one."""
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
         self._at = now

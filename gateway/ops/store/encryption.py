@@ -1,4 +1,4 @@
-"""What leaves this process for a shared store is sealed: AES-256-GCM, bound to its key's name."""
+"""Encryption of values in a shared store: AES-256-GCM, bound to the name of the key."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ _NONCE_BYTES: Final = 12
 
 
 class Encryptor:
-    """The first key seals, any of them opens; without one, nothing is sealed."""
+    """Seal with the first key, open with any; without a key, values stay plain text."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [AESGCM(sha256(f"gateway store\0{key}".encode()).digest()) for key in keys]
 
     def seal(self, name: str, value: str) -> bytes:
+        """Return the value encrypted for the key of this name."""
         if not self._keys:
             return value.encode()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._keys[0].encrypt(nonce, value.encode(), name.encode())
 
     def open(self, name: str, sealed: bytes) -> str | None:
-        """None for what none of the keys opens: it was not written by us."""
+        """Return the value, or None if none of the keys opens it: the gateway did not write it."""
         if not self._keys:
             return sealed.decode(errors="replace")
         for key in self._keys:

@@ -1,4 +1,4 @@
-"""What must be remembered for a while, in this process's memory."""
+"""Keys with a time to live in this process's memory."""
 
 from __future__ import annotations
 
@@ -19,30 +19,34 @@ class MemoryStore:
     """Keys with a value and a time to live.
 
     Keys that live equally long are in one ring, in the order in which they expire. When there
-    are too many keys, the largest ring gives way: what is put by the thousand for a minute does
-    not push out what counts for a day, nor the other way round.
+    are too many keys, the largest ring loses its oldest: keys put by the thousand for a minute do
+    not push out keys that count for a day, and the reverse.
     """
 
-    def __init__(self, clock: Callable[[], float], most: int = limits.store.REMEMBERED_MAX) -> None:
-        self._clock, self._most = clock, most
+    def __init__(
+        self, clock: Callable[[], float], max_keys: int = limits.store.REMEMBERED_MAX
+    ) -> None:
+        self._clock, self._max_keys = clock, max_keys
         self._entries: dict[str, _Entry] = {}
         self._rings: dict[float, OrderedDict[str, None]] = {}
-        """By time to live."""
+        """Keys in order of expiry, by time to live."""
 
     def claim(self, key: str, ttl_s: float) -> bool:
-        """Takes a key once: False when it was taken before and has not expired."""
+        """Claim a key once; False if it was claimed before and has not expired."""
         if self.get(key) is not None:
             return False
         self.put(key, "", ttl_s)
         return True
 
     def put(self, key: str, value: str, ttl_s: float) -> None:
+        """Put a key, whose time to live begins now."""
         self.delete(key)
         self._entries[key] = _Entry(value, ttl_s, self._clock())
         self._rings.setdefault(ttl_s, OrderedDict())[key] = None
         self._sweep()
 
     def delete(self, key: str) -> None:
+        """Remove a key, if it is there."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return
@@ -52,11 +56,12 @@ class MemoryStore:
             del self._rings[entry.ttl_s]
 
     def get(self, key: str) -> str | None:
+        """Return the value of a key that has not expired."""
         entry = self._entries.get(key)
         return None if entry is None or self._is_over(entry) else entry.value
 
     def put_at(self, key: str) -> float | None:
-        """When what is there was put there."""
+        """Return the clock's reading at which the key was put, if it has not expired."""
         entry = self._entries.get(key)
         return None if entry is None or self._is_over(entry) else entry.put_at
 
@@ -70,6 +75,6 @@ class MemoryStore:
         for ring in list(self._rings.values()):
             while ring and self._is_over(self._entries[oldest := next(iter(ring))]):
                 self.delete(oldest)
-        while len(self._entries) > self._most:
+        while len(self._entries) > self._max_keys:
             largest: OrderedDict[str, None] = max(self._rings.values(), key=len)
             self.delete(next(iter(largest)))

@@ -1,19 +1,26 @@
-"""What several processes must agree on, in Redis. Every call ends within a bounded time."""
+"""State that several processes share, in Redis. Every request ends within a bounded time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    BusyLoadingError,
+    MasterDownError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from gateway import limits
-from gateway.errors import SettingsError, StoreError
+from gateway.errors import SettingsError, StoreError, StoreValueError
 from gateway.ops.store.encryption import Encryptor
 
 _PREFIX: Final = "gateway:"
@@ -34,13 +41,13 @@ for i, key in ipairs(KEYS) do
 end
 return 0
 """
-"""Room in every one of the sets, or a place in none; a place that nobody renews is given back."""
+"""Take a slot in every set, or in none if one is full; slots that were not renewed are freed."""
 _NOW: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 local leases, owners, me, ttl = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 """
-_HOLD: Final = (
+_RENEW: Final = (
     _NOW
     + """
 local lost = {}
@@ -56,28 +63,33 @@ end
 return lost
 """
 )
-_TAKE: Final = (
+_TAKE_EXPIRED: Final = (
     _NOW
     + """
-local orphan = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 1)[1]
-if orphan then
-  redis.call('HSET', owners, orphan, me)
-  redis.call('ZADD', leases, now + ttl, orphan)
+local expired = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 1)[1]
+if expired then
+  redis.call('HSET', owners, expired, me)
+  redis.call('ZADD', leases, now + ttl, expired)
 end
-return orphan
+return expired
 """
 )
 _LEASES: Final = (f"{_PREFIX}sip:leases", f"{_PREFIX}sip:owners")
 
-
 _OPTIONS: Final = (
-    "db", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile",
-)  # fmt: skip
-"""Which database, and what TLS needs: times and numbers are ours to bound."""
+    *("db", "ssl_ca_certs", "ssl_cert_reqs"),
+    *("ssl_certfile", "ssl_check_hostname", "ssl_keyfile"),
+)
+"""Options of the address: which database, and what TLS needs. Time limits are set here."""
+_NOT_SERVING: Final = ("READONLY", "LOADING", "MASTERDOWN")
+"""Answers of a server that is alive and does not serve: a former primary, one that loads its data,
+a replica without a primary. Another server may stand behind the same name."""
+_WRONG_VALUE: Final = ("WRONGTYPE", "value is not an integer")
+"""Answers that concern one key, whose value another program wrote."""
 
 
 def client_at(url: str) -> Any:
-    """Of Redis, not connected; raises SettingsError, which shows nothing of the address."""
+    """Return a Redis client, not connected; raises SettingsError that shows no part of the URL."""
     given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     if any(name not in _OPTIONS for name, _ in given):
         raise SettingsError(
@@ -92,7 +104,8 @@ def client_at(url: str) -> Any:
             retry=Retry(NoBackoff(), 0),
             client_name="gateway",
         )
-        client.connection_pool.make_connection()  # else most options are read at the first use only
+        # Without this, most options of the address are read at the first request only.
+        client.connection_pool.make_connection()
     except (AttributeError, TypeError, ValueError, RedisError):
         raise SettingsError(
             "GATEWAY_STORE has an option behind its ? that redis cannot read: correct or remove it."
@@ -101,138 +114,140 @@ def client_at(url: str) -> Any:
 
 
 class RedisStore:
-    """Raises StoreError whenever Redis does not answer, and in time."""
+    """Keys, lists, counters and leases in Redis.
 
-    def __init__(self, url: str, sealer: Encryptor) -> None:
-        self._sealer = sealer
+    Every method raises StoreError when Redis does not serve within its time, and StoreValueError
+    when a key has a value of another type.
+    """
+
+    def __init__(self, url: str, encryptor: Encryptor) -> None:
+        self._encryptor = encryptor
         self._redis = client_at(url)
         self._admit = self._redis.register_script(_ADMIT)
-        self._hold = self._redis.register_script(_HOLD)
-        self._take = self._redis.register_script(_TAKE)
+        self._renew = self._redis.register_script(_RENEW)
+        self._take_expired = self._redis.register_script(_TAKE_EXPIRED)
+
+    @asynccontextmanager
+    async def _request(self) -> AsyncIterator[Any]:
+        """Yield the client; errors inside come out as StoreError or StoreValueError."""
+        try:
+            yield self._redis
+        except (RedisError, OSError) as error:
+            # A pipeline puts its command, with the value, in front of the answer.
+            answer = str(error).rpartition("caused error: ")[2]
+            if isinstance(error, ResponseError) and any(w in answer for w in _WRONG_VALUE):
+                raise StoreValueError(type(error).__name__) from error
+            if any(word in answer for word in _NOT_SERVING) or _does_not_serve(error):
+                # The next request connects anew, and so reaches the server that serves now.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+            raise StoreError(type(error).__name__) from error
 
     async def claim(self, key: str, ttl_s: float) -> bool:
+        """Set a key unless it is there; returns whether it was set."""
         name = _PREFIX + key
-        try:
-            done = await self._redis.set(name, self._sealer.seal(name, ""), nx=True, px=_ms(ttl_s))
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
-        return bool(done)
+        async with self._request() as redis:
+            sealed = self._encryptor.seal(name, "")
+            return bool(await redis.set(name, sealed, nx=True, px=_ms(ttl_s)))
 
     async def get(self, key: str) -> str | None:
+        """Return the value of a key; None if it is absent or was not written by the gateway."""
         name = _PREFIX + key
-        try:
-            sealed = await self._redis.get(name)
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
-        return None if sealed is None else self._sealer.open(name, sealed)
+        async with self._request() as redis:
+            sealed = await redis.get(name)
+        return None if sealed is None else self._encryptor.open(name, sealed)
 
     async def put(self, entries: Sequence[tuple[str, str, float]]) -> None:
-        """(key, value, seconds to live) each, in one round trip."""
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for key, value, ttl_s in entries:
-                    name = _PREFIX + key
-                    pipe.set(name, self._sealer.seal(name, value), px=_ms(ttl_s))
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
+        """Write entries of (key, value, seconds to live) in one round trip."""
+        async with self._request() as redis, redis.pipeline(transaction=False) as pipe:
+            for key, value, ttl_s in entries:
+                name = _PREFIX + key
+                pipe.set(name, self._encryptor.seal(name, value), px=_ms(ttl_s))
+            await pipe.execute()
 
-    async def push(self, key: str, value: str, ttl_s: float, most: int) -> None:
-        """At the end of a list; more than `most` push the oldest out."""
+    async def push(self, key: str, value: str, ttl_s: float, max_length: int) -> None:
+        """Append to a list; beyond `max_length` the oldest entries are dropped."""
         name = _PREFIX + key
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.rpush(name, self._sealer.seal(name, value))
-                pipe.ltrim(name, -most, -1)
-                pipe.pexpire(name, _ms(ttl_s))
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
+        async with self._request() as redis, redis.pipeline(transaction=False) as pipe:
+            pipe.rpush(name, self._encryptor.seal(name, value))
+            pipe.ltrim(name, -max_length, -1)
+            pipe.pexpire(name, _ms(ttl_s))
+            await pipe.execute()
 
     async def pop(self, key: str) -> str | None:
-        """The oldest of a list."""
+        """Remove and return the oldest entry of a list."""
         name = _PREFIX + key
-        try:
-            sealed = await self._redis.lpop(name)
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
-        return None if sealed is None else self._sealer.open(name, sealed)
+        async with self._request() as redis:
+            sealed = await redis.lpop(name)
+        return None if sealed is None else self._encryptor.open(name, sealed)
 
     async def delete(self, key: str) -> None:
-        try:
-            await self._redis.delete(_PREFIX + key)
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
-
-    async def admit(self, member: str, rooms: Sequence[tuple[str, int]], ttl_s: float) -> int:
-        """0 when there was room in all of them; else the number of the first that is full."""
-        keys = [f"{_PREFIX}room:{name}" for name, _ in rooms]
-        most = [most for _, most in rooms]
-        try:
-            return int(await self._admit(keys=keys, args=[ttl_s, member, *most]))
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
-
-    async def leave(self, member: str, rooms: Sequence[str]) -> None:
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for name in rooms:
-                    pipe.zrem(f"{_PREFIX}room:{name}", member)
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
+        """Remove a key."""
+        async with self._request() as redis:
+            await redis.delete(_PREFIX + key)
 
     async def add(self, key: str, amount: int, ttl_s: float) -> int:
-        """To a number that all processes count in; what it comes to."""
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.incrby(_PREFIX + key, amount)
-                pipe.pexpire(_PREFIX + key, _ms(ttl_s))
-                total, _ = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
+        """Add to a counter that all processes share, and return its sum."""
+        async with self._request() as redis, redis.pipeline(transaction=False) as pipe:
+            pipe.incrby(_PREFIX + key, amount)
+            pipe.pexpire(_PREFIX + key, _ms(ttl_s))
+            total, _ = await pipe.execute()
         return int(total)
 
-    # --- Calls that outlive their process ---
+    # --- Admission: slots with leases ---
 
-    async def hold(self, owner: str, names: Sequence[str], ttl_s: float) -> list[str]:
-        """Renews these leases; which of them somebody else has taken."""
-        try:
-            lost = await self._hold(keys=_LEASES, args=[owner, ttl_s, *names])
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
+    async def admit(self, member: str, slots: Sequence[tuple[str, int]], ttl_s: float) -> int:
+        """Take or renew a slot in each set of (name, limit).
+
+        Returns 0, or the number of the first set that is full; then no slot is taken.
+        """
+        keys = [f"{_PREFIX}slots:{name}" for name, _ in slots]
+        most = [limit for _, limit in slots]
+        async with self._request():
+            return int(await self._admit(keys=keys, args=[ttl_s, member, *most]))
+
+    async def free(self, member: str, slots: Sequence[str]) -> None:
+        """Give the slots in these sets back."""
+        async with self._request() as redis, redis.pipeline(transaction=False) as pipe:
+            for name in slots:
+                pipe.zrem(f"{_PREFIX}slots:{name}", member)
+            await pipe.execute()
+
+    # --- Leases of SIP calls, which outlive their process ---
+
+    async def renew_leases(self, owner: str, names: Sequence[str], ttl_s: float) -> list[str]:
+        """Renew these leases; returns those that another owner has taken over."""
+        async with self._request():
+            lost = await self._renew(keys=_LEASES, args=[owner, ttl_s, *names])
         return [name.decode() for name in lost]
 
-    async def take(self, owner: str, ttl_s: float) -> str | None:
-        """One lease that nobody renews any more is this owner's from now on."""
-        try:
-            name = await self._take(keys=_LEASES, args=[owner, ttl_s])
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
+    async def take_expired_lease(self, owner: str, ttl_s: float) -> str | None:
+        """Make this owner the holder of one lease that was not renewed; returns its name."""
+        async with self._request():
+            name = await self._take_expired(keys=_LEASES, args=[owner, ttl_s])
         return None if name is None else name.decode()
 
-    async def release(self, name: str) -> None:
-        """For the next who looks."""
-        try:
-            async with self._redis.pipeline() as pipe:
-                pipe.hdel(_LEASES[1], name)
-                pipe.zadd(_LEASES[0], {name: 0})
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
+    async def release_lease(self, name: str) -> None:
+        """Let the next owner that looks for an expired lease have this one."""
+        async with self._request() as redis, redis.pipeline() as pipe:
+            pipe.hdel(_LEASES[1], name)
+            pipe.zadd(_LEASES[0], {name: 0})
+            await pipe.execute()
 
-    async def drop(self, name: str) -> None:
-        """There is nothing any more to be had."""
-        try:
-            async with self._redis.pipeline() as pipe:
-                pipe.hdel(_LEASES[1], name)
-                pipe.zrem(_LEASES[0], name)
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreError(type(error).__name__) from error
+    async def drop_lease(self, name: str) -> None:
+        """Remove a lease: its call has ended."""
+        async with self._request() as redis, redis.pipeline() as pipe:
+            pipe.hdel(_LEASES[1], name)
+            pipe.zrem(_LEASES[0], name)
+            await pipe.execute()
 
     async def close(self) -> None:
+        """Close every connection."""
         await self._redis.aclose()
+
+
+def _does_not_serve(error: Exception) -> bool:
+    # The client removes the first word of some answers, and has a class for each of them.
+    return isinstance(error, (ReadOnlyError, BusyLoadingError, MasterDownError))
 
 
 def _ms(seconds: float) -> int:

@@ -1,7 +1,6 @@
-"""What must be remembered for a while: in this process, and in Redis for all of them.
+"""State with a time to live: in this process, and in Redis for all processes.
 
-Redis going away is never a caller's business: each process goes on from its own memory, and what
-it remembers is written again later.
+An outage of Redis never harms a call: each process goes on with its own memory, and writes later.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 
 from gateway import limits
-from gateway.errors import StoreError
+from gateway.errors import StoreError, StoreValueError
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.redis import RedisStore
 
@@ -26,21 +25,28 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Remote:
-    """Redis, and whether it is there; `failed` is told each time that it is not."""
+    """Redis, and whether it serves; `on_failure` is called for each request that failed."""
 
     redis: RedisStore
-    failed: Callable[[], None] = lambda: None
+    on_failure: Callable[[], None] = lambda: None
     down_since: float | None = None
     look_again_at: float = 0.0
     back_at: float = field(default_factory=monotonic)
-    """Since when it has been there, as far as anybody asked."""
+    """Since when it has served, as far as requests have shown."""
 
     async def ask(self, question: Callable[[RedisStore], Awaitable[T]], otherwise: T) -> T:
-        """The answer; `otherwise` while Redis is away, which costs time only now and then."""
+        """Return the answer, or `otherwise` if Redis does not serve.
+
+        After a failure the next `STORE_PAUSE_S` are not asked for, so that an outage costs no time.
+        """
         if self.down_since is not None and monotonic() < self.look_again_at:
             return otherwise
         try:
-            answer = await _whole(question(self.redis))
+            answer = await _to_its_end(question(self.redis))
+        except StoreValueError as error:
+            self._found()  # it answers: only this key is wrong
+            log.error("store_value_refused", reason=str(error))
+            return otherwise
         except StoreError as error:
             self._lost(error)
             return otherwise
@@ -48,21 +54,21 @@ class Remote:
         return answer
 
     def _lost(self, error: StoreError) -> None:
-        self.failed()
+        self.on_failure()
         self.look_again_at = monotonic() + limits.store.STORE_PAUSE_S
         if self.down_since is None:
             self.down_since = monotonic()
-            log.error("the store of GATEWAY_STORE is away; calls go on", reason=str(error))
+            log.error("store_unavailable", setting="GATEWAY_STORE", reason=str(error))
 
     def _found(self) -> None:
         if self.down_since is not None:
             self.back_at = monotonic()
             away_s, self.down_since = round(self.back_at - self.down_since, 1), None
-            log.info("the store of GATEWAY_STORE is back", away_s=away_s)
+            log.info("store_available", setting="GATEWAY_STORE", away_s=away_s)
 
 
-async def _whole(question: Awaitable[T]) -> T:
-    """To its end, and that is soon: cut short, it would leave a connection open."""
+async def _to_its_end(question: Awaitable[T]) -> T:
+    """Await a request to its end, even when cancelled: cut short, it would leak a connection."""
     asked = asyncio.ensure_future(question)
     try:
         return await asyncio.shield(asked)
@@ -75,59 +81,59 @@ _Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Store:
-    """`soon` starts work that nobody waits for."""
+    """Keys with a value and a time to live; `start` runs writes in the background."""
 
     def __init__(
         self,
         memory: MemoryStore,
         remote: Remote | None = None,
-        soon: Callable[[Coroutine[Any, Any, None], str], object] | None = None,
+        start: Callable[[Coroutine[Any, Any, None], str], object] | None = None,
     ) -> None:
-        self._memory, self._remote, self._soon = memory, remote, soon
-        self._writing: dict[str, deque[_Work]] = {}
-        """Of what Redis is still to be told, for each key in order."""
+        self._memory, self._remote, self._start = memory, remote, start
+        self._unwritten: dict[str, deque[_Work]] = {}
+        """Writes that Redis has not taken yet: for each key, in order."""
 
     @property
     def shared(self) -> bool:
-        """Whether other processes remember the same."""
+        """Whether other processes read and write the same keys."""
         return self._remote is not None
 
     def remember(self, key: str, value: str, ttl_s: float) -> None:
-        """In this process at once, and in Redis as soon as may be."""
+        """Put a key in this process at once, and in Redis in the background."""
         self._memory.put(key, value, ttl_s)
         self._later(key, lambda: self.put(key, value, ttl_s))
 
     def known(self, key: str) -> str | None:
-        """What this process remembers by itself."""
+        """Return the value in this process's memory; Redis is not asked."""
         return self._memory.get(key)
 
     def forget(self, key: str) -> None:
-        """In the same way."""
+        """Delete a key in this process at once, and in Redis in the background."""
         self._memory.delete(key)
         self._later(key, lambda: self.delete(key))
 
     def _later(self, key: str, work: _Work) -> None:
-        """Until it is done, this process believes itself."""
-        if self._remote is None or self._soon is None:
+        """Write in the background. Until then, reads of this key are served from local memory."""
+        if self._remote is None or self._start is None:
             return
-        if key in self._writing:
-            self._writing[key].append(work)
+        if key in self._unwritten:
+            self._unwritten[key].append(work)
             return
-        self._writing[key] = deque([work])
-        self._soon(self._tell(key), "write to the store")
+        self._unwritten[key] = deque([work])
+        self._start(self._write_in_order(key), "store_write")
 
-    async def _tell(self, key: str) -> None:
-        """One after the other: on two connections, what is deleted could come to be after it."""
-        left = self._writing[key]
+    async def _write_in_order(self, key: str) -> None:
+        """Write one after the other: on two connections, a delete could overtake its put."""
+        left = self._unwritten[key]
         try:
             while left:
                 await left[0]()
                 left.popleft()
         finally:
-            del self._writing[key]
+            del self._unwritten[key]
 
     async def claim(self, key: str, ttl_s: float) -> bool:
-        """Takes a key once: False when it was taken before, by whomever, and has not expired."""
+        """Claim a key once; False if any process has claimed it before and it has not expired."""
         mine = self._memory.claim(key, ttl_s)
         if self._remote is None:
             return mine
@@ -136,9 +142,9 @@ class Store:
         return first and not lost
 
     async def get(self, key: str) -> str | None:
-        """What Redis says; this process's own word counts while that is away, or may not know."""
+        """Return what Redis has; local memory counts while Redis is away or may have lost it."""
         known = self._memory.get(key)
-        if self._remote is None or key in self._writing:
+        if self._remote is None or key in self._unwritten:
             return known
         found = await self._remote.ask(lambda redis: redis.get(key), otherwise=known)
         if found is None and known is not None:
@@ -148,15 +154,16 @@ class Store:
         return found
 
     def _is_from_before(self, key: str, remote: Remote) -> bool:
-        """Whether Redis was away since it was put: it may not have been taken, or been lost."""
+        """Tell whether Redis was away since the key was put, so that it may be missing there."""
         put_at = self._memory.put_at(key)
         return put_at is not None and (remote.down_since is not None or put_at < remote.back_at)
 
     async def put(self, key: str, value: str, ttl_s: float) -> None:
+        """Put a key here and in Redis."""
         await self.put_all([(key, value, ttl_s)])
 
     async def put_all(self, entries: Sequence[tuple[str, str, float]]) -> bool:
-        """(key, value, seconds to live) each; False when Redis did not take them."""
+        """Write entries of (key, value, seconds to live); False when Redis did not take them."""
         for key, value, ttl_s in entries:
             self._memory.put(key, value, ttl_s)
         if self._remote is None or not entries:
@@ -169,7 +176,7 @@ class Store:
         return await self._remote.ask(write, otherwise=False)
 
     async def push(self, key: str, value: str, ttl_s: float) -> bool:
-        """Into a list for another process; False when there is none, or it was not taken."""
+        """Append to a list that another process reads; False when Redis did not take it."""
         if self._remote is None:
             return False
 
@@ -180,12 +187,13 @@ class Store:
         return await self._remote.ask(write, otherwise=False)
 
     async def pop(self, key: str) -> str | None:
-        """The oldest of a list that other processes push into."""
+        """Remove and return the oldest entry of a list that other processes append to."""
         if self._remote is None:
             return None
         return await self._remote.ask(lambda redis: redis.pop(key), otherwise=None)
 
     async def delete(self, key: str) -> None:
+        """Delete a key here and in Redis."""
         self._memory.delete(key)
         if self._remote is not None:
             await self._remote.ask(lambda redis: redis.delete(key), otherwise=None)

@@ -14,8 +14,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from gateway.call.dialogue.turn_taking import Conversation
-from gateway.call.line.media_line import MediaCall
+from gateway.call.line.line_counters import LineCounters
+from gateway.call.machine import CallMachine
 from gateway.ops.telemetry.fast_histogram import AddedLatency
 
 _PATHS: Final = ("media-streams", "sip")
@@ -27,20 +27,21 @@ class MediaCountersCollector(Collector):
     def __init__(self, added: AddedLatency) -> None:
         self._added = added
         self._kept = MediaCounters()
-        self.calls: Callable[[], Iterable[Conversation]] = list
+        self.calls: Callable[[], Iterable[CallMachine]] = list
 
-    def keep(self, machine: MediaCall) -> None:
-        self._kept.add(machine)
+    def keep(self, counters: LineCounters) -> None:
+        self._kept.add(counters)
 
     def collect(self) -> Iterable[Metric]:
         total, buffered_ms, now = self._kept.copy(), 0.0, monotonic()
         active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
         for machine in self.calls():
             state = "talking" if machine.arrived else "expected"
-            if isinstance(machine, MediaCall):
+            counters = machine.media_counters(now)
+            if counters is not None:
                 active["media-streams", state] += 1
-                buffered_ms += machine.downlink.ledger.lead_ms(now)
-                total.add(machine)
+                buffered_ms += counters.buffered_ms
+                total.add(counters)
             else:
                 active["sip", state] += 1
         gauge = GaugeMetricFamily(
@@ -85,12 +86,11 @@ class MediaCounters:
         self.saturated = [0, 0]
         self.gap_ms = 0.0
 
-    def add(self, machine: MediaCall) -> None:
-        up, down = machine.uplink, machine.downlink
-        self.frames = [self.frames[0] + up.frames, self.frames[1] + down.groups]
-        self.bytes = [self.bytes[0] + up.bytes, self.bytes[1] + down.bytes]
-        self.saturated = [self.saturated[0] + up.saturated, self.saturated[1] + down.saturated]
-        self.gap_ms += up.gap_ms
+    def add(self, line: LineCounters) -> None:
+        self.frames = [a + b for a, b in zip(self.frames, line.frames, strict=True)]
+        self.bytes = [a + b for a, b in zip(self.bytes, line.bytes, strict=True)]
+        self.saturated = [a + b for a, b in zip(self.saturated, line.saturated, strict=True)]
+        self.gap_ms += line.gap_ms
 
     def copy(self) -> MediaCounters:
         other = MediaCounters()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from time import monotonic
 from typing import Any, Final
 
 from prometheus_client import (
@@ -18,9 +19,8 @@ from gateway import __version__
 from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
-from gateway.call.dialogue.turn_taking import Conversation
 from gateway.call.endings import Ending
-from gateway.call.line.media_line import MediaCall
+from gateway.call.machine import CallMachine
 from gateway.ops.billing.prices import token_counts
 from gateway.ops.telemetry.fast_histogram import AddedLatency
 from gateway.ops.telemetry.media_counters import MediaCountersCollector
@@ -118,6 +118,12 @@ class Metrics:
         self.images = counter(
             "images", "Pictures of callers, and what became of them.", "source", "outcome"
         )
+        self.image_workers_ended = counter(
+            "image_workers_ended", "Processes that decode pictures and were replaced.", "reason"
+        )
+        self.image_uploads_refused = counter(
+            "image_uploads_refused", "Pictures refused since too many were arriving at once."
+        )
         self.mcp_up = Gauge(
             "gateway_mcp_up", "1 while an MCP server that the gateway reaches is there.",
             ("server",), registry=registry,
@@ -150,6 +156,9 @@ class Metrics:
         self.webhooks = counter("webhooks", "Webhooks answered, by result.", "endpoint", "result")
         self.streams_refused = counter(
             "streams_refused", "Media streams closed before they reached a call.", "reason"
+        )
+        self.admin_tokens_refused = counter(
+            "admin_tokens_refused", "Requests to the operators' API without the right token."
         )
         self.phone_refused = counter(
             "phone_refused", "Browsers whose call was not taken, or whose link opens nothing.",
@@ -282,7 +291,7 @@ class Metrics:
             for ending in Ending:
                 self.ended.labels(agent.name, agent.path, ending)
 
-    def watch(self, calls: Callable[[], Iterable[Conversation]]) -> None:
+    def watch(self, calls: Callable[[], Iterable[CallMachine]]) -> None:
         """Where running calls are found when Prometheus asks."""
         self._traffic.calls = calls
 
@@ -300,10 +309,11 @@ class Metrics:
     def share_reached(self, agent: str, share: float) -> None:
         self.spend_reached.labels(agent, "limit" if share >= 1 else "warned").inc()
 
-    def call_over(self, machine: Conversation) -> None:
+    def call_over(self, machine: CallMachine) -> None:
         """Its frames and bytes stay counted."""
-        if isinstance(machine, MediaCall):
-            self._traffic.keep(machine)
+        counters = machine.media_counters(monotonic())
+        if counters is not None:
+            self._traffic.keep(counters)
 
     def _arrived(self, call: CallInfo, note: events.CallerConnected) -> None:
         self.started.labels(call.agent, call.path).inc()

@@ -1,4 +1,4 @@
-"""Telephone sound as a listener measures it: mu-law spans, loudness, likeness, keypad tones."""
+"""Analysis of telephone sound: spans, loudness, correlation, DTMF tones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gateway.audio.recording import to_hz, write_wav
 from gateway.audio.tones import dtmf_mulaw
 
 LOUD_RMS: Final = 64
-"""What counts as sound: about -54 dBFS, the softest start of a word on a line without noise."""
+"""Level of sound: about -54 dBFS, the softest start of a word on a line without noise."""
 KEY_MS: Final = 120
 KEY_GAP_MS: Final = 80
 
 _LOW_HZ: Final = (697, 770, 852, 941)
 _HIGH_HZ: Final = (1209, 1336, 1477, 1633)
 _PURE: Final = 0.9
-"""The share of its energy that a key's two tones have together; no voice has it."""
+"""Share of the energy in a key's two tones; no voice reaches it."""
 _LINEAR: Final = np.frombuffer(mulaw_to_pcm(bytes(range(256))), np.int16)
 _POWER: Final = _LINEAR.astype(np.float64) ** 2
 
@@ -39,26 +39,21 @@ def silence(ms: float) -> bytes:
     return MULAW_SILENCE * samples(ms)
 
 
-def is_loud(mulaw: bytes) -> bool:
-    """Whether a short piece holds sound that a person would hear."""
-    return bool(mulaw) and float(_POWER[np.frombuffer(mulaw, np.uint8)].mean()) > LOUD_RMS**2
-
-
 def loudness(mulaw: bytes, window: int) -> npt.NDArray[np.float64]:
-    """RMS of each whole window of so many samples."""
+    """Return the RMS of each whole window of samples."""
     power = _POWER[np.frombuffer(mulaw, np.uint8)]
     whole = len(power) // window * window
     return np.asarray(np.sqrt(power[:whole].reshape(-1, window).mean(axis=1)))
 
 
 def loud_ms(mulaw: bytes) -> float:
-    """How much of it is sound."""
+    """Return the duration of sound in it."""
     window = samples(10)
     return milliseconds(int((loudness(mulaw, window) > LOUD_RMS).sum()) * window)
 
 
 def likeness(original: bytes, heard: bytes) -> float:
-    """Peak of the normalised cross-correlation, 0..1, of a sound within a longer recording.
+    """Return the peak, 0..1, of the normalised cross-correlation with a longer recording.
 
     What lies under the original at each place is what it is normalised by, so that silence or
     speech around an echo does not count against it.
@@ -82,7 +77,7 @@ def _energy_under(hay: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.f
 
 
 def same_words(original: bytes, heard: bytes) -> float:
-    """Correlation of the loudness of a speech with the best place of a recording, at most 1.
+    """Return the best correlation, at most 1, of a speech's loudness with a recording's.
 
     A voice that says the same twice never makes the same wave; the rise and fall stays.
     """
@@ -97,7 +92,7 @@ def same_words(original: bytes, heard: bytes) -> float:
 
 
 def keypad(digits: str) -> bytes:
-    """DTMF as mu-law; `w` is half a second of silence. Raises KeyError for what is no key."""
+    """Return DTMF as mu-law; `w` is half a second of silence. Raises KeyError for others."""
     pauses = {"w": silence(500), "W": silence(1000)}
     return b"".join(
         pauses.get(digit) or dtmf_mulaw(digit.upper(), KEY_MS) + silence(KEY_GAP_MS)
@@ -106,7 +101,7 @@ def keypad(digits: str) -> bytes:
 
 
 def heard_keys(mulaw: bytes) -> str:
-    """The keys whose tones are in it: of two frequencies each, with little else beside them."""
+    """Return the keys whose DTMF tones are in the sound."""
     window, pad = samples(40), "123A456B789C*0#D"
     heard, last = "", ""
     for at in range(0, len(mulaw) - window + 1, samples(20)):
@@ -132,7 +127,7 @@ def _key(sound: npt.NDArray[np.float64], pad: str) -> str:
 
 
 def read_mulaw(source: Path | bytes) -> bytes:
-    """Mu-law 8 kHz of a PCM16 WAV, first channel. Raises ValueError for another kind of file."""
+    """Return mu-law 8 kHz of a PCM16 WAV's first channel. Raises ValueError for other files."""
     try:
         with wave.open(BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
             if file.getsampwidth() != 2:
@@ -145,5 +140,5 @@ def read_mulaw(source: Path | bytes) -> bytes:
 
 
 def write_stereo(path: Path, left: bytes, right: bytes) -> None:
-    """A PCM16 WAV at 8 kHz of two mu-law tracks."""
+    """Write a PCM16 WAV at 8 kHz of two mu-law tracks."""
     write_wav(path, [mulaw_to_pcm(left), mulaw_to_pcm(right)], CALLER_HZ)

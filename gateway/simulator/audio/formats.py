@@ -1,4 +1,4 @@
-"""Sound as the wires of the Realtime API carry it: PCM16 at 24 kHz, mu-law, A-law."""
+"""Audio formats of the Realtime API: PCM16 at 24 kHz, mu-law, A-law."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class AudioFormatInfo:
-    """One audio format of a session: how its bytes count time, and how they become PCM16."""
+    """Audio format of a session: its rate, sample size and conversion to PCM16."""
 
     name: str
     hz: int
@@ -33,16 +33,16 @@ class AudioFormatInfo:
         return size_bytes // self.bytes_per_ms
 
     def linear(self, audio: bytes) -> bytes:
-        """PCM16 at this wire's own rate."""
+        """Return PCM16 at this format's own rate."""
         return self.expand(audio, 2) if self.expand else audio
 
     def pack(self, samples: Samples) -> bytes:
-        """Samples at 24 kHz, as this wire carries them."""
+        """Encode samples at 24 kHz in this format."""
         pcm = resample(samples, MODEL_HZ, self.hz).tobytes()
         return self.compress(pcm, 2) if self.compress else pcm
 
     def unpack(self, audio: bytes) -> Samples:
-        """What the wire carried, as samples at 24 kHz."""
+        """Decode to samples at 24 kHz."""
         return resample(np.frombuffer(self.linear(audio), dtype="<i2"), self.hz, MODEL_HZ)
 
 
@@ -54,12 +54,12 @@ WIRES: Final = {
 
 
 def wire_of(format_: dict[str, Any]) -> AudioFormatInfo:
-    """The wire that a session's `format` object names."""
+    """Return the format that a session's `format` object names."""
     return WIRES[format_["type"]]
 
 
 def resample(samples: NDArray[np.int16], from_hz: int, to_hz: int) -> Samples:
-    """Offline resampling by soxr; saturates, never wraps."""
+    """Resample a whole sound by soxr, which saturates."""
     if from_hz == to_hz or not len(samples):
         return samples
     resampled: Samples = soxr.resample(samples, from_hz, to_hz, quality="HQ")
@@ -67,5 +67,5 @@ def resample(samples: NDArray[np.int16], from_hz: int, to_hz: int) -> Samples:
 
 
 def rms(pcm: bytes) -> int:
-    """Energy of PCM16, 0..32768."""
+    """Return the RMS of PCM16, 0..32768."""
     return audioop.rms(pcm, 2)

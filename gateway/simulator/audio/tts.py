@@ -1,16 +1,18 @@
-"""Voices for the far ends: espeak-ng, or tones where speed matters more than words."""
+"""Text to speech for the simulator: espeak-ng, or tones where speed matters."""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import re
 import threading
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from gateway.audio.g711 import MODEL_HZ
+from gateway.audio.g711 import CALLER_HZ, MODEL_HZ, pcm_to_mulaw
 from gateway.errors import ServiceUnreachable
 from gateway.simulator.audio.formats import WIRES, Samples, resample
 
@@ -31,12 +33,12 @@ _ARABIC: Final = re.compile(r"[\u0600-\u06ff]")
 
 
 def language_of(text: str, otherwise: str = "en") -> str:
-    """`ar` for Arabic script, else the hint."""
+    """Return `ar` for Arabic script, else the hint."""
     return "ar" if _ARABIC.search(text) else otherwise
 
 
 class _Espeak:
-    """The library is one global voice: a lock lets one text through at a time."""
+    """espeak-ng, a library with one global voice: a lock admits one text at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,7 +53,7 @@ class _Espeak:
         return 0
 
     def say(self, text: str, language: str, wpm: int) -> Samples:
-        """Samples at the library's own rate."""
+        """Return samples at the library's own rate."""
         with self._lock:
             self._pieces.clear()
             if self._lib.espeak_SetVoiceByName(language.encode()) != _OK:
@@ -93,13 +95,13 @@ _making = threading.Lock()
 
 
 def _espeak() -> _Espeak:
-    """The one instance: `lru_cache` alone lets two threads make it at the same time."""
+    """Return the one instance; `lru_cache` alone lets two threads make it at the same time."""
     with _making:
         return _made()
 
 
 def speak(text: str, language: str = "en", hz: int = MODEL_HZ, wpm: int = DEFAULT_WPM) -> Samples:
-    """The text as spoken by espeak-ng: int16 samples at `hz`, read-only, kept for the next time.
+    """Return a text spoken by espeak-ng as read-only int16 samples at `hz`, cached.
 
     Raises `ServiceUnreachable` where the wheel is missing or does not know the language.
     """
@@ -115,13 +117,13 @@ def _spoken(text: str, language: str, hz: int, wpm: int) -> Samples:
 
 
 class Voice(Protocol):
-    """What a far end speaks with: wire bytes, cached, so that many sessions share them."""
+    """Voice of the simulator: encoded and cached, so that many sessions share the bytes."""
 
     def say(self, text: str, language: str, wire: str, speed: float = 1.0, /) -> bytes: ...
 
 
 class SpokenVoice:
-    """Words by espeak-ng."""
+    """Voice that speaks by espeak-ng."""
 
     def say(self, text: str, language: str, wire: str, speed: float = 1.0) -> bytes:
         return _packed(text, language, wire, round(DEFAULT_WPM * speed))
@@ -133,7 +135,7 @@ def _packed(text: str, language: str, wire: str, wpm: int) -> bytes:
 
 
 class ToneVoice:
-    """Tones in the rhythm of syllables, as long as the words would take; needs no espeak."""
+    """Voice of tones in the rhythm of syllables, as long as the words; needs no espeak."""
 
     CHAR_MS: Final = 60
 
@@ -155,8 +157,25 @@ def _tones(syllables: int, wire: str) -> bytes:
 
 
 def voice_named(name: str) -> Voice:
-    """`on` speaks (and says now if it cannot), `tone` hums."""
+    """Return a voice: `on` speaks, or raises now if it cannot; `tone` plays tones."""
     if name == "tone":
         return ToneVoice()
     _espeak()
     return SpokenVoice()
+
+
+Speaker = Callable[[str, str], Awaitable[bytes]]
+"""Text and language to mu-law 8 kHz."""
+
+_one_at_a_time = threading.Lock()
+"""The voice is one global library: two threads that load it at once would load it twice."""
+
+
+def _mulaw(text: str, language: str) -> bytes:
+    with _one_at_a_time:
+        return pcm_to_mulaw(speak(text, language=language, hz=CALLER_HZ).tobytes())
+
+
+async def speak_mulaw(text: str, language: str) -> bytes:
+    """Return the words as a telephone carries them, made off the event loop and cached."""
+    return await asyncio.to_thread(_mulaw, text, language)

@@ -1,7 +1,7 @@
-"""What happened in a call, measured from its sound alone: the two tracks and who spoke when. Pure.
+"""Measurement of a call's turns from its two tracks of sound alone.
 
-A listener's definitions: a turn's latency is from the last sound of the caller's words, as sent,
-to the first sound that comes out of his receiver afterwards.
+A turn's latency is from the last sound of the caller's words, as sent,
+to the first sound that the caller hears afterwards.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from gateway.simulator.audio.analysis import LOUD_RMS, loudness, milliseconds, s
 
 WINDOW_MS: Final = 10
 SAME_SPEECH_MS: Final = 400
-"""A longer pause ends a speech; a comma's is shorter."""
+"""A longer pause ends a speech; that of a comma is shorter."""
 BARGE_IN_MAX_MS: Final = 2000
-"""A voice that goes on for longer than this was not stopped by the interruption."""
+"""Speech that continues for longer was not stopped by the interruption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class LoudSpan:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One thing that the caller said: where it lies on his track, in samples."""
+    """One utterance of the caller, with its position on their track in samples."""
 
     step: int
     kind: Literal["say", "play", "interrupt"]
@@ -41,7 +41,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredTurn:
-    """One exchange; number 0 is the greeting, before the caller has said anything."""
+    """One turn of the caller and its answer; number 0 is the greeting."""
 
     number: int
     kind: str
@@ -50,7 +50,7 @@ class MeasuredTurn:
     heard: LoudSpan | None
     latency_ms: float | None
     silent_after_ms: float | None = None
-    """From the first sound of an interruption to the last of what it interrupted."""
+    """Time from the first sound of an interruption to the last of what it interrupted."""
 
     @property
     def barged_in(self) -> bool:
@@ -58,30 +58,30 @@ class MeasuredTurn:
 
 
 class MeasuredSound:
-    """One track as loud and silent windows of 10 ms."""
+    """Track as loud and silent windows of 10 ms."""
 
     def __init__(self, mulaw: bytes) -> None:
         self._loud = loudness(mulaw, samples(WINDOW_MS)) > LOUD_RMS
 
     def first(self, begin_ms: float, end_ms: float) -> float | None:
-        """When the first sound of a span begins."""
+        """Return when the first sound of a span begins."""
         at = np.flatnonzero(self._part(begin_ms, end_ms))
         return float(at[0] + self._index(begin_ms)) * WINDOW_MS if len(at) else None
 
     def last(self, begin_ms: float, end_ms: float) -> float | None:
-        """When the last sound of a span ends."""
+        """Return when the last sound of a span ends."""
         at = np.flatnonzero(self._part(begin_ms, end_ms))
         return float(at[-1] + self._index(begin_ms) + 1) * WINDOW_MS if len(at) else None
 
     def falls_silent(self, begin_ms: float, end_ms: float) -> float:
-        """When the sound that is on at the beginning has stopped."""
+        """Return when the sound at the begin of a span has stopped."""
         stopped = begin_ms
         while (nxt := self.first(stopped, min(stopped + SAME_SPEECH_MS, end_ms))) is not None:
             stopped = nxt + WINDOW_MS
         return stopped
 
     def spans(self) -> list[LoudSpan]:
-        """The speeches; short pauses are part of one."""
+        """Return the speeches; short pauses are part of one."""
         found: list[LoudSpan] = []
         for index in np.flatnonzero(self._loud):
             begin = float(index) * WINDOW_MS
@@ -104,45 +104,45 @@ class MeasuredSound:
 
 
 def turns(spoken: bytes, heard: bytes, utterances: Sequence[Utterance]) -> list[MeasuredTurn]:
-    """The greeting and one turn for each utterance of the caller."""
-    mouth, ear = MeasuredSound(spoken), MeasuredSound(heard)
+    """Return the greeting and a turn for each utterance of the caller."""
+    caller, answers = MeasuredSound(spoken), MeasuredSound(heard)
     over_ms = milliseconds(max(len(spoken), len(heard)))
     begins = [milliseconds(one.begin) for one in utterances] + [over_ms]
-    greeting = _answer(ear, 0.0, begins[0])
+    greeting = _answer(answers, 0.0, begins[0])
     waited_ms = greeting.begin_ms if greeting else None
     found = [MeasuredTurn(0, "greeting", "", None, greeting, waited_ms)]
     for number, one in enumerate(utterances, 1):
-        found.append(_turn(number, one, mouth, ear, begins[number]))
+        found.append(_turn(number, one, caller, answers, begins[number]))
     return found
 
 
 def _turn(
-    number: int, one: Utterance, mouth: MeasuredSound, ear: MeasuredSound, until_ms: float
+    number: int, one: Utterance, caller: MeasuredSound, answers: MeasuredSound, until_ms: float
 ) -> MeasuredTurn:
-    said = _said(one, mouth)
+    said = _said(one, caller)
     silent_after_ms, listen_from_ms = None, said.end_ms
-    if ear.first(said.begin_ms - 2 * WINDOW_MS, said.begin_ms + 2 * WINDOW_MS) is not None:
-        stopped_ms = ear.falls_silent(said.begin_ms, until_ms)
+    if answers.first(said.begin_ms - 2 * WINDOW_MS, said.begin_ms + 2 * WINDOW_MS) is not None:
+        stopped_ms = answers.falls_silent(said.begin_ms, until_ms)
         silent_after_ms = stopped_ms - said.begin_ms
         listen_from_ms = max(listen_from_ms, stopped_ms)
-    heard = _answer(ear, listen_from_ms, until_ms)
+    heard = _answer(answers, listen_from_ms, until_ms)
     latency_ms = heard.begin_ms - said.end_ms if heard else None
     return MeasuredTurn(number, one.kind, one.text, said, heard, latency_ms, silent_after_ms)
 
 
-def _said(one: Utterance, mouth: MeasuredSound) -> LoudSpan:
+def _said(one: Utterance, caller: MeasuredSound) -> LoudSpan:
     begin_ms, end_ms = milliseconds(one.begin), milliseconds(one.end)
-    first, last = mouth.first(begin_ms, end_ms), mouth.last(begin_ms, end_ms)
+    first, last = caller.first(begin_ms, end_ms), caller.last(begin_ms, end_ms)
     return LoudSpan(begin_ms if first is None else first, end_ms if last is None else last)
 
 
-def _answer(ear: MeasuredSound, begin_ms: float, end_ms: float) -> LoudSpan | None:
-    first, last = ear.first(begin_ms, end_ms), ear.last(begin_ms, end_ms)
+def _answer(answers: MeasuredSound, begin_ms: float, end_ms: float) -> LoudSpan | None:
+    first, last = answers.first(begin_ms, end_ms), answers.last(begin_ms, end_ms)
     return None if first is None or last is None else LoudSpan(first, last)
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Nearest rank; None of nothing."""
+    """Return the percentile by nearest rank; None without values."""
     if not values:
         return None
     ordered = sorted(values)

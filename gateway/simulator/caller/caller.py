@@ -1,4 +1,4 @@
-"""A person on the telephone: speaks and listens in real time, and does what a scenario says."""
+"""The simulated caller: speaks and listens in real time and does the steps of a scenario."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Final, Literal
 import numpy as np
 
 from gateway.simulator.audio.analysis import LOUD_RMS, loudness, milliseconds, read_mulaw, samples
-from gateway.simulator.audio.synthesis import Speaker, speak_mulaw
+from gateway.simulator.audio.tts import Speaker, speak_mulaw
 from gateway.simulator.audio.turn_measurement import Utterance
 from gateway.simulator.caller.handset import Handset
 from gateway.simulator.caller.helper_processes import HelperProcesses
-from gateway.simulator.caller.operator_api import Operator
+from gateway.simulator.caller.operator_api import OperatorApi
 from gateway.simulator.scenario.schema import CallerStep, ExpectHangUp, Hear, Interrupt
 from gateway.simulator.twilio.call import TwilioCall
 from gateway.simulator.twilio.line import CallerEnd
 
-ATTENTION_S: Final = 0.02
-"""How often the person notices what he hears."""
+POLL_S: Final = 0.02
 KEY_PAUSE_S: Final = 0.2
+COMMA_MS: Final = 60
+"""A shorter silence is part of speech that can be interrupted."""
 
 
 class StepFailed(Exception):
@@ -34,7 +35,7 @@ class StepFailed(Exception):
 
 
 class SpeechListener:
-    """Follows what comes out of the receiver from one moment on."""
+    """Measures the sound played to the caller from a position on."""
 
     def __init__(self, line: CallerEnd, begin: int) -> None:
         self._line, self._at = line, begin
@@ -43,12 +44,12 @@ class SpeechListener:
         self.loud_ms = 0.0
 
     def listen(self) -> None:
-        """Takes in all that was played since the last time."""
+        """Measure what was played since the last time."""
         window = samples(10)
         end = self._at + (self._line.now - self._at) // window * window
         if end <= self._at:
             return
-        played = self._line.ear.track.between(self._at, end)
+        played = self._line.playback.track.between(self._at, end)
         loud = np.flatnonzero(loudness(played, window) > LOUD_RMS)
         if len(loud):
             self.loud_ms += milliseconds(len(loud) * window)
@@ -68,29 +69,30 @@ class SpeechListener:
 
 @dataclass
 class Caller:
-    """Does the steps of a scenario on one call."""
+    """Person on one call, with what they can act on."""
 
     call: TwilioCall
     language: str = "en"
     speak: Speaker = speak_mulaw
-    on_said: Callable[[Utterance], None] = lambda _: None
-    on_heard: Callable[[], None] = lambda: None
-    utterances: list[Utterance] = field(default_factory=list)
-    spoken_end: int = 0
+    opening: tuple[str, bytes] = ("", b"")
+    """Words and sound with which a call is answered, before all steps."""
     helpers: HelperProcesses | None = None
     handset: Handset | None = None
-    opening: tuple[str, bytes] = ("", b"")
-    """Text and sound with which a call is taken, before all steps."""
-    operator: Operator | None = None
-    """Not he: somebody in the operator's office."""
+    operator: OperatorApi | None = None
+    """Operator of the gateway, for the steps `decide`."""
+    on_said: Callable[[Utterance], None] = lambda _: None
+    on_heard: Callable[[list[Utterance]], None] = lambda _: None
+    """Gets what the caller has said so far, whenever they have heard an answer."""
+    utterances: list[Utterance] = field(default_factory=list)
+    spoken_end: int = 0
 
     @property
     def line(self) -> CallerEnd:
         return self.call.line
 
     async def perform(self, steps: list[CallerStep]) -> None:
-        """All steps, then hangs up. Raises StepFailed."""
-        words = [await self._prepare(step) for step in steps]
+        """Do all steps, then hang up. Raises StepFailed."""
+        words = [await self._synthesise(step) for step in steps]
         await self._until(self.line.answered.is_set, None)
         try:
             if self.opening[1] and self.line.answered.is_set():
@@ -102,26 +104,26 @@ class Caller:
             self.call.hang_up()
 
     async def prepare(self, steps: list[CallerStep]) -> None:
-        """Finds all words before the telephone rings, so that nobody waits for the voice."""
+        """Synthesise all words before the call, so that no step waits for the voice."""
         for step in steps:
-            await self._prepare(step)
+            await self._synthesise(step)
         if self.handset is not None:
             await self.handset.prepare([photo for step in steps for photo in step.photos])
 
-    async def _prepare(self, step: CallerStep) -> bytes:
+    async def _synthesise(self, step: CallerStep) -> bytes:
         if step.play is not None:
             return read_mulaw(step.play)
         text = step.say or (step.interrupt.say if step.interrupt else "")
         return await self.speak(text, self.language) if text else b""
 
     async def _do(self, number: int, step: CallerStep, sound: bytes) -> str:
-        """One step. Returns what was wrong, or nothing."""
+        """Do one step. Return what failed, or nothing."""
         if step.expect_hang_up is not None:
             return await self._expect_hang_up(step.expect_hang_up)
         if step.hear is not None:
             return await self._hear(step.hear)
         if self.line.over.is_set():
-            return "the call was over before"
+            return "the call had ended before"
         if step.interrupt is not None:
             return await self._interrupt(number, step.interrupt, sound)
         if sound:
@@ -135,8 +137,7 @@ class Caller:
         if self.handset is not None and step.open_link is not None:
             return await self.handset.open_link(step.open_link)
         if self.operator is not None and step.decide is not None:
-            return await self.operator.decide(step.decide)
-        stream = self.call.stream
+            return await self.operator.decide(self.call.call_sid, step.decide)
         if step.wait_ms is not None:
             end = self.line.now + samples(step.wait_ms)
             await self._until(lambda: self.line.now >= end, None)
@@ -147,18 +148,29 @@ class Caller:
             await self.line.over.wait()
         elif step.stall_ms:
             self.call.faults.stall(step.stall_ms)
-        elif self.helpers is not None and step.kill:
-            await self.helpers.kill(step.kill)
-        elif self.helpers is not None and step.start:
-            await self.helpers.start(step.start)
         elif step.kill or step.start:
-            return "there are no processes but with --spawn"
-        elif stream is None and self.call.leg is not None and step.malformed:
-            self.line.note("left_out", "no messages of a stream on the SIP path")
+            return await self._control_process(step)
+        else:
+            return await self._disturb(step)
+        return ""
+
+    async def _control_process(self, step: CallerStep) -> str:
+        if self.helpers is None:
+            return "processes run only with --spawn"
+        if step.kill:
+            await self.helpers.kill(step.kill)
+        elif step.start:
+            await self.helpers.start(step.start)
+        return ""
+
+    async def _disturb(self, step: CallerStep) -> str:
+        stream = self.call.stream
+        if stream is None and self.call.sip_leg is not None and step.malformed:
+            self.line.log("left_out", "the SIP path has no messages of a stream")
         elif stream is None:
             return "there is no stream to disturb"
         elif step.malformed:
-            self.line.note("malformed", step.malformed)
+            self.line.log("malformed", step.malformed)
             await stream.send_malformed(step.malformed)
         elif step.drop_socket:
             stream.drop()
@@ -178,42 +190,44 @@ class Caller:
             begin = self._joined(wanted.who)
         if begin is None:
             return f"{wanted.who} was never on the line"
-        ear = SpeechListener(self.line, begin)
+        listener = SpeechListener(self.line, begin)
 
         def satisfied() -> bool:
-            ear.listen()
-            return ear.loud_ms >= wanted.at_least_ms and ear.silent_ms >= wanted.until_silence_ms
+            listener.listen()
+            enough = listener.loud_ms >= wanted.at_least_ms
+            return enough and listener.silent_ms >= wanted.until_silence_ms
 
         done = await self._until(satisfied, wanted.timeout_s)
-        self.on_heard()
-        if done or (self.line.over.is_set() and ear.loud_ms >= wanted.at_least_ms):
+        self.on_heard(self.utterances)
+        if done or (self.line.over.is_set() and listener.loud_ms >= wanted.at_least_ms):
             return ""
-        why = "the call ended" if self.line.over.is_set() else f"{wanted.timeout_s:g} s went by"
-        return f"{why} with {ear.loud_ms:.0f} ms heard of {wanted.at_least_ms:g} ms, then silence"
+        why = "the call ended" if self.line.over.is_set() else f"{wanted.timeout_s:g} s passed"
+        heard = f"{listener.loud_ms:.0f} ms of sound heard"
+        return f"{why} with {heard}, expected {wanted.at_least_ms:g} ms and then silence"
 
     def _joined(self, party: str) -> int | None:
-        """When a person came on the line, in samples."""
+        """Return when a person came on the line, in samples."""
         for moment in self.line.moments:
             if (moment.kind, moment.detail) == ("person_answered", party):
                 return samples(moment.at_ms)
         return None
 
     async def _interrupt(self, number: int, wanted: Interrupt, sound: bytes) -> str:
-        ear = SpeechListener(self.line, self.spoken_end)
+        listener = SpeechListener(self.line, self.spoken_end)
 
         def speaking() -> bool:
-            ear.listen()
-            return ear.since_first_ms >= wanted.after_ms and ear.silent_ms < 60
+            listener.listen()
+            return listener.since_first_ms >= wanted.after_ms and listener.silent_ms < COMMA_MS
 
         if not await self._until(speaking, wanted.timeout_s):
-            return f"nothing to interrupt: {ear.loud_ms:.0f} ms were heard"
-        self.on_heard()
+            return f"nothing to interrupt: {listener.loud_ms:.0f} ms of sound heard"
+        self.on_heard(self.utterances)
         return await self._say(number, "interrupt", wanted.say, sound)
 
     async def _say(
         self, number: int, kind: Literal["say", "play", "interrupt"], text: str, sound: bytes
     ) -> str:
-        begin = self.line.mouth.add(sound, self.line.now)
+        begin = self.line.spoken.add(sound, self.line.now)
         utterance = Utterance(number, kind, text, begin, begin + len(sound))
         self.utterances.append(utterance)
         self.spoken_end = utterance.end
@@ -223,15 +237,15 @@ class Caller:
 
     async def _expect_hang_up(self, wanted: ExpectHangUp) -> str:
         await self._until(lambda: False, wanted.timeout_s)
-        self.on_heard()
+        self.on_heard(self.utterances)
         over = self.line.over.is_set()
         return "" if over else f"the call was not ended within {wanted.timeout_s:g} s"
 
     async def _until(self, happened: Callable[[], object], timeout_s: float | None) -> bool:
-        """Whether it happened before the call was over and the patience at an end."""
+        """Return whether something happened before the end of the call and the timeout."""
         give_up_s = None if timeout_s is None else self.line.clock() + timeout_s
         while not happened():
             if self.line.over.is_set() or (give_up_s and self.line.clock() >= give_up_s):
                 return False
-            await asyncio.sleep(ATTENTION_S)
+            await asyncio.sleep(POLL_S)
         return True

@@ -1,4 +1,4 @@
-"""Starts a gateway and a simulated model as processes of their own, and puts them away again."""
+"""A gateway and a simulated model, spawned as processes for a rehearsal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OURS: Final = ("GATEWAY_", "TWILIO_", "OPENAI_")
 
 @dataclass(frozen=True)
 class ProcessPlan:
-    """What is started, and where its logs go."""
+    """Settings of the processes, and the folder of their logs."""
 
     account: Account
     gateway_port: int
@@ -48,12 +48,14 @@ class ProcessPlan:
 
 @dataclass(frozen=True)
 class GatewayProcesses:
+    """Addresses of the spawned gateway and model."""
+
     gateway_url: str
     model_url: str
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """Return a port on which nobody listens at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -61,7 +63,7 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def spawned(plan: ProcessPlan) -> AsyncIterator[GatewayProcesses]:
-    """Model first, then the gateway. Raises ServiceUnreachable with the last of a log."""
+    """Start the model, then the gateway. Raises ServiceUnreachable with the end of a log."""
     plan.out.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         model_url = await _start_model(plan, stack)
@@ -117,12 +119,12 @@ def _environment(plan: ProcessPlan, model_url: str) -> dict[str, str]:
 
 
 def foreign_environment() -> dict[str, str]:
-    """This process's environment without anything that would point the gateway elsewhere."""
+    """Return this process's environment without the gateway's and the vendors' settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
 
 
 def as_file(content: dict[str, Any] | str | None, path: Path) -> Path | None:
-    """A file with the content; text of one line is the path of a file already."""
+    """Return a file with the content; one line of text is the path of a file already."""
     if content is None:
         return None
     if isinstance(content, str):
@@ -169,7 +171,7 @@ async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> No
     ended = asyncio.create_task(process.wait())
     try:
         async with asyncio.timeout(READY_TIMEOUT_S), httpx2.AsyncClient(trust_env=False) as client:
-            while not await _answers(client, url):
+            while not await _is_ready(client, url):
                 if (await asyncio.wait({ended}, timeout=0.05))[0]:
                     raise _not_started(process, log)
     except TimeoutError as error:
@@ -179,14 +181,14 @@ async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> No
 
 
 def _not_started(process: asyncio.subprocess.Process, log: Path) -> GatewayError:
-    """What it says of the operator's own settings and files is told as if it were said here."""
+    """Return the error: one about settings or files is repeated as the gateway words it."""
     if process.returncode == USAGE:
         last = log.read_text("utf-8", errors="replace").strip().splitlines()[-1]
         return SettingsError(last.removeprefix("gateway: "))
     return ServiceUnreachable(f"The gateway did not start: {tail(log)}")
 
 
-async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
+async def _is_ready(client: httpx2.AsyncClient, url: str) -> bool:
     try:
         return (await client.get(url)).is_success
     except httpx2.TransportError:
@@ -194,6 +196,6 @@ async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, for a person."""
+    """Return the last lines of a log, for a person."""
     lines = log.read_text("utf-8", errors="replace").strip().splitlines()[-5:]
     return " / ".join(line.removeprefix("gateway: ") for line in lines) or f"{log} is empty"

@@ -1,4 +1,4 @@
-"""Real processes of a scenario's beside the gateway, which its steps may kill and start again."""
+"""Helper processes of a scenario, which its steps may kill and start again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gateway.errors import ServiceUnreachable
 from gateway.simulator.caller.gateway_process import foreign_environment, free_port, tail
 
 READY_TIMEOUT_S: Final = 20.0
-LOOK_EVERY_S: Final = 0.05
+POLL_S: Final = 0.05
 
 
 class HelperProcesses:
-    """`commands` by name; `python` stands for this interpreter, `${port}` for a port of its own."""
+    """Processes by name; in a command `python` is this interpreter, `${port}` a free port."""
 
     def __init__(self, commands: Mapping[str, Sequence[str]], out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
@@ -26,12 +26,12 @@ class HelperProcesses:
         self._running: dict[str, asyncio.subprocess.Process] = {}
 
     @property
-    def places(self) -> dict[str, str]:
-        """Placeholder, like `${stock}`, -> where that process listens."""
+    def addresses(self) -> dict[str, str]:
+        """The address of each process by its placeholder, like `${stock}`."""
         return {f"${{{name}}}": f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
 
     async def start(self, name: str) -> None:
-        """Until it listens. Raises ServiceUnreachable."""
+        """Start a process and wait until it listens. Raises ServiceUnreachable."""
         port = self._ports[name]
         command = [
             sys.executable if word == "python" else word.replace("${port}", str(port))
@@ -49,12 +49,12 @@ class HelperProcesses:
                 while not await _listens(port):
                     if process.returncode is not None:
                         raise ServiceUnreachable(f"{name} did not start: {tail(log)}")
-                    await asyncio.sleep(LOOK_EVERY_S)
+                    await asyncio.sleep(POLL_S)
         except TimeoutError as error:
             raise ServiceUnreachable(f"{name} does not listen: {tail(log)}") from error
 
     async def kill(self, name: str) -> None:
-        """Without a word of warning."""
+        """Kill a process with SIGKILL."""
         process = self._running.pop(name, None)
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -75,7 +75,7 @@ async def _listens(port: int) -> bool:
 async def helping(
     commands: Mapping[str, Sequence[str]], out: Path
 ) -> AsyncIterator[HelperProcesses]:
-    """All of them running, and in the end none."""
+    """Run all of them for as long as the context is open."""
     helpers = HelperProcesses(commands, out)
     try:
         for name in commands:

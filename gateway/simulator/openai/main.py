@@ -49,7 +49,7 @@ async def running_model(
     voice: str = "tone",
     sip: SipAccount | None = None,
 ) -> AsyncIterator[ModelServer]:
-    """A server in this process; port 0 takes a free one. Without an account there is no SIP."""
+    """Run a server in this process; port 0 is a free one. Without an account there is no SIP."""
     journal = Journal(time.time)
     model = ModelServer(script or Script(), voice_named(voice), journal)
     async with httpx2.AsyncClient(trust_env=False, limits=MANY) as client:
@@ -87,7 +87,7 @@ async def _listening(
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where there is one: a load test wants its core for the calls."""
+    """Return uvloop's factory where it is installed: a load test needs the CPU for its calls."""
     try:
         import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
@@ -118,7 +118,7 @@ def _account(options: argparse.Namespace) -> SipAccount | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit codes of the house: 64 usage, 69 unreachable."""
+    """Run the server. Return 64 for wrong usage and 69 for what cannot be reached."""
     parser = argparse.ArgumentParser(
         prog="python -m gateway.simulator.openai.main", description=__doc__
     )

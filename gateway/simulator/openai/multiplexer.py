@@ -18,7 +18,7 @@ _GET: Final = b"GET "
 
 
 class HttpApp:
-    """What does not begin with GET, answered by an ASGI app."""
+    """ASGI app that answers requests that do not begin with GET."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._config = uvicorn.Config(
@@ -27,22 +27,22 @@ class HttpApp:
         )  # fmt: skip
         self._config.load()
         self._state = ServerState()
-        self.knocking: set[asyncio.BaseTransport] = set()
-        """Connections that have not said anything yet."""
+        self.unidentified: set[asyncio.BaseTransport] = set()
+        """Connections that have not sent enough to tell the protocol."""
 
     def protocol(self) -> asyncio.Protocol:
         return HttpToolsProtocol(self._config, self._state, {})
 
     def shut_down(self) -> None:
-        """Lets go of those who would keep the server open."""
+        """Close the connections that would keep the server open."""
         for connection in tuple(self._state.connections):
             connection.shutdown()
-        for transport in tuple(self.knocking):
+        for transport in tuple(self.unidentified):
             cast("asyncio.Transport", transport).abort()
 
 
 class _Multiplexer(SimConnection):
-    """Waits for the first bytes before it is a WebSocket connection, or is not one."""
+    """Connection that reads its first bytes before it is a WebSocket or an HTTP connection."""
 
     def __init__(self, *args: Any, http: HttpApp, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,7 +52,7 @@ class _Multiplexer(SimConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._waiting = cast("asyncio.Transport", transport)
-        self._http.knocking.add(transport)
+        self._http.unidentified.add(transport)
 
     def data_received(self, data: bytes) -> None:
         if self._waiting is None:
@@ -61,10 +61,10 @@ class _Multiplexer(SimConnection):
         self._first += data
         if len(self._first) < len(_GET) and _GET.startswith(self._first):
             return
-        self._let_in(self._waiting, self._first)
+        self._dispatch(self._waiting, self._first)
 
-    def _let_in(self, transport: asyncio.Transport, first: bytes) -> None:
-        self._http.knocking.discard(transport)
+    def _dispatch(self, transport: asyncio.Transport, first: bytes) -> None:
+        self._http.unidentified.discard(transport)
         self._waiting, self._first = None, b""
         if first.startswith(_GET):
             super().connection_made(transport)
@@ -83,11 +83,11 @@ class _Multiplexer(SimConnection):
         if self._waiting is None:
             super().connection_lost(exc)
         else:
-            self._http.knocking.discard(self._waiting)
+            self._http.unidentified.discard(self._waiting)
 
 
 def multiplexer(http: HttpApp) -> type[ServerConnection]:
-    """For `websockets.serve(create_connection=...)`."""
+    """Return the connection class for `websockets.serve(create_connection=...)`."""
 
     def create(*args: Any, **kwargs: Any) -> _Multiplexer:
         return _Multiplexer(*args, http=http, **kwargs)

@@ -1,4 +1,4 @@
-"""The model's server: who is let in, to a session of his own, to a running call, to the journal."""
+"""Server of the simulated model: handshakes, sessions, sidebands of calls, the journal."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from websockets.http11 import Request, Response
 from gateway.simulator.audio.tts import Voice
 from gateway.simulator.openai.realtime.connection import SessionDriver, SimConnection
 from gateway.simulator.openai.realtime.handshake import (
+    AcceptedThenClosed,
     Admitted,
-    JoinsCall,
-    NotAdmittedAfterAll,
-    TurnedAway,
+    HandshakeRejected,
+    SidebandRequest,
     admit,
 )
 from gateway.simulator.openai.realtime.journal import Entry, Journal
 from gateway.simulator.openai.realtime.mcp_network import Network
-from gateway.simulator.openai.realtime.responder import Sink
+from gateway.simulator.openai.realtime.responder import AudioSink
 from gateway.simulator.openai.realtime.script import FaultBudget, OnConnect, Script
 from gateway.simulator.openai.realtime.session import SimModelSession
 from gateway.simulator.openai.sip.connector import MEDIA_PATH, Connector
@@ -34,42 +34,35 @@ from gateway.simulator.openai.sip.connector import MEDIA_PATH, Connector
 JOURNAL_BACKLOG_MAX: Final = 10_000
 JOURNAL_PATH: Final = "/journal"
 PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
-NO_CALLS: Final = TurnedAway(404, "call_id_not_found", "No session found for this call_id.")
+NO_CALLS: Final = HandshakeRejected(404, "call_id_not_found", "No session found for this call_id.")
 
 
 class ModelServer:
-    """A running server: where it is, what it saw, and a hand on its sessions."""
+    """Running server, with its address, journal and open sessions."""
 
     def __init__(self, script: Script, voice: Voice, journal: Journal) -> None:
         self.script, self.voice, self.journal = script, voice, journal
         self.url = ""
         self.drivers: dict[str, SessionDriver] = {}
-        """The open sessions, by session id."""
+        """Open sessions by session id."""
         self.sip: Connector | None = None
         self._faults = FaultBudget()
         self._sessions_begun = 0
-        self._gone = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     @property
     def base_url(self) -> str:
-        """What `OPENAI_BASE_URL` wants."""
+        """Value for `OPENAI_BASE_URL`."""
         return f"{self.url}/v1"
 
-    def drop_all(self, code: int = 1006, reason: str = "") -> int:
-        """Closes every open session's socket; how many there were."""
-        drivers = list(self.drivers.values())
-        for driver in drivers:
-            driver.drop(code, reason)
-        return len(drivers)
-
     def stop_waiting(self) -> None:
-        """Lets go of clients that are kept hanging."""
-        self._gone.set()
+        """Release handshakes that a script leaves unanswered."""
+        self._stopping.set()
 
     # --- before the upgrade ---
 
     async def answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """HTTP's part: none lets the upgrade go on."""
+        """Answer an HTTP request; None continues with the upgrade."""
         path = urlsplit(request.path).path
         if path == f"{JOURNAL_PATH}.json":
             entries = [entry for _, entry in self.journal.entries(_from(request.path))]
@@ -78,32 +71,32 @@ class ModelServer:
             return None
         fault = self._fault()
         if fault and fault.refuse:
-            self.journal.note("", "refused", status=fault.refuse)
+            self.journal.log("", "refused", status=fault.refuse)
             return _json(fault.refuse, _error("server_error", "Scripted refusal."))
         if fault and fault.hang:
-            self.journal.note("", "hanging")
+            self.journal.log("", "hanging")
             await self._hang(connection)
         verdict = admit(request.path, request.headers)
-        if isinstance(verdict, JoinsCall):
+        if isinstance(verdict, SidebandRequest):
             refused = self.sip.admit_sideband(verdict.call_id) if self.sip else NO_CALLS
             if refused:  # no violation: the protocol has clients try again
-                self.journal.note("", "sideband_refused", call_id=verdict.call_id)
+                self.journal.log("", "sideband_refused", call_id=verdict.call_id)
                 return _json(refused.status, _error(refused.code, refused.message))
-        if isinstance(verdict, TurnedAway):
-            self.journal.note("", "violation", code=verdict.code, message=verdict.message)
+        if isinstance(verdict, HandshakeRejected):
+            self.journal.log("", "violation", code=verdict.code, message=verdict.message)
             return _json(verdict.status, _error(verdict.code, verdict.message))
         if fault and fault.error:
             error = fault.error
-            verdict = NotAdmittedAfterAll(4000, error.code, error.message, error.type)
+            verdict = AcceptedThenClosed(4000, error.code, error.message, error.type)
         cast("SimConnection", connection).verdict = verdict
         return None
 
     def _fault(self) -> OnConnect | None:
         fault = self.script.on_connect
-        return fault if fault and self._faults.take(fault) else None
+        return fault if fault and self._faults.consume(fault) else None
 
     async def _hang(self, connection: ServerConnection) -> None:
-        gone = asyncio.create_task(self._gone.wait())
+        gone = asyncio.create_task(self._stopping.wait())
         lost = asyncio.create_task(connection.wait_closed())
         await asyncio.wait([gone, lost], return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
@@ -119,12 +112,12 @@ class ModelServer:
             await self._serve_leg(connection, path.removeprefix(MEDIA_PATH))
         elif verdict is None:
             await self._serve_journal(connection, _from(path))
-        elif isinstance(verdict, JoinsCall) and self.sip:
+        elif isinstance(verdict, SidebandRequest) and self.sip:
             await self.sip.serve_sideband(connection, verdict.call_id)
         elif isinstance(verdict, Admitted):
             await self._serve_session(connection, verdict.model)
-        elif isinstance(verdict, NotAdmittedAfterAll):
-            await self._send_away(connection, verdict)
+        elif isinstance(verdict, AcceptedThenClosed):
+            await self._close_with_error(connection, verdict)
 
     async def _serve_leg(self, connection: SimConnection, call_id: str) -> None:
         if self.sip:
@@ -132,23 +125,23 @@ class ModelServer:
         else:
             await connection.close(4404, "no SIP here")
 
-    def new_session(self, model: str, sink: Sink | None = None) -> SimModelSession:
+    def new_session(self, model: str, sink: AudioSink | None = None) -> SimModelSession:
         self._sessions_begun += 1
 
-        def note(kind: str, **facts: Any) -> None:
-            self.journal.note(session.id, kind, **facts)
+        def log(kind: str, **facts: Any) -> None:
+            self.journal.log(session.id, kind, **facts)
 
         session: SimModelSession = SimModelSession(
             model=model,
             script=self.script,
             faults=self._faults,
             voice=self.voice,
-            note=note,
+            log=log,
             unix_s=time.time(),
             seed=self._sessions_begun,
             sink=sink,
         )
-        session.hosted.reach = Network(session.woken)
+        session.hosted.network = Network(session.run_step)
         return session
 
     async def _serve_session(self, connection: SimConnection, model: str) -> None:
@@ -156,19 +149,21 @@ class ModelServer:
         driver = self.drivers[session.id] = SessionDriver(connection, session)
         headers = connection.request.headers if connection.request else {}
         safety = headers.get("OpenAI-Safety-Identifier")
-        self.journal.note(session.id, "opened", model=model, safety_identifier=safety)
+        self.journal.log(session.id, "opened", model=model, safety_identifier=safety)
         try:
             await driver.run()
         finally:
             del self.drivers[session.id]
-            self.journal.note(
+            self.journal.log(
                 session.id,
                 "closed",
                 code=connection.close_code,
                 heard_bytes=session.heard_bytes,
             )
 
-    async def _send_away(self, connection: SimConnection, verdict: NotAdmittedAfterAll) -> None:
+    async def _close_with_error(
+        self, connection: SimConnection, verdict: AcceptedThenClosed
+    ) -> None:
         body = {
             "type": verdict.kind,
             "code": verdict.code,
@@ -178,13 +173,13 @@ class ModelServer:
         }
         event = {"type": "error", "event_id": "event_admission", "error": body}
         kind = "violation" if verdict.kind == "invalid_request_error" else "error_sent"
-        self.journal.note("", kind, code=verdict.code, message=verdict.message)
+        self.journal.log("", kind, code=verdict.code, message=verdict.message)
         with suppress(ConnectionClosed):
             await connection.send(json.dumps(event))
         await connection.close(verdict.close_code, f"{verdict.kind}.{verdict.code}")
 
     async def _serve_journal(self, connection: SimConnection, start: int) -> None:
-        """A reader that falls too far behind is let go."""
+        """Stream the journal to a reader; one that falls too far behind is disconnected."""
         queue: asyncio.Queue[Entry] = asyncio.Queue(JOURNAL_BACKLOG_MAX)
         past = [entry for _, entry in self.journal.entries(start)]
 
@@ -194,25 +189,27 @@ class ModelServer:
             else:
                 queue.put_nowait(entry)
 
-        deaf = self.journal.listen(listen)
-        telling = asyncio.create_task(_tell(connection, past, queue))
+        unsubscribe = self.journal.listen(listen)
+        streaming = asyncio.create_task(_stream_journal(connection, past, queue))
         try:
             await connection.wait_closed()
         finally:
-            deaf()
-            telling.cancel()
+            unsubscribe()
+            streaming.cancel()
 
 
-async def _tell(connection: SimConnection, past: list[Entry], news: asyncio.Queue[Entry]) -> None:
+async def _stream_journal(
+    connection: SimConnection, past: list[Entry], entries: asyncio.Queue[Entry]
+) -> None:
     with suppress(ConnectionClosed):
         for entry in past:
             await connection.send(json.dumps(entry))
         while True:
-            await connection.send(json.dumps(await news.get()))
+            await connection.send(json.dumps(await entries.get()))
 
 
 def _from(target: str) -> int:
-    """`from` of the query: the number of the first entry wanted."""
+    """Return `from` of the query: the number of the first entry."""
     values = parse_qs(urlsplit(target).query).get("from", ["0"])
     return int(values[0]) if values[0].isdigit() else 0
 

@@ -1,7 +1,7 @@
-"""A small MCP server, by the official package: a warehouse of tea.
+"""Example MCP server by the official package: a warehouse of tea.
 
-`python -m gateway.simulator.stock_server` speaks over standard input and output; with `--port` it
-serves streamable HTTP at /mcp on loopback.
+`python -m gateway.simulator.rehearsal.example_mcp_server` speaks over standard input and output;
+with `--port` it serves streamable HTTP at /mcp on loopback.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ LEFT: Final = {"assam": 4, "oolong": 0}
 
 
 def warehouse() -> MCPServer:
+    """Return the server with its two tools."""
     server = MCPServer("warehouse", log_level="WARNING")
 
     @server.tool()
     def stock(tea: str) -> dict[str, int]:
-        """How many tins of a tea are left."""
+        """Return how many tins of a tea are left."""
         return {tea: LEFT.get(tea.lower(), 0)}
 
     @server.tool()
     def reserve(tea: str, tins: int) -> str:
-        """Puts tins of a tea aside for the caller."""
+        """Put tins of a tea aside for the caller."""
         return f"{tins} tins of {tea} are put aside."
 
     return server
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="stock_server", description=__doc__)
+    parser = argparse.ArgumentParser(prog="example_mcp_server", description=__doc__)
     parser.add_argument("--port", type=int, help="streamable HTTP on loopback")
     port = parser.parse_args().port
     if port is None:

@@ -1,4 +1,4 @@
-"""Web services that an agent's functions ask, on loopback: slow, broken or well, as a file says."""
+"""Web services for an agent's functions, on loopback: slow or failing as the scenario says."""
 
 from __future__ import annotations
 
@@ -17,51 +17,52 @@ from gateway.simulator.scenario.schema import Answer
 from gateway.simulator.twilio.rest_api import listening
 
 PLACEHOLDER: Final = "${services}"
-"""Stands in an agents file for where they are: `http://127.0.0.1:PORT`."""
+"""Placeholder in an agents file for their address, `http://127.0.0.1:PORT`."""
 METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class HttpServices:
+    """Responses by path, and the number of requests to each."""
+
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self._answers = answers
-        self.asked: Counter[str] = Counter()
-        """How often each path was."""
+        self.requests: Counter[str] = Counter()
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/{path:path}", self._answer, methods=METHODS)])
 
     async def _answer(self, request: Request) -> Response:
         path = request.url.path
-        self.asked[path] += 1
+        self.requests[path] += 1
         answer = self._answers.get(path)
         if answer is None:
-            return JSONResponse({"error": "no such thing"}, 404)
+            return JSONResponse({"error": "not found"}, 404)
         await asyncio.sleep(answer.delay_ms / 1000)
         return JSONResponse(answer.json_, answer.status)
 
     def failures(self, wanted: Mapping[str, int]) -> list[str]:
-        """Of what was expected to be asked."""
+        """Return a sentence for each path that was not requested as often as expected."""
         return [
-            f"the service {path} was asked {self.asked[path]} times, expected {times}"
+            f"the service {path} was asked {self.requests[path]} times, expected {times}"
             for path, times in wanted.items()
-            if self.asked[path] != times
+            if self.requests[path] != times
         ]
 
 
 @contextlib.asynccontextmanager
 async def serving(services: HttpServices) -> AsyncIterator[str]:
-    """Where they are, as long as they are needed."""
+    """Serve them and yield their address."""
     async with listening(services.app(), 0) as url:
         yield url
 
 
-def placed(content: Any, places: Mapping[str, str]) -> Any:
-    """The same with each placeholder, like `${services}`, filled in wherever it stands."""
+def with_addresses(content: Any, addresses: Mapping[str, str]) -> Any:
+    """Return the content with every placeholder, like `${services}`, replaced."""
     if isinstance(content, dict):
-        return {key: placed(value, places) for key, value in content.items()}
+        return {key: with_addresses(value, addresses) for key, value in content.items()}
     if isinstance(content, list):
-        return [placed(value, places) for value in content]
+        return [with_addresses(value, addresses) for value in content]
     if isinstance(content, str):
-        for placeholder, place in places.items():
-            content = content.replace(placeholder, place)
+        for placeholder, address in addresses.items():
+            content = content.replace(placeholder, address)
     return content

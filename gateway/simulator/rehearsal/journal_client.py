@@ -1,4 +1,4 @@
-"""Listens in on the simulated model, for the words that a telephone cannot show."""
+"""Client of the simulated model's journal, for the words that the sound does not show."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Entry = dict[str, Any]
 
 
 @contextlib.asynccontextmanager
-async def overhearing(model_url: str, told: Callable[[Entry], None]) -> AsyncIterator[None]:
-    """Passes the entries of the model's journal on, from now until it is left."""
-    task = asyncio.create_task(_follow(_journal_url(model_url), told))
+async def following(model_url: str, on_entry: Callable[[Entry], None]) -> AsyncIterator[None]:
+    """Pass on the entries of the model's journal for as long as the context is open."""
+    task = asyncio.create_task(_follow(_journal_url(model_url), on_entry))
     try:
         yield
     finally:
@@ -31,11 +31,11 @@ def _journal_url(model_url: str) -> str:
     return base.rstrip("/").removesuffix("/v1") + "/journal?from=0"
 
 
-async def _follow(url: str, told: Callable[[Entry], None]) -> None:
-    """A journal that cannot be had is a transcript that is missing, never a call that fails."""
+async def _follow(url: str, on_entry: Callable[[Entry], None]) -> None:
+    """Follow the journal; without one the transcript is missing, and the call does not fail."""
     with contextlib.suppress(OSError, WebSocketException, TimeoutError):
         async with connect(url, proxy=None, compression=None) as socket:
             async for message in socket:
                 entry = json.loads(message)
                 if isinstance(entry, dict):
-                    told(entry)
+                    on_entry(entry)

@@ -1,8 +1,8 @@
-"""A rehearsal as it happens, on a terminal: one call line by line, many as a bar."""
+"""Live view of a rehearsal on a terminal: one call line by line, many as a bar."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,14 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gateway.simulator.audio.analysis import milliseconds
 from gateway.simulator.audio.turn_measurement import MeasuredTurn, Utterance
 from gateway.simulator.rehearsal.record import RehearsalRecord
-from gateway.simulator.rehearsal.report import calls_table, ending, turns_table
+from gateway.simulator.rehearsal.report import calls_table, ending, grouped, turns_table
 from gateway.simulator.rehearsal.runner import Watch
 
 CALLER = "bold dodger_blue2"
 MODEL = "bold dark_orange3"
 OUTPUT_SHOWN_CHARS = 120
-STOOD_STILL_SHOWN_S = 0.2
-STATIONS = {
+STALL_SHOWN_S = 0.2
+MOMENTS = {
     "sip_answered": "the model answers by SIP, leg",
     "sip_failed": "the model's SIP leg fails with",
     "trunk_answered": "the model answers on the trunk",
@@ -29,24 +29,25 @@ STATIONS = {
     "referred": "the model has the caller transferred to",
     "refer_refused": "the carrier refuses to transfer to",
     "enqueued": "the caller waits in the queue",
-    "whispered": "whispered to whoever was rung:",
-    "person_pressed": "who presses",
+    "whispered": "whispered to the person who was rung:",
+    "person_pressed": "the person presses",
     "person_answered": "a person answers,",
     "rings": "it rings at",
     "beep": "the machine beeps",
-    "detected": "the carrier says who that is:",
+    "detected": "the carrier detects",
 }
-"""What happened on the way of a call, where it is not the plain one."""
+"""Moments of a call that are printed, in words."""
 
 
 class LiveView:
-    """Prints what is said, by whom, and how long it was waited for."""
+    """Prints who says what, and how long the answer took."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self.words: list[dict[str, Any]] = []
 
     def watch(self) -> Watch:
+        """Return the callbacks of one call."""
         return Watch(on_said=self._said, on_turn=self._turn)
 
     def _said(self, one: Utterance) -> None:
@@ -61,14 +62,14 @@ class LiveView:
         name = f"turn {turn.number}" if turn.number else "greeting"
         cut = ""
         if turn.silent_after_ms is not None:
-            cut = f", the other voice silent {turn.silent_after_ms:.0f} ms after the interruption"
+            cut = f", silent {turn.silent_after_ms:.0f} ms after the interruption"
         heard_s = (turn.heard.end_ms - turn.heard.begin_ms) / 1000
         self._console.print(
             f"{at}  [green]{name}: waited {turn.latency_ms:.0f} ms[/], heard {heard_s:.1f} s{cut}"
         )
 
-    def overheard(self, entry: dict[str, Any]) -> None:
-        """An entry of the model's journal."""
+    def on_entry(self, entry: dict[str, Any]) -> None:
+        """Print an entry of the model's journal."""
         if entry.get("kind") == "said":
             self.words.append(entry)
             text = escape(str(entry.get("text", "")))
@@ -80,7 +81,7 @@ class LiveView:
         elif entry.get("kind") == "tool_output":
             self.words.append(entry)
             output = escape(str(entry.get("output", ""))[:OUTPUT_SHOWN_CHARS])
-            self._console.print(f"{'':10}[{MODEL}]model[/]: [dim]is told {output}[/]")
+            self._console.print(f"{'':10}[{MODEL}]model[/]: [dim]gets {output}[/]")
         elif entry.get("kind") == "violation":
             self.words.append(entry)
             problem = escape(f"{entry.get('code')}: {entry.get('message')}")
@@ -88,12 +89,12 @@ class LiveView:
         elif entry.get("kind") == "truncated":
             self.words.append(entry)
             ms = entry.get("audio_end_ms", 0)
-            self._console.print(f"{'':10}[{MODEL}]model[/]: [dim]knows it was cut at {ms} ms[/]")
+            self._console.print(f"{'':10}[{MODEL}]model[/]: [dim]is truncated at {ms} ms[/]")
 
 
 @contextmanager
 def bar(console: Console, calls: int) -> Iterator[Watch]:
-    """A progress bar over many calls."""
+    """Show a progress bar over many calls."""
     columns = (
         TextColumn("calls"), BarColumn(), MofNCompleteColumn(),
         TextColumn("[green]{task.fields[passed]} as expected[/], "),
@@ -111,20 +112,29 @@ def bar(console: Console, calls: int) -> Iterator[Watch]:
         yield Watch(on_done=done)
 
 
-def result(console: Console, records: list[RehearsalRecord]) -> None:
-    """The final table, and each thing that did not hold."""
-    console.print(turns_table(records[0]) if len(records) == 1 else calls_table(records))
-    if records[0].stood_still_s > STOOD_STILL_SHOWN_S:
+def result(
+    console: Console, records: list[RehearsalRecord], agents: Mapping[str, int] | None = None
+) -> None:
+    """Print the final table, and each expectation that failed."""
+    if len(records) == 1:
+        records[0].agent = records[0].agent or ", ".join(agents or ())
+        console.print(turns_table(records[0]))
+    else:
+        console.print(calls_table(records, agents))
+    if records[0].stalled_s > STALL_SHOWN_S:
         console.print(
-            f"[yellow]this machine stood still for {records[0].stood_still_s:.1f} s meanwhile[/]: "
-            "the waits are longer for that"
+            f"[yellow]this machine stalled for {records[0].stalled_s:.1f} s during the rehearsal"
+            "[/]: the waits are longer for it"
         )
     if len(records) > 1:
+        for failure, calls in grouped(f for one in records for f in one.failures).items():
+            count = f"{calls} call{'s' * (calls != 1)}"
+            console.print(f"[red]not as expected, {count}:[/] {escape(failure)}")
         return
     for moment in records[0].moments:
-        if moment.kind in STATIONS:
+        if moment.kind in MOMENTS:
             at = f"{moment.at_ms / 1000:6.2f} s"
-            console.print(f"{at}  {STATIONS[moment.kind]} {escape(moment.detail)}".rstrip())
+            console.print(f"{at}  {MOMENTS[moment.kind]} {escape(moment.detail)}".rstrip())
     for failure in records[0].failures:
         console.print(f"[red]not as expected:[/] {escape(failure)}")
     if not records[0].failures:

@@ -1,8 +1,10 @@
-"""The gateway's own numbers, read from its `/metrics` before and after a rehearsal."""
+"""Metrics of the gateway, read before and after a rehearsal."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,10 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families
 SETTLE_TRIES: Final = 20
 SETTLE_S: Final = 0.1
 """The last counters of a call are written after its socket has closed."""
+_AGENT: Final = re.compile(r'gateway_calls_ended_total\{agent="([^"]*)"')
 
 
 async def read(client: httpx2.AsyncClient, url: str) -> dict[str, float]:
-    """Every sample by name and labels; nothing when the gateway shows none."""
+    """Return every sample by name and labels; none when `/metrics` cannot be read."""
     try:
         answer = await client.get(url.rstrip("/") + "/metrics")
     except httpx2.HTTPError:
@@ -24,6 +27,7 @@ async def read(client: httpx2.AsyncClient, url: str) -> dict[str, float]:
 
 
 def parse(text: str) -> dict[str, float]:
+    """Return the samples of an exposition by name and sorted labels."""
     return {
         _key(sample.name, sample.labels): sample.value
         for family in text_string_to_metric_families(text)
@@ -37,14 +41,14 @@ def _key(name: str, labels: Mapping[str, str]) -> str:
 
 
 def normal(key: str) -> str:
-    """A sample's name as an operator writes it, in the order that `read` has."""
+    """Return a sample's name as an operator writes it, with its labels sorted."""
     return next(iter(parse(f"{key} 0\n")), key)
 
 
 async def failures(
     client: httpx2.AsyncClient, url: str, before: dict[str, float], wanted: Mapping[str, float]
 ) -> list[str]:
-    """What has not grown by as much as was expected."""
+    """Return a sentence for each metric that has not grown as expected."""
     problems: list[str] = []
     for _ in range(SETTLE_TRIES if wanted else 0):
         after = await read(client, url)
@@ -57,3 +61,19 @@ async def failures(
             return []
         await asyncio.sleep(SETTLE_S)
     return problems
+
+
+async def answered_by(
+    client: httpx2.AsyncClient, url: str, before: dict[str, float], calls: int
+) -> dict[str, int]:
+    """Return how many calls each agent has answered since `before`; nothing without metrics."""
+    found: Counter[str] = Counter()
+    for _ in range(SETTLE_TRIES if before else 0):
+        found = Counter()
+        for key, value in (await read(client, url)).items():
+            if match := _AGENT.match(key):
+                found[match[1]] += round(value - before.get(key, 0))
+        if found.total() >= calls:
+            break
+        await asyncio.sleep(SETTLE_S)
+    return {agent: count for agent, count in found.items() if count}

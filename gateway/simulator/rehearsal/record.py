@@ -1,4 +1,4 @@
-"""What is left of a call: its sound, its turns, its ending and what was wrong with it."""
+"""Record of a rehearsed call: its sound, turns, ending and failures."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ UNDERRUN_MAX_MS: Final = 200
 
 @dataclass
 class RehearsalRecord:
+    """Everything that is known of one call when it is over."""
+
     scenario: str
     call_sid: str
     ending: CallOutcome
@@ -38,20 +40,21 @@ class RehearsalRecord:
     traffic: list[StreamTraffic] = field(default_factory=list)
     unheard_ms: float = 0.0
     """Sound that was cut off when the call ended."""
+    agent: str = ""
+    """Agent that answered, as far as the gateway's metrics say."""
     failures: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    """That the caller got."""
+    """Texts that the caller received."""
     beep_ms: float | None = None
-    """When a machine's beep was over."""
+    """When the beep of an answering machine ended."""
     message: bytes = b""
-    """What should be heard after it."""
+    """What the machine should have recorded."""
     of_gateway: dict[str, Any] = field(default_factory=dict)
-    """The gateway's own record of a call out."""
+    """The gateway's own record of an outbound call."""
     words: list[dict[str, Any]] = field(default_factory=list)
-    """What the simulated model says that it said, when it was asked."""
-
-    stood_still_s: float = 0.0
-    """For so long this machine did not run meanwhile: its waits are longer for that."""
+    """Entries of the simulated model's journal about this call."""
+    stalled_s: float = 0.0
+    """How long this machine did not run during the rehearsal: its waits are longer for it."""
 
     @property
     def seconds(self) -> float:
@@ -59,39 +62,39 @@ class RehearsalRecord:
 
     @property
     def paths(self) -> list[str]:
-        """On what the caller talked with the model, in order: `media`, `sip`, `trunk`."""
+        """Paths between caller and model, in order: `media`, `sip`, `trunk`."""
         return [PATHS[moment.kind] for moment in self.moments if moment.kind in PATHS]
 
     @property
     def transferred_to(self) -> list[str]:
-        """The people whom the caller had on the line."""
+        """People who were connected with the caller."""
         return [moment.detail for moment in self.moments if moment.kind == "person_answered"]
 
     @property
-    def asked(self) -> list[str]:
-        """The people who were asked whether they take the call."""
+    def screened(self) -> list[str]:
+        """People who were asked whether they take the call."""
         return [moment.detail for moment in self.moments if moment.kind == "person_screens"]
 
     @property
     def whispered(self) -> str:
-        """What was said to people before they took a call, or did not."""
+        """What people heard while the call was screened."""
         return " ".join(moment.detail for moment in self.moments if moment.kind == "whispered")
 
     @property
     def waits_ms(self) -> list[tuple[float, float]]:
-        """When the caller was in a queue: from, until."""
+        """Begin and end of each wait in a queue."""
         begins = [moment.at_ms for moment in self.moments if moment.kind == "enqueued"]
         ends = [moment.at_ms for moment in self.moments if moment.kind == "left_queue"]
         return list(zip(begins, ends, strict=False))
 
     @property
     def person_heard_ms(self) -> float:
-        """How much people heard of the caller."""
+        """How much speech of the caller other people heard."""
         return sum(float(one.detail) for one in self.moments if one.kind == "person_heard")
 
     @property
     def latencies_ms(self) -> list[float]:
-        """The caller's wait in each turn of his own."""
+        """Wait for the answer in each of the caller's turns."""
         return [turn.latency_ms for turn in self.turns[1:] if turn.latency_ms is not None]
 
     @property
@@ -107,10 +110,11 @@ class RehearsalRecord:
         return MeasuredSound(self.heard).total_ms
 
     def as_json(self) -> dict[str, Any]:
-        """All but the sound, for `call.json`."""
+        """Return everything but the sound, for `call.json`."""
         return {
             "scenario": self.scenario,
             "call_sid": self.call_sid,
+            "agent": self.agent,
             "paths": self.paths,
             "transferred_to": self.transferred_to,
             "seconds": round(self.seconds, 2),
@@ -124,7 +128,7 @@ class RehearsalRecord:
             "heard_ms": self.heard_ms,
             "unheard_ms": self.unheard_ms,
             "underruns": self.underruns,
-            "stood_still_s": round(self.stood_still_s, 2),
+            "stalled_s": round(self.stalled_s, 2),
             "traffic": [asdict(one) for one in self.traffic],
             "warnings": [asdict(one) for one in self.warnings],
             "moments": [asdict(one) for one in self.moments if one.kind != "twiml"],
@@ -135,4 +139,5 @@ class RehearsalRecord:
 
 
 def all_latencies_ms(records: Sequence[RehearsalRecord]) -> list[float]:
+    """Return the waits of all calls."""
     return [latency for record in records for latency in record.latencies_ms]

@@ -1,4 +1,4 @@
-"""Runs calls: the carrier's machinery and a person for each, and the record that is left."""
+"""Runner of scenarios: a carrier, a caller for each call, and the records of the calls."""
 
 from __future__ import annotations
 
@@ -10,24 +10,30 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from gateway.errors import ServiceUnreachable
-from gateway.simulator.audio.synthesis import Speaker, speak_mulaw
+from gateway.simulator.audio.tts import Speaker, speak_mulaw
 from gateway.simulator.audio.turn_measurement import MeasuredTurn, Utterance, turns
 from gateway.simulator.caller.caller import Caller, StepFailed
 from gateway.simulator.caller.handset import Handset
 from gateway.simulator.caller.helper_processes import HelperProcesses
-from gateway.simulator.caller.operator_api import Operator
+from gateway.simulator.caller.operator_api import OperatorApi
 from gateway.simulator.openai_project import SIMULATED_PROJECT, sip_uri
-from gateway.simulator.rehearsal import expectations, operator_dial
+from gateway.simulator.rehearsal import expectations
 from gateway.simulator.rehearsal.record import RehearsalRecord
 from gateway.simulator.scenario.faults import Faults
 from gateway.simulator.scenario.schema import CallerSpec, Scenario
 from gateway.simulator.twilio import webhooks
 from gateway.simulator.twilio.call import Number, Parties, TwilioCall
 from gateway.simulator.twilio.line import CallerEnd
-from gateway.simulator.twilio.outbound_call import OutboundRequest, PlacedCall, opening
+from gateway.simulator.twilio.outbound_call import (
+    Opening,
+    OutboundPlacement,
+    OutboundRequest,
+    opening,
+)
 from gateway.simulator.twilio.outcomes import CallOutcome, Trunk
-from gateway.simulator.twilio.reachable import ReachableParties
+from gateway.simulator.twilio.queues import ReachableParties
 from gateway.simulator.twilio.rest_api import TwilioApi, listening
+from gateway.simulator.twilio.verbs import TwimlExecutor
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress, Webhooks
 
 REST_PORT = 8089
@@ -35,7 +41,7 @@ REST_PORT = 8089
 
 @dataclass(frozen=True)
 class Watch:
-    """Told what happens in a call, as it happens."""
+    """Callbacks for what happens in a call, as it happens."""
 
     on_answered: Callable[[], None] = lambda: None
     on_said: Callable[[Utterance], None] = lambda _: None
@@ -45,25 +51,25 @@ class Watch:
 
 @dataclass
 class Carrier:
-    """The simulated Twilio: one account, its REST API, and its way to the gateway."""
+    """The simulated Twilio: one account, its REST API, and its route to the gateway."""
 
     api: TwilioApi
     webhooks: Webhooks
     rest_url: str
     speak: Speaker = speak_mulaw
     numbers: dict[str, Number] = field(default_factory=dict)
-    exchange: ReachableParties = field(default_factory=ReachableParties)
+    reachable: ReachableParties = field(default_factory=ReachableParties)
     project: str = SIMULATED_PROJECT
     helpers: HelperProcesses | None = None
-    """Processes of the scenario's, for its steps."""
+    """Helper processes of the scenario."""
     admin_token: str = ""
-    """Of the gateway's operators, who have it place calls."""
+    """Token of the gateway's operator API."""
 
     def __post_init__(self) -> None:
-        self.api.queues = self.exchange.queues
+        self.api.queues = self.reachable.queues
 
     def number(self, call: CallerSpec | None = None) -> Number:
-        """How the dialled number is set up: a voice URL, or a trunk to the model."""
+        """Return the settings of the dialled number: a voice URL, or a trunk to the model."""
         reach = self.webhooks.reach
         if call and call.path == "trunk":
             fallback = call.disaster_recovery
@@ -89,7 +95,7 @@ async def carrier(
     rest_port: int = REST_PORT,
     speak: Speaker = speak_mulaw,
 ) -> AsyncIterator[Carrier]:
-    """Twilio, as long as it is needed. Raises ServiceUnreachable when its port is taken."""
+    """Run the simulated Twilio. Raises ServiceUnreachable when its port is taken."""
     api = TwilioApi(account)
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -106,71 +112,86 @@ async def carrier(
 async def rehearse(
     carrier: Carrier, scenario: Scenario, *, seed: int = 0, watch: Watch | None = None
 ) -> RehearsalRecord:
-    """One call by a scenario. Raises ServiceUnreachable when nobody answers the webhook."""
+    """Play one call by a scenario. Raises ServiceUnreachable when no gateway answers."""
     watch = watch or Watch()
-    out = scenario.call.direction == "outbound"
-    call = await _placed(carrier, scenario, seed) if out else _call(carrier, scenario, seed)
-    person = Caller(call, scenario.language, carrier.speak, on_said=watch.on_said)
-    person.helpers = carrier.helpers
-    if isinstance(call, PlacedCall):
-        person.opening = call.opening.text, call.opening.mulaw
-    else:
-        message_url = carrier.webhooks.reach.webhook("/twilio/messages")
-        person.handset = Handset(call, carrier.api.mailbox, carrier.rest_url, message_url)
     token = scenario.environment.get("GATEWAY_ADMIN_TOKEN", carrier.admin_token)
-    client, url = carrier.webhooks.client, carrier.webhooks.reach.url
-    person.operator = Operator(client, url, token, call.call_sid)
-    person.on_heard = _turn_reporter(call, person, watch)
+    operator = OperatorApi(carrier.webhooks.client, carrier.webhooks.reach.url, token)
+    if scenario.call.direction == "outbound":
+        answer = await opening(scenario.people[scenario.call.to], carrier.speak)
+        call, handset = await _placed(carrier, scenario, seed, answer, operator), None
+    else:
+        answer, call = Opening("", b""), _arriving(carrier, scenario, seed)
+        message_url = carrier.webhooks.reach.webhook("/twilio/messages")
+        handset = Handset(call, carrier.api.messaging, carrier.rest_url, message_url)
+    caller = Caller(
+        call,
+        scenario.language,
+        carrier.speak,
+        opening=(answer.text, answer.mulaw),
+        helpers=carrier.helpers,
+        handset=handset,
+        operator=operator,
+        on_said=watch.on_said,
+        on_heard=_turn_reporter(call, watch),
+    )
     carrier.api.calls[call.call_sid] = call
-    ending, failures = await _talk(call, person, scenario)
-    record = _record(scenario, call, person, ending)
-    if out:
-        await _complete(carrier, scenario, record)
+    outcome, failures = await _talk(call, caller, scenario)
+    record = _record(scenario, call, caller, outcome)
+    if scenario.call.direction == "outbound":
+        await _complete(carrier, scenario, record, operator)
     record.failures = failures + expectations.failures(record, scenario.expect)
     watch.on_done(record)
     return record
 
 
-async def _placed(carrier: Carrier, scenario: Scenario, seed: int) -> PlacedCall:
-    """The gateway is asked to call, and asks the carrier."""
-    person = scenario.people[scenario.call.to]
-    taken = await opening(person, carrier.speak)
+def _arriving(carrier: Carrier, scenario: Scenario, seed: int) -> TwilioCall:
+    return TwilioCall(
+        carrier.webhooks,
+        carrier.number(scenario.call),
+        Parties(scenario.call.from_, scenario.call.to),
+        CallerEnd(monotonic),
+        TwimlExecutor(),
+        _faults(scenario, seed),
+        carrier.speak,
+        scenario.call.frame_ms,
+        reachable=replace(carrier.reachable, people=scenario.people),
+    )
 
-    def made(order: OutboundRequest) -> PlacedCall:
-        completed = order.callback if "completed" in order.events else ""
-        return PlacedCall(
+
+async def _placed(
+    carrier: Carrier, scenario: Scenario, seed: int, answer: Opening, operator: OperatorApi
+) -> TwilioCall:
+    """Have the gateway place a call, and return the call that it asks the carrier for."""
+
+    def build(request: OutboundRequest) -> TwilioCall:
+        completed = request.callback if "completed" in request.events else ""
+        return TwilioCall(
             carrier.webhooks,
-            Number(order.url, status_callback=completed),
-            Parties(order.caller, order.to),
+            Number(request.url, status_callback=completed),
+            Parties(request.caller, request.to),
             CallerEnd(monotonic),
+            TwimlExecutor(),
             _faults(scenario, seed),
             carrier.speak,
             scenario.call.frame_ms,
             direction="outbound-api",
-            exchange=replace(carrier.exchange, people=scenario.people),
-            order=order,
-            person=person,
-            opening=taken,
+            placement=OutboundPlacement(request, answer),
+            reachable=replace(carrier.reachable, people=scenario.people),
+            person=scenario.people[scenario.call.to],
         )
 
-    carrier.api.expect(scenario.call.to, made)
-    office = operator_dial.OperatorDial(
-        carrier.webhooks.client, carrier.webhooks.reach.url, carrier.admin_token
-    )
-    call = carrier.api.calls[await office.dial(scenario.call.to, scenario.call.agent)]
-    assert isinstance(call, PlacedCall)  # noqa: S101 - made above
-    return call
+    carrier.api.expect(scenario.call.to, build)
+    return carrier.api.calls[await operator.dial(scenario.call.to, scenario.call.agent)]
 
 
-async def _complete(carrier: Carrier, scenario: Scenario, record: RehearsalRecord) -> None:
-    """What the sound of a call out is held against, and what the gateway says of it."""
+async def _complete(
+    carrier: Carrier, scenario: Scenario, record: RehearsalRecord, operator: OperatorApi
+) -> None:
+    """Add what the sound of an outbound call is compared with, and the gateway's record."""
     record.beep_ms = next((one.at_ms for one in record.moments if one.kind == "beep"), None)
     if message := scenario.expect.after_beep:
         record.message = await carrier.speak(message, scenario.language)
-    office = operator_dial.OperatorDial(
-        carrier.webhooks.client, carrier.webhooks.reach.url, carrier.admin_token
-    )
-    record.of_gateway = await office.record(record.call_sid)
+    record.of_gateway = await operator.record(record.call_sid)
 
 
 def _faults(scenario: Scenario, seed: int) -> Faults:
@@ -183,69 +204,56 @@ def _faults(scenario: Scenario, seed: int) -> Faults:
     )
 
 
-def _call(carrier: Carrier, scenario: Scenario, seed: int) -> TwilioCall:
-    return TwilioCall(
-        carrier.webhooks,
-        carrier.number(scenario.call),
-        Parties(scenario.call.from_, scenario.call.to),
-        CallerEnd(monotonic),
-        _faults(scenario, seed),
-        carrier.speak,
-        scenario.call.frame_ms,
-        exchange=replace(carrier.exchange, people=scenario.people),
-    )
-
-
 async def _talk(
-    call: TwilioCall, person: Caller, scenario: Scenario
+    call: TwilioCall, caller: Caller, scenario: Scenario
 ) -> tuple[CallOutcome, list[str]]:
-    await person.prepare(scenario.steps)
-    steps = asyncio.create_task(person.perform(scenario.steps))
+    await caller.prepare(scenario.steps)
+    steps = asyncio.create_task(caller.perform(scenario.steps))
     failures: list[str] = []
     try:
         async with asyncio.timeout(scenario.max_s):
-            ending = await call.run()
+            outcome = await call.run()
             await steps
     except StepFailed as error:
         failures.append(str(error))
     except TimeoutError:
-        failures.append(f"the call went on for longer than {scenario.max_s:g} s")
-        ending = CallOutcome("failure", "took_too_long")
+        failures.append(f"the call took longer than {scenario.max_s:g} s")
+        outcome = CallOutcome("failure", "took_too_long")
     finally:
         steps.cancel()
-    return ending, failures
+    return outcome, failures
 
 
 def _record(
-    scenario: Scenario, call: TwilioCall, person: Caller, ending: CallOutcome
+    scenario: Scenario, call: TwilioCall, caller: Caller, outcome: CallOutcome
 ) -> RehearsalRecord:
     line = call.line
-    spoken, heard = line.mouth.between(0, line.now), line.ear.heard(line.now)
+    spoken, heard = line.spoken.between(0, line.now), line.playback.heard(line.now)
     return RehearsalRecord(
         scenario=scenario.name,
         call_sid=call.call_sid,
-        ending=ending,
+        ending=outcome,
         spoken=spoken,
         heard=heard,
-        utterances=person.utterances,
-        turns=turns(spoken, heard, person.utterances),
+        utterances=caller.utterances,
+        turns=turns(spoken, heard, caller.utterances),
         warnings=line.warnings,
         moments=line.moments,
-        gaps=line.ear.gaps,
-        texts=person.handset.texts if person.handset else [],
+        gaps=line.playback.gaps,
+        texts=caller.handset.texts if caller.handset else [],
         traffic=[stream.traffic for stream in call.streams],
         unheard_ms=line.unheard_ms,
     )
 
 
-def _turn_reporter(call: TwilioCall, person: Caller, watch: Watch) -> Callable[[], None]:
-    """Reports each turn once it has been heard, measured on what there is of the tracks."""
+def _turn_reporter(call: TwilioCall, watch: Watch) -> Callable[[list[Utterance]], None]:
+    """Return a callback that reports each turn once, measured on the sound so far."""
     reported: set[int] = set()
 
-    def report() -> None:
+    def report(utterances: list[Utterance]) -> None:
         line = call.line
-        spoken, heard = line.mouth.between(0, line.now), line.ear.heard(line.now)
-        last = turns(spoken, heard, person.utterances)[-1]
+        spoken, heard = line.spoken.between(0, line.now), line.playback.heard(line.now)
+        last = turns(spoken, heard, utterances)[-1]
         if last.number not in reported:
             reported.add(last.number)
             watch.on_turn(last)
@@ -261,7 +269,7 @@ async def rehearse_many(
     concurrency: int,
     watch: Watch | None = None,
 ) -> list[RehearsalRecord]:
-    """So many calls, no more than `concurrency` at a time, in the order they were begun."""
+    """Play many calls, at most `concurrency` at a time. Return their records in order."""
     free = asyncio.Semaphore(concurrency)
 
     async def one(seed: int) -> RehearsalRecord:

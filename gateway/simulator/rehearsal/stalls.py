@@ -1,4 +1,4 @@
-"""For how long this machine stood still: a rehearsal in real time cannot be better than it."""
+"""Stalls of this machine: a rehearsal in real time cannot be more punctual than it."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-LOOK_EVERY_S: Final = 0.05
+SAMPLE_S: Final = 0.05
 LATE_S: Final = 0.1
-"""A look that is later than this did not only wait for its turn."""
+"""A sample that is later than this was not only waiting for the event loop."""
 
 
 @dataclass
 class Stalls:
+    """Time for which this process did not run."""
+
     seconds: float = 0.0
 
     async def watch(self) -> None:
-        """Looks at the clock until it is cancelled."""
+        """Sample the clock until cancelled."""
         while True:
             asked = monotonic()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(SAMPLE_S)
             self.count(monotonic() - asked)
 
     def count(self, waited_s: float) -> None:
-        """Waited so long for a look."""
-        late_s = waited_s - LOOK_EVERY_S
+        """Count what was waited for a sample beyond its interval."""
+        late_s = waited_s - SAMPLE_S
         if late_s > LATE_S:
             self.seconds += late_s
 
 
 @contextlib.asynccontextmanager
 async def watched() -> AsyncIterator[Stalls]:
-    """Counts as long as it is open."""
-    standstill = Stalls()
-    watch = asyncio.create_task(standstill.watch())
+    """Count stalls for as long as the context is open."""
+    stalls = Stalls()
+    watch = asyncio.create_task(stalls.watch())
     try:
-        yield standstill
+        yield stalls
     finally:
         watch.cancel()

@@ -1,4 +1,4 @@
-"""A call as a picture: both voices on one time line, the waits, and where a barge-in cut."""
+"""Picture of a call: both voices on one time line, the waits and the barge-ins."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ INK: Final = "#2b2b33"
 FAINT: Final = "#8b8b94"
 ENVELOPE_MS: Final = 20
 FULL_RMS: Final = 9000.0
-"""What fills a lane: speech is drawn as it is felt, not as it is measured."""
+"""Level that fills a lane."""
 SECONDS_PER_INCH: Final = 2.4
 LETTERS_PER_INCH: Final = 12.0
 MARGIN_INCHES: Final = 1.6
+LEFT_TO_RIGHT: Final = "\u200e"
+"""Keeps the number of a turn on the left of words that are read from right to left."""
 FLOOR, CEILING = -2.45, 2.2
 LANES: Final = {"caller": 1.0, "model": -1.0}
 
 
 def draw(record: RehearsalRecord, path: Path) -> None:
-    """Writes a PNG."""
+    """Write the picture of a call as PNG."""
     width = float(np.clip(record.seconds / SECONDS_PER_INCH, 11, 28))
     with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 9.5}):
         figure = Figure(figsize=(width, 4.8), layout="constrained", facecolor="white")
@@ -48,7 +50,7 @@ def draw(record: RehearsalRecord, path: Path) -> None:
             until_ms = min(later, default=record.seconds * 1000)
             _turn(axes, turn, until_ms, letter_s)
         _model_words(axes, record, letter_s)
-        _furnish(axes, record)
+        _decorate(axes, record)
         figure.savefig(path, dpi=150)
 
 
@@ -87,28 +89,30 @@ def _turn(axes: Any, turn: MeasuredTurn, until_ms: float, letter_s: float) -> No
 def _caption(axes: Any, turn: MeasuredTurn, until_ms: float, letter_s: float) -> None:
     assert turn.said is not None  # noqa: S101 - drawn for spoken turns only
     words = _fitting(turn.text, until_ms - turn.said.begin_ms, letter_s)
-    _words(axes, turn.said.begin_ms, 1.86, f"{turn.number}  {words}", CALLER, "bottom")
+    _words(
+        axes, turn.said.begin_ms, 1.86, f"{LEFT_TO_RIGHT}{turn.number}  {words}", CALLER, "bottom"
+    )
 
 
 def _model_words(axes: Any, record: RehearsalRecord, letter_s: float) -> None:
-    """What the model says that it said, where each of its sayings can be told from the others."""
+    """Write the model's words, where each speech can be matched with one in the journal."""
     said = [str(entry.get("text", "")) for entry in record.words if entry.get("kind") == "said"]
     heard = [turn.heard for turn in record.turns if turn.heard]
     if not heard or len(said) != len(heard):
         return
     ends = [span.begin_ms for span in heard[1:]] + [record.seconds * 1000]
     for words, span, end_ms in zip(said, heard, ends, strict=True):
-        room_ms = end_ms - span.begin_ms
-        _words(axes, span.begin_ms, -1.84, _fitting(words, room_ms, letter_s), MODEL, "top")
+        width_ms = end_ms - span.begin_ms
+        _words(axes, span.begin_ms, -1.84, _fitting(words, width_ms, letter_s), MODEL, "top")
 
 
-def _fitting(words: str, room_ms: float, letter_s: float) -> str:
-    room = max(int(room_ms / 1000 / letter_s) - 4, 6)
-    return words if len(words) <= room else words[: room - 1].rstrip() + "…"
+def _fitting(words: str, width_ms: float, letter_s: float) -> str:
+    length = max(int(width_ms / 1000 / letter_s) - 4, 6)
+    return words if len(words) <= length else words[: length - 1].rstrip() + "…"
 
 
 def _words(axes: Any, at_ms: float, height: float, words: str, colour: str, side: str) -> None:
-    # A dollar sign is the caller's, and no mathematics.
+    # A dollar sign is part of the words, not the begin of a formula.
     axes.text(at_ms / 1000, height, words, color=colour, va=side, parse_math=False)
 
 
@@ -129,7 +133,7 @@ def _cut(axes: Any, begin: float, end: float, silent_after_ms: float) -> None:
     )  # fmt: skip
 
 
-def _furnish(axes: Any, record: RehearsalRecord) -> None:
+def _decorate(axes: Any, record: RehearsalRecord) -> None:
     axes.set_xlim(-0.15, record.seconds + 0.15)
     axes.set_ylim(FLOOR, CEILING)
     axes.set_yticks(list(LANES.values()), ["caller", "what the\ncaller heard"])
@@ -144,15 +148,18 @@ def _furnish(axes: Any, record: RehearsalRecord) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
     axes.set_title(_title(record), loc="left", color=INK, fontsize=13, fontweight="bold", pad=14)
-    axes.set_title(_verdict(record), loc="right", fontsize=10.5, pad=14, color=INK)
+    axes.set_title(_result(record), loc="right", fontsize=10.5, pad=14, color=INK)
     axes.axvline(record.seconds, 0.04, 0.96, color=INK, linewidth=1.0)
 
 
 def _title(record: RehearsalRecord) -> str:
     how = record.ending.how.replace("_", " ")
-    return f"{record.scenario}: {record.seconds:.1f} s, ended by the {record.ending.by} ({how})"
+    by = f"answered by {record.agent}, " if record.agent else ""
+    ended = f"ended by the {record.ending.by} ({how})"
+    name = f"{LEFT_TO_RIGHT}{record.scenario}{LEFT_TO_RIGHT}"
+    return f"{name}: {record.seconds:.1f} s, {by}{ended}"
 
 
-def _verdict(record: RehearsalRecord) -> str:
+def _result(record: RehearsalRecord) -> str:
     count = len(record.failures)
     return "as expected" if not count else f"{count} expectation{'s' * (count > 1)} failed"

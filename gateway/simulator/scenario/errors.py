@@ -1,4 +1,4 @@
-"""What is wrong in a file of the simulator's, in words that fit behind a key, and where."""
+"""Errors of scenario and script files: a sentence, the line and the key."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ _PROBLEMS: Final = {
 }
 
 
-def mistake(file: Path | str, node: yaml.Node | None, error: ValidationError) -> ScenarioError:
-    """The first of them; `node` is the file as it was read."""
+def scenario_error(
+    file: Path | str, node: yaml.Node | None, error: ValidationError
+) -> ScenarioError:
+    """Return the first validation error; `node` is the parsed file."""
     first = error.errors(include_url=False)[0]
-    where = [part for part in first["loc"] if part != "[key]"]
-    return ScenarioError(file, line_of(node, where), dotted(where) or None, _problem(first))
+    location = [part for part in first["loc"] if part != "[key]"]
+    return ScenarioError(file, line_of(node, location), dotted(location) or None, _problem(first))
 
 
-def dotted(where: Iterable[str | int]) -> str:
-    """As a person counts, and as the report of a call does: the first step is 1."""
-    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in where)
+def dotted(location: Iterable[str | int]) -> str:
+    """Return the dotted key; elements are counted from 1 as in reports."""
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
 
 
 def _problem(details: ErrorDetails) -> str:
@@ -51,10 +53,10 @@ def _problem(details: ErrorDetails) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def line_of(node: yaml.Node | None, where: Sequence[str | int]) -> int | None:
-    """The line of the innermost part of a place that the file has."""
+def line_of(node: yaml.Node | None, location: Sequence[str | int]) -> int | None:
+    """Return the line of the innermost part of a location that the file has."""
     line = node.start_mark.line + 1 if node else None
-    for part in where:
+    for part in location:
         child = _child(node, part)
         if child is not None:
             line, node = child

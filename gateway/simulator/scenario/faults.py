@@ -1,4 +1,4 @@
-"""What can go wrong between Twilio and the gateway, put in on purpose."""
+"""Faults between Twilio and the gateway: malformed messages, jitter, stalls, broken sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STRANGER = "MZ" + "f" * 32
 
 
 def malformed(kind: Malformed, stream_sid: str) -> str | bytes:
-    """A frame that breaks the protocol in one named way."""
+    """Return a message that breaks the protocol in one named way."""
     match kind:
         case "binary":
             return b"\x00\xff" * 80
@@ -39,7 +39,7 @@ def _media(stream_sid: str, payload: str) -> str:
 
 @dataclass
 class Faults:
-    """A bad network for one call: jitter of each frame, one stall, one broken socket."""
+    """Bad network of one call: jitter of each frame, one stall, one broken socket."""
 
     jitter_ms: float = 0.0
     stall_at_s: float | None = None
@@ -49,7 +49,7 @@ class Faults:
     socket_dropped: bool = False
 
     def delay_ms(self, now_ms: float) -> float:
-        """How late the next frame is sent; those held up behind a stall come in a burst."""
+        """Return the delay of the next frame; frames behind a stall arrive in a burst."""
         delay_ms = self.chance.uniform(0.0, self.jitter_ms) if self.jitter_ms else 0.0
         if self.stall_at_s is not None and now_ms >= self.stall_at_s * 1000:
             delay_ms += self.stall_ms
@@ -57,9 +57,10 @@ class Faults:
         return delay_ms
 
     def stall(self, stall_ms: float) -> None:
-        """Holds the next frame up for so long."""
+        """Delay the next frame once."""
         self.stall_at_s, self.stall_ms = 0.0, stall_ms
 
     def drops_socket(self, stream_age_s: float) -> bool:
+        """Return whether the socket breaks now."""
         after = self.drop_socket_after_s
         return after is not None and not self.socket_dropped and stream_age_s >= after

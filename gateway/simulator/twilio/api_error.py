@@ -1,4 +1,4 @@
-"""What Twilio's REST API answers instead of a resource."""
+"""Errors of Twilio's REST API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse
 
 
 class TwilioApiError(Exception):
-    """HTTP status, Twilio's own code, and a sentence."""
+    """Error response: HTTP status, Twilio's code and a sentence."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         self.status, self.code, self.message = status, code, message

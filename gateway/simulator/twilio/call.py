@@ -1,4 +1,4 @@
-"""One call as Twilio runs it: the webhook, the TwiML it answers, and the callbacks around it."""
+"""One call as Twilio runs it: the webhook, the TwiML that it answers, and the callbacks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urljoin
 from uuid import uuid4
 
 from gateway.errors import ServiceUnreachable
-from gateway.simulator.audio.synthesis import Speaker, speak_mulaw
+from gateway.simulator.audio.tts import Speaker, speak_mulaw
 from gateway.simulator.scenario.faults import Faults
 from gateway.simulator.scenario.schema import PersonSpec
-from gateway.simulator.twilio import sip_trunk as trunk
 from gateway.simulator.twilio.line import CallerEnd
 from gateway.simulator.twilio.media_stream import MediaStream
 from gateway.simulator.twilio.outcomes import (
@@ -23,15 +22,14 @@ from gateway.simulator.twilio.outcomes import (
     END_OF_DOCUMENT,
     HUNG_UP,
     CallOutcome,
+    DialOutcome,
     Fetch,
     NextStep,
     Trunk,
 )
-from gateway.simulator.twilio.queues import BRIDGED, QueuePosition
-from gateway.simulator.twilio.reachable import Outcome, ReachableParties
+from gateway.simulator.twilio.queues import BRIDGED, QueuePosition, ReachableParties
 from gateway.simulator.twilio.sip_leg import SipLeg
-from gateway.simulator.twilio.twiml import TwimlDocument, TwimlError, parse
-from gateway.simulator.twilio.verbs import execute
+from gateway.simulator.twilio.twiml import TwimlDocument, TwimlError, TwimlVerb, parse
 from gateway.simulator.twilio.webhooks import WebhookFailed, Webhooks
 
 API_VERSION: Final = "2010-04-01"
@@ -40,147 +38,201 @@ XML_TYPES: Final = ("text/xml", "application/xml")
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """How the dialled number is set up in the Twilio console."""
+    """Settings of the dialled number in the Twilio console."""
 
     voice_url: str
     fallback_url: str = ""
     status_callback: str = ""
     trunk: Trunk | None = None
-    """Switches the voice URL off."""
+    """A trunk switches the voice URL off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parties:
+    """Numbers of the two ends of a call."""
+
     caller: str
     called: str
 
 
+class Executor(Protocol):
+    """Carries out TwiML verbs and trunks on a call."""
+
+    async def verb(self, call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
+        """Execute one verb. Return what follows, or None for the next verb."""
+
+    async def trunk(self, call: TwilioCall, trunk: Trunk) -> NextStep:
+        """Carry the call over an Elastic SIP Trunk."""
+
+
+class Placement(Protocol):
+    """How a call that was placed over REST reaches the called party."""
+
+    async def ring(self, call: TwilioCall) -> NextStep:
+        """Ring the called party. Return what runs on answer, or the outcome."""
+
+    def prompt_played(self, call: TwilioCall) -> None:
+        """React to a prompt that asks for a key and has been played."""
+
+
 @dataclass
 class TwilioCall:
-    """The carrier's half of one call; the person's half acts on `line`, `press` and `hang_up`."""
+    """The carrier's half of a call; the person acts on `line`, `press` and `hang_up`."""
 
     webhooks: Webhooks
     number: Number
     parties: Parties
     line: CallerEnd
+    executor: Executor
     faults: Faults = field(default_factory=Faults)
     speak: Speaker = speak_mulaw
     frame_ms: int = 20
     call_sid: str = field(default_factory=lambda: "CA" + uuid4().hex)
     status: str = "queued"
     direction: str = "inbound"
-    stream: MediaStream | None = None
-    streams: list[MediaStream] = field(default_factory=list)
-    exchange: ReachableParties = field(default_factory=ReachableParties)
-    leg: SipLeg | None = None
-    dialled: Outcome | None = None
-    place: QueuePosition | None = None
-    """In a queue."""
+    placement: Placement | None = None
+    """Set for calls that were placed over REST."""
+    reachable: ReachableParties = field(default_factory=ReachableParties)
     person: PersonSpec = field(default_factory=PersonSpec)
-    """Who has the telephone, if that is not the scenario's caller."""
+    """The person at the telephone, unless it is the scenario's caller."""
+    streams: list[MediaStream] = field(default_factory=list)
+    sip_leg: SipLeg | None = None
+    dial_outcome: DialOutcome | None = None
+    queue_position: QueuePosition | None = None
     keys: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     current_action: str = ""
-    _order: asyncio.Future[NextStep] | None = None
+    _update: asyncio.Future[NextStep] | None = None
     _background: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> CallOutcome:
-        """The whole call. Raises ServiceUnreachable when the gateway cannot be connected to."""
-        ending = APPLICATION_ERROR
+        """Run the whole call. Raises ServiceUnreachable when the gateway refuses connections."""
+        outcome = APPLICATION_ERROR
         try:
-            ending = await self._whole()
+            self.status = "ringing"
+            if self.placement is not None:
+                self.status = "queued"
+                first = await self.placement.ring(self)
+            else:
+                first = self.number.trunk or Fetch(self.number.voice_url)
+            outcome = await self._follow(first)
         finally:
-            self.status = ending.status
-            self.line.note("ended", f"{ending.by}: {ending.how}")
+            self.status = outcome.status
+            self.line.log("ended", f"{outcome.by}: {outcome.how}")
             self.line.close()
-            await self._after(ending)
-        return ending
+            await self._report_end(outcome)
+        return outcome
 
-    async def _whole(self) -> CallOutcome:
-        self.status = "ringing"
-        return await self._follow(self.number.trunk or Fetch(self.number.voice_url))
+    # --- what others do to the call ---
 
-    def update(self, order: NextStep) -> bool:
-        """What the REST API or the caller's hand demands. False when the call is over."""
-        if self._order is None or self._order.done() or self.line.over.is_set():
+    def begin_step(self) -> asyncio.Future[NextStep]:
+        """Return the future that `update` completes: what replaces the step that begins now."""
+        self._update = asyncio.get_running_loop().create_future()
+        return self._update
+
+    def update(self, step: NextStep) -> bool:
+        """Replace what runs, for the REST API or the caller. Return False when it is too late."""
+        if self._update is None or self._update.done() or self.line.over.is_set():
             return False
-        self._order.set_result(order)
+        self._update.set_result(step)
         return True
 
     def hang_up(self) -> None:
+        """End the call as the caller."""
         self.update(HUNG_UP)
 
     async def press(self, digit: str) -> None:
-        self.line.note("pressed", digit)
+        """Send a key of the caller's keypad to whatever listens."""
+        self.line.log("pressed", digit)
         if self.stream is not None and self.line.streaming.is_set():
             await self.stream.press(digit)
-        elif self.leg is not None:
-            await self.leg.press(digit)
+        elif self.sip_leg is not None:
+            await self.sip_leg.press(digit)
         else:
             self.keys.put_nowait(digit)
 
-    async def _follow(self, order: NextStep) -> CallOutcome:
-        """Runs documents until there is nothing left to run."""
-        while not isinstance(order, CallOutcome):
-            order = await self._run_until_ordered(order)
-        return order
+    @property
+    def stream(self) -> MediaStream | None:
+        """The newest media stream of the call."""
+        return self.streams[-1] if self.streams else None
 
-    async def _run_until_ordered(self, order: TwimlDocument | Fetch | Trunk) -> NextStep:
-        """What the running document leads to, or what a REST update or the caller demands."""
-        self._order = asyncio.get_running_loop().create_future()
-        verbs = asyncio.create_task(self._run(order))
+    def answer(self) -> None:
+        """Answer the call: the caller no longer hears ringing."""
+        if not self.line.answered.is_set():
+            self.status = "in-progress"
+            self.line.answer()
+            self.line.log("answered")
+
+    def connect(self, party: str) -> None:
+        """Connect the caller with a person."""
+        self.answer()
+        self.line.log("person_answered", party)
+
+    def prompt_played(self) -> None:
+        """Report that a prompt that asks for a key has been played."""
+        if self.placement is not None:
+            self.placement.prompt_played(self)
+
+    # --- running documents ---
+
+    async def _follow(self, step: NextStep) -> CallOutcome:
+        """Run documents until there is nothing left to run."""
+        while not isinstance(step, CallOutcome):
+            step = await self._run_until_updated(step)
+        return step
+
+    async def _run_until_updated(self, step: TwimlDocument | Fetch | Trunk) -> NextStep:
+        """Return what the running document leads to, or what a REST update or the caller wants."""
+        update = self.begin_step()
+        verbs = asyncio.create_task(self._run(step))
         try:
-            await asyncio.wait({verbs, self._order}, return_when=asyncio.FIRST_COMPLETED)
-            if not self._order.done():
+            await asyncio.wait({verbs, update}, return_when=asyncio.FIRST_COMPLETED)
+            if not update.done():
                 return verbs.result()
         finally:
             verbs.cancel()
             await asyncio.wait({verbs})
-        demanded = self._order.result()
-        if self.place is not None and not isinstance(demanded, CallOutcome):
-            self._tell_of_queue("redirected")
-            self._verb_is_over()
-        return demanded
+        wanted = update.result()
+        if self.queue_position is not None and not isinstance(wanted, CallOutcome):
+            self._report_dequeued(self.queue_position, "redirected")
+            self._end_verb()
+        return wanted
 
-    def _verb_is_over(self) -> None:
-        self.current_action, self.dialled, self.place = "", None, None
+    def _end_verb(self) -> None:
+        self.current_action, self.dial_outcome, self.queue_position = "", None, None
 
-    def _tell_of_queue(self, result: str) -> None:
-        """The action is asked besides what takes its place, and nobody obeys its answer."""
-        assert self.place is not None  # noqa: S101 - he was in one
-        if self.place.result == BRIDGED:
+    def _report_dequeued(self, position: QueuePosition, result: str) -> None:
+        """Post to the action of `<Enqueue>`; its answer is ignored after a redirect."""
+        if position.result == BRIDGED:
             result = f"{result}-from-bridged"
         if self.current_action:
-            self.post_soon(self.current_action, self.place.fields(result))
+            self.post_soon(self.current_action, position.fields(result))
 
-    def prompted(self) -> None:
-        """All has been said that asks for a key."""
-
-    async def _run(self, order: TwimlDocument | Fetch | Trunk) -> NextStep:
-        if isinstance(order, Trunk):
-            return await trunk.carry(self, order)
+    async def _run(self, step: TwimlDocument | Fetch | Trunk) -> NextStep:
+        if isinstance(step, Trunk):
+            return await self.executor.trunk(self, step)
         try:
-            document = await self._first(order) if isinstance(order, Fetch) else order
+            document = await self._first(step) if isinstance(step, Fetch) else step
             for verb in document.verbs:
                 action = verb.get("action")
                 self.current_action = urljoin(document.base_url, action) if action else ""
-                following = await execute(self, verb, document.base_url)
-                self._verb_is_over()
+                following = await self.executor.verb(self, verb, document.base_url)
+                self._end_verb()
                 if following is not None:
                     return following
         except (WebhookFailed, TwimlError) as error:
-            self.warn_of(error)
+            self.warn(error)
             return APPLICATION_ERROR
         return END_OF_DOCUMENT
 
-    async def _first(self, order: Fetch) -> TwimlDocument:
-        """A document with the number's fallback, as for an arriving call."""
+    async def _first(self, step: Fetch) -> TwimlDocument:
+        """Fetch the first document, with the number's fallback URL as for an arriving call."""
         try:
-            return await self.fetch(order.url, method=order.method)
+            return await self.fetch(step.url, method=step.method)
         except (WebhookFailed, TwimlError) as error:
             if self.number.fallback_url:
-                self.warn_of(error)
+                self.warn(error)
                 code = error.code if isinstance(error, TwimlError) else 11200
-                extra = {"ErrorCode": str(code), "ErrorUrl": order.url}
+                extra = {"ErrorCode": str(code), "ErrorUrl": step.url}
                 return await self.fetch(self.number.fallback_url, extra)
             if isinstance(error, WebhookFailed) and error.unreachable and not self._was_answered:
                 raise ServiceUnreachable(f"The gateway {error}; is it running there?") from error
@@ -190,6 +242,8 @@ class TwilioCall:
     def _was_answered(self) -> bool:
         return self.line.answered.is_set()
 
+    # --- webhooks ---
+
     async def fetch(
         self,
         url: str,
@@ -198,17 +252,17 @@ class TwilioCall:
         method: str = "POST",
         base: str = "",
     ) -> TwimlDocument:
-        """TwiML from a webhook. Raises WebhookFailed and TwimlError."""
+        """Return the TwiML of a webhook. Raises WebhookFailed and TwimlError."""
         fields = self.fields() | (extra or {})
         response = await self.webhooks.request(url, fields, method=method, base=base)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in XML_TYPES:
             raise TwimlError(12300, f"content type {kind or 'missing'} from {url}")
-        self.line.note("twiml", response.text)
+        self.line.log("twiml", response.text)
         return parse(response.text, str(url if "://" in url else base))
 
     def fields(self) -> dict[str, str]:
-        """What every request about this call carries."""
+        """Return the form fields that every request about this call has."""
         caller, called = self.parties.caller, self.parties.called
         geography = {
             f"{who}{what}": value
@@ -229,37 +283,8 @@ class TwilioCall:
             "To": called,
         }
 
-    def post_soon(self, url: str, extra: dict[str, str], *, method: str = "POST") -> None:
-        """A callback that the call does not wait for; one that fails is a warning."""
-        fields = self.fields() | extra
-        self.keep(self._callback(url, fields, method))
-
-    async def _callback(self, url: str, fields: dict[str, str], method: str) -> None:
-        try:
-            await self.webhooks.request(url, fields, method=method)
-        except WebhookFailed as error:
-            self.warn_of(error)
-
-    def keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    def warn_of(self, error: WebhookFailed | TwimlError) -> None:
-        code = error.code if isinstance(error, TwimlError) else 11200
-        self.line.warn(code, error.problem if isinstance(error, TwimlError) else str(error))
-
-    async def _after(self, ending: CallOutcome) -> None:
-        """The last words to the gateway: the verb's action when the line went dead under it."""
-        if self._was_answered and self.current_action and ending in (HUNG_UP, COMPLETED):
-            state = self.place or self.dialled
-            self.post_soon(self.current_action, state.fields() if state else {})
-        if self.number.status_callback:
-            self.post_soon(self.number.status_callback, self._completion())
-        if self._background:
-            await asyncio.wait(self._background)
-
-    def _completion(self) -> dict[str, str]:
+    def completion_fields(self) -> dict[str, str]:
+        """Return the form fields of a status callback."""
         seconds = str(round(self.line.now_ms / 1000))
         return {
             "CallDuration": seconds,
@@ -268,3 +293,35 @@ class TwilioCall:
             "CallbackSource": "call-progress-events",
             "SequenceNumber": "0",
         }
+
+    def post_soon(self, url: str, extra: dict[str, str], *, method: str = "POST") -> None:
+        """Post a callback about this call in the background; a failure is a warning."""
+        self.run_in_background(self.post(url, self.fields() | extra, method))
+
+    async def post(self, url: str, fields: dict[str, str], method: str = "POST") -> None:
+        """Post exactly these fields; a failure is a warning."""
+        try:
+            await self.webhooks.request(url, fields, method=method)
+        except WebhookFailed as error:
+            self.warn(error)
+
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work that the call does not wait for until it ends."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def warn(self, error: WebhookFailed | TwimlError) -> None:
+        """Add the warning that Twilio's debugger shows for an error."""
+        code = error.code if isinstance(error, TwimlError) else 11200
+        self.line.warn(code, error.problem if isinstance(error, TwimlError) else str(error))
+
+    async def _report_end(self, outcome: CallOutcome) -> None:
+        """Post the action of a verb that the hang-up ended, and the status callback."""
+        if self._was_answered and self.current_action and outcome in (HUNG_UP, COMPLETED):
+            state = self.queue_position or self.dial_outcome
+            self.post_soon(self.current_action, state.fields() if state else {})
+        if self.number.status_callback:
+            self.post_soon(self.number.status_callback, self.completion_fields())
+        if self._background:
+            await asyncio.wait(self._background)

@@ -1,4 +1,4 @@
-"""`<Dial>`: a person, or the model's SIP connector, and what becomes of the leg.
+"""`<Dial>`: one leg to a person, a queue or the model's SIP connector.
 
 Sources: Twilio docs "TwiML Voice: <Sip>", "Outbound: Receiving SIP from Twilio"; warnings 13252
 and 21227.
@@ -8,42 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urljoin
 from uuid import uuid4
 
 from gateway.simulator import sip_uri
 from gateway.simulator.openai_project import SIP_HOSTS
 from gateway.simulator.twilio import enqueue, reachable
-from gateway.simulator.twilio.outcomes import END_OF_DOCUMENT, NextStep
-from gateway.simulator.twilio.reachable import Outcome, status_of
+from gateway.simulator.twilio.call import API_VERSION, TwilioCall
+from gateway.simulator.twilio.outcomes import (
+    END_OF_DOCUMENT,
+    DialOutcome,
+    NextStep,
+    dial_status,
+)
 from gateway.simulator.twilio.screening import Screening
 from gateway.simulator.twilio.sip_leg import SipLeg
 from gateway.simulator.twilio.twiml import TwimlVerb
 
-if TYPE_CHECKING:
-    from gateway.simulator.twilio.call import TwilioCall
-
 RING_S: Final = 30.0
 URI_MAX_CHARS: Final = 255
 HEADERS_MAX_CHARS: Final = 1024
-API_VERSION: Final = "2010-04-01"
 _HEADER_NAMES: Final = re.compile(
     r"X-[\w-]+|User-to-User|Remote-Party-ID|P-Preferred-Identity|P-Called-Party-ID", re.IGNORECASE
 )
 Headers = list[dict[str, str]]
 
 
-async def dial(call: TwilioCall, verb: TwimlVerb, base: str) -> Outcome:
-    """One leg: the first that the verb names."""
+async def dial(call: TwilioCall, verb: TwimlVerb, base: str) -> DialOutcome:
+    """Dial the first party that the verb names. Return how its leg ended."""
     target = next((c for c in verb.children if c.name in ("Sip", "Number", "Queue")), verb)
-    call.line.note("dialled", verb.text or " ".join(f"{c.name}:{c.text}" for c in verb.children))
-    outcome = Outcome()
-    call.dialled = outcome
+    call.line.log("dialled", verb.text or " ".join(f"{c.name}:{c.text}" for c in verb.children))
+    outcome = DialOutcome()
+    call.dial_outcome = outcome
     if target.name == "Sip":
         await _dial_sip(call, verb, target, base, outcome)
     elif target.name == "Queue":
-        await enqueue.take(call, target.text, _ring_s(verb), outcome)
+        await enqueue.dequeue(call, target.text, _ring_s(verb), outcome)
     else:
         await _dial_person(call, target, target.text, base, _ring_s(verb), outcome)
     return outcome
@@ -54,29 +55,29 @@ def _ring_s(verb: TwimlVerb) -> float:
 
 
 async def _dial_person(
-    call: TwilioCall, target: TwimlVerb, party: str, base: str, ring_s: float, outcome: Outcome
+    call: TwilioCall, target: TwimlVerb, party: str, base: str, ring_s: float, outcome: DialOutcome
 ) -> None:
-    person = call.exchange.people.get(party)
-    if person is None:  # whom it would have reached is on record
+    person = call.reachable.people.get(party)
+    if person is None:  # nobody of the scenario: the number dialled is on record
         outcome.status = "completed"
         return
     if not await reachable.ring(person, ring_s):
         outcome.status = "busy" if person.busy else "no-answer"
         return
     if target.get("url"):
-        call.line.note("person_screens", party)
+        call.line.log("person_screens", party)
         if not await Screening(call, person, party, outcome).passes(target, base):
-            # What Twilio says of a leg that answered and was never connected is not documented:
-            # here it is the word that a gateway could take for success.
+            # The status of a leg that answered and was never connected is not documented: this
+            # is the one that a gateway could mistake for success.
             outcome.status = "completed"
             return
-    reachable.connect(call, party)
+    call.connect(party)
     outcome.bridge()
     await reachable.talk(call, person)
 
 
 async def _dial_sip(
-    call: TwilioCall, verb: TwimlVerb, target: TwimlVerb, base: str, outcome: Outcome
+    call: TwilioCall, verb: TwimlVerb, target: TwimlVerb, base: str, outcome: DialOutcome
 ) -> None:
     address = checked(call, target.text)
     if address is None:
@@ -91,23 +92,23 @@ async def _dial_sip(
     invite = {"uri": address.request_uri, "headers": headers, "media": security}
     try:
         status = await leg.ring(
-            call.webhooks.client, call.exchange.connector_url, invite, _ring_s(verb)
+            call.webhooks.client, call.reachable.connector_url, invite, _ring_s(verb)
         )
-        outcome.sip_status, outcome.status = status, status_of(status)
+        outcome.sip_status, outcome.status = status, dial_status(status)
         if status == 200:
             outcome.bridge()
-            reachable.answer(call)
-            call.line.note("sip_answered", outcome.sip_call_id)
-            outcome.order = await converse(call, leg, verb, base)
+            call.answer()
+            call.line.log("sip_answered", outcome.sip_call_id)
+            outcome.next_step = await converse(call, leg, verb, base)
         else:
-            call.line.note("sip_failed", str(status))
+            call.line.log("sip_failed", str(status))
     finally:
-        call.leg = None
+        call.sip_leg = None
         await leg.close()
 
 
 def checked(call: TwilioCall, uri: str) -> sip_uri.SipAddress | None:
-    """The address; None for one that Twilio does not dial."""
+    """Return the parsed address; None for one that Twilio does not dial."""
     try:
         address = sip_uri.parse(uri)
     except ValueError as error:
@@ -123,7 +124,7 @@ def checked(call: TwilioCall, uri: str) -> sip_uri.SipAddress | None:
 
 
 def _passed_on(call: TwilioCall, address: sip_uri.SipAddress) -> Headers:
-    """The headers in the address; those that Twilio does not pass on are a warning."""
+    """Return the headers in the address; one that Twilio does not pass on is a warning."""
     size = sum(len(name) + len(value) + 2 for name, value in address.headers)
     if size >= HEADERS_MAX_CHARS:
         call.line.warn(21227, f"the SIP headers have {size} characters")
@@ -138,7 +139,7 @@ def _passed_on(call: TwilioCall, address: sip_uri.SipAddress) -> Headers:
 
 
 def _own_headers(
-    call: TwilioCall, address: sip_uri.SipAddress, outcome: Outcome, caller_id: str
+    call: TwilioCall, address: sip_uri.SipAddress, outcome: DialOutcome, caller_id: str
 ) -> Headers:
     caller, account = caller_id or call.parties.caller, call.webhooks.account
     headers = {
@@ -150,14 +151,14 @@ def _own_headers(
         "X-Twilio-ApiVersion": API_VERSION,
         "X-Twilio-AccountSid": account.sid,
         # The leg is a call of its own, with a sid of its own.
-        "X-Twilio-CallSid": outcome.sid,
+        "X-Twilio-CallSid": outcome.call_sid,
     }
     return [{"name": name, "value": value} for name, value in headers.items()]
 
 
 async def converse(call: TwilioCall, leg: SipLeg, verb: TwimlVerb, base: str) -> NextStep | None:
-    """Until the far end hangs up, or has the caller transferred: then what he gets instead."""
-    call.leg = leg
+    """Carry the sound until the far end hangs up. Return what follows a transfer by REFER."""
+    call.sip_leg = leg
     talking = asyncio.create_task(leg.talk())
     try:
         while True:
@@ -168,15 +169,15 @@ async def converse(call: TwilioCall, leg: SipLeg, verb: TwimlVerb, base: str) ->
                 return None
             if url := verb.get("referUrl"):
                 return await _referred(call, verb, urljoin(base, url), referral.result())
-            call.line.note("refer_refused", referral.result())
+            call.line.log("refer_refused", referral.result())
     finally:
         talking.cancel()
         await asyncio.wait({talking})
 
 
 async def _referred(call: TwilioCall, verb: TwimlVerb, url: str, target: str) -> NextStep:
-    """The answer of `referUrl` is executed on the caller's leg; the one that referred is let go."""
-    call.line.note("referred", target)
+    """Return the document of `referUrl`, to run on the caller's leg; the SIP leg is closed."""
+    call.line.log("referred", target)
     fields: dict[str, Any] = {"ReferTransferTarget": target}
     document = await call.fetch(url, fields, method=verb.get("referMethod", "POST"))
     return document if document.verbs else END_OF_DOCUMENT

@@ -1,4 +1,4 @@
-"""Twilio's side of one Media Stream: real time up, a true playback clock down.
+"""Twilio's side of one Media Stream: real time uplink, true playback clock downlink.
 
 Source: Twilio docs, "Media Streams - WebSocket Messages" and the error dictionary, 319xx.
 """
@@ -47,18 +47,18 @@ class StreamIds:
 
 @dataclass
 class StreamTraffic:
-    """What crossed the socket."""
+    """Counters of one socket."""
 
     frames_sent: int = 0
     received: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
     payload_bytes: int = 0
     ragged_payloads: int = 0
-    """Payloads that are no whole number of 20 ms: allowed, and a cause of stutter."""
+    """Payloads that are not a multiple of 20 ms: allowed, and a cause of stutter."""
     longest_lead_ms: float = 0.0
 
 
 def check_url(url: str) -> None:
-    """Raises StreamError for what Twilio would not connect to."""
+    """Raises StreamError for a URL that Twilio would not connect to."""
     parts = urlsplit(url)
     if parts.scheme != "wss" and not (parts.scheme == "ws" and parts.hostname in LOOPBACK):
         raise StreamError(31922, f"the stream's URL is not wss: {url}")
@@ -67,7 +67,7 @@ def check_url(url: str) -> None:
 
 
 class MediaStream:
-    """One stream, from its handshake to its `stop`."""
+    """One media stream, from its handshake to its `stop`."""
 
     def __init__(self, line: CallerEnd, ids: StreamIds, faults: Faults, frame_ms: int = 20) -> None:
         self.line, self.ids, self.faults = line, ids, faults
@@ -80,18 +80,18 @@ class MediaStream:
         self._socket: ClientConnection | None = None
 
     async def run(self, url: str, account: Account, reach: GatewayAddress) -> None:
-        """Returns when the gateway has closed the stream; cancelling it sends `stop`.
+        """Run until the gateway closes the stream; cancelling sends `stop`.
 
         Raises StreamError when it does not start.
         """
         check_url(url)
         self._socket = await self._connect(url, account, reach)
         try:
-            await self._converse(self._socket)
+            await self._exchange(self._socket)
         finally:
             self.line.streaming.clear()
-            self.line.hush()
-            await self._say_goodbye(self._socket)
+            self.line.stop_playback()
+            await self._stop(self._socket)
 
     async def _connect(self, url: str, account: Account, reach: GatewayAddress) -> ClientConnection:
         headers = {"x-twilio-signature": signature(account.token, url)}
@@ -113,39 +113,39 @@ class MediaStream:
         except OSError as error:
             raise StreamError(31902, f"connection refused: {error}") from error
 
-    async def _converse(self, socket: ClientConnection) -> None:
+    async def _exchange(self, socket: ClientConnection) -> None:
         await self._post(wire.Connected())
         self._begin = self.line.now
         await self._post(self._start())
         self.line.streaming.set()
-        talk = asyncio.create_task(self._talk())
+        sending = asyncio.create_task(self._send_audio())
         try:
             await self._listen(socket)
         finally:
-            talk.cancel()
+            sending.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
-                await talk
-        self._note_close(socket)
+                await sending
+        self._log_close(socket)
 
-    def _note_close(self, socket: ClientConnection) -> None:
+    def _log_close(self, socket: ClientConnection) -> None:
         code = socket.close_code
         if self.faults.socket_dropped:
-            self.line.note("socket_dropped")
+            self.line.log("socket_dropped")
         elif code == 1006:
-            self.line.warn(31903, "the gateway's socket broke")
+            self.line.warn(31903, "the gateway's socket closed without a handshake")
         elif code in (1002, 1003, 1007, 1009):
             self.line.warn(31924, f"the gateway closed with {code} {socket.close_reason}")
         else:
             self.line.warn(31921, f"the gateway closed the stream ({code})")
 
-    # Up: the caller's voice, on a clock that does not drift.
+    # --- uplink: the caller's voice, on a clock that does not drift ---
 
-    async def _talk(self) -> None:
+    async def _send_audio(self) -> None:
         begin, due = self._begin, self._due(self._begin)
         while True:
-            mark = self.line.ear.next_mark
+            mark = self.line.playback.next_mark
             await self._sleep_until(due if mark is None else min(due, mark))
-            for name in self.line.ear.played(self.line.now):
+            for name in self.line.playback.played(self.line.now):
                 await self._mark(name)
             if self.line.now >= due:
                 await self._media(begin)
@@ -153,7 +153,7 @@ class MediaStream:
                 due = self._due(begin)
 
     def _due(self, begin: int) -> int:
-        """When the frame that begins there is sent: at its end, or later on a bad network."""
+        """Return when a frame is sent: at its end, or later on a bad network."""
         return begin + self._frame + samples(self.faults.delay_ms(self.line.now_ms))
 
     async def _sleep_until(self, position: int) -> None:
@@ -166,7 +166,7 @@ class MediaStream:
             self.drop()
         self._chunk += 1
         body = wire.MediaBody(
-            payload=self.line.mouth.between(begin, begin + self._frame),
+            payload=self.line.spoken.between(begin, begin + self._frame),
             timestamp=str(round(milliseconds(begin - self._begin))),
             chunk=str(self._chunk),
         )
@@ -178,16 +178,16 @@ class MediaStream:
         await self._post(wire.Mark(self.ids.stream_sid, wire.MarkBody(name), self._number()))
 
     async def press(self, digit: str) -> None:
-        """A key of the caller's telephone."""
+        """Send a key of the caller's telephone."""
         await self._post(wire.Dtmf(self.ids.stream_sid, wire.DtmfBody(digit), self._number()))
 
     async def send_malformed(self, kind: Malformed) -> None:
-        """Puts something on the wire that Twilio never sends."""
+        """Send a message that Twilio never sends."""
         if self._socket is not None:
             await self._socket.send(malformed(kind, self.ids.stream_sid))
 
     def drop(self) -> None:
-        """Breaks the connection without a word, as a failing network does."""
+        """Break the connection without a closing handshake, as a failing network does."""
         self.faults.socket_dropped = True
         if self._socket is not None:
             self._socket.transport.abort()
@@ -211,20 +211,20 @@ class MediaStream:
         if self._socket is not None:
             await self._socket.send(wire.encode(message).decode())
 
-    async def _say_goodbye(self, socket: ClientConnection) -> None:
+    async def _stop(self, socket: ClientConnection) -> None:
         body = wire.StopBody(self.ids.account_sid, self.ids.call_sid)
         with contextlib.suppress(ConnectionClosed):
             await self._post(wire.Stop(self.ids.stream_sid, body, self._number()))
         await socket.close()
 
-    # Down: what the gateway says, strictly.
+    # --- downlink: what the gateway sends, read strictly ---
 
     async def _listen(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
-                await self._hear(await socket.recv())
+                await self._receive(await socket.recv())
 
-    async def _hear(self, message: str | bytes) -> None:
+    async def _receive(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
             self._warn_once(31950, f"a binary frame of {len(message)} bytes")
             return
@@ -238,7 +238,7 @@ class MediaStream:
                 self._play(event.media.payload)
             case wire.OutMark():
                 self.traffic.received["mark"] += 1
-                if self.line.ear.mark(event.mark.name, self.line.now):
+                if self.line.playback.mark(event.mark.name, self.line.now):
                     await self._mark(event.mark.name)
             case wire.OutClear():
                 await self._clear()
@@ -248,19 +248,21 @@ class MediaStream:
         self.traffic.received["media"] += 1
         self.traffic.payload_bytes += len(mulaw)
         self.traffic.ragged_payloads += len(mulaw) % FRAME_BYTES != 0
-        if not self.line.ear.media(mulaw, now):
-            self._warn_once(31931, "more than ten minutes of sound are waiting")
-        lead_ms = milliseconds(self.line.ear.buffered(now))
+        if not self.line.playback.media(mulaw, now):
+            self._warn_once(31931, "more than ten minutes of sound are buffered")
+        lead_ms = milliseconds(self.line.playback.buffered(now))
         self.traffic.longest_lead_ms = max(self.traffic.longest_lead_ms, lead_ms)
 
     async def _clear(self) -> None:
         self.traffic.received["clear"] += 1
-        self.line.note("cleared", f"{milliseconds(self.line.ear.buffered(self.line.now)):.0f} ms")
-        for name in self.line.ear.clear(self.line.now):
+        self.line.log(
+            "cleared", f"{milliseconds(self.line.playback.buffered(self.line.now)):.0f} ms"
+        )
+        for name in self.line.playback.clear(self.line.now):
             await self._mark(name)
 
     def _warn_once(self, code: int, text: str) -> None:
-        """Twilio raises each of these once per stream."""
+        """Add a warning, once per stream as Twilio does."""
         if code not in self._warned:
             self._warned.add(code)
             self.line.warn(code, text)

@@ -1,4 +1,4 @@
-"""The carrier's messages: what people send to the account, what it sends to them, and the media."""
+"""Messaging of the simulated carrier: texts of the account, and the media of messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBER: Final = re.compile(r"\+[1-9][0-9]{5,14}")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One message of the account's to somebody."""
+    """One text that the account sent."""
 
     sender: str
     to: str
@@ -31,18 +31,20 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Medium:
+    """Bytes of one medium and their type."""
+
     content: bytes
     media_type: str
 
 
 class SimMessaging:
-    """`admit` raises for a request that is not the account's."""
+    """Messages resource of one account; `admit` raises for a request without its credentials."""
 
     def __init__(self, account_sid: str, admit: Callable[[Request], None]) -> None:
         self.texts: list[Text] = []
         self._account_sid, self._admit = account_sid, admit
         self._media: dict[str, Medium] = {}
-        self._lent: dict[str, Medium] = {}
+        self._tickets: dict[str, Medium] = {}
 
     def routes(self) -> list[Route]:
         return [
@@ -51,14 +53,15 @@ class SimMessaging:
             Route("/simulator/media/{ticket}", self._bytes),
         ]
 
-    def keep(self, message_sid: str, medium: Medium) -> str:
-        """The path of what was sent with a message."""
+    def store(self, message_sid: str, medium: Medium) -> str:
+        """Store a medium of a message. Return its path."""
         path = API.format(account_sid=self._account_sid)
         path += f"/Messages/{message_sid}/Media/ME{uuid4().hex}"
         self._media[path] = medium
         return path
 
     def to(self, number: str) -> list[Text]:
+        """Return the texts to a number, oldest first."""
         return [text for text in self.texts if text.to == number]
 
     async def _send(self, request: Request) -> Response:
@@ -88,7 +91,7 @@ class SimMessaging:
         }
 
     async def _medium(self, request: Request) -> Response:
-        """Where the bytes lie is told to the account only, and good for one look."""
+        """Redirect the account, and nobody else, to the bytes; a ticket is good for one request."""
         self._admit(request)
         medium = self._media.get(request.url.path)
         if medium is None:
@@ -96,18 +99,18 @@ class SimMessaging:
                 404, 20404, f"The requested resource {request.url.path} was not found"
             )
         ticket = uuid4().hex
-        self._lent[ticket] = medium
+        self._tickets[ticket] = medium
         return RedirectResponse(f"/simulator/media/{ticket}", 307)
 
     async def _bytes(self, request: Request) -> Response:
-        medium = self._lent.pop(request.path_params["ticket"], None)
+        medium = self._tickets.pop(request.path_params["ticket"], None)
         if medium is None:
             return Response(status_code=403)
         return Response(medium.content, media_type=medium.media_type)
 
 
 def _check(to: str, sender: str, body: str) -> None:
-    """Raises what Twilio refuses."""
+    """Raises TwilioApiError for a text that Twilio refuses."""
     if not _NUMBER.fullmatch(to):
         raise TwilioApiError(400, 21211, f"Invalid 'To' Phone Number: {to}")
     if not _NUMBER.fullmatch(sender):

@@ -1,4 +1,4 @@
-"""Calls that are placed over REST: rung up, answered by somebody, and found out about.
+"""Calls placed over REST: ringing, status callbacks, answering machine detection.
 
 Sources: Calls resource, 2010-04-01; Twilio docs "Answering Machine Detection".
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,19 +16,20 @@ from starlette.datastructures import FormData
 from gateway.audio.g711 import CALLER_HZ, pcm_to_mulaw
 from gateway.audio.tones import tone_pcm
 from gateway.simulator.audio import analysis
-from gateway.simulator.audio.synthesis import Speaker
+from gateway.simulator.audio.tts import Speaker
 from gateway.simulator.scenario.schema import PersonSpec
 from gateway.simulator.twilio import reachable
-from gateway.simulator.twilio.call import TwilioCall
-from gateway.simulator.twilio.outcomes import CallOutcome, Fetch
+from gateway.simulator.twilio.call import Number, Parties, TwilioCall
+from gateway.simulator.twilio.line import CallerEnd, Moment
+from gateway.simulator.twilio.outcomes import CallOutcome, Fetch, NextStep
 
 EVENTS: Final = frozenset({"initiated", "ringing", "answered", "completed"})
 RING_DEFAULT_S: Final = 60.0
 RING_MAX_S: Final = 600.0
 SPEECH_MS: Final = 2400
-"""MachineDetectionSpeechThreshold: who speaks for longer than this at once is a machine."""
+"""MachineDetectionSpeechThreshold: longer speech without a pause is a machine's."""
 SPEECH_END_MS: Final = 1200
-"""MachineDetectionSpeechEndThreshold: a silence that ends what is said."""
+"""MachineDetectionSpeechEndThreshold: a silence that ends a speech."""
 SILENCE_MS: Final = 5000
 """MachineDetectionSilenceTimeout."""
 FAX_MS: Final = 1500
@@ -43,8 +44,8 @@ _UNANSWERED: Final = CallOutcome("caller", "no_answer", "no-answer")
 _BUSY: Final = CallOutcome("caller", "busy", "busy")
 
 
-class OrderRefused(Exception):
-    """What Twilio does not place; carries its error code."""
+class RequestRefused(Exception):
+    """Request that Twilio refuses, with its error code."""
 
     def __init__(self, code: int, problem: str) -> None:
         self.code, self.problem = code, problem
@@ -53,7 +54,7 @@ class OrderRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OutboundRequest:
-    """What was asked of the Calls resource."""
+    """Request to the Calls resource."""
 
     to: str
     caller: str
@@ -68,7 +69,7 @@ class OutboundRequest:
 
     @classmethod
     def of(cls, form: FormData) -> OutboundRequest:
-        """Raises OrderRefused."""
+        """Read a form. Raises RequestRefused."""
         fields = {name: str(value) for name, value in form.items()}
         events = frozenset(str(event) for event in form.getlist("StatusCallbackEvent"))
         _check(fields, events)
@@ -88,22 +89,22 @@ class OutboundRequest:
 def _check(fields: Mapping[str, str], events: frozenset[str]) -> None:
     for name, missing, wrong in (("To", 21201, 21211), ("From", 21213, 21212)):
         if not fields.get(name):
-            raise OrderRefused(missing, f"No '{name}' number is specified")
+            raise RequestRefused(missing, f"No '{name}' number is specified")
         if not (_NUMBER if name == "From" else _PARTY).fullmatch(fields[name]):
-            raise OrderRefused(wrong, f"The '{name}' number {fields[name]} is not valid")
+            raise RequestRefused(wrong, f"The '{name}' number {fields[name]} is not valid")
     if not fields.get("Url", "").startswith(("https://", "http://")):
-        raise OrderRefused(21205, f"Url is not a valid URL: {fields.get('Url', '')}")
+        raise RequestRefused(21205, f"Url is not a valid URL: {fields.get('Url', '')}")
     if not fields.get("Timeout", "60").isdigit() or int(fields.get("Timeout", "60")) > RING_MAX_S:
-        raise OrderRefused(21220, f"Timeout is from 0 to {RING_MAX_S:g}")
+        raise RequestRefused(21220, f"Timeout is from 0 to {RING_MAX_S:g}")
     if not events <= EVENTS:
-        raise OrderRefused(21626, f"StatusCallbackEvent is one of {', '.join(sorted(EVENTS))}")
+        raise RequestRefused(21626, f"StatusCallbackEvent is one of {', '.join(sorted(EVENTS))}")
     if fields.get("MachineDetection", "Enable") not in ("Enable", "DetectMessageEnd"):
-        raise OrderRefused(21218, "MachineDetection is Enable or DetectMessageEnd")
+        raise RequestRefused(21218, "MachineDetection is Enable or DetectMessageEnd")
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What comes out of the telephone when it is taken up, and where its beep ends."""
+    """Sound with which the called party answers, and where its beep ends."""
 
     text: str
     mulaw: bytes
@@ -119,6 +120,7 @@ def _beep() -> bytes:
 
 
 async def opening(person: PersonSpec, speak: Speaker) -> Opening:
+    """Return what a person or machine says on answering."""
     words = await speak(person.says, person.language) if person.says else b""
     if words:
         words = analysis.silence(1000 * person.says_after_s) + words
@@ -130,84 +132,126 @@ async def opening(person: PersonSpec, speak: Speaker) -> Opening:
 
 
 @dataclass
-class PlacedCall(TwilioCall):
-    """The carrier's half of a call that it was asked for."""
+class OutboundPlacement:
+    """Ringing, status callbacks and answering machine detection of a call placed over REST."""
 
-    order: OutboundRequest | None = None
+    request: OutboundRequest
     opening: Opening = Opening("", b"")
+    presses: str = ""
+    """Keys that the person presses, once, when they have heard what the keys are for."""
+    on_answered: Callable[[], None] = lambda: None
     _sequence: int = 0
+    _pressed: bool = False
 
-    async def _whole(self) -> CallOutcome:
-        order = self.order
-        assert order is not None  # noqa: S101 - whoever makes one has it
-        unanswered = await self._ring(order)
-        if unanswered is not None:
-            return unanswered
-        reachable.answer(self)
-        self._tell(order, "answered")
-        if order.detection:
-            self.keep(self._detect(order))
-        return await self._follow(Fetch(order.url, order.method))
-
-    async def _ring(self, order: OutboundRequest) -> CallOutcome | None:
-        """None as soon as somebody answers."""
-        self._order = asyncio.get_running_loop().create_future()
-        await asyncio.wait({self._order}, timeout=QUEUED_S)
-        self.status = "initiated"
-        self._tell(order, "initiated")
-        self.status = "ringing"
-        self.line.note("rings", order.to)
-        self._tell(order, "ringing")
-        person, after_s = self.person, order.ring_s
-        answers = not (person.busy or person.no_answer) and person.answers_after_s < order.ring_s
+    async def ring(self, call: TwilioCall) -> NextStep:
+        """Ring the called party. Return what runs on answer, or the outcome."""
+        update, request, person = call.begin_step(), self.request, call.person
+        await asyncio.wait({update}, timeout=QUEUED_S)
+        call.status = "initiated"
+        self._report(call, "initiated")
+        call.status = "ringing"
+        call.line.log("rings", request.to)
+        self._report(call, "ringing")
+        after_s = request.ring_s
+        answers = not (person.busy or person.no_answer) and person.answers_after_s < request.ring_s
         if answers or person.busy:
             after_s = reachable.BUSY_AFTER_S if person.busy else person.answers_after_s
-        await asyncio.wait({self._order}, timeout=after_s)
-        if self._order.done():
-            result = self._order.result()
-            return result if isinstance(result, CallOutcome) else None
-        if answers:
-            return None
-        return _BUSY if person.busy else _UNANSWERED
+        await asyncio.wait({update}, timeout=after_s)
+        if update.done():
+            return update.result()
+        if not answers:
+            return _BUSY if person.busy else _UNANSWERED
+        call.answer()
+        self._report(call, "answered")
+        self.on_answered()
+        if request.detection:
+            call.run_in_background(self._detect(call))
+        return Fetch(request.url, request.method)
 
-    def _tell(self, order: OutboundRequest, event: str) -> None:
-        if event in order.events and order.callback:
+    def prompt_played(self, call: TwilioCall) -> None:
+        """Press the person's keys."""
+        if not self._pressed:
+            self._pressed = True
+            for key in self.presses:
+                call.line.log("pressed", key)
+                call.keys.put_nowait(key)
+
+    def _report(self, call: TwilioCall, event: str) -> None:
+        if event in self.request.events and self.request.callback:
             self._sequence += 1
-            self.post_soon(
-                order.callback, self._completion() | {"SequenceNumber": str(self._sequence)}
-            )
+            fields = call.completion_fields() | {"SequenceNumber": str(self._sequence)}
+            call.post_soon(self.request.callback, fields)
 
-    async def _detect(self, order: OutboundRequest) -> None:
-        """Who it is, as Twilio tells from the sound; `beep` is noted when it is over."""
-        who, after_ms = self._found(order)
+    async def _detect(self, call: TwilioCall) -> None:
+        """Report who answered when Twilio would know; the end of the beep is logged."""
+        answered_by, after_ms = self.answered_by(call.person)
         if self.opening.beep_ms is not None:
-            self.keep(self._beep(self.opening.beep_ms))
-        over = asyncio.create_task(self.line.over.wait())
+            call.run_in_background(self._log_beep(call, self.opening.beep_ms))
+        over = asyncio.create_task(call.line.over.wait())
         await asyncio.wait({over}, timeout=after_ms / 1000)
         over.cancel()
-        if self.line.over.is_set():
+        if call.line.over.is_set():
             return
-        self.line.note("detected", who)
+        call.line.log("detected", answered_by)
         fields = {
-            "AccountSid": self.webhooks.account.sid,
-            "AnsweredBy": who,
-            "CallSid": self.call_sid,
+            "AccountSid": call.webhooks.account.sid,
+            "AnsweredBy": answered_by,
+            "CallSid": call.call_sid,
             "MachineDetectionDuration": str(round(after_ms)),
         }
-        self.keep(self._callback(order.detection_url, fields, "POST"))
+        call.run_in_background(call.post(self.request.detection_url, fields))
 
-    async def _beep(self, at_ms: float) -> None:
-        await asyncio.sleep(max(0.0, at_ms - self.line.now_ms) / 1000)
-        self.line.note("beep")
+    async def _log_beep(self, call: TwilioCall, at_ms: float) -> None:
+        await asyncio.sleep(max(0.0, at_ms - call.line.now_ms) / 1000)
+        call.line.log("beep")
 
-    def _found(self, order: OutboundRequest) -> tuple[str, float]:
-        person, said_ms = self.person, self.opening.ms
+    def answered_by(self, person: PersonSpec) -> tuple[str, float]:
+        """Return Twilio's AnsweredBy, and after how many milliseconds it is known."""
+        spoken_ms = self.opening.ms
         if person.fax:
             return "fax", FAX_MS
         if not person.machine:
-            return ("human", said_ms + SPEECH_END_MS) if said_ms else ("unknown", SILENCE_MS)
-        if order.detection == "Enable":
+            return ("human", spoken_ms + SPEECH_END_MS) if spoken_ms else ("unknown", SILENCE_MS)
+        if self.request.detection == "Enable":
             return "machine_start", SPEECH_MS
         if self.opening.beep_ms is not None:
             return "machine_end_beep", self.opening.beep_ms
-        return "machine_end_silence", said_ms + SPEECH_END_MS
+        return "machine_end_silence", spoken_ms + SPEECH_END_MS
+
+
+MIRRORED: Final = {"said_by_twilio": "whispered", "pressed": "person_pressed"}
+"""Moments on the person's line that the record of the waiting caller's call shows too."""
+
+
+def call_for_waiting(caller: TwilioCall, request: OutboundRequest) -> TwilioCall | None:
+    """Return the call to a person of the scenario for a caller who waits in a queue.
+
+    None when this caller does not wait for them, or they were rung for this caller before.
+    """
+    person, position = caller.reachable.people.get(request.to), caller.queue_position
+    if person is None or position is None or request.to in position.rung:
+        return None
+    position.rung.add(request.to)
+    caller.line.log("person_rung", request.to)
+
+    def mirror(moment: Moment) -> None:
+        if moment.kind in MIRRORED:
+            caller.line.log(MIRRORED[moment.kind], moment.detail)
+
+    completed = request.callback if "completed" in request.events else ""
+    return TwilioCall(
+        caller.webhooks,
+        Number(request.url, status_callback=completed),
+        Parties(request.caller, request.to),
+        CallerEnd(caller.line.clock, on_moment=mirror, on_warning=caller.line.warn),
+        caller.executor,
+        speak=caller.speak,
+        direction="outbound-api",
+        placement=OutboundPlacement(
+            request,
+            presses=person.presses,
+            on_answered=lambda: caller.line.log("person_screens", request.to),
+        ),
+        reachable=caller.reachable,
+        person=person,
+    )

@@ -1,4 +1,4 @@
-"""The queues of one account, and who waits in them.
+"""Queues of one account, and the callers that wait in them.
 
 Sources: Twilio docs "TwiML Voice: <Enqueue>", "<Queue>", "Queue resource".
 """
@@ -20,26 +20,28 @@ NAME_MAX_CHARS: Final = 64
 
 @dataclass(eq=False)
 class QueuePosition:
-    """One caller's, in one queue."""
+    """One caller in one queue."""
 
     queue: Queue
     since_s: float = field(default_factory=monotonic)
-    taken: asyncio.Event = field(default_factory=asyncio.Event)
+    dequeued: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    """One of the two has hung up."""
+    """Set when one of the two parties has hung up."""
     taker: tuple[str, PersonSpec] | None = None
-    """His number, and he himself."""
+    """Number and description of the person who took the caller."""
     rung: set[str] = field(default_factory=set)
-    """Who was rung up meanwhile."""
+    """Numbers that were rung for this caller."""
     result: str = "hangup"
-    """What the action is told if the line goes dead now."""
+    """QueueResult to report if the line closes now."""
 
-    def take(self, party: str, person: PersonSpec) -> None:
+    def dequeue(self, party: str, person: PersonSpec) -> None:
+        """Connect the caller with a person who dialled the queue."""
         self.taker, self.result = (party, person), BRIDGED
-        self.leave()
-        self.taken.set()
+        self.remove()
+        self.dequeued.set()
 
-    def leave(self) -> None:
+    def remove(self) -> None:
+        """Take the caller out of the queue."""
         if self in self.queue.members:
             self.queue.members.remove(self)
 
@@ -48,12 +50,12 @@ class QueuePosition:
         return str(int(monotonic() - self.since_s))
 
     def fields(self, result: str = "") -> dict[str, str]:
-        """For the action."""
-        said = {"QueueResult": result or self.result}
-        return said | {"QueueSid": self.queue.sid, "QueueTime": self.waited_s}
+        """Return the form fields for the `action` of `<Enqueue>`."""
+        fields = {"QueueResult": result or self.result}
+        return fields | {"QueueSid": self.queue.sid, "QueueTime": self.waited_s}
 
-    def asked(self) -> dict[str, str]:
-        """For the `waitUrl`."""
+    def wait_fields(self) -> dict[str, str]:
+        """Return the form fields for the `waitUrl`."""
         members = self.queue.members
         return {
             "QueuePosition": str(members.index(self) + 1 if self in members else 1),
@@ -67,19 +69,22 @@ class QueuePosition:
 
 @dataclass(eq=False)
 class Queue:
+    """One queue, by name and sid, with its members in order of arrival."""
+
     name: str
     sid: str = field(default_factory=lambda: "QU" + uuid4().hex)
     members: list[QueuePosition] = field(default_factory=list)
     joined: asyncio.Event = field(default_factory=asyncio.Event)
 
     def enter(self) -> QueuePosition:
-        place = QueuePosition(self)
-        self.members.append(place)
+        """Add a caller at the end."""
+        position = QueuePosition(self)
+        self.members.append(position)
         self.joined.set()
-        return place
+        return position
 
     async def first(self, timeout_s: float) -> QueuePosition | None:
-        """Who has waited longest; None when nobody comes in time."""
+        """Return the caller who has waited longest; None when nobody comes in time."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not self.members:
@@ -92,12 +97,25 @@ class Queue:
 
 @dataclass
 class Queues:
-    """By name; they stay until somebody deletes them."""
+    """Queues by name; they exist until they are deleted over REST."""
 
     by_name: dict[str, Queue] = field(default_factory=dict)
 
     def named(self, name: str) -> Queue:
+        """Return the queue of this name, created on first use."""
         return self.by_name.setdefault(name, Queue(name))
 
     def with_sid(self, sid: str) -> Queue | None:
+        """Return the queue of this sid, if there is one."""
         return next((queue for queue in self.by_name.values() if queue.sid == sid), None)
+
+
+@dataclass
+class ReachableParties:
+    """Parties that the carrier can dial: the model's SIP connector, people and queues."""
+
+    connector_url: str = ""
+    """Address of the simulated model."""
+    people: dict[str, PersonSpec] = field(default_factory=dict)
+    """People by number or SIP address."""
+    queues: Queues = field(default_factory=Queues)

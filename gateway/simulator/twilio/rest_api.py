@@ -1,4 +1,4 @@
-"""Twilio's REST API on loopback, as much as it takes to place, end and redirect a call."""
+"""Twilio's REST API on loopback: placing, ending and redirecting calls, messages, queues."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from starlette.types import ASGIApp
 from gateway.simulator.twilio.api_error import TwilioApiError
 from gateway.simulator.twilio.call import API_VERSION, TwilioCall
 from gateway.simulator.twilio.messaging import SimMessaging
-from gateway.simulator.twilio.outbound_call import OrderRefused, PlacedCall
-from gateway.simulator.twilio.outbound_call import OutboundRequest as Placing
+from gateway.simulator.twilio.outbound_call import (
+    OutboundRequest,
+    RequestRefused,
+    call_for_waiting,
+)
 from gateway.simulator.twilio.outcomes import CANCELED, COMPLETED, Fetch, NextStep
 from gateway.simulator.twilio.queues import Queues
-from gateway.simulator.twilio.ringing import ringing_call
 from gateway.simulator.twilio.twiml import TwimlError, parse
 from gateway.simulator.twilio.webhooks import Account
 
@@ -34,22 +36,22 @@ TWIML_MAX_CHARS: Final = 4000
 
 
 class TwilioApi:
-    """The calls of one account, and the doors to them."""
+    """Calls, messages and queues of one account, and their routes."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self.calls: dict[str, TwilioCall] = {}
         self.queues = Queues()
-        self.mailbox = SimMessaging(account.sid, self._admit)
+        self.messaging = SimMessaging(account.sid, self._admit)
         self.requests: list[tuple[str, dict[str, str]]] = []
-        """What was asked for, in order: path and form."""
-        self._expected: defaultdict[str, deque[Callable[[Placing], PlacedCall]]] = defaultdict(
-            deque
+        """Path and form of each request, in order."""
+        self._expected: defaultdict[str, deque[Callable[[OutboundRequest], TwilioCall]]] = (
+            defaultdict(deque)
         )
 
-    def expect(self, number: str, made: Callable[[Placing], PlacedCall]) -> None:
-        """Somebody is there to be called: the next call that is placed to him is `made` so."""
-        self._expected[number].append(made)
+    def expect(self, number: str, build: Callable[[OutboundRequest], TwilioCall]) -> None:
+        """Build the next call that is placed to this number with `build`."""
+        self._expected[number].append(build)
 
     def app(self) -> Starlette:
         account = f"/{API_VERSION}/Accounts/{{account_sid}}"
@@ -63,7 +65,7 @@ class TwilioApi:
                 Route(
                     f"{account}/Queues/{{queue_sid}}.json", self._delete_queue, methods=["DELETE"]
                 ),
-                *self.mailbox.routes(),
+                *self.messaging.routes(),
             ],
             exception_handlers={TwilioApiError: _answer_error, 404: _not_found},
         )
@@ -76,8 +78,8 @@ class TwilioApi:
         async with request.form() as form:
             fields = {name: str(value) for name, value in form.multi_items()}
             self.requests.append((request.url.path, fields))
-            order = _order(form, call)
-        if order is not None and not call.update(order):
+            step = _next_step(form, call)
+        if step is not None and not call.update(step):
             raise TwilioApiError(400, 21220, "Call is not in-progress. Cannot redirect.")
         return JSONResponse(self._resource(call))
 
@@ -87,23 +89,23 @@ class TwilioApi:
             fields = {name: str(value) for name, value in form.multi_items()}
             self.requests.append((request.url.path, fields))
             try:
-                order = Placing.of(form)
-            except OrderRefused as error:
+                placed = OutboundRequest.of(form)
+            except RequestRefused as error:
                 raise TwilioApiError(400, error.code, error.problem) from error
-        if self._expected[order.to]:
-            call = self._expected[order.to].popleft()(order)
+        if self._expected[placed.to]:
+            call = self._expected[placed.to].popleft()(placed)
         else:
-            call = self._summon(order)
+            call = self._ring_for_waiting(placed)
         self.calls[call.call_sid] = call
         return JSONResponse(self._resource(call), 201)
 
-    def _summon(self, order: Placing) -> PlacedCall:
-        """Somebody is rung up for a caller that waits for him, and nobody else has his hands."""
+    def _ring_for_waiting(self, placed: OutboundRequest) -> TwilioCall:
+        """Return the call to a person for the first caller who waits for them in a queue."""
         for caller in list(self.calls.values()):
-            if (call := ringing_call(caller, order)) is not None:
-                caller.keep(_whole(call))
+            if (call := call_for_waiting(caller, placed)) is not None:
+                caller.run_in_background(_run(call))
                 return call
-        raise TwilioApiError(400, 21211, f"Nobody is at {order.to} in this rehearsal")
+        raise TwilioApiError(400, 21211, f"Nobody is at {placed.to} in this rehearsal")
 
     async def _delete_queue(self, request: Request) -> Response:
         self._admit(request)
@@ -124,7 +126,7 @@ class TwilioApi:
         return call
 
     def _admit(self, request: Request) -> None:
-        """Raises ApiError for a request that is not the account's."""
+        """Raises TwilioApiError for a request without the account's credentials."""
         if not self._authorised(request.headers.get("authorization", "")):
             raise TwilioApiError(401, 20003, "Authenticate")
         if request.path_params["account_sid"] != self.account.sid:
@@ -157,15 +159,15 @@ class TwilioApi:
         }
 
 
-async def _whole(call: TwilioCall) -> None:
+async def _run(call: TwilioCall) -> None:
     await call.run()
 
 
-def _order(form: FormData, call: TwilioCall) -> NextStep | None:
-    """What an update asks for. Raises ApiError for what Twilio refuses."""
+def _next_step(form: FormData, call: TwilioCall) -> NextStep | None:
+    """Return what an update asks for. Raises TwilioApiError for what Twilio refuses."""
     status, url, twiml = (str(form.get(name, "")) for name in ("Status", "Url", "Twiml"))
     if status:
-        return _status_order(status, call)
+        return _status_step(status, call)
     if url:
         if not url.startswith(("https://", "http://")):
             raise TwilioApiError(400, 21205, f"Url is not a valid URL: {url}")
@@ -180,7 +182,7 @@ def _order(form: FormData, call: TwilioCall) -> NextStep | None:
         raise TwilioApiError(400, error.code, error.problem) from error
 
 
-def _status_order(status: str, call: TwilioCall) -> NextStep:
+def _status_step(status: str, call: TwilioCall) -> NextStep:
     if status == "completed":
         return COMPLETED
     if status == "canceled":
@@ -206,7 +208,7 @@ async def _not_found(request: Request, _error: Exception) -> JSONResponse:
 
 
 class _QuietServer(uvicorn.Server):
-    """Leaves the process's signals to whoever started the rehearsal."""
+    """Server that leaves the process's signals to the rehearsal."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -215,8 +217,8 @@ class _QuietServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def listening(app: ASGIApp, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """Serves an app in this process; yields its URL. Port 0 takes a free one. Raises OSError."""
-    # Bound before uvicorn begins, so that whoever connects early waits and is not refused.
+    """Serve an app in this process and yield its URL; port 0 is a free one. Raises OSError."""
+    # Bound before uvicorn begins, so that an early connection waits and is not refused.
     listener = socket.create_server((host, port), backlog=1024)
     config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
     server = _QuietServer(config)

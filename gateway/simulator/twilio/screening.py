@@ -1,4 +1,4 @@
-"""What somebody who was dialled hears before he is connected, and the key that he presses then.
+"""Call screening: what a dialled person hears before they are connected, and the key they press.
 
 Source: Twilio docs, "TwiML Voice: <Number>", attribute `url`: its document runs on the leg that was
 dialled; the two are connected when it has come to its end, and not after a `<Hangup>`.
@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gateway.simulator.audio import analysis
 from gateway.simulator.scenario.schema import PersonSpec
-from gateway.simulator.twilio.reachable import Outcome
+from gateway.simulator.twilio.call import TwilioCall
+from gateway.simulator.twilio.outcomes import DialOutcome
 from gateway.simulator.twilio.twiml import TwimlDocument, TwimlVerb
-
-if TYPE_CHECKING:
-    from gateway.simulator.twilio.call import TwilioCall
 
 GATHER_S: Final = 5.0
 
 
 class Screening:
-    """One leg that was dialled, before it is connected."""
+    """One dialled leg before it is connected."""
 
-    def __init__(self, call: TwilioCall, person: PersonSpec, party: str, outcome: Outcome) -> None:
+    def __init__(
+        self, call: TwilioCall, person: PersonSpec, party: str, outcome: DialOutcome
+    ) -> None:
         self._call, self._person = call, person
         self._fields = {
-            "CallSid": outcome.sid,
+            "CallSid": outcome.call_sid,
             "ParentCallSid": call.call_sid,
             "CallStatus": "in-progress",
             "Direction": "outbound-dial",
@@ -36,7 +36,7 @@ class Screening:
         }
 
     async def passes(self, verb: TwimlVerb, base: str) -> bool:
-        """Whether the two are to be connected, by the `url` of `<Number>` or `<Sip>`."""
+        """Run the `url` of `<Number>` or `<Sip>`. Return whether the two are to be connected."""
         document: TwimlDocument | bool = await self._fetch(
             verb.get("url"), base, verb.get("method", "POST")
         )
@@ -55,32 +55,32 @@ class Screening:
             elif verb.name == "Redirect":
                 return await self._fetch(verb.text, base, verb.get("method", "POST"))
             else:
-                await self._hear(verb)
+                await self._play(verb)
         return True
 
     async def _gather(self, verb: TwimlVerb, base: str) -> TwimlDocument | None:
         for child in verb.children:
-            await self._hear(child)
+            await self._play(child)
         wanted = int(verb.seconds("numDigits", 1000))
         digits = self._person.presses.partition(verb.get("finishOnKey", "#") or " ")[0][:wanted]
         if not digits:
             await asyncio.sleep(verb.seconds("timeout", GATHER_S))
             return None
-        self._call.line.note("person_pressed", digits)
+        self._call.line.log("person_pressed", digits)
         url = verb.get("action") or base
         return await self._fetch(url, base, verb.get("method", "POST"), {"Digits": digits})
 
-    async def _hear(self, verb: TwimlVerb) -> None:
+    async def _play(self, verb: TwimlVerb) -> None:
         call = self._call
         if verb.name == "Say":
             language = verb.get("language", "en").partition("-")[0]
             words = await call.speak(verb.text, language)
-            call.line.note("whispered", verb.text)
+            call.line.log("whispered", verb.text)
             await asyncio.sleep(analysis.milliseconds(len(words)) / 1000)
         elif verb.name == "Pause":
             await asyncio.sleep(verb.seconds("length", 1))
         else:
-            call.line.warn(12200, f"<{verb.name}> cannot be whispered here")
+            call.line.warn(12200, f"<{verb.name}> is not supported in a screening document")
 
     async def _fetch(
         self, url: str, base: str, method: str, extra: dict[str, str] | None = None

@@ -1,4 +1,4 @@
-"""Signs as Twilio does (docs, "Webhooks security"), apart from the vendor's own package."""
+"""Signatures of Twilio (docs, "Webhooks security"), independent of the vendor's package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTINGS = "X-Twilio-Webhooks-Signature-Settings"
 def signature(
     secret: str, url: str, fields: Fields | None = None, algorithm: Algorithm = "HMAC_SHA1"
 ) -> str:
-    """Base64 HMAC over the URL (without fragment) and each name and value, sorted, once each."""
+    """Return the base64 HMAC over the URL without fragment and each sorted name and value."""
     message = url.partition("#")[0]
     for name in sorted(fields or {}):
         value = (fields or {})[name]
@@ -26,14 +26,3 @@ def signature(
             message += name + one
     hash_ = hashlib.sha256 if algorithm == "HMAC_SHA256" else hashlib.sha1
     return b64encode(hmac.new(secret.encode(), message.encode(), hash_).digest()).decode()
-
-
-def body_url(url: str, body: bytes) -> str:
-    """The URL that a JSON body is sent to and signed with: its hash is in the query."""
-    joint = "&" if "?" in url else "?"
-    return f"{url}{joint}bodySHA256={hashlib.sha256(body).hexdigest()}"
-
-
-def shared_key_settings(key_id: str) -> str:
-    """The header that announces the newer signature with a shared key."""
-    return f"key={key_id},algorithm=HMAC_SHA256"

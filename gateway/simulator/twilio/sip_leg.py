@@ -1,7 +1,7 @@
-"""The carrier's leg to the model's SIP connector: an INVITE, sound both ways, and signals.
+"""SIP leg of the carrier to the model's SIP connector: an INVITE, sound both ways, and signals.
 
-What SIP and RTP are between Twilio and OpenAI is a POST and a private WebSocket here: the same
-20 ms of mu-law in real time, and the same moments at which either side may end it.
+A POST and a private WebSocket stand for SIP and RTP: the same 20 ms of mu-law in real time, and the
+same points at which either side may end the call.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ FRAME: Final = samples(20)
 TIMESTAMP: Final = struct.Struct(">I")
 LATE_MAX: Final = samples(1000)
 ROUNDING: Final = 2
-"""Samples by which a time may be off that was a float."""
+"""Tolerance in samples for times that were floats."""
 JITTER_MS: Final = 40
-"""What a media gateway holds back, so that packets may be late."""
+"""Jitter buffer of a media gateway."""
 UNREACHABLE: Final = 503
 CANCELED: Final = 487
 OPEN_TIMEOUT_S: Final = 5.0
@@ -34,7 +34,7 @@ CLOSE_TIMEOUT_S: Final = 2.0
 
 
 class SipLeg:
-    """`ring` until somebody answers, then `talk` until somebody hangs up; `close` in any case."""
+    """One SIP leg: `ring` until it is answered, `talk` until it ends, `close` in any case."""
 
     def __init__(self, line: CallerEnd, faults: Faults) -> None:
         self._line, self._faults = line, faults
@@ -44,12 +44,12 @@ class SipLeg:
         self._speaking: asyncio.Task[None] | None = None
         self._expected = 0
         self.referrals: asyncio.Queue[str] = asyncio.Queue()
-        """Whom the far end wants the caller to be transferred to."""
+        """Transfer targets that the far end asked for by REFER."""
 
     async def ring(
         self, client: httpx2.AsyncClient, url: str, invite: dict[str, Any], timeout_s: float
     ) -> int:
-        """The final SIP status: 200 is an answer, and whoever waited in vain gets 487."""
+        """Return the final SIP status: 200 on answer, 487 on timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._ring(client, url.rstrip("/").removesuffix("/v1"), invite)
@@ -82,37 +82,37 @@ class SipLeg:
                 return int(signal["bye"])
 
     async def talk(self) -> None:
-        """The caller's sound goes out from now on; until the far end hangs up."""
+        """Send the caller's sound until the far end hangs up."""
         self._speaking = asyncio.create_task(self._speak())
         while True:
             signal = await self._signals.get()
             if "refer" in signal:
                 self.referrals.put_nowait(signal["refer"])
             elif "bye" in signal:
-                await self._let_play_out(float(signal.get("unplayed_ms", 0)))
+                await self._play_out(float(signal.get("unplayed_ms", 0)))
                 return
 
-    async def _let_play_out(self, unplayed_ms: float) -> None:
-        """What was on its way is heard; what the far end had not sent yet never is."""
+    async def _play_out(self, unplayed_ms: float) -> None:
+        """Play what has arrived; what the far end had not sent yet is never heard."""
         line = self._line
-        await asyncio.sleep(line.ear.buffered(line.now) / samples(1000))
-        line.hush()
+        await asyncio.sleep(line.playback.buffered(line.now) / samples(1000))
+        line.stop_playback()
         line.unheard_ms = unplayed_ms
 
     async def press(self, digit: str) -> None:
-        """A key, out of band."""
+        """Send a key out of band."""
         if self._socket is not None:
             with contextlib.suppress(ConnectionClosed):
                 await self._socket.send(json.dumps({"dtmf": digit}))
 
     async def close(self) -> None:
-        """BYE, or CANCEL while it rings."""
+        """Send BYE, or CANCEL while the leg rings."""
         for task in (self._speaking, self._hearing):
             if task is not None:
                 task.cancel()
                 await asyncio.wait({task})
-        if self._line.ear.buffered(self._line.now):
-            self._line.hush()
+        if self._line.playback.buffered(self._line.now):
+            self._line.stop_playback()
         if self._socket is not None:
             await self._socket.close()
 
@@ -126,19 +126,19 @@ class SipLeg:
         self._signals.put_nowait({"bye": UNREACHABLE})
 
     def _play(self, frame: bytes, timestamp: int) -> None:
-        """Lays a frame behind the one that it follows, in the past if need be.
+        """Play a frame right after its predecessor, in the past if necessary.
 
-        Nothing of this sound passes through the gateway: that this machine was busy is neither
-        its fault nor anything that RTP between two carriers would show.
+        This sound does not pass through the gateway: a busy machine is not the gateway's fault,
+        and RTP between two carriers would not show it.
         """
-        ear, now = self._line.ear, self._line.now
-        late = now - ear.track.end
+        playback, now = self._line.playback, self._line.now
+        late = now - playback.track.end
         follows = (timestamp - self._expected + ROUNDING) % (1 << 32) <= 2 * ROUNDING
         if follows and late < LATE_MAX:
-            ear.media(frame, min(now, ear.track.end))
+            playback.media(frame, min(now, playback.track.end))
         else:
             dry = late >= 0
-            ear.media((silence(JITTER_MS) if dry else b"") + frame, now)
+            playback.media((silence(JITTER_MS) if dry else b"") + frame, now)
         self._expected = timestamp + len(frame)
 
     async def _speak(self) -> None:
@@ -149,5 +149,5 @@ class SipLeg:
                 if (delay_s := line.at_s(due) - line.clock()) > 0:
                     await asyncio.sleep(delay_s)
                 if self._socket is not None:
-                    await self._socket.send(line.mouth.between(begin, begin + FRAME))
+                    await self._socket.send(line.spoken.between(begin, begin + FRAME))
                 begin += FRAME

@@ -1,4 +1,4 @@
-"""Reads TwiML into verbs, as Twilio would: an unknown verb is an error, not a guess."""
+"""Parser of TwiML: an unknown verb is an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARAMETER_MAX_CHARS: Final = 500
 
 
 class TwimlError(Exception):
-    """A document that Twilio would not execute; carries its error code."""
+    """Error of a document that Twilio would not execute, with its code."""
 
     def __init__(self, code: int, problem: str) -> None:
         self.code, self.problem = code, problem
@@ -34,7 +34,7 @@ class TwimlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TwimlVerb:
-    """One element: its name, attributes, text and children."""
+    """Element of a document: name, attributes, text and children."""
 
     name: str
     attributes: dict[str, str]
@@ -45,7 +45,7 @@ class TwimlVerb:
         return self.attributes.get(attribute, default)
 
     def seconds(self, attribute: str, default: float) -> float:
-        """A number attribute; Twilio takes its default where the value is no number."""
+        """Return a number attribute; Twilio takes the default for other values."""
         try:
             return max(float(self.get(attribute, str(default))), 0.0)
         except ValueError:
@@ -57,7 +57,7 @@ class TwimlVerb:
 
 @dataclass(frozen=True, slots=True)
 class TwimlDocument:
-    """Verbs, and the URL they came from, against which relative URLs are resolved."""
+    """Verbs of a document, and the URL against which theirs are resolved."""
 
     verbs: tuple[TwimlVerb, ...]
     base_url: str
@@ -65,7 +65,7 @@ class TwimlDocument:
 
 
 def parse(xml: str, base_url: str) -> TwimlDocument:
-    """Raises TwimlError 12100 (cannot be parsed) and 12200 (is no TwiML)."""
+    """Parse a document. Raises TwimlError 12100 (no XML) and 12200 (no TwiML)."""
     try:
         # The peer is the gateway under rehearsal, and expat expands no external entity.
         root = ElementTree.fromstring(xml)  # noqa: S314
@@ -88,7 +88,7 @@ def _verb(element: ElementTree.Element) -> TwimlVerb:
 
 
 def stream_parameters(stream: TwimlVerb) -> dict[str, str]:
-    """The `<Parameter>`s of a stream. Raises TwimlError for one that is too long."""
+    """Return the `<Parameter>`s of a stream. Raises TwimlError for one that is too long."""
     parameters: dict[str, str] = {}
     for child in stream.children:
         if child.name != "Parameter":

@@ -1,22 +1,20 @@
-"""Executes TwiML verbs on a call, each returning what follows, or None for the next verb."""
+"""Executor of TwiML verbs on a call."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urljoin
 from uuid import uuid4
 
 from gateway.simulator.audio import analysis
-from gateway.simulator.twilio import dial, enqueue, reachable
+from gateway.simulator.twilio import dial, enqueue, sip_trunk
+from gateway.simulator.twilio.call import TwilioCall
 from gateway.simulator.twilio.media_stream import MediaStream, StreamError, StreamIds
-from gateway.simulator.twilio.outcomes import CallOutcome, NextStep
+from gateway.simulator.twilio.outcomes import CallOutcome, NextStep, Trunk
 from gateway.simulator.twilio.twiml import TwimlVerb, stream_parameters
-
-if TYPE_CHECKING:
-    from gateway.simulator.twilio.call import TwilioCall
 
 HANGUP: Final = CallOutcome("gateway", "hangup_verb")
 REJECTED: Final = {
@@ -25,23 +23,31 @@ REJECTED: Final = {
 }
 
 
-async def execute(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
-    """One verb. The first that is no `<Reject>` answers the call, or whoever is dialled does."""
-    if verb.name == "Reject":
-        return REJECTED.get(verb.get("reason", "rejected"), REJECTED["rejected"])
-    if not (verb.name == "Dial" and verb.get("answerOnBridge") == "true"):
-        reachable.answer(call)
-    handler = _HANDLERS.get(verb.name)
-    if handler is None:
-        call.line.warn(12200, f"<{verb.name}> cannot be rehearsed here")
-        return None
-    return await handler(call, verb, base)
+class TwimlExecutor:
+    """Carries out verbs and trunks by the simulated carrier."""
+
+    async def verb(self, call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
+        """Execute one verb. Return what follows, or None for the next verb."""
+        if verb.name == "Reject":
+            return REJECTED.get(verb.get("reason", "rejected"), REJECTED["rejected"])
+        # Every verb but <Reject> answers the call; with answerOnBridge the dialled party does.
+        if not (verb.name == "Dial" and verb.get("answerOnBridge") == "true"):
+            call.answer()
+        handler = _HANDLERS.get(verb.name)
+        if handler is None:
+            call.line.warn(12200, f"<{verb.name}> is not simulated")
+            return None
+        return await handler(call, verb, base)
+
+    async def trunk(self, call: TwilioCall, trunk: Trunk) -> NextStep:
+        """Carry the call over an Elastic SIP Trunk."""
+        return await sip_trunk.carry(call, trunk)
 
 
 async def _connect(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
     stream = verb.first("Stream")
     if stream is None:
-        call.line.warn(12200, "<Connect> without a <Stream> cannot be rehearsed here")
+        call.line.warn(12200, "<Connect> without a <Stream> is not simulated")
         return None
     await _run_stream(call, stream, base)
     return await _action(call, verb, base)
@@ -51,9 +57,8 @@ async def _run_stream(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
     account = call.webhooks.account
     ids = StreamIds(account.sid, call.call_sid, "MZ" + uuid4().hex, stream_parameters(verb))
     stream = MediaStream(call.line, ids, call.faults, call.frame_ms)
-    call.stream = stream
     call.streams.append(stream)
-    watch = asyncio.create_task(_announce(call, verb, ids.stream_sid))
+    started = asyncio.create_task(_report_started(call, verb, ids.stream_sid))
     event, problem = "stream-stopped", ""
     try:
         await stream.run(urljoin(base, verb.get("url")), account, call.webhooks.reach)
@@ -61,13 +66,13 @@ async def _run_stream(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
         event, problem = "stream-error", str(error)
         call.line.warn(error.code, error.problem)
     finally:
-        watch.cancel()
+        started.cancel()
         _stream_callback(call, verb, ids.stream_sid, event, problem)
 
 
-async def _announce(call: TwilioCall, verb: TwimlVerb, stream_sid: str) -> None:
+async def _report_started(call: TwilioCall, verb: TwimlVerb, stream_sid: str) -> None:
     await call.line.streaming.wait()
-    call.line.note("stream_started", stream_sid)
+    call.line.log("stream_started", stream_sid)
     _stream_callback(call, verb, stream_sid, "stream-started")
 
 
@@ -98,13 +103,13 @@ async def _action(
 async def _say(call: TwilioCall, verb: TwimlVerb, _base: str) -> None:
     language = verb.get("language", "en").partition("-")[0]
     words = await call.speak(verb.text, language)
-    call.line.note("said_by_twilio", verb.text)
-    await _let_hear(call, words * max(int(verb.seconds("loop", 1)), 1))
+    call.line.log("said_by_twilio", verb.text)
+    await _play_out(call, words * max(int(verb.seconds("loop", 1)), 1))
 
 
 async def _play(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
     if digits := verb.get("digits"):
-        await _let_hear(call, analysis.keypad(digits))
+        await _play_out(call, analysis.keypad(digits))
         return
     answer = await call.webhooks.request(verb.text, {}, method="GET", base=base)
     try:
@@ -112,17 +117,17 @@ async def _play(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
     except ValueError as error:
         call.line.warn(12400, f"{verb.text} cannot be played: {error}")
         return
-    await _let_hear(call, music * max(int(verb.seconds("loop", 1)), 1))
+    await _play_out(call, music * max(int(verb.seconds("loop", 1)), 1))
 
 
-async def _let_hear(call: TwilioCall, mulaw: bytes) -> None:
-    """Plays to the caller, to the end."""
+async def _play_out(call: TwilioCall, mulaw: bytes) -> None:
+    """Play to the caller, to the end."""
     line = call.line
-    line.ear.media(mulaw, line.now)
+    line.playback.media(mulaw, line.now)
     try:
-        await asyncio.sleep(analysis.milliseconds(line.ear.buffered(line.now)) / 1000)
+        await asyncio.sleep(analysis.milliseconds(line.playback.buffered(line.now)) / 1000)
     finally:
-        line.hush()
+        line.stop_playback()
 
 
 async def _pause(_call: TwilioCall, verb: TwimlVerb, _base: str) -> None:
@@ -151,12 +156,12 @@ async def _gather(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | No
 
 async def _prompt(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
     for child in verb.children:
-        await execute(call, child, base)
-    call.prompted()
+        await call.executor.verb(call, child, base)
+    call.prompt_played()
 
 
 async def _digits(call: TwilioCall, verb: TwimlVerb, prompt: asyncio.Task[None]) -> str:
-    """Keys until enough, the finishing key, or nothing within the timeout after the prompt."""
+    """Return the keys pressed until there are enough, the finishing key, or the timeout."""
     wanted, finish = int(verb.seconds("numDigits", 1000)), verb.get("finishOnKey", "#")
     digits = ""
     while len(digits) < wanted:
@@ -176,14 +181,15 @@ async def _digits(call: TwilioCall, verb: TwimlVerb, prompt: asyncio.Task[None])
 
 async def _dial(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
     outcome = await dial.dial(call, verb, base)
-    return outcome.order or await _action(call, verb, base, outcome.fields())
+    return outcome.next_step or await _action(call, verb, base, outcome.fields())
 
 
 async def _enqueue(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
-    result = await enqueue.wait(call, verb, base, execute)
+    result = await enqueue.wait(call, verb, base)
     if isinstance(result, CallOutcome):
         return result
-    fields = call.place.fields(result) if call.place is not None else {"QueueResult": result}
+    position = call.queue_position
+    fields = position.fields(result) if position is not None else {"QueueResult": result}
     return await _action(call, verb, base, fields)
 
 

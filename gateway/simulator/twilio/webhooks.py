@@ -1,4 +1,4 @@
-"""Twilio's HTTP side: signed form posts with its time limits, retry and fallback."""
+"""Webhooks of Twilio: signed form posts with its timeouts and retry."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gateway.simulator.twilio.signing import SIGNATURE, signature
 CONNECT_TIMEOUT_S: Final = 5.0
 TOTAL_TIMEOUT_S: Final = 15.0
 RETRIES: Final = 1
-"""Twilio tries once more by default, and only after a failed connect."""
+"""Twilio retries once by default, and only after a failed connect."""
 
 
 class WebhookFailed(Exception):
-    """Error 11200: no usable answer. `unreachable` tells a refused connection from a bad answer."""
+    """Error 11200, no usable answer; `unreachable` marks a refused connection."""
 
     def __init__(self, url: str, problem: str, *, unreachable: bool = False) -> None:
         self.url, self.problem, self.unreachable = url, problem, unreachable
@@ -34,7 +34,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class GatewayAddress:
-    """Where the gateway is said to be, and where it is really found from here."""
+    """Public address of the gateway, and the one to connect to from here."""
 
     url: str
     public_url: str
@@ -43,7 +43,7 @@ class GatewayAddress:
         return self.public_url.rstrip("/") + path
 
     def real(self, public: str) -> str:
-        """The address to connect to for a public one; others are taken as they are."""
+        """Return the address to connect to for a public one; others are unchanged."""
         for scheme in ("http", "ws"):
             base = _rescheme(self.public_url, scheme)
             if public == base or public.startswith(base + "/"):
@@ -52,13 +52,13 @@ class GatewayAddress:
 
 
 def _rescheme(url: str, scheme: str) -> str:
-    """The same place for http or ws, secure or not as the URL is."""
+    """Return the URL with another scheme, secure or not as before."""
     head, _, rest = url.rstrip("/").partition("://")
     return f"{scheme}{'s' if head in ('https', 'wss') else ''}://{rest}"
 
 
 class Webhooks:
-    """Posts what Twilio posts, as one account."""
+    """Sender of one account's webhooks."""
 
     def __init__(self, account: Account, reach: GatewayAddress, client: httpx2.AsyncClient) -> None:
         self.account, self.reach = account, reach
@@ -67,7 +67,7 @@ class Webhooks:
     async def request(
         self, url: str, fields: dict[str, str], *, method: str = "POST", base: str = ""
     ) -> httpx2.Response:
-        """One request with its retry. Raises WebhookFailed for anything but a 2xx answer."""
+        """Send one request with its retry. Raises WebhookFailed unless the answer is 2xx."""
         target = urljoin(base, url).partition("#")[0]
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_S):
@@ -107,7 +107,7 @@ class Webhooks:
 
 
 def client() -> httpx2.AsyncClient:
-    """An HTTP client with Twilio's limits."""
+    """Return an HTTP client with Twilio's timeouts."""
     timeout = httpx2.Timeout(TOTAL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
     return httpx2.AsyncClient(
         timeout=timeout, trust_env=False, limits=httpx2.Limits(max_connections=None)

@@ -1,4 +1,4 @@
-"""Who may ask: a bearer token; and how often."""
+"""Authorization of the operators' API: a bearer token, and rate limits."""
 
 from __future__ import annotations
 
@@ -9,43 +9,44 @@ from hashlib import sha256
 from typing import Final
 
 import structlog
+from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.errors import PeerError
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.http.problems import RequestRefused
-from gateway.web.http.request_body import STATUS, read_body
 
 log = structlog.get_logger()
-_WHO: Final = {"WWW-Authenticate": 'Bearer realm="gateway"'}
-_NEVER_KEPT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="gateway"'}
+_NOT_CACHED: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class OperatorAuth:
-    """Guards a handler: token, allowance, and every refusal as a problem."""
+    """Guards handlers: checks the token and the rate, and answers refusals as problems."""
 
-    def __init__(self, token: str) -> None:
-        self._digest = _digest(token.encode())
+    def __init__(self, token: str, refused: Counter) -> None:
+        """`refused` counts requests without the right token."""
+        self._digest, self._refused = _digest(token.encode()), refused
+        self._guesses = TokenBucket(limits.api.GUESSES_BURST, limits.api.GUESSES_PER_S)
+        self._log_lines = TokenBucket(1, 1 / limits.api.GUESSES_LOGGED_EVERY_S)
+        self._unlogged = 0
 
     def only(self, allowance: TokenBucket, query: Set[str], handler: Handler) -> Handler:
-        """`query` names the parameters there are: a typo would quietly be another question."""
+        """Return the guarded handler; a parameter that is not in `query` is refused."""
 
         async def guarded(request: Request) -> Response:
             try:
                 self._check(request)
-                wait_s = allowance.take()
-                if wait_s:
-                    retry = {"Retry-After": str(math.ceil(wait_s))}
-                    raise RequestRefused(429, "Too many requests: slow down.", retry)
+                if wait_s := allowance.take():
+                    raise _too_many(wait_s)
                 _check_query(request, query)
                 response = await handler(request)
             except RequestRefused as refused:
                 response = refused.response()
-            response.headers.update(_NEVER_KEPT)
+            response.headers.update(_NOT_CACHED)
             return response
 
         return guarded
@@ -53,9 +54,26 @@ class OperatorAuth:
     def _check(self, request: Request) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         given = _digest(token.strip().encode("utf-8", "replace"))
-        # Digests are of one length, so that not even the token's length shows in the time.
-        if not hmac.compare_digest(given, self._digest) or scheme.lower() != "bearer":
-            raise RequestRefused(401, "Send Authorization: Bearer and GATEWAY_ADMIN_TOKEN.", _WHO)
+        # Digests have one length, so that not even the token's length shows in the time.
+        if hmac.compare_digest(given, self._digest) and scheme.lower() == "bearer":
+            return
+        self._refused.inc()
+        self._log_refusal()
+        # The right token is not slowed down: nobody can lock the operators out.
+        if wait_s := self._guesses.take():
+            raise _too_many(wait_s)
+        raise RequestRefused(401, "Send Authorization: Bearer and GATEWAY_ADMIN_TOKEN.", _CHALLENGE)
+
+    def _log_refusal(self) -> None:
+        self._unlogged += 1
+        if not self._log_lines.take():
+            log.warning("admin_token_refused", requests=self._unlogged)
+            self._unlogged = 0
+
+
+def _too_many(wait_s: float) -> RequestRefused:
+    retry = {"Retry-After": str(math.ceil(wait_s))}
+    return RequestRefused(429, "Too many requests: slow down.", retry)
 
 
 def _check_query(request: Request, known: Set[str]) -> None:
@@ -63,28 +81,8 @@ def _check_query(request: Request, known: Set[str]) -> None:
     if unknown := set(given) - known:
         raise RequestRefused(422, f"There is no parameter {min(unknown)[:40]!r} here.")
     if len(given.multi_items()) > len(given):
-        raise RequestRefused(422, "A parameter stands there twice.")
+        raise RequestRefused(422, "A parameter is given twice.")
 
 
 def _digest(token: bytes) -> bytes:
     return sha256(token).digest()
-
-
-async def body_of(request: Request, most_bytes: int) -> bytes:
-    """The body. Raises Refused before more than the bound is held."""
-    try:
-        return await read_body(request, most_bytes, limits.api.BODY_WAIT_S)
-    except PeerError as error:
-        said = _BODY[error.kind].format(most=most_bytes)
-        raise RequestRefused(STATUS[error.kind], said, {"Connection": "close"}) from None
-
-
-_BODY: Final = {
-    "oversized": "The body may have {most} bytes.",
-    "slow": "The body did not come in time.",
-    "cut_off": "The body is not complete.",
-}
-
-
-def media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""The operators' API: which calls there are, and a hand on each of them."""
+"""The operators' API: lists of calls, their records, and actions on running ones."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
-from gateway.bridge.messaging.image_processing import ImageProcessor
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.call import commands, inputs
 from gateway.call.dialogue import end_plan
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
+from gateway.imaging.image_processor import ImageProcessor
 from gateway.ops.records.event_stream import EventStream, Subscription
 from gateway.ops.records.record import CallRecord, CallSummary
 from gateway.ops.records.store import RecordStore
-from gateway.web.api.auth import body_of, media_type
 from gateway.web.http.problems import RequestRefused
+from gateway.web.http.request_body import body_of, media_type
 
 log = structlog.get_logger()
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
@@ -40,16 +40,16 @@ _BodyT = TypeVar("_BodyT", bound=Struct)
 
 class SayBody(Struct, forbid_unknown_fields=True):
     text: Annotated[str, Meta(min_length=1, max_length=limits.api.SAY_MAX_CHARS, pattern=r"\S")]
-    """Said word for word."""
+    """Text that is said word for word."""
 
 
 class TransferBody(Struct, forbid_unknown_fields=True):
     to: Annotated[
         str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS, pattern=r"\S")
     ]
-    """One of the agent's transfers by name, or a number in E.164 (+15550123)."""
+    """Name of one of the agent's transfers, or a number in E.164 (+15550123)."""
     summary: Annotated[str, Meta(max_length=limits.call.SUMMARY_MAX_CHARS)] = ""
-    """For the person, where that transfer is a warm one."""
+    """Summary for the person, where the transfer is a warm one."""
 
 
 class DecisionBody(Struct, forbid_unknown_fields=True):
@@ -58,10 +58,10 @@ class DecisionBody(Struct, forbid_unknown_fields=True):
 
 class DialBody(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
     to: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
-    """E.164."""
+    """Number to call, in E.164."""
     agent: Annotated[str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS)]
     from_: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
-    """A number of ours; without it, the agent's."""
+    """Caller id, one of our numbers; without it, the agent's."""
 
 
 class PhoneLinkBody(Struct, forbid_unknown_fields=True):
@@ -69,19 +69,19 @@ class PhoneLinkBody(Struct, forbid_unknown_fields=True):
     seconds: Annotated[float, Meta(ge=limits.phone.LINK_MIN_S, le=limits.phone.LINK_MAX_S)] = (
         limits.phone.LINK_DEFAULT_S
     )
-    """For so long calls can be begun with it."""
+    """How long calls can be started with the link."""
 
 
 class PhoneLink(Struct):
     url: str
-    """A page that calls the agent. Whoever has it can."""
+    """Address of a page that calls the agent, for anybody who has it."""
     agent: str
     expires_at: str
     """RFC 3339, UTC."""
 
 
 class DoneBody(Struct):
-    """What was asked of the call; whether it comes to pass is told by the call's record."""
+    """Action that was requested; its outcome stands in the call's record."""
 
     call: str
     action: str
@@ -89,7 +89,7 @@ class DoneBody(Struct):
 
 class CallList(Struct):
     calls: list[CallSummary]
-    """Running ones first, each kind newest first."""
+    """Running calls, then ended ones, each newest first."""
 
 
 class AgentInfo(Struct):
@@ -110,15 +110,17 @@ class AgentList(Struct):
 
 @dataclass(frozen=True, slots=True)
 class CallsEndpoints:
+    """Handlers of the operators' API."""
+
     registry: CallRegistry
     records: RecordStore
     event_stream: EventStream
     image_processor: ImageProcessor
     outbound: OutboundCalls
     phone_link: Callable[[str, float], tuple[str, float]]
-    """For an agent and so many seconds: its address, and when it expires, Unix time."""
+    """Returns the link for an agent and a time in seconds, and when it expires, Unix time."""
 
-    # --- Looking ---
+    # --- Reading ---
 
     async def calls(self, request: Request) -> Response:
         """`GET /api/calls`"""
@@ -139,7 +141,7 @@ class CallsEndpoints:
         """`GET /api/events`: server-sent events, each a change of some call's record."""
         subscription = self.event_stream.subscribe()
         if subscription is None:
-            raise RequestRefused(503, "Too many watch already: close another console.")
+            raise RequestRefused(503, "Too many consoles are open: close another one.")
         headers = {"X-Accel-Buffering": "no"}
         return StreamingResponse(
             _stream(subscription), media_type="text/event-stream", headers=headers
@@ -152,10 +154,10 @@ class CallsEndpoints:
             raise RequestRefused(404, "There is no such call.")
         return record
 
-    # --- Doing ---
+    # --- Acting ---
 
     async def dial(self, request: Request) -> Response:
-        """`POST /api/calls`: an agent calls somebody."""
+        """`POST /api/calls`: have an agent call a number."""
         key = request.headers.get("idempotency-key", "")
         if len(key) > limits.web.IDEMPOTENCY_KEY_MAX_CHARS:
             raise RequestRefused(
@@ -166,15 +168,15 @@ class CallsEndpoints:
             call_sid = await self.outbound.place(wanted.to, wanted.agent, wanted.from_, key)
         except NotDialled as error:
             raise _not_dialled(error) from error
-        log.info("operator", action="dial", call=call_sid, agent=wanted.agent)
+        log.info("operator_action", action="dial", call_sid=call_sid, agent=wanted.agent)
         return _json(DoneBody(call_sid, "dial"), 202)
 
     async def hangup(self, request: Request) -> Response:
-        """`POST /api/calls/{id}/hangup`; a call out that rings stops ringing."""
+        """`POST /api/calls/{id}/hangup`: also cancels an outbound call that rings."""
         key = request.path_params["id"]
         try:
             if self.registry.call(key) is None and await self.outbound.cancel(key):
-                log.info("operator", action="hangup", call=key)
+                log.info("operator_action", action="hangup", call_sid=key)
                 return _json(DoneBody(key, "hangup"), 202)
         except NotDialled as error:
             raise _not_dialled(error) from error
@@ -195,29 +197,30 @@ class CallsEndpoints:
         return await self._ask(request, "transfer", wish)
 
     async def image(self, request: Request) -> Response:
-        """`POST /api/calls/{id}/image`: the picture is the body; `about` says what it is."""
+        """`POST /api/calls/{id}/image`: the body is the picture, `about` describes it."""
         if media_type(request) not in IMAGE_TYPES:
             raise RequestRefused(415, f"Send one of {', '.join(IMAGE_TYPES)}.")
         about = request.query_params.get("about", "")
         if len(about) > limits.api.ABOUT_MAX_CHARS:
             raise RequestRefused(422, f"about may have {limits.api.ABOUT_MAX_CHARS} characters.")
         await self._running(request)
-        body = await body_of(request, limits.images.IMAGE_BODY_MAX_BYTES)
-        try:
-            url = await self.image_processor.develop(body)
-        except PeerError as error:
-            raise RequestRefused(422, _PICTURES[error.kind]) from None
+        with self.image_processor.uploads.upload() as upload:
+            body = await body_of(request, limits.images.IMAGE_BODY_MAX_BYTES, upload.add)
+            try:
+                url = await self.image_processor.shrink_photo(body)
+            except PeerError as error:
+                raise _not_shown(error.kind) from None
         return await self._ask(request, "image", inputs.ShowImageRequested(url, about.strip()))
 
     async def approve(self, request: Request) -> Response:
-        """`POST /api/calls/{id}/approvals/{approval}`: the same answer may be given twice."""
+        """`POST /api/calls/{id}/approvals/{approval}`: the same answer may be repeated."""
         wanted = await _parsed(request, DecisionBody)
         call = await self._running(request)
         stands = call.allow(request.path_params["approval"], wanted.approve)
         if stands is None:
             raise RequestRefused(404, "The call has no such request for approval.")
         if stands == "waiting":
-            raise RequestRefused(409, "The model does not hear at this moment: try again.")
+            raise RequestRefused(409, "The model is being reconnected: try again.")
         if stands != ("approved" if wanted.approve else "denied"):
             raise RequestRefused(409, f"It was answered before: {stands}.")
         return _done(call, stands)
@@ -228,7 +231,7 @@ class CallsEndpoints:
         if wanted.agent not in self.registry.book.agents:
             raise RequestRefused(404, "There is no such agent.")
         url, expires_at = self.phone_link(wanted.agent, wanted.seconds)
-        log.info("operator", action="phone", agent=wanted.agent, seconds=wanted.seconds)
+        log.info("operator_action", action="phone", agent=wanted.agent, seconds=wanted.seconds)
         until = datetime.fromtimestamp(expires_at, UTC).isoformat()
         return _json(PhoneLink(url, wanted.agent, until), 201)
 
@@ -240,12 +243,11 @@ class CallsEndpoints:
         return call
 
     async def _ask(self, request: Request, action: str, wish: inputs.OperatorRequest) -> Response:
-        """Nothing is awaited between the look at the call and the wish, once it is found."""
+        """Pass a request to a running call. Raises RequestRefused."""
+        # Nothing is awaited between finding the call and the request to it.
         call = await self._running(request)
         if not call.ask(wish):
-            raise RequestRefused(
-                409, "Nobody talks in this call now: it begins, or comes to its end."
-            )
+            raise RequestRefused(409, "The call has no conversation now: it is starting or ending.")
         return _done(call, action)
 
 
@@ -254,7 +256,7 @@ _NOT_DIALLED: Final = {
     "key_reused": 422, "refused": 422, "under_way": 409, "agent_full": 409, "caller_busy": 409,
     "too_fast": 429, "unreachable": 502, "unknown": 504,
 }  # fmt: skip
-"""What is not here is 503: another process, or a later time, may do."""
+"""HTTP status by reason; any other is 503: another process, or a later time, may do."""
 
 
 def _not_dialled(error: NotDialled) -> RequestRefused:
@@ -268,11 +270,21 @@ _PICTURES: Final = {
     "heic": "HEIC pictures cannot be shown: send a JPEG.",
     "pdf": "A PDF cannot be shown: send a picture of its page.",
     "too_many_pixels": "The picture has too many pixels: send a smaller one.",
+    "too_many_scans": "The JPEG has too many scans: save it anew.",
+    "took_too_long": "The picture takes too long to decode.",
+    "unreadable": "The picture could not be decoded.",
+    "overloaded": "Too many pictures are being sent at this moment: try again.",
 }
 
 
+def _not_shown(kind: str) -> RequestRefused:
+    if kind != "overloaded":
+        return RequestRefused(422, _PICTURES[kind])
+    return RequestRefused(503, _PICTURES[kind], {"Retry-After": str(limits.images.UPLOADS_RETRY_S)})
+
+
 def _target(agent: Agent, to: str, summary: str) -> inputs.TransferRequested:
-    """An operator's word goes: opening hours are not looked at."""
+    """Return the transfer an operator asks for, whatever the opening hours."""
     if to in agent.transfers:
         return inputs.TransferRequested(end_plan.way_to(agent.transfers[to], summary))
     if E164.fullmatch(to):
@@ -324,8 +336,14 @@ async def _parsed(request: Request, kind: type[_BodyT]) -> _BodyT:
 
 
 def _done(call: LiveCall, action: str) -> Response:
-    """The audit line: who had the token did what to which call, without a word of it."""
-    log.info("operator", action=action, call=call.facts.key, agent=call.facts.agent)
+    # The audit line, without any words of the call.
+    log.info(
+        "operator_action",
+        action=action,
+        call_sid=call.facts.call_sid,
+        call_id=call.facts.call_id,
+        agent=call.facts.agent,
+    )
     return _json(DoneBody(call.facts.key, action), 202)
 
 

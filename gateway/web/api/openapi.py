@@ -1,14 +1,16 @@
-"""The operators' API, described: one table makes both the routes and the OpenAPI document."""
+"""Operations of the operators' API: one table makes the routes and the OpenAPI document."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
 
 from gateway import __version__, limits
 from gateway.ops.records.record import CallRecord
@@ -16,6 +18,7 @@ from gateway.web.api.calls import (
     IMAGE_TYPES,
     AgentList,
     CallList,
+    CallsEndpoints,
     DecisionBody,
     DialBody,
     DoneBody,
@@ -30,10 +33,10 @@ _REF: Final = "#/components/schemas/{name}"
 _WHY: Final = {
     400: "The body is not what its type says.",
     401: "No token, or the wrong one.",
-    403: "Calls out are off, or not for that agent or country.",
+    403: "Outbound calls are off, or not allowed for that agent or country.",
     404: "There is no such call, no such agent, or no such request in it.",
     408: "The body did not come in time.",
-    409: "The call has ended, nobody talks in it now, or it is being placed.",
+    409: "The call has ended, has no conversation now, or is being placed.",
     413: "The body is too large.",
     415: "The body is of another type.",
     422: "Understood, and cannot be done.",
@@ -45,11 +48,17 @@ _WHY: Final = {
 _BODY_ERRORS: Final = (400, 404, 408, 409, 413, 415, 422)
 
 
+async def _document(_endpoints: CallsEndpoints, _request: Request) -> Response:
+    return Response(encoded(), media_type="application/json")
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method on one path; `name` is that of its handler."""
+    """One method on one path."""
 
     name: str
+    """Its `operationId`."""
+    handler: Callable[[CallsEndpoints, Request], Awaitable[Response]]
     method: str
     path: str
     summary: str
@@ -67,7 +76,8 @@ class Operation:
 _CALL: Final = "/api/calls/{id}"
 OPERATIONS: Final = (
     Operation(
-        "calls", "GET", "/api/calls", "Calls: running ones first, each kind newest first.",
+        "calls", CallsEndpoints.calls,
+        "GET", "/api/calls", "Calls: running ones first, each kind newest first.",
         CallList,
         errors=(422,),
         query={
@@ -75,12 +85,13 @@ OPERATIONS: Final = (
             "limit": (
                 {"type": "integer", "minimum": 1, "maximum": limits.api.CALLS_MAX,
                  "default": limits.api.CALLS_DEFAULT},
-                "At most so many.",
+                "Largest number of calls in the answer.",
             ),
         },
     ),
     Operation(
-        "dial", "POST", "/api/calls", "Have an agent call somebody.", DoneBody, 202,
+        "dial", CallsEndpoints.dial,
+        "POST", "/api/calls", "Have an agent call somebody.", DoneBody, 202,
         (400, 403, 404, 408, 409, 413, 415, 502, 503, 504), DialBody, acts=True,
         headers={
             "Idempotency-Key": (
@@ -89,50 +100,63 @@ OPERATIONS: Final = (
             )
         },
     ),
-    Operation("call", "GET", _CALL, "All that is known of a call.", CallRecord, errors=(404,)),
     Operation(
-        "hangup", "POST", f"{_CALL}/hangup", "End the call now.", DoneBody, 202, (404, 409, 502),
+        "call", CallsEndpoints.call,
+        "GET", _CALL, "The record of one call.", CallRecord, errors=(404,)),
+    Operation(
+        "hangup", CallsEndpoints.hangup,
+        "POST", f"{_CALL}/hangup", "End the call now.", DoneBody, 202, (404, 409, 502),
         acts=True,
     ),
     Operation(
-        "say", "POST", f"{_CALL}/say", "Have the agent say a line, word for word.", DoneBody, 202,
+        "say", CallsEndpoints.say,
+        "POST", f"{_CALL}/say", "Have the agent say a line, word for word.", DoneBody, 202,
         _BODY_ERRORS, SayBody, acts=True,
     ),
     Operation(
-        "transfer", "POST", f"{_CALL}/transfer", "Hand the caller over, after a word to him.",
+        "transfer", CallsEndpoints.transfer,
+        "POST", f"{_CALL}/transfer", "Transfer the caller, after a word to them.",
         DoneBody, 202, _BODY_ERRORS, TransferBody, acts=True,
     ),
     Operation(
-        "image", "POST", f"{_CALL}/image", "Show the model a picture and have it say something.",
+        "image", CallsEndpoints.image,
+        "POST", f"{_CALL}/image", "Show the model a picture and have it say something.",
         DoneBody, 202, tuple(e for e in _BODY_ERRORS if e != 400), IMAGE_TYPES,
         {"about": ({"type": "string", "maxLength": limits.api.ABOUT_MAX_CHARS},
                    "What it is, in words for the model.")},
         acts=True,
     ),
     Operation(
-        "approve", "POST", f"{_CALL}/approvals/{{approval}}",
-        "Allow a tool that waits for it, or do not.",
+        "approve", CallsEndpoints.approve,
+        "POST", f"{_CALL}/approvals/{{approval}}",
+        "Approve or deny a pending tool approval.",
         DoneBody, 202, _BODY_ERRORS, DecisionBody, acts=True,
     ),
     Operation(
-        "phone", "POST", "/api/phone", "Make a link by which a browser calls an agent.", PhoneLink,
+        "phone", CallsEndpoints.phone,
+        "POST", "/api/phone", "Make a link by which a browser calls an agent.", PhoneLink,
         201, (400, 404, 408, 413, 415, 422), PhoneLinkBody, acts=True,
     ),
-    Operation("agents", "GET", "/api/agents", "Agents, without their instructions.", AgentList),
     Operation(
-        "events", "GET", "/api/events",
+        "agents", CallsEndpoints.agents,
+        "GET", "/api/agents", "Agents, without their instructions.", AgentList),
+    Operation(
+        "events", CallsEndpoints.events,
+        "GET", "/api/events",
         "Changes of calls' records as they happen. Each event is {call, at_s, part, value}: "
         "`summary` replaces the single values, every other part gets one more element; a span of "
-        "the timeline replaces the one with the same who and from_s. Whoever does not keep up is "
-        "sent away, and begins anew.",
+        "the timeline replaces the one with the same who and from_s. A client that does not keep "
+        "up is disconnected, and starts again.",
         "text/event-stream", errors=(503,),
     ),
-    Operation("openapi", "GET", "/api/openapi.json", "This document.", "application/json"),
+    Operation(
+        "openapi", _document, "GET", "/api/openapi.json", "This document.", "application/json"
+    ),
 )  # fmt: skip
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+    """Return the OpenAPI 3.1 document."""
     kinds = {op.answer for op in OPERATIONS} | {op.body for op in OPERATIONS} | {Problem}
     structs = sorted((k for k in kinds if isinstance(k, type)), key=lambda k: k.__name__)
     _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
@@ -144,8 +168,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "gateway: the operators' API",
             "version": __version__,
-            "description": "Calls as they run and after, and a hand on each. Times ending in _s "
-            "are seconds since the call was announced.",
+            "description": "Calls while they run and after, and what can be done to each. "
+            "Times ending in _s are seconds since the call was announced.",
         },
         "security": [{"token": []}],
         "paths": paths,
@@ -158,7 +182,7 @@ def document() -> dict[str, Any]:
 
 @cache
 def encoded() -> bytes:
-    """The same as JSON, made once."""
+    """Return the document as JSON, encoded once."""
     return msgspec.json.encode(document())
 
 

@@ -1,4 +1,4 @@
-"""`/console`: one page without a build step, from three files and from nowhere else."""
+"""`/console`: the operators' page, made of three files without a build step."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ HEADERS: Final = {
 
 
 def console_routes() -> list[BaseRoute]:
-    """The page asks for the token itself: what it is made of is no secret."""
+    """Return the page's routes; they need no token, which the page asks for itself."""
     return page_routes(_FILES)
 
 
 def page_routes(
     files: Mapping[str, tuple[str, ...]], headers: Mapping[str, str] | None = None
 ) -> list[BaseRoute]:
-    """By path: a media type, and the files of the package that make up what is there."""
+    """Return routes of files by path: a media type, and the files that are concatenated."""
     page, headers = resources.files("gateway.web.browser") / "page", HEADERS | dict(headers or {})
     return [
         _file(path, b"".join((page / name).read_bytes() for name in names), media_type, headers)

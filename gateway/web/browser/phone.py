@@ -1,8 +1,8 @@
-"""`/phone`: a telephone in a browser, for whoever has a link that an operator made.
+"""`/phone`: a telephone in a browser, for anybody who has a link that an operator made.
 
-The page plays the carrier's part of a media stream, so what is heard is what a caller hears:
-mu-law at 8 kHz, through the same loop. The token stands behind the `#` of the link, and travels
-in headers: no log of a server or proxy has it.
+The page plays the carrier's part of a media stream, so its user hears what a caller hears: mu-law
+at 8 kHz, by the same code. The token stands behind the `#` of the link and is sent in headers, so
+that no log of a server or proxy contains it.
 """
 
 from __future__ import annotations
@@ -31,31 +31,34 @@ from gateway.web.browser.console import page_routes
 from gateway.web.http.problems import RequestRefused
 
 PROTOCOL: Final = "gateway.phone"
-"""Offered by the page together with the token: a browser's socket has no other header."""
+"""Subprotocol, offered with the token: a browser's WebSocket can set no other header."""
+_ANSWERED: Final = b'{"event":"answered"}'
 _FILES: Final = {
     "/phone": ("text/html", "phone.html"),
     "/phone/phone.css": ("text/css", "colours.css", "phone.css"),
     "/phone/phone.js": ("text/javascript", "phone.js"),
     "/phone/line.js": ("text/javascript", "phone-line.js"),
 }
-_GONE: Final = {
+_NO_LINK: Final = {
     "no_token": "This link is not complete: copy the whole of it.",
-    "bad_token": "This link was not made here, or not completely copied.",
+    "bad_token": "This link is not one of ours, or not completely copied.",
     "expired_token": "This link has expired: ask for another one.",
 }
 
 
 class PhoneCard(msgspec.Struct):
-    """What the page shows before a call."""
+    """Data that the page shows before a call."""
 
     agent: str
     language: str
     expires_at: float
     refusal: str | None
-    """Why a call would not be taken now, as far as this process knows by itself."""
+    """Reason why this process would refuse a call now."""
 
 
 class PhoneEndpoints:
+    """The page, its data, and its media stream."""
+
     def __init__(
         self, public_url: str, tokens: PhoneTokens, browser_calls: BrowserCalls, metrics: Metrics
     ) -> None:
@@ -72,12 +75,12 @@ class PhoneEndpoints:
         ]
 
     def link(self, agent: str, seconds: float) -> tuple[str, float]:
-        """A link for an agent, and when it expires, Unix time."""
+        """Return a link to an agent, and when it expires, Unix time."""
         token, expires_at = self._tokens.issue(agent, seconds)
         return f"{self._public_url}/phone#{token}", expires_at
 
     async def card(self, request: Request) -> Response:
-        """`GET /phone/card`, with the link's token as bearer."""
+        """`GET /phone/card`: data of the link whose token is the bearer."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         try:
             found = self._tokens.redeem(token.strip() if scheme.lower() == "bearer" else "")
@@ -90,14 +93,14 @@ class PhoneEndpoints:
         return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     def _no_card(self, reason: str) -> RequestRefused:
-        """Whoever guesses is slowed down, and nobody with him who has a link."""
+        """Slow down guesses, and no requests with a valid link."""
         if wait_s := self._guesses.take():
             retry = {"Retry-After": str(math.ceil(wait_s))}
             return RequestRefused(429, "Too many requests: slow down.", retry)
-        return RequestRefused(403, _GONE[reason])
+        return RequestRefused(403, _NO_LINK[reason])
 
     async def line(self, websocket: WebSocket) -> None:
-        """`WS /phone/line`: Media Streams as from a carrier; `start` needs no token any more."""
+        """`WS /phone/line`: Media Streams as from a carrier, without a token in `start`."""
         try:
             found = self._checked(websocket.scope["subprotocols"])
         except (SignatureRefused, NotAdmitted) as error:
@@ -111,7 +114,7 @@ class PhoneEndpoints:
             self._sockets -= 1
 
     def _checked(self, offered: Sequence[str]) -> PhoneClaims:
-        """Before anything is kept for it. Raises SignatureRefused, NotAdmitted."""
+        """Check the token before anything is allocated. Raises SignatureRefused, NotAdmitted."""
         tokens = [name for name in offered if name != PROTOCOL]
         if len(tokens) != 1 or PROTOCOL not in offered:
             raise SignatureRefused("no_token")
@@ -126,7 +129,7 @@ class PhoneEndpoints:
             return await self._phones.begin(found.agent)
 
         socket = media_socket_of(websocket)
-        StreamHandshake(socket, let_in, self._refused, says_why=True)
+        StreamHandshake(socket, let_in, self._refused, says_why=True, answer=_ANSWERED)
         await socket.gone()
 
     def _refused(self, reason: str) -> None:

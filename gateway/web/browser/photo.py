@@ -1,7 +1,7 @@
-"""`/photo/{token}`: a page in a caller's hand, by which his agent sees what he talks about.
+"""`/photo/{token}`: a page on which a caller sends photos and camera frames to their agent.
 
-One document without a second request, in the agent's language. Opening it uses nothing up: many
-telephones look at a link before the person does.
+One document without further requests, in the agent's language. Opening it uses nothing up: many
+telephones fetch a link for its preview before the person opens it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from gateway.bridge.messaging.pictures import PAGE, Pictures, PictureTarget, key
 from gateway.call.dialogue.image_input import CAMERA
 from gateway.errors import PeerError
 from gateway.ops.limits.token_bucket import TokenBucket
-from gateway.web.api.auth import body_of, media_type
 from gateway.web.http.problems import RequestRefused
+from gateway.web.http.request_body import body_of, media_type
 
 _TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 _HEADERS: Final = {
@@ -40,7 +40,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex, nofollow",
 }
-_SAID_BY_SCRIPT: Final = (
+_SCRIPT_TEXTS: Final = (
     "show", "showing", "sending", "sent", "camera_on", "camera_off", "no_camera", "not_a_picture",
     "too_large", "too_often", "enough", "failed", "over_title", "over",
 )  # fmt: skip
@@ -48,7 +48,7 @@ _SAID_BY_SCRIPT: Final = (
 
 @dataclass
 class CameraSession:
-    """What one call may still send from its page, and whether something is on its way."""
+    """What one call may still send from its page, and whether an upload is running."""
 
     photos: TokenBucket = field(
         default_factory=lambda: TokenBucket(limits.images.PHOTOS_BURST, limits.images.PHOTOS_PER_S)
@@ -60,6 +60,8 @@ class CameraSession:
 
 
 class PhotoEndpoint:
+    """The page, and what is uploaded from it."""
+
     def __init__(self, links: PictureLinks, photos: Pictures) -> None:
         self._links, self._photos = links, photos
         self._looks = TokenBucket(limits.images.PHOTO_LOOKS_BURST, limits.images.PHOTO_LOOKS_PER_S)
@@ -67,7 +69,7 @@ class PhotoEndpoint:
         self._page, self._over = _Page("photo.html"), _Page("photo-over.html")
 
     async def page(self, request: Request) -> Response:
-        """GET and HEAD."""
+        """`GET /photo/{token}`: the page."""
         token = request.path_params["token"]
         if wait_s := self._must_wait(token):
             return _answer(429, "too_often", wait_s)
@@ -80,7 +82,7 @@ class PhotoEndpoint:
         return self._page.rendered(words, 200)
 
     async def take(self, request: Request) -> Response:
-        """POST: one picture as the body, `?camera=1` for a frame of the camera."""
+        """`POST /photo/{token}`: the body is a picture, with `?camera=1` a camera frame."""
         token = request.path_params["token"]
         if wait_s := self._must_wait(token):
             return _answer(429, "too_often", wait_s)
@@ -100,7 +102,7 @@ class PhotoEndpoint:
             showing.busy = False
 
     def _must_wait(self, token: str) -> float:
-        """Whoever guesses is slowed down, and nobody with him who has a link."""
+        """Slow down guesses, and no requests with a valid link."""
         return 0.0 if self._links.is_ours(token) else self._looks.take()
 
     async def _taken(self, request: Request, call: PictureTarget, source: str) -> Response:
@@ -111,16 +113,18 @@ class PhotoEndpoint:
             if source == CAMERA
             else limits.images.IMAGE_BODY_MAX_BYTES
         )
-        try:
-            body = await body_of(request, most)
-        except RequestRefused as refused:
-            kind = "too_large" if refused.status == 413 else "cut_off"
-            return self._refused(source, refused.status, kind)
         show = self._photos.frame if source == CAMERA else self._photos.photo
-        try:
-            taken = await show(call, body)
-        except PeerError as error:
-            return _answer(_STATUS.get(error.kind, 422), error.kind)
+        with self._photos.uploads.upload() as upload:
+            try:
+                body = await body_of(request, most, upload.add)
+            except RequestRefused as refused:
+                kind = _UNREAD.get(refused.status, "cut_off")
+                return self._refused(source, refused.status, kind, _RETRY_S.get(kind))
+            try:
+                taken = await show(call, body)
+            except PeerError as error:
+                status = _STATUS.get(error.kind, 422)
+                return _answer(status, error.kind, _RETRY_S.get(error.kind))
         return _answer(202, "taken") if taken else _answer(410, "over")
 
     def _refused(
@@ -130,11 +134,13 @@ class PhotoEndpoint:
         return _answer(status, outcome, wait_s)
 
 
-_STATUS: Final = {"too_many": 403, "too_many_pixels": 413}
+_STATUS: Final = {"too_many": 403, "too_many_pixels": 413, "overloaded": 503}
+_UNREAD: Final = {413: "too_large", 503: "overloaded"}
+_RETRY_S: Final = {"overloaded": float(limits.images.UPLOADS_RETRY_S)}
 
 
 class _Page:
-    """A file of the package with style and script in it, each allowed by its hash only."""
+    """One HTML file with style and script in it, each allowed by its hash."""
 
     def __init__(self, name: str) -> None:
         folder = resources.files("gateway.web.browser") / "page"
@@ -153,14 +159,14 @@ class _Page:
 
     def rendered(self, words: WrittenTexts, status: int) -> Response:
         said = asdict(words)
-        to_script = json.dumps({name: said[name] for name in _SAID_BY_SCRIPT})
+        to_script = json.dumps({name: said[name] for name in _SCRIPT_TEXTS})
         values = {name: html.escape(value) for name, value in said.items()}
         page = self._template.substitute(values, words=html.escape(to_script))
         return Response(page, status, self._headers, media_type="text/html")
 
 
 class _Marked(Template):
-    """`@{name}`: a dollar belongs to the script."""
+    """Template with fields `@{name}`: a dollar sign belongs to the script."""
 
     delimiter = "@"
     idpattern = None  # type: ignore[assignment] # only in braces
@@ -172,12 +178,12 @@ def _hash(content: str) -> str:
 
 
 def _answer(status: int, outcome: str, wait_s: float | None = None) -> Response:
-    """For the page's script, which has the words."""
+    """Return an outcome for the page's script, which has the words for it."""
     retry = {} if wait_s is None else {"Retry-After": str(math.ceil(wait_s))}
     body = json.dumps({"outcome": outcome})
     return Response(body, status, _HEADERS | retry, media_type="application/json")
 
 
 def _preferred(request: Request) -> WrittenTexts:
-    """Of a link that nothing is known of: in the language that the telephone asks for."""
+    """Return the texts for an unknown link, in the language that the browser asks for."""
     return written_texts(request.headers.get("accept-language", "")[:2])

@@ -1,7 +1,7 @@
-"""Starlette, with a way around it for the doors at which crowds come.
+"""Starlette, with a shortcut past its middlewares and routing for the busiest endpoints.
 
-Its middlewares and its routing take as long as all else that is done for a webhook, and two
-hundred of them come in one moment. Anything unusual, another method say, goes the whole way.
+Both take as long as everything else that is done for a webhook, and hundreds may come at once.
+Anything unusual, such as another method, takes the ordinary way.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-Door = Callable[[Request], Awaitable[Response]]
+PostEndpoint = Callable[[Request], Awaitable[Response]]
 
 
 class GatewayApp(Starlette):
-    """`crowded` are doors for POST, by their paths; each must stand in the routes too.
+    """The gateway's ASGI application."""
 
-    What such a door raises is answered by the server, and not by `exception_handlers`.
-    """
+    def __init__(self, shortcuts: Mapping[str, PostEndpoint], **others: Any) -> None:
+        """`shortcuts` are endpoints for POST by path; each must be among the routes too.
 
-    def __init__(self, crowded: Mapping[str, Door], **others: Any) -> None:
+        What a shortcut raises is answered by the server, and not by `exception_handlers`.
+        """
         super().__init__(**others)
-        self._crowded = crowded
+        # Starlette would redirect to the address in the Host header, which anybody can forge.
+        self.router.redirect_slashes = False
+        self._shortcuts = shortcuts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._crowded.get(scope.get("path", ""))
+        endpoint = self._shortcuts.get(scope.get("path", ""))
         if endpoint is None or scope.get("method") != "POST":
             return await super().__call__(scope, receive, send)
         response = await endpoint(Request(scope, receive))

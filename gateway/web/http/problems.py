@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "application/problem+json"
 
 
 class Problem(Struct):
-    """`about:blank`: the status says what kind of problem it is."""
+    """Problem details; with the type `about:blank` the status is the kind of problem."""
 
     title: str
     status: int
@@ -25,7 +25,7 @@ class Problem(Struct):
 
 
 class RequestRefused(Exception):
-    """A request that is answered with a problem; `detail` is one sentence saying what to do."""
+    """Request that is answered with a problem; `detail` is one sentence saying what to do."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
@@ -39,7 +39,7 @@ class RequestRefused(Exception):
 
 
 async def answer(request: Request, error: Exception) -> Response:
-    """What the router itself refuses: no such path, or not with that method."""
+    """Answer what the router refuses: an unknown path, or a method that it does not have."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     if not request.url.path.startswith("/api/"):
         return PlainTextResponse(error.detail, error.status_code, error.headers)

@@ -1,7 +1,8 @@
-"""`POST /openai/webhook`: a SIP call asks to be answered.
+"""`POST /openai/webhook`: a SIP call waits to be accepted.
 
-Answered at once and worked on afterwards: OpenAI retries for three days what is not taken within
-seconds. Source: guide "Webhooks" (Standard Webhooks), guide "Telephony and SIP".
+The webhook is answered at once and the call is handled afterwards: OpenAI retries for three days
+what is not answered within seconds. Source: guide "Webhooks" (Standard Webhooks), guide "Telephony
+and SIP".
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 
 
 class OpenAISignature:
-    """Verifies with any of several secrets, so that one can be rotated while calls come in."""
+    """Verifies requests with any of several secrets, so that one can be rotated."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         if not all(map(_is_key, secrets)):
@@ -43,8 +44,8 @@ class OpenAISignature:
 
     def check(self, request: Request, body: bytes) -> None:
         """Raises SignatureRefused: `unsigned`, `stale`, `bad_signature`."""
-        # A plain dict: the verifier looks at all headers for each that it needs.
-        found = dict(reversed(request.headers.items()))  # of two by one name the first counts
+        # A plain dict: the verifier searches all headers for each one that it needs.
+        found = dict(reversed(request.headers.items()))  # of two with one name the first counts
         headers = {name: found.get(name, "") for name in _SIGNED}
         if not all(headers.values()):
             raise SignatureRefused("unsigned")
@@ -75,45 +76,47 @@ def _is_key(secret: str) -> bool:
 
 
 class OpenAIWebhookEndpoint:
-    """`take` starts the work on a call; `counted` is told each result, from a closed set."""
+    """Verifies events, drops repeated ones, and passes incoming calls on."""
 
     def __init__(
         self,
-        guard: OpenAISignature,
+        signature: OpenAISignature,
         store: Store,
         take: Callable[[IncomingCall], None],
-        counted: Callable[[str], None],
+        count: Callable[[str], None],
+        *,
+        body_wait_s: float = limits.web.WEBHOOK_BODY_WAIT_S,
     ) -> None:
-        self._guard, self._store = guard, store
-        self._take, self._counted = take, counted
+        """`take` starts the work on a call; `count` counts results, from a closed set."""
+        self._signature, self._store = signature, store
+        self._take, self._count = take, count
+        self._body_wait_s = body_wait_s
         self._warned = False
 
     async def webhook(self, request: Request) -> Response:
         try:
-            body = await read_body(
-                request, limits.web.WEBHOOK_BODY_MAX_BYTES, limits.web.WEBHOOK_BODY_WAIT_S
-            )
-            self._guard.check(request, body)
-            result = await self._sort(request.headers["webhook-id"], body)
+            body = await read_body(request, limits.web.WEBHOOK_BODY_MAX_BYTES, self._body_wait_s)
+            self._signature.check(request, body)
+            result = await self._result(request.headers["webhook-id"], body)
         except SignatureRefused as error:
-            log.warning("webhook refused", endpoint="openai", reason=error.reason)
-            self._counted(error.reason)
+            log.warning("webhook_refused", endpoint="openai", reason=error.reason)
+            self._count(error.reason)
             return PlainTextResponse("The request is not signed by OpenAI.", 403)
         except PeerError as error:
-            log.warning("webhook not understood", endpoint="openai", reason=str(error))
-            self._counted(error.kind)
+            log.warning("webhook_malformed", endpoint="openai", reason=str(error))
+            self._count(error.kind)
             sentence = f"The request was not understood: {error}."
             return PlainTextResponse(sentence, STATUS[error.kind])
-        self._counted(result)
+        self._count(result)
         return Response(status_code=200)
 
-    async def _sort(self, webhook_id: str, body: bytes) -> str:
-        """What becomes of a verified event; work on a call that is new and fresh is begun."""
+    async def _result(self, webhook_id: str, body: bytes) -> str:
+        """Return the result of a verified event; an incoming call that is new is handled."""
         event = parse(body, limits.sip.HEADERS_MAX)
         if isinstance(event, str):
             return self._other(event)
         if time() - event.created_at > limits.sip.EVENT_AGE_MAX_S:
-            return "too_old"  # the caller is gone
+            return "too_old"  # the caller has hung up
         fresh_id = await self._store.claim(f"webhook:{webhook_id}", limits.sip.WEBHOOK_SEEN_S)
         fresh_call = await self._store.claim(f"incoming:{event.call_id}", limits.sip.WEBHOOK_SEEN_S)
         if not (fresh_id and fresh_call):
@@ -127,7 +130,7 @@ class OpenAIWebhookEndpoint:
         if not self._warned:
             self._warned = True
             log.warning(
-                "both realtime.call.incoming and live.transport.incoming are subscribed: "
-                "unsubscribe the latter, since the first answer to a call wins"
+                "webhook_subscribed_twice",
+                hint="unsubscribe live.transport.incoming: the first answer to a call wins",
             )
         return "live_event"

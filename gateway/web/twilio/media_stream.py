@@ -1,39 +1,50 @@
-"""`WS /twilio/media`: the handshake is checked here, the token in `start` behind the door."""
+"""`WS /twilio/media`: the handshake's signature is checked here, the token after `start`."""
 
 from __future__ import annotations
 
 import structlog
+from prometheus_client import Counter
 from starlette.websockets import WebSocket
 
+from gateway import limits
 from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.inbound.stream_handshake import StreamHandshake
 from gateway.errors import SignatureRefused
 from gateway.transports.media_socket import media_socket_of
-from gateway.web.twilio.context import TwilioContext
+from gateway.web.twilio.signature import TwilioSignature
 
 log = structlog.get_logger()
 
 
 class MediaEndpoint:
-    def __init__(self, desk: TwilioContext) -> None:
-        self._desk = desk
-        self._arrivals = StreamAdmission(
-            desk.account_sid, desk.registry, desk.tokens, desk.snapshots
-        )
+    """Accepts media streams whose handshake Twilio has signed."""
+
+    def __init__(
+        self,
+        signature: TwilioSignature,
+        admission: StreamAdmission,
+        refused: Counter,
+        *,
+        start_wait_s: float = limits.call.START_WAIT_S,
+    ) -> None:
+        """`refused` counts refused streams by reason."""
+        self._signature, self._admission, self._counter = signature, admission, refused
+        self._start_wait_s = start_wait_s
 
     async def media(self, websocket: WebSocket) -> None:
-        desk = self._desk
         try:
-            desk.guard.check_handshake(websocket)
+            self._signature.check_handshake(websocket)
         except SignatureRefused as error:
-            desk.metrics.streams_refused.labels(error.reason).inc()
-            log.warning("media handshake refused", reason=error.reason, url=error.url)
+            self._refused(error.reason)
+            log.warning("stream_handshake_refused", reason=error.reason, url=error.url)
             await websocket.close()  # before acceptance: the handshake is answered 403
             return
         await websocket.accept()
         socket = media_socket_of(websocket)
-        StreamHandshake(socket, self._arrivals.let_in, self._refused)
+        StreamHandshake(
+            socket, self._admission.let_in, self._refused, start_wait_s=self._start_wait_s
+        )
         await socket.gone()
 
     def _refused(self, reason: str) -> None:
-        self._desk.metrics.streams_refused.labels(reason).inc()
+        self._counter.labels(reason).inc()

@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
+from gateway.agents.routing import AgentBook
 from gateway.agents.texts.written import written_texts
 from gateway.bridge.messaging.pictures import Pictures
+from gateway.ops.store.shared import Store
 from gateway.ops.telemetry.logs import masked
 from gateway.protocols.twilio_webhooks import MessageRequest, parse_message
-from gateway.web.twilio.context import TwilioContext
+from gateway.web.twilio.twiml_documents import TwimlDocuments, twiml
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
 class MessageEndpoint:
-    desk: TwilioContext
-    photos: Pictures
+    """Passes callers' messages into their running calls."""
+
+    def __init__(
+        self, book: AgentBook, store: Store, pictures: Pictures, documents: TwimlDocuments
+    ) -> None:
+        self._book, self._store = book, store
+        self._pictures, self._documents = pictures, documents
 
     async def messages(self, fields: dict[str, str], _request: Request) -> Response:
-        """Answered at once: what came with it is fetched afterwards, and only once."""
-        message, store = parse_message(fields), self.desk.store
+        """Answer at once; attached media are downloaded afterwards, and only once."""
+        message = parse_message(fields)
         key = f"message:{message.message_sid}"
-        if not await store.claim(key, limits.messages.MESSAGE_REMEMBERED_S):
-            known = await store.get(f"{key}:answer")
-            return Response(known, media_type="text/xml") if known else self._nothing()
-        call = await self.photos.call_between(message.sender, message.to)
+        if not await self._store.claim(key, limits.messages.MESSAGE_REMEMBERED_S):
+            known = await self._store.get(f"{key}:answer")
+            return twiml(known) if known else self._nothing()
+        call = await self._pictures.call_between(message.sender, message.to)
         if call is None:
             response = await self._no_call(message)
         else:
-            self.photos.take(message, call)
+            self._pictures.take(message, call)
             response = self._nothing()
         answer = bytes(response.body).decode()
-        await store.put(f"{key}:answer", answer, limits.messages.MESSAGE_REMEMBERED_S)
+        await self._store.put(f"{key}:answer", answer, limits.messages.MESSAGE_REMEMBERED_S)
         return response
 
     def _nothing(self) -> Response:
-        return self.desk.twiml("no-message.xml")
+        return self._documents.response("no-message.xml")
 
     async def _no_call(self, message: MessageRequest) -> Response:
-        self.photos.belongs_nowhere(message)
-        log.debug("a message that belongs to no call", sender=masked(message.sender))
+        self._pictures.belongs_nowhere(message)
+        log.debug("message_without_call", sender=masked(message.sender))
         key = f"answered:{message.sender}:{message.to}"
-        agent = self.desk.registry.book.pick(message.to)
-        if not await self.desk.store.claim(key, limits.messages.MESSAGE_ANSWERED_EVERY_S):
+        agent = self._book.pick(message.to)
+        if not await self._store.claim(key, limits.messages.MESSAGE_ANSWERED_EVERY_S):
             return self._nothing()
         words = written_texts(agent.language if agent else "en")
-        return self.desk.twiml("message.xml", text=words.no_call)
+        return self._documents.response("message.xml", text=words.no_call)

@@ -1,8 +1,8 @@
-"""Is this really Twilio? Signatures of webhooks and of the media stream's handshake.
+"""Twilio's signatures of webhooks and of the media stream's handshake.
 
-Source: Twilio docs, "Webhooks security". The address that was signed is put together from the
-configured public URL and the path and query as they came in; forwarded headers can say anything,
-so nobody asks them. There is no switch that turns this off.
+Source: Twilio docs, "Webhooks security". The signed address is composed of the configured public
+URL and the path and query of the request; forwarded headers can be forged and are ignored. There is
+no switch that turns this off.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SETTINGS: Final = "x-twilio-webhooks-signature-settings"
 _ALGORITHMS: Final = frozenset({"HMAC_SHA1", "HMAC_SHA256"})
 _DEFAULT_PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 _SOMETIMES_UNSIGNED: Final = frozenset({"CallToken", "StirVerstat"})
-"""Users report signatures made without these two; tried second, and told apart."""
+"""Fields that some signatures were reported not to cover; tried second."""
 
 
 class FormFields(dict[str, list[str]]):
-    """Form fields with every value; the signature covers each."""
+    """Form fields with all values of each; the signature covers every value."""
 
     def getall(self, name: str) -> list[str]:
-        """What Twilio's validator asks of a multi-value mapping."""
+        """Return all values; Twilio's validator calls this on a multi-value mapping."""
         return self[name]
 
     def first(self) -> dict[str, str]:
@@ -44,12 +44,22 @@ class FormFields(dict[str, list[str]]):
 
 
 class TwilioSignature:
-    def __init__(self, public_url: str, media_url: str, secrets: Sequence[str]) -> None:
+    """Verifies requests with any of several auth tokens, so that one can be rotated."""
+
+    def __init__(
+        self,
+        public_url: str,
+        media_url: str,
+        secrets: Sequence[str],
+        *,
+        body_wait_s: float = limits.web.WEBHOOK_BODY_WAIT_S,
+    ) -> None:
         self._public_url, self._media_url = public_url, media_url
+        self._body_wait_s = body_wait_s
         self._validators = [RequestValidator(secret) for secret in secrets]
 
     async def fields(self, request: Request) -> dict[str, str]:
-        """The fields of a webhook whose signature verifies.
+        """Return the fields of a webhook whose signature verifies.
 
         Raises SignatureRefused, or PeerError (`oversized`, `malformed`, `slow`, `cut_off`).
         """
@@ -57,9 +67,7 @@ class TwilioSignature:
         if request.method == "GET":
             self._check(request, url, FormFields())
             return _form_fields(request.scope["query_string"]).first()
-        body = await read_body(
-            request, limits.web.WEBHOOK_BODY_MAX_BYTES, limits.web.WEBHOOK_BODY_WAIT_S
-        )
+        body = await read_body(request, limits.web.WEBHOOK_BODY_MAX_BYTES, self._body_wait_s)
         if _is_json(request):
             self._check_body(url, body)
             self._check(request, url, FormFields())
@@ -69,7 +77,7 @@ class TwilioSignature:
         return fields.first()
 
     def check_handshake(self, connection: HTTPConnection) -> None:
-        """The media stream's upgrade: signed over the address in the TwiML, without fields.
+        """Check the media stream's upgrade, signed over the address in the TwiML, without fields.
 
         Raises SignatureRefused.
         """
@@ -97,7 +105,7 @@ class TwilioSignature:
         for some in _variants(fields):
             if self._matches(signature, url, some, algorithm):
                 if len(some) != len(fields):
-                    log.debug("signed without some fields", fields=sorted(fields.keys() - some))
+                    log.debug("webhook_signed_partially", fields=sorted(fields.keys() - some))
                 return
         raise _refused("bad_signature", url)
 
@@ -118,7 +126,7 @@ class TwilioSignature:
 
 
 def _refused(reason: str, url: str) -> SignatureRefused:
-    """Without the query, which has the caller's number in it when the webhook came by GET."""
+    """Leave out the query, which has the caller's number in it when the webhook came by GET."""
     return SignatureRefused(reason, url.partition("?")[0])
 
 
@@ -129,7 +137,7 @@ def _variants(fields: FormFields) -> Iterator[FormFields]:
 
 
 def _with_and_without_port(url: str) -> Iterator[str]:
-    """Twilio signs now one, now the other; the SDK's own guess is wrong for wss."""
+    """Twilio signs either of them; the SDK's own guess is wrong for wss."""
     parts = urlsplit(url)
     host = parts.netloc.removesuffix(f":{parts.port}")  # `hostname` would be in lower case
     yield parts._replace(netloc=host).geturl()

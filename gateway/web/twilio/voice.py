@@ -1,8 +1,9 @@
-"""A call arrives, ends, or goes on: Twilio's voice webhooks."""
+"""Voice webhooks: a call arrives, a leg of it has ended, or the model's leg refers it."""
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import structlog
 from starlette.requests import Request
@@ -11,144 +12,125 @@ from starlette.responses import Response
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.bridge.calls.outbound_state import OutboundState
+from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.failover.snapshots import SnapshotStore
+from gateway.ops.limits.signed_tokens import OutboundTokens
+from gateway.ops.store.shared import Store
 from gateway.ops.telemetry.logs import masked
-from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_detection, parse_voice
-from gateway.web.twilio.context import TwilioContext
-from gateway.web.twilio.failover import WELL, Failover
+from gateway.protocols.twilio_webhooks import TERMINAL, VoiceRequest, parse_voice
+from gateway.web.twilio.failover import SUCCEEDED, Failover
+from gateway.web.twilio.incoming import IncomingCalls
+from gateway.web.twilio.legs import HUMAN, SIP, STREAM, TRANSFER, WARM
 from gateway.web.twilio.transfers import REDIRECTED, TransferWebhooks
-from gateway.web.twilio.twiml_responses import HUMAN, SIP, STREAM, TRANSFER, WARM
+from gateway.web.twilio.twiml_documents import TwimlDocuments, twiml
 
 log = structlog.get_logger()
-_RETRY = "i-twilio-idempotency-token"
-_OF_QUEUE = {"bridged": "completed", "hangup": "completed", "leave": "completed"}
-"""Twilio's QueueResult as the status of a dial: the others are failures."""
-_STREAM_EVENTS = frozenset({"stream-started", "stream-stopped", "stream-error"})
+_RETRY: Final = "i-twilio-idempotency-token"
+_QUEUE_RESULTS: Final = {"bridged": "completed", "hangup": "completed", "leave": "completed"}
+"""Twilio's QueueResult as the status of a dial; the others are failures."""
 
 
 class VoiceEndpoints:
-    def __init__(self, desk: TwilioContext) -> None:
-        self._desk = desk
-        self.handing = TransferWebhooks(desk)
-        self._ladder = Failover(desk, self.handing)
+    """Answers the webhooks that decide what a caller hears."""
+
+    def __init__(
+        self,
+        registry: CallRegistry,
+        store: Store,
+        snapshots: SnapshotStore,
+        tokens: OutboundTokens,
+        documents: TwimlDocuments,
+        incoming: IncomingCalls,
+        failover: Failover,
+        transfers: TransferWebhooks,
+    ) -> None:
+        self._registry, self._store, self._snapshots = registry, store, snapshots
+        self._tokens, self._documents = tokens, documents
+        self._incoming, self._failover, self._transfers = incoming, failover, transfers
 
     async def voice(self, fields: dict[str, str], request: Request) -> Response:
-        """`POST /twilio/voice`. A retry of the same request gets the same answer, and one call."""
+        """`POST /twilio/voice`: a retry of a request gets the same answer, and one call."""
         call = parse_voice(fields)
         key = f"voice:{request.headers.get(_RETRY) or call.call_sid}"
-        known = await self._desk.store.get(key)
+        known = await self._store.get(key)
         if known is not None:
-            return Response(known, media_type="text/xml")
-        call, agent = await self._answerer(call, request.query_params.get("dial"))
-        response = self._nobody(call) if agent is None else await self._ladder.answer(call, agent)
-        await self._desk.store.put(
-            key, bytes(response.body).decode(), limits.web.WEBHOOK_REMEMBERED_S
-        )
+            return twiml(known)
+        call, agent = await self._answering(call, request.query_params.get("dial"))
+        if agent is None:
+            log.warning("no_agent_for_number", call_sid=call.call_sid, dialled=masked(call.dialled))
+            response = self._incoming.no_agent()
+        else:
+            response = await self._incoming.answer(call, agent)
+        await self._store.put(key, bytes(response.body).decode(), limits.web.WEBHOOK_REMEMBERED_S)
         return response
 
-    async def _answerer(
+    async def _answering(
         self, call: VoiceRequest, token: str | None
     ) -> tuple[VoiceRequest, Agent | None]:
-        """With the token of a call that we placed, its agent. Raises SignatureRefused."""
-        registry = self._desk.registry
+        """Return the agent that answers; an outbound call has a token. Raises SignatureRefused."""
         if token is None:
-            return call, registry.on_duty([call.dialled])
-        name = await self._desk.out_tokens.redeem(token, call.caller, call.dialled)
+            return call, self._registry.on_duty([call.dialled])
+        name = await self._tokens.redeem(token, call.caller, call.dialled)
         dialled = OutboundState(name, call.dialled, call.caller)
-        await registry.dials.remember(call.call_sid, dialled)
-        return call.turned(), registry.book.agents.get(name)
-
-    async def _whose(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
-        """The agent of a call that goes on."""
-        dialled = await self._desk.registry.dials.find(call.call_sid)
-        if dialled is None:
-            return call, await self._agent_of(call)
-        return call.turned(), self._desk.registry.book.agents.get(dialled.agent)
-
-    def _nobody(self, call: VoiceRequest) -> Response:
-        log.warning("no agent answers this number", dialled=masked(call.dialled))
-        self._desk.metrics.refused.labels("no_agent").inc()
-        return self._desk.twiml("unavailable.xml")
+        await self._registry.dials.remember(call.call_sid, dialled)
+        return call.turned(), self._registry.book.agents.get(name)
 
     async def after(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/after`: a leg has ended; does the caller still need something?"""
-        call, agent = await self._whose(parse_voice(fields))
+        call, agent = await self._current(parse_voice(fields))
         leg = request.query_params.get("leg", STREAM)
         if leg == WARM:
-            await self.handing.out_of_queue(call, fields, request)
+            await self._transfers.out_of_queue(call, fields, request)
         if call.status in TERMINAL:
-            self._desk.registry.leg_is_over(call.call_sid)
-            return self._desk.twiml("hangup.xml")
+            self._registry.leg_is_over(call.call_sid)
+            return self._documents.response("hangup.xml")
         if agent is None:
-            return self._desk.twiml("apology.xml")
+            return self._documents.response("apology.xml")
         retry = request.headers.get(_RETRY)
-        known = await self._desk.store.get(f"after:{retry}") if retry else None
+        known = await self._store.get(f"after:{retry}") if retry else None
         if known is not None:
-            return Response(known, media_type="text/xml")
-        dialled = fields.get("DialCallStatus") or _OF_QUEUE.get(fields.get("QueueResult", ""), "")
+            return twiml(known)
+        dial_status = fields.get("DialCallStatus") or _QUEUE_RESULTS.get(
+            fields.get("QueueResult", ""), ""
+        )
         if leg == WARM:
-            warm = await self.handing.known(request)
+            warm = await self._transfers.known(request)
             if warm is not None and fields.get("QueueResult") == REDIRECTED:
-                return self.handing.redirected(warm)
-            leg, dialled = TRANSFER, await self.handing.outcome(warm, fields)
-        if dialled not in WELL and leg in (SIP, HUMAN, TRANSFER):
-            _tell_of_failure(call.call_sid, leg, dialled, fields)
-        response = await self._ladder.after(call, agent, leg, dialled)
+                return self._transfers.redirected(warm)
+            leg, dial_status = TRANSFER, await self._transfers.outcome(warm, fields)
+        if dial_status not in SUCCEEDED and leg in (SIP, HUMAN, TRANSFER):
+            _log_failed_leg(call.call_sid, leg, dial_status, fields)
+        response = await self._failover.after(call, agent, leg, dial_status)
         if retry:
             body = bytes(response.body).decode()
-            await self._desk.store.put(f"after:{retry}", body, limits.web.WEBHOOK_REMEMBERED_S)
+            await self._store.put(f"after:{retry}", body, limits.web.WEBHOOK_REMEMBERED_S)
         return response
 
     async def refer(self, fields: dict[str, str], _request: Request) -> Response:
-        """`POST /twilio/refer`: the model's leg of a dial hands the caller over."""
-        call, agent = await self._whose(parse_voice(fields))
+        """`POST /twilio/refer`: the agent on the SIP leg of a dial transfers the caller."""
+        call, agent = await self._current(parse_voice(fields))
         if agent is None:
-            return self._desk.twiml("apology.xml")
-        return await self._ladder.refer(call, agent)
+            return self._documents.response("apology.xml")
+        return await self._failover.refer(call, agent)
 
-    async def _agent_of(self, call: VoiceRequest) -> Agent | None:
-        """Who has the caller: he may have been answered before somebody's hours were over."""
-        board = self._desk.registry
-        state = await self._desk.snapshots.load(call.call_sid)
-        known = board.book.agents.get(state.agent) if state is not None else None
-        return known or board.on_duty([call.dialled])
-
-    async def status(self, fields: dict[str, str], _request: Request) -> Response:
-        """`POST /twilio/status`: a caller who gave up while it rang is not waited for."""
-        call = parse_voice(fields)
-        if call.status in TERMINAL:
-            self._desk.registry.leg_is_over(call.call_sid)
-            await self._desk.warm.call_is_over(call.call_sid)
-        if fields.get("Direction") == "outbound-api":
-            await self._desk.outbound.told(call.call_sid, call.status)
-        return Response(status_code=204)
-
-    async def amd(self, fields: dict[str, str], _request: Request) -> Response:
-        """`POST /twilio/amd`: who has answered a call of ours."""
-        found = parse_detection(fields)
-        await self._desk.outbound.detected(found.call_sid, found.who)
-        return Response(status_code=204)
-
-    async def stream_status(self, fields: dict[str, str], _request: Request) -> Response:
-        """`POST /twilio/stream-status`: the only place that tells of a failed handshake."""
-        event = fields.get("StreamEvent", "")
-        event = event if event in _STREAM_EVENTS else "other"
-        self._desk.metrics.stream_events.labels(event).inc()
-        if event == "stream-error":
-            log.warning(
-                "the carrier reports a stream error",
-                call_sid=fields.get("CallSid", "")[:34],
-                error=fields.get("StreamError", "")[:200],
-            )
-        return Response(status_code=204)
+    async def _current(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
+        """Return the agent of a call that was answered before."""
+        dialled = await self._registry.dials.find(call.call_sid)
+        if dialled is not None:
+            return call.turned(), self._registry.book.agents.get(dialled.agent)
+        # The call may have been answered before the agent's opening hours ended.
+        state = await self._snapshots.load(call.call_sid)
+        known = self._registry.book.agents.get(state.agent) if state is not None else None
+        return call, known or self._registry.on_duty([call.dialled])
 
 
-def _tell_of_failure(call_sid: str, leg: str, dialled: str, fields: dict[str, str]) -> None:
-    """What the far end answered is said nowhere else."""
+def _log_failed_leg(call_sid: str, leg: str, dial_status: str, fields: dict[str, str]) -> None:
+    # The far end's SIP status is reported nowhere else.
     sip_status = fields.get("DialSipResponseCode", "")
     log.warning(
-        "a leg has failed",
+        "leg_failed",
         call_sid=call_sid,
         leg=leg[:16],
-        dial_status=dialled[:16],
+        dial_status=dial_status[:16],
         sip_status=sip_status if re.fullmatch(r"[0-9]{3}", sip_status) else "",
     )

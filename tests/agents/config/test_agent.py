@@ -174,7 +174,7 @@ def test_nobody_holds_where_no_sound_passes_through_us() -> None:
         ("functions.stock.hold", {"tools": ["stock"], "functions": {"stock": stock}}),
         ("mcp.shop.hold", {"mcp": {"shop": shop}}),
     ):
-        assert list(agent(**more).holds) == [key]
+        assert list(agent(**more).hold_tone_keys) == [key]
         with pytest.raises(ValidationError, match="no sound passes through us") as refused:
             agent(**more, path="sip")
         assert refused.value.errors()[0]["ctx"]["key"] == key

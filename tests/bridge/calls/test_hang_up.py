@@ -17,10 +17,9 @@ from twilio_rest_double import rest_desk
 from websockets.frames import Opcode
 
 from gateway import limits
-from gateway.bridge.calls import live_call
+from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.transports import twilio_rest
 
 GOODBYE = b"\x55" * 8000  # a second of mu-law
 RAW_WITH_END_CALL = """
@@ -54,14 +53,19 @@ async def says_goodbye(end: FarEnd) -> None:
 
 
 @contextlib.asynccontextmanager
-async def goodbye(tmp_path: Path, rest_url: str) -> AsyncIterator[tuple[GatewayRig, Stream]]:
+async def goodbye(
+    tmp_path: Path, rest_url: str, hangup_confirm_max_s: float = 30.0
+) -> AsyncIterator[tuple[GatewayRig, Stream]]:
     """A call in which the model has just said goodbye; the caller's telephone plays it."""
     agents = tmp_path / "agents.yaml"
     agents.write_text(RAW_WITH_END_CALL)
     async with (
         far_end(says_goodbye) as url,
         running_gateway(
-            agents, f"{url.replace('ws:', 'http:')}/v1", TWILIO_BASE_URL=rest_url
+            agents,
+            f"{url.replace('ws:', 'http:')}/v1",
+            BridgeLimits(hangup_confirm_max_s=hangup_confirm_max_s),
+            TWILIO_BASE_URL=rest_url,
         ) as rig,
         rig.carrier.call(frames=False) as stream,
     ):
@@ -114,12 +118,13 @@ ANSWERS = {
 
 @pytest.mark.parametrize("answers", ANSWERS.values(), ids=ANSWERS)
 async def test_a_call_that_twilio_ends_needs_no_more(
-    tmp_path: Path, answers: list[tuple[int, int | None]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, answers: list[tuple[int, int | None]]
 ) -> None:
     """We wait for its stream to end, and close it if that takes too long."""
-    monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(live_call, "HANGUP_CONFIRM_MAX_S", 0.05)
-    async with rest_desk(*answers) as rest, goodbye(tmp_path, rest.url) as (rig, stream):
+    async with (
+        rest_desk(*answers) as rest,
+        goodbye(tmp_path, rest.url, 0.05) as (rig, stream),
+    ):
         await played(stream)
         await rig.note(events.CallEnded)
         assert await stream.closed() == 1000
@@ -138,10 +143,8 @@ async def test_where_twilios_api_fails_the_stream_is_closed_instead(
     tmp_path: Path,
     answers: list[tuple[int, int | None]],
     tries: int,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Then Twilio asks what is next, and is told to hang up."""
-    monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
     async with rest_desk(*answers) as rest, goodbye(tmp_path, rest.url) as (rig, stream):
         await played(stream)
         assert (await rig.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
@@ -150,8 +153,7 @@ async def test_where_twilios_api_fails_the_stream_is_closed_instead(
         await says_hang_up(rig, stream)
 
 
-async def test_or_cannot_be_reached_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
+async def test_or_cannot_be_reached_at_all(tmp_path: Path) -> None:
     async with goodbye(tmp_path, NOWHERE) as (rig, stream):
         await played(stream)
         assert (await rig.note(events.CallEnded)).ending is Ending.AGENT_HUNG_UP
@@ -170,7 +172,6 @@ async def test_an_api_that_hangs_does_not_keep_the_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits.web, "REST_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(twilio_rest, "_FIRST_PAUSE_S", 0.01)
 
     async def behave(end: FarEnd) -> None:
         await end.gone()

@@ -37,7 +37,7 @@ async def settled(rig: GatewayRig, model: ModelServer, connections: int, session
         while (  # noqa: ASYNC110 - nobody tells
             len(state.connections) > connections
             or len(model.drivers) > sessions
-            or any(task.get_name().startswith("open model") for task in asyncio.all_tasks())
+            or any(task.get_name().startswith("open-model") for task in asyncio.all_tasks())
         ):
             await asyncio.sleep(0)
     gc.collect()

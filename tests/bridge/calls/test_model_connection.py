@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from websockets.frames import Opcode
 
 from gateway import limits
-from gateway.bridge.calls import live_call
+from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.simulator.openai.main import running_model
@@ -123,12 +123,9 @@ async def test_nobody_at_the_model_s_address(agents_file: Path) -> None:
         assert "<Say" in after.text
 
 
-async def test_a_model_that_hangs_in_the_handshake(
-    agents_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_call, "MODEL_TRY_MAX_S", 0.05)
-    script = Script(on_connect=OnConnect(hang=True))
-    async with running_model(script) as model, running_gateway(agents_file, model) as rig:
+async def test_a_model_that_hangs_in_the_handshake(agents_file: Path) -> None:
+    script, times = Script(on_connect=OnConnect(hang=True)), BridgeLimits(model_try_max_s=0.05)
+    async with running_model(script) as model, running_gateway(agents_file, model, times) as rig:
         await rig.carrier.ring(new_sid("CA"))
         ended = await rig.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.MODEL_LOST, "timeout")

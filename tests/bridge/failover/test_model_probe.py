@@ -53,5 +53,5 @@ async def test_each_probe_that_fails_is_a_line_with_its_reason(
                 await back.wait()
             watching.cancel()
     assert [(line["event"], line["reason"]) for line in lines if "reason" in line] == [
-        ("the model is still away", "http_401")
+        ("model_probe_failed", "http_401")
     ]

@@ -16,8 +16,8 @@ from redis_end import RedisEnd, running_redis
 from running_gateway import GatewayRig, running_gateway
 from vendor import SIP_SETTINGS, Line, Vendor, invite, running_vendor
 
+from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.bridge.calls.outbound_state import OutboundState
-from gateway.bridge.failover import sip_takeover
 from gateway.call import events
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
@@ -55,9 +55,7 @@ class Town:
 
 
 @pytest.fixture
-async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
-    monkeypatch.setattr(sip_takeover, "SIP_LEASE_S", QUICK_S)
-    monkeypatch.setattr(sip_takeover, "SIP_LOOK_S", QUICK_S / 10)
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
     file = tmp_path / "agents.yaml"
     file.write_text(AGENTS)
     async with AsyncExitStack() as stack:
@@ -68,6 +66,7 @@ async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
                 running_gateway(
                     file,
                     vendor.base_url,
+                    BridgeLimits(sip_lease_s=QUICK_S, sip_look_s=QUICK_S / 10),
                     GATEWAY_STORE=redis.url,
                     GATEWAY_ADMIN_TOKEN=TOKEN,
                     GATEWAY_DATA_DIR=str(tmp_path / f"data {nth}"),
@@ -124,12 +123,12 @@ async def test_a_process_that_stops_hands_it_over(town: Town) -> None:
 async def test_it_is_not_greeted_again_and_is_remembered(town: Town) -> None:
     first = town.first.gateway.registry.call(town.line.call_id)
     assert first is not None
-    first.machine.memory.caller_said("turn_1", "My word is heron.")
+    first.machine.history.caller_said("turn_1", "My word is heron.")
     town.first.gateway.registry.hand_over_all(now=True)
     await town.taken_over()
     second = town.second.gateway.registry.call(town.line.call_id)
     assert second is not None
-    assert second.machine.memory.memos[-1].text == "My word is heron."
+    assert second.machine.history.memos[-1].text == "My word is heron."
     assert town.line.sidebands[1].heard == []
 
 
@@ -163,7 +162,7 @@ async def test_one_that_we_placed_stays_one(town: Town) -> None:
 async def test_a_function_that_it_had_called_is_answered(town: Town) -> None:
     first = town.first.gateway.registry.call(town.line.call_id)
     assert first is not None
-    first.machine.memory.called("call_1", "stock", "{}")
+    first.machine.history.called("call_1", "stock", "{}")
     town.first.gateway.registry.hand_over_all(now=True)
     await town.taken_over()
     told = await town.line.sidebands[1].hears("conversation.item.create")

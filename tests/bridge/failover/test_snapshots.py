@@ -83,7 +83,7 @@ async def test_what_was_decided_before_the_end_was_noticed_holds(
         decided = state_of(call)
         decided.silently, decided.opening = True, "Say that you are back."
         await snapshots.write(call.facts.call_sid, decided)
-        call.machine.memory.caller_said("turn_1", "My word is heron.")
+        call.machine.history.caller_said("turn_1", "My word is heron.")
         await snapshots.ended(call, Ending.DRAINED)
     state = await snapshots.load(call.facts.call_sid)
     assert state is not None
@@ -109,7 +109,7 @@ async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(
     async with rig.carrier.call(QUIET):
         call = await running(rig)
         snapshots = SnapshotStore(store, lambda: [call], lambda: now)
-        memory = call.machine.memory
+        memory = call.machine.history
         memory.model_says("item_1", "Once")
         await snapshots.write_changed()
         assert store.written == 1

@@ -99,7 +99,7 @@ async def test_a_link_that_opens_at_another_process(
         call = here.gateway.registry.calls[0]
         facts = call.facts
         context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
-        assert (await call._hands.toolbox.run("request_photo", "{}", context)).outcome == "ok"
+        assert (await call._services.toolbox.run("request_photo", "{}", context)).outcome == "ok"
         found = re.search(r"/photo/\S+$", (await store.text())["Body"])
         assert found
         await known(redis)
@@ -124,7 +124,7 @@ async def test_a_box_takes_so_many_letters_and_is_sealed(redis: RedisEnd) -> Non
     frame = inputs.CameraFrameReceived("data:image/jpeg;base64,AQ==")
     for n in range(limits.store.MAILBOX_MAX + 5):
         assert await other.send(RemoteCall(one._process, f"CA{n}"), frame)
-    raw = await redis.opened[0]._redis.lrange(f"gateway:letters:{one._process}", 0, -1)
+    raw = await redis.opened[0]._redis.lrange(f"gateway:mailbox:{one._process}", 0, -1)
     assert len(raw) == limits.store.MAILBOX_MAX
     assert b"jpeg" not in raw[0]
     while len(got) < limits.store.MAILBOX_MAX:

@@ -74,7 +74,7 @@ def message_said(book: Book) -> Book:
 @pytest.mark.parametrize("policy", [LEAVES, HANGS_UP])
 def test_a_person_goes_on_talking(policy: dict[str, Any]) -> None:
     book = answered(**policy) >> MachineDetectionFinished("human") << by("human") << nothing
-    assert book.call.life is CallPhase.TALKING
+    assert book.call.phase is CallPhase.TALKING
 
 
 def test_who_it_is_is_told_once() -> None:
@@ -118,7 +118,7 @@ def test_what_was_being_said_to_the_greeting_is_cut_off_first() -> None:
     book = talking_to_greeting() >> MachineDetectionFinished("machine") << by("machine") << DEAF
     book << cancels("resp_1") << clears << truncates("item_1", 400) << nothing
     book >> response_done(status="cancelled") << asks(MESSAGE) << nothing
-    assert book.call.life is CallPhase.GOODBYE
+    assert book.call.phase is CallPhase.GOODBYE
 
 
 def test_an_answer_that_was_on_its_way_is_not_given() -> None:
@@ -152,15 +152,15 @@ def test_nobody_is_listened_to_while_it_is_said() -> None:
     )
     book >> audio_delta(ms=800) << to_caller(800)
     book >> speech_started() << nothing >> speech_stopped(100) << nothing >> committed() << nothing
-    assert book.call.life is CallPhase.GOODBYE
+    assert book.call.phase is CallPhase.GOODBYE
 
 
 def test_a_model_that_said_goodbye_to_the_greeting_leaves_the_message_all_the_same() -> None:
     book = talking_to_greeting() >> audio_done() << nothing
     book >> response_done(calls=(("end_call", "call_1"),)) << ...
-    assert book.call.life is CallPhase.GOODBYE
+    assert book.call.phase is CallPhase.GOODBYE
     book >> MachineDetectionFinished("machine") << ...
-    assert book.call._departure.ending is Ending.MESSAGE_LEFT
+    assert book.call.goodbye.plan.ending is Ending.MESSAGE_LEFT
     message_said(book) << ends(Ending.MESSAGE_LEFT) << nothing
 
 

@@ -140,7 +140,7 @@ def test_an_answer_heard_to_its_end_is_left_alone() -> None:
 def test_marks_echoed_by_the_clear_were_not_heard() -> None:
     book = speaking(1000) >> wait(0.3) >> speech_started() << clears << truncates("item_1", 300)
     book << note(events.BargedIn) >> all_marks << nothing
-    assert book.call.downlink.ledger.heard_ms(book.now) == 0
+    assert book.call.line.downlink.ledger.heard_ms(book.now) == 0
     book >> response_done(status="cancelled") >> speech_stopped(500) << nothing
     book >> response_created("resp_2")
     book >> audio_delta("item_2", ms=1000, response_id="resp_2") << to_caller(1000) >> wait(0.2)
@@ -176,7 +176,7 @@ def test_before_the_first_sound_of_an_answer_there_is_nothing_to_cut() -> None:
     """He goes on after a pause, while the model thinks: the server cancels, and that is all."""
     book = answered() >> response_created() << nothing >> speech_started() << nothing
     book >> response_done(status="cancelled") << nothing
-    assert book.call.barge_ins == 0
+    assert book.call.ctx.tally.barge_ins == 0
 
 
 def test_no_truncation_goes_beyond_what_was_received() -> None:
@@ -289,7 +289,7 @@ def test_twice_in_a_call() -> None:
         << note(events.BargedIn, heard_ms=120)
         << nothing
     )
-    assert book.call.barge_ins == 2
+    assert book.call.ctx.tally.barge_ins == 2
 
 
 def test_a_truncation_that_overshot_after_all_is_no_harm() -> None:
@@ -325,7 +325,7 @@ def test_the_tail_that_the_telephone_still_plays_is_no_interruption() -> None:
     """By our clock he heard all of it; the last mark is on its way."""
     book = speaking(400) >> audio_done() >> response_done() >> wait(0.41) << nothing
     book >> speech_started() << nothing >> last_mark
-    assert book.call.barge_ins == 0
+    assert book.call.ctx.tally.barge_ins == 0
 
 
 @pytest.mark.parametrize("flag", [None, True])

@@ -112,7 +112,7 @@ def test_uh_huh_twice() -> None:
     for n in range(3):
         book >> wait(0.2) << ... >> speech_started(item_id=f"hm_{n}") >> wait(0.1) << ...
         book >> speech_stopped(0, f"hm_{n}") << SHORT >> committed(f"hm_{n}") << deletes(f"hm_{n}")
-    assert book.call.barge_ins == 0
+    assert book.call.ctx.tally.barge_ins == 0
 
 
 def test_an_uh_huh_whose_commit_never_came_does_not_cost_the_next_turn() -> None:
@@ -178,13 +178,13 @@ def greeted(protect_ms: int, min_speech_ms: int = 0) -> Book:
 def test_the_greeting_is_not_interrupted_by_line_noise() -> None:
     book = greeted(2000, 200) >> wait(0.5) << ... >> speech_started() << GREETING << nothing
     book >> wait(1.0) << ... >> speech_stopped(1500)
-    assert book.call.barge_ins == 0
+    assert book.call.ctx.tally.barge_ins == 0
 
 
 def test_after_its_time_the_greeting_is_interrupted_like_anything_else() -> None:
     book = greeted(1000, 200) >> wait(1.1) << ... >> speech_started() << nothing
     book >> wait(0.21) << ...
-    assert book.call.barge_ins == 1
+    assert book.call.ctx.tally.barge_ins == 1
 
 
 def test_the_greeting_is_not_cancelled_by_a_voice_that_came_before_it_began() -> None:

@@ -223,7 +223,7 @@ def test_a_key_into_the_goodbye_revokes_it() -> None:
     book >> response_done(calls=(("end_call", "call_1"),)) << note(notes.ToolCalled) >> wait(0.3)
     book >> vendor_events.key("0") << PRESSED << clears << truncates("item_1", 300)
     book << note(notes.BargedIn) << outputs("call_1", NOT_ENDED) << nothing
-    assert book.call.life is CallPhase.TALKING
+    assert book.call.phase is CallPhase.TALKING
     entered("0", "pause")(book >> wait(2.1))
 
 
@@ -264,7 +264,9 @@ def test_what_is_secret_is_told_to_the_model_and_to_nobody_else(
     assert [type(one) for one in told] == [notes.TranscriptLine, notes.KeysEntered]
     assert "4929" not in repr(told)
     assert "4" not in str(told[0].text)  # type: ignore[attr-defined]
-    assert "4929" not in repr(book.call.state().memos), "nor to the store, nor to another session"
+    assert "4929" not in repr(book.call.snapshot().memos), (
+        "nor to the store, nor to another session"
+    )
 
 
 # --- The model is away ---

@@ -170,7 +170,7 @@ def test_he_speaks_between_the_last_sound_and_its_mark() -> None:
     book = goodbye() >> wait(0.65) << nothing
     book >> speech_started() << outputs("call_1", NOT_ENDED) << nothing
     book >> last_mark << nothing >> speech_stopped(900) << nothing
-    assert book.call.life == "talking"
+    assert book.call.phase == "talking"
 
 
 def test_an_agent_that_may_not_be_interrupted_says_goodbye_to_the_end_and_stays() -> None:
@@ -178,7 +178,7 @@ def test_an_agent_that_may_not_be_interrupted_says_goodbye_to_the_end_and_stays(
     book = goodbye(turn_detection=vad) >> wait(0.2) >> speech_started()
     book << outputs("call_1", NOT_ENDED) << nothing >> wait(0.4) >> all_marks << FIRST << nothing
     book >> speech_stopped(900) << nothing
-    assert book.call.life == "talking"
+    assert book.call.phase == "talking"
 
 
 def test_a_short_word_that_outlasts_the_goodbye_is_something_to_add() -> None:
@@ -199,7 +199,7 @@ def test_he_speaks_before_the_farewell_has_begun() -> None:
     book >> response_created("resp_2") << cancels("resp_2") << nothing
     book >> response_done("resp_2", "cancelled") << nothing
     book >> speech_stopped(900) << nothing
-    assert book.call.life == "talking"
+    assert book.call.phase == "talking"
 
 
 def test_the_farewell_waits_for_the_servers_own_response_and_is_still_said() -> None:
@@ -229,7 +229,7 @@ def test_an_end_call_that_he_talked_over_does_not_end_the_call() -> None:
     book >> wait(0.1) << cancels("resp_1") << clears << truncates("item_1", 600) << ...
     book >> response_done(calls=END_CALL) << CALLED << outputs("call_1", NOT_ENDED) << nothing
     book >> speech_stopped(2000) << nothing >> committed() << asks_for_an_answer << nothing
-    assert book.call.life == "talking"
+    assert book.call.phase == "talking"
 
 
 def test_hanging_up_in_the_goodbye_is_his() -> None:

@@ -37,6 +37,7 @@ from call.vendor_events import (
 from gateway import limits
 from gateway.call import events
 from gateway.call.commands import OpenModel, TransferCaller
+from gateway.call.context import WallClock
 from gateway.call.dialogue.prompts import CONNECTING, NOT_TRANSFERRED, TRANSFER_FAILED, closed
 from gateway.call.endings import Ending
 from gateway.call.inputs import CallerLost, ModelLost, SpendLimitReached, TransferFailed
@@ -90,14 +91,14 @@ def test_he_goes_on_speaking_and_stays() -> None:
         << events.TransferAttempted("caller_spoke")
         << nothing
     )
-    assert book.call.life is CallPhase.TALKING
+    assert book.call.phase is CallPhase.TALKING
 
 
 def test_nobody_takes_him() -> None:
     book = leaving() >> wait(3.0) << nothing >> TransferFailed("http_404") << REFUSED
     book << outputs("call_1", TRANSFER_FAILED) << asks_for_an_answer << nothing
     book >> response_created("resp_2") << nothing
-    assert book.call.life is CallPhase.TALKING
+    assert book.call.phase is CallPhase.TALKING
 
 
 def test_nobody_says_what_came_of_it() -> None:
@@ -209,19 +210,19 @@ def test_to_the_fallbacks_queue_when_the_money_is_gone() -> None:
 @pytest.mark.parametrize(("after_s", "is_open"), [(0, True), (7 * 3600, False)])
 def test_whoever_is_closed_is_not_called(after_s: float, is_open: bool) -> None:
     book = people()
-    book.call.unix_offset_s = MONDAY_S + after_s - book.now
+    book.call.ctx.wall_clock = WallClock(MONDAY_S + after_s - book.now)
     if is_open:
         return goes(book, to("shop"), TransferCaller("+15550166"))
     book >> response_created() >> to("shop") << CALLED
     told = closed("shop", "closed until tomorrow, Tuesday 09:00 (Europe/Paris)")
     book << outputs("call_1", told) << asks_for_an_answer << nothing
-    assert book.call.life is CallPhase.TALKING
+    assert book.call.phase is CallPhase.TALKING
     return None
 
 
 def test_a_transfer_that_was_lost_with_its_stream_is_known_to_whoever_takes_up() -> None:
-    state = leaving().call.state()
+    state = leaving().call.snapshot()
     again = Book(tools=["end_call", "transfer"], transfers={"desk": {"to": DESK}})
     again.call.resume(state)
-    (output,) = [memo for memo in again.call.memory.memos if memo.kind == "output"]
+    (output,) = [memo for memo in again.call.history.memos if memo.kind == "output"]
     assert (output.call_id, output.text) == ("call_1", TRANSFER_FAILED)

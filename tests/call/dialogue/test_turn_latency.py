@@ -74,7 +74,7 @@ def test_the_end_of_speech_may_include_the_vads_silence() -> None:
     book >> audio_delta(ms=20) << to_caller(20)
     book.now += 0.02
     book >> mark("0:1") << ... << nothing
-    assert book.call.turns.waits_s == pytest.approx([1.52 - 0.98], abs=1e-4)
+    assert book.call.line.latency.waits_s == pytest.approx([1.52 - 0.98], abs=1e-4)
 
 
 def test_held_words_stand_on_the_same_line_of_time() -> None:
@@ -87,8 +87,8 @@ def test_held_words_stand_on_the_same_line_of_time() -> None:
         book.call.handle(frame(n * 20), book.now)
     book >> session_created() << ... >> session_updated(book.agent) << ...
     # What was kept is the session, and the two seconds before it are not.
-    assert book.call.uplink.spoken_at(kept_s * 1000) == pytest.approx(BEGAN_AT + kept_s + 2)
-    assert book.call.uplink.spoken_at(1000) == pytest.approx(BEGAN_AT + 3)
+    assert book.call.line.uplink.spoken_at(kept_s * 1000) == pytest.approx(BEGAN_AT + kept_s + 2)
+    assert book.call.line.uplink.spoken_at(1000) == pytest.approx(BEGAN_AT + 3)
 
 
 def test_late_frames_do_not_move_the_moment_he_spoke() -> None:
@@ -98,7 +98,7 @@ def test_late_frames_do_not_move_the_moment_he_spoke() -> None:
     for n in range(20, 40):
         book.now = BEGAN_AT + 20 * (n + 1) / 1000 + 0.3
         book >> frame(20 * (n + 1)) << ...
-    assert book.call.uplink.spoken_at(800) == pytest.approx(BEGAN_AT + 0.78, abs=1e-3)
+    assert book.call.line.uplink.spoken_at(800) == pytest.approx(BEGAN_AT + 0.78, abs=1e-3)
 
 
 def test_a_gap_in_the_stream_is_not_taken_for_speech() -> None:
@@ -109,7 +109,7 @@ def test_a_gap_in_the_stream_is_not_taken_for_speech() -> None:
         at_ms = 720 + 20 * n
         book.now = BEGAN_AT + at_ms / 1000
         book >> frame(at_ms) << ...
-    assert book.call.uplink.spoken_at(420) == pytest.approx(BEGAN_AT + 0.90, abs=1e-4)
+    assert book.call.line.uplink.spoken_at(420) == pytest.approx(BEGAN_AT + 0.90, abs=1e-4)
 
 
 def turn(book: Book, n: int, *, seconds: float) -> None:
@@ -135,7 +135,7 @@ def test_a_greeting_is_no_turn() -> None:
     book = answered(greeting="Hello.") >> response_created() >> audio_delta(ms=20) << to_caller(20)
     book.now += 0.02
     book >> mark("0:1") << note(events.FirstAudioSent) << nothing
-    assert book.call.turns.count == 0
+    assert book.call.line.latency.count == 0
 
 
 def test_one_turn_however_often_he_pauses() -> None:
@@ -154,7 +154,7 @@ def test_a_turn_that_he_cut_before_hearing_anything_is_not_measured() -> None:
         answered() >> speech_started() >> speech_stopped(AT_ONCE) >> response_created() << nothing
     )
     book >> audio_delta(ms=400) << ... >> speech_started() << ... >> mark("0:1") << nothing
-    assert book.call.turns.count == 0
+    assert book.call.line.latency.count == 0
 
 
 def test_only_the_first_sound_of_an_answer_closes_its_turn() -> None:
@@ -166,7 +166,7 @@ def test_only_the_first_sound_of_an_answer_closes_its_turn() -> None:
     book >> mark("0:1") << ... >> mark("0:2") << nothing >> audio_delta("item_2", ms=20) << ...
     book.now += 0.3
     book >> mark("0:3") >> mark("0:4") << nothing
-    assert book.call.turns.count == 1
+    assert book.call.line.latency.count == 1
 
 
 def test_an_answer_that_waits_behind_other_sound_is_heard_after_it() -> None:

@@ -96,7 +96,7 @@ def test_it_ends_with_the_models_first_sound_and_takes_nothing_of_it() -> None:
     assert book.telephone.silences_s[-1] == 0
     book >> audio_done("item_2", "resp_2") >> response_done("resp_2") << ...
     book >> wait(1) >> last_mark << ...
-    assert book.call.downlink.ledger.sent_ms == 400
+    assert book.call.line.downlink.ledger.sent_ms == 400
 
 
 def test_the_filler_is_heard_first() -> None:
@@ -126,7 +126,7 @@ def test_the_callers_words_end_it_and_are_no_interruption() -> None:
     )
     book >> audio_done(response_id="resp_2") >> response_done("resp_2") >> wait(0.3) << ...
     book >> last_mark << ...
-    assert book.call.barge_ins == 0
+    assert book.call.ctx.tally.barge_ins == 0
     book >> wait(1.05) << holds(1000)  # and he waits on
 
 

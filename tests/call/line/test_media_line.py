@@ -119,8 +119,8 @@ def test_a_second_start_changes_nothing() -> None:
 def test_another_streams_message_is_counted_and_no_more(event: object) -> None:
     book = answered() >> response_created() >> audio_delta(ms=100) << to_caller(100)
     book >> event << WRONG_SID << nothing
-    assert book.call.life == "talking"
-    assert book.call.downlink.ledger.heard_ms(book.now) == 0
+    assert book.call.phase == "talking"
+    assert book.call.line.downlink.ledger.heard_ms(book.now) == 0
 
 
 def test_before_the_start_no_message_is_of_this_stream() -> None:
@@ -202,7 +202,7 @@ def test_one_leap_of_the_timestamps_does_not_spoil_the_turns() -> None:
     book >> first_mark << note(events.FirstAudioSent)
     (turn,) = [out for out in book.outs() if isinstance(out, events.TurnMeasured)]
     assert 0 <= turn.wait_s < 5
-    assert book.call.uplink.gap_ms < 5_000
+    assert book.call.line.uplink.gap_ms < 5_000
 
 
 def test_timestamps_that_begin_anew_do_not_spoil_the_turns() -> None:
@@ -214,7 +214,7 @@ def test_timestamps_that_begin_anew_do_not_spoil_the_turns() -> None:
         book.now += 0.02
         book >> frame(20 * n) << appends(20)
     written_ms = 20 + 600 * 20
-    assert book.call.uplink.spoken_at(written_ms) == pytest.approx(book.now, abs=0.03)
+    assert book.call.line.uplink.spoken_at(written_ms) == pytest.approx(book.now, abs=0.03)
 
 
 @pytest.mark.parametrize("audio_ms", [0, 500, 10**7, limits.call.MOMENT_MAX_MS])
@@ -241,23 +241,23 @@ def test_speech_of_a_minute_ago_is_not_what_the_model_means() -> None:
 
 def test_gaps_of_the_stream_are_counted() -> None:
     book = answered() >> frame(20) << ... >> frame(100) << ...
-    assert book.call.uplink.gap_ms == 60
-    assert book.call.uplink.frames == 3
-    assert book.call.uplink.bytes == 480
+    assert book.call.line.uplink.gap_ms == 60
+    assert book.call.line.uplink.frames == 3
+    assert book.call.line.uplink.bytes == 480
 
 
 def test_foreign_and_repeated_marks_move_nothing() -> None:
     book = answered() >> response_created() >> audio_delta(ms=600) << to_caller(600)
     book >> mark("0:99") >> mark("") >> mark("9:1") << nothing
-    assert book.call.downlink.ledger.heard_ms(book.now) == 0
+    assert book.call.line.downlink.ledger.heard_ms(book.now) == 0
     book >> wait(0.02) >> mark("0:1") << note(events.FirstAudioSent) >> mark("0:1") << nothing
-    assert book.call.downlink.ledger.heard_ms(book.now) == 20
+    assert book.call.line.downlink.ledger.heard_ms(book.now) == 20
 
 
 def test_a_mark_acknowledges_all_before_it() -> None:
     book = answered() >> response_created() >> audio_delta(ms=600) << to_caller(600) >> wait(0.42)
     book >> mark("0:3") << nothing >> mark("0:2") << nothing
-    assert book.call.downlink.ledger.heard_ms(book.now) == 420
+    assert book.call.line.downlink.ledger.heard_ms(book.now) == 420
 
 
 def test_the_line_breaks() -> None:

@@ -106,7 +106,7 @@ def test_it_knows_what_the_telephone_played(story: list[tuple[int, float]], lead
     book >> response_created()
     for n, (ms, seconds) in enumerate(story):
         book >> audio_delta(f"item_{n // 2}", ms=ms) << ... >> wait(seconds) << ...
-        ledger = book.call.downlink.ledger
+        ledger = book.call.line.downlink.ledger
         assert abs(ledger.heard_ms(book.now) - book.telephone.heard_ms(book.now)) <= 1
         assert book.telephone.depth_s(book.now) * 1000 <= lead_ms + 1e-6
         if n % 2:

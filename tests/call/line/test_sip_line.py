@@ -109,7 +109,7 @@ def test_without_a_greeting_the_caller_has_the_first_word() -> None:
 
 def test_a_caller_who_was_here_before_is_met_otherwise() -> None:
     book = SipBook(greeting="Hello.")
-    book.call.opening = "Say that nobody took the call."
+    book.call.begin_with("Say that nobody took the call.")
     (
         book
         >> ACCEPTED
@@ -232,14 +232,14 @@ def test_the_server_interrupts_by_itself() -> None:
     book >> speech_stopped(2_000) >> committed() << nothing
     book >> response_created("resp_2") >> transcript("resp_2") << nothing >> started("resp_2")
     book << note(notes.TurnMeasured) << nothing
-    assert book.call.barge_ins == 1
+    assert book.call.ctx.tally.barge_ins == 1
 
 
 def test_words_that_were_never_heard_are_no_interruption() -> None:
     book = attached() >> response_created() >> transcript() >> speech_started() << nothing
     book >> response_done(status="cancelled") << nothing
-    assert book.call.barge_ins == 0
-    assert not book.call._speaking()
+    assert book.call.ctx.tally.barge_ins == 0
+    assert not book.call.line.speaking()
 
 
 @pytest.mark.parametrize("order", [(cleared, response_done), (response_done, cleared)])
@@ -251,22 +251,22 @@ def test_what_was_behind_the_sentence_is_gone_with_it(order: tuple[object, objec
     for happens in order:
         cancelled = happens is response_done
         book >> (response_done("resp_2", "cancelled") if cancelled else cleared()) << nothing
-    assert not book.call._speaking()
+    assert not book.call.line.speaking()
 
 
 def test_the_one_that_plays_is_not_the_one_that_failed() -> None:
     book = speaking() >> response_done() >> response_created("resp_2") << nothing
     book >> transcript("resp_2", "item_2") >> response_done("resp_2", "cancelled") << nothing
-    assert book.call._speaking()
+    assert book.call.line.speaking()
     book >> stopped() << nothing
-    assert not book.call._speaking()
+    assert not book.call.line.speaking()
 
 
 def test_the_next_sentence_plays_only_after_the_last() -> None:
     """Should the server forget to say that one was over, the next one says so."""
     book = speaking() >> response_done() >> response_created("resp_2") << nothing
     book >> started("resp_2") >> response_done("resp_2") >> stopped("resp_2") << nothing
-    assert not book.call._speaking()
+    assert not book.call.line.speaking()
 
 
 def client_turns(ms: int = 300, **agent: object) -> SipBook:
@@ -400,7 +400,7 @@ def test_the_caller_speaks_into_the_goodbye() -> None:
     book = ended_saying_goodbye() >> wait(0.5) >> speech_started(900)
     book << note(notes.BargedIn) << outputs("call_1", NOT_ENDED) << nothing
     book >> cleared() >> wait(limits.sip.GOODBYE_MAX_S + 5) << nothing
-    assert book.call.life is CallPhase.TALKING
+    assert book.call.phase is CallPhase.TALKING
 
 
 def test_a_goodbye_cut_short_by_the_server_is_over() -> None:
@@ -481,7 +481,7 @@ def test_it_goes_on_with_a_second_sideband_and_no_second_greeting() -> None:
     book = attached(greeting="Hello.") >> response_created() >> transcript() >> started() << FIRST
     reattached(book) << nothing
     # What was missed meanwhile: response.done, output_audio_buffer.stopped.
-    assert not book.call._speaking()
+    assert not book.call.line.speaking()
     book >> speech_started() >> speech_stopped(900) >> committed() << nothing
     book >> response_created("resp_2") >> transcript("resp_2") << nothing
     book >> started("resp_2") << note(notes.TurnMeasured) << nothing
@@ -669,7 +669,7 @@ def back_again(book: Book, outcome: str) -> Book:
     book << asks_for_an_answer << nothing >> response_created("resp_2") << nothing
     book >> transcript("resp_2") >> started("resp_2") << nothing
     book >> response_done("resp_2") >> stopped("resp_2") << nothing
-    assert book.call.life is CallPhase.TALKING
+    assert book.call.phase is CallPhase.TALKING
     return book
 
 
@@ -727,7 +727,7 @@ def test_no_outcome_and_no_sideband_is_the_end() -> None:
 
 def test_a_session_without_formats_is_what_the_agent_asks() -> None:
     """The same agent on the other path asks for the same, and for its format of sound."""
-    sip, media = SipBook(greeting="Hello.").call._session, Book(greeting="Hello.").call._session
+    sip, media = SipBook(greeting="Hello.").session, Book(greeting="Hello.").session
     assert "format" not in str(sip["audio"])
     for side in ("input", "output"):
         del media["audio"][side]["format"]

@@ -39,6 +39,7 @@ from call.vendor_events import (
 from gateway import limits
 from gateway.call import commands as do
 from gateway.call import events
+from gateway.call.context import WallClock
 from gateway.call.endings import Ending
 from gateway.call.inputs import ModelLost, NextSessionEvent, PeerFaultSeen
 from gateway.protocols import realtime_server
@@ -236,7 +237,7 @@ def test_a_goodbye_that_had_not_begun_is_said_by_the_next_session() -> None:
 
 def rolling(**changes: Any) -> Book:
     book = Book(idle={"nudge_after_s": 500, "end_after_s": 600}, **changes)
-    book.call.unix_offset_s = 1_000_000.0
+    book.call.ctx.wall_clock = WallClock(1_000_000.0)
     expires_at = int(1_000_000 + book.now + 90)
     book >> session_created() << ... >> session_updated(book.agent, expires_at=expires_at) << ...
     return book >> start() << ... >> next_frame << ...
@@ -283,7 +284,7 @@ def test_if_no_moment_is_quiet_it_happens_anyway() -> None:
 @pytest.mark.parametrize(
     "sign",
     [
-        realtime_server.Noted("response.function_call_arguments.delta"),
+        realtime_server.Ignored("response.function_call_arguments.delta"),
         PeerFaultSeen("model", "unknown_event"),
     ],
 )

@@ -205,6 +205,6 @@ def test_one_number_at_a_time() -> None:
 def test_by_sip_there_is_no_sound_to_put_them_into() -> None:
     """An agent of the media path whose caller came by SIP; the loader refuses one of path: sip."""
     book = sideband.attached(tools=["end_call"])
-    book.call.agent = answered(tools=["send_digits"]).agent
+    book.call.ctx.agent = answered(tools=["send_digits"]).agent
     book >> response_created() >> dials("1") << note(events.ToolCalled, name="send_digits")
     book << outputs("call_1", prompts.NO_TONES) << asks_for_an_answer << nothing

@@ -162,9 +162,9 @@ def test_without_a_budget_nothing_is_used_up() -> None:
 
 def tell(rig: GatewayRig, total: dict[int, int]) -> None:
     """As Redis adds."""
-    for day, micro_usd in rig.bills.untold().items():
+    for day, micro_usd in rig.bills.unshared().items():
         total[day] = total.get(day, 0) + micro_usd
-        rig.bills.told(day, micro_usd, total[day])
+        rig.bills.acknowledge_shared(day, micro_usd, total[day])
 
 
 def test_the_budget_is_that_of_all_processes() -> None:
@@ -184,7 +184,7 @@ def test_what_was_spent_while_the_store_was_away_is_told_later() -> None:
     rig, total = GatewayRig("1"), dict[int, int]()
     tell(rig, total)
     rig.hears(bill(), spoken(5))
-    assert rig.bills.untold() == rig.bills.untold(), "asked for, and not yet told"
+    assert rig.bills.unshared() == rig.bills.unshared(), "asked for, and not yet told"
     rig.hears(bill(), spoken(5))
     tell(rig, total)
     tell(rig, total)

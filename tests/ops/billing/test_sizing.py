@@ -1,4 +1,4 @@
-"""The README's bandwidth of a call, worked out again from the messages themselves."""
+"""The bandwidth of a call in `docs/`, worked out again from the messages themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
-README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/operations/sizing.md").read_text("utf-8")
 STREAM = "MZ" + "0" * 32
 BYTES_PER_MS = {"pcm24k": 48, "pcmu": 8}
 DELTA_MS = 200
@@ -53,15 +53,13 @@ def down(audio: str) -> float:
 
 
 def row(audio: str) -> list[float]:
-    found = re.search(
-        rf"^\| `{audio}` \| (.+) \|$", README.split("## How many calls")[1], re.MULTILINE
-    )
-    assert found, f"the README has no bandwidth of {audio}"
+    found = re.search(rf"^\| `{audio}` \| (.+) \|$", PAGE.split("## Bandwidth")[1], re.MULTILINE)
+    assert found, f"the page has no bandwidth of {audio}"
     return [float(cell) for cell in found[1].split(" | ")]
 
 
 @pytest.mark.parametrize("audio", BYTES_PER_MS)
-def test_the_readme_has_the_bandwidth_of_a_call(audio: str) -> None:
+def test_the_page_has_the_bandwidth_of_a_call(audio: str) -> None:
     computed = [from_caller(), to_caller(), up(audio), down(audio)]
     got = row(audio)
     assert got[:4] == pytest.approx([one / 1000 for one in computed], rel=0.03)

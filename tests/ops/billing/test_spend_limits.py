@@ -38,7 +38,7 @@ def announce(gateway: Gateway, sid: str = "1") -> LiveCall:
 
 
 def publish(call: LiveCall, note: events.CallEvent) -> None:
-    call._hands.publish(call, note)
+    call._services.publish(call, note)
 
 
 @pytest.mark.parametrize("limit", ["spend_usd: 1.5", "greeting: Hello."])

@@ -22,7 +22,7 @@ async def test_so_many_calls_of_one_caller() -> None:
     with pytest.raises(NotAdmitted, match="caller_busy"):
         await admission.admit("CA3", "+1", "desk", None)
     await admission.admit("CA4", "+2", "desk", None)
-    await admission.leave("CA1")
+    await admission.release("CA1")
     await admission.admit("CA5", "+1", "desk", None)
 
 
@@ -32,8 +32,8 @@ async def test_so_many_calls_of_one_agent() -> None:
     with pytest.raises(NotAdmitted, match="agent_full"):
         await admission.admit("CA2", "+2", "desk", 1)
     await admission.admit("CA3", "+2", "other", 1)
-    await admission.leave("CA1")
-    await admission.leave("CA1")
+    await admission.release("CA1")
+    await admission.release("CA1")
     await admission.admit("CA2", "+2", "desk", 1)
 
 
@@ -54,7 +54,7 @@ class Remembering(Remote):
         self.held.add(call_sid)
         return 0
 
-    async def leave(self, call_sid: str, _names: object) -> None:
+    async def free(self, call_sid: str, _names: object) -> None:
         self.held.discard(call_sid)
 
 
@@ -68,7 +68,7 @@ async def test_one_who_leaves_while_others_are_renewed_keeps_no_place() -> None:
     store.asked.clear()
     renewing = asyncio.create_task(admission.renew())
     await store.asked.wait()
-    await admission.leave("CA2")
+    await admission.release("CA2")
     store.answers.set()
     await renewing
     assert store.held == {"CA1"}
@@ -90,12 +90,12 @@ async def test_one_who_is_given_up_at_the_door_takes_no_place() -> None:
 def test_new_calls_are_shed_before_live_ones_starve() -> None:
     now = [0.0]
     rates = RateWatch(lambda: now[0])
-    rates.saw((RateLimit("tokens", 40_000, 1_000, 12.0),))
+    rates.update((RateLimit("tokens", 40_000, 1_000, 12.0),))
     assert rates.short
     now[0] = 12.1
     assert not rates.short
-    rates.saw((RateLimit("tokens", 40_000, 1_000, 12.0),))
-    rates.saw((RateLimit("tokens", 40_000, 30_000, 0.1),))
+    rates.update((RateLimit("tokens", 40_000, 1_000, 12.0),))
+    rates.update((RateLimit("tokens", 40_000, 30_000, 0.1),))
     assert not rates.short
-    rates.saw((RateLimit("brand_new", 10, 0, 60.0), RateLimit("requests", None, None)))
+    rates.update((RateLimit("brand_new", 10, 0, 60.0), RateLimit("requests", None, None)))
     assert not rates.short

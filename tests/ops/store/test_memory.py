@@ -37,7 +37,7 @@ def test_a_key_is_claimed_once() -> None:
 
 
 def test_the_oldest_go_first_when_there_are_too_many() -> None:
-    store = MemoryStore(Clock(), most=3)
+    store = MemoryStore(Clock(), max_keys=3)
     for key in "abc":
         store.put(key, key, 10)
     store.put("a", "again", 10)
@@ -46,7 +46,7 @@ def test_the_oldest_go_first_when_there_are_too_many() -> None:
 
 
 def test_what_has_expired_makes_room_whatever_lives_longer() -> None:
-    store = MemoryStore(clock := Clock(), most=3)
+    store = MemoryStore(clock := Clock(), max_keys=3)
     store.put("order", "placed", 86_400)
     for n in range(3):
         clock.now = 100.0 * n
@@ -58,7 +58,7 @@ def test_what_has_expired_makes_room_whatever_lives_longer() -> None:
 
 def test_many_of_one_kind_push_out_their_own() -> None:
     """Neither a day's key by a minute's, nor the other way round."""
-    store = MemoryStore(Clock(), most=10)
+    store = MemoryStore(Clock(), max_keys=10)
     store.put("order", "placed", 86_400)
     for n in range(50):
         store.put(f"token{n}", "", 60)
@@ -73,7 +73,7 @@ class AgainstAPlainDictionary(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.store = MemoryStore(self.clock, most=100)
+        self.store = MemoryStore(self.clock, max_keys=100)
         self.known: dict[str, tuple[float, str]] = {}
 
     def expected(self, key: str) -> str | None:

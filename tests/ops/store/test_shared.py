@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import monotonic
+from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from redis_end import RedisEnd, running_redis
 
 from gateway import limits
-from gateway.errors import NotAdmitted
+from gateway.errors import NotAdmitted, StoreError, StoreValueError
 from gateway.ops.limits.admission import Admission
+from gateway.ops.store.encryption import Encryptor
 from gateway.ops.store.memory import MemoryStore
+from gateway.ops.store.redis import RedisStore
 from gateway.ops.store.shared import Store
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -43,8 +48,6 @@ async def test_what_is_kept_expires(server: RedisEnd) -> None:
 
 
 async def test_nothing_stands_there_to_be_read(server: RedisEnd) -> None:
-    from redis.asyncio import Redis  # noqa: PLC0415
-
     await server.store().put("call:CA1", "My code word is heron.", 60)
     raw = Redis.from_url(f"redis://127.0.0.1:{server.port}/0")
     found = [await raw.get(key) for key in await raw.keys("*")]
@@ -67,12 +70,12 @@ async def test_a_place_goes_along_with_its_call(server: RedisEnd) -> None:
     """Let in by one process, in another, and over."""
     one, other = (Admission(1, server.remote()) for _ in range(2))
     await one.admit("CA1", "+1", "desk", None)
-    other.hold("CA1", "+1", "desk", None)
-    await one.leave("CA1", over=False)
+    other.restore("CA1", "+1", "desk", None)
+    await one.release("CA1", ended=False)
     await other.renew()
     with pytest.raises(NotAdmitted, match="caller_busy"):
         await one.admit("CA2", "+1", "desk", None)
-    await other.leave("CA1")
+    await other.release("CA1")
     await one.admit("CA2", "+1", "desk", None)
 
 
@@ -151,3 +154,114 @@ async def test_what_redis_did_not_take_or_has_lost_counts_when_it_is_back(
         await store.put("later", "4", 60)
         await server.store().delete("later")
         assert await store.get("later") is None
+
+
+async def test_a_former_primary_that_answers_readonly_is_left_for_the_one_that_serves(
+    server: RedisEnd,
+) -> None:
+    """After a failover the address leads to another server, but old connections stay open."""
+    failures: list[int] = []
+    store = server.store(failures)
+    await store.put("before", "1", 60)
+    async with raw_client(server) as admin:
+        await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+        assert await connections(admin) == 1
+        assert not await store.put_all([("a", "1", 60)])
+        assert await connections(admin) == 0, "the next request connects anew"
+        assert failures == [1]
+        await admin.execute_command("REPLICAOF", "NO", "ONE")
+        await served_again(store)
+    assert await server.store().get("after") == "1"
+
+
+async def test_a_script_on_a_read_only_server_counts_like_a_command(server: RedisEnd) -> None:
+    failures: list[int] = []
+    remote = server.remote(failures)
+    admission = Admission(1, remote)
+    async with raw_client(server) as admin:
+        await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+        await admission.admit("CA1", "+1", "desk", None)
+        assert failures == [1]
+        assert remote.down_since is not None
+        assert await connections(admin) == 0
+
+
+async def test_a_replica_without_its_primary_is_no_store(server: RedisEnd) -> None:
+    """It answers MASTERDOWN to every read where stale data are not to be served."""
+    failures: list[int] = []
+    store = server.store(failures)
+    await store.put("a", "1", 60)
+    async with raw_client(server) as admin:
+        await admin.config_set("replica-serve-stale-data", "no")
+        await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+        assert await store.get("a") == "1", "by this process's own memory"
+        assert failures == [1]
+
+
+@pytest.mark.parametrize("word", ["LOADING", "READONLY", "MASTERDOWN", "MYSTERY"])
+async def test_answers_of_a_server_that_does_not_serve_drop_the_connections(word: str) -> None:
+    """Redis is LOADING for as long as its data take: here a far end says it at once."""
+    opened = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        while line := await reader.readline():
+            if line.startswith(b"*"):
+                words = [await read_word(reader) for _ in range(int(line[1:]))]
+                greets = words[0] in (b"HELLO", b"CLIENT", b"SELECT")
+                writer.write(b"+OK\r\n" if greets else f"-{word} not now\r\n".encode())
+        writer.close()
+
+    listener = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    redis = RedisStore(
+        f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}/0", Encryptor(["key"])
+    )
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            await redis.get("a")
+    assert opened == (1 if word == "MYSTERY" else 2)
+    await redis.close()
+    listener.close()
+
+
+async def test_a_value_of_another_type_is_a_fault_of_its_key_alone(server: RedisEnd) -> None:
+    failures: list[int] = []
+    remote = server.remote(failures)
+    store = Store(MemoryStore(monotonic), remote)
+    async with raw_client(server) as admin:
+        await admin.rpush("gateway:a", "foreign")
+        await admin.set("gateway:list", "foreign")
+        await admin.set("gateway:spent_on:1", "foreign")
+    assert await store.get("a") is None
+    assert not await store.push("list", "1", 60)
+    assert await store.pop("list") is None
+    with pytest.raises(StoreValueError):
+        await remote.redis.add("spent_on:1", 5, 60)
+    assert failures == []
+    assert remote.down_since is None
+    await store.put("a", "1", 60)
+    assert await store.get("a") == "1", "what is written anew is of the right type"
+
+
+@asynccontextmanager
+async def raw_client(server: RedisEnd) -> AsyncIterator[Any]:
+    client: Any = Redis.from_url(server.url)
+    yield client
+    await client.aclose()
+
+
+async def connections(admin: Any) -> int:
+    """How many the gateway has open, as the server counts."""
+    return sum(client["name"] == "gateway" for client in await admin.client_list())
+
+
+async def served_again(store: Store) -> None:
+    async with asyncio.timeout(30):
+        while not await store.put_all([("after", "1", 60)]):
+            await asyncio.sleep(0.02)
+
+
+async def read_word(reader: asyncio.StreamReader) -> bytes:
+    length = int((await reader.readline())[1:])
+    return (await reader.readexactly(length + 2))[:-2]

@@ -6,12 +6,12 @@ import json
 import statistics
 import subprocess
 import sys
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from gateway.call import events

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from voices import tone
+from voices import is_loud, tone
 
-from gateway.simulator.audio.analysis import heard_keys, is_loud, keypad, likeness, silence
+from gateway.simulator.audio.analysis import heard_keys, keypad, likeness, silence
 from gateway.simulator.audio.turn_measurement import MeasuredSound, Utterance, percentile, turns
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
-from model_desk import END_CALL, assert_vendor_event
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from session_rig import END_CALL, assert_vendor_event
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -32,6 +32,12 @@ async def talking_to(model: ModelServer) -> AsyncIterator[AsyncRealtimeConnectio
     client = AsyncOpenAI(api_key="sk-test", base_url=model.base_url)
     async with client, client.realtime.connect(model="gpt-realtime-2.1") as connection:
         yield connection
+
+
+def drop_sessions(model: ModelServer, code: int) -> None:
+    """Close the socket of the one open session."""
+    (driver,) = model.drivers.values()
+    driver.drop(code)
 
 
 async def until(connection: AsyncRealtimeConnection, *kinds: str) -> list[Any]:
@@ -100,7 +106,7 @@ async def test_a_whole_call_with_the_echo_of_the_callers_own_words() -> None:
             item={"type": "function_call_output", "call_id": call.call_id, "output": "ended"}
         )
         await until(line, "conversation.item.done")
-        assert model.journal.violations == []
+        assert model.journal.of("violation") == []
         kinds = [entry["kind"] for entry in model.journal.of("heard", "tool_called", "tool_output")]
         assert kinds == ["heard", "heard", "heard", "tool_called", "tool_output"]
 
@@ -173,7 +179,7 @@ async def test_some_are_sent_away_after_the_upgrade(
         events, closed = await farewell(line)
         assert [event["error"]["code"] for event in events] == [code]
         assert closed == close_code
-        assert model.journal.violations[0]["code"] == code
+        assert model.journal.of("violation")[0]["code"] == code
 
 
 @pytest.mark.parametrize(
@@ -206,7 +212,7 @@ async def test_a_scripted_error_greets_the_client() -> None:
     async with running_model(script) as model, socket(model) as line:
         events, _ = await farewell(line)
         assert events[0]["error"]["code"] == "insufficient_quota"
-        assert not model.journal.violations
+        assert not model.journal.of("violation")
 
 
 async def test_a_handshake_can_hang() -> None:
@@ -227,11 +233,11 @@ async def test_expiry_closes_the_socket_going_away() -> None:
 async def test_a_test_can_drop_every_session() -> None:
     async with running_model(FAST) as model, socket(model) as line:
         await line.recv()
-        assert model.drop_all(1011) == 1
+        drop_sessions(model, 1011)
         assert (await farewell(line))[1] == 1011
     async with running_model(FAST) as model, socket(model) as line:
         await line.recv()
-        model.drop_all(1006)
+        drop_sessions(model, 1006)
         assert (await farewell(line))[1] == 1006
 
 
@@ -253,7 +259,7 @@ async def test_a_binary_message_is_a_violation() -> None:
         await line.recv()
         await line.send(b"\x00")
         assert json.loads(await line.recv())["error"]["code"] == "invalid_event"
-        assert len(model.journal.violations) == 1
+        assert len(model.journal.of("violation")) == 1
 
 
 async def test_the_journal_is_read_from_outside() -> None:

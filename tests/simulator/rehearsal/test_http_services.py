@@ -11,7 +11,12 @@ import pytest
 from gateway.errors import ServiceUnreachable
 from gateway.simulator.caller.helper_processes import helping
 from gateway.simulator.rehearsal import expectations
-from gateway.simulator.rehearsal.http_services import PLACEHOLDER, HttpServices, placed, serving
+from gateway.simulator.rehearsal.http_services import (
+    PLACEHOLDER,
+    HttpServices,
+    serving,
+    with_addresses,
+)
 from gateway.simulator.rehearsal.record import RehearsalRecord
 from gateway.simulator.scenario.schema import Answer, Expect, Scenario
 from gateway.simulator.twilio.outcomes import CallOutcome
@@ -28,12 +33,12 @@ async def test_each_path_answers_as_the_file_says_and_is_counted() -> None:
 
 
 def test_where_they_are_stands_wherever_it_is_asked_for() -> None:
-    places = {PLACEHOLDER: "http://127.0.0.1:9"}
+    addresses = {PLACEHOLDER: "http://127.0.0.1:9"}
     agents = {"agents": {"desk": {"urls": ["${services}/a", 1, None]}}}
-    assert placed(agents, places) == {
+    assert with_addresses(agents, addresses) == {
         "agents": {"desk": {"urls": ["http://127.0.0.1:9/a", 1, None]}}
     }
-    assert placed("url: ${services}/{b}\n", places) == "url: http://127.0.0.1:9/{b}\n"
+    assert with_addresses("url: ${services}/{b}\n", addresses) == "url: http://127.0.0.1:9/{b}\n"
 
 
 def record(*words: dict[str, Any]) -> RehearsalRecord:
@@ -66,7 +71,7 @@ def test_what_was_said_in_its_turn(wanted: list[str], holds: bool) -> None:
 )
 def test_what_the_models_server_refused_is_a_failure(code: str) -> None:
     broken = record({"kind": "violation", "code": code, "message": "no"})
-    assert expectations.words(broken, Expect()) == [f"the model's server refused: {code}: no"]
+    assert expectations.words(broken, Expect()) == [f"the model refused: {code}: no"]
     assert expectations.words(broken, Expect(no_protocol_warnings=False)) == []
 
 
@@ -80,8 +85,8 @@ async def test_a_process_of_the_scenarios_own_is_killed_and_started_again(tmp_pa
         "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
     )
     async with helping({"shelf": ["python", "-c", serve, "${port}"]}, tmp_path) as helpers:
-        (url,) = helpers.places.values()
-        assert helpers.places == {"${shelf}": url}
+        (url,) = helpers.addresses.values()
+        assert helpers.addresses == {"${shelf}": url}
         async with httpx2.AsyncClient(trust_env=False) as client:
             assert (await client.get(url)).status_code == 200
             await helpers.kill("shelf")

@@ -6,12 +6,15 @@ import json
 import wave
 from io import StringIO
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from rich.console import Console
 from voices import tone
 
 from gateway.simulator.audio.analysis import silence
 from gateway.simulator.audio.turn_measurement import Utterance, turns
-from gateway.simulator.rehearsal import expectations, live_view, metrics, report
+from gateway.simulator.rehearsal import expectations, live_view, metrics, report, timeline
 from gateway.simulator.rehearsal.record import RehearsalRecord
 from gateway.simulator.rehearsal.stalls import Stalls
 from gateway.simulator.scenario.schema import Expect
@@ -50,19 +53,62 @@ def test_files_of_a_call(tmp_path):
     assert made[2].read_bytes().startswith(picture_head)
 
 
-def test_a_machine_that_stood_still_is_told_of():
-    standstill = Stalls()
+def printed(records, agents=None):
+    console = Console(file=StringIO(), width=200)
+    live_view.result(console, records, agents)
+    return console.file.getvalue()
+
+
+def test_a_machine_that_stalled_is_reported():
+    stalls = Stalls()
     for waited_s in (0.05, 0.14, 1.05):
-        standstill.count(waited_s)
+        stalls.count(waited_s)
     one = record()
-    one.stood_still_s = standstill.seconds
-    assert one.as_json()["stood_still_s"] == 1.0
-    told = Console(file=StringIO(), width=200)
-    live_view.result(told, [one])
-    assert "this machine stood still for 1.0 s meanwhile" in told.file.getvalue()
-    quiet = Console(file=StringIO(), width=200)
-    live_view.result(quiet, [record()])
-    assert "stood still" not in quiet.file.getvalue()
+    one.stalled_s = stalls.seconds
+    assert one.as_json()["stalled_s"] == 1.0
+    assert "this machine stalled for 1.0 s during the rehearsal" in printed([one])
+    assert "stalled" not in printed([record()])
+
+
+def test_the_report_names_the_agent():
+    assert "answered by night, ended by the gateway" in printed([record()], {"night": 1})
+    assert "agents" in printed([record(), record()], {"day": 1, "night": 1})
+    assert report.summary([record()], {"night": 1})["agents"] == {"night": 1}
+
+
+def test_equal_failures_of_many_calls_are_one_line():
+    records = [record() for _ in range(9)]
+    for number, one in enumerate(records):
+        one.failures = [f"the caller waited {2500 + number} ms (p95), expected at most 2500 ms"]
+    records[3].failures.append("1 turns, expected at least 2")
+    shown = printed(records)
+    assert "9 calls: the caller waited 2500 ms (p95)" in shown
+    assert "2501 ms (p95)" not in shown
+    assert "1 call: 1 turns, expected at least 2" in shown
+    assert report.summary(records)["failures"] == {
+        "the caller waited 2500 ms (p95), expected at most 2500 ms": 9,
+        "1 turns, expected at least 2": 1,
+    }
+
+
+def width_px(text: str) -> float:
+    canvas = FigureCanvasAgg(Figure())
+    font = FontProperties(family="DejaVu Sans", size=20)
+    return canvas.get_renderer().get_text_width_height_descent(text, font, ismath=False)[0]
+
+
+def test_arabic_letters_are_joined_in_the_picture():
+    """Joined letters are narrower than the same letters in their isolated forms."""
+    joined, apart = "\u0628" * 4, "\u200c".join("\u0628" * 4)
+    assert width_px(joined) < 0.8 * width_px(apart)
+
+
+def test_a_call_in_arabic_is_drawn(tmp_path):
+    one = record()
+    one.utterances[0] = Utterance(2, "say", "مرحبا، كيف حالك؟", 8000, 16000)
+    one.turns = turns(one.spoken, one.heard, one.utterances)
+    timeline.draw(one, tmp_path / "timeline.png")
+    assert (tmp_path / "timeline.png").stat().st_size > 10_000
 
 
 def test_a_summary_of_many():

@@ -7,7 +7,7 @@ import asyncio
 import httpx2
 import pytest
 import pytest_asyncio
-from small_gateway import SmallGateway
+from echo_gateway import EchoGateway
 from voices import speak_tone
 
 from gateway.errors import ServiceUnreachable
@@ -37,9 +37,9 @@ class Switchboard:
     def __init__(self, url: str, twilio: Carrier) -> None:
         self.url, self.twilio = url, twilio
 
-    def stage(self, twiml: str = "", public_url: str = "", **rest) -> tuple[SmallGateway, Carrier]:
+    def stage(self, twiml: str = "", public_url: str = "", **rest) -> tuple[EchoGateway, Carrier]:
         base = public_url or self.url
-        gateway = SmallGateway(base, (ACCOUNT.sid, ACCOUNT.token), self.twilio.rest_url, **rest)
+        gateway = EchoGateway(base, (ACCOUNT.sid, ACCOUNT.token), self.twilio.rest_url, **rest)
         gateway.twiml = twiml or gateway.twiml
         self.answering = gateway.app()
         self.twilio.api.calls.clear()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from small_sip_gateway import URI, SipGateway, sip_gateway
+from sip_gateway_rig import URI, SipGateway, sip_gateway
 
 from gateway.simulator.openai.realtime.script import SipScript
 from gateway.simulator.rehearsal.record import RehearsalRecord

@@ -1,4 +1,4 @@
-"""`<Enqueue>` and `<Dial><Queue>`: who waits, what he hears, and how he comes out of it."""
+"""`<Enqueue>` and `<Dial><Queue>`: waiting, hold music, and the ways out of a queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from small_sip_gateway import ACCOUNT, SipGateway, sip_gateway
+from sip_gateway_rig import ACCOUNT, SipGateway, sip_gateway
 
 from gateway.simulator.rehearsal.expectations import failures
 from gateway.simulator.rehearsal.record import RehearsalRecord
@@ -39,8 +39,8 @@ def gateway(board: SipGateway) -> SipGateway:
     return board
 
 
-class Office:
-    """Whoever asks Twilio by REST, while a caller waits."""
+class RestClient:
+    """REST client of the account while a caller waits."""
 
     def __init__(self, gateway: SipGateway, client: httpx2.AsyncClient) -> None:
         self.gateway, self.client = gateway, client
@@ -53,45 +53,45 @@ class Office:
             call for call in self.gateway.twilio.api.calls.values() if call.direction == "inbound"
         )
 
-    async def asks(self, method: str, path: str, **form: str) -> int:
+    async def request(self, method: str, path: str, **form: str) -> int:
         answer = await self.client.request(method, self.account + path, data=form)
         return answer.status_code
 
-    async def rings(self, number: str = DESK) -> int:
+    async def dial(self, number: str = DESK) -> int:
         url = self.gateway.url
-        return await self.asks(
+        return await self.request(
             "POST", "/Calls.json", To=number, From="+15550100", Url=f"{url}/twilio/whisper",
             StatusCallback=f"{url}/twilio/rung",
         )  # fmt: skip
 
 
 @asynccontextmanager
-async def waiting(gateway: SipGateway, *steps: Any, **rest: Any) -> AsyncIterator[Office]:
-    """A caller in the queue; his record is there when this is left."""
+async def waiting(gateway: SipGateway, *steps: Any, **more: Any) -> AsyncIterator[RestClient]:
+    """A caller in the queue; the record is complete when the context is left."""
     gateway.twilio.api.calls.clear()
     steps = steps or ({"expect_hang_up": {"timeout_s": 5}},)
-    given = Scenario.model_validate({"name": "test", "max_s": 8, "steps": list(steps), **rest})
+    given = Scenario.model_validate({"name": "test", "max_s": 8, "steps": list(steps), **more})
     async with httpx2.AsyncClient(
         base_url=gateway.twilio.rest_url, auth=(ACCOUNT.sid, ACCOUNT.token), trust_env=False
     ) as client:
         call = asyncio.create_task(rehearse(gateway.twilio, given))
         try:
             async with asyncio.timeout(5):
-                await gateway.twilio.exchange.queues.named("q").joined.wait()
-            office = Office(gateway, client)
-            yield office
-            office.records.append(await call)
+                await gateway.twilio.reachable.queues.named("q").joined.wait()
+            rest = RestClient(gateway, client)
+            yield rest
+            rest.records.append(await call)
         finally:
             call.cancel()
 
 
-async def test_he_hears_the_document_again_and_again_until_it_has_him_leave(
+async def test_the_wait_document_repeats_until_it_leaves(
     gateway: SipGateway,
 ) -> None:
     gateway.documents["/twilio/hold"] = [MUSIC, f"<Pause length='0'/>{MUSIC}", "<Leave/>"]
-    async with waiting(gateway) as office:
+    async with waiting(gateway) as rest:
         pass
-    (record,) = office.records
+    (record,) = rest.records
     assert record.failures == []
     asked = gateway.forms("/twilio/hold")
     assert len(asked) == 3
@@ -105,10 +105,10 @@ async def test_he_hears_the_document_again_and_again_until_it_has_him_leave(
 
 async def test_silence_is_no_music(gateway: SipGateway) -> None:
     gateway.documents["/twilio/hold"] = ["<Pause length='1'/>", "<Leave/>"]
-    async with waiting(gateway) as office:
+    async with waiting(gateway) as rest:
         pass
-    (problem,) = failures(office.records[0], Expect(music=True))
-    assert "heard something for 0% of the time" in problem
+    (problem,) = failures(rest.records[0], Expect(music=True))
+    assert "heard something for 0% of the wait" in problem
 
 
 async def test_nobody_who_was_in_no_queue_heard_music(gateway: SipGateway) -> None:
@@ -122,17 +122,17 @@ async def test_nobody_who_was_in_no_queue_heard_music(gateway: SipGateway) -> No
 @pytest.mark.parametrize("verb", ["<Dial>+15550142</Dial>", "<Record/>", "<Enqueue>p</Enqueue>"])
 async def test_what_a_wait_url_must_not_do(gateway: SipGateway, verb: str) -> None:
     gateway.documents["/twilio/hold"] = verb
-    async with waiting(gateway) as office:
+    async with waiting(gateway) as rest:
         pass
-    assert [fault.code for fault in office.records[0].warnings] == [12200]
+    assert [fault.code for fault in rest.records[0].warnings] == [12200]
     assert gateway.form("/twilio/after")["QueueResult"] == "error"
 
 
 async def test_a_wait_url_that_cannot_be_had(gateway: SipGateway) -> None:
     gateway.documents["/twilio/voice"] = QUEUE.replace("/twilio/hold", "/nowhere")
-    async with waiting(gateway) as office:
+    async with waiting(gateway) as rest:
         pass
-    assert [fault.code for fault in office.records[0].warnings] == [11200]
+    assert [fault.code for fault in rest.records[0].warnings] == [11200]
     assert gateway.form("/twilio/after")["QueueResult"] == "error"
 
 
@@ -140,11 +140,11 @@ async def test_taken_out_of_it_by_rest(gateway: SipGateway) -> None:
     """The action is asked besides, and what it answers is not obeyed."""
     gateway.documents["/twilio/out"] = "<Say>out</Say>"
     gateway.documents["/twilio/after"] = "<Say>not this</Say>"
-    async with waiting(gateway) as office:
-        path = f"/Calls/{office.caller.call_sid}.json"
-        assert await office.asks("POST", path, Url=gateway.url + "/twilio/out") == 200
+    async with waiting(gateway) as rest:
+        path = f"/Calls/{rest.caller.call_sid}.json"
+        assert await rest.request("POST", path, Url=gateway.url + "/twilio/out") == 200
     assert [form["QueueResult"] for form in gateway.forms("/twilio/after")] == ["redirected"]
-    said = [moment.detail for moment in office.records[0].moments if moment.kind[:4] == "said"]
+    said = [moment.detail for moment in rest.records[0].moments if moment.kind[:4] == "said"]
     assert said[-1] == "out"
     assert "not this" not in said
 
@@ -167,19 +167,19 @@ async def test_a_person_is_rung_and_dials_the_queue(gateway: SipGateway) -> None
         {"say": "words for the person"},
         "expect_hang_up",
     )
-    async with waiting(gateway, *steps, people={DESK: person}) as office:
-        queue = gateway.twilio.exchange.queues.named("q")
-        assert await office.asks("DELETE", f"/Queues/{queue.sid}.json") == 400
-        assert await office.rings() == 201
-        assert await office.rings() == 400, "he has one telephone"
-        assert await office.rings("+15550143") == 400, "nobody is there"
+    async with waiting(gateway, *steps, people={DESK: person}) as rest:
+        queue = gateway.twilio.reachable.queues.named("q")
+        assert await rest.request("DELETE", f"/Queues/{queue.sid}.json") == 400
+        assert await rest.dial() == 201
+        assert await rest.dial() == 400, "they have one telephone"
+        assert await rest.dial("+15550143") == 400, "nobody is there"
         async with asyncio.timeout(5):
-            await office.caller.line.over.wait()
-        assert await office.asks("DELETE", f"/Queues/{queue.sid}.json") == 204
-        assert await office.asks("DELETE", f"/Queues/{queue.sid}.json") == 404
-    (record,) = office.records
+            await rest.caller.line.over.wait()
+        assert await rest.request("DELETE", f"/Queues/{queue.sid}.json") == 204
+        assert await rest.request("DELETE", f"/Queues/{queue.sid}.json") == 404
+    (record,) = rest.records
     assert record.failures == []
-    assert (record.asked, record.transferred_to, record.whispered) == ([DESK], [DESK], "take it")
+    assert (record.screened, record.transferred_to, record.whispered) == ([DESK], [DESK], "take it")
     assert failures(record, Expect(music=True, talked=True)) == []
     assert gateway.form("/twilio/key")["Digits"] == "1"
     assert gateway.form("/twilio/key")["Direction"] == "outbound-api"
@@ -194,21 +194,21 @@ async def test_a_person_is_rung_and_dials_the_queue(gateway: SipGateway) -> None
 )
 async def test_a_person_who_does_not_come(gateway: SipGateway, person: Any, status: str) -> None:
     gateway.documents["/twilio/whisper"] = "<Hangup/>"
-    async with waiting(gateway, people={DESK: person}) as office:
-        assert await office.rings() == 201
-        over = [call for call in gateway.twilio.api.calls.values() if call is not office.caller]
+    async with waiting(gateway, people={DESK: person}) as rest:
+        assert await rest.dial() == 201
+        over = [call for call in gateway.twilio.api.calls.values() if call is not rest.caller]
         async with asyncio.timeout(5):
             await over[0].line.over.wait()
-        path = f"/Calls/{office.caller.call_sid}.json"
-        assert await office.asks("POST", path, Status="completed") == 200
+        path = f"/Calls/{rest.caller.call_sid}.json"
+        assert await rest.request("POST", path, Status="completed") == 200
     assert [form["CallStatus"] for form in gateway.forms("/twilio/rung")] == [status]
-    assert office.records[0].transferred_to == []
+    assert rest.records[0].transferred_to == []
     assert gateway.form("/twilio/after")["QueueResult"] == "hangup"
 
 
 @pytest.mark.parametrize(("name", "status"), [("other", "failed"), ("empty", "no-answer")])
 async def test_a_queue_in_which_nobody_waits(gateway: SipGateway, name: str, status: str) -> None:
-    gateway.twilio.exchange.queues.named("empty")
+    gateway.twilio.reachable.queues.named("empty")
     gateway.documents["/twilio/voice"] = (
         f"<Dial timeout='0.1' action='/twilio/after'><Queue>{name}</Queue></Dial>"
     )

@@ -12,7 +12,7 @@ from pictures import GPS_INFO, ORIENTATION
 from PIL import Image
 
 from gateway.errors import ScenarioError
-from gateway.simulator.caller.photo import generated
+from gateway.simulator.caller.handset import generated_photo
 from gateway.simulator.scenario.schema import GENERATED, load
 from gateway.simulator.twilio.messaging import Medium
 from gateway.simulator.twilio.rest_api import TwilioApi, listening
@@ -40,8 +40,8 @@ async def test_a_text_is_taken_and_kept(api):
     answer = await client.post(MESSAGES, data=GOOD)
     assert answer.status_code == 201
     assert (answer.json()["status"], answer.json()["direction"]) == ("queued", "outbound-api")
-    assert [text.body for text in carrier.mailbox.to("+15550199")] == ["Hello."]
-    assert carrier.mailbox.to("+15550100") == []
+    assert [text.body for text in carrier.messaging.to("+15550199")] == ["Hello."]
+    assert carrier.messaging.to("+15550100") == []
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ async def test_what_twilio_refuses(api, wrong, code):
     carrier, client = api
     answer = await client.post(MESSAGES, data=GOOD | wrong)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
-    assert carrier.mailbox.texts == []
+    assert carrier.messaging.texts == []
 
 
 async def test_media_are_for_the_account_only_and_lie_behind_a_redirect(api):
     carrier, client = api
-    path = carrier.mailbox.keep("MM" + "1" * 32, Medium(b"bytes", "image/jpeg"))
+    path = carrier.messaging.store("MM" + "1" * 32, Medium(b"bytes", "image/jpeg"))
     stranger = await client.get(path, auth=("AC" + "3" * 32, "guess"))
     assert stranger.status_code == 401
     redirect = await client.get(path)
@@ -75,7 +75,7 @@ async def test_media_are_for_the_account_only_and_lie_behind_a_redirect(api):
 
 
 def test_the_photo_that_is_made_up_tells_its_place():
-    exif = Image.open(io.BytesIO(generated())).getexif()
+    exif = Image.open(io.BytesIO(generated_photo())).getexif()
     assert exif[ORIENTATION] == 6
     assert exif.get_ifd(GPS_INFO)
 

@@ -8,16 +8,13 @@ from voices import tone
 
 from gateway.simulator.audio.analysis import same_words, samples, silence
 from gateway.simulator.scenario.schema import PersonSpec, Scenario
-from gateway.simulator.twilio.call import Number, Parties
-from gateway.simulator.twilio.line import CallerEnd
 from gateway.simulator.twilio.outbound_call import (
     Opening,
-    OrderRefused,
+    OutboundPlacement,
     OutboundRequest,
-    PlacedCall,
+    RequestRefused,
     opening,
 )
-from gateway.simulator.twilio.webhooks import Account, GatewayAddress, Webhooks, client
 
 ASKED = {"To": "+14155550142", "From": "+14155550100", "Url": "https://gw.example.com/x"}
 
@@ -42,7 +39,7 @@ async def voice(text: str, _language: str) -> bytes:
     ],
 )
 def test_what_is_not_placed(change: dict[str, str], code: int) -> None:
-    with pytest.raises(OrderRefused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         OutboundRequest.of(FormData(ASKED | change))
     assert refused.value.code == code
 
@@ -79,13 +76,8 @@ async def test_who_it_is_is_told_by_what_is_heard(
     order = OutboundRequest(
         "+14155550142", "+14155550100", "", "POST", "", frozenset(), 5, detection
     )
-    async with client() as http:
-        webhooks = Webhooks(Account("AC1", "x"), GatewayAddress("", ""), http)
-        call = PlacedCall(
-            webhooks, Number(""), Parties("", ""), CallerEnd(lambda: 0.0), order=order, person=spec,
-            opening=await opening(spec, voice),
-        )  # fmt: skip
-    assert call._found(order) == (who, pytest.approx(after_ms))
+    placement = OutboundPlacement(order, await opening(spec, voice))
+    assert placement.answered_by(spec) == (who, pytest.approx(after_ms))
 
 
 def test_the_words_are_known_again_by_their_rise_and_fall() -> None:

@@ -188,8 +188,8 @@ async def test_an_operator_hangs_up(office: Any) -> None:
         assert response.status_code == 202
         assert response.json() == {"call": stream.call_sid, "action": "hangup"}
         assert (await rig.note(events.CallEnded)).ending is Ending.OPERATOR_HUNG_UP
-    (audit,) = [one for one in entries if one["event"] == "operator"]
-    assert (audit["action"], audit["call"]) == ("hangup", stream.call_sid)
+    (audit,) = [one for one in entries if one["event"] == "operator_action"]
+    assert (audit["action"], audit["call_sid"]) == ("hangup", stream.call_sid)
     problem(await client.post(f"/api/calls/{stream.call_sid}/hangup"), 409)
     problem(await client.post(f"/api/calls/{new_sid('CA')}/hangup"), 404)
 
@@ -365,7 +365,7 @@ async def test_an_operator_allows_a_tool_and_may_say_so_twice(asked: Any) -> Non
             assert response.status_code == 202
             assert response.json() == {"call": call_sid, "action": "approved"}
     assert "Smith" not in str(entries)
-    assert [entry["action"] for entry in entries if entry["event"] == "operator"] == [
+    assert [entry["action"] for entry in entries if entry["event"] == "operator_action"] == [
         "approved"
     ] * 2
     assert (await rig.note(events.ApprovalResolved)).outcome == "approved"

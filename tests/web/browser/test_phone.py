@@ -112,8 +112,8 @@ async def test_the_card_tells_what_the_link_is_good_for(rig: GatewayRig) -> None
     ("token", "said"),
     [
         ("", "copy the whole of it"),
-        ("abc.def", "was not made here"),
-        ("a" * 401, "was not made here"),
+        ("abc.def", "is not one of ours"),
+        ("a" * 401, "is not one of ours"),
         (older("quiet", 60), "has expired"),
     ],
 )

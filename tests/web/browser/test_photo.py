@@ -77,7 +77,7 @@ async def tool(rig: GatewayRig, name: str, arguments: str = "{}") -> tuple[str, 
     call = rig.gateway.registry.calls[-1]
     facts = call.facts
     context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
-    result = await call._hands.toolbox.run(name, arguments, context)
+    result = await call._services.toolbox.run(name, arguments, context)
     return result.outcome, result.output
 
 
@@ -220,7 +220,7 @@ async def test_the_model_has_one_frame_at_a_time(
         (driver,) = model.drivers.values()
         items = driver.session._responder.conversation.items
         assert sum(item.kind == "user" for item in items) == 1
-        assert model.journal.violations == []
+        assert model.journal.of("violation") == []
         assert await fate(home, "camera", "shown") == limits.images.CAMERA_BURST
         assert await fate(home, "camera", "too_often") == 1
         photos = await home.client.post(path, content=photo(), headers=JPEG)
@@ -310,7 +310,7 @@ async def test_who_has_no_number_cannot_be_texted(
         outcome, told = await tool(home, "request_photo")
         assert told == "The caller's number cannot get texts."
     else:
-        assert told == "The caller's number is withheld or not known: he cannot be texted."
+        assert told == "The caller's number is withheld or not known: no text can be sent."
         assert store.texts == []
     assert outcome == "error"
 
@@ -322,7 +322,7 @@ async def test_what_twilio_refuses_is_told_in_words(home: GatewayRig, store: Med
         outcome, told = await tool(home, "send_text", '{"text": "Hello."}')
         assert (outcome, told.split(".")[0]) == (
             "error",
-            "The caller once asked us not to text him",
+            "The caller once asked us not to text them",
         )
         store.refuses_texts = 99999
         assert (await tool(home, "send_text", '{"text": "x"}'))[1] == "The text could not be sent."

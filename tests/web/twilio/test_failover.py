@@ -291,7 +291,7 @@ async def test_how_the_leg_failed_is_told(rig: GatewayRig) -> None:
     with capture_logs() as told:
         await caller.after("sip", "failed", sip_status="488")
         await caller.after("sip", "failed", sip_status="488; evil\n")
-    failed = [one for one in told if one["event"] == "a leg has failed"]
+    failed = [one for one in told if one["event"] == "leg_failed"]
     assert [one["sip_status"] for one in failed] == ["488", ""]
     assert failed[0]["call_sid"] == caller.sid
     assert failed[0]["dial_status"] == "failed"

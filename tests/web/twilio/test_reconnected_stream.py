@@ -44,7 +44,7 @@ async def broken(rig: GatewayRig, words: str = "My word is heron.") -> str:
         call = rig.gateway.registry.media_call(stream.call_sid)
         assert call is not None
         await rig.note(events.ModelReady, of=stream.call_sid)
-        call.machine.memory.caller_said("turn_1", words)
+        call.machine.history.caller_said("turn_1", words)
         stream.socket.transport.abort()
         ended = await rig.note(events.CallEnded, of=stream.call_sid)
     assert ended.ending is Ending.MEDIA_BROKEN
@@ -64,7 +64,7 @@ async def goes_on(rig: GatewayRig, call_sid: str, twiml: str) -> str:
         await rig.note(events.CallerConnected, before + 1, of=call_sid)
         call = rig.gateway.registry.media_call(call_sid)
         assert call is not None
-        return " ".join(memo.text for memo in call.machine.memory.memos)
+        return " ".join(memo.text for memo in call.machine.history.memos)
 
 
 async def test_a_stream_may_come_where_the_call_was_not_announced(
@@ -197,7 +197,7 @@ async def transferred(rig: GatewayRig) -> str:
         assert call is not None
         await rig.note(events.ModelReady, of=stream.call_sid)
         await rig.note(events.CallerConnected, of=stream.call_sid)
-        call.machine.memory.caller_said("turn_1", "My word is heron.")
+        call.machine.history.caller_said("turn_1", "My word is heron.")
         call.hang_up(Ending.TRANSFERRED)
         await rig.note(events.CallEnded, of=stream.call_sid)
     return stream.call_sid

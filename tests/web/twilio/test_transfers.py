@@ -249,7 +249,7 @@ async def test_nobody_takes_him_and_he_is_brought_back_at_once(
     assert back is not None
     assert told in (back.machine.opening or "")
     assert back.machine.resumed
-    (output,) = [memo.text for memo in back.machine.memory.memos if memo.kind == "output"]
+    (output,) = [memo.text for memo in back.machine.history.memos if memo.kind == "output"]
     assert "nobody took the call" in output
     assert len(rest.of(f"POST /Calls/{caller.sid}.json")) == 1
     assert await rig.metric("warm_transfers_total", outcome=outcome) == before + 1

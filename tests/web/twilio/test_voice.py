@@ -13,14 +13,15 @@ import httpx2
 import pytest
 from gateway_calls import CALLER, QUIET, RECEPTION, TOKEN, new_sid, signature, token_in
 from running_gateway import API_KEY, PUBLIC_URL, GatewayRig, running_gateway
+from starlette.requests import Request
 from structlog.testing import capture_logs
 from vendor import SIP_SETTINGS
 
 from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.ops.store.shared import Store
 from gateway.simulator.openai.main import ModelServer
+from gateway.web.health import HealthEndpoints
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,7 +52,9 @@ def verbs(response: httpx2.Response) -> list[str]:
 
 def agent_in(response: httpx2.Response) -> str:
     body = token_in(response.text).split(".")[0]
-    call_sid, agent, *_ = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    _expires_at, _nonce, call_sid, agent = json.loads(
+        urlsafe_b64decode(body + "=" * (-len(body) % 4))
+    )
     assert call_sid.startswith("CA")
     return str(agent)
 
@@ -226,14 +229,17 @@ async def test_a_full_house_that_gives_callers_something_else_is_ready_for_them(
             assert (ready.status_code, ready.json()) == (200, {"status": "full", "calls": 1})
 
 
-async def test_a_full_house_beside_others_leaves_callers_to_them_rather_than_to_people(
-    agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+async def test_a_full_process_leaves_callers_to_other_processes_rather_than_to_people(
+    agents_file: Path, model: ModelServer
 ) -> None:
     settings = {"GATEWAY_OVERFLOW": "human", "GATEWAY_MAX_CALLS": "1"}
     async with running_gateway(agents_file, model, **settings) as rig:
-        monkeypatch.setattr(Store, "shared", property(lambda _: True))
         await rig.carrier.ring(new_sid("CA"))
-        assert (await rig.client.get("/readyz")).status_code == 503
+        for shared_store, status in ((False, 200), (True, 503)):
+            health = HealthEndpoints(
+                rig.gateway.registry, rig.gateway.metrics, "human", shared_store=shared_store
+            )
+            assert (await health.readyz(Request({"type": "http"}))).status_code == status
 
 
 async def test_a_house_that_is_full_by_sip_too_is_not_ready(

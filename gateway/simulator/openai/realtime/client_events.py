@@ -1,4 +1,4 @@
-"""What a client may send: every GA client event, read strictly."""
+"""Client events of the GA protocol, read strictly."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CLIENT_EVENTS: Final[dict[str, type[BaseModel]]] = {
 class Append(
     msgspec.Struct, tag_field="type", tag="input_audio_buffer.append", forbid_unknown_fields=True
 ):
-    """The hot one: JSON, base64 and validation in one pass."""
+    """The frequent event: JSON, base64 and validation in one pass."""
 
     audio: bytes
     event_id: str | None = None
@@ -54,7 +54,7 @@ _any = msgspec.json.Decoder()
 
 
 def read(message: bytes) -> Append | dict[str, Any]:
-    """One client event. Raises `Refused` as the vendor would."""
+    """Decode one client event. Raises InvalidValue as the vendor would."""
     try:
         return _append.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -72,7 +72,7 @@ def _read_other(message: bytes) -> dict[str, Any]:
 
 
 def check_event(event: dict[str, Any]) -> None:
-    """Raises `Refused` unless this is a client event of the GA protocol, field by field."""
+    """Raises InvalidValue unless this is a client event of the GA protocol, field by field."""
     kind = event.get("type")
     if kind is None:
         raise InvalidValue(
@@ -106,7 +106,7 @@ def _require_session_type(event: dict[str, Any]) -> None:
 
 
 def _lift_references(event: dict[str, Any]) -> list[Any]:
-    """`item_reference` is documented for `input` and absent from the response-side types.
+    """Check and remove `item_reference`s: documented for `input`, absent from the types.
 
     Returns the whole input where it holds references, and leaves the rest to be checked.
     """

@@ -1,4 +1,4 @@
-"""One WebSocket of the model's server: frames go straight into the session, without a queue.
+"""WebSocket of the simulated model: frames go straight into the session, without a queue.
 
 A hundred calls at once send five thousand appends a second to one core; a task switch for each
 would cost more than everything else.
@@ -28,20 +28,20 @@ ABNORMAL: Final = 1006
 
 
 class SimConnection(ServerConnection):
-    """A `ServerConnection` that hands each whole message over as it is received."""
+    """Server connection that delivers each whole message as it is received."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.verdict: Handshake | None = None
-        """Of the handshake; none for another path than the Realtime one."""
+        """Verdict of the handshake; None for paths other than the Realtime one."""
         self._take: Callable[[Opcode, bytes], None] | None = None
         self._early: list[tuple[Opcode, bytes]] = []
         self._parts: list[bytes] = []
         self._kind = Opcode.TEXT
         self._closing: asyncio.Task[None] | None = None
 
-    def hand_over(self, take: Callable[[Opcode, bytes], None]) -> None:
-        """From now on; what came before is handed over first."""
+    def deliver_to(self, take: Callable[[Opcode, bytes], None]) -> None:
+        """Deliver messages to `take` from now on, the early ones first."""
         self._take = take
         early, self._early = self._early, []
         for kind, message in early:
@@ -70,7 +70,7 @@ class SimConnection(ServerConnection):
             self._early.append((self._kind, message))
 
     def drop(self, code: int, reason: str = "") -> None:
-        """Closes the socket now; 1006 cuts it."""
+        """Close the socket now; 1006 aborts the connection."""
         if code == ABNORMAL:
             self.transport.abort()
         elif self._closing is None:
@@ -81,20 +81,20 @@ class SimConnection(ServerConnection):
             await self.close(code, reason)
 
     async def finished(self) -> None:
-        """Until the socket is closed, by whomever."""
+        """Wait until the socket is closed by either side."""
         await self.wait_closed()
         if self._closing:
             await self._closing
 
     def post_sound(self, frame: bytes) -> bool:
-        """Sends a binary message now; whether the reader keeps up."""
+        """Send a binary message now. Return whether the reader keeps up."""
         if self.protocol.state is State.OPEN:
             self.protocol.send_binary(frame)
             self.transport.write(b"".join(self.protocol.data_to_send()))
         return self.transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
 
     def post(self, messages: list[bytes]) -> bool:
-        """Sends text messages now, in one write; whether the reader keeps up."""
+        """Send text messages now, in one write. Return whether the reader keeps up."""
         if messages and self.protocol.state is State.OPEN:
             for message in messages:
                 self.protocol.send_text(message)
@@ -103,45 +103,45 @@ class SimConnection(ServerConnection):
 
 
 class SessionClock(ABC):
-    """Gives a session its clock; where its messages go is the business of a subclass."""
+    """Clock of a session; subclasses send its messages."""
 
     def __init__(self, session: SimModelSession) -> None:
         self.session = session
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_s: float | None = None
-        session.wake = lambda step: self.do(lambda: session.told(step, self.now_s))
+        session.on_step = lambda step: self.do(lambda: session.resume(step, self.now_s))
 
     @property
     def now_s(self) -> float:
         return self._loop.time()
 
     def do(self, step: Callable[[], None]) -> None:
-        """A fault of ours ends this session in plain sight, and no other."""
+        """Run a step; a bug of the simulator ends this session and no other."""
         try:
             step()
         except Exception:
-            logging.getLogger(__name__).exception("the simulated model failed")
-            self.session.note("bug")
+            logging.getLogger(__name__).exception("simulated_model_failed")
+            self.session.log("internal_error")
             self.fail()
         self.flush()
 
     def flush(self) -> None:
-        out = self.session.take()
+        out = self.session.take_messages()
         if out:
             self.deliver(out)
         self._set_alarm()
 
     @abstractmethod
     def deliver(self, out: list[bytes | Close]) -> None:
-        """Sends what the session has to say, in order."""
+        """Send the session's messages, in order."""
 
     @abstractmethod
     def fail(self) -> None:
-        """Ends the session's connection: we had a fault."""
+        """End the session's connection after a bug of the simulator."""
 
     def stop(self) -> None:
-        """Time stands still for this session."""
+        """Stop the clock of this session."""
         self.session.hosted.close()
         if self._alarm:
             self._alarm.cancel()
@@ -161,24 +161,24 @@ class SessionClock(ABC):
 
 
 class SessionDriver(SessionClock):
-    """A session on the one socket that it lives and dies with."""
+    """Session on its own socket, with which it begins and ends."""
 
     def __init__(self, connection: SimConnection, session: SimModelSession) -> None:
         super().__init__(session)
         self._connection = connection
 
     async def run(self) -> None:
-        """Until the socket is closed."""
+        """Run the session until the socket is closed."""
         self.session.open(self.now_s)
         self.flush()
-        self._connection.hand_over(self._on_message)
+        self._connection.deliver_to(self._on_message)
         try:
             await self._connection.finished()
         finally:
             self.stop()
 
     def drop(self, code: int, reason: str = "") -> None:
-        """Closes the socket now; 1006 cuts it."""
+        """Close the socket now; 1006 aborts the connection."""
         self._connection.drop(code, reason)
 
     def _on_message(self, kind: Opcode, message: bytes) -> None:

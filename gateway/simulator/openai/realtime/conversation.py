@@ -1,4 +1,4 @@
-"""The conversation as the model's server keeps it: items in order, and what they cost."""
+"""Conversation of a session: items in order, and their tokens."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CALLER_TOKEN_MS: Final = 100
 MODEL_TOKEN_MS: Final = 50
 CHARS_PER_TOKEN: Final = 4
 IMAGE_TOKENS: Final = 800
-"""A stand-in: what an image costs is not documented."""
+"""A placeholder: the cost of an image is not documented."""
 CACHE_BLOCK: Final = 64
 
 IMAGE_HEADS: Final = {"data:image/png;base64,": "PNG", "data:image/jpeg;base64,": "JPEG"}
 IMAGE_MAX_BYTES: Final = 20 << 20
-"""A stand-in: the limit is not documented."""
+"""A placeholder: the limit is not documented."""
 ITEMS_MAX: Final = 4_000
 _MARKS: Final = {"object": "realtime.item", "status": "completed"}
 
@@ -34,12 +34,12 @@ def text_tokens(text: str) -> int:
 
 @dataclass
 class SimItem:
-    """One item: its wire form without sound, and the sound's length."""
+    """One item: its JSON without sound, and the duration of the sound."""
 
     body: dict[str, Any]
     audio_ms: int = 0
     audio: bytes = b""
-    """As it came; only the caller's last words are kept."""
+    """Sound as it arrived; retained for the caller's last turn only."""
 
     @property
     def id(self) -> str:
@@ -50,7 +50,7 @@ class SimItem:
         return str(self.body.get("role") or self.body["type"])
 
     def words(self) -> list[str]:
-        """What it holds in letters."""
+        """Return the text and transcripts of the item."""
         parts = self.body.get("content", ())
         return [part.get("text") or part.get("transcript") or "" for part in parts]
 
@@ -102,7 +102,7 @@ class SimConversation:
         return next((item for item in self.items if item.id == item_id), None)
 
     def insert(self, item: SimItem, after: str | None = None) -> str | None:
-        """Puts the item behind another, at the front (`root`) or at the end; what precedes it."""
+        """Insert an item after another, in front (`root`) or at the end. Return its predecessor."""
         if len(self.items) >= ITEMS_MAX:
             raise InvalidValue("invalid_value", "The conversation has too many items.", "item")
         if self.find(item.id):
@@ -126,7 +126,7 @@ class SimConversation:
         raise InvalidValue("invalid_value", message, "previous_item_id")
 
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> SimItem:
-        """Cuts an answer to what was heard, transcript and all."""
+        """Truncate an answer to what was heard; its transcript is removed."""
         item = self.find(item_id)
         if item is None:
             message = f"Item with item_id not found: '{item_id}'."
@@ -153,7 +153,7 @@ class SimConversation:
         self.items.remove(item)
 
     def bill(self, head: str, items: list[SimItem] | None = None) -> dict[str, Any]:
-        """The input half of a response's usage: everything, again, for every response.
+        """Return the input half of a response's usage: the whole conversation, for every response.
 
         `head` is what goes before the items (instructions, tools): while it stays the same, what
         was sent before is cached.
@@ -188,7 +188,7 @@ def _pairs(old: Tokens, new: Tokens) -> list[tuple[int, int]]:
 def from_client(
     body: dict[str, Any], item_id: str, wire: AudioFormatInfo, call_ids: set[str]
 ) -> SimItem:
-    """An item that a client makes. Raises `Refused` for what clients may not make."""
+    """Return an item that a client creates. Raises InvalidValue for items it may not create."""
     marks = {} if body["type"].startswith("mcp_") else _MARKS
     item = SimItem({**marks, **body, "id": item_id})
     if body["type"] == "function_call_output" and body["call_id"] not in call_ids:
@@ -242,7 +242,7 @@ def _check_image(url: str, path: str) -> None:
 
 
 def pictures_of(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a person would note down of an item's pictures."""
+    """Return type and size of an item's pictures, for the journal."""
     urls = [part["image_url"] for part in body.get("content", ()) if "image_url" in part]
     return [
         {"media_type": url[5:].partition(";")[0], "bytes": len(url.partition(",")[2]) * 3 // 4}
@@ -258,5 +258,5 @@ def _base64(text: str, path: str) -> bytes:
 
 
 def head_of(instructions: str | None, tools: list[Any] | None) -> str:
-    """What is billed before the items."""
+    """Return the text that is billed before the items."""
     return (instructions or "") + (json.dumps(tools) if tools else "")

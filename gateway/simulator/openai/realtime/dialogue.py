@@ -1,4 +1,4 @@
-"""What the simulated model decides to say: the script first, else the demo."""
+"""Dialogue of the simulated model: the script first, then the demo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EXACTLY: Final = re.compile(r"\bsay exactly\b[^:]*:\s*(?P<line>.+)", re.IGNOREC
 _QUOTED: Final = re.compile(r'["“«](?P<line>.+)["”»]', re.DOTALL)
 _CUT_OFF: Final = re.compile(r"\bcut off by a fault\b", re.IGNORECASE)
 _TYPED: Final = re.compile(r"\btyped on the telephone keypad\b")
-"""A caller's turn, though he did not speak."""
+"""Counts as a turn of the caller although nothing was spoken."""
 _TOPICS: Final = (
     ("denied", re.compile(r"\bnot allowed\b", re.IGNORECASE)),
     ("not_taken", re.compile(r"\bnobody took the call\b", re.IGNORECASE)),
@@ -30,12 +30,12 @@ _TOPICS: Final = (
 
 @dataclass(frozen=True)
 class Ask:
-    """Why a response is made, and what is new in the conversation since the last one."""
+    """Reason for a response, and the new content of the conversation."""
 
     instructions: str | None = None
-    """Of this response only, not the session's."""
+    """Instructions of this response, not of the session."""
     spoken_ms: int | None = None
-    """Length of the caller's new words; none if he has not spoken."""
+    """Duration of the caller's new speech; None without any."""
     idle: bool = False
     texts: tuple[str, ...] = ()
     images: int = 0
@@ -45,7 +45,7 @@ class Ask:
 
 
 def quoted_line(instructions: str) -> str | None:
-    """The words that instructions demand, word for word."""
+    """Return the words that instructions demand literally."""
     exactly = _EXACTLY.search(instructions)
     quoted = _QUOTED.search(exactly["line"] if exactly else instructions)
     if quoted:
@@ -54,7 +54,7 @@ def quoted_line(instructions: str) -> str | None:
 
 
 class SimDialogue:
-    """One session's: it remembers which turn it is."""
+    """Dialogue of one session, with the number of its turn."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -63,16 +63,16 @@ class SimDialogue:
         self._recalled = False
 
     def remember(self, turns: int) -> None:
-        """A client tells what was said in an earlier session, so many turns of the caller's."""
+        """Continue after the turns of an earlier session that a client has replayed."""
         self._turn, self._greeted, self._recalled = turns, True, True
 
     @property
     def turn(self) -> int:
-        """How many times the caller has spoken and been answered."""
+        """Number of the caller's turns that were answered."""
         return self._turn
 
     def answer(self, ask: Ask) -> list[ScriptStep]:
-        """The plan of one response, placeholders filled."""
+        """Return the steps of one response, with placeholders filled."""
         language = self._script.language or ask.language
         plan = self._plan(ask, phrases_for(language))
         self._greeted = True
@@ -138,7 +138,7 @@ class SimDialogue:
 
 
 def language_for(instructions: str, hint: str | None) -> str:
-    """By script of the words, else by the hint (the transcription's language), else English."""
+    """Return the language of the instructions' script, else the hint, else English."""
     return language_of(instructions, (hint or "en").split("-")[0].lower())
 
 

@@ -1,4 +1,4 @@
-"""Who is let in to a Realtime session, decided from the request alone."""
+"""Admission to a Realtime session, decided from the request alone."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnedAway:
-    """Before the upgrade: an HTTP status."""
+class HandshakeRejected:
+    """Rejection before the upgrade, by an HTTP status."""
 
     status: int
     code: str
@@ -27,8 +27,8 @@ class TurnedAway:
 
 
 @dataclass(frozen=True, slots=True)
-class NotAdmittedAfterAll:
-    """After the upgrade, as the vendor does: an `error` event, then this close code."""
+class AcceptedThenClosed:
+    """Rejection after the upgrade, as the vendor does: an `error` event, then a close code."""
 
     close_code: int
     code: str
@@ -37,24 +37,24 @@ class NotAdmittedAfterAll:
 
 
 @dataclass(frozen=True, slots=True)
-class JoinsCall:
-    """A sideband: a socket to a call that runs already, if it does."""
+class SidebandRequest:
+    """Sideband: a socket to the session of a running call."""
 
     call_id: str
 
 
-Handshake = Admitted | JoinsCall | TurnedAway | NotAdmittedAfterAll
+Handshake = Admitted | SidebandRequest | HandshakeRejected | AcceptedThenClosed
 
 
 def admit(target: str, headers: Mapping[str, str]) -> Handshake:
-    """`target` is path and query; header lookup must ignore case."""
+    """Decide on a handshake; `target` is path and query, header lookup must ignore case."""
     url = urlsplit(target)
     if url.path != REALTIME_PATH:
-        return TurnedAway(404, "not_found", f"There is nothing at {url.path}.")
+        return HandshakeRejected(404, "not_found", f"There is nothing at {url.path}.")
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         message = "Missing bearer authentication in header"
-        return TurnedAway(401, "missing_api_key", message)
+        return HandshakeRejected(401, "missing_api_key", message)
     query = parse_qs(url.query)
     if "call_id" in query:
         return _admit_sideband(query["call_id"][0], key, headers)
@@ -63,15 +63,15 @@ def admit(target: str, headers: Mapping[str, str]) -> Handshake:
 
 def _admit_sideband(call_id: str, key: str, headers: Mapping[str, str]) -> Handshake:
     verdict = _refuse_client(key, headers)
-    return verdict or JoinsCall(call_id)
+    return verdict or SidebandRequest(call_id)
 
 
-def _refuse_client(key: str, headers: Mapping[str, str]) -> NotAdmittedAfterAll | None:
+def _refuse_client(key: str, headers: Mapping[str, str]) -> AcceptedThenClosed | None:
     if "OpenAI-Beta" in headers:
         message = "The Realtime Beta API is no longer supported. Please use the GA API."
-        return NotAdmittedAfterAll(4000, "beta_api_shape_disabled", message)
+        return AcceptedThenClosed(4000, "beta_api_shape_disabled", message)
     if "invalid" in key:
-        return NotAdmittedAfterAll(3000, "invalid_api_key", "Incorrect API key provided.")
+        return AcceptedThenClosed(3000, "invalid_api_key", "Incorrect API key provided.")
     return None
 
 
@@ -80,8 +80,8 @@ def _admit_session(model: str, key: str, headers: Mapping[str, str]) -> Handshak
         return refused
     if not model:
         message = "You must provide a model parameter."
-        return NotAdmittedAfterAll(4000, "missing_model", message)
+        return AcceptedThenClosed(4000, "missing_model", message)
     if model not in MODELS:
         message = f"The model `{model}` does not exist or you do not have access to it."
-        return NotAdmittedAfterAll(4000, "model_not_found", message)
+        return AcceptedThenClosed(4000, "model_not_found", message)
     return Admitted(model)

@@ -1,4 +1,4 @@
-"""The input audio buffer: what the caller's side has written and not yet committed."""
+"""Input audio buffer: audio that was appended and not yet committed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gateway.simulator.openai.realtime.validation import InvalidValue
 
 COMMIT_MIN_MS: Final = 100
 IDLE_KEPT_MS: Final = 2_000
-"""With a VAD, silence is forgotten beyond this (and the prefix padding)."""
+"""With a VAD, silence beyond this and the prefix padding is discarded."""
 BUFFER_MAX_MS: Final = 15 * 60_000
 
 
 class InputBuffer:
-    """Counts in milliseconds of audio written since the session began, as the events do."""
+    """Buffer whose times are milliseconds of audio since the session began, as in the events."""
 
     def __init__(self, wire: AudioFormatInfo, turn_detection: dict[str, Any] | None) -> None:
         self._wire = wire
@@ -34,7 +34,7 @@ class InputBuffer:
         return self._vad is not None and self._vad.speaking
 
     def configure(self, wire: AudioFormatInfo, turn_detection: dict[str, Any] | None) -> None:
-        """After `session.update`; a new format starts an empty buffer on the same time line."""
+        """Apply a `session.update`; a new format starts an empty buffer on the same time line."""
         if wire is not self._wire:
             self._forget(self.written_ms)
             self._wire = wire
@@ -45,7 +45,7 @@ class InputBuffer:
         self._kept_ms = _kept_ms(turn_detection)
 
     def write(self, audio: bytes) -> list[VadSpeechStarted | VadSpeechStopped]:
-        """Appends; whole samples only. What the VAD makes of it."""
+        """Append whole samples. Return the events of the VAD."""
         if len(audio) % self._wire.sample_bytes:
             raise InvalidValue("invalid_value", "The audio does not hold whole samples.", "audio")
         self._audio += audio
@@ -68,8 +68,8 @@ class InputBuffer:
         self._audio.clear()
         self._start_ms = now_ms
 
-    def take(self, start_ms: int, end_ms: int) -> bytes:
-        """The audio between two times; everything before the end leaves the buffer."""
+    def take_audio(self, start_ms: int, end_ms: int) -> bytes:
+        """Return the audio between two times; everything before the end leaves the buffer."""
         rate = self._wire.bytes_per_ms
         first = max(0, int((start_ms - self._start_ms) * rate))
         last = max(first, int((end_ms - self._start_ms) * rate))
@@ -80,7 +80,7 @@ class InputBuffer:
         return taken
 
     def commit(self) -> bytes:
-        """Everything. Raises `Refused` where there is (almost) nothing."""
+        """Return everything. Raises InvalidValue for less than the minimum."""
         held_ms = len(self._audio) / self._wire.bytes_per_ms
         if held_ms < COMMIT_MIN_MS:
             message = (

@@ -1,4 +1,4 @@
-"""What happened at a far end, as lines that a person or a test can read."""
+"""Journal of the simulated model, for people and tests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 Entry = dict[str, Any]
-"""`t` (unix seconds), `session`, `kind`, and what belongs to the kind."""
+"""`t` (Unix seconds), `session`, `kind`, and the fields of the kind."""
 
 KEPT_ENTRIES: Final = 50_000
 
 
 class Journal:
-    """Bounded; the oldest entries go first. Every entry has a number that only grows."""
+    """Bounded list of entries with ascending numbers; the oldest ones are discarded first."""
 
     def __init__(self, clock: Callable[[], float], kept: int = KEPT_ENTRIES) -> None:
         self._clock = clock
@@ -21,7 +21,7 @@ class Journal:
         self._next = 0
         self._listeners: list[Callable[[int, Entry], None]] = []
 
-    def note(self, session: str, kind: str, **facts: Any) -> None:
+    def log(self, session: str, kind: str, **facts: Any) -> None:
         entry: Entry = {"t": round(self._clock(), 4), "session": session, "kind": kind, **facts}
         number = self._next
         self._next += 1
@@ -30,27 +30,22 @@ class Journal:
             listener(number, entry)
 
     def clear(self) -> None:
-        """Forgets what was; the numbers go on."""
+        """Remove all entries; the numbers continue."""
         self._entries.clear()
 
     def entries(self, start: int = 0) -> Iterator[tuple[int, Entry]]:
-        """Those still kept, from this number on."""
+        """Return the retained entries from a number on."""
         return iter([pair for pair in self._entries if pair[0] >= start])
 
     def of(self, *kinds: str, session: str | None = None) -> list[Entry]:
-        """The entries of these kinds, oldest first."""
+        """Return the entries of these kinds, oldest first."""
         return [
             entry
             for _, entry in self._entries
             if entry["kind"] in kinds and (session is None or entry["session"] == session)
         ]
 
-    @property
-    def violations(self) -> list[Entry]:
-        """What clients sent that the vendor would have refused: a good gateway has none."""
-        return self.of("violation")
-
     def listen(self, listener: Callable[[int, Entry], None]) -> Callable[[], None]:
-        """Calls the listener with each new entry, until the function that is returned is called."""
+        """Call the listener with each new entry. Return the function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)

@@ -1,6 +1,6 @@
-"""The MCP client of the simulated model: it reaches real servers, over streamable HTTP.
+"""MCP client of the simulated model: it reaches real servers over streamable HTTP.
 
-The vendor's own runs in his data centre; what it tells of a server is what this one tells.
+The vendor's client runs in its data centre and reports the same of a server as this one.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from mcp.client.streamable_http import streamable_http_client
 
 TIMEOUT_S: Final = 60.0
 UNREACHABLE: Final = 502
-"""A stand-in: how the vendor tells of a server that does not answer at all is not documented."""
+"""A placeholder: the vendor's code for a server that does not answer is not documented."""
 
 
 class HostedFailed(Exception):
-    """`error` is that of an `mcp_call` item."""
+    """Failure of a hosted call; `error` is that of the `mcp_call` item."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error["message"])
@@ -27,7 +27,7 @@ class HostedFailed(Exception):
 
 
 async def tools_of(server: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tools of a server, as an `mcp_list_tools` item has them. Raises HostedFailed."""
+    """Return a server's tools as in an `mcp_list_tools` item. Raises HostedFailed."""
     async with _client(server) as client:
         listed = await client.list_tools()
     return [
@@ -42,7 +42,7 @@ async def tools_of(server: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 async def call(server: dict[str, Any], name: str, arguments: dict[str, Any]) -> str:
-    """What the tool said. Raises HostedFailed in one of the three ways."""
+    """Return the output of a tool. Raises HostedFailed in one of the three documented ways."""
     async with _client(server) as client:
         result = await client.call_tool(name, arguments, read_timeout_seconds=TIMEOUT_S)
     text = "\n".join(part.text for part in result.content if part.type == "text")

@@ -1,4 +1,4 @@
-"""A session's way to MCP servers: each listing and each call a task of its own."""
+"""Network of a session's MCP servers: each listing and each call is a task."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ HOST = "gateway.simulator.openai.realtime.mcp_client"
 
 
 class Network:
-    """`wake` carries out a step on the session's clock."""
+    """Network access of one session; `wake` runs a step on the session's clock."""
 
     def __init__(self, wake: Callable[[Callable[[], None]], None]) -> None:
         self._wake = wake
         self._work: set[asyncio.Task[None]] = set()
 
-    def tools_of(self, server: dict[str, Any], told: McpCallback) -> None:
-        self._start(lambda host: host.tools_of(server), told)
+    def tools_of(self, server: dict[str, Any], on_done: McpCallback) -> None:
+        self._start(lambda host: host.tools_of(server), on_done)
 
     def call(
-        self, server: dict[str, Any], name: str, arguments: dict[str, Any], told: McpCallback
+        self, server: dict[str, Any], name: str, arguments: dict[str, Any], on_done: McpCallback
     ) -> None:
-        self._start(lambda host: host.call(server, name, arguments), told)
+        self._start(lambda host: host.call(server, name, arguments), on_done)
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """Cancel everything that is under way."""
         for task in tuple(self._work):
             task.cancel()
 
     def _start(
-        self, work: Callable[[ModuleType], Coroutine[Any, Any, Any]], told: McpCallback
+        self, work: Callable[[ModuleType], Coroutine[Any, Any, Any]], on_done: McpCallback
     ) -> None:
-        task = asyncio.create_task(self._do(work, told))
+        task = asyncio.create_task(self._do(work, on_done))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
     async def _do(
-        self, work: Callable[[ModuleType], Coroutine[Any, Any, Any]], told: McpCallback
+        self, work: Callable[[ModuleType], Coroutine[Any, Any, Any]], on_done: McpCallback
     ) -> None:
         # More than a second of imports, which no call's sound shall wait for.
         host = await asyncio.to_thread(import_module, HOST)
@@ -50,4 +50,4 @@ class Network:
             result = await work(host)
         except host.HostedFailed as failed:
             error = failed.error
-        self._wake(lambda: told(result, error))
+        self._wake(lambda: on_done(result, error))

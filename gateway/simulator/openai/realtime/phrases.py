@@ -1,4 +1,4 @@
-"""The few sentences that the simulated model knows by itself, by language."""
+"""Sentences of the simulated model's demo, by language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who makes responses: one at a time on the conversation, and others beside it."""
+"""Responder of a session: one response at a time in the conversation, others out of band."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.simulator.audio.tts import Voice, language_of
 from gateway.simulator.openai.realtime.conversation import SimConversation, SimItem, head_of
 from gateway.simulator.openai.realtime.dialogue import Ask, SimDialogue, language_for
 from gateway.simulator.openai.realtime.mcp_tools import HostedServers
-from gateway.simulator.openai.realtime.outbox import JournalNote, Outbox
+from gateway.simulator.openai.realtime.outbox import JournalWriter, Outbox
 from gateway.simulator.openai.realtime.response import SimResponse
 from gateway.simulator.openai.realtime.script import ErrorSpec, FaultBudget, Script, ScriptStep
 from gateway.simulator.openai.realtime.validation import InvalidValue
@@ -21,31 +21,31 @@ OUT_OF_BAND_MAX: Final = 16
 TOKENS_PER_MINUTE: Final = 40_000
 
 
-class Sink(Protocol):
-    """Where the answer's sound goes when it does not leave as events (SIP)."""
+class AudioSink(Protocol):
+    """Destination of the sound of responses where it is not sent as events (SIP)."""
 
     def play(self, response_id: str, item_id: str, audio: bytes, wire: AudioFormatInfo) -> None: ...
 
     def end(self, response_id: str) -> None: ...
 
     def clear(self) -> list[tuple[str, int]]:
-        """What was cut: item ids, and how much of each was heard (ms)."""
+        """Stop the sound. Return the items that were cut, and how much of each was heard (ms)."""
 
 
 @dataclass
-class News:
-    """What has come into the conversation since the last response was begun."""
+class NewInput:
+    """New content of the conversation since the last response."""
 
     spoken_ms: int | None = None
     texts: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     images: int = 0
 
-    def spoke(self, ms: int) -> None:
+    def add_speech(self, ms: int) -> None:
         self.spoken_ms = (self.spoken_ms or 0) + ms
 
-    def take_in(self, body: dict[str, Any]) -> None:
-        """A client's item."""
+    def add_item(self, body: dict[str, Any]) -> None:
+        """Add an item of a client."""
         if body["type"] == "function_call_output":
             self.outputs.append(body["output"])
         elif body.get("role") == "user":
@@ -57,28 +57,33 @@ class News:
 
 
 class Responder:
-    """The stage of every performance of one session."""
+    """Responses of one session."""
 
     def __init__(
-        self, outlet: Outbox, script: Script, faults: FaultBudget, voice: Voice, sink: Sink | None
+        self,
+        outbox: Outbox,
+        script: Script,
+        faults: FaultBudget,
+        voice: Voice,
+        sink: AudioSink | None,
     ) -> None:
         self.conversation = SimConversation()
-        self.conversation_id = outlet.new_id("conv")
-        self.news = News()
+        self.conversation_id = outbox.new_id("conv")
+        self.new_input = NewInput()
         self.last_words: tuple[bytes, AudioFormatInfo] | None = None
         self.spoken = False
         self.active: SimResponse | None = None
         self.done_playing_s = 0.0
-        self._outlet, self._script, self._faults = outlet, script, faults
+        self._outbox, self._script, self._faults = outbox, script, faults
         self._voice, self._sink = voice, sink
-        self._brain = SimDialogue(script)
+        self._dialogue = SimDialogue(script)
         self._others: dict[str, SimResponse] = {}
-        self.hosted = HostedServers(outlet, self.conversation, self._heard)
+        self.hosted = HostedServers(outbox, self.conversation, self._on_output)
         self._session: dict[str, Any] = {}
 
-    def _heard(self, output: str) -> None:
-        """The output of a hosted MCP call is in the conversation."""
-        self.news.outputs.append(output)
+    def _on_output(self, output: str) -> None:
+        """Take the output of a hosted MCP call, which is in the conversation by now."""
+        self.new_input.outputs.append(output)
         if self._script.mcp_goes_on and self.active is None:
             self.create(self._session, {})
 
@@ -87,7 +92,7 @@ class Responder:
     def create(
         self, session: dict[str, Any], params: dict[str, Any], *, idle: bool = False
     ) -> None:
-        """Begins a response. Raises `Refused` where one runs already."""
+        """Begin a response. Raises InvalidValue while another one runs."""
         beside = params.get("conversation") == "none"
         if self.active and not beside:
             raise InvalidValue(
@@ -99,10 +104,12 @@ class Responder:
             raise InvalidValue("rate_limit_exceeded", "Too many responses at once.")
         self._session = session
         items = self._context(params.get("input"))
-        news = self._news_of(params.get("input")) if "input" in params or beside else self.news
-        if news is self.news:
-            self.news = News()
-        self._begin(session, params, news, items, beside=beside, idle=idle)
+        new_input = (
+            self._input_of(params.get("input")) if "input" in params or beside else self.new_input
+        )
+        if new_input is self.new_input:
+            self.new_input = NewInput()
+        self._begin(session, params, new_input, items, beside=beside, idle=idle)
 
     def _context(self, given: list[dict[str, Any]] | None) -> list[SimItem] | None:
         if given is None:
@@ -117,18 +124,18 @@ class Responder:
             items.append(found or SimItem(body))
         return items
 
-    def _news_of(self, given: list[dict[str, Any]] | None) -> News:
-        news = News()
+    def _input_of(self, given: list[dict[str, Any]] | None) -> NewInput:
+        new_input = NewInput()
         for body in given or ():
             if body["type"] != "item_reference":
-                news.take_in(body)
-        return news
+                new_input.add_item(body)
+        return new_input
 
     def _begin(
         self,
         session: dict[str, Any],
         params: dict[str, Any],
-        news: News,
+        new_input: NewInput,
         items: list[SimItem] | None,
         *,
         beside: bool,
@@ -138,10 +145,10 @@ class Responder:
         output = self._output(session, params)
         tools = _names(chosen) if chosen["tool_choice"] != "none" else frozenset()
         response = self._response(chosen, output, params.get("metadata"), beside=beside)
-        plan = self._brain.answer(_ask(params, news, tools, self._language(), idle=idle))
+        plan = self._dialogue.answer(_ask(params, new_input, tools, self._language(), idle=idle))
         plan = [self._recalling(step) for step in plan]
         instructions = chosen.get("instructions")
-        performance = SimResponse(
+        running = SimResponse(
             self,
             response=response,
             plan=plan,
@@ -153,33 +160,33 @@ class Responder:
             in_conversation=not beside,
         )
         if beside:
-            self._others[performance.id] = performance
+            self._others[running.id] = running
         else:
-            self.active = performance
-        self.note("create", response_id=performance.id, instructions=params.get("instructions"))
+            self.active = running
+        self.log("create", response_id=running.id, instructions=params.get("instructions"))
         self.emit("response.created", response=response)
-        self.emit("rate_limits.updated", rate_limits=[self._rate_limit(performance)])
-        self._go_on(performance, performance.run())
+        self.emit("rate_limits.updated", rate_limits=[self._rate_limit(running)])
+        self._go_on(running, running.run())
 
     def recall(self, body: dict[str, Any]) -> None:
-        """A client's item; the assistant's own words in it were said in an earlier session."""
-        self.news.take_in(body)
+        """Take a client's item; words of the assistant are those of an earlier session."""
+        self.new_input.add_item(body)
         if body.get("role") == "assistant":
             turns = sum(item.kind == "user" for item in self.conversation.items)
-            self._brain.remember(turns)
-            self.news = News()
+            self._dialogue.remember(turns)
+            self.new_input = NewInput()
 
     def _recalling(self, step: ScriptStep) -> ScriptStep:
-        """Whatever the conversation holds, in whatever session it was said."""
+        """Return a `recall` step as the words to say, from any item of the conversation."""
         if step.recall is None:
             return step
         said = (words for item in self.conversation.items for words in item.words())
         found = next((match for words in said if (match := re.search(step.recall, words))), None)
-        told = f"It is {found[1]}." if found else "I do not know it."
-        return step.model_copy(update={"say": told, "recall": None})
+        on_done = f"It is {found[1]}." if found else "I do not know it."
+        return step.model_copy(update={"say": on_done, "recall": None})
 
     def _output(self, session: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        """How it sounds: a response's voice and format go before the session's."""
+        """Return the output settings: a response's own take precedence over the session's."""
         own = (params.get("audio") or {}).get("output") or {}
         given = {key: value for key, value in own.items() if value}
         return {**session["audio"]["output"], **given}
@@ -207,44 +214,44 @@ class Responder:
             "metadata": metadata,
         }
 
-    def _rate_limit(self, performance: SimResponse) -> dict[str, Any]:
-        left = max(0, TOKENS_PER_MINUTE - performance.tokens_in)
+    def _rate_limit(self, running: SimResponse) -> dict[str, Any]:
+        left = max(0, TOKENS_PER_MINUTE - running.tokens_in)
         reset_s = round((TOKENS_PER_MINUTE - left) * 60 / TOKENS_PER_MINUTE, 3)
         limit = TOKENS_PER_MINUTE
         return {"name": "tokens", "limit": limit, "remaining": left, "reset_seconds": reset_s}
 
-    def _go_on(self, performance: SimResponse, pauses: Iterator[float]) -> None:
-        pause_s = None if performance.over else next(pauses, None)
-        if pause_s is not None and not performance.over:
-            self._outlet.at(pause_s, lambda: self._go_on(performance, pauses))
+    def _go_on(self, running: SimResponse, pauses: Iterator[float]) -> None:
+        pause_s = None if running.over else next(pauses, None)
+        if pause_s is not None and not running.over:
+            self._outbox.at(pause_s, lambda: self._go_on(running, pauses))
         else:
-            self._ended(performance)
+            self._ended(running)
 
-    def _ended(self, performance: SimResponse) -> None:
-        self._others.pop(performance.id, None)
+    def _ended(self, running: SimResponse) -> None:
+        self._others.pop(running.id, None)
         if self._sink:
-            self._sink.end(performance.id)
-        if performance is self.active:
+            self._sink.end(running.id)
+        if running is self.active:
             self.active = None
-            self.done_playing_s = self._outlet.now_s + performance.audio_ms / 1000
+            self.done_playing_s = self._outbox.now_s + running.audio_ms / 1000
 
     def cancel(self, reason: str, response_id: str | None = None) -> bool:
-        """Cuts the response short; whether there was one."""
-        performance = self.active if response_id is None else self._running(response_id)
-        if performance is None:
+        """Cancel a response. Return whether there was one."""
+        running = self.active if response_id is None else self._running(response_id)
+        if running is None:
             return False
-        performance.cut(reason)
-        self._ended(performance)
+        running.cut(reason)
+        self._ended(running)
         return True
 
-    def silence(self) -> None:
-        """Cuts what is yet to be played: whoever holds the buffer (SIP) truncates by himself."""
+    def clear_playback(self) -> None:
+        """Clear the output buffer; on SIP the server truncates the items by itself."""
         for item_id, audio_end_ms in self._sink.clear() if self._sink else ():
             if self.conversation.find(item_id) is None:
                 continue
             self.conversation.truncate(item_id, 0, audio_end_ms)
             facts = {"item_id": item_id, "audio_end_ms": audio_end_ms}
-            self.note("truncated", **facts)
+            self.log("truncated", **facts)
             self.emit("conversation.item.truncated", content_index=0, **facts)
 
     def _running(self, response_id: str) -> SimResponse | None:
@@ -255,14 +262,14 @@ class Responder:
     # --- the stage ---
 
     def emit(self, kind: str, **fields: Any) -> None:
-        self._outlet.emit(kind, **fields)
+        self._outbox.emit(kind, **fields)
 
     @property
-    def note(self) -> JournalNote:
-        return self._outlet.note
+    def log(self) -> JournalWriter:
+        return self._outbox.log
 
     def new_id(self, prefix: str) -> str:
-        return self._outlet.new_id(prefix)
+        return self._outbox.new_id(prefix)
 
     def add_item(self, item: SimItem) -> str | None:
         return self.conversation.insert(item)
@@ -272,7 +279,7 @@ class Responder:
         return language_for(self._session.get("instructions") or "", hears.get("language"))
 
     def spoken_audio(self, step: ScriptStep, wire: AudioFormatInfo) -> tuple[bytes, str]:
-        """The sound of a step on this wire, and its words."""
+        """Return the sound of a step in this format, and its words."""
         if step.say is not None:
             hint = self._script.language or self._language()
             language = language_of(step.say, "en" if hint == "ar" else hint)
@@ -288,37 +295,37 @@ class Responder:
     def deliver_audio(
         self, response_id: str, item_id: str, audio: bytes, wire: AudioFormatInfo
     ) -> bool:
-        """Whether the sound leaves as an event."""
+        """Deliver sound. Return whether it has to be sent as an event."""
         self.spoken = True
         if self._sink:
             self._sink.play(response_id, item_id, audio, wire)
         return self._sink is None
 
-    def happens(self, step: ScriptStep) -> bool:
-        return self._faults.take(step)
+    def should_run(self, step: ScriptStep) -> bool:
+        return self._faults.consume(step)
 
     def stall(self, ms: int) -> None:
-        self.note("stalled", ms=ms)
-        self._outlet.stall(ms)
+        self.log("stalled", ms=ms)
+        self._outbox.stall(ms)
 
     def send_error(self, error: ErrorSpec) -> None:
-        self._outlet.error(error.type, error.code, error.message)
-        self.note("error_sent", code=error.code)
+        self._outbox.error(error.type, error.code, error.message)
+        self.log("error_sent", code=error.code)
 
     def close(self, code: int) -> None:
-        self._outlet.close(code, "scripted")
+        self._outbox.close(code, "scripted")
 
 
 def _ask(
-    params: dict[str, Any], news: News, tools: frozenset[str], language: str, *, idle: bool
+    params: dict[str, Any], new_input: NewInput, tools: frozenset[str], language: str, *, idle: bool
 ) -> Ask:
     return Ask(
         instructions=params.get("instructions"),
-        spoken_ms=news.spoken_ms,
+        spoken_ms=new_input.spoken_ms,
         idle=idle,
-        texts=tuple(news.texts),
-        images=news.images,
-        outputs=tuple(news.outputs),
+        texts=tuple(new_input.texts),
+        images=new_input.images,
+        outputs=tuple(new_input.outputs),
         tools=tools,
         language=language,
     )

@@ -1,16 +1,17 @@
-"""One response, performed: which events go out, and how long after each other."""
+"""One running response: its events, and the pauses between them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from itertools import cycle
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway.simulator.audio.formats import AudioFormatInfo
 from gateway.simulator.openai.realtime.conversation import MODEL_TOKEN_MS, SimItem, text_tokens
-from gateway.simulator.openai.realtime.script import CallSpec, ScriptStep
-from gateway.simulator.openai.realtime.stage import Stage
+from gateway.simulator.openai.realtime.mcp_tools import HostedServers
+from gateway.simulator.openai.realtime.outbox import JournalWriter
+from gateway.simulator.openai.realtime.script import CallSpec, ErrorSpec, ScriptStep
 
 # Uneven on purpose, in samples of 1/8 ms: no client may hope for whole frames.
 DELTA_EIGHTHS_MS: Final = (640, 1603, 1200, 2401, 1985, 2800)
@@ -20,12 +21,32 @@ ARGUMENT_DELTA_CHARS: Final = 24
 ARGUMENT_DELTA_S: Final = 0.01
 
 
+class ResponseHost(Protocol):
+    """Services that a response uses of its session."""
+
+    def emit(self, kind: str, **fields: Any) -> None: ...
+    def new_id(self, prefix: str) -> str: ...
+    @property
+    def log(self) -> JournalWriter: ...
+    def add_item(self, item: SimItem) -> str | None: ...
+    def spoken_audio(self, step: ScriptStep, wire: AudioFormatInfo) -> tuple[bytes, str]: ...
+    def should_run(self, step: ScriptStep) -> bool: ...
+    def stall(self, ms: int) -> None: ...
+    def send_error(self, error: ErrorSpec) -> None: ...
+    def close(self, code: int) -> None: ...
+    @property
+    def hosted(self) -> HostedServers: ...
+    def deliver_audio(
+        self, response_id: str, item_id: str, audio: bytes, wire: AudioFormatInfo
+    ) -> bool: ...
+
+
 class SimResponse:
-    """Runs as a generator of pauses (seconds), so that a cancellation can fall anywhere."""
+    """Response that runs as a generator of pauses in seconds and can be cancelled anywhere."""
 
     def __init__(
         self,
-        stage: Stage,
+        host: ResponseHost,
         *,
         response: dict[str, Any],
         plan: list[ScriptStep],
@@ -39,7 +60,7 @@ class SimResponse:
         self.response = response
         self.in_conversation = in_conversation
         self.audio_ms = 0
-        self._stage, self._plan, self._wire = stage, plan, wire
+        self._host, self._plan, self._wire = host, plan, wire
         self._usage_in, self._tools = usage_in, tools
         self._speed, self._think_ms = speed, think_ms
         self._text_only = response["output_modalities"] == ["text"]
@@ -64,7 +85,7 @@ class SimResponse:
     def run(self) -> Iterator[float]:
         yield self._think_ms / 1000
         for step in self._plan:
-            if self._stage.happens(step):
+            if self._host.should_run(step):
                 yield from self._step(step)
             if self.over or self._full:
                 break
@@ -79,10 +100,10 @@ class SimResponse:
             self._finish("completed", {"type": "completed"})
 
     def cut(self, reason: str) -> None:
-        """Cancelled: every `.done` is sent for what was begun."""
+        """Cancel the response and send every `.done` that is due."""
         self._close_message("incomplete")
         self._close_call("incomplete")
-        self._stage.note("cancelled", response_id=self.id, reason=reason)
+        self._host.log("cancelled", response_id=self.id, reason=reason)
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
     def _step(self, step: ScriptStep) -> Iterator[float]:
@@ -97,17 +118,17 @@ class SimResponse:
         elif step.next_item:
             self._close_message("completed")
         else:
-            self._mishap(step)
+            self._fault_step(step)
             yield 0
 
-    def _mishap(self, step: ScriptStep) -> None:
+    def _fault_step(self, step: ScriptStep) -> None:
         if step.stall_ms is not None:
-            self._stage.stall(step.stall_ms)
+            self._host.stall(step.stall_ms)
         elif step.error is not None:
-            self._stage.send_error(step.error)
+            self._host.send_error(step.error)
         elif step.close is not None:
             self.over = True
-            self._stage.close(step.close)
+            self._host.close(step.close)
         elif step.fail is not None:
             self._close_message("incomplete")
             self._finish("failed", {"type": "failed", "error": step.fail.model_dump()})
@@ -119,15 +140,15 @@ class SimResponse:
         if self._text_only:
             yield from self._write(step.say or "")
             return
-        audio, transcript = self._stage.spoken_audio(step, self._wire)
+        audio, transcript = self._host.spoken_audio(step, self._wire)
         words = transcript.split()
-        sent = told = 0
+        sent = on_done = 0
         while sent < len(audio) and not self._full:
             piece = audio[sent : sent + self._delta_bytes()]
             sent += len(piece)
             until = -(-len(words) * sent // len(audio))
-            self._tell("response.output_audio_transcript.delta", words[told:until])
-            told = until
+            self._tell("response.output_audio_transcript.delta", words[on_done:until])
+            on_done = until
             self._sound(piece)
             yield len(piece) / self._wire.bytes_per_ms / 1000 / self._speed
 
@@ -149,7 +170,7 @@ class SimResponse:
         delta = f" {text}" if self._words else text
         self._words.extend(words)
         self._text_tokens += text_tokens(delta)
-        self._stage.emit(kind, **self._place(), delta=delta)
+        self._host.emit(kind, **self._place(), delta=delta)
         self._count()
 
     def _sound(self, piece: bytes) -> None:
@@ -158,8 +179,8 @@ class SimResponse:
         before_ms = item.audio_ms
         item.audio_ms = self._wire.ms(self._item_audio_bytes)
         self.audio_ms += item.audio_ms - before_ms
-        if self._stage.deliver_audio(self.id, item.id, piece, self._wire):
-            self._stage.emit("response.output_audio.delta", **self._place(), delta=piece)
+        if self._host.deliver_audio(self.id, item.id, piece, self._wire):
+            self._host.emit("response.output_audio.delta", **self._place(), delta=piece)
         self._count()
 
     def _count(self) -> None:
@@ -181,7 +202,7 @@ class SimResponse:
         if self._item is None:
             body = {"type": "message", "role": "assistant", "content": []}
             self._item, self._words, self._item_audio_bytes = self._add(body), [], 0
-            self._stage.emit("response.content_part.added", **self._place(), part=self._part(""))
+            self._host.emit("response.content_part.added", **self._place(), part=self._part(""))
         return self._item
 
     def _part(self, text: str) -> dict[str, Any]:
@@ -194,16 +215,16 @@ class SimResponse:
             return
         text, place = " ".join(self._words), self._place()
         if self._text_only:
-            self._stage.emit("response.output_text.done", **place, text=text)
+            self._host.emit("response.output_text.done", **place, text=text)
             content = {"type": "output_text", "text": text}
         else:
-            self._stage.emit("response.output_audio.done", **place)
-            self._stage.emit("response.output_audio_transcript.done", **place, transcript=text)
+            self._host.emit("response.output_audio.done", **place)
+            self._host.emit("response.output_audio_transcript.done", **place, transcript=text)
             cut = self._item.audio_ms < self._wire.ms(self._item_audio_bytes)
             content = {"type": "output_audio"} | ({} if cut else {"transcript": text})
-        self._stage.emit("response.content_part.done", **place, part=self._part(text))
+        self._host.emit("response.content_part.done", **place, part=self._part(text))
         self._item.body["content"] = [content]
-        self._stage.note(
+        self._host.log(
             "said", text=text, item_id=self._item.id, ms=self._item.audio_ms, status=status
         )
         self._complete(self._item, status)
@@ -213,10 +234,10 @@ class SimResponse:
 
     def _call(self, name: str, arguments: str) -> Iterator[float]:
         if name not in self._tools:
-            self._stage.note("skipped", what=f"the session has no tool {name!r}")
+            self._host.log("skipped", what=f"the session has no tool {name!r}")
             return
         self._close_message("completed")
-        call_id = self._stage.new_id("call")
+        call_id = self._host.new_id("call")
         body = {"type": "function_call", "call_id": call_id, "name": name, "arguments": ""}
         item = self._add(body)
         place = {
@@ -229,7 +250,7 @@ class SimResponse:
         for at in range(0, len(arguments), ARGUMENT_DELTA_CHARS):
             delta = arguments[at : at + ARGUMENT_DELTA_CHARS]
             item.body["arguments"] += delta
-            self._stage.emit("response.function_call_arguments.delta", **place, delta=delta)
+            self._host.emit("response.function_call_arguments.delta", **place, delta=delta)
             yield ARGUMENT_DELTA_S
         self._close_call("completed")
 
@@ -238,57 +259,57 @@ class SimResponse:
             return
         (item, place), self._calling = self._calling, None
         name, arguments = item.body["name"], item.body["arguments"]
-        self._stage.emit(
+        self._host.emit(
             "response.function_call_arguments.done", **place, name=name, arguments=arguments
         )
         self._text_tokens += text_tokens(name + arguments)
-        self._stage.note(
+        self._host.log(
             "tool_called", name=name, arguments=arguments, call_id=place["call_id"], status=status
         )
         self._complete(item, status)
 
     def _call_hosted(self, label: str, call: CallSpec) -> Iterator[float]:
-        if not self._stage.hosted.offers(label, call.name):
-            self._stage.note("skipped", what=f"{label!r} has no tool {call.name!r}, or not yet")
+        if not self._host.hosted.offers(label, call.name):
+            self._host.log("skipped", what=f"{label!r} has no tool {call.name!r}, or not yet")
             return
         self._close_message("completed")
         arguments = json.dumps(call.arguments)
         said = {"server_label": label, "name": call.name, "arguments": arguments}
-        item = self._add({"id": self._stage.new_id("mcp"), "type": "mcp_call", **said})
+        item = self._add({"id": self._host.new_id("mcp"), "type": "mcp_call", **said})
         index, previous = len(self.response["output"]), self._previous
         place = {"response_id": self.id, "item_id": item.id, "output_index": index}
         for at in range(0, len(arguments), ARGUMENT_DELTA_CHARS):
             delta = arguments[at : at + ARGUMENT_DELTA_CHARS]
-            self._stage.emit("response.mcp_call_arguments.delta", **place, delta=delta)
+            self._host.emit("response.mcp_call_arguments.delta", **place, delta=delta)
             yield ARGUMENT_DELTA_S
-        self._stage.emit("response.mcp_call_arguments.done", **place, arguments=arguments)
+        self._host.emit("response.mcp_call_arguments.done", **place, arguments=arguments)
         self._text_tokens += text_tokens(call.name + arguments)
         self.response["output"].append(dict(item.body))
-        self._stage.hosted.begin(item, index, previous)
+        self._host.hosted.call(item, index, previous)
 
     # --- items and the end ---
 
     def _add(self, body: dict[str, Any]) -> SimItem:
         made = {"object": "realtime.item", "status": "in_progress"} if "id" not in body else {}
-        item = SimItem({"id": self._stage.new_id("item"), **made, **body})
+        item = SimItem({"id": self._host.new_id("item"), **made, **body})
         index = len(self.response["output"])
-        self._stage.emit(
+        self._host.emit(
             "response.output_item.added", response_id=self.id, output_index=index, item=item.body
         )
         if self.in_conversation:
-            previous = self._stage.add_item(item)
-            self._stage.emit("conversation.item.added", previous_item_id=previous, item=item.body)
+            previous = self._host.add_item(item)
+            self._host.emit("conversation.item.added", previous_item_id=previous, item=item.body)
             self._previous = previous
         return item
 
     def _complete(self, item: SimItem, status: str) -> None:
         item.body["status"] = status
         if self.in_conversation:
-            self._stage.emit(
+            self._host.emit(
                 "conversation.item.done", previous_item_id=self._previous, item=item.body
             )
         index = len(self.response["output"])
-        self._stage.emit(
+        self._host.emit(
             "response.output_item.done", response_id=self.id, output_index=index, item=item.body
         )
         self.response["output"].append(dict(item.body))
@@ -305,4 +326,4 @@ class SimResponse:
             "output_token_details": {"text_tokens": self._text_tokens, "audio_tokens": audio_out},
         }
         self.response["status"], self.response["status_details"] = status, details
-        self._stage.emit("response.done", response=self.response)
+        self._host.emit("response.done", response=self.response)

@@ -1,4 +1,4 @@
-"""What a simulated model says and does, as a YAML file may tell it."""
+"""Script of the simulated model: what it says and does, and its faults, as YAML."""
 
 from __future__ import annotations
 
@@ -9,52 +9,65 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.errors import ScenarioError
-from gateway.simulator.scenario.errors import mistake
+from gateway.simulator.scenario.errors import scenario_error
 
 SCRIPT_MAX_BYTES: Final = 1 << 20
 DEMO_TURNS: Final = 3
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class ErrorSpec(_Strict):
-    """An `error` as the vendor words it."""
+    """Fields of an `error` event."""
 
     code: str = "server_error"
+    """The vendor's code."""
     message: str = "The server had an error while processing your request."
+    """The vendor's sentence."""
     type: str = "server_error"
+    """The vendor's type."""
 
 
 class CallSpec(_Strict):
+    """One call of a tool."""
+
     name: str
+    """Name of the tool."""
     arguments: dict[str, Any] = {}
+    """Arguments of the call."""
     mcp: str | None = None
-    """The label of a hosted MCP server that has the tool; none for a function."""
+    """Label of the hosted MCP server of the tool; unset for a function."""
 
 
 class ScriptStep(_Strict):
-    """One thing that happens in a response; exactly one of these (`times` goes with any)."""
+    """One step of a response: exactly one of these keys; `times` goes with any."""
 
     say: str | None = None
+    """Speak a sentence; `${seconds}`, `${turn}`, `${output}`, `${text}` are filled."""
     echo: Literal[True] | None = None
-    """The caller's own last words, as they arrived."""
+    """Play back the caller's last words as they arrived."""
     call: CallSpec | None = None
+    """Call a tool."""
     recall: str | None = None
-    """What the conversation holds that fits this expression is said; else that it holds none."""
+    """Say the group of this expression that the conversation matches, or that it does not."""
     next_item: Literal[True] | None = None
-    """What is said after this is another message item of the same response."""
+    """Begin another message item of the same response."""
     think_ms: int | None = Field(None, ge=0, le=600_000)
+    """Pause for this long."""
     stall_ms: int | None = Field(None, ge=0, le=600_000)
-    """The server says nothing at all for this long, and then everything."""
+    """Send nothing at all for this long, and then everything."""
     error: ErrorSpec | None = None
+    """Send an `error` event."""
     fail: ErrorSpec | None = None
-    """The response ends with status `failed`."""
+    """End the response with status `failed`."""
     close: int | None = Field(None, ge=1000, le=4999)
-    """The socket closes with this code; 1006 drops it without a word."""
+    """Close the socket with this code; 1006 drops it without a closing handshake."""
     times: int | None = Field(None, ge=1)
-    """Only so often, counted over all sessions of this server; then the step is skipped."""
+    """How often the step happens, over all sessions of the server; then it is skipped."""
 
     @model_validator(mode="after")
     def _one_thing(self) -> ScriptStep:
@@ -69,95 +82,113 @@ Plan = Annotated[tuple[ScriptStep, ...], Field(strict=False)]
 
 
 class OnConnect(_Strict):
-    """What becomes of a client that knocks."""
+    """Fault of the WebSocket handshake."""
 
     refuse: int | None = Field(None, ge=400, le=599)
+    """Answer with this HTTP status."""
     hang: Literal[True] | None = None
+    """Do not answer."""
     error: ErrorSpec | None = None
+    """Accept, send an `error` event and close."""
     times: int | None = Field(None, ge=1)
+    """How often, over all handshakes; unset, always."""
 
 
 class OnUpdate(_Strict):
-    """What becomes of `session.update`: laid over the echo, or no answer at all."""
+    """Fault of `session.update`: a wrong echo, or no answer."""
 
     echo: dict[str, Any] = {}
+    """Fields of the session that are echoed with these values."""
     ignore: bool = False
+    """Do not answer."""
     times: int | None = Field(None, ge=1)
+    """How often, over all sessions; unset, always."""
 
 
 Webhook = Literal[
     "plain", "again", "new_id", "tampered", "stale", "late", "oversized", "old_secret", "unsigned",
     "other_type", "live",
 ]  # fmt: skip
-"""How a webhook is sent; what each is stands in `sip_webhooks.py`."""
+"""Ways to send a webhook; see `sip/webhooks.py`."""
 
 HttpFailure = Annotated[int | None, Field(ge=400, le=599)]
 Delay = Annotated[int, Field(ge=0, le=600_000)]
 
 
 class SipScript(_Strict):
-    """What goes wrong between an INVITE and the end of a SIP call."""
+    """Faults between an INVITE and the end of a SIP call."""
 
     webhooks: Annotated[tuple[Webhook, ...], Field(strict=False)] = ("plain",)
-    """What is sent for each INVITE, in this order."""
+    """Webhooks sent for each INVITE, in this order."""
     accept_status: HttpFailure = None
+    """Answer `accept` with this status, and do nothing."""
     reject_status: HttpFailure = None
+    """Answer `reject` with this status, and do nothing."""
     refer_status: HttpFailure = None
+    """Answer `refer` with this status, and do nothing."""
     hangup_status: HttpFailure = None
-    """A control call is answered with this, and nothing happens."""
+    """Answer `hangup` with this status, and do nothing."""
     times: int | None = Field(None, ge=1)
-    """How often each kind of control call fails, over all calls; then it works."""
+    """How often each kind of control call fails, over all calls; unset, always."""
     slow_ms: Delay = 0
-    """Each control call takes this much longer."""
+    """Delay of each control call."""
     reject_broken: bool = False
-    """Reject is answered 200, and the call goes on ringing."""
+    """Answer `reject` with 200 and let the call ring on."""
     refer: Literal["transferred", "ignored"] = "transferred"
-    """Whether a REFER that was answered 200 reaches the carrier."""
+    """Whether a `refer` that was answered 200 reaches the carrier."""
     sideband_404_ms: Delay = 60
-    """From accept until the session exists."""
+    """Time from `accept` until the session exists."""
     ring_s: float = Field(60.0, gt=0, le=600)
-    """A call that nobody decides on ends with 480 after this."""
+    """Time after which a call without a decision ends with 480."""
     drop_sideband_after_s: float | None = Field(None, gt=0)
-    """The first sideband of each call breaks this long after it was opened."""
+    """Time after which the first sideband of each call breaks."""
     sideband_refused: HttpFailure = None
-    """What every later handshake of that call gets."""
+    """Answer every later handshake of that call with this status."""
     session_created: bool = True
-    """Whether a sideband is greeted with `session.created`."""
+    """Whether a sideband gets `session.created`."""
     dtmf_blank: bool = False
-    """A blank before the type of a key's event, as in the vendor's own example."""
+    """Put a blank before the type of DTMF events, as in the vendor's own example."""
     media_security: str | None = None
-    """What the webhook says of it, whatever was negotiated; an empty string leaves it out."""
+    """Media security that the webhook reports; an empty string leaves it out."""
 
 
 class Script(_Strict):
-    """The whole of it; an empty file is the demo."""
+    """Script of the simulated model; an empty one is the demo."""
 
     greeting: Plan | None = None
+    """The first response, when nobody has spoken yet."""
     hears: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """What the caller says, turn by turn, as a transcriber would write it; the last one goes on."""
+    """Transcripts of the caller's turns; the last one repeats."""
     turns: Annotated[tuple[Plan, ...], Field(strict=False)] = ()
-    """By the caller's turns, the first one first; the demo goes on where they end."""
+    """Responses to the caller's turns, in order; the demo follows them."""
     after_tool: Plan | None = None
+    """Response to the output of a tool; `${output}` is the output."""
     after_image: Plan | None = None
-    """When it is shown pictures; `${images}` is how many, `${text}` what was written with them."""
+    """Response to pictures; `${images}` is their number, `${text}` the text beside them."""
     mcp_goes_on: bool = False
-    """Whether the model answers by itself when the output of a hosted MCP call is in."""
+    """Whether the model responds by itself to the output of a hosted MCP call."""
     goes_on: Plan = (ScriptStep(say="And so on, as I was saying, until the end of the story."),)
-    """When it is told that it was cut off, and by what words."""
+    """Response to instructions that say that a response was cut off."""
     demo_turns: int = Field(DEMO_TURNS, ge=1)
-    """The demo says goodbye in this turn."""
+    """Turn in which the demo says goodbye."""
     language: str | None = None
+    """Language of the voice; by default that of the instructions."""
     speed: float = Field(4.0, gt=0, le=1000)
-    """How much faster than real time answers are delivered."""
+    """Delivery of responses, in multiples of real time."""
     think_ms: int = Field(250, ge=0, le=600_000)
+    """Time from the request to the first delta."""
     session_seconds: float = Field(3600.0, gt=0, le=86_400)
+    """Longest duration of a session."""
     on_connect: OnConnect | None = None
+    """Fault of the WebSocket handshake."""
     on_update: OnUpdate | None = None
+    """Fault of `session.update`."""
     sip: SipScript = SipScript()
+    """Faults of SIP calls."""
 
 
 def load_script(path: Path) -> Script:
-    """Raises `ScenarioError` with file, line and key."""
+    """Read a script. Raises ScenarioError with file, line and key."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -166,6 +197,7 @@ def load_script(path: Path) -> Script:
 
 
 def parse_script(text: str, file: Path | str = "script") -> Script:
+    """Parse the text of a script. Raises ScenarioError."""
     if len(text) > SCRIPT_MAX_BYTES:
         raise ScenarioError(file, None, None, "is larger than 1 MiB")
     try:
@@ -179,17 +211,17 @@ def parse_script(text: str, file: Path | str = "script") -> Script:
     try:
         return Script.model_validate({} if document is None else document)
     except ValidationError as error:
-        raise mistake(file, tree, error) from error
+        raise scenario_error(file, tree, error) from error
 
 
 class FaultBudget:
-    """Counts, over all sessions of a server, how often a limited step has happened."""
+    """Counter of limited steps over all sessions of a server."""
 
     def __init__(self) -> None:
         self._used: dict[int, int] = {}
 
-    def take(self, step: ScriptStep | OnConnect | OnUpdate) -> bool:
-        """Whether it happens once more."""
+    def consume(self, step: ScriptStep | OnConnect | OnUpdate) -> bool:
+        """Return whether the step happens once more, and count it."""
         if step.times is None:
             return True
         used = self._used.get(id(step), 0)

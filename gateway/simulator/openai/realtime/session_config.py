@@ -1,11 +1,11 @@
-"""A session's configuration: its defaults, how an update merges, and what the vendor refuses."""
+"""Configuration of a session: its defaults, merging of updates, and the vendor's ranges."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any, Final
 
-from gateway.simulator.openai.realtime.outbox import JournalNote
+from gateway.simulator.openai.realtime.outbox import JournalWriter
 from gateway.simulator.openai.realtime.validation import InvalidValue
 
 REASONING_MODELS: Final = frozenset({"gpt-realtime-2", "gpt-realtime-2.1", "gpt-realtime-2.1-mini"})
@@ -59,7 +59,7 @@ FORMATS: Final[dict[str, dict[str, Any]]] = {
 def initial(
     session_id: str, model: str, expires_at: int, format_: str = "audio/pcm"
 ) -> dict[str, Any]:
-    """The session object of `session.created`."""
+    """Return the session object of `session.created`."""
     return {
         "type": "realtime",
         "object": "realtime.session",
@@ -87,21 +87,21 @@ def initial(
     }
 
 
-def without_formats(update: dict[str, Any], note: JournalNote) -> dict[str, Any]:
-    """On a telephone line SIP negotiates the formats: a client that asks for one is noted."""
+def without_formats(update: dict[str, Any], log: JournalWriter) -> dict[str, Any]:
+    """Return an update without formats, which SIP negotiates; asking for one is a violation."""
     after = deepcopy(update)
     for side in ("input", "output"):
         if (after.get("audio") or {}).get(side) and after["audio"][side].pop("format", None):
             place = f"session.audio.{side}.format"
             message = f"Leave '{place}' out: SIP negotiates it."
-            note("violation", code="format_on_sip", message=message, param=place)
+            log("violation", code="format_on_sip", message=message, param=place)
     return after
 
 
 def merged(session: dict[str, Any], update: dict[str, Any], *, spoken: bool) -> dict[str, Any]:
-    """The session after an update that fits the types: only the fields present change.
+    """Return the session after an update that fits the types: only the fields present change.
 
-    Raises `Refused` for what the types allow and the vendor does not.
+    Raises InvalidValue for what the types allow and the vendor does not.
     """
     refuse(update, session["model"], "session")
     if update["type"] != "realtime":
@@ -163,7 +163,7 @@ def _turn_detection(value: dict[str, Any], before: dict[str, Any] | None) -> dic
 
 
 def refuse(settings: dict[str, Any], model: str, path: str) -> None:
-    """The ranges of a session or of a response's parameters, which the types do not hold."""
+    """Raises InvalidValue for values that fit the types and are out of range."""
     audio = settings.get("audio") or {}
     _refuse_input(audio.get("input") or {}, f"{path}.audio.input")
     _refuse_output(audio.get("output") or {}, f"{path}.audio.output")

@@ -13,12 +13,12 @@ from gateway.simulator.audio.formats import rms
 
 WINDOW_MS: Final = 20
 ONSET_MS: Final = 60
-"""A click is shorter than this; speech is not."""
+"""Shorter sounds are clicks."""
 RELEASE_DB: Final = 5.0
-"""Speech trails off: it goes on down to this much under the level that started it."""
+"""Speech continues down to this much under the level that started it."""
 
 SEMANTIC_WAIT_MS: Final = {"low": 1600, "medium": 800, "auto": 800, "high": 400}
-"""A stand-in: a fifth of the documented longest waits, since energy knows no sentences."""
+"""A placeholder: a fifth of the documented maximum, because energy says nothing of sentences."""
 SEMANTIC_PADDING_MS: Final = 300
 
 
@@ -31,16 +31,16 @@ class VadSpeechStarted:
 class VadSpeechStopped:
     audio_end_ms: int
     speech_ms: int = 0
-    """Of speech alone, without the padding and the silence."""
+    """Duration of the speech, without padding and silence."""
 
 
 def level_of(threshold: float) -> float:
-    """RMS that a VAD threshold of 0..1 stands for: -55 dBFS to -25 dBFS, -40 at 0.5."""
+    """Return the RMS for a VAD threshold of 0..1: -55 dBFS to -25 dBFS, -40 at 0.5."""
     return float(32768 * 10 ** ((-55 + 30 * threshold) / 20))
 
 
 class EnergyVad:
-    """Fed PCM16 in pieces of any size; looks at it 20 ms at a time."""
+    """Energy VAD on PCM16 in pieces of any size, in windows of 20 ms."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class EnergyVad:
         self.speaking = False
 
     def hear(self, pcm: bytes) -> list[VadSpeechStarted | VadSpeechStopped]:
-        """What this piece of sound decided; times in ms of audio written."""
+        """Return the events of a piece of sound; times in ms of appended audio."""
         if not self._rest and len(pcm) == self._window_bytes:  # the 20 ms of a telephone
             event = self._window(pcm)
             return [event] if event else []
@@ -99,7 +99,7 @@ class EnergyVad:
 
 
 def vad_for(turn_detection: dict[str, Any] | None, hz: int, start_ms: int) -> EnergyVad | None:
-    """The ear that a session's `turn_detection` asks for; none for null."""
+    """Return the VAD for a session's `turn_detection`; None for null."""
     if turn_detection is None:
         return None
     if turn_detection["type"] == "semantic_vad":

@@ -1,4 +1,4 @@
-"""One SIP call at the model's end: it rings, is decided on, is talked on and is over."""
+"""One SIP call at the model's end: ringing, accepted or declined, live, over."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from gateway.simulator.openai.realtime.outbox import Close
 from gateway.simulator.openai.realtime.script import SipScript
 from gateway.simulator.openai.realtime.session import SimModelSession
 from gateway.simulator.openai.sip.playback import OutputBuffer
-from gateway.simulator.openai.sip.webhooks import Incoming
+from gateway.simulator.openai.sip.webhooks import IncomingCall
 
 TIMESTAMP: Final = struct.Struct(">I")
 State = Literal["ringing", "accepted", "live", "declined", "over"]
 
 
 class SimSipCall:
-    """What the control calls, the sidebands and the carrier's leg act on."""
+    """State of a call, for control calls, sidebands and the carrier's leg."""
 
-    def __init__(self, incoming: Incoming, script: SipScript, note: Callable[..., None]) -> None:
+    def __init__(self, incoming: IncomingCall, script: SipScript, log: Callable[..., None]) -> None:
         self.incoming, self.script = incoming, script
         self.state: State = "ringing"
         self.sidebands: set[SimConnection] = set()
         self.attached = 0
         self.ended = asyncio.Event()
         self.buffer = OutputBuffer(self._to_caller)
-        self._note = note
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._leg: SimConnection | None = None
         self._unsent: list[dict[str, Any]] = []
         self._clock: _CallClock | None = None
-        self._timer = self._loop.call_later(script.ring_s, self._nobody_came)
+        self._timer = self._loop.call_later(script.ring_s, self._ring_timed_out)
 
     @property
     def call_id(self) -> str:
@@ -52,9 +52,9 @@ class SimSipCall:
     # --- what the control calls do ---
 
     def accept(self, session: SimModelSession) -> None:
-        """Rings; the session can be joined, and the call is answered, a little later."""
+        """Accept the call; a little later its session can be joined and it is answered."""
         self.state = "accepted"
-        self.note("accepted")
+        self.log("accepted")
         self._timer.cancel()
         self._signal(sip=180)
         delay_s = self.script.sideband_404_ms / 1000
@@ -65,27 +65,27 @@ class SimSipCall:
         self._clock = _CallClock(session, self)
         self._clock.flush()
         self._signal(sip=200)
-        self.note("answered", session_id=session.id)
+        self.log("answered", session_id=session.id)
 
     def reject(self, status: int) -> None:
-        self.note("rejected", status=status)
+        self.log("rejected", status=status)
         self.finish(status, "declined")
 
     def refer(self, target_uri: str) -> None:
-        self.note("referred", target_uri=target_uri, outcome=self.script.refer)
+        self.log("referred", target_uri=target_uri, outcome=self.script.refer)
         if self.script.refer == "transferred":
             self._signal(refer=target_uri)
 
     def hang_up(self) -> None:
-        self.note("hung_up")
+        self.log("hung_up")
         self.finish(200)
 
-    def _nobody_came(self) -> None:
-        self.note("nobody_decided")
+    def _ring_timed_out(self) -> None:
+        self.log("nobody_decided")
         self.finish(480)
 
     def finish(self, status: int, state: State = "over") -> None:
-        """The call is over for everybody: the leg gets its status, sidebands break off."""
+        """End the call: the leg gets its status, sidebands are aborted."""
         if self.ended.is_set():
             return
         unplayed_ms = self.buffer.unplayed_ms
@@ -95,24 +95,24 @@ class SimSipCall:
         if self._clock:
             self._clock.stop()
         self.drop_sidebands(ABNORMAL)
-        self.note("call_over", status=status, unplayed_ms=unplayed_ms)
+        self.log("call_over", status=status, unplayed_ms=unplayed_ms)
         self.ended.set()
 
     # --- the carrier's leg ---
 
     def join(self, leg: SimConnection) -> bool:
-        """The carrier's end of the line; there is one."""
+        """Attach the carrier's leg. Return False for a second one."""
         if self._leg is not None:
             return False
         self._leg = leg
         unsent, self._unsent = self._unsent, []
         for signal in unsent:
             self._signal(**signal)
-        leg.hand_over(self._from_carrier)
+        leg.deliver_to(self._from_carrier)
         return True
 
     def leave(self) -> None:
-        """BYE, or CANCEL while it rings."""
+        """End the call for the carrier: BYE, or CANCEL while it rings."""
         self.finish(200 if self.state == "live" else 487)
 
     def _signal(self, **signal: Any) -> None:
@@ -122,7 +122,7 @@ class SimSipCall:
             self._leg.post([json.dumps(signal).encode()])
 
     def _to_caller(self, frame: bytes, now_s: float) -> None:
-        """With the time for which it is meant, in samples, as RTP has it."""
+        """Send a frame with its timestamp in samples, as in RTP."""
         if self._leg is not None:
             self._leg.post_sound(TIMESTAMP.pack(round(now_s * CALLER_HZ) % (1 << 32)) + frame)
 
@@ -138,31 +138,31 @@ class SimSipCall:
             self._press(digit)
 
     def _press(self, digit: str) -> None:
-        """A key's event has no `event_id`, and in the vendor's example a blank in its type."""
+        """Send a DTMF event: no `event_id`, and in the vendor's example a blank in its type."""
         kind = "input_audio_buffer.dtmf_event_received"
         event = {
             "type": f" {kind}" if self.script.dtmf_blank else kind,
             "event": digit,
             "received_at": int(time.time()),
         }
-        self.note("dtmf", digit=digit)
+        self.log("dtmf", digit=digit)
         self.broadcast([msgspec.json.encode(event)])
 
     # --- sidebands ---
 
     def attach(self, socket: SimConnection) -> None:
-        """One more client of the running session."""
+        """Attach a sideband to the running session."""
         assert self._clock is not None  # noqa: S101 - admitted only while the call is live
         clock, session = self._clock, self._clock.session
         clock.flush()
         if self.script.session_created:
             session.introduce()
-            socket.post([one for one in session.take() if isinstance(one, bytes)])
+            socket.post([one for one in session.take_messages() if isinstance(one, bytes)])
         self.sidebands.add(socket)
         self.attached += 1
         if self.attached == 1 and self.script.drop_sideband_after_s is not None:
             self._loop.call_later(self.script.drop_sideband_after_s, socket.drop, ABNORMAL)
-        socket.hand_over(clock.take_in)
+        socket.deliver_to(clock.receive)
 
     def detach(self, socket: SimConnection) -> None:
         self.sidebands.discard(socket)
@@ -176,18 +176,18 @@ class SimSipCall:
         for socket in tuple(self.sidebands):
             socket.drop(code, reason)
 
-    def note(self, kind: str, **facts: Any) -> None:
-        self._note(kind, call_id=self.call_id, **facts)
+    def log(self, kind: str, **facts: Any) -> None:
+        self._log(kind, call_id=self.call_id, **facts)
 
 
 class _CallClock(SessionClock):
-    """The session of a call outlives its sockets."""
+    """Clock of a call's session, which outlives its sockets."""
 
     def __init__(self, session: SimModelSession, call: SimSipCall) -> None:
         super().__init__(session)
         self._call = call
 
-    def take_in(self, kind: Opcode, message: bytes) -> None:
+    def receive(self, kind: Opcode, message: bytes) -> None:
         if kind is Opcode.BINARY:
             self.do(lambda: self.session.refuse_binary(self.now_s))
         else:
@@ -200,7 +200,7 @@ class _CallClock(SessionClock):
             return
         self._call.drop_sidebands(last.code, last.reason)
         if last.reason == "scripted":
-            self.session.go_on()
+            self.session.reopen()
         else:
             self._call.finish(200)
 

@@ -1,4 +1,4 @@
-"""OpenAI's SIP connector on loopback: INVITEs in, webhooks out, calls decided on and steered.
+"""OpenAI's SIP connector on loopback: INVITEs in, webhooks out, control calls, sidebands.
 
 An INVITE is a POST to `/simulator/invite`; sound and signals of the call then go over a private
 WebSocket, `/simulator/media/{call_id}`, as mu-law frames in real time and JSON.
@@ -15,13 +15,13 @@ import httpx2
 
 from gateway.simulator import sip_uri
 from gateway.simulator.openai.realtime.connection import SimConnection
-from gateway.simulator.openai.realtime.handshake import TurnedAway
+from gateway.simulator.openai.realtime.handshake import HandshakeRejected
 from gateway.simulator.openai.realtime.journal import Journal
 from gateway.simulator.openai.realtime.script import Script, Webhook
 from gateway.simulator.openai.realtime.session import SimModelSession
 from gateway.simulator.openai.sip.call import SimSipCall
 from gateway.simulator.openai.sip.playback import OutputBuffer
-from gateway.simulator.openai.sip.webhooks import Delivered, Incoming, Sender
+from gateway.simulator.openai.sip.webhooks import Delivery, IncomingCall, WebhookSender
 from gateway.simulator.openai_project import SIP_HOSTS, SipAccount
 
 MEDIA_PATH: Final = "/simulator/media/"
@@ -33,7 +33,7 @@ NewSession = Callable[[str, OutputBuffer], SimModelSession]
 
 
 class Connector:
-    """The calls of one project."""
+    """SIP calls of one project."""
 
     def __init__(
         self,
@@ -46,20 +46,22 @@ class Connector:
         self.account, self.script, self.journal = account, script.sip, journal
         self.calls: dict[str, SimSipCall] = {}
         self._new_session = new_session
-        self._sender = Sender(account.webhook_url, account.webhook_secrets, client, self._note)
+        self._sender = WebhookSender(
+            account.webhook_url, account.webhook_secrets, client, self._log
+        )
         self._failed: dict[str, int] = {}
         self._work: set[asyncio.Task[Any]] = set()
 
-    def _note(self, kind: str, **facts: Any) -> None:
-        self.journal.note("", kind, **facts)
+    def _log(self, kind: str, **facts: Any) -> None:
+        self.journal.log("", kind, **facts)
 
     def violation(self, code: str, message: str, **facts: Any) -> None:
-        self._note("violation", code=code, message=message, **facts)
+        self._log("violation", code=code, message=message, **facts)
 
     # --- an INVITE arrives ---
 
     def refuse_invite(self, uri: str) -> int:
-        """The SIP status that an INVITE to such an address ends with; 0 lets it ring."""
+        """Return the SIP status that refuses an INVITE to this address; 0 accepts it."""
         try:
             address = sip_uri.parse(uri)
         except ValueError as error:
@@ -80,13 +82,15 @@ class Connector:
     def invite(
         self, headers: list[dict[str, str]], media: str, webhooks: tuple[Webhook, ...] | None
     ) -> SimSipCall:
-        """A call that rings from now on, and is announced."""
+        """Begin a call: it rings and is announced by webhook."""
         security = self.script.media_security
         shown = tuple(h for h in headers if h["name"].lower() not in AUTHORIZATION)
-        incoming = Incoming(f"rtc_u1_{uuid4().hex}", shown, media if security is None else security)
-        call = SimSipCall(incoming, self.script, self._note)
+        incoming = IncomingCall(
+            f"rtc_u1_{uuid4().hex}", shown, media if security is None else security
+        )
+        call = SimSipCall(incoming, self.script, self._log)
         self._remember(call)
-        self._note("invited", call_id=call.call_id, headers=list(shown), media=media)
+        self._log("invited", call_id=call.call_id, headers=list(shown), media=media)
         self._keep(self._announce(call, webhooks or self.script.webhooks))
         return call
 
@@ -98,11 +102,11 @@ class Connector:
                 del self.calls[oldest]
 
     async def _announce(self, call: SimSipCall, webhooks: tuple[Webhook, ...]) -> None:
-        """Nobody is told of a call that is over."""
-        telling = asyncio.create_task(self._sender.announce(call.incoming, webhooks))
+        """Announce a call until it has ended."""
+        streaming = asyncio.create_task(self._sender.announce(call.incoming, webhooks))
         ended = asyncio.create_task(call.ended.wait())
-        await asyncio.wait({telling, ended}, return_when=asyncio.FIRST_COMPLETED)
-        telling.cancel()
+        await asyncio.wait({streaming, ended}, return_when=asyncio.FIRST_COMPLETED)
+        streaming.cancel()
         ended.cancel()
 
     def _keep(self, work: Any) -> None:
@@ -110,16 +114,16 @@ class Connector:
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
-    async def announce(self, call_id: str, webhooks: tuple[Webhook, ...]) -> list[Delivered]:
-        """On demand, about any call or none: how each was answered."""
+    async def announce(self, call_id: str, webhooks: tuple[Webhook, ...]) -> list[Delivery]:
+        """Send webhooks about any call or none. Return how each was answered."""
         call = self.calls.get(call_id)
-        incoming = call.incoming if call else Incoming(call_id, (), "srtp")
+        incoming = call.incoming if call else IncomingCall(call_id, (), "srtp")
         return await self._sender.announce(incoming, webhooks)
 
     # --- control calls ---
 
     def control_fails(self, verb: str) -> int:
-        """The status that the script has for a control call; 0 lets it happen."""
+        """Return the script's status for a control call; 0 lets it succeed."""
         status = getattr(self.script, f"{verb}_status")
         if not status:
             return 0
@@ -128,7 +132,7 @@ class Connector:
         return int(status) if times is None or self._failed[verb] <= times else 0
 
     def accept(self, call: SimSipCall, session: dict[str, Any]) -> None:
-        """Raises `Refused` for a session that is not accepted; then nothing has happened."""
+        """Accept a call with a session. Raises InvalidValue before anything has happened."""
         new = self._new_session(session.get("model") or DEFAULT_MODEL, call.buffer)
         call.buffer.bind(new)
         new.open(asyncio.get_running_loop().time())
@@ -137,18 +141,20 @@ class Connector:
 
     # --- sockets ---
 
-    def admit_sideband(self, call_id: str) -> TurnedAway | None:
-        """None lets it in: the session exists."""
+    def admit_sideband(self, call_id: str) -> HandshakeRejected | None:
+        """Return why a sideband is rejected; None admits it."""
         call = self.calls.get(call_id)
         if call is None or call.state != "live":
-            return TurnedAway(404, "call_id_not_found", "No session found for this call_id.")
+            return HandshakeRejected(404, "call_id_not_found", "No session found for this call_id.")
         if call.attached and self.script.sideband_refused:
-            return TurnedAway(self.script.sideband_refused, "server_error", "Scripted refusal.")
+            return HandshakeRejected(
+                self.script.sideband_refused, "server_error", "Scripted refusal."
+            )
         return None
 
     async def serve_sideband(self, socket: SimConnection, call_id: str) -> None:
         call = self.calls[call_id]
-        self._note("sideband_opened", call_id=call_id)
+        self._log("sideband_opened", call_id=call_id)
         if call.state == "live":  # it may have ended during the handshake
             call.attach(socket)
         else:
@@ -157,10 +163,10 @@ class Connector:
             await socket.finished()
         finally:
             call.detach(socket)
-            self._note("sideband_closed", call_id=call_id, code=socket.close_code)
+            self._log("sideband_closed", call_id=call_id, code=socket.close_code)
 
     async def serve_leg(self, socket: SimConnection, call_id: str) -> None:
-        """The carrier's end of a call; when it closes, the call is over."""
+        """Serve the carrier's leg of a call; when it closes, the call has ended."""
         call = self.calls.get(call_id)
         if call is None or not call.join(socket):
             await socket.close(4404, "no such call")
@@ -174,7 +180,7 @@ class Connector:
         await gone
 
     def close(self) -> None:
-        """Every call ends, and nobody is told any more."""
+        """End every call and cancel all webhooks."""
         for call in self.calls.values():
             call.finish(503)
         for task in tuple(self._work):

@@ -1,4 +1,4 @@
-"""The sound that the model has made for a SIP caller, played in real time and 20 ms at a time.
+"""Output buffer of a SIP call: the model's sound, played in real time in frames of 20 ms.
 
 Sans-I/O: it runs on its session's clock. On this path the server holds the output buffer, tells
 its clients when it starts, stops and is cleared, and truncates by itself.
@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from gateway.audio.g711 import MULAW_SILENCE
 from gateway.simulator.audio.formats import WIRES, AudioFormatInfo
-from gateway.simulator.openai.realtime.timers import SimTimer
+from gateway.simulator.openai.realtime.outbox import SimTimer
 
 FRAME_MS: Final = 20
 LINE: Final = WIRES["audio/pcmu"]
@@ -21,7 +21,7 @@ FRAME_BYTES: Final = FRAME_MS * LINE.bytes_per_ms
 
 
 class Clockwork(Protocol):
-    """What it needs of its session."""
+    """Services that the output buffer uses of its session."""
 
     @property
     def now_s(self) -> float: ...
@@ -36,7 +36,7 @@ class _Piece:
 
 
 class _Answer:
-    """One response's sound that is yet to be played."""
+    """Sound of one response that is not played yet."""
 
     def __init__(self) -> None:
         self.pieces: deque[_Piece] = deque()
@@ -48,13 +48,13 @@ class _Answer:
 
 
 class OutputBuffer:
-    """A session's sink: `play` fills it; `send` gets one frame after another, and their times."""
+    """Output buffer of a session: `play` fills it, `send` gets the frames and their times."""
 
     def __init__(self, send: Callable[[bytes, float], None]) -> None:
         self._send = send
         self._session: Clockwork | None = None
         self._answers: dict[str, _Answer] = {}
-        """By response, in the order in which they are heard; the first may be on the air."""
+        """Sound by response, in order; the first one may be playing."""
         self._played: dict[str, int] = {}
         self._on_air = False
         self._running = False
@@ -78,12 +78,12 @@ class OutputBuffer:
             self._tick()
 
     def end(self, response_id: str) -> None:
-        """No more sound of this response will come."""
+        """Mark the sound of a response as complete."""
         if response_id in self._answers:
             self._answers[response_id].complete = True
 
     def clear(self) -> list[tuple[str, int]]:
-        """Silence from now on; what was cut: item ids, and how much of each was heard (ms)."""
+        """Stop the sound. Return the items that were cut, and how much of each was heard (ms)."""
         cut = {
             piece.item_id: self._played.get(piece.item_id, 0) // LINE.bytes_per_ms
             for answer in self._answers.values()
@@ -119,7 +119,7 @@ class OutputBuffer:
         return answer.complete and not answer.pieces
 
     def _say(self, response_id: str) -> None:
-        """The next 20 ms, once the model has said enough for a whole frame or has finished."""
+        """Send the next 20 ms, once there is a whole frame or the response is complete."""
         answer = self._answers[response_id]
         if answer.size_bytes < FRAME_BYTES and not (answer.complete and answer.pieces):
             return

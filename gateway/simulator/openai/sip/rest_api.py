@@ -1,4 +1,4 @@
-"""The control calls of the Realtime API for SIP, and the simulator's own doors, over HTTP.
+"""REST API of the SIP connector: the vendor's control calls, and the simulator's own endpoints.
 
 Sources: `openai.resources.realtime.calls`, the guide "Telephony and SIP".
 """
@@ -33,7 +33,7 @@ HEADER_MAX: Final = 100
 
 
 class OpenAIApiError(Exception):
-    """What the vendor answers instead."""
+    """Error response of the vendor's REST API."""
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         self.status, self.code, self.message, self.param = status, code, message, param
@@ -55,17 +55,17 @@ class InviteHeader(_Strict):
 
 
 class Invite(_Strict):
-    """What the carrier's INVITE says: address, headers in order, what was negotiated."""
+    """INVITE of the carrier: address, headers in order, negotiated media."""
 
     uri: str
     headers: Annotated[list[InviteHeader], Field(max_length=HEADER_MAX)]
     media: Literal["srtp", "rtp"] = "srtp"
     webhooks: list[Webhook] | None = None
-    """Instead of the script's."""
+    """Webhooks in place of the script's."""
 
 
 class Announcement(_Strict):
-    """Webhooks on demand, about a call or about none."""
+    """Request for webhooks about a call or about none."""
 
     webhooks: list[Webhook]
     call_id: str = "rtc_u1_of_no_call"
@@ -80,7 +80,7 @@ class RejectBody(BaseModel):
 
 
 class SipRest:
-    """The routes of one connector."""
+    """Routes of one connector."""
 
     def __init__(self, connector: Connector | None) -> None:
         self._connector = connector
@@ -106,7 +106,7 @@ class SipRest:
         )
 
     @property
-    def _there(self) -> Connector:
+    def _enabled(self) -> Connector:
         if self._connector is None:
             raise OpenAIApiError(503, "no_sip", "Start the model with --webhook-url and --project.")
         return self._connector
@@ -116,16 +116,18 @@ class SipRest:
         if verb not in self._verbs:
             raise OpenAIApiError(404, "not_found", f"There is nothing at {request.url.path}.")
         _check_key(request)
-        connector = self._there
-        await self._take(connector, request, verb, call_id)
+        connector = self._enabled
+        await self._carry_out(connector, request, verb, call_id)
         return Response(status_code=200)
 
-    async def _take(self, connector: Connector, request: Request, verb: str, call_id: str) -> None:
-        """Raises what the answer is, where it is no success."""
+    async def _carry_out(
+        self, connector: Connector, request: Request, verb: str, call_id: str
+    ) -> None:
+        """Carry out a control call. Raises what the answer is unless it succeeds."""
         raw = await _raw_body(request)
         await asyncio.sleep(connector.script.slow_ms / 1000)
         if status := connector.control_fails(verb):
-            connector.journal.note("", "control_failed", verb=verb, call_id=call_id, status=status)
+            connector.journal.log("", "control_failed", verb=verb, call_id=call_id, status=status)
             raise OpenAIApiError(status, "server_error", "Scripted failure.")
         call = connector.calls.get(call_id)
         if call is None:
@@ -140,7 +142,7 @@ class SipRest:
 
     async def _invite(self, request: Request) -> Response:
         invite = await _read(request, Invite)
-        connector = self._there
+        connector = self._enabled
         if status := connector.refuse_invite(invite.uri):
             return JSONResponse({"status": status})
         headers = [header.model_dump() for header in invite.headers]
@@ -151,7 +153,7 @@ class SipRest:
 
     async def _announce(self, request: Request) -> Response:
         wanted = await _read(request, Announcement)
-        answers = await self._there.announce(wanted.call_id, tuple(wanted.webhooks))
+        answers = await self._enabled.announce(wanted.call_id, tuple(wanted.webhooks))
         return JSONResponse([answer._asdict() for answer in answers])
 
 
@@ -175,7 +177,7 @@ async def _raw_body(request: Request) -> bytes:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
-    """A JSON object, or nothing at all. Raises `Refused`."""
+    """Decode a JSON object; an empty body is an empty one. Raises InvalidValue."""
     try:
         body = json.loads(raw) if raw else {}
     except ValueError:
@@ -198,7 +200,7 @@ async def _read(request: Request, model: type[Model]) -> Model:
 
 
 def _undecided(call: SimSipCall) -> None:
-    """One decision for each call; a call that nobody waits for any more has no session."""
+    """Raises OpenAIApiError for a call that was decided on before or has ended."""
     if call.state == "over":
         raise _no_session()
     if call.state != "ringing":
@@ -234,7 +236,7 @@ def _reject(connector: Connector, call: SimSipCall, body: dict[str, Any]) -> Non
         raise InvalidValue("invalid_value", message, "status_code")
     _undecided(call)
     if connector.script.reject_broken:
-        call.note("reject_lost", status=status or DECLINE)
+        call.log("reject_lost", status=status or DECLINE)
     else:
         call.reject(status or DECLINE)
 

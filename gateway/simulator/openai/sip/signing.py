@@ -1,4 +1,4 @@
-"""Signs as OpenAI signs its webhooks (Standard Webhooks), apart from the vendor's own package."""
+"""Signatures of OpenAI's webhooks (Standard Webhooks), independent of the vendor's package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PREFIX: Final = "whsec_"
 
 
 def signature(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """`v1,` and the base64 HMAC-SHA256 of id, time and raw body, joined by dots."""
+    """Return `v1,` and the base64 HMAC-SHA256 of id, time and raw body, joined by dots."""
     key = b64decode(secret[len(PREFIX) :]) if secret.startswith(PREFIX) else secret.encode()
     message = f"{webhook_id}.{timestamp}.".encode() + body
     return "v1," + b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
@@ -21,7 +21,7 @@ def signature(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:
 def signed_headers(
     secrets: Sequence[str], webhook_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """The headers of one delivery; while a secret is rotated there is a signature for each."""
+    """Return the headers of one delivery; during rotation there is a signature for each secret."""
     signatures = [signature(secret, webhook_id, timestamp, body) for secret in secrets]
     return {
         "webhook-id": webhook_id,

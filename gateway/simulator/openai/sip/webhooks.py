@@ -1,4 +1,4 @@
-"""OpenAI's webhooks about a SIP call: made, signed, delivered again, and spoiled on purpose."""
+"""OpenAI's webhooks about a SIP call: signed, retried, and malformed on request."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ from uuid import uuid4
 
 import httpx2
 
-from gateway.simulator.openai.realtime.outbox import JournalNote
+from gateway.simulator.openai.realtime.outbox import JournalWriter
 from gateway.simulator.openai.realtime.script import Webhook
 from gateway.simulator.openai.sip.signing import signed_headers
 
 USER_AGENT: Final = "OpenAI/1.0 (+https://platform.openai.com/docs/webhooks)"
 ANSWER_MAX_S: Final = 3.0
-"""The vendor waits for a few seconds."""
+"""Timeout of the vendor's delivery."""
 TRIES: Final = 6
 FIRST_PAUSE_S: Final = 0.2
-"""The vendor goes on for 72 hours; a rehearsal has less time."""
+"""First pause between retries; the vendor retries for 72 hours."""
 STALE_S: Final = 301
-"""Beyond the tolerance of 300 s."""
+"""Age beyond the tolerance of 300 s."""
 LATE_S: Final = 60
-"""Signed just now, about a call that came this long ago."""
+"""Age of a call whose webhook is signed now."""
 OVERSIZED_BYTES: Final = 2 << 20
 OLD_SECRET: Final = "whsec_" + "b2xkIHNlY3JldCB0aGF0IHdhcyByb3RhdGVkIGF3YXk="
 
 
 @dataclass(frozen=True)
-class Incoming:
-    """What is to be told of an INVITE."""
+class IncomingCall:
+    """Content of the webhook about an INVITE."""
 
     call_id: str
     sip_headers: tuple[dict[str, str], ...]
     media_security: str
 
 
-class Delivered(NamedTuple):
-    """How a delivery was answered; status 0 stands for no answer at all."""
+class Delivery(NamedTuple):
+    """Answer to a delivery; status 0 stands for no answer."""
 
     status: int
     ms: float
 
 
 @dataclass
-class Sender:
-    """One project's webhook endpoint."""
+class WebhookSender:
+    """Sender of webhooks to one project's endpoint."""
 
     url: str
     secrets: tuple[str, ...] = field(repr=False)
     client: httpx2.AsyncClient
-    note: JournalNote
+    log: JournalWriter
 
-    async def announce(self, call: Incoming, kinds: tuple[Webhook, ...]) -> list[Delivered]:
-        """Sends these one after the other; only the plain one is tried again when it fails."""
+    async def announce(self, call: IncomingCall, kinds: tuple[Webhook, ...]) -> list[Delivery]:
+        """Send webhooks of these kinds in order; only a plain one is retried."""
         webhook_id = _webhook_id()
         return [await self._send(call, kind, webhook_id) for kind in kinds]
 
-    async def _send(self, call: Incoming, kind: Webhook, webhook_id: str) -> Delivered:
+    async def _send(self, call: IncomingCall, kind: Webhook, webhook_id: str) -> Delivery:
         shown_id = webhook_id if kind in ("plain", "again") else _webhook_id()
         body = encoded(event(call, kind))
         pause_s = FIRST_PAUSE_S
         for attempt in range(1, (TRIES if kind == "plain" else 1) + 1):
             delivered = await self._deliver(kind, shown_id, body)
             status, ms = delivered
-            self.note(
+            self.log(
                 "webhook", what=kind, call_id=call.call_id, webhook_id=shown_id,
                 status=status, ms=round(ms, 1), attempt=attempt,
             )  # fmt: skip
@@ -76,7 +76,7 @@ class Sender:
             pause_s *= 2
         return delivered
 
-    async def _deliver(self, kind: Webhook, webhook_id: str, body: bytes) -> Delivered:
+    async def _deliver(self, kind: Webhook, webhook_id: str, body: bytes) -> Delivery:
         timestamp = int(time.time()) - (STALE_S if kind == "stale" else 0)
         secrets = (OLD_SECRET,) if kind == "old_secret" else self.secrets
         signed = signed_headers(secrets, webhook_id, timestamp, body)
@@ -92,7 +92,7 @@ class Sender:
             status = answer.status_code
         except (TimeoutError, httpx2.HTTPError):
             status = 0
-        return Delivered(status, (time.monotonic() - began_s) * 1000)
+        return Delivery(status, (time.monotonic() - began_s) * 1000)
 
 
 def _webhook_id() -> str:
@@ -103,8 +103,8 @@ def encoded(document: dict[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def event(call: Incoming, kind: Webhook = "plain") -> dict[str, Any]:
-    """The body; everything about the call is under `data`."""
+def event(call: IncomingCall, kind: Webhook = "plain") -> dict[str, Any]:
+    """Return the body of a webhook; everything about the call is under `data`."""
     data: dict[str, Any] = {"call_id": call.call_id, "sip_headers": list(call.sip_headers)}
     if call.media_security:
         data["sip_media_security"] = call.media_security

@@ -53,8 +53,8 @@ def test_an_empty_file_is_the_demo() -> None:
 @pytest.mark.parametrize(
     ("instructions", "line"),
     [
-        ('Say exactly this, word for word: "Hello, this is \\"the\\" desk."',
-         'Hello, this is "the" desk.'),
+        ('Say exactly this, word for word: "Hello, this is \\"the\\" rig."',
+         'Hello, this is "the" rig.'),
         ("Say exactly: Good day.", "Good day."),
         ("Greet the caller with “Bonjour à tous”.", "Bonjour à tous"),
         ("Say goodbye.", None),
@@ -136,4 +136,4 @@ def test_it_answers_in_the_language_of_the_session(
 def test_a_limited_fault_is_limited_over_all_sessions() -> None:
     script = parse_script("turns: [[{close: 1011, times: 2}]]")
     faults, step = FaultBudget(), script.turns[0][0]
-    assert [faults.take(step) for _ in range(3)] == [True, True, False]
+    assert [faults.consume(step) for _ in range(3)] == [True, True, False]

@@ -6,19 +6,19 @@ import json
 from typing import Any
 
 import pytest
-from model_desk import END_CALL, PCMU, Desk
 from openai.types.realtime import RealtimeSessionCreateResponse
+from session_rig import END_CALL, PCMU, SessionRig
 
 from gateway.simulator.openai.realtime.script import Script, parse_script
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def rig() -> SessionRig:
+    return SessionRig()
 
 
-def test_a_session_says_first_what_it_is(desk: Desk) -> None:
-    created, conversation = desk.events
+def test_a_session_says_first_what_it_is(rig: SessionRig) -> None:
+    created, conversation = rig.events
     assert created["type"] == "session.created"
     session = created["session"]
     RealtimeSessionCreateResponse.model_validate(session, strict=True)
@@ -27,11 +27,11 @@ def test_a_session_says_first_what_it_is(desk: Desk) -> None:
     assert conversation["conversation"]["id"].startswith("conv_")
 
 
-def test_an_update_changes_only_what_it_names(desk: Desk) -> None:
-    desk.update(instructions="Be brief.", audio={"input": {"format": PCMU}})
-    desk.update(audio={"input": {"turn_detection": {"type": "server_vad", "threshold": 0.7}}})
-    desk.update(audio={"input": {"noise_reduction": {"type": "near_field"}}})
-    session = desk.last("session.updated")["session"]
+def test_an_update_changes_only_what_it_names(rig: SessionRig) -> None:
+    rig.update(instructions="Be brief.", audio={"input": {"format": PCMU}})
+    rig.update(audio={"input": {"turn_detection": {"type": "server_vad", "threshold": 0.7}}})
+    rig.update(audio={"input": {"noise_reduction": {"type": "near_field"}}})
+    session = rig.last("session.updated")["session"]
     assert session["instructions"] == "Be brief."
     assert session["audio"]["input"]["format"] == PCMU
     assert session["audio"]["output"]["format"]["type"] == "audio/pcm"
@@ -40,17 +40,17 @@ def test_an_update_changes_only_what_it_names(desk: Desk) -> None:
     assert session["audio"]["input"]["noise_reduction"]["strength"] == 1.0
 
 
-def test_null_and_empty_clear(desk: Desk) -> None:
-    desk.update(instructions="Be brief.", tools=[END_CALL])
-    desk.update(instructions="", tools=[], audio={"input": {"turn_detection": None}})
-    session = desk.last("session.updated")["session"]
+def test_null_and_empty_clear(rig: SessionRig) -> None:
+    rig.update(instructions="Be brief.", tools=[END_CALL])
+    rig.update(instructions="", tools=[], audio={"input": {"turn_detection": None}})
+    session = rig.last("session.updated")["session"]
     assert (session["instructions"], session["tools"]) == ("", [])
     assert session["audio"]["input"]["turn_detection"] is None
 
 
-def test_the_other_kind_of_turn_detection_starts_from_its_own_defaults(desk: Desk) -> None:
-    desk.update(audio={"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "low"}}})
-    assert desk.last("session.updated")["session"]["audio"]["input"]["turn_detection"] == {
+def test_the_other_kind_of_turn_detection_starts_from_its_own_defaults(rig: SessionRig) -> None:
+    rig.update(audio={"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "low"}}})
+    assert rig.last("session.updated")["session"]["audio"]["input"]["turn_detection"] == {
         "type": "semantic_vad",
         "eagerness": "low",
         "create_response": True,
@@ -114,28 +114,28 @@ VAD = {"type": "server_vad"}
     ],
 )
 def test_a_wrong_field_is_refused_by_name(
-    desk: Desk, session: dict[str, Any], code: str, param: str
+    rig: SessionRig, session: dict[str, Any], code: str, param: str
 ) -> None:
-    before = desk.session.settings
-    answers = desk.send("session.update", event_id="mine", session={"type": "realtime", **session})
-    assert desk.refusal(answers) == (code, param)
+    before = rig.session.settings
+    answers = rig.send("session.update", event_id="mine", session={"type": "realtime", **session})
+    assert rig.refusal(answers) == (code, param)
     assert answers[0]["error"]["event_id"] == "mine"
-    assert desk.session.settings == before
-    assert desk.violations[0]["param"] == param
+    assert rig.session.settings == before
+    assert rig.violations[0]["param"] == param
 
 
-def test_a_session_without_its_type_is_refused(desk: Desk) -> None:
-    answers = desk.send("session.update", session={"instructions": "x"})
-    assert desk.refusal(answers) == ("missing_required_parameter", "session.type")
+def test_a_session_without_its_type_is_refused(rig: SessionRig) -> None:
+    answers = rig.send("session.update", session={"instructions": "x"})
+    assert rig.refusal(answers) == ("missing_required_parameter", "session.type")
 
 
-def test_the_voice_is_frozen_once_it_was_heard(desk: Desk) -> None:
-    desk.update(audio={"output": {"voice": "cedar"}})
-    desk.send("response.create")
-    desk.wait(5)
-    desk.update(audio={"output": {"voice": "cedar"}})
-    answers = desk.update(audio={"output": {"voice": "ash"}})
-    assert desk.refusal(answers) == ("cannot_update_voice", "session.audio.output.voice")
+def test_the_voice_is_frozen_once_it_was_heard(rig: SessionRig) -> None:
+    rig.update(audio={"output": {"voice": "cedar"}})
+    rig.send("response.create")
+    rig.wait(5)
+    rig.update(audio={"output": {"voice": "cedar"}})
+    answers = rig.update(audio={"output": {"voice": "ash"}})
+    assert rig.refusal(answers) == ("cannot_update_voice", "session.audio.output.voice")
 
 
 @pytest.mark.parametrize(
@@ -160,65 +160,65 @@ def test_the_voice_is_frozen_once_it_was_heard(desk: Desk) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_client_event_is_refused(
-    desk: Desk, message: bytes, code: str, param: str | None
+    rig: SessionRig, message: bytes, code: str, param: str | None
 ) -> None:
-    assert desk.refusal(desk.send_raw(message)) == (code, param)
-    assert len(desk.violations) == 1
+    assert rig.refusal(rig.send_raw(message)) == (code, param)
+    assert len(rig.violations) == 1
 
 
-def test_a_binary_message_is_refused(desk: Desk) -> None:
-    desk.session.refuse_binary(desk.now)
-    desk.wait(0)
-    assert desk.last("error")["error"]["code"] == "invalid_event"
+def test_a_binary_message_is_refused(rig: SessionRig) -> None:
+    rig.session.refuse_binary(rig.now)
+    rig.wait(0)
+    assert rig.last("error")["error"]["code"] == "invalid_event"
 
 
-def test_more_than_fifteen_mebibytes_in_one_append_is_refused(desk: Desk) -> None:
+def test_more_than_fifteen_mebibytes_in_one_append_is_refused(rig: SessionRig) -> None:
     head = b'{"type":"input_audio_buffer.append","audio":"'
-    answers = desk.send_raw(head + b"A" * (20 * 1024 * 1024 + 8) + b'"}')
-    assert desk.refusal(answers) == ("invalid_value", "audio")
+    answers = rig.send_raw(head + b"A" * (20 * 1024 * 1024 + 8) + b'"}')
+    assert rig.refusal(answers) == ("invalid_value", "audio")
 
 
 def test_at_its_hour_a_session_says_so_and_closes() -> None:
-    desk = Desk(Script(session_seconds=120))
-    desk.wait(119.9)
-    assert not desk.closed
-    desk.wait(0.2)
-    assert desk.last("error")["error"]["code"] == "session_expired"
-    assert "2 minutes" in desk.last("error")["error"]["message"]
-    assert desk.closed
-    assert desk.closed.code == 1001
-    assert not desk.violations
+    rig = SessionRig(Script(session_seconds=120))
+    rig.wait(119.9)
+    assert not rig.closed
+    rig.wait(0.2)
+    assert rig.last("error")["error"]["code"] == "session_expired"
+    assert "2 minutes" in rig.last("error")["error"]["message"]
+    assert rig.closed
+    assert rig.closed.code == 1001
+    assert not rig.violations
 
 
 def test_a_script_can_echo_an_update_wrongly_once() -> None:
     script = parse_script(
         "on_update: {echo: {audio: {input: {format: {type: audio/pcm}}}}, times: 1}"
     )
-    desk = Desk(script)
+    rig = SessionRig(script)
     formats = [
-        desk.update(audio={"input": {"format": PCMU}})[0]["session"]["audio"]["input"]["format"]
+        rig.update(audio={"input": {"format": PCMU}})[0]["session"]["audio"]["input"]["format"]
         for _ in range(2)
     ]
     assert [f["type"] for f in formats] == ["audio/pcm", "audio/pcmu"]
 
 
 def test_a_script_can_leave_an_update_unanswered() -> None:
-    assert Desk(parse_script("on_update: {ignore: true}")).update(instructions="x") == []
+    assert SessionRig(parse_script("on_update: {ignore: true}")).update(instructions="x") == []
 
 
-def test_a_hosted_mcp_server_fails_openly(desk: Desk) -> None:
+def test_a_hosted_mcp_server_fails_openly(rig: SessionRig) -> None:
     tool = {"type": "mcp", "server_label": "shop", "server_url": "https://shop.example/mcp"}
-    desk.update(tools=[tool])
-    desk.update(tools=[tool])
-    desk.wait(1)
-    item_id = desk.last("mcp_list_tools.in_progress")["item_id"]
-    assert [event["item_id"] for event in desk.of("mcp_list_tools.failed")] == [item_id]
-    assert desk.last("conversation.item.added")["item"]["server_label"] == "shop"
-    assert desk.notes[-1]["kind"] == "mcp_listed"
-    assert desk.notes[-1]["error"]
+    rig.update(tools=[tool])
+    rig.update(tools=[tool])
+    rig.wait(1)
+    item_id = rig.last("mcp_list_tools.in_progress")["item_id"]
+    assert [event["item_id"] for event in rig.of("mcp_list_tools.failed")] == [item_id]
+    assert rig.last("conversation.item.added")["item"]["server_label"] == "shop"
+    assert rig.journal[-1]["kind"] == "mcp_listed"
+    assert rig.journal[-1]["error"]
 
 
-def test_every_answer_to_a_client_names_its_event(desk: Desk) -> None:
-    answers = desk.send_raw(json.dumps({"type": "response.cancel", "event_id": "e9"}).encode())
+def test_every_answer_to_a_client_names_its_event(rig: SessionRig) -> None:
+    answers = rig.send_raw(json.dumps({"type": "response.cancel", "event_id": "e9"}).encode())
     assert answers[0]["error"]["event_id"] == "e9"
     assert answers[0]["error"]["code"] == "response_cancel_not_active"

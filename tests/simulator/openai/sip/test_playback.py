@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from model_desk import Desk
+from session_rig import SessionRig
 from voices import tone
 
 from gateway.simulator.audio.formats import WIRES
@@ -19,12 +19,12 @@ class Line:
     def __init__(self, script: str = "") -> None:
         self.frames: list[tuple[float, bytes]] = []
         self.buffer = OutputBuffer(lambda frame, now_s: self.frames.append((now_s, frame)))
-        self.desk = Desk(parse_script(script) if script else Script(), sink=self.buffer)
-        self.buffer.bind(self.desk.session)
+        self.rig = SessionRig(parse_script(script) if script else Script(), sink=self.buffer)
+        self.buffer.bind(self.rig.session)
 
-    def told(self, kind: str) -> list[float]:
+    def on_done(self, kind: str) -> list[float]:
         """When an event went out."""
-        pairs = zip(self.desk.events, self.desk.times, strict=True)
+        pairs = zip(self.rig.events, self.rig.times, strict=True)
         return [at for event, at in pairs if event["type"] == f"output_audio_buffer.{kind}"]
 
     @property
@@ -34,57 +34,57 @@ class Line:
 
 def test_an_answer_is_played_in_real_time_however_fast_it_is_made() -> None:
     line = Line("{speed: 50, greeting: [{say: one two three four}]}")
-    line.desk.send("response.create")
-    line.desk.wait(4)
+    line.rig.send("response.create")
+    line.rig.wait(4)
     times = [at for at, _ in line.frames]
     steps = [later - sooner for sooner, later in pairwise(times)]
     assert steps == pytest.approx([0.02] * len(steps))
     assert {len(frame) for _, frame in line.frames} == {FRAME_BYTES}
-    said = next(note for note in line.desk.notes if note["kind"] == "said")
+    said = next(note for note in line.rig.journal if note["kind"] == "said")
     assert len(line.frames) == -(-said["ms"] // 20)
-    assert line.told("started") == times[:1]
-    assert line.told("stopped") == pytest.approx([times[-1] + 0.02])
+    assert line.on_done("started") == times[:1]
+    assert line.on_done("stopped") == pytest.approx([times[-1] + 0.02])
 
 
 def test_a_slow_model_leaves_holes_and_not_a_stop() -> None:
     script = "{speed: 100, greeting: [{say: one}, {think_ms: 500}, {say: two}]}"
     line = Line(script)
-    line.desk.send("response.create")
-    line.desk.wait(4)
+    line.rig.send("response.create")
+    line.rig.wait(4)
     times = [at for at, _ in line.frames]
     assert max(b - a for a, b in pairwise(times)) > 0.2
-    assert (len(line.told("started")), len(line.told("stopped"))) == (1, 1)
+    assert (len(line.on_done("started")), len(line.on_done("stopped"))) == (1, 1)
 
 
 def test_what_was_not_heard_is_cut_by_the_server_itself() -> None:
     line = Line("{speed: 50, think_ms: 0, greeting: [{say: %s}]}" % ("word " * 20))
-    line.desk.listen_in(create_response=False)
-    line.desk.send("response.create")
-    line.desk.wait(0.5)
-    line.desk.last("response.done")
+    line.rig.listen_in(create_response=False)
+    line.rig.send("response.create")
+    line.rig.wait(0.5)
+    line.rig.last("response.done")
     for _ in range(10):
-        line.desk.session.hear(tone(20), line.desk.now)
-        line.desk.wait(0.02)
-    kinds = line.desk.types()
+        line.rig.session.hear(tone(20), line.rig.now)
+        line.rig.wait(0.02)
+    kinds = line.rig.types()
     assert kinds.index("input_audio_buffer.speech_started") < kinds.index(
         "output_audio_buffer.cleared"
     )
-    cut = line.desk.last("conversation.item.truncated")
+    cut = line.rig.last("conversation.item.truncated")
     assert cut["audio_end_ms"] == len(line.sound) // 8
     frames = len(line.frames)
-    line.desk.wait(1)
+    line.rig.wait(1)
     assert len(line.frames) == frames
-    assert not line.told("stopped")
+    assert not line.on_done("stopped")
 
 
 def test_items_behind_the_one_that_was_cut_were_not_heard_at_all() -> None:
     line = Line(
         "{speed: 100, think_ms: 0, greeting: [{say: one two}, {next_item: true}, {say: b}]}"
     )
-    line.desk.send("response.create")
-    line.desk.wait(0.2)
-    line.desk.send("output_audio_buffer.clear")
-    first, second = line.desk.of("conversation.item.truncated")
+    line.rig.send("response.create")
+    line.rig.wait(0.2)
+    line.rig.send("output_audio_buffer.clear")
+    first, second = line.rig.of("conversation.item.truncated")
     assert first["audio_end_ms"] > 0
     assert second["audio_end_ms"] == 0
     assert line.buffer.unplayed_ms == 0
@@ -92,15 +92,15 @@ def test_items_behind_the_one_that_was_cut_were_not_heard_at_all() -> None:
 
 def test_the_next_answer_waits_until_the_line_is_free() -> None:
     line = Line("{speed: 100, think_ms: 0}")
-    line.desk.send("response.create")
-    line.desk.wait(0.2)
-    line.desk.send("response.create", response={"instructions": 'Say exactly: "And."'})
-    line.desk.wait(8)
-    assert [kind for kind in line.desk.types() if kind.startswith("output_audio_buffer")] == [
+    line.rig.send("response.create")
+    line.rig.wait(0.2)
+    line.rig.send("response.create", response={"instructions": 'Say exactly: "And."'})
+    line.rig.wait(8)
+    assert [kind for kind in line.rig.types() if kind.startswith("output_audio_buffer")] == [
         "output_audio_buffer.started", "output_audio_buffer.stopped",
         "output_audio_buffer.started", "output_audio_buffer.stopped",
     ]  # fmt: skip
-    assert not line.desk.violations
+    assert not line.rig.violations
 
 
 def test_another_format_is_brought_to_the_lines_own() -> None:

@@ -1,0 +1,71 @@
+"""The two paths of a call: each makes the machine with its own line and link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.agents.config.agent import Agent
+from gateway.audio.transcode import caller_to_model, model_to_caller
+from gateway.call.context import CallContext, WallClock
+from gateway.call.line.downlink import Downlink
+from gateway.call.line.media_line import MediaLine
+from gateway.call.line.sip_line import SipLine
+from gateway.call.line.uplink import Uplink
+from gateway.call.machine import CallMachine
+from gateway.call.session import session_audio
+from gateway.call.session.model_session import ModelSession
+from gateway.call.session.sideband import Sideband
+from gateway.call.tools.open_work import OpenWork
+
+
+def media_call(
+    agent: Agent,
+    session: Mapping[str, Any],
+    new_id: Callable[[], str],
+    now: float,
+    wall_clock: WallClock | None = None,
+) -> CallMachine:
+    """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
+
+    `session` is what the agent asks of the model; for the rest see `CallContext`.
+    """
+    ctx = _context(agent, session, new_id, now, wall_clock)
+    work = OpenWork(ctx, _offered(session), session_lives_on=False)
+    uplink = Uplink(caller_to_model(agent.audio))
+    downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
+    line = MediaLine(ctx, work, uplink, downlink)
+    return CallMachine(ctx, work, line, ModelSession(ctx, work, line, session))
+
+
+def sip_call(
+    agent: Agent,
+    session: Mapping[str, Any],
+    new_id: Callable[[], str],
+    now: float,
+    wall_clock: WallClock | None = None,
+) -> CallMachine:
+    """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
+
+    It begins when the webhook comes in; `CallAccepted` is the caller's arrival.
+    """
+    ctx = _context(agent, session, new_id, now, wall_clock)
+    work = OpenWork(ctx, _offered(session), session_lives_on=True)
+    line = SipLine(ctx)
+    return CallMachine(ctx, work, line, Sideband(ctx, work, line, session))
+
+
+def _context(
+    agent: Agent,
+    session: Mapping[str, Any],
+    new_id: Callable[[], str],
+    now: float,
+    wall_clock: WallClock | None,
+) -> CallContext:
+    answers = session_audio.server_answers(session)
+    return CallContext(agent, new_id, now, server_answers=answers, wall_clock=wall_clock)
+
+
+def _offered(session: Mapping[str, Any]) -> list[str]:
+    """Return the names of the functions that the session offers to the model."""
+    return [str(tool.get("name", "")) for tool in session.get("tools", ())]

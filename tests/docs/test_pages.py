@@ -1,0 +1,139 @@
+"""The pages themselves: what they point at exists, and the first one stays short."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]
+)
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
+
+ARCHITECTURE = "\n".join(
+    file.read_text("utf-8") for file in (DOCS / "architecture.md", ROOT / "CONTRIBUTING.md")
+)
+
+README_MAX_BYTES = 10 * 1024
+PICTURE_MAX_BYTES = 300_000
+
+WRITTEN_ELSEWHERE = frozenset({"kubernetes.md", "runbook.md"})
+"""Pages that another change brings; what stands in these three lists is skipped until it exists."""
+BUILT_ELSEWHERE = frozenset({"gateway/limits/", "gateway/wiring.py"})
+"""Places in the code that another change brings."""
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Of a page's headings, as they are made from them where the page is shown."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text).strip().lower().replace(" ", "-") for text in headings}
+
+
+LINKS = sorted(
+    {
+        (page, target)
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose(page))
+        if not target.startswith(("http:", "https:"))
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "target"), LINKS, ids=[f"{page.relative_to(ROOT)}-{target}" for page, target in LINKS]
+)
+def test_every_link_leads_somewhere(page: Path, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    file = (page.parent / path).resolve() if path else page
+    if file.name in WRITTEN_ELSEWHERE and not file.exists():
+        pytest.skip(f"{file.name} comes with another change")
+    assert file.exists()
+    assert not anchor or anchor in anchors(file)
+
+
+def test_every_page_can_be_found_from_the_readme() -> None:
+    """In two steps at most: by the README itself, or the list of all pages."""
+    listed = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page, target in LINKS
+        if page in (ROOT / "README.md", DOCS / "README.md")
+    }
+    assert set(DOCS.rglob("*.md")) - {DOCS / "README.md"} <= listed
+
+
+def test_the_readme_is_short() -> None:
+    assert (ROOT / "README.md").stat().st_size <= README_MAX_BYTES
+
+
+def test_the_readme_shows_a_call() -> None:
+    picture = re.search(r"!\[[^]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert picture is not None
+    assert (ROOT / picture[1]).stat().st_size < PICTURE_MAX_BYTES
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:gateway|twiml)/[\w/.]*)`", TEXT))))
+def test_every_path_that_is_named_exists(path: str) -> None:
+    if path in BUILT_ELSEWHERE and not (ROOT / path).exists():
+        pytest.skip(f"{path} comes with another change")
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?!gateway/)\w+/[\w/]+\.py)`", TEXT))))
+def test_every_module_that_is_named_exists(path: str) -> None:
+    assert (ROOT / path).exists() or (ROOT / "gateway" / path).exists()
+
+
+METHODS = sorted(set(re.findall(r"`([\w/]+\.py)`, `(\w+)`:", TEXT)))
+
+
+@pytest.mark.parametrize(("module", "method"), METHODS)
+def test_every_method_on_the_path_of_a_frame_exists(module: str, method: str) -> None:
+    assert f"def {method}(" in (ROOT / "gateway" / module).read_text("utf-8")
+
+
+CLASSES_BUILT_ELSEWHERE = frozenset(
+    {
+        "BrowserCarrier", "CallEvents", "CallMachine", "MediaLine", "ModelSession",
+        "SipCarrier", "SipLine", "Sideband", "TurnTaking", "TwilioCarrier",
+    }
+)  # fmt: skip
+SOURCE = "\n".join(file.read_text("utf-8") for file in (ROOT / "gateway").rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+|Sideband|[A-Z][a-z]+Error)\b", ARCHITECTURE))
+    ),
+)
+def test_every_class_that_the_architecture_names_exists(name: str) -> None:
+    found = re.search(rf"^(class {name}\b|{name}\b.* = )", SOURCE, re.MULTILINE)
+    if name in CLASSES_BUILT_ELSEWHERE and not found:
+        pytest.skip(f"{name} comes with another change")
+    assert found
+
+
+TARGETS_BUILT_ELSEWHERE = frozenset({"bench-quick", "mutants"})
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z][\w-]*)`", TEXT))))
+def test_every_make_target_that_is_named_exists(target: str) -> None:
+    found = re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    if target in TARGETS_BUILT_ELSEWHERE and not found:
+        pytest.skip(f"make {target} comes with another change")
+    assert found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_speaks_of_a_caller_as_he(page: Path) -> None:
+    words = re.sub(r"`[^`]*`|he, him, his", "", prose(page))  # the vocabulary names them
+    assert re.findall(r"\b(he|him|his|she|her|hers)\b", words, re.IGNORECASE) == []

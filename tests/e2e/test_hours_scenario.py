@@ -1,0 +1,11 @@
+"""Opening hours rehearsed at another time, over real processes and sockets, on both paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rehearsal import as_expected
+
+
+async def test_the_night_agent_answers_on_a_holiday(tmp_path: Path) -> None:
+    await as_expected("hours", ("media", "sip"), tmp_path)

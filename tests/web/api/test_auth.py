@@ -1,0 +1,47 @@
+"""Wrong tokens: counted, logged and slowed down, without a burden for the operators."""
+
+from __future__ import annotations
+
+import httpx2
+from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from structlog.testing import capture_logs
+
+from gateway import limits
+from gateway.ops.limits.token_bucket import TokenBucket
+from gateway.web.api.auth import OperatorAuth
+
+TOKEN = "the-token-of-the-operators"
+RIGHT = {"Authorization": f"Bearer {TOKEN}"}
+WRONG = {"Authorization": "Bearer guessed"}
+
+
+async def handler(_request: Request) -> Response:
+    return PlainTextResponse("in")
+
+
+def client(refused: Counter) -> httpx2.AsyncClient:
+    guarded = OperatorAuth(TOKEN, refused).only(TokenBucket(1000, 1000.0), frozenset(), handler)
+    app = Starlette(routes=[Route("/api", guarded)])
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
+
+
+async def test_wrong_tokens_are_counted_logged_now_and_then_and_slowed_down() -> None:
+    refused = Counter("refused", "Refused.", registry=CollectorRegistry())
+    guesses = limits.api.GUESSES_BURST + 10
+    async with client(refused) as browser:
+        with capture_logs() as logs:
+            answers = [await browser.get("/api", headers=WRONG) for _ in range(guesses)]
+        assert [a.status_code for a in answers[: limits.api.GUESSES_BURST]] == [
+            401
+        ] * limits.api.GUESSES_BURST
+        assert answers[-1].status_code == 429
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        assert refused._value.get() == guesses
+        assert [line["event"] for line in logs] == ["admin_token_refused"]
+        assert "guessed" not in str(logs)
+        # Nobody locks the operators out by guessing.
+        assert (await browser.get("/api", headers=RIGHT)).status_code == 200
