@@ -19,7 +19,7 @@ from gateway.imaging.picture_header import FORMATS, PictureHeader, check_pixels,
 
 _QUALITIES: Final = (85, 70, 50, 30)
 _ORIENTATION: Final = 0x0112
-_TINY: Final = ("PNG", "JPEG", "MPO", "WEBP", "GIF")
+_TINY: Final = ("PNG", "JPEG", "MPO", "WEBP")
 
 
 def warm_up() -> None:
@@ -44,7 +44,7 @@ def shrink(data: bytes, side_px: int, pixels_max: int = limits.images.IMAGE_PIXE
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                # As the decoder sees it: a GIF's frame may be larger than its screen.
+                # As the decoder sees it, should the two ever differ.
                 seen = PictureHeader(
                     header.format, image.width, image.height, header.scans, header.buffered
                 )

@@ -17,7 +17,6 @@ _PIXELS_MAX: Final = {
     "JPEG": limits.images.IMAGE_PIXELS_MAX,
     "PNG": limits.images.PNG_PIXELS_MAX,
     "WEBP": limits.images.WEBP_PIXELS_MAX,
-    "GIF": limits.images.GIF_PIXELS_MAX,
 }
 FORMATS: Final = tuple(_PIXELS_MAX)
 
@@ -44,7 +43,7 @@ class PictureHeader:
 
 
 def read_header(data: bytes) -> PictureHeader:
-    """Return the header of a PNG, JPEG, WebP or GIF.
+    """Return the header of a PNG, JPEG or WebP.
 
     Raises PeerError: `not_an_image`, `heic`, `pdf`, `too_many_scans`.
     """
@@ -57,8 +56,6 @@ def read_header(data: bytes) -> PictureHeader:
             return _jpeg(data)
         if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
             return PictureHeader("PNG", _big(data, 16, 4), _big(data, 20, 4))
-        if data.startswith((b"GIF87a", b"GIF89a")):
-            return PictureHeader("GIF", _little(data, 6, 2), _little(data, 8, 2))
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp(data)
     except IndexError:

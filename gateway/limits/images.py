@@ -14,7 +14,6 @@ IMAGE_PIXELS_MAX = 64_000_000
 PROGRESSIVE_PIXELS_MAX = 24_000_000
 """Of a JPEG in several scans: its coefficients are in memory at once, at most 8 bytes for each."""
 PNG_PIXELS_MAX = 20_000_000
-GIF_PIXELS_MAX = 20_000_000
 WEBP_PIXELS_MAX = 4_096 * 3_072
 """The decoder needs 16 to 20 bytes for each; cameras of 12 megapixels have a few less."""
 JPEG_SCANS_MAX = 32

@@ -69,7 +69,6 @@ XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
         saved(Image.new("CMYK", (4_032, 3_024)), "JPEG", progressive=True),
         saved(Image.new("RGBA", (4_032, 3_024), "teal"), "PNG"),
         saved(Image.new("RGBA", (4_032, 3_024), (0, 99, 99, 99)), "WEBP", lossless=True),
-        saved(Image.new("P", (4_032, 3_024)), "GIF"),
         saved(Image.new("P", (4_032, 3_024)), "PNG", transparency=0),
         saved(Image.new("I;16", (4_032, 3_024)), "PNG"),
         photo(8_160, 6_120),

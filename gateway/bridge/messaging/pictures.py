@@ -28,7 +28,7 @@ PAGE: Final = "page"
 _FETCH_AGAIN: Final = "it could not be fetched; he may send it again"
 _DECODE_ANOTHER: Final = "it could not be decoded; another photo of the same may work"
 _UNUSABLE: Final = {
-    "not_an_image": "it is not a JPEG, PNG or WebP picture, nor a GIF",
+    "not_an_image": "it is not a JPEG, PNG or WebP picture",
     "heic": "it is in the HEIC format, which cannot be read here; a JPEG can",
     "pdf": "it is a PDF document; a photo of its page can be seen",
     "too_many_pixels": "it has too many pixels; a smaller one can be seen",
