@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults soak mutants check format bench k8s k8s-check k8s-pin clean
+.PHONY: help setup demo run test faults soak mutants check format bench bench-quick k8s k8s-check k8s-pin clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## an environment in .venv, and the command gateway in it
 
@@ -58,8 +58,11 @@ check: $(READY) ## format, lint, types, import contracts, form
 format: $(READY) ## put every file into shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(READY) ## what a call costs: out/bench.json, and tables
-	@$(BIN)/gateway bench --out out/bench.json
+bench: $(READY) ## what a call costs: out/bench.json, and tables; needs valgrind
+	@PYTHONPATH=tests $(BIN)/python -m bench run --out out/bench.json
+
+bench-quick: $(READY) ## instructions of a call beside tests/bench/baseline.json; needs valgrind
+	@PYTHONPATH=tests $(BIN)/python -m bench quick
 
 k8s: $(READY) ## write alert rules and dashboards from k8s/generate
 	@$(BIN)/python k8s/generate

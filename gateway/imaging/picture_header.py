@@ -1,4 +1,4 @@
-"""What a picture says of itself: read before a decoder sees it, and held against the bounds."""
+"""Headers of pictures, read before a decoder sees them and held against the bounds."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class UploadBudget:
 
 
 class Upload:
-    """What one picture has taken of the budget."""
+    """Share of the budget that one picture has taken."""
 
     def __init__(self, budget: UploadBudget) -> None:
         self._budget = budget

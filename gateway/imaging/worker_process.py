@@ -42,7 +42,7 @@ _PASSED_ON: Final = ("LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")
 
 @dataclass(frozen=True, slots=True)
 class WorkerBounds:
-    """What one picture may cost in its worker."""
+    """Bounds on the cost of one picture in its worker."""
 
     memory_bytes: int
     pixels: int
@@ -63,12 +63,10 @@ CAMERA_BOUNDS: Final = WorkerBounds(
 
 def worker_command(bounds: WorkerBounds) -> list[str]:
     """Return the command line of a worker with these bounds."""
-    return [
-        sys.executable, "-B", "-P", "-s", "-m", "gateway.imaging.worker",
-        "--memory-bytes", str(bounds.memory_bytes),
-        "--cpu-s", str(bounds.cpu_s),
-        "--pixels", str(bounds.pixels),
-    ]  # fmt: skip
+    options = (
+        f"--memory-bytes={bounds.memory_bytes} --cpu-s={bounds.cpu_s} --pixels={bounds.pixels}"
+    )
+    return [sys.executable, *["-B", "-P", "-s", "-m", "gateway.imaging.worker"], *options.split()]
 
 
 class ImageWorker:
@@ -197,9 +195,14 @@ async def _started(command: Sequence[str]) -> Process:
     # The same code as here, wherever this package was loaded from.
     environ["PYTHONPATH"] = str(Path(gateway.__file__).parent.parent)
     return await asyncio.create_subprocess_exec(
-        *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd="/", env=environ,
+        *command,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        cwd="/",
+        env=environ,
         start_new_session=True,  # a signal to the group is for the gateway, which drains first
-    )  # fmt: skip
+    )
 
 
 async def _exchange(process: Process, data: bytes, side_px: int) -> tuple[int, str]:

@@ -39,7 +39,7 @@ MAGIC = [b"\xff\xd8", b"RIFF\0\0\0\0WEBP", b"\x89PNG\r\n\x1a\n"]
         (saved("JPEG", progressive=True), PictureHeader("JPEG", 300, 200, 10, True)),
         (photo(), PictureHeader("JPEG", 400, 300)),
     ],
-)  # fmt: skip
+)
 def test_format_size_and_scans_are_read(data: bytes, header: PictureHeader) -> None:
     assert read_header(data) == header
 
@@ -47,15 +47,21 @@ def test_format_size_and_scans_are_read(data: bytes, header: PictureHeader) -> N
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (PDF, "pdf"), (HEIC, "heic"), (b"", "not_an_image"), (b"<html>", "not_an_image"),
-        (saved("GIF"), "not_an_image"), (saved("BMP"), "not_an_image"),
-        (b"\xff\xd8\xff\xd9", "not_an_image"), (photo()[:20], "not_an_image"),
-        (saved("WEBP")[:18], "not_an_image"), (saved("PNG")[:18], "not_an_image"),
+        (PDF, "pdf"),
+        (HEIC, "heic"),
+        (b"", "not_an_image"),
+        (b"<html>", "not_an_image"),
+        (saved("GIF"), "not_an_image"),
+        (saved("BMP"), "not_an_image"),
+        (b"\xff\xd8\xff\xd9", "not_an_image"),
+        (photo()[:20], "not_an_image"),
+        (saved("WEBP")[:18], "not_an_image"),
+        (saved("PNG")[:18], "not_an_image"),
         (b"\xff\xd8" + b"\xff\xfe\x00\x02" * 5_000, "not_an_image"),
         (saved("JPEG").replace(b"\xff\xc0", b"\xff\xc3"), "not_an_image"),
         (many_scans(limits.images.JPEG_SCANS_MAX, 16), "too_many_scans"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_picture_of_ours_is_refused_by_kind(data: bytes, kind: str) -> None:
     with pytest.raises(PeerError) as caught:
         read_header(data)

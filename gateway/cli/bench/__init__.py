@@ -1,1 +1,0 @@
-"""What the gateway costs, and how well it sounds."""

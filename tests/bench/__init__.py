@@ -1,0 +1,1 @@
+"""What a call costs, and how well it sounds: measured, not tested."""
