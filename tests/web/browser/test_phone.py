@@ -290,15 +290,6 @@ async def test_a_process_that_stops_has_nobody_to_hand_it_to(rig: GatewayRig) ->
     assert (await rig.note(events.CallEnded)).ending is Ending.DRAINED
 
 
-async def test_one_that_says_nothing_is_let_go(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
-    async with line(rig, PROTOCOL, await link(rig), started=False) as browser:
-        assert await browser.closed() == 1008
-    assert await rig.metric("phone_refused_total", reason="no_start") == 1
-
-
 @pytest.fixture
 async def impatient(agents_file: Path, tmp_path: Path) -> AsyncIterator[GatewayRig]:
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
