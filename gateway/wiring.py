@@ -1,8 +1,8 @@
 """Construction of the gateway by area: clients and stores first, then objects from the bottom up.
 
 Every constructor is complete: nothing is added to an object after it was made. What would be a
-circle goes through `CallTable`, which knows the running calls, and `CallEvents`, to which whoever
-needs to know of them subscribes.
+circle goes through `CallTable`, which has the running calls, and `CallEvents`, to which parts that
+follow calls subscribe.
 """
 
 from __future__ import annotations
