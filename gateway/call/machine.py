@@ -22,6 +22,7 @@ from gateway.call.dialogue.hand_over import HandOver
 from gateway.call.dialogue.idle import IdleWatch
 from gateway.call.dialogue.image_input import ImageInput
 from gateway.call.dialogue.response_control import ResponseControl
+from gateway.call.dialogue.response_outcome import ResponseOutcome
 from gateway.call.dialogue.turn_taking import TurnTaking
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
@@ -62,8 +63,9 @@ class CallMachine:
         keys = DtmfInput(ctx, line, floor, greeting, goodbye, functions)
         responses = ResponseControl(ctx, goodbye)
         faults = ModelFaults(ctx, link, responses)
+        outcome = ResponseOutcome(ctx, functions, hosted, responses, faults)
         turns = TurnTaking(
-            ctx, line, link, floor, greeting, goodbye, functions, hosted, keys, faults
+            ctx, line, link, floor, greeting, goodbye, functions, hosted, keys, outcome
         )
         detection = MachineDetection(ctx, line, greeting, goodbye, turns)
         idle = IdleWatch(ctx, work, floor)
@@ -89,7 +91,9 @@ class CallMachine:
             keys,
             functions,
             faults,
+            outcome,
         )
+        self.parts = parts
         ctx.attach(parts)
         self._handlers = merged(parts)
         self._timers = {timer: run for part in parts for timer, run in part.timers.items()}

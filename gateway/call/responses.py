@@ -58,6 +58,10 @@ class ResponseArbiter:
         self.active_id: str | None = None
         self.deferred = False
         """Whether requests wait because the caller speaks: the words may change what is wanted."""
+        self.paused = False
+        """Whether a failed response gives the server time before anything more is asked of it."""
+        self.long_pause = False
+        """Whether the pause is long enough for the caller to hear a hold tone."""
 
     @property
     def busy(self) -> bool:
@@ -101,7 +105,7 @@ class ResponseArbiter:
     @property
     def due(self) -> bool:
         """Whether a `response.create` may go out now."""
-        return bool(self._queue) and not self.deferred and not self.busy
+        return bool(self._queue) and not (self.deferred or self.paused or self.busy)
 
     def next(self, event_id: str) -> ResponseRequest | None:
         """Return the request that goes out now, under this id; None: not now."""
@@ -132,6 +136,14 @@ class ResponseArbiter:
         self.active_id = self.event_id = None
         return wanted
 
+    def pause(self, seconds: float) -> None:
+        """Ask for nothing until `go_on`."""
+        self.paused, self.long_pause = True, seconds >= limits.model.RETRY_HOLD_TONE_FROM_S
+
+    def go_on(self) -> None:
+        """End the pause."""
+        self.paused = self.long_pause = False
+
     def refused_for_another(self) -> None:
         """Queue the request again: `conversation_already_has_active_response`."""
         if self._asked is None:
@@ -150,7 +162,7 @@ class ResponseArbiter:
         """Return the request whose response went with the session."""
         wanted = (self._asked or UNASKED) if self.busy else None
         self._asked = self.event_id = self.active_id = None
-        self.deferred = False
+        self.deferred = self.paused = self.long_pause = False
         return wanted
 
     def stalled(self) -> ResponseRequest | None:

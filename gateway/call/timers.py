@@ -21,6 +21,8 @@ class Timer(StrEnum):
     """Speech has lasted long enough to be an interruption."""
     RESPONSE = "response"
     """A response must have begun."""
+    RETRY = "retry"
+    """A response that failed may be asked for again."""
     NUDGE = "nudge"
     IDLE = "idle"
     WARN = "warn"

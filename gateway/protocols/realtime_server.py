@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from gateway.errors import PeerError
 from gateway.limits.call import MOMENT_MAX_MS, TOKENS_MAX
+from gateway.protocols.lenient import convert_leniently
 from gateway.protocols.realtime_event import Event
 from gateway.protocols.realtime_mcp import (
     ListedTool,
@@ -135,15 +136,16 @@ class CallerTranscriptFailed(Event, tag="conversation.item.input_audio_transcrip
 class SpeechStarted(Event, tag="input_audio_buffer.speech_started"):
     """`audio_start_ms` counts the audio written to the session, padding included."""
 
-    audio_start_ms: Moment
     item_id: str
+    audio_start_ms: Moment = 0
+    """0, like any impossible moment, is taken for an unknown one: the speech itself counts."""
 
 
 class SpeechStopped(Event, tag="input_audio_buffer.speech_stopped"):
     """`audio_end_ms`: end of speech on the time line of the audio written."""
 
-    audio_end_ms: Moment
     item_id: str
+    audio_end_ms: Moment = 0
 
 
 class Committed(Event, tag="input_audio_buffer.committed"):
@@ -156,9 +158,9 @@ class Cleared(Event, tag="input_audio_buffer.cleared"):
 
 
 class TimeoutTriggered(Event, tag="input_audio_buffer.timeout_triggered"):
-    audio_start_ms: Moment
-    audio_end_ms: Moment
     item_id: str
+    audio_start_ms: Moment = 0
+    audio_end_ms: Moment = 0
 
 
 class DtmfReceived(Event, tag="input_audio_buffer.dtmf_event_received"):
@@ -299,6 +301,12 @@ class UnknownEvent(Struct):
     type: str
 
 
+class RepairedEvent(Struct):
+    """An event that was read without the fields that do not fit: used and counted."""
+
+    event: Any
+
+
 Known = (
     Error | SessionCreated | SessionUpdated | ItemAdded | ItemDone | ItemDeleted | ItemTruncated
     | CallerTranscriptDelta | CallerTranscriptDone | CallerTranscriptFailed
@@ -310,7 +318,7 @@ Known = (
     | McpArgumentsDone | McpCallInProgress | McpCallCompleted | McpCallFailed
 )  # fmt: skip
 
-ServerEvent = Known | Ignored | UnknownEvent
+ServerEvent = Known | Ignored | UnknownEvent | RepairedEvent
 
 IGNORED: Final = frozenset(
     {
@@ -356,7 +364,7 @@ def _other(text: bytes | bytearray | memoryview | str, cause: Exception) -> Serv
     if kind in IGNORED:
         return Ignored(kind)
     if kind in _KNOWN:
-        raise PeerError("malformed", f"{kind}: {cause}") from cause
+        return RepairedEvent(_retyped(text, kind))
     if kind.strip() in _KNOWN:  # the official DTMF example has a leading blank in its type
         return _retyped(text, kind.strip())
     return UnknownEvent(kind)
@@ -366,7 +374,7 @@ def _retyped(text: bytes | bytearray | memoryview | str, kind: str) -> ServerEve
     try:
         document = msgspec.json.decode(text)
         document["type"] = kind
-        event: Known = msgspec.convert(document, Known)
+        event: Known = convert_leniently(document, Known)
     except UNREADABLE as error:
         raise PeerError("malformed", f"{kind}: {error}") from error
     return event

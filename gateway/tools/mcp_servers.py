@@ -39,10 +39,24 @@ class McpUnavailable(ToolError):
         super().__init__(NOT_NOW)
 
 
+OnStatus = Callable[[str, bool], None]
+"""Gets a server's label and whether it is connected, after each try."""
+
+
+def ignore_status(_label: str, _up: bool) -> None:
+    """Report nothing."""
+
+
 class McpServerLink:
     """One server, as long as the process lives."""
 
-    def __init__(self, label: str, server: McpServer, secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        label: str,
+        server: McpServer,
+        secrets: Mapping[str, str],
+        on_status: OnStatus = ignore_status,
+    ) -> None:
         from gateway.tools import mcp_connection  # noqa: PLC0415 - most of a second, for those who need it
 
         self._wires = mcp_connection
@@ -53,7 +67,7 @@ class McpServerLink:
         """Changes with `tools`."""
         self.tried = asyncio.Event()
         """The first try has come to an end, one way or the other."""
-        self.told: Callable[[str, bool], None] = lambda _label, _up: None
+        self._on_status = on_status
         self._secrets = secrets
         self._wire: McpConnection | None = None
         self._doubt = asyncio.Event()
@@ -131,7 +145,7 @@ class McpServerLink:
         return self._wire
 
     def _tell(self, up: bool) -> None:
-        self.told(self.label, up)
+        self._on_status(self.label, up)
         self.tried.set()
         self._outcome.set()
         self._outcome = asyncio.Event()
@@ -175,7 +189,12 @@ class McpServerLink:
 class McpServers:
     """All servers of all agents. Raises SettingsError for a secret that is not set."""
 
-    def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        book: AgentBook,
+        environ: Mapping[str, str],
+        on_status: OnStatus = ignore_status,
+    ) -> None:
         self._links: dict[str, McpServerLink] = {}
         self._offered: dict[str, tuple[int, dict[str, Tool]]] = {}
         for agent in book.agents.values():
@@ -183,7 +202,7 @@ class McpServers:
                 known = self._links.get(label)
                 if known is None:
                     self._links[label] = McpServerLink(
-                        label, server, _secrets(label, server, environ)
+                        label, server, _secrets(label, server, environ), on_status
                     )
                 elif _place(known.server) != _place(server):
                     raise SettingsError(

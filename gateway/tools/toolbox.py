@@ -20,7 +20,7 @@ from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
-from gateway.tools.mcp_servers import McpServers, McpUnavailable
+from gateway.tools.mcp_servers import McpServers, McpUnavailable, OnStatus, ignore_status
 from gateway.tools.python import PythonTool, ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import InvalidArguments, Tool, ToolFunction
@@ -41,11 +41,18 @@ class ToolResult:
 class Toolbox:
     """Made at start, so that a wrong function refuses to start. Raises SettingsError."""
 
-    def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
-        self.mcp = McpServers(book, environ)
+    def __init__(
+        self,
+        book: AgentBook,
+        environ: Mapping[str, str],
+        errands: Mapping[str, ToolFunction] | None = None,
+        on_mcp_status: OnStatus = ignore_status,
+    ) -> None:
+        """`errands` do the work of built-in tools that need more than the call, by name."""
+        self.mcp = McpServers(book, environ, on_mcp_status)
         self._agents = book.agents
         self._https: list[HttpTool] = []
-        self._errands: Mapping[str, ToolFunction] = {}
+        self._errands = errands or {}
         self._tools = {
             (agent.name, name): tool
             for agent in book.agents.values()
@@ -90,10 +97,6 @@ class Toolbox:
             "parameters": parameters,
         }
         return Tool(definition, function.timeout_s, run)
-
-    def employ(self, errands: Mapping[str, ToolFunction]) -> None:
-        """Set what runs the built-in tools; once, before the first call."""
-        self._errands = errands
 
     def definitions(self, agent: Agent) -> list[dict[str, Any]]:
         """Return the definitions of the agent's tools, in the order of its file, MCP last."""

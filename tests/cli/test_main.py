@@ -113,7 +113,7 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert "GATEWAY_PORT" in sentence
     assert port in sentence
     assert "Traceback" not in said
-    assert "ready for calls" not in said
+    assert "ready_for_calls" not in said
 
 
 async def test_an_option_that_there_is_not(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ async def test_a_bug_of_ours(tmp_path: Path) -> None:
 
 
 async def test_a_bug_at_the_start_of_the_application(tmp_path: Path) -> None:
-    patches = {"gateway.app:TwilioRest": broken}
+    patches = {"gateway.app:watch_loop": broken}
     port = str(free_port())
     status, said = await outcome(tmp_path, "serve", patches=patches, **SIMULATED, GATEWAY_PORT=port)
     assert status == 70, said

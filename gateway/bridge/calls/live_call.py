@@ -26,7 +26,6 @@ from gateway.call.call_info import CallInfo
 from gateway.call.commands import SendToCaller, SendToModel
 from gateway.call.context import NOTHING, Out
 from gateway.call.endings import Ending
-from gateway.call.history import HistoryItem
 from gateway.call.machine import CallMachine
 from gateway.call.state_machines import CallPhase
 from gateway.errors import LinkError, PeerError
@@ -85,24 +84,8 @@ class LiveCall:
 
     # --- From the process ---
 
-    def restore_audio(self, mulaw: bytes) -> None:
-        """Pass on what the caller said last on a stream that broke or was released."""
-        self.notify(inputs.EarlierTranscriptFound(mulaw))
-
-    def restore_history(self, items: list[HistoryItem]) -> None:
-        """Pass on what the process of the call's last stream wrote at the end."""
-        self.notify(inputs.HistoryRestored(items))
-
     def hang_up(self, ending: Ending) -> None:
         self.notify(inputs.HangUpRequested(ending))
-
-    def hand_over(self, *, now: bool) -> None:
-        """Ask for the hand-over to another process, since this one stops."""
-        self.notify(inputs.HandOverRequested(now))
-
-    def answered_by(self, who: str) -> None:
-        """Report the carrier's detection: `human`, `machine`, `fax` or `unknown`."""
-        self.notify(inputs.MachineDetectionFinished(who))
 
     def spend_reached(self, share: float) -> None:
         self.notify(inputs.SpendLimitReached(share))
@@ -214,6 +197,9 @@ class LiveCall:
             return self._fault("model", error.kind, now)
         if isinstance(event, realtime_server.UnknownEvent):
             return self._handle(inputs.PeerFaultSeen("model", "unknown_event"), now)
+        if type(event) is realtime_server.RepairedEvent:
+            self._handle(inputs.PeerFaultSeen("model", "odd_field"), now)
+            event = event.event
         if connection is not self._model:
             return self._handle(inputs.NextSessionEvent(event), now)
         self._handle(event, now)

@@ -49,6 +49,8 @@ class ModelProbe:
             event = realtime_server.parse(data)
         except PeerError:
             return
+        if isinstance(event, realtime_server.RepairedEvent):
+            event = event.event
         if isinstance(event, realtime_server.SessionCreated):
             self._finish("")
         elif isinstance(event, realtime_server.Error):

@@ -38,7 +38,6 @@ STATUS: Final = {
     "full": 503,
     "budget": 503,
     "draining": 503,
-    "starting": 503,
     "unavailable": 503,
     "rate_limited": 503,
     "forged": 603,

@@ -9,8 +9,8 @@ from hashlib import sha256
 from re import fullmatch
 
 from gateway import limits
+from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
-from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall
 from gateway.ops.store.shared import Store
 
@@ -27,9 +27,9 @@ class PictureLinks:
     """Tokens of links; the store has only their hashes, so whoever reads it can open nothing."""
 
     def __init__(
-        self, store: Store, registry: CallRegistry, mailbox: ProcessMailbox, public_url: str
+        self, store: Store, table: CallTable, mailbox: ProcessMailbox, public_url: str
     ) -> None:
-        self._store, self._switchboard, self._relay = store, registry, mailbox
+        self._store, self._table, self._relay = store, table, mailbox
         self._public_url = public_url
 
     async def make(self, call: LiveCall) -> str:
@@ -52,7 +52,7 @@ class PictureLinks:
         if known is None:
             return None
         key, language, caller, dialled = json.loads(known)
-        call = self._switchboard.call(key)
+        call = self._table.call(key)
         if call is not None and call.machine.takes_pictures:
             return PictureLink(language, call)
         elsewhere = await self._relay.find(caller, dialled)

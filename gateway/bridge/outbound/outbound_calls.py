@@ -23,7 +23,7 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState, is_over
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.tasks import Tasks
-from gateway.call import events
+from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.errors import LinkError, NotAdmitted, NotDialled
@@ -78,7 +78,9 @@ class OutboundCalls:
     tasks: Tasks
     shed: Callable[[], str | None]
     """Why nobody is to be brought to the model now."""
-    rest: TwilioRest | None = None
+    rest: TwilioRest
+    late_s: float = limits.outbound.DIAL_LATE_S
+    """Wait beyond the ring timeout before the carrier is asked for the status."""
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
     _dials: dict[str, OutboundCall] = field(default_factory=dict)
 
@@ -115,8 +117,8 @@ class OutboundCalls:
         if outbound.countries and not reaches(to, outbound.countries):
             raise NotDialled("country", "That agent's `outbound.countries` does not have it.")
         refusal = self.registry.refusal(agent.path) or self.shed()
-        if refusal is not None or self.rest is None:
-            raise NotDialled(refusal or "starting", _LATER.get(refusal or "", _LATER["full"]))
+        if refusal is not None:
+            raise NotDialled(refusal, _LATER.get(refusal, _LATER["full"]))
 
     async def _once(self, key: str, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
         name = f"idempotency:{sha256(key.encode()).hexdigest()}"
@@ -160,7 +162,7 @@ class OutboundCalls:
         finally:
             self.registry.give_up_place(place)
         facts = CallInfo(call_sid, to, ours, agent.name, agent.path, direction="outbound")
-        rings_until = monotonic() + outbound.ring_timeout_s + limits.outbound.DIAL_LATE_S
+        rings_until = monotonic() + outbound.ring_timeout_s + self.late_s
         self._begin(OutboundCall(facts, agent, place, rings_until))
         await self.registry.dials.remember(call_sid, OutboundState(agent.name, to, ours))
         return call_sid
@@ -168,7 +170,6 @@ class OutboundCalls:
     async def _order(self, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
         token = self.tokens.issue(agent.name, ours, to)
         fields = order(self.public_url, outbound, ours, to, token)
-        assert self.rest is not None  # noqa: S101 - checked before anything was taken
         try:
             return await self.rest.dial(fields)
         except LinkError as error:
@@ -201,7 +202,7 @@ class OutboundCalls:
     async def cancel(self, call_sid: str) -> bool:
         """Stops it ringing. False when this process does not have it, or it was answered."""
         dial = self._dials.get(call_sid)
-        if dial is None or self.rest is None or dial.heard == "in-progress":
+        if dial is None or dial.heard == "in-progress":
             return False
         try:
             await self.rest.cancel(call_sid)
@@ -239,7 +240,6 @@ class OutboundCalls:
 
     async def _asked(self, dial: OutboundCall) -> str:
         """No callback came: what the carrier's list of calls says, and else that it is lost."""
-        assert self.rest is not None  # noqa: S101 - it has placed the call
         status = await self.rest.status(dial.facts.call_sid)
         log.warning("no word of a call out", call_sid=dial.facts.call_sid, status=status)
         if is_over(status) and status:
@@ -280,7 +280,7 @@ class OutboundCalls:
 
     def watch(self, call: LiveCall) -> None:
         """A call of ours was answered, here: what is detected may be told elsewhere."""
-        outbound = call.machine.agent.outbound
+        outbound = call.machine.agent.outbound if call.facts.direction == "outbound" else None
         if outbound is not None and outbound.detects and not call.machine.resumed:
             self.tasks.start(self._listen(call), f"detection {call.facts.key}")
 
@@ -294,12 +294,11 @@ class OutboundCalls:
 
     def _pass_detection(self, call: LiveCall, who: str) -> None:
         if not call.over:
-            call.answered_by(who)
+            call.notify(inputs.MachineDetectionFinished(who))
 
 
 _LATER: Final = {
     "draining": "This process is stopping: ask another one.",
-    "starting": "This process is starting: ask again in a moment.",
     "full": "There is no place for another call: ask again later.",
     "budget": "The day's budget is used up.",
     "model_down": "The model is down: ask again later.",

@@ -55,7 +55,7 @@ class WarmTransfers:
     store: Store
     metrics: Metrics
     tasks: Tasks
-    rest: TwilioRest | None = None
+    rest: TwilioRest
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
 
     async def begin(
@@ -97,7 +97,6 @@ class WarmTransfers:
             self.tasks.start(self._ring(warm), f"warm-dial {warm.call_sid}", last=True)
 
     async def _ring(self, warm: WarmTransfer) -> None:
-        assert self.rest is not None  # noqa: S101 - the process takes requests
         try:
             person_sid = await self.rest.dial(self._order(warm))
         except LinkError as error:
@@ -173,7 +172,7 @@ class WarmTransfers:
     # --- By REST ---
 
     async def _bring_back(self, warm: WarmTransfer) -> None:
-        if not warm.ours or self.rest is None or not await self._claim(warm, "back"):
+        if not warm.ours or not await self._claim(warm, "back"):
             return
         try:
             await self.rest.redirect_to(warm.call_sid, self.after_url(warm))
@@ -190,14 +189,12 @@ class WarmTransfers:
             await self._hang_up(person_sid)
 
     async def _hang_up(self, person_sid: str) -> None:
-        assert self.rest is not None  # noqa: S101 - it has placed the call
         try:
             await self.rest.hang_up(person_sid)
         except LinkError as error:
             log.error("warm_hangup_failed", call_sid=person_sid, reason=error.reason)
 
     async def _delete_queue(self, queue_sid: str) -> None:
-        assert self.rest is not None  # noqa: S101 - the process takes requests
         try:
             await self.rest.delete_queue(queue_sid)
         except LinkError as error:

@@ -168,6 +168,12 @@ def closed(name: str, until: str) -> str:
     return f"Not transferred: {name} is {until}. Tell the caller, and go on helping them."
 
 
+NO_ANSWER: Final = (
+    "You could not answer just now. Say so in one short sentence, in the caller's language, and "
+    "ask them to say it again."
+)
+
+
 def go_on(heard: str) -> dict[str, Any]:
     """Return the response that gives the rest of an answer that broke off."""
     return instructed(

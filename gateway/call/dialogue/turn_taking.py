@@ -9,11 +9,11 @@ from gateway.call.dialogue.dtmf_input import DtmfInput
 from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.dialogue.greeting import Greeting
+from gateway.call.dialogue.response_outcome import ResponseOutcome
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
 from gateway.call.responses import STOPGAPS, UNASKED
 from gateway.call.session.model_errors import ModelErrorKind
-from gateway.call.session.model_faults import ModelFaults
 from gateway.call.session.model_link import ModelLink
 from gateway.call.state_machines import LinkState
 from gateway.call.timers import Timer
@@ -36,11 +36,11 @@ class TurnTaking(CallPart):
         functions: FunctionCalls,
         hosted: HostedMcp,
         keys: DtmfInput,
-        faults: ModelFaults,
+        outcome: ResponseOutcome,
     ) -> None:
         self._ctx, self._line, self._floor = ctx, line, floor
         self._greeting, self._goodbye = greeting, goodbye
-        self._functions, self._hosted, self._keys, self._faults = functions, hosted, keys, faults
+        self._functions, self._hosted, self._keys, self._outcome = functions, hosted, keys, outcome
         self._rules, self._window = link.rules, link.replay_window
         self._speech_began_ms = 0
         self._listening = True
@@ -223,7 +223,7 @@ class TurnTaking(CallPart):
 
     def _on_response_done(self, event: model.ResponseDone) -> None:
         ctx, response = self._ctx, event.response
-        wanted = ctx.responses.done(response.id)
+        wanted, item_id = ctx.responses.done(response.id), ctx.answer.item_id
         if wanted is not None:
             ctx.timers.clear(Timer.RESPONSE)
             ctx.answer.over()
@@ -233,11 +233,7 @@ class TurnTaking(CallPart):
         if response.usage is not None:
             ctx.tally.tokens += response.usage.total_tokens
             ctx.put(events.UsageCounted(ctx.agent.model, response.usage))
-        if response.status == "failed":
-            self._faults.response_failed(response, wanted)
-        elif response.status != "cancelled":
-            self._functions.run(response)
-            self._hosted.response_over(response)
+        self._outcome.judge(response, wanted, item_id)
 
     def _on_rate_limits(self, event: model.RateLimitsUpdated) -> None:
         self._ctx.put(events.RateLimitsSeen(tuple(event.rate_limits)))

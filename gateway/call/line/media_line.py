@@ -338,7 +338,8 @@ class MediaLine(CallPart):
         if not hold.playing and not work.hold_tone_due:
             return []
         free = ctx.phase is CallPhase.TALKING and not (ctx.caller.speaking or self.speaking())
-        busy = ctx.awaited or self.speaking()
+        asked = ctx.awaited and not ctx.responses.long_pause
+        busy = asked or self.speaking()
         if hold.playing and not (free and (work.working or busy)):
             return hold.stop(ctx.now)
         if free and not busy and self.downlink.settled() and not hold.playing:

@@ -37,7 +37,8 @@ class ModelFaults(CallPart):
         elif error.code == "conversation_already_has_active_response":
             ctx.responses.refused_for_another()
         elif about is not None and about == ctx.responses.event_id:
-            self._responses.retry(ctx.responses.lost() or UNASKED)
+            wanted = ctx.responses.lost() or UNASKED
+            self._responses.retry(wanted, self._pause_s(error, kind))
 
     def response_failed(self, response: model.Response, wanted: ResponseRequest | None) -> None:
         details = response.status_details
@@ -47,7 +48,13 @@ class ModelFaults(CallPart):
         if kind is ModelErrorKind.FATAL:
             self._link.fail(Ending.MODEL_REFUSED, code)
         elif wanted is not None:
-            self._responses.retry(wanted)
+            self._responses.retry(wanted, self._pause_s(error, kind))
+
+    def _pause_s(self, error: model.ErrorBody, kind: ModelErrorKind) -> float:
+        """Return the pause before a retry: a server in trouble is given time, a race is not."""
+        if kind is not ModelErrorKind.RECOVERABLE:
+            return 0.0
+        return model_errors.pause_s(error, self._ctx.answer.retries)
 
     def _on_peer_fault_seen(self, event: inputs.PeerFaultSeen) -> None:
         if event.peer == "model":

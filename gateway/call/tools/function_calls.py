@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from math import inf
 
+from gateway import limits
 from gateway.agents.config.mcp import McpServer, server_of
 from gateway.agents.config.transfers import TransferDestination
 from gateway.call import commands as do
@@ -44,6 +46,8 @@ class FunctionCalls(CallPart):
         self._running = work.running
         self._turns_taken = 0
         """Turns of the caller, as far as the model takes them for turns."""
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        """Ids of the function calls of this call, the newest last."""
         self.handlers = {inputs.ToolFinished: self._on_tool_finished}
         self.timers = {Timer.FILLER: self._fill}
 
@@ -70,8 +74,11 @@ class FunctionCalls(CallPart):
         for item in response.output or ():
             if item.type != "function_call" or item.call_id is None:
                 continue
-            if item.call_id in running.running:
-                continue  # reported twice: it is being done
+            if item.call_id in self._seen:
+                continue  # reported again, or two items with one id: it is done once
+            self._seen[item.call_id] = None
+            if len(self._seen) > limits.tools.CALL_IDS_KEPT_MAX:
+                self._seen.popitem(last=False)
             ctx.tally.tools_called += 1
             known = item.name in ctx.agent.tools or item.name in running
             name = item.name if known else None

@@ -37,6 +37,7 @@ class OpenWork:
             or self.running.running
             or self.hosted.working
             or self.approvals.waiting
+            or self._ctx.responses.long_pause
         )
 
     @property
@@ -47,7 +48,12 @@ class OpenWork:
     @property
     def hold_tone_due(self) -> bool:
         """Whether the caller waits for something during which a hold tone is to be heard."""
-        return self.running.holding or self.hosted.holding or self.approvals.holding
+        return (
+            self.running.holding
+            or self.hosted.holding
+            or self.approvals.holding
+            or self._ctx.responses.long_pause
+        )
 
     @property
     def goes_with_session(self) -> bool:

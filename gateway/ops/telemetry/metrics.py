@@ -31,7 +31,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAN: Final = float("nan")
 _RESUMES: Final = ("announced", "silent", "handed_over", "afresh", "adopted")
-REFUSALS: Final = ("full", "draining", "starting", "budget", "no_agent")
+REFUSALS: Final = ("full", "draining", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
 _SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
@@ -75,6 +75,16 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "tools": ("tool_calls", "Tools that the model called.", ("tool",)),
     "images": ("images", "Pictures of callers, by outcome.", ("source", "outcome")),
+    "image_workers_ended": (
+        "image_workers_ended",
+        "Processes that decode pictures and were replaced, by reason.",
+        ("reason",),
+    ),
+    "image_uploads_refused": (
+        "image_uploads_refused",
+        "Pictures refused since too many were arriving at once.",
+        (),
+    ),
     "mcp_calls": (
         "mcp_calls",
         "Calls of hosted MCP tools, by how they ended.",
@@ -248,6 +258,8 @@ class Metrics:
     spend_reached: Counter
     tools: Counter
     images: Counter
+    image_workers_ended: Counter
+    image_uploads_refused: Counter
     mcp_calls: Counter
     mcp_lists: Counter
     approvals: Counter
@@ -294,7 +306,10 @@ class Metrics:
     renewed: Histogram
     lag: Histogram
 
-    def __init__(self, added: AddedLatency) -> None:
+    def __init__(
+        self, added: AddedLatency, machines: Callable[[], Iterable[CallMachine]] = tuple
+    ) -> None:
+        """`machines` returns the cores of running calls, whose counters are read on a scrape."""
         self.registry = registry = CollectorRegistry()
         for attribute, (name, text, labels) in _COUNTERS.items():
             setattr(self, attribute, Counter(f"gateway_{name}", text, labels, registry=registry))
@@ -307,7 +322,7 @@ class Metrics:
             setattr(self, attribute, histogram)
         self.certificate.set(NAN)
         self.build.labels(__version__).set(1)
-        self._traffic = MediaCountersCollector(added)
+        self._traffic = MediaCountersCollector(added, machines)
         registry.register(self._traffic)
         self._table: dict[type, Callable[[CallInfo, Any], None]] = {
             events.CallerConnected: self._arrived,
@@ -353,10 +368,6 @@ class Metrics:
             self.started.labels(agent.name, agent.path)
             for ending in Ending:
                 self.ended.labels(agent.name, agent.path, ending)
-
-    def watch(self, calls: Callable[[], Iterable[CallMachine]]) -> None:
-        """Set where running calls are found when Prometheus asks."""
-        self._traffic.calls = calls
 
     def on_event(self, call: CallInfo, event: events.CallEvent) -> None:
         handler = self._table.get(type(event))

@@ -17,9 +17,9 @@ from twilio_rest_double import rest_desk
 from websockets.frames import Opcode
 
 from gateway import limits
-from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.tuning import Tuning
 
 GOODBYE = b"\x55" * 8000  # a second of mu-law
 RAW_WITH_END_CALL = """
@@ -64,7 +64,7 @@ async def goodbye(
         running_gateway(
             agents,
             f"{url.replace('ws:', 'http:')}/v1",
-            BridgeLimits(hangup_confirm_max_s=hangup_confirm_max_s),
+            Tuning(hangup_confirm_max_s=hangup_confirm_max_s),
             TWILIO_BASE_URL=rest_url,
         ) as rig,
         rig.carrier.call(frames=False) as stream,

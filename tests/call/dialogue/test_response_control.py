@@ -95,6 +95,8 @@ def test_a_create_that_is_refused_by_its_id_is_asked_for_again() -> None:
         book
         >> error("server_error", about=last_event_id(book))
         << note(events.ModelErrorReported, fault="recoverable")
+        << nothing
+        >> wait(limits.model.RETRY_PAUSE_FIRST_S)
         << asks(HELLO)
         << nothing
     )
@@ -153,6 +155,8 @@ def test_a_response_that_failed_is_asked_for_again_in_the_same_words() -> None:
         book
         >> response_done(status="failed", failure="rate_limit_exceeded")
         << note(events.ModelErrorReported, fault="recoverable", code="rate_limit_exceeded")
+        << nothing
+        >> wait(limits.model.RETRY_PAUSE_FIRST_S)
         << asks(HELLO)
         << nothing
     )
@@ -164,6 +168,8 @@ def test_the_servers_own_response_failed() -> None:
         >> response_created()
         >> response_done(status="failed", failure="server_error")
         << note(events.ModelErrorReported, fault="recoverable")
+        << nothing
+        >> wait(limits.model.RETRY_PAUSE_FIRST_S)
         << asks_for_an_answer
         << nothing
     )

@@ -228,6 +228,7 @@ def test_a_failed_answer_is_asked_for_again_when_the_caller_is_done() -> None:
         >> speech_stopped(2)
         << ...
         >> wait(limits.model.RESPONSE_START_MAX_S - 1)
+        << ...
     )
     assert [e["type"] for e in book.said].count("response.create") == 2
 

@@ -62,14 +62,15 @@ def calling(**changes: Any) -> Book:
     return answered(**agent(**changes)) >> wait(3) << ...
 
 
-def wants(book: Book) -> Book:
+def wants(book: Book, call_id: str = "call_1") -> Book:
     """The model calls it."""
-    return book >> response_created() >> response_done(calls=CALL) << CALLED
+    calls = (("shop_reserve", call_id),)
+    return book >> response_created() >> response_done(calls=calls) << CALLED
 
 
-def asked(book: Book, **of_note: Any) -> str:
+def asked(book: Book, call_id: str = "call_1", **of_note: Any) -> str:
     """The model wants to use it; the id of the request."""
-    wants(book)
+    wants(book, call_id)
     (one,) = book.outs()
     assert isinstance(one, events.ApprovalRequested)
     assert (one.server, one.tool, one.arguments) == ("shop", "reserve", "{}")
@@ -159,7 +160,7 @@ def test_the_callers_yes_comes_before_the_operators() -> None:
     wants(book) << outputs("call_1", prompts.CONFIRM) << asks_for_an_answer << nothing
     book >> response_created("resp_2") >> response_done("resp_2")
     book >> speech_started() >> speech_stopped() >> committed() << ...
-    asked(book)
+    asked(book, "call_2")
     book >> stop() << ...
 
 

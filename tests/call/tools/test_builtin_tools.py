@@ -39,8 +39,10 @@ from gateway.protocols.realtime_server import ResponseDone
 # --- Messages ---
 
 
-def called(name: str, arguments: str, response_id: str = "resp_1") -> ResponseDone:
-    done = response_done(response_id, calls=((name, "call_1"),))
+def called(
+    name: str, arguments: str, response_id: str = "resp_1", call_id: str = "call_1"
+) -> ResponseDone:
+    done = response_done(response_id, calls=((name, call_id),))
     assert done.response.output
     done.response.output[0].arguments = arguments
     return done
@@ -80,7 +82,8 @@ def test_messages_without_end() -> None:
     book = answered(tools=["take_message"])
     for number in range(limits.call.MESSAGES_MAX + 1):
         book >> response_created(f"resp_{number}")
-        book >> called("take_message", '{"message":"again"}', f"resp_{number}")
+        again = called("take_message", '{"message":"again"}', f"resp_{number}", f"call_{number}")
+        book >> again
         taken = sum(isinstance(out, events.MessageTaken) for out in book.outs())
         assert taken == (number < limits.call.MESSAGES_MAX)
     assert prompts.TOO_MANY_MESSAGES in str(book.said)
