@@ -16,6 +16,7 @@ from gateway import limits
 from gateway.errors import LinkError
 from gateway.transports.openai_headers import bearer
 from gateway.transports.retry import retried
+from gateway.transports.tls import tls_context
 
 _FIRST_PAUSE_S: Final = 0.5
 _ACCEPT_FIRST_PAUSE_S: Final = 0.1
@@ -28,7 +29,10 @@ class OpenAICalls:
     def __init__(self, base_url: str, api_key: str) -> None:
         self._calls_url = f"{base_url.rstrip('/')}/realtime/calls"
         self._client = httpx2.AsyncClient(
-            headers=bearer(api_key), timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False
+            headers=bearer(api_key),
+            verify=tls_context(),
+            timeout=limits.web.REST_TIMEOUT_S,
+            follow_redirects=False,
         )
 
     async def accept(self, call_id: str, session: Mapping[str, Any], timeout_s: float) -> None:

@@ -84,12 +84,17 @@ class _Check:
         yield from min(found, key=_distance)
 
     def _items(self, schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
-        is_list = schema["type"] == "array"
-        if not isinstance(value, list if is_list else dict):
-            yield path, "must be a list" if is_list else "must be an object"
-            return
-        inner = schema["items" if is_list else "additionalProperties"]
-        for key, item in enumerate(value) if is_list else value.items():
+        if schema["type"] == "array":
+            if not isinstance(value, list):
+                yield path, "must be a list"
+                return
+            inner, items = schema["items"], list[Any](enumerate(value))
+        else:
+            if not isinstance(value, dict):
+                yield path, "must be an object"
+                return
+            inner, items = schema["additionalProperties"], list[Any](value.items())
+        for key, item in items:
             yield from self.against(inner, item, (*path, key))
 
 
