@@ -6,11 +6,11 @@ Source: Twilio docs, "Media Streams - WebSocket Messages". Every counter is a JS
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from pybase64 import b64encode
 
 from gateway.errors import PeerError
 
@@ -114,8 +114,16 @@ class _Head(Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
+_media: msgspec.json.Decoder[Media] = msgspec.json.Decoder(Media)
+
+
 def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | UnknownMessage:
     """One message from Twilio. Raises `PeerError` (`junk`, `malformed`)."""
+    try:
+        # Nearly every message is one of these: a tenth cheaper than with the choice of all.
+        return _media.decode(text)
+    except UNREADABLE:
+        pass
     try:
         return _from_twilio.decode(text)
     except UNREADABLE as error:
@@ -147,7 +155,7 @@ class ToTwilio:
         self._clear = b'{"event":"clear","streamSid":' + sid + b"}"
 
     def media(self, mulaw: bytes) -> bytes:
-        return self._media_head + b2a_base64(mulaw, newline=False) + b'"}}'
+        return self._media_head + b64encode(mulaw) + b'"}}'
 
     def mark(self, name: str) -> bytes:
         return self._mark_head + msgspec.json.encode(name) + b"}}"
