@@ -28,6 +28,7 @@ os.environ["SSL_CERT_FILE"] = str(RIGS / "nobody.pem")
 logging.getLogger("gateway").setLevel(logging.DEBUG)
 
 from running_gateway import AGENTS, GatewayRig, running_gateway  # noqa: E402 - found by the line above
+from vendor import Vendor, running_vendor  # noqa: E402 - as above
 
 from gateway.simulator.openai.main import ModelServer, running_model  # noqa: E402
 from gateway.simulator.openai.realtime.script import Script  # noqa: E402
@@ -84,6 +85,13 @@ async def shared_model() -> AsyncIterator[ModelServer]:
     """One for all tests of a module, which then are marked `loop_scope="module"`."""
     async with running_model(Script(speed=500, think_ms=0)) as server:
         yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def vendor() -> AsyncIterator[Vendor]:
+    """OpenAI's REST and sidebands of SIP calls, for all tests of a module."""
+    async with running_vendor() as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

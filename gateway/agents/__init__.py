@@ -1,1 +1,1 @@
-"""Who answers: agents, routes, and the session and templates made from them."""
+"""Agents, routes, and the session and templates made from them."""

@@ -1,4 +1,4 @@
-"""The tools that every gateway has, as the model is told about them."""
+"""Definitions of the built-in tools, as the model gets them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEND_TEXT: Final[dict[str, Any]] = {
     "name": "send_text",
     "description": (
         "Send a text message to the caller's own telephone: an address, a number, a summary. "
-        "Only when he wants it. It cannot be sent to anybody else."
+        "Only when they want it. It cannot be sent to anybody else."
     ),
     "parameters": {
         "type": "object",
@@ -43,9 +43,9 @@ REQUEST_PHOTO: Final[dict[str, Any]] = {
     "type": "function",
     "name": "request_photo",
     "description": (
-        "Text the caller a link to a page where he can take a photo or show his camera during "
-        "this call. Use it when it would help to see what he talks about, and he agrees. What he "
-        "sends appears in the conversation as a picture."
+        "Text the caller a link to a page where they can take a photo or show their camera "
+        "during this call. Use it when seeing what they talk about would help, and they agree. "
+        "What they send appears in the conversation as a picture."
     ),
     "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
 }
@@ -55,14 +55,14 @@ _SUMMARY: Final = {
     "type": "string",
     "maxLength": limits.call.SUMMARY_MAX_CHARS,
     "description": (
-        "For the person who takes the call, who hears it before the caller: who calls, what he "
-        "wants and what is known already, in one or two sentences."
+        "For the person who takes the call, who hears it before the caller: who calls, what "
+        "they want and what is known already, in one or two sentences."
     ),
 }
 
 
 def definitions(agent: Agent) -> list[dict[str, Any]]:
-    """The definitions of the agent's built-in tools, in the order of its file."""
+    """Return the definitions of the agent's built-in tools, in the order of its file."""
     return [_DEFINED[name](agent) for name in agent.tools if name in BUILT_IN_TOOLS]
 
 
@@ -77,7 +77,7 @@ def _transfer(agent: Agent) -> dict[str, Any]:
         "name": "transfer",
         "description": (
             "Connect the caller with a person. First say aloud, in one short sentence, that you "
-            "are connecting him; call this right after it, in the same answer."
+            "are connecting them; call this right after it, in the same answer."
         )
         + (f" {people}." if people else ""),
         "parameters": {
@@ -93,7 +93,7 @@ TAKE_MESSAGE: Final[dict[str, Any]] = {
     "type": "function",
     "name": "take_message",
     "description": (
-        "Note a message that the caller wants to leave. Read it back to him first. Call it once "
+        "Note a message that the caller wants to leave. Read it back to them first. Call it once "
         "for each message, when it is complete."
     ),
     "parameters": {
@@ -104,8 +104,8 @@ TAKE_MESSAGE: Final[dict[str, Any]] = {
                 "minLength": 1,
                 "maxLength": limits.call.MESSAGE_MAX_CHARS,
             },
-            "name": {"type": "string", "description": "Who leaves it, if he said so."},
-            "callback": {"type": "string", "description": "Where to reach him, if he said so."},
+            "name": {"type": "string", "description": "Who leaves it, if they said so."},
+            "callback": {"type": "string", "description": "Where to reach them, if they said so."},
         },
         "required": ["message"],
         "additionalProperties": False,

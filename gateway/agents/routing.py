@@ -1,4 +1,4 @@
-"""Which agent answers which number."""
+"""Routing of dialled numbers to agents."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class AgentBook:
         return self._on_duty(self.agents[route.agent], unix_s) if route else None
 
     def _on_duty(self, agent: Agent, unix_s: float | None) -> Agent:
-        """Who answers for him out of his hours; the loader has seen that this comes to an end."""
+        """Follow `out_of_hours` to an agent that is open; the loader has checked that this ends."""
         while unix_s is not None and agent.hours is not None and agent.out_of_hours is not None:
             if agent.hours.open_at(unix_s):
                 break

@@ -66,7 +66,7 @@ def _hosted(label: str, server: McpServer, secrets: Mapping[str, str]) -> dict[s
 
 
 def _approval(server: McpServer) -> str | dict[str, Any]:
-    """Whatever needs anybody's leave comes to us as a request; the rest is just done.
+    """Return `require_approval`: tools that need an approval send a request, others just run.
 
     A tool that is named nowhere needs it: that is the vendor's default, and said as far as its
     name is known.
@@ -78,14 +78,6 @@ def _approval(server: McpServer) -> str | dict[str, Any]:
     asked = [tool for tool in dict.fromkeys(known) if tool not in free]
     named = {"always": asked, "never": free}
     return {key: {"tool_names": list(names)} for key, names in named.items() if names} or "always"
-
-
-def audio_formats(session: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the model hears and what it speaks; {} where the session leaves it open."""
-    audio = session.get("audio", {})
-    heard = audio.get("input", {}).get("format", {})
-    spoken = audio.get("output", {}).get("format", {})
-    return heard, spoken
 
 
 def overreach(agent: Agent) -> Iterator[tuple[str, str]]:

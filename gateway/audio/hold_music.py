@@ -1,4 +1,4 @@
-"""Music to wait by while a person is rung up: made here, so that it is nobody else's."""
+"""Hold music for a warm transfer, synthesized here so that no rights apply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call holds to turn one end's sound into the other's."""
+"""Conversion of audio between the caller's format and the model's."""
 
 from __future__ import annotations
 

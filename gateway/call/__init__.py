@@ -1,1 +1,1 @@
-"""The mind of a call. Pure: told what happened and when, it answers what should be done."""
+"""The call core, sans I/O: events and a clock reading in, commands and call events out. Pure."""

@@ -1,4 +1,4 @@
-"""Who calls whom, and who answers: what is known of a call from its first webhook on."""
+"""Caller, number and agent of a call, as known from its first webhook on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final, Literal
 
 CallPath = Literal["media-streams", "sip", "browser"]
 BROWSER: Final = "browser"
-"""A media stream without a carrier."""
+"""The path of a media stream without a carrier."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """What is known of a call before a word is spoken."""
+    """Facts about a call that are known before a word is spoken."""
 
     call_sid: str
     """Twilio's; "" for a call that came over a trunk without it."""
@@ -27,17 +27,17 @@ class CallInfo:
 
     @property
     def has_carrier(self) -> bool:
-        """Whether somebody could bring the caller back, or connect him elsewhere."""
+        """Whether somebody could bring the caller back, or connect them elsewhere."""
         return self.path != BROWSER
 
     @property
     def key(self) -> str:
-        """What the call is known by in this process."""
+        """The key of the call in this process."""
         if self.direction == "outbound":
             return self.call_sid  # it was known before there was a leg to the model
         return self.call_id or self.call_sid
 
     @property
     def place(self) -> str:
-        """Under what it counts among the calls of its agent and caller: one for all its legs."""
+        """The key under which the call counts for its agent and caller: one for all legs."""
         return self.call_sid or self.call_id

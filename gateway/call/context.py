@@ -1,4 +1,4 @@
-"""What the parts of one call share: its phase, clock, outbox, timers, responses and history."""
+"""Context of one call, shared by its parts: phase, clock, outbox, timers, responses, history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory, HistoryReplay
-from gateway.call.part import Part, overriding
+from gateway.call.part import CallPart, overriding
 from gateway.call.responses import UNSEEN, ResponseArbiter, ResponseRequest
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.call.timers import Timer, Timers
@@ -27,7 +27,7 @@ NOTHING: Final[Sequence[Out]] = ()
 
 @dataclass(slots=True)
 class CallTally:
-    """What the end of a call reports, and the next process of a call takes over."""
+    """Totals that the end of a call reports, and the next process of a call takes over."""
 
     barge_ins: int = 0
     tools_called: int = 0
@@ -60,7 +60,7 @@ class WallClock:
 
 
 class CallerActivity:
-    """What the caller is doing at this moment, as far as is known."""
+    """Activity of the caller at this moment, as far as is known."""
 
     def __init__(self, responses: ResponseArbiter) -> None:
         self._responses = responses
@@ -73,17 +73,17 @@ class CallerActivity:
         """An entry of keys has begun and is not complete."""
 
     def starts_speaking(self) -> None:
-        self.speaking = self._responses.held = True
+        self.speaking = self._responses.deferred = True
 
     def falls_silent(self) -> None:
         if self.speaking:
             # The server's own response begins with what it knows now; later items come too late.
             self._responses.begins()
-        self.speaking = self._responses.held = self.broke_in = False
+        self.speaking = self._responses.deferred = self.broke_in = False
 
     def forget_speech(self) -> None:
         """Reset the speech flags: after a lost session nobody knows whether the caller speaks."""
-        self.speaking = self.brief = self.broke_in = self._responses.held = False
+        self.speaking = self.brief = self.broke_in = self._responses.deferred = False
 
 
 class ModelAnswer:
@@ -109,6 +109,11 @@ class ModelAnswer:
     def caller_stopped(self) -> None:
         """Record that the caller's turn is over, and the model has not spoken since."""
         self.since_caller = False
+
+    @property
+    def retries(self) -> int:
+        """Retries since the model last spoke."""
+        return self._retries
 
     def may_retry(self) -> bool:
         """Count one more retry since the model last spoke; False when there were enough."""
@@ -253,13 +258,13 @@ class CallContext:
 
     def request(self, wanted: ResponseRequest) -> None:
         """Queue a response; it is asked for when nothing else is in flight."""
-        if not self.responses.want(wanted):
+        if not self.responses.request(wanted):
             self.put(events.ModelErrorReported("unknown", "too_many_responses"))
 
     def expect_response(self) -> None:
         """Wait for the server's own response: one asked for now would be refused, or a second."""
         if self.server_answers and not self.responses.busy:
-            self.responses.held = True
+            self.responses.deferred = True
             self.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
 
     def response_progressed(self) -> None:
@@ -296,7 +301,7 @@ class CallContext:
 
     # --- Notifying the parts ---
 
-    def attach(self, parts: Sequence[Part]) -> None:
+    def attach(self, parts: Sequence[CallPart]) -> None:
         """Set who is notified: the parts of the call, in the order of the machine's tuple."""
         self._session_ready = tuple(p.session_ready for p in overriding(parts, "session_ready"))
         self._session_lost = tuple(p.session_lost for p in overriding(parts, "session_lost"))

@@ -1,4 +1,4 @@
-"""What was said and done in a call so far: enough to tell a new session of the model's about it.
+"""History of a call: enough to tell a new session of the model what was said and done.
 
 A session has no resume: what was said is given to the next one as text. The model's own words
 count as far as they were heard.
@@ -29,19 +29,19 @@ class HistoryItem(msgspec.Struct, array_like=True):
     kind: str
     number: int
     text: str = ""
-    """Words; a tool's arguments or output; what a picture was said to be."""
+    """Words; a tool's arguments or output; the description of a picture."""
     item_id: str = ""
-    """The vendor's, in the session in which it was said."""
+    """The vendor's id, in the session in which it was said."""
     call_id: str = ""
     name: str = ""
     sound_ms: float = 0.0
-    """Of the model's voice, received so far."""
+    """How much of the model's voice was received so far."""
     done: bool = False
-    """Nothing is added to it any more."""
+    """Whether nothing is added any more."""
 
     @property
     def replay_id(self) -> str:
-        """Its id in every session but the one in which it was said."""
+        """The id in every session but the one in which it was said."""
         return f"memo_{self.number}"
 
     def as_item(self) -> dict[str, Any] | None:
@@ -61,24 +61,24 @@ _PICTURE: Final = "Here the caller showed a picture ({}). It is not kept: you sa
 
 @dataclass(frozen=True, slots=True)
 class HistoryReplay:
-    """Something that a session is to know otherwise than it does."""
+    """A correction: text that a session is to know otherwise than it does."""
 
     memo: HistoryItem
     after: str
-    """Which item stands before it."""
+    """The item before it."""
     told: bool = True
-    """Whether it knows it in other words."""
+    """Whether the session knows it in other words."""
 
 
 class ConversationHistory:
-    """`revision` changes with what is remembered."""
+    """Items of a conversation, bounded; `revision` changes with every one."""
 
     def __init__(self, memos: list[HistoryItem] | None = None) -> None:
         self.revision = 0
         self._read(memos or [])
         self._replayed: set[str] = set()
         self._untold: dict[str, HistoryItem] = {}
-        """Function calls of another session that have no output yet: told together with it."""
+        """Function calls of another session that have no output yet: replayed together with it."""
 
     def restore(self, memos: list[HistoryItem]) -> None:
         """Take over what another process remembered, before anything happens here."""
@@ -93,7 +93,7 @@ class ConversationHistory:
     # --- What happens ---
 
     def caller_spoke(self, item_id: str) -> None:
-        """A turn of his is over; what he said comes later, or never."""
+        """Add a turn of the caller's; the words come later, or never."""
         if item_id not in self._by_item:
             self._add(HistoryItem(CALLER, 0, item_id=item_id))
 
@@ -104,7 +104,7 @@ class ConversationHistory:
         memo.done = True
 
     def model_says(self, item_id: str, words: str) -> None:
-        """A few words more."""
+        """Add a few words of the model's."""
         memo = self._of_model(item_id)
         if not memo.done:
             self._write(memo, memo.text + words)
@@ -113,14 +113,14 @@ class ConversationHistory:
         self._of_model(item_id).sound_ms += ms
 
     def model_said(self, item_id: str, text: str) -> None:
-        """The whole of it; of what was cut, no more than was heard."""
+        """Set the whole text, unless the item was cut: then it keeps what was heard."""
         memo = self._of_model(item_id)
         if not memo.done:
             self._write(memo, text)
             memo.done = True
 
     def cut(self, item_id: str, heard_ms: float) -> None:
-        """The caller heard no more of it than this; what the model wrote is cut in proportion."""
+        """Cut an item to what the caller heard; the text is cut in proportion."""
         memo = self._by_item.get(item_id)
         if memo is None or memo.kind != MODEL:
             return
@@ -139,7 +139,7 @@ class ConversationHistory:
             )
 
     def answered(self, call_id: str, output: str) -> HistoryItem | None:
-        """The function call itself, when this session has not been told of it."""
+        """Add an output; return the function call if this session has not been told of it."""
         if self._has(CALL, call_id) and not self._has(OUTPUT, call_id):
             self._add(
                 HistoryItem(OUTPUT, 0, output[: limits.call.TRANSCRIPT_LINE_MAX_CHARS], "", call_id)
@@ -147,13 +147,13 @@ class ConversationHistory:
         return self._untold.pop(call_id, None)
 
     def saw(self, about: str) -> None:
-        """A picture: what it shows is not kept, that there was one is."""
+        """Add that there was a picture; the picture itself is not kept."""
         self._add(HistoryItem(SEEN, 0, about[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]))
 
     def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> list[tuple[str, str]]:
-        """Nobody brings the output of what was out any more; `outputs` are by function.
+        """Answer the open function calls whose outputs will not come; `outputs` are by function.
 
-        Each call_id, and what stands for its output.
+        Return each call_id, and what stands for its output.
         """
         left = [(c.call_id, outputs.get(c.name, otherwise)) for c in self._pending()]
         for call_id, output in left:
@@ -161,7 +161,7 @@ class ConversationHistory:
         return left
 
     def catch_up(self, memos: list[HistoryItem]) -> list[HistoryReplay]:
-        """A later state of the same conversation: what was said differently, in order."""
+        """Take over a later state of this conversation; return the differences, in order."""
         before = {memo.number: memo.text for memo in self.memos if memo.kind in _SPOKEN}
         self._read(memos)
         self.revision += 1
@@ -181,7 +181,7 @@ class ConversationHistory:
         """How much text is remembered."""
         return self._chars
 
-    # --- What is told of it ---
+    # --- Replay ---
 
     def words_of(self, item_id: str | None) -> str:
         memo = self._by_item.get(item_id or "")
@@ -189,7 +189,7 @@ class ConversationHistory:
 
     @property
     def last_words(self) -> str:
-        """What the caller was last told."""
+        """The last words of the model."""
         return next((m.text for m in reversed(self.memos) if m.kind == MODEL and m.text), "")
 
     @property
@@ -198,9 +198,9 @@ class ConversationHistory:
         return next(spoken, MODEL) == CALLER
 
     def replay(self) -> list[dict[str, Any]]:
-        """The items of a new session, in order.
+        """Return the items for a new session, in order.
 
-        A function call is told of with its output: a session may wait for one that is missing.
+        A function call goes in with its output: a session may wait for one that is missing.
         """
         self._replayed.clear()
         self._untold = {memo.call_id: memo for memo in self._pending()}
@@ -216,7 +216,7 @@ class ConversationHistory:
         return told
 
     def retold(self, item_id: str) -> HistoryReplay | None:
-        """For an item that this session knows by our word only."""
+        """Return the correction for an item that this session knows as text only."""
         if item_id not in self._replayed or item_id not in self._by_item:
             return None
         memo, before = self._by_item[item_id], "root"

@@ -22,12 +22,13 @@ from gateway.call.dialogue.hand_over import HandOver
 from gateway.call.dialogue.idle import IdleWatch
 from gateway.call.dialogue.image_input import ImageInput
 from gateway.call.dialogue.response_control import ResponseControl
+from gateway.call.dialogue.response_outcome import ResponseOutcome
 from gateway.call.dialogue.turn_taking import TurnTaking
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.line.line_counters import LineCounters
-from gateway.call.part import Part, merged, overriding
+from gateway.call.part import CallPart, merged, overriding
 from gateway.call.session.model_faults import ModelFaults
 from gateway.call.session.model_link import ModelLink
 from gateway.call.snapshot import CallSnapshot
@@ -62,15 +63,16 @@ class CallMachine:
         keys = DtmfInput(ctx, line, floor, greeting, goodbye, functions)
         responses = ResponseControl(ctx, goodbye)
         faults = ModelFaults(ctx, link, responses)
+        outcome = ResponseOutcome(ctx, functions, hosted, responses, faults)
         turns = TurnTaking(
-            ctx, line, link, floor, greeting, goodbye, functions, hosted, keys, faults
+            ctx, line, link, floor, greeting, goodbye, functions, hosted, keys, outcome
         )
         detection = MachineDetection(ctx, line, greeting, goodbye, turns)
         idle = IdleWatch(ctx, work, floor)
         hand_over = HandOver(ctx, work, link, floor, goodbye)
         # After every event each part settles, in this order. It is the product's policy: what a
         # part may do depends on what those before it have just decided.
-        parts: tuple[Part, ...] = (
+        parts: tuple[CallPart, ...] = (
             greeting,  # first: a message left with a machine takes the greeting's place
             detection,  # the message after the beep, before anything else is asked of the model
             hosted,  # decides whether the model has to be asked to go on
@@ -89,7 +91,9 @@ class CallMachine:
             keys,
             functions,
             faults,
+            outcome,
         )
+        self.parts = parts
         ctx.attach(parts)
         self._handlers = merged(parts)
         self._timers = {timer: run for part in parts for timer, run in part.timers.items()}
@@ -212,7 +216,7 @@ class CallMachine:
 
     def not_understood(self) -> bytes:
         """Return the caller's last sound, mu-law, of which no session knows the words."""
-        return self.line.kept_since(self.model_link.replay_window.since_ms)
+        return self.line.retained_since(self.model_link.replay_window.since_ms)
 
     def media_counters(self, now: float) -> LineCounters | None:
         """Return what the line has counted; None where the sound does not pass through us."""

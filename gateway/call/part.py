@@ -1,4 +1,4 @@
-"""What every part of a call has: handlers, timers, and what it does when something has happened."""
+"""Base of the parts of a call: handlers, timers, and hooks that the machine calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.call.timers import Timer
 Handler = Callable[[Any], None]
 
 
-class Part:
+class CallPart:
     """One concern of a call: owns its state, which no other part writes."""
 
     handlers: Mapping[type, Handler] = {}
@@ -44,15 +44,15 @@ class Part:
         """The call is about to end: clean up what is still running."""
 
 
-_P = TypeVar("_P", bound=Part)
+_P = TypeVar("_P", bound=CallPart)
 
 
 def overriding(parts: Iterable[_P], hook: str) -> list[_P]:
     """Return the parts that do something when `hook` is called."""
-    return [part for part in parts if getattr(type(part), hook) is not getattr(Part, hook)]
+    return [part for part in parts if getattr(type(part), hook) is not getattr(CallPart, hook)]
 
 
-def merged(parts: Sequence[Part]) -> dict[type, Handler]:
+def merged(parts: Sequence[CallPart]) -> dict[type, Handler]:
     """Return one handler for each event type: where two parts have one, both run, in order."""
     found: dict[type, list[Handler]] = {}
     for part in parts:

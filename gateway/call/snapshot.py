@@ -1,4 +1,4 @@
-"""What a call is, beyond any of its connections: enough for another process to go on with it."""
+"""Snapshot of a call: enough for another process to go on with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from gateway.call.history import HistoryItem
 
 
 class CallSnapshot(msgspec.Struct, array_like=True):
-    """Grows at its end only: processes of two versions run side by side during a deploy."""
+    """State of a call; fields are only added at the end.
+
+    Processes of two versions run side by side during a deploy.
+    """
 
     agent: str
     path: str
@@ -19,7 +22,7 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     """Whether the caller was ever there; before that there is nothing to go on with."""
     greeted: bool = False
     last_words: str = ""
-    """What the caller was last told."""
+    """The last words of the model."""
     resumes: int = 0
     """How often the call was taken up again after its stream had broken."""
     silently: bool = False
@@ -30,19 +33,19 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     waits_s: list[float] = []
     talked_s: float = 0.0
     call_id: str = ""
-    """OpenAI's, on the SIP path."""
+    """OpenAI's call id, on the SIP path."""
     streams: int = 0
-    """How many the call has had: of two states, the one with more is the newer."""
+    """How many streams the call has had: of two snapshots, the one with more is the newer."""
     spent_micro_usd: dict[str, int] = {}
-    """What it has cost, by kind."""
+    """The cost so far, by kind."""
     minutes: int = 0
-    """Of the carrier's, paid for."""
+    """Minutes of the carrier that were paid for."""
     call_sid: str = ""
-    """Twilio's."""
+    """Twilio's CallSid."""
 
     direction: str = "inbound"
     opening: str = ""
-    """How the next who has it is to begin; "" for as ever."""
+    """How the next process is to begin; "" for as usual."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -54,5 +57,5 @@ def encode(state: CallSnapshot) -> bytes:
 
 
 def decode(data: bytes) -> CallSnapshot:
-    """Raises ValueError for what is none."""
+    """Decode a snapshot; raises ValueError for anything else."""
     return _decoder.decode(data)

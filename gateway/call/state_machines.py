@@ -1,4 +1,4 @@
-"""The small machines of a call as tables; an illegal step raises and changes nothing."""
+"""State machines of a call as tables; an illegal step raises and changes nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from gateway.errors import BugError
 
 
 class CallPhase(StrEnum):
+    """Phases of a call."""
+
     EXPECTED = "expected"
     """The webhook is answered; the caller's stream has not started."""
     TALKING = "talking"
     GOODBYE = "goodbye"
-    """Ends as soon as the last word is heard."""
+    """The call ends as soon as the last word is heard."""
     LEAVING = "leaving"
-    """Handed to somebody else; nothing is heard of it until it has worked, or has not."""
+    """A transfer or hand-over is under way; it will work, or not."""
     CLOSED = "closed"
 
 

@@ -1,4 +1,4 @@
-"""Named deadlines, told by the clock that is handed in."""
+"""Named deadlines of a call, on the clock that is passed in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class Timer(StrEnum):
+    """Everything that a call waits for; the part that handles a timer is in its `timers`."""
+
     # An enum's own is a function in Python: too dear for what is looked up at every event.
     __hash__ = str.__hash__
 
@@ -19,20 +21,22 @@ class Timer(StrEnum):
     """Speech has lasted long enough to be an interruption."""
     RESPONSE = "response"
     """A response must have begun."""
+    RETRY = "retry"
+    """A response that failed may be asked for again."""
     NUDGE = "nudge"
     IDLE = "idle"
     WARN = "warn"
     LENGTH = "length"
     TRANSFER = "transfer"
-    """A transfer must have worked: nobody tells when it did not."""
+    """A transfer must have worked: no event says when it did not."""
     SERVER = "server"
-    """The model's server must have said something, be it ever so little."""
+    """No event came from the model's server within the limit: the connection may be dead."""
     ROLL = "roll"
     """The session's hour is nearly up: open the next one."""
     ROLL_NOW = "roll_now"
     """No moment was quiet: change over anyway."""
     HAND_OVER = "hand_over"
-    """The same for a call that is to go on in another process."""
+    """The same for a hand-over to another process."""
     KEYS = "keys"
     """No further key: the entry is complete."""
     TONES = "tones"
@@ -42,16 +46,18 @@ class Timer(StrEnum):
     PICTURE = "picture"
     """The next of several pictures may follow."""
     SPEND = "spend"
-    """The model could not be told yet that money runs short."""
+    """Try again to tell the model that the spend limit is near."""
     HOSTED = "hosted"
-    """Something about a hosted MCP server is due: see `mcp.py`."""
+    """Something about a hosted MCP server is due: see `hosted_mcp.py`."""
     APPROVAL = "approval"
-    """Somebody's leave is waited for: see `leave.py`."""
+    """A request for approval is overdue, or its wait is to be filled: see `approvals.py`."""
     GOODBYE = "goodbye"
     """The goodbye must have made progress."""
 
 
 class Timers:
+    """The deadlines that are set, at most one for each name."""
+
     def __init__(self) -> None:
         self._at: dict[Timer, float] = {}
 
@@ -72,7 +78,7 @@ class Timers:
         return min(self._at.values()) if self._at else None
 
     def pop_due(self, now: float) -> Timer | None:
-        """The earliest timer whose time has come; one at a time, since each may clear others."""
+        """Return the earliest timer that is due; one at a time, since each may clear others."""
         timer = min(self._at, key=self._at.__getitem__, default=None)
         if timer is None or self._at[timer] > now:
             return None

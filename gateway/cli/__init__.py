@@ -1,1 +1,1 @@
-"""The keys: what an operator types."""
+"""The command line."""

@@ -40,7 +40,7 @@ def call(
     ] = "",
     url: Annotated[str, typer.Option(help="Where the gateway is.")] = "http://127.0.0.1:8080",
 ) -> None:
-    """Have an agent of a running gateway call somebody; GATEWAY_ADMIN_TOKEN opens the door."""
+    """Have an agent of a running gateway call a person. Needs GATEWAY_ADMIN_TOKEN."""
     token = os.environ.get("GATEWAY_ADMIN_TOKEN", "")
     if not token:
         raise SettingsError("GATEWAY_ADMIN_TOKEN is not set: it is the gateway's own.")
@@ -118,7 +118,7 @@ def _unreachable(client: httpx2.Client) -> ServiceUnreachable:
 
 
 def _refused(answer: httpx2.Response) -> SettingsError | ServiceUnreachable:
-    """Whose fault it is: what was asked for, or the time."""
+    """Return the error for a refusal: a wrong request, or a state that may pass."""
     try:
         sentence = str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):

@@ -2,7 +2,7 @@
 
 Uvicorn closes live WebSockets as soon as it is told to stop. This one first refuses new calls and
 lets the running ones end; towards the deadline it hands them over to other processes, each in a
-quiet moment. A second signal ends at once. Its doors stay open meanwhile, since a call's last
+quiet moment. A second signal ends at once. Its endpoints keep answering meanwhile: a call's last
 webhooks still come in.
 """
 
@@ -67,7 +67,7 @@ class GatewayServer(uvicorn.Server):
             await super().startup(sockets)
         except SystemExit:
             if self.lifespan.should_exit:
-                raise BugError("the application did not start; the log says why.") from None
+                raise BugError("the application did not start: see the log.") from None
             raise SettingsError(
                 f"GATEWAY_HOST and GATEWAY_PORT say {self.config.host} and {self.config.port}, "
                 "where nothing can listen: is that port in use?"
@@ -92,7 +92,7 @@ class GatewayServer(uvicorn.Server):
         self._switchboard.hand_over_all(now=True)
         await self._wait_until(monotonic() + limits.process.DRAIN_RELEASE_MAX_S)
         if self._switchboard.active:
-            log.warning("calls are cut by the end of the drain", calls=self._switchboard.active)
+            log.warning("drain_deadline_reached", calls=self._switchboard.active)
             self._switchboard.end_all(Ending.DRAINED)
             await asyncio.sleep(_POLL_S)
         else:

@@ -6,10 +6,11 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
+from gateway import __version__
 from gateway.errors import FileError, GatewayError, ServiceUnreachable, SettingsError
 
 USAGE, UNREACHABLE, BUG = 64, 69, 70
@@ -26,6 +27,12 @@ imported: a server has neither the simulator's packages nor the time."""
 _EXTRAS: Final = {"matplotlib": "simulator", "espeakng_loader": "simulator"}
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gateway {__version__}")
+        raise typer.Exit
+
+
 def app_for(arguments: list[str]) -> typer.Typer:
     """The command that is asked for, or all of them by name only. Raises SettingsError."""
     app = typer.Typer(
@@ -36,7 +43,7 @@ def app_for(arguments: list[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.callback()(lambda: None)  # or one command alone would have no name
+    app.callback()(_options)
     asked = arguments[0] if arguments else ""
     for name, (module, summary) in COMMANDS.items():
         if name == asked:
@@ -44,6 +51,17 @@ def app_for(arguments: list[str]) -> typer.Typer:
         else:
             app.command(name, help=summary)(lambda: None)
     return app
+
+
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Options of the command line itself; with a callback, one command alone has a name too."""
 
 
 def _load(module: str, name: str) -> Callable[..., None]:

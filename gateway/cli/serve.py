@@ -66,7 +66,7 @@ def _with_far_ends(environ: Mapping[str, str], *, simulated: bool) -> tuple[dict
 async def _serve(settings: Settings, *, embed_model: bool) -> None:
     gateway = build(settings)
     if settings.simulated:
-        log.warning("simulated: no call reaches OpenAI or Twilio")
+        log.warning("simulated_vendors")
     await warm_up()
     # What was made so far lives as long as the process: no collection need look at it again.
     gc.collect()
@@ -98,7 +98,7 @@ async def _embedded_model(settings: Settings) -> AsyncIterator[None]:
         start_new_session=True,  # a Ctrl-C is for the gateway, which drains first
     )  # fmt: skip
     try:
-        log.info("the simulated model listens", url=await _address_of(process))
+        log.info("simulated_model_listening", url=await _address_of(process))
         yield
     finally:
         if process.returncode is None:
@@ -107,7 +107,7 @@ async def _embedded_model(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _address_of(process: asyncio.subprocess.Process) -> str:
-    """What it prints when it listens. Raises ServiceUnreachable."""
+    """Return what the process prints when it listens. Raises ServiceUnreachable."""
     try:
         async with asyncio.timeout(_MODEL_START_MAX_S):
             line = await process.stdout.readline() if process.stdout else b""

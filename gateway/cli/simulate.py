@@ -40,7 +40,13 @@ from gateway.simulator.rehearsal.http_services import (
 )
 from gateway.simulator.rehearsal.journal_client import following
 from gateway.simulator.rehearsal.record import RehearsalRecord
-from gateway.simulator.rehearsal.runner import REST_PORT, Carrier, carrier, rehearse, rehearse_many
+from gateway.simulator.rehearsal.runner import (
+    REST_PORT,
+    SimulatedCarrier,
+    carrier,
+    rehearse,
+    rehearse_many,
+)
 from gateway.simulator.scenario.errors import line_of
 from gateway.simulator.scenario.schema import Scenario, find, load
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress
@@ -223,7 +229,7 @@ async def _run(
 @contextlib.asynccontextmanager
 async def _ends(
     options: RehearsalOptions, services: HttpServices
-) -> AsyncIterator[tuple[Carrier, str, str]]:
+) -> AsyncIterator[tuple[SimulatedCarrier, str, str]]:
     """Yield the carrier and the addresses of model and gateway, both spawned on demand."""
     if not options.spawn:
         reach = GatewayAddress(options.url, options.public_url)
@@ -309,7 +315,7 @@ def _by_sip(agents: str | dict[str, Any] | None) -> dict[str, Any]:
 
 
 async def _one(
-    options: RehearsalOptions, twilio: Carrier, model_url: str, console: Console
+    options: RehearsalOptions, twilio: SimulatedCarrier, model_url: str, console: Console
 ) -> RehearsalRecord:
     live = live_view.LiveView(console)
     began_s = time.time()
@@ -323,7 +329,7 @@ async def _one(
 
 
 async def _many(
-    options: RehearsalOptions, twilio: Carrier, console: Console
+    options: RehearsalOptions, twilio: SimulatedCarrier, console: Console
 ) -> list[RehearsalRecord]:
     with live_view.bar(console, options.calls) as watch:
         return await rehearse_many(

@@ -32,6 +32,12 @@ RESPONSE_START_MAX_S = 8.0
 RESPONSE_STALL_MAX_S = 30.0
 """Time without audio and without `response.done` within a response that began."""
 RESPONSE_RETRIES_MAX = 2
+RETRY_PAUSE_FIRST_S = 0.5
+"""After a failed response for which the server names no wait; doubles with each retry."""
+RETRY_HOLD_TONE_FROM_S = 1.0
+"""A shorter pause is heard as the model thinking: no hold tone."""
+RETRY_PAUSE_MAX_S = 20.0
+"""A caller listens to a hold tone for no longer; if the server names more, failover comes now."""
 RESPONSES_QUEUED_MAX = 8
 START_PAUSE_S = 0.003
 """Pause between two call starts, which block the event loop for milliseconds each."""

@@ -35,6 +35,8 @@ LOOK_S = 1.0
 HEADERS_MAX = 128
 TOKEN_S = 60.0
 WEBHOOK_TOLERANCE_S = 300
+CLOCK_SKEW_WARN_S = 5.0
+"""Difference between this clock and a webhook's time of sending that is logged."""
 WEBHOOK_SEEN_S = 900.0
 """How long webhook ids are remembered: longer than a signature stays valid."""
 

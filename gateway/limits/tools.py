@@ -22,6 +22,8 @@ FILLER_AFTER_MAX_MS = 60_000
 HOLD_LEAD_MS = 200
 """Hold tone sent ahead; at most so much is discarded when the model speaks."""
 HOLD_GROUP_MS = 100
+CALL_IDS_KEPT_MAX = 1_000
+"""Function calls of one call that are remembered, so that none is done twice."""
 FUNCTIONS_MAX = 64
 APPROVALS_MAX = 8
 """Pending approval requests of one call; one more is denied."""

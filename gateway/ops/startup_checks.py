@@ -1,4 +1,4 @@
-"""What agents need of the settings: what cannot be had refuses to start, and `doctor` says so."""
+"""Checks of the settings that agents need, made at start and by `gateway doctor`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def templates_of(settings: Settings) -> Templates:
 
 @contextmanager
 def _named_by(setting: str, file: Path | None) -> Iterator[None]:
-    """Of a file that cannot be read at all the operator learns which setting names it."""
+    """Add the setting's name to errors about unreadable files."""
     try:
         yield
     except FileError as error:
@@ -58,7 +58,7 @@ def require_store(settings: Settings) -> None:
 
 
 def require_operators(book: AgentBook, settings: Settings) -> None:
-    """Whoever is to be asked must be able to answer. Raises SettingsError."""
+    """Require an admin token where agents ask operators for approvals. Raises SettingsError."""
     asked = [
         f"agents.{agent.name}.mcp.{label}.approval"
         for agent in book.agents.values()

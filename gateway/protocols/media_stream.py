@@ -13,6 +13,7 @@ from msgspec import Struct
 from pybase64 import b64encode
 
 from gateway.errors import PeerError
+from gateway.protocols.lenient import convert_leniently
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What a text that is none can raise, and one that is nested a thousand deep."""
@@ -25,15 +26,15 @@ class MediaFormat(Struct, rename="camel"):
 
     encoding: str
     sample_rate: int
-    channels: int
+    channels: int = 1
 
 
 class StartBody(Struct, rename="camel"):
     account_sid: str
     stream_sid: str
     call_sid: str
-    tracks: list[str]
     media_format: MediaFormat
+    tracks: list[str] = []
     custom_parameters: dict[str, str] = {}
 
 
@@ -127,19 +128,23 @@ def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | UnknownMes
     try:
         return _from_twilio.decode(text)
     except UNREADABLE as error:
-        return _unknown_or_raise(text, error)
+        return _other(text, error)
 
 
-def _unknown_or_raise(
+def _other(
     text: bytes | bytearray | memoryview | str, cause: Exception
-) -> UnknownMessage:
+) -> FromTwilio | UnknownMessage:
     try:
         event = _head.decode(text).event
     except UNREADABLE:
         raise PeerError("junk") from cause
     if event in _KNOWN:
-        # The decoder's message names a path and a type, never a value.
-        raise PeerError("malformed", f"{event}: {cause}") from cause
+        try:
+            repaired: FromTwilio = convert_leniently(msgspec.json.decode(text), FromTwilio)
+        except UNREADABLE:
+            # The decoder's message names a path and a type, never a value.
+            raise PeerError("malformed", f"{event}: {cause}") from cause
+        return repaired
     return UnknownMessage(event)
 
 
@@ -196,7 +201,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def parse_outbound(text: bytes | str, stream_sid: str) -> FromGateway:
-    """What Twilio would accept from us. Raises `PeerError("31951")` for what it would warn of."""
+    """Parse a message as Twilio does. Raises `PeerError("31951")` for what Twilio would warn of."""
     try:
         message = _from_gateway.decode(text)
     except UNREADABLE as error:

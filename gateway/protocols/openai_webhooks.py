@@ -1,4 +1,4 @@
-"""What OpenAI posts to us. Source: `openai.types.webhooks`, guide "Telephony and SIP".
+"""Webhooks of OpenAI. Source: `openai.types.webhooks`, guide "Telephony and SIP".
 
 Everything of an event stands under `data`. SIP headers come as they were in the INVITE: any case,
 repeated, and made by whoever sent it.
@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from gateway.errors import PeerError
+from gateway.protocols.caller_id import known_party
+from gateway.protocols.lenient import convert_leniently
 
 CALL_INCOMING: Final = "realtime.call.incoming"
 LIVE_INCOMING: Final = "live.transport.incoming"
@@ -37,8 +39,10 @@ _YEAR_9999_S: Final = 253_402_300_799
 
 
 class SipHeader(Struct):
-    name: str
-    value: str
+    """Header of the INVITE; one without a readable name or value is left out."""
+
+    name: str | None = None
+    value: str | None = None
 
 
 class CallData(Struct):
@@ -78,7 +82,8 @@ class IncomingCall:
 
     @property
     def caller(self) -> str:
-        return number_of(self.first("From"))
+        """The caller's number or SIP user, "" where it is withheld."""
+        return known_party(number_of(self.first("From")))
 
 
 def parse(body: bytes, most_headers: int) -> IncomingCall | str:
@@ -87,12 +92,16 @@ def parse(body: bytes, most_headers: int) -> IncomingCall | str:
         event = msgspec.json.decode(body, type=_Event)
         if event.type != CALL_INCOMING:
             return event.type
-        data = msgspec.json.decode(event.data, type=CallData)
+        data: CallData = convert_leniently(msgspec.json.decode(event.data), CallData)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PeerError("malformed", str(error)) from error
     if not _CALL_ID.fullmatch(data.call_id) or len(data.sip_headers) > most_headers:
         raise PeerError("malformed", "call_id is not an id, or there are too many SIP headers")
-    headers = tuple((h.name.strip().lower(), h.value.strip()) for h in data.sip_headers)
+    headers = tuple(
+        (header.name.strip().lower(), header.value.strip())
+        for header in data.sip_headers
+        if header.name is not None and header.value is not None
+    )
     return IncomingCall(data.call_id, event.created_at, headers, data.sip_media_security)
 
 

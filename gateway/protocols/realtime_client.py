@@ -1,4 +1,4 @@
-"""What we say to the model's server: GA Realtime client events, encoded.
+"""GA Realtime client events, encoded for the model's server.
 
 Source: `openai.types.realtime.RealtimeClientEvent` (GA). Each function returns the bytes of one
 text message. `event_id` is echoed in an error about that event, so what may fail carries one.
@@ -62,10 +62,6 @@ def item_truncate(item_id: str, audio_end_ms: int, event_id: str) -> bytes:
             "audio_end_ms": audio_end_ms,
         }
     )
-
-
-def input_clear(event_id: str) -> bytes:
-    return _encode({"type": "input_audio_buffer.clear", "event_id": event_id})
 
 
 def output_clear(event_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What all events of the model's server have."""
+"""Base of all events of the model's server."""
 
 from __future__ import annotations
 

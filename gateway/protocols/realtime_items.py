@@ -21,7 +21,7 @@ def system_text(text: str) -> dict[str, Any]:
 
 
 def assistant_text(text: str) -> dict[str, Any]:
-    """What the model said, as text: a client cannot create the assistant's audio."""
+    """Return the model's words as text: a client cannot create the assistant's audio."""
     return _message("assistant", "output_text", text)
 
 

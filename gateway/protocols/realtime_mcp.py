@@ -1,4 +1,4 @@
-"""What the model's server says of the MCP servers that it uses for us: GA Realtime events.
+"""GA Realtime events about the MCP servers that the model's server connects to.
 
 The events name an item; which server, which tool and what came of it stand in the item itself.
 """

@@ -1,4 +1,4 @@
-"""What the model's server says: GA Realtime events.
+"""GA Realtime events of the model's server.
 
 Source: `openai.types.realtime` (GA). Only the fields that the gateway uses are read; the rest of
 an event may change without notice. Events that are not listed come back as `UnknownEvent`.
@@ -15,6 +15,7 @@ from pybase64 import b64decode, b64encode
 
 from gateway.errors import PeerError
 from gateway.limits.call import MOMENT_MAX_MS, TOKENS_MAX
+from gateway.protocols.lenient import convert_leniently
 from gateway.protocols.realtime_event import Event
 from gateway.protocols.realtime_mcp import (
     ListedTool,
@@ -115,7 +116,7 @@ class CallerTranscriptDelta(Event, tag="conversation.item.input_audio_transcript
 
 
 class TranscriptionUsage(Struct):
-    """What a transcript is billed by: `duration` in seconds, or `tokens`."""
+    """Usage by which a transcript is billed: `duration` in seconds, or `tokens`."""
 
     type: str = ""
     seconds: Annotated[float, Meta(ge=0, le=MOMENT_MAX_MS)] = 0.0
@@ -137,15 +138,16 @@ class CallerTranscriptFailed(Event, tag="conversation.item.input_audio_transcrip
 class SpeechStarted(Event, tag="input_audio_buffer.speech_started"):
     """`audio_start_ms` counts the audio written to the session, padding included."""
 
-    audio_start_ms: Moment
     item_id: str
+    audio_start_ms: Moment = 0
+    """0, like any impossible moment, is taken for an unknown one: the speech itself counts."""
 
 
 class SpeechStopped(Event, tag="input_audio_buffer.speech_stopped"):
     """`audio_end_ms`: end of speech on the time line of the audio written."""
 
-    audio_end_ms: Moment
     item_id: str
+    audio_end_ms: Moment = 0
 
 
 class Committed(Event, tag="input_audio_buffer.committed"):
@@ -158,9 +160,9 @@ class Cleared(Event, tag="input_audio_buffer.cleared"):
 
 
 class TimeoutTriggered(Event, tag="input_audio_buffer.timeout_triggered"):
-    audio_start_ms: Moment
-    audio_end_ms: Moment
     item_id: str
+    audio_start_ms: Moment = 0
+    audio_end_ms: Moment = 0
 
 
 class DtmfReceived(Event, tag="input_audio_buffer.dtmf_event_received"):
@@ -290,7 +292,7 @@ class RateLimitsUpdated(Event, tag="rate_limits.updated"):
 
 
 class Ignored(Struct):
-    """An event of the protocol that needs no answer."""
+    """Event of the protocol that needs no answer."""
 
     type: str
 
@@ -299,6 +301,12 @@ class UnknownEvent(Struct):
     """An event that this version does not know: counted, never the end of a call."""
 
     type: str
+
+
+class RepairedEvent(Struct):
+    """An event that was read without the fields that do not fit: used and counted."""
+
+    event: Any
 
 
 Known = (
@@ -312,7 +320,7 @@ Known = (
     | McpArgumentsDone | McpCallInProgress | McpCallCompleted | McpCallFailed
 )  # fmt: skip
 
-ServerEvent = Known | Ignored | UnknownEvent
+ServerEvent = Known | Ignored | UnknownEvent | RepairedEvent
 
 IGNORED: Final = frozenset(
     {
@@ -378,7 +386,7 @@ def _sound(text: bytes) -> AudioDelta | None:
         if event.delta != _PLACEHOLDER:
             return None
         # By position: keywords cost as much again. True: nothing but base64 is accepted.
-        event.delta = b64decode(text[start:end], None, True)  # noqa: FBT003
+        event.delta = b64decode(text[start:end], None, True)
     except (*UNREADABLE, ValueError):
         return None
     return event
@@ -392,7 +400,7 @@ def _other(text: bytes | bytearray | memoryview | str, cause: Exception) -> Serv
     if kind in IGNORED:
         return Ignored(kind)
     if kind in _KNOWN:
-        raise PeerError("malformed", f"{kind}: {cause}") from cause
+        return RepairedEvent(_retyped(text, kind))
     if kind.strip() in _KNOWN:  # the official DTMF example has a leading blank in its type
         return _retyped(text, kind.strip())
     return UnknownEvent(kind)
@@ -402,7 +410,7 @@ def _retyped(text: bytes | bytearray | memoryview | str, kind: str) -> ServerEve
     try:
         document = msgspec.json.decode(text)
         document["type"] = kind
-        event: Known = msgspec.convert(document, Known)
+        event: Known = convert_leniently(document, Known)
     except UNREADABLE as error:
         raise PeerError("malformed", f"{kind}: {error}") from error
     return event

@@ -1,4 +1,4 @@
-"""What Twilio posts to us, as typed values. Source: Twilio docs, "TwiML Voice: Twilio's Request".
+"""Webhooks of Twilio as typed values. Source: Twilio docs, "TwiML Voice: Twilio's Request".
 
 Twilio adds parameters without notice: what is not named here is ignored, never refused.
 """
@@ -13,6 +13,7 @@ from typing import Final
 from gateway.errors import PeerError
 from gateway.limits.messages import MEDIA_PER_MESSAGE_MAX, TEXT_IN_MAX_CHARS
 from gateway.limits.tools import URL_MAX_CHARS
+from gateway.protocols.caller_id import known_party
 
 _CALL_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
 _MESSAGE_SID: Final = re.compile(r"[SM]M[0-9a-fA-F]{32}")
@@ -29,7 +30,7 @@ class VoiceRequest:
 
     call_sid: str
     caller: str
-    """`From`: E.164, `client:NAME` or a SIP address; may be `anonymous` and the like."""
+    """`From`: E.164, `client:NAME` or a SIP address; "" where the number is withheld."""
     dialled: str
     status: str
     outbound: bool = False
@@ -48,7 +49,7 @@ def parse_voice(fields: Mapping[str, str]) -> VoiceRequest:
     caller, dialled = fields.get("From", ""), fields.get("To", "")
     if not dialled or len(dialled) > _PARTY_MAX_CHARS or len(caller) > _PARTY_MAX_CHARS:
         raise PeerError("malformed", "To is missing, or From or To is too long")
-    return VoiceRequest(call_sid, caller, dialled, fields.get("CallStatus", ""))
+    return VoiceRequest(call_sid, known_party(caller), dialled, fields.get("CallStatus", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ _ANSWERED_BY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Who has answered a call of ours."""
+    """Result of answering machine detection in a call that the gateway placed."""
 
     call_sid: str
     who: str

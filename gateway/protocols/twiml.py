@@ -1,4 +1,4 @@
-"""TwiML documents with `${placeholders}`: plain XML, checked when read, escaped when rendered."""
+"""TwiML templates with `${placeholders}`: checked when read, escaped when rendered."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True)
 class Verb:
-    """What an element may carry: attributes, elements inside, text."""
+    """Allowed content of an element: attributes, child elements, text."""
 
     attributes: frozenset[str] = frozenset()
     children: frozenset[str] = frozenset()

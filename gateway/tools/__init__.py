@@ -1,1 +1,1 @@
-"""What an agent can do besides talking; all of it off the audio path."""
+"""Tools of agents: functions and MCP servers, all of them off the audio path."""

@@ -1,4 +1,4 @@
-"""Hosted MCP servers: nothing is run here, but their secrets are found, or we do not start."""
+"""Hosted MCP servers: the vendor runs them, their secrets come from the environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.tools.secrets import secrets_for
 
 
 def hosted(agent: Agent, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What the session is told of them. Raises SettingsError for a secret that is not set."""
+    """Return their definitions for the session. Raises SettingsError for an unset secret."""
     secrets: dict[str, str] = {}
     for label, server in agent.hosted.items():
         secrets |= secrets_for(f"mcp server {label}", server.secrets, environ, in_headers=True)

@@ -158,7 +158,7 @@ def redirected(url: httpx2.URL, location: str) -> httpx2.URL | None:
 
 
 def _with_query(url: httpx2.URL, arguments: Mapping[str, Any]) -> httpx2.URL:
-    """What the operator has written into the address stays as it is."""
+    """Fill arguments into the address; the operator's own part of it stays as it is."""
     more = [
         (name, _plain(value))
         for name, given in arguments.items()

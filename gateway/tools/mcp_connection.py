@@ -80,7 +80,7 @@ class McpConnection:
 
 
 def words(result: CallToolResult) -> str:
-    """What a telephone can carry of a result."""
+    """Return the text of a result, the only part that a telephone can carry."""
     texts = [text for text in map(_of_block, result.content) if text]
     if not texts and result.structured_content is not None:
         return json.dumps(result.structured_content, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""MCP servers that the gateway reaches itself: had before the first call, kept warm, had again.
+"""MCP servers that the gateway connects to itself: before the first call, and again when lost.
 
 Each has a task of its own that connects, asks for its tools, and asks again every few seconds;
 that is also how its loss is noticed. A server that is not there costs its tools, and nothing else.
@@ -33,16 +33,30 @@ NOT_NOW: Final = "This is not available at the moment. Tell the caller so; it ma
 
 
 class McpUnavailable(ToolError):
-    """The server is not there."""
+    """MCP server that is not connected."""
 
     def __init__(self) -> None:
         super().__init__(NOT_NOW)
 
 
+OnStatus = Callable[[str, bool], None]
+"""Gets a server's label and whether it is connected, after each try."""
+
+
+def ignore_status(_label: str, _up: bool) -> None:
+    """Report nothing."""
+
+
 class McpServerLink:
     """One server, as long as the process lives."""
 
-    def __init__(self, label: str, server: McpServer, secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        label: str,
+        server: McpServer,
+        secrets: Mapping[str, str],
+        on_status: OnStatus = ignore_status,
+    ) -> None:
         from gateway.tools import mcp_connection  # noqa: PLC0415 - most of a second, for those who need it
 
         self._wires = mcp_connection
@@ -53,7 +67,7 @@ class McpServerLink:
         """Changes with `tools`."""
         self.tried = asyncio.Event()
         """The first try has come to an end, one way or the other."""
-        self.told: Callable[[str, bool], None] = lambda _label, _up: None
+        self._on_status = on_status
         self._secrets = secrets
         self._wire: McpConnection | None = None
         self._doubt = asyncio.Event()
@@ -86,7 +100,7 @@ class McpServerLink:
             await self._doubt_or(pause_s)
 
     async def listed(self) -> tuple[ListedMcpTool, ...]:
-        """What it offers, by a connection that is not kept. Raises whatever is wrong with it."""
+        """Return the server's tools over a short connection. Raises any error of the connection."""
         silent = self._wires.StderrTail(self._secrets)
         async with self._wires.connected(self.server, self._secrets, silent) as wire:
             return await wire.tools()
@@ -101,7 +115,7 @@ class McpServerLink:
                 tools = await wire.tools()
             self._wire = wire
             self._offer(tools)
-            log.info("MCP server is there", server=self.label, tools=len(tools))
+            log.info("mcp_server_connected", server=self.label, tools=len(tools))
             self._tell(True)
             while True:
                 await self._doubt_or(limits.mcp.LOOK_EVERY_S)
@@ -131,7 +145,7 @@ class McpServerLink:
         return self._wire
 
     def _tell(self, up: bool) -> None:
-        self.told(self.label, up)
+        self._on_status(self.label, up)
         self.tried.set()
         self._outcome.set()
         self._outcome = asyncio.Event()
@@ -145,7 +159,7 @@ class McpServerLink:
         """Told once, not with every try."""
         if self.up or not self.tried.is_set():
             log.warning(
-                "MCP server is not there: its tools are not offered until it is",
+                "mcp_server_unavailable",
                 server=self.label,
                 reason=reason(error),
                 **({"last_words": last_words} if last_words else {}),
@@ -165,7 +179,7 @@ class McpServerLink:
             raise
         except Exception as error:
             self._doubt.set()
-            log.warning("MCP call failed", server=self.label, tool=tool, reason=reason(error))
+            log.warning("mcp_call_failed", server=self.label, tool=tool, reason=reason(error))
             raise McpUnavailable from error
         except asyncio.CancelledError:
             self._doubt.set()  # it may have been too slow because it is not there any more
@@ -175,7 +189,12 @@ class McpServerLink:
 class McpServers:
     """All servers of all agents. Raises SettingsError for a secret that is not set."""
 
-    def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        book: AgentBook,
+        environ: Mapping[str, str],
+        on_status: OnStatus = ignore_status,
+    ) -> None:
         self._links: dict[str, McpServerLink] = {}
         self._offered: dict[str, tuple[int, dict[str, Tool]]] = {}
         for agent in book.agents.values():
@@ -183,7 +202,7 @@ class McpServers:
                 known = self._links.get(label)
                 if known is None:
                     self._links[label] = McpServerLink(
-                        label, server, _secrets(label, server, environ)
+                        label, server, _secrets(label, server, environ), on_status
                     )
                 elif _place(known.server) != _place(server):
                     raise SettingsError(
@@ -209,7 +228,7 @@ class McpServers:
                 wait.cancel()
 
     def tools(self, agent: Agent) -> Mapping[str, Tool]:
-        """What the agent can use at this moment, by the names that the model knows."""
+        """Return the tools that the agent can use now, by the names that the model knows."""
         revision, tools = self._offered.get(agent.name, (-1, {}))
         if revision != self.revision:
             revision, tools = self.revision, dict(self._tools_of(agent))
@@ -241,7 +260,7 @@ class McpServers:
                     tool = _tool(name, listed, server, link, taken)
                 except SettingsError as error:
                     log.warning(
-                        "an MCP tool is left out", server=label, tool=listed.name, reason=str(error)
+                        "mcp_tool_left_out", server=label, tool=listed.name, reason=str(error)
                     )
                 else:
                     taken |= {name}

@@ -20,7 +20,7 @@ _STARS = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """Who is on the line; a function that has a parameter of this type is given it."""
+    """The call in which a function runs; passed to a parameter of this type."""
 
     call_sid: str
     caller: str

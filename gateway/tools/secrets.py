@@ -1,4 +1,4 @@
-"""Secrets that the agents file names: in the environment, or we do not start."""
+"""Secrets that the agents file names, read from the environment at start."""
 
 from __future__ import annotations
 

@@ -18,14 +18,14 @@ from gateway.errors import ToolError
 
 
 class ThreadRunner:
-    """Those of one function: one that hangs keeps its place, and takes none of another's."""
+    """Threads of one function: a hanging call blocks slots of this function only."""
 
     def __init__(self, most: int = limits.tools.TOOL_THREADS_MAX) -> None:
         self._most = most
         self._at_work = 0
 
     async def run(self, work: Callable[[], Any]) -> Any:
-        """What it returns or raises. Raises ToolError when too many are at work already."""
+        """Return or raise what the work does. Raises ToolError when too many threads run."""
         if self._at_work >= self._most:
             raise ToolError("It is still busy with earlier requests; it may work later.")
         loop, context = asyncio.get_running_loop(), copy_context()

@@ -18,10 +18,10 @@ ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
 
 
 class Tool:
-    """What the model is told of a tool, and how it is used. Raises SettingsError.
+    """Definition of a tool for the model, and how it is run. Raises SettingsError.
 
     `held` tells whether arguments are held against the schema here. A stranger's schema is for the
-    stranger: a pattern of his could keep the event loop busy for hours.
+    stranger: a pattern in it could keep the event loop busy for hours.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Tool:
         return await self._run(self._arguments(text), context)
 
     def _arguments(self, text: str) -> dict[str, Any]:
-        """What the model made up, held against the schema before anything is called."""
+        """Return the model's arguments after validation against the schema."""
         try:
             if len(text) > limits.tools.TOOL_ARGUMENTS_MAX_CHARS:
                 raise ValueError
@@ -68,4 +68,4 @@ def _no_number(name: str) -> None:
 
 
 class InvalidArguments(ToolError):
-    """The arguments do not fit: nothing was called."""
+    """Arguments that do not fit the schema; the tool was not run."""

@@ -1,4 +1,4 @@
-"""Every function of every agent, ready to be called: validated, timed, bounded, in words.
+"""Every function of every agent: validated, timed and bounded, with results in words.
 
 Whatever happens, the model gets an answer that it can use, and the call never hears of more.
 """
@@ -20,7 +20,7 @@ from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
-from gateway.tools.mcp_servers import McpServers, McpUnavailable
+from gateway.tools.mcp_servers import McpServers, McpUnavailable, OnStatus, ignore_status
 from gateway.tools.python import PythonTool, ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import InvalidArguments, Tool, ToolFunction
@@ -41,11 +41,18 @@ class ToolResult:
 class Toolbox:
     """Made at start, so that a wrong function refuses to start. Raises SettingsError."""
 
-    def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
-        self.mcp = McpServers(book, environ)
+    def __init__(
+        self,
+        book: AgentBook,
+        environ: Mapping[str, str],
+        errands: Mapping[str, ToolFunction] | None = None,
+        on_mcp_status: OnStatus = ignore_status,
+    ) -> None:
+        """`errands` do the work of built-in tools that need more than the call, by name."""
+        self.mcp = McpServers(book, environ, on_mcp_status)
         self._agents = book.agents
         self._https: list[HttpTool] = []
-        self._errands: Mapping[str, ToolFunction] = {}
+        self._errands = errands or {}
         self._tools = {
             (agent.name, name): tool
             for agent in book.agents.values()
@@ -91,12 +98,8 @@ class Toolbox:
         }
         return Tool(definition, function.timeout_s, run)
 
-    def employ(self, errands: Mapping[str, ToolFunction]) -> None:
-        """Who does the built-in tools' work; once, before the first call."""
-        self._errands = errands
-
     def definitions(self, agent: Agent) -> list[dict[str, Any]]:
-        """What the model is told of the agent's tools, in the order of its file; MCP comes last."""
+        """Return the definitions of the agent's tools, in the order of its file, MCP last."""
         built_in = {definition["name"]: definition for definition in definitions(agent)}
         ours = [
             built_in.get(name) or self._tools[agent.name, name].definition for name in agent.tools
@@ -123,8 +126,8 @@ class Toolbox:
         except ToolError as error:
             return _told(str(error), "error")
         except Exception as error:
-            # The operator's own code: its traceback is his, the caller's call is not harmed.
-            log.exception("a function failed", function=name, call_sid=context.call_sid)
+            # The operator's own code: they need the traceback, and the call goes on.
+            log.exception("tool_failed", tool=name, call_sid=context.call_sid)
             return ToolResult(f"It failed: {type(error).__name__}.", "error")
 
     async def close(self) -> None:

@@ -1,1 +1,1 @@
-"""The hands: sockets and HTTP towards both ends."""
+"""Sockets and HTTP clients towards both ends of a call."""

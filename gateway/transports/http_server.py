@@ -1,7 +1,7 @@
-"""Uvicorn's HTTP, with bounds on the head of a request: how long it may be, and may take.
+"""Uvicorn's HTTP with bounds on the head of a request: its length, and the time that it takes.
 
-The body is bounded by whoever reads it. Without these a stranger could fill the memory with one
-endless header, or keep a connection for ever by sending nothing.
+The reader of a body bounds the body. Without these bounds a stranger could fill the memory with
+one endless header, or keep a connection for ever by sending nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from gateway.limits.web import REQUEST_HEAD_MAX_BYTES, REQUEST_HEAD_WAIT_S
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """A connection whose request does not come to its point is cut."""
+    """HTTP connection that is cut when the head of a request is too long or too late."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, head_wait_s: float = REQUEST_HEAD_WAIT_S, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._head_wait_s = head_wait_s
         self._head_bytes = 0
         self._head_due: asyncio.TimerHandle | None = None
         """Set while a head is awaited."""
@@ -50,7 +51,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._head_bytes = 0
-        self._head_due = self.loop.call_later(REQUEST_HEAD_WAIT_S, self.transport.abort)
+        self._head_due = self.loop.call_later(self._head_wait_s, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._head_due is not None:

@@ -26,7 +26,7 @@ _EXTENSION: Final = "gateway.media"
 
 
 class Receiver(Protocol):
-    """Who hears a socket. Called from the event loop; must not block or raise."""
+    """Receiver of a socket's messages. Called from the event loop; must not block or raise."""
 
     def on_text(self, data: bytes | bytearray, now: float) -> None: ...
 
@@ -58,7 +58,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         await self._gone.wait()
 
     async def gone_within(self, seconds: float) -> None:
-        """Returns when the connection has ended, or after that time."""
+        """Wait until the connection has ended, or for that time."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._gone.wait(), seconds)
 
@@ -67,7 +67,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._unsent.append(text_frame(payload))
 
     def flush(self) -> None:
-        """What was posted, in order and at once. Nothing happens on a socket that is closing."""
+        """Write what was posted, in order and at once; a closing socket drops it."""
         if not self._unsent:
             return
         unsent, self._unsent = self._unsent, []
@@ -115,7 +115,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
                 super().data_received(bytes(part))
 
     def _hear(self, text: bytes | bytearray, now: float) -> None:
-        """What comes after a close, either end's, is not heard any more."""
+        """Pass a message on, unless either end has closed."""
         if self._receiver is not None and self.conn.state is OPEN:
             self._receiver.on_text(text, now)
 

@@ -11,13 +11,14 @@ from openai import AsyncOpenAI
 
 from gateway import limits
 from gateway.errors import LinkError
+from gateway.transports.retry import retried
 
 _PAUSE_S: Final = 0.1
 _DECIDED: Final = 409
 
 
 class OpenAICalls:
-    """One client for the process; `close` it at the end."""
+    """Client for SIP calls, one for the process; `close` it at the end."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
         self._client = AsyncOpenAI(
@@ -27,11 +28,11 @@ class OpenAICalls:
             max_retries=limits.web.REST_TRIES - 1,
         )
         self._calls = self._client.realtime.calls
-        # The vendor's client would try a decision again that was made already (409).
+        # The vendor's client would repeat a request that was decided already (409).
         self._once = self._client.with_options(max_retries=0).realtime.calls
 
     async def accept(self, call_id: str, session: Mapping[str, Any], timeout_s: float) -> None:
-        """The session without audio formats: SIP negotiates them.
+        """Accept a call with a session that names no audio formats: SIP negotiates them.
 
         Raises LinkError; after `timeout` the call may have been accepted all the same.
         """
@@ -42,21 +43,23 @@ class OpenAICalls:
             raise LinkError("timeout", retryable=True) from None
 
     async def _accept(self, call_id: str, session: Mapping[str, Any]) -> None:
-        for attempt in range(1, limits.sip.ACCEPT_TRIES + 1):
+        tried = False
+
+        async def attempt() -> None:
+            nonlocal tried
+            again, tried = tried, True
             try:
                 await self._once.accept(call_id, type="realtime", extra_body=dict(session))
             except openai.OpenAIError as error:
                 failure = _link_error(error)
-                if attempt > 1 and failure.reason == f"http_{_DECIDED}":
-                    return  # by our first try, then
-                if not failure.retryable or attempt == limits.sip.ACCEPT_TRIES:
+                # An earlier attempt was taken, and only its answer was lost.
+                if not (again and failure.reason == f"http_{_DECIDED}"):
                     raise failure from error
-            else:
-                return
-            await asyncio.sleep(_PAUSE_S)
+
+        await retried(attempt, limits.sip.ACCEPT_TRIES, _PAUSE_S)
 
     async def reject(self, call_id: str, status_code: int, timeout_s: float) -> None:
-        """Answers the INVITE with that SIP status. Raises LinkError."""
+        """Answer the INVITE with a SIP status. Raises LinkError."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._once.reject(call_id, status_code=status_code)
@@ -66,14 +69,14 @@ class OpenAICalls:
             raise _link_error(error) from error
 
     async def refer(self, call_id: str, target_uri: str) -> None:
-        """Relayed is all that the answer says; the outcome is reported nowhere."""
+        """Ask for a transfer. Raises LinkError; the vendor reports no outcome of the transfer."""
         try:
             await self._calls.refer(call_id, target_uri=target_uri)
         except openai.OpenAIError as error:
             raise _link_error(error) from error
 
     async def hang_up(self, call_id: str) -> None:
-        """A call that has ended already (404) is as good. Raises LinkError."""
+        """End a call, or accept that it has ended already (404). Raises LinkError."""
         try:
             await self._calls.hangup(call_id)
         except openai.NotFoundError:
@@ -86,7 +89,7 @@ class OpenAICalls:
 
 
 def refer_target(to: str) -> str:
-    """What `refer` takes: `tel:` for a number, a SIP address as it is."""
+    """Return the target for `refer`: `tel:` for a number, a SIP address as it is."""
     return f"tel:{to}" if to.startswith("+") else to
 
 

@@ -41,7 +41,7 @@ _OWN_CLOSES_FROM = 4000
 
 
 class ModelReceiver(Protocol):
-    """Who hears the model. Called from the event loop; must not block or raise."""
+    """Receiver of the model's messages. Called from the event loop; must not block or raise."""
 
     def on_model_open(self, socket: RealtimeSocket) -> None: ...
 
@@ -202,7 +202,7 @@ class RealtimeSocket(asyncio.Protocol):
             elif self._transport.can_write_eof():
                 self._transport.write_eof()
 
-    # --- Is the other end alive? ---
+    # --- Liveness of the peer ---
 
     def _send_ping(self) -> None:
         if self._ping is not None:

@@ -1,7 +1,7 @@
-"""What somebody sent by message, from Twilio's Media resource (2010-04-01).
+"""Media of text messages, from Twilio's Media resource (2010-04-01).
 
 The address stands in a webhook. The account's credentials go to Twilio's own host and to no
-other: a redirect to where the bytes lie is followed by hand, and without them.
+other: a redirect to where the bytes lie is followed here, and without them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 
 from gateway import limits
-from gateway.errors import PeerError
+from gateway.errors import LinkError, PeerError
+from gateway.transports.retry import retried
 
 _VENDOR: Final = "https://api.twilio.com"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NOT_YET: Final = frozenset({404, 429, 500, 502, 503, 504})
-"""A message is announced before its media are there, at times."""
+"""Statuses for which another attempt may succeed: the webhook can precede its media."""
 _FIRST_PAUSE_S: Final = 0.4
 
 
 class TwilioMedia:
-    """One client for the process; `close` it at the end."""
+    """Client for media of messages, one for the process; `close` it at the end."""
 
     def __init__(self, base_url: str, account_sid: str, auth_token: str) -> None:
         self._own = {_origin(base_url), _origin(_VENDOR)}
@@ -34,18 +35,18 @@ class TwilioMedia:
         )
         self._auth = httpx2.BasicAuth(account_sid, auth_token)
         self._client = httpx2.AsyncClient(timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False)
-        self._places = asyncio.Semaphore(limits.messages.MEDIA_AT_ONCE_MAX)
+        self._slots = asyncio.Semaphore(limits.messages.MEDIA_AT_ONCE_MAX)
 
     async def fetch(self, url: str) -> bytes:
-        """The bytes of one medium.
+        """Return the bytes of one medium.
 
         Raises PeerError: `foreign_url`, `too_large`, `too_slow`, `unreachable`.
         """
         if not self._is_ours(url):
             raise PeerError("foreign_url")
         try:
-            async with self._places, asyncio.timeout(limits.messages.MEDIA_FETCH_MAX_S):
-                return await self._with_patience(url)
+            async with self._slots, asyncio.timeout(limits.messages.MEDIA_FETCH_MAX_S):
+                return await self._fetch(url)
         except TimeoutError:
             raise PeerError("too_slow") from None
         except ValueError as error:
@@ -62,20 +63,23 @@ class TwilioMedia:
         plain = not (parts.query or parts.fragment or parts.username or parts.password)
         return plain and origin in self._own and self._path.fullmatch(parts.path) is not None
 
-    async def _with_patience(self, url: str) -> bytes:
-        for attempt in range(1, limits.messages.MEDIA_TRIES + 1):
+    async def _fetch(self, url: str) -> bytes:
+        async def attempt() -> bytes:
             found = await self._follow(url)
-            if found is not None:
-                return found
-            if attempt < limits.messages.MEDIA_TRIES:
-                await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
-        raise PeerError("unreachable", "it is not there")
+            if found is None:
+                raise LinkError("not_there_yet", retryable=True)
+            return found
+
+        try:
+            return await retried(attempt, limits.messages.MEDIA_TRIES, _FIRST_PAUSE_S)
+        except LinkError:
+            raise PeerError("unreachable", "it is not there") from None
 
     async def _follow(self, url: str) -> bytes | None:
-        """None when another try may find it."""
+        """Follow redirects to the bytes; None when another attempt may find them."""
         for _ in range(limits.messages.MEDIA_REDIRECTS_MAX + 1):
             own = _origin(url) in self._own
-            # As it is: what is packed may be endless when it is unpacked.
+            # Uncompressed: a small compressed body may expand without bound.
             request = self._client.build_request(
                 "GET", url, headers={"Accept-Encoding": "identity"}
             )
@@ -91,7 +95,7 @@ class TwilioMedia:
         raise PeerError("foreign_url", "redirected in a circle")
 
     def _next(self, url: str, location: str) -> str:
-        """Only to a secure place, or one where we were sent in the first place."""
+        """Return where a redirect leads: a secure address, or one of the origins of the start."""
         there = urljoin(url, location)
         parts = urlsplit(there)
         if parts.username or parts.password or not parts.hostname:

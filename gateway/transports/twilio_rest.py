@@ -1,8 +1,7 @@
-"""Twilio's REST API, as far as a running call needs it. Source: Calls resource, 2010-04-01."""
+"""Twilio's REST API for running calls and texts. Source: Calls resource, 2010-04-01."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -11,13 +10,14 @@ import httpx2
 
 from gateway import limits
 from gateway.errors import LinkError
+from gateway.transports.retry import retried
 
 _NOT_IN_PROGRESS: Final = 21220
 _FIRST_PAUSE_S: Final = 0.2
 
 
 class TwilioRest:
-    """One client for the process; `close` it at the end."""
+    """Client for calls and messages, one for the process; `close` it at the end."""
 
     def __init__(self, base_url: str, account_sid: str, auth_token: str) -> None:
         account = f"{base_url}/2010-04-01/Accounts/{account_sid}"
@@ -30,64 +30,61 @@ class TwilioRest:
         )
 
     async def hang_up(self, call_sid: str) -> None:
-        """Ends the call; one that has ended already is as good. Raises LinkError."""
+        """End a call, or accept that it has ended already. Raises LinkError."""
         await self._update(call_sid, {"Status": "completed"}, gone_is_well=True)
 
     async def redirect(self, call_sid: str, document: str) -> None:
-        """Replaces the running TwiML, the way out of a stream. Raises LinkError.
+        """Replace the running TwiML, which ends a stream. Raises LinkError.
 
         The document may have 4000 characters.
         """
         await self._update(call_sid, {"Twiml": document}, gone_is_well=False)
 
     async def redirect_to(self, call_sid: str, url: str) -> None:
-        """The same with a document that is fetched there. Raises LinkError."""
+        """Replace the running TwiML by a document at an address. Raises LinkError."""
         await self._update(call_sid, {"Url": url, "Method": "POST"}, gone_is_well=False)
 
     async def send_text(self, sender: str, to: str, body: str) -> None:
-        """Sent once: tried again only where it cannot have been taken. Raises LinkError.
+        """Send a text message; repeated only where Twilio cannot have taken it. Raises LinkError.
 
-        The reason is `twilio_CODE` where Twilio gives one (21610: he wants no texts).
+        The reason is `twilio_CODE` where Twilio gives one (21610: the person has opted out).
         """
         fields = {"From": sender, "To": to, "Body": body}
-        for attempt in range(1, limits.web.REST_TRIES + 1):
+
+        async def attempt() -> None:
             try:
                 response = await self._client.post(self._messages, data=fields)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-                failure = LinkError(type(error).__name__, retryable=True)
+                raise LinkError(type(error).__name__, retryable=True) from error
             except httpx2.HTTPError as error:
                 raise LinkError(type(error).__name__, retryable=False) from error
-            else:
-                if response.is_success:
-                    return
-                failure = LinkError(_reason(response), retryable=response.status_code == 429)
-            if not failure.retryable or attempt == limits.web.REST_TRIES:
-                raise failure
-            await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+            if not response.is_success:
+                raise LinkError(_reason(response), retryable=response.status_code == 429)
+
+        await retried(attempt, limits.web.REST_TRIES, _FIRST_PAUSE_S)
 
     async def dial(self, fields: Mapping[str, str | list[str]]) -> str:
-        """Places a call; its CallSid. Raises LinkError: `twilio_CODE`, `http_...`, `unknown`.
+        """Place a call and return its CallSid.
 
-        Only what surely was not placed is tried again: nobody is rung up twice.
+        Raises LinkError: `twilio_CODE`, `http_...`, `unknown`. A request is repeated only if the
+        call was surely not placed: no person is called twice.
         """
-        for attempt in range(1, limits.web.REST_TRIES + 1):
+
+        async def attempt() -> str:
             try:
                 response = await self._client.post(f"{self._calls}.json", data=fields)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-                failure = LinkError(type(error).__name__, retryable=True)
+                raise LinkError(type(error).__name__, retryable=True) from error
             except httpx2.HTTPError:
                 raise LinkError("unknown", retryable=False) from None
-            else:
-                if response.is_success:
-                    return _sid_of(response)
-                failure = _refusal_of(response)
-            if not failure.retryable or attempt == limits.web.REST_TRIES:
-                raise failure
-            await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
-        raise AssertionError("the last attempt returns or raises")
+            if not response.is_success:
+                raise _refusal_of(response)
+            return _sid_of(response)
+
+        return await retried(attempt, limits.web.REST_TRIES, _FIRST_PAUSE_S)
 
     async def cancel(self, call_sid: str) -> None:
-        """Stops a call that rings; one that was answered meanwhile is hung up. Raises LinkError."""
+        """Cancel a ringing call, or hang up one that was answered meanwhile. Raises LinkError."""
         try:
             await self._update(call_sid, {"Status": "canceled"}, gone_is_well=False)
         except LinkError as error:
@@ -96,7 +93,7 @@ class TwilioRest:
             await self.hang_up(call_sid)
 
     async def delete_queue(self, queue_sid: str) -> None:
-        """An empty one; gone already is as good. Raises LinkError."""
+        """Delete an empty queue, or accept that it is gone already. Raises LinkError."""
         try:
             response = await self._client.delete(f"{self._queues}/{queue_sid}.json")
         except httpx2.HTTPError as error:
@@ -105,7 +102,7 @@ class TwilioRest:
             raise LinkError(_reason(response), retryable=False)
 
     async def status(self, call_sid: str) -> str:
-        """Twilio's word for it, `ringing` or `busy`; "" when it cannot be told."""
+        """Return Twilio's CallStatus, like `ringing` or `busy`; "" when it is not known."""
         try:
             response = await self._client.get(f"{self._calls}/{call_sid}.json")
             return str(response.json().get("status", "")) if response.is_success else ""
@@ -113,26 +110,24 @@ class TwilioRest:
             return ""
 
     async def _update(self, call_sid: str, fields: dict[str, str], *, gone_is_well: bool) -> None:
-        for attempt in range(1, limits.web.REST_TRIES + 1):
+        async def attempt() -> None:
             try:
                 response = await self._client.post(f"{self._calls}/{call_sid}.json", data=fields)
             except httpx2.HTTPError as error:
-                failure = LinkError(type(error).__name__, retryable=True)
-            else:
-                if response.is_success or (gone_is_well and _has_ended(response)):
-                    return
-                retryable = response.status_code == 429 or response.status_code >= 500
-                failure = LinkError(f"http_{response.status_code}", retryable=retryable)
-            if not failure.retryable or attempt == limits.web.REST_TRIES:
-                raise failure
-            await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+                raise LinkError(type(error).__name__, retryable=True) from error
+            if response.is_success or (gone_is_well and _has_ended(response)):
+                return
+            retryable = response.status_code == 429 or response.status_code >= 500
+            raise LinkError(f"http_{response.status_code}", retryable=retryable)
+
+        await retried(attempt, limits.web.REST_TRIES, _FIRST_PAUSE_S)
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
 def _sid_of(response: httpx2.Response) -> str:
-    """It was placed; without a sid that can be one, nobody knows what."""
+    """Return the CallSid. Raises LinkError("unknown"): the call may have been placed."""
     try:
         sid = str(response.json()["sid"])
     except (ValueError, KeyError, TypeError):

@@ -88,7 +88,7 @@ class CallerEnd:
         self._line.post(wire.encode(wire.Connected()))
         form = wire.MediaFormat(wire.MULAW_ENCODING, 8000, 1)
         body = wire.StartBody(
-            account_sid, self._stream_sid, entry.call_sid, ["inbound"], form, entry.parameters
+            account_sid, self._stream_sid, entry.call_sid, form, ["inbound"], entry.parameters
         )
         self._line.post(wire.encode(wire.Start(self._stream_sid, body)))
 

@@ -1,4 +1,4 @@
-"""A screenplay that stops in mid-scene is no test: what the mind did last must be expected too."""
+"""A screenplay that stops in mid-scene is no test: what the call did last must be expected too."""
 
 from __future__ import annotations
 

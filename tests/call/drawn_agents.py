@@ -1,4 +1,4 @@
-"""Any agent whose sound passes through us: each with what makes a difference to his calls."""
+"""Any agent whose sound passes through us: each with what makes a difference to calls."""
 
 from __future__ import annotations
 

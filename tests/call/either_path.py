@@ -27,7 +27,7 @@ class EitherPath(RuleBasedStateMachine):
 
     @abstractmethod
     def happens(self, happened: object) -> None:
-        """The mind is told of it."""
+        """Hand the event to the call."""
 
     def next_call(self) -> str:
         """One id is of one call."""

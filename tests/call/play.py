@@ -1,4 +1,4 @@
-"""A call as a screenplay: `book >> what happens << what the mind does << nothing`.
+"""A call as a screenplay: `book >> what happens << what the call does << nothing`.
 
 Whatever an event brought forth must be named before the next event, in order and completely:
 `<< nothing` says that this was all, `<< ...` that the rest is of no interest here. Every line
@@ -41,7 +41,7 @@ _TICKS_MAX = 8
 
 @dataclass(frozen=True)
 class Expected:
-    """Some lines of the mind's: how they read, and how many of those at hand they are."""
+    """Some lines of the call: how they read, and how many of those at hand they are."""
 
     text: str
     take: Callable[[Sequence[Out]], int | None]
@@ -165,7 +165,7 @@ class Book:
         self._frames_ms += ms
         return body
 
-    # --- What the mind does ---
+    # --- What the call does ---
 
     def _note_down(self, outs: Sequence[Out], *, quietly: bool) -> None:
         self.umpire.after(outs, self.now)

@@ -24,7 +24,7 @@ from gateway.protocols import realtime_server as model
 _BY_POLICY: Final = frozenset(
     {prompts.CANCELLED, prompts.NOT_ENDED, prompts.NOT_TRANSFERRED, prompts.NOT_SENT}
 )
-"""Told because the caller speaks: his words are what is answered then."""
+"""Outputs given because the caller speaks: the caller's words are answered then."""
 _LATE_S: Final = 1e-3
 _LEAVES_WITHIN_S: Final = 2 * limits.call.ENDING_MAX_S + limits.call.TRANSFER_MAX_S + _LATE_S
 """Told goodbye, handed over in vain, and told goodbye again."""
@@ -100,8 +100,9 @@ class Promises:
             self._met |= self._just_met.keys()
 
     def _session_goes(self) -> None:
-        """What was asked of it last may have begun, unseen."""
-        if self._asked is not None and self._call.agent.path == "sip":
+        """The response that was asked for last, or the server's own, may have begun unseen."""
+        due = self._asked is not None or self._own_from is not None
+        if due and self._call.agent.path == "sip":
             self._begins()
         self._asked = self._own_from = None
         self.turn = self.turn and "untold"
@@ -180,9 +181,9 @@ class Promises:
         assert not self.owed, f"nobody speaks, since nobody was told of {self.owed}"
         assert not call.work.hosted.owed, "nor of what came of a hosted call"
         assert not call.images.waiting, "nor shown what the caller sent"
-        assert not call.ctx.caller.typing, "nor told what he typed"
-        assert not self.tools, "he waits for a function"
-        assert not self.approvals, "he waits for somebody's leave"
+        assert not call.ctx.caller.typing, "nor given what was typed"
+        assert not self.tools, "a function still runs"
+        assert not self.approvals, "an approval is awaited"
 
     def _end(self, _note: events.CallEnded) -> None:
         assert not self.tools, f"still running: {self.tools}"

@@ -1,4 +1,4 @@
-"""What the parts of the mind put out: in order, once, and nothing after the last word."""
+"""The outbox of a call: in order, once, and nothing after the last word."""
 
 from __future__ import annotations
 

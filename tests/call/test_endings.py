@@ -20,10 +20,8 @@ from gateway.call.line.media_line import MediaLine
 from gateway.call.line.uplink import Uplink
 from gateway.call.machine import CallMachine
 from gateway.call.session.model_session import ModelSession
-from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
-from gateway.call.timers import Timer, Timers
+from gateway.call.state_machines import CallPhase
 from gateway.call.tools.open_work import OpenWork
-from gateway.errors import BugError
 
 END_CALL = (("end_call", "call_1"),)
 
@@ -225,51 +223,3 @@ def test_a_call_to_which_nobody_came_has_no_length() -> None:
     ended = never_arrived().umpire.ended
     assert ended is not None
     assert (ended.arrived, ended.seconds) == (False, 0.0)
-
-
-# --- The tables ---
-
-
-def test_life_and_link_go_one_way_only() -> None:
-    assert step_phase(CallPhase.GOODBYE, CallPhase.TALKING) is CallPhase.TALKING
-    for now, to in (
-        (CallPhase.EXPECTED, CallPhase.GOODBYE),
-        (CallPhase.TALKING, CallPhase.EXPECTED),
-    ):
-        with pytest.raises(BugError):
-            step_phase(now, to)
-    for life in CallPhase:
-        with pytest.raises(BugError):
-            step_phase(CallPhase.CLOSED, life)
-    for now_link, to_link in (
-        (LinkState.LOST, LinkState.READY),
-        (LinkState.READY, LinkState.CONFIGURING),
-    ):
-        with pytest.raises(BugError):
-            step_link(now_link, to_link)
-
-
-def test_timers_come_once_and_the_earliest_first() -> None:
-    timers = Timers()
-    timers.set(Timer.NUDGE, 3.0)
-    timers.set(Timer.MEDIA, 2.0)
-    timers.set(Timer.LENGTH, 9.0)
-    assert timers.next() == 2.0
-    assert timers.pop_due(1.9) is None
-    assert timers.pop_due(5.0) is Timer.MEDIA
-    timers.clear(Timer.NUDGE, Timer.GOODBYE)
-    assert timers.pop_due(5.0) is None
-    assert Timer.LENGTH in timers
-    timers.clear_all()
-    assert timers.next() is None
-
-
-def test_a_timer_that_another_cleared_does_not_come_in_the_same_tick() -> None:
-    """The process slept through the nudge and the longest time: he is not nudged into goodbye."""
-    book = answered(max_call_s=5.0, idle={"nudge_after_s": 4.9999, "end_after_s": 20.0})
-    book.now += 5.0
-    book.line_stalls()
-    book >> vendor_events.frame(20) << ...
-    outs = book.call.tick(book.now + 1.0)
-    book.umpire.after(outs, book.now)
-    assert sum("response.create" in str(out) for out in outs) == 1

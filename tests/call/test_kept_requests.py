@@ -42,7 +42,7 @@ def test_an_operators_words_outlive_it_too() -> None:
 
 
 def talked_over() -> Book:
-    """A turn of the caller's ends while the model still speaks, whom he cannot interrupt."""
+    """A turn of the caller ends while the model still speaks, and cannot be interrupted."""
     detection = {"type": "server_vad", "interrupt_response": False}
     book = attached(turn_detection=detection) >> response_created() << nothing
     return book >> speech_started() << nothing >> speech_stopped() << nothing >> committed()

@@ -250,7 +250,7 @@ class AnyCall(EitherPath):
 
     @rule(ms=lengths_ms, at_ms=moments_ms)
     def talks_into_an_answer(self, ms: float, at_ms: int) -> None:
-        """A whole turn of his, before the answer is over."""
+        """A whole turn of the caller, before the answer is over."""
         self.response_created(new=True)
         self.audio_delta(ms, 0, 0, next_item=True)
         self.speech_started(at_ms)
@@ -409,7 +409,7 @@ class AnyCall(EitherPath):
             memory = self.call.history
             assert len(memory.memos) <= limits.call.HISTORY_ITEMS_MAX
             assert sum(len(memo.text) for memo in memory.memos) == memory.chars
-            assert self.call.line.uplink.kept_bytes <= 8 * limits.call.RETAINED_TURN_MAX_MS
+            assert self.call.line.uplink.retained_bytes <= 8 * limits.call.RETAINED_TURN_MAX_MS
             ledger = self.call.line.downlink.ledger
             assert ledger.heard_ms(self.now) <= ledger.sent_ms <= ledger.accepted_ms
             assert ledger.marks_pending <= limits.call.MARKS_PENDING_MAX

@@ -202,7 +202,7 @@ class AnySipCall(EitherPath):
 
     @rule(at_ms=st.sampled_from([900, 20_000]))
     def talks_into_an_answer(self, at_ms: int) -> None:
-        """A whole turn of his, before the answer is over."""
+        """A whole turn of the caller, before the answer is over."""
         self.response_created("resp_1")
         self.transcript("resp_1", "item_1")
         self.speech_started(at_ms)

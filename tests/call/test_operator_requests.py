@@ -57,7 +57,7 @@ def test_the_agent_says_a_line_word_for_word() -> None:
     answered() >> SAY << asks("The office closes at six.") << nothing
 
 
-def test_a_line_waits_for_the_caller_and_for_the_answer_to_him() -> None:
+def test_a_line_waits_for_the_caller_and_for_the_answer() -> None:
     (
         answered()
         >> speech_started()
@@ -89,7 +89,7 @@ def test_a_picture_in_mid_answer_gets_an_answer_of_its_own() -> None:
     )
 
 
-def test_a_caller_is_handed_over_when_he_has_heard_it() -> None:
+def test_a_caller_is_handed_over_when_the_caller_has_heard_it() -> None:
     (
         leaving()
         >> stop()

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from call.play import Book, answered, appends, asks_for_an_answer, next_frame, nothing, wait
+from call.play import Book, answered, appends, asks_for_an_answer, next_frame, nothing
 from call.session.test_reconnect import GONE, back, conversation, told
 from call.tools.test_function_calls import agent_with, calling, finished
 from call.vendor_events import (
     audio_delta,
-    audio_done,
     caller_said,
     committed,
     model_says,
     response_created,
-    response_done,
     session_created,
     session_updated,
     speech_started,
     speech_stopped,
     start,
 )
-from gateway import limits
-from gateway.call import commands as do
 from gateway.call.dialogue import prompts
-from gateway.call.inputs import HandOverRequested, HistoryRestored, ShowImageRequested
+from gateway.call.inputs import HistoryRestored, ShowImageRequested
 from gateway.call.snapshot import CallSnapshot, decode, encode
 
 
@@ -55,7 +51,7 @@ def test_the_state_is_all_that_another_process_needs() -> None:
     other << ...
 
 
-def test_silently_the_answer_that_he_waits_for_is_given() -> None:
+def test_silently_the_answer_that_the_caller_waits_for_is_given() -> None:
     book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
     book >> caller_said("turn_1", "Where are you?") << ...
     state = book.call.snapshot()
@@ -68,13 +64,13 @@ def test_silently_the_answer_that_he_waits_for_is_given() -> None:
 
 
 def test_a_picture_is_remembered_as_one_that_was_seen() -> None:
-    book = conversation() >> ShowImageRequested("data:image/png;base64,AAAA", "his passport") << ...
+    book = conversation() >> ShowImageRequested("data:image/png;base64,AAAA", "a passport") << ...
     other = resumed(kept(book))
-    assert told(other)[-1].startswith("system: Here the caller showed a picture (his passport).")
+    assert told(other)[-1].startswith("system: Here the caller showed a picture (a passport).")
     assert "base64" not in str(book.call.history.memos)
 
 
-# --- What was being done for him ---
+# --- What was being done for the caller ---
 
 
 def test_a_function_that_was_out_is_answered_in_words() -> None:
@@ -111,7 +107,7 @@ def test_the_session_that_made_the_call_is_given_the_output_alone() -> None:
 
 
 def test_what_was_written_down_last_is_told_when_the_caller_is_back() -> None:
-    """The words of his last turn came after the other process had asked what was said."""
+    """The words of the last turn came after the other process had asked what was said."""
     book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
     book >> response_created() << ... >> audio_delta(ms=400) << ...
     book >> model_says("item_1", "I have noted") << ...
@@ -144,27 +140,6 @@ def test_nothing_is_said_twice() -> None:
     other = resumed(state)
     other << ...
     other >> HistoryRestored(kept(conversation()).memos) << nothing
-
-
-# --- When it leaves ---
-
-
-def test_it_leaves_when_all_that_was_said_is_known() -> None:
-    book = answered() >> speech_started(0) >> speech_stopped(900) >> committed() << ...
-    book >> response_created() << ... >> audio_delta(ms=100) << ... >> audio_done() << ...
-    book >> response_done() << ... >> wait(0.2) << ... >> HandOverRequested()
-    assert do.ReleaseCall() not in book.outs(), "the words of his turn are not known yet"
-    book >> caller_said("turn_1", "My word is heron.")
-    assert do.ReleaseCall() in book.outs()
-    assert any("heron" in memo.text for memo in kept(book).memos)
-
-
-def test_or_when_it_has_waited_for_long_enough() -> None:
-    book = answered() >> speech_started(0) << ... >> HandOverRequested() << nothing
-    book >> wait(limits.model.HAND_OVER_QUIET_MAX_S - 0.1)
-    assert do.ReleaseCall() not in book.outs()
-    book >> wait(0.2)
-    assert do.ReleaseCall() in book.outs()
 
 
 def test_of_two_states_the_one_with_more_streams_is_the_newer() -> None:

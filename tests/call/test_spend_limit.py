@@ -52,7 +52,7 @@ def said(book: Book, response_id: str) -> Book:
 
 
 def leaving() -> Book:
-    """The caller was told that he is connected, and is on his way."""
+    """The caller was told of the transfer, and is on the way."""
     book = answered(fallback=PERSON) >> SpendLimitReached(1.0) << asks(CONNECTING) << nothing
     return said(book, "bye") << FIRST << do.TransferCaller(PERSON) << nothing
 
@@ -95,7 +95,7 @@ def test_where_somebody_is_named_the_caller_is_handed_on() -> None:
     )
 
 
-def test_where_nobody_takes_him_he_is_told_goodbye() -> None:
+def test_where_nobody_takes_the_caller_they_are_told_goodbye() -> None:
     for fails in (
         lambda b: b >> TransferFailed("http_400"),
         lambda b: b >> wait(limits.call.TRANSFER_MAX_S),

@@ -37,6 +37,8 @@ class Umpire:
         self.received_ms: defaultdict[str, float] = defaultdict(float)
         self.sent_ms = 0.0
         self.marks: set[str] = set()
+        self._failed = False
+        """The model's server has asked for time: a hold tone may bridge it."""
         self._may_hear = self._streaming = False
         self.unechoed: list[str] = []
         """Marks that Twilio has not echoed."""
@@ -68,6 +70,10 @@ class Umpire:
                 self._streaming = True
             case model.AudioDelta():
                 self._receive(event)
+            case model.Error():
+                self._failed = True
+            case model.ResponseDone():
+                self._failed = self._failed or event.response.status == "failed"
 
     def _follow_response(self, event: object, now: float) -> None:
         match event:
@@ -193,7 +199,8 @@ class Umpire:
 
     def _hold(self, message: caller.FromGateway, now: float) -> None:
         assert isinstance(message, caller.OutMedia)
-        assert any(manners.hold for manners in self._call.agent.tool_options.values())
+        holding = any(options.hold for options in self._call.agent.tool_options.values())
+        assert holding or self._failed, "nothing that a hold tone is played for"
         mulaw = message.media.payload
         assert mulaw in hold_mulaw(), "neither the model's sound nor the pattern"
         assert len(mulaw) % (limits.call.FRAME_MS * 8) == 0

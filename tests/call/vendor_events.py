@@ -16,7 +16,7 @@ from gateway.protocols import realtime_server as model
 
 def start(encoding: str = "audio/x-mulaw", hz: int = 8000, channels: int = 1) -> caller.Start:
     wire = caller.MediaFormat(encoding, hz, channels)
-    body = caller.StartBody(ACCOUNT_SID, STREAM_SID, CALL_SID, ["inbound"], wire)
+    body = caller.StartBody(ACCOUNT_SID, STREAM_SID, CALL_SID, wire, ["inbound"])
     return caller.Start(STREAM_SID, body)
 
 
@@ -105,15 +105,29 @@ def response_done(
     *,
     calls: tuple[tuple[str, str], ...] = (),
     failure: str | None = None,
+    message: str | None = None,
+    reason: str | None = None,
+    said: tuple[tuple[str, str], ...] | None = None,
     tokens: int | None = None,
 ) -> model.ResponseDone:
-    """`calls` are (name, call_id) of functions that the model wants called."""
+    """`calls` are (name, call_id) of functions that the model wants called.
+
+    `said` are (type, text) of the parts of one message; an empty tuple is an empty output.
+    """
     output = [model.Item("function_call", call_id=i, name=n, arguments="{}") for n, i in calls]
     details = None
     if failure is not None:
-        details = model.StatusDetails("failed", error=model.ErrorBody(code=failure))
+        error = model.ErrorBody(code=failure, message=message)
+        details = model.StatusDetails("failed", error=error)
+    elif reason is not None:
+        details = model.StatusDetails(status, reason=reason)
+    if said:
+        parts = [model.Part(kind, text=text) for kind, text in said]
+        output.insert(0, model.Item("message", role="assistant", content=parts))
     usage = None if tokens is None else model.Usage(total_tokens=tokens)
-    body = model.Response(response_id, status, details, output or None, usage)
+    body = model.Response(
+        response_id, status, details, output or (None if said is None else []), usage
+    )
     return model.ResponseDone(response=body)
 
 

@@ -1,4 +1,4 @@
-"""What the mind puts on either wire, held to oracles that are not ours."""
+"""Messages on either wire, held to oracles that are not ours."""
 
 from __future__ import annotations
 

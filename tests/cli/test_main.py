@@ -13,6 +13,8 @@ import pytest
 from command import broken, free_port, running
 from running_gateway import NOWHERE
 
+from gateway import __version__
+
 SIMULATED = {"GATEWAY_SIMULATED": "1", "OPENAI_BASE_URL": NOWHERE, "GATEWAY_HOST": "127.0.0.1"}
 
 
@@ -111,7 +113,7 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert "GATEWAY_PORT" in sentence
     assert port in sentence
     assert "Traceback" not in said
-    assert "ready for calls" not in said
+    assert "ready_for_calls" not in said
 
 
 async def test_an_option_that_there_is_not(tmp_path: Path) -> None:
@@ -260,9 +262,13 @@ async def test_a_bug_of_ours(tmp_path: Path) -> None:
 
 
 async def test_a_bug_at_the_start_of_the_application(tmp_path: Path) -> None:
-    patches = {"gateway.app:TwilioRest": broken}
+    patches = {"gateway.app:watch_loop": broken}
     port = str(free_port())
     status, said = await outcome(tmp_path, "serve", patches=patches, **SIMULATED, GATEWAY_PORT=port)
     assert status == 70, said
     assert said.splitlines()[-1].startswith("gateway: ")
     assert "KeyError: 'a bug of ours'" in said
+
+
+async def test_the_version(tmp_path: Path) -> None:
+    assert await outcome(tmp_path, "--version") == (0, f"gateway {__version__}\n")

@@ -71,7 +71,7 @@ SCENARIO: Final = {
 @dataclass
 class Theatre:
     rig: GatewayRig
-    twilio: runner.Carrier
+    twilio: runner.SimulatedCarrier
     browser: Browser
     model: ModelServer
 

@@ -1,4 +1,4 @@
-"""Thirty calls, coming and going, for as long as is asked: what must stay flat, stays flat."""
+"""Soak test: calls come and go for a given time, and memory, descriptors and tasks stay flat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "rigs"))
 
 import matplotlib as mpl
 import numpy as np
-from city import City, city
+from cluster import Cluster, running_cluster
 from test_faults import ASK, HEAR, STORY, TELL, script
 
 mpl.use("Agg")
@@ -26,12 +26,12 @@ EVERY_S: Final = 2.0
 WARM_SHARE: Final = 0.25
 KINDS: Final = ("rss_mb", "fds", "threads", "tasks")
 SLACK: Final = {"rss_mb": 12.0, "fds": 8.0, "threads": 2.0, "tasks": 12.0}
-"""How much the mean of the last quarter may lie above that of the second."""
+"""Largest growth from the mean of the second quarter to that of the last."""
 STEPS: Final = [HEAR, TELL, HEAR, STORY, HEAR, ASK, HEAR, "hang_up"]
 
 
 def measured(pid: int) -> dict[str, float]:
-    """From /proc."""
+    """Return the resources of a process, from /proc."""
     status = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     return {
@@ -41,32 +41,32 @@ def measured(pid: int) -> dict[str, float]:
     }
 
 
-async def callers(town: City, calls: int, until: float, done: list[bool]) -> None:
+async def callers(cluster: Cluster, calls: int, until: float, done: list[bool]) -> None:
     async def one(seed: int) -> None:
         await asyncio.sleep(seed * 0.4)
         while monotonic() < until:
-            record = await town.call(STEPS, seed)
+            record = await cluster.call(STEPS, seed)
             done.append(not record.failures)
             if record.failures:
                 print("failed:", record.failures, flush=True)
-            town.carrier.api.calls.pop(record.call_sid, None)
+            cluster.carrier.api.calls.pop(record.call_sid, None)
 
     await asyncio.gather(*(one(seed) for seed in range(calls)))
 
 
-async def watch(town: City, pid: int, until: float) -> list[dict[str, float]]:
+async def watch(cluster: Cluster, pid: int, until: float) -> list[dict[str, float]]:
     begun, found = monotonic(), []
     while monotonic() < until:
         sample = measured(pid) | {"at_s": monotonic() - begun}
-        sample["tasks"] = await town.metric("tasks")
-        sample["calls"] = await town.metric("calls_active")
+        sample["tasks"] = await cluster.metric("tasks")
+        sample["calls"] = await cluster.metric("calls_active")
         found.append(sample)
         await asyncio.sleep(EVERY_S)
     return found
 
 
 def drift(samples: list[dict[str, float]]) -> dict[str, float]:
-    """The last quarter against the second: what grew after the warm-up."""
+    """Return the growth from the second quarter to the last, after the warm-up."""
     n = len(samples)
     early, late = samples[n // 4 : n // 2], samples[3 * n // 4 :]
     return {
@@ -92,11 +92,11 @@ async def soak(minutes: float, calls: int, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     model: dict[str, Any] = script()
     with tempfile.TemporaryDirectory() as folder:
-        async with city(Path(folder), script=model, redis=True) as town:
-            pid = next(iter(town.gateways.values())).handle.pid
+        async with running_cluster(Path(folder), script=model, redis=True) as cluster:
+            pid = next(iter(cluster.gateways.values())).handle.pid
             until, done = monotonic() + minutes * 60, []
             found, _ = await asyncio.gather(
-                watch(town, pid, until), callers(town, calls, until, done)
+                watch(cluster, pid, until), callers(cluster, calls, until, done)
             )
     grown = drift(found)
     (out / "soak.json").write_text(json.dumps({"samples": found, "grown": grown}))

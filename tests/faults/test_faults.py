@@ -1,4 +1,4 @@
-"""Something breaks while people talk: nobody is lost, and the agent still knows them."""
+"""Faults during calls: no caller is lost, and the agent still knows what they said."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from city import FALLBACK, HEARS, RECALL, TALE, City, city
-from verdict import UNHEARD_MS, USUAL_MS, believed, judged
+from cluster import FALLBACK, HEARS, RECALL, TALE, Cluster, running_cluster
+from fault_result import UNHEARD_MS, USUAL_MS, evaluate, retried_on_stall
 
 HEAR: dict[str, Any] = {"hear": {"until_silence_ms": 600, "timeout_s": 40}}
 PATIENT: dict[str, Any] = {"hear": {"until_silence_ms": 2000, "timeout_s": 40}}
-"""Nobody asks a question into a line that has just gone quiet."""
+"""A longer wait: nobody asks a question into a line that has just become silent."""
 TELL = {"say": "My code word is heron."}
 ASK = {"say": "What was it?"}
 STORY = {"say": "A story!"}
@@ -25,58 +25,62 @@ def script(*story: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"hears": HEARS, "turns": turns, "think_ms": 150, "demo_turns": 90, **more}
 
 
-def dialled(town: City) -> int:
-    """How many callers were put through to a person."""
-    calls = town.carrier.api.calls.values()
+def transferred(cluster: Cluster) -> int:
+    """Return how many callers were transferred to a person."""
+    calls = cluster.carrier.api.calls.values()
     return sum(any(FALLBACK in m.detail for m in c.line.moments) for c in calls)
 
 
-async def said(town: City, words: str, times: int) -> None:
+async def said(cluster: Cluster, words: str, times: int) -> None:
     async with asyncio.timeout(60):
-        while sum(words in one["text"] for one in await town.said()) < times:
+        while sum(words in one["text"] for one in await cluster.said()) < times:
             await asyncio.sleep(0.1)
 
 
-@believed
+@retried_on_stall
 async def test_a_socket_breaks(tmp_path: Path) -> None:
-    """The model's, with each code that says try again; and the caller's, in mid-word."""
+    """The model's socket closes with each code for a retry; the caller's socket breaks."""
     closes = [{"close": code, "times": 1} for code in (1001, 1006, 1011, 1013)]
     broken = [HEAR, TELL, HEAR, STORY, {"wait_ms": 1500}, "drop_socket", PATIENT, ASK, HEAR,
               "hang_up"]  # fmt: skip
-    async with city(tmp_path, script=script({"say": TALE}, *closes, speed=1.5)) as town:
-        calls = [asyncio.create_task(town.call(WHOLE, seed)) for seed in range(4)]
-        await said(town, "noted", 4)
-        # So late that no close is left for it.
-        cut_off = await town.call(broken, 4)
+    async with running_cluster(
+        tmp_path, script=script({"say": TALE}, *closes, speed=1.5)
+    ) as cluster:
+        calls = [asyncio.create_task(cluster.call(WHOLE, seed)) for seed in range(4)]
+        await said(cluster, "noted", 4)
+        # Late enough that every scripted close has happened.
+        cut_off = await cluster.call(broken, 4)
         records = await asyncio.gather(*calls)
-        journal = await town.said()
-        assert await town.metric("model_reconnects_total") == 4
-    kept = judged("model's socket closed (4 codes)", records, journal, asked=5)
-    kept.holds(most_ms=1500, busy=town.busy)
-    again = judged("media socket broken mid-word", [cut_off], journal, asked=1)
-    again.holds(most_ms=3000, busy=town.busy)
+        journal = await cluster.said()
+        assert await cluster.metric("model_reconnects_total") == 4
+    kept = evaluate("model's socket closed (4 codes)", records, journal, asked=5)
+    kept.check(most_ms=1500, busy=cluster.busy)
+    again = evaluate("media socket broken mid-word", [cut_off], journal, asked=1)
+    again.check(most_ms=3000, busy=cluster.busy)
 
 
-@believed
+@retried_on_stall
 async def test_a_process_is_killed_and_another_told_to_stop(tmp_path: Path) -> None:
     patient = [*WHOLE[:4], PATIENT, ASK, HEAR, "hang_up"]
     drain = {"GATEWAY_DRAIN_SECONDS": "10"}
-    async with city(tmp_path, script=script(), gateways=3, redis=True, **drain) as town:
-        killed, stopped, left = town.gateways
-        cut_off = await town.calls_at(killed, patient, range(3))
-        moved = await town.calls_at(stopped, WHOLE, range(3, 6))
-        await said(town, "lighthouse", 6)
-        town.kill(killed)
-        town.kill(stopped, signal.SIGTERM)
+    async with running_cluster(
+        tmp_path, script=script(), gateways=3, redis=True, **drain
+    ) as cluster:
+        killed, stopped, left = cluster.gateways
+        cut_off = await cluster.calls_on(killed, patient, range(3))
+        moved = await cluster.calls_on(stopped, WHOLE, range(3, 6))
+        await said(cluster, "lighthouse", 6)
+        cluster.kill(killed)
+        cluster.kill(stopped, signal.SIGTERM)
         records = await asyncio.gather(*cut_off, *moved)
-        assert await town.gateways[stopped].gone() == 0
-        known = town.gateways[left].told
-        # Callers of the one that was killed may come to the other one in its last moment.
+        assert await cluster.gateways[stopped].exited() == 0
+        known = cluster.gateways[left].output
+        # Callers of the killed process may reach the other one just before it stops.
         assert [one.call_sid for one in records[3:] if one.call_sid not in known] == []
     for fault, theirs, most_ms in (
         ("process SIGKILL with calls", records[:3], 3000),
         ("process SIGTERM with calls", records[3:], USUAL_MS + UNHEARD_MS),
     ):
-        spoken = town.transcript({record.call_sid for record in theirs})
-        verdict = judged(fault, theirs, spoken, asked=len(theirs))
-        verdict.holds(most_ms=most_ms, busy=town.busy)
+        spoken = cluster.transcript({record.call_sid for record in theirs})
+        result = evaluate(fault, theirs, spoken, asked=len(theirs))
+        result.check(most_ms=most_ms, busy=cluster.busy)

@@ -18,7 +18,7 @@ from prometheus_tools import RULES, promtool, tool
 
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator.caller.gateway_process import ProcessPlan, free_port, spawned
-from gateway.simulator.rehearsal.runner import Carrier, carrier, rehearse_many
+from gateway.simulator.rehearsal.runner import SimulatedCarrier, carrier, rehearse_many
 from gateway.simulator.scenario.schema import Scenario
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress
 
@@ -147,7 +147,7 @@ async def _ready(client: httpx2.AsyncClient, process: asyncio.subprocess.Process
     raise AssertionError("prometheus did not start")
 
 
-async def calls(twilio: Carrier) -> None:
+async def calls(twilio: SimulatedCarrier) -> None:
     records = await rehearse_many(twilio, CALL, calls=2, concurrency=2)
     assert [record.failures for record in records] == [[], []]
 

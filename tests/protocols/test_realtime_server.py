@@ -337,7 +337,7 @@ def test_junk(text: bytes | str) -> None:
         {"type": "response.created", "response": {}},
         {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": "!"},
         {"type": "response.output_audio.delta", "response_id": "r", "delta": ""},
-        {"type": "input_audio_buffer.speech_started", "item_id": "i"},
+        {"type": "input_audio_buffer.speech_started", "audio_start_ms": 1},
         {"type": " input_audio_buffer.dtmf_event_received", "event": 9},
     ],
     ids=str,
@@ -410,24 +410,49 @@ def test_a_long_delta_in_another_shape_is_malformed(text: bytes) -> None:
     assert kind_of_fault(text) in ("malformed", "junk")
 
 
-@pytest.mark.parametrize("ms", [-1, 10**9, 10**30, 10**400, 1.5, "1"])
-def test_a_moment_that_no_session_has_is_malformed(ms: object) -> None:
-    """Sums with it would overflow, or poison every latency that is measured."""
-    started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": ms, "item_id": "i"}
-    stopped = {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": ms, "item_id": "i"}
-    assert kind_of_fault(said(started)) == "malformed"
-    assert kind_of_fault(said(stopped)) == "malformed"
+@pytest.mark.parametrize("ms", [-1, 10**9, 10**30, 10**400, 1.5, None, "late", [1]])
+def test_speech_is_speech_whatever_its_moment(ms: object) -> None:
+    """Sums with an impossible moment would poison every latency; the speech itself counts."""
+    for kind, field in (("started", "audio_start_ms"), ("stopped", "audio_end_ms")):
+        event = {"type": f"input_audio_buffer.speech_{kind}", field: ms, "item_id": "i"}
+        repaired = wire.parse(said(event))
+        assert isinstance(repaired, wire.RepairedEvent)
+        assert repaired.event.item_id == "i"
+        assert getattr(repaired.event, field) == 0
 
 
-@pytest.mark.parametrize("tokens", [-1, 10**30, 10**400])
-def test_tokens_that_nobody_can_have_used_are_malformed(tokens: int) -> None:
-    """A counter that is told to go back, or to infinity, raises where nobody expects it."""
+@pytest.mark.parametrize("tokens", [-1, None, "many", 1 << 60, 10**400])
+def test_tokens_that_nobody_can_have_used_are_left_out_alone(tokens: object) -> None:
+    """A counter that goes back raises where nobody expects it; the response itself counts."""
     for path in ("total_tokens", "input_tokens"):
-        spent = RESPONSE | {"usage": USAGE | {path: tokens}}
-        assert kind_of_fault(said({"type": "response.done", "response": spent})) == "malformed"
-    cached = USAGE["input_token_details"] | {"cached_tokens": tokens}  # type: ignore[operator]
-    spent = RESPONSE | {"usage": USAGE | {"input_token_details": cached}}
-    assert kind_of_fault(said({"type": "response.done", "response": spent})) == "malformed"
+        done = response_done(USAGE | {path: tokens})
+        assert getattr(done.usage, path) == 0
+        assert done.output == response_done(USAGE).output
+    cached = USAGE["input_token_details"] | {"image_tokens": tokens}  # type: ignore[operator]
+    done = response_done(USAGE | {"input_token_details": cached})
+    assert done.usage.input_token_details.image_tokens == 0
+    assert done.usage.total_tokens == USAGE["total_tokens"]
+
+
+def response_done(usage: dict[str, Any]) -> Any:
+    call = {"type": "function_call", "call_id": "c", "name": "end_call", "arguments": "{}"}
+    response = RESPONSE | {"usage": usage, "output": [call]}
+    event: Any = wire.parse(said({"type": "response.done", "response": response}))
+    event = event.event if isinstance(event, wire.RepairedEvent) else event
+    assert event.response.output[0].name == "end_call"
+    return event.response
+
+
+def test_an_item_that_cannot_be_read_is_left_out_alone() -> None:
+    good = {"type": "message", "id": "i"}
+    response = RESPONSE | {"output": [5, good, {"id": "no type"}]}
+    event: Any = wire.parse(said({"type": "response.done", "response": response}))
+    assert [item.id for item in event.event.response.output] == ["i"]
+
+
+def test_more_odd_fields_than_are_looked_at_are_malformed() -> None:
+    response = RESPONSE | {"output": [None] * 100}
+    assert kind_of_fault(said({"type": "response.done", "response": response})) == "malformed"
 
 
 @pytest.mark.parametrize("depth", [2_000, 100_000])

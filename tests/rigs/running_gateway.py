@@ -13,13 +13,14 @@ import httpx2
 from gateway_calls import TOKEN, Carrier
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway import limits
 from gateway.app import Gateway, build
-from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call.events import CallEvent, ModelReady
 from gateway.cli.drain_server import GatewayServer
 from gateway.settings import load_settings
 from gateway.simulator.openai.main import ModelServer
+from gateway.tuning import DEFAULT_TUNING, Tuning
 
 PUBLIC_URL = "https://gw.example.com"
 ACCOUNT = "AC" + "1" * 32
@@ -53,6 +54,16 @@ routes:
 """
 
 N = TypeVar("N")
+
+
+@dataclass
+class Clock:
+    """Unix time of opening hours, as a test sets it."""
+
+    now: float
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class InProcessServer(GatewayServer):
@@ -128,6 +139,20 @@ class GatewayRig:
             while any(not self._opened(call) for call in self.gateway.registry.calls):
                 await self._news.wait()
 
+    @contextlib.contextmanager
+    def draining(self) -> Iterator[None]:
+        """As a process that stops takes no new calls."""
+        self.gateway.registry.draining = True
+        try:
+            yield
+        finally:
+            self.gateway.registry.draining = False
+
+    def model_fails(self) -> None:
+        """So many calls in a row had no session that the circuit breaker opens."""
+        for _ in range(limits.model.BREAKER_FAILURES):
+            self.gateway.capacity.breaker.failed("test")
+
     def _opened(self, call: LiveCall) -> bool:
         return any(one is call and isinstance(note, ModelReady) for one, note in self.notes)
 
@@ -162,7 +187,7 @@ async def serving(server: InProcessServer, listener: socket.socket) -> AsyncIter
 async def running_gateway(
     agents: Any,
     model: ModelServer | str = NOWHERE,
-    bridge_limits: BridgeLimits = BridgeLimits(),  # noqa: B008 - frozen
+    tuning: Tuning = DEFAULT_TUNING,
     **environ: str,
 ) -> AsyncIterator[GatewayRig]:
     """A gateway with these settings; `agents` is the path of its file."""
@@ -179,7 +204,7 @@ async def running_gateway(
             **environ,
         }
     )
-    gateway = build(settings, bridge_limits=bridge_limits)
+    gateway = build(settings, tuning=tuning)
     listener = free_listener()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = InProcessServer(gateway, "127.0.0.1", 0, settings.drain_s)
@@ -191,7 +216,7 @@ async def running_gateway(
     ):
         carrier = Carrier(client, settings.public_url, ACCOUNT)
         rig = GatewayRig(url, gateway, server, client, carrier)
-        _listen(gateway, rig)
+        gateway.events.subscribe(rig.hear)
         yield rig
 
 
@@ -201,13 +226,3 @@ def free_listener() -> socket.socket:
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
     return listener
-
-
-def _listen(gateway: Gateway, rig: GatewayRig) -> None:
-    keep = gateway.registry.on_event
-
-    def on_event(call: LiveCall, note: CallEvent) -> None:
-        keep(call, note)
-        rig.hear(call, note)
-
-    gateway.registry.on_event = on_event  # type: ignore[method-assign]

@@ -44,6 +44,7 @@ class RestDesk:
         if end.request_line.startswith("POST") and "/Calls.json" in end.request_line:
             if status < 300:
                 self.placed.append(new_sid("CA"))
+                self._news.set()
                 body = {"sid": self.placed[-1], "status": "queued"}
         elif end.request_line.startswith("GET"):
             sid = end.request_line.split("/Calls/")[1].partition(".")[0]
@@ -63,6 +64,14 @@ class RestDesk:
                 self._news.clear()
                 await self._news.wait()
         return found[-1]
+
+    async def places(self) -> str:
+        """The CallSid of the first call that was placed here."""
+        async with asyncio.timeout(30):
+            while not self.placed:
+                self._news.clear()
+                await self._news.wait()
+        return self.placed[0]
 
     def forget(self, *answers: tuple[int, int | None]) -> None:
         """From now on it answers so."""

@@ -22,7 +22,7 @@ from webhook_rig import PROJECT, SECRET, WebhookRig
 from gateway.simulator.openai.main import ModelServer, running_model
 from gateway.simulator.openai.realtime.script import Script, SipScript
 from gateway.simulator.openai_project import SipAccount
-from gateway.simulator.rehearsal.runner import Carrier, carrier
+from gateway.simulator.rehearsal.runner import SimulatedCarrier, carrier
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress
 
@@ -47,7 +47,7 @@ class SipGateway:
     url: str
     webhook: WebhookRig
     client: AsyncOpenAI
-    twilio: Carrier
+    twilio: SimulatedCarrier
     model: ModelServer
     documents: dict[str, str | list[str]] = field(default_factory=dict)
     posts: list[tuple[str, dict[str, str]]] = field(default_factory=list)

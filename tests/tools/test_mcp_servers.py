@@ -47,13 +47,40 @@ def server(**fields: Any) -> McpServer:
     return McpServer.model_validate({"via": "gateway"} | fields)
 
 
+class Statuses:
+    """What links report, by their label."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, asyncio.Queue[bool]] = {}
+
+    def of(self, label: str) -> asyncio.Queue[bool]:
+        return self._queues.setdefault(label, asyncio.Queue())
+
+    def forget(self) -> None:
+        self._queues.clear()
+
+    def __call__(self, label: str, up: bool) -> None:
+        self.of(label).put_nowait(up)
+
+
+STATUSES = Statuses()
+
+
+@pytest.fixture(autouse=True)
+def _no_statuses_of_other_tests() -> None:
+    STATUSES.forget()
+
+
+def shelf(server: McpServer, secrets: dict[str, str]) -> McpServerLink:
+    return McpServerLink("shelf", server, secrets, STATUSES)
+
+
 class Running:
-    """A link at work, and what it has told."""
+    """A link at work, and what it has reported."""
 
     def __init__(self, link: McpServerLink) -> None:
         self.link = link
-        self._told: asyncio.Queue[bool] = asyncio.Queue()
-        link.told = lambda _label, up: self._told.put_nowait(up)
+        self._told = STATUSES.of(link.label)
 
     async def until(self, up: bool) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -75,7 +102,7 @@ async def at_work(link: McpServerLink) -> AsyncIterator[Running]:
 
 @asynccontextmanager
 async def linked(process: McpProcess, **more: Any) -> AsyncIterator[McpServerLink]:
-    link = McpServerLink("shelf", server(url=process.url, **more), SECRETS)
+    link = shelf(server(url=process.url, **more), SECRETS)
     async with at_work(link) as running:
         await running.until(up=True)
         yield link
@@ -136,7 +163,9 @@ async def test_it_ends_with_us_whatever_it_is_at(shared: McpProcess, turns: int)
 
 
 async def test_a_process_of_ours_ends_with_us_and_is_started_again() -> None:
-    link = McpServerLink("shelf", server(command=STDIO, env={"SHELF": "${SHELF_TOKEN}"}), SECRETS)
+    link = McpServerLink(
+        "shelf", server(command=STDIO, env={"SHELF": "${SHELF_TOKEN}"}), SECRETS, STATUSES
+    )
     with capture_logs() as logs:
         async with at_work(link) as running:
             await running.until(up=True)
@@ -151,7 +180,7 @@ async def test_a_process_of_ours_ends_with_us_and_is_started_again() -> None:
             assert pid != first_pid
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
-    (lost,) = (line for line in logs if "not there" in line["event"])
+    (lost,) = (line for line in logs if line["event"] == "mcp_server_unavailable")
     assert lost["last_words"].endswith("the shelf [secret] has fallen")
     assert "s3cret" not in str(logs)
 
@@ -160,7 +189,7 @@ async def test_one_that_is_killed_costs_its_tools_and_comes_back() -> None:
     agent = agent_with(url="http://127.0.0.1:1/")
     with mcp_process() as process:
         agent = agent_with(url=process.url)
-        box = Toolbox(book_of(agent), {})
+        box = Toolbox(book_of(agent), {}, None, STATUSES)
         sessions = SessionConfigs(book_of(agent), box)
         (link,) = box.mcp.links
         assert "tools" not in sessions.of("desk", "sip")
@@ -186,7 +215,7 @@ async def test_one_that_is_killed_costs_its_tools_and_comes_back() -> None:
 async def test_one_that_is_asked_for_is_tried_at_once(
     shared: McpProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box = Toolbox(book_of(agent_with(url="http://127.0.0.1:1/")), {})
+    box = Toolbox(book_of(agent_with(url="http://127.0.0.1:1/")), {}, None, STATUSES)
     (link,) = box.mcp.links
     async with at_work(link) as running:
         await running.until(up=False)
@@ -201,7 +230,7 @@ async def test_one_that_is_asked_for_is_tried_at_once(
 
 async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None:
     agent = agent_with(url=shared.url, timeout_s=0.1)
-    box = Toolbox(book_of(agent), {})
+    box = Toolbox(book_of(agent), {}, None, STATUSES)
     async with at_work(box.mcp.links[0]) as running:
         await running.until(up=True)
         assert (await box.run("shelf_sleeps", "{}", CONTEXT)).outcome == "timeout"
@@ -216,7 +245,7 @@ async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None
 
 
 async def test_one_that_never_was_harms_nobody() -> None:
-    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {})
+    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {}, STATUSES)
     with capture_logs() as logs:
         async with at_work(desk.links[0]) as running:
             await desk.tried(PATIENCE_S)
@@ -237,7 +266,7 @@ async def test_one_that_takes_the_connection_and_says_nothing(
 
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as silent:
         port = silent.sockets[0].getsockname()[1]
-        link = McpServerLink("shelf", server(url=f"http://127.0.0.1:{port}/"), {})
+        link = shelf(server(url=f"http://127.0.0.1:{port}/"), {})
         async with at_work(link) as running:
             await running.until(up=False)
             await running.until(up=False)
@@ -246,12 +275,12 @@ async def test_one_that_takes_the_connection_and_says_nothing(
 async def test_one_that_speaks_something_else() -> None:
     async with (
         http_end() as end,
-        at_work(McpServerLink("shelf", server(url=end.url), {})) as running,
+        at_work(shelf(server(url=end.url), {})) as running,
     ):
         await running.until(up=False)
-    async with at_work(McpServerLink("shelf", server(command=["echo", "hello"]), {})) as running:
+    async with at_work(shelf(server(command=["echo", "hello"]), {})) as running:
         await running.until(up=False)
-    async with at_work(McpServerLink("shelf", server(command=["/no/such/program"]), {})) as running:
+    async with at_work(shelf(server(command=["/no/such/program"]), {})) as running:
         await running.until(up=False)
 
 
@@ -279,7 +308,7 @@ async def test_an_answer_without_end_is_not_read() -> None:
 
 
 async def test_the_start_does_not_wait_for_ever() -> None:
-    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {})
+    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {}, STATUSES)
     await desk.tried(0.01)
 
 
@@ -295,7 +324,7 @@ def book_of(*agents: Agent) -> AgentBook:
 
 
 def offering(agent: Agent, *tools: ListedMcpTool) -> list[str]:
-    desk = McpServers(book_of(agent), {})
+    desk = McpServers(book_of(agent), {}, STATUSES)
     desk.links[0].tools = tools
     return list(desk.tools(agent))
 
@@ -356,7 +385,7 @@ def test_only_what_the_file_allows() -> None:
 async def test_a_schema_of_a_server_is_for_the_server(odd: dict[str, Any]) -> None:
     """Nothing of it is fetched, followed or matched here."""
     agent = agent_with(url="http://shelf.internal/")
-    box = Toolbox(book_of(agent), {})
+    box = Toolbox(book_of(agent), {}, None, STATUSES)
     link = box.mcp.links[0]
     link.tools, link.revision = (listed("odd", properties={"a": odd}),), link.revision + 1
     result = await box.run("shelf_odd", json.dumps({"a": "a" * 64 + "!"}), CONTEXT)
@@ -369,7 +398,7 @@ def test_two_agents_share_a_server_and_not_its_tools() -> None:
     two = one.model_copy(
         update={"name": "two", "mcp": {"shelf": server(url="http://shelf.internal/")}}
     )
-    desk = McpServers(book_of(one, two), {})
+    desk = McpServers(book_of(one, two), {}, STATUSES)
     (link,) = desk.links
     link.tools = (listed("stock"), listed("reserve"))
     assert list(desk.tools(one)) == ["shelf_stock"]
@@ -382,13 +411,13 @@ def test_what_the_vendor_reaches_is_none_of_ours() -> None:
         instructions="x",
         mcp={"docs": McpServer(via="openai", url="https://docs.example.com/")},
     )
-    assert McpServers(book_of(agent), {}).links == []
+    assert McpServers(book_of(agent), {}, STATUSES).links == []
 
 
 def test_a_label_stands_for_one_server() -> None:
     two = Agent(name="two", instructions="x", mcp={"shelf": server(url="http://b.internal/")})
     with pytest.raises(SettingsError, match="two servers"):
-        McpServers(book_of(agent_with(url="http://a.internal/"), two), {})
+        McpServers(book_of(agent_with(url="http://a.internal/"), two), {}, STATUSES)
 
 
 def test_a_secret_that_is_not_set_refuses_to_start() -> None:

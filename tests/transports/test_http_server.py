@@ -19,7 +19,6 @@ from stream_end import near_end
 from uvicorn.server import ServerState
 
 from gateway import limits
-from gateway.transports import http_server
 from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
 
@@ -34,8 +33,23 @@ async def echo(websocket: WebSocket) -> None:
         await websocket.send_text(text)
 
 
+HASTE_S = 0.2
+
+
 @pytest_asyncio.fixture
 async def port() -> AsyncIterator[int]:
+    async with served() as number:
+        yield number
+
+
+@pytest_asyncio.fixture
+async def hasty_port() -> AsyncIterator[int]:
+    async with served(head_wait_s=HASTE_S) as number:
+        yield number
+
+
+@contextlib.asynccontextmanager
+async def served(**bounds: float) -> AsyncIterator[int]:
     listener, state = free_listener(), ServerState()
     app = Starlette(routes=[Route("/", length, methods=["POST"]), WebSocketRoute("/ws", echo)])
     config = uvicorn.Config(
@@ -45,7 +59,7 @@ async def port() -> AsyncIterator[int]:
     config.load()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: BoundedHttp(config, state, {}, _loop=loop), sock=listener
+        lambda: BoundedHttp(config, state, {}, _loop=loop, **bounds), sock=listener
     )
     yield listener.getsockname()[1]
     server.close()
@@ -92,31 +106,26 @@ async def test_a_head_without_end_is_cut_at_the_bound(port: int, piece: bytes) -
 
 
 @pytest.mark.parametrize("said", [b"", b"POST / HTTP/1.1\r\nHost: gw\r\nX: y"])
-async def test_a_head_that_does_not_come_is_not_waited_for(
-    port: int, said: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_server, "REQUEST_HEAD_WAIT_S", 0.05)
-    async with connection(port) as (reader, writer):
+async def test_a_head_that_does_not_come_is_not_waited_for(hasty_port: int, said: bytes) -> None:
+    async with connection(hasty_port) as (reader, writer):
         writer.write(said)
         assert await cut(reader) == b""
 
 
-async def test_nor_is_that_of_a_second_request(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with connection(port) as (reader, writer):
+async def test_nor_is_that_of_a_second_request(hasty_port: int) -> None:
+    async with connection(hasty_port) as (reader, writer):
         writer.write(post(b"one"))
         assert (await reader.readuntil(b"\r\n\r\n3")).startswith(b"HTTP/1.1 200")
-        monkeypatch.setattr(http_server, "REQUEST_HEAD_WAIT_S", 0.05)
         writer.write(b"POST / HTTP")
         assert await cut(reader) == b""
 
 
-async def test_the_body_is_no_part_of_the_head(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_body_is_no_part_of_the_head(hasty_port: int) -> None:
     """It may be longer, take longer, and stand in the same bytes."""
-    monkeypatch.setattr(http_server, "REQUEST_HEAD_WAIT_S", 0.05)
     body = b"x" * (4 * limits.web.REQUEST_HEAD_MAX_BYTES)
-    async with connection(port) as (reader, writer):
+    async with connection(hasty_port) as (reader, writer):
         writer.write(post(body)[:-1])
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(2 * HASTE_S)
         writer.write(b"x")
         answer = await asyncio.wait_for(reader.readuntil(str(len(body)).encode()), 10)
         assert answer.startswith(b"HTTP/1.1 200")
@@ -140,9 +149,8 @@ async def test_many_requests_on_one_connection_are_counted_each_by_itself(port: 
             await asyncio.wait_for(reader.readuntil(b"\r\n\r\n4"), 10)
 
 
-async def test_a_websocket_has_its_own_bounds(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "REQUEST_HEAD_WAIT_S", 0.05)
-    async with near_end(port, "/ws") as end:
-        await asyncio.sleep(0.1)
+async def test_a_websocket_has_its_own_bounds(hasty_port: int) -> None:
+    async with near_end(hasty_port, "/ws") as end:
+        await asyncio.sleep(2 * HASTE_S)
         end.say("x" * 100_000)
         assert len((await end.frame()).data) == 100_000

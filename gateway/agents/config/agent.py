@@ -101,7 +101,7 @@ class NoiseReduction(_Part):
 
 
 class Transcription(_Part):
-    """Who writes down what the caller says."""
+    """Transcription of the caller's speech."""
 
     model: str = Field("gpt-transcribe", min_length=1)
     language: str | None = None
@@ -139,7 +139,7 @@ class BargeIn(_Part):
 
 
 class Idle(_Part):
-    """What a silent caller gets: a nudge, then the end; both counted from the last sound."""
+    """Nudge and end for a silent caller, both counted from the last sound."""
 
     nudge_after_s: float = Field(
         limits.agents.IDLE_NUDGE_DEFAULT_S, ge=limits.agents.IDLE_MIN_S, le=limits.agents.IDLE_MAX_S
@@ -162,7 +162,7 @@ class Idle(_Part):
 
 
 class Fallback(_Part):
-    """Who has a caller when no agent is to be had: a person, a queue, and then voicemail."""
+    """Failover of a call without an agent: a person or a queue, then voicemail."""
 
     to: str | None = Field(None, pattern=PARTY, max_length=limits.agents.SIP_URI_MAX_CHARS)
     queue: str | None = Field(None, min_length=1, max_length=limits.agents.QUEUE_NAME_MAX_CHARS)
@@ -268,7 +268,7 @@ class Agent(_Part):
 
     @property
     def hold_tone_keys(self) -> Iterator[str]:
-        """The keys of what has the caller wait by a sound."""
+        """Yield the keys that ask for the hold tone."""
         for kind, parts in (("functions", self.functions), ("mcp", self.mcp)):
             for name, part in parts.items():
                 if part.hold:
@@ -276,12 +276,12 @@ class Agent(_Part):
 
     @property
     def hosted(self) -> Mapping[str, McpServer]:
-        """The MCP servers that the model's own server reaches, by label."""
+        """Return the MCP servers that the model's own server reaches, by label."""
         return {label: server for label, server in self.mcp.items() if server.via == "openai"}
 
     @property
     def private(self) -> Mapping[str, McpServer]:
-        """Those that the gateway reaches itself."""
+        """Return the MCP servers that the gateway reaches itself, by label."""
         return {label: server for label, server in self.mcp.items() if server.via == "gateway"}
 
     @model_validator(mode="after")

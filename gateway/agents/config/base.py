@@ -1,4 +1,4 @@
-"""What every part of the agents file is made of."""
+"""Base of every part of the agents file."""
 
 from __future__ import annotations
 

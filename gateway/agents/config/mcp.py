@@ -1,6 +1,7 @@
 """An MCP server whose tools an agent may use, as the agents file has it.
 
-`via: openai` is reached by the vendor, `via: gateway` by us: it may stand where he cannot.
+The vendor connects to those with `via: openai`. The gateway connects to those with `via: gateway`,
+which may stand in private networks.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class ApprovalPolicy(BaseModel):
 
 
 class McpServer(ToolOptions):
-    """One server: where it is, who reaches it, what of it is offered."""
+    """An MCP server: its address, who connects to it, and which of its tools are offered."""
 
     via: Literal["openai", "gateway"]
     url: Url | None = Field(None, pattern=r"\Ahttps?://[^\s/?#@\\]+([/?][^\s#\\]*)?\z")
@@ -88,7 +89,7 @@ class McpServer(ToolOptions):
         return self.approval == "operator"
 
     def approval_of(self, tool: str) -> Answer:
-        """Who allows a call of this tool.
+        """Return who allows a call of this tool.
 
         Of a private one the function's name is known, in which two tools may be the same: then
         the strictest answer is for both.

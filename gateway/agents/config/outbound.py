@@ -42,7 +42,7 @@ class Outbound(BaseModel):
     countries: list[Annotated[str, AfterValidator(_prefix)]] = Field(
         default_factory=list, max_length=limits.agents.DIAL_COUNTRIES_MAX
     )
-    """Narrower than what the house may call; empty is all of that."""
+    """Narrower than what the whole gateway may call; empty allows all of that."""
     machine: Policy = "hang_up"
     message: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
     fax: Literal["talk", "hang_up"] = "hang_up"
@@ -65,7 +65,7 @@ class Outbound(BaseModel):
         return any(policy != "talk" for policy in (self.machine, self.fax, self.unknown))
 
     def policy(self, who: str) -> Policy:
-        """What is done when this one has answered: `human`, `machine`, `fax` or `unknown`."""
+        """Return what to do when `human`, `machine`, `fax` or `unknown` has answered."""
         policies: dict[str, Policy] = {
             "machine": self.machine, "fax": self.fax, "unknown": self.unknown,
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What an agent can do besides talking: the operator's functions, as the agents file has them."""
+"""The operator's functions in the agents file, and options that all tools share."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ class ToolOptions(_Part):
     on_barge_in: Literal["keep", "cancel"] = "keep"
     confirm: bool = False
     hold: bool = False
-    """Whether the caller hears a soft sound while he waits: after the filler, or without one."""
+    """Whether the caller hears the hold tone while they wait: after the filler, or without one."""
 
 
 class FunctionTool(ToolOptions):
-    """One function: how it is called, and how the wait for it sounds."""
+    """Function of the operator: how it is called, and what the caller hears meanwhile."""
 
     description: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
     parameters: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""People and keys, as the agents file has them: whom a caller is handed to, what he may type."""
+"""Transfer destinations and keypad entry in the agents file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class KeypadTransfer(AgentFilePart):
 
 
 class TransferDestination(AgentFilePart):
-    """Somebody to whom a caller can be handed over: a number, a SIP address, or a queue."""
+    """Destination of a transfer: a number, a SIP address, or a queue."""
 
     to: str | None = Field(None, pattern=PARTY, max_length=limits.agents.SIP_URI_MAX_CHARS)
     queue: str | None = Field(None, min_length=1, max_length=limits.agents.QUEUE_NAME_MAX_CHARS)
@@ -49,5 +49,7 @@ class TransferDestination(AgentFilePart):
         if (self.to is None) == (self.queue is None):
             raise wrong("to", "give either `to` or `queue`")
         if self.queue is not None and self.warm:
-            raise wrong("mode", "is cold with a queue: nobody is rung to whom one could whisper")
+            raise wrong(
+                "mode", "must be cold with a queue: no person is called who could be briefed"
+            )
         return self

@@ -15,11 +15,11 @@ from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import SHUTDOWNS, Agent
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.file import session_schema
-from gateway.agents.file.yaml_source import Path as Key
-from gateway.agents.file.yaml_source import YamlSource, dotted, parse
 from gateway.agents.routing import AgentBook, Route, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError
+from gateway.yaml_source import Path as Key
+from gateway.yaml_source import YamlSource, dotted, parse
 
 DEFAULT_AGENTS: Final = Path(str(files("gateway.agents") / "examples" / "reception.yaml"))
 _PROBLEMS: Final = {
@@ -49,7 +49,7 @@ class _File(BaseModel):
 
 def load_agents(path: Path) -> AgentBook:
     """The agents and routes of a file; raises AgentFileError at the first thing wrong."""
-    document = parse(_read(path), str(path))
+    document = parse(_read(path), str(path), AgentFileError)
     found = _typed(document)
     _check_routes(found, document)
     _check_out_of_hours(found, document)
@@ -132,7 +132,7 @@ def _key(details: ErrorDetails, values: Any) -> Key:
 
 
 def _below(key: Key, rule: str, values: Any) -> Key:
-    """What a rule names by a dotted key: of a list, by number from 0."""
+    """Return the value at a dotted key; entries of lists are numbered from 0."""
     for name in rule.split("."):
         part = int(name) if isinstance(values, list) and name.isdecimal() else name
         key, values = (*key, part), values[part] if _has(values, part) else None
@@ -146,7 +146,7 @@ def _has(values: Any, part: str | int) -> bool:
 
 
 def _problem(details: ErrorDetails) -> str:
-    """What is wrong, in words that fit behind a key."""
+    """Return the problem in words that follow a key."""
     sentence = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
     ours = _PROBLEMS.get(details["type"])
     if ours is None:  # its braces, if any, are the operator's
@@ -200,7 +200,7 @@ def _check_session(agent: Agent, document: YamlSource) -> None:
 
 
 def _check_hosted(agent: Agent, document: YamlSource) -> None:
-    """What the vendor's own types say of the servers that he is to reach."""
+    """Check hosted MCP servers against the vendor's own types."""
     unset = {name: "-" for server in agent.hosted.values() for name in server.secrets}
     hosted = {"type": "realtime", "tools": hosted_tools(agent, unset)}
     for (_, index, field, *_), problem in session_schema.problems(hosted):
@@ -217,7 +217,7 @@ def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
         where: Key = ("agents", agent.name, "outbound")
         yield (
             f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
-            "word of whoever answers is spoken before the model hears him: give it a greeting"
+            "words of whoever answers are spoken before the model listens: give it a greeting"
         )
     if "take_message" in agent.tools and agent.record == "none":
         key: Key = ("agents", agent.name, "record")

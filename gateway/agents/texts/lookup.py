@@ -1,4 +1,4 @@
-"""Which of our own sentences a caller gets: those of his agent's language."""
+"""Selection of the gateway's own sentences by the agent's language."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ T = TypeVar("T")
 
 
 def in_language(texts: Mapping[str, T], tag: str) -> T:
-    """Those for a BCP 47 tag, by its first part; English where there are none."""
+    """Return the texts for a BCP 47 tag by its first part; English if there are none."""
     return texts.get(tag.partition("-")[0].strip().lower(), texts["en"])

@@ -1,4 +1,4 @@
-"""What a caller hears from Twilio's own voice, when no agent can speak."""
+"""Sentences that Twilio's own voice says when no agent can speak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller reads: texts to his telephone, and the page behind a texted link."""
+"""Texts that a caller reads: in messages to their phone, and on the page behind a texted link."""
 
 from __future__ import annotations
 

@@ -208,6 +208,9 @@ class LiveCall:
             return self._fault("model", error.kind, now)
         if isinstance(event, realtime_server.UnknownEvent):
             return self._handle(inputs.PeerFaultSeen("model", "unknown_event"), now)
+        if type(event) is realtime_server.RepairedEvent:
+            self._handle(inputs.PeerFaultSeen("model", "odd_field"), now)
+            event = event.event
         if connection is not self._model:
             return self._handle(inputs.NextSessionEvent(event), now)
         self._handle(event, now)

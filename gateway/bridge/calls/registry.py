@@ -10,6 +10,7 @@ from typing import Any
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
@@ -26,55 +27,52 @@ from gateway.ops.store.shared import Store
 
 
 class CallRegistry:
-    """Every call of this process."""
+    """Admits calls to this process and finds them again."""
 
     def __init__(
         self,
         book: AgentBook,
         sessions: SessionConfigs,
-        max_calls: int,
+        services: CallServices,
+        table: CallTable,
         store: Store,
-        spent_out: Callable[[], bool] = lambda: False,
+        max_calls: int,
+        announced: Callable[[LiveCall], None],
+        spent_out: Callable[[], bool],
         hours_shift_s: float = 0.0,
         *,
+        clock: Callable[[], float] = time,
         sip_calls_max: int = limits.sip.CALLS_MAX,
     ) -> None:
+        """`announced` gets each call before its first event; `spent_out` says whether the day's
+        budget is used up; `clock` is Unix time, and `hours_shift_s` its offset for opening hours:
+        not zero in a rehearsal at another time.
+        """
         self.book = book
         self.draining = False
-        self._leaving = False
-        """The last phase of it: calls are being handed over."""
-        self._sessions = sessions
-        self.max_calls, self._sip_calls_max = max_calls, sip_calls_max
-        self._store = store
-        self._spent_out = spent_out
-        """Whether the day's budget is used up."""
-        self._hours_shift_s = hours_shift_s
-        """Offset of the clock of opening hours: not zero in a rehearsal at another time."""
-        self._media: dict[str, LiveCall] = {}
-        """By CallSid."""
-        self._sip: dict[str, LiveCall] = {}
-        """By OpenAI's call_id; a call that we placed by its CallSid."""
-        self._services: CallServices | None = None
-        self.clock: Callable[[], float] = time
-        """The time of day, as Unix time: who is on duty changes with it."""
+        self._handing_over = False
+        """The last phase of draining: calls are being handed over."""
+        self._sessions, self._services, self._table, self._store = sessions, services, table, store
+        self._max_calls, self._sip_calls_max = max_calls, sip_calls_max
+        self._announced, self._spent_out = announced, spent_out
+        self._clock, self._hours_shift_s = clock, hours_shift_s
         self.dials = OutboundStates(store)
         self._kept: dict[str, str] = {}
-        """Places kept for people whom we are calling: the path of each."""
-        self.announced: Callable[[LiveCall], None] = lambda _: None
-        """Told of each call before its first note."""
+        """Slots held for people who are being called: the path of each."""
 
-    def employ(self, services: CallServices) -> None:
-        """Once, before the first call: the hands report back to whoever made them."""
-        self._services = services
+    @property
+    def max_calls(self) -> int:
+        """Media calls that this process takes at once."""
+        return self._max_calls
 
     @property
     def calls(self) -> list[LiveCall]:
         """Running calls, those that are still expected included."""
-        return [*self._media.values(), *self._sip.values()]
+        return self._table.calls
 
     @property
     def active(self) -> int:
-        return len(self._media) + len(self._sip) + len(self._kept)
+        return len(self._table.calls) + len(self._kept)
 
     @property
     def sends_on(self) -> bool:
@@ -91,22 +89,20 @@ class CallRegistry:
     def refusal(
         self, path: str = "media-streams", call_sid: str = "", *, back: bool = False
     ) -> str | None:
-        """Why no further call is taken: `draining`, `starting`, `full`, `budget`; or None.
+        """Why no further call is taken: `draining`, `full`, `budget`; or None.
 
         A call that we placed has had its place since then. A caller who is `back` was let in
         before: while running calls are let finish, so is his.
         """
         if call_sid in self._kept:
             return None
-        if self._leaving or (self.draining and not back):
+        if self._handing_over or (self.draining and not back):
             return "draining"
-        if self._services is None:
-            return "starting"
         kept = sum(one == path for one in self._kept.values())
         full = (
-            len(self._sip) + kept >= self._sip_calls_max
+            self._table.sip_count + kept >= self._sip_calls_max
             if path == "sip"
-            else len(self._media) + kept >= self.max_calls
+            else self._table.media_count + kept >= self._max_calls
         )
         if full:
             return "full"
@@ -114,7 +110,7 @@ class CallRegistry:
 
     def on_duty(self, dialled: Sequence[str]) -> Agent | None:
         """Who answers the first of these numbers that a route names, at this hour."""
-        return self.book.pick_any(dialled, self.clock() + self._hours_shift_s)
+        return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
         """What a call that begins now asks of the model."""
@@ -139,7 +135,7 @@ class CallRegistry:
         if waiting is not None:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        services = self._admitted("media-streams", facts.call_sid, back=state is not None)
+        self._admit("media-streams", facts.call_sid, back=state is not None)
         session = self.session(agent.name, "media-streams")
         machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
         if state is not None:
@@ -147,13 +143,13 @@ class CallRegistry:
         if opening:
             machine.begin_with(opening)
         self._store.forget(f"ending:{facts.call_sid}")
-        carriers = services.carriers
+        carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(facts, machine, carrier, services)
+        call = LiveCall(facts, machine, carrier, self._services)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
-        self._media[facts.key] = call
-        self.announced(call)
+        self._table.add_media(call)
+        self._announced(call)
         call.begin(open_session=True)
         return call
 
@@ -169,71 +165,66 @@ class CallRegistry:
 
         Raises NotAdmitted.
         """
-        services = self._admitted("sip", facts.call_sid)
+        self._admit("sip", facts.call_sid)
         machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
         if opening:
             machine.begin_with(opening)
-        call = LiveCall(facts, machine, services.carriers.sip, services)
+        call = LiveCall(facts, machine, self._services.carriers.sip, self._services)
         if state is not None:
             machine.resume(state)
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
-        self._sip[facts.key] = call
-        self.announced(call)
+        self._table.add_sip(call)
+        self._announced(call)
         call.begin(open_session=False)
         return call
 
     def _wall_clock(self) -> WallClock:
-        return WallClock(self.clock() - monotonic(), self._hours_shift_s)
+        return WallClock(self._clock() - monotonic(), self._hours_shift_s)
 
-    def _admitted(self, path: str, call_sid: str, *, back: bool = False) -> CallServices:
+    def _admit(self, path: str, call_sid: str, *, back: bool = False) -> None:
         reason = self.refusal(path, call_sid, back=back)
         self._kept.pop(call_sid, None)
-        if reason is not None or self._services is None:
-            raise NotAdmitted(reason or "starting")
-        return self._services
+        if reason is not None:
+            raise NotAdmitted(reason)
 
     @property
     def sip_calls(self) -> list[LiveCall]:
-        return list(self._sip.values())
+        return self._table.sip_calls
 
     def call(self, key: str) -> LiveCall | None:
         """A running or expected call, by what the operators know it by."""
-        found = self._media.get(key) or self._sip.get(key)
-        return found or next((c for c in self._sip.values() if c.facts.call_id == key), None)
+        return self._table.call(key)
 
     def media_call(self, call_sid: str) -> LiveCall | None:
-        return self._media.get(call_sid)
+        return self._table.media_call(call_sid)
 
     def expected(self, call_sid: str) -> LiveCall | None:
         """The call that waits for this stream."""
-        call = self._media.get(call_sid)
+        call = self._table.media_call(call_sid)
         return None if call is None or call.machine.arrived else call
 
     def stream_is_over(self, call_sid: str, *, drained: bool) -> None:
         """The carrier says so, perhaps before we have noticed that the socket broke."""
-        call = self._media.get(call_sid)
+        call = self._table.media_call(call_sid)
         if call is not None and call.machine.arrived:
             call.hang_up(Ending.DRAINED if drained else Ending.MEDIA_BROKEN)
 
     def calls_of(self, call_sid: str) -> list[LiveCall]:
         """Running calls of one telephone call: on a stream, or on the model's leg."""
-        return [call for call in self.calls if call.facts.call_sid == call_sid]
+        return self._table.calls_of(call_sid)
 
     def leg_is_over(self, call_sid: str) -> None:
         """The carrier says so: nothing stays active on our side after it has ended there."""
         waiting = self.expected(call_sid)
         if waiting is not None:
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        for call in self._dialled(call_sid):
+        for call in self._table.sip_calls_of(call_sid):
             call.leg_ended()
 
     def dial_is_over(self, call_sid: str) -> None:
         """The model's leg of a dial has ended, and the caller is still there: it broke off."""
-        for call in self._dialled(call_sid):
+        for call in self._table.sip_calls_of(call_sid):
             call.hang_up(Ending.MODEL_LOST)
-
-    def _dialled(self, call_sid: str) -> list[LiveCall]:
-        return [call for call in self._sip.values() if call.facts.call_sid == call_sid]
 
     def begin_with(self, call_sid: str, opening: str | None) -> None:
         """How the model is to begin with the caller for whom it is being dialled."""
@@ -255,9 +246,7 @@ class CallRegistry:
     def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
         """Keeps the list true; a call that is over makes room at once."""
         if isinstance(note, events.CallEnded):
-            calls: dict[str, Any] = self._sip if call.facts.call_id else self._media
-            if calls.get(call.facts.key) is call:
-                del calls[call.facts.key]
+            self._table.remove(call)
             if call.facts.call_sid and note.ending is not Ending.NEVER_ARRIVED:
                 key = f"ending:{call.facts.call_sid}"
                 self._store.remember(key, note.ending, limits.store.ENDINGS_KEPT_S)
@@ -269,7 +258,7 @@ class CallRegistry:
 
     def hand_over_all(self, *, now: bool) -> None:
         """To other processes: each call in its next quiet moment, or at once."""
-        self._leaving = True
+        self._handing_over = True
         for call in self.calls:
             if call.machine.arrived and (self._store.shared or not call.facts.call_id):
                 call.hand_over(now=now)

@@ -7,16 +7,27 @@ a row would be a second in which no caller hears anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
 
 from gateway import limits
 
 
+def _call_later(after_s: float, begin: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(after_s, begin)
+
+
 class StartPacer:
     """Spreads starts in time, in the order in which they were asked for."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        call_later: Callable[[float, Callable[[], None]], object] = _call_later,
+    ) -> None:
+        self._clock, self._sleep, self._call_later = clock, sleep, call_later
         self._free_at = 0.0
         self._closed = False
 
@@ -24,7 +35,7 @@ class StartPacer:
         """Wait for a turn; return at once when nobody came just before."""
         wait_s = self._wait_s(0.0)
         if wait_s:
-            await asyncio.sleep(wait_s)
+            await self._sleep(wait_s)
 
     def let_through(self, begin: Callable[[], None], crowd_s: float) -> None:
         """Call `begin` when its turn comes, at once or by a timer.
@@ -33,7 +44,7 @@ class StartPacer:
         """
         wait_s = self._wait_s(crowd_s)
         if wait_s:
-            asyncio.get_running_loop().call_later(wait_s, self._begin, begin)
+            self._call_later(wait_s, partial(self._begin, begin))
         else:
             self._begin(begin)
 
@@ -46,7 +57,7 @@ class StartPacer:
             begin()
 
     def _wait_s(self, crowd_s: float) -> float:
-        now = monotonic()
+        now = self._clock()
         at = max(self._free_at, now + crowd_s) if self._free_at > now else now
         self._free_at = at + limits.model.START_PAUSE_S
         return at - now

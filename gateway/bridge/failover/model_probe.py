@@ -49,6 +49,8 @@ class ModelProbe:
             event = realtime_server.parse(data)
         except PeerError:
             return
+        if isinstance(event, realtime_server.RepairedEvent):
+            event = event.event
         if isinstance(event, realtime_server.SessionCreated):
             self._finish("")
         elif isinstance(event, realtime_server.Error):
@@ -68,9 +70,16 @@ class ModelProbe:
             self._seen.set_result(fault)
 
 
-async def watch_model(breaker: CircuitBreaker, url: str, headers: Mapping[str, str]) -> None:
+async def watch_model(
+    breaker: CircuitBreaker,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    look_every_s: float = limits.process.LAG_PROBE_S,
+) -> None:
+    """Probe the model whenever the circuit breaker allows it, until cancelled."""
     while True:
-        await asyncio.sleep(limits.process.LAG_PROBE_S)
+        await asyncio.sleep(look_every_s)
         if breaker.probe_due:
             if fault := await ModelProbe().fault(url, headers):
                 log.warning("model_probe_failed", reason=fault)

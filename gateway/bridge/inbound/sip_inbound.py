@@ -1,4 +1,4 @@
-"""A SIP call asks to be answered: who takes it, or which SIP status sends it on.
+"""Incoming SIP calls: which agent answers, or which SIP status refuses the call.
 
 The status makes the carrier do the right thing: a Twilio trunk fails over on 503, and not on 486.
 """
@@ -38,32 +38,34 @@ STATUS: Final = {
     "full": 503,
     "budget": 503,
     "draining": 503,
-    "starting": 503,
     "unavailable": 503,
     "rate_limited": 503,
     "forged": 603,
     "no_agent": 404,
 }
-"""SIP status of each reason to turn a call away."""
+"""SIP status of each reason to refuse a call."""
 _DECIDED: Final = frozenset({"http_404", "http_409"})
-"""The call is not pending any more."""
+"""Errors of a call that is not pending any more."""
 _ANY_SESSION: Final = {"type": "realtime", "model": DEFAULT_MODEL}
 
 
 @dataclass(frozen=True, slots=True)
 class SipSlot:
-    """Where an incoming call belongs."""
+    """Agent and line of an incoming call."""
 
     agent: Agent
     call_sid: str
     dialled: str
     out: OutboundState | None = None
-    """We called the person for whom the model's leg is dialled."""
+    """State of the outbound call for which the model's leg is dialled."""
     opening: str | None = None
 
 
 class SipInbound:
-    """`counted` is told what became of each call: `accepted`, or a reason."""
+    """Accepts or rejects incoming SIP calls.
+
+    `counted` gets the decision on each call: `accepted`, or a reason.
+    """
 
     def __init__(
         self,
@@ -78,16 +80,16 @@ class SipInbound:
         accept_max_s: float = limits.sip.ACCEPT_MAX_S,
         decide_max_s: float = limits.sip.DECIDE_MAX_S,
     ) -> None:
-        self._switchboard, self._calls, self._tokens = registry, calls, tokens
+        self._registry, self._calls, self._tokens = registry, calls, tokens
         self._admission, self._rates = admission, rates
         self._allow_rtp, self._counted = allow_rtp, counted
         self._accept_max_s, self._decide_max_s = accept_max_s, decide_max_s
 
     async def take(self, incoming: IncomingCall) -> None:
-        """Answers or turns away one call, within two seconds of its webhook."""
+        """Accept or reject one call, within two seconds of its webhook."""
         try:
             place = await self._place(incoming)
-            session = self._switchboard.session(place.agent.name, "sip")
+            session = self._registry.session(place.agent.name, "sip")
             call = await self._let_in(incoming, place, session)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
@@ -99,21 +101,21 @@ class SipInbound:
         return call.accepted()
 
     def adopt(self, state: CallSnapshot) -> None:
-        """A call that another process accepted goes on here. Raises NotAdmitted."""
-        agent = self._switchboard.book.agents.get(state.agent)
+        """Continue a call that another process accepted. Raises NotAdmitted."""
+        agent = self._registry.book.agents.get(state.agent)
         if agent is None:
             raise NotAdmitted("no_agent")
         facts = CallInfo(
             state.call_sid, state.caller, state.dialled, state.agent, "sip", state.call_id,
             state.direction,
         )  # fmt: skip
-        session = self._switchboard.session(agent.name, "sip")
-        call = self._switchboard.announce_sip(facts, agent, session, state=state)
+        session = self._registry.session(agent.name, "sip")
+        call = self._registry.announce_sip(facts, agent, session, state=state)
         call.adopted()
 
     async def _not_accepted(self, call: LiveCall, why: str) -> None:
         call_id = call.facts.call_id
-        log.warning("accept failed", call_id=call_id, reason=why)
+        log.warning("sip_accept_failed", call_id=call_id, reason=why)
         if why in _DECIDED:
             self._counted("gone")
             return call.hang_up(Ending.NEVER_ARRIVED)
@@ -129,7 +131,7 @@ class SipInbound:
         if incoming.first(TOKEN_HEADER):
             return await self._dialled_by_us(incoming)
         candidates = list(incoming.dialled)
-        agent = self._switchboard.on_duty(candidates)
+        agent = self._registry.on_duty(candidates)
         if agent is None:
             raise NotAdmitted("no_agent")
         return SipSlot(agent, "", next(iter(candidates), ""))
@@ -139,14 +141,14 @@ class SipInbound:
         try:
             await self._tokens.redeem(incoming.first(TOKEN_HEADER), call_sid, name)
         except SignatureRefused as error:
-            log.warning("SIP headers refused", call_id=incoming.call_id, reason=error.reason)
+            log.warning("sip_headers_refused", call_id=incoming.call_id, reason=error.reason)
             raise NotAdmitted("forged") from error
-        agent = self._switchboard.book.agents.get(name)
+        agent = self._registry.book.agents.get(name)
         if agent is None:
             raise NotAdmitted("no_agent")
-        dialled = await self._switchboard.dialled_by(call_sid)
-        out = await self._switchboard.dials.find(call_sid)
-        opening = await self._switchboard.opening_of(call_sid)
+        dialled = await self._registry.dialled_by(call_sid)
+        out = await self._registry.dials.find(call_sid)
+        opening = await self._registry.opening_of(call_sid)
         return SipSlot(agent, call_sid, dialled or next(incoming.dialled, ""), out, opening)
 
     async def _let_in(
@@ -155,11 +157,11 @@ class SipInbound:
         """Raises NotAdmitted."""
         facts, agent = self._facts(incoming, place), place.agent
         if self._rates.short:
-            raise NotAdmitted("rate_limited")  # what is left belongs to the calls that run
-        if place.out is None:  # else its place was taken when it was placed
+            raise NotAdmitted("rate_limited")  # the remaining rate belongs to running calls
+        if place.out is None:  # an outbound call took its slot when it was placed
             await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
         try:
-            return self._switchboard.announce_sip(facts, agent, session, place.opening)
+            return self._registry.announce_sip(facts, agent, session, place.opening)
         except NotAdmitted:
             await self._admission.release(facts.place)
             raise
@@ -179,25 +181,25 @@ class SipInbound:
     async def _reject(
         self, call_id: str, reason: str, within_s: float, *, unsure: bool = False
     ) -> None:
-        """`unsure` whether the call was not accepted after all."""
+        """Reject a call; `unsure` means that it may have been accepted after all."""
         self._counted(reason)
-        log.warning("SIP call turned away", call_id=call_id, reason=reason)
+        log.warning("sip_call_rejected", call_id=call_id, reason=reason)
         try:
             await self._calls.reject(call_id, STATUS[reason], within_s)
         except LinkError as error:
             if error.reason in _DECIDED and not unsure:
-                return  # the caller is gone, or somebody else has taken him
-            log.warning("reject failed", call_id=call_id, reason=error.reason)
+                return  # the caller is gone, or another consumer has taken the call
+            log.warning("sip_reject_failed", call_id=call_id, reason=error.reason)
             self._counted("reject_failed")
             await self._take_and_drop(call_id)
 
     async def _take_and_drop(self, call_id: str) -> None:
-        """The only other way to make a pending call stop ringing."""
+        """Accept and hang up: the only other way to stop a pending call from ringing."""
         try:
             await self._calls.accept(call_id, _ANY_SESSION, self._accept_max_s)
         except LinkError as error:
-            log.warning("could not take a call to drop it", call_id=call_id, reason=error.reason)
+            log.warning("sip_accept_failed", call_id=call_id, reason=error.reason)
         try:
             await self._calls.hang_up(call_id)
         except LinkError as error:
-            log.error("could not turn a call away", call_id=call_id, reason=error.reason)
+            log.error("sip_hangup_failed", call_id=call_id, reason=error.reason)

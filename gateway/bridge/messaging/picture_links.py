@@ -1,4 +1,4 @@
-"""The link that a caller is texted: to a page for his call only, as long as it lasts."""
+"""Links that callers are texted: each to a page for one call, as long as it lasts."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from hashlib import sha256
 from re import fullmatch
 
 from gateway import limits
+from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
-from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall
 from gateway.ops.store.shared import Store
 
 
 @dataclass(frozen=True, slots=True)
 class PictureLink:
-    """`call` is None once that call is over."""
+    """Where a link leads; `call` is None once that call is over."""
 
     language: str
     call: LiveCall | RemoteCall | None
 
 
 class PictureLinks:
-    """What is remembered of a token is its hash: whoever reads the store can open nothing."""
+    """Tokens of links; the store has only their hashes, so whoever reads it can open nothing."""
 
     def __init__(
-        self, store: Store, registry: CallRegistry, mailbox: ProcessMailbox, public_url: str
+        self, store: Store, table: CallTable, mailbox: ProcessMailbox, public_url: str
     ) -> None:
-        self._store, self._switchboard, self._relay = store, registry, mailbox
+        self._store, self._table, self._relay = store, table, mailbox
         self._public_url = public_url
 
     async def make(self, call: LiveCall) -> str:
-        """The address of the page."""
+        """Make a link and return its address."""
         token, agent = secrets.token_urlsafe(limits.images.PHOTO_TOKEN_BYTES), call.machine.agent
         facts = call.facts
         known = json.dumps([facts.key, agent.language, facts.caller, facts.dialled])
@@ -41,18 +41,18 @@ class PictureLinks:
         return f"{self._public_url}/photo/{token}"
 
     def is_ours(self, token: str) -> bool:
-        """Whether this process knows it by itself, without asking anybody."""
+        """Whether this process knows the token without asking the store."""
         return self._store.known(_key(token)) is not None
 
     async def find(self, token: str) -> PictureLink | None:
-        """None for a token that was never made, or long ago."""
+        """Return where a token leads, None for one that is unknown or expired."""
         if not fullmatch(r"[A-Za-z0-9_-]{16,64}", token):
             return None
         known = self._store.known(_key(token)) or await self._store.get(_key(token))
         if known is None:
             return None
         key, language, caller, dialled = json.loads(known)
-        call = self._switchboard.call(key)
+        call = self._table.call(key)
         if call is not None and call.machine.takes_pictures:
             return PictureLink(language, call)
         elsewhere = await self._relay.find(caller, dialled)

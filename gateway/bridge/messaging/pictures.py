@@ -1,4 +1,4 @@
-"""Pictures and words on their way from a caller's telephone into the call that he is in."""
+"""Pictures and texts that a caller sends, on their way into the running call."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final
 import structlog
 
 from gateway import limits
+from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
-from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.tasks import Tasks
 from gateway.bridge.messaging.image_processing import ImageProcessor
 from gateway.bridge.messaging.lru import LruMap
@@ -25,7 +25,7 @@ from gateway.transports.twilio_media import TwilioMedia
 log = structlog.get_logger()
 MESSAGE: Final = "message"
 PAGE: Final = "page"
-_FETCH_AGAIN: Final = "it could not be fetched; he may send it again"
+_FETCH_AGAIN: Final = "it could not be fetched; they may send it again"
 _UNUSABLE: Final = {
     "not_an_image": "it is not a JPEG, PNG or WebP picture",
     "heic": "it is in the HEIC format, which cannot be read here; a JPEG can",
@@ -37,11 +37,11 @@ _UNUSABLE: Final = {
     "unreachable": _FETCH_AGAIN,
     "foreign_url": _FETCH_AGAIN,
 }
-"""For the model, by outcome."""
+"""Reasons for the model, by outcome."""
 
 
 PictureTarget = LiveCall | RemoteCall
-"""Where it belongs: a call of this process, or of another."""
+"""Call that a picture is for: one of this process, or of another."""
 
 
 class Pictures:
@@ -49,30 +49,30 @@ class Pictures:
 
     def __init__(
         self,
-        registry: CallRegistry,
+        table: CallTable,
         store: Store,
         media: TwilioMedia,
         image_processor: ImageProcessor,
         tasks: Tasks,
         counted: Callable[[str, str], None],
     ) -> None:
-        self._switchboard, self._media, self._darkroom = registry, media, image_processor
+        self._table, self._media, self._darkroom = table, media, image_processor
         self._tasks, self._counted = tasks, counted
         self._pictures, self._frames = LruMap(_Count), LruMap(_Count)
-        self.mailbox = ProcessMailbox(store, lambda: registry.calls, self._arrived)
+        self.mailbox = ProcessMailbox(store, lambda: table.calls, self._arrived)
 
     async def call_between(self, sender: str, to: str) -> PictureTarget | None:
         """The running call of this pair of numbers, whoever called whom; the newest, if many."""
         pair = {sender, to}
-        for call in reversed(self._switchboard.calls):
+        for call in reversed(self._table.calls):
             if {call.facts.caller, call.facts.dialled} == pair and call.machine.takes_pictures:
                 return call
         return await self.mailbox.find(sender, to)
 
     def take(self, message: MessageRequest, target: PictureTarget) -> None:
-        """Into the call, as soon as its pictures are here; nobody waits for that."""
+        """Pass a message into the call, in a task that downloads its pictures."""
         if message.text or message.media:
-            self._tasks.start(self._take(message, target), f"message for {key_of(target)}")
+            self._tasks.start(self._take(message, target), f"message {key_of(target)}")
 
     def belongs_nowhere(self, message: MessageRequest) -> None:
         for _ in message.media:
@@ -84,7 +84,7 @@ class Pictures:
         errors = [one for one in fetched if isinstance(one, PeerError)]
         for error in errors:
             self._counted(MESSAGE, error.kind)
-            log.warning("a picture cannot be shown", call=key_of(target), reason=str(error))
+            log.warning("picture_refused", call_sid=key_of(target), reason=str(error))
         unusable = tuple(_UNUSABLE[error.kind] for error in errors)
         await self._show(
             target, inputs.CallerMessageReceived(MESSAGE, images, message.text, unusable)
@@ -98,7 +98,7 @@ class Pictures:
             return error
 
     async def photo(self, target: PictureTarget, data: bytes) -> bool:
-        """From the page. False when the call is over; raises PeerError."""
+        """Show a photo from the page. False when the call is over; raises PeerError."""
         try:
             self._pictures.of(key_of(target)).one_more(limits.images.PICTURES_MAX)
             image = await self._darkroom.develop(data)
@@ -108,7 +108,7 @@ class Pictures:
         return await self._show(target, inputs.CallerMessageReceived(PAGE, (image,)))
 
     async def frame(self, target: PictureTarget, data: bytes) -> bool:
-        """The camera's newest. False when the call is over; raises PeerError."""
+        """Show the camera's newest frame. False when the call is over; raises PeerError."""
         try:
             self._frames.of(key_of(target)).one_more(limits.images.CAMERA_FRAMES_MAX)
             image = await self._darkroom.develop(data, limits.images.CAMERA_SIDE_MAX_PX)
@@ -118,7 +118,7 @@ class Pictures:
         return await self._show(target, inputs.CameraFrameReceived(image))
 
     def refused(self, source: str, outcome: str) -> None:
-        """At the door, before anything was looked at."""
+        """Count a picture that was refused before its content was read."""
         self._counted(source, outcome)
 
     async def _show(self, target: PictureTarget, sent: CallerInput) -> bool:
@@ -130,7 +130,7 @@ class Pictures:
 
     def _arrived(self, key: str, sent: CallerInput) -> None:
         """From another process."""
-        self._shown(self._switchboard.call(key), sent)
+        self._shown(self._table.call(key), sent)
 
     def _shown(self, call: LiveCall | None, sent: CallerInput) -> bool:
         taken = call is not None and call.show(sent)
@@ -157,5 +157,5 @@ class _Count:
 
 
 def key_of(target: PictureTarget) -> str:
-    """What the call is known by in its process."""
+    """Return the key of the call in its process."""
     return target.key if isinstance(target, RemoteCall) else target.facts.key

@@ -1,7 +1,7 @@
-"""Calls out: placed once, followed while they ring, and handed to an agent when answered.
+"""Outbound calls: placed once, followed while they ring, and given to an agent when answered.
 
-Nothing is asked of the model before somebody answers. The carrier's callbacks may come in at
-another process than the one that placed the call: they meet in the store.
+No session is opened before somebody answers. The carrier's callbacks may arrive at another process
+than the one that placed the call: they meet in the store.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ _ENDINGS: Final = {
     "canceled": (Ending.CANCELED, "canceled"),
     "failed": (Ending.DIAL_FAILED, "failed"),
 }
-"""What the carrier says of a call that nobody took: how it ended, and the label."""
+"""CallStatus of a call that was not answered -> its ending, and the metric's label."""
 
 
 @dataclass(slots=True)
 class OutboundCall:
-    """One call that we placed."""
+    """One outbound call that is under way."""
 
     facts: CallInfo
     agent: Agent
     place: str
-    """Under which it counts among the agent's and the person's calls."""
+    """Name of its slot among the agent's and the person's calls."""
     rings_until: float
     news: asyncio.Event = field(default_factory=asyncio.Event)
     heard: str = "queued"
@@ -61,7 +61,10 @@ class OutboundCall:
 
 @dataclass
 class OutboundCalls:
-    """`countries` are the prefixes that may be called at all; none is calls out switched off."""
+    """Places and follows outbound calls.
+
+    `countries` are the prefixes that may be called at all; none means that outbound is off.
+    """
 
     public_url: str
     countries: tuple[str, ...]
@@ -75,14 +78,16 @@ class OutboundCalls:
     tasks: Tasks
     shed: Callable[[], str | None]
     """Why nobody is to be brought to the model now."""
-    rest: TwilioRest | None = None
+    rest: TwilioRest
+    late_s: float = limits.outbound.DIAL_LATE_S
+    """Wait beyond the ring timeout before the carrier is asked for the status."""
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
     _dials: dict[str, OutboundCall] = field(default_factory=dict)
 
     # --- Placing ---
 
     async def place(self, to: str, agent_name: str, ours: str | None, key: str) -> str:
-        """Rings a person up; the CallSid. The same `key` again is the same call.
+        """Dial a person and return the CallSid; the same `key` again is the same call.
 
         Raises NotDialled.
         """
@@ -98,13 +103,13 @@ class OutboundCalls:
         if agent is None:
             raise NotDialled("no_agent", "There is no such agent.")
         if not self.countries:
-            raise NotDialled("off", "Calls out are off: set GATEWAY_DIAL_COUNTRIES.")
+            raise NotDialled("off", "Outbound calls are off: set GATEWAY_DIAL_COUNTRIES.")
         if agent.outbound is None:
             raise NotDialled("not_outbound", "That agent has no `outbound` in the agents file.")
         return agent, agent.outbound
 
     def _check(self, to: str, agent: Agent, outbound: Outbound) -> None:
-        """Raises NotDialled for whom this agent must not call, or not now."""
+        """Raise NotDialled for a number that this agent must not call, or not now."""
         if not E164.fullmatch(to):
             raise NotDialled("not_e164", "A number has its country in front, like +14155550123.")
         if not reaches(to, self.countries):
@@ -112,8 +117,8 @@ class OutboundCalls:
         if outbound.countries and not reaches(to, outbound.countries):
             raise NotDialled("country", "That agent's `outbound.countries` does not have it.")
         refusal = self.registry.refusal(agent.path) or self.shed()
-        if refusal is not None or self.rest is None:
-            raise NotDialled(refusal or "starting", _LATER.get(refusal or "", _LATER["full"]))
+        if refusal is not None:
+            raise NotDialled(refusal, _LATER.get(refusal, _LATER["full"]))
 
     async def _once(self, key: str, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
         name = f"idempotency:{sha256(key.encode()).hexdigest()}"
@@ -157,7 +162,7 @@ class OutboundCalls:
         finally:
             self.registry.give_up_place(place)
         facts = CallInfo(call_sid, to, ours, agent.name, agent.path, direction="outbound")
-        rings_until = monotonic() + outbound.ring_timeout_s + limits.outbound.DIAL_LATE_S
+        rings_until = monotonic() + outbound.ring_timeout_s + self.late_s
         self._begin(OutboundCall(facts, agent, place, rings_until))
         await self.registry.dials.remember(call_sid, OutboundState(agent.name, to, ours))
         return call_sid
@@ -165,12 +170,11 @@ class OutboundCalls:
     async def _order(self, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
         token = self.tokens.issue(agent.name, ours, to)
         fields = order(self.public_url, outbound, ours, to, token)
-        assert self.rest is not None  # noqa: S101 - checked before anything was taken
         try:
             return await self.rest.dial(fields)
         except LinkError as error:
             self.metrics.dials.labels(agent.name, "refused").inc()
-            log.warning("a call out was not placed", agent=agent.name, reason=error.reason)
+            log.warning("outbound_not_placed", agent=agent.name, reason=error.reason)
             if error.reason == "unknown":
                 raise NotDialled(
                     "unknown", "Twilio did not answer: the call may ring all the same."
@@ -187,10 +191,10 @@ class OutboundCalls:
         self._dials[facts.call_sid] = dial
         self.registry.keep_place(facts.call_sid, facts.path)
         self.records.open(facts, dial.agent.model, dial.agent.record)
-        self.tasks.start(self._follow(dial), f"call out {facts.call_sid}")
+        self.tasks.start(self._follow(dial), f"outbound {facts.call_sid}")
 
     async def told(self, call_sid: str, status: str) -> None:
-        """A status callback."""
+        """Handle a status callback."""
         await self.registry.dials.tell(call_sid, status)
         if dial := self._dials.get(call_sid):
             dial.news.set()
@@ -198,7 +202,7 @@ class OutboundCalls:
     async def cancel(self, call_sid: str) -> bool:
         """Stops it ringing. False when this process does not have it, or it was answered."""
         dial = self._dials.get(call_sid)
-        if dial is None or self.rest is None or dial.heard == "in-progress":
+        if dial is None or dial.heard == "in-progress":
             return False
         try:
             await self.rest.cancel(call_sid)
@@ -207,11 +211,11 @@ class OutboundCalls:
         return True
 
     async def _follow(self, dial: OutboundCall) -> None:
-        """Until the carrier says that it is over: then its places are free again."""
+        """Follow a call until the carrier reports its end, and release its slots then."""
         call_sid = dial.facts.call_sid
         try:
             while not is_over(status := await self._next_status(dial)):
-                self._tell_progress(dial, status)
+                self._record_progress(dial, status)
             await self._over(dial, status)
         finally:
             del self._dials[call_sid]
@@ -219,7 +223,7 @@ class OutboundCalls:
             await self.admission.release(dial.place)
 
     async def _next_status(self, dial: OutboundCall) -> str:
-        """As soon as it is another one; asked for when nobody tells for too long."""
+        """Wait for the next status; ask the carrier when no callback comes for too long."""
         call_sid = dial.facts.call_sid
         while (status := await self.registry.dials.status(call_sid)) == dial.heard:
             if monotonic() > dial.rings_until:
@@ -236,7 +240,6 @@ class OutboundCalls:
 
     async def _asked(self, dial: OutboundCall) -> str:
         """No callback came: what the carrier's list of calls says, and else that it is lost."""
-        assert self.rest is not None  # noqa: S101 - it has placed the call
         status = await self.rest.status(dial.facts.call_sid)
         log.warning("no word of a call out", call_sid=dial.facts.call_sid, status=status)
         if is_over(status) and status:
@@ -244,10 +247,10 @@ class OutboundCalls:
         try:
             await self.rest.hang_up(dial.facts.call_sid)
         except LinkError as error:
-            log.error("could not end a call", call_sid=dial.facts.call_sid, reason=error.reason)
+            log.error("outbound_hangup_failed", call_sid=dial.facts.call_sid, reason=error.reason)
         return "completed" if dial.heard == "in-progress" else "failed"
 
-    def _tell_progress(self, dial: OutboundCall, status: str) -> None:
+    def _record_progress(self, dial: OutboundCall, status: str) -> None:
         if status == "ringing":
             self.records.on_event(dial.facts, events.CalleeRinging())
         elif status == "in-progress":
@@ -255,7 +258,7 @@ class OutboundCalls:
             self.records.on_event(dial.facts, events.CalleeAnswered())
 
     async def _over(self, dial: OutboundCall, status: str) -> None:
-        """A call that an agent had has told its end itself."""
+        """Record the end, unless an agent had the call and has reported its end itself."""
         facts = dial.facts
         ending, outcome = _ENDINGS.get(status, _ENDINGS["failed"])
         if status == "completed":
@@ -265,19 +268,19 @@ class OutboundCalls:
             self.metrics.dials.labels(facts.agent, outcome).inc()
         if not self.registry.calls_of(facts.call_sid):
             self.records.on_event(facts, _ended(ending))
-        log.info("call out over", call_sid=facts.call_sid, agent=facts.agent, status=status)
+        log.info("outbound_ended", call_sid=facts.call_sid, agent=facts.agent, status=status)
 
     # --- Who has answered ---
 
     async def detected(self, call_sid: str, who: str) -> None:
-        """The carrier has found out."""
+        """Handle the result of answering machine detection."""
         await self.registry.dials.tell_who(call_sid, who)
         for call in self.registry.calls_of(call_sid):
-            self._tell_who(call, who)
+            self._pass_detection(call, who)
 
     def watch(self, call: LiveCall) -> None:
         """A call of ours was answered, here: what is detected may be told elsewhere."""
-        outbound = call.machine.agent.outbound
+        outbound = call.machine.agent.outbound if call.facts.direction == "outbound" else None
         if outbound is not None and outbound.detects and not call.machine.resumed:
             self.tasks.start(self._listen(call), f"detection {call.facts.key}")
 
@@ -285,31 +288,30 @@ class OutboundCalls:
         until = monotonic() + limits.outbound.DETECTION_LATE_S
         while not call.over and monotonic() < until:
             if who := await self.registry.dials.who(call.facts.call_sid):
-                return self._tell_who(call, who)
+                return self._pass_detection(call, who)
             await asyncio.sleep(limits.outbound.DETECTION_LOOK_S)
         return None
 
-    def _tell_who(self, call: LiveCall, who: str) -> None:
+    def _pass_detection(self, call: LiveCall, who: str) -> None:
         if not call.over:
             call.answered_by(who)
 
 
 _LATER: Final = {
     "draining": "This process is stopping: ask another one.",
-    "starting": "This process is starting: ask again in a moment.",
     "full": "There is no place for another call: ask again later.",
     "budget": "The day's budget is used up.",
     "model_down": "The model is down: ask again later.",
     "rate_limited": "What is left of the model's rate belongs to running calls: ask again later.",
     "agent_full": "That agent has as many calls as it may have.",
-    "caller_busy": "That person is in as many calls as he may be in.",
+    "caller_busy": "That person is in as many calls as they may be in.",
 }
 
 
 def order(
     public_url: str, outbound: Outbound, ours: str, to: str, token: str
 ) -> dict[str, str | list[str]]:
-    """What the carrier is asked for. Source: Calls resource, 2010-04-01."""
+    """Return the fields of the request. Source: Calls resource, 2010-04-01."""
     fields: dict[str, str | list[str]] = {
         "To": to,
         "From": ours,
@@ -323,7 +325,7 @@ def order(
     if not outbound.detects:
         return fields
     return fields | {
-        # Waiting for the end of the greeting is of use only to whoever speaks after it.
+        # Only an agent that leaves a message has to wait for the end of the greeting.
         "MachineDetection": "DetectMessageEnd" if outbound.leaves_message else "Enable",
         "MachineDetectionTimeout": str(limits.outbound.DETECTION_MAX_S),
         "AsyncAmd": "true",

@@ -1,7 +1,7 @@
-"""A warm transfer: the caller waits with music while a person is rung up and asked for him.
+"""Warm transfers: the caller waits with music while a person is dialled and asked to take them.
 
-Each webhook of the two calls may come in at another process: what they have to know of each other
-stands in the store, and whoever settles a transfer first has settled it.
+Each webhook of the two calls may arrive at another process: their shared state is in the store,
+and the first outcome that is recorded there holds.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ log = structlog.get_logger()
 
 TAKEN: Final = "taken"
 LEFT: Final = "left"
-"""The caller hung up while he waited."""
+"""The caller hung up while they waited."""
 DECLINED: Final = "declined"
 FAILED: Final = "failed"
 
 
 class WarmTransfer(msgspec.Struct, array_like=True, frozen=True):
-    """One try to hand a caller to a person."""
+    """One attempt to connect a caller to a person."""
 
     id: str
     call_sid: str
     to: str
     ours: str
-    """The number that the person is rung from; "" where there is none, and Twilio dials him."""
+    """Caller id of the call to the person; "" where there is none, and Twilio dials them."""
     summary: str
     language: str
 
     @property
     def queue(self) -> str:
-        """His own: whoever dials it gets this caller and no other."""
+        """Name of the caller's own queue: whoever dials it gets this caller and no other."""
         return f"warm-{self.id}"
 
 
@@ -55,13 +55,13 @@ class WarmTransfers:
     store: Store
     metrics: Metrics
     tasks: Tasks
-    rest: TwilioRest | None = None
+    rest: TwilioRest
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
 
     async def begin(
         self, call_sid: str, ours: str, to: TransferCaller, language: str
     ) -> WarmTransfer:
-        """Nobody is rung before the caller waits."""
+        """Record a transfer; the person is dialled once the caller waits."""
         ours = ours if E164.fullmatch(ours) else ""
         warm = WarmTransfer(self.new_id(), call_sid, to.to, ours, to.summary, language)
         await self._put(warm, "", msgspec.json.encode(warm).decode())
@@ -73,13 +73,13 @@ class WarmTransfers:
         return msgspec.json.decode(text, type=WarmTransfer) if text else None
 
     def after_url(self, warm: WarmTransfer) -> str:
-        """Where Twilio asks what becomes of the caller."""
+        """Return the URL at which Twilio asks what is next for the caller."""
         return f"{self.public_url}/twilio/after?leg=warm&transfer={warm.id}"
 
     # --- The caller waits ---
 
     async def waits_on(self, warm: WarmTransfer, waited_s: int) -> bool:
-        """Twilio asks what he is to hear; False has him leave the queue."""
+        """Dial the person while the caller waits. False: the caller has to leave the queue."""
         outcome, in_time = await self.outcome(warm), waited_s < limits.outbound.WARM_WAIT_MAX_S
         if outcome is None and in_time:
             await self._ring_once(warm)
@@ -87,21 +87,20 @@ class WarmTransfers:
         if outcome == TAKEN and in_time and await self._get(warm, "over") is None:
             return True  # the two are about to be connected
         if await self.settle(warm, FAILED):
-            log.warning("no word of a person who was rung", call_sid=warm.call_sid)
-            self._let_go(warm)
-        # An order to bring him back may be under way: two ways out at once would be one too many.
+            log.warning("warm_status_missing", call_sid=warm.call_sid)
+            self._release_person(warm)
+        # A redirect of the caller may be under way, and must stay the only way out of the queue.
         return not await self._claim(warm, "back") and await self._claim(warm, "on the way")
 
     async def _ring_once(self, warm: WarmTransfer) -> None:
         if await self._claim(warm, "rung"):
-            self.tasks.start(self._ring(warm), f"ring a person {warm.call_sid}", last=True)
+            self.tasks.start(self._ring(warm), f"warm-dial {warm.call_sid}", last=True)
 
     async def _ring(self, warm: WarmTransfer) -> None:
-        assert self.rest is not None  # noqa: S101 - the process takes requests
         try:
             person_sid = await self.rest.dial(self._order(warm))
         except LinkError as error:
-            log.warning("a person was not rung", call_sid=warm.call_sid, reason=error.reason)
+            log.warning("warm_dial_failed", call_sid=warm.call_sid, reason=error.reason)
             await self.nobody_comes(warm, FAILED)
         else:
             await self._put(warm, "person", person_sid)
@@ -124,11 +123,11 @@ class WarmTransfers:
     # --- What becomes of it ---
 
     async def outcome(self, warm: WarmTransfer) -> str | None:
-        """None as long as nothing is settled."""
+        """Return the outcome, None as long as there is none."""
         return await self._get(warm, "outcome")
 
     async def settle(self, warm: WarmTransfer, outcome: str) -> bool:
-        """False when it was settled before."""
+        """Record the outcome. False when there was one before."""
         if not await self._claim(warm, "settled"):
             return False
         await self._put(warm, "outcome", outcome)
@@ -136,53 +135,53 @@ class WarmTransfers:
         return True
 
     async def takes(self, warm: WarmTransfer) -> bool:
-        """The person has pressed the key; False when the caller does not wait any more."""
+        """Record that the person accepts. False when the caller does not wait any more."""
         return await self.settle(warm, TAKEN) or await self.outcome(warm) == TAKEN
 
     async def person_is_over(self, warm: WarmTransfer, outcome: str) -> None:
-        """His call has ended: if he never took the caller, that one is brought back."""
+        """Bring the caller back if the person's call ended without accepting them."""
         await self._put(warm, "over", "1")
         await self.nobody_comes(warm, outcome)
 
     async def nobody_comes(self, warm: WarmTransfer, outcome: str) -> None:
         if await self.settle(warm, outcome):
-            self.tasks.start(self._bring_back(warm), f"bring back {warm.call_sid}", last=True)
+            self.tasks.start(self._bring_back(warm), f"warm-return {warm.call_sid}", last=True)
 
     async def caller_is_over(self, warm: WarmTransfer) -> None:
-        """Nobody is left to be taken; a call that he had with the person is over as well."""
+        """End the person's call too, since the caller has hung up."""
         await self.settle(warm, LEFT)
-        self._let_go(warm)
+        self._release_person(warm)
 
     async def call_is_over(self, call_sid: str) -> None:
-        """The same, of a call of which only that is told."""
+        """End the warm transfer of a call, if it has one, since that call has ended."""
         warm = await self.find(await self.store.get(_of_call(call_sid)) or "")
         if warm is not None:
             await self.caller_is_over(warm)
 
     async def came_out(self, warm: WarmTransfer) -> str:
-        """He has left the queue and was not connected: why, as the status of a plain dial."""
+        """Return why the caller left the queue unconnected, as the outcome of a plain dial."""
         if await self.settle(warm, FAILED):
-            self._let_go(warm)
+            self._release_person(warm)
         outcome = await self.outcome(warm)
         return DECLINED if outcome == TAKEN else outcome or FAILED
 
     def forget_queue(self, queue_sid: str) -> None:
-        """A queue would stay for ever in the account."""
-        self.tasks.start(self._delete_queue(queue_sid), f"delete {queue_sid}", last=True)
+        """Delete a queue, which would otherwise stay in the account for ever."""
+        self.tasks.start(self._delete_queue(queue_sid), f"delete-queue {queue_sid}", last=True)
 
     # --- By REST ---
 
     async def _bring_back(self, warm: WarmTransfer) -> None:
-        if not warm.ours or self.rest is None or not await self._claim(warm, "back"):
+        if not warm.ours or not await self._claim(warm, "back"):
             return
         try:
             await self.rest.redirect_to(warm.call_sid, self.after_url(warm))
         except LinkError as error:
-            log.warning("a caller waits on", call_sid=warm.call_sid, reason=error.reason)
+            log.warning("warm_redirect_failed", call_sid=warm.call_sid, reason=error.reason)
             await self.store.delete(_key(warm, "back"))
 
-    def _let_go(self, warm: WarmTransfer) -> None:
-        self.tasks.start(self._end_person(warm), f"let go {warm.call_sid}", last=True)
+    def _release_person(self, warm: WarmTransfer) -> None:
+        self.tasks.start(self._end_person(warm), f"warm-hang-up {warm.call_sid}", last=True)
 
     async def _end_person(self, warm: WarmTransfer) -> None:
         person_sid = await self._get(warm, "person")
@@ -190,18 +189,16 @@ class WarmTransfers:
             await self._hang_up(person_sid)
 
     async def _hang_up(self, person_sid: str) -> None:
-        assert self.rest is not None  # noqa: S101 - it has placed the call
         try:
             await self.rest.hang_up(person_sid)
         except LinkError as error:
-            log.error("could not end a call", call_sid=person_sid, reason=error.reason)
+            log.error("warm_hangup_failed", call_sid=person_sid, reason=error.reason)
 
     async def _delete_queue(self, queue_sid: str) -> None:
-        assert self.rest is not None  # noqa: S101 - the process takes requests
         try:
             await self.rest.delete_queue(queue_sid)
         except LinkError as error:
-            log.info("a queue was not deleted", queue_sid=queue_sid, reason=error.reason)
+            log.info("queue_not_deleted", queue_sid=queue_sid, reason=error.reason)
 
     # --- In the store ---
 

@@ -1,1 +1,1 @@
-"""Who speaks when: turns, barge-in, idle time, keys, images, the goodbye. Pure."""
+"""The dialogue of a call: greeting, turns, barge-in, idle time, keys, images, goodbye. Pure."""

@@ -1,4 +1,4 @@
-"""Answering machine detection: what a person, a machine or a fax gets that took a call of ours."""
+"""Answering machine detection: how a person, a machine or a fax is treated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.call.dialogue.greeting import Greeting
 from gateway.call.dialogue.turn_taking import TurnTaking
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.protocols import realtime_client as to_model
 
@@ -23,8 +23,8 @@ _NO_TURN_DETECTION: Final[dict[str, Any]] = {
 """A machine's silence, and noises in it, are nobody's turn: nothing may cut the message."""
 
 
-class MachineDetection(Part):
-    """What to do with whoever answered: talk, leave a message, or hang up."""
+class MachineDetection(CallPart):
+    """Talk to whoever answered an outbound call, leave a message, or hang up."""
 
     def __init__(
         self,

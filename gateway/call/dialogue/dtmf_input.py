@@ -17,7 +17,7 @@ from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.dialogue.greeting import Greeting
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
@@ -56,7 +56,7 @@ class KeyBuffer:
         return digits
 
 
-class DtmfInput(Part):
+class DtmfInput(CallPart):
     """Keys that the caller presses."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""On the way out: why the call ends or where the caller goes, and what is said at the door."""
+"""The plan for the end of a call: why it ends or where the caller goes, and the last word."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from gateway.call.endings import Ending
 
 @dataclass(frozen=True, slots=True)
 class EndPlan:
+    """A decided end: its name, its target, and whether the caller may revoke it."""
+
     ending: Ending
     call_id: str | None = None
-    """Of the tool call that asked for it; None when the call's own rules did."""
+    """The function call that asked for it; None when the call's own rules did."""
     to: TransferCaller | None = None
-    """Whom the caller is handed over to; None hangs up."""
+    """The target of a transfer; None hangs up."""
     firm: bool = False
-    """An operator decided it: what the caller says now does not revoke it."""
+    """Whether nothing that the caller says revokes it: an operator decided it."""
     message: str | None = None
     """Left word for word with a machine, to which nobody listens any more."""
 
@@ -37,19 +39,19 @@ class EndPlan:
 
     @property
     def revoked(self) -> str:
-        """What the tool answers when he did."""
+        """The output of the function when the caller revoked it."""
         return prompts.NOT_ENDED if self.to is None else prompts.NOT_TRANSFERRED
 
 
 class TransferArguments(msgspec.Struct):
-    """What the model gave to `transfer`."""
+    """Arguments that the model gave to `transfer`."""
 
     target: str = ""
     summary: str = ""
 
 
 def target_of(arguments: str | None) -> TransferArguments:
-    """An empty one for arguments that are none: models invent them."""
+    """Return the arguments of `transfer`, empty where they cannot be read: models invent them."""
     try:
         return msgspec.json.decode(arguments or "", type=TransferArguments)
     except (msgspec.DecodeError, UnicodeEncodeError):
@@ -57,7 +59,7 @@ def target_of(arguments: str | None) -> TransferArguments:
 
 
 def way_to(party: transfers.TransferDestination, summary: str = "") -> TransferCaller:
-    """How the caller gets there."""
+    """Return the command that takes the caller there."""
     if party.queue is not None:
         return TransferCaller(party.queue, "queue")
     if party.warm:
@@ -68,7 +70,7 @@ def way_to(party: transfers.TransferDestination, summary: str = "") -> TransferC
 
 
 def to_fallback(fallback: Fallback | None) -> TransferCaller | None:
-    """Whom the agent names for the time when it cannot go on."""
+    """Return the transfer that the agent names for the time when it cannot go on."""
     if fallback is None or (fallback.to is None and fallback.queue is None):
         return None
     return (

@@ -1,15 +1,15 @@
-"""Who speaks: the caller, the model, or nobody."""
+"""The floor: whether the caller, the model or nobody speaks."""
 
 from __future__ import annotations
 
 from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 
 
-class Floor(Part):
-    """Who has the floor, and a call event whenever that changes."""
+class Floor(CallPart):
+    """Keep who has the floor, and publish whenever that changes."""
 
     def __init__(self, ctx: CallContext, line: CallerLine) -> None:
         self._ctx, self._line = ctx, line

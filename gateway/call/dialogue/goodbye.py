@@ -16,7 +16,7 @@ from gateway.call.dialogue import end_plan, prompts
 from gateway.call.dialogue.end_plan import EndPlan
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
 from gateway.call.session.model_link import ModelLink
 from gateway.call.state_machines import CallPhase, LinkState
@@ -25,7 +25,7 @@ from gateway.call.tools.open_work import OpenWork
 from gateway.protocols import realtime_items as items
 
 
-class Goodbye(Part):
+class Goodbye(CallPart):
     """Why the call ends or where the caller goes, from the decision until it has happened."""
 
     def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine, link: ModelLink) -> None:
@@ -163,7 +163,7 @@ class Goodbye(Part):
         )
         ctx.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
         ctx.put(do.ReleaseCall())
-        self._line.keep_turn(True)  # the next process may have to hear all of it again
+        self._line.retain_turn(True)  # the next process may have to hear all of it again
 
     def _on_transfer_failed(self, event: inputs.TransferFailed) -> None:
         self._return("refused", event.reason)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
 from gateway.call.state_machines import LinkState
 
 
-class Greeting(Part):
+class Greeting(CallPart):
     """Ask the model to begin, once, when it is ready and the caller can hear it."""
 
     def __init__(self, ctx: CallContext, line: CallerLine) -> None:

@@ -1,4 +1,4 @@
-"""This process stops: the call goes on in another one, from its next quiet moment."""
+"""Hand-over of the call to another process, because this one stops."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from gateway.call import inputs
 from gateway.call.context import CallContext
 from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.session.model_link import ModelLink
 from gateway.call.state_machines import CallPhase
 from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
 
 
-class HandOver(Part):
+class HandOver(CallPart):
     """Hand the call over in a quiet moment, or when there has been none for long enough."""
 
     def __init__(

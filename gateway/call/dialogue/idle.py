@@ -5,13 +5,13 @@ from __future__ import annotations
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.floor import Floor
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
 from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
 
 
-class IdleWatch(Part):
+class IdleWatch(CallPart):
     """Watch for silence on the line; the end of it (`Timer.IDLE`) is a goodbye."""
 
     def __init__(self, ctx: CallContext, work: OpenWork, floor: Floor) -> None:

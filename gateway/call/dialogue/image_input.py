@@ -1,4 +1,4 @@
-"""What the caller shows and writes during the call: photos, texts, and the newest camera frame.
+"""Photos, texts and camera frames that the caller sends during the call.
 
 A picture is a part of the conversation like a sentence, and is answered like one. Of the camera
 the model has one frame at a time: each response is billed for all that it can see.
@@ -16,7 +16,7 @@ from gateway.call import events, inputs
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.greeting import Greeting
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
 from gateway.call.state_machines import CallPhase
 from gateway.call.timers import Timer
@@ -25,13 +25,13 @@ from gateway.protocols import realtime_items as items
 CAMERA = "camera"
 
 
-class ImageInput(Part):
+class ImageInput(CallPart):
     """Pictures and texts on their way into the conversation."""
 
     def __init__(self, ctx: CallContext, greeting: Greeting) -> None:
         self._ctx, self._greeting = ctx, greeting
         self._waiting: deque[inputs.CallerMessageReceived] = deque()
-        """What waits for a model that can see it."""
+        """Messages that wait for a model that can see them."""
         self._frame: str | None = None
         """The newest camera frame, while it waits."""
         self._frame_item: str | None = None

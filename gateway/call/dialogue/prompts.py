@@ -1,29 +1,29 @@
-"""What we ask of the model in words. English: the model speaks the caller's language anyway."""
+"""Texts for the model, in English: it speaks the caller's language anyway."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-NOT_ENDED: Final = "The call was not ended: the caller went on speaking. Listen to him."
-NOT_TRANSFERRED: Final = "Not transferred: the caller went on speaking. Listen to him."
+NOT_ENDED: Final = "The call was not ended: the caller went on speaking. Listen to them."
+NOT_TRANSFERRED: Final = "Not transferred: the caller went on speaking. Listen to them."
 TRANSFER_FAILED: Final = (
-    "The transfer did not work: nobody took the call. Tell the caller, and go on helping him."
+    "The transfer did not work: nobody took the call. Tell the caller, and go on helping them."
 )
 CONNECTING: Final = (
     "Tell the caller in one short sentence, in the language of the conversation, that you are "
-    "connecting him now. Nothing else."
+    "connecting them now. Nothing else."
 )
 CONFIRM: Final = (
-    "Not done yet: it needs the caller's yes. Tell him in one sentence what you are about to do "
-    "and ask whether you may. If he says yes, call this again with the same arguments."
+    "Not done yet: it needs the caller's yes. Tell them in one sentence what you are about to "
+    "do and ask whether you may. If they say yes, call this again with the same arguments."
 )
-CANCELLED: Final = "Cancelled: the caller interrupted. Listen to him."
+CANCELLED: Final = "Cancelled: the caller interrupted. Listen to them."
 NOT_KNOWN: Final = (
     "Whether this was done is not known: the line broke meanwhile. Ask the caller before you do "
     "it again."
 )
 OF_PENDING_CALLS: Final = {"transfer": TRANSFER_FAILED, "end_call": NOT_ENDED}
-"""What a session is told of function calls that its predecessor did not see answered."""
+"""Outputs for function calls that the session before did not see answered."""
 TOO_MANY: Final = "Not done: too many things are being done at once. Wait for the others."
 FILLER: Final = (
     "Say in a few words, in the language of the conversation, that you are looking into it. "
@@ -64,24 +64,24 @@ FORGOTTEN: Final = (
 
 PICTURE: Final = {
     "message": "The caller sent this picture by text message, during the call.",
-    "page": "The caller took or chose this picture on his telephone just now, during the call.",
+    "page": "The caller took or chose this picture on their telephone just now, during the call.",
 }
-"""What a picture is, by the way on which it came."""
-CAMERA: Final = "What the caller's camera shows at this moment. He holds it there for you to see."
+"""Descriptions of a picture, by the way on which it came."""
+CAMERA: Final = "What the caller's camera shows at this moment. They hold it there for you to see."
 PICTURE_WAS_SENT: Final = "(Here the caller sent a picture. It can no longer be seen.)"
-CAMERA_WAS_SHOWN: Final = "(Here the caller showed his camera. It can no longer be seen.)"
+CAMERA_WAS_SHOWN: Final = "(Here the caller showed their camera. It can no longer be seen.)"
 
 
 def as_text(text: str) -> str:
-    """Words that the caller did not speak."""
+    """Return a caller's written words, marked as such."""
     return f'The caller wrote this in a text message, during the call: "{text}"'
 
 
 def picture_unusable(reason: str) -> str:
-    """`reason` goes on after a colon, without a full stop."""
+    """Return the text for a picture that could not be used; `reason` has no full stop."""
     return (
-        f"The caller sent a picture that nobody can see: {reason}. Tell him so in one short "
-        "sentence, and ask him for another one."
+        f"The caller sent a picture that nobody can see: {reason}. Tell them so in one short "
+        "sentence, and ask them for another one."
     )
 
 
@@ -99,7 +99,7 @@ def tools_there(label: str) -> str:
 def tools_gone(label: str) -> str:
     return (
         f"The tools of {label} are not to be had in this call. Do not offer what needs them; if "
-        "the caller asks for it, tell him that it does not work at the moment."
+        "the caller asks for it, tell them that it does not work at the moment."
     )
 
 
@@ -108,7 +108,7 @@ def took_too_long(tool: str) -> str:
 
 
 def denied(outcome: str) -> str:
-    """Why a tool may not be used, for the model."""
+    """Return why a tool may not be used, for the model."""
     return _DENIED.get(outcome, _DENIED["denied"])
 
 
@@ -148,7 +148,7 @@ def typed(keys: str) -> str:
 
 
 def not_taken(why: str) -> str:
-    """How to begin with a caller who comes back; `why` in Twilio's words for a dial."""
+    """Return how to begin with a caller who comes back; `why` in Twilio's words for a dial."""
     because = _WHY_NOT.get(why, "")
     return (
         f"The caller was to be connected with somebody, but nobody took the call{because}. Say so "
@@ -164,20 +164,26 @@ _WHY_NOT: Final = {
 
 
 def closed(name: str, until: str) -> str:
-    """Nobody is there to whom the caller could be handed."""
-    return f"Not transferred: {name} is {until}. Tell the caller, and go on helping him."
+    """Return the output of a transfer to somebody who is not there at this hour."""
+    return f"Not transferred: {name} is {until}. Tell the caller, and go on helping them."
+
+
+NO_ANSWER: Final = (
+    "You could not answer just now. Say so in one short sentence, in the caller's language, and "
+    "ask them to say it again."
+)
 
 
 def go_on(heard: str) -> dict[str, Any]:
-    """The rest of an answer that broke off."""
+    """Return the response that gives the rest of an answer that broke off."""
     return instructed(
         f'You were cut off by a fault; the caller heard you say: "{heard}" '
-        "Go on from precisely there. Do not repeat what he heard, and do not mention the fault."
+        "Go on from precisely there. Do not repeat what they heard, and do not mention the fault."
     )
 
 
 def word_for_word(text: str) -> dict[str, Any]:
-    """A response that says precisely this."""
+    """Return a response that says precisely this."""
     return {
         "instructions": f'Say exactly this, word for word, and nothing else: "{text}"',
         "tool_choice": "none",

@@ -9,11 +9,11 @@ from gateway.call.dialogue.dtmf_input import DtmfInput
 from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.dialogue.greeting import Greeting
+from gateway.call.dialogue.response_outcome import ResponseOutcome
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import STOPGAPS, UNASKED
 from gateway.call.session.model_errors import ModelErrorKind
-from gateway.call.session.model_faults import ModelFaults
 from gateway.call.session.model_link import ModelLink
 from gateway.call.state_machines import LinkState
 from gateway.call.timers import Timer
@@ -22,7 +22,7 @@ from gateway.call.tools.hosted_mcp import HostedMcp
 from gateway.protocols import realtime_server as model
 
 
-class TurnTaking(Part):
+class TurnTaking(CallPart):
     """The dialogue as the session's events tell it."""
 
     def __init__(
@@ -36,11 +36,11 @@ class TurnTaking(Part):
         functions: FunctionCalls,
         hosted: HostedMcp,
         keys: DtmfInput,
-        faults: ModelFaults,
+        outcome: ResponseOutcome,
     ) -> None:
         self._ctx, self._line, self._floor = ctx, line, floor
         self._greeting, self._goodbye = greeting, goodbye
-        self._functions, self._hosted, self._keys, self._faults = functions, hosted, keys, faults
+        self._functions, self._hosted, self._keys, self._outcome = functions, hosted, keys, outcome
         self._rules, self._window = link.rules, link.replay_window
         self._speech_began_ms = 0
         self._listening = True
@@ -72,7 +72,7 @@ class TurnTaking(Part):
         ctx.caller.starts_speaking()
         ctx.responses.forget(*STOPGAPS)
         self._window.started(event.audio_start_ms, event.item_id)
-        self._line.keep_turn(self._window.open)
+        self._line.retain_turn(self._window.open)
         self._floor.changed_at(self._lately(event.audio_start_ms))
         ctx.caller_spoke()
         self._keys.speech_began()
@@ -152,7 +152,7 @@ class TurnTaking(Part):
             # "Uh-huh" is not a turn: the model goes on as if it had not been said.
             ctx.caller.brief = False
             self._window.close()
-            self._line.keep_turn(self._window.open)
+            self._line.retain_turn(self._window.open)
             return ctx.delete_item(event.item_id)
         ctx.history.caller_spoke(event.item_id)
         self._functions.turn_taken()
@@ -196,7 +196,7 @@ class TurnTaking(Part):
 
     def _understood(self, item_id: str) -> None:
         self._window.understood(item_id, speaking=self._ctx.caller.speaking)
-        self._line.keep_turn(self._window.open)
+        self._line.retain_turn(self._window.open)
 
     # --- The model's turn ---
 
@@ -205,7 +205,7 @@ class TurnTaking(Part):
         ctx.responses.created(event.response.id)
         self._hosted.response_began()
         ctx.answer.over()
-        ctx.responses.held = ctx.caller.speaking
+        ctx.responses.deferred = ctx.caller.speaking
         ctx.response_progressed()
         # Whether it is any other than the message that is left with a machine.
         to_machine = self._goodbye.leaves_message and ctx.responses.purpose != "farewell"
@@ -223,21 +223,17 @@ class TurnTaking(Part):
 
     def _on_response_done(self, event: model.ResponseDone) -> None:
         ctx, response = self._ctx, event.response
-        wanted = ctx.responses.done(response.id)
+        wanted, item_id = ctx.responses.done(response.id), ctx.answer.item_id
         if wanted is not None:
             ctx.timers.clear(Timer.RESPONSE)
             ctx.answer.over()
             if not self._rules.transcriber and not ctx.caller.speaking:
                 self._window.close()
-                self._line.keep_turn(self._window.open)
+                self._line.retain_turn(self._window.open)
         if response.usage is not None:
             ctx.tally.tokens += response.usage.total_tokens
             ctx.put(events.UsageCounted(ctx.agent.model, response.usage))
-        if response.status == "failed":
-            self._faults.response_failed(response, wanted)
-        elif response.status != "cancelled":
-            self._functions.run(response)
-            self._hosted.response_over(response)
+        self._outcome.judge(response, wanted, item_id)
 
     def _on_rate_limits(self, event: model.RateLimitsUpdated) -> None:
         self._ctx.put(events.RateLimitsSeen(tuple(event.rate_limits)))

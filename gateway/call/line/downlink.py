@@ -18,7 +18,7 @@ from gateway.protocols.media_stream import ToTwilio
 
 @dataclass(slots=True)
 class FirstFrame:
-    """Follows the first sound of an answer: sent when, played when."""
+    """The first sound of an answer: when it was sent, and played."""
 
     position_ms: int
     sent_at: float | None = None
@@ -28,6 +28,8 @@ class FirstFrame:
 
 
 class Downlink:
+    """Sound to the caller: queued, sent in groups, followed to the caller's ear."""
+
     def __init__(self, to_caller: ModelToCaller, lead_ms: int) -> None:
         self._to_caller = to_caller
         self._lead_ms = lead_ms
@@ -50,26 +52,26 @@ class Downlink:
         self._twilio = ToTwilio(stream_sid)
 
     def ms_of(self, audio: bytes) -> int:
-        """How long a piece of the model's sound is."""
+        """Return how long a piece of the model's sound is."""
         return len(audio) // self._to_caller.bytes_per_ms
 
     def full(self) -> bool:
         return len(self._queue) > UNPLAYED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS
 
     def accept(self, item_id: str, audio: bytes, now: float) -> None:
-        """Sound from the model, of any length."""
+        """Take sound from the model, of any length."""
         received_ms = len(audio) / self._to_caller.bytes_per_ms
         self._enqueue(item_id, self._to_caller.convert(audio), received_ms, now)
 
     def finish(self, item_id: str, now: float) -> None:
-        """The item is complete: nothing of it is held back."""
+        """Complete an item: nothing of it waits for more."""
         rest = self._to_caller.flush()
         if rest:
             self._enqueue(item_id, rest, 0.0, now)
         self.ledger.finish(item_id)
 
     def play(self, item_id: str, mulaw: bytes, now: float) -> int:
-        """Whole frames of ours behind all that there is; where they end on the ledger's line."""
+        """Queue whole frames of ours; return where they end on the ledger's line."""
         self._enqueue(item_id, mulaw, len(mulaw) / MULAW_BYTES_PER_MS, now)
         self.ledger.finish(item_id)
         return self.ledger.accepted_ms
@@ -81,11 +83,11 @@ class Downlink:
         self.ledger.accept(item_id, len(mulaw) // MULAW_BYTES_PER_MS, received_ms)
 
     def watch_first_sound(self) -> None:
-        """The next sound to be accepted opens an answer: follow it to the caller's ear."""
+        """Follow the next sound to the caller's ear: it opens an answer."""
         self.first_sound = FirstFrame(self.ledger.accepted_ms)
 
     def pump(self, now: float) -> list[bytes]:
-        """What may go out now: whole frames, each group with its mark."""
+        """Return what may go out now: whole frames, each group with its mark."""
         if self._twilio is None or not self._queue:
             return []
         messages: list[bytes] = []
@@ -113,7 +115,7 @@ class Downlink:
         return min(self._group_ms, len(self._queue) // MULAW_BYTES_PER_MS)
 
     def _note_under_run(self, now: float) -> None:
-        """The caller's buffer is empty: unless an answer begins, he hears a gap."""
+        """Note a gap: the caller's buffer is empty, and no answer begins."""
         ledger = self.ledger
         gap_s = now - ledger.dry_at()
         if gap_s * 1000 < UNDERRUN_MIN_MS or not ledger.in_mid_item():
@@ -122,7 +124,7 @@ class Downlink:
         self._under_runs.append((cause, gap_s))
 
     def take_under_runs(self) -> list[tuple[str, float]]:
-        """(cause, seconds) of each since the last look; see `notes.UnderRun`."""
+        """Return (cause, seconds) of each since the last look; see `PlaybackUnderRun`."""
         if not self._under_runs:
             return []
         taken, self._under_runs = self._under_runs, []
@@ -134,13 +136,13 @@ class Downlink:
             first.sent_at, first.mark, first.mark_ms = now, mark, self.ledger.sent_ms
 
     def due(self) -> float | None:
-        """When to pump again; None while there is nothing to send."""
+        """Return when to pump again; None while there is nothing to send."""
         if not self._queue or self._twilio is None:
             return None
         return self.ledger.low_at(self._lead_ms - self._group())
 
     def acknowledge(self, mark: str, now: float) -> bool:
-        """A mark came back. False for one of an epoch that is over."""
+        """Take a mark that came back; False for one of an epoch that is over."""
         if self.ledger.acknowledge(mark, now) is None:
             return False
         first = self.first_sound
@@ -151,14 +153,14 @@ class Downlink:
         return True
 
     def speaking(self, now: float) -> bool:
-        """Whether the caller hears the model, or is about to."""
+        """Return whether the caller hears the model, or is about to."""
         return self.ledger.heard_ms(now) < self.ledger.accepted_ms
 
     def settled(self) -> bool:
         return not self._queue and self.ledger.settled()
 
     def cut(self, now: float) -> tuple[list[bytes], list[Truncation]]:
-        """The caller broke in: quiet at once. Messages to Twilio, and what each item keeps."""
+        """Stop at once; return the messages to Twilio, and what each item keeps."""
         anything_out = self.ledger.lead_ms(now) > 0 or not self.ledger.settled()
         truncations = self.ledger.cut(now)
         self._queue.clear()

@@ -1,7 +1,7 @@
-"""Something gentle to wait by: told apart from the model's voice in everything but the wire.
+"""The hold tone: bypasses the playback ledger and carries no marks.
 
-It carries no marks and stands in no ledger, since nobody truncates or measures it. It begins only
-when the last mark of the model's is back, so that the `clear` that ends it takes nothing else away.
+Nobody truncates or measures it. It begins only when the last mark of the model's is back, so that
+the `clear` that ends it takes nothing else away.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ _FLOAT_ERROR_S = 1e-6
 
 
 class HoldTone:
+    """A soft pattern that is played, with a short lead, while the caller waits."""
+
     def __init__(self) -> None:
         self._pattern = hold_mulaw()
         self._twilio: ToTwilio | None = None
         self._at = 0
-        """Where the pattern goes on, in bytes."""
+        """Position in the pattern, in bytes."""
         self._lasts_until = 0.0
         self.playing = False
 
@@ -29,11 +31,11 @@ class HoldTone:
         self._twilio = ToTwilio(stream_sid)
 
     def start(self) -> None:
-        """From the beginning of the pattern, where it is silent."""
+        """Start at the beginning of the pattern, where it is silent."""
         self.playing, self._at, self._lasts_until = True, 0, 0.0
 
     def pump(self, now: float) -> list[bytes]:
-        """What may go out now: a short lead over the clock, and no more."""
+        """Return what may go out now: a short lead over the clock, and no more."""
         if self._twilio is None or not self.playing:
             return []
         self._lasts_until = max(self._lasts_until, now)
@@ -49,11 +51,11 @@ class HoldTone:
         return group
 
     def due(self) -> float | None:
-        """When to pump again."""
+        """Return when to pump again."""
         return self._lasts_until - _LEAD_S + _GROUP_S if self.playing else None
 
     def stop(self, now: float) -> list[bytes]:
-        """Quiet at once."""
+        """Stop at once; return the `clear` that takes away what was sent ahead."""
         self.playing = False
         if self._twilio is None or self._lasts_until <= now:
             return []

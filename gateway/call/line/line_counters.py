@@ -1,4 +1,4 @@
-"""What a line counts fifty times a second, as plain numbers."""
+"""Counters of a line, which counts fifty times a second, as plain numbers."""
 
 from __future__ import annotations
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gateway import limits
-from gateway.audio.tones import keys_mulaw
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import CallContext, Out
-from gateway.call.dialogue import prompts
 from gateway.call.dialogue.turn_latency import TurnLatency
 from gateway.call.endings import Ending
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.hold_tone import HoldTone
+from gateway.call.line.key_tones import KeyTones
 from gateway.call.line.line_counters import LineCounters
 from gateway.call.line.uplink import Uplink
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
@@ -34,18 +32,7 @@ _WRONG_SID = events.PeerFaultCounted("caller", "wrong_stream_sid")
 StreamEvent = caller.Media | caller.Mark | caller.Dtmf | caller.Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Tones:
-    """Keys on their way to the caller."""
-
-    call_id: str
-    digits: str
-    item_id: str
-    end_ms: int
-    """Where the last key ends, on the ledger's line."""
-
-
-class MediaLine(Part):
+class MediaLine(CallPart):
     """The caller's media stream: sound up, sound down, and what of it was heard."""
 
     written_only: frozenset[type] = frozenset({model.TranscriptDelta})
@@ -64,7 +51,7 @@ class MediaLine(Part):
         self.uplink, self.downlink = uplink, downlink
         self.latency = TurnLatency(ctx.tally.waits_s)
         self._hold_tone = HoldTone()
-        self._tones: Tones | None = None
+        self._tones = KeyTones(ctx, work, downlink)
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
         self._looks_at = 0.0
@@ -80,7 +67,7 @@ class MediaLine(Part):
             model.AudioDelta: self._on_audio,
             model.AudioDone: self._on_audio_done,
         }
-        self.timers = {Timer.MEDIA: self._watch_media, Timer.TONES: self._await_tones}
+        self.timers = {Timer.MEDIA: self._watch_media, Timer.TONES: self._tones.watch}
 
     # --- From the caller ---
 
@@ -95,7 +82,7 @@ class MediaLine(Part):
             or ctx.link is not _READY
             or self._frame_at is None
             or ctx.phase is _CLOSED
-            or uplink.held is not None
+            or uplink.buffered is not None
         ):
             return None
         try:
@@ -119,8 +106,8 @@ class MediaLine(Part):
         except ValueError as error:
             return (events.PeerFaultCounted("caller", str(error)),)
         self._frame_at = now
-        if self.uplink.held is not None:
-            dropped_ms = self.uplink.hold_back(mulaw)
+        if self.uplink.buffered is not None:
+            dropped_ms = self.uplink.buffer(mulaw)
             return (events.AudioDropped("held", dropped_ms),) if dropped_ms else ()
         audio = self.uplink.write(mulaw)
         return (do.SendToModel(to_model.append(audio)),) if self._ctx.link is _READY else ()
@@ -181,22 +168,22 @@ class MediaLine(Part):
         if audio is not None and self._ctx.link is _READY:
             self._ctx.to_model(to_model.append(audio))
 
-    def kept_since(self, since_ms: float) -> bytes:
-        return self.uplink.kept_since(since_ms)
+    def retained_since(self, since_ms: float) -> bytes:
+        return self.uplink.retained_since(since_ms)
 
-    def keep_turn(self, whole: bool) -> None:
-        """Set whether all of the caller's turn is kept, or only their last sound."""
-        self.uplink.keep_turn(whole)
+    def retain_turn(self, whole: bool) -> None:
+        """Set whether all of the caller's turn is retained, or only their last sound."""
+        self.uplink.retain_turn(whole)
 
     def buffer_since(self, since_ms: float) -> None:
         """Buffer the caller's sound for the next session, from that moment of this one."""
-        self.uplink.hold(since_ms)
+        self.uplink.buffer_since(since_ms)
 
     def release_buffer(self) -> None:
         """Send what was buffered to the session in use."""
-        held = self.uplink.release()
-        if held:
-            self._ctx.to_model(to_model.append(held))
+        buffered = self.uplink.release()
+        if buffered:
+            self._ctx.to_model(to_model.append(buffered))
 
     # --- From the model ---
 
@@ -271,7 +258,7 @@ class MediaLine(Part):
 
     def speaking(self) -> bool:
         """Return whether the caller hears the model, or is about to."""
-        return self.downlink.speaking(self._ctx.now) and not self._dialling()
+        return self.downlink.speaking(self._ctx.now) and not self._tones.playing()
 
     mid_sound = speaking
     """Whether a little more sound makes nothing else due while the model speaks."""
@@ -292,13 +279,12 @@ class MediaLine(Part):
 
     def cut(self) -> tuple[str, int] | None:
         """Stop at once; the model learns what was heard. Return the item and its ms heard."""
-        if self._dialling():
+        if self._tones.playing():
             # What was begun is dialled to its end: half a number is a wrong one.
             self._cut_response = self._ctx.responses.active_id
             return None
         cut = self._cut_sound()
-        if self._tones is not None:
-            self._dialled(prompts.NOT_SENT, "cancelled")
+        self._tones.cut()
         return cut
 
     def _cut_sound(self) -> tuple[str, int] | None:
@@ -310,7 +296,7 @@ class MediaLine(Part):
         messages, truncations = downlink.cut(ctx.now)
         ctx.to_caller(messages)
         for cut in truncations:
-            if self._tones is None or cut.item_id != self._tones.item_id:
+            if cut.item_id != self._tones.item_id:
                 self._truncate(cut.item_id, cut.audio_end_ms)
         self._cut_response = ctx.responses.active_id
         if playing is None:
@@ -321,38 +307,12 @@ class MediaLine(Part):
 
     def can_dial(self) -> bool:
         """Return whether tones can be put into the caller's line now."""
-        return self._tones is None
+        return not self._tones.pending
 
     def dial(self, call_id: str, digits: str) -> None:
         """Play keys; the function call is finished when they were heard."""
-        now = self._ctx.now
-        self._ctx.to_caller(self._hold_tone.stop(now))
-        item_id = f"tones_{call_id}"
-        end_ms = self.downlink.play(item_id, keys_mulaw(digits), now)
-        self._tones = Tones(call_id, digits, item_id, end_ms)
-        self._await_tones()
-
-    def _dialling(self) -> bool:
-        """Return whether it is keys, and not the model, that the caller hears."""
-        if self._tones is None:
-            return False
-        playing = self.downlink.ledger.playing(self._ctx.now)
-        return playing is not None and playing.item_id == self._tones.item_id
-
-    def _await_tones(self) -> None:
-        if self._tones is None:
-            return None
-        left_ms = self._tones.end_ms - self.downlink.ledger.heard_ms(self._ctx.now)
-        if left_ms > 0:
-            return self._ctx.wake(Timer.TONES, left_ms / 1000 + limits.call.TONES_LOOK_S)
-        return self._dialled(prompts.keys_sent(self._tones.digits), "ok")
-
-    def _dialled(self, output: str, outcome: str) -> None:
-        tones, self._tones = self._tones, None
-        self._ctx.timers.clear(Timer.TONES)
-        if tones is not None:
-            self._work.finish(tones.call_id, output, outcome, answer=outcome == "ok")
-            self._work.hand_in()
+        self._ctx.to_caller(self._hold_tone.stop(self._ctx.now))
+        self._tones.play(call_id, digits)
 
     # --- After every event ---
 
@@ -366,7 +326,8 @@ class MediaLine(Part):
         if not hold.playing and not work.hold_tone_due:
             return []
         free = ctx.phase is CallPhase.TALKING and not (ctx.caller.speaking or self.speaking())
-        busy = ctx.awaited or self.speaking()
+        asked = ctx.awaited and not ctx.responses.long_pause
+        busy = asked or self.speaking()
         if hold.playing and not (free and (work.working or busy)):
             return hold.stop(ctx.now)
         if free and not busy and self.downlink.settled() and not hold.playing:

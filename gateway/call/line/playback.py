@@ -20,6 +20,8 @@ _FLOAT_ERROR_MS = 1e-3
 
 @dataclass(slots=True)
 class Segment:
+    """One item's stretch of the line."""
+
     item_id: str
     start_ms: int
     end_ms: int
@@ -31,11 +33,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
+    """How much of an item the caller has heard."""
+
     item_id: str
     audio_end_ms: int
 
 
 class PlaybackLedger:
+    """Positions of one line of playback, and the items on it."""
+
     def __init__(self) -> None:
         self.epoch = 0
         self._marks_made = 0
@@ -54,7 +60,7 @@ class PlaybackLedger:
         self._run_at = 0.0
 
     def accept(self, item_id: str, played_ms: int, received_ms: float) -> None:
-        """Sound of an item came in: `played_ms` of it in whole frames go to the caller."""
+        """Add sound of an item: `played_ms` of it in whole frames go to the caller."""
         segment = self._segments[-1] if self._segments else None
         if segment is None or segment.item_id != item_id:
             segment = Segment(item_id, self.accepted_ms, self.accepted_ms)
@@ -64,13 +70,13 @@ class PlaybackLedger:
         segment.end_ms = self.accepted_ms
 
     def finish(self, item_id: str) -> None:
-        """No more sound will come for this item."""
+        """Mark an item as complete."""
         for segment in self._segments:
             if segment.item_id == item_id:
                 segment.done = True
 
     def sent(self, ms: int, now: float) -> str:
-        """`ms` more went out; answers the name of the mark to send behind it."""
+        """Record that `ms` more went out; return the name of the mark to send behind it."""
         if self.heard_ms(now) >= self.sent_ms:
             self._anchor_ms, self._anchor_at = self.sent_ms, now
         if self.dry(now):
@@ -83,7 +89,7 @@ class PlaybackLedger:
         return name
 
     def acknowledge(self, name: str, now: float) -> int | None:
-        """A mark came back. The position it stood at, or None for a stale or foreign one."""
+        """Take a mark; return the position it stood at, or None for a stale or foreign one."""
         if all(name != pending for pending, _ in self._marks):
             return None
         while True:
@@ -100,7 +106,7 @@ class PlaybackLedger:
             segments.popleft()
 
     def heard_ms(self, now: float) -> int:
-        """Acknowledged, and the time since; never more than was sent."""
+        """Return what was heard: acknowledged, and the time since; never more than was sent."""
         return self._played_ms(self._anchor_ms, self._anchor_at, now)
 
     def _played_ms(self, from_ms: int, since: float, now: float) -> int:
@@ -108,7 +114,7 @@ class PlaybackLedger:
         return min(self.sent_ms, from_ms + max(0, elapsed_ms))
 
     def lead_ms(self, now: float) -> int:
-        """How far what was sent is ahead of the playback clock.
+        """Return how far what was sent is ahead of the playback clock.
 
         By the clock alone: marks are late by their way, and who waits for them lets the buffer
         run dry meanwhile. Only when they are much too late, sound must be piling up.
@@ -118,15 +124,15 @@ class PlaybackLedger:
         return max(by_clock, by_marks - MARKS_LATE_MAX_MS)
 
     def dry(self, now: float) -> bool:
-        """Whether the caller's buffer is empty, by the clock."""
+        """Return whether the caller's buffer is empty, by the clock."""
         return self._played_ms(self._run_ms, self._run_at, now) >= self.sent_ms
 
     def dry_at(self) -> float:
-        """When the buffer runs, or ran, dry if nothing more is sent."""
+        """Return when the buffer runs, or ran, dry if nothing more is sent."""
         return self._run_at + (self.sent_ms - self._run_ms) / 1000
 
     def low_at(self, lead_ms: int) -> float:
-        """When no more than `lead_ms` will be left to play."""
+        """Return when no more than `lead_ms` will be left to play."""
         heard_at = self._anchor_at + (self.sent_ms - self._anchor_ms) / 1000
         return max(self.dry_at(), heard_at - MARKS_LATE_MAX_MS / 1000) - lead_ms / 1000
 
@@ -135,11 +141,11 @@ class PlaybackLedger:
         return len(self._marks)
 
     def settled(self) -> bool:
-        """All that was accepted was sent, and the last mark came back."""
+        """Return whether all that was accepted was sent, and the last mark came back."""
         return not self._marks and self.sent_ms == self.accepted_ms
 
     def playing(self, now: float) -> Segment | None:
-        """The item that the caller hears now, or would hear next."""
+        """Return the item that the caller hears now, or would hear next."""
         heard = self.heard_ms(now)
         for segment in self._segments:
             if segment.end_ms > heard or not segment.done:
@@ -147,15 +153,15 @@ class PlaybackLedger:
         return None
 
     def item_ids(self) -> list[str]:
-        """All of this epoch that are still of interest."""
+        """Return all items of this epoch that are still of interest."""
         return [segment.item_id for segment in self._segments]
 
     def in_mid_item(self) -> bool:
-        """Whether the next sound to go out continues an item that the caller began to hear."""
+        """Return whether the next sound continues an item that the caller began to hear."""
         return any(s.start_ms < self.sent_ms < s.end_ms for s in self._segments)
 
     def cut(self, now: float) -> list[Truncation]:
-        """The caller broke in: what each item keeps. Begins a new epoch.
+        """Begin a new epoch, because the caller broke in; return what each item keeps.
 
         Nothing was played: nothing to truncate. An item heard to its end keeps all of it.
         Items queued behind the one that was heard keep nothing.
@@ -168,7 +174,7 @@ class PlaybackLedger:
         return cuts
 
     def unheard(self, now: float) -> list[Truncation]:
-        """What the caller would keep of each item that he has not heard to its end."""
+        """Return how much was heard of each item that was not heard to its end."""
         heard = self.heard_ms(now)
         return [
             Truncation(s.item_id, min(max(0, heard - s.start_ms), int(s.received_ms)))

@@ -13,7 +13,7 @@ from gateway.call import events, inputs
 from gateway.call.context import CallContext, Out
 from gateway.call.dialogue.turn_latency import TurnLatency
 from gateway.call.line.line_counters import LineCounters
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import UNSEEN
 from gateway.call.state_machines import CallPhase
 from gateway.errors import BugError
@@ -22,7 +22,7 @@ from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
-class SipLine(Part):
+class SipLine(CallPart):
     """The caller's SIP leg, as far as the sideband tells of it."""
 
     written_only: frozenset[type] = frozenset()  # the words are all that tells of the sound
@@ -98,7 +98,7 @@ class SipLine(Part):
         self._session_began_at = began if known is None else min(known, began)
 
     def sideband_lost(self) -> None:
-        """What we knew of the playback is void.
+        """Forget what was known of the playback.
 
         A goodbye that was being said is still to be heard, though nobody may report when it was.
         """
@@ -189,10 +189,10 @@ class SipLine(Part):
     def dial(self, call_id: str, digits: str) -> None:  # noqa: ARG002
         raise BugError("no tones can be put into a SIP leg")
 
-    def keep_turn(self, whole: bool) -> None:
+    def retain_turn(self, whole: bool) -> None:
         """No sound of the caller's is kept here."""
 
-    def kept_since(self, since_ms: float) -> bytes:  # noqa: ARG002
+    def retained_since(self, since_ms: float) -> bytes:  # noqa: ARG002
         return b""
 
     def counters(self, now: float) -> LineCounters | None:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""The caller's sound on its way up: first words held, and the model's time line kept.
+"""The caller's sound on its way up: first words buffered, and the model's time line kept.
 
 The model speaks of the caller's speech in milliseconds of audio *written to the session*
 (`audio_start_ms`, `audio_end_ms`). To know when, by the clock, the caller stopped speaking, that
@@ -26,16 +26,18 @@ _DRIFT_S_PER_FRAME = 2e-6
 
 
 class Uplink:
+    """Sound from the caller: buffered until a session hears it, and kept until it is understood."""
+
     def __init__(self, to_model: CallerToModel) -> None:
         self._to_model = to_model
         self._convert = to_model.convert
-        self.held: bytearray | None = bytearray()
-        """What waits for a session; None while one hears the caller."""
-        self._kept = bytearray()
-        """The last of what was written."""
+        self.buffered: bytearray | None = bytearray()
+        """Sound that waits for a session; None while one hears the caller."""
+        self._retained = bytearray()
+        """The newest of what was written."""
         self._keep_bytes = RETAINED_AUDIO_MS * MULAW_BYTES_PER_MS
         self._written_bytes = 0
-        """To the session in use, as mu-law."""
+        """Written to the session in use, as mu-law."""
         self._stream_end_ms = 0.0
         self._stream_began_at: float | None = None
         self.frames = 0
@@ -48,17 +50,17 @@ class Uplink:
         return self._to_model.saturated
 
     @property
-    def kept_bytes(self) -> int:
-        """How much of what was written is kept, in case that it must be said again."""
-        return len(self._kept)
+    def retained_bytes(self) -> int:
+        """How much of what was written is retained, in case that it must be said again."""
+        return len(self._retained)
 
     @property
     def position_s(self) -> float:
-        """Where the caller's stream stands, by its own time."""
+        """The position of the caller's stream, by its own time."""
         return self._stream_end_ms / 1000
 
     def take(self, body: MediaBody, now: float) -> bytes:
-        """One frame from the caller: its sound, to be written or held back.
+        """Take one frame from the caller; return its sound, to be written or buffered.
 
         Raises ValueError, naming the fault, for a frame that cannot be Twilio's.
         """
@@ -76,51 +78,51 @@ class Uplink:
         return mulaw
 
     def write(self, mulaw: bytes) -> bytes:
-        """A session hears it: the same as audio for the model."""
+        """Write sound to the session in use; return it as audio for the model."""
         self._written_bytes += len(mulaw)
-        kept = self._kept
-        kept += mulaw
-        if len(kept) > self._keep_bytes:
-            del kept[: len(kept) - self._keep_bytes]
+        retained = self._retained
+        retained += mulaw
+        if len(retained) > self._keep_bytes:
+            del retained[: len(retained) - self._keep_bytes]
         return self._convert(mulaw)
 
-    def hold_back(self, mulaw: bytes) -> int:
-        """None does yet. The oldest goes beyond the bound: how many milliseconds went."""
-        if self.held is None:
-            raise BugError("a session hears the caller: write what he says")
-        self.held += mulaw
-        excess = max(0, len(self.held) - BUFFERED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS)
-        del self.held[:excess]
+    def buffer(self, mulaw: bytes) -> int:
+        """Buffer sound for a session to come; return how many ms of the oldest were dropped."""
+        if self.buffered is None:
+            raise BugError("a session hears the caller: write to it")
+        self.buffered += mulaw
+        excess = max(0, len(self.buffered) - BUFFERED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS)
+        del self.buffered[:excess]
         return round(excess / MULAW_BYTES_PER_MS)
 
-    def keep_turn(self, whole: bool) -> None:
-        """Whether all of the caller's turn is kept, or only his last sound."""
+    def retain_turn(self, whole: bool) -> None:
+        """Set whether all of the caller's turn is retained, or only their last sound."""
         self._keep_bytes = (
             RETAINED_TURN_MAX_MS if whole else RETAINED_AUDIO_MS
         ) * MULAW_BYTES_PER_MS
 
-    def kept_since(self, since_ms: float) -> bytes:
-        """What stands behind that moment of the session and is still here, as it came."""
-        first = self._written_bytes - len(self._kept)
+    def retained_since(self, since_ms: float) -> bytes:
+        """Return the sound after that moment of the session, as it came, if it is retained."""
+        first = self._written_bytes - len(self._retained)
         skip = max(0, round(since_ms * MULAW_BYTES_PER_MS) - first)
-        return bytes(self._kept[skip:]) + bytes(self.held or b"")
+        return bytes(self._retained[skip:]) + bytes(self.buffered or b"")
 
     def before(self, mulaw: bytes) -> bytes | None:
-        """What he said before this stream began; None while all is held."""
-        if self.held is not None:
-            self.held[:0] = mulaw
+        """Take sound from before this stream began; return it for the model, None if buffered."""
+        if self.buffered is not None:
+            self.buffered[:0] = mulaw
             return None
         return self.write(mulaw)
 
-    def hold(self, since_ms: float) -> None:
-        """The session is gone: what the caller says is held for the next one.
+    def buffer_since(self, since_ms: float) -> None:
+        """Buffer from now on: the session is gone, and the next one is to hear it.
 
         What stands behind `since_ms` of the old one is said again, as far as it was kept.
         """
-        if self.held is not None:
+        if self.buffered is not None:
             return
-        self.held = bytearray(self.kept_since(since_ms))
-        self._kept.clear()
+        self.buffered = bytearray(self.retained_since(since_ms))
+        self._retained.clear()
         self._written_bytes = 0
 
     def _place(self, timestamp_ms: int, length_ms: float, now: float) -> None:
@@ -135,14 +137,14 @@ class Uplink:
             self.gap_ms += gap
 
     def release(self) -> bytes:
-        """The model can hear now: all that was held, converted; from here nothing is held."""
-        held, self.held = bytes(self.held or b""), None
-        return self.write(held) if held else b""
+        """Return all that was buffered, converted; from here on nothing is buffered."""
+        buffered, self.buffered = bytes(self.buffered or b""), None
+        return self.write(buffered) if buffered else b""
 
     def spoken_at(self, audio_ms: float) -> float | None:
-        """When, by our clock, the caller spoke what stands at `audio_ms` of the session."""
+        """Return when the caller spoke what stands at `audio_ms` of the session, by our clock."""
         if self._stream_began_at is None:
             return None
-        taken_bytes = self._written_bytes + len(self.held or b"")
+        taken_bytes = self._written_bytes + len(self.buffered or b"")
         offset_ms = self._stream_end_ms - taken_bytes / MULAW_BYTES_PER_MS
         return self._stream_began_at + (audio_ms + offset_ms) / 1000

@@ -1,4 +1,4 @@
-"""What the loss of a session means for a call that is on its way out."""
+"""Helpers for the loss of a session, and for a call that is on its way out."""
 
 from __future__ import annotations
 

@@ -6,13 +6,17 @@ hang up on any of them lose calls to harmless races.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
+from gateway import limits
 from gateway.protocols.realtime_server import ErrorBody
 
 
 class ModelErrorKind(StrEnum):
+    """Meaning of an error for the call."""
+
     BENIGN = "benign"
     """A race that both sides survive."""
     RECOVERABLE = "recoverable"
@@ -51,6 +55,7 @@ _OVERSHOT: Final = "is already shorter than"
 
 
 def sort(error: ErrorBody) -> ModelErrorKind:
+    """Return what an error means, by its code, its message or its type."""
     if error.code in _BY_CODE:
         return _BY_CODE[error.code]
     if error.message is not None and _OVERSHOT in error.message:
@@ -59,8 +64,26 @@ def sort(error: ErrorBody) -> ModelErrorKind:
 
 
 def code_of(error: ErrorBody) -> str:
-    """A name for metrics: the server's own words only where they are known ones."""
+    """Return a name for metrics: the server's own words only where they are known ones."""
     for name in (error.code, error.type):
         if name is not None and (name in _BY_CODE or name in _BY_TYPE):
             return name
     return "truncation_overshot" if sort(error) is ModelErrorKind.BENIGN else "other"
+
+
+_WAIT: Final = re.compile(r"try again in ((?:\d{1,6}(?:\.\d{1,6})?(?:ms|[hms]))+)", re.IGNORECASE)
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[hms])", re.IGNORECASE)
+_UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def pause_s(error: ErrorBody, retries: int) -> float:
+    """Return how long to wait before a failed response is asked for again.
+
+    As the server's message says ("Please try again in 3.2s", also ms and m); otherwise a pause
+    that doubles with each of the `retries` so far.
+    """
+    found = _WAIT.search(error.message or "")
+    if found is not None:
+        spans = _SPAN.findall(found.group(1))
+        return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in spans)
+    return float(limits.model.RETRY_PAUSE_FIRST_S * 2**retries)

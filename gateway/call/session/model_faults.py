@@ -1,4 +1,4 @@
-"""What an error of the model's server, or a message that nobody can read, means for the call."""
+"""Handling of errors of the model's server, and of messages that cannot be read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gateway.call import events, inputs
 from gateway.call.context import CallContext
 from gateway.call.dialogue.response_control import ResponseControl
 from gateway.call.endings import Ending
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
 from gateway.call.session import model_errors
 from gateway.call.session.model_errors import ModelErrorKind
@@ -14,7 +14,7 @@ from gateway.call.session.model_link import ModelLink
 from gateway.protocols import realtime_server as model
 
 
-class ModelFaults(Part):
+class ModelFaults(CallPart):
     """Count every fault; end, renew or ask again where it calls for that."""
 
     def __init__(self, ctx: CallContext, link: ModelLink, responses: ResponseControl) -> None:
@@ -37,7 +37,8 @@ class ModelFaults(Part):
         elif error.code == "conversation_already_has_active_response":
             ctx.responses.refused_for_another()
         elif about is not None and about == ctx.responses.event_id:
-            self._responses.retry(ctx.responses.lost() or UNASKED)
+            wanted = ctx.responses.lost() or UNASKED
+            self._responses.retry(wanted, self._pause_s(error, kind))
 
     def response_failed(self, response: model.Response, wanted: ResponseRequest | None) -> None:
         details = response.status_details
@@ -47,7 +48,13 @@ class ModelFaults(Part):
         if kind is ModelErrorKind.FATAL:
             self._link.fail(Ending.MODEL_REFUSED, code)
         elif wanted is not None:
-            self._responses.retry(wanted)
+            self._responses.retry(wanted, self._pause_s(error, kind))
+
+    def _pause_s(self, error: model.ErrorBody, kind: ModelErrorKind) -> float:
+        """Return the pause before a retry: a server in trouble is given time, a race is not."""
+        if kind is not ModelErrorKind.RECOVERABLE:
+            return 0.0
+        return model_errors.pause_s(error, self._ctx.answer.retries)
 
     def _on_peer_fault_seen(self, event: inputs.PeerFaultSeen) -> None:
         if event.peer == "model":

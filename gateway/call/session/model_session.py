@@ -16,7 +16,7 @@ from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
 from gateway.call.line.media_line import MediaLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
 from gateway.call.session import session_audio
 from gateway.call.session.leaving import OF_A_SESSION, is_leaving
@@ -32,7 +32,7 @@ from gateway.protocols import realtime_items as items
 from gateway.protocols import realtime_server as model
 
 
-class ModelSession(Part):
+class ModelSession(CallPart):
     """The connection whose session we configure, and which we replace."""
 
     unseen = False
@@ -163,7 +163,7 @@ class ModelSession(Part):
         self._line.break_off()
         ctx.answer.over()
         if wanted is not None:
-            ctx.responses.want_first(wanted)
+            ctx.responses.request_first(wanted)
         self._line.buffer_since(window.since_ms)
 
     def _forget_session(self) -> None:
@@ -264,7 +264,7 @@ class ModelSession(Part):
         expires_at, since_ms = self.next_session.expires_at, window.since_ms
         unanswered = window.open and not ctx.caller.speaking
         if Timer.RESPONSE in ctx.timers and not window.open:
-            ctx.responses.want_first(UNASKED)  # the server's own was due, and went with it
+            ctx.responses.request_first(UNASKED)  # the server's own was due, and went with it
         self.next_session.taken()
         ctx.caller.forget_speech()
         ctx.timers.clear(Timer.CONFIRM, Timer.RESPONSE, Timer.SERVER)

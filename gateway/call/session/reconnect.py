@@ -10,6 +10,8 @@ from gateway import limits
 
 
 class ReconnectPolicy:
+    """Count the tries, and say how long to wait before the next one."""
+
     def __init__(self, now: float) -> None:
         self._tries = 0
         self._began_at = now
@@ -19,7 +21,7 @@ class ReconnectPolicy:
         self._ready_at = now
 
     def next_pause_s(self, now: float) -> float | None:
-        """How long to wait before the next try; None when there have been enough."""
+        """Return how long to wait before the next try; None when there have been enough."""
         ready_at, self._ready_at = self._ready_at, None
         if ready_at is not None and now - ready_at >= limits.model.MODEL_STEADY_S:
             self._tries = 0

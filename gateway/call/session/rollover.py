@@ -16,8 +16,10 @@ from gateway.protocols import realtime_server as model
 
 
 class SessionRollover:
-    def __init__(self, session: Mapping[str, Any], desk: CallContext) -> None:
-        self._session, self._desk = session, desk
+    """Plan, open and confirm the session that takes over from the one in use."""
+
+    def __init__(self, session: Mapping[str, Any], ctx: CallContext) -> None:
+        self._session, self._ctx = session, ctx
         self._link: LinkState | None = None
         self._change_by = 0.0
         self._retry_s = 0.0
@@ -28,23 +30,23 @@ class SessionRollover:
         return self._link is LinkState.READY
 
     def plan(self, left_s: float) -> None:
-        """The session in use ends so many seconds from now."""
+        """Set the timers: the session in use ends so many seconds from now."""
         before_s = min(limits.model.ROLL_BEFORE_S, left_s * limits.model.ROLL_BEFORE_SHARE)
         self._retry_s = before_s / 8
-        self._desk.wake(Timer.ROLL, left_s - before_s)
+        self._ctx.wake(Timer.ROLL, left_s - before_s)
         left_for_quiet_s = before_s * limits.model.ROLL_QUIET_MAX_SHARE
-        self._change_by = self._desk.now + left_s - before_s + left_for_quiet_s
+        self._change_by = self._ctx.now + left_s - before_s + left_for_quiet_s
 
     def open(self) -> None:
         self._link = LinkState.CONNECTING
-        self._desk.put(do.OpenNextSession())
+        self._ctx.put(do.OpenNextSession())
 
     def on_event(self, event: object) -> None:
-        """Of the second connection."""
+        """Handle an event of the second connection."""
         if isinstance(event, model.SessionCreated) and self._link is LinkState.CONNECTING:
             self._link = LinkState.CONFIGURING
-            update = to_model.session_update(self._session, self._desk.new_id())
-            self._desk.put(do.SendToNextSession(update))
+            update = to_model.session_update(self._session, self._ctx.new_id())
+            self._ctx.put(do.SendToNextSession(update))
         elif isinstance(event, model.SessionUpdated) and self._link is LinkState.CONFIGURING:
             self._confirm(event)
         elif isinstance(event, model.Error) and self._link is not None:
@@ -54,21 +56,21 @@ class SessionRollover:
         if not session_audio.echoes(self._session.get("audio", {}), event.session.audio):
             return self.try_again()
         self._link, self.expires_at = LinkState.READY, event.session.expires_at
-        return self._desk.timers.set(Timer.ROLL_NOW, max(self._change_by, self._desk.now))
+        return self._ctx.timers.set(Timer.ROLL_NOW, max(self._change_by, self._ctx.now))
 
     def try_again(self) -> None:
-        """It could not be had, or was lost while it waited."""
+        """Try again later: the session could not be opened, or was lost while it waited."""
         if self._link is not None:
             self.give_up()
-            self._desk.wake(Timer.ROLL, self._retry_s)
+            self._ctx.wake(Timer.ROLL, self._retry_s)
 
     def give_up(self) -> None:
         if self._link is not None:
             self._link = None
-            self._desk.timers.clear(Timer.ROLL, Timer.ROLL_NOW)
-            self._desk.put(do.CloseNextSession())
+            self._ctx.timers.clear(Timer.ROLL, Timer.ROLL_NOW)
+            self._ctx.put(do.CloseNextSession())
 
     def taken(self) -> None:
-        """It is the one in use now."""
+        """Forget it: the session is the one in use now."""
         self._link = None
-        self._desk.timers.clear(Timer.ROLL, Timer.ROLL_NOW)
+        self._ctx.timers.clear(Timer.ROLL, Timer.ROLL_NOW)

@@ -1,4 +1,4 @@
-"""What the session says of sound.
+"""Reading of a session's configuration: formats, turn detection, transcription.
 
 Audio that goes up in another format than the model expects is heard as noise: speech begins and
 never stops. So nothing goes up before the model's echo of the session was read.
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class TurnRules:
-    """What a session's configuration means for turns."""
+    """Rules for turns that follow from a session's configuration."""
 
     vad_silence_s: float
     """How long a caller is silent before the server's VAD says so; 0 where nobody can know."""
@@ -28,7 +28,7 @@ class TurnRules:
 
 
 def echoes(asked: Mapping[str, Any], echoed: Mapping[str, Any] | None) -> bool:
-    """Each format that was asked for, in and out, stands in the echo. Both are `session.audio`."""
+    """Return whether the echo has each format that was asked for; both are `session.audio`."""
     return all(
         _same(_format(asked, side), _format(echoed or {}, side)) for side in ("input", "output")
     )
@@ -47,24 +47,24 @@ def _same(asked: Mapping[str, Any] | None, echoed: Mapping[str, Any] | None) -> 
 
 
 def vad_silence_s(session: Mapping[str, Any]) -> float:
-    """How long a caller is silent before the server's VAD says so; 0 where nobody can know."""
+    """Return how long the server's VAD waits for silence; 0 where nobody can know."""
     return float(_turn_detection(session).get("silence_duration_ms", 0)) / 1000
 
 
 def server_answers(session: Mapping[str, Any]) -> bool:
-    """Whether a turn of the caller's makes a response by itself."""
+    """Return whether a turn of the caller's makes a response by itself."""
     detection = _turn_detection(session)
     return bool(detection) and detection.get("create_response") is not False
 
 
 def server_interrupts(session: Mapping[str, Any]) -> bool:
-    """Whether the caller's voice cancels a response by itself."""
+    """Return whether the caller's voice cancels a response by itself."""
     detection = _turn_detection(session)
     return bool(detection) and detection.get("interrupt_response") is not False
 
 
 def transcriber(session: Mapping[str, Any]) -> str:
-    """The model that writes down what the caller says; "" without one."""
+    """Return the model that writes down what the caller says; "" without one."""
     asked = session.get("audio", {}).get("input", {}).get("transcription") or {}
     return str(asked.get("model", ""))
 

@@ -15,7 +15,7 @@ from gateway.call import events, inputs
 from gateway.call.context import CallContext
 from gateway.call.endings import Ending
 from gateway.call.line.sip_line import SipLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import STOPGAPS, ResponseRequest
 from gateway.call.session.leaving import OF_A_SESSION, is_leaving
 from gateway.call.session.replay_window import ReplayWindow
@@ -25,7 +25,7 @@ from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
 
 
-class Sideband(Part):
+class Sideband(CallPart):
     """The connection over which we steer, and which can be attached again."""
 
     session_lives_on = True

@@ -1,4 +1,4 @@
-"""Who allows a tool of an MCP server: the agent's rules, or an operator, or nobody in time.
+"""Approval of MCP tools: by the agent's rules, by an operator, or by nobody in time.
 
 One way for both kinds: what a yes or no means for a function call of ours stands in
 `function_calls.py`, and for a call that the model's server makes in `hosted_mcp.py`.
@@ -13,7 +13,7 @@ from gateway.call import events, inputs
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.floor import Floor
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
 from gateway.call.state_machines import LinkState
 from gateway.call.timers import Timer
@@ -21,7 +21,7 @@ from gateway.call.tools.open_work import OpenWork
 from gateway.call.tools.pending_approvals import PendingApproval
 
 
-class Approvals(Part):
+class Approvals(CallPart):
     """Requests for approval of this call, from the question to the answer."""
 
     def __init__(self, ctx: CallContext, work: OpenWork, floor: Floor) -> None:

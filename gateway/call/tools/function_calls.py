@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from math import inf
 
+from gateway import limits
 from gateway.agents.config.mcp import McpServer, server_of
 from gateway.agents.config.transfers import TransferDestination
 from gateway.call import commands as do
@@ -15,7 +17,7 @@ from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
 from gateway.call.timers import Timer
 from gateway.call.tools.approvals import Approvals
@@ -25,7 +27,7 @@ from gateway.call.tools.pending_approvals import ALLOWED, PendingApproval
 from gateway.protocols import realtime_server as model
 
 
-class FunctionCalls(Part):
+class FunctionCalls(CallPart):
     """Function calls of the model, from the response that makes them to their outputs."""
 
     def __init__(
@@ -43,6 +45,8 @@ class FunctionCalls(Part):
         self._running = work.running
         self._turns_taken = 0
         """Turns of the caller, as far as the model takes them for turns."""
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        """Ids of the function calls of this call, the newest last."""
         self.handlers = {inputs.ToolFinished: self._on_tool_finished}
         self.timers = {Timer.FILLER: self._fill}
 
@@ -61,8 +65,11 @@ class FunctionCalls(Part):
         for item in response.output or ():
             if item.type != "function_call" or item.call_id is None:
                 continue
-            if item.call_id in running.running:
-                continue  # reported twice: it is being done
+            if item.call_id in self._seen:
+                continue  # reported again, or two items with one id: it is done once
+            self._seen[item.call_id] = None
+            if len(self._seen) > limits.tools.CALL_IDS_KEPT_MAX:
+                self._seen.popitem(last=False)
             ctx.tally.tools_called += 1
             known = item.name in ctx.agent.tools or item.name in running
             name = item.name if known else None
@@ -94,7 +101,7 @@ class FunctionCalls(Part):
         elif (server := self._guard(name)) is None:
             self._ctx.put(do.RunTool(call_id, name, arguments))
         else:
-            running.hold_back(call_id, arguments)
+            running.defer(call_id, arguments)
             self._seek_approval(server, call_id, name, arguments)
 
     # --- Approval of a tool ---
@@ -124,7 +131,7 @@ class FunctionCalls(Part):
         self._approvals.resolve(approval, outcome)
         call_id = approval.call_id or ""
         if outcome in ALLOWED:
-            name, arguments = self._running.let_run(call_id, self._ctx.now)
+            name, arguments = self._running.release(call_id, self._ctx.now)
             self._ctx.put(do.RunTool(call_id, name, arguments))
         else:
             self._work.finish(call_id, prompts.denied(outcome), "denied", answer=True)
@@ -140,7 +147,7 @@ class FunctionCalls(Part):
     def cut_off(self) -> None:
         """Cancel what the caller's words make void, by each function's own policy."""
         for running in self._running.cut_off():
-            if running.held_back is None:
+            if running.deferred is None:
                 self._ctx.put(do.CancelTool(running.call_id))
             self._approvals.withdraw_for(running.call_id)
             self._work.finish(running.call_id, prompts.CANCELLED, "cancelled", answer=False)

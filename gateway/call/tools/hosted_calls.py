@@ -1,7 +1,6 @@
-"""What is known of the MCP servers that the model's own server uses for us.
+"""State of the MCP servers that the model's own server uses for us: tool lists and open calls.
 
-Their lists of tools and the calls that are out. Nothing is done here: `hosted.py` and
-`hosted_approvals.py` do it.
+`hosted_mcp.py` acts on it.
 """
 
 from __future__ import annotations
@@ -31,33 +30,35 @@ class HostedCall(PendingWork):
     label: str
     item_id: str
     since: float
-    """When it began to run."""
+    """When the call began to run."""
     approval_id: str | None = None
-    """Of the request that it waits for."""
+    """The request for approval that the call waits for."""
     failed_at: float | None = None
-    """It failed, and the item that says how has not come yet."""
+    """When it failed; the item that says how has not come yet."""
 
     @property
     def over_at(self) -> float:
-        """When it is given up."""
+        """When the call is given up."""
         if self.failed_at is not None:
             return self.failed_at + limits.mcp.GO_ON_GRACE_S
         return inf if self.approval_id is not None else self.since + self.options.timeout_s
 
     def runs(self, now: float) -> None:
-        """It was allowed."""
+        """Start the clock: the call was approved."""
         self.approval_id, self.since = None, now
         self.fill_after(now)
 
     @property
     def function(self) -> str:
-        """How a session that has no such item is told of it."""
+        """The name under which a session is told of it that has no such item."""
         return function_name(self.label, self.name)[:64]
 
 
 class HostedCalls:
+    """Calls of hosted tools that are open, and what has come of the others."""
+
     def __init__(self, servers: Mapping[str, McpServer]) -> None:
-        """`servers` are those of the agent's that are reached by the model's server."""
+        """`servers`: those of the agent that the model's server reaches."""
         self._servers = servers
         self.lists = HostedLists(servers)
         self._named: OrderedDict[str, tuple[str, str]] = OrderedDict()
@@ -65,22 +66,22 @@ class HostedCalls:
         self.calls: dict[str, HostedCall] = {}
         self._outputs: OrderedDict[str, None] = OrderedDict()
         self.owed = False
-        """What came of a call is in, and no response has told the caller yet."""
+        """Whether an output is in that no response has told the caller yet."""
         self.denied: str | None = None
-        """The same for a denial: why."""
+        """Why a call was denied, while the caller does not know yet."""
         self.go_on_at: float | None = None
 
     # --- Calls ---
 
     def named(self, item: model.Item) -> None:
-        """Which server and tool an item is about; the events of the call leave it out."""
+        """Remember server and tool of an item; the events of the call leave them out."""
         if item.id is None:
             return
         label = item.server_label if item.server_label in self._servers else UNKNOWN
         keep(self._named, item.id, (label or UNKNOWN, item.name or UNKNOWN))
 
     def begin(self, item_id: str, now: float) -> HostedCall | None:
-        """None for one that has begun, or has ended, and for one too many."""
+        """Open a call; None for one that has begun, or has ended, and for one too many."""
         if item_id in self.calls or item_id not in self._named:
             return None
         if len(self.calls) >= limits.mcp.CALLS_MAX:
@@ -92,19 +93,19 @@ class HostedCalls:
         return call
 
     def end(self, item_id: str) -> HostedCall | None:
-        """None for one that is not out (any more)."""
+        """Close a call; None for one that is not open."""
         self._named.pop(item_id, None)
         return self.calls.pop(item_id, None)
 
     def first_output(self, item_id: str) -> bool:
-        """The same item comes in more than one event."""
+        """Return whether this is the first output of the item, which comes in several events."""
         first = item_id not in self._outputs
         keep(self._outputs, item_id, None)
         return first
 
     @property
     def running(self) -> bool:
-        """Whether a call is out that does not wait for somebody's leave."""
+        """Whether a call runs that does not wait for an approval."""
         return any(call.approval_id is None for call in self.calls.values())
 
     # --- Approvals ---
@@ -112,18 +113,18 @@ class HostedCalls:
     def server(self, label: str | None) -> McpServer | None:
         return self._servers.get(label or "")
 
-    def hold_back(self, approval: PendingApproval) -> None:
-        """The call that a request is for waits with it, if it is known."""
+    def defer(self, approval: PendingApproval) -> None:
+        """Hold the call back that a request is for, if it is known."""
         call = next((c for c in self.calls.values() if _is_for(approval, c)), None)
         if call is not None:
             call.approval_id, call.fill_at = approval.approval_id, inf
 
-    def held_back(self, approval_id: str) -> HostedCall | None:
-        """The call that waits with this request."""
+    def deferred(self, approval_id: str) -> HostedCall | None:
+        """Return the call that waits for this request."""
         return next((c for c in self.calls.values() if c.approval_id == approval_id), None)
 
-    def told(self) -> None:
-        """The caller hears, or is about to hear, what came of all that."""
+    def settle_debt(self) -> None:
+        """Forget what is owed: the caller hears it, or is about to."""
         self.owed, self.denied, self.go_on_at = False, None, None
 
     # --- Time ---
@@ -134,17 +135,17 @@ class HostedCalls:
 
     @property
     def holding(self) -> bool:
-        """Whether the caller waits for something that has him hear a sound meanwhile."""
+        """Whether the hold tone is to be heard during one of the calls."""
         return hold_tone_playing(self.calls.values())
 
     def due(self) -> float | None:
-        """When something is to be looked at."""
+        """Return when something is to be looked at."""
         dues = [at for at in (self.lists.due, self.go_on_at) if at is not None]
         dues += [min(call.over_at, call.fill_at) for call in self.calls.values()]
         return min((at for at in dues if at < inf), default=None)
 
     def filler(self, now: float, *, quiet: bool) -> HostedCall | None:
-        """The wait that is to be filled now; where somebody speaks anyway, a little later."""
+        """Return the wait that is to be filled now; where somebody speaks, a little later."""
         return to_fill(self.calls.values(), now, quiet=quiet)
 
 

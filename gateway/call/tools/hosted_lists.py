@@ -1,4 +1,4 @@
-"""Which hosted MCP servers have told their tools.
+"""Tool lists of hosted MCP servers: which have come, and which are late.
 
 An event names an item, the item names the server, and either may come first. On the SIP path the
 whole of it may be over before the sideband stands: then nothing is known, and nothing is said.
@@ -13,11 +13,13 @@ from typing import Final
 from gateway import limits
 
 LISTS_MAX: Final = 4 * limits.mcp.SERVERS_MAX
-"""Of one session: a server that lists for ever is not followed."""
+"""Lists of one session: a server that lists for ever is not followed."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostedList:
+    """The outcome of one server's list."""
+
     label: str
     outcome: str
     """`ok`, `empty` or `failed`."""
@@ -27,14 +29,16 @@ class HostedList:
 
 
 class HostedLists:
+    """Lists that are expected, by label."""
+
     def __init__(self, labels: Iterable[str]) -> None:
         self._labels = frozenset(labels)
         self.due: float | None = None
-        """When those that are missing are late."""
+        """When the missing lists are late."""
         self.relist()
 
     def relist(self) -> None:
-        """Another session lists anew."""
+        """Start anew: another session lists again."""
         self.due = None
         self._pending = set(self._labels)
         self._late: set[str] = set()
@@ -48,7 +52,7 @@ class HostedLists:
         return not self._pending
 
     def overdue(self) -> list[str]:
-        """Labels of which the model is now to be told that they are late."""
+        """Return the labels that the model is now to be told are late."""
         self.due = None
         late = sorted(self._pending - self._late)
         self._late.update(late)
@@ -62,7 +66,7 @@ class HostedLists:
         return self.on_event(item_id, came=came) if came is not None else None
 
     def on_event(self, item_id: str, *, came: bool) -> HostedList | None:
-        """What is known by it of which server; None for nothing (yet)."""
+        """Return the outcome for a server, if the event tells it; None for nothing yet."""
         label, tools = self._items.get(item_id, ("", 0))
         if not label and not came and len(self._pending) == 1:
             label = next(iter(self._pending))  # one that failed may never get an item

@@ -17,7 +17,7 @@ from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.floor import Floor
 from gateway.call.line.caller_line import CallerLine
-from gateway.call.part import Part
+from gateway.call.part import CallPart
 from gateway.call.responses import FILLERS, ResponseRequest
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
@@ -35,7 +35,7 @@ from gateway.protocols import realtime_server as model
 ItemEvent = model.ItemAdded | model.ItemDone | model.OutputItemAdded | model.OutputItemDone
 
 
-class HostedMcp(Part):
+class HostedMcp(CallPart):
     """Lists, calls and requests for approval of the MCP servers that the model's server uses."""
 
     def __init__(
@@ -173,13 +173,13 @@ class HostedMcp(Part):
         approval = PendingApproval(name, options, inf, label, approval_id, wait_s, self._decide)
         self._approvals.seek(approval, _verdict(server, name), item.arguments or "{}")
         if pending.state(approval_id) == "waiting":
-            self._mcp.hold_back(approval)
+            self._mcp.defer(approval)
 
     def _decide(self, approval: PendingApproval, outcome: str) -> None:
         """Answer the server; the call that waited runs, or is over and the caller learns why."""
         self._answer_server(approval.approval_id, outcome)
         self._approvals.resolve(approval, outcome)
-        call = self._mcp.held_back(approval.approval_id)
+        call = self._mcp.deferred(approval.approval_id)
         if outcome in ALLOWED:
             if call is not None:
                 call.runs(self._ctx.now)
@@ -200,13 +200,13 @@ class HostedMcp(Part):
     def response_began(self) -> None:
         """The model knows what is in by now, and tells it; a filler is told not to."""
         if self._ctx.responses.purpose not in FILLERS:
-            self._mcp.told()
+            self._mcp.settle_debt()
 
     def response_over(self, response: model.Response) -> None:
         kinds = [item.type for item in response.output or ()]
         calls = [at for at, kind in enumerate(kinds) if kind == "mcp_call"]
         if calls and "message" in kinds[calls[-1] :]:
-            self._mcp.told()  # the model went on by itself, in the same response
+            self._mcp.settle_debt()  # the model went on by itself, in the same response
 
     def settle(self) -> None:
         if not self._hosts:
@@ -242,7 +242,7 @@ class HostedMcp(Part):
     def _go_on(self) -> None:
         """Ask the model to go on: it does not by itself."""
         denied = self._mcp.denied
-        self._mcp.told()
+        self._mcp.settle_debt()
         if denied is not None:
             self._ctx.request(ResponseRequest("denied", prompts.tell_denied(denied)))
         else:

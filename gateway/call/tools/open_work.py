@@ -1,4 +1,4 @@
-"""What is being done for the caller beside the conversation, and where its outputs go."""
+"""Open work of a call: functions, hosted calls and approvals, and where outputs go."""
 
 from __future__ import annotations
 
@@ -37,12 +37,18 @@ class OpenWork:
             or self.running.running
             or self.hosted.working
             or self.approvals.waiting
+            or self._ctx.responses.long_pause
         )
 
     @property
     def hold_tone_due(self) -> bool:
         """Whether the caller waits for something during which a hold tone is to be heard."""
-        return self.running.holding or self.hosted.holding or self.approvals.holding
+        return (
+            self.running.holding
+            or self.hosted.holding
+            or self.approvals.holding
+            or self._ctx.responses.long_pause
+        )
 
     @property
     def goes_with_session(self) -> bool:

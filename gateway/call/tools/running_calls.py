@@ -1,4 +1,4 @@
-"""Function calls of the model's that take time: run beside the conversation, told when done.
+"""Function calls of the model that take time and run beside the conversation.
 
 The outputs of one response go in together, and then one `response.create`: two of them for one
 turn are an error and a silence. Nobody waits in silence either: after a while the model says a
@@ -17,14 +17,16 @@ from gateway.call.tools.waits import PendingWork, hold_tone_playing
 
 
 @dataclass(slots=True)
-class RunningCall(PendingWork):
+class RunningFunction(PendingWork):
+    """One function call that runs, or waits for an approval."""
+
     call_id: str
     since: float
-    held_back: str | None = None
-    """Its arguments, while it waits for somebody's leave."""
+    deferred: str | None = None
+    """The arguments, while it waits for an approval."""
 
     def ran_s(self, now: float) -> float:
-        return 0.0 if self.held_back is not None else now - self.since
+        return 0.0 if self.deferred is not None else now - self.since
 
 
 @dataclass(slots=True)
@@ -35,13 +37,15 @@ class ToolRound:
     outputs: list[tuple[str, str]] = field(default_factory=list)
     """(call_id, output), in the order in which they came."""
     to_be_answered: bool = False
-    """Whether the model is to go on when all are in: not if each was cut off by the caller."""
+    """Whether the model goes on when all are in: not if the caller cut each of them off."""
 
 
 class RunningCalls:
+    """Function calls that run, grouped by the response that made them."""
+
     def __init__(self, tools: Mapping[str, ToolOptions]) -> None:
         self._tools = tools
-        self._running: dict[str, RunningCall] = {}
+        self._running: dict[str, RunningFunction] = {}
         self._rounds: dict[str, ToolRound] = {}
         self._asked: dict[str, tuple[str, int]] = {}
         """Function to be confirmed -> its arguments, and in which turn of the caller's."""
@@ -51,19 +55,19 @@ class RunningCalls:
 
     @property
     def running(self) -> tuple[str, ...]:
-        """The call_ids that are still out."""
+        """The call_ids that have no output yet."""
         return tuple(self._running)
 
     @property
     def at_work(self) -> tuple[str, ...]:
-        """Those of them that wait for nobody's leave."""
-        return tuple(r.call_id for r in self._running.values() if r.held_back is None)
+        """The call_ids among them that wait for no approval."""
+        return tuple(r.call_id for r in self._running.values() if r.deferred is None)
 
     def options(self, name: str) -> ToolOptions:
         return self._tools[name]
 
     def confirmed(self, name: str, arguments: str, turn: int) -> bool:
-        """Whether this may run: at once, or because the caller has spoken since it was asked.
+        """Return whether this may run: at once, or because the caller has confirmed it.
 
         The model asks; the same arguments must come again, after a turn of the caller's.
         """
@@ -76,35 +80,37 @@ class RunningCalls:
         return False
 
     def start(self, response_id: str, call_id: str, name: str, now: float) -> bool:
-        """False when too many are out already, or this one is."""
+        """Start a function; False when too many run already, or this one does."""
         if len(self._running) >= limits.tools.TOOLS_AT_ONCE_MAX or call_id in self._running:
             return False
-        self._running[call_id] = running = RunningCall(name, self._tools[name], inf, call_id, now)
+        self._running[call_id] = running = RunningFunction(
+            name, self._tools[name], inf, call_id, now
+        )
         running.fill_after(now)
         self._rounds.setdefault(response_id, ToolRound()).waiting.add(call_id)
         return True
 
-    def hold_back(self, call_id: str, arguments: str) -> None:
-        """It waits for somebody's leave, and is not to be run before."""
+    def defer(self, call_id: str, arguments: str) -> None:
+        """Hold a function back until it is approved."""
         running = self._running[call_id]
-        running.held_back, running.fill_at = arguments, inf
+        running.deferred, running.fill_at = arguments, inf
 
-    def let_run(self, call_id: str, now: float) -> tuple[str, str]:
-        """Its name and arguments; its wait begins anew."""
+    def release(self, call_id: str, now: float) -> tuple[str, str]:
+        """Release a function that was held back; return its name and arguments."""
         running = self._running[call_id]
-        arguments, running.held_back = running.held_back or "", None
+        arguments, running.deferred = running.deferred or "", None
         running.since = now
         running.fill_after(now)
         return running.name, arguments
 
     def put(self, response_id: str, call_id: str, output: str) -> None:
-        """An output that is there at once; it waits for the others of its response."""
+        """Add an output that is there at once; it waits for the others of its response."""
         entry = self._rounds.setdefault(response_id, ToolRound())
         entry.outputs.append((call_id, output))
         entry.to_be_answered = True
 
-    def finish(self, call_id: str, output: str, *, answer: bool) -> RunningCall | None:
-        """An output came in. None for one that nobody waits for any more."""
+    def finish(self, call_id: str, output: str, *, answer: bool) -> RunningFunction | None:
+        """Add an output that came in; None for one that nobody waits for any more."""
         running = self._running.pop(call_id, None)
         if running is None:
             return None
@@ -116,26 +122,26 @@ class RunningCalls:
         return running
 
     def complete(self) -> list[ToolRound]:
-        """The rounds of which every output is in; each is given out once."""
+        """Return the rounds of which every output is in, each once."""
         done = [key for key, entry in self._rounds.items() if not entry.waiting]
         return [self._rounds.pop(key) for key in done]
 
-    def cut_off(self) -> list[RunningCall]:
-        """What is not to go on when the caller interrupts."""
+    def cut_off(self) -> list[RunningFunction]:
+        """Return the functions that are cancelled when the caller interrupts."""
         return [r for r in self._running.values() if r.options.on_barge_in == "cancel"]
 
     def filler_due(self) -> float | None:
-        """When the next filler is to be said."""
+        """Return when the next filler is to be said."""
         dues = (r.fill_at for r in self._running.values() if not r.filled)
         return min((at for at in dues if at < inf), default=None)
 
     @property
     def holding(self) -> bool:
-        """Whether the caller waits for something that has him hear a sound meanwhile."""
+        """Whether the hold tone is to be heard during one of the functions."""
         return hold_tone_playing(self._running.values())
 
-    def filler(self, now: float) -> RunningCall | None:
-        """The function whose wait is to be filled now; each is filled once."""
+    def filler(self, now: float) -> RunningFunction | None:
+        """Return the function whose wait is to be filled now; each is filled once."""
         due = [r for r in self._running.values() if not r.filled and r.fill_at <= now]
         for running in due:
             running.filled = True

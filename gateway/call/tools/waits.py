@@ -1,4 +1,4 @@
-"""What the caller waits for, and when he should hear something meanwhile."""
+"""Waits of the caller, and when something should be heard meanwhile."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from gateway.agents.config.tool_options import ToolOptions
 
 @dataclass(slots=True)
 class PendingWork:
+    """Work that the caller waits for."""
+
     name: str
     options: ToolOptions
     fill_at: float
-    """When he should hear something."""
+    """When the caller should hear something."""
     filled: bool = field(default=False, init=False)
-    """He has."""
+    """Whether the caller has heard something."""
 
     def fill_after(self, now: float) -> None:
-        """The wait begins now."""
+        """Begin the wait now."""
         self.fill_at = now + self.options.filler_after_ms / 1000
 
 
@@ -29,7 +31,7 @@ _W = TypeVar("_W", bound=PendingWork)
 
 
 def to_fill(waits: Iterable[_W], now: float, *, quiet: bool, again_s: float = inf) -> _W | None:
-    """The wait that is to be filled now; where somebody speaks anyway, a little later."""
+    """Return the wait that is to be filled now; where somebody speaks, a little later."""
     due = [one for one in waits if one.fill_at <= now]
     for one in due:
         one.fill_at = now + (again_s if quiet else limits.model.ROLL_LOOK_S)
@@ -38,5 +40,5 @@ def to_fill(waits: Iterable[_W], now: float, *, quiet: bool, again_s: float = in
 
 
 def hold_tone_playing(waits: Collection[PendingWork]) -> bool:
-    """Whether one of them has him hear a sound by now."""
+    """Return whether the hold tone is to be heard during one of them by now."""
     return any(one.filled and one.options.hold for one in waits)

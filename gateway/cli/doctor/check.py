@@ -1,4 +1,4 @@
-"""What a check finds, and how all of them are run: at once, and none for longer than its time."""
+"""Findings of checks, and running all checks at once within a time limit."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def skip(name: str, why: str) -> Finding:
     return Finding(name, "skip", why)
 
 
-async def run_all(checks: Iterable[tuple[str, Check]]) -> list[Finding]:
-    """In the order of the checks, whichever is done first."""
-    found = await asyncio.gather(*(_one(name, check) for name, check in checks))
+async def run_all(checks: Iterable[tuple[str, Check]], max_s: float = CHECK_MAX_S) -> list[Finding]:
+    """Run all checks at once; the findings are in the order of the checks."""
+    found = await asyncio.gather(*(_one(name, check, max_s) for name, check in checks))
     return [finding for findings in found for finding in findings]
 
 
-async def _one(name: str, check: Check) -> list[Finding]:
+async def _one(name: str, check: Check, max_s: float) -> list[Finding]:
     try:
-        async with asyncio.timeout(CHECK_MAX_S):
+        async with asyncio.timeout(max_s):
             return list(await check())
     except TimeoutError:
-        return [fail(name, f"no answer within {CHECK_MAX_S:g} s", "Is a firewall in the way?")]
+        return [fail(name, f"no answer within {max_s:g} s", "Is a firewall in the way?")]
     except (OSError, httpx2.HTTPError) as error:
         return [unreachable(name, error)]
 

@@ -37,7 +37,7 @@ def doctor(
         bool, typer.Option("--verbose", "-v", help="Every setting, not only what is wrong.")
     ] = False,
 ) -> None:
-    """Check settings, agents, both vendors and the way to this gateway; say how to mend it."""
+    """Check settings, agents, both vendors and the way to this gateway; say how to fix it."""
     local, far = asyncio.run(examine(os.environ))
     if as_json:
         print(json.dumps([one.as_json() for one in [*local, *far]], ensure_ascii=False, indent=2))
@@ -50,7 +50,7 @@ def doctor(
 
 
 async def examine(environ: Mapping[str, str]) -> tuple[list[Finding], list[Finding]]:
-    """What the operator's own files say, and what the world says."""
+    """Return the findings about local files, and those about remote services."""
     try:
         settings = load_settings(environ)
     except SettingsError as error:
@@ -123,5 +123,5 @@ def _tell(console: Console, findings: list[Finding], *, verbose: bool) -> None:
         if one.fix:
             console.print(Text(f"    {one.fix}", style))
     crosses = sum(one.status == "fail" for one in findings)
-    told = f"{crosses} to mend" if crosses else "All is well"
+    told = f"{crosses} to fix" if crosses else "All is well"
     console.print(Text(f"{told}.", "red" if crosses else "green"))

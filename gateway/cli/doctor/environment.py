@@ -1,4 +1,4 @@
-"""What can be seen without a network: settings, agents, templates, folders, secrets."""
+"""Checks without a network: settings, agents, templates, folders, secrets."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def agents_found(
 
 
 def _missing(book: AgentBook, settings: Settings, environ: Mapping[str, str]) -> Iterable[Finding]:
-    """What `gateway serve` would refuse to start for, each by itself."""
+    """Yield each reason for which `gateway serve` would refuse to start."""
     needs: list[tuple[str, Callable[[], object], str]] = [
         ("agents", lambda: require_sip(book, settings), "Correct the environment."),
         ("agents", lambda: require_operators(book, settings), "Correct the environment."),

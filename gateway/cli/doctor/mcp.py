@@ -16,14 +16,14 @@ from gateway.tools.mcp_servers import McpServerLink, McpServers, reason
 
 async def servers(_settings: Settings, book: AgentBook) -> Iterable[Finding]:
     try:
-        desk = McpServers(book, os.environ)
+        mcp_servers = McpServers(book, os.environ)
     except SettingsError:
         return []  # said of the agents already
     wanted = {
         link.label: [a.mcp[link.label] for a in book.agents.values() if link.label in a.mcp]
-        for link in desk.links
+        for link in mcp_servers.links
     }
-    return await asyncio.gather(*(_one(link, wanted[link.label]) for link in desk.links))
+    return await asyncio.gather(*(_one(link, wanted[link.label]) for link in mcp_servers.links))
 
 
 async def _one(link: McpServerLink, wanted: list[McpServer]) -> Finding:

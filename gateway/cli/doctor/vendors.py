@@ -56,7 +56,7 @@ def _model(model: str, status: int) -> Finding:
 
 
 def skew(response: httpx2.Response) -> Finding:
-    """This clock against the vendor's, whose Date has whole seconds."""
+    """Compare this clock with the vendor's, whose Date has whole seconds."""
     try:
         theirs = parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):

@@ -153,7 +153,7 @@ def _apply(console: Console, plan: ProvisionPlan) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """Whose fault, and what; never a secret: neither package puts one into its errors."""
+    """Return the failure in one sentence; neither package puts secrets into its errors."""
     if isinstance(error, openai.APIStatusError):
         detail: Mapping[str, Any] = error.body if isinstance(error.body, dict) else {}
         return f"OpenAI refuses ({error.status_code}): {detail.get('code') or 'see its status'}."

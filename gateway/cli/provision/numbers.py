@@ -15,7 +15,7 @@ from twilio.rest import Client
 from gateway.cli.provision.plan import ProvisionPlan
 from gateway.errors import SettingsError
 
-# Tried twice more, whatever went wrong: our answer to a retry of the same call is the same.
+# Twilio tries twice more after any failure: the answer to a retry of a call is the same.
 OVERRIDES: Final = "ct=2000&rt=4000&rc=2&rp=all"
 _NUMBER_FIELDS: Final = (
     "voice_url", "voice_method", "voice_fallback_url", "voice_fallback_method", "status_callback",
@@ -28,7 +28,7 @@ _TRUNK_FIELDS: Final = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for on the command line."""
+    """Arguments of the command line."""
 
     public_url: str
     numbers: Sequence[str]

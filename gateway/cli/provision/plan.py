@@ -1,4 +1,4 @@
-"""What is, what should be, and the steps between them."""
+"""Plan of changes: the present state, the wanted state, and the steps between."""
 
 from __future__ import annotations
 

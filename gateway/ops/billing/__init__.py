@@ -1,1 +1,1 @@
-"""What a call costs: prices and running bills."""
+"""Cost of calls: prices and running bills."""

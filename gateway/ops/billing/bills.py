@@ -1,4 +1,4 @@
-"""Money: what each running call has cost so far, and what all of them cost today."""
+"""Running bills of calls, and the sum of the day."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gateway.ops.billing.prices import MINUTE_S, Charge, Prices
 DAY_S: Final = 86_400
 MICRO: Final = 1_000_000
 _CARRIER: Final = "twilio"
-"""Stands in the label `model` of what the carrier is paid."""
+"""Value of the label `model` for the carrier's charges."""
 
 
 @dataclass(slots=True)
 class Bill:
-    """What one call has cost so far; `limit_usd` is what it may cost."""
+    """Cost of one call so far; `limit_usd` is the most that it may cost."""
 
     agent: str
     path: str
@@ -30,7 +30,7 @@ class Bill:
     answered_at: float | None = None
     minutes: int = 0
     talked_s: float = 0.0
-    """Before the call was taken up here: in another stream, or process."""
+    """Seconds of the call in another stream or process before this one."""
     _told: float = 0.0
 
     def add(self, kind: str, usd: Decimal) -> None:
@@ -38,7 +38,7 @@ class Bill:
         self.usd += usd
 
     def carry_on(self, micro_usd: Mapping[str, int], minutes: int, talked_s: float) -> None:
-        """Of a call that cost something elsewhere before."""
+        """Continue the bill of a call that began in another stream or process."""
         self.by_kind = {kind: Decimal(spent) / MICRO for kind, spent in micro_usd.items()}
         self.usd = sum(self.by_kind.values(), Decimal())
         self.minutes, self.talked_s = minutes, talked_s
@@ -48,7 +48,7 @@ class Bill:
         return {kind: round(usd * MICRO) for kind, usd in self.by_kind.items()}
 
     def take_share(self) -> float | None:
-        """0.8 or 1.0, each once, when the call has used so much of what it may cost."""
+        """Return 0.8 or 1.0, each once, when the call has reached that share of its limit."""
         if self.limit_usd is None:
             return None
         used = self.usd / self.limit_usd
@@ -62,7 +62,7 @@ class Bill:
 COSTS: Final = frozenset(
     {events.UsageCounted, events.TranscriptionCounted, events.CallerConnected, events.CallEnded}
 )
-"""Notes with which a bill grows."""
+"""Call events that add to a bill."""
 
 
 class SharedCounters(Protocol):
@@ -91,7 +91,7 @@ class Bills:
         self._all_usd = Decimal()
         """Of all processes today, as far as it is known here."""
         self._unshared: dict[int, Decimal] = {}
-        """By day: what the others have not been told of."""
+        """By day: what other processes do not know of yet."""
 
     @property
     def today_usd(self) -> Decimal:
@@ -110,8 +110,8 @@ class Bills:
         """0 without a budget."""
         return 0.0 if self._budget_usd is None else float(self.today_usd / self._budget_usd)
 
-    def on_event(self, bill: Bill, note: events.CallEvent) -> None:
-        match note:
+    def on_event(self, bill: Bill, event: events.CallEvent) -> None:
+        match event:
             case events.UsageCounted(model, usage):
                 self._charge(bill, model, self._prices.of_response(model, usage))
             case events.TranscriptionCounted(model, transcribed):
@@ -150,13 +150,13 @@ class Bills:
     # --- All processes together ---
 
     def unshared(self) -> dict[int, int]:
-        """Whole micro-dollars by day, today's even if there is nothing to tell."""
+        """Return the micro-dollars not shared yet, by day; today is always there."""
         self._turn_page()
         days = {self._day: Decimal()} | self._unshared
         return {day: int(usd * MICRO) for day, usd in days.items()}
 
     def acknowledge_shared(self, day: int, micro_usd: int, all_micro_usd: int) -> None:
-        """So much was added to that day's sum, which came to so much."""
+        """Take that `micro_usd` were added to the shared sum of a day, now `all_micro_usd`."""
         left = self._unshared.pop(day, Decimal()) - Decimal(micro_usd) / MICRO
         if day == self._day:
             self._unshared[day] = left

@@ -1,4 +1,4 @@
-"""Reads the price list; whatever is wrong in it has a file, a line and a key."""
+"""The price list file; every error in it names a file, a line and a key."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from typing import Final
 from pydantic import ValidationError
 
 from gateway import limits
-from gateway.agents.file.yaml_source import YamlSource, parse
-from gateway.errors import AgentFileError, PriceFileError
+from gateway.errors import FileError, PriceFileError
 from gateway.ops.billing.prices import Prices
+from gateway.yaml_source import YamlSource, parse
 
 DEFAULT_PRICES: Final = Path(str(files("gateway.ops.billing") / "prices.yaml"))
 _IN_THE_FILE: Final = {"in_": "in"}
 
 
 def load_prices(path: Path) -> Prices:
-    """Raises PriceFileError at the first thing wrong."""
-    try:
-        document = parse(_read(path), str(path))
-    except AgentFileError as error:
-        raise PriceFileError(error.file, error.line, error.key, error.problem) from None
+    """Return the price list of a file. Raises PriceFileError for the first error in it."""
+    document = parse(_read(path), str(path), PriceFileError)
     try:
         return Prices.model_validate(document.values)
     except ValidationError as error:
@@ -32,7 +29,7 @@ def load_prices(path: Path) -> Prices:
 
 @cache
 def shipped_prices() -> Prices:
-    """Read once: it cannot change while the process runs."""
+    """Return the price list in the package, read once."""
     return load_prices(DEFAULT_PRICES)
 
 
@@ -51,9 +48,8 @@ def _read(path: Path) -> str:
         raise PriceFileError(path, None, None, "is not UTF-8") from None
 
 
-def _wrong(document: YamlSource, error: ValidationError) -> PriceFileError:
+def _wrong(document: YamlSource, error: ValidationError) -> FileError:
     first = error.errors(include_url=False)[0]
     key = tuple(_IN_THE_FILE.get(str(part), str(part)) for part in first["loc"])
     problem = first["msg"].replace("Input should", "must")
-    where = document.error(key, problem[0].lower() + problem[1:])
-    return PriceFileError(where.file, where.line, where.key, where.problem)
+    return document.error(key, problem[0].lower() + problem[1:])

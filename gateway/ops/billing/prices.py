@@ -1,4 +1,4 @@
-"""What usage costs: decimal arithmetic over a price list, to the last digit and without a guess."""
+"""Cost of usage by a price list, in exact decimal arithmetic."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class CarrierPrice(_Part):
 
 @dataclass(slots=True)
 class Charge:
-    """What something costs, by kind; and which kinds had no price."""
+    """Cost by kind, and the kinds that have no price."""
 
     usd: dict[str, Decimal] = field(default_factory=dict)
     unpriced: list[str] = field(default_factory=list)

@@ -18,9 +18,13 @@ class CircuitBreaker:
     """
 
     def __init__(
-        self, clock: Callable[[], float], on_change: Callable[[bool, str], None] = lambda *_: None
+        self,
+        clock: Callable[[], float],
+        on_change: Callable[[bool, str], None] = lambda *_: None,
+        *,
+        failures_max: int = limits.model.BREAKER_FAILURES,
     ) -> None:
-        self._clock, self._on_change = clock, on_change
+        self._clock, self._on_change, self._failures_max = clock, on_change, failures_max
         self._failures = 0
         self._pause_s = limits.model.BREAKER_PROBE_FIRST_S
         self._probe_at: float | None = None
@@ -42,7 +46,7 @@ class CircuitBreaker:
             return  # a call from before the breaker opened
         if self.open:
             self._pause_s = min(2 * self._pause_s, limits.model.BREAKER_PROBE_MAX_S)
-        elif self._failures >= limits.model.BREAKER_FAILURES:
+        elif self._failures >= self._failures_max:
             self._pause_s = limits.model.BREAKER_PROBE_FIRST_S
             self._on_change(True, reason)
         else:

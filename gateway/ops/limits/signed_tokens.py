@@ -28,7 +28,7 @@ _TOKEN_MAX_CHARS = 400  # Twilio: name and value of a parameter together below 5
 
 
 class TokenClaims(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """What a token states under its signature."""
+    """Statements that a token makes under its signature."""
 
     expires_at: float
     nonce: str = ""

@@ -23,7 +23,7 @@ _SAFE: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 class RecordArchive:
-    """One thread writes; `lost` is told of each record that could not be kept, and why."""
+    """One thread writes; `lost` gets the reason of each record that could not be kept."""
 
     def __init__(self, folder: Path, lost: Callable[[str], None]) -> None:
         self._folder, self._lost = folder, lost
@@ -45,7 +45,7 @@ class RecordArchive:
             self._lost("backlog")
 
     def newest(self, most: int) -> list[bytes]:
-        """What the newest files hold, newest first. Reads the disk: not for the event loop."""
+        """Return the contents of the newest files, newest first. Reads the disk."""
         return [data for name in self._names()[:most] if (data := self._read(name))]
 
     def find(self, call_id: str) -> bytes | None:
@@ -72,7 +72,7 @@ class RecordArchive:
                 self._write(*job)
             except OSError as error:
                 self._lost("disk")
-                log.warning("a record was lost", reason=os.strerror(error.errno or 0))
+                log.warning("record_lost", reason=os.strerror(error.errno or 0))
 
     def _write(self, name: str, data: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

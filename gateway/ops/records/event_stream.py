@@ -1,4 +1,4 @@
-"""What happens in calls, to whoever watches now: bounded, and never waited for."""
+"""Live changes of calls for subscribed watchers: bounded, and never awaited by a call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Subscription:
         self._over = False
 
     def put(self, message: bytes) -> bool:
-        """False when there was no room: the watcher gets nothing more, and must begin anew."""
+        """Queue a message; False, and the subscription ends, when the watcher has fallen behind."""
         if len(self._backlog) >= limits.records.FEED_BACKLOG_MAX:
             self._backlog.clear()
             self.close()
@@ -69,7 +69,7 @@ class Subscription:
 
 
 class EventStream:
-    """`dropped` is told each time a watcher was too slow."""
+    """Live changes of calls; `dropped` is called each time that a watcher was too slow."""
 
     def __init__(self, dropped: Callable[[], None] = lambda: None) -> None:
         self._subscriptions: set[Subscription] = set()
@@ -100,6 +100,6 @@ class EventStream:
                 self._dropped()
 
     def close(self) -> None:
-        """Everybody is sent home: the process stops."""
+        """End every subscription: the process stops."""
         for subscription in tuple(self._subscriptions):
             subscription.close()

@@ -1,4 +1,4 @@
-"""The record of one call: its shapes, and how notes make it grow.
+"""The record of one call: its shapes, and how call events change it.
 
 These types are the JSON of the API and of the files, and the schemas of the API's description.
 Times ending in `_s` are seconds since the call was announced.
@@ -29,7 +29,7 @@ _Count = Annotated[int, Meta(ge=0)]
 
 
 class SpeechSpan(Struct):
-    """Somebody speaks, as the caller hears it; `to_s` is null while he does."""
+    """Span of speech, as the caller hears it; `to_s` is null while it lasts."""
 
     who: Who
     from_s: _Seconds
@@ -37,7 +37,7 @@ class SpeechSpan(Struct):
 
 
 class RecordTurn(Struct):
-    """The caller's wait from his last speech to the first sound, and its stages."""
+    """Wait of the caller from the end of their speech to the first sound, and its stages."""
 
     number: _Count
     at_s: _Seconds
@@ -60,22 +60,22 @@ class RecordToolUse(Struct):
 
 
 class RecordApproval(Struct):
-    """Somebody's leave to use a tool: asked for, and given or not."""
+    """Approval of a tool call: requested, and granted or not."""
 
     id: str
     at_s: _Seconds
     server: str
     tool: str
     until_s: _Seconds
-    """Then it is a no."""
+    """After this time the request counts as refused."""
     arguments: str = ""
-    """JSON, while it waits: people's words, which nobody keeps."""
+    """JSON while the request is pending; afterwards empty, since it may hold people's words."""
     outcome: str | None = None
-    """Null while it waits."""
+    """Null while it is pending."""
 
 
 class RecordLine(Struct):
-    """What was said, where its speech began."""
+    """Line of the transcript, at the time at which its speech began."""
 
     at_s: _Seconds
     who: Who
@@ -83,7 +83,7 @@ class RecordLine(Struct):
 
 
 class RecordMessage(Struct):
-    """Left by the caller for somebody; what he gave as name and number is empty or as he said."""
+    """Message that the caller left; name and number are as they gave them, or empty."""
 
     at_s: _Seconds
     text: str
@@ -147,7 +147,7 @@ class CallRecord(CallSummary):
 
 
 class RecordWriter:
-    """Makes a record grow; `clock` is monotonic."""
+    """Writer that applies call events to a record; `clock` is monotonic."""
 
     def __init__(self, record: CallRecord, clock: Callable[[], float]) -> None:
         self._record = record
@@ -180,18 +180,18 @@ class RecordWriter:
 
     @property
     def record(self) -> CallRecord:
-        """As it is now: what takes sorting is worked out when somebody looks."""
+        """Return the record as it is now; percentiles are computed here, on demand."""
         record = self._record
         waits_s = tuple(turn.wait_ms / 1000 for turn in record.latency)
         record.wait_p50_ms, record.wait_p95_ms = percentiles(waits_s)
         return record
 
-    def write(self, note: events.CallEvent) -> list[Change]:
-        handler = self._table.get(type(note))
-        return list(handler(note)) if handler is not None else []
+    def write(self, event: events.CallEvent) -> list[Change]:
+        handler = self._table.get(type(event))
+        return list(handler(event)) if handler is not None else []
 
     def cost(self, usd: Decimal | None) -> None:
-        """What the call has cost so far; told with the next change of the summary."""
+        """Set the cost so far; it is published with the next change of the summary."""
         if usd is not None:
             self._record.cost_usd = f"{usd:.6f}"
 
@@ -207,9 +207,9 @@ class RecordWriter:
         self._record.state = "talking"
         yield from self._reached("arrived_s")
 
-    def _answered_by(self, note: events.AnswererDetected) -> Iterator[Change]:
-        if note.who in ("human", "machine", "fax", "unknown"):
-            self._record.answered_by = note.who  # type: ignore[assignment] # one of them
+    def _answered_by(self, event: events.AnswererDetected) -> Iterator[Change]:
+        if event.who in ("human", "machine", "fax", "unknown"):
+            self._record.answered_by = event.who  # type: ignore[assignment] # one of them
             yield SUMMARY
 
     # --- Who spoke when ---
@@ -238,43 +238,45 @@ class RecordWriter:
 
     # --- What happened ---
 
-    def _turn(self, note: events.TurnMeasured) -> Iterator[Change]:
+    def _turn(self, event: events.TurnMeasured) -> Iterator[Change]:
         turn = RecordTurn(
-            number=note.number,
+            number=event.number,
             at_s=self.now_s(),
-            wait_ms=_ms(note.wait_s),
-            detection_ms=_ms(note.detection_s),
-            model_ms=_ms(note.model_s),
-            gateway_ms=_ms(note.gateway_s),
-            playback_ms=_ms(note.playback_s),
+            wait_ms=_ms(event.wait_s),
+            detection_ms=_ms(event.detection_s),
+            model_ms=_ms(event.model_s),
+            gateway_ms=_ms(event.gateway_s),
+            playback_ms=_ms(event.playback_s),
         )
         if len(self._record.latency) < limits.call.TURNS_KEPT_MAX:
             self._record.latency.append(turn)
             yield "latency", turn
-        self._record.turns = note.number
+        self._record.turns = event.number
         yield SUMMARY
 
-    def _barged_in(self, note: events.BargedIn) -> Iterator[Change]:
+    def _barged_in(self, event: events.BargedIn) -> Iterator[Change]:
         self._record.barge_ins += 1
         if len(self._record.interruptions) < limits.call.TURNS_KEPT_MAX:
-            one = RecordInterruption(self.now_s(), max(0, note.heard_ms), _ms(note.reaction_s))
+            one = RecordInterruption(self.now_s(), max(0, event.heard_ms), _ms(event.reaction_s))
             self._record.interruptions.append(one)
             yield "interruptions", one
         yield SUMMARY
 
-    def _approval_asked(self, note: events.ApprovalRequested) -> Iterator[Change]:
+    def _approval_asked(self, event: events.ApprovalRequested) -> Iterator[Change]:
         if len(self._record.approvals) < limits.call.TURNS_KEPT_MAX:
             at_s = self.now_s()
-            until_s = round(at_s + note.wait_s, 3)
-            tool = note.tool[: limits.tools.TOOL_SHOWN_MAX_CHARS]
-            one = RecordApproval(note.approval_id, at_s, note.server, tool, until_s, note.arguments)
+            until_s = round(at_s + event.wait_s, 3)
+            tool = event.tool[: limits.tools.TOOL_SHOWN_MAX_CHARS]
+            one = RecordApproval(
+                event.approval_id, at_s, event.server, tool, until_s, event.arguments
+            )
             self._record.approvals.append(one)
             yield "approvals", one
 
-    def _approval_done(self, note: events.ApprovalResolved) -> Iterator[Change]:
-        one = next((a for a in self._record.approvals if a.id == note.approval_id), None)
+    def _approval_done(self, event: events.ApprovalResolved) -> Iterator[Change]:
+        one = next((a for a in self._record.approvals if a.id == event.approval_id), None)
         if one is not None:
-            one.outcome, one.arguments = note.outcome, ""
+            one.outcome, one.arguments = event.outcome, ""
             yield "approvals", one
 
     def _used(self, name: str) -> Iterator[Change]:
@@ -285,15 +287,15 @@ class RecordWriter:
             yield "tool_calls", one
         yield SUMMARY
 
-    def _line(self, note: events.TranscriptLine) -> Iterator[Change]:
+    def _line(self, event: events.TranscriptLine) -> Iterator[Change]:
         """Placed where its speech began: a caller's words are written down after the answer."""
-        who: Who = "caller" if note.who == "caller" else "model"
-        text = note.text.strip()[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]
-        room = (
+        who: Who = "caller" if event.who == "caller" else "model"
+        text = event.text.strip()[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]
+        fits = (
             len(self._record.transcript) < limits.call.TRANSCRIPT_LINES_MAX
             and self._chars + len(text) <= limits.call.TRANSCRIPT_MAX_CHARS
         )
-        if not text or not room:
+        if not text or not fits:
             return
         spoken = self._last(who)
         line = RecordLine(spoken.from_s if spoken is not None else self.now_s(), who, text)
@@ -301,21 +303,21 @@ class RecordWriter:
         self._record.transcript.append(line)
         yield "transcript", line
 
-    def _message(self, note: events.MessageTaken) -> Iterator[Change]:
-        message = RecordMessage(self.now_s(), note.text, note.name, note.callback)
+    def _message(self, event: events.MessageTaken) -> Iterator[Change]:
+        message = RecordMessage(self.now_s(), event.text, event.name, event.callback)
         self._record.messages.append(message)  # the call bounds their number
         yield "messages", message
 
-    def _usage(self, note: events.UsageCounted) -> Iterator[Change]:
-        self._record.tokens += note.usage.total_tokens
+    def _usage(self, event: events.UsageCounted) -> Iterator[Change]:
+        self._record.tokens += event.usage.total_tokens
         yield SUMMARY
 
-    def _ended(self, note: events.CallEnded) -> Iterator[Change]:
+    def _ended(self, event: events.CallEnded) -> Iterator[Change]:
         for who in ("caller", "model"):
             yield from self._fell_silent(who, 0.0)
         record = self._record
-        record.state, record.seconds = "ended", round(note.seconds, 3)
-        record.ending, record.reason, record.well = note.ending, note.reason, note.ending.well
+        record.state, record.seconds = "ended", round(event.seconds, 3)
+        record.ending, record.reason, record.well = event.ending, event.reason, event.ending.well
         yield SUMMARY
 
 

@@ -1,4 +1,4 @@
-"""A record of each call while it runs, and after.
+"""Records of running and ended calls.
 
 While a call runs, whoever holds the operators' token sees all of it. What is left of it then is
 for its agent to say (`record`): nothing; who spoke when and how long things took; or that and
@@ -49,7 +49,7 @@ class RecordStore:
     def open(
         self, call: CallInfo, model: str, policy: Literal["none", "metadata", "transcript"]
     ) -> None:
-        """A call is announced; one that we placed has been since then."""
+        """Open the record of an announced call; an outbound call keeps the one it has."""
         if call.direction == "outbound" and call.key in self._live:
             return
         began = datetime.fromtimestamp(self._wall(), UTC)
@@ -69,19 +69,19 @@ class RecordStore:
         self._feed.publish(call.key, "summary", record.summary())
 
     def on_event(
-        self, call: CallInfo, note: events.CallEvent, cost_usd: Decimal | None = None
+        self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None = None
     ) -> None:
         """`cost_usd` is what the call has cost so far; None where nobody counts, or as before."""
         writer = self._live.get(call.key)
         if writer is None:
             return
         writer.cost(cost_usd)
-        changes = writer.write(note)
+        changes = writer.write(event)
         if changes and self._feed.watched:
             for part, value in changes:
                 told = writer.record.summary() if part == "summary" else value
                 self._feed.publish(call.key, part, told, writer.now_s())
-        if isinstance(note, events.CallEnded):
+        if isinstance(event, events.CallEnded):
             self._close(call.key)
 
     def _close(self, key: str) -> None:
@@ -124,7 +124,7 @@ class RecordStore:
     # --- Life of the process ---
 
     async def recall(self) -> None:
-        """What the process before this one left, behind what has ended since."""
+        """Load the records of earlier processes, behind those that have ended since."""
         for data in await asyncio.to_thread(self._archive.newest, limits.records.RECORDS_KEPT_MAX):
             record = _decoded(data)
             if (

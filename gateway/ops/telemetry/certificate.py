@@ -1,4 +1,4 @@
-"""How long the public address's certificate still holds: with an old one nobody comes in."""
+"""Expiry of the public address's certificate: with an expired one no call arrives."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ async def expiry(url: str, context: ssl.SSLContext | None = None) -> float | Non
         async with asyncio.timeout(limits.sockets.CONNECT_MAX_S):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
     except ssl.SSLCertVerificationError as error:
-        log.warning("the public address has a bad certificate", reason=error.verify_message)
+        log.warning("certificate_refused", reason=error.verify_message)
         return 0.0
     except (OSError, TimeoutError) as error:
-        log.debug("the certificate could not be looked at", reason=str(error))
+        log.debug("certificate_unreachable", reason=str(error))
         return None
     certificate = writer.get_extra_info("peercert")
     writer.transport.abort()

@@ -1,4 +1,4 @@
-"""A histogram that costs a tenth of the library's: it is filled twice per frame of every call."""
+"""A histogram at a tenth of the library's cost: it is filled twice per frame of every call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FastHistogram:
 
 
 class AddedLatency:
-    """What the gateway itself adds between reading a message and having written its own."""
+    """Time between reading a message and having written its conversion, in each direction."""
 
     def __init__(self) -> None:
         self.up = FastHistogram()

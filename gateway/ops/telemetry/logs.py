@@ -76,12 +76,12 @@ def _ids(facts: CallInfo) -> dict[str, str]:
 
 
 class _Shown:
-    """A note as text, when somebody reads it: at INFO nobody does."""
+    """Text of a call event, made only when the log line is written."""
 
     __slots__ = ("_note",)
 
-    def __init__(self, note: events.CallEvent) -> None:
-        self._note = note
+    def __init__(self, event: events.CallEvent) -> None:
+        self._note = event
 
     def __repr__(self) -> str:
         return repr(self._note)
@@ -93,9 +93,9 @@ _WORDS: Final = frozenset({events.TranscriptLine, events.MessageTaken})
 class CallLog:
     """*answered* and *ended*; everything else of a call is DEBUG."""
 
-    def on_event(self, facts: CallInfo, note: events.CallEvent, cost_usd: Decimal) -> None:
+    def on_event(self, facts: CallInfo, event: events.CallEvent, cost_usd: Decimal) -> None:
         """`cost_usd` is what the call has cost so far."""
-        if isinstance(note, events.CallerConnected):
+        if isinstance(event, events.CallerConnected):
             log.info(
                 "answered",
                 **_ids(facts),
@@ -104,30 +104,30 @@ class CallLog:
                 caller=masked(facts.caller),
                 dialled=masked(facts.dialled),
             )
-        elif isinstance(note, events.CallEnded):
-            self._ended(facts, note, cost_usd)
-        elif _debugged.isEnabledFor(logging.DEBUG) and type(note) not in _WORDS:
-            log.debug(type(note).__name__, **_ids(facts), note=_Shown(note))
+        elif isinstance(event, events.CallEnded):
+            self._ended(facts, event, cost_usd)
+        elif _debugged.isEnabledFor(logging.DEBUG) and type(event) not in _WORDS:
+            log.debug(type(event).__name__, **_ids(facts), fields=_Shown(event))
 
-    def _ended(self, facts: CallInfo, note: events.CallEnded, cost_usd: Decimal) -> None:
-        if not note.arrived:
-            log.debug("not connected", **_ids(facts), ending=note.ending)
+    def _ended(self, facts: CallInfo, event: events.CallEnded, cost_usd: Decimal) -> None:
+        if not event.arrived:
+            log.debug("call_not_connected", **_ids(facts), ending=event.ending)
             return
-        p50, p95 = percentiles(note.waits_s)
-        (log.info if note.ending.well else log.warning)(
+        p50, p95 = percentiles(event.waits_s)
+        (log.info if event.ending.well else log.warning)(
             "ended",
             **_ids(facts),
             agent=facts.agent,
             path=facts.path,
-            ending=note.ending,
-            reason=note.reason,
-            seconds=round(note.seconds, 1),
-            turns=note.turns,
+            ending=event.ending,
+            reason=event.reason,
+            seconds=round(event.seconds, 1),
+            turns=event.turns,
             wait_p50_ms=p50,
             wait_p95_ms=p95,
-            barge_ins=note.barge_ins,
-            tools=note.tools,
-            tokens=note.tokens,
+            barge_ins=event.barge_ins,
+            tools=event.tools,
+            tokens=event.tokens,
             cost_usd=float(round(cost_usd, 6)),
         )
 

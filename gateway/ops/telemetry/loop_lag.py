@@ -1,4 +1,4 @@
-"""How late the event loop is: every caller hears a loop that is blocked."""
+"""Lag of the event loop: every caller hears a blocked loop."""
 
 from __future__ import annotations
 

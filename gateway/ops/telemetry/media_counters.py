@@ -1,4 +1,4 @@
-"""What is counted fifty times a second: of running calls and of those that were, when asked."""
+"""Counters of media frames, summed over running and ended calls when Prometheus asks."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ _PATHS: Final = ("media-streams", "sip")
 
 
 class MediaCountersCollector(Collector):
-    """What is counted fifty times a second stays a plain number until Prometheus asks."""
+    """Collector of counters that change fifty times a second."""
 
-    def __init__(self, added: AddedLatency) -> None:
-        self._added = added
+    def __init__(self, added: AddedLatency, machines: Callable[[], Iterable[CallMachine]]) -> None:
+        self._added, self._machines = added, machines
         self._kept = MediaCounters()
-        self.calls: Callable[[], Iterable[CallMachine]] = list
 
     def keep(self, counters: LineCounters) -> None:
         self._kept.add(counters)
@@ -35,7 +34,7 @@ class MediaCountersCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         total, buffered_ms, now = self._kept.copy(), 0.0, monotonic()
         active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
-        for machine in self.calls():
+        for machine in self._machines():
             state = "talking" if machine.arrived else "expected"
             counters = machine.media_counters(now)
             if counters is not None:

@@ -1,8 +1,8 @@
-"""Prometheus: what callers experience, told by notes. A new metric never touches a call."""
+"""Prometheus metrics, kept by call events. A new metric never touches the call core."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from time import monotonic
 from typing import Any, Final
@@ -26,12 +26,12 @@ from gateway.ops.telemetry.fast_histogram import AddedLatency
 from gateway.ops.telemetry.media_counters import MediaCountersCollector
 from gateway.protocols.realtime_server import Usage
 
-# The moment of each series' birth, as a series: twice as many of them, and nobody asks.
+# The creation time of each series would be another series, and no rule or dashboard uses it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAN: Final = float("nan")
 _RESUMES: Final = ("announced", "silent", "handed_over", "afresh", "adopted")
-REFUSALS: Final = ("full", "draining", "starting", "budget", "no_agent")
+REFUSALS: Final = ("full", "draining", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
 _SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
@@ -39,206 +39,278 @@ _LENGTH_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
+# The attribute of `Metrics` -> name, help text, labels (and buckets).
+_COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "started": ("calls_started", "Calls whose caller arrived.", ("agent", "path")),
+    "ended": ("calls_ended", "Calls that ended, by how.", ("agent", "path", "ending")),
+    "refused": ("calls_refused", "Calls that were refused, by reason.", ("reason",)),
+    "barge_ins": ("barge_ins", "Interruptions of the model by the caller.", ("agent",)),
+    "barge_ins_ignored": (
+        "barge_ins_ignored",
+        "Speech that did not count as an interruption.",
+        ("reason",),
+    ),
+    "under_runs": (
+        "playback_underruns",
+        "Gaps in the model's speech as the caller heard it.",
+        ("cause",),
+    ),
+    "under_run_seconds": ("playback_underrun_seconds", "Length of those gaps.", ("cause",)),
+    "dropped": ("sound_dropped_seconds", "Audio that was dropped, by reason.", ("reason",)),
+    "tokens": (
+        "tokens",
+        "Tokens billed; cached ones are not counted again as others.",
+        ("model", "direction", "kind", "cached"),
+    ),
+    "cost": (
+        "cost_usd",
+        "US dollars, by the price list: the model, transcripts, the carrier.",
+        ("agent", "model", "kind"),
+    ),
+    "no_price": ("unpriced", "Usage for which the price list has no price.", ("model", "kind")),
+    "spend_reached": (
+        "spend_reached",
+        "Calls that came near their cost limit, or reached it.",
+        ("agent", "step"),
+    ),
+    "tools": ("tool_calls", "Tools that the model called.", ("tool",)),
+    "images": ("images", "Pictures of callers, by outcome.", ("source", "outcome")),
+    "mcp_calls": (
+        "mcp_calls",
+        "Calls of hosted MCP tools, by how they ended.",
+        ("server", "outcome"),
+    ),
+    "mcp_lists": (
+        "mcp_lists",
+        "Tool lists of hosted MCP servers, by outcome.",
+        ("server", "outcome"),
+    ),
+    "approvals": ("approvals", "Approval requests, by outcome.", ("server", "outcome")),
+    "errors": ("model_errors", "Errors that the model's server reported.", ("fault", "code")),
+    "peer_faults": (
+        "peer_faults",
+        "Messages that could not be read; the call went on.",
+        ("peer", "kind"),
+    ),
+    "prepared": (
+        "sessions_prepared",
+        "Sessions opened during the webhook: used, or given up before the caller arrived.",
+        ("outcome",),
+    ),
+    "webhooks": ("webhooks", "Webhooks answered, by result.", ("endpoint", "result")),
+    "streams_refused": (
+        "streams_refused",
+        "Media streams closed before they reached a call.",
+        ("reason",),
+    ),
+    "admin_tokens_refused": (
+        "admin_tokens_refused",
+        "Requests to the operators' API without the right token.",
+        (),
+    ),
+    "phone_refused": (
+        "phone_refused",
+        "Browser calls that were refused, and links that open nothing.",
+        ("reason",),
+    ),
+    "stream_events": ("stream_events", "Stream status callbacks of the carrier.", ("event",)),
+    "sip_decisions": ("sip_decisions", "Incoming SIP calls, by decision.", ("decision",)),
+    "sidebands_reopened": (
+        "sidebands_reopened",
+        "Sidebands that were lost during a call and reconnected.",
+        (),
+    ),
+    "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "messages": ("messages_taken", "Messages that callers left.", ("agent",)),
+    "keypad": (
+        "keypad_entries",
+        "Keypad entries of callers, by why they were complete.",
+        ("agent", "end"),
+    ),
+    "warm_transfers": ("warm_transfers", "Warm transfers, by outcome.", ("outcome",)),
+    "dials": ("dials", "Outbound calls, by outcome.", ("agent", "outcome")),
+    "answered_by": ("answered_by", "Who answered outbound calls.", ("agent", "who")),
+    "fallbacks": (
+        "fallbacks",
+        "Callers whose agent failed, by the failover step that they got.",
+        ("step",),
+    ),
+    "reconnects": (
+        "model_reconnects",
+        "Connections to the model lost during a call, by reason.",
+        ("reason",),
+    ),
+    "resumes": ("resumes", "Calls resumed on a new stream, by how.", ("how",)),
+    "store_errors": ("store_errors", "Requests that the shared store did not serve.", ()),
+    "records_lost": (
+        "records_lost",
+        "Records of ended calls that could not be written.",
+        ("reason",),
+    ),
+    "feed_dropped": ("feed_dropped", "Watchers of the live feed that did not keep up.", ()),
+}
+_GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "budget": ("budget_spent_ratio", "Used share of the day's budget; 0 without one.", ()),
+    "mcp_up": (
+        "mcp_up",
+        "1 while an MCP server that the gateway connects to is connected.",
+        ("server",),
+    ),
+    "breaker_open": ("breaker_open", "1 while new calls are kept from the model.", ()),
+    "clock_skew": (
+        "clock_skew_seconds",
+        "Seconds that this clock was ahead of OpenAI's, by its last webhook.",
+        (),
+    ),
+    "rate_limit": (
+        "rate_limit_remaining_ratio",
+        "Remaining share of the model's rate limit, by the last response.",
+        ("limit",),
+    ),
+    "tasks": ("tasks", "Tasks of the event loop, those of calls included.", ()),
+    "draining": ("draining", "1 while the process takes no new calls.", ()),
+    "capacity": ("calls_capacity", "How many calls this process takes at once.", ("path",)),
+    "certificate": (
+        "certificate_expiry_timestamp_seconds",
+        "When the public address's certificate ends, in Unix time; 0 for one that is refused.",
+        (),
+    ),
+    "build": ("build_info", "Always 1; the version is a label.", ("version",)),
+}
+_HISTOGRAMS: Final[Mapping[str, tuple[str, str, tuple[str, ...], tuple[float, ...]]]] = {
+    "length": ("call_seconds", "Length of a call.", ("agent", "path"), _LENGTH_BUCKETS),
+    "setup": (
+        "setup_seconds",
+        "From the webhook to the end of each stage: model_ready, caller_arrived, first_sound.",
+        ("stage", "path"),
+        _SETUP_BUCKETS,
+    ),
+    "wait": (
+        "response_seconds",
+        "The caller's wait in a turn: from the end of their speech to the first sound they hear.",
+        ("agent", "path"),
+        _WAIT_BUCKETS,
+    ),
+    "stage": (
+        "turn_stage_seconds",
+        "The wait by its stages: detection, model, gateway, playback.",
+        ("stage", "path"),
+        _STAGE_BUCKETS,
+    ),
+    "reaction": (
+        "barge_in_reaction_seconds",
+        "From the start of the caller's speech to the clear that silences their line.",
+        (),
+        _STAGE_BUCKETS,
+    ),
+    "tool_seconds": (
+        "tool_seconds",
+        "How long functions took, by how they ended.",
+        ("tool", "outcome"),
+        _STAGE_BUCKETS,
+    ),
+    "mcp_seconds": (
+        "mcp_seconds",
+        "How long hosted MCP tools took, without the wait for an approval.",
+        ("server",),
+        _SETUP_BUCKETS,
+    ),
+    "sip_setup": (
+        "sip_setup_seconds",
+        "SIP: webhook_to_accept, accept_to_sideband, accept_to_first_audio.",
+        ("stage",),
+        _SETUP_BUCKETS,
+    ),
+    "renewed": (
+        "model_renewed_seconds",
+        "How long a call was without the model, by cause: lost, or hour (beside the old one).",
+        ("cause",),
+        _SETUP_BUCKETS,
+    ),
+    "lag": ("event_loop_lag_seconds", "How late the event loop woke a timer.", (), _LAG_BUCKETS),
+}
+
+
 class Metrics:
-    """Every series of the gateway, with help text; `on_note` keeps those of calls."""
+    """Every series of the gateway; `on_event` keeps those of calls."""
 
-    def __init__(self, added: AddedLatency) -> None:
+    started: Counter
+    ended: Counter
+    refused: Counter
+    barge_ins: Counter
+    barge_ins_ignored: Counter
+    under_runs: Counter
+    under_run_seconds: Counter
+    dropped: Counter
+    tokens: Counter
+    cost: Counter
+    no_price: Counter
+    spend_reached: Counter
+    tools: Counter
+    images: Counter
+    mcp_calls: Counter
+    mcp_lists: Counter
+    approvals: Counter
+    errors: Counter
+    peer_faults: Counter
+    prepared: Counter
+    webhooks: Counter
+    streams_refused: Counter
+    admin_tokens_refused: Counter
+    phone_refused: Counter
+    stream_events: Counter
+    sip_decisions: Counter
+    sidebands_reopened: Counter
+    transfers: Counter
+    messages: Counter
+    keypad: Counter
+    warm_transfers: Counter
+    dials: Counter
+    answered_by: Counter
+    fallbacks: Counter
+    reconnects: Counter
+    resumes: Counter
+    store_errors: Counter
+    records_lost: Counter
+    feed_dropped: Counter
+    budget: Gauge
+    mcp_up: Gauge
+    breaker_open: Gauge
+    clock_skew: Gauge
+    rate_limit: Gauge
+    tasks: Gauge
+    draining: Gauge
+    capacity: Gauge
+    certificate: Gauge
+    build: Gauge
+    length: Histogram
+    setup: Histogram
+    wait: Histogram
+    stage: Histogram
+    reaction: Histogram
+    tool_seconds: Histogram
+    mcp_seconds: Histogram
+    sip_setup: Histogram
+    renewed: Histogram
+    lag: Histogram
+
+    def __init__(
+        self, added: AddedLatency, machines: Callable[[], Iterable[CallMachine]] = tuple
+    ) -> None:
+        """`machines` returns the cores of running calls, whose counters are read on a scrape."""
         self.registry = registry = CollectorRegistry()
-        agent, path = "agent", "path"
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"gateway_{name}", text, labels, registry=registry)
-
-        def histogram(name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
-            return Histogram(
-                f"gateway_{name}", text, labels, buckets=tuple(buckets), registry=registry
+        for attribute, (name, text, labels) in _COUNTERS.items():
+            setattr(self, attribute, Counter(f"gateway_{name}", text, labels, registry=registry))
+        for attribute, (name, text, labels) in _GAUGES.items():
+            setattr(self, attribute, Gauge(f"gateway_{name}", text, labels, registry=registry))
+        for attribute, (name, text, labels, buckets) in _HISTOGRAMS.items():
+            histogram = Histogram(
+                f"gateway_{name}", text, labels, buckets=buckets, registry=registry
             )
-
-        self.started = counter("calls_started", "Calls whose caller arrived.", agent, path)
-        self.ended = counter("calls_ended", "Calls that ended, by how.", agent, path, "ending")
-        self.refused = counter("calls_refused", "Calls that were not taken, by reason.", "reason")
-        self.length = histogram("call_seconds", "Length of a call.", _LENGTH_BUCKETS, agent, path)
-        self.setup = histogram(
-            "setup_seconds",
-            "From the webhook to the end of each stage: model_ready, caller_arrived, first_sound.",
-            _SETUP_BUCKETS, "stage", path,
-        )  # fmt: skip
-        self.wait = histogram(
-            "response_seconds",
-            "The caller's wait in a turn: from his last speech to the first sound he hears.",
-            _WAIT_BUCKETS, agent, path,
-        )  # fmt: skip
-        self.stage = histogram(
-            "turn_stage_seconds",
-            "The wait by its stages: detection, model, gateway, playback.",
-            _STAGE_BUCKETS, "stage", path,
-        )  # fmt: skip
-        self.barge_ins = counter("barge_ins", "Sentences that the caller broke into.", agent)
-        self.barge_ins_ignored = counter(
-            "barge_ins_ignored", "Speech that did not count as an interruption.", "reason"
-        )
-        self.reaction = histogram(
-            "barge_in_reaction_seconds",
-            "From the start of the caller's speech to the clear that makes his line quiet.",
-            _STAGE_BUCKETS,
-        )
-        self.under_runs = counter(
-            "playback_underruns", "Holes in the model's speech as the caller heard it.", "cause"
-        )
-        self.under_run_seconds = counter(
-            "playback_underrun_seconds", "Length of those holes.", "cause"
-        )
-        self.dropped = counter(
-            "sound_dropped_seconds", "Sound that was given up, by reason.", "reason"
-        )
-        self.tokens = counter(
-            "tokens", "Tokens billed; cached ones are not counted again as others.",
-            "model", "direction", "kind", "cached",
-        )  # fmt: skip
-        self.cost = counter(
-            "cost_usd", "US dollars, by the price list: the model, transcripts, the carrier.",
-            agent, "model", "kind",
-        )  # fmt: skip
-        self.no_price = counter(
-            "unpriced", "Usage for which the price list has no price.", "model", "kind"
-        )
-        self.spend_reached = counter(
-            "spend_reached", "Calls that came near what they may cost, or reached it.",
-            agent, "step",
-        )  # fmt: skip
-        self.budget = Gauge(
-            "gateway_budget_spent_ratio",
-            "What is used of the day's budget; 0 without one.", registry=registry,
-        )  # fmt: skip
-        self.tools = counter("tool_calls", "Tools that the model called.", "tool")
-        self.tool_seconds = histogram(
-            "tool_seconds", "How long functions took, by how they ended.", _STAGE_BUCKETS,
-            "tool", "outcome",
-        )  # fmt: skip
-        self.images = counter(
-            "images", "Pictures of callers, and what became of them.", "source", "outcome"
-        )
-        self.mcp_up = Gauge(
-            "gateway_mcp_up", "1 while an MCP server that the gateway reaches is there.",
-            ("server",), registry=registry,
-        )  # fmt: skip
-        self.mcp_calls = counter(
-            "mcp_calls", "Calls of hosted MCP tools, by how they ended.", "server", "outcome"
-        )
-        self.mcp_seconds = histogram(
-            "mcp_seconds", "How long hosted MCP tools took, without the wait for an approval.",
-            _SETUP_BUCKETS, "server",
-        )  # fmt: skip
-        self.mcp_lists = counter(
-            "mcp_lists", "Lists of hosted MCP tools, by what became of them.", "server", "outcome"
-        )
-        self.approvals = counter(
-            "approvals", "Requests to allow a tool, by how they were answered.",
-            "server", "outcome",
-        )  # fmt: skip
-        self.errors = counter(
-            "model_errors", "Errors that the model's server reported.", "fault", "code"
-        )
-        self.peer_faults = counter(
-            "peer_faults", "Messages that could not be read; the call went on.", "peer", "kind"
-        )
-        self.prepared = counter(
-            "sessions_prepared",
-            "Sessions opened during the webhook: used, or given up before the caller arrived.",
-            "outcome",
-        )
-        self.webhooks = counter("webhooks", "Webhooks answered, by result.", "endpoint", "result")
-        self.streams_refused = counter(
-            "streams_refused", "Media streams closed before they reached a call.", "reason"
-        )
-        self.admin_tokens_refused = counter(
-            "admin_tokens_refused", "Requests to the operators' API without the right token."
-        )
-        self.phone_refused = counter(
-            "phone_refused", "Browsers whose call was not taken, or whose link opens nothing.",
-            "reason",
-        )  # fmt: skip
-        self.stream_events = counter(
-            "stream_events", "Stream status callbacks of the carrier's.", "event"
-        )
-        self.sip_setup = histogram(
-            "sip_setup_seconds",
-            "SIP: webhook_to_accept, accept_to_sideband, accept_to_first_audio.",
-            _SETUP_BUCKETS, "stage",
-        )  # fmt: skip
-        self.sip_decisions = counter(
-            "sip_decisions", "What became of incoming SIP calls.", "decision"
-        )
-        self.sidebands_reopened = counter(
-            "sidebands_reopened", "Sidebands that were lost in mid-call and had again."
-        )
-        self.transfers = counter("transfers", "Callers handed over, by outcome.", "outcome")
-        self.messages = counter("messages_taken", "Messages that callers left.", "agent")
-        self.keypad = counter(
-            "keypad_entries", "What callers typed, by why it was complete.", "agent", "end"
-        )
-        self.warm_transfers = counter(
-            "warm_transfers", "People rung for a caller who were to take him, by outcome.",
-            "outcome",
-        )  # fmt: skip
-        self.dials = counter(
-            "dials", "Calls that we placed, by what came of them.", agent, "outcome"
-        )
-        self.answered_by = counter("answered_by", "Who took those calls.", agent, "who")
-        self.fallbacks = counter(
-            "fallbacks", "Callers whose agent failed, by what they got instead.", "step"
-        )
-        self.reconnects = counter(
-            "model_reconnects", "Connections to the model lost in mid-call, by reason.", "reason"
-        )
-        self.renewed = histogram(
-            "model_renewed_seconds",
-            "How long a call was without the model, by cause: lost, or hour (beside the old one).",
-            _SETUP_BUCKETS, "cause",
-        )  # fmt: skip
-        self.resumes = counter("resumes", "Calls taken up again on a new stream, by how.", "how")
-        self.store_errors = counter("store_errors", "Times that the shared store did not answer.")
-        self.breaker_open = Gauge(
-            "gateway_breaker_open", "1 while new calls are kept from the model.",
-            registry=registry,
-        )  # fmt: skip
-        self.records_lost = counter(
-            "records_lost", "Records of ended calls that could not be written.", "reason"
-        )
-        self.feed_dropped = counter(
-            "feed_dropped", "Watchers of the operators' feed that did not keep up."
-        )
-        self.rate_limit = Gauge(
-            "gateway_rate_limit_remaining_ratio",
-            "What is left of the model's rate limit, by the last response.",
-            ("limit",), registry=registry,
-        )  # fmt: skip
-        self.lag = histogram(
-            "event_loop_lag_seconds", "How late the event loop woke a timer.", _LAG_BUCKETS
-        )
-        self.tasks = Gauge(
-            "gateway_tasks", "Tasks of the event loop: of calls, doors and the house itself.",
-            registry=registry,
-        )  # fmt: skip
-        self.draining = Gauge(
-            "gateway_draining", "1 while the process takes no new calls.", registry=registry
-        )
-        self.capacity = Gauge(
-            "gateway_calls_capacity", "How many calls this process takes at once.", (path,),
-            registry=registry,
-        )  # fmt: skip
-        self.certificate = Gauge(
-            "gateway_certificate_expiry_timestamp_seconds",
-            "When the public address's certificate ends, in Unix time; 0 for one that is refused.",
-            (), registry=registry,
-        )  # fmt: skip
+            setattr(self, attribute, histogram)
         self.certificate.set(NAN)
-        build = Gauge(
-            "gateway_build_info", "Always 1; the version is a label.", ("version",),
-            registry=registry,
-        )  # fmt: skip
-        build.labels(__version__).set(1)
-        self._traffic = MediaCountersCollector(added)
+        self.build.labels(__version__).set(1)
+        self._traffic = MediaCountersCollector(added, machines)
         registry.register(self._traffic)
         self._table: dict[type, Callable[[CallInfo, Any], None]] = {
             events.CallerConnected: self._arrived,
@@ -272,7 +344,7 @@ class Metrics:
         }
 
     def expect(self, agents: Iterable[Agent]) -> None:
-        """Series at 0 before the first event: what begins at 1 has not risen, for Prometheus."""
+        """Create series at 0: for Prometheus, a series that begins at 1 has not risen."""
         for reason in REFUSALS:
             self.refused.labels(reason)
         for how in _RESUMES:
@@ -285,14 +357,10 @@ class Metrics:
             for ending in Ending:
                 self.ended.labels(agent.name, agent.path, ending)
 
-    def watch(self, calls: Callable[[], Iterable[CallMachine]]) -> None:
-        """Where running calls are found when Prometheus asks."""
-        self._traffic.calls = calls
-
-    def on_event(self, call: CallInfo, note: events.CallEvent) -> None:
-        handler = self._table.get(type(note))
+    def on_event(self, call: CallInfo, event: events.CallEvent) -> None:
+        handler = self._table.get(type(event))
         if handler is not None:
-            handler(call, note)
+            handler(call, event)
 
     def charged(self, agent: str, model: str, kind: str, usd: Decimal) -> None:
         self.cost.labels(agent, model, kind).inc(float(usd))
@@ -304,76 +372,77 @@ class Metrics:
         self.spend_reached.labels(agent, "limit" if share >= 1 else "warned").inc()
 
     def call_over(self, machine: CallMachine) -> None:
-        """Its frames and bytes stay counted."""
+        """Keep the frames and bytes of an ended call in the sums."""
         counters = machine.media_counters(monotonic())
         if counters is not None:
             self._traffic.keep(counters)
 
-    def _arrived(self, call: CallInfo, note: events.CallerConnected) -> None:
+    def _arrived(self, call: CallInfo, event: events.CallerConnected) -> None:
         self.started.labels(call.agent, call.path).inc()
         if call.path == "sip":
-            self.sip_setup.labels("webhook_to_accept").observe(note.seconds)
+            self.sip_setup.labels("webhook_to_accept").observe(event.seconds)
         else:
             self.prepared.labels("used").inc()
-        self.setup.labels("caller_arrived", call.path).observe(note.seconds)
+        self.setup.labels("caller_arrived", call.path).observe(event.seconds)
 
-    def _model_ready(self, call: CallInfo, note: events.ModelReady) -> None:
-        self.setup.labels("model_ready", call.path).observe(note.seconds)
+    def _model_ready(self, call: CallInfo, event: events.ModelReady) -> None:
+        self.setup.labels("model_ready", call.path).observe(event.seconds)
 
-    def _first_sound(self, call: CallInfo, note: events.FirstAudioSent) -> None:
-        self.setup.labels("first_sound", call.path).observe(note.seconds)
+    def _first_sound(self, call: CallInfo, event: events.FirstAudioSent) -> None:
+        self.setup.labels("first_sound", call.path).observe(event.seconds)
         if call.path == "sip":
-            self.sip_setup.labels("accept_to_first_audio").observe(note.after_arrival_s)
+            self.sip_setup.labels("accept_to_first_audio").observe(event.after_arrival_s)
 
-    def _sideband_up(self, _call: CallInfo, note: events.SidebandConnected) -> None:
-        if note.again:
+    def _sideband_up(self, _call: CallInfo, event: events.SidebandConnected) -> None:
+        if event.again:
             self.sidebands_reopened.inc()
         else:
-            self.sip_setup.labels("accept_to_sideband").observe(note.seconds)
+            self.sip_setup.labels("accept_to_sideband").observe(event.seconds)
 
-    def _turn(self, call: CallInfo, note: events.TurnMeasured) -> None:
-        self.wait.labels(call.agent, call.path).observe(note.wait_s)
+    def _turn(self, call: CallInfo, event: events.TurnMeasured) -> None:
+        self.wait.labels(call.agent, call.path).observe(event.wait_s)
         for stage in ("detection", "model", "gateway", "playback"):
-            self.stage.labels(stage, call.path).observe(getattr(note, f"{stage}_s"))
+            self.stage.labels(stage, call.path).observe(getattr(event, f"{stage}_s"))
 
-    def _barged_in(self, call: CallInfo, note: events.BargedIn) -> None:
+    def _barged_in(self, call: CallInfo, event: events.BargedIn) -> None:
         self.barge_ins.labels(call.agent).inc()
-        self.reaction.observe(note.reaction_s)
+        self.reaction.observe(event.reaction_s)
 
-    def _under_run(self, _call: CallInfo, note: events.PlaybackUnderRun) -> None:
-        self.under_runs.labels(note.cause).inc()
-        self.under_run_seconds.labels(note.cause).inc(note.gap_s)
+    def _under_run(self, _call: CallInfo, event: events.PlaybackUnderRun) -> None:
+        self.under_runs.labels(event.cause).inc()
+        self.under_run_seconds.labels(event.cause).inc(event.gap_s)
 
-    def _mcp_done(self, _call: CallInfo, note: events.HostedToolCompleted) -> None:
-        self.mcp_calls.labels(note.server, note.outcome).inc()
-        if note.outcome not in ("denied", "lost"):
-            self.mcp_seconds.labels(note.server).observe(note.seconds)
+    def _mcp_done(self, _call: CallInfo, event: events.HostedToolCompleted) -> None:
+        self.mcp_calls.labels(event.server, event.outcome).inc()
+        if event.outcome not in ("denied", "lost"):
+            self.mcp_seconds.labels(event.server).observe(event.seconds)
 
     def _usage(self, model: str, usage: Usage) -> None:
         for direction, kind, cached, tokens in token_counts(usage):
             if tokens:
                 self.tokens.labels(model, direction, kind, cached).inc(tokens)
 
-    def _rate_limits(self, _call: CallInfo, note: events.RateLimitsSeen) -> None:
-        for limit in note.limits:
+    def _rate_limits(self, _call: CallInfo, event: events.RateLimitsSeen) -> None:
+        for limit in event.limits:
             if limit.name in ("requests", "tokens") and limit.limit and limit.remaining is not None:
                 self.rate_limit.labels(limit.name).set(limit.remaining / limit.limit)
 
-    def _ended(self, call: CallInfo, note: events.CallEnded) -> None:
-        if not note.arrived and call.path == "sip":
-            return  # nothing was prepared: `sip_decisions` tells of it
-        if note.ending is Ending.NEVER_ARRIVED:
+    def _ended(self, call: CallInfo, event: events.CallEnded) -> None:
+        if not event.arrived and call.path == "sip":
+            return  # nothing was prepared: `sip_decisions` counts it
+        if event.ending is Ending.NEVER_ARRIVED:
             self.prepared.labels("expired").inc()
-        elif not note.arrived:
+        elif not event.arrived:
             self.prepared.labels("failed").inc()
         else:
-            self.ended.labels(call.agent, call.path, note.ending).inc()
-            self.length.labels(call.agent, call.path).observe(note.seconds)
+            self.ended.labels(call.agent, call.path, event.ending).inc()
+            self.length.labels(call.agent, call.path).observe(event.seconds)
 
 
-def _reason(told: str) -> str:
-    """A close code is the server's to choose: of those, only the known ones are labels."""
-    return told if told in CLOSED or not told.startswith("closed_") else "closed_other"
+def _reason(reason: str) -> str:
+    """Return the label of a reason: the server chooses close codes, so unknown ones are one."""
+    known = reason in CLOSED or not reason.startswith("closed_")
+    return reason if known else "closed_other"
 
 
 CLOSED: Final = frozenset(f"closed_{code}" for code in (1000, 1001, 1005, 1006, 1011, 1012, 1013))

@@ -18,7 +18,7 @@ from gateway.simulator.caller.helper_processes import HelperProcesses
 from gateway.simulator.caller.operator_api import OperatorApi
 from gateway.simulator.scenario.schema import CallerStep, ExpectHangUp, Hear, Interrupt
 from gateway.simulator.twilio.call import TwilioCall
-from gateway.simulator.twilio.line import CallerEnd
+from gateway.simulator.twilio.line import TelephoneLine
 
 POLL_S: Final = 0.02
 KEY_PAUSE_S: Final = 0.2
@@ -37,7 +37,7 @@ class StepFailed(Exception):
 class SpeechListener:
     """Measures the sound played to the caller from a position on."""
 
-    def __init__(self, line: CallerEnd, begin: int) -> None:
+    def __init__(self, line: TelephoneLine, begin: int) -> None:
         self._line, self._at = line, begin
         self.first: int | None = None
         self.last = begin
@@ -87,7 +87,7 @@ class Caller:
     spoken_end: int = 0
 
     @property
-    def line(self) -> CallerEnd:
+    def line(self) -> TelephoneLine:
         return self.call.line
 
     async def perform(self, steps: list[CallerStep]) -> None:

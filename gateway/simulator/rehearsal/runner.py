@@ -23,7 +23,7 @@ from gateway.simulator.scenario.faults import Faults
 from gateway.simulator.scenario.schema import CallerSpec, Scenario
 from gateway.simulator.twilio import webhooks
 from gateway.simulator.twilio.call import Number, Parties, TwilioCall
-from gateway.simulator.twilio.line import CallerEnd
+from gateway.simulator.twilio.line import TelephoneLine
 from gateway.simulator.twilio.outbound_call import (
     Opening,
     OutboundPlacement,
@@ -50,7 +50,7 @@ class Watch:
 
 
 @dataclass
-class Carrier:
+class SimulatedCarrier:
     """The simulated Twilio: one account, its REST API, and its route to the gateway."""
 
     api: TwilioApi
@@ -94,7 +94,7 @@ async def carrier(
     *,
     rest_port: int = REST_PORT,
     speak: Speaker = speak_mulaw,
-) -> AsyncIterator[Carrier]:
+) -> AsyncIterator[SimulatedCarrier]:
     """Run the simulated Twilio. Raises ServiceUnreachable when its port is taken."""
     api = TwilioApi(account)
     async with contextlib.AsyncExitStack() as stack:
@@ -106,11 +106,11 @@ async def carrier(
                 "choose another with --rest-port and set TWILIO_BASE_URL to it."
             ) from error
         client = await stack.enter_async_context(webhooks.client())
-        yield Carrier(api, Webhooks(account, reach, client), rest_url, speak)
+        yield SimulatedCarrier(api, Webhooks(account, reach, client), rest_url, speak)
 
 
 async def rehearse(
-    carrier: Carrier, scenario: Scenario, *, seed: int = 0, watch: Watch | None = None
+    carrier: SimulatedCarrier, scenario: Scenario, *, seed: int = 0, watch: Watch | None = None
 ) -> RehearsalRecord:
     """Play one call by a scenario. Raises ServiceUnreachable when no gateway answers."""
     watch = watch or Watch()
@@ -144,12 +144,12 @@ async def rehearse(
     return record
 
 
-def _arriving(carrier: Carrier, scenario: Scenario, seed: int) -> TwilioCall:
+def _arriving(carrier: SimulatedCarrier, scenario: Scenario, seed: int) -> TwilioCall:
     return TwilioCall(
         carrier.webhooks,
         carrier.number(scenario.call),
         Parties(scenario.call.from_, scenario.call.to),
-        CallerEnd(monotonic),
+        TelephoneLine(monotonic),
         TwimlExecutor(),
         _faults(scenario, seed),
         carrier.speak,
@@ -159,7 +159,7 @@ def _arriving(carrier: Carrier, scenario: Scenario, seed: int) -> TwilioCall:
 
 
 async def _placed(
-    carrier: Carrier, scenario: Scenario, seed: int, answer: Opening, operator: OperatorApi
+    carrier: SimulatedCarrier, scenario: Scenario, seed: int, answer: Opening, operator: OperatorApi
 ) -> TwilioCall:
     """Have the gateway place a call, and return the call that it asks the carrier for."""
 
@@ -169,7 +169,7 @@ async def _placed(
             carrier.webhooks,
             Number(request.url, status_callback=completed),
             Parties(request.caller, request.to),
-            CallerEnd(monotonic),
+            TelephoneLine(monotonic),
             TwimlExecutor(),
             _faults(scenario, seed),
             carrier.speak,
@@ -185,7 +185,7 @@ async def _placed(
 
 
 async def _complete(
-    carrier: Carrier, scenario: Scenario, record: RehearsalRecord, operator: OperatorApi
+    carrier: SimulatedCarrier, scenario: Scenario, record: RehearsalRecord, operator: OperatorApi
 ) -> None:
     """Add what the sound of an outbound call is compared with, and the gateway's record."""
     record.beep_ms = next((one.at_ms for one in record.moments if one.kind == "beep"), None)
@@ -262,7 +262,7 @@ def _turn_reporter(call: TwilioCall, watch: Watch) -> Callable[[list[Utterance]]
 
 
 async def rehearse_many(
-    carrier: Carrier,
+    carrier: SimulatedCarrier,
     scenario: Scenario,
     *,
     calls: int,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import ScenarioError
+from gateway.yaml_source import dotted
 
 _PROBLEMS: Final = {
     "missing": "is missing",
@@ -37,12 +38,9 @@ def scenario_error(
     """Return the first validation error; `node` is the parsed file."""
     first = error.errors(include_url=False)[0]
     location = [part for part in first["loc"] if part != "[key]"]
-    return ScenarioError(file, line_of(node, location), dotted(location) or None, _problem(first))
-
-
-def dotted(location: Iterable[str | int]) -> str:
-    """Return the dotted key; elements are counted from 1 as in reports."""
-    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
+    return ScenarioError(
+        file, line_of(node, location), dotted(tuple(location)) or None, _problem(first)
+    )
 
 
 def _problem(details: ErrorDetails) -> str:

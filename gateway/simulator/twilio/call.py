@@ -14,7 +14,7 @@ from gateway.errors import ServiceUnreachable
 from gateway.simulator.audio.tts import Speaker, speak_mulaw
 from gateway.simulator.scenario.faults import Faults
 from gateway.simulator.scenario.schema import PersonSpec
-from gateway.simulator.twilio.line import CallerEnd
+from gateway.simulator.twilio.line import TelephoneLine
 from gateway.simulator.twilio.media_stream import MediaStream
 from gateway.simulator.twilio.outcomes import (
     APPLICATION_ERROR,
@@ -28,7 +28,7 @@ from gateway.simulator.twilio.outcomes import (
     Trunk,
 )
 from gateway.simulator.twilio.queues import BRIDGED, QueuePosition, ReachableParties
-from gateway.simulator.twilio.sip_leg import SipLeg
+from gateway.simulator.twilio.sip_leg import CarrierSipLeg
 from gateway.simulator.twilio.twiml import TwimlDocument, TwimlError, TwimlVerb, parse
 from gateway.simulator.twilio.webhooks import WebhookFailed, Webhooks
 
@@ -82,7 +82,7 @@ class TwilioCall:
     webhooks: Webhooks
     number: Number
     parties: Parties
-    line: CallerEnd
+    line: TelephoneLine
     executor: Executor
     faults: Faults = field(default_factory=Faults)
     speak: Speaker = speak_mulaw
@@ -96,7 +96,7 @@ class TwilioCall:
     person: PersonSpec = field(default_factory=PersonSpec)
     """The person at the telephone, unless it is the scenario's caller."""
     streams: list[MediaStream] = field(default_factory=list)
-    sip_leg: SipLeg | None = None
+    sip_leg: CarrierSipLeg | None = None
     dial_outcome: DialOutcome | None = None
     queue_position: QueuePosition | None = None
     keys: asyncio.Queue[str] = field(default_factory=asyncio.Queue)

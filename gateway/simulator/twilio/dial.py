@@ -23,7 +23,7 @@ from gateway.simulator.twilio.outcomes import (
     dial_status,
 )
 from gateway.simulator.twilio.screening import Screening
-from gateway.simulator.twilio.sip_leg import SipLeg
+from gateway.simulator.twilio.sip_leg import CarrierSipLeg
 from gateway.simulator.twilio.twiml import TwimlVerb
 
 RING_S: Final = 30.0
@@ -85,7 +85,7 @@ async def _dial_sip(
     if address.host.partition(":")[0].lower() not in SIP_HOSTS:
         await _dial_person(call, target, address.party, base, _ring_s(verb), outcome)
         return
-    leg = SipLeg(call.line, call.faults)
+    leg = CarrierSipLeg(call.line, call.faults)
     outcome.sip_call_id = uuid4().hex
     headers = _own_headers(call, address, outcome, verb.get("callerId")) + _passed_on(call, address)
     security = "srtp" if address.parameters.get("secure") == "true" else "rtp"
@@ -156,7 +156,9 @@ def _own_headers(
     return [{"name": name, "value": value} for name, value in headers.items()]
 
 
-async def converse(call: TwilioCall, leg: SipLeg, verb: TwimlVerb, base: str) -> NextStep | None:
+async def converse(
+    call: TwilioCall, leg: CarrierSipLeg, verb: TwimlVerb, base: str
+) -> NextStep | None:
     """Carry the sound until the far end hangs up. Return what follows a transfer by REFER."""
     call.sip_leg = leg
     talking = asyncio.create_task(leg.talk())

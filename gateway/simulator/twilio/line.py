@@ -38,7 +38,7 @@ class Moment:
 
 
 @dataclass
-class CallerEnd:
+class TelephoneLine:
     """State of a line that the carrier and the person on the telephone share."""
 
     clock: Callable[[], float]

@@ -18,7 +18,7 @@ from gateway.errors import PeerError
 from gateway.protocols import media_stream as wire
 from gateway.simulator.audio.analysis import milliseconds, samples
 from gateway.simulator.scenario.faults import Faults, Malformed, malformed
-from gateway.simulator.twilio.line import CallerEnd
+from gateway.simulator.twilio.line import TelephoneLine
 from gateway.simulator.twilio.signing import signature
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress
 
@@ -69,7 +69,9 @@ def check_url(url: str) -> None:
 class MediaStream:
     """One media stream, from its handshake to its `stop`."""
 
-    def __init__(self, line: CallerEnd, ids: StreamIds, faults: Faults, frame_ms: int = 20) -> None:
+    def __init__(
+        self, line: TelephoneLine, ids: StreamIds, faults: Faults, frame_ms: int = 20
+    ) -> None:
         self.line, self.ids, self.faults = line, ids, faults
         self.traffic = StreamTraffic()
         self._frame = samples(frame_ms)
@@ -185,6 +187,16 @@ class MediaStream:
         """Send a message that Twilio never sends."""
         if self._socket is not None:
             await self._socket.send(malformed(kind, self.ids.stream_sid))
+
+    def pause_reading(self) -> None:
+        """Read nothing from the socket, as a slow peer."""
+        if self._socket is not None:
+            self._socket.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read what has arrived since."""
+        if self._socket is not None:
+            self._socket.transport.resume_reading()
 
     def drop(self) -> None:
         """Break the connection without a closing handshake, as a failing network does."""

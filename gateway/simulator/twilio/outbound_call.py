@@ -20,7 +20,7 @@ from gateway.simulator.audio.tts import Speaker
 from gateway.simulator.scenario.schema import PersonSpec
 from gateway.simulator.twilio import reachable
 from gateway.simulator.twilio.call import Number, Parties, TwilioCall
-from gateway.simulator.twilio.line import CallerEnd, Moment
+from gateway.simulator.twilio.line import Moment, TelephoneLine
 from gateway.simulator.twilio.outcomes import CallOutcome, Fetch, NextStep
 
 EVENTS: Final = frozenset({"initiated", "ringing", "answered", "completed"})
@@ -44,7 +44,7 @@ _UNANSWERED: Final = CallOutcome("caller", "no_answer", "no-answer")
 _BUSY: Final = CallOutcome("caller", "busy", "busy")
 
 
-class RequestRefused(Exception):
+class PlacementRefused(Exception):
     """Request that Twilio refuses, with its error code."""
 
     def __init__(self, code: int, problem: str) -> None:
@@ -69,7 +69,7 @@ class OutboundRequest:
 
     @classmethod
     def of(cls, form: FormData) -> OutboundRequest:
-        """Read a form. Raises RequestRefused."""
+        """Read a form. Raises PlacementRefused."""
         fields = {name: str(value) for name, value in form.items()}
         events = frozenset(str(event) for event in form.getlist("StatusCallbackEvent"))
         _check(fields, events)
@@ -89,17 +89,17 @@ class OutboundRequest:
 def _check(fields: Mapping[str, str], events: frozenset[str]) -> None:
     for name, missing, wrong in (("To", 21201, 21211), ("From", 21213, 21212)):
         if not fields.get(name):
-            raise RequestRefused(missing, f"No '{name}' number is specified")
+            raise PlacementRefused(missing, f"No '{name}' number is specified")
         if not (_NUMBER if name == "From" else _PARTY).fullmatch(fields[name]):
-            raise RequestRefused(wrong, f"The '{name}' number {fields[name]} is not valid")
+            raise PlacementRefused(wrong, f"The '{name}' number {fields[name]} is not valid")
     if not fields.get("Url", "").startswith(("https://", "http://")):
-        raise RequestRefused(21205, f"Url is not a valid URL: {fields.get('Url', '')}")
+        raise PlacementRefused(21205, f"Url is not a valid URL: {fields.get('Url', '')}")
     if not fields.get("Timeout", "60").isdigit() or int(fields.get("Timeout", "60")) > RING_MAX_S:
-        raise RequestRefused(21220, f"Timeout is from 0 to {RING_MAX_S:g}")
+        raise PlacementRefused(21220, f"Timeout is from 0 to {RING_MAX_S:g}")
     if not events <= EVENTS:
-        raise RequestRefused(21626, f"StatusCallbackEvent is one of {', '.join(sorted(EVENTS))}")
+        raise PlacementRefused(21626, f"StatusCallbackEvent is one of {', '.join(sorted(EVENTS))}")
     if fields.get("MachineDetection", "Enable") not in ("Enable", "DetectMessageEnd"):
-        raise RequestRefused(21218, "MachineDetection is Enable or DetectMessageEnd")
+        raise PlacementRefused(21218, "MachineDetection is Enable or DetectMessageEnd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ def call_for_waiting(caller: TwilioCall, request: OutboundRequest) -> TwilioCall
         caller.webhooks,
         Number(request.url, status_callback=completed),
         Parties(request.caller, request.to),
-        CallerEnd(caller.line.clock, on_moment=mirror, on_warning=caller.line.warn),
+        TelephoneLine(caller.line.clock, on_moment=mirror, on_warning=caller.line.warn),
         caller.executor,
         speak=caller.speak,
         direction="outbound-api",

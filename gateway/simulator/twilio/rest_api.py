@@ -24,7 +24,7 @@ from gateway.simulator.twilio.call import API_VERSION, TwilioCall
 from gateway.simulator.twilio.messaging import SimMessaging
 from gateway.simulator.twilio.outbound_call import (
     OutboundRequest,
-    RequestRefused,
+    PlacementRefused,
     call_for_waiting,
 )
 from gateway.simulator.twilio.outcomes import CANCELED, COMPLETED, Fetch, NextStep
@@ -90,7 +90,7 @@ class TwilioApi:
             self.requests.append((request.url.path, fields))
             try:
                 placed = OutboundRequest.of(form)
-            except RequestRefused as error:
+            except PlacementRefused as error:
                 raise TwilioApiError(400, error.code, error.problem) from error
         if self._expected[placed.to]:
             call = self._expected[placed.to].popleft()(placed)

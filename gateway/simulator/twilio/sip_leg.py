@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from gateway.simulator.audio.analysis import samples, silence
 from gateway.simulator.scenario.faults import Faults
-from gateway.simulator.twilio.line import CallerEnd
+from gateway.simulator.twilio.line import TelephoneLine
 
 FRAME: Final = samples(20)
 TIMESTAMP: Final = struct.Struct(">I")
@@ -33,10 +33,10 @@ OPEN_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 2.0
 
 
-class SipLeg:
+class CarrierSipLeg:
     """One SIP leg: `ring` until it is answered, `talk` until it ends, `close` in any case."""
 
-    def __init__(self, line: CallerEnd, faults: Faults) -> None:
+    def __init__(self, line: TelephoneLine, faults: Faults) -> None:
         self._line, self._faults = line, faults
         self._socket: ClientConnection | None = None
         self._signals: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

@@ -13,7 +13,7 @@ from gateway.simulator import sip_uri
 from gateway.simulator.twilio import reachable
 from gateway.simulator.twilio.call import TwilioCall
 from gateway.simulator.twilio.outcomes import CallOutcome, Fetch, NextStep, Trunk, dial_status
-from gateway.simulator.twilio.sip_leg import SipLeg
+from gateway.simulator.twilio.sip_leg import CarrierSipLeg
 
 RING_S: Final = 30.0
 FAR_END_HUNG_UP: Final = CallOutcome("gateway", "far_end_hung_up")
@@ -22,7 +22,7 @@ PERSON_HUNG_UP: Final = CallOutcome("gateway", "transferred_and_over")
 
 async def carry(call: TwilioCall, trunk: Trunk) -> NextStep:
     """Carry the whole call, or return what Twilio does when the origination address fails."""
-    leg = SipLeg(call.line, call.faults)
+    leg = CarrierSipLeg(call.line, call.faults)
     invite = {"uri": trunk.uri, "headers": _headers(call, trunk), "media": trunk.media}
     try:
         status = await leg.ring(call.webhooks.client, call.reachable.connector_url, invite, RING_S)
@@ -58,7 +58,7 @@ def _headers(call: TwilioCall, trunk: Trunk) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in headers.items()]
 
 
-async def _converse(call: TwilioCall, leg: SipLeg, trunk: Trunk) -> NextStep:
+async def _converse(call: TwilioCall, leg: CarrierSipLeg, trunk: Trunk) -> NextStep:
     call.sip_leg = leg
     talking = asyncio.create_task(leg.talk())
     try:
@@ -75,7 +75,7 @@ async def _converse(call: TwilioCall, leg: SipLeg, trunk: Trunk) -> NextStep:
         await asyncio.wait({talking})
 
 
-async def _transfer(call: TwilioCall, leg: SipLeg, trunk: Trunk, target: str) -> bool:
+async def _transfer(call: TwilioCall, leg: CarrierSipLeg, trunk: Trunk, target: str) -> bool:
     """Transfer the caller. Return whether the target answered; until then the model talks on."""
     address = sip_uri.parse(target)
     allowed = {"enable-all": ("tel", "sip", "sips"), "sip-only": ("sip", "sips")}

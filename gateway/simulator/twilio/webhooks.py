@@ -82,7 +82,7 @@ class Webhooks:
         idempotency = {"I-Twilio-Idempotency-Token": str(uuid4())}
         for attempt in range(RETRIES + 1):
             try:
-                return await self._send(url, fields, method, idempotency)
+                return await self.send(url, fields, method, idempotency)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 if attempt == RETRIES:
                     problem = f"cannot be reached ({error})"
@@ -91,9 +91,10 @@ class Webhooks:
                 raise WebhookFailed(url, f"{type(error).__name__}: {error}") from error
         raise AssertionError("the last attempt returns or raises")
 
-    async def _send(
+    async def send(
         self, url: str, fields: dict[str, str], method: str, headers: dict[str, str]
     ) -> httpx2.Response:
+        """Send one signed request, without a retry."""
         if method == "GET":
             joint = "&" if urlsplit(url).query else "?"
             url = f"{url}{joint}{httpx2.QueryParams(fields)}" if fields else url

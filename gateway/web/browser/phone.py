@@ -60,8 +60,15 @@ class PhoneEndpoints:
     """The page, its data, and its media stream."""
 
     def __init__(
-        self, public_url: str, tokens: PhoneTokens, browser_calls: BrowserCalls, metrics: Metrics
+        self,
+        public_url: str,
+        tokens: PhoneTokens,
+        browser_calls: BrowserCalls,
+        metrics: Metrics,
+        *,
+        start_wait_s: float = limits.call.START_WAIT_S,
     ) -> None:
+        self._start_wait_s = start_wait_s
         self._public_url = public_url
         self._tokens, self._phones, self._metrics = tokens, browser_calls, metrics
         self._sockets = 0
@@ -129,7 +136,14 @@ class PhoneEndpoints:
             return await self._phones.begin(found.agent)
 
         socket = media_socket_of(websocket)
-        StreamHandshake(socket, let_in, self._refused, says_why=True, answer=_ANSWERED)
+        StreamHandshake(
+            socket,
+            let_in,
+            self._refused,
+            says_why=True,
+            answer=_ANSWERED,
+            start_wait_s=self._start_wait_s,
+        )
         await socket.gone()
 
     def _refused(self, reason: str) -> None:

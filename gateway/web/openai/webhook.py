@@ -86,18 +86,27 @@ class OpenAIWebhookEndpoint:
         count: Callable[[str], None],
         *,
         body_wait_s: float = limits.web.WEBHOOK_BODY_WAIT_S,
+        clock: Callable[[], float] = time,
+        on_skew: Callable[[float], None] = lambda _off_s: None,
     ) -> None:
-        """`take` starts the work on a call; `count` counts results, from a closed set."""
+        """`take` starts the work on a call; `count` counts results, from a closed set.
+
+        `on_skew` gets how many seconds this clock is ahead of the vendor's, with each delivery.
+        """
         self._signature, self._store = signature, store
         self._take, self._count = take, count
         self._body_wait_s = body_wait_s
+        self._clock, self._on_skew = clock, on_skew
+        self._logged_skew_s = 0.0
         self._warned = False
 
     async def webhook(self, request: Request) -> Response:
         try:
             body = await read_body(request, limits.web.WEBHOOK_BODY_MAX_BYTES, self._body_wait_s)
             self._signature.check(request, body)
-            result = await self._result(request.headers["webhook-id"], body)
+            sent_at = int(request.headers["webhook-timestamp"])
+            self._compare_clocks(sent_at)
+            result = await self._result(request.headers["webhook-id"], sent_at, body)
         except SignatureRefused as error:
             log.warning("webhook_refused", endpoint="openai", reason=error.reason)
             self._count(error.reason)
@@ -110,12 +119,15 @@ class OpenAIWebhookEndpoint:
         self._count(result)
         return Response(status_code=200)
 
-    async def _result(self, webhook_id: str, body: bytes) -> str:
+    async def _result(self, webhook_id: str, sent_at: int, body: bytes) -> str:
         """Return the result of a verified event; an incoming call that is new is handled."""
         event = parse(body, limits.sip.HEADERS_MAX)
         if isinstance(event, str):
             return self._other(event)
-        if time() - event.created_at > limits.sip.EVENT_AGE_MAX_S:
+        # Both times are the vendor's: a local clock that is off must not turn calls away.
+        age_s = sent_at - event.created_at
+        if age_s > limits.sip.EVENT_AGE_MAX_S:
+            log.warning("webhook_too_old", call_id=event.call_id, age_s=age_s)
             return "too_old"  # the caller has hung up
         fresh_id = await self._store.claim(f"webhook:{webhook_id}", limits.sip.WEBHOOK_SEEN_S)
         fresh_call = await self._store.claim(f"incoming:{event.call_id}", limits.sip.WEBHOOK_SEEN_S)
@@ -123,6 +135,16 @@ class OpenAIWebhookEndpoint:
             return "duplicate"
         self._take(event)
         return "ok"
+
+    def _compare_clocks(self, sent_at: int) -> None:
+        """Report the skew of this clock, and log it when it is large and has changed."""
+        off_s = self._clock() - sent_at
+        self._on_skew(off_s)
+        if abs(off_s) < limits.sip.CLOCK_SKEW_WARN_S:
+            self._logged_skew_s = 0.0
+        elif abs(off_s - self._logged_skew_s) >= limits.sip.CLOCK_SKEW_WARN_S:
+            self._logged_skew_s = off_s
+            log.warning("clock_skew", ahead_s=round(off_s), of="openai")
 
     def _other(self, kind: str) -> str:
         if kind != LIVE_INCOMING:

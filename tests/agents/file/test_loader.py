@@ -155,7 +155,7 @@ def test_the_default_is_the_reception() -> None:
             desk("tools: [transfer]", "transfers:", "  a: {queue: b, mode: warm}"),
             6,
             "agents.desk.transfers.a.mode",
-            "is cold with a queue",
+            "must be cold with a queue",
         ),
         (
             desk(

@@ -271,25 +271,6 @@ async def test_sound_of_a_kind_that_we_do_not_speak(
         assert await stream.closed() == 1000
 
 
-async def test_a_bug_of_ours_ends_one_call_and_no_other(
-    rig: GatewayRig, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with rig.carrier.call(QUIET) as other:
-        await rig.note(events.CallerConnected, of=other.call_sid)
-        call = rig.gateway.registry.media_call(other.call_sid)
-        assert call is not None
-
-        def broken(event: object, now: float) -> None:
-            raise ZeroDivisionError
-
-        monkeypatch.setattr(call.machine, "handle", broken)
-        monkeypatch.setattr(call.machine, "pass_up", broken)
-        await other.speak()
-        assert await ending(rig, other) is Ending.BUG
-        assert await other.closed() == 1000
-    await goes_on(rig, stream)
-
-
 async def test_a_caller_who_never_comes(rig: GatewayRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits.call, "ARRIVAL_WAIT_S", 0.05)
     await rig.carrier.ring(call_sid := new_sid("CA"))

@@ -17,9 +17,9 @@ from twilio_rest_double import rest_desk
 from websockets.frames import Opcode
 
 from gateway import limits
-from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.tuning import Tuning
 
 GOODBYE = b"\x55" * 8000  # a second of mu-law
 RAW_WITH_END_CALL = """
@@ -64,7 +64,7 @@ async def goodbye(
         running_gateway(
             agents,
             f"{url.replace('ws:', 'http:')}/v1",
-            BridgeLimits(hangup_confirm_max_s=hangup_confirm_max_s),
+            Tuning(hangup_confirm_max_s=hangup_confirm_max_s),
             TWILIO_BASE_URL=rest_url,
         ) as rig,
         rig.carrier.call(frames=False) as stream,
@@ -166,23 +166,6 @@ async def says_hang_up(rig: GatewayRig, stream: Stream) -> None:
     after = await rig.carrier.post("/twilio/after?leg=stream", fields)
     assert "<Hangup/>" in after.text
     assert "<Say" not in after.text
-
-
-async def test_an_api_that_hangs_does_not_keep_the_caller(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits.web, "REST_TIMEOUT_S", 0.05)
-
-    async def behave(end: FarEnd) -> None:
-        await end.gone()
-
-    async with (
-        far_end(behave) as url,
-        goodbye(tmp_path, url.replace("ws:", "http:")) as (rig, stream),
-    ):
-        await played(stream)
-        await rig.note(events.CallEnded)
-        assert await stream.closed() == 1000
 
 
 async def test_a_mark_that_never_comes_does_not_keep_the_line(

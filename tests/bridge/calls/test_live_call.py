@@ -21,7 +21,7 @@ from gateway.call.context import NOTHING, Out
 from gateway.call.endings import Ending
 from gateway.call.state_machines import CallPhase
 from gateway.ops.telemetry.fast_histogram import AddedLatency
-from gateway.protocols import media_stream
+from gateway.protocols import media_stream, realtime_server
 
 
 def ended(ending: Ending) -> events.CallEnded:
@@ -235,6 +235,17 @@ async def test_a_frame_that_breaks_the_core_ends_its_call() -> None:
     assert rig.published == [ended(Ending.BUG)]
 
 
+async def test_a_core_that_fails_takes_no_other_call_with_it() -> None:
+    broken, well = call_of(CoreDouble(up=ZeroDivisionError())), call_of(CoreDouble(up=b"up"))
+    well.call.begin(open_session=True)
+    await well.settled()
+    frame = b'{"event":"media","streamSid":"MZ","media":{"payload":"/w==","timestamp":"1"}}'
+    for rig in (broken, well):
+        rig.call.on_text(frame, 0.0)
+    assert (broken.call.over, well.call.over) == (True, False)
+    assert well.models.sockets[0].posted == [b"up"]
+
+
 async def test_a_connection_that_was_replaced_is_not_the_model_any_more() -> None:
     rig = call_of(CoreDouble())
     rig.call.begin(open_session=True)
@@ -257,3 +268,13 @@ async def test_a_lease_that_was_lost_ends_the_call_here_and_not_the_leg() -> Non
     assert rig.call.released
     assert rig.core.handled == [inputs.HangUpRequested(Ending.DRAINED)]
     assert rig.call.facts.call_sid == CALL_SID
+
+
+async def test_an_event_with_an_odd_field_is_used_and_counted() -> None:
+    rig = call_of(CoreDouble())
+    connection = rig.call.new_connection()
+    text = b'{"type":"input_audio_buffer.speech_started","audio_start_ms":null,"item_id":"i"}'
+    rig.call.on_connection_text(connection, text, 0.0)
+    counted, started = rig.core.handled
+    assert counted == inputs.PeerFaultSeen("model", "odd_field")
+    assert started == realtime_server.SpeechStarted("i", 0)

@@ -16,11 +16,11 @@ from structlog.testing import capture_logs
 from websockets.frames import Opcode
 
 from gateway import limits
-from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import OnConnect, Script
+from gateway.tuning import Tuning
 
 
 async def test_what_the_vendor_is_told_of_a_call(agents_file: Path) -> None:
@@ -124,7 +124,7 @@ async def test_nobody_at_the_model_s_address(agents_file: Path) -> None:
 
 
 async def test_a_model_that_hangs_in_the_handshake(agents_file: Path) -> None:
-    script, times = Script(on_connect=OnConnect(hang=True)), BridgeLimits(model_try_max_s=0.05)
+    script, times = Script(on_connect=OnConnect(hang=True)), Tuning(model_try_max_s=0.05)
     async with running_model(script) as model, running_gateway(agents_file, model, times) as rig:
         await rig.carrier.ring(new_sid("CA"))
         ended = await rig.note(events.CallEnded)

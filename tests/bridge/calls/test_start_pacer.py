@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
-import pytest
-
 from gateway import limits
-from gateway.bridge.calls import start_pacer
 from gateway.bridge.calls.start_pacer import StartPacer
 
 
-@pytest.fixture
-async def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What was slept, on a clock that stands still."""
-    slept: list[float] = []
+class FrozenTime:
+    """A clock that stands still, and what was slept by it."""
 
-    async def sleep(seconds: float) -> None:
-        slept.append(round(seconds, 6))
+    def __init__(self) -> None:
+        self.waits: list[float] = []
 
-    monkeypatch.setattr(start_pacer, "monotonic", lambda: 100.0)
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(loop, "call_later", lambda seconds, *_: slept.append(round(seconds, 6)))
-    return slept
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(round(seconds, 6))
 
+    def call_later(self, seconds: float, _begin: Callable[[], None]) -> None:
+        self.waits.append(round(seconds, 6))
 
-async def test_who_comes_alone_does_not_wait(waits: list[float]) -> None:
-    await StartPacer().enter()
-    assert not waits
+    def pacer(self) -> StartPacer:
+        return StartPacer(lambda: 100.0, self.sleep, self.call_later)
 
 
-async def test_a_crowd_goes_through_one_after_the_other(waits: list[float]) -> None:
-    gate = StartPacer()
+async def test_who_comes_alone_does_not_wait() -> None:
+    time = FrozenTime()
+    await time.pacer().enter()
+    assert not time.waits
+
+
+async def test_a_burst_starts_one_after_the_other() -> None:
+    time = FrozenTime()
+    pacer = time.pacer()
     for _ in range(4):
-        await gate.enter()
-    assert waits == [0.003, 0.006, 0.009]
+        await pacer.enter()
+    assert time.waits == [0.003, 0.006, 0.009]
 
 
-async def test_a_crowd_is_let_come_before_its_second_is_served(waits: list[float]) -> None:
-    gate, begun = StartPacer(), []
+async def test_a_burst_has_arrived_before_its_second_is_started() -> None:
+    time, begun = FrozenTime(), list[int]()
+    pacer = time.pacer()
     for number in range(3):
-        gate.let_through(lambda number=number: begun.append(number), 0.05)  # type: ignore[misc]
-    assert (waits, begun) == ([0.05, 0.053], [0])
+        pacer.let_through(partial(begun.append, number), 0.05)
+    assert (time.waits, begun) == ([0.05, 0.053], [0])
 
 
 async def test_who_is_let_through_begins_in_his_turn() -> None:

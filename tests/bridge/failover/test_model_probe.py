@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
+import itertools
 
 import pytest
 from running_gateway import API_KEY
@@ -34,21 +34,20 @@ async def test_a_model_that_refuses_says_why(status: int) -> None:
         assert await ModelProbe().fault(address(model), HEADERS) == f"http_{status}"
 
 
-async def test_each_probe_that_fails_is_a_line_with_its_reason(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits.model, "BREAKER_PROBE_FIRST_S", 0.0)
-    monkeypatch.setattr(limits.process, "LAG_PROBE_S", 0.0)
+async def test_each_probe_that_fails_is_a_line_with_its_reason() -> None:
     back = asyncio.Event()
+    a_minute_later = itertools.count(step=60).__next__
     guard = circuit_breaker.CircuitBreaker(
-        monotonic, lambda is_open, _: None if is_open else back.set()
+        a_minute_later, lambda is_open, _: None if is_open else back.set()
     )
     for _ in range(limits.model.BREAKER_FAILURES):
         guard.failed("http_401")
     script = Script(on_connect=OnConnect(refuse=401, times=1))
     async with running_model(script) as model:
         with capture_logs() as lines:
-            watching = asyncio.create_task(watch_model(guard, address(model), HEADERS))
+            watching = asyncio.create_task(
+                watch_model(guard, address(model), HEADERS, look_every_s=0.0)
+            )
             async with asyncio.timeout(5):
                 await back.wait()
             watching.cancel()

@@ -16,11 +16,11 @@ from redis_end import RedisEnd, running_redis
 from running_gateway import GatewayRig, running_gateway
 from vendor import SIP_SETTINGS, Line, Vendor, invite, running_vendor
 
-from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.call import events
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
+from gateway.tuning import Tuning
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -66,7 +66,7 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
                 running_gateway(
                     file,
                     vendor.base_url,
-                    BridgeLimits(sip_lease_s=QUICK_S, sip_look_s=QUICK_S / 10),
+                    Tuning(sip_lease_s=QUICK_S, sip_look_s=QUICK_S / 10),
                     GATEWAY_STORE=redis.url,
                     GATEWAY_ADMIN_TOKEN=TOKEN,
                     GATEWAY_DATA_DIR=str(tmp_path / f"data {nth}"),
@@ -93,7 +93,7 @@ async def is_held(town: Town) -> None:
 def is_gone(rig: GatewayRig) -> None:
     """To the others it looks like this: no lease is renewed, nobody is looked for."""
     rig.gateway.registry.draining = True
-    rig.gateway.registry._sip.clear()
+    rig.gateway.registry._table._sip.clear()
 
 
 async def record(rig: GatewayRig, key: str) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, running_vendor
 from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.ops.limits.admission import RateWatch
-from gateway.ops.limits.circuit_breaker import CircuitBreaker
 
 AGENTS = """
 agents:
@@ -105,14 +103,17 @@ async def test_a_house_that_closes_keeps_no_place(limited_agents: Path) -> None:
 
 
 async def test_what_is_left_of_the_model_belongs_to_the_calls_that_run(
-    limited_agents: Path, monkeypatch: pytest.MonkeyPatch
+    limited_agents: Path,
 ) -> None:
-    """A carrier that is told 503 tries elsewhere; our own dial goes to the next rung at once."""
+    """A carrier that gets 503 tries elsewhere; our own dial takes the next failover step."""
     async with (
         running_vendor() as vendor,
         running_gateway(limited_agents, vendor.base_url, **SIP_SETTINGS) as rig,
     ):
-        monkeypatch.setattr(RateWatch, "short", property(lambda _: True))
+        running = await vendor.sideband(await vendor.ring(rig.client, OTHER_CALLER, SMALL))
+        left = {"name": "tokens", "limit": 1000, "remaining": 1, "reset_seconds": 60.0}
+        running.say("rate_limits.updated", rate_limits=[left])
+        await rig.note(events.RateLimitsSeen)
         line = await vendor.ring(rig.client, TRUNK_HEADERS[0], LARGE)
         turned_away = await vendor.hears("reject")
         assert (turned_away.call_id, turned_away.body) == (line.call_id, {"status_code": 503})
@@ -123,11 +124,16 @@ async def test_what_is_left_of_the_model_belongs_to_the_calls_that_run(
         assert await rig.metric("calls_refused_total", reason="rate_limited") == 1
 
 
-async def test_a_model_that_is_down_is_not_dialled(
-    limited_agents: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running_gateway(limited_agents, **SIP_SETTINGS) as rig:
-        monkeypatch.setattr(CircuitBreaker, "open", property(lambda _: True))
+async def test_a_model_that_is_down_is_not_dialled(limited_agents: Path) -> None:
+    async with (
+        running_vendor() as vendor,
+        running_gateway(limited_agents, vendor.base_url, **SIP_SETTINGS) as rig,
+    ):
+        for _ in range(limits.model.BREAKER_FAILURES):
+            vendor.answers["accept"].append(401)
+            refused = await vendor.ring(rig.client, TRUNK_HEADERS[0], LARGE)
+            await rig.note(events.CallEnded, of=refused.call_id)
+        assert await rig.metric("breaker_open") == 1
         answer = (await rig.carrier.ring(new_sid("CA"), "+15550101")).text
         assert "<Sip" not in answer
         assert await rig.metric("calls_refused_total", reason="model_down") == 1

@@ -20,12 +20,12 @@ from pydantic import TypeAdapter
 from running_gateway import API_KEY, PUBLIC_URL, GatewayRig, running_gateway
 from structlog.testing import capture_logs
 from twilio_rest_double import rest_desk
-from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, running_vendor, signed
+from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, signed
 
 from gateway import limits
-from gateway.bridge.bridge_limits import BridgeLimits
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.tuning import Tuning
 
 TWICE = "{format: {type: audio/pcm, rate: 24000}}"
 AGENTS = f"""
@@ -52,16 +52,10 @@ routes:
 TO_ALL = '  - {to: "*", agent: direct}\n'
 
 
-UNHURRIED = BridgeLimits(sip_accept_max_s=30.0, sip_decide_max_s=60.0)
+UNHURRIED = Tuning(sip_accept_max_s=30.0, sip_decide_max_s=60.0)
 """A machine that stands still for a second is not what is tested here."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def vendor() -> AsyncIterator[Vendor]:
-    async with running_vendor() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -97,22 +91,18 @@ async def rig(shared: GatewayRig, vendor: Vendor) -> AsyncIterator[GatewayRig]:
 
 
 @contextlib.asynccontextmanager
-async def limited(
-    sip_agents: Path, vendor: Vendor, bridge_limits: BridgeLimits
-) -> AsyncIterator[GatewayRig]:
+async def limited(sip_agents: Path, vendor: Vendor, tuning: Tuning) -> AsyncIterator[GatewayRig]:
     """A gateway of its own, with these limits."""
     vendor.forget()
     before.clear()
-    async with running_gateway(
-        sip_agents, vendor.base_url, bridge_limits, **SIP_SETTINGS
-    ) as running:
+    async with running_gateway(sip_agents, vendor.base_url, tuning, **SIP_SETTINGS) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def hurried(sip_agents: Path, vendor: Vendor) -> AsyncIterator[GatewayRig]:
     """The decision is due sooner, so that a test need not wait for it."""
-    soon = BridgeLimits(sip_accept_max_s=0.3, sip_decide_max_s=0.6)
+    soon = Tuning(sip_accept_max_s=0.3, sip_decide_max_s=0.6)
     async with limited(sip_agents, vendor, soon) as running:
         yield running
 
@@ -357,7 +347,7 @@ async def test_sound_that_need_not_be_encrypted(sip_agents: Path, vendor: Vendor
 
 
 async def test_a_process_that_is_full(sip_agents: Path, vendor: Vendor) -> None:
-    async with limited(sip_agents, vendor, BridgeLimits(sip_calls_max=1)) as rig:
+    async with limited(sip_agents, vendor, Tuning(sip_calls_max=1)) as rig:
         line = await vendor.ring(rig.client)
         await vendor.sideband(line)
         await vendor.ring(rig.client)
@@ -385,7 +375,7 @@ async def test_an_accept_that_is_not_answered_is_a_reject_in_time(
     sip_agents: Path, vendor: Vendor
 ) -> None:
     """By the clock, as it is."""
-    async with limited(sip_agents, vendor, BridgeLimits()) as rig:
+    async with limited(sip_agents, vendor, Tuning()) as rig:
         never = asyncio.Event()
         vendor.answers["accept"].append(never)
         await vendor.ring(rig.client)
@@ -527,7 +517,7 @@ async def test_the_waiting_takes_about_two_seconds() -> None:
 
 async def test_a_session_that_never_comes_is_hung_up(sip_agents: Path, vendor: Vendor) -> None:
     """It may be alive all the same: no caller stays with a session that nobody steers."""
-    async with limited(sip_agents, vendor, BridgeLimits(sideband_pause_max_s=0.1)) as rig:
+    async with limited(sip_agents, vendor, Tuning(sideband_pause_max_s=0.1)) as rig:
         vendor.answers["sideband"].extend([404] * limits.sip.SIDEBAND_TRIES)
         line = await vendor.ring(rig.client)
         await vendor.hears("hangup")
@@ -668,7 +658,7 @@ async def test_a_leg_that_nobody_else_can_end_is_hung_up_in_the_end(
         running_gateway(
             sip_agents,
             vendor.base_url,
-            BridgeLimits(sip_hangup_first_pause_s=0.01),
+            Tuning(sip_hangup_first_pause_s=0.01),
             **SIP_SETTINGS,
             TWILIO_BASE_URL=twilio.url,
         ) as rig,
@@ -739,7 +729,7 @@ async def test_a_caller_is_handed_over(busy_house: GatewayRig, vendor: Vendor) -
     TypeAdapter(CallReferParams).validate_python(asked.body)
     line.end()
     assert (await busy_house.note(events.TransferAttempted)).outcome == "done"
-    await busy_house.until(lambda: not busy_house.gateway.registry._sip)
+    await busy_house.until(lambda: not busy_house.gateway.registry.sip_calls)
     assert busy_house.said(events.CallEnded)[-1].ending is Ending.TRANSFERRED
     assert vendor.of("hangup") == []
 

@@ -24,6 +24,7 @@ from gateway.call.endings import Ending
 from gateway.ops.limits.signed_tokens import StreamTokens
 from gateway.ops.store.memory import MemoryStore
 from gateway.simulator.openai.main import ModelServer
+from gateway.tuning import Tuning
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -156,6 +157,13 @@ async def attempt(rig: GatewayRig, model: ModelServer) -> AsyncIterator[Attempt]
     assert len(model.journal.of("opened")) == opened
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient(agents_file: Path) -> AsyncIterator[Attempt]:
+    """At a gateway that waits for `start` for a moment only."""
+    async with running_gateway(agents_file, tuning=Tuning(start_wait_s=0.05)) as rig:
+        yield Attempt(rig)
+
+
 async def test_no_token(attempt: Attempt) -> None:
     assert await attempt.refused(None) == "no_token"
     assert await attempt.refused("") == "no_token"
@@ -207,20 +215,20 @@ async def test_agent_that_is_not_known_here(attempt: Attempt) -> None:
     assert await attempt.refused(token) == "unknown_agent"
 
 
-async def test_process_that_stops(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt.rig.gateway.registry, "draining", True)
-    assert await attempt.refused(minted(attempt.call_sid)) == "draining"
+async def test_process_that_stops(attempt: Attempt) -> None:
+    attempt.rig.gateway.registry.draining = True
+    try:
+        assert await attempt.refused(minted(attempt.call_sid)) == "draining"
+    finally:
+        attempt.rig.gateway.registry.draining = False
 
 
-async def test_stream_that_never_says_start(
-    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
-    before = await refusals(attempt.rig)
-    async with attempt.rig.carrier.socket() as socket:
+async def test_stream_that_never_says_start(impatient: Attempt) -> None:
+    before = await refusals(impatient.rig)
+    async with impatient.rig.carrier.socket() as socket:
         await socket.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
         assert await Stream(socket, ACCOUNT, "").closed() == POLICY_VIOLATION
-    assert await refusals(attempt.rig) - before == {"no_start": 1}
+    assert await refusals(impatient.rig) - before == {"no_start": 1}
 
 
 async def test_stream_that_says_everything_but_start(attempt: Attempt) -> None:
@@ -255,21 +263,18 @@ async def test_start_that_cannot_be_read(attempt: Attempt) -> None:
     before = await refusals(attempt.rig)
     async with attempt.rig.carrier.socket() as socket:
         stream = Stream(socket, ACCOUNT, attempt.call_sid)
-        for wrong in ({"customParameters": {"token": 5}}, {"mediaFormat": None}, {"callSid": []}):
+        for wrong in ({"mediaFormat": None}, {"callSid": []}):
             await stream.start("x", **wrong)
         await stream.start("x")
         assert await stream.closed() == POLICY_VIOLATION
     assert await refusals(attempt.rig) - before == {"bad_token": 1}
 
 
-async def test_a_client_that_speaks_before_it_was_answered(
-    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_speaks_before_it_was_answered(impatient: Attempt) -> None:
     """RFC 6455, 4.1: it has to wait for the 101. It is refused, and harms nobody."""
-    monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
-    rig, before = attempt.rig, await refusals(attempt.rig)
+    rig, before = impatient.rig, await refusals(impatient.rig)
     request = upgrade("/twilio/media", {"x-twilio-signature": signature(MEDIA_URL)})
-    stream = Stream(None, ACCOUNT, attempt.call_sid)  # type: ignore[arg-type]
+    stream = Stream(None, ACCOUNT, impatient.call_sid)  # type: ignore[arg-type]
     early = frame_of(stream.start_message("x"))
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.client.base_url.port)
     writer.write(request)

@@ -231,5 +231,8 @@ def test_the_policy_of_each() -> None:
     assert outbound is not None
     found = {who: outbound.policy(who) for who in ("human", "machine", "fax", "unknown")}
     assert found == {
-        "human": "talk", "machine": "leave_message", "fax": "hang_up", "unknown": "talk",
-    }  # fmt: skip
+        "human": "talk",
+        "machine": "leave_message",
+        "fax": "hang_up",
+        "unknown": "talk",
+    }

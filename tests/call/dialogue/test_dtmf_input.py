@@ -87,7 +87,7 @@ def test_enough_keys_end_it(line: tuple[Callable[..., Book], Press]) -> None:
     entered("0987", "full")(book)
 
 
-def test_the_ending_key_alone_is_what_he_has_to_say(
+def test_the_ending_key_alone_is_an_entry(
     line: tuple[Callable[..., Book], Press],
 ) -> None:
     begin, press = line
@@ -210,7 +210,7 @@ def test_a_greeting_that_is_protected_is_not_interrupted_but_the_keys_count() ->
     entered("1", "end")(book)
 
 
-def test_an_answer_that_begins_while_he_types_is_cut() -> None:
+def test_an_answer_that_begins_while_the_caller_types_is_cut() -> None:
     book = answered() >> speech_started() >> speech_stopped(900) >> committed() << nothing
     book >> vendor_events.key("1") << PRESSED << nothing
     book >> response_created() << cancels("resp_1") << nothing
@@ -227,11 +227,11 @@ def test_a_key_into_the_goodbye_revokes_it() -> None:
     entered("0", "pause")(book >> wait(2.1))
 
 
-# --- He speaks ---
+# --- The caller speaks ---
 
 
 def test_whoever_speaks_after_typing_has_done_typing() -> None:
-    """What he typed is known before his sentence is answered, and the answer is to both."""
+    """The entry is known before the sentence is answered, and the answer is to both."""
     book = (
         answered() >> vendor_events.key("7") << PRESSED >> wait(0.2) >> speech_started() << nothing
     )
@@ -299,7 +299,7 @@ def test_another_session_knows_what_was_typed() -> None:
     assert 'keypad: "12"' in str(book.said)
 
 
-def test_while_he_types_nobody_is_idle() -> None:
+def test_while_the_caller_types_nobody_is_idle() -> None:
     book = answered(idle={"nudge_after_s": 2.0, "end_after_s": 4.0}, keypad={"pause_s": 5.0})
     book >> vendor_events.key("1") << PRESSED >> wait(4.9) << nothing >> wait(0.2)
     entered("1", "pause")(book)

@@ -165,8 +165,8 @@ def test_the_caller_speaks_into_the_goodbye_and_the_call_goes_on() -> None:
     )
 
 
-def test_he_speaks_between_the_last_sound_and_its_mark() -> None:
-    """By our clock all was heard; he hears it later than that, and has something to add."""
+def test_the_caller_speaks_between_the_last_sound_and_its_mark() -> None:
+    """By our clock all was heard; the caller hears it later, and has something to add."""
     book = goodbye() >> wait(0.65) << nothing
     book >> speech_started() << outputs("call_1", NOT_ENDED) << nothing
     book >> last_mark << nothing >> speech_stopped(900) << nothing
@@ -193,7 +193,7 @@ def test_an_uh_huh_into_the_goodbye_does_not_keep_the_call() -> None:
     book << deletes("turn_1") >> wait(0.4) >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
 
 
-def test_he_speaks_before_the_farewell_has_begun() -> None:
+def test_the_caller_speaks_before_the_farewell_has_begun() -> None:
     book = answered() >> response_created() >> response_done(calls=END_CALL) << CALLED
     book << asks(FAREWELL) >> speech_started() << outputs("call_1", NOT_ENDED) << nothing
     book >> response_created("resp_2") << cancels("resp_2") << nothing
@@ -222,7 +222,7 @@ def test_nobody_is_nudged_into_the_goodbye() -> None:
     book >> audio_done() >> response_done() << nothing >> last_mark << ends(Ending.MAX_LENGTH)
 
 
-def test_an_end_call_that_he_talked_over_does_not_end_the_call() -> None:
+def test_an_end_call_that_the_caller_talked_over_does_not_end_the_call() -> None:
     """The response was complete before our cancel reached the server."""
     book = answered(barge_in={"min_speech_ms": 100}) >> response_created()
     book >> audio_delta(ms=2000) << ... >> wait(0.5) << ... >> speech_started()
@@ -232,7 +232,7 @@ def test_an_end_call_that_he_talked_over_does_not_end_the_call() -> None:
     assert book.call.phase == "talking"
 
 
-def test_hanging_up_in_the_goodbye_is_his() -> None:
+def test_hanging_up_in_the_goodbye_is_the_callers() -> None:
     goodbye() >> stop() << ends(Ending.CALLER_HUNG_UP) << nothing
 
 
@@ -255,7 +255,7 @@ def longest(**agent: object) -> Book:
 
 
 def test_the_longest_time_is_up_whoever_speaks() -> None:
-    """He is cut into silence, says what he says, and the call ends."""
+    """The caller is cut into silence, says something, and the call ends."""
     book = longest() >> wait(5.01) << asks(FAREWELL) >> response_created()
     book >> audio_delta(ms=800) << ... >> wait(0.2) << nothing
     book >> speech_started() << clears << truncates("item_1", 200) << note(events.BargedIn)
@@ -263,19 +263,19 @@ def test_the_longest_time_is_up_whoever_speaks() -> None:
     book << ends(Ending.MAX_LENGTH) << nothing
 
 
-def test_he_speaks_and_never_stops_at_the_longest_time() -> None:
+def test_the_caller_speaks_and_never_stops_at_the_longest_time() -> None:
     book = longest() >> wait(4.0) >> speech_started() >> wait(1.1) << nothing
     book >> wait(limits.call.GOODBYE_MAX_S) << ends(Ending.MAX_LENGTH, "unheard") << nothing
 
 
-def test_he_stops_in_time_for_the_farewell() -> None:
-    """The server answers his turn; the farewell follows."""
+def test_the_caller_stops_in_time_for_the_farewell() -> None:
+    """The server answers the turn; the farewell follows."""
     book = longest() >> wait(4.0) >> speech_started() >> wait(2.0) >> speech_stopped(6000)
     book >> committed() << nothing >> response_created() >> response_done() << asks(FAREWELL)
 
 
 def test_the_longest_time_ends_within_a_goodbye() -> None:
-    """The agent was about to hang up; he speaks into it, after time: the call still ends."""
+    """The agent was about to hang up; the caller speaks, after time: the call still ends."""
     book = longest() >> wait(4.6) >> response_created() >> audio_delta(ms=900) << to_caller(900)
     book >> audio_done() >> response_done(calls=END_CALL) << CALLED >> wait(0.6) << nothing
     book >> speech_started() << clears << ... >> all_marks << nothing
@@ -307,7 +307,7 @@ def test_whoever_interrupts_all_the_time_does_not_outlast_the_limit() -> None:
     assert book.call.ending is Ending.MAX_LENGTH
 
 
-def test_he_cannot_stay_when_nobody_is_left_to_answer_him() -> None:
+def test_the_caller_cannot_stay_when_nobody_is_left_to_answer() -> None:
     book = answered(keypad={}) >> response_created() >> audio_delta(ms=3000) << ...
     book >> audio_done() >> response_done(calls=END_CALL) << ...
     book >> ModelLost("closed_1006") << ... >> key("1") << ...

@@ -19,7 +19,7 @@ from gateway.call import events
 from gateway.call.dialogue.prompts import FAREWELL
 from gateway.call.endings import Ending
 
-IDLE = {"nudge_after_s": 10.0, "end_after_s": 25.0, "nudge": "Ask whether he is still there."}
+IDLE = {"nudge_after_s": 10.0, "end_after_s": 25.0, "nudge": "Ask whether they are still there."}
 NUDGE = IDLE["nudge"]
 
 
@@ -85,7 +85,7 @@ def test_while_an_answer_is_awaited_nobody_is_idle() -> None:
     book >> response_created() >> response_done() << nothing >> wait(1.9) << nothing
 
 
-def test_he_answers_into_the_idle_farewell() -> None:
+def test_the_caller_answers_into_the_idle_farewell() -> None:
     book = quiet() >> wait(10.1) << asks(NUDGE)
     says(book, 1) >> wait(15.1) << asks(FAREWELL) >> response_created("resp_2")
     book >> audio_delta("item_2", ms=600, response_id="resp_2") << to_caller(600) >> wait(0.1)
@@ -110,8 +110,8 @@ def test_a_greeting_counts_as_sound() -> None:
     says(book, 1) >> wait(9.9) << nothing >> wait(0.2) << asks(NUDGE) << nothing
 
 
-def test_nobody_asks_whether_he_is_there_after_he_spoke() -> None:
-    """He spoke in the moment in which he was asked; the server answers him, and refuses ours."""
+def test_nobody_asks_whether_the_caller_is_there_after_speech() -> None:
+    """The caller spoke at the moment of the nudge; the server answers, and refuses ours."""
     book = quiet() >> wait(10.1) << asks(NUDGE) >> speech_started(10_000) << nothing
     book >> speech_stopped(10_600) >> committed() >> response_created("resp_1") << nothing
     book >> already_active() << note(events.ModelErrorReported, fault="benign")

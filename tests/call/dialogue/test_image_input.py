@@ -1,4 +1,4 @@
-"""What the caller shows and writes: into the conversation, and answered like a sentence of his."""
+"""Pictures and texts of the caller: part of the conversation, answered like a sentence."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_several_photos_and_words_are_answered_once() -> None:
         << shown()
         << tells_the_model('wrote this in a text message, during the call: "the left one"')
         << note(events.TranscriptLine, who="caller", text="the left one")
-        << tells_the_model("nobody can see: it is a PDF document. Tell him")
+        << tells_the_model("nobody can see: it is a PDF document. Tell them")
         << asks_for_an_answer
         << nothing
     )
@@ -82,7 +82,7 @@ def test_a_photo_between_the_caller_s_words_and_their_answer_gets_one_of_its_own
     book << nothing >> response_done() << asks_for_an_answer << nothing
 
 
-def test_a_photo_waits_until_the_caller_has_finished_and_goes_with_his_answer() -> None:
+def test_a_photo_waits_until_the_caller_has_finished_and_goes_with_the_answer() -> None:
     (
         answered()
         >> speech_started()

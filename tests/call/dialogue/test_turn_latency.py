@@ -40,7 +40,7 @@ def hears(book: Book, ms: int, *, late_s: float = 0.0) -> None:
 
 
 def test_every_stage_of_a_turn() -> None:
-    """He fell silent at 1000 ms of the session's sound, which is 1.0 s of the call."""
+    """The caller fell silent at 1000 ms of the session's sound, which is 1.0 s of the call."""
     book = answered()
     hears(book, 1500)
     book.now = BEGAN_AT + 1.52
@@ -91,7 +91,7 @@ def test_held_words_stand_on_the_same_line_of_time() -> None:
     assert book.call.line.uplink.spoken_at(1000) == pytest.approx(BEGAN_AT + 3)
 
 
-def test_late_frames_do_not_move_the_moment_he_spoke() -> None:
+def test_late_frames_do_not_move_the_moment_the_caller_spoke() -> None:
     """Jitter only delays: the frame that took the shortest way tells when the stream began."""
     book = answered()
     hears(book, 400)
@@ -138,7 +138,7 @@ def test_a_greeting_is_no_turn() -> None:
     assert book.call.line.latency.count == 0
 
 
-def test_one_turn_however_often_he_pauses() -> None:
+def test_one_turn_however_often_the_caller_pauses() -> None:
     book = answered() >> speech_started() >> speech_stopped(AT_ONCE)
     book.now += 3
     book >> speech_started() >> speech_stopped(AT_ONCE) >> response_created() << nothing
@@ -149,7 +149,7 @@ def test_one_turn_however_often_he_pauses() -> None:
     book << nothing
 
 
-def test_a_turn_that_he_cut_before_hearing_anything_is_not_measured() -> None:
+def test_a_turn_that_the_caller_cut_before_hearing_anything_is_not_measured() -> None:
     book = (
         answered() >> speech_started() >> speech_stopped(AT_ONCE) >> response_created() << nothing
     )

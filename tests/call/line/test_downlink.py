@@ -176,7 +176,7 @@ def test_too_long_an_answer_is_stopped_once() -> None:
     )
 
 
-def test_frames_of_the_callers_send_nothing_to_him() -> None:
+def test_frames_of_the_callers_send_nothing_down() -> None:
     book = speaking() >> audio_delta(ms=3000) << to_caller(820)
     for _ in range(20):
         book >> next_frame << appends(20) << nothing

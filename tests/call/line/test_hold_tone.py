@@ -127,7 +127,7 @@ def test_the_callers_words_end_it_and_are_no_interruption() -> None:
     book >> audio_done(response_id="resp_2") >> response_done("resp_2") >> wait(0.3) << ...
     book >> last_mark << ...
     assert book.call.ctx.tally.barge_ins == 0
-    book >> wait(1.05) << holds(1000)  # and he waits on
+    book >> wait(1.05) << holds(1000)  # and the wait goes on
 
 
 def test_what_is_cancelled_is_not_waited_for() -> None:

@@ -93,13 +93,13 @@ def test_what_the_caller_says_meanwhile_is_held_and_sent() -> None:
         book >> next_frame << nothing
     before = book.appended_ms
     back(book) << ...
-    # And his last sound before it, of which the old session may not have taken notice.
+    # And the last sound before it, of which the old session may not have taken notice.
     assert book.appended_ms - before >= 200
     book >> next_frame << appends(20)
 
 
 def test_a_turn_that_was_not_understood_is_said_again() -> None:
-    """He has just asked; the words are not written down; the answer has not begun."""
+    """The caller has just asked; the words are not written down; the answer has not begun."""
     book = answered() >> wait(2.0) << ...
     before = book.appended_ms
     book >> speech_started(1000) << ... >> wait(1.0) << ... >> speech_stopped(2800) << ...
@@ -111,7 +111,7 @@ def test_a_turn_that_was_not_understood_is_said_again() -> None:
     again_ms = max(len(out.data) for out in sound) * 3 / 4 / 48
     assert again_ms == pytest.approx(heard - 1000, abs=120)
     assert again_ms > spoken_ms
-    assert "response.create" not in [e["type"] for e in book.said[-4:]], "he will be heard again"
+    assert "response.create" not in [e["type"] for e in book.said[-4:]], "they will be heard again"
 
 
 def test_an_answer_that_broke_off_goes_on_where_it_was_cut() -> None:
@@ -151,7 +151,7 @@ def test_the_answer_of_an_earlier_session_is_not_truncated_but_said_anew() -> No
     assert any(isinstance(out, events.BargedIn) for out in again)
 
 
-def test_what_he_did_not_hear_is_not_told() -> None:
+def test_what_the_caller_did_not_hear_is_not_told() -> None:
     book = answered() >> response_created() << ... >> audio_delta(ms=1000) << ...
     book >> model_says("item_1", "one two three four five six seven eight nine ten") << ...
     book >> wait(0.3) << ... >> speech_started(300) << ... >> speech_stopped(800) << ...

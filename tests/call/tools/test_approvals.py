@@ -62,14 +62,15 @@ def calling(**changes: Any) -> Book:
     return answered(**agent(**changes)) >> wait(3) << ...
 
 
-def wants(book: Book) -> Book:
+def wants(book: Book, call_id: str = "call_1") -> Book:
     """The model calls it."""
-    return book >> response_created() >> response_done(calls=CALL) << CALLED
+    calls = (("shop_reserve", call_id),)
+    return book >> response_created() >> response_done(calls=calls) << CALLED
 
 
-def asked(book: Book, **of_note: Any) -> str:
+def asked(book: Book, call_id: str = "call_1", **of_note: Any) -> str:
     """The model wants to use it; the id of the request."""
-    wants(book)
+    wants(book, call_id)
     (one,) = book.outs()
     assert isinstance(one, events.ApprovalRequested)
     assert (one.server, one.tool, one.arguments) == ("shop", "reserve", "{}")
@@ -103,7 +104,7 @@ def test_what_stands_in_no_list_is_asked(approval: Any) -> None:
 
 
 def test_a_function_of_the_operators_own_is_none_of_the_servers() -> None:
-    """Whoever names a function may call it as he likes: no server's rules are for it."""
+    """Whoever names a function may call it anything: no server's rules are for it."""
     http = {"url": "https://api.example.com/"}
     own = {"description": "x", "parameters": {"type": "object"}, "http": http}
     book = answered(**agent(), tools=["shop_reserve"], functions={"shop_reserve": own})
@@ -159,7 +160,7 @@ def test_the_callers_yes_comes_before_the_operators() -> None:
     wants(book) << outputs("call_1", prompts.CONFIRM) << asks_for_an_answer << nothing
     book >> response_created("resp_2") >> response_done("resp_2")
     book >> speech_started() >> speech_stopped() >> committed() << ...
-    asked(book)
+    asked(book, "call_2")
     book >> stop() << ...
 
 
@@ -190,7 +191,7 @@ def test_both_kinds_share_what_may_wait_at_once() -> None:
 # --- The caller, meanwhile ---
 
 
-def test_he_hears_now_and_then_whose_leave_is_waited_for() -> None:
+def test_the_caller_hears_now_and_then_whose_leave_is_waited_for() -> None:
     book = calling(filler="One moment.", filler_after_ms=1000)
     approval_id = asked(book)
     book >> wait(0.9) << nothing >> wait(0.2) << asks(prompts.ASKING) << nothing
@@ -200,7 +201,7 @@ def test_he_hears_now_and_then_whose_leave_is_waited_for() -> None:
     book >> wait(0.9) << nothing >> wait(0.2) << asks("One moment.") << nothing
 
 
-def test_he_speaks_and_what_is_to_be_cancelled_is_not_asked_any_more() -> None:
+def test_the_caller_speaks_and_what_is_to_be_cancelled_is_not_asked_any_more() -> None:
     book = calling(on_barge_in="cancel")
     approval_id = asked(book)
     book >> speech_started() >> speech_stopped() >> committed()
@@ -209,14 +210,14 @@ def test_he_speaks_and_what_is_to_be_cancelled_is_not_asked_any_more() -> None:
     book << nothing >> inputs.ApprovalAnswered(approval_id, True) << nothing
 
 
-def test_he_speaks_and_what_is_kept_waits_on() -> None:
+def test_the_caller_speaks_and_what_is_kept_waits_on() -> None:
     book = calling()
     approval_id = asked(book)
     book >> speech_started() >> speech_stopped() >> committed() << nothing
     book >> inputs.ApprovalAnswered(approval_id, True) << note(events.ApprovalResolved) << RUNS
 
 
-def test_he_hangs_up() -> None:
+def test_the_caller_hangs_up() -> None:
     book = calling()
     approval_id = asked(book)
     (

@@ -39,8 +39,10 @@ from gateway.protocols.realtime_server import ResponseDone
 # --- Messages ---
 
 
-def called(name: str, arguments: str, response_id: str = "resp_1") -> ResponseDone:
-    done = response_done(response_id, calls=((name, "call_1"),))
+def called(
+    name: str, arguments: str, response_id: str = "resp_1", call_id: str = "call_1"
+) -> ResponseDone:
+    done = response_done(response_id, calls=((name, call_id),))
     assert done.response.output
     done.response.output[0].arguments = arguments
     return done
@@ -80,7 +82,8 @@ def test_messages_without_end() -> None:
     book = answered(tools=["take_message"])
     for number in range(limits.call.MESSAGES_MAX + 1):
         book >> response_created(f"resp_{number}")
-        book >> called("take_message", '{"message":"again"}', f"resp_{number}")
+        again = called("take_message", '{"message":"again"}', f"resp_{number}", f"call_{number}")
+        book >> again
         taken = sum(isinstance(out, events.MessageTaken) for out in book.outs())
         assert taken == (number < limits.call.MESSAGES_MAX)
     assert prompts.TOO_MANY_MESSAGES in str(book.said)
@@ -182,9 +185,18 @@ def test_tones_are_not_the_models_voice() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["", "{}", "[", '{"digits":5}', '{"digits":""}', '{"digits":"12a"}', '{"digits":"ww"}',
-     '{"digits":"\u0661"}', dumps({"digits": "1" * (limits.call.DIGITS_SENT_MAX + 1)})],
-)  # fmt: skip
+    [
+        "",
+        "{}",
+        "[",
+        '{"digits":5}',
+        '{"digits":""}',
+        '{"digits":"12a"}',
+        '{"digits":"ww"}',
+        '{"digits":"\u0661"}',
+        dumps({"digits": "1" * (limits.call.DIGITS_SENT_MAX + 1)}),
+    ],
+)
 def test_what_is_no_key_is_not_sent(arguments: str) -> None:
     book = line() >> response_created() >> called("send_digits", arguments)
     book << note(events.ToolCalled) << outputs("call_1", prompts.NO_DIGITS) << asks_for_an_answer

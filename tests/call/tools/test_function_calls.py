@@ -160,7 +160,7 @@ def test_too_many_at_once_are_told_so() -> None:
     book << outputs(calls[-1][1], prompts.TOO_MANY) << ...
 
 
-def test_nobody_is_asked_whether_he_is_there_while_we_are_at_work() -> None:
+def test_nobody_is_asked_whether_the_caller_is_there_while_we_are_at_work() -> None:
     book = calling(agent_with(filler_after_ms=60_000), ("hours", "call_1"))
     book >> wait(30) << nothing
 
@@ -226,7 +226,7 @@ def test_a_result_is_told_after_an_answer_that_began_without_it() -> None:
     book >> response_done("resp_2") << asks_for_an_answer << nothing
 
 
-def test_a_result_that_comes_while_he_speaks_is_a_part_of_what_he_is_answered() -> None:
+def test_a_result_that_comes_during_speech_is_a_part_of_the_answer() -> None:
     book = calling(agent_with(), ("hours", "call_1")) >> speech_started(100) << nothing
     book >> finished("call_1") << note(events.ToolCompleted) << outputs("call_1", "nine to five")
     book << nothing >> speech_stopped(500) >> committed() >> response_created("resp_2") << nothing

@@ -205,7 +205,7 @@ def test_a_filler_waits_until_nobody_speaks() -> None:
     book << asks("One moment.")
 
 
-def test_nobody_is_asked_whether_he_is_there_meanwhile() -> None:
+def test_nobody_is_asked_whether_the_caller_is_there_meanwhile() -> None:
     out(calling(timeout_s=60)) >> wait(40) << nothing
 
 

@@ -1,4 +1,4 @@
-"""Put before all else on a process's path, this gives it a wall clock that can be moved."""
+"""Movable wall clock of a process, by this folder at the head of its PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import time
 from pathlib import Path
 
-_told = time.time
+_real_time = time.time
 _file = Path(os.environ["FAULTS_CLOCK"])
-"""By how many seconds it is wrong."""
+"""File with the offset in seconds."""
 
 
 def _moved() -> float:
-    return _told() + float(_file.read_text() or 0)
+    return _real_time() + float(_file.read_text() or 0)
 
 
 time.time = _moved

@@ -12,7 +12,7 @@ from voices import speak_tone
 
 from gateway.errors import ServiceUnreachable
 from gateway.simulator.caller.gateway_process import free_port
-from gateway.simulator.rehearsal.runner import Carrier, carrier, rehearse, rehearse_many
+from gateway.simulator.rehearsal.runner import SimulatedCarrier, carrier, rehearse, rehearse_many
 from gateway.simulator.scenario.schema import Scenario
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress
@@ -34,10 +34,12 @@ def answering(verbs: str) -> str:
 class Switchboard:
     """One pair of servers for all calls here; each test plugs its own small gateway in."""
 
-    def __init__(self, url: str, twilio: Carrier) -> None:
+    def __init__(self, url: str, twilio: SimulatedCarrier) -> None:
         self.url, self.twilio = url, twilio
 
-    def stage(self, twiml: str = "", public_url: str = "", **rest) -> tuple[EchoGateway, Carrier]:
+    def stage(
+        self, twiml: str = "", public_url: str = "", **rest
+    ) -> tuple[EchoGateway, SimulatedCarrier]:
         base = public_url or self.url
         gateway = EchoGateway(base, (ACCOUNT.sid, ACCOUNT.token), self.twilio.rest_url, **rest)
         gateway.twiml = twiml or gateway.twiml

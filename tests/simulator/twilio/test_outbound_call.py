@@ -12,7 +12,7 @@ from gateway.simulator.twilio.outbound_call import (
     Opening,
     OutboundPlacement,
     OutboundRequest,
-    RequestRefused,
+    PlacementRefused,
     opening,
 )
 
@@ -39,7 +39,7 @@ async def voice(text: str, _language: str) -> bytes:
     ],
 )
 def test_what_is_not_placed(change: dict[str, str], code: int) -> None:
-    with pytest.raises(RequestRefused) as refused:
+    with pytest.raises(PlacementRefused) as refused:
         OutboundRequest.of(FormData(ASKED | change))
     assert refused.value.code == code
 

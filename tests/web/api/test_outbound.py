@@ -18,9 +18,9 @@ from twilio_rest_double import RestDesk, rest_desk
 from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.ops.limits.admission import RateWatch
-from gateway.ops.limits.circuit_breaker import CircuitBreaker
+from gateway.protocols.realtime_server import RateLimit
 from gateway.simulator.openai.main import ModelServer
+from gateway.tuning import DEFAULT_TUNING, Tuning
 
 TOKEN = "a-token-of-the-operators"
 OURS, PERSON = "+14155550100", "+14155550123"
@@ -61,13 +61,17 @@ Office = tuple[GatewayRig, httpx2.AsyncClient, RestDesk]
 
 @asynccontextmanager
 async def an_office(
-    agents: Path, model: ModelServer, data: Path, **settings: str
+    agents: Path,
+    model: ModelServer,
+    data: Path,
+    tuning: Tuning = DEFAULT_TUNING,
+    **settings: str,
 ) -> AsyncIterator[Office]:
     """A gateway, an operator at its API, and the carrier's REST end."""
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(data), **settings}
     async with (
         rest_desk() as rest,
-        running_gateway(agents, model, TWILIO_BASE_URL=rest.url, **more) as rig,
+        running_gateway(agents, model, tuning, TWILIO_BASE_URL=rest.url, **more) as rig,
         httpx2.AsyncClient(
             base_url=rig.url,
             headers={"Authorization": f"Bearer {TOKEN}"},
@@ -330,25 +334,28 @@ async def test_a_process_that_stops_places_none(office: Office) -> None:
     assert rest.asked == []
 
 
-@pytest.mark.parametrize(
-    ("trouble", "why"), [((CircuitBreaker, "open"), "down"), ((RateWatch, "short"), "rate")]
-)
-async def test_nobody_is_rung_up_for_a_model_that_is_not_to_be_had(
-    office: Office, monkeypatch: pytest.MonkeyPatch, trouble: tuple[type, str], why: str
-) -> None:
-    _, client, rest = office
-    monkeypatch.setattr(*trouble, property(lambda _: True))
-    assert why in refused(await dial(client), 503)
+async def test_nobody_is_called_while_the_model_is_down(office: Office) -> None:
+    rig, client, rest = office
+    rig.model_fails()
+    assert "down" in refused(await dial(client), 503)
+    assert rest.asked == []
+
+
+async def test_nobody_is_called_while_the_models_rate_limit_is_short(office: Office) -> None:
+    rig, client, rest = office
+    used_up = RateLimit("tokens", limit=1000, remaining=0, reset_seconds=60.0)
+    rig.gateway.capacity.rates.update((used_up,))
+    assert "rate" in refused(await dial(client), 503)
     assert rest.asked == []
 
 
 async def test_who_has_answered_meanwhile_is_not_asked_to_leave_a_message(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    office: Office,
 ) -> None:
     """Nor is somebody of ours rung up for him: it was we who called."""
     rig, client, rest = office
     call_sid = await placed(client)
-    monkeypatch.setattr(CircuitBreaker, "open", property(lambda _: True))
+    rig.model_fails()
     answer = await answered(rig, rest, call_sid)
     assert "<Say" in answer
     assert "<Record" not in answer
@@ -406,17 +413,19 @@ async def test_an_operator_calls_it_off(office: Office) -> None:
 
 @pytest.mark.parametrize(("told_now", "ending"), [("busy", "busy"), ("ringing", "dial_failed")])
 async def test_when_no_callback_comes_the_carrier_is_asked(
-    office: Office, monkeypatch: pytest.MonkeyPatch, told_now: str, ending: str
+    caller_agents: Path, model: ModelServer, tmp_path: Path, told_now: str, ending: str
 ) -> None:
     """And what it still has ringing by then is ended."""
-    _, client, rest = office
-    monkeypatch.setattr(limits.outbound, "DIAL_LATE_S", -20.0)
-    rest.looked_up = told_now
-    call_sid = await placed(client)
-    assert (await becomes(client, call_sid, state="ended"))["ending"] == ending
-    asked = [(line.split()[0], form) for line, form in rest.asked[1:]]
-    ended = [("POST", {"Status": ["completed"]})] if told_now == "ringing" else []
-    assert asked == [("GET", {}), *ended]
+    at_once = Tuning(dial_late_s=-20.0)
+    settings = {"GATEWAY_DIAL_COUNTRIES": "+1"}
+    async with an_office(caller_agents, model, tmp_path / "data", at_once, **settings) as office:
+        _, client, rest = office
+        rest.looked_up = told_now
+        call_sid = await placed(client)
+        assert (await becomes(client, call_sid, state="ended"))["ending"] == ending
+        asked = [(line.split()[0], form) for line, form in rest.asked[1:]]
+        ended = [("POST", {"Status": ["completed"]})] if told_now == "ringing" else []
+        assert asked == [("GET", {}), *ended]
 
 
 # --- Somebody takes it ---

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from command import broken
 from gateway_calls import TOKEN as TWILIO_TOKEN
 from gateway_calls import Stream, new_sid
 from redis.asyncio import Redis
@@ -22,6 +21,7 @@ from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.ops.limits.signed_tokens import PhoneTokens
 from gateway.simulator.openai.main import ModelServer
+from gateway.tuning import Tuning
 
 TOKEN = "a-token-of-the-operators"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -272,19 +272,6 @@ async def settled(rig: GatewayRig) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_bug_leaves_no_place_taken(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token, board = await link(rig), rig.gateway.registry
-    with monkeypatch.context() as patch:
-        patch.setattr(board, "announce", broken)
-        async with line(rig, PROTOCOL, token) as browser:
-            assert await browser.closed() == 1008
-            assert browser.socket.close_reason == "bug"
-    async with line(rig, PROTOCOL, token):
-        await rig.note(events.CallerConnected)
-
-
 async def test_nobody_pays_a_carrier(rig: GatewayRig) -> None:
     async with line(rig, PROTOCOL, await link(rig)) as browser:
         await rig.note(events.CallerConnected)
@@ -303,13 +290,17 @@ async def test_a_process_that_stops_has_nobody_to_hand_it_to(rig: GatewayRig) ->
     assert (await rig.note(events.CallEnded)).ending is Ending.DRAINED
 
 
-async def test_one_that_says_nothing_is_let_go(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits.call, "START_WAIT_S", 0.05)
-    async with line(rig, PROTOCOL, await link(rig), started=False) as browser:
+@pytest.fixture
+async def impatient(agents_file: Path, tmp_path: Path) -> AsyncIterator[GatewayRig]:
+    more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
+    async with running_gateway(agents_file, tuning=Tuning(start_wait_s=0.05), **more) as running:
+        yield running
+
+
+async def test_one_that_says_nothing_is_closed(impatient: GatewayRig) -> None:
+    async with line(impatient, PROTOCOL, await link(impatient), started=False) as browser:
         assert await browser.closed() == 1008
-    assert await rig.metric("phone_refused_total", reason="no_start") == 1
+    assert await impatient.metric("phone_refused_total", reason="no_start") == 1
 
 
 async def test_cards_are_not_for_guessing(rig: GatewayRig) -> None:

@@ -305,13 +305,8 @@ async def test_who_has_no_number_cannot_be_texted(
     fields = home.carrier.call_fields(new_sid("CA"), RECEPTION) | {"From": caller}
     await home.carrier.post("/twilio/voice", fields)
     outcome, told = await tool(home, "request_photo")
-    if caller.startswith("+"):
-        store.refuses_texts = 21211  # the digits of ANONYMOUS: only Twilio knows
-        outcome, told = await tool(home, "request_photo")
-        assert told == "The caller's number cannot get texts."
-    else:
-        assert told == "The caller's number is withheld or not known: no text can be sent."
-        assert store.texts == []
+    assert told == "The caller's number is withheld or not known: no text can be sent."
+    assert store.texts == []
     assert outcome == "error"
 
 

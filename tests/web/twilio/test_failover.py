@@ -15,12 +15,12 @@ import pytest_asyncio
 from gateway_calls import Stream, new_sid
 from running_gateway import PUBLIC_URL, GatewayRig, running_gateway
 from structlog.testing import capture_logs
-from vendor import PROJECT, SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, running_vendor
+from vendor import PROJECT, SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor
 
 from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.ops.limits.circuit_breaker import CircuitBreaker
+from gateway.tuning import Tuning
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -70,14 +70,10 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def vendor() -> AsyncIterator[Vendor]:
-    async with running_vendor() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(agents: Path, vendor: Vendor) -> AsyncIterator[GatewayRig]:
-    async with running_gateway(agents, vendor.base_url, **SIP_SETTINGS) as running:
+    # Tests fail so many calls that the model would be avoided: tests/bridge/test_sip_limits.py.
+    never_open = Tuning(breaker_failures_max=1 << 30)
+    async with running_gateway(agents, vendor.base_url, never_open, **SIP_SETTINGS) as running:
         yield running
 
 
@@ -89,12 +85,6 @@ async def rig(shared: GatewayRig, vendor: Vendor) -> AsyncIterator[GatewayRig]:
     for line in vendor.lines.values():
         line.state = "over"
     shared.gateway.registry.end_all(Ending.DRAINED)
-
-
-@pytest.fixture(autouse=True)
-def _closed_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever fails so often would not be dialled any more: tests/bridge/test_sip_limits.py."""
-    monkeypatch.setattr(CircuitBreaker, "open", property(lambda _: False))
 
 
 class Caller:
@@ -216,17 +206,18 @@ async def test_a_retry_gets_the_same_address(rig: GatewayRig) -> None:
     assert sip_uri(await caller.rings()) == sip_uri(await caller.rings())
 
 
-@pytest.mark.parametrize(("trouble", "reason"), [("CALLS_MAX", "full"), ("", "draining")])
-async def test_where_nobody_can_be_dialled_it_is_busy(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch, trouble: str, reason: str
-) -> None:
-    if trouble:
-        monkeypatch.setattr(limits.sip, trouble, 0)
-    else:
-        monkeypatch.setattr(rig.gateway.registry, "draining", True)
-    before = await rig.metric("calls_refused_total", reason=reason)
-    assert step(await Caller(rig, DIRECT).rings()) == "busy"
-    assert await rig.metric("calls_refused_total", reason=reason) == before + 1
+async def test_a_process_that_stops_dials_no_model(rig: GatewayRig) -> None:
+    before = await rig.metric("calls_refused_total", reason="draining")
+    with rig.draining():
+        assert step(await Caller(rig, DIRECT).rings()) == "busy"
+    assert await rig.metric("calls_refused_total", reason="draining") == before + 1
+
+
+async def test_without_a_slot_for_sip_it_is_busy(agents: Path, vendor: Vendor) -> None:
+    none = Tuning(sip_calls_max=0)
+    async with running_gateway(agents, vendor.base_url, none, **SIP_SETTINGS) as rig:
+        assert step(await Caller(rig, DIRECT).rings()) == "busy"
+        assert await rig.metric("calls_refused_total", reason="full") == 1
 
 
 # --- More than this process takes ---
@@ -304,12 +295,12 @@ async def test_without_a_person_there_is_only_an_apology(rig: GatewayRig) -> Non
     assert step(await caller.after("stream")) == "apology"
 
 
-async def test_where_media_is_full_a_person_is_next(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rig.gateway.registry, "max_calls", 0)
-    assert step(await Caller(rig, DIRECT).after("sip", "failed")) == "human"
-    assert step(await Caller(rig, ALONE).after("sip", "failed")) == "apology"
+async def test_where_media_is_full_a_person_is_next(agents: Path, vendor: Vendor) -> None:
+    settings = SIP_SETTINGS | {"GATEWAY_MAX_CALLS": "1"}
+    async with running_gateway(agents, vendor.base_url, **settings) as rig:
+        assert step(await Caller(rig, MEDIA).rings()) == "media"
+        assert step(await Caller(rig, DIRECT).after("sip", "failed")) == "human"
+        assert step(await Caller(rig, ALONE).after("sip", "failed")) == "apology"
 
 
 async def ends_there(rig: GatewayRig, line: Line, ending: Ending) -> None:
@@ -430,13 +421,13 @@ async def test_who_is_not_remembered_may_be_a_persons(rig: GatewayRig) -> None:
     assert step(await Caller(rig, FORGETFUL).after("stream")) == "human"
 
 
-async def test_a_full_house_goes_on_with_him_by_sip(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    caller = Caller(rig, MEDIA)
-    await breaks_off(rig, caller, await caller.rings())
-    monkeypatch.setattr(rig.gateway.registry, "max_calls", 0)
-    assert step(await caller.after("stream")) == "sip"
+async def test_a_full_process_goes_on_with_the_caller_by_sip(agents: Path, vendor: Vendor) -> None:
+    settings = SIP_SETTINGS | {"GATEWAY_MAX_CALLS": "1"}
+    async with running_gateway(agents, vendor.base_url, **settings) as rig:
+        caller = Caller(rig, MEDIA)
+        await breaks_off(rig, caller, await caller.rings())
+        assert step(await Caller(rig, MEDIA).rings()) == "media"
+        assert step(await caller.after("stream")) == "sip"
 
 
 async def test_who_is_handed_over_in_a_rolling_deploy_is_not_passed_round(rig: GatewayRig) -> None:

@@ -7,14 +7,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from gateway_calls import CALLER, QUIET, RECEPTION, Stream, new_sid, token_in
+from gateway_calls import CALLER, QUIET, RECEPTION, new_sid, token_in
 from redis_end import running_redis
 from running_gateway import GatewayRig, running_gateway
 
-from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.call.snapshot import CallSnapshot
 from gateway.simulator.openai.main import ModelServer
 
 POLICY_VIOLATION = 1008
@@ -121,27 +119,6 @@ async def test_a_process_that_stops_sends_him_on(rigs: tuple[GatewayRig, Gateway
     assert "heron" in await goes_on(second, call_sid, twiml)
 
 
-async def test_so_does_one_that_is_told_to_stop_in_that_very_moment(
-    rigs: tuple[GatewayRig, GatewayRig], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = rigs
-    call_sid = await broken(first)
-    expect, leaving = SnapshotStore.expect, first.gateway.registry
-
-    async def stops(
-        snapshots: SnapshotStore, call_sid: str, state: CallSnapshot, opening: str | None
-    ) -> None:
-        await expect(snapshots, call_sid, state, opening)
-        leaving.draining = True
-        leaving.hand_over_all(now=False)
-
-    monkeypatch.setattr(SnapshotStore, "expect", stops)
-    twiml = await after(first, call_sid)
-    monkeypatch.undo()
-    assert leaving.expected(call_sid) is None
-    assert "heron" in await goes_on(second, call_sid, twiml)
-
-
 async def test_alone_it_goes_on_with_him_as_long_as_it_lets_calls_finish(rig: GatewayRig) -> None:
     call_sid = await broken(rig)
     rig.gateway.registry.draining = True
@@ -167,27 +144,6 @@ async def test_what_it_has_cost_goes_along(rigs: tuple[GatewayRig, GatewayRig]) 
     assert spent.usd > 0
     assert all(carried.by_kind[kind] >= usd for kind, usd in spent.by_kind.items())
     assert carried.by_kind["carrier"] == spent.by_kind["carrier"]
-
-
-async def test_a_call_that_ends_while_its_stream_is_let_in(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stream that is given to nobody is closed: the carrier asks what comes next."""
-    call_sid = await broken(rig)
-    twiml = await after(rig, call_sid)
-    waiting = rig.gateway.registry.expected(call_sid)
-    assert waiting is not None
-
-    async def sound(_keeper: SnapshotStore, _call_sid: str) -> bytes:
-        waiting.hang_up(Ending.OPERATOR_HUNG_UP)
-        return b""
-
-    monkeypatch.setattr(SnapshotStore, "sound", sound)
-    async with rig.carrier.socket() as socket:
-        stream = Stream(socket, rig.carrier.account, call_sid)
-        await stream.start(token_in(twiml))
-        assert await stream.closed() == POLICY_VIOLATION
-    assert await rig.metric("streams_refused_total", reason="over") == 1
 
 
 async def transferred(rig: GatewayRig) -> str:

@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
 from gateway import limits
+from gateway.tuning import Tuning
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -266,15 +267,13 @@ async def test_a_body_without_end_is_cut_at_the_bound(rig: GatewayRig) -> None:
     assert await rig.metric("webhooks_total", endpoint="status", result="oversized") == before + 1
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits.web, "WEBHOOK_BODY_WAIT_S", 0.05)
-    reader, writer = await knocking(rig, "Content-Length: 100")
-    writer.write(b"CallSid=")
-    assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
-    writer.close()
-    assert await rig.metric("webhooks_total", endpoint="status", result="slow") == 1
+async def test_a_body_that_does_not_come_is_not_waited_for(agents_file: Path) -> None:
+    async with running_gateway(agents_file, tuning=Tuning(webhook_body_wait_s=0.05)) as rig:
+        reader, writer = await knocking(rig, "Content-Length: 100")
+        writer.write(b"CallSid=")
+        assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
+        writer.close()
+        assert await rig.metric("webhooks_total", endpoint="status", result="slow") == 1
 
 
 async def test_a_sender_who_goes_away_is_counted_and_is_no_error(

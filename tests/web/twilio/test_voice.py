@@ -17,10 +17,10 @@ from starlette.requests import Request
 from structlog.testing import capture_logs
 from vendor import SIP_SETTINGS
 
-from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.simulator.openai.main import ModelServer
+from gateway.tuning import Tuning
 from gateway.web.health import HealthEndpoints
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -242,24 +242,22 @@ async def test_a_full_process_leaves_callers_to_other_processes_rather_than_to_p
             assert (await health.readyz(Request({"type": "http"}))).status_code == status
 
 
-async def test_a_house_that_is_full_by_sip_too_is_not_ready(
-    agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+async def test_a_process_that_is_full_by_sip_too_is_not_ready(
+    agents_file: Path, model: ModelServer
 ) -> None:
-    monkeypatch.setattr(limits.sip, "CALLS_MAX", 0)
+    none = Tuning(sip_calls_max=0)
     settings = SIP_SETTINGS | {"GATEWAY_OVERFLOW": "sip", "GATEWAY_MAX_CALLS": "1"}
-    async with running_gateway(agents_file, model, **settings) as rig:
+    async with running_gateway(agents_file, model, none, **settings) as rig:
         assert (await rig.client.get("/readyz")).status_code == 200
         await rig.carrier.ring(new_sid("CA"))
         assert (await rig.client.get("/readyz")).status_code == 503
 
 
-async def test_a_process_that_stops_takes_no_call(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rig.gateway.registry, "draining", True)
-    assert verbs(await rig.carrier.ring(new_sid("CA"))) == ["Reject"]
+async def test_a_process_that_stops_takes_no_call(rig: GatewayRig) -> None:
+    with rig.draining():
+        assert verbs(await rig.carrier.ring(new_sid("CA"))) == ["Reject"]
+        ready = await rig.client.get("/readyz")
     assert await rig.metric("calls_refused_total", reason="draining") == 1
-    ready = await rig.client.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (503, "draining")
     assert (await rig.client.get("/healthz")).json() == {"status": "alive"}
 

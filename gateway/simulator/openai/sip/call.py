@@ -18,7 +18,7 @@ from gateway.simulator.openai.realtime.outbox import Close
 from gateway.simulator.openai.realtime.script import SipScript
 from gateway.simulator.openai.realtime.session import SimModelSession
 from gateway.simulator.openai.sip.playback import OutputBuffer
-from gateway.simulator.openai.sip.webhooks import IncomingCall
+from gateway.simulator.openai.sip.webhooks import CallAnnouncement
 
 TIMESTAMP: Final = struct.Struct(">I")
 State = Literal["ringing", "accepted", "live", "declined", "over"]
@@ -27,7 +27,9 @@ State = Literal["ringing", "accepted", "live", "declined", "over"]
 class SimSipCall:
     """State of a call, for control calls, sidebands and the carrier's leg."""
 
-    def __init__(self, incoming: IncomingCall, script: SipScript, log: Callable[..., None]) -> None:
+    def __init__(
+        self, incoming: CallAnnouncement, script: SipScript, log: Callable[..., None]
+    ) -> None:
         self.incoming, self.script = incoming, script
         self.state: State = "ringing"
         self.sidebands: set[SimConnection] = set()

@@ -21,7 +21,7 @@ from gateway.simulator.openai.realtime.script import Script, Webhook
 from gateway.simulator.openai.realtime.session import SimModelSession
 from gateway.simulator.openai.sip.call import SimSipCall
 from gateway.simulator.openai.sip.playback import OutputBuffer
-from gateway.simulator.openai.sip.webhooks import Delivery, IncomingCall, WebhookSender
+from gateway.simulator.openai.sip.webhooks import CallAnnouncement, Delivery, WebhookSender
 from gateway.simulator.openai_project import SIP_HOSTS, SipAccount
 
 MEDIA_PATH: Final = "/simulator/media/"
@@ -85,7 +85,7 @@ class Connector:
         """Begin a call: it rings and is announced by webhook."""
         security = self.script.media_security
         shown = tuple(h for h in headers if h["name"].lower() not in AUTHORIZATION)
-        incoming = IncomingCall(
+        incoming = CallAnnouncement(
             f"rtc_u1_{uuid4().hex}", shown, media if security is None else security
         )
         call = SimSipCall(incoming, self.script, self._log)
@@ -117,7 +117,7 @@ class Connector:
     async def announce(self, call_id: str, webhooks: tuple[Webhook, ...]) -> list[Delivery]:
         """Send webhooks about any call or none. Return how each was answered."""
         call = self.calls.get(call_id)
-        incoming = call.incoming if call else IncomingCall(call_id, (), "srtp")
+        incoming = call.incoming if call else CallAnnouncement(call_id, (), "srtp")
         return await self._sender.announce(incoming, webhooks)
 
     # --- control calls ---

@@ -30,7 +30,7 @@ OLD_SECRET: Final = "whsec_" + "b2xkIHNlY3JldCB0aGF0IHdhcyByb3RhdGVkIGF3YXk="
 
 
 @dataclass(frozen=True)
-class IncomingCall:
+class CallAnnouncement:
     """Content of the webhook about an INVITE."""
 
     call_id: str
@@ -54,12 +54,12 @@ class WebhookSender:
     client: httpx2.AsyncClient
     log: JournalWriter
 
-    async def announce(self, call: IncomingCall, kinds: tuple[Webhook, ...]) -> list[Delivery]:
+    async def announce(self, call: CallAnnouncement, kinds: tuple[Webhook, ...]) -> list[Delivery]:
         """Send webhooks of these kinds in order; only a plain one is retried."""
         webhook_id = _webhook_id()
         return [await self._send(call, kind, webhook_id) for kind in kinds]
 
-    async def _send(self, call: IncomingCall, kind: Webhook, webhook_id: str) -> Delivery:
+    async def _send(self, call: CallAnnouncement, kind: Webhook, webhook_id: str) -> Delivery:
         shown_id = webhook_id if kind in ("plain", "again") else _webhook_id()
         body = encoded(event(call, kind))
         pause_s = FIRST_PAUSE_S
@@ -103,7 +103,7 @@ def encoded(document: dict[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def event(call: IncomingCall, kind: Webhook = "plain") -> dict[str, Any]:
+def event(call: CallAnnouncement, kind: Webhook = "plain") -> dict[str, Any]:
     """Return the body of a webhook; everything about the call is under `data`."""
     data: dict[str, Any] = {"call_id": call.call_id, "sip_headers": list(call.sip_headers)}
     if call.media_security:

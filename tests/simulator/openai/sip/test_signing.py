@@ -15,11 +15,11 @@ from openai.types.webhooks import (
 from standardwebhooks import Webhook
 
 from gateway.simulator.openai.sip.signing import signature, signed_headers
-from gateway.simulator.openai.sip.webhooks import OVERSIZED_BYTES, IncomingCall, encoded, event
+from gateway.simulator.openai.sip.webhooks import OVERSIZED_BYTES, CallAnnouncement, encoded, event
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 BODY = b'{"type":"realtime.call.incoming"}'
-CALL = IncomingCall("rtc_u1_1", ({"name": "To", "value": "<sip:a@b>"},), "srtp")
+CALL = CallAnnouncement("rtc_u1_1", ({"name": "To", "value": "<sip:a@b>"},), "srtp")
 vendor = OpenAI(api_key="sk-test")
 
 
@@ -66,5 +66,5 @@ def test_the_other_products_event_is_told_by_its_type() -> None:
     assert "call_id" not in event(CALL, "live")["data"]
     assert len(encoded(event(CALL, "oversized"))) > OVERSIZED_BYTES
     assert event(CALL, "late")["created_at"] <= time.time() - 60
-    unknown = IncomingCall("rtc_u1_1", (), "")
+    unknown = CallAnnouncement("rtc_u1_1", (), "")
     assert "sip_media_security" not in event(unknown)["data"]

@@ -1,4 +1,4 @@
-"""YAML that knows on which line everything stands, and refuses what could surprise."""
+"""YAML files with the line of every key; aliases, tags and repeated keys are errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from yaml.reader import ReaderError
 
 from gateway import limits
-from gateway.errors import AgentFileError
+from gateway.errors import FileError
 
 Path = tuple[str | int, ...]
 _MAP: Final = "tag:yaml.org,2002:map"
@@ -22,52 +22,53 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 @dataclass
 class YamlSource:
-    """The values of a file, and the line of each."""
+    """Values of a file, and the line of each; errors are of the `error_type` of that file."""
 
     file: str
+    error_type: type[FileError]
     values: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
 
-    def error(self, path: Path, problem: str) -> AgentFileError:
-        """An error at this key."""
-        return AgentFileError(self.file, self.line(path), dotted(path) or None, problem)
+    def error(self, path: Path, problem: str) -> FileError:
+        """Return an error at this key."""
+        return self.error_type(self.file, self.line(path), dotted(path) or None, problem)
 
     def line(self, path: Path) -> int:
-        """The line of a key, or of the nearest thing above it that is there."""
+        """Return the line of a key, or of the nearest key above it in the file."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def dotted(path: Path) -> str:
-    """A path as a person writes and counts it: the first of a list is `agents.desk.tools.1`."""
+    """Return a path with dots, entries of lists counted from 1: `agents.reception.tools.1`."""
     return ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
 
 
-def parse(text: str, file: str) -> YamlSource:
+def parse(text: str, file: str, error_type: type[FileError]) -> YamlSource:
     """Read one YAML document of plain values.
 
-    Raises AgentFileError for what is not YAML, a key that stands twice, aliases (they can blow
+    Raises `error_type` for what is not YAML, a key that stands twice, aliases (they can blow
     up a file without end), tags, a key that is no text, and nesting without end.
     """
-    document = YamlSource(file)
+    document = YamlSource(file, error_type)
     try:
         loader = _Loader(text, document)
         node = loader.get_single_node()
     except ReaderError as error:
-        raise _unreadable(file, text.count("\n", 0, error.position), error.reason) from None
+        raise _unreadable(document, text.count("\n", 0, error.position), error.reason) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _unreadable(file, mark.line if mark else 0, error.problem) from None
+        raise _unreadable(document, mark.line if mark else 0, error.problem) from None
     except (ValueError, OverflowError):  # an escape like "\\UFFFFFFFF", at which it does not look
-        raise _unreadable(file, loader.line, "no such character") from None
+        raise _unreadable(document, loader.line, "no such character") from None
     document.values = None if node is None else loader.plain(node, ())
     return document
 
 
-def _unreadable(file: str, lines_above: int, reason: str | None) -> AgentFileError:
+def _unreadable(document: YamlSource, lines_above: int, reason: str | None) -> FileError:
     problem = f"is not YAML that can be read: {reason}"
-    return AgentFileError(file, lines_above + 1, None, problem)
+    return document.error_type(document.file, lines_above + 1, None, problem)
 
 
 class _Loader(yaml.SafeLoader):
@@ -94,7 +95,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def plain(self, node: yaml.Node, path: Path) -> Any:
-        """The value of a node, noting the line of each path in it."""
+        """Return the value of a node, and store the line of each path in it."""
         self.document.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
             return self._mapping(node, path)
@@ -127,4 +128,4 @@ class _Loader(yaml.SafeLoader):
 
     def _refuse(self, place: yaml.Event | yaml.Node, problem: str) -> NoReturn:
         line = place.start_mark.line + 1 if place.start_mark else None
-        raise AgentFileError(self.document.file, line, None, problem)
+        raise self.document.error_type(self.document.file, line, None, problem)

@@ -264,7 +264,7 @@ def test_the_first_sound_is_told_of_once() -> None:
 
 
 def test_a_caller_who_speaks_while_the_greeting_is_being_asked_for_is_not_talked_over() -> None:
-    """Our `response.create` crossed with his voice: what comes of it is not for him any more."""
+    """Our `response.create` crossed with the caller's voice: nobody waits for it any more."""
     book = answered(greeting=HELLO)
     (
         book

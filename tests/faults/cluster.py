@@ -1,6 +1,4 @@
-"""A small city to break things in: real processes of the gateway behind a balancer, a model,
-Redis, and a carrier with callers, all on this machine.
-"""
+"""Cluster for fault tests: real gateway processes behind a balancer, a model, Redis, a carrier."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ import yaml
 from gateway.simulator.caller.gateway_process import free_port
 from gateway.simulator.openai_project import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
 from gateway.simulator.rehearsal.record import RehearsalRecord
-from gateway.simulator.rehearsal.runner import Carrier, rehearse
+from gateway.simulator.rehearsal.runner import SimulatedCarrier, rehearse
 from gateway.simulator.rehearsal.stalls import Stalls, watched
 from gateway.simulator.scenario.schema import Scenario
 from gateway.simulator.twilio.rest_api import TwilioApi, listening
@@ -46,7 +44,7 @@ AGENTS: Final[dict[str, Any]] = {
 TALE: Final = "Let me tell you of the harbour, of the people there and of their lighthouse."
 LONG: Final = (
     "Let me tell you a long story about the harbour and the people who live there, and how "
-    "they came to build the lighthouse that still stands on the cliff above the old town."
+    "they came to build the lighthouse that still stands on the cliff above the old cluster."
 )
 RECALL: Final = [{"recall": r"code word is (\w+)"}]
 HEARS: Final = ["My code word is heron.", "Tell me a story.", "What is it that I told you?"]
@@ -54,7 +52,7 @@ HEARS: Final = ["My code word is heron.", "Tell me a story.", "What is it that I
 
 @dataclass
 class Process:
-    """One process of ours, and where its output goes."""
+    """One process of the cluster, and the file of its output."""
 
     name: str
     handle: asyncio.subprocess.Process
@@ -64,24 +62,24 @@ class Process:
         if self.handle.returncode is None:
             self.handle.send_signal(number)
 
-    async def gone(self, within_s: float = 30.0) -> int:
+    async def exited(self, within_s: float = 30.0) -> int:
         async with asyncio.timeout(within_s):
             return await self.handle.wait()
 
     @property
-    def told(self) -> str:
+    def output(self) -> str:
         return self.log.read_text("utf-8", errors="replace") if self.log.is_file() else ""
 
 
 class Balancer:
-    """A Kubernetes Service: each connection to one of the processes that say they are ready."""
+    """Stand-in for a Kubernetes Service: each connection goes to a process that is ready."""
 
     def __init__(self) -> None:
         self.port = 0
         self.backends: list[int] = []
         self.ready: set[int] = set()
-        self.favourite: int | None = None
-        """Who gets all new connections, while it is ready."""
+        self.preferred: int | None = None
+        """Port that gets all new connections while it is ready."""
         self._turn = 0
 
     async def watch(self) -> None:
@@ -89,17 +87,22 @@ class Balancer:
             while True:
                 for port in list(self.backends):
                     ready = await _ready(client, port)
-                    if ready:
+                    if ready and port in self.backends:
                         self.ready.add(port)
                     elif ready is not None:
                         self.ready.discard(port)
                 await asyncio.sleep(0.1)
 
+    def remove(self, port: int) -> None:
+        """Remove a process, as Kubernetes does with a pod at the moment of its SIGTERM."""
+        self.backends.remove(port)
+        self.ready.discard(port)
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._turn += 1
         ready = sorted(self.ready)
         order = [ready[(self._turn + n) % len(ready)] for n in range(len(ready))]
-        order.sort(key=lambda port: port != self.favourite)
+        order.sort(key=lambda port: port != self.preferred)
         for port in order:
             try:
                 far = await asyncio.open_connection("127.0.0.1", port)
@@ -112,7 +115,7 @@ class Balancer:
 
 
 async def _ready(client: httpx2.AsyncClient, port: int) -> bool | None:
-    """None when it takes long to say: a kubelet would ask again before it believes that."""
+    """Return whether a process is ready; None for a late answer, as a kubelet asks again."""
     try:
         return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
     except httpx2.TimeoutException:
@@ -134,22 +137,24 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @dataclass
-class City:
+class Cluster:
+    """Processes of one fault test, and the calls through them."""
+
     out: Path
     stack: contextlib.AsyncExitStack
     balancer: Balancer
-    carrier: Carrier
+    carrier: SimulatedCarrier
     script: dict[str, Any]
     agents: dict[str, Any]
     sip: bool = False
-    """Whether the model takes calls by SIP, too."""
+    """Whether the model takes calls by SIP as well."""
     model_port: int = field(default_factory=free_port)
     redis_port: int | None = None
     gateways: dict[int, Process] = field(default_factory=dict)
     model: Process | None = None
     redis: Process | None = None
-    still: Stalls = field(default_factory=Stalls)
-    """Of this process, which plays the carrier and the callers."""
+    stalls: Stalls = field(default_factory=Stalls)
+    """Stalls of this process, which runs the carrier and the callers."""
 
     @property
     def url(self) -> str:
@@ -203,11 +208,13 @@ class City:
         self.balancer.backends.append(port)
         async with asyncio.timeout(START_MAX_S):
             while port not in self.balancer.ready:
-                assert process.handle.returncode is None, process.told[-2000:]
+                assert process.handle.returncode is None, process.output[-2000:]
                 await asyncio.sleep(0.05)
         return process
 
     def kill(self, port: int, number: signal.Signals = signal.SIGKILL) -> None:
+        if number is signal.SIGTERM:
+            self.balancer.remove(port)
         self.gateways[port].send(number)
 
     async def _spawn(
@@ -219,7 +226,7 @@ class City:
                 *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=file,
                 stderr=file,
             )  # fmt: skip
-        self.stack.push_async_callback(_put_away, handle)
+        self.stack.push_async_callback(_stop, handle)
         return Process(name, handle, path)
 
     # --- Calls ---
@@ -238,49 +245,49 @@ class City:
 
     @property
     def busy(self) -> bool:
-        """Whether this machine had too much to do for its latencies to be the gateway's."""
-        return self.still.seconds > 0 or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
+        """Whether this machine was too busy for its latencies to be the gateway's."""
+        return self.stalls.seconds > 0 or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
     def transcript(self, call_sids: set[str]) -> list[dict[str, Any]]:
-        """What the model said to them, by the records of all processes."""
+        """Return the model's lines in these calls, by the records of all processes."""
         records = [json.loads(f.read_text()) for f in (self.out / "data").glob("calls/*.json")]
         lines = [line for r in records if r["call_sid"] in call_sids for line in r["transcript"]]
         return [line for line in lines if line["who"] == "model"]
 
-    async def calls_at(
+    async def calls_on(
         self, port: int, steps: Sequence[Any], seeds: range
     ) -> list[asyncio.Task[RehearsalRecord]]:
-        """Calls that run in that process, as long as it does."""
+        """Begin calls that run in one process."""
         before = len(self.carrier.api.calls)
-        self.balancer.favourite = port
+        self.balancer.preferred = port
         calls = [asyncio.create_task(self.call(steps, seed)) for seed in seeds]
         if self.sip:
-            await self.steered(before + len(calls))
+            await self.wait_for_sidebands(before + len(calls))
         else:
-            await self.streaming(before + len(calls))
-        self.balancer.favourite = None
+            await self.wait_for_streams(before + len(calls))
+        self.balancer.preferred = None
         return calls
 
-    async def steered(self, calls: int) -> None:
-        """So many SIP calls have a process that steers them."""
+    async def wait_for_sidebands(self, calls: int) -> None:
+        """Wait until this many SIP calls have a sideband."""
         async with asyncio.timeout(START_MAX_S):
             while await self.metric('calls_active{path="sip",state="talking"}') < calls:
                 await asyncio.sleep(0.1)
 
-    async def streaming(self, calls: int) -> None:
-        """So many calls have a stream."""
+    async def wait_for_streams(self, calls: int) -> None:
+        """Wait until this many calls have a media stream."""
         async with asyncio.timeout(START_MAX_S):
             while sum(c.line.streaming.is_set() for c in self.carrier.api.calls.values()) < calls:
                 await asyncio.sleep(0.02)
 
     async def said(self) -> list[dict[str, Any]]:
-        """The model's journal: what it said, and when."""
+        """Return the model's speech, from its journal."""
         async with httpx2.AsyncClient(trust_env=False) as client:
             answer = await client.get(f"http://127.0.0.1:{self.model_port}/journal.json")
         return [entry for entry in answer.json() if entry.get("kind") == "said"]
 
     async def metric(self, name: str) -> float:
-        """The sum of all samples of a series, over the processes that answer."""
+        """Return the sum of a metric's samples over all running processes."""
         total = 0.0
         async with httpx2.AsyncClient(trust_env=False) as client:
             for port, process in self.gateways.items():
@@ -309,7 +316,7 @@ async def _connectable(port: int) -> None:
                 return
 
 
-async def _put_away(handle: asyncio.subprocess.Process) -> None:
+async def _stop(handle: asyncio.subprocess.Process) -> None:
     if handle.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             handle.send_signal(signal.SIGCONT)
@@ -318,7 +325,7 @@ async def _put_away(handle: asyncio.subprocess.Process) -> None:
 
 
 @contextlib.asynccontextmanager
-async def city(
+async def running_cluster(
     out: Path,
     *,
     script: dict[str, Any],
@@ -327,7 +334,8 @@ async def city(
     agents: dict[str, Any] | None = None,
     sip: bool = False,
     **environ: str,
-) -> AsyncIterator[City]:
+) -> AsyncIterator[Cluster]:
+    """Run a cluster with these settings for all gateways."""
     async with contextlib.AsyncExitStack() as stack:
         balancer = Balancer()
         server = await asyncio.start_server(balancer.carry, "127.0.0.1", 0)
@@ -335,7 +343,7 @@ async def city(
         stack.callback(server.close)
         watch = asyncio.create_task(balancer.watch())
         stack.callback(watch.cancel)
-        still = await stack.enter_async_context(watched())
+        stalls = await stack.enter_async_context(watched())
         api = TwilioApi(ACCOUNT)
         rest_url = await stack.enter_async_context(listening(api.app(), 0))
         url = f"http://127.0.0.1:{balancer.port}"
@@ -345,13 +353,17 @@ async def city(
                 trust_env=False, timeout=15.0, limits=httpx2.Limits(max_keepalive_connections=0)
             )
         )
-        carrier = Carrier(api, Webhooks(ACCOUNT, GatewayAddress(url, url), client), rest_url)
-        town = City(out, stack, balancer, carrier, script, agents or AGENTS, sip, still=still)
-        await town.start_model()
+        carrier = SimulatedCarrier(
+            api, Webhooks(ACCOUNT, GatewayAddress(url, url), client), rest_url
+        )
+        cluster = Cluster(
+            out, stack, balancer, carrier, script, agents or AGENTS, sip, stalls=stalls
+        )
+        await cluster.start_model()
         if redis:
-            await town.start_redis()
-        await asyncio.gather(*(town.start_gateway(**environ) for _ in range(gateways)))
-        yield town
+            await cluster.start_redis()
+        await asyncio.gather(*(cluster.start_gateway(**environ) for _ in range(gateways)))
+        yield cluster
 
 
 def dump(value: Any) -> str:

@@ -139,7 +139,7 @@ def test_a_short_answer_that_ends_after_the_model_does_is_a_turn() -> None:
 
 
 def test_a_short_addition_before_her_answer_sounds_is_not_thrown_away() -> None:
-    """'A table, please.' ... 'For two.' She has not said a word yet: he interrupts nothing."""
+    """'A table, please.' ... 'For two.' The model has not spoken yet: nothing is interrupted."""
     book = answered(barge_in={"min_speech_ms": 300}) >> speech_started() >> speech_stopped(1)
     book >> committed() << asks_for_an_answer >> response_created() << nothing
     (
@@ -203,8 +203,8 @@ def test_only_the_greeting_is_protected() -> None:
     book >> speech_started() << cancels("resp_2") << clears << truncates("item_2", 100) << ...
 
 
-def test_a_response_that_begins_while_he_interrupts_is_cancelled() -> None:
-    """He spoke when it was only asked for; it would talk over him."""
+def test_a_response_that_begins_while_the_caller_interrupts_is_cancelled() -> None:
+    """The caller spoke when it was only asked for; it would talk over them."""
     book = answered(barge_in={"min_speech_ms": 100}) >> speech_started() >> speech_stopped(1)
     book >> committed() << asks_for_an_answer >> speech_started() >> wait(0.2) << nothing
     book >> response_created() << cancels("resp_1") << nothing >> audio_delta(ms=100) << ...
@@ -213,7 +213,7 @@ def test_a_response_that_begins_while_he_interrupts_is_cancelled() -> None:
     book >> speech_stopped(2) << nothing >> committed("turn_2") << asks_for_an_answer << nothing
 
 
-def test_a_failed_answer_is_asked_for_again_when_he_is_done() -> None:
+def test_a_failed_answer_is_asked_for_again_when_the_caller_is_done() -> None:
     book = answered(barge_in={"min_speech_ms": 100}) >> speech_started() >> speech_stopped(1)
     book >> committed() << asks_for_an_answer >> response_created() >> speech_started() << nothing
     (
@@ -228,6 +228,7 @@ def test_a_failed_answer_is_asked_for_again_when_he_is_done() -> None:
         >> speech_stopped(2)
         << ...
         >> wait(limits.model.RESPONSE_START_MAX_S - 1)
+        << ...
     )
     assert [e["type"] for e in book.said].count("response.create") == 2
 

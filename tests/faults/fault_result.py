@@ -1,4 +1,4 @@
-"""What a caller noticed of a fault, from the sound of his call alone; what the model still knew."""
+"""Result of a fault: what callers noticed, by sound alone, and what the model still knew."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ FACT = "It is heron."
 USUAL_MS = 500.0
 """The longest silence of a call in which nothing breaks: until an answer begins."""
 UNHEARD_MS = 300.0
-"""What is added to it without anybody's noticing."""
+"""Additional silence that nobody notices."""
 
 
-class Lost(AssertionError):
-    """A caller, or something that the model knew."""
+class CallLost(AssertionError):
+    """A caller was lost, or something that the model knew."""
 
 
 class TooSlow(AssertionError):
-    """A goal of latency was missed while this machine had too much to do."""
+    """A latency goal was missed while this machine was too busy."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One fault: how many calls it met, and what became of them."""
+class FaultResult:
+    """One fault: the calls that it hit, and their outcome."""
 
     fault: str
     calls: int
@@ -49,10 +49,10 @@ class Verdict:
             f" {known:>10}"
         )
 
-    def holds(self, *, most_ms: float, busy: bool = False) -> None:
-        """Nobody lost, nothing forgotten, and no longer silence; `busy` was the machine."""
+    def check(self, *, most_ms: float, busy: bool = False) -> None:
+        """Assert that nobody was lost, nothing forgotten, and no silence was longer."""
         if (self.lost, self.remembered) != (0, self.asked):
-            raise Lost(self.row())
+            raise CallLost(self.row())
         if busy and self.longest_silence_ms >= most_ms:
             raise TooSlow(f"{self.longest_silence_ms} ms of silence, while the machine was busy")
         assert self.longest_silence_ms < most_ms
@@ -63,16 +63,16 @@ HEAD = f"{'fault':<44} {'calls':>5} {'lost':>5} {'silence':>12} {'remembered':>1
 Test = Callable[[Path], Awaitable[None]]
 
 
-def believed(test: Test) -> Test:
-    """What a machine did that was busy or stood still is tried once more before it is believed."""
+def retried_on_stall(test: Test) -> Test:
+    """Retry a test once when it failed while the machine was busy or stalled."""
 
     @functools.wraps(test)
     async def run(tmp_path: Path) -> None:
         began_s = machine_time()
         try:
             await test(tmp_path)
-        except Lost:
-            raise  # a caller, or what he said: no machine excuses that
+        except CallLost:
+            raise  # a lost caller is no matter of the machine
         except (AssertionError, TimeoutError) as error:
             stood_still_s = longest_standstill_s(began_s)
             if not isinstance(error, TooSlow) and stood_still_s < STOOD_STILL_S:
@@ -85,7 +85,7 @@ def believed(test: Test) -> Test:
 
 
 def longest_silence_ms(record: RehearsalRecord) -> float:
-    """Of both ends, until he heard something again: his own pauses are his own business."""
+    """Return the longest silence of both ends before the caller hears something again."""
     window = samples(WINDOW_MS)
     ear = loudness(record.heard, window) > LOUD_RMS
     mouth = loudness(record.spoken, window) > LOUD_RMS
@@ -100,26 +100,26 @@ def longest_silence_ms(record: RehearsalRecord) -> float:
 
 
 def is_lost(record: RehearsalRecord) -> bool:
-    """A call is lost when it did not go to the end of its scenario."""
+    """Return whether a call did not reach the end of its scenario."""
     return bool(record.failures) or record.ending.by == "failure"
 
 
-def judged(
+def evaluate(
     fault: str, records: Sequence[RehearsalRecord], said: Sequence[dict[str, Any]], *, asked: int
-) -> Verdict:
-    """`said` is the model's journal; in it is how often the fact was asked for, and known."""
+) -> FaultResult:
+    """Report and return the result; `said` are the model's lines, which repeat the fact."""
     silence_ms = max(longest_silence_ms(record) for record in records)
     remembered = min(sum(FACT in entry["text"] for entry in said), asked)
     lost = sum(map(is_lost, records))
-    verdict = Verdict(fault, len(records), lost, silence_ms, remembered, asked)
-    print(f"\n{HEAD}\n{verdict.row()}")
+    result = FaultResult(fault, len(records), lost, silence_ms, remembered, asked)
+    print(f"\n{HEAD}\n{result.row()}")
     report = Path(os.environ.get("FAULTS_REPORT", "out/faults.txt"))
     report.parent.mkdir(parents=True, exist_ok=True)
     with report.open("a") as file:
-        file.write(verdict.row() + "\n")
-    if verdict.remembered < asked:
+        file.write(result.row() + "\n")
+    if result.remembered < asked:
         print([(entry.get("session"), entry["text"][:60]) for entry in said])
     for record in records:
         if record.failures:
             print(record.failures, [(m.at_ms, m.kind) for m in record.moments][-12:])
-    return verdict
+    return result

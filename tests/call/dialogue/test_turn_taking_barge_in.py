@@ -1,4 +1,4 @@
-"""The caller breaks in: quiet at once, and the model learns what he heard."""
+"""The caller breaks in: quiet at once, and the model learns what was heard."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_after_response_done_while_sound_is_still_played() -> None:
 
 
 def test_while_the_models_sound_fails_to_come_its_sentence_is_still_broken_into() -> None:
-    """He heard all that there was, and was about to hear more."""
+    """The caller heard all that there was, and was about to hear more."""
     (
         speaking(400)
         >> wait(0.7)
@@ -173,7 +173,7 @@ def test_nothing_of_a_later_answer_was_played_so_nothing_of_it_is_truncated() ->
 
 
 def test_before_the_first_sound_of_an_answer_there_is_nothing_to_cut() -> None:
-    """He goes on after a pause, while the model thinks: the server cancels, and that is all."""
+    """The caller goes on after a pause, while the model thinks: the server cancels, no more."""
     book = answered() >> response_created() << nothing >> speech_started() << nothing
     book >> response_done(status="cancelled") << nothing
     assert book.call.ctx.tally.barge_ins == 0
@@ -214,7 +214,7 @@ def test_late_sound_of_what_was_cut_is_dropped() -> None:
     )
 
 
-def test_sound_of_a_cut_item_stays_out_whoever_says_that_it_is_his() -> None:
+def test_sound_of_a_cut_item_stays_out_whoever_says_otherwise() -> None:
     """Nothing of it was played, so nothing was truncated; it was cut all the same."""
     book = speaking(200) >> audio_done() >> response_done() >> speech_started() << clears << ...
     book >> audio_delta(ms=200) << nothing >> audio_delta(ms=200, response_id="x") << nothing
@@ -246,7 +246,7 @@ def test_an_item_that_comes_only_after_the_cut_keeps_nothing_either() -> None:
 
 
 def test_twice_within_one_response() -> None:
-    """He stops and starts again before the server has said that it cancelled."""
+    """The caller stops and starts again before the server has said that it cancelled."""
     (
         speaking(1000)
         >> wait(0.3)
@@ -322,7 +322,7 @@ def test_an_item_without_sound_is_never_truncated() -> None:
 
 
 def test_the_tail_that_the_telephone_still_plays_is_no_interruption() -> None:
-    """By our clock he heard all of it; the last mark is on its way."""
+    """By our clock all of it was heard; the last mark is on its way."""
     book = speaking(400) >> audio_done() >> response_done() >> wait(0.41) << nothing
     book >> speech_started() << nothing >> last_mark
     assert book.call.ctx.tally.barge_ins == 0

@@ -1,4 +1,4 @@
-"""The caller is handed over: after the last word, once, and back again if nobody takes him."""
+"""The caller is handed over: after the last word, once, and back again if nobody takes the call."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def leaving(**agent: object) -> Book:
     return book >> last_mark << GOES << nothing
 
 
-def test_he_is_handed_over_when_the_last_word_is_heard() -> None:
+def test_the_caller_is_handed_over_when_the_last_word_is_heard() -> None:
     leaving() >> stop() << DONE << ends(Ending.TRANSFERRED) << nothing
 
 
@@ -81,7 +81,7 @@ def test_what_was_not_said_is_asked_for() -> None:
     book >> wait(0.2) >> last_mark << GOES << nothing
 
 
-def test_he_goes_on_speaking_and_stays() -> None:
+def test_the_caller_goes_on_speaking_and_stays() -> None:
     book = talking() >> response_created() >> audio_delta(ms=800) << to_caller(800) >> audio_done()
     book >> transfer() << CALLED >> wait(0.3) >> speech_started() << clears
     book << truncates("item_1", 300) << note(events.BargedIn)
@@ -94,7 +94,7 @@ def test_he_goes_on_speaking_and_stays() -> None:
     assert book.call.phase is CallPhase.TALKING
 
 
-def test_nobody_takes_him() -> None:
+def test_nobody_takes_the_caller() -> None:
     book = leaving() >> wait(3.0) << nothing >> TransferFailed("http_404") << REFUSED
     book << outputs("call_1", TRANSFER_FAILED) << asks_for_an_answer << nothing
     book >> response_created("resp_2") << nothing
@@ -114,7 +114,7 @@ def test_a_target_that_is_none_is_told_what_there_is(arguments: str) -> None:
     book << nothing
 
 
-def test_marks_that_stop_do_not_keep_him() -> None:
+def test_marks_that_stop_do_not_keep_the_caller() -> None:
     book = talking() >> response_created() >> audio_delta(ms=200) << ... >> audio_done()
     book >> transfer() << CALLED >> wait(limits.call.GOODBYE_MAX_S + 0.1) << GOES << nothing
 
@@ -124,7 +124,7 @@ def test_the_model_is_not_needed_any_more() -> None:
     book >> stop() << DONE << ends(Ending.TRANSFERRED) << nothing
 
 
-def test_he_comes_back_and_the_model_is_gone() -> None:
+def test_the_caller_comes_back_and_the_model_is_gone() -> None:
     book = leaving() >> ModelLost("closed_1000") << nothing >> TransferFailed("http_500")
     book << REFUSED << exactly(OpenModel(0.0)) << nothing >> session_created() << ...
     book >> session_updated(book.agent) << ...
@@ -133,7 +133,7 @@ def test_he_comes_back_and_the_model_is_gone() -> None:
     assert book.said[-1]["type"] == "response.create"
 
 
-def test_he_comes_back_after_the_longest_time() -> None:
+def test_the_caller_comes_back_after_the_longest_time() -> None:
     book = leaving(max_call_s=5.0) >> wait(6.0) << nothing >> TransferFailed("busy") << REFUSED
     book << outputs("call_1", TRANSFER_FAILED) << asks_for_an_answer << nothing
     book >> response_created("resp_2") >> response_done("resp_2") << asks("The call ends now")
@@ -145,12 +145,12 @@ def test_a_failure_that_nobody_waits_for() -> None:
     leaving() >> TransferFailed("busy") << ... >> TransferFailed("again") << nothing
 
 
-def test_a_stream_that_breaks_while_he_is_handed_over() -> None:
+def test_a_stream_that_breaks_while_the_caller_is_handed_over() -> None:
     """Twilio says `stop` when it redirects; a break without it is a break."""
     leaving() >> CallerLost() << ends(Ending.MEDIA_BROKEN) << nothing
 
 
-def test_a_transfer_that_he_talked_over_does_not_happen() -> None:
+def test_a_transfer_that_the_caller_talked_over_does_not_happen() -> None:
     book = talking(barge_in={"min_speech_ms": 100}) >> response_created()
     book >> audio_delta(ms=900) << ... >> wait(0.2) << ... >> speech_started() >> wait(0.2) << ...
     book >> transfer() << CALLED << outputs("call_1", NOT_TRANSFERRED)
@@ -158,7 +158,7 @@ def test_a_transfer_that_he_talked_over_does_not_happen() -> None:
     book >> speech_stopped(900) << nothing >> committed() << asks_for_an_answer << nothing
 
 
-# --- Who there is, and how he is reached ---
+# --- Who there is, and how they are reached ---
 
 PEOPLE = {
     "desk": {"to": DESK, "mode": "warm"},
@@ -182,12 +182,12 @@ def goes(book: Book, done: ResponseDone, way: TransferCaller) -> None:
     book >> done << CALLED << nothing >> wait(0.2) >> last_mark << exactly(way) << nothing
 
 
-def test_warmly_with_what_the_model_says_about_him() -> None:
-    way = TransferCaller(DESK, "warm", "He asks for Anna.")
-    goes(people(), to("desk", summary="  He asks for Anna. "), way)
+def test_warmly_with_what_the_model_says_about_the_caller() -> None:
+    way = TransferCaller(DESK, "warm", "They ask for Anna.")
+    goes(people(), to("desk", summary="  They ask for Anna. "), way)
 
 
-def test_warmly_though_the_model_says_nothing_about_him() -> None:
+def test_warmly_though_the_model_says_nothing_about_the_caller() -> None:
     goes(people(), to("desk"), TransferCaller(DESK, "warm"))
 
 

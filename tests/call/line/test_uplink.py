@@ -1,0 +1,88 @@
+"""The caller's sound on its way up: buffered, written, retained, and said again."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.audio.transcode import caller_to_model
+from gateway.call.line.uplink import Uplink
+from gateway.errors import BugError
+from gateway.limits.call import BUFFERED_AUDIO_MAX_MS, RETAINED_AUDIO_MS
+from gateway.protocols.media_stream import MediaBody
+
+FRAME = bytes(range(160))
+
+
+def an_uplink() -> Uplink:
+    return Uplink(caller_to_model("pcmu"))
+
+
+def open_uplink() -> Uplink:
+    uplink = an_uplink()
+    assert uplink.release() == b""
+    return uplink
+
+
+def test_sound_before_a_session_is_buffered_and_released_in_order() -> None:
+    uplink = an_uplink()
+    assert uplink.buffer(FRAME) == 0
+    assert uplink.buffer(FRAME[::-1]) == 0
+    assert uplink.release() == FRAME + FRAME[::-1]
+    assert uplink.buffered is None
+    with pytest.raises(BugError):
+        uplink.buffer(FRAME)
+
+
+def test_the_oldest_of_too_much_goes() -> None:
+    uplink = an_uplink()
+    uplink.buffer(b"\x01" * 8 * 20)
+    assert uplink.buffer(b"\x02" * 8 * BUFFERED_AUDIO_MAX_MS) == 20
+    assert set(uplink.release()) == {2}
+
+
+def test_a_lost_session_has_its_last_sound_said_again() -> None:
+    uplink = open_uplink()
+    for n in range(10):
+        uplink.write(bytes([n]) * 160)
+    uplink.buffer_since(100)
+    uplink.buffer(bytes([99]) * 160)
+    assert uplink.release() == b"".join(bytes([n]) * 160 for n in (5, 6, 7, 8, 9, 99))
+
+
+def test_only_the_newest_is_retained_but_for_a_turn_that_is_open() -> None:
+    uplink = open_uplink()
+    uplink.write(FRAME * (RETAINED_AUDIO_MS // 20 + 5))
+    assert uplink.retained_bytes == RETAINED_AUDIO_MS * 8
+    uplink.retain_turn(True)
+    uplink.write(FRAME * 5)
+    assert uplink.retained_bytes == RETAINED_AUDIO_MS * 8 + 800
+    uplink.retain_turn(False)
+    uplink.write(FRAME)
+    assert uplink.retained_bytes == RETAINED_AUDIO_MS * 8
+
+
+def test_sound_of_an_earlier_stream_comes_first() -> None:
+    uplink = an_uplink()
+    uplink.buffer(b"\x02" * 160)
+    assert uplink.before(b"\x01" * 160) is None
+    assert uplink.release() == b"\x01" * 160 + b"\x02" * 160
+    assert uplink.before(b"\x03" * 160) == b"\x03" * 160, "a session hears: it goes up at once"
+
+
+@pytest.mark.parametrize(
+    ("payload", "timestamp", "fault"),
+    [(b"", "0", "empty_frame"), (FRAME, "x", "timestamp"), (FRAME * 999, "0", "oversized_frame")],
+)
+def test_a_frame_that_cannot_be_twilios(payload: bytes, timestamp: str, fault: str) -> None:
+    uplink = open_uplink()
+    with pytest.raises(ValueError, match=fault):
+        uplink.take(MediaBody(payload=payload, timestamp=timestamp), 0.0)
+    assert (uplink.frames, uplink.bytes) == (0, 0)
+
+
+def test_gaps_of_presentation_time_are_counted() -> None:
+    uplink = open_uplink()
+    for timestamp in ("0", "20", "100"):
+        uplink.take(MediaBody(payload=FRAME, timestamp=timestamp), int(timestamp) / 1000)
+    assert (uplink.frames, uplink.bytes, uplink.gap_ms) == (3, 480, 60.0)
+    assert uplink.position_s == pytest.approx(0.12)

@@ -1,0 +1,76 @@
+"""The history of a call: what each item keeps, its bounds, and what a new session is told."""
+
+from __future__ import annotations
+
+from gateway import limits
+from gateway.call.history import ConversationHistory, HistoryItem
+
+
+def texts(history: ConversationHistory) -> list[tuple[str, str]]:
+    return [(item.kind, item.text) for item in history.memos]
+
+
+def test_a_sentence_that_was_cut_keeps_what_was_heard_of_it() -> None:
+    history = ConversationHistory()
+    history.model_sounds("item_1", 1000)
+    history.model_says("item_1", "one two three four")
+    history.cut("item_1", 500)
+    history.model_said("item_1", "one two three four five six")
+    assert texts(history) == [("model", "one two")]
+
+
+def test_words_of_a_turn_come_after_the_turn() -> None:
+    history = ConversationHistory()
+    history.caller_spoke("turn_1")
+    history.model_said("item_1", "Hello.")
+    history.caller_said("turn_1", "Good morning.")
+    assert texts(history) == [("caller", "Good morning."), ("model", "Hello.")]
+    assert not history.caller_was_last
+    assert history.last_words == "Hello."
+
+
+def test_a_function_without_an_output_is_not_replayed_until_it_has_one() -> None:
+    history = ConversationHistory()
+    history.called("call_1", "stock", "{}")
+    assert history.replay() == []
+    call = history.answered("call_1", "three left")
+    assert call is not None
+    assert call.name == "stock"
+    assert history.answered("call_1", "again") is None
+    assert [item["type"] for item in history.replay()] == ["function_call", "function_call_output"]
+
+
+def test_what_is_open_is_answered_in_words() -> None:
+    history = ConversationHistory()
+    history.called("call_1", "transfer", "{}")
+    history.called("call_2", "stock", "{}")
+    left = history.interrupted({"transfer": "nobody took it"}, "not known")
+    assert left == [("call_1", "nobody took it"), ("call_2", "not known")]
+    assert history.interrupted({}, "not known") == []
+
+
+def test_the_oldest_go_beyond_the_bounds() -> None:
+    history = ConversationHistory()
+    for n in range(limits.call.HISTORY_ITEMS_MAX + 3):
+        history.caller_said(f"turn_{n}", "x" * 10)
+    assert len(history.memos) == limits.call.HISTORY_ITEMS_MAX
+    assert history.memos[0].item_id == "turn_3"
+    assert history.chars == 10 * limits.call.HISTORY_ITEMS_MAX
+    history.caller_said("long", "y" * (limits.call.HISTORY_MAX_CHARS + 1))
+    assert history.chars <= limits.call.HISTORY_MAX_CHARS
+    assert history.memos[-1].item_id == "long"
+
+
+def test_a_later_state_brings_only_the_differences() -> None:
+    known = [HistoryItem("caller", 1, "Hi.", "turn_1"), HistoryItem("model", 2, "I see", "item_1")]
+    history = ConversationHistory(list(known))
+    later = [
+        known[0],
+        HistoryItem("model", 2, "I see that.", "item_1"),
+        HistoryItem("caller", 3, "Yes."),
+    ]
+    news = history.catch_up(later)
+    assert [(one.memo.text, one.after, one.told) for one in news] == [
+        ("I see that.", "memo_1", True),
+        ("Yes.", "memo_2", False),
+    ]

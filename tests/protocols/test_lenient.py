@@ -1,0 +1,59 @@
+"""What is essential is strict, what refines is left out."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from gateway.protocols.lenient import convert_leniently
+
+
+class Leaf(Struct):
+    name: str
+    size: int = 0
+
+
+class Tree(Struct):
+    leaf: Leaf
+    leaves: list[Leaf] = []
+    labels: dict[str, str] = {}
+    spare: Leaf | None = None
+
+
+GOOD: dict[str, Any] = {"leaf": {"name": "a", "size": 1}}
+
+
+@pytest.mark.parametrize(
+    ("odd", "read"),
+    [
+        ({}, Tree(Leaf("a", 1))),
+        ({"leaf": {"name": "a", "size": None}}, Tree(Leaf("a"))),
+        ({"leaf": {"name": "a", "size": "2"}}, Tree(Leaf("a", 2))),
+        ({"leaves": 5}, Tree(Leaf("a", 1))),
+        (
+            {"leaves": [{"name": "b"}, {}, 7, {"name": "c"}]},
+            Tree(Leaf("a", 1), [Leaf("b"), Leaf("c")]),
+        ),
+        ({"labels": {"x": "1", "y": 2, "z": None}}, Tree(Leaf("a", 1), labels={"x": "1"})),
+        ({"spare": {"size": 1}}, Tree(Leaf("a", 1))),
+    ],
+)
+def test_what_refines_is_left_out(odd: dict[str, Any], read: Tree) -> None:
+    assert convert_leniently(deepcopy(GOOD) | odd, Tree) == read
+
+
+@pytest.mark.parametrize(
+    "bad", [{}, {"leaf": None}, {"leaf": {"size": 1}}, {"leaf": {"name": 1}}, 5]
+)
+def test_what_is_essential_is_strict(bad: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        convert_leniently(bad, Tree)
+
+
+def test_the_number_of_repairs_is_bounded() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        convert_leniently(GOOD | {"leaves": [None] * 1000}, Tree)

@@ -1,0 +1,73 @@
+"""A leg to the agent, with what happens between two of its steps."""
+
+from __future__ import annotations
+
+from time import monotonic, time
+from typing import Any
+
+from gateway_calls import TOKEN, token_in
+from running_gateway import PUBLIC_URL
+
+from gateway.agents.config.agent import Agent
+from gateway.call.snapshot import CallSnapshot
+from gateway.ops.limits.signed_tokens import StreamTokens
+from gateway.ops.startup_checks import templates_of
+from gateway.ops.store.memory import MemoryStore
+from gateway.ops.store.shared import Store
+from gateway.protocols.twilio_webhooks import VoiceRequest
+from gateway.settings import load_settings
+from gateway.web.twilio.agent_legs import MediaStreamLeg
+from gateway.web.twilio.twiml_documents import TwimlDocuments
+
+AGENT = Agent(name="reception", instructions="Be kind.")
+CALL_SID = "CA" + "1" * 32
+CALL = VoiceRequest(CALL_SID, "+15550199", "+15550100", "in-progress")
+
+
+class Process:
+    """Registry, admission and snapshots of a process that begins to drain while it writes."""
+
+    def __init__(self, *, drains: bool) -> None:
+        self.sends_on, self._drains = False, drains
+        self.announced: list[Any] = []
+        self.admitted: list[str] = []
+        self.released: list[tuple[str, bool]] = []
+
+    async def admit(self, call_sid: str, *_: Any) -> None:
+        self.admitted.append(call_sid)
+
+    async def release(self, call_sid: str, *, ended: bool = True) -> None:
+        self.released.append((call_sid, ended))
+
+    async def expect(self, *_: Any) -> None:
+        self.sends_on = self._drains
+
+    def announce(self, facts: Any, *_: Any) -> None:
+        self.announced.append(facts.call_sid)
+
+
+def leg(process: Any) -> MediaStreamLeg:
+    documents = TwimlDocuments(templates_of(load_settings({}, simulated=True)))
+    tokens = StreamTokens([TOKEN], Store(MemoryStore(monotonic)), time)
+    url = "wss://gw.example.com/twilio/media"
+    return MediaStreamLeg(PUBLIC_URL, url, documents, process, process, process, tokens)
+
+
+def state() -> CallSnapshot:
+    return CallSnapshot("reception", "media-streams", CALL.caller, CALL.dialled)
+
+
+async def test_a_process_that_begins_to_drain_meanwhile_leaves_the_call_to_others() -> None:
+    """The stream comes to whichever process takes calls, and finds the slot still taken."""
+    process = Process(drains=True)
+    response = await leg(process).connect(CALL, AGENT, state=state())
+    assert token_in(bytes(response.body).decode())
+    assert process.announced == []
+    assert process.released == [(CALL_SID, False)]
+
+
+async def test_otherwise_it_announces_the_call_itself() -> None:
+    process = Process(drains=False)
+    await leg(process).connect(CALL, AGENT, state=state())
+    assert (process.admitted, process.announced) == ([CALL_SID], [CALL_SID])
+    assert process.released == []
