@@ -11,8 +11,9 @@ import asyncio
 import ssl
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
@@ -50,16 +51,32 @@ class ModelReceiver(Protocol):
     def on_model_lost(self, reason: str, refused: bool, now: float) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class SocketBounds:
+    """Limits of one connection to the model."""
+
+    message_max_bytes: int = MODEL_MESSAGE_MAX_BYTES
+    close_max_s: float = CLOSE_MAX_S
+    ping_every_s: float = PING_EVERY_S
+    pong_max_s: float = PONG_MAX_S
+
+
+DEFAULT_BOUNDS: Final = SocketBounds()
+
+
 class RealtimeSocket(asyncio.Protocol):
     """Made by `connect`. `on_model_lost` comes once, unless `close` was called before."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], receiver: ModelReceiver) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str], receiver: ModelReceiver, bounds: SocketBounds
+    ) -> None:
+        self._bounds = bounds
         self._conn = ClientProtocol(
-            parse_uri(url), max_size=MODEL_MESSAGE_MAX_BYTES, extensions=None
+            parse_uri(url), max_size=bounds.message_max_bytes, extensions=None
         )
         self._headers = headers
         self._receiver: ModelReceiver | None = receiver
-        self._splitter = FrameSplitter(masked=False, max_bytes=MODEL_MESSAGE_MAX_BYTES)
+        self._splitter = FrameSplitter(masked=False, max_bytes=bounds.message_max_bytes)
         self._frames = ClientFrames()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -93,7 +110,7 @@ class RealtimeSocket(asyncio.Protocol):
         if self._conn.state is OPEN:
             self._conn.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
-            self._timer = self._loop.call_later(CLOSE_MAX_S, transport.abort)
+            self._timer = self._loop.call_later(self._bounds.close_max_s, transport.abort)
         else:
             transport.abort()
 
@@ -164,7 +181,7 @@ class RealtimeSocket(asyncio.Protocol):
     def _on_handshake(self) -> None:
         if self._conn.state is OPEN and not self._open.done():
             self._open.set_result(None)
-            self._timer = self._loop.call_later(PING_EVERY_S, self._send_ping)
+            self._timer = self._loop.call_later(self._bounds.ping_every_s, self._send_ping)
             if self._receiver is not None:
                 # Here and not after `connect`: the first event may stand in the same bytes.
                 self._receiver.on_model_open(self)
@@ -211,7 +228,9 @@ class RealtimeSocket(asyncio.Protocol):
         self._ping = struct.pack("!d", monotonic())
         self._conn.send_ping(self._ping)
         self._flush()
-        self._timer = self._loop.call_later(max(PING_EVERY_S, PONG_MAX_S), self._send_ping)
+        self._timer = self._loop.call_later(
+            max(self._bounds.ping_every_s, self._bounds.pong_max_s), self._send_ping
+        )
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -238,17 +257,22 @@ async def connect(
     headers: Mapping[str, str],
     receiver: ModelReceiver,
     within_s: float = CONNECT_MAX_S,
+    bounds: SocketBounds = DEFAULT_BOUNDS,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Opens a link: TCP, TLS, WebSocket; the receiver gets the socket by `on_model_open`.
 
     Raises LinkError within that time; then the receiver hears nothing of it any more.
     """
     uri = parse_uri(url)
-    socket = RealtimeSocket(url, headers, receiver)
+    socket = RealtimeSocket(url, headers, receiver, bounds)
     try:
         async with asyncio.timeout(within_s):
             await asyncio.get_running_loop().create_connection(
-                lambda: socket, uri.host, uri.port, ssl=_tls_context() if uri.secure else None
+                lambda: socket,
+                uri.host,
+                uri.port,
+                ssl=(tls or _tls_context()) if uri.secure else None,
             )
             await socket.opened()
     except BaseException as error:

@@ -208,7 +208,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
     async with theatre.call("+15550102", steps=QUIET) as call_sid:
         await page.locator(f'#live [data-id="{call_sid}"] button').click(timeout=PATIENT)
         await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
-        region = page.get_by_role("region", name="Tools that wait for approval")
+        region = page.get_by_role("region", name="Tool approvals")
         await expect(region).to_be_hidden()
         await theatre.rig.note(events.FirstAudioSent, of=call_sid)
         theatre.ask_leave("mcpr_1", "cancel_appointment", SMITH)
@@ -217,7 +217,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
         await expect(region.locator("pre")).to_have_text(re.compile(r'"Smith <b>"'))
         await expect(region.locator(".left")).to_have_text(re.compile(r"^(2\d|30) s left"))
         card = page.locator(f'#live [data-id="{call_sid}"]')
-        await expect(card).to_contain_text("asks for your leave")
+        await expect(card).to_contain_text("Tool approval pending")
         await small.locator(f'#live [data-id="{call_sid}"] button').click()
         await expect(small.get_by_role("button", name="Approve")).to_be_visible()
         wide = await small.evaluate("document.documentElement.scrollWidth")
@@ -230,7 +230,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
 
         await region.get_by_role("button", name="Approve").first.focus()
         await page.keyboard.press("Enter")
-        await expect(page.locator("#told")).to_have_text("The agent may use it.")
+        await expect(page.locator("#told")).to_have_text("Approved.")
         await expect(region.get_by_role("group")).to_have_count(1)
         await expect(region.get_by_role("button", name="Approve")).to_be_focused()
         await region.get_by_role("button", name="Deny").click()
@@ -264,6 +264,23 @@ async def test_an_operator_makes_a_link_to_call_by(theatre: Theatre) -> None:
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_role("button", name="Phone")).to_be_hidden()
     assert wrong == []
+    await page.context.close()
+
+
+async def test_arrows_need_no_first_focus_and_the_call_sid_is_copied(theatre: Theatre) -> None:
+    page, _ = await watched(theatre)
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await theatre.enter(page)
+    first = page.locator(".card").first
+    await expect(first).to_be_visible()
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("ArrowDown")
+    await expect(first).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.locator("#sid").click()
+    await expect(page.locator("#sid-copied")).to_have_text("Copied.")
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied == await page.locator("#sid").text_content()
     await page.context.close()
 
 

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from far_end import FarEnd, far_end
 
 from gateway import limits
 from gateway.errors import LinkError
-from gateway.transports.realtime_socket import RealtimeSocket, connect
+from gateway.transports.realtime_socket import RealtimeSocket, SocketBounds, connect
 
 Behave = Callable[[FarEnd], Awaitable[None]]
 HEADERS = {"Authorization": "Bearer sk-test", "OpenAI-Safety-Identifier": "abc"}
@@ -66,11 +67,12 @@ class Receiver:
 
 
 @contextlib.asynccontextmanager
-async def link(behave: Behave) -> AsyncIterator[Receiver]:
+async def link(behave: Behave, **bounds: Any) -> AsyncIterator[Receiver]:
     """An open link to a server that behaves so."""
     receiver = Receiver()
     async with far_end(behave) as url:
-        await connect(f"{url}/v1/realtime?model=gpt-realtime-2.1", HEADERS, receiver)
+        address = f"{url}/v1/realtime?model=gpt-realtime-2.1"
+        await connect(address, HEADERS, receiver, bounds=SocketBounds(**bounds))
         try:
             yield receiver
         finally:

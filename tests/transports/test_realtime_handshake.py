@@ -12,7 +12,6 @@ from far_end import FarEnd, far_end, text_of
 from model_link import CREATED, HEADERS, Behave, Receiver, failure, link
 
 from gateway.errors import LinkError
-from gateway.transports import realtime_socket
 from gateway.transports.realtime_socket import connect
 
 PEM = Path(__file__).parent / "localhost.pem"
@@ -200,15 +199,15 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
     assert (await failure(silent, server_tls())).reason == "unreachable"
 
 
-async def test_a_certificate_of_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime_socket, "_tls", ssl.create_default_context(cafile=str(PEM)))
+async def test_a_certificate_of_another_host() -> None:
+    trusted = ssl.create_default_context(cafile=str(PEM))
     async with far_end(silent, server_tls()) as url:
         with pytest.raises(LinkError, match="unreachable"):
-            await connect(url.replace("127.0.0.1", "127.0.0.2"), HEADERS, Receiver())
+            await connect(url.replace("127.0.0.1", "127.0.0.2"), HEADERS, Receiver(), tls=trusted)
 
 
-async def test_a_certificate_that_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime_socket, "_tls", ssl.create_default_context(cafile=str(PEM)))
+async def test_a_certificate_that_holds() -> None:
+    trusted = ssl.create_default_context(cafile=str(PEM))
 
     async def behave(end: FarEnd) -> None:
         await end.accept(text_of(CREATED))
@@ -218,7 +217,7 @@ async def test_a_certificate_that_holds(monkeypatch: pytest.MonkeyPatch) -> None
 
     receiver = Receiver()
     async with far_end(behave, server_tls()) as url:
-        await connect(url.replace("127.0.0.1", "localhost"), HEADERS, receiver)
+        await connect(url.replace("127.0.0.1", "localhost"), HEADERS, receiver, tls=trusted)
         receiver.socket.post(b"hello")
         assert await receiver.hears(2) == [CREATED.encode(), b"good day"]
         receiver.socket.close()

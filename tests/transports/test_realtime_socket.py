@@ -10,8 +10,6 @@ from far_end import FarEnd, close_of, text_of
 from model_link import CREATED, link
 from websockets.frames import Close, Frame, Opcode
 
-from gateway.transports import realtime_socket
-
 # --- What is heard ---
 
 
@@ -168,14 +166,13 @@ async def test_a_server_that_breaks_the_protocol_is_left(junk: bytes) -> None:
         assert receiver.texts == []
 
 
-async def test_a_message_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime_socket, "MODEL_MESSAGE_MAX_BYTES", 1000)
+async def test_a_message_beyond_all_bounds() -> None:
 
     async def behave(end: FarEnd) -> None:
         await end.accept(text_of("x" * 1000) + text_of("x" * 1001))
         await end.gone()
 
-    async with link(behave) as receiver:
+    async with link(behave, message_max_bytes=1000) as receiver:
         assert await receiver.loses() == "protocol_error"
         assert receiver.texts == [b"x" * 1000]
 
@@ -199,10 +196,7 @@ async def test_our_own_close_is_in_order_and_is_the_last_that_is_heard() -> None
     assert (receiver.texts, receiver.lost) == ([], [])
 
 
-async def test_a_server_that_does_not_answer_a_close_is_cut(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(realtime_socket, "CLOSE_MAX_S", 0.05)
+async def test_a_server_that_does_not_answer_a_close_is_cut() -> None:
     cut = asyncio.get_running_loop().create_future()
 
     async def behave(end: FarEnd) -> None:
@@ -210,7 +204,7 @@ async def test_a_server_that_does_not_answer_a_close_is_cut(
         await end.gone()
         cut.set_result(None)
 
-    async with link(behave) as receiver:
+    async with link(behave, close_max_s=0.05) as receiver:
         receiver.socket.close()
         await asyncio.wait_for(cut, 5)
 
@@ -218,9 +212,7 @@ async def test_a_server_that_does_not_answer_a_close_is_cut(
 # --- Is it alive? Does it read? ---
 
 
-async def test_pings_that_are_answered_keep_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime_socket, "PING_EVERY_S", 0.02)
-    monkeypatch.setattr(realtime_socket, "PONG_MAX_S", 0.02)
+async def test_pings_that_are_answered_keep_it_open() -> None:
 
     async def behave(end: FarEnd) -> None:
         await end.accept()
@@ -231,17 +223,13 @@ async def test_pings_that_are_answered_keep_it_open(monkeypatch: pytest.MonkeyPa
         end.say("four pings")
         await end.gone()
 
-    async with link(behave) as receiver:
+    async with link(behave, ping_every_s=0.02, pong_max_s=0.02) as receiver:
         await receiver.hears()
         assert not receiver.lost
 
 
 @pytest.mark.parametrize("answer", [b"", b"another"], ids=["nothing", "another pong"])
-async def test_a_ping_that_is_not_answered_ends_it(
-    monkeypatch: pytest.MonkeyPatch, answer: bytes
-) -> None:
-    monkeypatch.setattr(realtime_socket, "PING_EVERY_S", 0.05)
-    monkeypatch.setattr(realtime_socket, "PONG_MAX_S", 0.05)
+async def test_a_ping_that_is_not_answered_ends_it(answer: bytes) -> None:
 
     async def behave(end: FarEnd) -> None:
         await end.accept()
@@ -251,7 +239,7 @@ async def test_a_ping_that_is_not_answered_ends_it(
             end.send(Frame(Opcode.PONG, answer).serialize(mask=False))
         await end.gone()
 
-    async with link(behave) as receiver:
+    async with link(behave, ping_every_s=0.05, pong_max_s=0.05) as receiver:
         assert await receiver.loses() == "ping_timeout"
 
 

@@ -43,7 +43,7 @@ async function detail(id) {
     const record = await get(`/api/calls/${encodeURIComponent(id)}`);
     const known = calls.get(id);
     calls.set(id, record);
-    // What the feed told meanwhile may be newer than the answer.
+    // Events that came meanwhile may be newer than the answer.
     for (const part of LISTS) for (const one of known?.[part] ?? []) add(record, part, one);
     if (known?.state === "ended" && record.state !== "ended") Object.assign(record, known);
   } catch (error) {
@@ -239,11 +239,11 @@ function renew(item, record) {
   button.setAttribute("aria-current", String(record.id === chosen));
   set(button.querySelector("strong"), record.agent ?? "");
   set(button.querySelector(".time"), span(talked(record)));
-  const who = record.path === "browser" ? "browser" : record.caller;
-  set(button.querySelector("small"), `${who} · ${when(record.began_at)}`);
+  const who = record.path === "browser" ? "browser" : record.caller || "number withheld";
+  set(button.querySelector("small"), `${record.direction === "outbound" ? "to" : "from"} ${who} · ${when(record.began_at)}`);
   set(end, record.state === "ended" ? words(record.ending) : record.state === "expected" ? coming(record) : "");
   end.classList.toggle("bad", record.well === false);
-  set(button.querySelector(".asks"), waits(record).length ? "asks for your leave" : "");
+  set(button.querySelector(".asks"), waits(record).length ? "Tool approval pending" : "");
 }
 
 const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
@@ -260,7 +260,11 @@ function paintCall() {
   const over = record.state === "ended";
   set($("state"), over ? words(record.ending) : record.state === "expected" ? coming(record) : "live");
   $("state").className = `state ${over ? (record.well === false ? "bad" : "") : "live"}`;
-  $("deeds").hidden = over;
+  $("deeds").hidden = $("hangup").hidden = over;
+  const sid = record.call_sid || record.id;
+  if ($("sid").textContent !== sid) set($("sid-copied"), "");
+  set($("sid"), sid);
+  $("sid").setAttribute("aria-label", `Copy ${sid}`);
   for (const control of $("deeds").querySelectorAll("form button")) control.disabled = record.state !== "talking";
   paintApprovals(record);
   paintFigures(record);
@@ -292,12 +296,12 @@ function paintApprovals(record) {
   for (const [key, item] of known) if (!keys.includes(key)) item.remove();
   waiting.forEach((one, at) => { if (!known.has(keys[at])) box.append(asked(record.id, one, keys[at])); });
   box.hidden = !waiting.length;
-  // Whoever answered by keyboard goes on with the next request, or with the call.
+  // After an answer by keyboard the focus moves to the next request, or to the call.
   if (held && !box.contains(document.activeElement)) (box.querySelector("button") ?? $("say-text")).focus();
 }
 
 function asked(id, one, key) {
-  const item = make("section", "approval"), title = make("h4", "", "May the agent use this tool?");
+  const item = make("section", "approval"), title = make("h4", "", "Approve this tool call?");
   const what = make("p"), given = make("pre", "", pretty(one.arguments)), row = make("div", "row"), left = make("small", "left");
   item.dataset.key = key;
   item.dataset.until = one.until_s;
@@ -307,7 +311,7 @@ function asked(id, one, key) {
   what.append(make("strong", "", one.tool), ` of ${one.server}`);
   given.dir = "auto";
   given.tabIndex = 0;
-  given.setAttribute("aria-label", "What it is used with");
+  given.setAttribute("aria-label", "Arguments");
   for (const [text, approve, name] of [["Approve", true, "main"], ["Deny", false, "quiet"]]) {
     const button = make("button", name, text);
     button.type = "button";
@@ -329,7 +333,7 @@ async function decide(id, one, approve, row) {
   const path = `/api/calls/${encodeURIComponent(id)}/approvals/${encodeURIComponent(one.id)}`;
   try {
     await ask(path, { method: "POST", ...json({ approve }) });
-    tell(approve ? "The agent may use it." : "The agent may not use it.");
+    tell(approve ? "Approved." : "Denied.");
   } catch (error) {
     tell(error.message, true);
     delete row.dataset.busy;
@@ -373,7 +377,7 @@ function paintWords(record) {
   });
   if (low) list.scrollTop = list.scrollHeight;
   $("words-none").hidden = lines.length > 0;
-  set($("words-none"), record.state === "ended" ? "This agent keeps no words." : "Nothing has been written down yet.");
+  set($("words-none"), record.state === "ended" ? "This agent keeps no transcript." : "No transcript yet.");
 }
 
 function spoken(line, key) {
@@ -431,7 +435,7 @@ function animate(at) {
   if (!record) return;
   for (const item of $("approvals").children) {
     const left_s = Math.max(0, Math.round(item.dataset.until - clock(record)));
-    set(item.querySelector(".left"), `${left_s} s left; then it is a no.`);
+    set(item.querySelector(".left"), `${left_s} s left; then it is denied.`);
   }
   draw($("score"), record, record.state === "ended" ? Math.max(10, length(record)) : LIVE_WINDOW_S, true);
   lamps(record);
@@ -511,7 +515,7 @@ function resolved(_style, name) {
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => inks.clear());
 
-// --- Choosing, by hand and by keyboard ---
+// --- Choosing, by pointer and by keyboard ---
 
 async function choose(id, focus = false) {
   chosen = id;
@@ -541,12 +545,25 @@ $("back").addEventListener("click", back);
 document.addEventListener("keydown", (event) => {
   if ($("sure").open) return;
   if (event.key === "Escape" && chosen) back();
-  const here = document.activeElement?.closest?.(".card");
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!here || !step) return;
   const cards = [...document.querySelectorAll(".card")];
+  // Arrows belong to fields and to scrolled lists that have the focus; without one, to the calls.
+  const here = document.activeElement?.closest?.(".card");
+  const free = here || document.activeElement === document.body || document.activeElement === $("calls");
+  if (!step || !free || !cards.length) return;
   event.preventDefault();
-  cards[Math.min(cards.length - 1, Math.max(0, cards.indexOf(here) + step))].focus();
+  const from = cards.indexOf(here ?? document.querySelector('.card[aria-current="true"]'));
+  cards[from < 0 ? 0 : Math.min(cards.length - 1, Math.max(0, from + step))].focus();
+});
+
+$("sid").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText($("sid").textContent);
+    set($("sid-copied"), "Copied.");
+  } catch {
+    getSelection().selectAllChildren($("sid"));
+    set($("sid-copied"), "Press Ctrl+C to copy it.");
+  }
 });
 
 // --- Acting ---
@@ -580,7 +597,7 @@ function onSubmit(id, handle) {
 }
 
 onSubmit("say", () => act("say", "The agent says it next.", json({ text: $("say-text").value })));
-onSubmit("transfer", () => act("transfer", "The caller is told, and handed over.", json({ to: $("transfer-to").value.trim() })));
+onSubmit("transfer", () => act("transfer", "The caller is told and transferred.", json({ to: $("transfer-to").value.trim() })));
 onSubmit("image", () => {
   const file = $("image-file").files[0];
   const query = `?about=${encodeURIComponent($("image-about").value.trim())}`;
