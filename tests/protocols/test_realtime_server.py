@@ -387,10 +387,14 @@ def test_sound_elsewhere_in_an_event_is_not_its_delta() -> None:
     for text in (
         long_delta(other={"delta": LONG_BASE64}, delta=""),
         long_delta(**{'"delta': LONG_BASE64}, delta=""),
+        long_delta(other={"delta": LONG_BASE64}, delta="soundOfThisDelta"),
+        long_delta(other={"delta": LONG_BASE64}, delta="soundOfThisDelt@").replace(
+            b"@", b"\\u0061"
+        ),
     ):
         event = wire.parse(text)
         assert isinstance(event, wire.AudioDelta)
-        assert event.delta == b""
+        assert event.delta in (b"", base64.b64decode("soundOfThisDelta"))
 
 
 @pytest.mark.parametrize(
