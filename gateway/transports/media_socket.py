@@ -57,7 +57,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
             self.loop.call_soon(receiver.on_closed, monotonic())
 
     def _look_at_state(self) -> None:
-        """Follow whatever may have changed the library's state: it is dear to ask for each frame."""
+        """Follow what may have changed the library's state: asking for each frame is dear."""
         self._is_open = self._receiver is not None and self.conn.state is OPEN
 
     async def gone(self) -> None:
