@@ -4,7 +4,7 @@ A linear-phase FIR in polyphase form, as one matrix product: each row of the lef
 window of (history + frame), each column of the right one holds the taps of one output sample.
 It is taken in float32, twice as fast as in float64. The rounding error of a sum stays below a
 hundredth of a sample's last bit for speech; where a BLAS adds in another order (for another
-number of rows, on another machine), one sample in hundreds may come out one bit higher or lower,
+number of rows, on another machine), one sample in thousands may differ in its last bit,
 which is 40 dB below the noise of mu-law itself.
 """
 
