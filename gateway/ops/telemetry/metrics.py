@@ -121,6 +121,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "texts": (
+        "texts",
+        "Texts to callers: sent, refused by the carrier, or over a limit.",
+        ("outcome",),
+    ),
     "messages": ("messages_taken", "Messages that callers left.", ("agent",)),
     "keypad": (
         "keypad_entries",
@@ -248,6 +253,7 @@ class Metrics:
     spend_reached: Counter
     tools: Counter
     images: Counter
+    texts: Counter
     mcp_calls: Counter
     mcp_lists: Counter
     approvals: Counter
