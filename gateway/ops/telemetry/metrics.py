@@ -75,6 +75,16 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "tools": ("tool_calls", "Tools that the model called.", ("tool",)),
     "images": ("images", "Pictures of callers, by outcome.", ("source", "outcome")),
+    "image_workers_ended": (
+        "image_workers_ended",
+        "Processes that decode pictures and were replaced, by reason.",
+        ("reason",),
+    ),
+    "image_uploads_refused": (
+        "image_uploads_refused",
+        "Pictures refused since too many were arriving at once.",
+        (),
+    ),
     "mcp_calls": (
         "mcp_calls",
         "Calls of hosted MCP tools, by how they ended.",
@@ -253,6 +263,8 @@ class Metrics:
     spend_reached: Counter
     tools: Counter
     images: Counter
+    image_workers_ended: Counter
+    image_uploads_refused: Counter
     mcp_calls: Counter
     mcp_lists: Counter
     mcp_left_out: Counter
