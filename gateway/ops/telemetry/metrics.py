@@ -95,6 +95,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Tool lists of hosted MCP servers, by outcome.",
         ("server", "outcome"),
     ),
+    "mcp_left_out": (
+        "mcp_tools_left_out",
+        "Tools of MCP servers that could not be offered, counted when that changed.",
+        ("server",),
+    ),
     "approvals": ("approvals", "Approval requests, by outcome.", ("server", "outcome")),
     "errors": ("model_errors", "Errors that the model's server reported.", ("fault", "code")),
     "peer_faults": (
@@ -268,6 +273,7 @@ class Metrics:
     texts: Counter
     mcp_calls: Counter
     mcp_lists: Counter
+    mcp_left_out: Counter
     approvals: Counter
     errors: Counter
     peer_faults: Counter
