@@ -128,6 +128,8 @@ class Promises:
                 self.tools[out.call_id] = out.name
             case do.CancelTool():
                 assert self.tools.pop(out.call_id, None), "cancelled, and does not run"
+            case do.DetachTool():
+                assert self.tools.pop(out.call_id, None), "runs on, and does not run"
             case events.ApprovalRequested():
                 self.approvals[out.approval_id] = self.now + out.wait_s
             case events.ApprovalResolved():

@@ -61,7 +61,13 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
-        self._tools = ToolRunner(facts, services.toolbox, services.tasks, self.notify)
+        self._tools = ToolRunner(
+            facts,
+            services.toolbox,
+            services.tasks,
+            self.notify,
+            lambda event: services.publish(self, event),
+        )
         self._loop = asyncio.get_running_loop()
 
     def begin(self, *, open_session: bool) -> None:
@@ -314,6 +320,8 @@ class LiveCall:
                 self._tools.run(one)
             case do.CancelTool():
                 self._tools.cancel(one.call_id)
+            case do.DetachTool():
+                self._tools.detach(one.call_id)
             case _:
                 self._services.publish(self, one)
 
