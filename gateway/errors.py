@@ -1,4 +1,4 @@
-"""The tree of exceptions: whose fault it is, is a type."""
+"""Exceptions of this package, by whose fault they are."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PeerError(GatewayError):
 
 
 class BugError(GatewayError):
-    """We broke our own rule."""
+    """Bug of this package: one of its own rules was broken."""
 
 
 class SignatureRefused(GatewayError):

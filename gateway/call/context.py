@@ -264,8 +264,12 @@ class CallContext:
     def expect_response(self) -> None:
         """Wait for the server's own response: one asked for now would be refused, or a second."""
         if self.server_answers and not self.responses.busy:
-            self.responses.deferred = True
-            self.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
+            self.await_response()
+
+    def await_response(self) -> None:
+        """Ask for nothing until a response has begun, or should have."""
+        self.responses.deferred = True
+        self.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
 
     def response_progressed(self) -> None:
         if self.responses.active_id is not None:

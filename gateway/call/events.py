@@ -294,7 +294,10 @@ class PictureSent(EventBase, frozen=True):
 
 
 class CallEnded(EventBase, frozen=True):
-    """The call is over; the last event of every call."""
+    """The call is over; the last event of every call.
+
+    Only a `ToolCompleted` may follow, of a function that was begun and has outlived the call.
+    """
 
     ending: Ending
     reason: str

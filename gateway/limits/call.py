@@ -63,6 +63,8 @@ GOODBYE_MAX_S = 15.0
 """How long a goodbye may take to begin, and then to make progress, before the call is ended."""
 ENDING_MAX_S = 75.0
 """Longest goodbye, however often the caller interrupts it."""
+WORK_AFTER_GOODBYE_MAX_S = 10.0
+"""How long a call that has said goodbye waits for functions that were begun."""
 HANGUP_CONFIRM_MAX_S = 5.0
 FINAL_HANGUP_MAX_S = 5.0
 """How long a stopping process waits for its calls to be hung up."""

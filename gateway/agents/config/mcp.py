@@ -47,7 +47,10 @@ class ApprovalPolicy(BaseModel):
 
 
 class McpServer(ToolOptions):
-    """An MCP server: its address, who connects to it, and which of its tools are offered."""
+    """An MCP server: its address, who connects to it, and which of its tools are offered.
+
+    Inherits the options of a tool: in the file they stand beside its own keys, for all its tools.
+    """
 
     via: Literal["openai", "gateway"]
     url: Url | None = Field(None, pattern=r"\Ahttps?://[^\s/?#@\\]+([/?][^\s#\\]*)?\z")

@@ -95,7 +95,10 @@ class ToolOptions(_Part):
 
 
 class FunctionTool(ToolOptions):
-    """Function of the operator: how it is called, and what the caller hears meanwhile."""
+    """Function of the operator: how it is called, and what the caller hears meanwhile.
+
+    Inherits the options of a tool: in the file they stand beside its own keys.
+    """
 
     description: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
     parameters: dict[str, Any] | None = None

@@ -26,7 +26,6 @@ from gateway.call.call_info import CallInfo
 from gateway.call.commands import SendToCaller, SendToModel
 from gateway.call.context import NOTHING, Out
 from gateway.call.endings import Ending
-from gateway.call.history import HistoryItem
 from gateway.call.machine import CallMachine
 from gateway.call.state_machines import CallPhase
 from gateway.errors import LinkError, PeerError
@@ -62,7 +61,13 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
-        self._tools = ToolRunner(facts, services.toolbox, services.tasks, self.notify)
+        self._tools = ToolRunner(
+            facts,
+            services.toolbox,
+            services.tasks,
+            self.notify,
+            lambda event: services.publish(self, event),
+        )
         self._loop = asyncio.get_running_loop()
         # For each frame: found once.
         self._pass_up, self._observe_up = machine.pass_up, services.added.up.observe
@@ -81,24 +86,8 @@ class LiveCall:
 
     # --- From the process ---
 
-    def restore_audio(self, mulaw: bytes) -> None:
-        """Pass on what the caller said last on a stream that broke or was released."""
-        self.notify(inputs.EarlierTranscriptFound(mulaw))
-
-    def restore_history(self, items: list[HistoryItem]) -> None:
-        """Pass on what the process of the call's last stream wrote at the end."""
-        self.notify(inputs.HistoryRestored(items))
-
     def hang_up(self, ending: Ending) -> None:
         self.notify(inputs.HangUpRequested(ending))
-
-    def hand_over(self, *, now: bool) -> None:
-        """Ask for the hand-over to another process, since this one stops."""
-        self.notify(inputs.HandOverRequested(now))
-
-    def answered_by(self, who: str) -> None:
-        """Report the carrier's detection: `human`, `machine`, `fax` or `unknown`."""
-        self.notify(inputs.MachineDetectionFinished(who))
 
     def spend_reached(self, share: float) -> None:
         self.notify(inputs.SpendLimitReached(share))
@@ -333,6 +322,8 @@ class LiveCall:
                 self._tools.run(one)
             case do.CancelTool():
                 self._tools.cancel(one.call_id)
+            case do.DetachTool():
+                self._tools.detach(one.call_id)
             case _:
                 self._services.publish(self, one)
 

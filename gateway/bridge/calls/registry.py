@@ -16,7 +16,7 @@ from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.session_configs import SessionConfigs
-from gateway.call import events
+from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
 from gateway.call.endings import Ending
@@ -261,7 +261,7 @@ class CallRegistry:
         self._handing_over = True
         for call in self.calls:
             if call.machine.arrived and (self._store.shared or not call.facts.call_id):
-                call.hand_over(now=now)
+                call.notify(inputs.HandOverRequested(now))
             elif now:
                 call.hang_up(Ending.DRAINED)
 

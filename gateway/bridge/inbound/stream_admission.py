@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.failover.snapshots import SnapshotStore
+from gateway.call import inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted, SignatureRefused
@@ -34,9 +35,9 @@ class StreamAdmission:
         state = await self._snapshots.known(start.call_sid)
         call = await self._call(start.call_sid, stream_pass.agent, state)
         if call.machine.resumed and state is not None and state.arrived:
-            call.restore_history(state.memos)
+            call.notify(inputs.HistoryRestored(state.memos))
             if sound := await self._snapshots.sound(start.call_sid):
-                call.restore_audio(sound)
+                call.notify(inputs.EarlierTranscriptFound(sound))
         return call
 
     async def _call(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> LiveCall:

@@ -23,7 +23,7 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState, is_over
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.tasks import Tasks
-from gateway.call import events
+from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.errors import LinkError, NotAdmitted, NotDialled
@@ -294,7 +294,7 @@ class OutboundCalls:
 
     def _pass_detection(self, call: LiveCall, who: str) -> None:
         if not call.over:
-            call.answered_by(who)
+            call.notify(inputs.MachineDetectionFinished(who))
 
 
 _LATER: Final = {

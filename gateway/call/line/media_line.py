@@ -200,8 +200,14 @@ class MediaLine(CallPart):
         return downlink.accept(item_id, event.delta, ctx.now)
 
     def _on_audio_done(self, event: model.AudioDone) -> None:
-        if event.response_id != self._cut_response and event.item_id not in self._cut_items:
-            self.downlink.finish(event.item_id, self._ctx.now)
+        item_id, downlink = event.item_id, self.downlink
+        if event.response_id == self._cut_response or item_id in self._cut_items:
+            return
+        if item_id == self._sound_item:
+            downlink.finish(item_id, self._ctx.now)
+        else:
+            # The stream has gone on with another item, whose sound waits in the filter.
+            downlink.ledger.finish(item_id)
 
     @property
     def items_cut(self) -> int:
@@ -212,6 +218,7 @@ class MediaLine(CallPart):
         """No more sound comes of the answer that was in flight."""
         if self._sound_item is not None:
             self.downlink.finish(self._sound_item, self._ctx.now)
+        self.downlink.ledger.finish_all()
 
     def _drop_late(self, item_id: str) -> None:
         """Drop sound that was on its way when the caller broke in.
@@ -235,7 +242,8 @@ class MediaLine(CallPart):
     def _open_item(self, item_id: str) -> None:
         self._sound_item = item_id
         self._ctx.answer.spoke(item_id)
-        if self.latency.waiting or not self._heard_first:
+        followed = self.downlink.first_sound is not None
+        if self.latency.waiting or not (self._heard_first or followed):
             self.latency.answered(self._ctx.now)
             self.downlink.watch_first_sound()
 
@@ -301,7 +309,8 @@ class MediaLine(CallPart):
         self._cut_response = ctx.responses.active_id
         if playing is None:
             return None
-        return playing.item_id, truncations[0].audio_end_ms if truncations else 0
+        heard_ms = (c.audio_end_ms for c in truncations if c.item_id == playing.item_id)
+        return playing.item_id, next(heard_ms, 0)
 
     # --- Keys that we press ---
 
@@ -313,6 +322,9 @@ class MediaLine(CallPart):
         """Play keys; the function call is finished when they were heard."""
         self._ctx.to_caller(self._hold_tone.stop(self._ctx.now))
         self._tones.play(call_id, digits)
+
+    def call_ends(self) -> None:
+        self._tones.cut()
 
     # --- After every event ---
 

@@ -174,10 +174,18 @@ class ModelSession(CallPart):
         ctx.session_lost()
 
     def _heard_again(self, unanswered: bool) -> None:
-        """The new session has the caller's sound; a turn that was over is to be answered."""
+        """The new session has the caller's sound; a turn that was over is to be answered.
+
+        The server hears the turn again, and ends it again. Should it not, we ask for the answer:
+        after what waits already, or when the server has had its time.
+        """
         self.replay_window.restart()
-        if unanswered and self._ctx.responses.idle:
-            self._ctx.expect_response()
+        if not unanswered:
+            return
+        if self._ctx.responses.idle:
+            self._ctx.await_response()
+        else:
+            self._ctx.request(UNASKED)
 
     def fail(self, ending: Ending, reason: str) -> None:
         """Give up the model for good: nothing more comes from it."""

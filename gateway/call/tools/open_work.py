@@ -41,6 +41,11 @@ class OpenWork:
         )
 
     @property
+    def under_way(self) -> bool:
+        """Whether something was begun that the end of the call has to wait for."""
+        return bool(self.running.at_work) or self.hosted.running
+
+    @property
     def hold_tone_due(self) -> bool:
         """Whether the caller waits for something during which a hold tone is to be heard."""
         return (

@@ -75,6 +75,16 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "tools": ("tool_calls", "Tools that the model called.", ("tool",)),
     "images": ("images", "Pictures of callers, by outcome.", ("source", "outcome")),
+    "image_workers_ended": (
+        "image_workers_ended",
+        "Processes that decode pictures and were replaced, by reason.",
+        ("reason",),
+    ),
+    "image_uploads_refused": (
+        "image_uploads_refused",
+        "Pictures refused since too many were arriving at once.",
+        (),
+    ),
     "mcp_calls": (
         "mcp_calls",
         "Calls of hosted MCP tools, by how they ended.",
@@ -84,6 +94,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "mcp_lists",
         "Tool lists of hosted MCP servers, by outcome.",
         ("server", "outcome"),
+    ),
+    "mcp_left_out": (
+        "mcp_tools_left_out",
+        "Tools of MCP servers that could not be offered, counted when that changed.",
+        ("server",),
     ),
     "approvals": ("approvals", "Approval requests, by outcome.", ("server", "outcome")),
     "errors": ("model_errors", "Errors that the model's server reported.", ("fault", "code")),
@@ -121,6 +136,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "texts": (
+        "texts",
+        "Texts to callers: sent, refused by the carrier, or over a limit.",
+        ("outcome",),
+    ),
     "messages": ("messages_taken", "Messages that callers left.", ("agent",)),
     "keypad": (
         "keypad_entries",
@@ -248,8 +268,12 @@ class Metrics:
     spend_reached: Counter
     tools: Counter
     images: Counter
+    image_workers_ended: Counter
+    image_uploads_refused: Counter
+    texts: Counter
     mcp_calls: Counter
     mcp_lists: Counter
+    mcp_left_out: Counter
     approvals: Counter
     errors: Counter
     peer_faults: Counter
