@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-
-import numpy as np
 
 ADDED_BUCKETS_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 
@@ -15,11 +14,11 @@ _AT_ONCE = 500
 class FastHistogram:
     """Observations are kept as they come, and sorted into the buckets some hundreds at a time."""
 
-    __slots__ = ("_counts", "_sum_s", "_waiting", "bounds")
+    __slots__ = ("_sum_s", "_up_to", "_waiting", "bounds")
 
     def __init__(self, bounds: Sequence[float] = ADDED_BUCKETS_S) -> None:
         self.bounds = tuple(bounds)
-        self._counts = np.zeros(len(bounds) + 1, np.int64)
+        self._up_to = [0] * (len(bounds) + 1)
         self._sum_s = 0.0
         self._waiting: list[float] = []
 
@@ -31,9 +30,11 @@ class FastHistogram:
             self._sort()
 
     def _sort(self) -> None:
-        buckets = np.searchsorted(self.bounds, self._waiting)
-        self._counts += np.bincount(buckets, minlength=len(self._counts))
-        self._sum_s += sum(self._waiting)
+        waiting = sorted(self._waiting)
+        for at, bound in enumerate(self.bounds):
+            self._up_to[at] += bisect_right(waiting, bound)
+        self._up_to[-1] += len(waiting)
+        self._sum_s += sum(waiting)
         self._waiting.clear()
 
     @property
@@ -44,12 +45,7 @@ class FastHistogram:
     def cumulative(self) -> list[tuple[str, float]]:
         """(upper bound, how many up to it), as Prometheus wants them."""
         self._sort()
-        total, buckets = 0, []
-        counts = self._counts.tolist()
-        for bound, count in zip((*map(str, self.bounds), "+Inf"), counts, strict=True):
-            total += count
-            buckets.append((bound, float(total)))
-        return buckets
+        return list(zip((*map(str, self.bounds), "+Inf"), map(float, self._up_to), strict=True))
 
 
 class AddedLatency:
