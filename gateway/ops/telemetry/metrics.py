@@ -136,6 +136,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "texts": (
+        "texts",
+        "Texts to callers: sent, refused by the carrier, or over a limit.",
+        ("outcome",),
+    ),
     "messages": ("messages_taken", "Messages that callers left.", ("agent",)),
     "keypad": (
         "keypad_entries",
@@ -265,6 +270,7 @@ class Metrics:
     images: Counter
     image_workers_ended: Counter
     image_uploads_refused: Counter
+    texts: Counter
     mcp_calls: Counter
     mcp_lists: Counter
     mcp_left_out: Counter
