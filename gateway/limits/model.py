@@ -38,6 +38,8 @@ RETRY_HOLD_TONE_FROM_S = 1.0
 """A shorter pause is heard as the model thinking: no hold tone."""
 RETRY_PAUSE_MAX_S = 20.0
 """A caller listens to a hold tone for no longer; if the server names more, failover comes now."""
+ERROR_WORDS_MAX_CHARS = 300
+"""Of the vendor's message of an error that stands in the log."""
 RESPONSES_QUEUED_MAX = 8
 START_PAUSE_S = 0.003
 """Pause between two call starts, which block the event loop for milliseconds each."""
