@@ -61,6 +61,7 @@ from gateway.ops.billing.bills import COSTS, Bill, Bills
 from gateway.ops.limits.admission import Admission, RateWatch, shed_reason
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 from gateway.ops.limits.signed_tokens import DialTokens, OutboundTokens, PhoneTokens, StreamTokens
+from gateway.ops.limits.text_limits import TextLimits
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.ops.records.archive import RecordArchive
 from gateway.ops.records.event_stream import EventStream
@@ -272,12 +273,18 @@ def messaging(r: Resources) -> Messaging:
 
 def toolbox(r: Resources, texts: Messaging, environ: Mapping[str, str]) -> Toolbox:
     """Return every agent's tools. Raises SettingsError."""
-    errands = TextTools(r.rest, texts.links, r.table.call).errands
+    errands = TextTools(
+        r.rest, texts.links, TextLimits(r.store, r.settings.text_countries, time), r.table.call,
+        lambda outcome: r.metrics.texts.labels(outcome).inc(),
+    ).errands  # fmt: skip
 
     def on_mcp_status(label: str, up: bool) -> None:
         r.metrics.mcp_up.labels(label).set(up)
 
-    tools = Toolbox(r.book, environ, errands, on_mcp_status)
+    def on_mcp_left_out(label: str, count: int) -> None:
+        r.metrics.mcp_left_out.labels(label).inc(count)
+
+    tools = Toolbox(r.book, environ, errands, on_mcp_status, on_mcp_left_out)
     for link in tools.mcp.links:
         on_mcp_status(link.label, False)
     return tools

@@ -249,6 +249,10 @@ class ModelErrorReported(EventBase, frozen=True):
     fault: str
     """`benign`, `recoverable`, `fatal` or `unknown`."""
     code: str
+    words: str = ""
+    """The vendor's own: its code, the parameter and the message, bounded."""
+    refused: bool = False
+    """Whether the session was refused, not one request in it."""
 
 
 class RateLimitsSeen(EventBase, frozen=True):

@@ -10,17 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from pybase64 import b64encode
 
 _encode = msgspec.json.Encoder().encode
 
 
-class _Append(msgspec.Struct, tag_field="type", tag="input_audio_buffer.append", gc=False):
-    audio: bytes
-
-
 def append(audio: bytes) -> bytes:
     """The hot one: never acknowledged, at most 15 MiB."""
-    return _encode(_Append(audio))
+    return b'{"type":"input_audio_buffer.append","audio":"%b"}' % b64encode(audio)
 
 
 def session_update(session: Mapping[str, Any], event_id: str) -> bytes:

@@ -20,7 +20,14 @@ from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
-from gateway.tools.mcp_servers import McpServers, McpUnavailable, OnStatus, ignore_status
+from gateway.tools.mcp_servers import (
+    McpServers,
+    McpUnavailable,
+    OnLeftOut,
+    OnStatus,
+    ignore_left_out,
+    ignore_status,
+)
 from gateway.tools.python import PythonTool, ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import InvalidArguments, Tool, ToolFunction
@@ -47,9 +54,10 @@ class Toolbox:
         environ: Mapping[str, str],
         errands: Mapping[str, ToolFunction] | None = None,
         on_mcp_status: OnStatus = ignore_status,
+        on_mcp_left_out: OnLeftOut = ignore_left_out,
     ) -> None:
         """`errands` do the work of built-in tools that need more than the call, by name."""
-        self.mcp = McpServers(book, environ, on_mcp_status)
+        self.mcp = McpServers(book, environ, on_mcp_status, on_mcp_left_out)
         self._agents = book.agents
         self._https: list[HttpTool] = []
         self._errands = errands or {}

@@ -78,6 +78,8 @@ class RealtimeSocket(asyncio.Protocol):
         self._receiver: ModelReceiver | None = receiver
         self._splitter = FrameSplitter(masked=False, max_bytes=bounds.message_max_bytes)
         self._frames = ClientFrames()
+        self._is_open = False
+        """Whether the library's state is OPEN, as of the last `_flush`."""
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._open: asyncio.Future[None] = self._loop.create_future()
@@ -93,7 +95,7 @@ class RealtimeSocket(asyncio.Protocol):
     def post(self, payload: bytes) -> None:
         """One text message, now; dropped on a link that is not open."""
         transport = self._transport
-        if transport is None or self._conn.state is not OPEN:
+        if transport is None or not self._is_open:
             return
         transport.write(self._frames.text_frame(payload))
         if transport.get_write_buffer_size() > MODEL_BACKLOG_MAX_BYTES:
@@ -125,17 +127,17 @@ class RealtimeSocket(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        if self._conn.state is CONNECTING:
+        if not self._is_open and self._conn.state is CONNECTING:
             data = self._shake_hands(data)
         now, text = monotonic(), self._splitter.whole(data)
         if text is not None:
-            if self._receiver is not None and self._conn.state is OPEN:
+            if self._receiver is not None and self._is_open:
                 self._receiver.on_model_text(text, now)
             return
         for is_text, part in self._splitter.feed(data):
             if not is_text:
                 self._to_library(bytes(part))
-            elif self._receiver is not None and self._conn.state is OPEN:
+            elif self._receiver is not None and self._is_open:
                 self._receiver.on_model_text(part, now)
 
     def eof_received(self) -> None:
@@ -211,6 +213,7 @@ class RealtimeSocket(asyncio.Protocol):
             self._transport.close()
 
     def _flush(self) -> None:
+        self._is_open = self._conn.state is OPEN
         if self._transport is None:
             return
         for data in self._conn.data_to_send():

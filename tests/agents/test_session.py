@@ -11,7 +11,14 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from gateway.agents.builtin_tools import END_CALL
 from gateway.agents.config.agent import Agent
 from gateway.agents.file import session_schema
-from gateway.agents.session import PCM_24K, PCMU, hosted_tools, overreach, session_of
+from gateway.agents.session import (
+    PCM_24K,
+    PCMU,
+    essential_session,
+    hosted_tools,
+    overreach,
+    session_of,
+)
 
 EVERYTHING: dict[str, Any] = {
     "voice": {"id": "voice_1"},
@@ -282,3 +289,21 @@ def test_a_format_said_twice_is_not_said_on_the_sip_path(path: str) -> None:
 def test_a_format_is_overreach_on_the_sip_path() -> None:
     said = agent(path="sip", session={"audio": {"input": {"format": PCM_24K}}})
     assert [path for path, _ in overreach(said)] == ["audio.input.format"]
+
+
+def test_the_essential_session_has_our_tools_and_the_files_turn_detection() -> None:
+    detection = {"type": "semantic_vad", "eagerness": "low"}
+    agent = Agent(
+        name="desk",
+        instructions="x",
+        tools=["end_call"],
+        session={"tracing": "auto", "audio": {"input": {"turn_detection": detection}}},
+    )
+    private = {"type": "function", "name": "shelf_stock", "parameters": {}}
+    hosted = {"type": "mcp", "server_label": "docs", "server_url": "https://docs.example.com"}
+    session = session_of(agent, [END_CALL, private, hosted])
+    essential = essential_session(agent, session)
+    assert [tool["name"] for tool in essential["tools"]] == ["end_call"]
+    assert "tracing" not in essential
+    assert essential["audio"] == session["audio"]
+    assert essential_session(agent, essential) == essential

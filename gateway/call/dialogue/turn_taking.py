@@ -230,6 +230,8 @@ class TurnTaking(CallPart):
         self._ctx.put(reported)
 
     def _understood(self, item_id: str) -> None:
+        if self._ctx.link is not LinkState.READY:
+            return  # the session that understood is gone: the next one has to hear it, and answer
         self._window.understood(item_id, speaking=self._ctx.caller.speaking)
         self._line.retain_turn(self._window.open)
 

@@ -50,6 +50,10 @@ class Sideband(CallPart):
         self.timers = {Timer.READY: self._not_attached}
         ctx.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
 
+    def session_refused(self) -> None:
+        """End the call; the vendor accepts or refuses a SIP call's session before there is one."""
+        self._ctx.end(Ending.MODEL_REFUSED, "session_update")
+
     @property
     def unseen(self) -> bool:
         """Whether the session goes on without our seeing it: nobody knows what the caller hears."""

@@ -175,6 +175,14 @@ class Store:
 
         return await self._remote.ask(write, otherwise=False)
 
+    async def count(self, key: str, ttl_s: float) -> int:
+        """Add one to a counter and return its sum, of this process alone while Redis is away."""
+        mine = int(self._memory.get(key) or 0) + 1
+        self._memory.put(key, str(mine), ttl_s)
+        if self._remote is None:
+            return mine
+        return await self._remote.ask(lambda redis: redis.add(key, 1, ttl_s), otherwise=mine)
+
     async def push(self, key: str, value: str, ttl_s: float) -> bool:
         """Append to a list that another process reads; False when Redis did not take it."""
         if self._remote is None:

@@ -91,7 +91,7 @@ _WORDS: Final = frozenset({events.TranscriptLine, events.MessageTaken})
 
 
 class CallLog:
-    """*answered* and *ended*; everything else of a call is DEBUG."""
+    """*answered*, *ended* and the vendor's errors; everything else of a call is DEBUG."""
 
     def on_event(self, facts: CallInfo, event: events.CallEvent, cost_usd: Decimal) -> None:
         """`cost_usd` is what the call has cost so far."""
@@ -106,6 +106,15 @@ class CallLog:
             )
         elif isinstance(event, events.CallEnded):
             self._ended(facts, event, cost_usd)
+        elif isinstance(event, events.ModelErrorReported) and event.fault != "benign":
+            # The vendor's words about one request might quote what somebody said in the call.
+            log.warning(
+                "model_refused" if event.refused else "model_error",
+                **_ids(facts),
+                fault=event.fault,
+                code=event.code,
+                **({"words": event.words} if event.refused else {}),
+            )
         elif _debugged.isEnabledFor(logging.DEBUG) and type(event) not in _WORDS:
             log.debug(type(event).__name__, **_ids(facts), fields=_Shown(event))
 

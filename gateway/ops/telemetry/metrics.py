@@ -95,6 +95,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Tool lists of hosted MCP servers, by outcome.",
         ("server", "outcome"),
     ),
+    "mcp_left_out": (
+        "mcp_tools_left_out",
+        "Tools of MCP servers that could not be offered, counted when that changed.",
+        ("server",),
+    ),
     "approvals": ("approvals", "Approval requests, by outcome.", ("server", "outcome")),
     "errors": ("model_errors", "Errors that the model's server reported.", ("fault", "code")),
     "peer_faults": (
@@ -131,6 +136,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "texts": (
+        "texts",
+        "Texts to callers: sent, refused by the carrier, or over a limit.",
+        ("outcome",),
+    ),
     "messages": ("messages_taken", "Messages that callers left.", ("agent",)),
     "keypad": (
         "keypad_entries",
@@ -260,8 +270,10 @@ class Metrics:
     images: Counter
     image_workers_ended: Counter
     image_uploads_refused: Counter
+    texts: Counter
     mcp_calls: Counter
     mcp_lists: Counter
+    mcp_left_out: Counter
     approvals: Counter
     errors: Counter
     peer_faults: Counter

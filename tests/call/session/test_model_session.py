@@ -6,6 +6,7 @@ from call.play import Book, answered, asks_for_an_answer, wait
 from call.session.test_reconnect import GONE, back
 from call.vendor_events import (
     already_active,
+    caller_said,
     committed,
     response_created,
     response_done,
@@ -57,3 +58,9 @@ def test_a_turn_over_at_a_rollover_is_answered_after_what_waits() -> None:
     assert any("SwitchToNextSession" in type(out).__name__ for out in book.outs())
     assert "Hello." in str(book.said[-1])
     book >> response_created("resp_1") << ... >> response_done("resp_1") << asks_for_an_answer
+
+
+def test_words_that_come_after_the_loss_do_not_answer_the_turn() -> None:
+    book = answered(barge_in={"min_speech_ms": 300}) >> speech_started(0) >> speech_stopped(900)
+    book >> committed() << asks_for_an_answer >> GONE << ... >> caller_said("turn_1", "Hm?") << ...
+    back(book) << ... >> wait(limits.model.RESPONSE_START_MAX_S + 0.1) << asks_for_an_answer
