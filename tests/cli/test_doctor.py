@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from gateway.cli.doctor import command, vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
-from gateway.cli.main import app_for
+from gateway.cli.parser import app_for
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account
 
