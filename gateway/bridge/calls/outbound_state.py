@@ -20,7 +20,7 @@ class OutboundState(msgspec.Struct, array_like=True, frozen=True):
 
 
 class OutboundStates:
-    """What the store holds of outbound calls, by CallSid."""
+    """States of outbound calls in the store, by CallSid."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
