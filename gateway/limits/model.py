@@ -48,6 +48,8 @@ SHED_BELOW_RATIO = 0.05
 """Share of the model's rate limit below which new calls are shed for running ones."""
 SHED_MAX_S = 60.0
 BREAKER_FAILURES = 5
+BREAKER_LOOK_S = 0.5
+"""How often it is looked whether a probe is due."""
 BREAKER_PROBE_FIRST_S = 2.0
 BREAKER_PROBE_MAX_S = 30.0
 
