@@ -64,6 +64,16 @@ def item_truncate(item_id: str, audio_end_ms: int, event_id: str) -> bytes:
     )
 
 
+def input_commit(event_id: str) -> bytes:
+    """Makes a turn of the caller of what the buffer holds, and no response."""
+    return _encode({"type": "input_audio_buffer.commit", "event_id": event_id})
+
+
+def input_clear(event_id: str) -> bytes:
+    """Drops what the buffer holds."""
+    return _encode({"type": "input_audio_buffer.clear", "event_id": event_id})
+
+
 def output_clear(event_id: str) -> bytes:
     """SIP only; `response.cancel` goes first."""
     return _encode({"type": "output_audio_buffer.clear", "event_id": event_id})
