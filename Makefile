@@ -26,8 +26,13 @@ demo: $(READY) ## one whole call between simulated ends; leaves sound, picture a
 
 run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	@if [ -z "$$OPENAI_API_KEY" ] && [ -z "$$GATEWAY_SIMULATED" ]; then \
-	  echo "OPENAI_API_KEY is not set: serving simulated calls (in another terminal: $(BIN)/gateway simulate)"; \
-	  exec $(BIN)/gateway serve --simulated; \
+	  url="http://localhost:$${GATEWAY_PORT:-8080}"; \
+	  token="$${GATEWAY_ADMIN_TOKEN:-$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(18))')}"; \
+	  echo "OPENAI_API_KEY is not set: serving simulated calls."; \
+	  echo "  a call           $(BIN)/gateway simulate (in another terminal)"; \
+	  echo "  console          $$url/console, token of this run: $$token"; \
+	  echo "  browser phone    the button Phone on the console makes a link"; \
+	  GATEWAY_ADMIN_TOKEN="$$token" exec $(BIN)/gateway serve --simulated; \
 	else exec $(BIN)/gateway serve; fi
 
 COVERAGE := $(if $(CI),--cov --cov-report=json:out/coverage.json,)
