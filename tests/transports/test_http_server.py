@@ -23,6 +23,25 @@ from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
 
 
+class Refusals:
+    """Reasons that were counted."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self._news = asyncio.Event()
+
+    def count(self, reason: str) -> None:
+        self.reasons.append(reason)
+        self._news.set()
+
+    async def next(self) -> str:
+        async with asyncio.timeout(10):
+            while not self.reasons:
+                self._news.clear()
+                await self._news.wait()
+        return self.reasons.pop(0)
+
+
 async def length(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
 

@@ -309,7 +309,11 @@ async def test_a_token_opens_one_stream(rig: GatewayRig, model: ModelServer) -> 
 async def test_a_flood_ends_its_own_call_and_no_other(rig: GatewayRig, event: str) -> None:
     """Keys of the other call arrive meanwhile, all of them."""
     before = await rig.metric("peer_faults_total", peer="caller", kind="flood")
-    async with rig.carrier.call(QUIET) as stream, rig.carrier.call(QUIET) as other:
+    async with (
+        rig.carrier.call(QUIET) as stream,
+        rig.carrier.call(QUIET) as other,
+        other.breathing(),
+    ):
         for one in (stream, other):
             await rig.note(events.CallerConnected, of=one.call_sid)
         bodies = {
