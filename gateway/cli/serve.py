@@ -20,6 +20,7 @@ from gateway.cli.drain_server import GatewayServer
 from gateway.errors import ServiceUnreachable
 from gateway.ops.telemetry import logs
 from gateway.settings import Settings, load_settings
+from gateway.transports.connection_limits import raise_descriptors_max
 
 SIMULATED_MODEL_PORT: Final = 8090
 SIMULATED_TWILIO_URL: Final = "http://127.0.0.1:8089"
@@ -40,6 +41,7 @@ def serve(
     environ, embed_model = _with_far_ends(os.environ, simulated=simulated)
     settings = load_settings(environ, simulated=simulated)
     logs.set_up(settings.log_format, settings.log_level)
+    raise_descriptors_max()
     run = _serve(settings, embed_model=embed_model and settings.simulated)
     if sys.platform == "win32":
         asyncio.run(run)

@@ -28,6 +28,8 @@ CONNECTIONS_MAX = 1_000
 """Connections of plain HTTP at once; probes are answered beyond it."""
 UNWANTED_HEAD_WAIT_S = 1.0
 """Wait for the head of a request that is beyond the limits."""
+DESCRIPTORS_WANTED = 65_536
+"""Descriptors that the process asks the system for at its start."""
 DESCRIPTORS_RESERVE = 256
 """Descriptors kept for media sockets and the model's; at most a quarter of all."""
 DESCRIPTORS_LAST = 64

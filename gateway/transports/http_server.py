@@ -131,7 +131,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_due = _cancelled(self._head_due)
-        before, app = self.cycle, self.app
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return super().on_headers_complete()  # a WebSocket's handshake
+        app = self.app
         if self._refusal is not None and self.url not in _PROBES:
             self.app = service_unavailable
             self._limits.count(self._refusal)
@@ -139,12 +141,11 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_headers_complete()
         finally:
             self.app = app
-        if self.cycle is before:
-            return  # a WebSocket's handshake
         self._in_body = True
         if self._refusal is not None:
             self.cycle.keep_alive = False
         self._body_due = self.loop.call_later(self._body_wait_s, self._cut, "slow_body")
+        return None
 
     def on_body(self, body: bytes) -> None:
         self._chunks += 1
