@@ -29,8 +29,8 @@ from gateway import __version__, limits
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.config.tool_options import with_secrets
 from gateway.errors import ToolError
-from gateway.tools.http import tls_context
 from gateway.tools.mcp_filter import FilteredTransport
+from gateway.transports.tls import tls_context
 
 _US = Implementation(name="gateway", version=__version__)
 
@@ -45,7 +45,7 @@ class ListedMcpTool:
 
     @property
     def size_chars(self) -> int:
-        """What the model is told of it, in characters."""
+        """Size of the tool's description for the model, in characters."""
         schema = json.dumps(self.schema, ensure_ascii=False)
         return len(self.name) + len(self.description) + len(schema)
 

@@ -121,7 +121,7 @@ class Umpire:
             elif isinstance(out, events.ApprovalRequested):
                 self.asked.append(out.approval_id)
             elif isinstance(out, events.ApprovalResolved):
-                self._allowed[out.server] += out.outcome in ("approved", "policy")
+                self._allowed[out.server] += out.outcome == "approved"
             elif isinstance(out, events.CallEnded):
                 self._end(out, outs)
         self._each_item_is_truncated_once(outs)
@@ -144,7 +144,7 @@ class Umpire:
         label, _, tool = out.name.partition("_")
         server = self._call.agent.private.get(label)
         own = out.name in self._call.agent.functions
-        if server is not None and not own and server.approval_of(tool) != "never":
+        if server is not None and not own and server.approval_of(tool) != "none":
             assert self._allowed[label] > 0, f"{out.name} runs, and nobody has allowed it"
             self._allowed[label] -= 1
 
