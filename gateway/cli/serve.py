@@ -36,7 +36,7 @@ def serve(
         typer.Option("--simulated", help="Stand-ins for OpenAI and Twilio; no account needed."),
     ] = False,
 ) -> None:
-    """Serve calls. Settings come from the environment; see the README's table."""
+    """Serve calls. Settings come from the environment; see docs/reference/settings.md."""
     environ, embed_model = _with_far_ends(os.environ, simulated=simulated)
     settings = load_settings(environ, simulated=simulated)
     logs.set_up(settings.log_format, settings.log_level)
