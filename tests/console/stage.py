@@ -110,7 +110,7 @@ class Theatre:
         return page
 
     async def enter(self, page: Page, token: str = TOKEN) -> None:
-        await page.goto(f"{self.house.url}/console")
+        await page.goto(f"{self.rig.url}/console")
         await page.get_by_label("Token").fill(token)
         await page.get_by_role("button", name="Open the console").click()
 
