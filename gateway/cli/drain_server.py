@@ -9,7 +9,10 @@ webhooks still come in.
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
 
@@ -25,6 +28,10 @@ from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
 _POLL_S = 0.05
+
+
+def _log_hang_up(_signal: int, _frame: FrameType | None) -> None:
+    log.warning("sighup_ignored", advice="restart one process after the other to read the files")
 
 
 class GatewayServer(uvicorn.Server):
@@ -57,6 +64,17 @@ class GatewayServer(uvicorn.Server):
         """The first signal drains, the second ends at once."""
         self._at_once = self.should_exit
         super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave calls alone on SIGHUP, whose default is to end the process without a word."""
+        before = signal.signal(signal.SIGHUP, _log_hang_up) if hasattr(signal, "SIGHUP") else None
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGHUP, before)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Raises SettingsError when the port cannot be had, BugError when the application fails.

@@ -42,7 +42,7 @@ class McpUnavailable(ToolError):
     """MCP server that is not connected."""
 
     def __init__(self) -> None:
-        super().__init__(NOT_NOW)
+        super().__init__(NOT_NOW, "mcp_server_unavailable")
 
 
 OnStatus = Callable[[str, bool], None]

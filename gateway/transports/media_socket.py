@@ -43,6 +43,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._receiver: Receiver | None = None
         self._splitter = FrameSplitter(masked=True, max_bytes=SOCKET_MESSAGE_MAX_BYTES)
         self._unsent: list[bytes] = []
+        self._is_open = False
+        """Whether a call has the socket and the library's state is OPEN."""
         self._gone = asyncio.Event()
 
     # --- Taken over by a call ---
@@ -50,8 +52,13 @@ class MediaSocket(WebSocketsSansIOProtocol):
     def take_over(self, receiver: Receiver) -> None:
         """From here on the receiver hears this socket; may be called again to pass it on."""
         self._receiver = receiver
+        self._look_at_state()
         if self._gone.is_set():
             self.loop.call_soon(receiver.on_closed, monotonic())
+
+    def _look_at_state(self) -> None:
+        """Follow what may have changed the library's state: asking for each frame is dear."""
+        self._is_open = self._receiver is not None and self.conn.state is OPEN
 
     async def gone(self) -> None:
         """Returns when the connection has ended."""
@@ -71,7 +78,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         if not self._unsent:
             return
         unsent, self._unsent = self._unsent, []
-        if self.conn.state is not OPEN or self.transport.is_closing():
+        if not self._is_open or self.transport.is_closing():
             return
         self.transport.write(b"".join(unsent))
         if self.transport.get_write_buffer_size() > CALLER_BACKLOG_MAX_BYTES:
@@ -84,6 +91,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
             return
         self.close_sent = True
         self.conn.send_close(code, reason)
+        self._look_at_state()
         self.transport.write(b"".join(self.conn.data_to_send()))
         # Not `close`, which waits for all to be sent: to a peer that does not read, for ever.
         self.close_timer = self.loop.call_later(CLOSE_MAX_S, self.transport.abort)
@@ -105,7 +113,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
             return
         now, text = monotonic(), self._splitter.whole(data)
         if text is not None:
-            if self.conn.state is OPEN:
+            if self._is_open:
                 receiver.on_text(text, now)
             return
         for is_text, part in self._splitter.feed(data):
@@ -113,6 +121,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
                 self._hear(part, now)
             elif not self.transport.is_closing():
                 super().data_received(bytes(part))
+                self._look_at_state()
 
     def _hear(self, text: bytes | bytearray, now: float) -> None:
         """Pass a message on, unless either end has closed."""
@@ -130,12 +139,19 @@ class MediaSocket(WebSocketsSansIOProtocol):
         elif self.conn.state is OPEN:
             self._receiver.on_binary(monotonic())
 
+    async def send(self, message: Any) -> None:
+        """What the application sends by uvicorn's own way, a close above all."""
+        await super().send(message)
+        self._look_at_state()
+
     def handle_close(self, event: Frame) -> None:
         super().handle_close(event)
+        self._look_at_state()
         self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._look_at_state()
         self._end()
 
     def shutdown(self) -> None:

@@ -69,6 +69,8 @@ class LiveCall:
             lambda event: services.publish(self, event),
         )
         self._loop = asyncio.get_running_loop()
+        # For each frame: found once.
+        self._pass_up, self._observe_up = machine.pass_up, services.added.up.observe
 
     def begin(self, *, open_session: bool) -> None:
         """Start the clock, and on a media call the session; SIP opens a sideband once accepted."""
@@ -171,14 +173,14 @@ class LiveCall:
     def _forward(self, event: media_stream.Media, now: float) -> None:
         """Forward one frame of the caller's to the model, fifty times a second."""
         try:
-            message = self.machine.pass_up(event, now)
+            message = self._pass_up(event, now)
             if message is None:
                 self._handle(event, now)
             elif self._model is not None:
                 self._model.post(message)
         except Exception as error:
             return self._break(error, now)
-        return self._services.added.up.observe(monotonic() - now)
+        return self._observe_up(monotonic() - now)
 
     # --- From the model ---
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from gateway import limits
 from gateway.agents.routing import AgentBook
-from gateway.cli.doctor import environment, mcp, reachability, store, vendors
+from gateway.cli.doctor import environment, functions, mcp, reachability, store, vendors
 from gateway.cli.doctor.check import Check, Finding, fail, run_all
 from gateway.errors import SettingsError
 from gateway.settings import Settings, load_settings
@@ -27,7 +27,10 @@ _MARKS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗"
                  "skip": ("–", "dim")}  # fmt: skip
 
 AgentsCheck = Callable[[Settings, AgentBook], Awaitable[Iterable[Finding]]]
-FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = [("MCP", mcp.servers)]
+FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = [
+    ("MCP", mcp.servers),
+    ("functions", functions.addresses),
+]
 """What agents need of the world beside a model: each a name and a check."""
 
 
