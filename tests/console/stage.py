@@ -75,7 +75,7 @@ class Theatre:
     browser: Browser
     model: ModelServer
 
-    def ask_leave(self, approval_id: str, tool: str, arguments: str) -> None:
+    def request_approval(self, approval_id: str, tool: str, arguments: str) -> None:
         """The model of the one call that runs wants to use a tool of the diary's."""
         (driver,) = self.model.drivers.values()
         item = {"id": approval_id, "type": "mcp_approval_request", "server_label": "diary"}
