@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,16 @@ def test_every_method_that_the_architecture_names_exists(name: str, method: str)
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([A-Z_]+_MAX)`", TEXT))))
 def test_every_bound_that_is_named_exists(name: str) -> None:
     assert re.search(rf"^{name} = ", SOURCE, re.MULTILINE)
+
+
+def test_every_library_that_the_server_needs_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = project["dependencies"] + project["optional-dependencies"]["simulator"]
+    wanted = {re.match(r"[\w-]+", one)[0] for one in needed}  # type: ignore[index]
+    reasons = (DOCS / "architecture.md").read_text("utf-8").split("| library | reason |", 1)[1]
+    first_cells = re.findall(r"^\| ([^|]+) \|", reasons, re.MULTILINE)
+    named = {name for cell in first_cells for name in cell.split(", ")}
+    assert wanted == named - {"---"}
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z][\w-]*)`", TEXT))))

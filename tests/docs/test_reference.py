@@ -120,12 +120,19 @@ def logged() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for file in (ROOT / "gateway").rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant):
+            if isinstance(call, ast.Call) and call.args:
                 method = ast.unparse(call.func)
                 levels = set(re.findall(r"\blog\.(debug|info|warning|error|exception)\b", method))
-                if levels:
-                    found.setdefault(str(call.args[0].value), set()).update(levels)
+                for name in names(call.args[0]) if levels else ():
+                    found.setdefault(name, set()).update(levels)
     return found
+
+
+def names(first: ast.expr) -> list[str]:
+    """The constant, or both of a choice; of a call event it is the name of its class."""
+    if isinstance(first, ast.IfExp):
+        return [*names(first.body), *names(first.orelse)]
+    return [first.value] if isinstance(first, ast.Constant) and isinstance(first.value, str) else []
 
 
 def test_every_log_event_is_described_with_its_level() -> None:
