@@ -288,7 +288,7 @@ class McpServers:
 
 
 class _Budget:
-    """What can still be offered to one agent. One refused session costs every call."""
+    """Remaining size of tools for one agent: a session that is refused costs every call."""
 
     def __init__(self, taken: AbstractSet[str]) -> None:
         self._taken = set(taken)

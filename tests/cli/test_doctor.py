@@ -26,7 +26,7 @@ from gateway.agents.file.loader import load_agents
 from gateway.cli.doctor import command, functions, vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
-from gateway.cli.main import app_for
+from gateway.cli.parser import app_for
 from gateway.settings import load_settings
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account

@@ -20,7 +20,7 @@ from gateway.app import build
 from gateway.bridge.inbound.sip_inbound import STATUS
 from gateway.call.endings import Ending
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
-from gateway.cli.main import COMMANDS
+from gateway.cli.commands import COMMANDS
 from gateway.errors import BugError
 from gateway.ops.telemetry.fast_histogram import AddedLatency
 from gateway.ops.telemetry.metrics import Metrics
