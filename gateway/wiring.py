@@ -67,9 +67,7 @@ from gateway.ops.records.archive import RecordArchive
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.store import RecordStore
 from gateway.ops.startup_checks import prices_for, templates_of
-from gateway.ops.store.encryption import Encryptor
 from gateway.ops.store.memory import MemoryStore
-from gateway.ops.store.redis import RedisStore
 from gateway.ops.store.shared import Remote, Store
 from gateway.ops.telemetry.fast_histogram import AddedLatency
 from gateway.ops.telemetry.logs import CallLog
@@ -180,6 +178,10 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
     url = settings.store.get_secret_value()
     if url == "memory://":
         return None
+    # The client of Redis and the cipher take 13 MB, which a process of its own can do without.
+    from gateway.ops.store.encryption import Encryptor  # noqa: PLC0415
+    from gateway.ops.store.redis import RedisStore  # noqa: PLC0415
+
     keys = [key.get_secret_value() for key in settings.store_key]
     if not keys:
         log.warning("store_not_encrypted", hint="set GATEWAY_STORE_KEY: calls' words are in Redis")

@@ -87,9 +87,9 @@ def _approval(server: McpServer) -> str | dict[str, Any]:
     name is known.
     """
     if not isinstance(server.approval, ApprovalPolicy):
-        return "never" if server.approval == "never" else "always"
-    free = server.approval.never
-    known = [*server.approval.always, *server.approval.operator, *(server.allowed_tools or ())]
+        return "never" if server.approval == "none" else "always"
+    free = server.approval.none
+    known = [*server.approval.operator, *(server.allowed_tools or ())]
     asked = [tool for tool in dict.fromkeys(known) if tool not in free]
     named = {"always": asked, "never": free}
     return {key: {"tool_names": list(names)} for key, names in named.items() if names} or "always"

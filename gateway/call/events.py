@@ -239,8 +239,7 @@ class ApprovalResolved(EventBase, frozen=True):
     approval_id: str
     server: str
     outcome: str
-    """`approved`, `denied`, `timeout`, `withdrawn`, `policy` (the gateway's own yes),
-    `not_offered` or `too_many`."""
+    """`approved`, `denied`, `timeout`, `withdrawn`, `not_offered` or `too_many`."""
 
 
 class ModelErrorReported(EventBase, frozen=True):

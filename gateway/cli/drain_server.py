@@ -9,8 +9,10 @@ webhooks still come in.
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from time import monotonic
 from types import FrameType
 
@@ -27,6 +29,10 @@ from gateway.transports.media_socket import MediaSocket
 log = structlog.get_logger()
 _POLL_S = 0.05
 _LOOK_S = 1.0
+
+
+def _log_hang_up(_signal: int, _frame: FrameType | None) -> None:
+    log.warning("sighup_ignored", advice="restart one process after the other to read the files")
 
 
 class GatewayServer(uvicorn.Server):
@@ -75,6 +81,17 @@ class GatewayServer(uvicorn.Server):
         super().handle_exit(sig, frame)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._told_to_stop.set)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave calls alone on SIGHUP, whose default is to end the process without a word."""
+        before = signal.signal(signal.SIGHUP, _log_hang_up) if hasattr(signal, "SIGHUP") else None
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGHUP, before)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Raises SettingsError when the port cannot be had, BugError when the application fails.

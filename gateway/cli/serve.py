@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated, Final
 
 import httpx2
@@ -20,6 +20,7 @@ from gateway.cli.drain_server import GatewayServer
 from gateway.errors import ServiceUnreachable
 from gateway.ops.telemetry import logs
 from gateway.settings import Settings, load_settings
+from gateway.transports.tls import tls_context
 
 SIMULATED_MODEL_PORT: Final = 8090
 SIMULATED_TWILIO_URL: Final = "http://127.0.0.1:8089"
@@ -64,31 +65,31 @@ def _with_far_ends(environ: Mapping[str, str], *, simulated: bool) -> tuple[dict
 
 
 async def _serve(settings: Settings, *, embed_model: bool) -> None:
-    gateway = build(settings)
-    if settings.simulated:
-        log.warning("simulated_vendors")
-    await warm_up()
-    # What was made so far lives as long as the process: no collection need look at it again.
-    gc.collect()
-    gc.freeze()
-    server = GatewayServer(gateway, settings.host, settings.port, settings.drain_s)
-    if not embed_model:
-        await server.serve()
-        return
-    async with _embedded_model(settings):
-        await server.serve()
+    async with AsyncExitStack() as stack:
+        # The simulated model starts while the gateway is built.
+        model = await stack.enter_async_context(_model_process(settings)) if embed_model else None
+        gateway = build(settings)
+        if settings.simulated:
+            log.warning("simulated_vendors")
+        await warm_up()
+        # What was made so far lives as long as the process: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
+        if model is not None:
+            log.info("simulated_model_listening", url=await _address_of(model))
+        await GatewayServer(gateway, settings.host, settings.port, settings.drain_s).serve()
 
 
 async def warm_up() -> None:
     """A process's first request loads what all others use, for as long as two frames of sound last:
     it is made before there is a call, and to nobody."""
-    async with httpx2.AsyncClient(timeout=_NOBODY_S) as client:
+    async with httpx2.AsyncClient(timeout=_NOBODY_S, verify=tls_context()) as client:
         with suppress(httpx2.HTTPError):
             await client.get(_NOBODY_URL)
 
 
 @asynccontextmanager
-async def _embedded_model(settings: Settings) -> AsyncIterator[None]:
+async def _model_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway.simulator.openai.main", "--port", str(SIMULATED_MODEL_PORT),
         "--webhook-url", f"http://127.0.0.1:{settings.port}/openai/webhook",
@@ -98,8 +99,7 @@ async def _embedded_model(settings: Settings) -> AsyncIterator[None]:
         start_new_session=True,  # a Ctrl-C is for the gateway, which drains first
     )  # fmt: skip
     try:
-        log.info("simulated_model_listening", url=await _address_of(process))
-        yield
+        yield process
     finally:
         if process.returncode is None:
             process.terminate()

@@ -49,6 +49,8 @@ TIMESTAMP_LEAP_S = 5.0
 """Jump of the media timestamp from which the stream's clock counts as restarted."""
 SPEECH_AGE_MAX_S = 60.0
 """Oldest start or end of speech in a VAD event that is believed."""
+SPEECH_MAX_S = 60.0
+"""One turn of the caller of which the server reports nothing but its beginning."""
 START_WAIT_S = 5.0
 """From a media stream's handshake to its `start` message."""
 EARLY_MESSAGES_MAX = 200

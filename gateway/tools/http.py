@@ -12,10 +12,8 @@ import asyncio
 import json
 import socket
 from collections.abc import Mapping
-from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from ssl import SSLContext
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -26,6 +24,7 @@ from gateway.agents.config.tool_options import PLACEHOLDER, HttpCall, with_secre
 from gateway.errors import ToolError
 from gateway.tools.python import ToolContext
 from gateway.tools.tool import InvalidArguments
+from gateway.transports.tls import tls_context
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _IN_QUERY: Final = frozenset({"GET", "DELETE"})
@@ -123,12 +122,6 @@ class HttpTool:
         if not self._call.allow_private and not all(map(is_public, addresses)):
             raise ToolError("The service stands where functions may not go.")
         return addresses[0]
-
-
-@cache
-def tls_context() -> SSLContext:
-    """Made once: reading all certificates takes tens of milliseconds, which callers would hear."""
-    return httpx2.create_ssl_context()
 
 
 def is_public(address: str) -> bool:

@@ -29,8 +29,8 @@ from gateway import __version__, limits
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.config.tool_options import with_secrets
 from gateway.errors import ToolError
-from gateway.tools.http import tls_context
 from gateway.tools.mcp_filter import FilteredTransport
+from gateway.transports.tls import tls_context
 
 _US = Implementation(name="gateway", version=__version__)
 

@@ -32,6 +32,7 @@ from gateway.limits.sockets import (
     PING_EVERY_S,
     PONG_MAX_S,
 )
+from gateway.transports.tls import tls_context
 from gateway.transports.websocket_frames import ClientFrames, FrameSplitter
 
 _REFUSALS = frozenset({400, 401, 403})
@@ -252,9 +253,6 @@ class RealtimeSocket(asyncio.Protocol):
             receiver.on_model_lost(reason, fatal, monotonic())
 
 
-_tls: ssl.SSLContext | None = None
-
-
 async def connect(
     url: str,
     headers: Mapping[str, str],
@@ -275,7 +273,7 @@ async def connect(
                 lambda: socket,
                 uri.host,
                 uri.port,
-                ssl=(tls or _tls_context()) if uri.secure else None,
+                ssl=(tls or tls_context()) if uri.secure else None,
             )
             await socket.opened()
     except BaseException as error:
@@ -285,12 +283,3 @@ async def connect(
         if isinstance(error, OSError):  # ssl.SSLError is one
             raise LinkError("unreachable", retryable=True) from error
         raise
-
-
-def _tls_context() -> ssl.SSLContext:
-    """Made once: reading the system's certificates takes tens of milliseconds."""
-    global _tls
-    if _tls is None:
-        _tls = ssl.create_default_context()
-        _tls.minimum_version = ssl.TLSVersion.TLSv1_2
-    return _tls

@@ -17,6 +17,7 @@ import httpx2
 from gateway import limits
 from gateway.errors import LinkError, PeerError
 from gateway.transports.retry import retried
+from gateway.transports.tls import tls_context
 
 _VENDOR: Final = "https://api.twilio.com"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -35,7 +36,9 @@ class TwilioMedia:
             r"/Messages/[SM]M[0-9a-fA-F]{32}/Media/ME[0-9a-fA-F]{32}"
         )
         self._auth = httpx2.BasicAuth(account_sid, auth_token)
-        self._client = httpx2.AsyncClient(timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False)
+        self._client = httpx2.AsyncClient(
+            verify=tls_context(), timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False
+        )
         self._slots = asyncio.Semaphore(limits.messages.MEDIA_AT_ONCE_MAX)
 
     async def fetch(self, url: str, arrived: Callable[[int], None]) -> bytes:

@@ -68,6 +68,7 @@ def twilio_routes(
 
 def health_routes(health: HealthEndpoints) -> list[BaseRoute]:
     return [
+        Route("/", health.landing),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", health.metrics),

@@ -171,7 +171,7 @@ HOSTED: dict[str, Any] = {
         "authorization": "${CRM_TOKEN}",
         "headers": {"X-Team": "desk ${TEAM}"},
         "allowed_tools": ["find", "cancel", "read"],
-        "approval": {"never": ["find"], "operator": ["cancel"]},
+        "approval": {"none": ["find"], "operator": ["cancel"]},
     },
     "mail": {"via": "openai", "connector": "connector_gmail", "approval": "operator"},
     "docs": {"via": "openai", "url": "https://docs.example.com/mcp"},
@@ -216,10 +216,9 @@ def test_the_models_server_is_told_of_the_servers_that_it_reaches() -> None:
 @pytest.mark.parametrize(
     ("approval", "told"),
     [
-        ("never", "never"),
-        ("always", "always"),
+        ("none", "never"),
         ("operator", "always"),
-        ({"always": ["a"]}, {"always": {"tool_names": ["a"]}}),
+        ({"operator": ["a"]}, {"always": {"tool_names": ["a"]}}),
         ({}, "always"),
     ],
     ids=str,

@@ -20,6 +20,7 @@ from gateway.bridge.calls.tasks import Tasks
 from gateway.call.commands import TransferCaller
 from gateway.errors import LinkError
 from gateway.ops.store.shared import Store
+from gateway.ops.store.values import readable
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.transports.twilio_rest import TwilioRest
 
@@ -49,6 +50,9 @@ class WarmTransfer(msgspec.Struct, array_like=True, frozen=True):
         return f"warm-{self.id}"
 
 
+_decoder = msgspec.json.Decoder(WarmTransfer)
+
+
 @dataclass
 class WarmTransfers:
     public_url: str
@@ -69,8 +73,11 @@ class WarmTransfers:
         return warm
 
     async def find(self, warm_id: str) -> WarmTransfer | None:
-        text = await self.store.get(f"warm:{warm_id}") if warm_id else None
-        return msgspec.json.decode(text, type=WarmTransfer) if text else None
+        if not warm_id:
+            return None
+        key = f"warm:{warm_id}"
+        warm = readable(key, await self.store.get(key), _decoder.decode)
+        return warm if warm is not None and warm.id == warm_id else None
 
     def after_url(self, warm: WarmTransfer) -> str:
         """Return the URL at which Twilio asks what is next for the caller."""

@@ -35,7 +35,7 @@ StreamEvent = caller.Media | caller.Mark | caller.Dtmf | caller.Stop
 class MediaLine(CallPart):
     """The caller's media stream: sound up, sound down, and what of it was heard."""
 
-    written_only: frozenset[type] = frozenset({model.TranscriptDelta})
+    written_only: frozenset[type] = frozenset({model.TranscriptDelta, model.CallerTranscriptDelta})
     """Events that are only written down: nothing can have become due by them."""
     of_sound: frozenset[type] = frozenset({caller.Mark, model.AudioDelta})
     """Events that move the model's sound along, and no more than that while it speaks on."""

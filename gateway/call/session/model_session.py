@@ -288,7 +288,7 @@ class ModelSession(CallPart):
             ctx.responses.request_first(UNASKED)  # the server's own was due, and went with it
         self.next_session.taken()
         ctx.caller.forget_speech()
-        ctx.timers.clear(Timer.CONFIRM, Timer.RESPONSE, Timer.SERVER)
+        ctx.timers.clear(Timer.CONFIRM, Timer.SPEECH, Timer.RESPONSE, Timer.SERVER)
         self._plan_roll(expires_at)
         ctx.put(events.ModelReconnected(0.0, "hour"))
         self._line.buffer_since(since_ms)

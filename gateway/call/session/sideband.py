@@ -101,7 +101,7 @@ class Sideband(CallPart):
         self._line.latency.abandon()
         ctx.caller.forget_speech()
         self._line.sideband_lost()
-        ctx.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.NUDGE, Timer.IDLE)
+        ctx.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.SPEECH, Timer.NUDGE, Timer.IDLE)
         ctx.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
         return ctx.put(do.ReattachSideband())
 

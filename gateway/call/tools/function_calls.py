@@ -120,7 +120,7 @@ class FunctionCalls(CallPart):
         server = self._running.options(name)
         if not isinstance(server, McpServer):
             return None
-        return None if server.approval_of(self._tool_of(name)[1]) == "never" else server
+        return None if server.approval_of(self._tool_of(name)[1]) == "none" else server
 
     def _tool_of(self, name: str) -> tuple[str, str]:
         """Return the server's label and its own name for a function of the model's."""
@@ -130,11 +130,10 @@ class FunctionCalls(CallPart):
     def _seek_approval(self, server: McpServer, call_id: str, name: str, arguments: str) -> None:
         label, tool = self._tool_of(name)
         approval_id, wait_s = self._ctx.new_id(), server.approval_timeout_s
-        verdict = None if server.approval_of(tool) == "operator" else "policy"
         approval = PendingApproval(
             tool, server, inf, label, approval_id, wait_s, self._decide, call_id
         )
-        self._approvals.seek(approval, verdict, arguments or "{}")
+        self._approvals.seek(approval, None, arguments or "{}")
 
     def _decide(self, approval: PendingApproval, outcome: str) -> None:
         self._approvals.resolve(approval, outcome)

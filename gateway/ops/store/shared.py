@@ -10,14 +10,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
 from gateway import limits
 from gateway.errors import StoreError, StoreValueError
 from gateway.ops.store.memory import MemoryStore
-from gateway.ops.store.redis import RedisStore
+
+if TYPE_CHECKING:  # a process of its own needs no client of Redis, which takes 13 MB
+    from gateway.ops.store.redis import RedisStore
 
 log = structlog.get_logger()
 T = TypeVar("T")
