@@ -95,4 +95,8 @@ class ServiceUnreachable(GatewayError):
 
 
 class ToolError(GatewayError):
-    """A tool failed, in words that the model can use."""
+    """A tool failed, in words that the model can use; `reason` is for the log, without words."""
+
+    def __init__(self, words: str, reason: str = "") -> None:
+        super().__init__(words)
+        self.reason = reason

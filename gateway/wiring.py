@@ -108,7 +108,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What everything else is built on; closed, in `async with`, when the process ends.
+    """Parts that everything else is built on; closed, in `async with`, when the process ends.
 
     Clients connect when they are first used, so that a gateway can be built without a loop.
     """
@@ -575,7 +575,9 @@ def operator_endpoints(
     if r.settings.admin_token is None:
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731
-    browser_calls = BrowserCalls(calls.registry, bounds.admission, bounds.shed, used)
+    browser_calls = BrowserCalls(
+        calls.registry, bounds.admission, bounds.shed, used, r.tuning.phone_begins_burst
+    )
     phone = PhoneEndpoints(
         r.settings.public_url,
         PhoneTokens(r.auth_tokens, time),

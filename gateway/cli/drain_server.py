@@ -1,9 +1,9 @@
-"""Uvicorn, taught what a telephone call needs of a server that stops.
+"""Uvicorn server that lets running calls end before it stops.
 
 Uvicorn closes live WebSockets as soon as it is told to stop. This one first refuses new calls and
-lets the running ones end; towards the deadline it hands them over to other processes, each in a
+lets the running ones end; towards the deadline it releases them to other processes, each in a
 quiet moment. A second signal ends at once. Its endpoints keep answering meanwhile: a call's last
-webhooks still come in.
+webhooks still arrive.
 """
 
 from __future__ import annotations

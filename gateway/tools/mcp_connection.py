@@ -45,7 +45,7 @@ class ListedMcpTool:
 
     @property
     def size_chars(self) -> int:
-        """What the model is told of it, in characters."""
+        """Size of the tool's description for the model, in characters."""
         schema = json.dumps(self.schema, ensure_ascii=False)
         return len(self.name) + len(self.description) + len(schema)
 

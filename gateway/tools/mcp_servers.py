@@ -42,7 +42,7 @@ class McpUnavailable(ToolError):
     """MCP server that is not connected."""
 
     def __init__(self) -> None:
-        super().__init__(NOT_NOW)
+        super().__init__(NOT_NOW, "mcp_server_unavailable")
 
 
 OnStatus = Callable[[str, bool], None]
@@ -288,7 +288,7 @@ class McpServers:
 
 
 class _Budget:
-    """What can still be offered to one agent. One refused session costs every call."""
+    """Remaining size of tools for one agent: a session that is refused costs every call."""
 
     def __init__(self, taken: AbstractSet[str]) -> None:
         self._taken = set(taken)

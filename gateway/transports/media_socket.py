@@ -1,6 +1,6 @@
-"""The caller's end: Twilio's WebSocket, served without a queue between the wire and the call.
+"""Twilio's media WebSocket, served without a queue between the wire and the call.
 
-Uvicorn hands every message to the ASGI application through a queue and a task switch. Here a
+Uvicorn passes each message to the ASGI application through a queue and a task switch. Here a
 handler may take the accepted socket over (`take_over`); from then on each message reaches its
 `Receiver` inside `data_received`, and what it posts goes to the transport with its `flush`.
 """
@@ -140,7 +140,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
             self._receiver.on_binary(monotonic())
 
     async def send(self, message: Any) -> None:
-        """What the application sends by uvicorn's own way, a close above all."""
+        """Send what the application sends through uvicorn, such as a close."""
         await super().send(message)
         self._look_at_state()
 

@@ -24,7 +24,7 @@ _decoder = msgspec.json.Decoder(OutboundState)
 
 
 class OutboundStates:
-    """What the store holds of outbound calls, by CallSid."""
+    """States of outbound calls in the store, by CallSid."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

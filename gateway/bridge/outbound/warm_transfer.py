@@ -100,7 +100,7 @@ class WarmTransfers:
         return not await self._claim(warm, "back") and await self._claim(warm, "on the way")
 
     async def _ring_once(self, warm: WarmTransfer) -> None:
-        if await self._claim(warm, "rung"):
+        if await self._claim(warm, "called"):
             self.tasks.start(self._ring(warm), f"warm-dial {warm.call_sid}", last=True)
 
     async def _ring(self, warm: WarmTransfer) -> None:
@@ -121,7 +121,7 @@ class WarmTransfers:
             "From": warm.ours,
             "Url": f"{self.public_url}/twilio/whisper?transfer={warm.id}",
             "Method": "POST",
-            "StatusCallback": f"{self.public_url}/twilio/rung?transfer={warm.id}",
+            "StatusCallback": f"{self.public_url}/twilio/person?transfer={warm.id}",
             "StatusCallbackMethod": "POST",
             "StatusCallbackEvent": ["completed"],
             "Timeout": str(limits.outbound.WARM_RING_S),

@@ -48,7 +48,7 @@ _SCRIPT_TEXTS: Final = (
 
 @dataclass
 class CameraSession:
-    """What one call may still send from its page, and whether an upload is running."""
+    """Remaining uploads of one call's page, and whether one is running."""
 
     photos: TokenBucket = field(
         default_factory=lambda: TokenBucket(limits.images.PHOTOS_BURST, limits.images.PHOTOS_PER_S)
