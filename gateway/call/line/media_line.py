@@ -349,7 +349,10 @@ class MediaLine(CallPart):
 
     def play_on(self) -> None:
         """Send what of the model's sound is due."""
-        self._ctx.to_caller(self.downlink.pump(self._ctx.now))
+        messages = self.downlink.pump(self._ctx.now)
+        if not messages:
+            return
+        self._ctx.to_caller(messages)
         for cause, gap_s in self.downlink.take_under_runs():
             self._ctx.put(events.PlaybackUnderRun(cause, gap_s))
 
