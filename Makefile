@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults soak mutants check format bench bench-quick k8s k8s-check k8s-pin clean
+.PHONY: help setup demo run test faults soak mutants check format bench bench-quick session-types k8s k8s-check k8s-pin clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## an environment in .venv, and the command gateway in it
 
@@ -26,8 +26,13 @@ demo: $(READY) ## one whole call between simulated ends; leaves sound, picture a
 
 run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	@if [ -z "$$OPENAI_API_KEY" ] && [ -z "$$GATEWAY_SIMULATED" ]; then \
-	  echo "OPENAI_API_KEY is not set: serving simulated calls (in another terminal: $(BIN)/gateway simulate)"; \
-	  exec $(BIN)/gateway serve --simulated; \
+	  url="http://localhost:$${GATEWAY_PORT:-8080}"; \
+	  token="$${GATEWAY_ADMIN_TOKEN:-$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(18))')}"; \
+	  echo "OPENAI_API_KEY is not set: serving simulated calls."; \
+	  echo "  a call           $(BIN)/gateway simulate (in another terminal)"; \
+	  echo "  console          $$url/console, token of this run: $$token"; \
+	  echo "  browser phone    the button Phone on the console makes a link"; \
+	  GATEWAY_ADMIN_TOKEN="$$token" exec $(BIN)/gateway serve --simulated; \
 	else exec $(BIN)/gateway serve; fi
 
 COVERAGE := $(if $(CI),--cov --cov-report=json:out/coverage.json,)
@@ -53,6 +58,7 @@ check: $(READY) ## format, lint, types, import contracts, form
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/form/gates.py
+	@$(BIN)/python tests/form/session_types.py --check
 	@$(MAKE) --no-print-directory k8s-check
 
 format: $(READY) ## put every file into shape
@@ -63,6 +69,9 @@ bench: $(READY) ## what a call costs: out/bench.json, and tables; needs valgrind
 
 bench-quick: $(READY) ## instructions of a call beside tests/bench/baseline.json; needs valgrind
 	@PYTHONPATH=tests $(BIN)/python -m bench quick
+
+session-types: $(READY) ## write the session's types from the openai package
+	@$(BIN)/python tests/form/session_types.py
 
 k8s: $(READY) ## write alert rules and dashboards from k8s/generate
 	@$(BIN)/python k8s/generate

@@ -85,7 +85,7 @@ def build(
         *wiring.twilio_endpoints(r, bounds, calls, texts, outbound),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures)),
-        *wiring.operator_endpoints(r, bounds, calls, kept, texts, outbound),
+        *wiring.operator_endpoints(r, bounds, calls, kept, outbound),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},

@@ -1,4 +1,4 @@
-"""The tree of exceptions: whose fault it is, is a type."""
+"""Exceptions of this package, by whose fault they are."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PeerError(GatewayError):
 
 
 class BugError(GatewayError):
-    """We broke our own rule."""
+    """Bug of this package: one of its own rules was broken."""
 
 
 class SignatureRefused(GatewayError):
@@ -95,4 +95,8 @@ class ServiceUnreachable(GatewayError):
 
 
 class ToolError(GatewayError):
-    """A tool failed, in words that the model can use."""
+    """A tool failed, in words that the model can use; `reason` is for the log, without words."""
+
+    def __init__(self, words: str, reason: str = "") -> None:
+        super().__init__(words)
+        self.reason = reason

@@ -129,6 +129,11 @@ class Settings(BaseModel):
         description="Prefixes of numbers that agents may call, comma-separated, like +1,+44; "
         "unset, none.",
     )
+    text_countries: Prefixes = Field(
+        (),
+        description="Prefixes of numbers that agents may text, besides the country of the number "
+        "that the caller dialled.",
+    )
     sip_allow_rtp: Flag = Field(
         False, description="1: take SIP calls whose sound is not encrypted (RTP instead of SRTP)."
     )
@@ -138,7 +143,7 @@ class Settings(BaseModel):
     )
     store_key: Annotated[tuple[SecretStr, ...], some_secrets()] = Field(
         (),
-        description="Seals what is written to Redis; several during rotation, comma-separated, "
+        description="Encrypts what is written to Redis; several during rotation, comma-separated, "
         "the one in use first.",
     )
     data_dir: Path = Field(

@@ -26,6 +26,7 @@ class Tuning:
     breaker_failures_max: int = limits.model.BREAKER_FAILURES
     hangup_confirm_max_s: float = limits.call.HANGUP_CONFIRM_MAX_S
     sideband_pause_max_s: float = limits.sip.SIDEBAND_PAUSE_MAX_S
+    phone_begins_burst: int = limits.phone.BEGINS_BURST
     sip_calls_max: int = limits.sip.CALLS_MAX
     sip_accept_max_s: float = limits.sip.ACCEPT_MAX_S
     sip_decide_max_s: float = limits.sip.DECIDE_MAX_S

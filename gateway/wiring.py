@@ -1,8 +1,8 @@
 """Construction of the gateway by area: clients and stores first, then objects from the bottom up.
 
 Every constructor is complete: nothing is added to an object after it was made. What would be a
-circle goes through `CallTable`, which knows the running calls, and `CallEvents`, to which whoever
-needs to know of them subscribes.
+circle goes through `CallTable`, which has the running calls, and `CallEvents`, to which parts that
+follow calls subscribe.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
-from gateway.bridge.messaging.image_processing import ImageProcessor
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.bridge.messaging.pictures import Pictures
 from gateway.bridge.messaging.text_tools import TextTools
@@ -57,18 +56,18 @@ from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.commands import TransferCaller
 from gateway.call.snapshot import CallSnapshot
+from gateway.imaging.image_processor import ImageProcessor, image_processor
 from gateway.ops.billing.bills import COSTS, Bill, Bills
 from gateway.ops.limits.admission import Admission, RateWatch, shed_reason
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 from gateway.ops.limits.signed_tokens import DialTokens, OutboundTokens, PhoneTokens, StreamTokens
+from gateway.ops.limits.text_limits import TextLimits
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.ops.records.archive import RecordArchive
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.store import RecordStore
 from gateway.ops.startup_checks import prices_for, templates_of
-from gateway.ops.store.encryption import Encryptor
 from gateway.ops.store.memory import MemoryStore
-from gateway.ops.store.redis import RedisStore
 from gateway.ops.store.shared import Remote, Store
 from gateway.ops.telemetry.fast_histogram import AddedLatency
 from gateway.ops.telemetry.logs import CallLog
@@ -110,7 +109,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What everything else is built on; closed, in `async with`, when the process ends.
+    """Parts that everything else is built on; closed, in `async with`, when the process ends.
 
     Clients connect when they are first used, so that a gateway can be built without a loop.
     """
@@ -129,6 +128,7 @@ class Resources:
     rest: TwilioRest
     media: TwilioMedia
     openai: OpenAICalls
+    images: ImageProcessor
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,7 +142,7 @@ class Resources:
         async with AsyncExitStack() as stack:
             if self.remote is not None:
                 stack.push_async_callback(self.remote.redis.close)
-            for client in (self.openai, self.media, self.rest):
+            for client in (self.images, self.openai, self.media, self.rest):
                 stack.push_async_callback(client.close)
 
 
@@ -168,6 +168,10 @@ def resources(settings: Settings, book: AgentBook, tuning: Tuning) -> Resources:
         TwilioRest(settings.twilio_base_url, account, auth_tokens[0]),
         TwilioMedia(settings.twilio_base_url, account, auth_tokens[0]),
         OpenAICalls(settings.openai_base_url, settings.openai_api_key.get_secret_value()),
+        image_processor(
+            lambda reason: metrics.image_workers_ended.labels(reason).inc(),
+            metrics.image_uploads_refused.inc,
+        ),
     )
 
 
@@ -175,6 +179,10 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
     url = settings.store.get_secret_value()
     if url == "memory://":
         return None
+    # The client of Redis and the cipher take 13 MB, which a process of its own can do without.
+    from gateway.ops.store.encryption import Encryptor  # noqa: PLC0415
+    from gateway.ops.store.redis import RedisStore  # noqa: PLC0415
+
     keys = [key.get_secret_value() for key in settings.store_key]
     if not keys:
         log.warning("store_not_encrypted", hint="set GATEWAY_STORE_KEY: calls' words are in Redis")
@@ -254,29 +262,33 @@ def records(r: Resources) -> Records:
 
 @dataclass(frozen=True, slots=True)
 class Messaging:
-    images: ImageProcessor
     pictures: Pictures
     links: PictureLinks
 
 
 def messaging(r: Resources) -> Messaging:
-    images = ImageProcessor()
     pictures = Pictures(
-        r.table, r.store, r.media, images, r.tasks,
+        r.table, r.store, r.media, r.images, r.tasks,
         lambda source, outcome: r.metrics.images.labels(source, outcome).inc(),
     )  # fmt: skip
     links = PictureLinks(r.store, r.table, pictures.mailbox, r.settings.public_url)
-    return Messaging(images, pictures, links)
+    return Messaging(pictures, links)
 
 
 def toolbox(r: Resources, texts: Messaging, environ: Mapping[str, str]) -> Toolbox:
     """Return every agent's tools. Raises SettingsError."""
-    errands = TextTools(r.rest, texts.links, r.table.call).errands
+    errands = TextTools(
+        r.rest, texts.links, TextLimits(r.store, r.settings.text_countries, time), r.table.call,
+        lambda outcome: r.metrics.texts.labels(outcome).inc(),
+    ).errands  # fmt: skip
 
     def on_mcp_status(label: str, up: bool) -> None:
         r.metrics.mcp_up.labels(label).set(up)
 
-    tools = Toolbox(r.book, environ, errands, on_mcp_status)
+    def on_mcp_left_out(label: str, count: int) -> None:
+        r.metrics.mcp_left_out.labels(label).inc(count)
+
+    tools = Toolbox(r.book, environ, errands, on_mcp_status, on_mcp_left_out)
     for link in tools.mcp.links:
         on_mcp_status(link.label, False)
     return tools
@@ -559,14 +571,15 @@ def operator_endpoints(
     bounds: Capacity,
     calls: Telephony,
     kept: Records,
-    texts: Messaging,
     outbound: OutboundCalls,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
     if r.settings.admin_token is None:
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731
-    browser_calls = BrowserCalls(calls.registry, bounds.admission, bounds.shed, used)
+    browser_calls = BrowserCalls(
+        calls.registry, bounds.admission, bounds.shed, used, r.tuning.phone_begins_burst
+    )
     phone = PhoneEndpoints(
         r.settings.public_url,
         PhoneTokens(r.auth_tokens, time),
@@ -575,7 +588,7 @@ def operator_endpoints(
         start_wait_s=r.tuning.start_wait_s,
     )
     api = CallsEndpoints(
-        calls.registry, kept.store, kept.event_stream, texts.images, outbound, phone.link
+        calls.registry, kept.store, kept.event_stream, r.images, outbound, phone.link
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     return [*console_routes(), *phone.routes(), *api_routes(api, auth)]

@@ -38,6 +38,21 @@ def session_of(agent: Agent, tools: Sequence[Mapping[str, Any]] = ()) -> dict[st
     return _unformatted(session) if agent.path == "sip" else session
 
 
+def essential_session(agent: Agent, session: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a media call's session without what a call can do without.
+
+    That is the tools of MCP servers, and all that the agent's `session:` adds but turn detection,
+    on which the call relies.
+    """
+    plain = agent.model_copy(update={"session": {}, "path": "media-streams"})
+    tools = [tool for tool in session.get("tools", ()) if tool.get("name") in agent.tools]
+    found = session_of(plain, tools)
+    heard = session.get("audio", {}).get("input", {})
+    if "turn_detection" in heard:
+        found["audio"]["input"]["turn_detection"] = heard["turn_detection"]
+    return found
+
+
 def hosted_tools(agent: Agent, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
     """The MCP servers that the model's server reaches, as it is told of them.
 
@@ -72,9 +87,9 @@ def _approval(server: McpServer) -> str | dict[str, Any]:
     name is known.
     """
     if not isinstance(server.approval, ApprovalPolicy):
-        return "never" if server.approval == "never" else "always"
-    free = server.approval.never
-    known = [*server.approval.always, *server.approval.operator, *(server.allowed_tools or ())]
+        return "never" if server.approval == "none" else "always"
+    free = server.approval.none
+    known = [*server.approval.operator, *(server.allowed_tools or ())]
     asked = [tool for tool in dict.fromkeys(known) if tool not in free]
     named = {"always": asked, "never": free}
     return {key: {"tool_names": list(names)} for key, names in named.items() if names} or "always"

@@ -11,7 +11,6 @@ from gateway.audio.g711 import (
     MULAW_SILENCE,
     PCM24_BYTES_PER_MS,
     mulaw_to_pcm,
-    pcm_to_mulaw,
 )
 from gateway.audio.resample import Downsampler, Upsampler
 
@@ -103,13 +102,13 @@ class _Pcm24ToMulaw:
         return self._downsampler.saturated
 
     def convert(self, audio: bytes) -> bytes:
-        return pcm_to_mulaw(self._downsampler.process(self._framer.push(audio)))
+        return self._downsampler.to_mulaw(self._framer.push(audio))
 
     def flush(self) -> bytes:
         rest = self._framer.flush(_PCM_SILENCE)
-        last = pcm_to_mulaw(self._downsampler.process(rest))
+        last = self._downsampler.to_mulaw(rest)
         # The filter still owes up to 4 ms; they cost a frame only if they can be heard.
-        tail = pcm_to_mulaw(self._downsampler.process(_SILENT_FRAME_PCM24))
+        tail = self._downsampler.to_mulaw(_SILENT_FRAME_PCM24)
         self._downsampler.reset()
         return last + tail if tail.strip(_SILENT_CODES) else last
 

@@ -1,1 +1,1 @@
-"""Carries messages between a call's mind and its hands, and decides nothing."""
+"""Carry out what the call core decides: sockets, REST requests and tasks of running calls."""

@@ -94,6 +94,12 @@ class CancelTool(CommandBase, frozen=True):
     call_id: str
 
 
+class DetachTool(CommandBase, frozen=True):
+    """Let a function that runs finish beside the call, which ends: what it does may matter."""
+
+    call_id: str
+
+
 Command = (
     SendToModel
     | SendToCaller
@@ -110,4 +116,5 @@ Command = (
     | ReattachSideband
     | RunTool
     | CancelTool
+    | DetachTool
 )

@@ -69,6 +69,8 @@ class CallerActivity:
         """The caller spoke while the model did, too briefly so far to interrupt it."""
         self.broke_in = False
         """The caller interrupted the model, and is still speaking."""
+        self.doubted = False
+        """Speech was reported that never ended: it may be no speech, until a turn ends well."""
         self.typing = False
         """An entry of keys has begun and is not complete."""
 
@@ -83,7 +85,12 @@ class CallerActivity:
 
     def forget_speech(self) -> None:
         """Reset the speech flags: after a lost session nobody knows whether the caller speaks."""
-        self.speaking = self.brief = self.broke_in = self._responses.deferred = False
+        self.speaking = self.brief = self.broke_in = self.doubted = False
+        self._responses.deferred = False
+
+    @property
+    def surely_speaking(self) -> bool:
+        return self.speaking and not self.doubted
 
 
 class ModelAnswer:
@@ -264,8 +271,12 @@ class CallContext:
     def expect_response(self) -> None:
         """Wait for the server's own response: one asked for now would be refused, or a second."""
         if self.server_answers and not self.responses.busy:
-            self.responses.deferred = True
-            self.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
+            self.await_response()
+
+    def await_response(self) -> None:
+        """Ask for nothing until a response has begun, or should have."""
+        self.responses.deferred = True
+        self.wake(Timer.RESPONSE, limits.model.RESPONSE_START_MAX_S)
 
     def response_progressed(self) -> None:
         if self.responses.active_id is not None:

@@ -239,8 +239,7 @@ class ApprovalResolved(EventBase, frozen=True):
     approval_id: str
     server: str
     outcome: str
-    """`approved`, `denied`, `timeout`, `withdrawn`, `policy` (the gateway's own yes),
-    `not_offered` or `too_many`."""
+    """`approved`, `denied`, `timeout`, `withdrawn`, `not_offered` or `too_many`."""
 
 
 class ModelErrorReported(EventBase, frozen=True):
@@ -249,6 +248,10 @@ class ModelErrorReported(EventBase, frozen=True):
     fault: str
     """`benign`, `recoverable`, `fatal` or `unknown`."""
     code: str
+    words: str = ""
+    """The vendor's own: its code, the parameter and the message, bounded."""
+    refused: bool = False
+    """Whether the session was refused, not one request in it."""
 
 
 class RateLimitsSeen(EventBase, frozen=True):
@@ -294,7 +297,10 @@ class PictureSent(EventBase, frozen=True):
 
 
 class CallEnded(EventBase, frozen=True):
-    """The call is over; the last event of every call."""
+    """The call is over; the last event of every call.
+
+    Only a `ToolCompleted` may follow, of a function that was begun and has outlived the call.
+    """
 
     ending: Ending
     reason: str

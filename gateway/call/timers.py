@@ -19,6 +19,8 @@ class Timer(StrEnum):
     """Look whether frames still come."""
     CONFIRM = "confirm"
     """Speech has lasted long enough to be an interruption."""
+    SPEECH = "speech"
+    """The caller's speech must have ended, or some of its words must be known."""
     RESPONSE = "response"
     """A response must have begun."""
     RETRY = "retry"

@@ -8,12 +8,11 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Final
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final
 
 import httpx2
 import structlog
-import typer
 
 from gateway.app import build
 from gateway.cli.drain_server import GatewayServer
@@ -21,6 +20,7 @@ from gateway.errors import ServiceUnreachable
 from gateway.ops.telemetry import logs
 from gateway.settings import Settings, load_settings
 from gateway.transports.connection_limits import raise_descriptors_max
+from gateway.transports.tls import tls_context
 
 SIMULATED_MODEL_PORT: Final = 8090
 SIMULATED_TWILIO_URL: Final = "http://127.0.0.1:8089"
@@ -31,13 +31,11 @@ _NOBODY_S: Final = 0.2
 log = structlog.get_logger()
 
 
-def serve(
-    simulated: Annotated[
-        bool,
-        typer.Option("--simulated", help="Stand-ins for OpenAI and Twilio; no account needed."),
-    ] = False,
-) -> None:
-    """Serve calls. Settings come from the environment; see the README's table."""
+def serve_calls(*, simulated: bool) -> None:
+    """Serve until a signal; simulated, with stand-ins for OpenAI and Twilio.
+
+    Raises SettingsError, FileError, ServiceUnreachable.
+    """
     environ, embed_model = _with_far_ends(os.environ, simulated=simulated)
     settings = load_settings(environ, simulated=simulated)
     logs.set_up(settings.log_format, settings.log_level)
@@ -66,31 +64,31 @@ def _with_far_ends(environ: Mapping[str, str], *, simulated: bool) -> tuple[dict
 
 
 async def _serve(settings: Settings, *, embed_model: bool) -> None:
-    gateway = build(settings)
-    if settings.simulated:
-        log.warning("simulated_vendors")
-    await warm_up()
-    # What was made so far lives as long as the process: no collection need look at it again.
-    gc.collect()
-    gc.freeze()
-    server = GatewayServer(gateway, settings.host, settings.port, settings.drain_s)
-    if not embed_model:
-        await server.serve()
-        return
-    async with _embedded_model(settings):
-        await server.serve()
+    async with AsyncExitStack() as stack:
+        # The simulated model starts while the gateway is built.
+        model = await stack.enter_async_context(_model_process(settings)) if embed_model else None
+        gateway = build(settings)
+        if settings.simulated:
+            log.warning("simulated_vendors")
+        await warm_up()
+        # What was made so far lives as long as the process: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
+        if model is not None:
+            log.info("simulated_model_listening", url=await _address_of(model))
+        await GatewayServer(gateway, settings.host, settings.port, settings.drain_s).serve()
 
 
 async def warm_up() -> None:
     """A process's first request loads what all others use, for as long as two frames of sound last:
     it is made before there is a call, and to nobody."""
-    async with httpx2.AsyncClient(timeout=_NOBODY_S) as client:
+    async with httpx2.AsyncClient(timeout=_NOBODY_S, verify=tls_context()) as client:
         with suppress(httpx2.HTTPError):
             await client.get(_NOBODY_URL)
 
 
 @asynccontextmanager
-async def _embedded_model(settings: Settings) -> AsyncIterator[None]:
+async def _model_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway.simulator.openai.main", "--port", str(SIMULATED_MODEL_PORT),
         "--webhook-url", f"http://127.0.0.1:{settings.port}/openai/webhook",
@@ -100,8 +98,7 @@ async def _embedded_model(settings: Settings) -> AsyncIterator[None]:
         start_new_session=True,  # a Ctrl-C is for the gateway, which drains first
     )  # fmt: skip
     try:
-        log.info("simulated_model_listening", url=await _address_of(process))
-        yield
+        yield process
     finally:
         if process.returncode is None:
             process.terminate()

@@ -52,6 +52,8 @@ TIMESTAMP_LEAP_S = 5.0
 """Jump of the media timestamp from which the stream's clock counts as restarted."""
 SPEECH_AGE_MAX_S = 60.0
 """Oldest start or end of speech in a VAD event that is believed."""
+SPEECH_MAX_S = 60.0
+"""One turn of the caller of which the server reports nothing but its beginning."""
 START_WAIT_S = 5.0
 """From a media stream's handshake to its `start` message."""
 MEDIA_SILENCE_MAX_S = 2.0
@@ -64,6 +66,8 @@ GOODBYE_MAX_S = 15.0
 """How long a goodbye may take to begin, and then to make progress, before the call is ended."""
 ENDING_MAX_S = 75.0
 """Longest goodbye, however often the caller interrupts it."""
+WORK_AFTER_GOODBYE_MAX_S = 10.0
+"""How long a call that has said goodbye waits for functions that were begun."""
 HANGUP_CONFIRM_MAX_S = 5.0
 FINAL_HANGUP_MAX_S = 5.0
 """How long a stopping process waits for its calls to be hung up."""

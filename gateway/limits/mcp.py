@@ -7,12 +7,21 @@ SERVERS_MAX = 16
 LABEL_MAX_CHARS = 32
 """Server label: half of a function's name, the other half is the tool's."""
 TOOLS_MAX = 64
-"""Tools of one server; more would crowd out the model's instructions."""
+"""Tools of one server that an agent may use; more would crowd out the model's instructions."""
+AGENT_TOOLS_MAX = 96
+"""Tools of all private servers together that are offered to one agent."""
+AGENT_TOOLS_MAX_CHARS = 48_000
+"""Their names, descriptions and schemas; the vendor takes 16,384 tokens with the instructions."""
+LISTED_MAX = 512
+"""Tools of one server that are read, before those that no agent may use are left out."""
+LEFT_OUT_LOGGED_MAX = 20
+"""Tools of one list that are named in the log when they are left out; the rest is counted."""
 PAGES_MAX = 20
 """Pages of a server's `tools/list`."""
 RESPONSE_MAX_BYTES = 2 << 20
 """Result of one MCP call; it may contain a picture, which is left out."""
 SCHEMA_MAX_CHARS = 16_000
+SCHEMA_MAX_DEPTH = 64
 DESCRIPTION_MAX_CHARS = 1_000
 START_MAX_S = 3.0
 """How long the start of the process waits for MCP servers to connect."""

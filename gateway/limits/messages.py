@@ -15,6 +15,10 @@ MESSAGE_ANSWERED_EVERY_S = 600.0
 TEXT_IN_MAX_CHARS = 1_600
 """Twilio's own bound on a message."""
 TEXT_OUT_MAX_CHARS = 480
+TEXTS_TO_NUMBER_PER_DAY = 20
+"""To one number, over all its calls and all processes."""
+TEXTS_PER_DAY = 5_000
+"""To all numbers together."""
 TEXTS_MAX = 10
 """Texts that the model may send in one call."""
 

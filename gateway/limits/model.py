@@ -38,6 +38,8 @@ RETRY_HOLD_TONE_FROM_S = 1.0
 """A shorter pause is heard as the model thinking: no hold tone."""
 RETRY_PAUSE_MAX_S = 20.0
 """A caller listens to a hold tone for no longer; if the server names more, failover comes now."""
+ERROR_WORDS_MAX_CHARS = 300
+"""Of the vendor's message of an error that stands in the log."""
 RESPONSES_QUEUED_MAX = 8
 START_PAUSE_S = 0.003
 """Pause between two call starts, which block the event loop for milliseconds each."""
@@ -46,6 +48,8 @@ SHED_BELOW_RATIO = 0.05
 """Share of the model's rate limit below which new calls are shed for running ones."""
 SHED_MAX_S = 60.0
 BREAKER_FAILURES = 5
+BREAKER_LOOK_S = 0.5
+"""How often it is looked whether a probe is due."""
 BREAKER_PROBE_FIRST_S = 2.0
 BREAKER_PROBE_MAX_S = 30.0
 

@@ -12,7 +12,6 @@ from gateway.agents.texts.templates import Templates, load_templates
 from gateway.errors import FileError, PriceFileError, SettingsError
 from gateway.ops.billing.price_file import DEFAULT_PRICES, load_prices, shipped_prices
 from gateway.ops.billing.prices import Prices
-from gateway.ops.store.redis import client_at
 from gateway.settings import Settings
 
 
@@ -54,6 +53,8 @@ def require_store(settings: Settings) -> None:
     """Raises SettingsError."""
     url = settings.store.get_secret_value()
     if url != "memory://":
+        from gateway.ops.store.redis import client_at  # noqa: PLC0415 - many import no Redis
+
         client_at(url)
 
 

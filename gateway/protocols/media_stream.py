@@ -6,11 +6,11 @@ Source: Twilio docs, "Media Streams - WebSocket Messages". Every counter is a JS
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from pybase64 import b64encode
 
 from gateway.errors import PeerError
 from gateway.protocols.lenient import convert_leniently
@@ -152,7 +152,7 @@ class ToTwilio:
         self._clear = b'{"event":"clear","streamSid":' + sid + b"}"
 
     def media(self, mulaw: bytes) -> bytes:
-        return self._media_head + b2a_base64(mulaw, newline=False) + b'"}}'
+        return self._media_head + b64encode(mulaw) + b'"}}'
 
     def mark(self, name: str) -> bytes:
         return self._mark_head + msgspec.json.encode(name) + b"}}"

@@ -7,20 +7,21 @@ text message. `event_id` is echoed in an error about that event, so what may fai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from pybase64 import b64encode
 
 _encode = msgspec.json.Encoder().encode
 
 
-class _Append(msgspec.Struct, tag_field="type", tag="input_audio_buffer.append", gc=False):
-    audio: bytes
+_APPEND_HEAD: Final = b'{"type":"input_audio_buffer.append","audio":"'
+_APPEND_TAIL: Final = b'"}'
 
 
 def append(audio: bytes) -> bytes:
     """The hot one: never acknowledged, at most 15 MiB."""
-    return _encode(_Append(audio))
+    return b"".join((_APPEND_HEAD, b64encode(audio), _APPEND_TAIL))
 
 
 def session_update(session: Mapping[str, Any], event_id: str) -> bytes:
@@ -65,6 +66,16 @@ def item_truncate(item_id: str, audio_end_ms: int, event_id: str) -> bytes:
             "audio_end_ms": audio_end_ms,
         }
     )
+
+
+def input_commit(event_id: str) -> bytes:
+    """Makes a turn of the caller of what the buffer holds, and no response."""
+    return _encode({"type": "input_audio_buffer.commit", "event_id": event_id})
+
+
+def input_clear(event_id: str) -> bytes:
+    """Drops what the buffer holds."""
+    return _encode({"type": "input_audio_buffer.clear", "event_id": event_id})
 
 
 def output_clear(event_id: str) -> bytes:

@@ -12,10 +12,8 @@ import asyncio
 import json
 import socket
 from collections.abc import Mapping
-from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from ssl import SSLContext
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -26,6 +24,7 @@ from gateway.agents.config.tool_options import PLACEHOLDER, HttpCall, with_secre
 from gateway.errors import ToolError
 from gateway.tools.python import ToolContext
 from gateway.tools.tool import InvalidArguments
+from gateway.transports.tls import tls_context
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _IN_QUERY: Final = frozenset({"GET", "DELETE"})
@@ -66,7 +65,8 @@ class HttpTool:
         try:
             return await self._ask(url, body)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise ToolError("The service could not be reached.") from error
+            kind = type(_deepest(error)).__name__
+            raise ToolError("The service could not be reached.", kind) from error
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -91,9 +91,9 @@ class HttpTool:
                 await response.aclose()
             following = redirected(url, response.headers.get("location", ""))
             if following is None or self._call.method not in _IN_QUERY:
-                raise ToolError("The service sent us elsewhere, where we do not go.")
+                raise ToolError("The service sent us elsewhere, where we do not go.", "redirect")
             url = following
-        raise ToolError("The service sent us in a circle.")
+        raise ToolError("The service sent us in a circle.", "redirects")
 
     async def _send(self, url: httpx2.URL, body: bytes | None) -> httpx2.Response:
         """To the very address that was checked: a name may mean another one a moment later."""
@@ -113,22 +113,25 @@ class HttpTool:
 
     async def _resolve(self, url: httpx2.URL) -> str:
         port = url.port or (443 if url.scheme == "https" else 80)
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                url.host, port, type=socket.SOCK_STREAM
-            )
-        except (OSError, UnicodeError) as error:
-            raise ToolError("The service could not be found.") from error
-        addresses = [str(entry[4][0]) for entry in found]
-        if not self._call.allow_private and not all(map(is_public, addresses)):
-            raise ToolError("The service stands where functions may not go.")
-        return addresses[0]
+        return await allowed_address(url.host, port, allow_private=self._call.allow_private)
 
 
-@cache
-def tls_context() -> SSLContext:
-    """Made once: reading all certificates takes tens of milliseconds, which callers would hear."""
-    return httpx2.create_ssl_context()
+async def allowed_address(host: str, port: int, *, allow_private: bool) -> str:
+    """Return the address of a host to which functions may connect. Raises ToolError."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ToolError("The service could not be found.", "unknown_host") from error
+    addresses = [str(entry[4][0]) for entry in found]
+    if not allow_private and not all(map(is_public, addresses)):
+        raise ToolError("The service stands where functions may not go.", "private_address")
+    return addresses[0]
+
+
+def _deepest(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 def is_public(address: str) -> bool:
@@ -171,14 +174,15 @@ def _with_query(url: httpx2.URL, arguments: Mapping[str, Any]) -> httpx2.URL:
 
 async def _text(response: httpx2.Response) -> str:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise ToolError("The service answered in a form that cannot be read.")
+        raise ToolError("The service answered in a form that cannot be read.", "compressed")
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > limits.tools.TOOL_RESPONSE_MAX_BYTES:
-            raise ToolError("The service answered with more than can be read.")
+            raise ToolError("The service answered with more than can be read.", "too_long")
     if response.status_code >= 400:
-        raise ToolError(f"The service answered with an error, status {response.status_code}.")
+        status = response.status_code
+        raise ToolError(f"The service answered with an error, status {status}.", f"status_{status}")
     try:
         return body.decode(response.charset_encoding or "utf-8", "replace")
     except LookupError:

@@ -14,26 +14,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from mcp.client import Client
+from mcp.client import Client, Transport
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
     CallToolResult,
-    ContentBlock,
-    EmbeddedResource,
     Implementation,
-    ResourceLink,
     TextContent,
-    TextResourceContents,
 )
 
 from gateway import __version__, limits
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.config.tool_options import with_secrets
 from gateway.errors import ToolError
-from gateway.tools.http import tls_context
+from gateway.tools.mcp_filter import FilteredTransport
+from gateway.transports.tls import tls_context
 
 _US = Implementation(name="gateway", version=__version__)
 
@@ -46,14 +43,32 @@ class ListedMcpTool:
     description: str
     schema: Mapping[str, Any]
 
+    @property
+    def size_chars(self) -> int:
+        """Size of the tool's description for the model, in characters."""
+        schema = json.dumps(self.schema, ensure_ascii=False)
+        return len(self.name) + len(self.description) + len(schema)
+
+
+@dataclass(frozen=True, slots=True)
+class McpToolList:
+    """Tools of a server that can be offered, and the others by name, each with the reason."""
+
+    tools: tuple[ListedMcpTool, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
 
 class McpConnection:
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    """Connection over which a server is asked for its tools and told to run them."""
 
-    async def tools(self) -> tuple[ListedMcpTool, ...]:
+    def __init__(self, client: Client, left_out: list[tuple[str, str]]) -> None:
+        """`left_out` is filled by the filter of the connection's transport."""
+        self._client, self._left_out = client, left_out
+
+    async def tools(self) -> McpToolList:
         """All pages of them, within bounds; also the question whether the server is there."""
         found: list[ListedMcpTool] = []
+        self._left_out.clear()
         cursor: str | None = None
         for _ in range(limits.mcp.PAGES_MAX):
             page = await self._client.list_tools(cursor=cursor, cache_mode="bypass")
@@ -61,9 +76,12 @@ class McpConnection:
                 ListedMcpTool(t.name, t.description or "", t.input_schema) for t in page.tools
             ]
             cursor = page.next_cursor
-            if cursor is None or len(found) >= limits.mcp.TOOLS_MAX:
+            if cursor is None or len(found) >= limits.mcp.LISTED_MAX:
                 break
-        return tuple(found[: limits.mcp.TOOLS_MAX])
+        rest = [(t.name, "the list is too long") for t in found[limits.mcp.LISTED_MAX :]]
+        if cursor is not None:
+            rest.append(("further pages", "the list is too long"))
+        return McpToolList(tuple(found[: limits.mcp.LISTED_MAX]), (*self._left_out, *rest))
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """Raises ToolError for what the tool itself says; all else is the connection's."""
@@ -80,24 +98,11 @@ class McpConnection:
 
 
 def words(result: CallToolResult) -> str:
-    """Return the text of a result, the only part that a telephone can carry."""
-    texts = [text for text in map(_of_block, result.content) if text]
+    """Return the text of a filtered result."""
+    texts = [block.text for block in result.content if isinstance(block, TextContent)]
     if not texts and result.structured_content is not None:
         return json.dumps(result.structured_content, ensure_ascii=False)
     return "\n".join(texts)
-
-
-def _of_block(block: ContentBlock) -> str:
-    if isinstance(block, TextContent):
-        return block.text
-    if isinstance(block, ResourceLink):
-        return f"[{block.title or block.name}: {block.uri}]"
-    if isinstance(block, EmbeddedResource):
-        inside = block.resource
-        return (
-            inside.text if isinstance(inside, TextResourceContents) else f"[a file: {inside.uri}]"
-        )
-    return f"[an {block.type} is part of the answer; it cannot be given on the telephone]"
 
 
 class StderrTail:
@@ -133,6 +138,10 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)
+        # It was asked not to: a few bytes of packed text can become gigabytes.
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            await response.aclose()
+            raise httpx2.DecodingError("the answer is compressed")
         stream = response.stream
         events = response.headers.get("content-type", "").startswith("text/event-stream")
         if not events and isinstance(stream, httpx2.AsyncByteStream):
@@ -183,11 +192,9 @@ async def _by_http(
         httpx2.AsyncClient(
             transport=BoundedTransport(), headers=headers, timeout=patience, trust_env=False
         ) as http,
-        Client(
-            streamable_http_client(server.url or "", http_client=http), client_info=_US, cache=None
-        ) as client,
+        _filtered(streamable_http_client(server.url or "", http_client=http)) as wire,
     ):
-        yield McpConnection(client)
+        yield wire
 
 
 @asynccontextmanager
@@ -201,8 +208,20 @@ async def _by_process(
     with os.fdopen(end, "w") as errors:
         async with _listening(begin, last_words):
             transport = stdio_client(parameters, errlog=errors)
-            async with Client(transport, client_info=_US, cache=None) as client:
-                yield McpConnection(client)
+            async with _filtered(transport) as wire:
+                yield wire
+
+
+@asynccontextmanager
+async def _filtered(transport: Transport) -> AsyncIterator[McpConnection]:
+    left_out: list[tuple[str, str]] = []
+
+    def on_left_out(name: str, reason: str) -> None:
+        left_out.append((name, reason))
+
+    filtered = FilteredTransport(transport, on_left_out)
+    async with Client(filtered, client_info=_US, cache=None) as client:
+        yield McpConnection(client, left_out)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from functools import partial
 from time import monotonic
@@ -26,7 +27,12 @@ from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import Tool
 
 if TYPE_CHECKING:
-    from gateway.tools.mcp_connection import ListedMcpTool, McpConnection, StderrTail
+    from gateway.tools.mcp_connection import (
+        ListedMcpTool,
+        McpConnection,
+        McpToolList,
+        StderrTail,
+    )
 
 log = structlog.get_logger()
 NOT_NOW: Final = "This is not available at the moment. Tell the caller so; it may work later."
@@ -36,7 +42,7 @@ class McpUnavailable(ToolError):
     """MCP server that is not connected."""
 
     def __init__(self) -> None:
-        super().__init__(NOT_NOW)
+        super().__init__(NOT_NOW, "mcp_server_unavailable")
 
 
 OnStatus = Callable[[str, bool], None]
@@ -44,6 +50,14 @@ OnStatus = Callable[[str, bool], None]
 
 
 def ignore_status(_label: str, _up: bool) -> None:
+    """Report nothing."""
+
+
+OnLeftOut = Callable[[str, int], None]
+"""Gets a server's label and how many of its tools were left out, when that changed."""
+
+
+def ignore_left_out(_label: str, _count: int) -> None:
     """Report nothing."""
 
 
@@ -56,6 +70,7 @@ class McpServerLink:
         server: McpServer,
         secrets: Mapping[str, str],
         on_status: OnStatus = ignore_status,
+        on_left_out: OnLeftOut = ignore_left_out,
     ) -> None:
         from gateway.tools import mcp_connection  # noqa: PLC0415 - most of a second, for those who need it
 
@@ -67,7 +82,8 @@ class McpServerLink:
         """Changes with `tools`."""
         self.tried = asyncio.Event()
         """The first try has come to an end, one way or the other."""
-        self._on_status = on_status
+        self._left_out: tuple[tuple[str, str], ...] = ()
+        self._on_status, self._on_left_out = on_status, on_left_out
         self._secrets = secrets
         self._wire: McpConnection | None = None
         self._doubt = asyncio.Event()
@@ -99,7 +115,7 @@ class McpServerLink:
             self._lost(failed or McpUnavailable(), str(last_words))
             await self._doubt_or(pause_s)
 
-    async def listed(self) -> tuple[ListedMcpTool, ...]:
+    async def listed(self) -> McpToolList:
         """Return the server's tools over a short connection. Raises any error of the connection."""
         silent = self._wires.StderrTail(self._secrets)
         async with self._wires.connected(self.server, self._secrets, silent) as wire:
@@ -112,10 +128,10 @@ class McpServerLink:
                 wire = await stack.enter_async_context(
                     self._wires.connected(self.server, self._secrets, last_words)
                 )
-                tools = await wire.tools()
+                listed = await wire.tools()
             self._wire = wire
-            self._offer(tools)
-            log.info("mcp_server_connected", server=self.label, tools=len(tools))
+            self._offer(listed)
+            log.info("mcp_server_connected", server=self.label, tools=len(listed.tools))
             self._tell(True)
             while True:
                 await self._doubt_or(limits.mcp.LOOK_EVERY_S)
@@ -150,10 +166,13 @@ class McpServerLink:
         self._outcome.set()
         self._outcome = asyncio.Event()
 
-    def _offer(self, tools: tuple[ListedMcpTool, ...]) -> None:
-        if tools != self.tools:
-            self.tools = tools
+    def _offer(self, listed: McpToolList) -> None:
+        if listed.tools != self.tools:
+            self.tools = listed.tools
             self.revision += 1
+        if listed.left_out != self._left_out:
+            self._left_out = listed.left_out
+            report_left_out(self.label, listed.left_out, self._on_left_out)
 
     def _lost(self, error: BaseException, last_words: str) -> None:
         """Told once, not with every try."""
@@ -165,7 +184,7 @@ class McpServerLink:
                 **({"last_words": last_words} if last_words else {}),
             )
         self._wire = None
-        self._offer(())
+        self._offer(self._wires.McpToolList())
         self._tell(False)
 
     async def call(
@@ -194,7 +213,9 @@ class McpServers:
         book: AgentBook,
         environ: Mapping[str, str],
         on_status: OnStatus = ignore_status,
+        on_left_out: OnLeftOut = ignore_left_out,
     ) -> None:
+        self._on_left_out = on_left_out
         self._links: dict[str, McpServerLink] = {}
         self._offered: dict[str, tuple[int, dict[str, Tool]]] = {}
         for agent in book.agents.values():
@@ -202,7 +223,7 @@ class McpServers:
                 known = self._links.get(label)
                 if known is None:
                     self._links[label] = McpServerLink(
-                        label, server, _secrets(label, server, environ), on_status
+                        label, server, _secrets(label, server, environ), on_status, on_left_out
                     )
                 elif _place(known.server) != _place(server):
                     raise SettingsError(
@@ -249,38 +270,77 @@ class McpServers:
         return found
 
     def _tools_of(self, agent: Agent) -> Iterator[tuple[str, Tool]]:
-        taken = BUILT_IN_TOOLS | agent.functions.keys()
+        names = BUILT_IN_TOOLS | agent.functions.keys()
+        budget = _Budget(names)
         for label, server in agent.private.items():
-            link = self._links[label]
+            link, left_out = self._links[label], []
+            budget.next_server()
             for listed in link.tools:
                 if not server.offers(listed.name):
                     continue
                 name = function_name(label, listed.name)
-                try:
-                    tool = _tool(name, listed, server, link, taken)
-                except SettingsError as error:
-                    log.warning(
-                        "mcp_tool_left_out", server=label, tool=listed.name, reason=str(error)
-                    )
+                reason = budget.refusal(name, listed)
+                if reason is not None:
+                    left_out.append((listed.name, reason))
                 else:
-                    taken |= {name}
-                    yield name, tool
+                    yield name, _tool(name, listed, server, link)
+            report_left_out(label, tuple(left_out), self._on_left_out, agent=agent.name)
 
 
-def _tool(
-    name: str, listed: ListedMcpTool, server: McpServer, link: McpServerLink, taken: frozenset[str]
-) -> Tool:
-    """Raises SettingsError for one that cannot be offered."""
-    if not NAME.fullmatch(name):
-        raise SettingsError(f"{name} is no name for a function: at most 64 letters.")
-    if name in taken:
-        raise SettingsError(f"there is another {name}.")
-    if len(str(listed.schema)) > limits.mcp.SCHEMA_MAX_CHARS:
-        raise SettingsError("its schema is too long.")
+class _Budget:
+    """Remaining size of tools for one agent: a session that is refused costs every call."""
+
+    def __init__(self, taken: AbstractSet[str]) -> None:
+        self._taken = set(taken)
+        self._tools = self._of_server = self._chars = 0
+
+    def next_server(self) -> None:
+        self._of_server = 0
+
+    def refusal(self, name: str, listed: ListedMcpTool) -> str | None:
+        """Return why a tool cannot be offered, or take what it needs."""
+        size_chars = listed.size_chars
+        if not NAME.fullmatch(name):
+            return f"{name} is no name for a function: at most 64 letters"
+        if name in self._taken:
+            return f"there is another {name}"
+        if self._of_server >= limits.mcp.TOOLS_MAX:
+            return f"more than {limits.mcp.TOOLS_MAX} tools of one server: use allowed_tools"
+        if self._tools >= limits.mcp.AGENT_TOOLS_MAX:
+            return f"more than {limits.mcp.AGENT_TOOLS_MAX} tools of all servers: use allowed_tools"
+        if self._chars + size_chars > limits.mcp.AGENT_TOOLS_MAX_CHARS:
+            return (
+                f"more than {limits.mcp.AGENT_TOOLS_MAX_CHARS} characters of all tools' schemas: "
+                "use allowed_tools"
+            )
+        self._taken.add(name)
+        self._tools, self._of_server = self._tools + 1, self._of_server + 1
+        self._chars += size_chars
+        return None
+
+
+def report_left_out(
+    label: str,
+    left_out: tuple[tuple[str, str], ...],
+    on_left_out: OnLeftOut,
+    **more: str,
+) -> None:
+    """Log tools that cannot be offered, by name and reason, and count them."""
+    if not left_out:
+        return
+    for tool, why in left_out[: limits.mcp.LEFT_OUT_LOGGED_MAX]:
+        log.warning("mcp_tool_left_out", server=label, tool=tool, reason=why, **more)
+    unnamed = len(left_out) - limits.mcp.LEFT_OUT_LOGGED_MAX
+    if unnamed > 0:
+        log.warning("mcp_tools_left_out", server=label, more_tools=unnamed, **more)
+    on_left_out(label, len(left_out))
+
+
+def _tool(name: str, listed: ListedMcpTool, server: McpServer, link: McpServerLink) -> Tool:
     definition = {
         "type": "function",
         "name": name,
-        "description": listed.description[: limits.mcp.DESCRIPTION_MAX_CHARS],
+        "description": listed.description,
         "parameters": {"properties": {}, **listed.schema},
     }
     # "Servers MUST validate all tool inputs": Model Context Protocol, server/tools, security.

@@ -20,7 +20,14 @@ from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
-from gateway.tools.mcp_servers import McpServers, McpUnavailable, OnStatus, ignore_status
+from gateway.tools.mcp_servers import (
+    McpServers,
+    McpUnavailable,
+    OnLeftOut,
+    OnStatus,
+    ignore_left_out,
+    ignore_status,
+)
 from gateway.tools.python import PythonTool, ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import InvalidArguments, Tool, ToolFunction
@@ -47,9 +54,10 @@ class Toolbox:
         environ: Mapping[str, str],
         errands: Mapping[str, ToolFunction] | None = None,
         on_mcp_status: OnStatus = ignore_status,
+        on_mcp_left_out: OnLeftOut = ignore_left_out,
     ) -> None:
         """`errands` do the work of built-in tools that need more than the call, by name."""
-        self.mcp = McpServers(book, environ, on_mcp_status)
+        self.mcp = McpServers(book, environ, on_mcp_status, on_mcp_left_out)
         self._agents = book.agents
         self._https: list[HttpTool] = []
         self._errands = errands or {}
@@ -113,22 +121,38 @@ class Toolbox:
 
     async def run(self, name: str, arguments: str, context: ToolContext) -> ToolResult:
         """Never raises but for cancellation."""
+        result, why = await self._outcome(name, arguments, context)
+        if result.outcome != "ok":
+            log.warning(
+                "tool_call_failed",
+                tool=name,
+                call_sid=context.call_sid,
+                outcome=result.outcome,
+                reason=why,
+            )
+        return result
+
+    async def _outcome(
+        self, name: str, arguments: str, context: ToolContext
+    ) -> tuple[ToolResult, str]:
+        """Return what came of it, and why it failed: never words of the tool or of a caller."""
         try:
             tool = await self._find(context.agent, name)
             async with asyncio.timeout(tool.timeout_s):
-                return _told(await tool.use(arguments, context), "ok")
+                return _told(await tool.use(arguments, context), "ok"), ""
         except TimeoutError:
-            return ToolResult("It took too long and was given up.", "timeout")
+            return ToolResult("It took too long and was given up.", "timeout"), "timeout"
         except InvalidArguments as error:
-            return _told(str(error), "invalid")
+            return _told(str(error), "invalid"), error.reason or "arguments"
         except McpUnavailable as error:
-            return _told(str(error), "unavailable")
+            return _told(str(error), "unavailable"), error.reason
         except ToolError as error:
-            return _told(str(error), "error")
+            return _told(str(error), "error"), error.reason or "refused_by_tool"
         except Exception as error:
             # The operator's own code: they need the traceback, and the call goes on.
             log.exception("tool_failed", tool=name, call_sid=context.call_sid)
-            return ToolResult(f"It failed: {type(error).__name__}.", "error")
+            kind = type(error).__name__
+            return ToolResult(f"It failed: {kind}.", "error"), kind
 
     async def close(self) -> None:
         for http in self._https:

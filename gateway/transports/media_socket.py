@@ -1,6 +1,6 @@
-"""The caller's end: Twilio's WebSocket, served without a queue between the wire and the call.
+"""Twilio's media WebSocket, served without a queue between the wire and the call.
 
-Uvicorn hands every message to the ASGI application through a queue and a task switch. Here a
+Uvicorn passes each message to the ASGI application through a queue and a task switch. Here a
 handler may take the accepted socket over (`take_over`); from then on each message reaches its
 `Receiver` inside `data_received`, and what it posts goes to the transport with its `flush`.
 """
@@ -60,6 +60,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._messages_left, self._bytes_left = _BURST_MESSAGES, _BURST_BYTES
         self._budget_at = monotonic()
         self._unsent: list[bytes] = []
+        self._is_open = False
+        """Whether a call has the socket and the library's state is OPEN."""
         self._gone = asyncio.Event()
 
     # --- Taken over by a call ---
@@ -67,6 +69,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
     def take_over(self, receiver: Receiver) -> None:
         """From here on the receiver hears this socket; may be called again to pass it on."""
         self._receiver = receiver
+        self._look_at_state()
         if self._gone.is_set():
             self.loop.call_soon(receiver.on_closed, monotonic())
 
@@ -76,6 +79,10 @@ class MediaSocket(WebSocketsSansIOProtocol):
 
     def release(self) -> None:
         self._paced.release()
+
+    def _look_at_state(self) -> None:
+        """Follow what may have changed the library's state: asking for each frame is dear."""
+        self._is_open = self._receiver is not None and self.conn.state is OPEN
 
     async def gone(self) -> None:
         """Returns when the connection has ended."""
@@ -95,7 +102,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         if not self._unsent:
             return
         unsent, self._unsent = self._unsent, []
-        if self.conn.state is not OPEN or self.transport.is_closing():
+        if not self._is_open or self.transport.is_closing():
             return
         self.transport.write(b"".join(unsent))
         if self.transport.get_write_buffer_size() > CALLER_BACKLOG_MAX_BYTES:
@@ -108,6 +115,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
             return
         self.close_sent = True
         self.conn.send_close(code, reason)
+        self._look_at_state()
         self.transport.write(b"".join(self.conn.data_to_send()))
         # Not `close`, which waits for all to be sent: to a peer that does not read, for ever.
         self.close_timer = self.loop.call_later(CLOSE_MAX_S, self.transport.abort)
@@ -131,7 +139,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._messages_left -= 1
         if (self._messages_left < 0 or self._bytes_left < 0) and self._floods(now):
             return None
-        if self.conn.state is OPEN:
+        if self._is_open:
             receiver.on_text(text, now)
         return None
 
@@ -154,6 +162,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
             self._hear(part, now)
         elif not self.transport.is_closing():
             super().data_received(bytes(part))
+            self._look_at_state()
 
     def _floods(self, now: float) -> bool:
         """Fill the budget up with what the time since then allows; close where that is not enough.
@@ -190,12 +199,19 @@ class MediaSocket(WebSocketsSansIOProtocol):
         elif self.conn.state is OPEN:
             self._receiver.on_binary(monotonic())
 
+    async def send(self, message: Any) -> None:
+        """Send what the application sends through uvicorn, such as a close."""
+        await super().send(message)
+        self._look_at_state()
+
     def handle_close(self, event: Frame) -> None:
         super().handle_close(event)
+        self._look_at_state()
         self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._look_at_state()
         self._end()
 
     def shutdown(self) -> None:

@@ -33,6 +33,7 @@ from gateway.limits.sockets import (
     PONG_MAX_S,
 )
 from gateway.transports.paced_frames import PacedFrames
+from gateway.transports.tls import tls_context
 from gateway.transports.websocket_frames import ClientFrames, FrameSplitter
 
 _REFUSALS = frozenset({400, 401, 403})
@@ -79,6 +80,8 @@ class RealtimeSocket(asyncio.Protocol):
         self._receiver: ModelReceiver | None = receiver
         self._splitter = FrameSplitter(masked=False, max_bytes=bounds.message_max_bytes)
         self._frames = ClientFrames()
+        self._is_open = False
+        """Whether the library's state is OPEN, as of the last `_flush`."""
         self._loop = asyncio.get_running_loop()
         self._paced = PacedFrames(self._splitter, self._on_part, self._loop)
         self._transport: asyncio.Transport | None = None
@@ -95,7 +98,7 @@ class RealtimeSocket(asyncio.Protocol):
     def post(self, payload: bytes) -> None:
         """One text message, now; dropped on a link that is not open."""
         transport = self._transport
-        if transport is None or self._conn.state is not OPEN:
+        if transport is None or not self._is_open:
             return
         transport.write(self._frames.text_frame(payload))
         if transport.get_write_buffer_size() > MODEL_BACKLOG_MAX_BYTES:
@@ -127,11 +130,11 @@ class RealtimeSocket(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        if self._conn.state is CONNECTING:
+        if not self._is_open and self._conn.state is CONNECTING:
             data = self._shake_hands(data)
         now, text = monotonic(), self._splitter.whole(data)
         if text is not None:
-            if self._receiver is not None and self._conn.state is OPEN:
+            if self._receiver is not None and self._is_open:
                 self._receiver.on_model_text(text, now)
             return
         if self._transport is not None:
@@ -141,7 +144,7 @@ class RealtimeSocket(asyncio.Protocol):
         """Handle a frame that did not come alone, or is no whole text."""
         if not is_text:
             self._to_library(bytes(part))
-        elif self._receiver is not None and self._conn.state is OPEN:
+        elif self._receiver is not None and self._is_open:
             self._receiver.on_model_text(part, monotonic())
 
     def eof_received(self) -> None:
@@ -217,6 +220,7 @@ class RealtimeSocket(asyncio.Protocol):
             self._transport.close()
 
     def _flush(self) -> None:
+        self._is_open = self._conn.state is OPEN
         if self._transport is None:
             return
         for data in self._conn.data_to_send():
@@ -255,9 +259,6 @@ class RealtimeSocket(asyncio.Protocol):
             receiver.on_model_lost(reason, fatal, monotonic())
 
 
-_tls: ssl.SSLContext | None = None
-
-
 async def connect(
     url: str,
     headers: Mapping[str, str],
@@ -278,7 +279,7 @@ async def connect(
                 lambda: socket,
                 uri.host,
                 uri.port,
-                ssl=(tls or _tls_context()) if uri.secure else None,
+                ssl=(tls or tls_context()) if uri.secure else None,
             )
             await socket.opened()
     except BaseException as error:
@@ -288,12 +289,3 @@ async def connect(
         if isinstance(error, OSError):  # ssl.SSLError is one
             raise LinkError("unreachable", retryable=True) from error
         raise
-
-
-def _tls_context() -> ssl.SSLContext:
-    """Made once: reading the system's certificates takes tens of milliseconds."""
-    global _tls
-    if _tls is None:
-        _tls = ssl.create_default_context()
-        _tls.minimum_version = ssl.TLSVersion.TLSv1_2
-    return _tls

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -16,6 +17,7 @@ import httpx2
 from gateway import limits
 from gateway.errors import LinkError, PeerError
 from gateway.transports.retry import retried
+from gateway.transports.tls import tls_context
 
 _VENDOR: Final = "https://api.twilio.com"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -34,19 +36,22 @@ class TwilioMedia:
             r"/Messages/[SM]M[0-9a-fA-F]{32}/Media/ME[0-9a-fA-F]{32}"
         )
         self._auth = httpx2.BasicAuth(account_sid, auth_token)
-        self._client = httpx2.AsyncClient(timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False)
+        self._client = httpx2.AsyncClient(
+            verify=tls_context(), timeout=limits.web.REST_TIMEOUT_S, follow_redirects=False
+        )
         self._slots = asyncio.Semaphore(limits.messages.MEDIA_AT_ONCE_MAX)
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, arrived: Callable[[int], None]) -> bytes:
         """Return the bytes of one medium.
 
+        `arrived` is called with the size of each piece before it is held, and may raise PeerError.
         Raises PeerError: `foreign_url`, `too_large`, `too_slow`, `unreachable`.
         """
         if not self._is_ours(url):
             raise PeerError("foreign_url")
         try:
             async with self._slots, asyncio.timeout(limits.messages.MEDIA_FETCH_MAX_S):
-                return await self._fetch(url)
+                return await self._fetch(url, arrived)
         except TimeoutError:
             raise PeerError("too_slow") from None
         except ValueError as error:
@@ -63,9 +68,9 @@ class TwilioMedia:
         plain = not (parts.query or parts.fragment or parts.username or parts.password)
         return plain and origin in self._own and self._path.fullmatch(parts.path) is not None
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch(self, url: str, arrived: Callable[[int], None]) -> bytes:
         async def attempt() -> bytes:
-            found = await self._follow(url)
+            found = await self._follow(url, arrived)
             if found is None:
                 raise LinkError("not_there_yet", retryable=True)
             return found
@@ -75,7 +80,7 @@ class TwilioMedia:
         except LinkError:
             raise PeerError("unreachable", "it is not there") from None
 
-    async def _follow(self, url: str) -> bytes | None:
+    async def _follow(self, url: str, arrived: Callable[[int], None]) -> bytes | None:
         """Follow redirects to the bytes; None when another attempt may find them."""
         for _ in range(limits.messages.MEDIA_REDIRECTS_MAX + 1):
             own = _origin(url) in self._own
@@ -88,7 +93,7 @@ class TwilioMedia:
             )
             try:
                 if response.status_code not in _REDIRECTS:
-                    return await _content(response)
+                    return await _content(response, arrived)
             finally:
                 await response.aclose()
             url = self._next(url, response.headers.get("location", ""))
@@ -114,7 +119,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-async def _content(response: httpx2.Response) -> bytes | None:
+async def _content(response: httpx2.Response, arrived: Callable[[int], None]) -> bytes | None:
     if response.status_code in _NOT_YET:
         return None
     if response.status_code != 200:
@@ -123,7 +128,8 @@ async def _content(response: httpx2.Response) -> bytes | None:
         raise PeerError("too_large")
     body = bytearray()
     async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > limits.images.IMAGE_BODY_MAX_BYTES:
+        if len(body) + len(chunk) > limits.images.IMAGE_BODY_MAX_BYTES:
             raise PeerError("too_large")
+        arrived(len(chunk))
+        body += chunk
     return bytes(body)

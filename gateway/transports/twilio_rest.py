@@ -11,6 +11,7 @@ import httpx2
 from gateway import limits
 from gateway.errors import LinkError
 from gateway.transports.retry import retried
+from gateway.transports.tls import tls_context
 
 _NOT_IN_PROGRESS: Final = 21220
 _FIRST_PAUSE_S: Final = 0.2
@@ -25,6 +26,7 @@ class TwilioRest:
         self._queues = f"{account}/Queues"
         self._client = httpx2.AsyncClient(
             auth=(account_sid, auth_token),
+            verify=tls_context(),
             timeout=limits.web.REST_TIMEOUT_S,
             follow_redirects=False,
         )

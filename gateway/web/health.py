@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.ops.telemetry.metrics import Metrics
+
+LANDING: Final = (
+    "A gateway between telephone calls and OpenAI's Realtime API.\n\n"
+    "Twilio's voice webhook   /twilio/voice\n"
+    "Operators' console       /console (404 while GATEWAY_ADMIN_TOKEN is not set)\n"
+    "Alive, takes new calls   /healthz, /readyz\n"
+    "Prometheus               /metrics\n"
+)
 
 
 class HealthEndpoints:
@@ -20,6 +29,10 @@ class HealthEndpoints:
     ) -> None:
         self._registry, self._metrics = registry, metrics
         self._overflow, self._shared_store = overflow, shared_store
+
+    async def landing(self, _request: Request) -> Response:
+        """Say what this is to whoever opens the address in a browser."""
+        return PlainTextResponse(LANDING)
 
     async def healthz(self, _request: Request) -> Response:
         return JSONResponse({"status": "alive"})

@@ -49,7 +49,7 @@ def twilio_routes(
         "refer": voice.refer,
         "hold": transfers.hold,
         "whisper": transfers.whisper,
-        "rung": transfers.person_status,
+        "person": transfers.person_status,
         "status": status.status,
         "amd": status.amd,
         "stream-status": status.stream_status,
@@ -68,6 +68,7 @@ def twilio_routes(
 
 def health_routes(health: HealthEndpoints) -> list[BaseRoute]:
     return [
+        Route("/", health.landing),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", health.metrics),

@@ -252,7 +252,7 @@ CALLERS: Final = Dashboard(
             8,
             lines(
                 "Warm transfers",
-                "People rung for a caller, per hour, by outcome; only `taken` took the call.",
+                "People called for a caller, per hour, by outcome; only `taken` took the call.",
                 per_hour("gateway_warm_transfers_total", "outcome"),
                 stacked=True,
             ),

@@ -11,7 +11,14 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from gateway.agents.builtin_tools import END_CALL
 from gateway.agents.config.agent import Agent
 from gateway.agents.file import session_schema
-from gateway.agents.session import PCM_24K, PCMU, hosted_tools, overreach, session_of
+from gateway.agents.session import (
+    PCM_24K,
+    PCMU,
+    essential_session,
+    hosted_tools,
+    overreach,
+    session_of,
+)
 
 EVERYTHING: dict[str, Any] = {
     "voice": {"id": "voice_1"},
@@ -164,7 +171,7 @@ HOSTED: dict[str, Any] = {
         "authorization": "${CRM_TOKEN}",
         "headers": {"X-Team": "desk ${TEAM}"},
         "allowed_tools": ["find", "cancel", "read"],
-        "approval": {"never": ["find"], "operator": ["cancel"]},
+        "approval": {"none": ["find"], "operator": ["cancel"]},
     },
     "mail": {"via": "openai", "connector": "connector_gmail", "approval": "operator"},
     "docs": {"via": "openai", "url": "https://docs.example.com/mcp"},
@@ -209,10 +216,9 @@ def test_the_models_server_is_told_of_the_servers_that_it_reaches() -> None:
 @pytest.mark.parametrize(
     ("approval", "told"),
     [
-        ("never", "never"),
-        ("always", "always"),
+        ("none", "never"),
         ("operator", "always"),
-        ({"always": ["a"]}, {"always": {"tool_names": ["a"]}}),
+        ({"operator": ["a"]}, {"always": {"tool_names": ["a"]}}),
         ({}, "always"),
     ],
     ids=str,
@@ -282,3 +288,21 @@ def test_a_format_said_twice_is_not_said_on_the_sip_path(path: str) -> None:
 def test_a_format_is_overreach_on_the_sip_path() -> None:
     said = agent(path="sip", session={"audio": {"input": {"format": PCM_24K}}})
     assert [path for path, _ in overreach(said)] == ["audio.input.format"]
+
+
+def test_the_essential_session_has_our_tools_and_the_files_turn_detection() -> None:
+    detection = {"type": "semantic_vad", "eagerness": "low"}
+    agent = Agent(
+        name="desk",
+        instructions="x",
+        tools=["end_call"],
+        session={"tracing": "auto", "audio": {"input": {"turn_detection": detection}}},
+    )
+    private = {"type": "function", "name": "shelf_stock", "parameters": {}}
+    hosted = {"type": "mcp", "server_label": "docs", "server_url": "https://docs.example.com"}
+    session = session_of(agent, [END_CALL, private, hosted])
+    essential = essential_session(agent, session)
+    assert [tool["name"] for tool in essential["tools"]] == ["end_call"]
+    assert "tracing" not in essential
+    assert essential["audio"] == session["audio"]
+    assert essential_session(agent, essential) == essential

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.audio.g711 import pcm_to_mulaw
 from gateway.audio.resample import DELAY_24K_SAMPLES, DELAY_MS, Downsampler, Upsampler, lowpass
 from gateway.errors import BugError
 
@@ -25,6 +26,10 @@ def up(samples: NDArray[np.int16]) -> NDArray[np.int16]:
 
 def down(samples: NDArray[np.int16]) -> NDArray[np.int16]:
     return np.frombuffer(Downsampler().process(samples.tobytes()), np.int16)
+
+
+def pcm(data: bytes) -> NDArray[np.int_]:
+    return np.frombuffer(data, np.int16).astype(int)
 
 
 def sine(hz: float, rate: int, peak: float = 29_000, seconds: float = 1.0) -> NDArray[np.int16]:
@@ -74,15 +79,42 @@ def test_nothing_in_nothing_out() -> None:
     st.lists(st.integers(0, 400), max_size=8),
     st.sampled_from([3_000, 32_767]),
 )
-def test_chunked_is_whole_bit_for_bit(seed: int, sizes: list[int], peak: int) -> None:
+def test_chunked_is_whole_to_the_last_bit(seed: int, sizes: list[int], peak: int) -> None:
+    """A BLAS may add in another order for another number of rows, in single precision."""
     narrow, wide = noise(2_000, seed, peak).tobytes(), noise(6_000, seed, peak).tobytes()
     for one, other, data, unit in (
         (Upsampler(), Upsampler(), narrow, 2),
         (Downsampler(), Downsampler(), wide, 6),
     ):
         whole = one.process(data)
-        assert b"".join(other.process(piece) for piece in cut(data, sizes, unit)) == whole
-        assert other.saturated == one.saturated
+        chunked = b"".join(other.process(piece) for piece in cut(data, sizes, unit))
+        assert len(chunked) == len(whole)
+        assert np.abs(pcm(chunked) - pcm(whole)).max(initial=0) <= 1
+        assert abs(other.saturated - one.saturated) <= 2
+
+
+def test_a_sum_in_single_precision_is_the_exact_one_but_for_rare_last_bits() -> None:
+    """In speech's range; an error of one bit is 40 dB below the noise of mu-law itself."""
+    narrow, wide = noise(16_000, 5, 8_000), noise(48_000, 6, 8_000)
+    stuffed = np.zeros(48_000)
+    stuffed[::3] = 3.0 * narrow
+    exact_up = np.rint(np.convolve(stuffed, lowpass())[:48_000])
+    exact_down = np.rint(np.convolve(wide, lowpass())[:48_000:3])
+    for ours, exact in ((up(narrow), exact_up), (down(wide), exact_down)):
+        off = np.abs(ours - exact)
+        assert off.max() <= 1
+        assert np.count_nonzero(off) < len(exact) / 250
+
+
+def test_mulaw_is_the_code_of_the_samples() -> None:
+    """Loud ones too, and the same number of them is clipped."""
+    for peak in (50, 5_000, 32_767):
+        wide = noise(48_000, peak, peak).tobytes()
+        one, other = Downsampler(), Downsampler()
+        assert one.to_mulaw(wide) == pcm_to_mulaw(other.process(wide))
+        assert one.saturated == other.saturated
+    assert other.saturated > 0
+    assert Downsampler().to_mulaw(b"") == b""
 
 
 def test_it_is_the_convolution_with_its_taps() -> None:
@@ -175,3 +207,6 @@ def test_what_cannot_clip_is_not_counted() -> None:
 def test_a_torn_unit_is_refused(resampler: Upsampler | Downsampler, size: int) -> None:
     with pytest.raises(BugError):
         resampler.process(bytes(size))
+    if isinstance(resampler, Downsampler):
+        with pytest.raises(BugError):
+            resampler.to_mulaw(bytes(size))

@@ -29,7 +29,7 @@ HOSTED = CRM | {"allowed_tools": ["find"], "approval": "operator", "hold": True}
 PRIVATE = {
     "via": "gateway",
     "url": "http://shop.internal/mcp",
-    "approval": {"operator": ["reserve"], "always": ["look_up"]},
+    "approval": {"operator": ["reserve"], "none": ["look_up"]},
     "approval_timeout_s": 3,
     "filler_after_ms": 100,
 }

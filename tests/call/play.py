@@ -316,6 +316,10 @@ def asks(text: str) -> Expected:
     return _says("response.create", text)
 
 
+commits: Final = _says("input_audio_buffer.commit", "")
+drops_input: Final = _says("input_audio_buffer.clear", "")
+
+
 def cancels(response_id: str | None) -> Expected:
     return _says("response.cancel", "", response_id=response_id)
 

@@ -74,6 +74,7 @@ class Promises:
             case model.ResponseDone():
                 made = {item.call_id for item in event.response.output or () if item.call_id}
                 self._met -= made
+                self._just_met = {}  # a refusal from now on is of no request of ours
             case inputs.ModelLost():
                 self._session_goes()
             case inputs.ToolFinished():
@@ -105,6 +106,7 @@ class Promises:
         if due and self._call.agent.path == "sip":
             self._begins()
         self._asked = self._own_from = None
+        self._just_met = {}  # nothing is refused any more of what was asked there
         self.turn = self.turn and "untold"
 
     # --- What comes of it ---
@@ -126,6 +128,8 @@ class Promises:
                 self.tools[out.call_id] = out.name
             case do.CancelTool():
                 assert self.tools.pop(out.call_id, None), "cancelled, and does not run"
+            case do.DetachTool():
+                assert self.tools.pop(out.call_id, None), "runs on, and does not run"
             case events.ApprovalRequested():
                 self.approvals[out.approval_id] = self.now + out.wait_s
             case events.ApprovalResolved():

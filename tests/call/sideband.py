@@ -19,6 +19,8 @@ _MAY_SAY: Final = frozenset(
         "response.create",
         "response.cancel",
         "output_audio_buffer.clear",
+        "input_audio_buffer.commit",
+        "input_audio_buffer.clear",
         "conversation.item.create",
         "conversation.item.delete",
         "session.update",

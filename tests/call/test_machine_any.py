@@ -190,6 +190,22 @@ class AnyCall(EitherPath):
         self.audio_done(0, 0)
         self.response_done("completed", tool, 0)
 
+    @rule(ms=lengths_ms, another_ms=lengths_ms, more=st.booleans(), done=st.booleans())
+    def answers_behind_a_preamble(
+        self, ms: float, another_ms: float, more: bool, done: bool
+    ) -> None:
+        """The first item goes on, and is done, after the second has begun."""
+        self.response_created(new=True)
+        self.audio_delta(ms, 0, 0, next_item=False)
+        self.audio_delta(another_ms, 0, 0, next_item=True)
+        if more:
+            self.audio_delta(ms, 0, 1, next_item=False)
+        self.audio_done(0, 1)
+        self.audio_delta(another_ms, 0, 0, next_item=False)
+        if done:
+            self.audio_done(0, 0)
+            self.response_done("completed", None, 0)
+
     @rule(ms=lengths_ms, seconds=st.sampled_from([0.0, 0.1, 0.35]))
     def is_interrupted(self, ms: float, seconds: float) -> None:
         self.response_created(new=True)

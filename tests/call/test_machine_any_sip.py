@@ -30,7 +30,7 @@ from gateway.protocols.realtime_event import Event
 
 responses = st.sampled_from([f"resp_{n}" for n in range(3)])
 CODES = ["conversation_already_has_active_response", "response_cancel_not_active", "x", None]
-HOSTED = CRM | {"approval": {"operator": ["find"], "always": ["drop"]}}
+HOSTED = CRM | {"approval": {"operator": ["find"], "none": ["drop"]}}
 PRIVATE = {
     "via": "gateway",
     "command": ["shop"],

@@ -121,14 +121,20 @@ class Umpire:
             elif isinstance(out, events.ApprovalRequested):
                 self.asked.append(out.approval_id)
             elif isinstance(out, events.ApprovalResolved):
-                self._allowed[out.server] += out.outcome in ("approved", "policy")
+                self._allowed[out.server] += out.outcome == "approved"
             elif isinstance(out, events.CallEnded):
                 self._end(out, outs)
+        self._each_item_is_truncated_once(outs)
         assert not self._unmarked, "sound without its mark"
         closed = self._call.phase is CallPhase.CLOSED
         assert closed == (self.ended is not None), "closed without a word, or the other way round"
         assert closed == (self._call.deadline is None), "a deadline, and none to keep it"
         self.promises.after(outs, now)
+
+    def _each_item_is_truncated_once(self, outs: Sequence[Out]) -> None:
+        said = [wires.to_model(out.data) for out in outs if isinstance(out, do.SendToModel)]
+        cut = Counter(e["item_id"] for e in said if e["type"] == "conversation.item.truncate")
+        assert not cut or max(cut.values()) == 1, f"truncated more than once: {cut}"
 
     def in_flight(self) -> tuple[bool, str | None]:
         """Whether a response was asked for that has not begun; the one that has."""
@@ -138,7 +144,7 @@ class Umpire:
         label, _, tool = out.name.partition("_")
         server = self._call.agent.private.get(label)
         own = out.name in self._call.agent.functions
-        if server is not None and not own and server.approval_of(tool) != "never":
+        if server is not None and not own and server.approval_of(tool) != "none":
             assert self._allowed[label] > 0, f"{out.name} runs, and nobody has allowed it"
             self._allowed[label] -= 1
 

@@ -74,6 +74,10 @@ def caller_said(item_id: str, text: str) -> model.CallerTranscriptDone:
     return model.CallerTranscriptDone(item_id=item_id, transcript=text)
 
 
+def caller_says(item_id: str, words: str) -> model.CallerTranscriptDelta:
+    return model.CallerTranscriptDelta(item_id=item_id, delta=words)
+
+
 def model_says(item_id: str, words: str, response_id: str = "resp_1") -> model.TranscriptDelta:
     return model.TranscriptDelta(response_id=response_id, item_id=item_id, delta=words)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
+from structlog.testing import capture_logs
+
 from gateway.app import build
 from gateway.cli.drain_server import GatewayServer
 from gateway.settings import load_settings
@@ -13,3 +17,13 @@ def test_an_idle_connection_is_not_closed_before_its_user_does() -> None:
     """A request that meets our close on its way is lost, and a webhook with it."""
     server = GatewayServer(build(load_settings({}, simulated=True)), "127.0.0.1", 0, 1.0)
     assert server.config.timeout_keep_alive > LOAD_BALANCER_IDLE_S
+
+
+def test_a_hang_up_signal_ends_no_call() -> None:
+    server = GatewayServer(build(load_settings({}, simulated=True)), "127.0.0.1", 0, 1.0)
+    before = signal.getsignal(signal.SIGHUP)
+    with capture_logs() as lines, server.capture_signals():
+        signal.raise_signal(signal.SIGHUP)
+        assert not server.should_exit
+    assert [line["event"] for line in lines] == ["sighup_ignored"]
+    assert signal.getsignal(signal.SIGHUP) == before

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from rehearsal import simulated
 
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents

@@ -31,4 +31,4 @@ def test_the_first_request_of_a_call_loads_nothing() -> None:
         check=True,
         timeout=60,
     )
-    assert done.stdout == "APIConnectionError []\n"
+    assert done.stdout == "ConnectError []\n"

@@ -75,7 +75,7 @@ class Theatre:
     browser: Browser
     model: ModelServer
 
-    def ask_leave(self, approval_id: str, tool: str, arguments: str) -> None:
+    def request_approval(self, approval_id: str, tool: str, arguments: str) -> None:
         """The model of the one call that runs wants to use a tool of the diary's."""
         (driver,) = self.model.drivers.values()
         item = {"id": approval_id, "type": "mcp_approval_request", "server_label": "diary"}
@@ -110,7 +110,7 @@ class Theatre:
         return page
 
     async def enter(self, page: Page, token: str = TOKEN) -> None:
-        await page.goto(f"{self.house.url}/console")
+        await page.goto(f"{self.rig.url}/console")
         await page.get_by_label("Token").fill(token)
         await page.get_by_role("button", name="Open the console").click()
 

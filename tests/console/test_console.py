@@ -63,7 +63,7 @@ async def test_only_who_has_the_token_comes_in(theatre: Theatre) -> None:
     await theatre.enter(page, "another")
     await expect(page.get_by_role("alert")).to_have_text("This is not the token.")
     assert all("401" in text for text in wrong)
-    await page.screenshot(path=PICTURES / "door-1440-light.png")
+    await page.screenshot(path=PICTURES / "sign-in-1440-light.png")
     await page.get_by_label("Token").fill(TOKEN)
     await page.keyboard.press("Enter")
     await expect(page.locator("#link")).to_have_text("connected")
@@ -108,11 +108,11 @@ async def test_a_call_is_seen_as_it_happens(theatre: Theatre) -> None:
             await expect(page.locator("#who")).to_have_text("front-desk")
         before = await _ink(first)
         await expect(first.locator("#turns li")).to_have_count(2, timeout=PATIENT)
-        await expect(first.locator("#words .caller")).not_to_have_count(0)
+        await expect(first.locator("#transcript .caller")).not_to_have_count(0)
         seen = set(await first.evaluate("seen"))
         assert {"Nobody speaks", "The agent speaks", "The caller speaks"} <= seen
         assert await _ink(first) != before, "the picture moves"
-        arabic = first.locator("#words p", has_text="نعم")
+        arabic = first.locator("#transcript p", has_text="نعم")
         await expect(arabic).to_be_visible(timeout=PATIENT)
         direction = "e => [getComputedStyle(e).direction, getComputedStyle(e).textAlign]"
         assert await arabic.evaluate(direction) == ["rtl", "start"]
@@ -123,10 +123,10 @@ async def test_a_call_is_seen_as_it_happens(theatre: Theatre) -> None:
             assert wide <= width, "nothing stands out to the side"
     for page, wrong in pages.values():
         await expect(page.locator("#state")).not_to_have_text("live", timeout=PATIENT)
-        await expect(page.locator("#deeds")).to_be_hidden()
+        await expect(page.locator("#actions")).to_be_hidden()
         assert wrong == []
     first, _ = pages[1440, "light"]
-    await expect(first.locator("#words li").first).to_be_visible()
+    await expect(first.locator("#transcript li").first).to_be_visible()
     await first.screenshot(path=PICTURES / "ended-1440-light.png")
     for page, _ in pages.values():
         await page.context.close()
@@ -160,8 +160,8 @@ async def test_an_operator_acts(theatre: Theatre) -> None:
         await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
         await page.get_by_label("Have the agent say a line").fill("The office is closed today.")
         await page.keyboard.press("Enter")
-        await expect(page.locator("#told")).to_have_text("The agent says it next.")
-        said = page.locator("#words .model", has_text="The office is closed today.")
+        await expect(page.locator("#status")).to_have_text("The agent says it next.")
+        said = page.locator("#transcript .model", has_text="The office is closed today.")
         await expect(said).to_be_visible(timeout=PATIENT)
 
         buffer = io.BytesIO()
@@ -169,11 +169,11 @@ async def test_an_operator_acts(theatre: Theatre) -> None:
         picture = {"name": "part.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
         await page.get_by_label("Show the agent a picture").set_input_files([picture])  # type: ignore[list-item]
         await page.get_by_role("button", name="Show", exact=True).click()
-        await expect(page.locator("#told")).to_have_text("The agent looks at it.")
+        await expect(page.locator("#status")).to_have_text("The agent looks at it.")
 
         await page.get_by_label("Transfer to").fill("nobody")
         await page.keyboard.press("Enter")
-        await expect(page.locator("#told")).to_contain_text("manager")
+        await expect(page.locator("#status")).to_contain_text("manager")
         assert await page.locator("#targets option").get_attribute("value") == "manager"
 
         await page.get_by_role("button", name="Hang up").click()
@@ -211,7 +211,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
         region = page.get_by_role("region", name="Tool approvals")
         await expect(region).to_be_hidden()
         await theatre.rig.note(events.FirstAudioSent, of=call_sid)
-        theatre.ask_leave("mcpr_1", "cancel_appointment", SMITH)
+        theatre.request_approval("mcpr_1", "cancel_appointment", SMITH)
         await expect(region).to_be_visible()
         await expect(region).to_contain_text("cancel_appointment of diary")
         await expect(region.locator("pre")).to_have_text(re.compile(r'"Smith <b>"'))
@@ -225,12 +225,12 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
         for one, name in ((page, "1440-light"), (small, "390-dark")):
             await one.screenshot(path=PICTURES / f"approval-{name}.png", full_page=True)
             assert await one.evaluate(_CONTRAST) == []
-        theatre.ask_leave("mcpr_2", "move_appointment", "no json")
+        theatre.request_approval("mcpr_2", "move_appointment", "no json")
         await expect(region.get_by_role("group")).to_have_count(2)
 
         await region.get_by_role("button", name="Approve").first.focus()
         await page.keyboard.press("Enter")
-        await expect(page.locator("#told")).to_have_text("Approved.")
+        await expect(page.locator("#status")).to_have_text("Approved.")
         await expect(region.get_by_role("group")).to_have_count(1)
         await expect(region.get_by_role("button", name="Approve")).to_be_focused()
         await region.get_by_role("button", name="Deny").click()
@@ -253,7 +253,7 @@ async def test_an_operator_makes_a_link_to_call_by(theatre: Theatre) -> None:
     await page.locator("#phone-agent").select_option("arabic-desk")
     await page.get_by_label("Works for").select_option("a day")
     await page.get_by_role("button", name="Make a link").click()
-    await expect(page.locator("#phone-told")).to_contain_text("It works until")
+    await expect(page.locator("#phone-status")).to_contain_text("It works until")
     url = await page.get_by_label("Link").input_value()
     assert url.startswith(f"{PUBLIC_URL}/phone#")
     assert await page.get_by_role("link", name="Open").get_attribute("href") == url

@@ -15,6 +15,12 @@ async def test_a_soft_sound_to_wait_by(tmp_path: Path) -> None:
     await as_expected("hold", ("media",), tmp_path)
 
 
+async def test_a_preamble_before_the_answer_and_a_booking_behind_the_goodbye(
+    tmp_path: Path,
+) -> None:
+    await as_expected("preamble", ("media", "sip"), tmp_path)
+
+
 async def test_private_mcp_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     await as_expected("mcp", ("media", "sip"), tmp_path)
 

@@ -43,6 +43,8 @@ ORDINARY = re.compile(
     r"\bdesk[:@\"'|]|\bdesk\b(?=[,}\])])|to: desk|house (?:number|style)",
     re.IGNORECASE,
 )
+VOCABULARY_PAGES = {"CONTRIBUTING.md", "CHANGELOG.md"}
+"""Pages that say which word took the place of which."""
 PEOPLE_WORDS = re.compile(r"\b(he|him|his|himself|she|hers|herself)\b", re.IGNORECASE)
 
 
@@ -185,8 +187,8 @@ def _texts() -> Iterator[tuple[Path, int, str]]:
 def old_words() -> Iterator[str]:
     """Words of the earlier vocabulary."""
     for file, number, line in _texts():
-        if file.name in {"CONTRIBUTING.md", "CHANGELOG.md"}:
-            continue  # they say which word took the place of which
+        if file.name in VOCABULARY_PAGES:
+            continue
         for found in OLD_WORDS.finditer(ORDINARY.sub("", line)):
             yield f"{place(file, number)}: “{found.group(0)}” is a word of the old vocabulary."
 
@@ -196,6 +198,8 @@ def gendered_words() -> Iterator[str]:
     for file, number, line in _texts():
         if "simulator/scenarios" in str(file) or "examples" in str(file):
             continue  # spoken lines of callers and of their languages
+        if file.name in VOCABULARY_PAGES:
+            continue
         for found in PEOPLE_WORDS.finditer(line):
             yield f"{place(file, number)}: “{found.group(0)}”; people are they, or the caller."
 

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pytest
 from browser import PATIENCE_MS, chromium
 from playwright.async_api import Browser, Page
 from running_gateway import GatewayRig, running_gateway
 
-from gateway.bridge.inbound import browser_calls
 from gateway.call import events
 from gateway.simulator.openai.main import ModelServer, running_model
 from gateway.simulator.openai.realtime.script import Script
+from gateway.tuning import Tuning
 
 TOKEN: Final = "a-token-of-the-operators"
 AUTHORIZED: Final = {"Authorization": f"Bearer {TOKEN}"}
@@ -109,13 +108,11 @@ async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
     agents, spoken = folder / "agents.yaml", folder / "spoken.wav"
     agents.write_text(AGENTS, "utf-8")
     microphone(spoken)
-    patch = pytest.MonkeyPatch()
-    patch.setattr(browser_calls, "PHONE_BEGINS_BURST", 1000)  # tests are quicker than people
+    tuning = Tuning(phone_begins_burst=1000)  # tests are quicker than people
     settings = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(folder / "data")}
     async with (
         running_model(Script.model_validate(script)) as model,
-        running_gateway(agents, model, **settings) as rig,
+        running_gateway(agents, model, tuning, **settings) as rig,
         chromium(*_FLAGS, f"--use-file-for-fake-audio-capture={spoken}") as browser,
     ):
         yield Booth(rig, model, browser)
-    patch.undo()

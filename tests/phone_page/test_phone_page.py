@@ -64,10 +64,12 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
     async with booth.visit(await booth.link(), color_scheme=scheme) as visit:
         page, sent = visit.page, sent_by(visit.page)
         await expect(page.locator("#agent")).to_have_text("desk")
-        await expect(page.locator("#told")).to_contain_text("Speaks English. The link works until")
+        await expect(page.locator("#status")).to_contain_text(
+            "Speaks English. The link works until"
+        )
         await page.screenshot(path=PICTURES / f"ready-{scheme}.png")
         call_sid = await booth.begin(page)
-        await expect(page.locator("#told")).to_have_text("On the line.")
+        await expect(page.locator("#status")).to_have_text("On the line.")
         await booth.rig.note(notes.TurnMeasured, of=call_sid)
         await expect(page.locator("#wait")).to_contain_text(" s")
         await page.get_by_role("button", name="Keypad").click()
@@ -75,7 +77,7 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
         await page.keyboard.press("#")
         await page.screenshot(path=PICTURES / f"talking-{scheme}.png")
         await page.get_by_role("button", name="Hang up").click()
-        await expect(page.locator("#told")).to_have_text("You hung up.")
+        await expect(page.locator("#status")).to_have_text("You hung up.")
         ended = await booth.rig.note(notes.CallEnded, of=call_sid)
         assert ended.ending is Ending.CALLER_HUNG_UP
         await page.screenshot(path=PICTURES / f"over-{scheme}.png")
@@ -117,7 +119,7 @@ async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth)
         assert tried.outcome == "refused"
         asked = await booth.rig.client.post(f"/api/calls/{call_sid}/hangup", headers=AUTHORIZED)
         assert asked.status_code == 202
-        await expect(visit.page.locator("#told")).to_have_text("An operator ended the call.")
+        await expect(visit.page.locator("#status")).to_have_text("An operator ended the call.")
         ended = await booth.rig.note(notes.CallEnded, of=call_sid)
         assert ended.ending is Ending.OPERATOR_HUNG_UP
         await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
@@ -135,14 +137,14 @@ async def test_a_second_call_where_one_is_taken(booth: Booth) -> None:
     async with booth.visit(link) as first, booth.visit(link) as second:
         await booth.begin(first.page)
         await second.page.get_by_role("button", name="Call").click()
-        await expect(second.page.locator("#told")).to_contain_text("as many calls as it takes")
+        await expect(second.page.locator("#status")).to_contain_text("as many calls as it takes")
         await expect(second.page.get_by_role("button", name="Call again")).to_be_enabled()
 
 
 async def test_two_clicks_are_one_call(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
         await visit.page.get_by_role("button", name="Call").dblclick()
-        await expect(visit.page.locator("#told")).to_have_text("On the line.")
+        await expect(visit.page.locator("#status")).to_have_text("On the line.")
 
 
 async def test_a_microphone_that_is_pulled_out_ends_the_call(booth: Booth) -> None:
@@ -150,7 +152,7 @@ async def test_a_microphone_that_is_pulled_out_ends_the_call(booth: Booth) -> No
         await visit.page.evaluate(_KEEP_MICROPHONE)
         call_sid = await booth.begin(visit.page)
         await visit.page.evaluate("microphone.dispatchEvent(new Event('ended'))")
-        await expect(visit.page.locator("#told")).to_have_text("The microphone is gone.")
+        await expect(visit.page.locator("#status")).to_have_text("The microphone is gone.")
         await booth.rig.note(notes.CallEnded, of=call_sid)
 
 
@@ -180,7 +182,7 @@ async def test_a_browser_that_cannot_leaves_no_call_and_no_open_microphone(
         await visit.page.evaluate(f"() => {{ {breaks}; }}")
         before = len(booth.rig.said(notes.CallerConnected))
         await visit.page.get_by_role("button", name="Call").click()
-        await expect(visit.page.locator("#told")).to_contain_text(said)
+        await expect(visit.page.locator("#status")).to_contain_text(said)
         still_open = "() => window.microphone?.readyState === 'live'"
         assert not await visit.page.evaluate(still_open)
         await expect(visit.page.get_by_role("button", name="Call again")).to_be_enabled()
@@ -189,7 +191,7 @@ async def test_a_browser_that_cannot_leaves_no_call_and_no_open_microphone(
 
 async def test_a_language_that_browsers_do_not_know(booth: Booth) -> None:
     async with booth.visit(await booth.link("dialect")) as visit:
-        await expect(visit.page.locator("#told")).to_contain_text("Speaks zh-yue.")
+        await expect(visit.page.locator("#status")).to_contain_text("Speaks zh-yue.")
 
 
 _KEEP_MICROPHONE = """() => {
@@ -204,11 +206,11 @@ _KEEP_MICROPHONE = """() => {
 
 @pytest.mark.parametrize(
     ("fragment", "said"),
-    [("", "copy the whole of it"), ("#abc", "was not made here"), ("#a.b", "was not made here")],
+    [("", "copy the whole of it"), ("#abc", "not one of ours"), ("#a.b", "was not made here")],
 )
 async def test_a_link_that_is_none(booth: Booth, fragment: str, said: str) -> None:
     async with booth.visit(booth.rig.url + "/phone" + fragment) as visit:
-        await expect(visit.page.locator("#told")).to_contain_text(said)
+        await expect(visit.page.locator("#status")).to_contain_text(said)
         await expect(visit.page.get_by_role("button", name="Call")).to_be_disabled()
 
 

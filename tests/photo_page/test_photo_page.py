@@ -55,7 +55,7 @@ async def test_a_photo_is_chosen_and_seen(studio: Studio, language: str, scheme:
         await expect(page).to_have_title(words.title)
         await page.screenshot(path=PICTURES / f"page-{language}-{scheme}.png")
         await page.get_by_label(words.take).set_input_files(file(photo(2400, 1800)))  # type: ignore[arg-type]
-        await expect(page.locator("#told")).to_have_text(words.sent)
+        await expect(page.locator("#status")).to_have_text(words.sent)
         await expect(page.locator("#picture")).to_be_visible()
         assert shown(studio, visit.stream.call_sid, "page") == 1
         await page.screenshot(path=PICTURES / f"sent-{language}-{scheme}.png")
@@ -70,7 +70,7 @@ async def test_the_photo_is_small_before_it_travels_and_tells_no_place(studio: S
         async with visit.page.expect_request(lambda r: r.method == "POST") as posted:
             await visit.page.locator("#choose").set_input_files(file(photo(4000, 3000)))  # type: ignore[arg-type]
         request = await posted.value
-        await expect(visit.page.locator("#told")).to_have_text(written_texts("en").sent)
+        await expect(visit.page.locator("#status")).to_have_text(written_texts("en").sent)
         sent = request.post_data_buffer
         if sent is not None:  # Chromium does not always give a blob's bytes away
             assert b"Exif" not in sent
@@ -93,14 +93,14 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
         await page.mouse.down()
         await expect(show).to_have_attribute("aria-pressed", "true")
         await studio.rig.until(lambda: shown(studio, call_sid, "camera") >= 3)
-        await expect(page.locator("#told")).to_have_text(words.camera_on)
+        await expect(page.locator("#status")).to_have_text(words.camera_on)
         await page.screenshot(path=PICTURES / "camera-en-light.png")
         moved = await show.bounding_box()
         assert moved is not None
         assert abs(moved["y"] - box["y"]) < 2, "the button stays under the finger"
         await page.mouse.up()
         await expect(show).to_have_attribute("aria-pressed", "false")
-        await expect(page.locator("#told")).to_have_text(words.camera_off)
+        await expect(page.locator("#status")).to_have_text(words.camera_off)
         assert await page.evaluate("document.getElementById('camera').srcObject") is None
         pictures = studio.pictures()
         assert len(pictures) == 1, "the newest took the place of the others"
@@ -119,9 +119,9 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
 async def test_what_cannot_be_seen_is_said(studio: Studio) -> None:
     async with studio.visit("fr") as visit:
         await visit.page.locator("#choose").set_input_files(file(PDF, "image/png"))  # type: ignore[arg-type]
-        await expect(visit.page.locator("#told")).to_have_text(written_texts("fr").not_a_picture)
+        await expect(visit.page.locator("#status")).to_have_text(written_texts("fr").not_a_picture)
         await visit.page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
-        await expect(visit.page.locator("#told")).to_have_text(written_texts("fr").sent)
+        await expect(visit.page.locator("#status")).to_have_text(written_texts("fr").sent)
     assert all("422" in text for text in visit.wrong)
 
 
@@ -139,9 +139,9 @@ async def test_a_line_that_breaks_and_is_taken_up_again_is_not_the_end(studio: S
 
         await page.route("**/photo/*", gone_once)
         await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
-        await expect(page.locator("#told")).to_have_text(written_texts("en").failed)
+        await expect(page.locator("#status")).to_have_text(written_texts("en").failed)
         await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
-        await expect(page.locator("#told")).to_have_text(written_texts("en").sent)
+        await expect(page.locator("#status")).to_have_text(written_texts("en").sent)
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
@@ -153,9 +153,9 @@ async def test_the_page_says_kindly_that_it_is_over(studio: Studio, language: st
         await studio.rig.note(events.CallEnded, of=visit.stream.call_sid)
         await page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
         await expect(page.locator("#title")).to_have_text(words.over_title)
-        await expect(page.locator("#told")).to_have_text(words.over)
+        await expect(page.locator("#status")).to_have_text(words.over)
         await expect(page.locator("#title")).to_be_focused()
-        await expect(page.locator("#deeds")).to_be_hidden()
+        await expect(page.locator("#actions")).to_be_hidden()
         await page.goto(visit.url)
         await expect(page).to_have_title(words.over_title)
         await page.screenshot(path=PICTURES / f"over-{language}.png")
@@ -168,7 +168,7 @@ async def test_everything_has_a_name_and_is_large_enough_for_a_thumb(studio: Stu
         for name in (written_texts("en").take, written_texts("en").choose):
             await expect(page.get_by_label(name)).to_have_attribute("type", "file")
         assert await page.locator("#take").get_attribute("capture") == "environment"
-        await expect(page.locator("#told")).to_have_attribute("aria-live", "polite")
+        await expect(page.locator("#status")).to_have_attribute("aria-live", "polite")
         small = await page.evaluate(
             "[...document.querySelectorAll('.deed')].filter((e) => "
             "e.getBoundingClientRect().height < 48).map((e) => e.textContent)"
@@ -186,7 +186,7 @@ async def test_without_a_camera_there_is_the_photo(tmp_path: Path) -> None:
     async with opened(tmp_path, "--deny-permission-prompts") as studio, studio.visit() as visit:
         await visit.page.locator("#show").focus()
         await visit.page.keyboard.down(" ")
-        await expect(visit.page.locator("#told")).to_have_text(written_texts("en").no_camera)
+        await expect(visit.page.locator("#status")).to_have_text(written_texts("en").no_camera)
         await visit.page.keyboard.up(" ")
         await visit.page.locator("#choose").set_input_files(file(photo()))  # type: ignore[arg-type]
-        await expect(visit.page.locator("#told")).to_have_text(written_texts("en").sent)
+        await expect(visit.page.locator("#status")).to_have_text(written_texts("en").sent)

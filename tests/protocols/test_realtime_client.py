@@ -97,6 +97,8 @@ SAID = {
         wire.item_truncate("item_1", 0, "e"),
         {"item_id": "item_1", "content_index": 0, "audio_end_ms": 0},
     ),
+    "input commit": (wire.input_commit("e"), {}),
+    "input clear": (wire.input_clear("e"), {}),
     "output clear": (wire.output_clear("e"), {}),
 }
 

@@ -352,6 +352,68 @@ def test_a_number_that_no_machine_can_hold_is_malformed() -> None:
         assert kind_of_fault(b'{"type":"' + kind + b'","error":' + digits + b"}") == "malformed"
 
 
+LONG = bytes(range(256)) * 8
+LONG_BASE64 = base64.b64encode(LONG).decode()
+SOUND_DELTA = OF_ITEM | {"type": "response.output_audio.delta", "event_id": "e"}
+
+
+def long_delta(**fields: object) -> bytes:
+    """Sound as the vendor writes it: without blanks."""
+    return json.dumps(SOUND_DELTA | fields, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        long_delta(delta=LONG_BASE64),
+        json.dumps(SOUND_DELTA | {"delta": LONG_BASE64}).encode(),
+        json.dumps({"delta": LONG_BASE64} | SOUND_DELTA, separators=(",", ":")).encode(),
+        long_delta(delta=LONG_BASE64).replace(b"/", b"\\/"),
+        long_delta(other={"delta": "AAAA"}, delta=LONG_BASE64),
+        long_delta(**{'"delta': "AAAA"}, delta=LONG_BASE64),
+        long_delta(delta=LONG_BASE64)[:-1] + b',"new":{"delta":"AAAA"}}',
+        b'{"delta":"AAAA",' + long_delta(delta=LONG_BASE64)[1:],
+    ],
+    ids=["plain", "blanks", "first", "escaped", "nested", "key", "nested-behind", "twice"],
+)
+def test_a_long_delta_is_the_sound_that_its_json_says(text: bytes) -> None:
+    event = wire.parse(text)
+    assert isinstance(event, wire.AudioDelta)
+    assert event.delta == LONG
+    assert (event.response_id, event.item_id) == (OF_ITEM["response_id"], OF_ITEM["item_id"])
+
+
+def test_sound_elsewhere_in_an_event_is_not_its_delta() -> None:
+    for text in (
+        long_delta(other={"delta": LONG_BASE64}, delta=""),
+        long_delta(**{'"delta': LONG_BASE64}, delta=""),
+        long_delta(other={"delta": LONG_BASE64}, delta="soundOfThisDelta"),
+        long_delta(other={"delta": LONG_BASE64}, delta="soundOfThisDelt@").replace(
+            b"@", b"\\u0061"
+        ),
+    ):
+        event = wire.parse(text)
+        assert isinstance(event, wire.AudioDelta)
+        assert event.delta in (b"", base64.b64decode("soundOfThisDelta"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        long_delta(delta=LONG_BASE64[:-1]),
+        long_delta(delta=LONG_BASE64 + "===="),
+        long_delta(delta=LONG_BASE64[:800] + " " + LONG_BASE64[801:]),
+        long_delta(delta=LONG_BASE64[:800] + "-" + LONG_BASE64[801:]),
+        long_delta(delta=LONG_BASE64, item_id=7),
+        long_delta(delta=LONG_BASE64)[:-1],
+        long_delta(delta=LONG_BASE64)[:-2],
+        long_delta(delta=LONG_BASE64)[:-9],
+    ],
+)
+def test_a_long_delta_in_another_shape_is_malformed(text: bytes) -> None:
+    assert kind_of_fault(text) in ("malformed", "junk")
+
+
 @pytest.mark.parametrize("ms", [-1, 10**9, 10**30, 10**400, 1.5, None, "late", [1]])
 def test_speech_is_speech_whatever_its_moment(ms: object) -> None:
     """Sums with an impossible moment would poison every latency; the speech itself counts."""

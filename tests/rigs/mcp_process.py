@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from command import free_port
 
 FAR_END = str(Path(__file__).with_name("mcp_far_end.py"))
+RAW_END = str(Path(__file__).with_name("mcp_raw_end.py"))
 STDIO = [sys.executable, FAR_END]
+
+
+def raw_end(**answers: Any) -> list[str]:
+    """Return the command of a server that answers with exactly this."""
+    return [sys.executable, RAW_END, json.dumps(answers)]
 
 
 class McpProcess:

@@ -48,7 +48,7 @@ def test_the_agent_itself_does_not_know_them() -> None:
 
 
 @pytest.mark.parametrize("via", ["openai", "gateway"])
-@pytest.mark.parametrize("approval", ["operator", "{always: [find], operator: [cancel]}"])
+@pytest.mark.parametrize("approval", ["operator", "{none: [find], operator: [cancel]}"])
 def test_whoever_is_asked_must_be_able_to_answer(tmp_path: Path, approval: str, via: str) -> None:
     agents = tmp_path / "agents.yaml"
     agents.write_text(

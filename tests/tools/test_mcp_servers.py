@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 from http_end import http_end
-from mcp_process import STDIO, McpProcess, mcp_process
+from mcp_process import STDIO, McpProcess, mcp_process, raw_end
 from structlog.testing import capture_logs
 
 from gateway import limits
@@ -229,7 +230,7 @@ async def test_one_that_is_asked_for_is_tried_at_once(
 
 
 async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None:
-    agent = agent_with(url=shared.url, timeout_s=0.1)
+    agent = agent_with(url=shared.url, timeout_s=1.0)
     box = Toolbox(book_of(agent), {}, None, STATUSES)
     async with at_work(box.mcp.links[0]) as running:
         await running.until(up=True)
@@ -351,17 +352,161 @@ def nested(depth: int) -> dict[str, Any]:
 def test_what_cannot_be_offered_is_left_out_with_a_warning() -> None:
     agent = agent_with(url="http://shelf.internal/")
     with capture_logs() as logs:
-        names = offering(
-            agent,
-            listed("a.b"),
-            listed("a/b"),
-            listed("x" * 64),
-            listed("long", description="x" * limits.mcp.SCHEMA_MAX_CHARS),
-            listed("wrong", properties={"a": {"type": "nonsense"}}),
-            listed("deep", properties=nested(150)),
-        )
+        names = offering(agent, listed("a.b"), listed("a/b"), listed("x" * 64))
     assert names == ["shelf_a_b"]
-    assert [line["tool"] for line in logs] == ["a/b", "x" * 64, "long", "wrong", "deep"]
+    assert [line["tool"] for line in logs] == ["a/b", "x" * 64]
+
+
+def left_out(logs: list[Any]) -> dict[str, str]:
+    return {line["tool"]: line["reason"] for line in logs if line["event"] == "mcp_tool_left_out"}
+
+
+def test_what_no_agent_may_use_takes_nobodys_place() -> None:
+    """The file's list is applied before the bound."""
+    others = [listed(f"other{n}") for n in range(limits.mcp.TOOLS_MAX)]
+    agent = agent_with(url="http://shelf.internal/", allowed_tools=["wanted"])
+    with capture_logs() as logs:
+        assert offering(agent, *others, listed("wanted")) == ["shelf_wanted"]
+    assert logs == []
+
+
+def test_more_tools_than_one_server_may_offer_are_named() -> None:
+    agent = agent_with(url="http://shelf.internal/")
+    most = limits.mcp.TOOLS_MAX
+    with capture_logs() as logs:
+        names = offering(agent, *(listed(f"t{n}") for n in range(most + 2)))
+    assert len(names) == most
+    assert list(left_out(logs)) == [f"t{most}", f"t{most + 1}"]
+
+
+def test_all_servers_together_offer_what_one_session_can_hold() -> None:
+    counted: list[tuple[str, int]] = []
+    agent = Agent(
+        name="desk",
+        instructions="x",
+        mcp={label: server(url=f"http://{label}.internal/") for label in ("a", "b", "c")},
+    )
+    desk = McpServers(
+        book_of(agent), {}, STATUSES, lambda label, count: counted.append((label, count))
+    )
+    for link in desk.links:
+        link.tools = tuple(listed(f"t{n}") for n in range(40))
+    with capture_logs() as logs:
+        names = list(desk.tools(agent))
+    assert len(names) == limits.mcp.AGENT_TOOLS_MAX
+    assert {line["server"] for line in logs} == {"c"}
+    assert counted == [("c", 3 * 40 - limits.mcp.AGENT_TOOLS_MAX)]
+    assert logs[-1]["more_tools"] == counted[0][1] - limits.mcp.LEFT_OUT_LOGGED_MAX
+
+
+def test_the_sum_of_schemas_is_bounded_and_small_tools_still_fit() -> None:
+    agent = agent_with(url="http://shelf.internal/")
+    large = [listed(f"large{n}", description="x" * 15_000) for n in range(4)]
+    with capture_logs() as logs:
+        names = offering(agent, *large, listed("small"))
+    assert names == ["shelf_large0", "shelf_large1", "shelf_large2", "shelf_small"]
+    assert list(left_out(logs)) == ["large3"]
+
+
+# --- One bad part ---
+
+OBJECT = {"type": "object"}
+BAD_TOOLS: list[Any] = [
+    {"name": "untyped", "inputSchema": {}},
+    {"name": "null", "inputSchema": {"type": None}},
+    {"name": "missing"},
+    {"name": "string", "inputSchema": {"type": "string"}},
+    {"name": "text", "inputSchema": "object"},
+    {"name": 7, "inputSchema": OBJECT},
+    {"name": "", "inputSchema": OBJECT},
+    {"name": "nonsense", "inputSchema": OBJECT | {"properties": {"a": {"type": "nonsense"}}}},
+    {"name": "listed", "inputSchema": OBJECT | {"properties": []}},
+    {"name": "deep", "inputSchema": OBJECT | {"properties": nested(150)}},
+    {"name": "long", "inputSchema": OBJECT | {"title": "x" * limits.mcp.SCHEMA_MAX_CHARS}},
+    "no tool at all",
+    None,
+]
+
+
+@asynccontextmanager
+async def raw(**answers: Any) -> AsyncIterator[McpServerLink]:
+    link = shelf(server(command=raw_end(**answers)), {})
+    async with at_work(link) as running:
+        await running.until(up=True)
+        yield link
+
+
+@pytest.mark.parametrize("bad", BAD_TOOLS)
+async def test_one_bad_tool_costs_itself(bad: Any) -> None:
+    good = [{"name": "one", "inputSchema": OBJECT}, {"name": "two", "inputSchema": OBJECT}]
+    with capture_logs() as logs:
+        async with raw(tools=[good[0], bad, good[1]]) as link:
+            assert [tool.name for tool in link.tools] == ["one", "two"]
+    (name,) = left_out(logs)
+    assert name == str(bad.get("name")) if isinstance(bad, dict) else "1"
+
+
+async def test_what_only_describes_a_tool_costs_nothing() -> None:
+    odd = {
+        "name": "odd", "inputSchema": OBJECT, "description": 7, "title": [], "annotations": "none",
+        "icons": 3, "outputSchema": "object", "_meta": [], "execution": 1,
+    }  # fmt: skip
+    with capture_logs() as logs:
+        async with raw(tools=[odd]) as link:
+            assert [(tool.name, tool.description) for tool in link.tools] == [("odd", "")]
+    assert left_out(logs) == {}
+
+
+async def test_bad_tools_of_later_pages_are_named_too() -> None:
+    pages = [[{"name": "a"}, {"name": "one", "inputSchema": OBJECT}], [{"name": "b"}]]
+    with capture_logs() as logs:
+        async with raw(pages=pages) as link:
+            assert [tool.name for tool in link.tools] == ["one"]
+    assert list(left_out(logs)) == ["a", "b"]
+
+
+async def test_a_list_without_end_is_cut_and_named() -> None:
+    many = [{"name": f"t{n}", "inputSchema": OBJECT} for n in range(limits.mcp.LISTED_MAX + 1)]
+    with capture_logs() as logs:
+        async with raw(tools=many) as link:
+            assert len(link.tools) == limits.mcp.LISTED_MAX
+    assert list(left_out(logs)) == [f"t{limits.mcp.LISTED_MAX}"]
+
+
+PACKED = {"type": "object", "properties": {"left": {"type": "integer", "pattern": "^(a+)+$"}}}
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"structuredContent": {"left": "a" * 40 + "!"}}, "four"),
+        ({"structuredContent": "four"}, "four"),
+        ({}, "four"),
+        ({"isError": "no"}, "four"),
+        ({"content": [{"type": "text", "text": "four"}, {"type": "smell"}]}, "four\n[a part"),
+        ({"content": [{"type": "text", "text": "four", "annotations": 7}]}, "four"),
+        ({"content": None, "structuredContent": {"left": 4}}, '{"left": 4}'),
+    ],
+)
+async def test_a_result_that_does_not_fit_its_schema_has_its_text(
+    result: dict[str, Any], words: str
+) -> None:
+    tool = {"name": "stock", "inputSchema": OBJECT, "outputSchema": PACKED}
+    text = {"content": [{"type": "text", "text": "four"}]}
+    async with raw(tools=[tool], result=text | result) as link:
+        assert (await said(link, "stock")).startswith(words)
+
+
+async def test_what_is_compressed_is_not_unpacked() -> None:
+    """It was asked not to be; a few kilobytes can become gigabytes."""
+    async with http_end() as end, httpx2.AsyncClient(transport=BoundedTransport()) as client:
+        end.answers["/"] = (200, {"content-encoding": "gzip"}, gzip.compress(b" " * 1_000_000))
+        with pytest.raises(httpx2.DecodingError):
+            await client.get(end.url)
+        events = {"content-encoding": "gzip", "content-type": "text/event-stream"}
+        end.answers["/"] = (200, events, gzip.compress(b" " * 1_000_000))
+        with pytest.raises(httpx2.DecodingError):
+            await client.get(end.url)
 
 
 def test_a_built_in_tool_keeps_its_name() -> None:

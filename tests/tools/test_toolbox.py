@@ -13,6 +13,7 @@ import httpx2
 import pytest
 import tool_functions
 from http_end import HttpEnd, http_end
+from structlog.testing import capture_logs
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
@@ -327,6 +328,28 @@ async def test_this_machine_is_out_of_reach_unless_allowed(end: HttpEnd) -> None
     result = await use(http(end.url + "/", allow_private=False))
     assert result.output == "The service stands where functions may not go."
     assert end.seen == []
+
+
+async def test_whatever_fails_leaves_a_line_with_the_reason(end: HttpEnd) -> None:
+    end.answers["/500"] = (500, {}, b"the caller's words")
+    strict = http(end.url + "/{id}", properties=("id",))
+    cases: list[tuple[dict[str, Any], Any, str, str]] = [
+        (http(end.url + "/", allow_private=False), {}, "error", "private_address"),
+        (http("http://127.0.0.1:1/"), {}, "error", "ConnectionRefusedError"),
+        (http("http://no-such-host.invalid/"), {}, "error", "unknown_host"),
+        (http(end.url + "/500"), {}, "error", "status_500"),
+        (strict, {"id": 7}, "invalid", "arguments"),
+        (python("sleeper", timeout_s=0.01), {}, "timeout", "timeout"),
+        (python("complains"), {}, "error", "refused_by_tool"),
+        (python("broken"), {}, "error", "KeyError"),
+    ]
+    for fields, arguments, outcome, reason in cases:
+        with capture_logs() as logs:
+            await use(fields, arguments)
+        line = next(line for line in logs if line["event"] == "tool_call_failed")
+        assert (line["outcome"], line["reason"]) == (outcome, reason)
+        assert (line["tool"], line["call_sid"]) == ("tool", CONTEXT.call_sid)
+        assert "words" not in str(line)
 
 
 @pytest.mark.parametrize(

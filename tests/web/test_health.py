@@ -128,3 +128,11 @@ async def test_probes(rig: GatewayRig, path: str) -> None:
     response = await rig.client.get(path)
     assert response.status_code == 200
     assert (await rig.client.post(path)).status_code == 405
+
+
+async def test_the_root_says_what_this_is(rig: GatewayRig) -> None:
+    response = await rig.client.get("/")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain")
+    for path in ("/twilio/voice", "/console", "/readyz", "/metrics"):
+        assert path in response.text

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.tool_options import SECRET, Headers, ToolOptions, Url, wrong
 
 LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.mcp.LABEL_MAX_CHARS - 1}}}")
-Answer = Literal["never", "always", "operator"]
-"""Who allows a call: nobody needs to, the gateway does each time, or a person is asked."""
+Approver = Literal["none", "operator"]
+"""Who must allow a call of a tool: nobody, or a person at the console."""
+_FORMER_WORDS: Final = {
+    "never": "is not a word for it here: write none (nobody is asked)",
+    "always": (
+        "is not a word for it here: write operator (a person is asked each time) "
+        "or none (nobody is asked)"
+    ),
+}
+"""The vendor's `require_approval` has these; here they once meant something else."""
 _ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
 _TOOL: Final = r"\A[^\s,]{1,128}\z"
 _Tools = Annotated[
@@ -27,23 +35,31 @@ _Filled = Annotated[str, Field(max_length=limits.tools.URL_MAX_CHARS)]
 
 
 class ApprovalPolicy(BaseModel):
-    """The same by tool; one that stands nowhere here is asked of the operator."""
+    """Approvers by tool; for a tool that is not listed an operator is asked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    always: _Tools = Field(default_factory=list)
-    never: _Tools = Field(default_factory=list)
+    none: _Tools = Field(default_factory=list)
     operator: _Tools = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         seen: set[str] = set()
-        for answer in ("always", "never", "operator"):
+        for answer in ("none", "operator"):
             for index, tool in enumerate(getattr(self, answer)):
                 if tool in seen:
                     raise wrong(f"{answer}.{index}", f"{tool} stands here twice")
                 seen.add(tool)
         return self
+
+
+def _no_former_word(value: Any) -> Any:
+    for word, problem in _FORMER_WORDS.items():
+        if value == word:
+            raise ValueError(f"{word} {problem}")
+        if isinstance(value, dict) and word in value:
+            raise wrong(word, problem)
+    return value
 
 
 class McpServer(ToolOptions):
@@ -66,7 +82,7 @@ class McpServer(ToolOptions):
     """What `command` finds in its environment, besides what any program needs."""
     allowed_tools: _Tools | None = None
     """All of them when it is not given."""
-    approval: Answer | ApprovalPolicy = "never"
+    approval: Annotated[Approver | ApprovalPolicy, BeforeValidator(_no_former_word)] = "none"
     approval_timeout_s: float = Field(
         limits.tools.APPROVAL_WAIT_DEFAULT_S,
         ge=limits.tools.APPROVAL_WAIT_MIN_S,
@@ -91,8 +107,8 @@ class McpServer(ToolOptions):
             return bool(self.approval.operator)
         return self.approval == "operator"
 
-    def approval_of(self, tool: str) -> Answer:
-        """Return who allows a call of this tool.
+    def approval_of(self, tool: str) -> Approver:
+        """Return who must allow a call of this tool.
 
         Of a private one the function's name is known, in which two tools may be the same: then
         the strictest answer is for both.
@@ -102,9 +118,7 @@ class McpServer(ToolOptions):
         known = _plain if self.via == "gateway" else str
         if tool in map(known, self.approval.operator):
             return "operator"
-        if tool in map(known, self.approval.always):
-            return "always"
-        return "never" if tool in map(known, self.approval.never) else "operator"
+        return "none" if tool in map(known, self.approval.none) else "operator"
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -1,21 +1,22 @@
 """The strict check of a session against the `openai` package's own types.
 
-Those types let unknown fields pass, which is right for what a server sends and wrong here.
+Those types let unknown fields pass, which is right for what a server sends and wrong here. They
+stand in `realtime_session.json`, written by `make session-types`: the package takes longer to
+import than everything else in the process, and the check is over before the first call.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import math
-from collections.abc import Iterator, Mapping
-from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
-
-from openai.types.realtime import RealtimeSessionCreateRequest
-from pydantic import BaseModel
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
+from typing import Any, Final
 
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
+Schema = Mapping[str, Any]
 
 # Fields of the beta protocol, which is switched off, and where each went.
 _BETA: Final[Mapping[str, str]] = {
@@ -35,47 +36,84 @@ _GONE: Final = frozenset({"temperature"})
 
 def problems(session: Mapping[str, Any]) -> Iterator[Problem]:
     """Each field that is unknown, missing or of the wrong type, with its path."""
-    return _check(session, RealtimeSessionCreateRequest, ())
+    table = _table()
+    return _Check(table["$defs"]).against(table, session, ())
 
 
-def _check(value: Any, kind: Any, path: Path) -> Iterator[Problem]:
-    origin = get_origin(kind)
-    if origin is Annotated:
-        yield from _check(value, get_args(kind)[0], path)
-    elif origin in (Union, UnionType):
-        yield from _check_union(value, get_args(kind), path)
-    elif origin is Literal:
-        if not any(value == name and type(value) is type(name) for name in get_args(kind)):
-            yield path, f"must be {_choice(get_args(kind))}"
-    elif origin in (list, dict):
-        yield from _check_items(value, origin, get_args(kind)[-1], path)
-    elif isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield from _check_model(value, kind, path)
-    elif not _fits(value, kind):
-        yield path, f"must be {_KINDS[kind]}"
+def voices() -> list[str]:
+    """Return the names of the vendor's voices; its types let any other text pass."""
+    definitions = _table()["$defs"]
+    of_output = definitions["realtime_audio_config_output.RealtimeAudioConfigOutput"]
+    members = of_output["properties"]["voice"]["anyOf"]
+    return [str(name) for member in members for name in member.get("enum", ())]
 
 
-def _check_model(value: Any, kind: type[BaseModel], path: Path) -> Iterator[Problem]:
-    if not isinstance(value, dict):
-        yield path, "must be an object"
-        return
-    fields = {field.alias or name: field for name, field in kind.model_fields.items()}
-    for key, inner in value.items():
-        if key in fields:
-            yield from _check(inner, fields[key].annotation, (*path, key))
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean ...?)` for a word that is almost one of these, else nothing."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _table() -> Any:
+    # Read each time and not retained: nothing is checked while the gateway runs.
+    return json.loads(files("gateway.agents.file").joinpath("realtime_session.json").read_bytes())
+
+
+class _Check:
+    """Interprets the part of JSON Schema that the table uses."""
+
+    def __init__(self, definitions: Mapping[str, Schema]) -> None:
+        self._definitions = definitions
+
+    def against(self, schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
+        if "$ref" in schema:
+            model = self._definitions[schema["$ref"].removeprefix("#/$defs/")]
+            yield from self._model(model, value, path)
+        elif "anyOf" in schema:
+            yield from self._union(schema["anyOf"], value, path)
+        elif "enum" in schema:
+            if not any(value == name and type(value) is type(name) for name in schema["enum"]):
+                yield path, f"must be {_choice(schema['enum'])}"
+        elif schema.get("type") in ("array", "object"):
+            yield from self._items(schema, value, path)
+        elif not _fits(value, schema.get("type")):
+            yield path, f"must be {_KINDS[schema['type']]}"
+
+    def _model(self, schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
+        if not isinstance(value, dict):
+            yield path, "must be an object"
+            return
+        fields = schema["properties"]
+        for key, inner in value.items():
+            if key in fields:
+                yield from self.against(fields[key], inner, (*path, key))
+            else:
+                yield (*path, key), _unknown(key, fields, at_top=not path)
+        for key in schema["required"]:
+            if key not in value:
+                yield (*path, key), "is missing"
+
+    def _union(self, schemas: list[Schema], value: Any, path: Path) -> Iterator[Problem]:
+        """No problem when one member fits, else those of the member that comes nearest."""
+        members = [one for one in schemas if one.get("type") != "null"]
+        found = [list(self.against(member, value, path)) for member in members]
+        if (value is None and len(members) < len(schemas)) or not all(found):
+            return
+        yield from min(found, key=_distance)
+
+    def _items(self, schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
+        if schema["type"] == "array":
+            if not isinstance(value, list):
+                yield path, "must be a list"
+                return
+            inner, items = schema["items"], list[Any](enumerate(value))
         else:
-            yield (*path, key), _unknown(key, fields, at_top=not path)
-    for key, field in fields.items():
-        if field.is_required() and key not in value:
-            yield (*path, key), "is missing"
-
-
-def _check_union(value: Any, kinds: tuple[Any, ...], path: Path) -> Iterator[Problem]:
-    """No problem when one member fits, else those of the member that comes nearest."""
-    found = [list(_check(value, kind, path)) for kind in kinds if kind is not NoneType]
-    if (value is None and NoneType in kinds) or not all(found):
-        return
-    yield from min(found, key=_distance)
+            if not isinstance(value, dict):
+                yield path, "must be an object"
+                return
+            inner, items = schema["additionalProperties"], list[Any](value.items())
+        for key, item in items:
+            yield from self.against(inner, item, (*path, key))
 
 
 def _distance(found: list[Problem]) -> tuple[bool, int, int]:
@@ -84,31 +122,27 @@ def _distance(found: list[Problem]) -> tuple[bool, int, int]:
     return wrong_type, -max(len(path) for path, _ in found), len(found)
 
 
-def _check_items(value: Any, shape: Any, kind: Any, path: Path) -> Iterator[Problem]:
-    if not isinstance(value, shape):
-        yield path, "must be a list" if shape is list else "must be an object"
-        return
-    for key, inner in enumerate(value) if shape is list else value.items():
-        yield from _check(inner, kind, (*path, key))
-
-
-_KINDS: Final[dict[Any, str]] = {
-    str: "text",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    object: "plain data",
-    Any: "plain data",
-    NoneType: "null",
+_KINDS: Final[Mapping[str, str]] = {
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "null": "null",
+}
+_TYPES: Final[Mapping[str, type]] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "null": type(None),
 }
 
 
-def _fits(value: Any, kind: Any) -> bool:
-    if kind in (object, Any):
+def _fits(value: Any, kind: str | None) -> bool:
+    if kind is None:
         return True
-    if kind is float:
+    if kind == "number":
         return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is kind
+    return type(value) is _TYPES[kind]
 
 
 def _unknown(key: str, fields: Mapping[str, Any], *, at_top: bool) -> str:
@@ -116,10 +150,9 @@ def _unknown(key: str, fields: Mapping[str, Any], *, at_top: bool) -> str:
         return "was part of the beta protocol and is gone: remove it"
     if at_top and key in _BETA:
         return f"was part of the beta protocol: it is {_BETA[key]} now"
-    near = difflib.get_close_matches(key, fields, n=1)
-    return f"is unknown here (did you mean {near[0]}?)" if near else "is unknown here"
+    return f"is unknown here{suggestion(key, fields)}"
 
 
-def _choice(names: tuple[Any, ...]) -> str:
+def _choice(names: list[Any]) -> str:
     texts = [str(name) for name in names]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"

@@ -1,4 +1,4 @@
-"""Who brought the caller, and what can be asked of them: end, transfer or release the call."""
+"""Carriers of a call, and what each can do with it: end, transfer or release."""
 
 from __future__ import annotations
 

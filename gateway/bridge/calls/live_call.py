@@ -61,8 +61,16 @@ class LiveCall:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
-        self._tools = ToolRunner(facts, services.toolbox, services.tasks, self.notify)
+        self._tools = ToolRunner(
+            facts,
+            services.toolbox,
+            services.tasks,
+            self.notify,
+            lambda event: services.publish(self, event),
+        )
         self._loop = asyncio.get_running_loop()
+        # For each frame: found once.
+        self._pass_up, self._observe_up = machine.pass_up, services.added.up.observe
 
     def begin(self, *, open_session: bool) -> None:
         """Start the clock, and on a media call the session; SIP opens a sideband once accepted."""
@@ -149,7 +157,16 @@ class LiveCall:
         except PeerError as error:
             return self._fault("caller", error.kind, now)
         if type(event) is media_stream.Media:
-            return self._forward(event, now)
+            # A frame of the caller's, fifty times a second: on to the model.
+            try:
+                message = self._pass_up(event, now)
+                if message is None:
+                    self._handle(event, now)
+                elif self._model is not None:
+                    self._model.post(message)
+            except Exception as error:
+                return self._break(error, now)
+            return self._observe_up(monotonic() - now)
         known = not isinstance(event, media_stream.UnknownMessage)
         return self._handle(
             event if known else inputs.PeerFaultSeen("caller", "unknown_event"), now
@@ -166,18 +183,6 @@ class LiveCall:
     def on_closed(self, now: float) -> None:
         self.media = None
         self._handle(inputs.CallerLost(), now)
-
-    def _forward(self, event: media_stream.Media, now: float) -> None:
-        """Forward one frame of the caller's to the model, fifty times a second."""
-        try:
-            message = self.machine.pass_up(event, now)
-            if message is None:
-                self._handle(event, now)
-            elif self._model is not None:
-                self._model.post(message)
-        except Exception as error:
-            return self._break(error, now)
-        return self._services.added.up.observe(monotonic() - now)
 
     # --- From the model ---
 
@@ -319,6 +324,8 @@ class LiveCall:
                 self._tools.run(one)
             case do.CancelTool():
                 self._tools.cancel(one.call_id)
+            case do.DetachTool():
+                self._tools.detach(one.call_id)
             case _:
                 self._services.publish(self, one)
 

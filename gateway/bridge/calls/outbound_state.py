@@ -6,6 +6,7 @@ import msgspec
 
 from gateway import limits
 from gateway.ops.store.shared import Store
+from gateway.ops.store.values import readable
 
 PROGRESS = ("queued", "initiated", "ringing", "in-progress")
 """CallStatus values of a call that goes on, in order; every other value is an end."""
@@ -19,8 +20,11 @@ class OutboundState(msgspec.Struct, array_like=True, frozen=True):
     ours: str
 
 
+_decoder = msgspec.json.Decoder(OutboundState)
+
+
 class OutboundStates:
-    """What the store holds of outbound calls, by CallSid."""
+    """States of outbound calls in the store, by CallSid."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -31,8 +35,10 @@ class OutboundStates:
 
     async def find(self, call_sid: str) -> OutboundState | None:
         """Return the state of an outbound call, None for any other call."""
-        text = await self._store.get(f"call-out:{call_sid}") if call_sid else None
-        return msgspec.json.decode(text, type=OutboundState) if text else None
+        if not call_sid:
+            return None
+        key = f"call-out:{call_sid}"
+        return readable(key, await self._store.get(key), _decoder.decode)
 
     async def tell(self, call_sid: str, status: str) -> None:
         """Record a CallStatus, unless a later one is known: callbacks overtake each other."""

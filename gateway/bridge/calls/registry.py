@@ -1,4 +1,4 @@
-"""Which calls there are: announced by the webhook, connected when their stream starts, ended."""
+"""Calls of this process: announced by the webhook, connected when their stream starts, ended."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class CallRegistry:
         return self.draining and self._store.shared
 
     def keep_place(self, key: str, path: str) -> None:
-        """For somebody who is being called, until `give_up_place`, or until he is there."""
+        """Keep a slot for a person being called, until they answer or `give_up_place`."""
         self._kept[key] = path
 
     def give_up_place(self, key: str) -> None:
@@ -91,8 +91,8 @@ class CallRegistry:
     ) -> str | None:
         """Why no further call is taken: `draining`, `full`, `budget`; or None.
 
-        A call that we placed has had its place since then. A caller who is `back` was let in
-        before: while running calls are let finish, so is his.
+        A call that we placed has had its slot since then. A caller who is `back` was admitted
+        before: during a drain such a call is still admitted.
         """
         if call_sid in self._kept:
             return None
@@ -109,11 +109,11 @@ class CallRegistry:
         return "budget" if self._spent_out() else None
 
     def on_duty(self, dialled: Sequence[str]) -> Agent | None:
-        """Who answers the first of these numbers that a route names, at this hour."""
+        """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
     def session(self, agent: str, path: str) -> Mapping[str, Any]:
-        """What a call that begins now asks of the model."""
+        """Return the session configuration of a call that begins now."""
         return self._sessions.of(agent, path)
 
     def announce(
@@ -236,15 +236,15 @@ class CallRegistry:
         return await self._store.get(f"opening:{call_sid}")
 
     def dialling_for(self, call_sid: str, dialled: str) -> None:
-        """Which number the caller called for whom the model is being dialled by SIP."""
+        """Remember the number that a caller dialled while the model is being dialled by SIP."""
         self._store.remember(f"dialled:{call_sid}", dialled, limits.sip.TOKEN_S)
 
     async def dialled_by(self, call_sid: str) -> str | None:
-        """The same, in whichever process."""
+        """Return the number that `dialling_for` remembered, in any process."""
         return await self._store.get(f"dialled:{call_sid}")
 
     def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
-        """Keeps the list true; a call that is over makes room at once."""
+        """Remove a call that ended, so that its slot is free at once."""
         if isinstance(note, events.CallEnded):
             self._table.remove(call)
             if call.facts.call_sid and note.ending is not Ending.NEVER_ARRIVED:

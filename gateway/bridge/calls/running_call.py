@@ -1,4 +1,4 @@
-"""What carriers, the model connector and subscribers use of a running call."""
+"""Protocol of a running call, as carriers, the model connector and subscribers use it."""
 
 from __future__ import annotations
 

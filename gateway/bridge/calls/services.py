@@ -1,4 +1,4 @@
-"""What every running call of this process shares."""
+"""Services that every running call of this process shares."""
 
 from __future__ import annotations
 

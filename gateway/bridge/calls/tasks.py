@@ -31,6 +31,11 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
+    def wait_for(self, task: asyncio.Task[None]) -> None:
+        """Have a task that runs waited for, when the process stops, like one that is `last`."""
+        if task in self._tasks:
+            self._last.add(task)
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._last.discard(task)

@@ -75,7 +75,7 @@ async def watch_model(
     url: str,
     headers: Mapping[str, str],
     *,
-    look_every_s: float = limits.process.LAG_PROBE_S,
+    look_every_s: float = limits.model.BREAKER_LOOK_S,
 ) -> None:
     """Probe the model whenever the circuit breaker allows it, until cancelled."""
     while True:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from gateway import limits
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.errors import LinkError
-from gateway.ops.store.redis import RedisStore
 from gateway.ops.store.shared import Remote
+
+if TYPE_CHECKING:  # imported where a store is named
+    from gateway.ops.store.redis import RedisStore
 
 
 class SipLeases:

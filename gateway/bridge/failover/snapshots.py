@@ -21,6 +21,7 @@ from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
 from gateway.call.snapshot import CallSnapshot, decode, encode
 from gateway.ops.store.shared import Store
+from gateway.ops.store.values import readable
 
 log = structlog.get_logger()
 
@@ -113,14 +114,12 @@ class SnapshotStore:
         return state if state is not None and state.arrived else None
 
     async def _load(self, key: str) -> CallSnapshot | None:
-        text = await self._store.get(key)
-        if text is None:
-            return None
-        try:
-            return decode(b64decode(text))
-        except ValueError:
-            log.warning("snapshot_unreadable", key=key.partition(":")[2])
-            return None
+        state = readable(key, await self._store.get(key), _snapshot)
+        if state is None or key in (_key(state.call_sid), _sip_key(state.call_id)):
+            return state
+        # A copy under another call's key would tell that caller what this one said.
+        log.error("snapshot_of_another_call", key=key)
+        return None
 
     def remember(self, call: RunningCall, ending: Ending) -> None:
         """Keep the state in this process at once: the carrier may ask for it in the next moment."""
@@ -157,11 +156,12 @@ class SnapshotStore:
 
     async def sound(self, call_sid: str) -> bytes:
         """Return once what the caller said last on a stream that is gone."""
-        text = await self._store.get(f"sound:{call_sid}")
-        if text is None:
+        key = f"sound:{call_sid}"
+        sound = readable(key, await self._store.get(key), b64decode)
+        if sound is None:
             return b""
-        await self._store.delete(f"sound:{call_sid}")
-        return b64decode(text)
+        await self._store.delete(key)
+        return sound
 
     def _entries(self, call: RunningCall) -> list[tuple[str, str, float]]:
         facts, text = call.facts, _text(state_of(call))
@@ -183,7 +183,14 @@ def _is_kept(ending: Ending) -> bool:
 
 def first_state(facts: CallInfo) -> CallSnapshot:
     """Return the state of a call to which nothing has happened yet."""
-    return CallSnapshot(facts.agent, facts.path, _plain(facts.caller), _plain(facts.dialled))
+    return CallSnapshot(
+        facts.agent,
+        facts.path,
+        _plain(facts.caller),
+        _plain(facts.dialled),
+        call_id=facts.call_id,
+        call_sid=facts.call_sid,
+    )
 
 
 def state_of(call: RunningCall) -> CallSnapshot:
@@ -206,6 +213,10 @@ def _plain(text: str) -> str:
 
 def _sip_key(call_id: str) -> str:
     return f"sip:{call_id}"
+
+
+def _snapshot(text: str) -> CallSnapshot:
+    return decode(b64decode(text))
 
 
 def _text(state: CallSnapshot) -> str:

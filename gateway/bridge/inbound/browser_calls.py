@@ -28,10 +28,11 @@ class BrowserCalls:
         admission: Admission,
         shed: Callable[[], str | None],
         budget_used: Callable[[], float],
+        begins_burst: int = limits.phone.BEGINS_BURST,
     ) -> None:
         self._registry, self._admission = registry, admission
         self._shed, self._budget_used = shed, budget_used
-        self._begins = TokenBucket(limits.phone.BEGINS_BURST, limits.phone.BEGINS_PER_S)
+        self._begins = TokenBucket(begins_burst, limits.phone.BEGINS_PER_S)
 
     def agent(self, name: str) -> Agent | None:
         return self._registry.book.agents.get(name)

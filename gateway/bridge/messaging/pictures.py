@@ -12,12 +12,12 @@ from gateway import limits
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.tasks import Tasks
-from gateway.bridge.messaging.image_processing import ImageProcessor
 from gateway.bridge.messaging.lru import LruMap
 from gateway.bridge.messaging.process_mailbox import CallerInput, ProcessMailbox, RemoteCall
 from gateway.call import inputs
 from gateway.call.dialogue.image_input import CAMERA
 from gateway.errors import PeerError
+from gateway.imaging.image_processor import ImageProcessor
 from gateway.ops.store.shared import Store
 from gateway.protocols.twilio_webhooks import MessageRequest
 from gateway.transports.twilio_media import TwilioMedia
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 MESSAGE: Final = "message"
 PAGE: Final = "page"
 _FETCH_AGAIN: Final = "it could not be fetched; they may send it again"
+_DECODE_ANOTHER: Final = "it could not be decoded; another photo of the same may work"
 _UNUSABLE: Final = {
     "not_an_image": "it is not a JPEG, PNG or WebP picture",
     "heic": "it is in the HEIC format, which cannot be read here; a JPEG can",
@@ -33,6 +34,10 @@ _UNUSABLE: Final = {
     "too_many_pixels": "it has too many pixels; a smaller one can be seen",
     "too_large": "its file is too large; a smaller one can be seen",
     "too_many": "too many pictures were sent in this call already",
+    "too_many_scans": _DECODE_ANOTHER,
+    "took_too_long": _DECODE_ANOTHER,
+    "unreadable": _DECODE_ANOTHER,
+    "overloaded": "too many pictures arrive at this moment; it may be sent again",
     "too_slow": _FETCH_AGAIN,
     "unreachable": _FETCH_AGAIN,
     "foreign_url": _FETCH_AGAIN,
@@ -56,7 +61,8 @@ class Pictures:
         tasks: Tasks,
         counted: Callable[[str, str], None],
     ) -> None:
-        self._table, self._media, self._darkroom = table, media, image_processor
+        self._table, self._media = table, media
+        self._images, self.uploads = image_processor, image_processor.uploads
         self._tasks, self._counted = tasks, counted
         self._pictures, self._frames = LruMap(_Count), LruMap(_Count)
         self.mailbox = ProcessMailbox(store, lambda: table.calls, self._arrived)
@@ -93,7 +99,8 @@ class Pictures:
     async def _fetched(self, url: str, target: PictureTarget) -> str | PeerError:
         try:
             self._pictures.of(key_of(target)).one_more(limits.images.PICTURES_MAX)
-            return await self._darkroom.develop(await self._media.fetch(url))
+            with self.uploads.upload() as upload:
+                return await self._images.shrink_photo(await self._media.fetch(url, upload.add))
         except PeerError as error:
             return error
 
@@ -101,7 +108,7 @@ class Pictures:
         """Show a photo from the page. False when the call is over; raises PeerError."""
         try:
             self._pictures.of(key_of(target)).one_more(limits.images.PICTURES_MAX)
-            image = await self._darkroom.develop(data)
+            image = await self._images.shrink_photo(data)
         except PeerError as error:
             self._counted(PAGE, error.kind)
             raise
@@ -111,7 +118,7 @@ class Pictures:
         """Show the camera's newest frame. False when the call is over; raises PeerError."""
         try:
             self._frames.of(key_of(target)).one_more(limits.images.CAMERA_FRAMES_MAX)
-            image = await self._darkroom.develop(data, limits.images.CAMERA_SIDE_MAX_PX)
+            image = await self._images.shrink_frame(data)
         except PeerError as error:
             self._counted(CAMERA, error.kind)
             raise

@@ -19,6 +19,7 @@ import structlog
 from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call import inputs
+from gateway.ops.store.key_names import hashed
 from gateway.ops.store.shared import Store
 
 log = structlog.get_logger()
@@ -120,7 +121,7 @@ def _named(call: LiveCall) -> bool:
 
 
 def _pair(one: str, other: str) -> str:
-    return "line:" + "|".join(sorted((one, other)))
+    return f"line:{hashed(*sorted((one, other)))}"
 
 
 def _mailbox(process: str) -> str:

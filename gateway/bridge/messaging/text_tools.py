@@ -17,6 +17,7 @@ from gateway.agents.texts.written import written_texts
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.errors import LinkError, ToolError
+from gateway.ops.limits.text_limits import TextLimits
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import ToolFunction
 from gateway.transports.twilio_rest import TwilioRest
@@ -30,14 +31,27 @@ _REFUSALS: Final = {
     "twilio_21606": "The number that they called cannot send texts.",
 }
 
+_OVER_LIMIT: Final = {
+    "country": "No texts may be sent to the country of the caller's number.",
+    "number": "No further text can be sent to the caller's number today.",
+    "day": "No further text can be sent today.",
+}
+
 
 class TextTools:
     """Built-in tools that send texts; `find` returns the running call of a key."""
 
     def __init__(
-        self, rest: TwilioRest, links: PictureLinks, find: Callable[[str], LiveCall | None]
+        self,
+        rest: TwilioRest,
+        links: PictureLinks,
+        text_limits: TextLimits,
+        find: Callable[[str], LiveCall | None],
+        on_text: Callable[[str], None] = lambda _outcome: None,
     ) -> None:
-        self._rest, self._links, self._find = rest, links, find
+        """`on_text` gets `sent`, `refused`, or why it was not tried: country, number, day."""
+        self._rest, self._links, self._limits, self._find = rest, links, text_limits, find
+        self._on_text = on_text
         self._sent: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()
 
     @property
@@ -71,9 +85,16 @@ class TextTools:
 
     async def _text(self, call: LiveCall, body: str) -> None:
         self._sent[call] = self._sent.get(call, 0) + 1
+        over = await self._limits.refusal(call.facts.caller, call.facts.dialled)
+        if over is not None:
+            self._on_text(over)
+            log.warning("text_limit_reached", call_sid=call.facts.key, limit=over)
+            raise ToolError(_OVER_LIMIT[over])
         try:
             await self._rest.send_text(call.facts.dialled, call.facts.caller, body)
+            self._on_text("sent")
         except LinkError as error:
+            self._on_text("refused")
             log.warning("text_not_sent", call_sid=call.facts.key, reason=error.reason)
             refusal = _REFUSALS.get(error.reason, "The text could not be sent.")
             raise ToolError(refusal) from error

@@ -20,6 +20,7 @@ from gateway.bridge.calls.tasks import Tasks
 from gateway.call.commands import TransferCaller
 from gateway.errors import LinkError
 from gateway.ops.store.shared import Store
+from gateway.ops.store.values import readable
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.transports.twilio_rest import TwilioRest
 
@@ -49,6 +50,9 @@ class WarmTransfer(msgspec.Struct, array_like=True, frozen=True):
         return f"warm-{self.id}"
 
 
+_decoder = msgspec.json.Decoder(WarmTransfer)
+
+
 @dataclass
 class WarmTransfers:
     public_url: str
@@ -69,8 +73,11 @@ class WarmTransfers:
         return warm
 
     async def find(self, warm_id: str) -> WarmTransfer | None:
-        text = await self.store.get(f"warm:{warm_id}") if warm_id else None
-        return msgspec.json.decode(text, type=WarmTransfer) if text else None
+        if not warm_id:
+            return None
+        key = f"warm:{warm_id}"
+        warm = readable(key, await self.store.get(key), _decoder.decode)
+        return warm if warm is not None and warm.id == warm_id else None
 
     def after_url(self, warm: WarmTransfer) -> str:
         """Return the URL at which Twilio asks what is next for the caller."""
@@ -93,7 +100,7 @@ class WarmTransfers:
         return not await self._claim(warm, "back") and await self._claim(warm, "on the way")
 
     async def _ring_once(self, warm: WarmTransfer) -> None:
-        if await self._claim(warm, "rung"):
+        if await self._claim(warm, "called"):
             self.tasks.start(self._ring(warm), f"warm-dial {warm.call_sid}", last=True)
 
     async def _ring(self, warm: WarmTransfer) -> None:
@@ -114,7 +121,7 @@ class WarmTransfers:
             "From": warm.ours,
             "Url": f"{self.public_url}/twilio/whisper?transfer={warm.id}",
             "Method": "POST",
-            "StatusCallback": f"{self.public_url}/twilio/rung?transfer={warm.id}",
+            "StatusCallback": f"{self.public_url}/twilio/person?transfer={warm.id}",
             "StatusCallbackMethod": "POST",
             "StatusCallbackEvent": ["completed"],
             "Timeout": str(limits.outbound.WARM_RING_S),

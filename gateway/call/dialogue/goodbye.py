@@ -1,12 +1,12 @@
 """How a conversation ends: decided, announced by a last word, revoked, carried out.
 
-The model's goodbye is heard to its end before the line is given up. Until then the caller can
-still revoke it by speaking.
+The model's goodbye is heard to its end, and functions that were begun have ended, before the line
+is given up. Until then the caller can still revoke it by speaking.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from gateway import limits
 from gateway.call import commands as do
@@ -24,6 +24,9 @@ from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
 from gateway.protocols import realtime_items as items
 
+_UNFINISHED: Final = "work_unfinished"
+"""Reason of an end at which a function still runs; it finishes beside the call, or is cancelled."""
+
 
 class Goodbye(CallPart):
     """Why the call ends or where the caller goes, from the decision until it has happened."""
@@ -31,6 +34,8 @@ class Goodbye(CallPart):
     def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine, link: ModelLink) -> None:
         self._ctx, self._work, self._line, self._link = ctx, work, line, link
         self._spent_share = 0.0
+        self._heard_at: float | None = None
+        """When the goodbye had been heard, and only a function was waited for."""
         self.plan: EndPlan | None = None
         self.handlers = {
             inputs.HangUpRequested: self._on_hang_up_requested,
@@ -47,7 +52,7 @@ class Goodbye(CallPart):
             Timer.WARN: self._warn,
             Timer.SPEND: self._tell_of_spend,
             Timer.TRANSFER: lambda: self._return("no_outcome"),
-            Timer.GOODBYE: lambda: self.leave("unheard"),
+            Timer.GOODBYE: self._overdue,
         }
 
     @property
@@ -56,7 +61,8 @@ class Goodbye(CallPart):
         return self.plan is not None and self.plan.message is not None
 
     def _on_hang_up_requested(self, event: inputs.HangUpRequested) -> None:
-        self._ctx.end(event.ending)
+        """End at once; the reason tells of functions that nobody waits for."""
+        self._ctx.end(event.ending, _UNFINISHED if self._work.under_way else "")
 
     def _on_spend_limit_reached(self, event: inputs.SpendLimitReached) -> None:
         """Transfer the caller to the fallback, or say goodbye, when all of it is spent."""
@@ -106,7 +112,7 @@ class Goodbye(CallPart):
         asked = plan.call_id is not None
         if asked and ctx.caller.speaking and not ctx.caller.brief:
             return self._revoke(plan)
-        self.plan = plan
+        self.plan, self._heard_at = plan, None
         ctx.timers.clear(Timer.NUDGE, Timer.IDLE)
         ctx.start_goodbye()
         if asked:  # the model may be saying it already
@@ -212,7 +218,19 @@ class Goodbye(CallPart):
     def settle(self) -> None:
         ctx = self._ctx
         if ctx.phase is not CallPhase.GOODBYE:
-            return
+            return None
         done = ctx.responses.idle or ctx.link is LinkState.LOST
-        if done and not ctx.caller.speaking and self._line.all_heard():
-            self.leave()
+        if not done or ctx.caller.speaking or not self._line.all_heard():
+            return None
+        if not self._work.under_way:
+            return self.leave()
+        if self._heard_at is None:
+            self._heard_at = ctx.now
+        # What the function brings may still be told; that takes no more time than this either.
+        left_s = self._heard_at + limits.call.WORK_AFTER_GOODBYE_MAX_S - ctx.now
+        return self.leave(_UNFINISHED) if left_s <= 0 else ctx.extend_goodbye(left_s)
+
+    def _overdue(self) -> None:
+        """Leave although not all was heard, or done."""
+        heard = self._line.all_heard() and self._ctx.responses.idle
+        self.leave(_UNFINISHED if heard and self._work.under_way else "unheard")

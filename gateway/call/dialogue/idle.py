@@ -33,7 +33,7 @@ class IdleWatch(CallPart):
         if not ctx.takes_operator_requests:
             return
         timers, idle = ctx.timers, ctx.agent.idle
-        if ctx.caller.speaking or self._floor.busy() or self._work.working:
+        if ctx.caller.surely_speaking or self._floor.busy() or self._work.working:
             timers.clear(Timer.NUDGE, Timer.IDLE)
         elif self._nudged and Timer.IDLE not in timers:
             ctx.wake(Timer.IDLE, idle.end_after_s - idle.nudge_after_s)

@@ -1,4 +1,4 @@
-"""What follows from the end of a response: functions run, or what it owed the caller is mended."""
+"""Consequences of a response's end: functions run, or an answer that is missing is asked for."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from gateway.call.state_machines import LinkState
 from gateway.call.timers import Timer
 from gateway.call.tools.function_calls import FunctionCalls
 from gateway.call.tools.hosted_mcp import HostedMcp
+from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
 
 
@@ -44,10 +45,13 @@ class TurnTaking(CallPart):
         self._rules, self._window = link.rules, link.replay_window
         self._speech_began_ms = 0
         self._listening = True
+        self._commits = False
+        """Whether a commit of ours is on its way."""
         self.handlers = {
             model.SpeechStarted: self._on_speech_started,
             model.SpeechStopped: self._on_speech_stopped,
             model.Committed: self._on_committed,
+            model.CallerTranscriptDelta: self._on_caller_words,
             model.CallerTranscriptDone: self._on_caller_transcript,
             model.CallerTranscriptFailed: self._on_caller_not_transcribed,
             model.TranscriptDelta: self._on_transcript_delta,
@@ -56,7 +60,7 @@ class TurnTaking(CallPart):
             model.ResponseDone: self._on_response_done,
             model.RateLimitsUpdated: self._on_rate_limits,
         }
-        self.timers = {Timer.CONFIRM: self._confirmed}
+        self.timers = {Timer.CONFIRM: self._confirmed, Timer.SPEECH: self._speech_without_end}
 
     def stop_listening(self) -> None:
         """Take nothing for a turn from now on, not even what is on its way already."""
@@ -70,11 +74,15 @@ class TurnTaking(CallPart):
         if ctx.link is not LinkState.READY or not self._listening:
             return None
         ctx.caller.starts_speaking()
+        self._commits = False
+        if Timer.SPEECH not in ctx.timers:
+            ctx.wake(Timer.SPEECH, limits.call.SPEECH_MAX_S)
         ctx.responses.forget(*STOPGAPS)
         self._window.started(event.audio_start_ms, event.item_id)
         self._line.retain_turn(self._window.open)
         self._floor.changed_at(self._lately(event.audio_start_ms))
-        ctx.caller_spoke()
+        if not ctx.caller.doubted:
+            ctx.caller_spoke()
         self._keys.speech_began()
         if not ctx.responses.busy:
             ctx.timers.clear(Timer.RESPONSE)
@@ -103,6 +111,7 @@ class TurnTaking(CallPart):
         if not self._listening:
             return None
         self._fall_silent()
+        ctx.caller.doubted = False
         self._window.stopped(event.audio_end_ms)
         self._floor.changed_at(self._stopped_at(event.audio_end_ms))
         if ctx.caller.brief and self._line.speaking():
@@ -116,7 +125,30 @@ class TurnTaking(CallPart):
 
     def _fall_silent(self) -> None:
         self._ctx.caller.falls_silent()
-        self._ctx.timers.clear(Timer.CONFIRM)
+        self._ctx.timers.clear(Timer.CONFIRM, Timer.SPEECH)
+
+    def _on_caller_words(self, _event: model.CallerTranscriptDelta) -> None:
+        """Give a turn more time: its words show that somebody speaks."""
+        self._ctx.caller.doubted = False
+        if Timer.SPEECH in self._ctx.timers:
+            self._ctx.wake(Timer.SPEECH, limits.call.SPEECH_MAX_S)
+
+    def _speech_without_end(self) -> None:
+        """End a turn of which nothing but its beginning was reported: noise, or a server's fault.
+
+        What was heard is answered, if turns of the caller are; otherwise it is dropped.
+        """
+        ctx = self._ctx
+        ctx.put(events.ModelErrorReported(ModelErrorKind.RECOVERABLE, "speech_without_end"))
+        self._fall_silent()
+        ctx.caller.brief, ctx.caller.doubted = False, True
+        if ctx.server_answers or ctx.agent.client_turns:
+            self._commits = True
+            ctx.to_model(to_model.input_commit(ctx.new_id()))
+        else:
+            ctx.to_model(to_model.input_clear(ctx.new_id()))
+            self._window.close()
+            self._line.retain_turn(self._window.open)
 
     def _stopped_at(self, audio_end_ms: int) -> float:
         """Return when the caller's last speech was.
@@ -147,6 +179,9 @@ class TurnTaking(CallPart):
         ctx = self._ctx
         if not self._listening:
             return None
+        ours, self._commits = self._commits, False
+        if not ours:
+            ctx.caller.doubted = False
         self._fall_silent()  # it is over, even if we could not read when
         if ctx.caller.brief:
             # "Uh-huh" is not a turn: the model goes on as if it had not been said.
@@ -156,7 +191,7 @@ class TurnTaking(CallPart):
             return ctx.delete_item(event.item_id)
         ctx.history.caller_spoke(event.item_id)
         self._functions.turn_taken()
-        if ctx.agent.client_turns:
+        if ctx.agent.client_turns or ours:  # a client's commit makes no response
             return ctx.request(UNASKED)
         if ctx.server_answers and not self._rules.server_interrupts and ctx.responses.busy:
             # The server's own "may fail" to be made while one runs: unless it is, we ask for it.
@@ -195,6 +230,8 @@ class TurnTaking(CallPart):
         self._ctx.put(reported)
 
     def _understood(self, item_id: str) -> None:
+        if self._ctx.link is not LinkState.READY:
+            return  # the session that understood is gone: the next one has to hear it, and answer
         self._window.understood(item_id, speaking=self._ctx.caller.speaking)
         self._line.retain_turn(self._window.open)
 

@@ -64,7 +64,7 @@ class Downlink:
         self._enqueue(item_id, self._to_caller.convert(audio), received_ms, now)
 
     def finish(self, item_id: str, now: float) -> None:
-        """Complete an item: nothing of it waits for more."""
+        """Complete the item that the stream is at: nothing of it waits for more."""
         rest = self._to_caller.flush()
         if rest:
             self._enqueue(item_id, rest, 0.0, now)
@@ -112,7 +112,8 @@ class Downlink:
         return messages
 
     def _group(self) -> int:
-        return min(self._group_ms, len(self._queue) // MULAW_BYTES_PER_MS)
+        waiting_ms = len(self._queue) // MULAW_BYTES_PER_MS
+        return min(self._group_ms, waiting_ms)
 
     def _note_under_run(self, now: float) -> None:
         """Note a gap: the caller's buffer is empty, and no answer begins."""

@@ -35,7 +35,7 @@ StreamEvent = caller.Media | caller.Mark | caller.Dtmf | caller.Stop
 class MediaLine(CallPart):
     """The caller's media stream: sound up, sound down, and what of it was heard."""
 
-    written_only: frozenset[type] = frozenset({model.TranscriptDelta})
+    written_only: frozenset[type] = frozenset({model.TranscriptDelta, model.CallerTranscriptDelta})
     """Events that are only written down: nothing can have become due by them."""
     of_sound: frozenset[type] = frozenset({caller.Mark, model.AudioDelta})
     """Events that move the model's sound along, and no more than that while it speaks on."""
@@ -200,8 +200,14 @@ class MediaLine(CallPart):
         return downlink.accept(item_id, event.delta, ctx.now)
 
     def _on_audio_done(self, event: model.AudioDone) -> None:
-        if event.response_id != self._cut_response and event.item_id not in self._cut_items:
-            self.downlink.finish(event.item_id, self._ctx.now)
+        item_id, downlink = event.item_id, self.downlink
+        if event.response_id == self._cut_response or item_id in self._cut_items:
+            return
+        if item_id == self._sound_item:
+            downlink.finish(item_id, self._ctx.now)
+        else:
+            # The stream has gone on with another item, whose sound waits in the filter.
+            downlink.ledger.finish(item_id)
 
     @property
     def items_cut(self) -> int:
@@ -212,13 +218,15 @@ class MediaLine(CallPart):
         """No more sound comes of the answer that was in flight."""
         if self._sound_item is not None:
             self.downlink.finish(self._sound_item, self._ctx.now)
+        self.downlink.ledger.finish_all()
 
     def _drop_late(self, item_id: str) -> None:
         """Drop sound that was on its way when the caller broke in.
 
         Of a new item nothing is heard: it is truncated to nothing.
         """
-        if item_id not in self._cut_items and item_id != self._sound_item:
+        heard_of = item_id == self._sound_item or item_id in self.downlink.ledger.item_ids()
+        if item_id not in self._cut_items and not heard_of:
             self._cut_items.append(item_id)
             self._ctx.history.cut(item_id, 0)
             self._truncate(item_id, 0)
@@ -235,7 +243,8 @@ class MediaLine(CallPart):
     def _open_item(self, item_id: str) -> None:
         self._sound_item = item_id
         self._ctx.answer.spoke(item_id)
-        if self.latency.waiting or not self._heard_first:
+        followed = self.downlink.first_sound is not None
+        if self.latency.waiting or not (self._heard_first or followed):
             self.latency.answered(self._ctx.now)
             self.downlink.watch_first_sound()
 
@@ -301,7 +310,8 @@ class MediaLine(CallPart):
         self._cut_response = ctx.responses.active_id
         if playing is None:
             return None
-        return playing.item_id, truncations[0].audio_end_ms if truncations else 0
+        heard_ms = (c.audio_end_ms for c in truncations if c.item_id == playing.item_id)
+        return playing.item_id, next(heard_ms, 0)
 
     # --- Keys that we press ---
 
@@ -313,6 +323,9 @@ class MediaLine(CallPart):
         """Play keys; the function call is finished when they were heard."""
         self._ctx.to_caller(self._hold_tone.stop(self._ctx.now))
         self._tones.play(call_id, digits)
+
+    def call_ends(self) -> None:
+        self._tones.cut()
 
     # --- After every event ---
 
@@ -336,7 +349,10 @@ class MediaLine(CallPart):
 
     def play_on(self) -> None:
         """Send what of the model's sound is due."""
-        self._ctx.to_caller(self.downlink.pump(self._ctx.now))
+        messages = self.downlink.pump(self._ctx.now)
+        if not messages:
+            return
+        self._ctx.to_caller(messages)
         for cause, gap_s in self.downlink.take_under_runs():
             self._ctx.put(events.PlaybackUnderRun(cause, gap_s))
 

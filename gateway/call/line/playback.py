@@ -4,7 +4,8 @@ Twilio plays what it is sent strictly in order and echoes a mark when all before
 also when a `clear` throws it away. So marks carry an epoch, and each `clear` begins a new one.
 
 Positions are milliseconds on one line for each epoch: accepted (from the model) >= sent (to
-Twilio) >= heard. An item is a segment of that line.
+Twilio) >= heard. An item is a segment of that line, or several: sound is played in the order in
+which it came, and a response may go on with an item after it has begun the next.
 """
 
 from __future__ import annotations
@@ -26,9 +27,16 @@ class Segment:
     start_ms: int
     end_ms: int
     """Grows while the item is being received."""
+    before_ms: int = 0
+    """How much of the item is in earlier segments."""
     received_ms: float = 0.0
-    """What the model sent, without the padding to whole frames: no truncation goes beyond it."""
+    """What the model sent of the item up to here, without the padding to whole frames: no
+    truncation goes beyond it."""
     done: bool = False
+
+    def heard_ms(self, position: int) -> int:
+        """Return how much of the item was heard, if no later segment of it has begun."""
+        return self.before_ms + max(0, min(position, self.end_ms) - self.start_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +71,30 @@ class PlaybackLedger:
         """Add sound of an item: `played_ms` of it in whole frames go to the caller."""
         segment = self._segments[-1] if self._segments else None
         if segment is None or segment.item_id != item_id:
-            segment = Segment(item_id, self.accepted_ms, self.accepted_ms)
-            self._segments.append(segment)
+            segment = self._begin_segment(item_id)
         segment.received_ms += received_ms
         self.accepted_ms += played_ms
         segment.end_ms = self.accepted_ms
+
+    def _begin_segment(self, item_id: str) -> Segment:
+        segment = Segment(item_id, self.accepted_ms, self.accepted_ms)
+        earlier = next((s for s in reversed(self._segments) if s.item_id == item_id), None)
+        if earlier is not None:
+            segment.before_ms = earlier.heard_ms(earlier.end_ms)
+            segment.received_ms = earlier.received_ms
+        self._segments.append(segment)
+        return segment
 
     def finish(self, item_id: str) -> None:
         """Mark an item as complete."""
         for segment in self._segments:
             if segment.item_id == item_id:
                 segment.done = True
+
+    def finish_all(self) -> None:
+        """Mark every item as complete: nothing more comes of any."""
+        for segment in self._segments:
+            segment.done = True
 
     def sent(self, ms: int, now: float) -> str:
         """Record that `ms` more went out; return the name of the mark to send behind it."""
@@ -90,7 +111,10 @@ class PlaybackLedger:
 
     def acknowledge(self, name: str, now: float) -> int | None:
         """Take a mark; return the position it stood at, or None for a stale or foreign one."""
-        if all(name != pending for pending, _ in self._marks):
+        if not self._marks:
+            return None
+        # Nearly always it is the first.
+        if self._marks[0][0] != name and all(name != pending for pending, _ in self._marks):
             return None
         while True:
             pending, position = self._marks.popleft()
@@ -110,8 +134,10 @@ class PlaybackLedger:
         return self._played_ms(self._anchor_ms, self._anchor_at, now)
 
     def _played_ms(self, from_ms: int, since: float, now: float) -> int:
+        # Comparisons and not `min` or `max`, here and below: this is asked fifty times a second.
         elapsed_ms = int((now - since) * 1000 + _FLOAT_ERROR_MS)
-        return min(self.sent_ms, from_ms + max(0, elapsed_ms))
+        played_ms = from_ms + elapsed_ms if elapsed_ms > 0 else from_ms
+        return min(self.sent_ms, played_ms)
 
     def lead_ms(self, now: float) -> int:
         """Return how far what was sent is ahead of the playback clock.
@@ -120,8 +146,8 @@ class PlaybackLedger:
         run dry meanwhile. Only when they are much too late, sound must be piling up.
         """
         by_clock = self.sent_ms - self._played_ms(self._run_ms, self._run_at, now)
-        by_marks = self.sent_ms - self.heard_ms(now)
-        return max(by_clock, by_marks - MARKS_LATE_MAX_MS)
+        by_marks = self.sent_ms - self.heard_ms(now) - MARKS_LATE_MAX_MS
+        return max(by_marks, by_clock)
 
     def dry(self, now: float) -> bool:
         """Return whether the caller's buffer is empty, by the clock."""
@@ -133,8 +159,10 @@ class PlaybackLedger:
 
     def low_at(self, lead_ms: int) -> float:
         """Return when no more than `lead_ms` will be left to play."""
-        heard_at = self._anchor_at + (self.sent_ms - self._anchor_ms) / 1000
-        return max(self.dry_at(), heard_at - MARKS_LATE_MAX_MS / 1000) - lead_ms / 1000
+        sent_ms = self.sent_ms
+        by_clock = self._run_at + (sent_ms - self._run_ms) / 1000
+        by_marks = self._anchor_at + (sent_ms - self._anchor_ms - MARKS_LATE_MAX_MS) / 1000
+        return (max(by_marks, by_clock)) - lead_ms / 1000
 
     @property
     def marks_pending(self) -> int:
@@ -148,13 +176,13 @@ class PlaybackLedger:
         """Return the item that the caller hears now, or would hear next."""
         heard = self.heard_ms(now)
         for segment in self._segments:
-            if segment.end_ms > heard or not segment.done:
+            if segment.end_ms > heard:
                 return segment
-        return None
+        return next((s for s in reversed(self._segments) if not s.done), None)
 
     def item_ids(self) -> list[str]:
-        """Return all items of this epoch that are still of interest."""
-        return [segment.item_id for segment in self._segments]
+        """Return all items of this epoch that are still of interest, each once."""
+        return list(dict.fromkeys(segment.item_id for segment in self._segments))
 
     def in_mid_item(self) -> bool:
         """Return whether the next sound continues an item that the caller began to hear."""
@@ -166,21 +194,24 @@ class PlaybackLedger:
         Nothing was played: nothing to truncate. An item heard to its end keeps all of it.
         Items queued behind the one that was heard keep nothing.
         """
-        heard, left = self.heard_ms(now), self._left(now)
-        played = bool(left) and left[0].start_ms < heard
-        cuts = self.unheard(now) if played else []
+        unheard = self.unheard(now)
         self.epoch += 1
         self._restart()
-        return cuts
+        return unheard if any(one.audio_end_ms for one in unheard) else []
 
     def unheard(self, now: float) -> list[Truncation]:
         """Return how much was heard of each item that was not heard to its end."""
         heard = self.heard_ms(now)
-        return [
-            Truncation(s.item_id, min(max(0, heard - s.start_ms), int(s.received_ms)))
-            for s in self._left(now)
-        ]
-
-    def _left(self, now: float) -> list[Segment]:
-        heard = self.heard_ms(now)
-        return [s for s in self._segments if not s.done or s.end_ms > heard]
+        left = {s.item_id for s in self._segments if not s.done or s.end_ms > heard}
+        found: dict[str, Truncation] = {}
+        for segment in self._segments:
+            if segment.item_id not in left:
+                continue
+            known = found.get(segment.item_id)
+            # What was forgotten of the line before the first segment here was heard.
+            if known is None or segment.start_ms < heard:
+                ms = segment.heard_ms(heard)
+            else:
+                ms = known.audio_end_ms
+            found[segment.item_id] = Truncation(segment.item_id, min(ms, int(segment.received_ms)))
+        return list(found.values())

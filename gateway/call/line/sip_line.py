@@ -25,7 +25,8 @@ from gateway.protocols import realtime_server as model
 class SipLine(CallPart):
     """The caller's SIP leg, as far as the sideband tells of it."""
 
-    written_only: frozenset[type] = frozenset()  # the words are all that tells of the sound
+    # The model's words are not among these: they are all that tells of its sound.
+    written_only: frozenset[type] = frozenset({model.CallerTranscriptDelta})
     of_sound: frozenset[type] = frozenset()
     gone_event = inputs.CallGone
     key_event = model.DtmfReceived

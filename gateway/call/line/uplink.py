@@ -28,6 +28,8 @@ _BYTES_PER_S = SOUND_RATE_MAX * 1000 * MULAW_BYTES_PER_MS
 _DRIFT_S_PER_FRAME = 2e-6
 """The shortest way may grow again: 100 us a second is more than two quartz clocks part."""
 
+_LEAP_MS = TIMESTAMP_LEAP_S * 1000
+
 
 class Uplink:
     """Sound from the caller: buffered until a session hears it, and kept until it is understood."""
@@ -73,15 +75,25 @@ class Uplink:
         """
         mulaw, timestamp = body.payload, body.timestamp
         size = len(mulaw)
-        if not mulaw:
-            raise ValueError("empty_frame")
-        if size > FRAME_PAYLOAD_MAX_BYTES:
-            raise ValueError("oversized_frame")
+        if not 0 < size <= FRAME_PAYLOAD_MAX_BYTES:
+            raise ValueError("oversized_frame" if size else "empty_frame")
         if not timestamp.isdecimal() or len(timestamp) > TIMESTAMP_MAX_DIGITS:
             raise ValueError("timestamp")
         if self.bytes + size > self._bytes_max:
             self._extend(size, now)
-        self._place(int(timestamp), size / MULAW_BYTES_PER_MS, now)
+        start_ms = int(timestamp)
+        end_ms = start_ms + size / MULAW_BYTES_PER_MS
+        gap_ms = start_ms - self._stream_end_ms
+        self._stream_end_ms = end_ms
+        began, known = now - end_ms / 1000, self._stream_began_at
+        if known is None:
+            self._stream_began_at = began
+        else:
+            if known <= began <= known + TIMESTAMP_LEAP_S:
+                began = known + _DRIFT_S_PER_FRAME
+            self._stream_began_at = began
+            if gap_ms > 1 and gap_ms < _LEAP_MS:
+                self.gap_ms += gap_ms
         self.frames += 1
         self.bytes += size
         return mulaw
@@ -141,17 +153,6 @@ class Uplink:
         self.buffered = bytearray(self.retained_since(since_ms))
         self._retained.clear()
         self._written_bytes = 0
-
-    def _place(self, timestamp_ms: int, length_ms: float, now: float) -> None:
-        gap, end_ms = timestamp_ms - self._stream_end_ms, timestamp_ms + length_ms
-        self._stream_end_ms = end_ms
-        began, known = now - end_ms / 1000, self._stream_began_at
-        if known is None or not known <= began <= known + TIMESTAMP_LEAP_S:
-            self._stream_began_at = began
-        else:
-            self._stream_began_at = known + _DRIFT_S_PER_FRAME
-        if 1 < gap < TIMESTAMP_LEAP_S * 1000 and known is not None:
-            self.gap_ms += gap
 
     def release(self) -> bytes:
         """Return all that was buffered, converted; from here on nothing is buffered."""

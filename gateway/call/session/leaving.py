@@ -12,6 +12,7 @@ from gateway.call.timers import Timer
 
 OF_A_SESSION: Final = (
     Timer.CONFIRM,
+    Timer.SPEECH,
     Timer.RESPONSE,
     Timer.NUDGE,
     Timer.IDLE,

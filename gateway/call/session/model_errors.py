@@ -71,6 +71,17 @@ def code_of(error: ErrorBody) -> str:
     return "truncation_overshot" if sort(error) is ModelErrorKind.BENIGN else "other"
 
 
+_KEY: Final = re.compile(r"\b(?:sk|ek)[-_][\w*.-]+")
+"""'Incorrect API key provided: sk-...': the vendor repeats most of it."""
+
+
+def words_of(error: ErrorBody) -> str:
+    """Return what the vendor says of an error, for the log: bounded, and without a key."""
+    parts = (error.code, error.param, error.message)
+    words = ": ".join(part for part in parts if part)[: 2 * limits.model.ERROR_WORDS_MAX_CHARS]
+    return _KEY.sub("[key]", words)[: limits.model.ERROR_WORDS_MAX_CHARS]
+
+
 _WAIT: Final = re.compile(r"try again in ((?:\d{1,6}(?:\.\d{1,6})?(?:ms|[hms]))+)", re.IGNORECASE)
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[hms])", re.IGNORECASE)
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

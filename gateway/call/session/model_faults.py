@@ -27,13 +27,15 @@ class ModelFaults(CallPart):
     def _on_error(self, event: model.Error) -> None:
         ctx, error, about = self._ctx, event.error, event.error.event_id
         kind, code = model_errors.sort(error), model_errors.code_of(error)
-        ctx.put(events.ModelErrorReported(kind, code))
+        of_session = about is not None and about == self._link.session_event
+        refused = of_session or kind is ModelErrorKind.FATAL
+        ctx.put(events.ModelErrorReported(kind, code, model_errors.words_of(error), refused))
         if kind is ModelErrorKind.FATAL:
             self._link.fail(Ending.MODEL_REFUSED, code)
         elif kind is ModelErrorKind.EXPIRED:
             self._link.renew(code)
-        elif about is not None and about == self._link.session_event:
-            ctx.end(Ending.MODEL_REFUSED, "session_update")
+        elif of_session:
+            self._link.session_refused()
         elif error.code == "conversation_already_has_active_response":
             ctx.responses.refused_for_another()
         elif about is not None and about == ctx.responses.event_id:
@@ -44,7 +46,9 @@ class ModelFaults(CallPart):
         details = response.status_details
         error = (details.error if details else None) or model.ErrorBody()
         kind, code = model_errors.sort(error), model_errors.code_of(error)
-        self._ctx.put(events.ModelErrorReported(kind, code))
+        refused = kind is ModelErrorKind.FATAL
+        words = model_errors.words_of(error)
+        self._ctx.put(events.ModelErrorReported(kind, code, words, refused))
         if kind is ModelErrorKind.FATAL:
             self._link.fail(Ending.MODEL_REFUSED, code)
         elif wanted is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway import limits
+from gateway.agents.session import essential_session
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import CallContext
@@ -76,8 +77,20 @@ class ModelSession(CallPart):
         if ctx.link is not LinkState.CONNECTING:
             return
         ctx.move_link(LinkState.CONFIGURING)
-        self.session_event = ctx.new_id()
-        ctx.to_model(to_model.session_update(self._session, self.session_event))
+        self._configure()
+
+    def _configure(self) -> None:
+        self.session_event = self._ctx.new_id()
+        self._ctx.to_model(to_model.session_update(self._session, self.session_event))
+
+    def session_refused(self) -> None:
+        """Ask once more without the optional parts; without any the call cannot be held."""
+        ctx = self._ctx
+        essential = essential_session(ctx.agent, self._session)
+        if ctx.link is not LinkState.CONFIGURING or essential == self._session:
+            return ctx.end(Ending.MODEL_REFUSED, "session_update")
+        self._session = self.next_session.session = essential
+        return self._configure()
 
     def _on_session_updated(self, event: model.SessionUpdated) -> None:
         ctx = self._ctx
@@ -174,10 +187,18 @@ class ModelSession(CallPart):
         ctx.session_lost()
 
     def _heard_again(self, unanswered: bool) -> None:
-        """The new session has the caller's sound; a turn that was over is to be answered."""
+        """The new session has the caller's sound; a turn that was over is to be answered.
+
+        The server hears the turn again, and ends it again. Should it not, we ask for the answer:
+        after what waits already, or when the server has had its time.
+        """
         self.replay_window.restart()
-        if unanswered and self._ctx.responses.idle:
-            self._ctx.expect_response()
+        if not unanswered:
+            return
+        if self._ctx.responses.idle:
+            self._ctx.await_response()
+        else:
+            self._ctx.request(UNASKED)
 
     def fail(self, ending: Ending, reason: str) -> None:
         """Give up the model for good: nothing more comes from it."""
@@ -267,7 +288,7 @@ class ModelSession(CallPart):
             ctx.responses.request_first(UNASKED)  # the server's own was due, and went with it
         self.next_session.taken()
         ctx.caller.forget_speech()
-        ctx.timers.clear(Timer.CONFIRM, Timer.RESPONSE, Timer.SERVER)
+        ctx.timers.clear(Timer.CONFIRM, Timer.SPEECH, Timer.RESPONSE, Timer.SERVER)
         self._plan_roll(expires_at)
         ctx.put(events.ModelReconnected(0.0, "hour"))
         self._line.buffer_since(since_ms)

@@ -19,7 +19,7 @@ class SessionRollover:
     """Plan, open and confirm the session that takes over from the one in use."""
 
     def __init__(self, session: Mapping[str, Any], ctx: CallContext) -> None:
-        self._session, self._ctx = session, ctx
+        self.session, self._ctx = session, ctx
         self._link: LinkState | None = None
         self._change_by = 0.0
         self._retry_s = 0.0
@@ -45,7 +45,7 @@ class SessionRollover:
         """Handle an event of the second connection."""
         if isinstance(event, model.SessionCreated) and self._link is LinkState.CONNECTING:
             self._link = LinkState.CONFIGURING
-            update = to_model.session_update(self._session, self._ctx.new_id())
+            update = to_model.session_update(self.session, self._ctx.new_id())
             self._ctx.put(do.SendToNextSession(update))
         elif isinstance(event, model.SessionUpdated) and self._link is LinkState.CONFIGURING:
             self._confirm(event)
@@ -53,7 +53,7 @@ class SessionRollover:
             self.try_again()
 
     def _confirm(self, event: model.SessionUpdated) -> None:
-        if not session_audio.echoes(self._session.get("audio", {}), event.session.audio):
+        if not session_audio.echoes(self.session.get("audio", {}), event.session.audio):
             return self.try_again()
         self._link, self.expires_at = LinkState.READY, event.session.expires_at
         return self._ctx.timers.set(Timer.ROLL_NOW, max(self._change_by, self._ctx.now))

@@ -50,6 +50,10 @@ class Sideband(CallPart):
         self.timers = {Timer.READY: self._not_attached}
         ctx.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
 
+    def session_refused(self) -> None:
+        """End the call; the vendor accepts or refuses a SIP call's session before there is one."""
+        self._ctx.end(Ending.MODEL_REFUSED, "session_update")
+
     @property
     def unseen(self) -> bool:
         """Whether the session goes on without our seeing it: nobody knows what the caller hears."""
@@ -97,7 +101,7 @@ class Sideband(CallPart):
         self._line.latency.abandon()
         ctx.caller.forget_speech()
         self._line.sideband_lost()
-        ctx.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.NUDGE, Timer.IDLE)
+        ctx.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.SPEECH, Timer.NUDGE, Timer.IDLE)
         ctx.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
         return ctx.put(do.ReattachSideband())
 

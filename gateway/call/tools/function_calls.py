@@ -19,6 +19,7 @@ from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
+from gateway.call.state_machines import CallPhase
 from gateway.call.timers import Timer
 from gateway.call.tools.approvals import Approvals
 from gateway.call.tools.builtin_tools import BuiltinTools
@@ -56,8 +57,16 @@ class FunctionCalls(CallPart):
         self.cut_off()
 
     def call_ends(self) -> None:
-        for call_id in self._running.at_work:
-            self._ctx.put(do.CancelTool(call_id))
+        """Cancel what is void without the call, by each function's own policy.
+
+        Any other function finishes beside it: half a POST is worse than one nobody waits for.
+        """
+        for running in self._running.at_work:
+            if running.options.on_barge_in == "cancel":
+                self._ctx.put(do.CancelTool(running.call_id))
+                self._work.finish(running.call_id, prompts.CANCELLED, "cancelled", answer=False)
+            else:
+                self._ctx.put(do.DetachTool(running.call_id))
 
     def run(self, response: model.Response) -> None:
         """Start every function that the response calls."""
@@ -111,7 +120,7 @@ class FunctionCalls(CallPart):
         server = self._running.options(name)
         if not isinstance(server, McpServer):
             return None
-        return None if server.approval_of(self._tool_of(name)[1]) == "never" else server
+        return None if server.approval_of(self._tool_of(name)[1]) == "none" else server
 
     def _tool_of(self, name: str) -> tuple[str, str]:
         """Return the server's label and its own name for a function of the model's."""
@@ -121,11 +130,10 @@ class FunctionCalls(CallPart):
     def _seek_approval(self, server: McpServer, call_id: str, name: str, arguments: str) -> None:
         label, tool = self._tool_of(name)
         approval_id, wait_s = self._ctx.new_id(), server.approval_timeout_s
-        verdict = None if server.approval_of(tool) == "operator" else "policy"
         approval = PendingApproval(
             tool, server, inf, label, approval_id, wait_s, self._decide, call_id
         )
-        self._approvals.seek(approval, verdict, arguments or "{}")
+        self._approvals.seek(approval, None, arguments or "{}")
 
     def _decide(self, approval: PendingApproval, outcome: str) -> None:
         self._approvals.resolve(approval, outcome)
@@ -139,7 +147,7 @@ class FunctionCalls(CallPart):
     # --- What came of it ---
 
     def _on_tool_finished(self, event: inputs.ToolFinished) -> None:
-        if event.call_id not in self._running.at_work:
+        if event.call_id not in {running.call_id for running in self._running.at_work}:
             return
         self._work.finish(event.call_id, event.output, event.outcome, answer=True)
         self._work.hand_in()
@@ -159,11 +167,16 @@ class FunctionCalls(CallPart):
         instead = running is not None and running.options.hold and not running.options.filler
         if instead and self._line.can_hold:
             pass  # a hold tone in place of words
-        elif running is not None and not self._ctx.caller.speaking and not self._floor.busy():
+        elif running is not None and self._is_quiet():
             said = running.options.filler
             words = prompts.word_for_word(said) if said else prompts.instructed(prompts.FILLER)
             self._ctx.request(ResponseRequest("filler", words))
         self._work.hand_in()
+
+    def _is_quiet(self) -> bool:
+        """Return whether words may be said now; after a goodbye they would only confuse."""
+        talking = self._ctx.phase is CallPhase.TALKING
+        return talking and not self._ctx.caller.speaking and not self._floor.busy()
 
     # --- Transfers ---
 

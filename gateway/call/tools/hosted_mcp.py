@@ -212,7 +212,8 @@ class HostedMcp(CallPart):
         if not self._hosts:
             return
         ctx, hosted = self._ctx, self._mcp
-        ready = ctx.takes_operator_requests
+        talks = ctx.phase in (CallPhase.TALKING, CallPhase.GOODBYE)
+        ready = talks and ctx.link is LinkState.READY
         if not hosted.owed or ctx.responses.busy or not ready or hosted.running:
             hosted.go_on_at = None
         elif hosted.go_on_at is None:
@@ -292,4 +293,4 @@ class HostedMcp(CallPart):
 def _verdict(server: McpServer | None, tool: str) -> str | None:
     if server is None or not server.offers(tool):
         return "not_offered"
-    return None if server.approval_of(tool) == "operator" else "policy"
+    return None  # a request is never answered yes but by a person

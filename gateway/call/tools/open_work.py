@@ -41,6 +41,12 @@ class OpenWork:
         )
 
     @property
+    def under_way(self) -> bool:
+        """Whether something was begun that the end of the call has to wait for."""
+        hosted = self.hosted
+        return bool(self.running.at_work) or hosted.running or hosted.go_on_at is not None
+
+    @property
     def hold_tone_due(self) -> bool:
         """Whether the caller waits for something during which a hold tone is to be heard."""
         return (

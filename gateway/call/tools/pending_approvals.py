@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway import limits
 from gateway.call.tools.waits import PendingWork, hold_tone_playing, to_fill
 
-ALLOWED: Final = frozenset({"approved", "policy"})
+ALLOWED: Final = frozenset({"approved"})
 """The outcomes that are a yes."""
 
 

@@ -59,9 +59,9 @@ class RunningCalls:
         return tuple(self._running)
 
     @property
-    def at_work(self) -> tuple[str, ...]:
-        """The call_ids among them that wait for no approval."""
-        return tuple(r.call_id for r in self._running.values() if r.deferred is None)
+    def at_work(self) -> tuple[RunningFunction, ...]:
+        """The functions that run, and wait for no approval."""
+        return tuple(r for r in self._running.values() if r.deferred is None)
 
     def options(self, name: str) -> ToolOptions:
         return self._tools[name]

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from gateway import limits
 from gateway.agents.routing import AgentBook
-from gateway.cli.doctor import environment, mcp, reachability, store, vendors
+from gateway.cli.doctor import environment, functions, mcp, reachability, store, vendors
 from gateway.cli.doctor.check import Check, Finding, fail, run_all
 from gateway.errors import SettingsError
 from gateway.settings import Settings, load_settings
@@ -27,7 +27,10 @@ _MARKS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗"
                  "skip": ("–", "dim")}  # fmt: skip
 
 AgentsCheck = Callable[[Settings, AgentBook], Awaitable[Iterable[Finding]]]
-FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = [("MCP", mcp.servers)]
+FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = [
+    ("MCP", mcp.servers),
+    ("functions", functions.addresses),
+]
 """What agents need of the world beside a model: each a name and a check."""
 
 
@@ -54,7 +57,8 @@ async def examine(environ: Mapping[str, str]) -> tuple[list[Finding], list[Findi
     try:
         settings = load_settings(environ)
     except SettingsError as error:
-        return [fail("settings", str(error), "Correct the environment; see the README.")], []
+        repair = "Correct the environment; see docs/reference/settings.md."
+        return [fail("settings", str(error), repair)], []
     book, of_agents = environment.agents_found(settings, environ)
     local = [
         *environment.settings_told(settings, environ),

@@ -13,6 +13,7 @@ from gateway.agents.file.loader import DEFAULT_AGENTS
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, skip, warn
 from gateway.errors import FileError, SettingsError
+from gateway.ops.records.archive import make_private
 from gateway.ops.startup_checks import (
     agents_of,
     prices_for,
@@ -90,7 +91,7 @@ def agents_found(
     found = list(_missing(book, settings, environ))
     if all(one.name != "agents" for one in found):
         found.insert(0, ok("agents", f"{len(book.agents)} in {file.name}: {names}"))
-    found += [warn("agents", text, "See the README's chapter on agents.") for text in book.warnings]
+    found += [warn("agents", text, "See docs/guide/agents.md.") for text in book.warnings]
     return book, found
 
 
@@ -121,7 +122,7 @@ def templates_found(settings: Settings) -> Finding:
 def folder_writable(settings: Settings) -> Finding:
     folder = settings.data_dir
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         with tempfile.TemporaryFile(dir=folder):
             return ok("data folder", str(folder))
     except OSError as error:

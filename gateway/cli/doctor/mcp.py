@@ -30,12 +30,17 @@ async def _one(link: McpServerLink, wanted: list[McpServer]) -> Finding:
     name = f"MCP {link.label}"
     try:
         async with asyncio.timeout(CHECK_MAX_S - 0.5):
-            offered = {tool.name for tool in await link.listed()}
+            listed = await link.listed()
     except Exception as error:  # the package raises anything, and groups of it
         fix = "Calls work without its tools. Is it running, and are address and token right?"
         return fail(name, f"cannot be had ({reason(error)})", fix)
+    offered = {tool.name for tool in listed.tools}
     missing = {tool for server in wanted for tool in server.allowed_tools or ()} - offered
     if missing:
         names = ", ".join(sorted(missing))
         return warn(name, f"does not offer {names}", "Correct `allowed_tools`.")
+    if listed.left_out:
+        tool, why = listed.left_out[0]
+        detail = f"{len(listed.left_out)} tools cannot be offered: {tool}: {why}"
+        return warn(name, detail, "Correct them at the server, or do without.")
     return ok(name, f"{len(offered)} tools")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from hashlib import sha256
 
 from gateway import limits
 from gateway.errors import NotAdmitted
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
+from gateway.ops.store.key_names import hashed
 from gateway.ops.store.shared import Remote
 from gateway.protocols.realtime_server import RateLimit
 
@@ -39,7 +39,7 @@ class Admission:
     def _slots_for(self, caller: str, agent: str, limit: int | None) -> Slots:
         slots: Slots = []
         if self._per_caller is not None and caller:
-            slots.append((f"caller:{sha256(caller.encode()).hexdigest()[:24]}", self._per_caller))
+            slots.append((f"caller:{hashed(caller)}", self._per_caller))
         if limit is not None:
             slots.append((f"agent:{agent}", limit))
         return slots

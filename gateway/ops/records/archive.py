@@ -75,7 +75,7 @@ class RecordArchive:
                 log.warning("record_lost", reason=os.strerror(error.errno or 0))
 
     def _write(self, name: str, data: bytes) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._folder)
         draft = self._folder / f".{name}.part"
         try:
             with os.fdopen(os.open(draft, _ANEW, 0o600), "wb") as file:
@@ -111,3 +111,13 @@ class RecordArchive:
 def safe(call_id: str) -> str:
     """A call's id as part of a file's name: a hash of what is not plain."""
     return call_id if _SAFE.fullmatch(call_id) else sha256(call_id.encode()).hexdigest()
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user only.
+
+    `Path.mkdir(parents=True)` gives its mode to the last one alone.
+    """
+    for missing in [*reversed(folder.parents), folder]:
+        if not missing.exists():
+            missing.mkdir(mode=0o700, exist_ok=True)

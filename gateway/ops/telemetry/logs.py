@@ -57,7 +57,7 @@ def set_up(log_format: str | None, level: str) -> None:
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True
     # Their INFO lines tell of each socket and request: a call has two lines, and they are ours.
-    for name in ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2", "openai"):
+    for name in ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # What an MCP server says wrongly is told with a traceback for each line: we say it once.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
@@ -91,7 +91,7 @@ _WORDS: Final = frozenset({events.TranscriptLine, events.MessageTaken})
 
 
 class CallLog:
-    """*answered* and *ended*; everything else of a call is DEBUG."""
+    """*answered*, *ended* and the vendor's errors; everything else of a call is DEBUG."""
 
     def on_event(self, facts: CallInfo, event: events.CallEvent, cost_usd: Decimal) -> None:
         """`cost_usd` is what the call has cost so far."""
@@ -106,6 +106,15 @@ class CallLog:
             )
         elif isinstance(event, events.CallEnded):
             self._ended(facts, event, cost_usd)
+        elif isinstance(event, events.ModelErrorReported) and event.fault != "benign":
+            # The vendor's words about one request might quote what somebody said in the call.
+            log.warning(
+                "model_refused" if event.refused else "model_error",
+                **_ids(facts),
+                fault=event.fault,
+                code=event.code,
+                **({"words": event.words} if event.refused else {}),
+            )
         elif _debugged.isEnabledFor(logging.DEBUG) and type(event) not in _WORDS:
             log.debug(type(event).__name__, **_ids(facts), fields=_Shown(event))
 

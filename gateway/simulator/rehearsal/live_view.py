@@ -29,7 +29,7 @@ MOMENTS = {
     "referred": "the model has the caller transferred to",
     "refer_refused": "the carrier refuses to transfer to",
     "enqueued": "the caller waits in the queue",
-    "whispered": "whispered to the person who was rung:",
+    "whispered": "whispered to the person who was called:",
     "person_pressed": "the person presses",
     "person_answered": "a person answers,",
     "rings": "it rings at",

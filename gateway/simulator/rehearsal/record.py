@@ -77,7 +77,7 @@ class RehearsalRecord:
 
     @property
     def whispered(self) -> str:
-        """What people heard while the call was screened."""
+        """Words that a person heard while the call was screened."""
         return " ".join(moment.detail for moment in self.moments if moment.kind == "whispered")
 
     @property

@@ -362,7 +362,7 @@ class Expect(StrictModel):
     keys_heard: str | None = None
     """DTMF tones that the caller must have heard, and no others."""
     not_transferred_to: str | None = None
-    """Person who was rung for the caller and never connected."""
+    """Person who was called for the caller and never connected."""
     whispered: Expression | None = None
     """What a person heard before they were connected: a regular expression."""
     music: bool = False

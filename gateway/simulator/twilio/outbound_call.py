@@ -226,13 +226,13 @@ MIRRORED: Final = {"said_by_twilio": "whispered", "pressed": "person_pressed"}
 def call_for_waiting(caller: TwilioCall, request: OutboundRequest) -> TwilioCall | None:
     """Return the call to a person of the scenario for a caller who waits in a queue.
 
-    None when this caller does not wait for them, or they were rung for this caller before.
+    None when this caller does not wait for them, or they were called for this caller before.
     """
     person, position = caller.reachable.people.get(request.to), caller.queue_position
-    if person is None or position is None or request.to in position.rung:
+    if person is None or position is None or request.to in position.called:
         return None
-    position.rung.add(request.to)
-    caller.line.log("person_rung", request.to)
+    position.called.add(request.to)
+    caller.line.log("person_called", request.to)
 
     def mirror(moment: Moment) -> None:
         if moment.kind in MIRRORED:

@@ -15,7 +15,7 @@ NO_ANSWER: Final = frozenset({408, 480, 487})
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """Who ended a call, how, and the status that Twilio reports for it."""
+    """End of a call: who ended it, how, and the status that Twilio reports."""
 
     by: str
     """`gateway`, `caller` or `failure`."""

@@ -29,8 +29,8 @@ class QueuePosition:
     """Set when one of the two parties has hung up."""
     taker: tuple[str, PersonSpec] | None = None
     """Number and description of the person who took the caller."""
-    rung: set[str] = field(default_factory=set)
-    """Numbers that were rung for this caller."""
+    called: set[str] = field(default_factory=set)
+    """Numbers that were called for this caller."""
     result: str = "hangup"
     """QueueResult to report if the line closes now."""
 

@@ -59,7 +59,7 @@ class OperatorAuth:
             return
         self._refused.inc()
         self._log_refusal()
-        # The right token is not slowed down: nobody can lock the operators out.
+        # The right token is not slowed down: guessing cannot lock the operators out.
         if wait_s := self._guesses.take():
             raise _too_many(wait_s)
         raise RequestRefused(401, "Send Authorization: Bearer and GATEWAY_ADMIN_TOKEN.", _CHALLENGE)

@@ -20,12 +20,12 @@ from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
-from gateway.bridge.messaging.image_processing import ImageProcessor
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.call import commands, inputs
 from gateway.call.dialogue import end_plan
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
+from gateway.imaging.image_processor import ImageProcessor
 from gateway.ops.records.event_stream import EventStream, Subscription
 from gateway.ops.records.record import CallRecord, CallSummary
 from gateway.ops.records.store import RecordStore
@@ -204,11 +204,12 @@ class CallsEndpoints:
         if len(about) > limits.api.ABOUT_MAX_CHARS:
             raise RequestRefused(422, f"about may have {limits.api.ABOUT_MAX_CHARS} characters.")
         await self._running(request)
-        body = await body_of(request, limits.images.IMAGE_BODY_MAX_BYTES)
-        try:
-            url = await self.image_processor.develop(body)
-        except PeerError as error:
-            raise RequestRefused(422, _PICTURES[error.kind]) from None
+        with self.image_processor.uploads.upload() as upload:
+            body = await body_of(request, limits.images.IMAGE_BODY_MAX_BYTES, upload.add)
+            try:
+                url = await self.image_processor.shrink_photo(body)
+            except PeerError as error:
+                raise _not_shown(error.kind) from None
         return await self._ask(request, "image", inputs.ShowImageRequested(url, about.strip()))
 
     async def approve(self, request: Request) -> Response:
@@ -269,7 +270,17 @@ _PICTURES: Final = {
     "heic": "HEIC pictures cannot be shown: send a JPEG.",
     "pdf": "A PDF cannot be shown: send a picture of its page.",
     "too_many_pixels": "The picture has too many pixels: send a smaller one.",
+    "too_many_scans": "The JPEG has too many scans: save it anew.",
+    "took_too_long": "The picture takes too long to decode.",
+    "unreadable": "The picture could not be decoded.",
+    "overloaded": "Too many pictures are being sent at this moment: try again.",
 }
+
+
+def _not_shown(kind: str) -> RequestRefused:
+    if kind != "overloaded":
+        return RequestRefused(422, _PICTURES[kind])
+    return RequestRefused(503, _PICTURES[kind], {"Retry-After": str(limits.images.UPLOADS_RETRY_S)})
 
 
 def _target(agent: Agent, to: str, summary: str) -> inputs.TransferRequested:

@@ -212,13 +212,13 @@ def _answer(answer: type[Struct] | str) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "description": _WHY[status],
         "content": {CONTENT_TYPE: {"schema": _ref(Problem)}},
     }
     if status == 429:
-        told["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer"}}}
-    return told
+        described["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer"}}}
+    return described
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ _SCRIPT_TEXTS: Final = (
 
 @dataclass
 class CameraSession:
-    """What one call may still send from its page, and whether an upload is running."""
+    """Remaining uploads of one call's page, and whether one is running."""
 
     photos: TokenBucket = field(
         default_factory=lambda: TokenBucket(limits.images.PHOTOS_BURST, limits.images.PHOTOS_PER_S)
@@ -113,16 +113,18 @@ class PhotoEndpoint:
             if source == CAMERA
             else limits.images.IMAGE_BODY_MAX_BYTES
         )
-        try:
-            body = await body_of(request, most)
-        except RequestRefused as refused:
-            kind = "too_large" if refused.status == 413 else "cut_off"
-            return self._refused(source, refused.status, kind)
         show = self._photos.frame if source == CAMERA else self._photos.photo
-        try:
-            taken = await show(call, body)
-        except PeerError as error:
-            return _answer(_STATUS.get(error.kind, 422), error.kind)
+        with self._photos.uploads.upload() as upload:
+            try:
+                body = await body_of(request, most, upload.add)
+            except RequestRefused as refused:
+                kind = _UNREAD.get(refused.status, "cut_off")
+                return self._refused(source, refused.status, kind, _RETRY_S.get(kind))
+            try:
+                taken = await show(call, body)
+            except PeerError as error:
+                status = _STATUS.get(error.kind, 422)
+                return _answer(status, error.kind, _RETRY_S.get(error.kind))
         return _answer(202, "taken") if taken else _answer(410, "over")
 
     def _refused(
@@ -132,7 +134,9 @@ class PhotoEndpoint:
         return _answer(status, outcome, wait_s)
 
 
-_STATUS: Final = {"too_many": 403, "too_many_pixels": 413}
+_STATUS: Final = {"too_many": 403, "too_many_pixels": 413, "overloaded": 503}
+_UNREAD: Final = {413: "too_large", 503: "overloaded"}
+_RETRY_S: Final = {"overloaded": float(limits.images.UPLOADS_RETRY_S)}
 
 
 class _Page:

@@ -23,6 +23,7 @@ from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
 from gateway.ops.store.shared import Store
+from gateway.ops.store.values import readable
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.protocols.twilio_webhooks import VoiceRequest
 from gateway.web.twilio.agent_legs import MediaStreamLeg, SipLeg
@@ -31,6 +32,7 @@ from gateway.web.twilio.legs import DRAIN, HUMAN, SIP, STREAM, TRANSFER, VOICEMA
 from gateway.web.twilio.transfers import TransferWebhooks
 from gateway.web.twilio.twiml_documents import TwimlDocuments, twiml
 
+_transfer_decoder = msgspec.json.Decoder(TransferCaller)
 log = structlog.get_logger()
 
 SUCCEEDED: Final = frozenset({"completed", "answered"})
@@ -71,10 +73,10 @@ class Failover:
 
     async def refer(self, call: VoiceRequest, agent: Agent) -> Response:
         """Return the transfer that the agent asked for on the SIP leg of a dial."""
-        known = await self._store.get(refer_key(call.call_sid))
-        if known is None:
+        key = refer_key(call.call_sid)
+        to = readable(key, await self._store.get(key), _transfer_decoder.decode)
+        if to is None:
             return await self._next(call, agent, TRANSFER)
-        to = msgspec.json.decode(known, type=TransferCaller)
         return twiml(await self._transfers.document(call, to, agent.language))
 
     async def _next(
@@ -152,7 +154,7 @@ class Failover:
     async def _has_legs_left(self, call_sid: str) -> bool:
         """Count one more leg; hand-overs of stopping processes are not counted."""
         key = f"legs:{call_sid}"
-        legs = int(await self._store.get(key) or 0) + 1
+        legs = (readable(key, await self._store.get(key), int) or 0) + 1
         await self._store.put(key, str(legs), limits.store.ENDINGS_KEPT_S)
         return legs <= limits.call.LEGS_MAX
 

@@ -56,7 +56,7 @@ class IncomingCalls:
         """A process that stops takes nothing; otherwise a caller gets what there is."""
         answer, step = None, f"overflow_{self._overflow}"
         if call.outbound:
-            # The person was called by us, and asked for nobody who could stand in.
+            # We placed this call: the person did not ask to be connected to somebody else.
             return self._turn_away(call, agent, reason)
         if reason in _MODEL_UNAVAILABLE:
             self._metrics.refused.labels(reason).inc()

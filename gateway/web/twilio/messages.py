@@ -10,6 +10,7 @@ from gateway import limits
 from gateway.agents.routing import AgentBook
 from gateway.agents.texts.written import written_texts
 from gateway.bridge.messaging.pictures import Pictures
+from gateway.ops.store.key_names import hashed
 from gateway.ops.store.shared import Store
 from gateway.ops.telemetry.logs import masked
 from gateway.protocols.twilio_webhooks import MessageRequest, parse_message
@@ -50,7 +51,7 @@ class MessageEndpoint:
     async def _no_call(self, message: MessageRequest) -> Response:
         self._pictures.belongs_nowhere(message)
         log.debug("message_without_call", sender=masked(message.sender))
-        key = f"answered:{message.sender}:{message.to}"
+        key = f"answered:{hashed(message.sender, message.to)}"
         agent = self._book.pick(message.to)
         if not await self._store.claim(key, limits.messages.MESSAGE_ANSWERED_EVERY_S):
             return self._nothing()

@@ -116,7 +116,7 @@ class TransferWebhooks:
         )
 
     async def person_status(self, fields: dict[str, str], request: Request) -> Response:
-        """`POST /twilio/rung`: the person's call has ended, or was never answered."""
+        """`POST /twilio/person`: the person's call has ended, or was never answered."""
         status, warm = parse_voice(fields).status, await self.known(request)
         if warm is not None and status in TERMINAL:
             outcome = DECLINED if status == "completed" else _failure(status)

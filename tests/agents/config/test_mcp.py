@@ -65,7 +65,7 @@ def test_servers_that_the_vendor_reaches(file: Path) -> None:
         "docs:",
         "  via: openai",
         "  url: https://docs.example.com/mcp",
-        "  approval: {always: [read], never: [search]}",
+        "  approval: {operator: [read], none: [search]}",
         "mail:",
         "  via: openai",
         "  connector: connector_gmail",
@@ -73,8 +73,8 @@ def test_servers_that_the_vendor_reaches(file: Path) -> None:
     )
     docs, mail = found["docs"], found["mail"]
     assert [docs.approval_of(t) for t in ("read", "search", "write")] == [
-        "always",
-        "never",
+        "operator",
+        "none",
         "operator",
     ]
     assert mail.approval_of("send") == "operator"
@@ -127,9 +127,32 @@ def test_a_tool_stands_in_one_list_of_approvals(file: Path) -> None:
             "docs:",
             "  via: openai",
             "  url: https://docs.example.com",
-            "  approval: {always: [a], operator: [a]}",
+            "  approval: {none: [a], operator: [a]}",
         )
     assert refused.value.key == "agents.desk.mcp.docs.approval.operator.1"
+
+
+@pytest.mark.parametrize("via", ["openai", "gateway"])
+@pytest.mark.parametrize(
+    ("approval", "key", "says"),
+    [
+        ("always", "approval", "always is not a word for it here: write operator"),
+        ("never", "approval", "never is not a word for it here: write none"),
+        ("{always: [read]}", "approval.always", "is not a word for it here: write operator"),
+        (
+            "{operator: [a], never: [read]}",
+            "approval.never",
+            "is not a word for it here: write none",
+        ),
+    ],
+)
+def test_the_former_words_are_refused_with_what_to_write(
+    file: Path, via: str, approval: str, key: str, says: str
+) -> None:
+    with pytest.raises(AgentFileError) as refused:
+        read(file, f"docs: {{via: {via}, url: https://a.example, approval: {approval}}}")
+    assert refused.value.key == f"agents.desk.mcp.docs.{key}"
+    assert says in str(refused.value)
 
 
 @pytest.mark.parametrize("via", ["openai", "gateway"])
@@ -139,26 +162,26 @@ def test_whoever_reaches_it_the_stanza_is_the_same(file: Path, via: str) -> None
         "docs:",
         f"  via: {via}",
         "  url: https://docs.example.com",
-        "  approval: {never: [search], always: [read]}",
+        "  approval: {none: [search], operator: [read]}",
         "  approval_timeout_s: 40",
     )
     docs = found["docs"]
     assert [docs.approval_of(t) for t in ("search", "read", "write")] == [
-        "never", "always", "operator",
+        "none", "operator", "operator",
     ]  # fmt: skip
     assert docs.approval_timeout_s == 40
 
 
 def test_two_private_tools_of_one_name_need_the_stricter_leave(file: Path) -> None:
     """The model knows both as `docs_page_read`, and only one of them is offered."""
-    lists = "{never: [page.read, a.b], always: ['a/b'], operator: [page_read]}"
+    lists = "{none: [page.read, a.b], operator: [page_read, 'a/b']}"
     private, hosted = (
         read(file, f"docs: {{via: {via}, url: https://a.example, approval: {lists}}}")["docs"]
         for via in ("gateway", "openai")
     )
     assert private.approval_of("page_read") == "operator"
-    assert private.approval_of("a_b") == "always"
-    assert hosted.approval_of("page.read") == "never"
+    assert private.approval_of("a_b") == "operator"
+    assert hosted.approval_of("page.read") == "none"
 
 
 @pytest.mark.parametrize("label", ["9lives", "a b", "x" * 33, '""'])

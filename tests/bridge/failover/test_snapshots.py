@@ -12,8 +12,9 @@ from running_gateway import GatewayRig
 
 from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
-from gateway.bridge.failover.snapshots import SnapshotStore, state_of
+from gateway.bridge.failover.snapshots import SnapshotStore, first_state, state_of
 from gateway.call import events
+from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
@@ -43,6 +44,25 @@ async def test_a_call_that_ends_while_others_are_gathered_is_not_written(
         await snapshots.ended(call, Ending.OPERATOR_HUNG_UP)
         await writing
     assert await snapshots.load(call.facts.call_sid) is None
+
+
+async def test_the_state_of_another_call_is_not_taken_from_its_key(store: Store) -> None:
+    """Copied there by somebody who can write to Redis: a caller would hear another's words."""
+    snapshots = SnapshotStore(store, list)
+    facts = CallInfo("CA1", "+15550123", "+15550100", "reception", "media-streams")
+    await snapshots.expect("CA1", first_state(facts), None)
+    assert await snapshots.known("CA1") is not None
+    await store.put("call:CA2", await store.get("call:CA1") or "", 60)
+    assert await snapshots.known("CA2") is None
+
+
+@pytest.mark.parametrize("poison", ["", "!", "e30=", "//8="])
+async def test_a_poisoned_state_is_none(store: Store, poison: str) -> None:
+    await store.put("call:CA1", poison, 60)
+    await store.put("sound:CA1", poison, 60)
+    snapshots = SnapshotStore(store, list)
+    assert await snapshots.known("CA1") is None
+    assert isinstance(await snapshots.sound("CA1"), bytes)
 
 
 class SlowStore(Store):

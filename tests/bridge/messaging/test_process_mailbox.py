@@ -19,6 +19,7 @@ from running_gateway import ACCOUNT, GatewayRig, running_gateway
 from gateway import limits
 from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall
 from gateway.call import events, inputs
+from gateway.ops.store.key_names import hashed
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 from gateway.simulator.openai.main import ModelServer
@@ -69,7 +70,7 @@ async def known(redis: RedisEnd) -> None:
     """Until the process that has the call has said so."""
     store = redis.store()
     async with asyncio.timeout(30):
-        while await store.get(f"line:{CALLER}|{RECEPTION}") is None:  # noqa: ASYNC110 - nobody tells
+        while await store.get(f"line:{hashed(CALLER, RECEPTION)}") is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
 
 

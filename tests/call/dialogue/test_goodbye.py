@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from call.play import (
     BEGAN_AT,
     Book,
+    Expected,
     all_marks,
     answered,
     asks,
@@ -13,6 +16,7 @@ from call.play import (
     clears,
     deletes,
     ends,
+    exactly,
     first_mark,
     last_mark,
     note,
@@ -38,10 +42,13 @@ from call.vendor_events import (
 )
 
 from gateway import limits
-from gateway.call import events
+from gateway.agents.config.tool_options import FunctionTool, HttpCall
+from gateway.call import commands as do
+from gateway.call import events, inputs
 from gateway.call.dialogue.prompts import FAREWELL, NOT_ENDED
 from gateway.call.endings import Ending
 from gateway.call.inputs import ModelLost
+from gateway.call.state_machines import CallPhase
 
 END_CALL = (("end_call", "call_1"),)
 CALLED = note(events.ToolCalled, name="end_call")
@@ -314,3 +321,85 @@ def test_the_caller_cannot_stay_when_nobody_is_left_to_answer() -> None:
     book.heard_marks = True
     book >> wait(4) << ...
     assert book.call.ending is Ending.AGENT_HUNG_UP
+
+
+# --- Functions that still run ---
+
+
+def runs(name: str, call_id: str) -> Expected:
+    return exactly(do.RunTool(call_id, name, "{}"))
+
+
+def booking(**agent: Any) -> Book:
+    """The model said goodbye, and called `book` and end_call beside each other."""
+    schema = {"type": "object", "properties": {}}
+    http = HttpCall(method="POST", url="https://api.example.com/")
+    function = FunctionTool(description="Books.", parameters=schema, http=http)
+    book = answered(tools=["book", "end_call"], functions={"book": function}, **agent)
+    book.heard_marks = True
+    book >> response_created() >> audio_delta(ms=600) << ... >> audio_done() << nothing
+    book >> response_done(calls=(("book", "call_1"), ("end_call", "call_2")))
+    return book << CALLED_BOOK << runs("book", "call_1") << CALLED << nothing
+
+
+CALLED_BOOK = note(events.ToolCalled, name="book")
+BOOKED = inputs.ToolFinished("call_1", "booked", "ok")
+
+
+def test_a_function_that_was_begun_is_waited_for_and_its_outcome_told() -> None:
+    book = booking() >> wait(4.0) << FIRST << nothing >> BOOKED
+    book << note(events.ToolCompleted, name="book", outcome="ok", seconds=4.0)
+    book << outputs("call_1", "booked") << asks_for_an_answer << nothing
+    book >> response_created("resp_2") << nothing
+    book >> audio_delta("item_2", ms=200, response_id="resp_2") << to_caller(200)
+    book >> audio_done("item_2", "resp_2") >> response_done("resp_2") << nothing
+    book >> wait(0.3) << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
+def test_a_function_that_takes_too_long_finishes_beside_the_call() -> None:
+    longest_s = 0.6 + limits.call.WORK_AFTER_GOODBYE_MAX_S
+    book = booking() >> wait(longest_s - 0.1) << FIRST << nothing >> wait(0.2)
+    book << exactly(do.DetachTool("call_1")) << ends(Ending.AGENT_HUNG_UP, "work_unfinished")
+    book << nothing
+
+
+def test_telling_of_one_function_does_not_lengthen_the_wait_for_the_next() -> None:
+    book = booking() >> wait(9.0) << FIRST << nothing >> BOOKED << ...
+    book >> response_created("resp_2") >> audio_delta("item_2", ms=200, response_id="resp_2")
+    book << ... >> audio_done("item_2", "resp_2") << nothing
+    book >> response_done("resp_2", calls=(("book", "call_3"),))
+    book << CALLED_BOOK << runs("book", "call_3") << nothing
+    book >> wait(1.4) << nothing >> wait(0.4)
+    book << exactly(do.DetachTool("call_3")) << ends(Ending.AGENT_HUNG_UP, "work_unfinished")
+
+
+def test_a_caller_who_speaks_while_a_function_is_waited_for_is_heard() -> None:
+    book = booking(idle=PATIENT) >> wait(2.0) << FIRST >> speech_started(2000)
+    book << outputs("call_2", NOT_ENDED) << nothing
+    book >> speech_stopped(2500) >> committed() << nothing >> response_created("resp_2") << nothing
+    book >> wait(11) << nothing
+    assert book.call.phase is CallPhase.TALKING
+    book >> BOOKED << ... >> response_done("resp_2") << ...
+
+
+def test_the_longest_time_of_a_call_waits_for_functions_too() -> None:
+    """And a transfer when all money is spent: the same wait for every goodbye."""
+    for event, leaves in (
+        (inputs.SpendLimitReached(1.0), ends(Ending.SPEND_LIMIT)),
+        (inputs.TransferRequested(do.TransferCaller("+15550124")), None),
+    ):
+        book = running_alone() >> event << ...
+        book >> response_created("resp_2") << nothing >> response_done("resp_2") << nothing
+        book >> wait(3.0) << nothing >> BOOKED << note(events.ToolCompleted)
+        book << outputs("call_1", "booked") << asks_for_an_answer << nothing
+        book >> response_created("resp_3") << nothing >> response_done("resp_3")
+        book << (leaves or exactly(do.TransferCaller("+15550124"))) << ...
+
+
+def running_alone() -> Book:
+    schema = {"type": "object", "properties": {}}
+    http = HttpCall(method="POST", url="https://api.example.com/")
+    function = FunctionTool(description="Books.", parameters=schema, http=http)
+    book = answered(tools=["book"], functions={"book": function}) >> response_created()
+    book >> response_done(calls=(("book", "call_1"),)) << CALLED_BOOK << runs("book", "call_1")
+    return book

@@ -219,6 +219,34 @@ def test_a_session_update_that_is_refused_ends_the_call() -> None:
     )
 
 
+def test_a_refused_session_is_asked_for_once_more_without_its_optional_parts() -> None:
+    book = Book(session={"tracing": "auto"})
+    book >> session_created() << configures
+    first = book.said[0]
+    assert first["session"]["tracing"] == "auto"
+    refused = error("invalid_value", about=first["event_id"], message="Invalid value: 'auto'.")
+    words = "invalid_value: Invalid value: 'auto'."
+    book >> refused << note(events.ModelErrorReported, words=words, refused=True) << configures
+    second = book.said[1]
+    assert "tracing" not in second["session"]
+    assert second["session"]["tools"] == first["session"]["tools"]
+    again = error("invalid_value", about=second["event_id"])
+    book >> again << note(events.ModelErrorReported, refused=True)
+    book << ends(Ending.MODEL_REFUSED, "session_update") << nothing
+
+
+def test_a_session_without_its_optional_parts_is_the_calls_session() -> None:
+    book = Book(session={"tracing": "auto"})
+    book >> session_created() << configures
+    (
+        book
+        >> error("invalid_value", about=book.said[0]["event_id"])
+        << note(events.ModelErrorReported)
+        << configures
+    )
+    book >> session_updated(book.agent) << note(events.ModelReady) << nothing
+
+
 def test_a_caller_who_never_arrives() -> None:
     book = Book()
     book >> session_created() << ... >> session_updated(book.agent) << ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from call import wires
 from call.play import (
@@ -18,10 +19,13 @@ from call.play import (
 )
 from call.telephone import Telephone
 from call.vendor_events import audio_delta, audio_done, response_created, response_done
+from numpy.typing import NDArray
 
 from gateway import limits
+from gateway.audio.g711 import mulaw_to_pcm
 from gateway.call import events
 from gateway.call.context import Out
+from gateway.protocols import realtime_server as model
 from gateway.protocols.media_stream import OutMedia
 
 
@@ -106,6 +110,55 @@ def test_an_odd_byte_is_no_harm() -> None:
     odd = audio_delta(ms=20)
     odd.delta = odd.delta[:-1]
     book >> odd << nothing >> audio_delta(ms=20) << to_caller(20) << nothing
+
+
+def heard(*deltas: model.AudioDelta | model.AudioDone) -> NDArray[np.int16]:
+    """What the caller hears of these, as PCM16."""
+    book = speaking(lead_ms=5000)
+    sent = []
+    for delta in deltas:
+        book >> delta
+        sent += [wires.to_caller(out.data) for out in book.outs()]
+    mulaw = b"".join(one.media.payload for one in sent if isinstance(one, OutMedia))
+    return np.frombuffer(mulaw_to_pcm(mulaw), np.int16)
+
+
+def tone_deltas(*parts: tuple[str, float]) -> list[model.AudioDelta]:
+    """A tone of 1 kHz without a break, cut into deltas of these items and lengths (ms)."""
+    samples = round(sum(ms for _, ms in parts) * 24)
+    pcm = np.sin(np.arange(samples) * (2 * np.pi * 1000 / 24_000)) * 12_000
+    sound, deltas = pcm.astype(np.int16).tobytes(), []
+    for item_id, ms in parts:
+        size = round(ms * 24) * 2
+        deltas.append(model.AudioDelta(response_id="resp_1", item_id=item_id, delta=sound[:size]))
+        sound = sound[size:]
+    return deltas
+
+
+def snr_db(sound: NDArray[np.int16], reference: NDArray[np.int16]) -> float:
+    size = min(len(sound), len(reference))
+    wanted = reference[:size].astype(float)
+    noise = sound[:size] - wanted
+    return float(10 * np.log10((wanted**2).sum() / max((noise**2).sum(), 1e-9)))
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        ["item_1", "item_2", "done", "item_2", "item_2", "item_2"],
+        ["item_1", "item_2", "item_2", "item_1", "item_2", "done"],
+    ],
+)
+def test_an_item_that_is_done_late_leaves_the_sound_of_the_next_alone(items: list[str]) -> None:
+    """Filter and framer belong to the stream: it sounds as if all were one item."""
+    parts = [541.0, 65.5, 241.0, 300.0, 252.5]
+    one = tone_deltas(*(("item_1", ms) for ms in parts))
+    spoken = [item for item in items if item != "done"]
+    two: list[model.AudioDelta | model.AudioDone] = [*tone_deltas(*zip(spoken, parts, strict=True))]
+    two.insert(items.index("done"), audio_done("item_1"))
+    reference = heard(*one, audio_done("item_1"))
+    assert len(reference) == 1420 * 8
+    assert snr_db(heard(*two, audio_done("item_2")), reference) > 60
 
 
 def test_the_very_sound_goes_out_untouched_in_pcmu() -> None:

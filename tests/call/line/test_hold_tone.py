@@ -154,7 +154,7 @@ def test_the_silence_of_a_waiting_caller_is_not_nudged() -> None:
 
 def test_it_ends_with_the_call() -> None:
     book = holding() >> wait(2) << ... >> stop()
-    book << exactly(do.CancelTool("call_1")) << ends(Ending.CALLER_HUNG_UP)
+    book << exactly(do.DetachTool("call_1")) << ends(Ending.CALLER_HUNG_UP)
     assert book.call.deadline is None
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from call.play import BEGAN_AT, answered, wait
-from call.vendor_events import audio_delta, audio_done, response_created
+from call.play import BEGAN_AT, Book, answered, clears, note, nothing, truncates, wait
+from call.telephone import Telephone
+from call.vendor_events import (
+    audio_delta,
+    audio_done,
+    committed,
+    response_created,
+    speech_started,
+    speech_stopped,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import limits
+from gateway.call import events
+from gateway.call.inputs import ModelLost
 from gateway.call.line.playback import PlaybackLedger, Truncation
 
 
@@ -63,10 +73,41 @@ def test_a_cut_begins_anew() -> None:
     assert ledger.cut(0.7) == []
 
 
-def test_the_same_item_in_two_pieces_is_truncated_within_each() -> None:
-    """No server does so; none may be told of more than it sent."""
+@pytest.mark.parametrize(
+    ("at_s", "heard"),
+    [
+        (0.1, [("a", 100), ("b", 0)]),
+        (0.3, [("a", 200), ("b", 100)]),
+        (0.5, [("a", 300)]),
+        (0.6, []),
+    ],
+)
+def test_an_item_in_two_pieces_is_truncated_once(at_s: float, heard: list[tuple[str, int]]) -> None:
+    """Deltas of an item may come after those of the next: what counts is the sum of its pieces."""
     ledger = playing(("a", 200), ("b", 200), ("a", 200))
-    assert ledger.cut(0.1) == [Truncation("a", 100), Truncation("b", 0), Truncation("a", 0)]
+    assert ledger.item_ids() == ["a", "b"]
+    assert ledger.cut(at_s) == [Truncation(*one) for one in heard]
+
+
+def test_pieces_that_were_heard_and_forgotten_still_count() -> None:
+    ledger = PlaybackLedger()
+    for item_id in ("a", "b", "a", "b"):
+        ledger.accept(item_id, 200, 200)
+    marks = [ledger.sent(200, 0.0) for _ in range(4)]
+    ledger.finish("a")
+    ledger.acknowledge(marks[1], 0.4)
+    assert ledger.cut(0.5) == [Truncation("b", 200), Truncation("a", 300)]
+
+
+def test_an_item_that_is_done_late_is_not_the_one_that_is_heard() -> None:
+    ledger = PlaybackLedger()
+    for item_id, ms in (("a", 540), ("b", 600)):
+        ledger.accept(item_id, ms, ms)
+    ledger.sent(1140, 0.0)
+    playing_now = ledger.playing(0.8)
+    assert playing_now is not None
+    assert playing_now.item_id == "b"
+    assert ledger.cut(0.8) == [Truncation("a", 540), Truncation("b", 260)]
 
 
 def test_marks_that_never_come_back_are_bounded() -> None:
@@ -88,6 +129,68 @@ def test_items_that_were_heard_are_forgotten() -> None:
         ledger.finish(f"item_{n}")
         ledger.acknowledge(ledger.sent(20, n / 50), (n + 1) / 50)
     assert len(ledger.item_ids()) == 1
+
+
+def preamble(**agent: object) -> Book:
+    """A preamble of 541 ms, then the answer, whose first sound comes before the preamble is done.
+
+    All of it comes within a moment; 841 ms of the answer are there.
+    """
+    book = answered(**agent)
+    book.heard_marks = True
+    book >> response_created() >> audio_delta("item_1", ms=541) << ...
+    book >> audio_delta("item_2", ms=241) << ... >> audio_done("item_1") << ...
+    return book >> audio_delta("item_2", ms=600) << ...
+
+
+def test_the_caller_breaks_into_the_preamble() -> None:
+    book = preamble() >> wait(0.3) << ... >> speech_started(300)
+    book << clears << truncates("item_1", 300) << truncates("item_2", 0)
+    book << note(events.BargedIn, item_id="item_1", heard_ms=300) << nothing
+
+
+def test_the_caller_breaks_into_the_answer_behind_the_preamble() -> None:
+    """The preamble was heard to its end, and keeps all of it."""
+    book = preamble() >> wait(1.34) << ... >> speech_started(1340)
+    (
+        book
+        << clears
+        << truncates("item_2", 800)
+        << note(events.BargedIn, item_id="item_2", heard_ms=800)
+    )
+    book << nothing
+
+
+def test_sound_of_the_preamble_that_comes_after_the_answer_began() -> None:
+    book = answered()
+    book.heard_marks = True
+    book >> response_created() >> audio_delta("item_1", ms=400) << ...
+    book >> audio_delta("item_2", ms=200) << ... >> audio_delta("item_1", ms=200) << ...
+    book >> audio_delta("item_2", ms=1000) << ... >> audio_done("item_1") << ...
+    book >> wait(0.7) << ... >> speech_started(700) << clears
+    book << truncates("item_2", 200) << truncates("item_1", 500)
+    book << note(events.BargedIn, item_id="item_1", heard_ms=500) << nothing
+
+
+def test_the_wait_of_a_turn_ends_with_the_preamble() -> None:
+    """The first sound is the preamble's, though the answer is there before its mark."""
+    book = answered(greeting=None)
+    book.telephone, book.heard_marks = Telephone(away_s=0.1), True
+    book >> speech_started(0) >> speech_stopped(500) >> committed() << ...
+    book >> response_created() << nothing >> audio_delta("item_1", ms=541) << ...
+    sent_at = book.now
+    book >> audio_delta("item_2", ms=600) << ... >> wait(2.0)
+    [measured] = [out for out in book.outs() if isinstance(out, events.TurnMeasured)]
+    assert measured.gateway_s == pytest.approx(0.0, abs=1e-6)
+    assert measured.playback_s < 0.3
+    assert book.now > sent_at
+
+
+def test_a_session_that_breaks_off_leaves_no_item_open() -> None:
+    book = preamble() >> ModelLost("closed_1006") << ...
+    book >> wait(2.0) << ...
+    assert book.call.line.downlink.settled()
+    assert len(book.call.line.downlink.ledger.item_ids()) == 1
 
 
 @given(

@@ -33,6 +33,7 @@ from call.sideband import (
     transcript,
 )
 from call.vendor_events import (
+    caller_says,
     committed,
     response_created,
     response_done,
@@ -313,7 +314,8 @@ def test_a_goodbye_that_was_not_said_is_asked_for() -> None:
 def test_the_caller_speaks_into_the_goodbye() -> None:
     book = ended_saying_goodbye() >> wait(0.5) >> speech_started(900)
     book << note(notes.BargedIn) << outputs("call_1", NOT_ENDED) << nothing
-    book >> cleared() >> wait(limits.sip.GOODBYE_MAX_S + 5) << nothing
+    book >> cleared() >> wait(40) >> caller_says("turn_1", "Oh, and ") << nothing
+    book >> wait(limits.sip.GOODBYE_MAX_S - 35) << nothing
     assert book.call.phase is CallPhase.TALKING
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.call.session.model_errors import ModelErrorKind, code_of, sort
+from gateway import limits
+from gateway.call.session.model_errors import ModelErrorKind, code_of, sort, words_of
 from gateway.protocols.realtime_server import ErrorBody
 
 
@@ -16,3 +17,13 @@ def test_a_kind_of_error_is_enough() -> None:
     assert code_of(ErrorBody(type="authentication_error")) == "authentication_error"
     assert sort(ErrorBody(type="rate_limit_error", code="new")) is ModelErrorKind.RECOVERABLE
     assert sort(ErrorBody()) is ModelErrorKind.UNKNOWN
+
+
+def test_the_vendors_words_are_bounded_and_have_no_key() -> None:
+    long = ErrorBody(code="invalid_value", param="session.audio", message="x" * 9_999)
+    assert len(words_of(long)) == limits.model.ERROR_WORDS_MAX_CHARS
+    message = "Incorrect API key provided: sk-proj-ab12****wxyz. You can find it in your settings."
+    words = words_of(ErrorBody(code="invalid_api_key", message=message))
+    assert words.startswith("invalid_api_key: Incorrect API key provided: [key]")
+    assert "wxyz" not in words
+    assert words_of(ErrorBody()) == ""

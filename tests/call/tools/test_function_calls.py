@@ -165,10 +165,25 @@ def test_nobody_is_asked_whether_the_caller_is_there_while_we_are_at_work() -> N
     book >> wait(30) << nothing
 
 
-def test_what_runs_is_cancelled_with_the_call() -> None:
+def test_what_runs_finishes_beside_a_call_that_ends() -> None:
+    """A request that is half sent may have been carried out, and nobody would know."""
     book = calling(agent_with(), ("hours", "call_1")) >> stop()
-    book << exactly(do.CancelTool("call_1")) << ends(Ending.CALLER_HUNG_UP)
+    book << exactly(do.DetachTool("call_1")) << ends(Ending.CALLER_HUNG_UP)
     assert over(book)
+    book >> finished("call_1") << nothing
+
+
+def test_what_is_void_without_the_caller_is_cancelled_with_the_call() -> None:
+    book = calling(agent_with(on_barge_in="cancel"), ("hours", "call_1"), ("stock", "call_2"))
+    book >> stop() << exactly(do.CancelTool("call_1"))
+    book << note(events.ToolCompleted, name="hours", outcome="cancelled")
+    book << exactly(do.DetachTool("call_2")) << ends(Ending.CALLER_HUNG_UP)
+
+
+def test_an_operator_does_not_wait_for_what_runs_and_is_told_so() -> None:
+    book = calling(agent_with(), ("hours", "call_1")) >> inputs.HangUpRequested()
+    book << exactly(do.DetachTool("call_1"))
+    book << ends(Ending.OPERATOR_HUNG_UP, "work_unfinished")
 
 
 # --- Tools of MCP servers, which come and go ---

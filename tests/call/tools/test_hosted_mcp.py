@@ -36,6 +36,8 @@ from call.play import (
     wait,
 )
 from call.vendor_events import (
+    audio_delta,
+    audio_done,
     committed,
     response_created,
     response_done,
@@ -184,6 +186,21 @@ def test_a_call_that_never_ends_is_given_up() -> None:
     book >> response_created("resp_2") >> response_done("resp_2") >> completed() << nothing
 
 
+def test_a_call_behind_the_goodbye_is_waited_for_and_told() -> None:
+    book = calling()
+    book.heard_marks = True
+    book >> response_created() >> audio_delta(ms=400) << ... >> audio_done() << nothing
+    book >> called() >> arguments() << CALLED >> runs() << nothing
+    book >> response_done(calls=(("end_call", "call_1"),)) << note(events.ToolCalled)
+    book >> wait(4) << note(events.FirstAudioSent) >> completed()
+    book << note(events.HostedToolCompleted, outcome="ok") << nothing >> output() << nothing
+    book >> wait(GRACE_S + 0.1) << asks_for_an_answer << nothing
+    book >> response_created("resp_2") << nothing
+    book >> audio_delta("item_2", ms=200, response_id="resp_2") << ...
+    book >> audio_done("item_2", "resp_2") >> response_done("resp_2") << nothing
+    book >> wait(0.3) << ends(Ending.AGENT_HUNG_UP) << nothing
+
+
 def test_a_wait_is_filled_once() -> None:
     book = out(calling(filler="One moment.", filler_after_ms=800)) >> wait(0.7) << nothing
     book >> wait(0.2) << asks("One moment.") >> response_created("f") >> response_done("f")
@@ -222,12 +239,11 @@ def test_a_call_of_a_server_that_the_agent_does_not_have_is_counted_as_such() ->
 # --- Approvals ---
 
 
-@pytest.mark.parametrize("policy", ["always", {"always": ["find"]}], ids=str)
-def test_the_gateway_allows_what_it_is_told_to(policy: Any) -> None:
-    book = calling(approval=policy) >> response_created() >> called() >> arguments() << CALLED
-    book >> request() << answers("mcpr_1", True)
-    book << note(events.ApprovalResolved, approval_id="mcpr_1", outcome="policy")
-    book >> request() << nothing >> response_done() << nothing
+@pytest.mark.parametrize("approval", ["none", "operator", {"none": ["find"]}], ids=str)
+def test_the_gateway_never_says_yes_by_itself(approval: Any) -> None:
+    book = calling(approval=approval) >> response_created() >> called() >> arguments() << CALLED
+    book >> request() << note(events.ApprovalRequested, approval_id="mcpr_1") << nothing
+    book >> response_done() >> stop() << ...
 
 
 def test_an_operator_allows_it() -> None:

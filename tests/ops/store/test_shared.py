@@ -39,6 +39,14 @@ async def test_processes_agree(server: RedisEnd) -> None:
     assert await other.get("a") is None
 
 
+async def test_processes_count_together(server: RedisEnd) -> None:
+    one, other = server.store(), server.store()
+    assert [await one.count("texts", 60), await other.count("texts", 60)] == [1, 2]
+    server.process.kill()
+    await server.process.wait()
+    assert await one.count("texts", 60) == 2, "of this process alone, while Redis is away"
+
+
 async def test_what_is_kept_expires(server: RedisEnd) -> None:
     one, other = server.store(), server.store()
     await one.put("a", "1", 0.05)

@@ -107,6 +107,23 @@ def test_a_call_that_never_was_is_worth_no_line() -> None:
     assert line["log_level"] == "debug"
 
 
+def test_why_the_model_refused_is_in_the_log() -> None:
+    refused, failed, harmless = "Invalid value: 'marina'", "the caller's words", "a race"
+    lines = told(
+        events.ModelErrorReported("unknown", "other", refused, refused=True),
+        events.ModelErrorReported("recoverable", "server_error", failed),
+        events.ModelErrorReported("benign", "item_not_found", harmless),
+    )
+    ids = {"call_sid": FACTS.call_sid}
+    assert lines[:2] == [
+        {"event": "model_refused", "log_level": "warning", "fault": "unknown", "code": "other"}
+        | ids | {"words": refused},
+        {"event": "model_error", "log_level": "warning", "fault": "recoverable"}
+        | ids | {"code": "server_error"},
+    ]  # fmt: skip
+    assert [line["log_level"] for line in lines[2:]] == ["debug"]
+
+
 def test_everything_else_is_for_who_debugs_and_words_are_for_nobody() -> None:
     secret = "my card number is four two four two"
     lines = told(

@@ -61,7 +61,7 @@ class RestClient:
         url = self.gateway.url
         return await self.request(
             "POST", "/Calls.json", To=number, From="+15550100", Url=f"{url}/twilio/whisper",
-            StatusCallback=f"{url}/twilio/rung",
+            StatusCallback=f"{url}/twilio/person",
         )  # fmt: skip
 
 
@@ -184,7 +184,7 @@ async def test_a_person_is_rung_and_dials_the_queue(gateway: SipGateway) -> None
     assert gateway.form("/twilio/key")["Digits"] == "1"
     assert gateway.form("/twilio/key")["Direction"] == "outbound-api"
     assert gateway.form("/twilio/after")["QueueResult"] == "bridged"
-    assert [form["CallStatus"] for form in gateway.forms("/twilio/rung")] == ["completed"]
+    assert [form["CallStatus"] for form in gateway.forms("/twilio/person")] == ["completed"]
     assert gateway.refused == 0
 
 
@@ -201,7 +201,7 @@ async def test_a_person_who_does_not_come(gateway: SipGateway, person: Any, stat
             await over[0].line.over.wait()
         path = f"/Calls/{rest.caller.call_sid}.json"
         assert await rest.request("POST", path, Status="completed") == 200
-    assert [form["CallStatus"] for form in gateway.forms("/twilio/rung")] == [status]
+    assert [form["CallStatus"] for form in gateway.forms("/twilio/person")] == [status]
     assert rest.records[0].transferred_to == []
     assert gateway.form("/twilio/after")["QueueResult"] == "hangup"
 

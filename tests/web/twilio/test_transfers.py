@@ -111,7 +111,7 @@ class Waiting:
 
     @property
     def step(self) -> str:
-        return f"/twilio/rung?transfer={self.id}"
+        return f"/twilio/person?transfer={self.id}"
 
 
 def waiting(root: ElementTree.Element) -> Waiting:
@@ -187,7 +187,7 @@ async def test_the_person_hears_what_it_is_about_and_takes_the_call(
     assert (order["To"], order["From"]) == ([party], [RECEPTION])
     assert (order["Timeout"], order["StatusCallbackEvent"]) == (["25"], ["completed"])
     assert "Anna" not in str(order), "what was said has no place in an address"
-    assert callback == f"{PUBLIC_URL}/twilio/rung?transfer={transfer.id}"
+    assert callback == f"{PUBLIC_URL}/twilio/person?transfer={transfer.id}"
 
     person = new_sid("CA")
     said = await caller.post(url.removeprefix(PUBLIC_URL), CallSid=person)
@@ -416,13 +416,13 @@ async def test_a_transfer_that_nobody_knows(rig: GatewayRig, vendor: Vendor, que
     key = f"{query}&key=1" if query else "?key=1"
     assert tags(await caller.post(f"/twilio/whisper{key}", Digits="1")) == ["Hangup"]
     assert tags(await caller.post(f"/twilio/hold{query}")) == ["Leave"]
-    step = await caller.send(f"/twilio/rung{query}", CallStatus="busy")
+    step = await caller.send(f"/twilio/person{query}", CallStatus="busy")
     assert step.status_code == 204
     after = f"/twilio/after?leg=warm&{query[1:]}"
     assert (await caller.post(after, QueueResult="leave"))[0].tag == "Connect"
 
 
-@pytest.mark.parametrize("endpoint", ["whisper", "hold", "rung", "after"])
+@pytest.mark.parametrize("endpoint", ["whisper", "hold", "person", "after"])
 async def test_the_doors_are_for_twilio_only(rig: GatewayRig, endpoint: str) -> None:
     response = await rig.client.post(f"/twilio/{endpoint}?transfer=x", data={"Digits": "1"})
     assert response.status_code == 403

@@ -124,7 +124,8 @@ class SimDialogue:
         return (*goodbye, ScriptStep(call=CallSpec(name="end_call", arguments={})))
 
     def _filled(self, step: ScriptStep, ask: Ask, language: str) -> ScriptStep:
-        if step.say is None:
+        said = step.say if step.say is not None else step.preamble
+        if said is None:
             return step
         facts = {
             "seconds": f"{(ask.spoken_ms or 0) / 1000:.1f}",
@@ -134,7 +135,8 @@ class SimDialogue:
             "output": "; ".join(ask.outputs)[:OUTPUT_SPOKEN_CHARS],
             "text": "; ".join(ask.texts)[:OUTPUT_SPOKEN_CHARS],
         }
-        return step.model_copy(update={"say": Template(step.say).safe_substitute(facts)})
+        key = "say" if step.say is not None else "preamble"
+        return step.model_copy(update={key: Template(said).safe_substitute(facts)})
 
 
 def language_for(instructions: str, hint: str | None) -> str:

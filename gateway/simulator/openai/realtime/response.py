@@ -19,6 +19,12 @@ WORDS_PER_TEXT_DELTA: Final = 3
 TEXT_DELTA_S: Final = 0.02
 ARGUMENT_DELTA_CHARS: Final = 24
 ARGUMENT_DELTA_S: Final = 0.01
+PREAMBLE_LATE_DELTAS: Final = 2
+"""A preamble is done after so many deltas of the item behind it."""
+
+
+OpenMessage = tuple[SimItem | None, list[str], int, str | None]
+"""A message that is not done: item, words, bytes of sound, and the item before it."""
 
 
 class ResponseHost(Protocol):
@@ -68,6 +74,8 @@ class SimResponse:
         self._item: SimItem | None = None
         self._words: list[str] = []
         self._item_audio_bytes = 0
+        self._item_deltas = 0
+        self._preamble: OpenMessage | None = None
         self._text_tokens = 0
         self._full = False
         self._previous: str | None = None
@@ -109,6 +117,9 @@ class SimResponse:
     def _step(self, step: ScriptStep) -> Iterator[float]:
         if step.say is not None or step.echo:
             yield from self._speak(step)
+        elif step.preamble is not None:
+            yield from self._speak(step.model_copy(update={"say": step.preamble}))
+            self._leave_open()
         elif step.call is not None and step.call.mcp is not None:
             yield from self._call_hosted(step.call.mcp, step.call)
         elif step.call is not None:
@@ -181,6 +192,9 @@ class SimResponse:
         self.audio_ms += item.audio_ms - before_ms
         if self._host.deliver_audio(self.id, item.id, piece, self._wire):
             self._host.emit("response.output_audio.delta", **self._place(), delta=piece)
+        self._item_deltas += 1
+        if self._item_deltas == PREAMBLE_LATE_DELTAS:
+            self._close_preamble()
         self._count()
 
     def _count(self) -> None:
@@ -194,14 +208,15 @@ class SimResponse:
         return {
             "response_id": self.id,
             "item_id": self._open_message().id,
-            "output_index": len(self.response["output"]),
+            "output_index": self._index(),
             "content_index": 0,
         }
 
     def _open_message(self) -> SimItem:
         if self._item is None:
             body = {"type": "message", "role": "assistant", "content": []}
-            self._item, self._words, self._item_audio_bytes = self._add(body), [], 0
+            self._item, self._words = self._add(body), []
+            self._item_audio_bytes = self._item_deltas = 0
             self._host.emit("response.content_part.added", **self._place(), part=self._part(""))
         return self._item
 
@@ -210,7 +225,34 @@ class SimResponse:
             return {"type": "text", "text": text}
         return {"type": "audio", "transcript": text}
 
+    def _index(self) -> int:
+        """Return the output index of the newest item."""
+        return len(self.response["output"]) + (self._preamble is not None)
+
+    def _leave_open(self) -> None:
+        """Send nothing of the end of this message before the next one has begun."""
+        if self._item is not None and not self._text_only:
+            self._close_preamble()
+            self._preamble = self._message()
+            self._item = None
+
+    def _message(self) -> OpenMessage:
+        return self._item, self._words, self._item_audio_bytes, self._previous
+
+    def _resume(self, message: OpenMessage) -> None:
+        self._item, self._words, self._item_audio_bytes, self._previous = message
+
+    def _close_preamble(self) -> None:
+        if self._preamble is None:
+            return
+        preamble, self._preamble = self._preamble, None
+        behind = self._message()
+        self._resume(preamble)
+        self._close_message("completed")
+        self._resume(behind)
+
     def _close_message(self, status: str) -> None:
+        self._close_preamble()
         if self._item is None:
             return
         text, place = " ".join(self._words), self._place()
@@ -292,7 +334,7 @@ class SimResponse:
     def _add(self, body: dict[str, Any]) -> SimItem:
         made = {"object": "realtime.item", "status": "in_progress"} if "id" not in body else {}
         item = SimItem({"id": self._host.new_id("item"), **made, **body})
-        index = len(self.response["output"])
+        index = self._index()
         self._host.emit(
             "response.output_item.added", response_id=self.id, output_index=index, item=item.body
         )

@@ -48,6 +48,8 @@ class ScriptStep(_Strict):
 
     say: str | None = None
     """Speak a sentence; `${seconds}`, `${turn}`, `${output}`, `${text}` are filled."""
+    preamble: str | None = None
+    """Speak a sentence in an item of its own, which is done after the next one has begun."""
     echo: Literal[True] | None = None
     """Play back the caller's last words as they arrived."""
     call: CallSpec | None = None

@@ -3,7 +3,8 @@
 const $ = (id) => document.getElementById(id);
 const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript", "messages"];
 const STAGES = ["detection", "model", "gateway", "playback"];
-const GOAL_MS = 600, SLOW_MS = 800, BAR_MS = 1200;
+const GOAL_MS = 1200, SLOW_MS = 2000;  // as in k8s/generate/objectives.py
+const BAR_MS = 2 * GOAL_MS;   // the mark in the middle of a bar is the goal
 const DETAILS_AT_ONCE = 24, RETRY_MS = [500, 1000, 2000, 5000];
 const calls = new Map();      // id -> record; without lists while only its summary is known
 const offset = new Map();     // id -> seconds of this page's clock when the call was announced
@@ -129,8 +130,8 @@ $("enter").addEventListener("submit", async (event) => {
 });
 
 function enter() {
-  $("door").hidden = true;
-  for (const id of ["room", "invite", "leave"]) $(id).hidden = false;
+  $("sign-in").hidden = true;
+  for (const id of ["console", "invite", "leave"]) $(id).hidden = false;
   status("", "connecting");
   watch();
   requestAnimationFrame(animate);
@@ -142,8 +143,8 @@ function leave(reason = "") {
   token = "";
   calls.clear();
   choose(null);
-  for (const id of ["room", "invite", "leave"]) $(id).hidden = true;
-  $("door").hidden = false;
+  for (const id of ["console", "invite", "leave"]) $(id).hidden = true;
+  $("sign-in").hidden = false;
   $("refused").textContent = reason;
   status("", "not connected");
   $("token").focus();
@@ -253,22 +254,22 @@ function paintCall() {
   const record = calls.get(chosen);
   $("call").hidden = !record;
   $("nothing").hidden = Boolean(record);
-  $("room").classList.toggle("one", Boolean(record));
+  $("console").classList.toggle("one", Boolean(record));
   if (!record) return;
   set($("who"), record.agent);
   set($("what"), `${between(record)} · ${record.path} · ${record.model} · ${new Date(record.began_at).toLocaleString()}`);
   const over = record.state === "ended";
   set($("state"), over ? words(record.ending) : record.state === "expected" ? coming(record) : "live");
   $("state").className = `state ${over ? (record.well === false ? "bad" : "") : "live"}`;
-  $("deeds").hidden = $("hangup").hidden = over;
+  $("actions").hidden = $("hangup").hidden = over;
   const sid = record.call_sid || record.id;
   if ($("sid").textContent !== sid) set($("sid-copied"), "");
   set($("sid"), sid);
   $("sid").setAttribute("aria-label", `Copy ${sid}`);
-  for (const control of $("deeds").querySelectorAll("form button")) control.disabled = record.state !== "talking";
+  for (const control of $("actions").querySelectorAll("form button")) control.disabled = record.state !== "talking";
   paintApprovals(record);
   paintFigures(record);
-  paintWords(record);
+  paintTranscript(record);
   paintTurns(record);
   const used = record.tool_calls ?? [];
   $("tools").replaceChildren(...used.map((one) => make("li", "", `${words(one.name)} at ${span(one.at_s)}`)));
@@ -333,9 +334,9 @@ async function decide(id, one, approve, row) {
   const path = `/api/calls/${encodeURIComponent(id)}/approvals/${encodeURIComponent(one.id)}`;
   try {
     await ask(path, { method: "POST", ...json({ approve }) });
-    tell(approve ? "Approved." : "Denied.");
+    showStatus(approve ? "Approved." : "Denied.");
   } catch (error) {
-    tell(error.message, true);
+    showStatus(error.message, true);
     delete row.dataset.busy;
   }
 }
@@ -344,7 +345,7 @@ function paintFigures(record) {
   const slow = record.wait_p95_ms > SLOW_MS ? "slow" : "";
   const figures = [
     ["talking", span(talked(record)), ""],
-    ["wait, median", ms(record.wait_p50_ms), record.wait_p50_ms > SLOW_MS ? "slow" : ""],
+    ["wait, median", ms(record.wait_p50_ms), record.wait_p50_ms > GOAL_MS ? "slow" : ""],
     ["wait, 95 %", ms(record.wait_p95_ms), slow],
     ["interruptions", String(record.barge_ins), ""],
     ["tokens", record.tokens.toLocaleString(), ""],
@@ -365,9 +366,9 @@ function paintFigures(record) {
   });
 }
 
-function paintWords(record) {
+function paintTranscript(record) {
   const lines = [...(record.transcript ?? [])].sort((a, b) => a.at_s - b.at_s);
-  const list = $("words"), low = list.scrollTop + list.clientHeight >= list.scrollHeight - 40;
+  const list = $("transcript"), low = list.scrollTop + list.clientHeight >= list.scrollHeight - 40;
   const keys = lines.map((line) => JSON.stringify(line));
   const known = new Map([...list.children].map((item) => [item.dataset.key, item]));
   for (const [key, item] of known) if (!keys.includes(key)) item.remove();
@@ -376,8 +377,8 @@ function paintWords(record) {
     if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
   });
   if (low) list.scrollTop = list.scrollHeight;
-  $("words-none").hidden = lines.length > 0;
-  set($("words-none"), record.state === "ended" ? "This agent keeps no transcript." : "No transcript yet.");
+  $("transcript-none").hidden = lines.length > 0;
+  set($("transcript-none"), record.state === "ended" ? "This agent keeps no transcript." : "No transcript yet.");
 }
 
 function spoken(line, key) {
@@ -421,7 +422,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let drawnAt = 0;
 
 function animate(at) {
-  if ($("room").hidden) return;
+  if ($("console").hidden) return;
   requestAnimationFrame(animate);
   if (at - drawnAt < (calm.matches ? 1000 : 33)) return;
   drawnAt = at;
@@ -519,7 +520,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => inks
 
 async function choose(id, focus = false) {
   chosen = id;
-  tell("");
+  showStatus("");
   const record = calls.get(id);
   $("targets").replaceChildren();
   for (const name of agents.find((one) => one.name === record?.agent)?.transfers ?? []) {
@@ -528,7 +529,7 @@ async function choose(id, focus = false) {
     $("targets").append(option);
   }
   paint();
-  if (record && !record.timeline) await detail(id).catch((error) => tell(error.message, true));
+  if (record && !record.timeline) await detail(id).catch((error) => showStatus(error.message, true));
   paint();
   if (focus && matchMedia("(max-width: 860px)").matches) {
     requestAnimationFrame(() => { scrollTo(0, 0); $("call").focus({ preventScroll: true }); });
@@ -568,18 +569,18 @@ $("sid").addEventListener("click", async () => {
 
 // --- Acting ---
 
-function tell(text, bad = false) {
-  set($("told"), text);
-  $("told").classList.toggle("bad", bad);
+function showStatus(text, bad = false) {
+  set($("status"), text);
+  $("status").classList.toggle("bad", bad);
 }
 
 async function act(action, done, options = {}, query = "") {
   try {
     await ask(`/api/calls/${encodeURIComponent(chosen)}/${action}${query}`, { method: "POST", ...options });
-    tell(done);
+    showStatus(done);
     return true;
   } catch (error) {
-    tell(error.message, true);
+    showStatus(error.message, true);
     return false;
   }
 }
@@ -621,12 +622,12 @@ $("invite").addEventListener("click", () => {
   $("phone").showModal();
 });
 
-function offer(url, told = "", wrong = false) {
+function offer(url, status = "", wrong = false) {
   $("phone-url").value = url;
   $("phone-open").href = url || "#";
   for (const id of ["phone-made", "phone-open"]) $(id).hidden = !url;
-  $("phone-told").textContent = told;
-  $("phone-told").classList.toggle("wrong", wrong);
+  $("phone-status").textContent = status;
+  $("phone-status").classList.toggle("wrong", wrong);
 }
 
 for (const id of ["phone-agent", "phone-seconds"]) $(id).addEventListener("change", () => offer(""));
@@ -646,9 +647,9 @@ $("phone-copy").addEventListener("click", async () => {
   $("phone-url").select();
   try {
     await navigator.clipboard.writeText($("phone-url").value);
-    $("phone-told").textContent = "Copied.";
+    $("phone-status").textContent = "Copied.";
   } catch {
-    $("phone-told").textContent = "Press Ctrl+C to copy it.";
+    $("phone-status").textContent = "Press Ctrl+C to copy it.";
   }
 });
 

@@ -1,5 +1,5 @@
 // Both directions of the line, in the browser's audio thread: its rate on one side, mu-law at
-// 8 kHz on the other. Plays as Twilio does: a mark is told when all before it was heard, and a
+// 8 kHz on the other. Plays as Twilio does: a mark is reported when all before it was heard, and a
 // clear drops what waits and tells all its marks.
 
 const LINE_HZ = 8000, FRAME = 160, REACH = 24, STEPS = 256, CUTOFF = 0.9;

@@ -34,9 +34,9 @@ const NO_MICROPHONE = {
 const token = location.hash.slice(1);
 let call = null, clicked = 0;
 
-function tell(text, bad = false) {
-  $("told").textContent = text;
-  $("told").className = bad ? "bad" : "";
+function showStatus(text, bad = false) {
+  $("status").textContent = text;
+  $("status").className = bad ? "bad" : "";
 }
 
 function enter(state) {
@@ -65,18 +65,18 @@ async function card() {
 async function look() {
   if (!window.AudioWorkletNode || !navigator.mediaDevices) {
     enter("dead");
-    return tell("This browser gives no microphone here: open the link with https.", true);
+    return showStatus("This browser gives no microphone here: open the link with https.", true);
   }
   try {
     const { agent, language, expires_at, refusal } = await card();
     $("agent").textContent = document.title = agent;
     const until = new Date(expires_at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-    if (refusal) tell(REFUSED[refusal] ?? `Calls are not taken now: ${refusal}.`, true);
-    else tell(`Speaks ${name_of(language)}. The link works until ${until}.`);
+    if (refusal) showStatus(REFUSED[refusal] ?? `Calls are not taken now: ${refusal}.`, true);
+    else showStatus(`Speaks ${name_of(language)}. The link works until ${until}.`);
     enter("ready");
   } catch (error) {
     enter("dead");
-    tell(error instanceof Refused ? error.message : "The gateway cannot be reached.", true);
+    showStatus(error instanceof Refused ? error.message : "The gateway cannot be reached.", true);
   }
 }
 
@@ -150,7 +150,7 @@ class Call {
   on_answered() {
     this.answered = true;
     this.began = performance.now();
-    tell("On the line.");
+    showStatus("On the line.");
     enter("talking");
     for (const id of ["clock", "figures"]) $(id).hidden = false;
     this.ticking = setInterval(() => this.tick(), 250);
@@ -194,7 +194,7 @@ class Call {
     paint("mouth", mouth);
     paint("ear", ear);
     const now = performance.now(), { voice } = this;
-    voice.floor += (mouth - voice.floor) * (mouth < voice.floor ? 0.5 : 0.01); // of the room's noise
+    voice.floor += (mouth - voice.floor) * (mouth < voice.floor ? 0.5 : 0.01); // of the noise around the caller
     if (ear > LOUD) {
       if (voice.owed && now - voice.heard > 2 * LEVEL_MS) this.waited(now - voice.spoke);
       voice.owed = false;
@@ -233,14 +233,14 @@ class Call {
     try {
       await card(); // a handshake that was refused says nothing; this may
     } catch (error) {
-      if (call === null && error instanceof Refused) tell(error.message, true);
+      if (call === null && error instanceof Refused) showStatus(error.message, true);
     }
   }
 
   end(why, bad = false) {
     if (this.over) return;
     this.over = true;
-    tell(why, bad);
+    showStatus(why, bad);
     enter("over");
     this.release();
     call = null;
@@ -263,12 +263,12 @@ function paint(id, level) {
   $(id).style.transform = `scaleX(${Math.min(1, shown).toFixed(3)})`;
 }
 
-// --- Hands ---
+// --- Buttons ---
 
 $("call").addEventListener("click", () => {
   if (call && performance.now() - clicked < DOUBLE_CLICK_MS) return;
   if (call) return call.hang_up();
-  tell("Calling.");
+  showStatus("Calling.");
   enter("calling");
   for (const id of ["wait", "median"]) $(id).textContent = "–";
   $("clears").textContent = "0";

@@ -13,9 +13,9 @@
   let over = false;
 
   function tell(name, mood) {
-    const told = $('told');
-    told.className = mood || '';
-    told.textContent = words[name];
+    const status = $('status');
+    status.className = mood || '';
+    status.textContent = words[name];
   }
 
   // --- What is sent ---
@@ -58,14 +58,14 @@
     input.value = '';
     if (!file) return;
     tell('sending');
-    $('deeds').inert = true;
+    $('actions').inert = true;
     let reason = 'failed';
     try {
       const blob = await small(file);
       see(blob);
       reason = await post(blob, '');
-    } catch { /* told below */ }
-    $('deeds').inert = false;
+    } catch { /* shown below */ }
+    $('actions').inert = false;
     if (reason === 'over') {
       if (await isOver()) return end();
       reason = 'failed';
@@ -150,9 +150,9 @@
     held = false;
     stop();
     document.title = $('title').textContent = words.over_title;
-    $('told').className = '';
-    $('told').textContent = words.over;
-    for (const name of ['deeds', 'view']) $(name).hidden = true;
+    $('status').className = '';
+    $('status').textContent = words.over;
+    for (const name of ['actions', 'view']) $(name).hidden = true;
     document.querySelector('.lead').hidden = true;
     $('title').focus();
   }

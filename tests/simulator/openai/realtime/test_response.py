@@ -361,6 +361,42 @@ def test_two_items_in_one_response() -> None:
     assert {e["output_index"] for e in rig.of("response.output_audio.delta")} == {0, 1}
 
 
+def test_a_preamble_is_done_after_the_next_item_has_begun() -> None:
+    rig = SessionRig(
+        parse_script("greeting: [{preamble: One moment.}, {say: It is nine to five every day.}]")
+    )
+    rig.send("response.create")
+    rig.wait(5)
+    first, second = rig.last("response.done")["response"]["output"]
+    assert [part["transcript"] for part in (*first["content"], *second["content"])] == [
+        "One moment.",
+        "It is nine to five every day.",
+    ]
+    sound = [
+        (event["item_id"], event["type"].rpartition(".")[2])
+        for event in rig.events
+        if event["type"].startswith("response.output_audio.")
+    ]
+    done = sound.index((first["id"], "done"))
+    assert sound[done - 2 : done] == [(second["id"], "delta")] * 2
+    assert (second["id"], "delta") in sound[done:]
+    places = {e["item_id"]: e["output_index"] for e in rig.of("response.output_audio.delta")}
+    assert places == {first["id"]: 0, second["id"]: 1}
+    ends = {e["item_id"]: e["output_index"] for e in rig.of("response.output_audio.done")}
+    assert ends == places
+    assert not rig.violations
+
+
+@pytest.mark.parametrize("behind", ["", ", {call: {name: end_call}}"])
+def test_a_preamble_with_nothing_to_say_behind_it(behind: str) -> None:
+    rig = SessionRig(parse_script(f"greeting: [{{preamble: One moment.}}{behind}]"))
+    rig.send("response.create")
+    rig.wait(3)
+    [item] = rig.last("response.done")["response"]["output"]
+    assert item["status"] == "completed"
+    assert not rig.violations
+
+
 class Line:
     """A SIP leg: the sound goes here."""
 

@@ -1,0 +1,89 @@
+"""Addresses that agents' functions and hosted MCP servers use: would a call get through?"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway import limits
+from gateway.agents.config.tool_options import PLACEHOLDER, HttpCall
+from gateway.agents.routing import AgentBook
+from gateway.cli.doctor.check import Finding, fail, ok, unreachable
+from gateway.errors import ToolError
+from gateway.settings import Settings
+from gateway.tools.http import allowed_address
+from gateway.transports.tls import tls_context
+
+_PRIVATE_FIX: Final = (
+    "Every call of it fails. Set `allow_private: true` in its `http:`, if it is meant to be there."
+)
+_HOSTED_FIX: Final = (
+    "OpenAI connects to it from the internet: use a public address, or via: gateway."
+)
+
+
+async def addresses(settings: Settings, book: AgentBook) -> Iterable[Finding]:
+    """Connect to each function's service as a call would, without a request."""
+    calls: dict[tuple[str, str, bool], HttpCall] = {}
+    for agent in book.agents.values():
+        for name, function in agent.functions.items():
+            if function.http is not None:
+                key = (name, _host(function.http.url), function.http.allow_private)
+                calls.setdefault(key, function.http)
+    found = [_function(name, call) for (name, _, _), call in calls.items()]
+    if not settings.simulated:  # a simulated vendor runs here, and reaches what is here
+        hosted = {
+            label: server.url
+            for agent in book.agents.values()
+            for label, server in agent.hosted.items()
+            if server.url is not None
+        }
+        found += [_hosted(label, url) for label, url in hosted.items()]
+    return await asyncio.gather(*found)
+
+
+async def _function(name: str, call: HttpCall) -> Finding:
+    shown = f"function {name}"
+    url = urlsplit(PLACEHOLDER.sub("x", call.url))
+    host, tls = url.hostname or "", url.scheme == "https"
+    port = url.port or (443 if tls else 80)
+    try:
+        address = await allowed_address(host, port, allow_private=call.allow_private)
+    except ToolError as error:
+        return _refused(shown, host, error, _PRIVATE_FIX)
+    try:
+        async with asyncio.timeout(limits.sockets.CONNECT_MAX_S):
+            _, writer = await asyncio.open_connection(
+                address, port, ssl=tls_context() if tls else None,
+                server_hostname=host if tls else None,
+            )  # fmt: skip
+    except TimeoutError:
+        fix = "Is a firewall in the way?"
+        return fail(shown, f"{host} does not answer within {limits.sockets.CONNECT_MAX_S:g} s", fix)
+    except OSError as error:
+        return unreachable(shown, error)
+    writer.close()
+    return ok(shown, host)
+
+
+async def _hosted(label: str, url: str) -> Finding:
+    shown, parts = f"hosted MCP {label}", urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        await allowed_address(host, parts.port or 443, allow_private=False)
+    except ToolError as error:
+        return _refused(shown, host, error, _HOSTED_FIX)
+    return ok(shown, host)
+
+
+def _refused(name: str, host: str, error: ToolError, fix: str) -> Finding:
+    if error.reason == "private_address":
+        return fail(name, f"{host} is in a private network", fix)
+    return unreachable(name, error.__cause__ or socket.gaierror())
+
+
+def _host(url: str) -> str:
+    return urlsplit(PLACEHOLDER.sub("x", url)).netloc

@@ -1,0 +1,104 @@
+"""Functions of a call: their results, and what becomes of them when the call ends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from call_doubles import CALL_SID, MEDIA_CALL
+from structlog.testing import capture_logs
+
+from gateway.bridge.calls.tasks import Tasks
+from gateway.bridge.calls.tool_runner import ToolRunner
+from gateway.call import commands as do
+from gateway.call import events, inputs
+from gateway.tools.toolbox import ToolResult
+
+
+@dataclass
+class ToolboxDouble:
+    """Functions that end when the test lets them."""
+
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: list[str] = field(default_factory=list)
+
+    async def run(self, name: str, _arguments: str, _context: object) -> ToolResult:
+        await self.may_end.wait()
+        self.ended.append(name)
+        return ToolResult("booked", "ok")
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.toolbox, self.tasks = ToolboxDouble(), Tasks()
+        self.finished: list[inputs.ToolFinished] = []
+        self.completed: list[events.ToolCompleted] = []
+        toolbox: Any = self.toolbox
+        self.tools = ToolRunner(
+            MEDIA_CALL, toolbox, self.tasks, self.finished.append, self.completed.append
+        )
+
+    async def begin(self) -> None:
+        self.tools.run(do.RunTool("call_1", "book", "{}"))
+        await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        self.toolbox.may_end.set()
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        if running:
+            await asyncio.wait(running)
+
+
+async def test_a_result_goes_to_the_call() -> None:
+    rig = Rig()
+    await rig.begin()
+    await rig.end()
+    assert rig.finished == [inputs.ToolFinished("call_1", "booked", "ok")]
+    assert not rig.completed
+
+
+async def test_one_that_is_cancelled_ends_at_once() -> None:
+    rig = Rig()
+    await rig.begin()
+    rig.tools.cancel("call_1")
+    await rig.end()
+    assert (rig.toolbox.ended, rig.finished, rig.completed) == ([], [], [])
+
+
+async def test_one_that_is_detached_ends_by_itself_and_is_reported() -> None:
+    rig = Rig()
+    await rig.begin()
+    rig.tools.detach("call_1")
+    with capture_logs() as logs:
+        await rig.end()
+    assert rig.toolbox.ended == ["book"]
+    assert not rig.finished
+    [completed] = rig.completed
+    assert (completed.name, completed.outcome) == ("book", "ok")
+    assert completed.seconds >= 0
+    [line] = logs
+    assert (line["event"], line["call_sid"]) == ("tool_outlived_call", CALL_SID)
+    assert (line["tool"], line["outcome"]) == ("book", "ok")
+
+
+@pytest.mark.parametrize("detached", [False, True])
+async def test_a_process_that_stops_waits_for_what_was_detached(detached: bool) -> None:
+    rig = Rig()
+    await rig.begin()
+    if detached:
+        rig.tools.detach("call_1")
+    stopping = asyncio.create_task(rig.tasks.stop())
+    await asyncio.sleep(0)
+    rig.toolbox.may_end.set()
+    await stopping
+    assert rig.toolbox.ended == (["book"] if detached else [])
+
+
+async def test_one_that_has_ended_cannot_be_detached_any_more() -> None:
+    rig = Rig()
+    await rig.begin()
+    await rig.end()
+    rig.tools.detach("call_1")
+    assert not rig.completed
