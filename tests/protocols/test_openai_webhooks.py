@@ -139,7 +139,7 @@ def test_nothing_is_invented_where_headers_are_missing() -> None:
         ("sip:reception@example.com", "reception"),
         ("sip:proj_abc-1@sip.api.openai.com;transport=tls", "proj_abc-1"),
         ("sip:anonymous@anonymous.invalid", "anonymous"),
-        # Whoever calls may call himself anything.
+        # Callers may give themselves any name.
         ('"sip:+19990000@evil" <sip:+15550100@host>', "+15550100"),
         (r'"a\" <sip:+19990000@evil>" <sip:+15550100@host>', "+15550100"),
         ("tel:+19990000 <sip:+15550100@host>", "+15550100"),

@@ -62,7 +62,7 @@ class Numbers:
 
     def app(self) -> Starlette:
         account, trunks = f"/2010-04-01/Accounts/{self.account.sid}", "/v1/Trunks"
-        doors: list[tuple[str, str, Any]] = [
+        endpoints: list[tuple[str, str, Any]] = [
             ("GET", f"{account}.json", self._account),
             ("GET", f"{account}/IncomingPhoneNumbers.json", self._list_numbers),
             ("GET", f"{account}/IncomingPhoneNumbers/{{sid}}.json", self._number),
@@ -78,13 +78,13 @@ class Numbers:
         ]
         return Starlette(
             routes=[
-                Route(path, self._only_for_the_account(door), methods=[method])
-                for method, path, door in doors
+                Route(path, self._only_for_the_account(endpoint), methods=[method])
+                for method, path, endpoint in endpoints
             ],
             exception_handlers={TwilioApiError: _answer_error, 404: _not_found},
         )
 
-    def _only_for_the_account(self, door: Any) -> Any:
+    def _only_for_the_account(self, endpoint: Any) -> Any:
         async def guarded(request: Request) -> JSONResponse:
             scheme, _, coded = request.headers.get("authorization", "").partition(" ")
             expected = f"{self.account.sid}:{self.account.token}".encode()
@@ -99,9 +99,9 @@ class Numbers:
                 form = {name: str(value) for name, value in (await request.form()).multi_items()}
                 self.requests.append((request.url.path, form))
             status = (
-                201 if door in (self._make_trunk, self._make_origination, self._attach) else 200
+                201 if endpoint in (self._make_trunk, self._make_origination, self._attach) else 200
             )
-            return JSONResponse(door(request, form), status)
+            return JSONResponse(endpoint(request, form), status)
 
         return guarded
 

@@ -55,7 +55,7 @@ async def test_every_family_has_help_and_no_number_stands_in_any(lived_in: Gatew
 
 @IN_COMMON
 async def test_labels_come_from_closed_sets_only(lived_in: GatewayRig) -> None:
-    """Whatever a stranger sends, no label value is of his making."""
+    """No label value is taken from what a stranger sends."""
     rig = lived_in
     async with rig.carrier.socket() as socket:
         await socket.send('{"event":"start","streamSid":"evil"}')

@@ -156,7 +156,7 @@ async def test_the_caller_hangs_up(gateway: SipGateway) -> None:
     assert (after["QueueResult"], after["CallStatus"]) == ("hangup", "completed")
 
 
-async def test_a_person_is_rung_and_dials_the_queue(gateway: SipGateway) -> None:
+async def test_a_person_is_called_and_dials_the_queue(gateway: SipGateway) -> None:
     gateway.documents |= {
         "/twilio/whisper": ASKED,
         "/twilio/key": "<Dial timeout='1'><Queue>q</Queue></Dial><Hangup/>",

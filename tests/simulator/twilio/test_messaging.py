@@ -1,4 +1,4 @@
-"""The carrier's messages: what it keeps behind the account's password, refuses, and hands on."""
+"""Messages at the carrier: kept behind the account's password, refused, and delivered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The link that a caller is texted, and the page behind it: for his call only, and no longer."""
+"""The link that a caller is texted, and its page: for that call only, until it ends."""
 
 from __future__ import annotations
 

@@ -86,7 +86,10 @@ def test_without_the_tool_the_goodbye_is_only_said() -> None:
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (Ask(instructions="The caller is silent: ask whether he is still there."), "still there"),
+        (
+            Ask(instructions="The caller is silent: ask whether they are still there."),
+            "still there",
+        ),
         (Ask(instructions="Tell the caller that one minute is left."), "one minute"),
         (Ask(instructions="Say a short filler while the tool works."), "moment"),
         (Ask(instructions="Bid the caller goodbye."), "Goodbye"),
