@@ -20,8 +20,11 @@ EXIT_NOT_REACHED: Final = 1
 _LOOK_S: Final = 0.5
 _TIMEOUT_S: Final = 20.0
 _WHO: Final = {
-    "human": "a person", "machine": "a machine", "fax": "a fax", "unknown": "nobody can tell whom",
-}  # fmt: skip
+    "human": "a person",
+    "machine": "a machine",
+    "fax": "a fax",
+    "unknown": "nobody can tell whom",
+}
 _ENDED: Final = {
     "no_answer": "nobody answered",
     "busy": "busy",

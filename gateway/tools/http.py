@@ -49,9 +49,12 @@ class HttpTool:
         # What one caller's request was given as a cookie is not for the next one's.
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         self._client = httpx2.AsyncClient(
-            verify=tls_context(), follow_redirects=False, trust_env=False, timeout=None,
+            verify=tls_context(),
+            follow_redirects=False,
+            trust_env=False,
+            timeout=None,
             cookies=no_cookies,
-        )  # fmt: skip
+        )
 
     async def run(self, arguments: Mapping[str, Any], _context: ToolContext) -> str:
         """The text of the answer. Raises ToolError."""

@@ -80,17 +80,22 @@ async def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     )
     async with contextlib.AsyncExitStack() as stack:
         far = {
-            "GATEWAY_SIMULATED": "1", "GATEWAY_PUBLIC_URL": public, "GATEWAY_PORT": str(port),
-            "GATEWAY_HOST": "127.0.0.1", "GATEWAY_DATA_DIR": str(tmp_path / "data"),
+            "GATEWAY_SIMULATED": "1",
+            "GATEWAY_PUBLIC_URL": public,
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_HOST": "127.0.0.1",
+            "GATEWAY_DATA_DIR": str(tmp_path / "data"),
             "TWILIO_BASE_URL": await stack.enter_async_context(listening(numbers.app(), 0)),
-            "OPENAI_API_KEY": KEY, "OPENAI_WEBHOOK_SECRET": SECRET,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_WEBHOOK_SECRET": SECRET,
             "OPENAI_BASE_URL": await stack.enter_async_context(listening(openai.app(), 0)) + "/v1",
-        }  # fmt: skip
+        }
         await stack.enter_async_context(rig.running_gateway(agents, **far))
         mine = {
-            "TWILIO_ACCOUNT_SID": rig.ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_ACCOUNT_SID": rig.ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
             "GATEWAY_AGENTS": str(agents),
-        }  # fmt: skip
+        }
         yield Clinic(numbers, number, far | mine)
 
 
@@ -130,7 +135,7 @@ async def test_where_all_is_well_nothing_is_to_mend(clinic: Clinic) -> None:
         ("data folder", {"GATEWAY_DATA_DIR": "/proc/none"}, "warn", "/proc/none"),
         ("Redis 127.0.0.1", {"GATEWAY_STORE": "redis://:s3cret@127.0.0.1:9/0"}, "fail", "refused"),
     ],
-)  # fmt: skip
+)
 async def test_a_cross_says_what_is_wrong_and_how_to_mend_it(
     clinic: Clinic, name: str, environ: dict[str, str], status: str, said: str
 ) -> None:

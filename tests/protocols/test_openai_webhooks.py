@@ -93,8 +93,12 @@ def test_dialled_are_to_and_then_diversion_and_the_caller_is_from() -> None:
         ]
     )
     assert list(call.dialled) == [
-        "+15550100", "sip:+15550100@b.example", "+15550111", "sip:+15550111@a", "+15550112",
-    ]  # fmt: skip
+        "+15550100",
+        "sip:+15550100@b.example",
+        "+15550111",
+        "sip:+15550111@a",
+        "+15550112",
+    ]
     assert call.caller == "+14155550123"
 
 

@@ -51,9 +51,13 @@ class OpenAIAccount:
     def add(self, url: str, *event_types: str) -> Endpoint:
         """An endpoint that was made before."""
         made: Endpoint = {
-            "id": f"we_{secrets.token_hex(8)}", "object": "webhook_endpoint", "url": url,
-            "created_at": int(time.time()), "event_types": list(event_types), "name": "gateway",
-        }  # fmt: skip
+            "id": f"we_{secrets.token_hex(8)}",
+            "object": "webhook_endpoint",
+            "url": url,
+            "created_at": int(time.time()),
+            "event_types": list(event_types),
+            "name": "gateway",
+        }
         self.endpoints[made["id"]] = made
         self._renew(made["id"])
         return made

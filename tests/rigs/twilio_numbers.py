@@ -27,11 +27,15 @@ _NUMBER_FIELDS: Final = {
     "VoiceApplicationSid": "voice_application_sid",
 }  # fmt: skip
 _TRUNK_FIELDS: Final = {
-    "FriendlyName": "friendly_name", "DomainName": "domain_name", "Secure": "secure",
-    "DisasterRecoveryUrl": "disaster_recovery_url", "TransferMode": "transfer_mode",
+    "FriendlyName": "friendly_name",
+    "DomainName": "domain_name",
+    "Secure": "secure",
+    "DisasterRecoveryUrl": "disaster_recovery_url",
+    "TransferMode": "transfer_mode",
     "DisasterRecoveryMethod": "disaster_recovery_method",
-    "TransferCallerId": "transfer_caller_id", "CnamLookupEnabled": "cnam_lookup_enabled",
-}  # fmt: skip
+    "TransferCallerId": "transfer_caller_id",
+    "CnamLookupEnabled": "cnam_lookup_enabled",
+}
 _ORIGINATION_FIELDS: Final = ("SipUrl", "Weight", "Priority", "Enabled", "FriendlyName")
 _TRANSFER_MODES: Final = frozenset({"disable-all", "enable-all", "sip-only"})
 _EXCLUDES: Final = {"trunk_sid": "voice_application_sid", "voice_application_sid": "trunk_sid"}
@@ -53,10 +57,14 @@ class Numbers:
         """A number that the account has bought."""
         number: Resource = dict.fromkeys(_NUMBER_FIELDS.values(), "")
         number |= {
-            "sid": f"PN{uuid4().hex}", "account_sid": self.account.sid,
-            "phone_number": phone_number, "friendly_name": phone_number, "voice_method": "POST",
-            "trunk_sid": None, "voice_application_sid": None,
-        }  # fmt: skip
+            "sid": f"PN{uuid4().hex}",
+            "account_sid": self.account.sid,
+            "phone_number": phone_number,
+            "friendly_name": phone_number,
+            "voice_method": "POST",
+            "trunk_sid": None,
+            "voice_application_sid": None,
+        }
         self.numbers[number["sid"]] = number | fields
         return self.numbers[number["sid"]]
 
@@ -141,9 +149,12 @@ class Numbers:
 
     def _make_trunk(self, _request: Request, form: dict[str, str]) -> Resource:
         trunk: Resource = dict.fromkeys(_TRUNK_FIELDS.values()) | {
-            "sid": f"TK{uuid4().hex}", "account_sid": self.account.sid, "secure": False,
-            "transfer_mode": "disable-all", "disaster_recovery_method": "POST",
-        }  # fmt: skip
+            "sid": f"TK{uuid4().hex}",
+            "account_sid": self.account.sid,
+            "secure": False,
+            "transfer_mode": "disable-all",
+            "disaster_recovery_method": "POST",
+        }
         _set_trunk(trunk, form)
         self.trunks[trunk["sid"]] = trunk
         return trunk
@@ -165,11 +176,15 @@ class Numbers:
         if not form["SipUrl"].startswith("sip:"):
             raise TwilioApiError(400, 21263, "Sip URL scheme must be sip")
         made = {
-            "sid": f"OU{uuid4().hex}", "account_sid": self.account.sid, "trunk_sid": trunk["sid"],
-            "sip_url": form["SipUrl"], "weight": int(form["Weight"]),
-            "priority": int(form["Priority"]), "enabled": form["Enabled"].lower() == "true",
+            "sid": f"OU{uuid4().hex}",
+            "account_sid": self.account.sid,
+            "trunk_sid": trunk["sid"],
+            "sip_url": form["SipUrl"],
+            "weight": int(form["Weight"]),
+            "priority": int(form["Priority"]),
+            "enabled": form["Enabled"].lower() == "true",
             "friendly_name": form["FriendlyName"],
-        }  # fmt: skip
+        }
         self.originations.setdefault(trunk["sid"], {})[made["sid"]] = made
         return made
 

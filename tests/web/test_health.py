@@ -77,13 +77,18 @@ async def test_labels_come_from_closed_sets_only(lived_in: GatewayRig) -> None:
         "model": {"gpt-realtime-2.1", "twilio"},
         "limit": {"tokens", "requests"},
         "stage": {
-            "model_ready", "caller_arrived", "first_sound", "detection", "model", "gateway",
+            "model_ready",
+            "caller_arrived",
+            "first_sound",
+            "detection",
+            "model",
+            "gateway",
             "playback",
         },
         "outcome": {"used", "expired", "failed"},
         "how": {"adopted", "afresh", "announced", "handed_over", "silent"},
         "version": {"0.1.0"},
-    }  # fmt: skip
+    }
     text = (await rig.client.get("/metrics")).text
     for family in families(text, parser).values():
         for sample in family.samples:

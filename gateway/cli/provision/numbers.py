@@ -22,8 +22,11 @@ _NUMBER_FIELDS: Final = (
     "status_callback_method", "sms_url", "sms_method", "trunk_sid", "voice_application_sid",
 )  # fmt: skip
 _TRUNK_FIELDS: Final = (
-    "secure", "transfer_mode", "disaster_recovery_url", "disaster_recovery_method",
-)  # fmt: skip
+    "secure",
+    "transfer_mode",
+    "disaster_recovery_url",
+    "disaster_recovery_method",
+)
 
 
 @dataclass(frozen=True)

@@ -318,9 +318,9 @@ async def test_without_our_headers_a_callers_number_is_not_believed(
     rig: GatewayRig, vendor: Vendor
 ) -> None:
     line = await vendor.ring(
-        rig.client, *to("+15550100", ("X-Gateway-Call", "CA" + "1" * 32),
-                          ("X-Gateway-Agent", "night"))
-    )  # fmt: skip
+        rig.client,
+        *to("+15550100", ("X-Gateway-Call", "CA" + "1" * 32), ("X-Gateway-Agent", "night")),
+    )
     await vendor.sideband(line)
     (call,) = rig.gateway.registry.calls
     assert (call.facts.call_sid, call.facts.agent) == ("", "reception")

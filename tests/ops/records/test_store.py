@@ -336,10 +336,11 @@ def apply(record: dict[str, Any], part: str, value: Any) -> None:
         record.update(value)
         return
     same = [
-        at for at, one in enumerate(record[part])
+        at
+        for at, one in enumerate(record[part])
         if (part == "timeline" and (one["who"], one["from_s"]) == (value["who"], value["from_s"]))
         or (part == "approvals" and one["id"] == value["id"])
-    ]  # fmt: skip
+    ]
     if same:
         record[part][same[-1]] = value
     else:

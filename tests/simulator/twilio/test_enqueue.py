@@ -60,9 +60,13 @@ class RestClient:
     async def dial(self, number: str = DESK) -> int:
         url = self.gateway.url
         return await self.request(
-            "POST", "/Calls.json", To=number, From="+15550100", Url=f"{url}/twilio/whisper",
+            "POST",
+            "/Calls.json",
+            To=number,
+            From="+15550100",
+            Url=f"{url}/twilio/whisper",
             StatusCallback=f"{url}/twilio/person",
-        )  # fmt: skip
+        )
 
 
 @asynccontextmanager

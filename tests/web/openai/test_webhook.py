@@ -172,7 +172,7 @@ REFUSED = {
     "the other product": lambda: Knock(
         "live_event", 200, incoming("live_1", kind="live.transport.incoming")
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -352,6 +352,4 @@ async def test_stream_events_are_counted_by_known_names(rig: GatewayRig) -> None
         event: await rig.metric("stream_events_total", event=event)
         for event in ("stream-started", "stream-stopped", "stream-error", "other")
     }
-    assert counted == {
-        "stream-started": 1, "stream-stopped": 1, "stream-error": 1, "other": 2,
-    }  # fmt: skip
+    assert counted == {"stream-started": 1, "stream-stopped": 1, "stream-error": 1, "other": 2}

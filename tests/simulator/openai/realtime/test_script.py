@@ -53,13 +53,15 @@ def test_an_empty_file_is_the_demo() -> None:
 @pytest.mark.parametrize(
     ("instructions", "line"),
     [
-        ('Say exactly this, word for word: "Hello, this is \\"the\\" rig."',
-         'Hello, this is "the" rig.'),
+        (
+            'Say exactly this, word for word: "Hello, this is \\"the\\" rig."',
+            'Hello, this is "the" rig.',
+        ),
         ("Say exactly: Good day.", "Good day."),
         ("Greet the caller with “Bonjour à tous”.", "Bonjour à tous"),
         ("Say goodbye.", None),
     ],
-)  # fmt: skip
+)
 def test_demanded_words(instructions: str, line: str | None) -> None:
     assert quoted_line(instructions) == line
 
