@@ -225,7 +225,8 @@ class MediaLine(CallPart):
 
         Of a new item nothing is heard: it is truncated to nothing.
         """
-        if item_id not in self._cut_items and item_id != self._sound_item:
+        heard_of = item_id == self._sound_item or item_id in self.downlink.ledger.item_ids()
+        if item_id not in self._cut_items and not heard_of:
             self._cut_items.append(item_id)
             self._ctx.history.cut(item_id, 0)
             self._truncate(item_id, 0)
