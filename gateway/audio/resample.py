@@ -150,33 +150,39 @@ class _Polyphase:
             self.saturated += over
 
 
-class _FrameUp:
-    """Arrays for 20 ms on the way up: numpy would make four of them anew for each frame."""
+_Product = Callable[[bytes, Callable[["NDArray[np.float32]"], None] | None], bytes]
 
-    def __init__(self) -> None:
-        rows = _FRAME_SAMPLES // _UP_BLOCK
-        data = bytearray(2 * (_HISTORY + _FRAME_SAMPLES))
-        self._data = memoryview(data)
-        shape = (rows, _HISTORY + _UP_BLOCK)
-        self._windows = np.ndarray(shape, _INT16, data, 0, (2 * _UP_BLOCK, 2))
-        self._floats = np.empty(shape, _FLOAT32)
-        self._sums = np.empty((rows, RATIO * _UP_BLOCK), _FLOAT32)
-        self._out = np.empty(self._sums.shape, _INT16)
 
-    def product(self, data: bytes, clip: Callable[[NDArray[np.float32]], None] | None) -> bytes:
-        """Resample a frame with its history to PCM16; `clip` is for sound that may be too loud."""
-        sums = self._sums
-        self._data[:] = data
-        self._floats[...] = self._windows
-        self._floats.dot(_UP, sums)
-        np.rint(sums, sums)
+def _frame_product() -> _Product:
+    """Return a function that resamples a frame with its history to PCM16.
+
+    It owns arrays for 20 ms of the uplink: numpy would make four of them anew for each frame. Its
+    second argument clips sound that may be too loud. All that it uses is looked up here, once.
+    """
+    data = bytearray(2 * (_HISTORY + _FRAME_SAMPLES))
+    samples = memoryview(data)
+    shape = (_FRAME_SAMPLES // _UP_BLOCK, _HISTORY + _UP_BLOCK)
+    windows = np.ndarray(shape, _INT16, data, 0, (2 * _UP_BLOCK, 2))
+    floats = np.empty(shape, _FLOAT32)
+    sums = np.empty((shape[0], RATIO * _UP_BLOCK), _FLOAT32)
+    in_a_row = sums.reshape(-1)
+    out = np.empty(in_a_row.shape, _INT16)
+    dot, rint, tobytes = floats.dot, np.rint, out.tobytes
+
+    def product(frame: bytes, clip: Callable[[NDArray[np.float32]], None] | None) -> bytes:
+        samples[:] = frame
+        floats[...] = windows
+        dot(_UP, sums)
+        rint(sums, sums)
         if clip is not None:
             clip(sums)
-        self._out[...] = sums
-        return self._out.tobytes()
+        out[...] = in_a_row
+        return tobytes()
+
+    return product
 
 
-_spare = [_FrameUp()]
+_spare = [_frame_product()]
 
 
 class Upsampler(_Polyphase):
@@ -188,24 +194,21 @@ class Upsampler(_Polyphase):
     def process(self, pcm: bytes) -> bytes:
         """Resample any number of whole samples; BugError at half a sample."""
         if len(pcm) == _FRAME_BYTES:
-            return self._frame(pcm)
+            # `_with_history` and `_loud`, without the calls: in a crowd each costs a microsecond.
+            data = self._history + pcm
+            self._history = data[_FRAME_BYTES:]
+            clip = self._clip if pcm_peak(data) > self._safe_peak else None
+            try:
+                # Taken from a pool: numpy lets other threads run while it multiplies.
+                product = _spare.pop()
+            except IndexError:
+                product = _frame_product()
+            out = product(data, clip)
+            _spare.append(product)
+            return out
         if len(pcm) % 2:
             raise BugError(f"{len(pcm)} bytes are not whole PCM16 samples; frame them first")
         return self._filter(pcm)
-
-    def _frame(self, pcm: bytes) -> bytes:
-        """Resample one frame, fifty times a second."""
-        try:
-            # Off the shelf, since numpy lets other threads run while it multiplies.
-            frame = _spare.pop()
-        except IndexError:
-            frame = _FrameUp()
-        # `_with_history` and `_loud`, without the calls: in a crowd each costs a microsecond.
-        data = self._history + pcm
-        self._history = data[_FRAME_BYTES:]
-        out = frame.product(data, self._clip if pcm_peak(data) > self._safe_peak else None)
-        _spare.append(frame)
-        return out
 
 
 class Downsampler(_Polyphase):

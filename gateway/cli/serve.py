@@ -9,11 +9,10 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Annotated, Final
+from typing import Final
 
 import httpx2
 import structlog
-import typer
 
 from gateway.app import build
 from gateway.cli.drain_server import GatewayServer
@@ -31,13 +30,11 @@ _NOBODY_S: Final = 0.2
 log = structlog.get_logger()
 
 
-def serve(
-    simulated: Annotated[
-        bool,
-        typer.Option("--simulated", help="Stand-ins for OpenAI and Twilio; no account needed."),
-    ] = False,
-) -> None:
-    """Serve calls. Settings come from the environment; see the README's table."""
+def serve_calls(*, simulated: bool) -> None:
+    """Serve until a signal; simulated, with stand-ins for OpenAI and Twilio.
+
+    Raises SettingsError, FileError, ServiceUnreachable.
+    """
     environ, embed_model = _with_far_ends(os.environ, simulated=simulated)
     settings = load_settings(environ, simulated=simulated)
     logs.set_up(settings.log_format, settings.log_level)

@@ -8,6 +8,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import date
 from email.utils import formatdate
 from pathlib import Path
 from time import time
@@ -24,7 +25,7 @@ from typer.testing import CliRunner
 from gateway.cli.doctor import command, vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
-from gateway.cli.main import app_for
+from gateway.cli.parser import app_for
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account
 
@@ -191,6 +192,23 @@ async def test_a_model_that_the_key_may_not_use(clinic: Clinic, tmp_path: Path) 
     agents.write_text(AGENTS.replace("instructions", "model: gpt-realtime-9, instructions"))
     finding = await clinic.one("model gpt-realtime-9", GATEWAY_AGENTS=str(agents))
     assert finding.status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("shutdown_date", "status"),
+    [
+        (None, None),
+        ("2027-12-01", None),
+        ("2027-01-20", "warn"),
+        ("2026-11-29", "fail"),
+        ("2026-05-07", "fail"),
+        ("soon", None),
+    ],
+)
+def test_a_models_end_is_seen(shutdown_date: str | None, status: str | None) -> None:
+    answer = httpx2.Response(200, json={"id": "m", "shutdown_date": shutdown_date})
+    found = vendors.shutdown("model m", answer, date(2026, 11, 29))
+    assert (found.status if found else None) == status
 
 
 @pytest.mark.parametrize(("off_s", "status"), [(0, "ok"), (-4, "ok"), (20, "warn"), (-90, "fail")])

@@ -16,7 +16,7 @@ from openai_account import OpenAIAccount
 from twilio_numbers import Numbers
 from typer.testing import CliRunner
 
-from gateway.cli.main import app_for
+from gateway.cli.parser import app_for
 from gateway.errors import ServiceUnreachable, SettingsError
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account

@@ -19,7 +19,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from gateway.cli.main import COMMANDS
+from gateway.cli.commands import COMMANDS
 
 PATIENCE_S = 20.0
 

@@ -196,7 +196,35 @@ def _check_session(agent: Agent, document: YamlSource) -> None:
         raise document.error((*key, *path), problem)
     for field, problem in overreach(agent):
         raise document.error((*key, *field.split(".")), problem)
+    if "prompt" in agent.session:
+        raise document.error((*key, "prompt"), _PROMPT_GONE)
     _check_hosted(agent, document)
+    _check_voice(agent, document)
+
+
+_PROMPT_GONE: Final = (
+    "was retired by OpenAI on 2026-11-30: write the prompt's text into `instructions`"
+)
+
+
+def _check_voice(agent: Agent, document: YamlSource) -> None:
+    """Refuse what is almost the name of a voice; for any other name there is a warning."""
+    unknown = _unknown_voice(agent)
+    if unknown is not None:
+        where, voice = unknown
+        near = session_schema.suggestion(voice, session_schema.voices())
+        if near:
+            raise document.error(where, f"{voice} is no voice of OpenAI's{near}")
+
+
+def _unknown_voice(agent: Agent) -> tuple[Key, str] | None:
+    """Return the key and name of a voice that the vendor's types do not list."""
+    voice = session_of(agent)["audio"]["output"].get("voice")
+    if not isinstance(voice, str) or voice in session_schema.voices():
+        return None
+    of_agent: Key = ("agents", agent.name)
+    beneath: Key = ("voice",) if voice == agent.voice else ("session", "audio", "output", "voice")
+    return (*of_agent, *beneath), voice
 
 
 def _check_hosted(agent: Agent, document: YamlSource) -> None:
@@ -213,8 +241,9 @@ _OURS: Final = {"connector_id": "connector", "server_url": "url", "require_appro
 
 
 def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
+    where: Key
     if agent.outbound is not None and agent.path == "sip" and agent.greeting is None:
-        where: Key = ("agents", agent.name, "outbound")
+        where = ("agents", agent.name, "outbound")
         yield (
             f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
             "words of whoever answers are spoken before the model listens: give it a greeting"
@@ -225,6 +254,21 @@ def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
             f"{document.file}:{document.line(key)}: {dotted(key)}: none keeps nothing of a call: "
             "what take_message notes is gone when it ends"
         )
+    unknown = _unknown_voice(agent)
+    if unknown is not None:
+        where, voice = unknown
+        known = ", ".join(session_schema.voices())
+        yield (
+            f"{document.file}:{document.line(where)}: {dotted(where)}: {voice} is not known as a "
+            f"voice: with an unknown voice OpenAI refuses every call. Known: {known}"
+        )
+    for label, server in agent.mcp.items():
+        if server.connector is not None:
+            where = ("agents", agent.name, "mcp", label, "connector")
+            yield (
+                f"{document.file}:{document.line(where)}: {dotted(where)}: OpenAI has retired "
+                "connectors for new models: use the `url` of an MCP server"
+            )
     session = session_of(agent)
     transcription = session["audio"]["input"].get("transcription") or {}
     models = {"model": session["model"], "transcription": transcription.get("model")}

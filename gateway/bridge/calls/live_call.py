@@ -157,7 +157,16 @@ class LiveCall:
         except PeerError as error:
             return self._fault("caller", error.kind, now)
         if type(event) is media_stream.Media:
-            return self._forward(event, now)
+            # A frame of the caller's, fifty times a second: on to the model.
+            try:
+                message = self._pass_up(event, now)
+                if message is None:
+                    self._handle(event, now)
+                elif self._model is not None:
+                    self._model.post(message)
+            except Exception as error:
+                return self._break(error, now)
+            return self._observe_up(monotonic() - now)
         known = not isinstance(event, media_stream.UnknownMessage)
         return self._handle(
             event if known else inputs.PeerFaultSeen("caller", "unknown_event"), now
@@ -169,18 +178,6 @@ class LiveCall:
     def on_closed(self, now: float) -> None:
         self.media = None
         self._handle(inputs.CallerLost(), now)
-
-    def _forward(self, event: media_stream.Media, now: float) -> None:
-        """Forward one frame of the caller's to the model, fifty times a second."""
-        try:
-            message = self._pass_up(event, now)
-            if message is None:
-                self._handle(event, now)
-            elif self._model is not None:
-                self._model.post(message)
-        except Exception as error:
-            return self._break(error, now)
-        return self._observe_up(monotonic() - now)
 
     # --- From the model ---
 

@@ -228,7 +228,8 @@ class MediaLine(CallPart):
 
         Of a new item nothing is heard: it is truncated to nothing.
         """
-        if item_id not in self._cut_items and item_id != self._sound_item:
+        heard_of = item_id == self._sound_item or item_id in self.downlink.ledger.item_ids()
+        if item_id not in self._cut_items and not heard_of:
             self._cut_items.append(item_id)
             self._ctx.history.cut(item_id, 0)
             self._truncate(item_id, 0)
@@ -345,7 +346,10 @@ class MediaLine(CallPart):
 
     def play_on(self) -> None:
         """Send what of the model's sound is due."""
-        self._ctx.to_caller(self.downlink.pump(self._ctx.now))
+        messages = self.downlink.pump(self._ctx.now)
+        if not messages:
+            return
+        self._ctx.to_caller(messages)
         for cause, gap_s in self.downlink.take_under_runs():
             self._ctx.put(events.PlaybackUnderRun(cause, gap_s))
 

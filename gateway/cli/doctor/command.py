@@ -61,7 +61,8 @@ async def examine(environ: Mapping[str, str]) -> tuple[list[Finding], list[Findi
     try:
         settings = load_settings(environ)
     except SettingsError as error:
-        return [fail("settings", str(error), "Correct the environment; see the README.")], []
+        repair = "Correct the environment; see docs/reference/settings.md."
+        return [fail("settings", str(error), repair)], []
     book, of_agents = environment.agents_found(settings, environ)
     local = [
         *environment.settings_told(settings, environ),

@@ -96,7 +96,7 @@ def agents_found(
     found = list(_missing(book, settings, environ))
     if all(one.name != "agents" for one in found):
         found.insert(0, ok("agents", f"{len(book.agents)} in {file.name}: {names}"))
-    found += [warn("agents", text, "See the README's chapter on agents.") for text in book.warnings]
+    found += [warn("agents", text, "See docs/guide/agents.md.") for text in book.warnings]
     return book, found
 
 

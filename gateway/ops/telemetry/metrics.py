@@ -23,6 +23,7 @@ from gateway.call.endings import Ending
 from gateway.call.machine import CallMachine
 from gateway.ops.billing.prices import token_counts
 from gateway.ops.telemetry.fast_histogram import AddedLatency
+from gateway.ops.telemetry.loop_lag import LoopLag
 from gateway.ops.telemetry.media_counters import MediaCountersCollector
 from gateway.protocols.realtime_server import Usage
 
@@ -36,7 +37,6 @@ _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
 _SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
 _LENGTH_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-_LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 # The attribute of `Metrics` -> name, help text, labels (and buckets).
@@ -247,7 +247,6 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, str, tuple[str, ...], tuple[float, ..
         ("cause",),
         _SETUP_BUCKETS,
     ),
-    "lag": ("event_loop_lag_seconds", "How late the event loop woke a timer.", (), _LAG_BUCKETS),
 }
 
 
@@ -316,7 +315,6 @@ class Metrics:
     mcp_seconds: Histogram
     sip_setup: Histogram
     renewed: Histogram
-    lag: Histogram
 
     def __init__(
         self, added: AddedLatency, machines: Callable[[], Iterable[CallMachine]] = tuple
@@ -336,6 +334,8 @@ class Metrics:
         self.build.labels(__version__).set(1)
         self._traffic = MediaCountersCollector(added, machines)
         registry.register(self._traffic)
+        self.lag = LoopLag()
+        registry.register(self.lag)
         self._table: dict[type, Callable[[CallInfo, Any], None]] = {
             events.CallerConnected: self._arrived,
             events.ModelReady: self._model_ready,

@@ -428,3 +428,37 @@ def test_keys_are_heard_unless_the_agent_says_otherwise(file: Path) -> None:
     for lines, listens in (([], True), (["keypad: none"], False), (["keypad: {end: null}"], True)):
         file.write_text(desk(*lines))
         assert (load_agents(file).agents["desk"].keypad is not None) == listens
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        (("voice: marina",), "agents.desk.voice"),
+        (
+            ("session: {audio: {output: {voice: marina}}}",),
+            "agents.desk.session.audio.output.voice",
+        ),
+    ],
+)
+def test_a_misspelt_voice_is_refused(file: Path, lines: tuple[str, ...], key: str) -> None:
+    refused = refusal(file, desk(*lines))
+    assert (refused.key, refused.line) == (key, 4)
+    assert refused.problem == "marina is no voice of OpenAI's (did you mean marin?)"
+
+
+def test_a_voice_that_may_be_new_is_a_warning(file: Path) -> None:
+    file.write_text(desk("voice: zephyr"))
+    (warning,) = load_agents(file).warnings
+    assert warning.startswith(f"{file}:4: agents.desk.voice: zephyr is not known as a voice")
+    for known in ("voice: cedar", "voice: {id: voice_1}"):
+        file.write_text(desk(known))
+        assert load_agents(file).warnings == ()
+
+
+def test_what_the_vendor_has_retired_is_told(file: Path) -> None:
+    refused = refusal(file, desk("session: {prompt: {id: pmpt_1}}"))
+    assert refused.key == "agents.desk.session.prompt"
+    assert "write the prompt's text into `instructions`" in refused.problem
+    file.write_text(desk("mcp: {mail: {via: openai, connector: connector_gmail}}"))
+    (warning,) = load_agents(file).warnings
+    assert "agents.desk.mcp.mail.connector: OpenAI has retired connectors" in warning
