@@ -242,10 +242,12 @@ async def test_a_simulated_model_that_cannot_listen_and_a_bug_that_is_not_its_fa
         no_model, bug = await asyncio.gather(
             outcome(tmp_path, "serve", "--simulated", patches={port: number}),
             outcome(
-                tmp_path / "bug", "serve", "--simulated",
+                tmp_path / "bug",
+                "serve",
+                "--simulated",
                 patches={port: free_port(), serves: broken},
             ),
-        )  # fmt: skip
+        )
     status, said = no_model
     assert status == 69, said
     assert_one_sentence(said.splitlines()[-1])
