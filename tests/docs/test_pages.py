@@ -135,7 +135,15 @@ def test_every_make_target_that_is_named_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
+def test_every_page_that_the_product_names_exists() -> None:
+    """Messages and help name a page of the documents; the README has no chapters any more."""
+    named = set(re.findall(r"\bdocs/[\w/-]+\.md", SOURCE))
+    assert named
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
+    assert not re.search(r"\b[Ss]ee the README", SOURCE)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_no_page_speaks_of_a_caller_as_he(page: Path) -> None:
+def test_pages_name_no_caller_by_a_gendered_word(page: Path) -> None:
     words = re.sub(r"`[^`]*`|he, him, his", "", prose(page))  # the vocabulary names them
     assert re.findall(r"\b(he|him|his|she|her|hers)\b", words, re.IGNORECASE) == []

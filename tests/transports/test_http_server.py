@@ -53,9 +53,13 @@ async def served(**bounds: float) -> AsyncIterator[int]:
     listener, state = free_listener(), ServerState()
     app = Starlette(routes=[Route("/", length, methods=["POST"]), WebSocketRoute("/ws", echo)])
     config = uvicorn.Config(
-        app, http=BoundedHttp, ws=MediaSocket, lifespan="off", log_config=None,
+        app,
+        http=BoundedHttp,
+        ws=MediaSocket,
+        lifespan="off",
+        log_config=None,
         ws_ping_interval=None,
-    )  # fmt: skip
+    )
     config.load()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
