@@ -52,8 +52,11 @@ def serve_calls(*, simulated: bool) -> None:
 def _with_far_ends(environ: Mapping[str, str], *, simulated: bool) -> tuple[dict[str, str], bool]:
     """Simulated, nothing leaves this machine unless its address was given on purpose."""
     simulated = simulated or environ.get("GATEWAY_SIMULATED", "").strip().lower() in {
-        "1", "true", "yes", "on",
-    }  # fmt: skip
+        "1",
+        "true",
+        "yes",
+        "on",
+    }
     if not simulated:
         return dict(environ), False
     embed = not environ.get("OPENAI_BASE_URL")

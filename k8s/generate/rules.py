@@ -334,7 +334,7 @@ CAPACITY = group(
     alert(
         "GatewayCallsRefused",
         "page",
-        'sum by (reason) (increase(gateway_calls_refused_total{reason=~"full|draining|starting|budget|no_agent"}[5m])) > 3',
+        'sum by (reason) (increase(gateway_calls_refused_total{reason=~"full|draining|budget|no_agent"}[5m])) > 3',
         "{{ $value | humanize }} calls were refused in five minutes: {{ $labels.reason }}.",
     ),
     alert(

@@ -68,10 +68,14 @@ async def far() -> AsyncIterator[Far]:
         twilio = await stack.enter_async_context(listening(there.twilio.app(), 0))
         openai = await stack.enter_async_context(listening(there.openai.app(), 0))
         there.environ = {
-            "TWILIO_ACCOUNT_SID": ACCOUNT.sid, "TWILIO_AUTH_TOKEN": ACCOUNT.token,
-            "TWILIO_BASE_URL": twilio, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"{openai}/v1",
-            "OPENAI_PROJECT_ID": "proj_test", "GATEWAY_PUBLIC_URL": PUBLIC,
-        }  # fmt: skip
+            "TWILIO_ACCOUNT_SID": ACCOUNT.sid,
+            "TWILIO_AUTH_TOKEN": ACCOUNT.token,
+            "TWILIO_BASE_URL": twilio,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": f"{openai}/v1",
+            "OPENAI_PROJECT_ID": "proj_test",
+            "GATEWAY_PUBLIC_URL": PUBLIC,
+        }
         yield there
 
 
@@ -129,8 +133,10 @@ async def test_the_routes_say_which_numbers(far: Far, tmp_path: Path) -> None:
     far.environ["GATEWAY_AGENTS"] = str(agents)
     shown = await far.well()
     assert [f"~ number {one}" in shown for one in (NUMBER, OTHER, "+15550199")] == [
-        True, True, False,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+    ]
 
 
 async def test_a_trunk_with_a_pool_of_numbers(far: Far) -> None:

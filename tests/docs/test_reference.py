@@ -160,6 +160,13 @@ def test_every_command_is_described() -> None:
     assert described == COMMANDS.keys()
 
 
+def test_every_gate_of_the_checks_is_described() -> None:
+    gates = runpy.run_path(str(ROOT / "tests/form/gates.py"), run_name="gates")["GATES"]
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("\n| gate |", 1)[1]
+    described = re.findall(r"^\| `(\w+)` \|", page.split("\n\n", 1)[0], re.MULTILINE)
+    assert described == [gate.__name__ for gate in gates]
+
+
 # --- Keys of files that operators write ---
 
 

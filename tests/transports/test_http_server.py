@@ -94,9 +94,13 @@ async def served(
         ]
     )
     config = uvicorn.Config(
-        app, http=BoundedHttp, ws=MediaSocket, lifespan="off", log_config=None,
+        app,
+        http=BoundedHttp,
+        ws=MediaSocket,
+        lifespan="off",
+        log_config=None,
         ws_ping_interval=None,
-    )  # fmt: skip
+    )
     config.load()
     loop = asyncio.get_running_loop()
     connection_limits = limits_of or ConnectionLimits((refusals or Refusals()).count)

@@ -205,7 +205,7 @@ async def test_a_socket_can_be_passed_on(rig: Rig) -> None:
 
 
 async def test_passed_on_in_the_middle_of_a_read(rig: Rig) -> None:
-    """As the door does in `start`: what stands behind it in the same bytes is for the call."""
+    """As the endpoint does in `start`: what follows it in the same bytes is for the call."""
     async with rig.stream() as (end, first):
         others: list[Receiver] = []
 

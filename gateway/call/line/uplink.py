@@ -30,6 +30,9 @@ _DRIFT_S_PER_FRAME = 2e-6
 
 _LEAP_MS = TIMESTAMP_LEAP_S * 1000
 
+_TRIM_BYTES = 200 * MULAW_BYTES_PER_MS
+"""Sound that is retained beyond the bound before it is dropped: once in ten frames, not in each."""
+
 
 class Uplink:
     """Sound from the caller: buffered until a session hears it, and kept until it is understood."""
@@ -111,8 +114,8 @@ class Uplink:
         self._written_bytes += len(mulaw)
         retained = self._retained
         retained += mulaw
-        if len(retained) > self._keep_bytes:
-            del retained[: len(retained) - self._keep_bytes]
+        if len(retained) > self._keep_bytes + _TRIM_BYTES:
+            del retained[: -self._keep_bytes]
         return self._convert(mulaw)
 
     def buffer(self, mulaw: bytes) -> int:

@@ -1,4 +1,4 @@
-"""`gateway provision`: shows what it would change, and does it only with `--apply`."""
+"""`gateway provision`: show what it would change, and do so only with `--apply`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def provision(
         Path | None, typer.Option(help="Where a new webhook secret is kept (0600).")
     ] = None,
     rotate_secret: Annotated[
-        bool, typer.Option("--rotate-secret", help="A new webhook secret; the old one lives on.")
+        bool, typer.Option("--rotate-secret", help="A new webhook secret; the old one stays valid.")
     ] = False,
     fallback_url: Annotated[
         str, typer.Option(help="TwiML for callers while the gateway cannot be reached.")
@@ -52,7 +52,7 @@ def provision(
     ] = OVERRIDES,
     apply: Annotated[bool, typer.Option("--apply", help="Do it.")] = False,
 ) -> None:
-    """Make Twilio and OpenAI as they should be; without --apply only show what would change."""
+    """Configure Twilio and OpenAI for the gateway; without --apply only show what would change."""
     settings = load_settings(os.environ)
     secrets = SecretFile(secret_file)
     numbers = _numbers(settings, number or [])
@@ -105,7 +105,7 @@ def _openai(settings: Settings) -> OpenAI:
 
 
 def _sip_url(settings: Settings) -> str:
-    """Where the trunk goes; that it is `secure` is said on the trunk itself."""
+    """Return where the trunk goes; the trunk itself says that it is `secure`."""
     if settings.openai_project_id is None:
         raise SettingsError("--trunk needs OPENAI_PROJECT_ID: set it.")
     return f"sip:{settings.openai_project_id}@{settings.openai_sip_host};transport=tls"

@@ -22,8 +22,11 @@ _NUMBER_FIELDS: Final = (
     "status_callback_method", "sms_url", "sms_method", "trunk_sid", "voice_application_sid",
 )  # fmt: skip
 _TRUNK_FIELDS: Final = (
-    "secure", "transfer_mode", "disaster_recovery_url", "disaster_recovery_method",
-)  # fmt: skip
+    "secure",
+    "transfer_mode",
+    "disaster_recovery_url",
+    "disaster_recovery_method",
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Wanted:
 
 @dataclass
 class _Trunk:
-    """One that there is, or that is made by a step before others need its sid."""
+    """Trunk that exists, or that a step makes before others need its sid."""
 
     name: str
     found: Any = None
@@ -51,7 +54,7 @@ class _Trunk:
 
 
 def find(client: Client, phone_number: str) -> Any:
-    """Raises SettingsError for a number that is not the account's."""
+    """Return a number of the account. Raises SettingsError if it is another's."""
     for number in client.incoming_phone_numbers.list(phone_number=phone_number, limit=20):
         if number.phone_number == phone_number:
             return number
@@ -59,7 +62,7 @@ def find(client: Client, phone_number: str) -> Any:
 
 
 def plan_webhooks(plan: ProvisionPlan, client: Client, wanted: Wanted) -> None:
-    """Each number asks the gateway what to do with a call."""
+    """Plan that each number asks the gateway what to do with a call."""
     then: dict[str, Any] = {
         "voice_url": wanted.webhook("/twilio/voice"),
         "voice_method": "POST",
@@ -103,7 +106,7 @@ def _warn_of_number(
 def plan_trunk(
     plan: ProvisionPlan, client: Client, wanted: Wanted, name: str, sip_url: str
 ) -> None:
-    """A trunk to the model, and the numbers on it."""
+    """Plan a trunk to the model, and the numbers on it."""
     trunk = _Trunk(name, _trunk_named(client, name))
     trunk.settings = {
         "secure": True,
