@@ -75,6 +75,7 @@ from gateway.ops.telemetry.metrics import Metrics
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
 from gateway.tools.toolbox import Toolbox
+from gateway.transports.connection_limits import descriptors_left
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.openai_headers import model_headers
 from gateway.transports.twilio_media import TwilioMedia
@@ -211,6 +212,7 @@ def capacity(r: Resources) -> Capacity:
     budget = None if settings.budget_usd is None else Decimal(str(settings.budget_usd))
     bills = Bills(prices_for(r.book, settings), metrics, monotonic, time, budget)
     metrics.budget.set_function(lambda: bills.share_of_budget)
+    metrics.descriptors_left.set_function(descriptors_left)
     metrics.expect(r.book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
     metrics.capacity.labels("sip").set(r.tuning.sip_calls_max if settings.sip_uri else 0)

@@ -204,6 +204,10 @@ CASES = {
         {'gateway_records_lost_total{reason="disk"}': FOR_EVER},
     ),
     "GatewayEventLoopLate": Case(lag(12), lag(3)),
+    "GatewayDescriptorsNearlyUsed": Case(
+        {'gateway_descriptors_left{instance="pod-1"}': "250x600"},
+        {'gateway_descriptors_left{instance="pod-1"}': "500x600"},
+    ),
     "GatewayPlaybackUnderruns": Case(
         {HOLES: "0+0.9x600", **SOUND_DOWN}, {HOLES: "0+0.3x600", **SOUND_DOWN}
     ),

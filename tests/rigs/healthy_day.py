@@ -245,6 +245,7 @@ class Day:
         most = 100 if self.peak / self.pods < 80 else int(self.peak / self.pods / 0.7)
         self._set("gateway_calls_capacity", most, path="media-streams")
         self._set("gateway_calls_capacity", 2000, path="sip")
+        self._set("gateway_descriptors_left", 65_536 - 60 - 2 * calls)
         late = np.where(self._chance.random(600) < fault.late, 0.08, 0.0)
         lag = self._chance.exponential(0.0008, 600) + late
         self._histogram("gateway_event_loop_lag_seconds", lag)
