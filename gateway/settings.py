@@ -143,7 +143,7 @@ class Settings(BaseModel):
     )
     store_key: Annotated[tuple[SecretStr, ...], some_secrets()] = Field(
         (),
-        description="Seals what is written to Redis; several during rotation, comma-separated, "
+        description="Encrypts what is written to Redis; several during rotation, comma-separated, "
         "the one in use first.",
     )
     data_dir: Path = Field(

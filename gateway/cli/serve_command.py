@@ -15,5 +15,5 @@ def serve(
         typer.Option("--simulated", help="Stand-ins for OpenAI and Twilio; no account needed."),
     ] = False,
 ) -> None:
-    """Serve calls. Settings come from the environment; see the README's table."""
+    """Serve calls. Settings come from the environment; see docs/reference/settings.md."""
     serve_calls(simulated=simulated)

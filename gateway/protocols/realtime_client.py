@@ -7,7 +7,7 @@ text message. `event_id` is echoed in an error about that event, so what may fai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from pybase64 import b64encode
@@ -15,9 +15,13 @@ from pybase64 import b64encode
 _encode = msgspec.json.Encoder().encode
 
 
+_APPEND_HEAD: Final = b'{"type":"input_audio_buffer.append","audio":"'
+_APPEND_TAIL: Final = b'"}'
+
+
 def append(audio: bytes) -> bytes:
     """The hot one: never acknowledged, at most 15 MiB."""
-    return b'{"type":"input_audio_buffer.append","audio":"%b"}' % b64encode(audio)
+    return b"".join((_APPEND_HEAD, b64encode(audio), _APPEND_TAIL))
 
 
 def session_update(session: Mapping[str, Any], event_id: str) -> bytes:

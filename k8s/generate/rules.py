@@ -334,7 +334,7 @@ CAPACITY = group(
     alert(
         "GatewayCallsRefused",
         "page",
-        'sum by (reason) (increase(gateway_calls_refused_total{reason=~"full|draining|starting|budget|no_agent"}[5m])) > 3',
+        'sum by (reason) (increase(gateway_calls_refused_total{reason=~"full|draining|budget|no_agent"}[5m])) > 3',
         "{{ $value | humanize }} calls were refused in five minutes: {{ $labels.reason }}.",
     ),
     alert(
@@ -349,6 +349,13 @@ CAPACITY = group(
         "histogram_quantile(0.99, sum by (le, instance) (rate(gateway_event_loop_lag_seconds_bucket[5m]))) > 0.05",
         "The event loop of {{ $labels.instance }} is {{ $value | humanizeDuration }} late: every caller on it hears that.",
         "5m",
+    ),
+    alert(
+        "GatewayDescriptorsNearlyUsed",
+        "page",
+        f"min by (instance) (gateway_descriptors_left) < {goal.DESCRIPTORS_LEFT_MIN}",
+        "{{ $labels.instance }} can open {{ $value | humanize }} more files and connections: webhooks get 503.",
+        "1m",
     ),
 )
 

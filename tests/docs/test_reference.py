@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import runpy
 from itertools import product, takewhile
 from pathlib import Path
 
 import pytest
 import yaml
+from call.play import Book
 from starlette.routing import Route, WebSocketRoute
 
 from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent, Fallback
@@ -19,6 +22,7 @@ from gateway.agents.file.loader import load_agents
 from gateway.app import build
 from gateway.bridge.inbound.sip_inbound import STATUS
 from gateway.call.endings import Ending
+from gateway.call.part import overriding
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.cli.commands import COMMANDS
 from gateway.errors import BugError
@@ -102,23 +106,65 @@ def test_every_reason_to_decline_a_sip_call_is_described() -> None:
     assert described == STATUS
 
 
-SOURCE = "\n".join(file.read_text("utf-8") for file in (ROOT / "gateway").rglob("*.py"))
-EVENTS_NAMED_ELSEWHERE = frozenset({"webhook_refused", "sip_hangup_retrying"})
-"""Names of log events that another change brings."""
-
-
-@pytest.mark.parametrize(
-    "event", [*first_cells("reference/metrics.md", "event"), "sip_hangup_retrying"]
+LOG_TABLES = (
+    "event",
+    "event of a warm transfer",
+    "event of a SIP call",
+    "event of a request",
+    "event of the process",
 )
-def test_every_log_event_that_is_described_is_logged(event: str) -> None:
-    if event in EVENTS_NAMED_ELSEWHERE and f'"{event}"' not in SOURCE:
-        pytest.skip(f"{event} comes with another change")
-    assert f'"{event}"' in SOURCE
+
+
+def logged() -> dict[str, set[str]]:
+    """Names of the log events of the product with the methods of `log` that write them."""
+    found: dict[str, set[str]] = {}
+    for file in (ROOT / "gateway").rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and call.args:
+                method = ast.unparse(call.func)
+                levels = set(re.findall(r"\blog\.(debug|info|warning|error|exception)\b", method))
+                for name in names(call.args[0]) if levels else ():
+                    found.setdefault(name, set()).update(levels)
+    return found
+
+
+def names(first: ast.expr) -> list[str]:
+    """The constant, or both of a choice; of a call event it is the name of its class."""
+    if isinstance(first, ast.IfExp):
+        return [*names(first.body), *names(first.orelse)]
+    return [first.value] if isinstance(first, ast.Constant) and isinstance(first.value, str) else []
+
+
+def test_every_log_event_is_described_with_its_level() -> None:
+    """All but those of level debug, and only once."""
+    described = {
+        event: row[1]
+        for heading in LOG_TABLES
+        for row in table("reference/metrics.md", heading)
+        for event in codes(row[0])
+    }
+    events = {name: levels for name, levels in logged().items() if levels != {"debug"}}
+    assert described.keys() == events.keys()
+    for name, levels in events.items():
+        for level in levels:
+            assert level.replace("exception", "error") in described[name], name
+
+
+def test_every_log_event_can_be_searched_for() -> None:
+    """A name in snake_case, which no number or wording changes."""
+    assert [name for name in logged() if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)] == []
 
 
 def test_every_command_is_described() -> None:
     described = {name.split()[1] for name in first_cells("reference/commands.md", "command")}
-    assert described == COMMANDS.keys() - {"bench"}  # which is `make bench`
+    assert described == COMMANDS.keys()
+
+
+def test_every_gate_of_the_checks_is_described() -> None:
+    gates = runpy.run_path(str(ROOT / "tests/form/gates.py"), run_name="gates")["GATES"]
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("\n| gate |", 1)[1]
+    described = re.findall(r"^\| `(\w+)` \|", page.split("\n\n", 1)[0], re.MULTILINE)
+    assert described == [gate.__name__ for gate in gates]
 
 
 # --- Keys of files that operators write ---
@@ -182,7 +228,7 @@ def test_every_document_of_twiml_is_described() -> None:
     assert described == {file.name for file in (ROOT / "twiml").glob("*.xml")}
 
 
-# --- Diagrams ---
+# --- Diagrams, and orders ---
 
 
 def steps(first: str) -> set[tuple[str, str]]:
@@ -202,6 +248,32 @@ def test_the_diagrams_of_states_are_those_of_the_code() -> None:
                 continue
             allowed.add((now.value, to.value))
         assert steps(next(iter(kind)).value) == allowed
+
+
+def test_the_order_of_settling_is_that_of_the_machine() -> None:
+    """Of the media path; parts that settle nothing are named below the table, in order."""
+    rows = table("architecture.md", "#")
+    parts = Book().call.parts
+    settling = overriding(parts, "settle")
+    assert [row[0] for row in rows] == [str(number) for number, _ in enumerate(rows, 1)]
+    assert [codes(row[1]) for row in rows] == [[type(part).__name__] for part in settling]
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    others = re.search(r"^The other parts in the tuple \(([^)]*)\)", page, re.MULTILINE)
+    assert others is not None
+    assert codes(others[1]) == [type(part).__name__ for part in parts if part not in settling]
+
+
+def test_the_console_marks_the_waits_that_the_objectives_name() -> None:
+    objectives = runpy.run_path(str(ROOT / "k8s/generate/objectives.py"))
+    goal_s, promise_s = objectives["WAIT_GOAL_S"], objectives["WAIT_PROMISE_S"]
+    page = ROOT / "gateway/web/browser/page"
+    script = (page / "console.js").read_text("utf-8")
+    assert f"GOAL_MS = {1000 * goal_s:.0f}, SLOW_MS = {1000 * promise_s:.0f};" in script
+    assert f"goal, {goal_s:g} s<" in (page / "console.html").read_text("utf-8")
+    latency = (DOCS / "operations/latency.md").read_text("utf-8")
+    share = 1 - objectives["SLOW_TURNS_MAX"]
+    assert f"goal is {goal_s:g} s" in latency
+    assert f"{share:.0%}".replace("%", " %") + f" of turns within {promise_s:g} s" in latency
 
 
 # --- What can be copied ---

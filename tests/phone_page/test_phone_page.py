@@ -107,7 +107,7 @@ def check(sent: list[dict[str, Any]]) -> None:
     assert max(spoken) > 20
 
 
-async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth) -> None:
+async def test_the_agent_cannot_transfer_a_browser_call_and_hangs_up(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
         call_sid = await booth.begin(visit.page)
         await booth.rig.note(notes.FirstAudioSent, of=call_sid)
@@ -206,7 +206,7 @@ _KEEP_MICROPHONE = """() => {
 
 @pytest.mark.parametrize(
     ("fragment", "said"),
-    [("", "copy the whole of it"), ("#abc", "not one of ours"), ("#a.b", "was not made here")],
+    [("", "copy the whole of it"), ("#abc", "not one of ours"), ("#a.b", "not one of ours")],
 )
 async def test_a_link_that_is_none(booth: Booth, fragment: str, said: str) -> None:
     async with booth.visit(booth.rig.url + "/phone" + fragment) as visit:

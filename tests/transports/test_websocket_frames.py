@@ -154,3 +154,11 @@ def test_no_two_frames_have_the_same_key() -> None:
     assert {ours.text_frame(b"x")[2:6] for _ in range(9)}.isdisjoint(
         {ClientFrames().text_frame(b"x")[2:6] for _ in range(9)}
     )
+
+
+def test_nothing_is_no_frame() -> None:
+    """Where a handshake ends with its read, nothing stands behind it."""
+    for masked in (True, False):
+        splitter = FrameSplitter(masked=masked, max_bytes=MAX_BYTES)
+        assert splitter.whole(b"") is None
+        assert splitter.feed(b"") == []

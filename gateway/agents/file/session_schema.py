@@ -7,12 +7,13 @@ import than everything else in the process, and the check is over before the fir
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any, Final
+
+from gateway.agents.config.base import suggestion
 
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
@@ -36,9 +37,21 @@ _GONE: Final = frozenset({"temperature"})
 
 def problems(session: Mapping[str, Any]) -> Iterator[Problem]:
     """Each field that is unknown, missing or of the wrong type, with its path."""
-    # Read each time and not retained: nothing is checked while the gateway runs.
-    table = json.loads(files("gateway.agents.file").joinpath("realtime_session.json").read_bytes())
+    table = _table()
     return _Check(table["$defs"]).against(table, session, ())
+
+
+def voices() -> list[str]:
+    """Return the names of the vendor's voices; its types let any other text pass."""
+    definitions = _table()["$defs"]
+    of_output = definitions["realtime_audio_config_output.RealtimeAudioConfigOutput"]
+    members = of_output["properties"]["voice"]["anyOf"]
+    return [str(name) for member in members for name in member.get("enum", ())]
+
+
+def _table() -> Any:
+    # Read each time and not retained: nothing is checked while the gateway runs.
+    return json.loads(files("gateway.agents.file").joinpath("realtime_session.json").read_bytes())
 
 
 class _Check:
@@ -132,8 +145,7 @@ def _unknown(key: str, fields: Mapping[str, Any], *, at_top: bool) -> str:
         return "was part of the beta protocol and is gone: remove it"
     if at_top and key in _BETA:
         return f"was part of the beta protocol: it is {_BETA[key]} now"
-    near = difflib.get_close_matches(key, fields, n=1)
-    return f"is unknown here (did you mean {near[0]}?)" if near else "is unknown here"
+    return f"is unknown here{suggestion(key, fields)}"
 
 
 def _choice(names: list[Any]) -> str:

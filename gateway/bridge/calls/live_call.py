@@ -157,7 +157,16 @@ class LiveCall:
         except PeerError as error:
             return self._fault("caller", error.kind, now)
         if type(event) is media_stream.Media:
-            return self._forward(event, now)
+            # A frame of the caller's, fifty times a second: on to the model.
+            try:
+                message = self._pass_up(event, now)
+                if message is None:
+                    self._handle(event, now)
+                elif self._model is not None:
+                    self._model.post(message)
+            except Exception as error:
+                return self._break(error, now)
+            return self._observe_up(monotonic() - now)
         known = not isinstance(event, media_stream.UnknownMessage)
         return self._handle(
             event if known else inputs.PeerFaultSeen("caller", "unknown_event"), now
@@ -166,21 +175,14 @@ class LiveCall:
     def on_binary(self, now: float) -> None:
         self._fault("caller", "binary", now)
 
+    def on_flood(self, now: float) -> None:
+        log.warning("media_stream_flooded", call_sid=self.facts.key)
+        self._handle(inputs.PeerFaultSeen("caller", "flood"), now)
+        self._handle(inputs.HangUpRequested(Ending.MEDIA_BROKEN), now)
+
     def on_closed(self, now: float) -> None:
         self.media = None
         self._handle(inputs.CallerLost(), now)
-
-    def _forward(self, event: media_stream.Media, now: float) -> None:
-        """Forward one frame of the caller's to the model, fifty times a second."""
-        try:
-            message = self._pass_up(event, now)
-            if message is None:
-                self._handle(event, now)
-            elif self._model is not None:
-                self._model.post(message)
-        except Exception as error:
-            return self._break(error, now)
-        return self._observe_up(monotonic() - now)
 
     # --- From the model ---
 

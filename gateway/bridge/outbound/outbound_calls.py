@@ -241,7 +241,7 @@ class OutboundCalls:
     async def _asked(self, dial: OutboundCall) -> str:
         """No callback came: what the carrier's list of calls says, and else that it is lost."""
         status = await self.rest.status(dial.facts.call_sid)
-        log.warning("no word of a call out", call_sid=dial.facts.call_sid, status=status)
+        log.warning("outbound_status_missing", call_sid=dial.facts.call_sid, status=status)
         if is_over(status) and status:
             return status
         try:

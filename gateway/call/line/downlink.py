@@ -112,7 +112,8 @@ class Downlink:
         return messages
 
     def _group(self) -> int:
-        return min(self._group_ms, len(self._queue) // MULAW_BYTES_PER_MS)
+        waiting_ms = len(self._queue) // MULAW_BYTES_PER_MS
+        return min(self._group_ms, waiting_ms)
 
     def _note_under_run(self, now: float) -> None:
         """Note a gap: the caller's buffer is empty, and no answer begins."""

@@ -193,7 +193,10 @@ class MediaLine(CallPart):
             return self._drop_late(item_id)
         ctx.response_progressed()
         if downlink.full():
-            return self._too_long(event)
+            # More of the answer waits than is played in ten minutes.
+            self._cut_response = event.response_id
+            ctx.put(events.AudioDropped("unplayed", downlink.ms_of(event.delta)))
+            return self.cancel_response(event.response_id)
         if item_id != self._sound_item:
             self._open_item(item_id)
         ctx.history.model_sounds(item_id, downlink.ms_of(event.delta))
@@ -225,7 +228,8 @@ class MediaLine(CallPart):
 
         Of a new item nothing is heard: it is truncated to nothing.
         """
-        if item_id not in self._cut_items and item_id != self._sound_item:
+        heard_of = item_id == self._sound_item or item_id in self.downlink.ledger.item_ids()
+        if item_id not in self._cut_items and not heard_of:
             self._cut_items.append(item_id)
             self._ctx.history.cut(item_id, 0)
             self._truncate(item_id, 0)
@@ -246,12 +250,6 @@ class MediaLine(CallPart):
         if self.latency.waiting or not (self._heard_first or followed):
             self.latency.answered(self._ctx.now)
             self.downlink.watch_first_sound()
-
-    def _too_long(self, event: model.AudioDelta) -> None:
-        """Cancel an answer of which more waits than is played in ten minutes."""
-        self._cut_response = event.response_id
-        self._ctx.put(events.AudioDropped("unplayed", self.downlink.ms_of(event.delta)))
-        self.cancel_response(event.response_id)
 
     # --- What the dialogue asks of the line ---
 
@@ -348,7 +346,10 @@ class MediaLine(CallPart):
 
     def play_on(self) -> None:
         """Send what of the model's sound is due."""
-        self._ctx.to_caller(self.downlink.pump(self._ctx.now))
+        messages = self.downlink.pump(self._ctx.now)
+        if not messages:
+            return
+        self._ctx.to_caller(messages)
         for cause, gap_s in self.downlink.take_under_runs():
             self._ctx.put(events.PlaybackUnderRun(cause, gap_s))
 

@@ -111,7 +111,10 @@ class PlaybackLedger:
 
     def acknowledge(self, name: str, now: float) -> int | None:
         """Take a mark; return the position it stood at, or None for a stale or foreign one."""
-        if all(name != pending for pending, _ in self._marks):
+        if not self._marks:
+            return None
+        # Nearly always it is the first.
+        if self._marks[0][0] != name and all(name != pending for pending, _ in self._marks):
             return None
         while True:
             pending, position = self._marks.popleft()
@@ -131,8 +134,10 @@ class PlaybackLedger:
         return self._played_ms(self._anchor_ms, self._anchor_at, now)
 
     def _played_ms(self, from_ms: int, since: float, now: float) -> int:
+        # Comparisons and not `min` or `max`, here and below: this is asked fifty times a second.
         elapsed_ms = int((now - since) * 1000 + _FLOAT_ERROR_MS)
-        return min(self.sent_ms, from_ms + max(0, elapsed_ms))
+        played_ms = from_ms + elapsed_ms if elapsed_ms > 0 else from_ms
+        return min(self.sent_ms, played_ms)
 
     def lead_ms(self, now: float) -> int:
         """Return how far what was sent is ahead of the playback clock.
@@ -141,8 +146,8 @@ class PlaybackLedger:
         run dry meanwhile. Only when they are much too late, sound must be piling up.
         """
         by_clock = self.sent_ms - self._played_ms(self._run_ms, self._run_at, now)
-        by_marks = self.sent_ms - self.heard_ms(now)
-        return max(by_clock, by_marks - MARKS_LATE_MAX_MS)
+        by_marks = self.sent_ms - self.heard_ms(now) - MARKS_LATE_MAX_MS
+        return max(by_marks, by_clock)
 
     def dry(self, now: float) -> bool:
         """Return whether the caller's buffer is empty, by the clock."""
@@ -154,8 +159,10 @@ class PlaybackLedger:
 
     def low_at(self, lead_ms: int) -> float:
         """Return when no more than `lead_ms` will be left to play."""
-        heard_at = self._anchor_at + (self.sent_ms - self._anchor_ms) / 1000
-        return max(self.dry_at(), heard_at - MARKS_LATE_MAX_MS / 1000) - lead_ms / 1000
+        sent_ms = self.sent_ms
+        by_clock = self._run_at + (sent_ms - self._run_ms) / 1000
+        by_marks = self._anchor_at + (sent_ms - self._anchor_ms - MARKS_LATE_MAX_MS) / 1000
+        return (max(by_marks, by_clock)) - lead_ms / 1000
 
     @property
     def marks_pending(self) -> int:

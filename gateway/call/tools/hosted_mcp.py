@@ -212,7 +212,8 @@ class HostedMcp(CallPart):
         if not self._hosts:
             return
         ctx, hosted = self._ctx, self._mcp
-        ready = ctx.takes_operator_requests
+        talks = ctx.phase in (CallPhase.TALKING, CallPhase.GOODBYE)
+        ready = talks and ctx.link is LinkState.READY
         if not hosted.owed or ctx.responses.busy or not ready or hosted.running:
             hosted.go_on_at = None
         elif hosted.go_on_at is None:

@@ -43,7 +43,8 @@ class OpenWork:
     @property
     def under_way(self) -> bool:
         """Whether something was begun that the end of the call has to wait for."""
-        return bool(self.running.at_work) or self.hosted.running
+        hosted = self.hosted
+        return bool(self.running.at_work) or hosted.running or hosted.go_on_at is not None
 
     @property
     def hold_tone_due(self) -> bool:

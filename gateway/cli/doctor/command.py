@@ -23,8 +23,12 @@ from gateway.errors import SettingsError
 from gateway.settings import Settings, load_settings
 
 USAGE, UNREACHABLE = 64, 69
-_MARKS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"),
-                 "skip": ("–", "dim")}  # fmt: skip
+_MARKS: Final = {
+    "ok": ("✓", "green"),
+    "warn": ("!", "yellow"),
+    "fail": ("✗", "red"),
+    "skip": ("–", "dim"),
+}
 
 AgentsCheck = Callable[[Settings, AgentBook], Awaitable[Iterable[Finding]]]
 FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = [
@@ -57,7 +61,8 @@ async def examine(environ: Mapping[str, str]) -> tuple[list[Finding], list[Findi
     try:
         settings = load_settings(environ)
     except SettingsError as error:
-        return [fail("settings", str(error), "Correct the environment; see the README.")], []
+        repair = "Correct the environment; see docs/reference/settings.md."
+        return [fail("settings", str(error), repair)], []
     book, of_agents = environment.agents_found(settings, environ)
     local = [
         *environment.settings_told(settings, environ),

@@ -63,10 +63,15 @@ def _source(name: str, environ: Mapping[str, str], settings: Settings) -> str:
 
 _STOOD_IN = frozenset(
     {
-        "OPENAI_API_KEY", "OPENAI_PROJECT_ID", "OPENAI_WEBHOOK_SECRET", "TWILIO_ACCOUNT_SID",
-        "TWILIO_AUTH_TOKEN", "GATEWAY_PUBLIC_URL", "GATEWAY_SIMULATED",
+        "OPENAI_API_KEY",
+        "OPENAI_PROJECT_ID",
+        "OPENAI_WEBHOOK_SECRET",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+        "GATEWAY_PUBLIC_URL",
+        "GATEWAY_SIMULATED",
     }
-)  # fmt: skip
+)
 
 
 def _shown(value: object) -> str:
@@ -91,7 +96,7 @@ def agents_found(
     found = list(_missing(book, settings, environ))
     if all(one.name != "agents" for one in found):
         found.insert(0, ok("agents", f"{len(book.agents)} in {file.name}: {names}"))
-    found += [warn("agents", text, "See the README's chapter on agents.") for text in book.warnings]
+    found += [warn("agents", text, "See docs/guide/agents.md.") for text in book.warnings]
     return book, found
 
 

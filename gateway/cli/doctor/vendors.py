@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from gateway.settings import Settings
 SKEW_WARN_S: Final = 5.0
 SKEW_MAX_S: Final = 60.0
 """Signatures of webhooks hold for five minutes, tokens of streams for one."""
+SHUTDOWN_WARN_DAYS: Final = 90
 SIPS_PORT: Final = 5061
 
 
@@ -36,7 +38,7 @@ async def openai(settings: Settings, book: AgentBook, http: httpx2.AsyncClient) 
             found += [ok("OpenAI", settings.openai_base_url), skew(response)]
         if response.status_code == 401:
             return [*found, fail("OpenAI key", "not accepted", "Set a valid OPENAI_API_KEY.")]
-        found.append(_model(model, response.status_code))
+        found.append(_model(model, response, datetime.now(UTC).date()))
     return found
 
 
@@ -45,14 +47,29 @@ def _default(field: str) -> object:
     return Settings.model_fields[field].default
 
 
-def _model(model: str, status: int) -> Finding:
-    name = f"model {model}"
+def _model(model: str, response: httpx2.Response, today: date) -> Finding:
+    name, status = f"model {model}", response.status_code
     if status == 200:
-        return ok(name, "the key may use it")
+        return shutdown(name, response, today) or ok(name, "the key may use it")
     if status in (403, 404):
         fix = "Give the key's project access to it, or name another model in the agents file."
         return fail(name, "the key may not use it, or there is none", fix)
     return fail(name, f"OpenAI answers {status}", "See status.openai.com, and try again.")
+
+
+def shutdown(name: str, response: httpx2.Response, today: date) -> Finding | None:
+    """Return what the vendor says of a model's end, if that is near or past."""
+    try:
+        ends = date.fromisoformat(str(response.json()["shutdown_date"]))
+    except (ValueError, KeyError, TypeError):
+        return None  # null: no date is set
+    days = (ends - today).days
+    if days > SHUTDOWN_WARN_DAYS:
+        return None
+    fix = "Name another `model:` in the agents file."
+    if days <= 0:
+        return fail(name, f"was shut down on {ends}", fix)
+    return warn(name, f"is shut down on {ends}, in {days} days", fix)
 
 
 def skew(response: httpx2.Response) -> Finding:

@@ -23,6 +23,7 @@ from gateway.call.endings import Ending
 from gateway.call.machine import CallMachine
 from gateway.ops.billing.prices import token_counts
 from gateway.ops.telemetry.fast_histogram import AddedLatency
+from gateway.ops.telemetry.loop_lag import LoopLag
 from gateway.ops.telemetry.media_counters import MediaCountersCollector
 from gateway.protocols.realtime_server import Usage
 
@@ -36,7 +37,6 @@ _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
 _SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0)
 _LENGTH_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-_LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 # The attribute of `Metrics` -> name, help text, labels (and buckets).
@@ -118,6 +118,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Media streams closed before they reached a call.",
         ("reason",),
     ),
+    "connections_refused": (
+        "connections_refused",
+        "HTTP requests and connections that broke a bound, by the bound.",
+        ("reason",),
+    ),
     "admin_tokens_refused": (
         "admin_tokens_refused",
         "Requests to the operators' API without the right token.",
@@ -187,6 +192,11 @@ _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Remaining share of the model's rate limit, by the last response.",
         ("limit",),
     ),
+    "descriptors_left": (
+        "descriptors_left",
+        "File descriptors that the process may still open.",
+        (),
+    ),
     "tasks": ("tasks", "Tasks of the event loop, those of calls included.", ()),
     "draining": ("draining", "1 while the process takes no new calls.", ()),
     "capacity": ("calls_capacity", "How many calls this process takes at once.", ("path",)),
@@ -247,7 +257,6 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, str, tuple[str, ...], tuple[float, ..
         ("cause",),
         _SETUP_BUCKETS,
     ),
-    "lag": ("event_loop_lag_seconds", "How late the event loop woke a timer.", (), _LAG_BUCKETS),
 }
 
 
@@ -280,6 +289,7 @@ class Metrics:
     prepared: Counter
     webhooks: Counter
     streams_refused: Counter
+    connections_refused: Counter
     admin_tokens_refused: Counter
     phone_refused: Counter
     stream_events: Counter
@@ -302,6 +312,7 @@ class Metrics:
     breaker_open: Gauge
     clock_skew: Gauge
     rate_limit: Gauge
+    descriptors_left: Gauge
     tasks: Gauge
     draining: Gauge
     capacity: Gauge
@@ -316,7 +327,6 @@ class Metrics:
     mcp_seconds: Histogram
     sip_setup: Histogram
     renewed: Histogram
-    lag: Histogram
 
     def __init__(
         self, added: AddedLatency, machines: Callable[[], Iterable[CallMachine]] = tuple
@@ -336,6 +346,8 @@ class Metrics:
         self.build.labels(__version__).set(1)
         self._traffic = MediaCountersCollector(added, machines)
         registry.register(self._traffic)
+        self.lag = LoopLag()
+        registry.register(self.lag)
         self._table: dict[type, Callable[[CallInfo, Any], None]] = {
             events.CallerConnected: self._arrived,
             events.ModelReady: self._model_ready,

@@ -11,6 +11,7 @@ from call.play import (
     Book,
     answered,
     asks_for_an_answer,
+    ends,
     note,
     nothing,
     outputs,
@@ -26,6 +27,7 @@ from call.vendor_events import (
     response_done,
     speech_started,
     speech_stopped,
+    stop,
 )
 
 from gateway import limits
@@ -33,6 +35,7 @@ from gateway.audio.tones import keys_mulaw
 from gateway.call import events
 from gateway.call.commands import SendToCaller
 from gateway.call.dialogue import prompts
+from gateway.call.endings import Ending
 from gateway.protocols import media_stream
 from gateway.protocols.realtime_server import ResponseDone
 
@@ -171,6 +174,22 @@ def test_what_is_begun_is_dialled_to_its_end(disturbed_by: object) -> None:
     sound = heard(book, response_created(), dials("4711"), wait(0.3), disturbed_by, wait(1.5))
     assert keys(sound) == "4711"
     assert "Sent: 4711" in str(book.said)
+
+
+def test_an_answer_that_is_queued_behind_them_is_not_truncated_to_nothing() -> None:
+    """Of two items the first goes on late; both are still to be heard."""
+    book = line("4711")
+    heard(book, response_created(), dials("4711"), response_created("resp_2"))
+    two = [audio_delta(f"item_{n}", ms=200, response_id="resp_2") for n in (1, 2)]
+    heard(book, *two, wait(0.3), speech_started(), two[0], two[1])
+    assert not [event for event in book.said if event["type"] == "conversation.item.truncate"]
+
+
+def test_keys_that_are_being_pressed_end_with_the_call() -> None:
+    book = line("4711")
+    heard(book, response_created(), dials("4711"), wait(0.3))
+    book >> stop() << note(events.ToolCompleted, name="send_digits", outcome="cancelled")
+    book << outputs("call_1", prompts.NOT_SENT) << ends(Ending.CALLER_HUNG_UP) << nothing
 
 
 def test_tones_are_not_the_models_voice() -> None:

@@ -36,6 +36,8 @@ from call.play import (
     wait,
 )
 from call.vendor_events import (
+    audio_delta,
+    audio_done,
     committed,
     response_created,
     response_done,
@@ -182,6 +184,21 @@ def test_a_call_that_never_ends_is_given_up() -> None:
     book << tells_the_model(prompts.took_too_long("find"))
     book >> wait(GRACE_S) << asks_for_an_answer
     book >> response_created("resp_2") >> response_done("resp_2") >> completed() << nothing
+
+
+def test_a_call_behind_the_goodbye_is_waited_for_and_told() -> None:
+    book = calling()
+    book.heard_marks = True
+    book >> response_created() >> audio_delta(ms=400) << ... >> audio_done() << nothing
+    book >> called() >> arguments() << CALLED >> runs() << nothing
+    book >> response_done(calls=(("end_call", "call_1"),)) << note(events.ToolCalled)
+    book >> wait(4) << note(events.FirstAudioSent) >> completed()
+    book << note(events.HostedToolCompleted, outcome="ok") << nothing >> output() << nothing
+    book >> wait(GRACE_S + 0.1) << asks_for_an_answer << nothing
+    book >> response_created("resp_2") << nothing
+    book >> audio_delta("item_2", ms=200, response_id="resp_2") << ...
+    book >> audio_done("item_2", "resp_2") >> response_done("resp_2") << nothing
+    book >> wait(0.3) << ends(Ending.AGENT_HUNG_UP) << nothing
 
 
 def test_a_wait_is_filled_once() -> None:

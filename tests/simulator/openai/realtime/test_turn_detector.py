@@ -112,6 +112,22 @@ def test_without_turn_detection_the_client_commits() -> None:
     )
 
 
+def test_a_client_commits_in_the_midst_of_speech() -> None:
+    """What was said so far is a turn, without an answer; the detection begins anew."""
+    rig = SessionRig().listen_in()
+    rig.talk(1.0, 0)
+    assert rig.types()[-1] == "input_audio_buffer.speech_started"
+    since = len(rig.events)
+    rig.send("input_audio_buffer.commit")
+    rig.wait(1)
+    assert "input_audio_buffer.committed" in rig.types(since)
+    assert "response.created" not in rig.types(since)
+    rig.talk(1.0, 0.6)
+    items = {event["item_id"] for event in rig.of("input_audio_buffer.committed")}
+    assert len(items) == 2
+    assert not rig.violations
+
+
 def test_clear_forgets_what_was_written() -> None:
     rig = SessionRig()
     rig.update(audio={"input": {"format": PCMU, "turn_detection": None}})
