@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 
 class GatewayError(Exception):
@@ -20,6 +22,14 @@ class FileError(GatewayError):
         self.file, self.line, self.key, self.problem = str(file), line, key, problem
         place = f"{file}:{line}" if line is not None else str(file)
         super().__init__(f"{place}: {key}: {problem}" if key else f"{place}: {problem}")
+        self.others: tuple[FileError, ...] = ()
+        """More that is wrong in the file; all of it stands in the text, a line for each."""
+
+    def with_others(self, others: Sequence[FileError]) -> Self:
+        """Add what else is wrong in the same file."""
+        self.others = tuple(others)
+        self.args = ("\n".join(map(str, (self, *others))),)
+        return self
 
 
 class AgentFileError(FileError):

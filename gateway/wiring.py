@@ -75,6 +75,7 @@ from gateway.ops.telemetry.metrics import Metrics
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.settings import Settings
 from gateway.tools.toolbox import Toolbox
+from gateway.transports.connection_limits import descriptors_left
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.openai_headers import model_headers
 from gateway.transports.twilio_media import TwilioMedia
@@ -211,6 +212,7 @@ def capacity(r: Resources) -> Capacity:
     budget = None if settings.budget_usd is None else Decimal(str(settings.budget_usd))
     bills = Bills(prices_for(r.book, settings), metrics, monotonic, time, budget)
     metrics.budget.set_function(lambda: bills.share_of_budget)
+    metrics.descriptors_left.set_function(descriptors_left)
     metrics.expect(r.book.agents.values())
     metrics.capacity.labels("media-streams").set(settings.max_calls)
     metrics.capacity.labels("sip").set(r.tuning.sip_calls_max if settings.sip_uri else 0)
@@ -266,9 +268,13 @@ class Messaging:
 
 def messaging(r: Resources) -> Messaging:
     pictures = Pictures(
-        r.table, r.store, r.media, r.images, r.tasks,
+        r.table,
+        r.store,
+        r.media,
+        r.images,
+        r.tasks,
         lambda source, outcome: r.metrics.images.labels(source, outcome).inc(),
-    )  # fmt: skip
+    )
     links = PictureLinks(r.store, r.table, pictures.mailbox, r.settings.public_url)
     return Messaging(pictures, links)
 
@@ -276,9 +282,12 @@ def messaging(r: Resources) -> Messaging:
 def toolbox(r: Resources, texts: Messaging, environ: Mapping[str, str]) -> Toolbox:
     """Return every agent's tools. Raises SettingsError."""
     errands = TextTools(
-        r.rest, texts.links, TextLimits(r.store, r.settings.text_countries, time), r.table.call,
+        r.rest,
+        texts.links,
+        TextLimits(r.store, r.settings.text_countries, time),
+        r.table.call,
         lambda outcome: r.metrics.texts.labels(outcome).inc(),
-    ).errands  # fmt: skip
+    ).errands
 
     def on_mcp_status(label: str, up: bool) -> None:
         r.metrics.mcp_up.labels(label).set(up)
@@ -457,9 +466,14 @@ def subscribe(
     """Subscribe everything that follows calls, in the order in which each event reaches it."""
     metrics, call_log = r.metrics, CallLog()
     guard = AdmissionGuard(
-        r.table, calls.snapshots, calls.leases, bounds.admission, bounds.breaker, bounds.rates,
+        r.table,
+        calls.snapshots,
+        calls.leases,
+        bounds.admission,
+        bounds.breaker,
+        bounds.rates,
         r.tasks,
-    )  # fmt: skip
+    )
 
     def count(call: RunningCall, event: events.CallEvent) -> None:
         metrics.on_event(call.facts, event)
@@ -522,9 +536,14 @@ def _voice(
 ) -> VoiceEndpoints:
     settings, registry, documents = r.settings, calls.registry, calls.documents
     stream = MediaStreamLeg(
-        settings.public_url, settings.media_url, documents, registry, bounds.admission,
-        calls.snapshots, stream_tokens,
-    )  # fmt: skip
+        settings.public_url,
+        settings.media_url,
+        documents,
+        registry,
+        bounds.admission,
+        calls.snapshots,
+        stream_tokens,
+    )
     sip = SipLeg(settings.public_url, settings.sip_uri, documents, registry, calls.dial_tokens)
     steps = FallbackSteps(settings.public_url, documents, r.metrics.fallbacks)
     incoming = IncomingCalls(

@@ -31,7 +31,9 @@ class YamlSource:
 
     def error(self, path: Path, problem: str) -> FileError:
         """Return an error at this key."""
-        return self.error_type(self.file, self.line(path), dotted(path) or None, problem)
+        # What is wrong is repeated, and one problem is one line.
+        key, problem = (" ".join(text.splitlines()) for text in (dotted(path), problem))
+        return self.error_type(self.file, self.line(path), key or None, problem)
 
     def line(self, path: Path) -> int:
         """Return the line of a key, or of the nearest key above it in the file."""

@@ -1,4 +1,4 @@
-"""Rigs that several rooms' tests stand on: a real gateway, a real model's server, a stranger."""
+"""Fixtures of several packages: a real gateway, a real model's server, a stranger."""
 
 from __future__ import annotations
 

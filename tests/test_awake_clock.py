@@ -86,9 +86,12 @@ def test_half_of_it_worked_is_half_awake() -> None:
 def test_a_process_that_is_stopped_is_not_awake() -> None:
     rigs = Path(__file__).parent / "rigs"
     with subprocess.Popen(
-        [sys.executable, "-c", CHILD], cwd=rigs, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as child:  # fmt: skip
+        [sys.executable, "-c", CHILD],
+        cwd=rigs,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"

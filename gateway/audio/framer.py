@@ -1,10 +1,10 @@
-"""Whole units out of ragged deltas: no byte lost, no phase lost."""
+"""Framing of ragged deltas into whole units: no byte lost, no phase lost."""
 
 from __future__ import annotations
 
 
 class Framer:
-    """Cuts a byte stream into whole multiples of `unit_bytes`; the rest waits for the next push."""
+    """Cut a byte stream into whole multiples of `unit_bytes`; the rest waits for the next push."""
 
     def __init__(self, unit_bytes: int) -> None:
         self._unit_bytes = unit_bytes
@@ -16,7 +16,7 @@ class Framer:
         return len(self._rest)
 
     def push(self, data: bytes) -> bytes:
-        """All whole units so far; the very object that came in when nothing is left over."""
+        """Return all whole units so far; the very object that came in when nothing is left over."""
         if self._rest:
             data = self._rest + data
         ragged = len(data) % self._unit_bytes
@@ -27,7 +27,7 @@ class Framer:
         return data[:-ragged]
 
     def flush(self, pad: bytes) -> bytes:
-        """The rest, filled up to a whole unit by repeating `pad` (one sample of silence).
+        """Return the rest, filled up to a whole unit by repeating `pad` (one sample of silence).
 
         What is less than one `pad` is a torn sample and is dropped. Empty if nothing waits.
         """

@@ -1,4 +1,4 @@
-"""G.711 mu-law, and the numbers that both wires agree on."""
+"""G.711 mu-law, and the constants of both audio formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
     import audioop
 
-# audioop too: whoever takes it from here need not know about the warning.
+# audioop too: modules that import it from here need not know about the warning.
 __all__ = [
     "CALLER_HZ",
     "FRAME_MS",
@@ -42,5 +42,5 @@ def pcm_to_mulaw(pcm: bytes) -> bytes:
 
 
 def pcm_peak(pcm: bytes) -> int:
-    """Largest magnitude among PCM16 samples, 0 to 32768."""
+    """Return the largest magnitude among PCM16 samples, 0 to 32768."""
     return audioop.max(pcm, 2)

@@ -31,7 +31,7 @@ _BARS_HZ: Final = (
 
 @cache
 def hold_music_wav() -> bytes:
-    """Sixteen seconds, PCM16 mono at 8 kHz, whose end leads into its beginning."""
+    """Return sixteen seconds, PCM16 mono at 8 kHz, whose end leads into its beginning."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -53,7 +53,7 @@ def _played() -> NDArray[np.int16]:
 
 
 def _string(hz: float, length: int) -> NDArray[np.float64]:
-    """Plucked softly: 10 ms to its loudest, and then it dies away."""
+    """Return a softly plucked note: loudest after 10 ms, then it decays."""
     seconds = np.arange(length) / CALLER_HZ
     sound = sum(
         (

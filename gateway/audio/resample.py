@@ -1,4 +1,4 @@
-"""The live path: 8 kHz <-> 24 kHz, exactly 1:3, nothing held back.
+"""Resampler of live audio: 8 kHz <-> 24 kHz, exactly 1:3, without buffering.
 
 A linear-phase FIR in polyphase form, as one matrix product: each row of the left operand is a
 window of (history + frame), each column of the right one holds the taps of one output sample.
@@ -52,7 +52,7 @@ _FRAME_BYTES = 2 * _FRAME_SAMPLES
 
 @cache
 def lowpass() -> NDArray[np.float64]:
-    """The 91 taps at 24 kHz with a gain of one: least squares over both bands, in one solve."""
+    """Return the 91 taps at 24 kHz, with a gain of one: least squares over both bands at once."""
     hz = np.concatenate([np.linspace(0, _PASS_HZ, 300), np.linspace(_STOP_HZ, MODEL_HZ / 2, 600)])
     wanted = (hz <= _PASS_HZ).astype(np.float64)
     weight = np.where(wanted, 1.0, _STOP_WEIGHT)
@@ -63,7 +63,7 @@ def lowpass() -> NDArray[np.float64]:
 
 
 def _up_matrix() -> NDArray[np.float32]:
-    """(history + block, 3 block): each phase of the taps, shifted along the block."""
+    """Return (history + block, 3 block): each phase of the taps, shifted along the block."""
     matrix = np.zeros((_HISTORY + _UP_BLOCK, RATIO * _UP_BLOCK))
     newest_first = np.append(lowpass() * RATIO, np.zeros(RATIO - 1)).reshape(-1, RATIO)
     for sample in range(_UP_BLOCK):
@@ -73,7 +73,7 @@ def _up_matrix() -> NDArray[np.float32]:
 
 
 def _down_matrix() -> NDArray[np.float32]:
-    """(3 (history + block), block): the taps, three samples further for each output."""
+    """Return (3 (history + block), block): the taps, three samples further for each output."""
     matrix = np.zeros((RATIO * (_HISTORY + _DOWN_BLOCK), _DOWN_BLOCK))
     for sample in range(_DOWN_BLOCK):
         matrix[RATIO * sample : RATIO * sample + TAPS, sample] = lowpass()
@@ -81,7 +81,7 @@ def _down_matrix() -> NDArray[np.float32]:
 
 
 def _mulaw_codes() -> NDArray[np.uint8]:
-    """The code of each sample, negative ones counted from the end; clipped beyond 16 bits."""
+    """Codes of all samples, negative ones counted from the end; clipped beyond 16 bits."""
     samples = np.arange(-_OVERSHOOT, _OVERSHOOT).clip(-_PEAK, _PEAK).astype(np.int16)
     codes = np.frombuffer(pcm_to_mulaw(samples.tobytes()), np.uint8)
     return np.roll(codes, _OVERSHOOT)
@@ -92,7 +92,7 @@ _UP, _DOWN, _MULAW = _up_matrix(), _down_matrix(), _mulaw_codes()
 
 
 class _Polyphase:
-    """A stream through one of the matrices; holds only the last samples it was given, as bytes."""
+    """Stream through one of the matrices; keeps only the last samples it was given, as bytes."""
 
     def __init__(self, matrix: NDArray[np.float32], history: int) -> None:
         self._matrix = matrix
@@ -105,7 +105,7 @@ class _Polyphase:
         self.saturated = 0
 
     def reset(self) -> None:
-        """Forget what was heard; the next sample follows silence. `saturated` stays."""
+        """Forget earlier samples; the next sample follows silence. `saturated` stays."""
         self._history = self._silence
 
     def _filter(self, pcm: bytes) -> bytes:
@@ -120,7 +120,7 @@ class _Polyphase:
         return data
 
     def _loud(self, data: bytes) -> bool:
-        """No clipping is possible, hence none is looked for, below what the taps can add up to."""
+        """Return whether clipping is possible: below a level the taps cannot add up to more."""
         return pcm_peak(data) > self._safe_peak
 
     def _product(self, pcm: bytes) -> bytes:
@@ -131,7 +131,7 @@ class _Polyphase:
         return sums.astype(_INT16).tobytes()
 
     def _sums(self, data: bytes, new_bytes: int) -> NDArray[np.float32]:
-        """Whole numbers, one for each sample that is due, not yet clipped."""
+        """Return whole numbers, one for each sample that is due, not yet clipped."""
         rows, ragged = divmod(new_bytes, self._step_bytes)
         if ragged:
             rows += 1
@@ -154,10 +154,10 @@ _Product = Callable[[bytes, Callable[["NDArray[np.float32]"], None] | None], byt
 
 
 def _frame_product() -> _Product:
-    """Arrays for 20 ms on the way up: numpy would make four of them anew for each frame.
+    """Return a function that resamples a frame with its history to PCM16.
 
-    Returns the function: the frame behind its history -> PCM16. Its second argument clips sound
-    that may be too loud. All that it uses is looked up here, once.
+    It owns arrays for 20 ms of the uplink: numpy would make four of them anew for each frame. Its
+    second argument clips sound that may be too loud. All that it uses is looked up here, once.
     """
     data = bytearray(2 * (_HISTORY + _FRAME_SAMPLES))
     samples = memoryview(data)
@@ -186,20 +186,20 @@ _spare = [_frame_product()]
 
 
 class Upsampler(_Polyphase):
-    """8 kHz -> 24 kHz, PCM16: exactly 3n samples out for n in, 1.875 ms late."""
+    """Resample 8 kHz -> 24 kHz, PCM16: exactly 3n samples out for n in, 1.875 ms late."""
 
     def __init__(self) -> None:
         super().__init__(_UP, _HISTORY)
 
     def process(self, pcm: bytes) -> bytes:
-        """Any number of whole samples; BugError at half a sample."""
+        """Resample any number of whole samples; BugError at half a sample."""
         if len(pcm) == _FRAME_BYTES:
             # `_with_history` and `_loud`, without the calls: in a crowd each costs a microsecond.
             data = self._history + pcm
             self._history = data[_FRAME_BYTES:]
             clip = self._clip if pcm_peak(data) > self._safe_peak else None
             try:
-                # Off the shelf, since numpy lets other threads run while it multiplies.
+                # Taken from a pool: numpy lets other threads run while it multiplies.
                 product = _spare.pop()
             except IndexError:
                 product = _frame_product()
@@ -212,19 +212,19 @@ class Upsampler(_Polyphase):
 
 
 class Downsampler(_Polyphase):
-    """24 kHz -> 8 kHz, PCM16: exactly n/3 samples out for n in, 1.875 ms late."""
+    """Resample 24 kHz -> 8 kHz, PCM16: exactly n/3 samples out for n in, 1.875 ms late."""
 
     def __init__(self) -> None:
         super().__init__(_DOWN, RATIO * _HISTORY)
 
     def process(self, pcm: bytes) -> bytes:
-        """Any multiple of three samples; BugError otherwise, since the phase would be lost."""
+        """Resample any multiple of three samples; BugError otherwise: the phase would be lost."""
         if len(pcm) % (2 * RATIO):
             raise BugError(f"{len(pcm)} bytes are not whole thirds of PCM16; frame them first")
         return self._filter(pcm)
 
     def to_mulaw(self, pcm: bytes) -> bytes:
-        """As `process`, and as mu-law: one table serves for clipping and for the code."""
+        """Resample to mu-law: one table serves for clipping and for the code."""
         if len(pcm) % (2 * RATIO):
             raise BugError(f"{len(pcm)} bytes are not whole thirds of PCM16; frame them first")
         longest = _ROWS * self._step_bytes

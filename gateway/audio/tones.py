@@ -1,4 +1,4 @@
-"""Tones made here: telephone keys, test tones, and something gentle to wait by."""
+"""Synthesized tones: telephone keys, test tones, and a soft hold tone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HOLD_CHORD_HZ = (220.0, 330.0, 440.0)
 
 
 def dtmf_mulaw(digit: str, ms: int) -> bytes:
-    """One key of `0-9 * # A-D`, as mu-law; KeyError for any other."""
+    """Return one key of `0-9 * # A-D`, as mu-law; KeyError for any other."""
     low_hz, high_hz = DTMF_HZ[digit]
     tone = _sine(low_hz, ms, _DTMF_LOW_DBFS, CALLER_HZ)
     tone += _sine(high_hz, ms, _DTMF_HIGH_DBFS, CALLER_HZ)
@@ -42,7 +42,7 @@ def dtmf_mulaw(digit: str, ms: int) -> bytes:
 
 
 def keys_mulaw(digits: str) -> bytes:
-    """Keys one after the other, in whole frames; `w` waits half a second, `W` a whole one."""
+    """Return keys in a row, in whole frames; `w` waits half a second, `W` a whole one."""
     return b"".join(
         MULAW_SILENCE * (_WAIT_MS[digit] * CALLER_HZ // 1_000)
         if digit in _WAIT_MS
@@ -52,13 +52,13 @@ def keys_mulaw(digits: str) -> bytes:
 
 
 def tone_pcm(hz: float, ms: int, level_dbfs: float, rate: int) -> bytes:
-    """A steady sine as PCM16, from its zero crossing; 0 dBFS is full scale."""
+    """Return a steady sine as PCM16, from its zero crossing; 0 dBFS is full scale."""
     return _pcm(_sine(hz, ms, level_dbfs, rate))
 
 
 @cache
 def hold_mulaw() -> bytes:
-    """Four seconds of mu-law to be looped: a soft chord that swells and fades, then rest."""
+    """Return four seconds of mu-law to loop: a soft chord that swells and fades, then silence."""
     chord = sum(
         (_sine(hz, _HOLD_NOTE_MS, _HOLD_DBFS, CALLER_HZ) for hz in _HOLD_CHORD_HZ),
         start=np.zeros(_HOLD_NOTE_MS * CALLER_HZ // 1_000),

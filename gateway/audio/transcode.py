@@ -23,21 +23,21 @@ _SILENT_CODES = b"\xff\x7f"
 
 
 class CallerToModel(Protocol):
-    """The caller's mu-law in, what the model's session asked for out."""
+    """Conversion of the caller's mu-law to the format of the model's session."""
 
     @property
     def saturated(self) -> int:
         """Samples clipped so far."""
 
     def convert(self, mulaw: bytes) -> bytes:
-        """Everything that came in, at once, whatever the frame's length."""
+        """Return all of a frame at once, whatever its length."""
 
     def reset(self) -> None:
         """Start anew, as after silence."""
 
 
 class ModelToCaller(Protocol):
-    """The model's sound in, mu-law in whole multiples of 20 ms out."""
+    """Conversion of the model's sound to mu-law in whole multiples of 20 ms."""
 
     bytes_per_ms: int
 
@@ -46,22 +46,22 @@ class ModelToCaller(Protocol):
         """Samples clipped so far."""
 
     def convert(self, audio: bytes) -> bytes:
-        """All whole 20 ms so far; the ragged rest, odd bytes too, waits for the next delta."""
+        """Return all whole 20 ms; the ragged rest, odd bytes too, waits for the next delta."""
 
     def flush(self) -> bytes:
-        """End of an utterance: the rest, filled up to 20 ms with silence; nothing is held back."""
+        """End an utterance: return the rest, filled up to 20 ms with silence."""
 
     def reset(self) -> None:
-        """After a barge-in: forget the rest and the filter's history."""
+        """Forget the rest and the filter's history, after a barge-in."""
 
 
 def caller_to_model(audio: AudioFormat) -> CallerToModel:
-    """The way up that the agent's `audio` asks for."""
+    """Return the uplink's conversion for the agent's `audio`."""
     return _MulawToPcm24() if audio == "pcm24k" else _MulawThrough()
 
 
 def model_to_caller(audio: AudioFormat) -> ModelToCaller:
-    """The way down that the agent's `audio` asks for."""
+    """Return the downlink's conversion for the agent's `audio`."""
     return _Pcm24ToMulaw() if audio == "pcm24k" else _MulawFramed()
 
 
@@ -87,7 +87,7 @@ class _MulawThrough:
         return mulaw
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Do nothing: this conversion has no state."""
 
 
 class _Pcm24ToMulaw:

@@ -1,4 +1,4 @@
-"""`gateway call`: has an agent call somebody, and tells how it goes."""
+"""`gateway call`: have an agent call a person, and show how it goes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ EXIT_NOT_REACHED: Final = 1
 _LOOK_S: Final = 0.5
 _TIMEOUT_S: Final = 20.0
 _WHO: Final = {
-    "human": "a person", "machine": "a machine", "fax": "a fax", "unknown": "nobody can tell whom",
-}  # fmt: skip
+    "human": "a person",
+    "machine": "a machine",
+    "fax": "a fax",
+    "unknown": "unknown",
+}
 _ENDED: Final = {
     "no_answer": "nobody answered",
     "busy": "busy",
@@ -64,7 +67,7 @@ def call(
 
 
 def _dial(client: httpx2.Client, wanted: dict[str, str]) -> str:
-    """The address of the call's record. A request that was lost on its way dials once."""
+    """Return the address of the call's record. A request that was lost on its way dials once."""
     key = {"Idempotency-Key": uuid4().hex}
     try:
         answer = client.post("/api/calls", json=wanted, headers=key)
@@ -78,16 +81,16 @@ def _dial(client: httpx2.Client, wanted: dict[str, str]) -> str:
 
 
 def _follow(client: httpx2.Client, path: str, console: Console) -> dict[str, Any]:
-    """Prints what is new until the call is over; its record."""
-    told: set[str] = set()
+    """Print what is new until the call is over; return its record."""
+    shown: set[str] = set()
     while True:
         answer = _asked(client, "GET", path)
         if answer.status_code != 200:
             raise _refused(answer)
         record: dict[str, Any] = answer.json()
         for line in _progress(record):
-            if line not in told:
-                told.add(line)
+            if line not in shown:
+                shown.add(line)
                 console.print(line, markup=False)
         if record["state"] == "ended":
             return record

@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic
 from types import FrameType
 
@@ -23,6 +24,7 @@ from gateway import limits
 from gateway.app import Gateway
 from gateway.call.endings import Ending
 from gateway.errors import BugError, SettingsError
+from gateway.transports.connection_limits import ConnectionLimits
 from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
 
@@ -42,7 +44,12 @@ class GatewayServer(uvicorn.Server):
                 gateway.asgi,
                 host=host,
                 port=port,
-                http=BoundedHttp,
+                http=partial(  # type: ignore[arg-type]
+                    BoundedHttp,
+                    connection_limits=ConnectionLimits(
+                        lambda reason: gateway.metrics.connections_refused.labels(reason).inc()
+                    ),
+                ),
                 ws=MediaSocket,
                 ws_per_message_deflate=False,  # base64 audio does not shrink
                 ws_max_size=limits.sockets.SOCKET_MESSAGE_MAX_BYTES,

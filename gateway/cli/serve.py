@@ -19,6 +19,7 @@ from gateway.cli.drain_server import GatewayServer
 from gateway.errors import ServiceUnreachable
 from gateway.ops.telemetry import logs
 from gateway.settings import Settings, load_settings
+from gateway.transports.connection_limits import raise_descriptors_max
 from gateway.transports.tls import tls_context
 
 SIMULATED_MODEL_PORT: Final = 8090
@@ -38,6 +39,7 @@ def serve_calls(*, simulated: bool) -> None:
     environ, embed_model = _with_far_ends(os.environ, simulated=simulated)
     settings = load_settings(environ, simulated=simulated)
     logs.set_up(settings.log_format, settings.log_level)
+    raise_descriptors_max()
     run = _serve(settings, embed_model=embed_model and settings.simulated)
     if sys.platform == "win32":
         asyncio.run(run)
@@ -50,8 +52,11 @@ def serve_calls(*, simulated: bool) -> None:
 def _with_far_ends(environ: Mapping[str, str], *, simulated: bool) -> tuple[dict[str, str], bool]:
     """Simulated, nothing leaves this machine unless its address was given on purpose."""
     simulated = simulated or environ.get("GATEWAY_SIMULATED", "").strip().lower() in {
-        "1", "true", "yes", "on",
-    }  # fmt: skip
+        "1",
+        "true",
+        "yes",
+        "on",
+    }
     if not simulated:
         return dict(environ), False
     embed = not environ.get("OPENAI_BASE_URL")

@@ -259,9 +259,14 @@ async def _ends(
         if scenario.at is not None:
             environment["GATEWAY_SIMULATED_TIME"] = start_time(scenario.at, book).isoformat()
         plan = ProcessPlan(
-            options.account, port, twilio.rest_url, out, agents, scenario.model,
+            options.account,
+            port,
+            twilio.rest_url,
+            out,
+            agents,
+            scenario.model,
             environment | scenario.environment,
-        )  # fmt: skip
+        )
         async with spawned(plan) as processes:
             twilio.reachable.connector_url = processes.model_url
             yield twilio, processes.model_url, url

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 AGENTS_FILE_MAX_BYTES = 1 << 20
+FILE_PROBLEMS_MAX = 20
+"""Problems of an agents file that are told at once."""
 AGENTS_FILE_MAX_DEPTH = 32
 AGENT_NAME_MAX_CHARS = 64
 GREETING_MAX_CHARS = 4_000

@@ -41,8 +41,11 @@ MARKS_LATE_MAX_MS = 500
 """Delay of a mark from which playback counts as slower than the clock."""
 UNDERRUN_MIN_MS = 10
 """Shortest gap in playback that counts as an under-run; less is estimation error."""
-FRAME_PAYLOAD_MAX_BYTES = 64_000
-"""Payload of one media message: eight seconds of mu-law, far above anything seen."""
+FRAME_PAYLOAD_MAX_BYTES = 8_000
+"""Payload of one media message: a second of mu-law, far above anything seen."""
+SOUND_RATE_MAX = 1.25
+"""Audio of a caller per time; more than SOUND_BURST_MS beyond it is dropped."""
+SOUND_BURST_MS = 10_000
 TIMESTAMP_MAX_DIGITS = 12
 """Digits of a media timestamp: milliseconds of thirty years."""
 TIMESTAMP_LEAP_S = 5.0
@@ -53,8 +56,6 @@ SPEECH_MAX_S = 60.0
 """One turn of the caller of which the server reports nothing but its beginning."""
 START_WAIT_S = 5.0
 """From a media stream's handshake to its `start` message."""
-EARLY_MESSAGES_MAX = 200
-"""Messages buffered while a stream's token is checked: four seconds of frames."""
 MEDIA_SILENCE_MAX_S = 2.0
 """Time without a media message after which a stream is dead; Twilio sends silence too."""
 TICK_LATE_MAX_S = 0.25

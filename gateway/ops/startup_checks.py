@@ -81,9 +81,11 @@ def prices_for(book: AgentBook, settings: Settings) -> Prices:
         limited = agent.spend_usd is not None or settings.budget_usd is not None
         if limited and (key := _unpriced(prices, agent.model)):
             raise PriceFileError(
-                file, None, key,
+                file,
+                None,
+                key,
                 f"is missing: what agent {agent.name} may spend cannot be held without it",
-            )  # fmt: skip
+            )
     return prices
 
 

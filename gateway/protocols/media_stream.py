@@ -43,6 +43,11 @@ class MediaBody(Struct, gc=False):
     """Raw mu-law; any length."""
     timestamp: str
     """Milliseconds since the stream began: presentation time."""
+
+
+class SentMediaBody(MediaBody, gc=False):
+    """With the fields that are not used here: they would be read fifty times a second."""
+
     track: str = "inbound"
     chunk: str = "0"
 
@@ -75,6 +80,13 @@ class Start(Struct, tag_field="event", tag="start", rename="camel"):
 class Media(Struct, tag_field="event", tag="media", rename="camel", gc=False):
     stream_sid: str
     media: MediaBody
+
+
+class SentMedia(Struct, tag_field="event", tag="media", rename="camel", gc=False):
+    """A frame as Twilio sends it."""
+
+    stream_sid: str
+    media: SentMediaBody
     sequence_number: str = "0"
 
 
@@ -203,6 +215,6 @@ def parse_outbound(text: bytes | str, stream_sid: str) -> FromGateway:
     return message
 
 
-def encode(message: FromTwilio) -> bytes:
+def encode(message: FromTwilio | SentMedia) -> bytes:
     """A message as Twilio sends it."""
     return _encoder.encode(message)

@@ -118,7 +118,7 @@ VERBS: Final[Mapping[str, Verb]] = {
 _PLACEHOLDER: Final = re.compile(r"\$\{([^{}]*)\}")
 # What XML 1.0 does not allow in any form, not even escaped (section 2.2).
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# White space is normalised by whoever parses, unless it is written as a reference.
+# A parser normalises white space, unless it is written as a reference.
 _IN_TEXT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _IN_ATTRIBUTE: Final = _IN_TEXT | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
 
@@ -133,14 +133,14 @@ class _Element:
 
 @dataclass(frozen=True)
 class Template:
-    """A TwiML document that was checked, waiting for its values."""
+    """Checked TwiML document that is rendered with values."""
 
     file: str
     placeholders: frozenset[str]
     _root: _Element = field(repr=False)
 
     def render(self, values: Mapping[str, str]) -> str:
-        """The document, with each value escaped for its place.
+        """Return the document, with each value escaped for its place.
 
         BugError when a value is missing, even one that this file makes no use of.
         An attribute that is nothing but a placeholder is left out when its value is empty.
@@ -161,7 +161,7 @@ def parse_template(text: str, file: str) -> Template:
 
 
 class _Reader:
-    """Builds the tree and refuses on the way, while the parser still knows the line."""
+    """Tree builder that checks each element while the parser still knows its line."""
 
     def __init__(self, file: str, allowed: frozenset[str]) -> None:
         self.file, self.allowed = file, allowed

@@ -1,4 +1,4 @@
-"""HTTP functions: a request of the operator's making with arguments of the model's.
+"""HTTP functions: the operator's request with the model's arguments.
 
 The model makes arguments up and a caller can talk it into any, so neither may choose the host: an
 argument fills one place of the address, percent-encoded; addresses of this machine and network
@@ -29,7 +29,7 @@ from gateway.transports.tls import tls_context
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _IN_QUERY: Final = frozenset({"GET", "DELETE"})
 _NO_SEGMENTS: Final = frozenset({"", ".", ".."})
-"""They would not fill a place of the path but take it away, and others with it."""
+"""Path segments that would remove themselves and others from the address."""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 
@@ -46,15 +46,18 @@ class HttpTool:
         self._headers = {
             name: with_secrets(value, dict(secrets)) for name, value in call.headers.items()
         }
-        # What one caller's request was given as a cookie is not for the next one's.
+        # A cookie that one caller's request received is not for the next caller's.
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         self._client = httpx2.AsyncClient(
-            verify=tls_context(), follow_redirects=False, trust_env=False, timeout=None,
+            verify=tls_context(),
+            follow_redirects=False,
+            trust_env=False,
+            timeout=None,
             cookies=no_cookies,
-        )  # fmt: skip
+        )
 
     async def run(self, arguments: Mapping[str, Any], _context: ToolContext) -> str:
-        """The text of the answer. Raises ToolError."""
+        """Send the request and return the text of the answer. Raises ToolError."""
         url = httpx2.URL(self._address(arguments))
         rest = {name: value for name, value in arguments.items() if name not in self._call.in_url}
         body = None
@@ -96,7 +99,7 @@ class HttpTool:
         raise ToolError("The service sent us in a circle.", "redirects")
 
     async def _send(self, url: httpx2.URL, body: bytes | None) -> httpx2.Response:
-        """To the very address that was checked: a name may mean another one a moment later."""
+        """Send to the address that was checked: the name may resolve to another a moment later."""
         headers = httpx2.Headers(self._headers)
         headers["Host"] = url.netloc.decode("ascii")
         headers["Accept-Encoding"] = "identity"  # a small answer could become a large one
@@ -135,7 +138,7 @@ def _deepest(error: BaseException) -> BaseException:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is of the open internet: not loopback, link-local, private or the like.
+    """Return whether an address is of the open internet: not loopback, link-local or private.
 
     One of IPv6 that carries one of IPv4 leads to that.
     """
@@ -151,7 +154,7 @@ def is_public(address: str) -> bool:
 
 
 def redirected(url: httpx2.URL, location: str) -> httpx2.URL | None:
-    """Where a redirect leads, if that is the same host, and as secure."""
+    """Return a redirect's target, if that is the same host, and as secure."""
     try:
         there = urlsplit(urljoin(str(url), location))
     except ValueError:
@@ -194,5 +197,5 @@ def _filled(text: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """An argument as it stands in an address."""
+    """Return an argument as it is written in an address."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

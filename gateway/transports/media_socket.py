@@ -19,10 +19,21 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from gateway.errors import BugError
-from gateway.limits.sockets import CALLER_BACKLOG_MAX_BYTES, CLOSE_MAX_S, SOCKET_MESSAGE_MAX_BYTES
+from gateway.limits.sockets import (
+    CALLER_BACKLOG_MAX_BYTES,
+    CALLER_BURST_S,
+    CALLER_BYTES_PER_S,
+    CALLER_MESSAGES_PER_S,
+    CLOSE_MAX_S,
+    SOCKET_MESSAGE_MAX_BYTES,
+)
+from gateway.transports.paced_frames import PacedFrames
 from gateway.transports.websocket_frames import FrameSplitter, text_frame
 
 _EXTENSION: Final = "gateway.media"
+_POLICY_VIOLATION: Final = 1008
+_BURST_MESSAGES: Final = int(CALLER_MESSAGES_PER_S * CALLER_BURST_S)
+_BURST_BYTES: Final = int(CALLER_BYTES_PER_S * CALLER_BURST_S)
 
 
 class Receiver(Protocol):
@@ -31,6 +42,9 @@ class Receiver(Protocol):
     def on_text(self, data: bytes | bytearray, now: float) -> None: ...
 
     def on_binary(self, now: float) -> None: ...
+
+    def on_flood(self, now: float) -> None:
+        """The peer sent too much in too short a time and is closed; `on_closed` comes next."""
 
     def on_closed(self, now: float) -> None: ...
 
@@ -42,6 +56,9 @@ class MediaSocket(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self._receiver: Receiver | None = None
         self._splitter = FrameSplitter(masked=True, max_bytes=SOCKET_MESSAGE_MAX_BYTES)
+        self._paced = PacedFrames(self._splitter, self._on_part, self.loop)
+        self._messages_left, self._bytes_left = _BURST_MESSAGES, _BURST_BYTES
+        self._budget_at = monotonic()
         self._unsent: list[bytes] = []
         self._is_open = False
         """Whether a call has the socket and the library's state is OPEN."""
@@ -55,6 +72,13 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._look_at_state()
         if self._gone.is_set():
             self.loop.call_soon(receiver.on_closed, monotonic())
+
+    def hold(self) -> None:
+        """Hear nothing until `release`; what comes meanwhile waits, and nothing of it is lost."""
+        self._paced.hold(self.transport)
+
+    def release(self) -> None:
+        self._paced.release()
 
     def _look_at_state(self) -> None:
         """Follow what may have changed the library's state: asking for each frame is dear."""
@@ -107,21 +131,57 @@ class MediaSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
         if receiver is None:
-            super().data_received(data)
-            if self.conn.handshake_exc is not None and not self.transport.is_closing():
-                self.transport.abort()  # a request that cannot be read: uvicorn would wait for more
-            return
+            return self._before_take_over(data)
         now, text = monotonic(), self._splitter.whole(data)
-        if text is not None:
-            if self._is_open:
-                receiver.on_text(text, now)
+        self._bytes_left -= len(data)
+        if text is None:
+            return self._paced.take(data, self.transport)
+        self._messages_left -= 1
+        if (self._messages_left < 0 or self._bytes_left < 0) and self._floods(now):
+            return None
+        if self._is_open:
+            receiver.on_text(text, now)
+        return None
+
+    def _before_take_over(self, data: bytes) -> None:
+        if self.handshake_initiated and not self.handshake_complete:
+            # No client may send a frame before the answer to its handshake (RFC 6455, 4.1).
+            return self.transport.abort()
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.transport.abort()  # a request that cannot be read: uvicorn would wait for more
+        return None
+
+    def _on_part(self, is_text: bool, part: bytes) -> None:
+        """Handle a frame that did not come alone, or is no whole text."""
+        now = monotonic()
+        self._messages_left -= 1
+        if (self._messages_left < 0 or self._bytes_left < 0) and self._floods(now):
             return
-        for is_text, part in self._splitter.feed(data):
-            if is_text:
-                self._hear(part, now)
-            elif not self.transport.is_closing():
-                super().data_received(bytes(part))
-                self._look_at_state()
+        if is_text:
+            self._hear(part, now)
+        elif not self.transport.is_closing():
+            super().data_received(bytes(part))
+            self._look_at_state()
+
+    def _floods(self, now: float) -> bool:
+        """Fill the budget up with what the time since then allows; close where that is not enough.
+
+        Filled only when it is used up, it costs nothing on the way of a frame.
+        """
+        passed_s, self._budget_at = now - self._budget_at, now
+        messages = self._messages_left + int(passed_s * CALLER_MESSAGES_PER_S)
+        size = self._bytes_left + int(passed_s * CALLER_BYTES_PER_S)
+        self._messages_left = min(_BURST_MESSAGES, messages)
+        self._bytes_left = min(_BURST_BYTES, size)
+        if messages >= 0 and size >= 0:
+            return False
+        self.close(_POLICY_VIOLATION, "flood")
+        self._paced.drop(self.transport)
+        if self._receiver is not None and not self._gone.is_set():
+            self._receiver.on_flood(now)
+        self._end()
+        return True
 
     def _hear(self, text: bytes | bytearray, now: float) -> None:
         """Pass a message on, unless either end has closed."""

@@ -32,6 +32,7 @@ from gateway.limits.sockets import (
     PING_EVERY_S,
     PONG_MAX_S,
 )
+from gateway.transports.paced_frames import PacedFrames
 from gateway.transports.tls import tls_context
 from gateway.transports.websocket_frames import ClientFrames, FrameSplitter
 
@@ -82,6 +83,7 @@ class RealtimeSocket(asyncio.Protocol):
         self._is_open = False
         """Whether the library's state is OPEN, as of the last `_flush`."""
         self._loop = asyncio.get_running_loop()
+        self._paced = PacedFrames(self._splitter, self._on_part, self._loop)
         self._transport: asyncio.Transport | None = None
         self._open: asyncio.Future[None] = self._loop.create_future()
         self._head: bytearray | None = bytearray()
@@ -135,11 +137,15 @@ class RealtimeSocket(asyncio.Protocol):
             if self._receiver is not None and self._is_open:
                 self._receiver.on_model_text(text, now)
             return
-        for is_text, part in self._splitter.feed(data):
-            if not is_text:
-                self._to_library(bytes(part))
-            elif self._receiver is not None and self._is_open:
-                self._receiver.on_model_text(part, now)
+        if self._transport is not None:
+            self._paced.take(data, self._transport)
+
+    def _on_part(self, is_text: bool, part: bytes) -> None:
+        """Handle a frame that did not come alone, or is no whole text."""
+        if not is_text:
+            self._to_library(bytes(part))
+        elif self._receiver is not None and self._is_open:
+            self._receiver.on_model_text(part, monotonic())
 
     def eof_received(self) -> None:
         self._conn.receive_eof()

@@ -1,4 +1,4 @@
-"""The fast lane of a WebSocket: whole, unfragmented text frames, read and written in one step.
+"""Fast path of a WebSocket: whole, unfragmented text frames, read and written in one step.
 
 Nearly every frame of a call is one, and the library's general parser costs more than all else that
 is done with it. Everything other than such a frame (control frames, fragments, oversized ones,
@@ -27,9 +27,9 @@ _head_16 = struct.Struct("!BBH").pack
 
 
 class FrameSplitter:
-    """Cuts a byte stream at frame boundaries.
+    """Cut a byte stream at frame boundaries.
 
-    `masked` tells whether the peer must mask (it is a client). A frame longer than `max_bytes` is
+    `masked` says whether the peer must mask (it is a client). A frame longer than `max_bytes` is
     handed out unfinished, for the library to refuse.
     """
 
@@ -58,7 +58,7 @@ class FrameSplitter:
         """Length of the frame that the buffer holds the beginning of; 0 while it is not known."""
 
     def whole(self, data: bytes) -> bytes | None:
-        """The payload, where `data` is one text message and nothing else, as nearly always.
+        """Return the payload, where `data` is one text message and nothing else, as nearly always.
 
         None: nothing was taken, and `feed` is to have it.
         """
@@ -76,7 +76,7 @@ class FrameSplitter:
         return apply_mask(data[8:], data[4:8]) if self._mask else data[4:]
 
     def feed(self, data: bytes) -> list[tuple[bool, bytes]]:
-        """(True, payload of a whole text message) or (False, raw bytes for the library)."""
+        """Return (True, payload of a whole text message) or (False, raw bytes for the library)."""
         parts: list[tuple[bool, bytes]] = []
         buffer = self._buffer
         if buffer:
@@ -125,7 +125,7 @@ class FrameSplitter:
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A whole text frame as a server sends it."""
+    """Return a whole text frame as a server sends it."""
     length = len(payload)
     if 126 <= length < 65536:
         return _head_16(_TEXT_FIN, 126, length) + payload
@@ -133,14 +133,14 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class ClientFrames:
-    """Whole text frames as a client sends them: masked, each with a key that nobody can foresee."""
+    """Writer of whole text frames of a client: masked, each with an unpredictable key."""
 
     __slots__ = ("_head", "_keys", "_length")
 
     def __init__(self) -> None:
         self._keys: list[bytes] = []
         self._length, self._head = 0, _head(0, _MASKED)
-        """Of the last frame: most are as long as the one before."""
+        """Header of the last frame: most are as long as the one before."""
 
     def text_frame(self, payload: bytes) -> bytes:
         if not self._keys:
@@ -152,7 +152,7 @@ class ClientFrames:
 
 
 def _new_keys() -> list[bytes]:
-    """One call of the system for many frames."""
+    """Return many mask keys, of one system call."""
     keys = os.urandom(4 * _KEYS_AT_ONCE)
     return [keys[at : at + 4] for at in range(0, len(keys), 4)]
 

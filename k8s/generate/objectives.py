@@ -37,3 +37,6 @@ USD_PER_CALL_HOUR: Final = 30
 
 CERTIFICATE_DAYS: Final = 7
 """Renewal is late then: cert-manager renews when a third of a certificate's time is left."""
+
+DESCRIPTORS_LEFT_MIN: Final = 300
+"""Descriptors left at which somebody is woken: at 256 plain HTTP is refused."""

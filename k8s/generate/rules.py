@@ -350,6 +350,13 @@ CAPACITY = group(
         "The event loop of {{ $labels.instance }} is {{ $value | humanizeDuration }} late: every caller on it hears that.",
         "5m",
     ),
+    alert(
+        "GatewayDescriptorsNearlyUsed",
+        "page",
+        f"min by (instance) (gateway_descriptors_left) < {goal.DESCRIPTORS_LEFT_MIN}",
+        "{{ $labels.instance }} can open {{ $value | humanize }} more files and connections: webhooks get 503.",
+        "1m",
+    ),
 )
 
 

@@ -275,7 +275,7 @@ def test_saying_the_same_again_is_no_overreach() -> None:
 
 @pytest.mark.parametrize("path", ["media-streams", "sip"])
 def test_a_format_said_twice_is_not_said_on_the_sip_path(path: str) -> None:
-    """A call that the media path has no room for goes by SIP, with the same agent."""
+    """A call goes by SIP, with the same agent, when the media path is full."""
     said = {"audio": {"input": {"format": PCM_24K}, "output": {"format": PCM_24K, "speed": 1.1}}}
     twice = agent(session=said)
     assert not list(overreach(twice))

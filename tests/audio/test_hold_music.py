@@ -23,7 +23,7 @@ def test_it_is_soft_and_never_silent() -> None:
     assert len(sound) == 16 * 8000
     assert 0.03 < np.abs(sound).max() < 0.2
     loudness = np.sqrt((sound.reshape(-1, 2000) ** 2).mean(axis=1))
-    assert loudness.min() > 0.005, "somebody who hears nothing believes that he was cut off"
+    assert loudness.min() > 0.005, "a caller who hears nothing believes that the call was cut off"
 
 
 def test_its_end_leads_into_its_beginning() -> None:

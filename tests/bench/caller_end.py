@@ -35,9 +35,14 @@ async def start_call(webhooks: Webhooks, dialled: str) -> StreamTicket:
     number = next(_numbers)
     call_sid = f"CA{number:032x}"
     fields = {
-        "CallSid": call_sid, "AccountSid": webhooks.account.sid, "From": f"+1555{number:07}",
-        "To": dialled, "CallStatus": "ringing", "Direction": "inbound", "ApiVersion": "2010-04-01",
-    }  # fmt: skip
+        "CallSid": call_sid,
+        "AccountSid": webhooks.account.sid,
+        "From": f"+1555{number:07}",
+        "To": dialled,
+        "CallStatus": "ringing",
+        "Direction": "inbound",
+        "ApiVersion": "2010-04-01",
+    }
     try:
         answer = await webhooks.request(webhooks.reach.webhook("/twilio/voice"), fields)
     except WebhookFailed as error:
@@ -114,9 +119,12 @@ class CallerEnd:
             b'{"event":"media","sequenceNumber":"%d","streamSid":"%b","media":{"track":"inbound",'
             b'"chunk":"%d","timestamp":"%d","payload":"%b"}}'
         ) % (
-            self._sequence, self._stream_sid.encode(), self._frames, number * FRAME_MS,
+            self._sequence,
+            self._stream_sid.encode(),
+            self._frames,
+            number * FRAME_MS,
             payloads[number % len(payloads)],
-        )  # fmt: skip
+        )
         self._up.enter(FRAME_MS, monotonic())
         if self._line is not None:
             self._line.post(message)

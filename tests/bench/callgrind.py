@@ -53,9 +53,12 @@ def counted(command: Command, out: Path, machine: str) -> Command:
     if machine == "x86_64":
         environment.update(_HASWELL)
     prefix = (
-        "valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no",
+        "valgrind",
+        "--quiet",
+        "--tool=callgrind",
+        "--instr-atstart=no",
         f"--callgrind-out-file={out}",
-    )  # fmt: skip
+    )
     return replace(command, environment=environment, prefix=prefix, start_max_s=_START_MAX_S)
 
 
@@ -84,10 +87,13 @@ class InstructionCounter:
     async def _control(self, words: str) -> None:
         """As callgrind_control does, without its half second. Raises ServiceUnreachable."""
         process = await asyncio.create_subprocess_exec(
-            "vgdb", f"--pid={self.pid}", *words.split(),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            "vgdb",
+            f"--pid={self.pid}",
+            *words.split(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         try:
             async with asyncio.timeout(_CONTROL_MAX_S):
                 status = await process.wait()

@@ -203,9 +203,12 @@ class _Counted:
         name = f"callgrind.{case.audio}.{case.direction}"
         profile = profile.replace(profile.with_name(name))
         return Count(
-            case, callgrind.total(profile.read_text("utf-8", "replace")), call_seconds,
-            statistics.median(up_ms) if up_ms else float("nan"), profile,
-        )  # fmt: skip
+            case,
+            callgrind.total(profile.read_text("utf-8", "replace")),
+            call_seconds,
+            statistics.median(up_ms) if up_ms else float("nan"),
+            profile,
+        )
 
 
 async def _until(at_s: float) -> None:

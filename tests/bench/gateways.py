@@ -29,13 +29,15 @@ def gateway(account: Account, port: int, model_url: str, max_calls: int, folder:
     agents = {
         "agents": {
             audio: {
-                "audio": audio, "instructions": "Answer.", "max_call_s": _NEVER_S,
+                "audio": audio,
+                "instructions": "Answer.",
+                "max_call_s": _NEVER_S,
                 "idle": {"nudge_after_s": _NEVER_S - 1, "end_after_s": _NEVER_S},
             }
             for audio in NUMBERS
         },
         "routes": [{"to": number, "agent": audio} for audio, number in NUMBERS.items()],
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "agents.yaml"
     file.write_text(yaml.safe_dump(agents), "utf-8")

@@ -120,9 +120,14 @@ async def running(command: Command, core: int | None = None) -> AsyncIterator[Us
     with command.log.open("wb") as log:
         with contextlib.nullcontext() if core is None else on_core(core):
             process = await asyncio.create_subprocess_exec(
-                *command.prefix, sys.executable, *command.arguments, env=dict(command.environment),
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+                *command.prefix,
+                sys.executable,
+                *command.arguments,
+                env=dict(command.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         try:
             await _ready(process, command)
             yield Usage(process.pid)

@@ -40,9 +40,13 @@ class TurnPattern:
 
 
 TIMED: Final = TurnPattern(
-    cycle_s=8.0, caller_speaks_s=2.0, thinks_s=0.3, answer_ms=4_000,
-    deltas_ms=(100, 150, 250, 300, 200), faster=5.0,
-)  # fmt: skip
+    cycle_s=8.0,
+    caller_speaks_s=2.0,
+    thinks_s=0.3,
+    answer_ms=4_000,
+    deltas_ms=(100, 150, 250, 300, 200),
+    faster=5.0,
+)
 """For latency and CPU time: uneven deltas, as the vendor's are."""
 COUNTED: Final = TurnPattern(
     cycle_s=6.0, caller_speaks_s=1.5, thinks_s=0.3, answer_ms=4_000, deltas_ms=(200,), faster=4.0

@@ -83,9 +83,11 @@ def test_nothing_of_the_machine_chooses_what_is_counted(tmp_path: Path) -> None:
     plain = Command(("-m", "x"), foreign | {"HOME": "/home"}, "http://127.0.0.1/", tmp_path / "log")
     command = callgrind.counted(plain, tmp_path / "callgrind.out", "x86_64")
     assert command.environment == {
-        "HOME": "/home", "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1",
+        "HOME": "/home",
+        "PYTHONHASHSEED": "0",
+        "OPENBLAS_NUM_THREADS": "1",
         "OPENBLAS_CORETYPE": "Haswell",
-    }  # fmt: skip
+    }
     assert "--instr-atstart=no" in command.prefix
     assert f"--callgrind-out-file={tmp_path}/callgrind.out" in command.prefix
     other = callgrind.counted(plain, tmp_path / "callgrind.out", "aarch64")

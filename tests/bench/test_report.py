@@ -160,9 +160,12 @@ def test_the_json_is_json_for_everybody() -> None:
     text = json.dumps(document, allow_nan=False)
     assert json.loads(text)["load"][1]["levels"][0]["lag_p99_ms"] is None
     assert json.loads(text)["instructions"][0] == {
-        "kind": "gateway", "audio": "pcm24k", "direction": "both", "per_call_second": 6e6,
+        "kind": "gateway",
+        "audio": "pcm24k",
+        "direction": "both",
+        "per_call_second": 6e6,
         "up_ms_p50": 1.0,
-    }  # fmt: skip
+    }
     assert json.loads(text)["cpu_ratio_to_naive"] == {"pcm24k": 0.5, "pcmu": None}
 
 

@@ -1,4 +1,4 @@
-"""An operator's wishes: the agent says a line, looks at a picture, hands the caller over."""
+"""An operator's requests: the agent says a line, looks at a picture, transfers the caller."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WISHES = pytest.mark.parametrize("wish", [SAY, SHOW, HAND_OVER])
 
 
 def connecting() -> Book:
-    """An operator hands the caller over; the model is asked to say so."""
+    """An operator transfers the caller; the model is asked to say so."""
     return answered() >> HAND_OVER << asks(CONNECTING) << nothing
 
 

@@ -22,12 +22,10 @@ from openai_account import OpenAIAccount
 from twilio_numbers import Numbers
 from typer.testing import CliRunner
 
-from gateway.agents.file.loader import load_agents
-from gateway.cli.doctor import command, functions, vendors
+from gateway.cli.doctor import command, vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
 from gateway.cli.parser import app_for
-from gateway.settings import load_settings
 from gateway.simulator.twilio.rest_api import listening
 from gateway.simulator.twilio.webhooks import Account
 
@@ -81,17 +79,22 @@ async def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     )
     async with contextlib.AsyncExitStack() as stack:
         far = {
-            "GATEWAY_SIMULATED": "1", "GATEWAY_PUBLIC_URL": public, "GATEWAY_PORT": str(port),
-            "GATEWAY_HOST": "127.0.0.1", "GATEWAY_DATA_DIR": str(tmp_path / "data"),
+            "GATEWAY_SIMULATED": "1",
+            "GATEWAY_PUBLIC_URL": public,
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_HOST": "127.0.0.1",
+            "GATEWAY_DATA_DIR": str(tmp_path / "data"),
             "TWILIO_BASE_URL": await stack.enter_async_context(listening(numbers.app(), 0)),
-            "OPENAI_API_KEY": KEY, "OPENAI_WEBHOOK_SECRET": SECRET,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_WEBHOOK_SECRET": SECRET,
             "OPENAI_BASE_URL": await stack.enter_async_context(listening(openai.app(), 0)) + "/v1",
-        }  # fmt: skip
+        }
         await stack.enter_async_context(rig.running_gateway(agents, **far))
         mine = {
-            "TWILIO_ACCOUNT_SID": rig.ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_ACCOUNT_SID": rig.ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
             "GATEWAY_AGENTS": str(agents),
-        }  # fmt: skip
+        }
         yield Clinic(numbers, number, far | mine)
 
 
@@ -131,7 +134,7 @@ async def test_where_all_is_well_nothing_is_to_mend(clinic: Clinic) -> None:
         ("data folder", {"GATEWAY_DATA_DIR": "/proc/none"}, "warn", "/proc/none"),
         ("Redis 127.0.0.1", {"GATEWAY_STORE": "redis://:s3cret@127.0.0.1:9/0"}, "fail", "refused"),
     ],
-)  # fmt: skip
+)
 async def test_a_cross_says_what_is_wrong_and_how_to_mend_it(
     clinic: Clinic, name: str, environ: dict[str, str], status: str, said: str
 ) -> None:
@@ -339,35 +342,6 @@ async def test_an_address_at_which_a_call_would_fail_is_a_cross(
     )
     found = await clinic.one("function one", GATEWAY_AGENTS=str(agents))
     assert (found.status, found.detail) == (status, said)
-
-
-async def test_a_service_of_a_function_that_is_not_there_is_a_cross(
-    clinic: Clinic, tmp_path: Path
-) -> None:
-    function = (
-        "{description: d, parameters: {type: object}, "
-        "http: {url: 'http://127.0.0.1:1/', allow_private: true}}"
-    )
-    agents = tmp_path / "functions.yaml"
-    agents.write_text(
-        AGENTS.replace("Be kind.", f"Be kind., tools: [one], functions: {{one: {function}}}")
-    )
-    found = await clinic.one("function one", GATEWAY_AGENTS=str(agents))
-    assert (found.status, found.detail) == ("fail", "the connection is refused")
-
-
-async def test_a_hosted_server_that_openai_cannot_reach_is_a_cross(tmp_path: Path) -> None:
-    agents = tmp_path / "hosted.yaml"
-    agents.write_text(
-        AGENTS.replace(
-            "Be kind.", "Be kind., mcp: {crm: {via: openai, url: 'https://10.0.0.7/mcp'}}"
-        )
-    )
-    settings = load_settings({"GATEWAY_AGENTS": str(agents)}, simulated=True)
-    real = settings.model_copy(update={"simulated": False})
-    (found,) = await functions.addresses(real, load_agents(agents))
-    assert (found.name, found.status) == ("hosted MCP crm", "fail")
-    assert list(await functions.addresses(settings, load_agents(agents))) == []
 
 
 async def test_a_secret_of_an_mcp_server_that_is_not_set(clinic: Clinic, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ async def test_the_page_may_do_nothing_but_what_it_does(theatre: Theatre) -> Non
 
 
 async def test_a_call_is_seen_as_it_happens(theatre: Theatre) -> None:
-    """Two calls, four windows: who speaks, what was said, how long he waited."""
+    """Two calls, four windows: who speaks, what was said, how long the caller waited."""
     pages = {}
     for width, height in SIZES:
         for scheme in SCHEMES:

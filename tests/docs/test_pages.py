@@ -144,6 +144,6 @@ def test_every_page_that_the_product_names_exists() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_no_page_speaks_of_a_caller_as_he(page: Path) -> None:
+def test_pages_name_no_caller_by_a_gendered_word(page: Path) -> None:
     words = re.sub(r"`[^`]*`|he, him, his", "", prose(page))  # the vocabulary names them
     assert re.findall(r"\b(he|him|his|she|her|hers)\b", words, re.IGNORECASE) == []

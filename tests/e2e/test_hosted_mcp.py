@@ -110,8 +110,11 @@ async def test_a_diary_that_is_asked_changed_and_fails(tmp_path: Path) -> None:
     assert sum(prompts.denied("timeout") in words for words in told) == 1
     assert any("Octember" in words for words in said)
     assert [entry["name"] for entry in model.journal.of("mcp_called")] == [
-        "find_appointment", "cancel_appointment", "print_appointment", "move_appointment",
-    ]  # fmt: skip
+        "find_appointment",
+        "cancel_appointment",
+        "print_appointment",
+        "move_appointment",
+    ]
 
 
 async def conversation(rig: GatewayRig, stream: Stream) -> None:

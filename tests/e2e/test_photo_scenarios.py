@@ -1,4 +1,4 @@
-"""A caller who shows what he talks about, over real processes and sockets, on both paths."""
+"""A caller who sends a photo, over real processes and sockets, on both paths."""
 
 from __future__ import annotations
 

@@ -223,9 +223,12 @@ class Cluster:
         path = self.out / f"{name}.log"
         with open(log or path, "wb") as file:  # noqa: ASYNC230
             handle = await asyncio.create_subprocess_exec(
-                *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=file,
+                *command,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=file,
                 stderr=file,
-            )  # fmt: skip
+            )
         self.stack.push_async_callback(_stop, handle)
         return Process(name, handle, path)
 

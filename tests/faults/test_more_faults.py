@@ -244,8 +244,9 @@ async def test_redis_goes_away_and_comes_back(tmp_path: Path) -> None:
         await asyncio.sleep(3)
         cluster.kill(next(iter(cluster.gateways)))  # the states written since are enough to resume
         records = await asyncio.gather(*running)
-        result = evaluate("Redis stopped, restarted; then SIGKILL", records, await cluster.said(),
-                         asked=2)  # fmt: skip
+        result = evaluate(
+            "Redis stopped, restarted; then SIGKILL", records, await cluster.said(), asked=2
+        )
     result.check(most_ms=3000, busy=cluster.busy)
 
 

@@ -41,8 +41,12 @@ def turns(fast: int, all_: int) -> dict[str, str]:
 def stage(name: str, bound: str, soon: int, path: str = "sip") -> dict[str, str]:
     """Ten turns each minute, so many of which spend less than `bound` in a stage."""
     one = f'gateway_turn_stage_seconds_bucket{{path="{path}",stage="{name}",le='
-    return {f'{one}"0.005"}}': FOR_EVER, f'{one}"{bound}"}}': f"0+{soon}x600",
-            f'{one}"5.0"}}': "0+10x600", f'{one}"+Inf"}}': "0+10x600"}  # fmt: skip
+    return {
+        f'{one}"0.005"}}': FOR_EVER,
+        f'{one}"{bound}"}}': f"0+{soon}x600",
+        f'{one}"5.0"}}': "0+10x600",
+        f'{one}"+Inf"}}': "0+10x600",
+    }
 
 
 def ended(well: int, badly: int) -> dict[str, str]:
@@ -54,23 +58,32 @@ def without_model(soon: int, all_: int) -> dict[str, str]:
     """So many renewals within a second, and so many in all, each minute."""
     one = 'gateway_model_renewed_seconds_bucket{cause="lost",le='
     counted = 'gateway_model_renewed_seconds_count{cause="lost"}'
-    return {f'{one}"1.2"}}': f"0+{soon}x600", f'{one}"5.0"}}': f"0+{all_}x600",
-            f'{one}"+Inf"}}': f"0+{all_}x600", counted: f"0+{all_}x600"}  # fmt: skip
+    return {
+        f'{one}"1.2"}}': f"0+{soon}x600",
+        f'{one}"5.0"}}': f"0+{all_}x600",
+        f'{one}"+Inf"}}': f"0+{all_}x600",
+        counted: f"0+{all_}x600",
+    }
 
 
 def lag(late: int) -> dict[str, str]:
     one = 'gateway_event_loop_lag_seconds_bucket{instance="pod-1",le='
-    return {f'{one}"0.02"}}': f"0+{600 - late}x600", f'{one}"0.1"}}': "0+600x600",
-            f'{one}"+Inf"}}': "0+600x600"}  # fmt: skip
+    return {
+        f'{one}"0.02"}}': f"0+{600 - late}x600",
+        f'{one}"0.1"}}': "0+600x600",
+        f'{one}"+Inf"}}': "0+600x600",
+    }
 
 
 BUILT = {'gateway_build_info{version="1"}': "1x600"}
 SOUND_DOWN = {'gateway_media_bytes_total{direction="down"}': "0+480000x600"}
 SOUND_UP = {'gateway_media_bytes_total{direction="up"}': "0+480000x600"}
 HOLES = 'gateway_playback_underrun_seconds_total{cause="gateway"}'
-CAPACITY = {'gateway_calls_capacity{path="media-streams",pod="1"}': "100x600",
-            'gateway_calls_capacity{path="media-streams",pod="2"}': "100x600",
-            'gateway_calls_capacity{path="sip",pod="1"}': FOR_EVER}  # fmt: skip
+CAPACITY = {
+    'gateway_calls_capacity{path="media-streams",pod="1"}': "100x600",
+    'gateway_calls_capacity{path="media-streams",pod="2"}': "100x600",
+    'gateway_calls_capacity{path="sip",pod="1"}': FOR_EVER,
+}
 ACTIVE = {'gateway_calls_active{path="sip",state="talking",pod="1"}': "100x600"}
 TALKING = 'gateway_calls_active{path="media-streams",state="talking",pod='
 REFUSED = 'gateway_webhooks_total{endpoint="voice",result='
@@ -191,6 +204,10 @@ CASES = {
         {'gateway_records_lost_total{reason="disk"}': FOR_EVER},
     ),
     "GatewayEventLoopLate": Case(lag(12), lag(3)),
+    "GatewayDescriptorsNearlyUsed": Case(
+        {'gateway_descriptors_left{instance="pod-1"}': "250x600"},
+        {'gateway_descriptors_left{instance="pod-1"}': "500x600"},
+    ),
     "GatewayPlaybackUnderruns": Case(
         {HOLES: "0+0.9x600", **SOUND_DOWN}, {HOLES: "0+0.3x600", **SOUND_DOWN}
     ),
@@ -257,8 +274,10 @@ def test_an_mcp_server_that_fails_is_found_like_a_function(tmp_path: Path) -> No
 
 
 def test_nobody_is_woken_for_three_slow_turns_in_the_night(tmp_path: Path) -> None:
-    few = {name: "0x80 1x10 2x10 3x500" if not re.search('le="[12]', name) else FOR_EVER
-           for name in turns(0, 1)}  # fmt: skip
+    few = {
+        name: "0x80 1x10 2x10 3x500" if not re.search('le="[12]', name) else FOR_EVER
+        for name in turns(0, 1)
+    }
     run_units(tmp_path, [unit("GatewayCallersWait", few, "110m", 0)])
 
 
@@ -273,8 +292,9 @@ def test_processes_that_die_wake_somebody_also_on_the_sip_path(tmp_path: Path) -
     run_units(tmp_path, [unit("GatewayCallsResumed", died, "25m", 1)])
 
 
-@pytest.mark.parametrize(("name", "bound"), [("model", "0.8"), ("gateway", "0.05"),
-                                             ("playback", "0.5")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "bound"), [("model", "0.8"), ("gateway", "0.05"), ("playback", "0.5")]
+)
 def test_each_stage_of_the_wait_has_its_goal(tmp_path: Path, name: str, bound: str) -> None:
     slow = {**turns(9, 10), **stage(name, bound, 4)}
     browser = {**turns(9, 10), **stage(name, bound, 4, path="browser")}

@@ -91,8 +91,12 @@ def test_units_fit_what_is_asked(panel: dict[str, Any]) -> None:
 
 
 def test_the_wait_is_always_shown_against_its_goal() -> None:
-    waits = [p for p in PANELS.values() if "quantile(0.95, sum by (le) (rate(gateway_response" in
-             p["targets"][0]["expr"] or p["title"] == "The caller's wait in a turn"]  # fmt: skip
+    waits = [
+        p
+        for p in PANELS.values()
+        if "quantile(0.95, sum by (le) (rate(gateway_response" in p["targets"][0]["expr"]
+        or p["title"] == "The caller's wait in a turn"
+    ]
     assert len(waits) >= 6
     for panel in waits:
         steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]

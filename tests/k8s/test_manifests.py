@@ -219,16 +219,21 @@ async def test_redis_asks_for_the_password_and_does_not_start_without_one(tmp_pa
     port = free_port()
     command = [*box["command"], *box["args"], "--port", str(port), "--bind", "127.0.0.1"]
     without = await asyncio.create_subprocess_exec(
-        *command, env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": ""}, cwd=tmp_path,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        *command,
+        env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": ""},
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
     _, complaint = await without.communicate()
     assert without.returncode != 0
     assert b"REDIS_PASSWORD" in complaint
     server = await asyncio.create_subprocess_exec(
-        *command, env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": REDIS_PASSWORD}, cwd=tmp_path,
+        *command,
+        env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": REDIS_PASSWORD},
+        cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    )
     try:
         assert server.stdout is not None
         while b"Ready to accept connections" not in (line := await server.stdout.readline()):
@@ -476,24 +481,29 @@ def test_a_thousand_sip_calls_are_one_pod_and_a_thousand_streams_are_seventeen(
     units: list[dict[str, Any]] = []
     for media, sip, wanted in ((1000, 0, 17), (0, 1000, 1), (10_000, 0, 167), (0, 10_000, 10)):
         calls = {"media-streams": media, "sip": sip}
-        units.append({
-            "interval": "1m",
-            "input_series": [
-                {
-                    "series": f'gateway_calls_active{{namespace="gateway",pod="{pod}",'
-                    f'path="{path}",state="{state}"}}',
-                    "values": str(count // 4),
-                }
-                for path, count in calls.items()
-                for pod in (1, 2)
-                for state in ("expected", "talking")
-            ],
-            "promql_expr_test": [
-                {"expr": f"ceil(({query}) / {pods})", "eval_time": "0",
-                 "exp_samples": [{"labels": "{}", "value": wanted}]}
-                for query in (trigger["metadata"]["query"], of_the_adapter())
-            ],
-        })  # fmt: skip
+        units.append(
+            {
+                "interval": "1m",
+                "input_series": [
+                    {
+                        "series": f'gateway_calls_active{{namespace="gateway",pod="{pod}",'
+                        f'path="{path}",state="{state}"}}',
+                        "values": str(count // 4),
+                    }
+                    for path, count in calls.items()
+                    for pod in (1, 2)
+                    for state in ("expected", "talking")
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": f"ceil(({query}) / {pods})",
+                        "eval_time": "0",
+                        "exp_samples": [{"labels": "{}", "value": wanted}],
+                    }
+                    for query in (trigger["metadata"]["query"], of_the_adapter())
+                ],
+            }
+        )
     file = tmp_path / "units.yaml"
     file.write_text(yaml.safe_dump({"tests": units}))
     promtool("test", "rules", file)

@@ -113,20 +113,27 @@ async def prometheus(folder: Path, gateway_url: str) -> AsyncIterator[Prometheus
     url = f"127.0.0.1:{free_port()}"
     (folder / "rules.yaml").write_text(shortened())
     config = {
-        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms",
-                   "evaluation_interval": "500ms"},
+        "global": {
+            "scrape_interval": "500ms",
+            "scrape_timeout": "500ms",
+            "evaluation_interval": "500ms",
+        },
         "rule_files": [str(folder / "rules.yaml")],
         "scrape_configs": [
-            {"job_name": "gateway",
-             "static_configs": [{"targets": [gateway_url.removeprefix("http://")]}]}
+            {
+                "job_name": "gateway",
+                "static_configs": [{"targets": [gateway_url.removeprefix("http://")]}],
+            }
         ],
-    }  # fmt: skip
+    }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     process = await asyncio.create_subprocess_exec(
-        tool("prometheus"), f"--config.file={folder / 'prometheus.yaml'}",
-        f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={url}",
+        tool("prometheus"),
+        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={url}",
         "--log.level=error",
-    )  # fmt: skip
+    )
     try:
         async with httpx2.AsyncClient(base_url=f"http://{url}", trust_env=False) as client:
             await _ready(client, process)

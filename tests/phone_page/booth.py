@@ -23,9 +23,10 @@ TOKEN: Final = "a-token-of-the-operators"
 AUTHORIZED: Final = {"Authorization": f"Bearer {TOKEN}"}
 SPOKEN_HZ: Final = 700
 _FLAGS: Final = (
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
-)  # fmt: skip
+)
 AGENTS: Final = """
 agents:
   desk:

@@ -107,7 +107,7 @@ def check(sent: list[dict[str, Any]]) -> None:
     assert max(spoken) > 20
 
 
-async def test_the_agent_cannot_connect_him_elsewhere_and_hangs_up(booth: Booth) -> None:
+async def test_the_agent_cannot_transfer_a_browser_call_and_hangs_up(booth: Booth) -> None:
     async with booth.visit(await booth.link()) as visit:
         call_sid = await booth.begin(visit.page)
         await booth.rig.note(notes.FirstAudioSent, of=call_sid)

@@ -170,7 +170,7 @@ async def test_everything_has_a_name_and_is_large_enough_for_a_thumb(studio: Stu
         assert await page.locator("#take").get_attribute("capture") == "environment"
         await expect(page.locator("#status")).to_have_attribute("aria-live", "polite")
         small = await page.evaluate(
-            "[...document.querySelectorAll('.deed')].filter((e) => "
+            "[...document.querySelectorAll('.action')].filter((e) => "
             "e.getBoundingClientRect().height < 48).map((e) => e.textContent)"
         )
         assert small == []

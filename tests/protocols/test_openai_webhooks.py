@@ -93,8 +93,12 @@ def test_dialled_are_to_and_then_diversion_and_the_caller_is_from() -> None:
         ]
     )
     assert list(call.dialled) == [
-        "+15550100", "sip:+15550100@b.example", "+15550111", "sip:+15550111@a", "+15550112",
-    ]  # fmt: skip
+        "+15550100",
+        "sip:+15550100@b.example",
+        "+15550111",
+        "sip:+15550111@a",
+        "+15550112",
+    ]
     assert call.caller == "+14155550123"
 
 
@@ -139,7 +143,7 @@ def test_nothing_is_invented_where_headers_are_missing() -> None:
         ("sip:reception@example.com", "reception"),
         ("sip:proj_abc-1@sip.api.openai.com;transport=tls", "proj_abc-1"),
         ("sip:anonymous@anonymous.invalid", "anonymous"),
-        # Whoever calls may call himself anything.
+        # Callers may give themselves any name.
         ('"sip:+19990000@evil" <sip:+15550100@host>', "+15550100"),
         (r'"a\" <sip:+19990000@evil>" <sip:+15550100@host>', "+15550100"),
         ("tel:+19990000 <sip:+15550100@host>", "+15550100"),

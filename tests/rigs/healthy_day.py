@@ -138,8 +138,9 @@ class Day:
         talking = self._chance.poisson(calls)
         ended = self._chance.poisson(calls / CALL_MINUTES)
         self._set("gateway_calls_active", talking, path=path, state="talking")
-        self._set("gateway_calls_active", self._chance.poisson(calls / 60), path=path,
-                  state="expected")  # fmt: skip
+        self._set(
+            "gateway_calls_active", self._chance.poisson(calls / 60), path=path, state="expected"
+        )
         bad = sum(BADLY.values())
         shares = {**WELL, **BADLY}
         if fault.badly:
@@ -162,8 +163,9 @@ class Day:
         self._turns(path, talking, fault)
         lost = self._chance.poisson(ended * fault.reconnects)
         self._add("gateway_model_reconnects_total", lost, reason="closed_1006")
-        self._histogram("gateway_model_renewed_seconds",
-                        self._chance.lognormal(-0.2, 0.5, lost), cause="lost")  # fmt: skip
+        self._histogram(
+            "gateway_model_renewed_seconds", self._chance.lognormal(-0.2, 0.5, lost), cause="lost"
+        )
 
     def _turns(self, path: str, talking: int, fault: Fault) -> None:
         turns = self._chance.poisson(talking * TURNS_PER_MINUTE)
@@ -220,8 +222,13 @@ class Day:
         lost = 0.2 * self._chance.poisson(seconds * fault.gaps / 0.2)
         self._add("gateway_caller_gap_seconds_total", lost)
         usd = fault.dearer * USD_PER_CALL_MINUTE * calls
-        self._add("gateway_cost_usd_total", usd, agent="reception", model="gpt-realtime-2.1",
-                  kind="audio_out")  # fmt: skip
+        self._add(
+            "gateway_cost_usd_total",
+            usd,
+            agent="reception",
+            model="gpt-realtime-2.1",
+            kind="audio_out",
+        )
         self._spent += usd
         budget = self.peak * USD_PER_CALL_MINUTE * MINUTES / 2
         self._set("gateway_budget_spent_ratio", self._spent / budget)
@@ -230,11 +237,15 @@ class Day:
         self._set("gateway_build_info", 1, version="1.0.0" if "old" in self._pod else "1.1.0")
         self._set("gateway_draining", drains)
         self._set("gateway_breaker_open", 0)
-        self._set("gateway_mcp_up", self._minute not in range(MCP_RESTARTS_AT, MCP_RESTARTS_AT + 3),
-                  server="warehouse")  # fmt: skip
+        self._set(
+            "gateway_mcp_up",
+            self._minute not in range(MCP_RESTARTS_AT, MCP_RESTARTS_AT + 3),
+            server="warehouse",
+        )
         most = 100 if self.peak / self.pods < 80 else int(self.peak / self.pods / 0.7)
         self._set("gateway_calls_capacity", most, path="media-streams")
         self._set("gateway_calls_capacity", 2000, path="sip")
+        self._set("gateway_descriptors_left", 65_536 - 60 - 2 * calls)
         late = np.where(self._chance.random(600) < fault.late, 0.08, 0.0)
         lag = self._chance.exponential(0.0008, 600) + late
         self._histogram("gateway_event_loop_lag_seconds", lag)
@@ -249,8 +260,9 @@ class Day:
         self._set("gateway_rate_limit_remaining_ratio", left, limit="tokens")
         renewed_at = 9 * 60
         days_left = 15 if self._minute < renewed_at + 60 else 44
-        self._set("gateway_certificate_expiry_timestamp_seconds",
-                  days_left * 86400 + 60 * self._minute)  # fmt: skip
+        self._set(
+            "gateway_certificate_expiry_timestamp_seconds", days_left * 86400 + 60 * self._minute
+        )
 
     def _requests(self, calls: float, fault: Fault) -> None:
         good = self._chance.poisson(calls / CALL_MINUTES)
@@ -261,8 +273,9 @@ class Day:
         # Strangers who try addresses, four times a day.
         strangers = 60 if self._minute % 360 in (100, 101) and self._pod.endswith("-0") else 0
         self._add("gateway_webhooks_total", strangers, endpoint="voice", result="unsigned")
-        self._add("gateway_webhooks_total", strangers // 15, endpoint="status",
-                  result="bad_signature")  # fmt: skip
+        self._add(
+            "gateway_webhooks_total", strangers // 15, endpoint="status", result="bad_signature"
+        )
         self._add("gateway_webhooks_total", 3 * good, endpoint="status", result="ok")
         self._add("gateway_streams_refused_total", strangers // 5, reason="no_token")
         at_deploy = self._minute == DEPLOY_AT and self._pod == "old-0"

@@ -89,9 +89,10 @@ def one(overlay: str, kind: str, name: str = "gateway") -> Object:
 def config(overlay: str, name: str) -> dict[str, str]:
     """Return the data of the ConfigMap of that name, to which a hash was added."""
     found = [
-        o["data"] for o in built(overlay)
+        o["data"]
+        for o in built(overlay)
         if o["kind"] == "ConfigMap" and o["metadata"]["name"].startswith(name)
-    ]  # fmt: skip
+    ]
     assert len(found) == 1
     return dict(found[0])
 

@@ -1,4 +1,4 @@
-"""A house whose model is a test: the vendor's side of a session, event by event."""
+"""A gateway whose model is a test: the vendor's side of a session, event by event."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def configured(end: FarEnd) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def house_with(agents_file: Path, behave: Behave) -> AsyncIterator[GatewayRig]:
+async def gateway_with_model(agents_file: Path, behave: Behave) -> AsyncIterator[GatewayRig]:
     async with (
         far_end(behave) as url,
         running_gateway(agents_file, f"{url.replace('ws:', 'http:')}/v1") as rig,

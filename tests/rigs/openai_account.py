@@ -34,7 +34,7 @@ class OpenAIAccount:
 
     def app(self) -> Starlette:
         endpoints = "/v1/webhook_endpoints"
-        doors: list[tuple[str, str, Any]] = [
+        endpoints: list[tuple[str, str, Any]] = [
             ("GET", "/v1/models/{id}", self._model),
             ("GET", endpoints, self._list),
             ("POST", endpoints, self._create),
@@ -43,15 +43,21 @@ class OpenAIAccount:
             ("POST", endpoints + "/{id}/rotate_secret", self._rotate),
         ]
         return Starlette(
-            routes=[Route(path, self._guarded(door), methods=[m]) for m, path, door in doors]
+            routes=[
+                Route(path, self._guarded(endpoint), methods=[m]) for m, path, endpoint in endpoints
+            ]
         )
 
     def add(self, url: str, *event_types: str) -> Endpoint:
         """An endpoint that was made before."""
         made: Endpoint = {
-            "id": f"we_{secrets.token_hex(8)}", "object": "webhook_endpoint", "url": url,
-            "created_at": int(time.time()), "event_types": list(event_types), "name": "gateway",
-        }  # fmt: skip
+            "id": f"we_{secrets.token_hex(8)}",
+            "object": "webhook_endpoint",
+            "url": url,
+            "created_at": int(time.time()),
+            "event_types": list(event_types),
+            "name": "gateway",
+        }
         self.endpoints[made["id"]] = made
         self._renew(made["id"])
         return made
@@ -61,13 +67,13 @@ class OpenAIAccount:
         self.secrets[endpoint_id] = secret
         return secret
 
-    def _guarded(self, door: Any) -> Any:
+    def _guarded(self, endpoint: Any) -> Any:
         async def guarded(request: Request) -> JSONResponse:
             given = request.headers.get("authorization", "").encode()
             if not hmac.compare_digest(given, f"Bearer {self._api_key}".encode()):
                 return _error(401, "invalid_api_key", "Incorrect API key provided.")
             body = await request.body()
-            answer: JSONResponse = door(
+            answer: JSONResponse = endpoint(
                 request.path_params.get("id", ""), json.loads(body or b"{}")
             )
             return answer

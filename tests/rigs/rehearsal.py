@@ -44,9 +44,14 @@ async def _rehearsed(scenario: str, path: str, out: Path) -> tuple[int | None, s
 async def simulated(*arguments: str) -> tuple[int | None, str]:
     """Run `gateway simulate`. Return its exit status and what it printed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.cli.main", "simulate", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "gateway.cli.main",
+        "simulate",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     try:
         async with asyncio.timeout(PATIENCE_S):
             said, _ = await process.communicate()

@@ -27,11 +27,15 @@ _NUMBER_FIELDS: Final = {
     "VoiceApplicationSid": "voice_application_sid",
 }  # fmt: skip
 _TRUNK_FIELDS: Final = {
-    "FriendlyName": "friendly_name", "DomainName": "domain_name", "Secure": "secure",
-    "DisasterRecoveryUrl": "disaster_recovery_url", "TransferMode": "transfer_mode",
+    "FriendlyName": "friendly_name",
+    "DomainName": "domain_name",
+    "Secure": "secure",
+    "DisasterRecoveryUrl": "disaster_recovery_url",
+    "TransferMode": "transfer_mode",
     "DisasterRecoveryMethod": "disaster_recovery_method",
-    "TransferCallerId": "transfer_caller_id", "CnamLookupEnabled": "cnam_lookup_enabled",
-}  # fmt: skip
+    "TransferCallerId": "transfer_caller_id",
+    "CnamLookupEnabled": "cnam_lookup_enabled",
+}
 _ORIGINATION_FIELDS: Final = ("SipUrl", "Weight", "Priority", "Enabled", "FriendlyName")
 _TRANSFER_MODES: Final = frozenset({"disable-all", "enable-all", "sip-only"})
 _EXCLUDES: Final = {"trunk_sid": "voice_application_sid", "voice_application_sid": "trunk_sid"}
@@ -53,16 +57,20 @@ class Numbers:
         """A number that the account has bought."""
         number: Resource = dict.fromkeys(_NUMBER_FIELDS.values(), "")
         number |= {
-            "sid": f"PN{uuid4().hex}", "account_sid": self.account.sid,
-            "phone_number": phone_number, "friendly_name": phone_number, "voice_method": "POST",
-            "trunk_sid": None, "voice_application_sid": None,
-        }  # fmt: skip
+            "sid": f"PN{uuid4().hex}",
+            "account_sid": self.account.sid,
+            "phone_number": phone_number,
+            "friendly_name": phone_number,
+            "voice_method": "POST",
+            "trunk_sid": None,
+            "voice_application_sid": None,
+        }
         self.numbers[number["sid"]] = number | fields
         return self.numbers[number["sid"]]
 
     def app(self) -> Starlette:
         account, trunks = f"/2010-04-01/Accounts/{self.account.sid}", "/v1/Trunks"
-        doors: list[tuple[str, str, Any]] = [
+        endpoints: list[tuple[str, str, Any]] = [
             ("GET", f"{account}.json", self._account),
             ("GET", f"{account}/IncomingPhoneNumbers.json", self._list_numbers),
             ("GET", f"{account}/IncomingPhoneNumbers/{{sid}}.json", self._number),
@@ -78,13 +86,13 @@ class Numbers:
         ]
         return Starlette(
             routes=[
-                Route(path, self._only_for_the_account(door), methods=[method])
-                for method, path, door in doors
+                Route(path, self._only_for_the_account(endpoint), methods=[method])
+                for method, path, endpoint in endpoints
             ],
             exception_handlers={TwilioApiError: _answer_error, 404: _not_found},
         )
 
-    def _only_for_the_account(self, door: Any) -> Any:
+    def _only_for_the_account(self, endpoint: Any) -> Any:
         async def guarded(request: Request) -> JSONResponse:
             scheme, _, coded = request.headers.get("authorization", "").partition(" ")
             expected = f"{self.account.sid}:{self.account.token}".encode()
@@ -99,9 +107,9 @@ class Numbers:
                 form = {name: str(value) for name, value in (await request.form()).multi_items()}
                 self.requests.append((request.url.path, form))
             status = (
-                201 if door in (self._make_trunk, self._make_origination, self._attach) else 200
+                201 if endpoint in (self._make_trunk, self._make_origination, self._attach) else 200
             )
-            return JSONResponse(door(request, form), status)
+            return JSONResponse(endpoint(request, form), status)
 
         return guarded
 
@@ -141,9 +149,12 @@ class Numbers:
 
     def _make_trunk(self, _request: Request, form: dict[str, str]) -> Resource:
         trunk: Resource = dict.fromkeys(_TRUNK_FIELDS.values()) | {
-            "sid": f"TK{uuid4().hex}", "account_sid": self.account.sid, "secure": False,
-            "transfer_mode": "disable-all", "disaster_recovery_method": "POST",
-        }  # fmt: skip
+            "sid": f"TK{uuid4().hex}",
+            "account_sid": self.account.sid,
+            "secure": False,
+            "transfer_mode": "disable-all",
+            "disaster_recovery_method": "POST",
+        }
         _set_trunk(trunk, form)
         self.trunks[trunk["sid"]] = trunk
         return trunk
@@ -165,11 +176,15 @@ class Numbers:
         if not form["SipUrl"].startswith("sip:"):
             raise TwilioApiError(400, 21263, "Sip URL scheme must be sip")
         made = {
-            "sid": f"OU{uuid4().hex}", "account_sid": self.account.sid, "trunk_sid": trunk["sid"],
-            "sip_url": form["SipUrl"], "weight": int(form["Weight"]),
-            "priority": int(form["Priority"]), "enabled": form["Enabled"].lower() == "true",
+            "sid": f"OU{uuid4().hex}",
+            "account_sid": self.account.sid,
+            "trunk_sid": trunk["sid"],
+            "sip_url": form["SipUrl"],
+            "weight": int(form["Weight"]),
+            "priority": int(form["Priority"]),
+            "enabled": form["Enabled"].lower() == "true",
             "friendly_name": form["FriendlyName"],
-        }  # fmt: skip
+        }
         self.originations.setdefault(trunk["sid"], {})[made["sid"]] = made
         return made
 

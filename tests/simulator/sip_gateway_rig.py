@@ -1,4 +1,4 @@
-"""The least that can take SIP calls: TwiML that dials, a webhook door, the vendor's own client."""
+"""Smallest gateway of SIP calls: TwiML that dials, a webhook endpoint, the vendor's own client."""
 
 from __future__ import annotations
 

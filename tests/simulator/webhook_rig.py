@@ -1,4 +1,4 @@
-"""A gateway's webhook door for tests: the vendor's own package reads what comes."""
+"""Webhook endpoint for tests, which reads deliveries with the vendor's own package."""
 
 from __future__ import annotations
 

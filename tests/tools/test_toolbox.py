@@ -71,7 +71,7 @@ async def test_a_function_of_the_operators() -> None:
     assert await use(python("double"), {"number": 21, "note": "!"}) == ToolResult("42!", "ok")
 
 
-async def test_it_is_told_who_is_on_the_line() -> None:
+async def test_a_function_knows_who_is_on_the_line() -> None:
     result = await use(python("who"))
     assert json.loads(result.output) == {"caller": "+15550123", "agent": "desk"}
 

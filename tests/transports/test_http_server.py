@@ -19,12 +19,41 @@ from stream_end import near_end
 from uvicorn.server import ServerState
 
 from gateway import limits
+from gateway.transports.connection_limits import ConnectionLimits, descriptors_max
 from gateway.transports.http_server import BoundedHttp
 from gateway.transports.media_socket import MediaSocket
 
 
+class Refusals:
+    """Reasons that were counted."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self._news = asyncio.Event()
+
+    def count(self, reason: str) -> None:
+        self.reasons.append(reason)
+        self._news.set()
+
+    async def next(self) -> str:
+        async with asyncio.timeout(10):
+            while not self.reasons:
+                self._news.clear()
+                await self._news.wait()
+        return self.reasons.pop(0)
+
+
 async def length(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
+
+
+async def early(_request: Request) -> Response:
+    """Answer without a look at the body."""
+    return PlainTextResponse("early")
+
+
+async def long_answer(_request: Request) -> Response:
+    return PlainTextResponse("x" * (64 << 20))
 
 
 async def echo(websocket: WebSocket) -> None:
@@ -49,17 +78,37 @@ async def hasty_port() -> AsyncIterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def served(**bounds: float) -> AsyncIterator[int]:
+async def served(
+    refusals: Refusals | None = None,
+    limits_of: ConnectionLimits | None = None,
+    **bounds: float,
+) -> AsyncIterator[int]:
     listener, state = free_listener(), ServerState()
-    app = Starlette(routes=[Route("/", length, methods=["POST"]), WebSocketRoute("/ws", echo)])
+    app = Starlette(
+        routes=[
+            Route("/", length, methods=["POST"]),
+            Route("/early", early, methods=["POST"]),
+            Route("/long", long_answer),
+            Route("/healthz", early),
+            WebSocketRoute("/ws", echo),
+        ]
+    )
     config = uvicorn.Config(
-        app, http=BoundedHttp, ws=MediaSocket, lifespan="off", log_config=None,
+        app,
+        http=BoundedHttp,
+        ws=MediaSocket,
+        lifespan="off",
+        log_config=None,
         ws_ping_interval=None,
-    )  # fmt: skip
+    )
     config.load()
     loop = asyncio.get_running_loop()
+    connection_limits = limits_of or ConnectionLimits((refusals or Refusals()).count)
     server = await loop.create_server(
-        lambda: BoundedHttp(config, state, {}, _loop=loop, **bounds), sock=listener
+        lambda: BoundedHttp(
+            config, state, {}, _loop=loop, connection_limits=connection_limits, **bounds
+        ),
+        sock=listener,
     )
     yield listener.getsockname()[1]
     server.close()
@@ -154,3 +203,148 @@ async def test_a_websocket_has_its_own_bounds(hasty_port: int) -> None:
         await asyncio.sleep(2 * HASTE_S)
         end.say("x" * 100_000)
         assert len((await end.frame()).data) == 100_000
+
+
+# --- What comes too fast, too long or never ---
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: gw\r\nTransfer-Encoding: chunked\r\n\r\n"
+BREACHES = {
+    "chunks of a byte": (CHUNKED + b"1\r\nx\r\n" * 50_000, "chunks"),
+    "a body without end": (
+        CHUNKED + b"400000\r\n" + b"x" * 0x400000 + (b"\r\n400000\r\n" + b"x" * 0x400000) * 4,
+        "body_bytes",
+    ),
+    "headers": (b"POST / HTTP/1.1\r\n" + b"a:\r\n" * 10_000, "headers"),
+    "headers behind the body": (CHUNKED + b"0\r\n" + b"a:\r\n" * 10_000, "headers"),
+    "requests that do not wait": (post(b"") * 1_000, "pipelined"),
+}
+
+
+@pytest.mark.parametrize(("wire", "reason"), BREACHES.values(), ids=BREACHES)
+async def test_a_request_that_breaks_a_bound_is_closed(wire: bytes, reason: str) -> None:
+    refusals = Refusals()
+    async with served(refusals) as port, connection(port) as (reader, writer):
+        writer.write(wire)
+        await cut(reader)
+        assert await refusals.next() == reason
+        assert not refusals.reasons
+
+
+async def test_a_body_may_come_in_many_pieces(port: int) -> None:
+    piece = b"%x\r\n" % limits.web.CHUNK_MIN_BYTES + b"x" * limits.web.CHUNK_MIN_BYTES + b"\r\n"
+    async with connection(port) as (reader, writer):
+        writer.write(CHUNKED + b"1\r\nx\r\n" * 200 + piece * 2_000 + b"0\r\nExpires: never\r\n\r\n")
+        answer = await asyncio.wait_for(reader.readuntil(b"512200"), 10)
+        assert answer.startswith(b"HTTP/1.1 200")
+
+
+async def test_after_an_early_answer_a_long_body_is_not_read() -> None:
+    refusals = Refusals()
+    async with served(refusals) as port, connection(port) as (reader, writer):
+        writer.write(b"POST /early HTTP/1.1\r\nHost: gw\r\nContent-Length: 9999999999\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readuntil(b"early"), 10)).startswith(b"HTTP/1.1 200")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(20_000):
+                writer.write(b"x" * 1000)
+                await writer.drain()
+            raise AssertionError("twenty megabytes were taken")
+        assert await refusals.next() == "unread_body"
+
+
+async def test_after_an_early_answer_a_short_body_is_read_and_the_next_request_answered(
+    port: int,
+) -> None:
+    async with connection(port) as (reader, writer):
+        for _ in range(3):
+            request = post(b"x" * 10_000).replace(b"POST /", b"POST /early")
+            writer.write(request[:-5_000])
+            answer = await asyncio.wait_for(reader.readuntil(b"early"), 10)
+            assert answer.startswith(b"HTTP/1.1 200")
+            writer.write(request[-5_000:])
+
+
+async def test_empty_lines_do_not_keep_a_connection() -> None:
+    refusals = Refusals()
+    async with served(refusals, head_wait_s=HASTE_S) as port, connection(port) as (reader, writer):
+        writer.write(post(b"body"))
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n4"), 10)
+        writer.write(b"\r\n")
+        assert await refusals.next() == "slow_head"
+        assert await cut(reader) == b""
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    refusals = Refusals()
+    async with served(refusals, body_wait_s=HASTE_S) as port, connection(port) as (reader, writer):
+        writer.write(post(b"body")[:-1])
+        assert await refusals.next() == "slow_body"
+        assert await cut(reader) == b""
+
+
+async def test_nor_is_a_peer_that_does_not_read_its_answer() -> None:
+    refusals = Refusals()
+    async with served(refusals, stall_max_s=HASTE_S) as port, connection(port) as (_, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /long HTTP/1.1\r\nHost: gw\r\n\r\n")
+        assert await refusals.next() == "unread_answer"
+
+
+# --- How many there are ---
+
+
+async def status_of(port: int, path: str) -> bytes:
+    async with connection(port) as (reader, writer):
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: gw\r\n\r\n".encode())
+        return (await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)).split()[1]
+
+
+async def test_beyond_the_last_connection_probes_and_media_sockets_get_in() -> None:
+    refusals = Refusals()
+    few = ConnectionLimits(refusals.count, connections_max=1)
+    async with served(limits_of=few) as port, connection(port) as (reader, writer):
+        writer.write(post(b"one"))
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n3"), 10)
+        assert await status_of(port, "/long") == b"503"
+        assert refusals.reasons == ["connections"]
+        assert await status_of(port, "/healthz") == b"200"
+        async with near_end(port, "/ws") as end, near_end(port, "/ws") as another:
+            for one in (end, another):
+                one.say("hello")
+                assert (await one.frame()).data == b"hello"
+        writer.write(post(b"three"))
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n5"), 10)
+
+
+async def test_a_connection_that_ended_makes_way_for_another() -> None:
+    one = ConnectionLimits(connections_max=1)
+    async with served(limits_of=one) as port:
+        for _ in range(3):
+            async with connection(port) as (reader, writer):
+                writer.write(post(b"one", "Connection: close"))
+                assert (await cut(reader)).startswith(b"HTTP/1.1 200")
+        for _ in range(3):
+            async with near_end(port, "/ws") as end:
+                end.say("hello")
+                assert (await end.frame()).data == b"hello"
+
+
+async def test_the_last_descriptors_are_for_media_sockets() -> None:
+    refusals = Refusals()
+    scarce = ConnectionLimits(
+        refusals.count, descriptors_reserve=descriptors_max(), descriptors_last=0
+    )
+    async with served(limits_of=scarce) as port:
+        assert await status_of(port, "/long") == b"503"
+        assert await status_of(port, "/healthz") == b"200"
+        async with near_end(port, "/ws") as end:
+            end.say("hello")
+            assert (await end.frame()).data == b"hello"
+    assert refusals.reasons == ["descriptors"]
+
+
+async def test_the_very_last_are_for_the_process_itself() -> None:
+    refusals, most = Refusals(), descriptors_max()
+    gone = ConnectionLimits(refusals.count, descriptors_reserve=most, descriptors_last=most)
+    async with served(limits_of=gone) as port, connection(port) as (reader, _):
+        assert await cut(reader) == b""
+    assert refusals.reasons == ["descriptors"]

@@ -14,8 +14,8 @@ import uvicorn
 from running_gateway import free_listener
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
-from stream_end import NearEnd, frame_of, near_end
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from stream_end import NearEnd, frame_of, near_end, upgrade
 from uvicorn.server import ServerState
 from websockets.frames import Close, Frame, Opcode
 
@@ -32,7 +32,7 @@ class Receiver:
         self.socket = socket
         self.heard: list[bytes | None] = []
         """Texts, and None for each binary message."""
-        self.closed = 0
+        self.closed = self.floods = 0
         self._news = asyncio.Event()
         socket.take_over(self)
 
@@ -45,6 +45,9 @@ class Receiver:
         assert not self.closed
         self.heard.append(None)
         self._news.set()
+
+    def on_flood(self, now: float) -> None:
+        self.floods += 1
 
     def on_closed(self, now: float) -> None:
         self.closed += 1
@@ -71,8 +74,16 @@ class Rig:
         self.port = port
         self.receivers: asyncio.Queue[Receiver] = asyncio.Queue()
         self.state = ServerState()
+        self.asked, self.accepts = asyncio.Event(), asyncio.Event()
+        self.accepts.set()
 
     async def media(self, websocket: WebSocket) -> None:
+        self.asked.set()
+        await self.accepts.wait()
+        with contextlib.suppress(WebSocketDisconnect):
+            await self._accept(websocket)
+
+    async def _accept(self, websocket: WebSocket) -> None:
         await websocket.accept()
         socket = media_socket_of(websocket)
         self.receivers.put_nowait(Receiver(socket))
@@ -142,7 +153,8 @@ async def test_messages_come_whole_however_they_are_cut(rig: Rig) -> None:
 
 
 async def test_many_messages_in_one_piece(rig: Rig) -> None:
-    texts = [f"message {n}".encode() for n in range(2000)]
+    burst = int(limits.sockets.CALLER_MESSAGES_PER_S * limits.sockets.CALLER_BURST_S)
+    texts = [f"message {n}".encode() for n in range(burst)]
     async with rig.stream() as (end, receiver):
         end.send(b"".join(frame_of(text) for text in texts))
         assert await receiver.hears(len(texts)) == texts
@@ -193,7 +205,7 @@ async def test_a_socket_can_be_passed_on(rig: Rig) -> None:
 
 
 async def test_passed_on_in_the_middle_of_a_read(rig: Rig) -> None:
-    """As the door does in `start`: what stands behind it in the same bytes is for the call."""
+    """As the endpoint does in `start`: what follows it in the same bytes is for the call."""
     async with rig.stream() as (end, first):
         others: list[Receiver] = []
 
@@ -339,12 +351,107 @@ async def test_a_client_that_breaks_the_protocol_is_closed(
         assert receiver.heard == [b"before"]
 
 
-async def test_a_megabyte_is_heard_whole(rig: Rig) -> None:
+async def test_a_message_up_to_the_bound_is_heard_whole(rig: Rig) -> None:
     """What is too long for a message of the carrier's is for the call to say."""
+    longest = b"x" * limits.sockets.SOCKET_MESSAGE_MAX_BYTES
     async with rig.stream() as (end, receiver):
-        end.say(b"x" * (1 << 20))
+        end.say(longest)
         end.say("next")
-        assert await receiver.hears(2) == [b"x" * (1 << 20), b"next"]
+        assert await receiver.hears(2) == [longest, b"next"]
+
+
+# --- What comes too fast ---
+
+FLOODS = {
+    "pings": Frame(Opcode.PING, b"").serialize(mask=True),
+    "pongs": Frame(Opcode.PONG, b"x").serialize(mask=True),
+    "texts": frame_of("x"),
+    "frames of sound": frame_of("x" * 400),
+    "a second of sound at a time": frame_of("x" * 11_000),
+    "binary": Frame(Opcode.BINARY, b"").serialize(mask=True),
+    "fragments": Frame(Opcode.TEXT, b"", fin=False).serialize(mask=True)
+    + Frame(Opcode.CONT, b"x").serialize(mask=True),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "one by one"])
+async def test_a_flood_is_closed_and_nothing_more_is_heard_of_it(
+    rig: Rig, flood: bytes, apart: bool
+) -> None:
+    burst = int(limits.sockets.CALLER_MESSAGES_PER_S * limits.sockets.CALLER_BURST_S)
+    async with rig.stream() as (end, receiver):
+        if apart:
+            for _ in range(3 * burst):
+                end.send(flood)
+                await asyncio.sleep(0)
+        else:
+            end.send(flood * 20_000)
+        while (closing := await end.frame()).opcode is not Opcode.CLOSE:
+            assert closing.opcode is Opcode.PONG
+        assert Close.parse(closing.data).code == 1008
+        await receiver.ends()
+        assert receiver.floods == 1
+        assert len(receiver.heard) <= 2 * burst
+
+
+async def test_the_frames_of_others_are_heard_meanwhile_in_order(rig: Rig) -> None:
+    async with rig.stream() as (end, receiver), rig.stream() as (other_end, other):
+        end.send(FLOODS["texts"] * 20_000)
+        heard = []
+        for nth in range(300):
+            other_end.say(f"frame {nth}")
+            heard = await other.hears(nth + 1)
+        await receiver.ends()
+        assert heard == [f"frame {nth}".encode() for nth in range(300)]
+        assert other.floods == 0
+
+
+async def test_nobody_sends_frames_before_the_handshake_is_answered(rig: Rig) -> None:
+    """The parser would take them, and answer the pings among them."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+    rig.accepts.clear()
+    writer.write(upgrade("/media", {}))
+    await rig.asked.wait()
+    writer.write(FLOODS["pings"] * 100)
+    assert await NearEnd(reader, writer).gone() == b""
+    rig.accepts.set()
+    writer.transport.abort()
+
+
+async def test_a_socket_on_hold_hears_all_of_it_later(rig: Rig) -> None:
+    async with rig.stream() as (end, receiver):
+        end.say("one")
+        await receiver.hears(1)
+        receiver.socket.hold()
+        end.send(b"".join(frame_of(f"{nth}") for nth in range(100)))
+        await end.drain()
+        second = Receiver(receiver.socket)
+        receiver.socket.release()
+        assert await second.hears(100) == [f"{nth}".encode() for nth in range(100)]
+        assert receiver.heard == [b"one"]
+
+
+async def test_on_hold_in_the_middle_of_a_read(rig: Rig) -> None:
+    async with rig.stream() as (end, receiver):
+
+        def hold(data: bytes | bytearray, now: float) -> None:
+            receiver.heard.append(bytes(data))
+            receiver.socket.hold()
+            asyncio.get_running_loop().call_soon(take_up)
+
+        def take_up() -> None:
+            seconds.append(Receiver(receiver.socket))
+            receiver.socket.release()
+            taken_up.set()
+
+        seconds: list[Receiver] = []
+        taken_up = asyncio.Event()
+        receiver.on_text = hold  # type: ignore[method-assign]
+        end.send(frame_of("start") + b"".join(frame_of(f"{nth}") for nth in range(100)))
+        await taken_up.wait()
+        assert await seconds[0].hears(100) == [f"{nth}".encode() for nth in range(100)]
+        assert receiver.heard == [b"start"]
 
 
 async def test_nothing_is_left_of_a_socket(rig: Rig) -> None:

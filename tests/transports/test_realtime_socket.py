@@ -152,10 +152,15 @@ async def test_a_connection_that_ends_without_a_word(way: str) -> None:
         Frame(Opcode.TEXT, b"", fin=False).serialize(mask=False) + text_of("in between"),
     ],
     ids=[
-        "opcode 3", "reserved bit", "long ping", "ping in parts", "a part of nothing",
-        "masked", "text within text",
+        "opcode 3",
+        "reserved bit",
+        "long ping",
+        "ping in parts",
+        "a part of nothing",
+        "masked",
+        "text within text",
     ],
-)  # fmt: skip
+)
 async def test_a_server_that_breaks_the_protocol_is_left(junk: bytes) -> None:
     async def behave(end: FarEnd) -> None:
         await end.accept(junk + text_of("not heard any more"))

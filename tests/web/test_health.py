@@ -55,7 +55,7 @@ async def test_every_family_has_help_and_no_number_stands_in_any(lived_in: Gatew
 
 @IN_COMMON
 async def test_labels_come_from_closed_sets_only(lived_in: GatewayRig) -> None:
-    """Whatever a stranger sends, no label value is of his making."""
+    """No label value is taken from what a stranger sends."""
     rig = lived_in
     async with rig.carrier.socket() as socket:
         await socket.send('{"event":"start","streamSid":"evil"}')
@@ -77,13 +77,18 @@ async def test_labels_come_from_closed_sets_only(lived_in: GatewayRig) -> None:
         "model": {"gpt-realtime-2.1", "twilio"},
         "limit": {"tokens", "requests"},
         "stage": {
-            "model_ready", "caller_arrived", "first_sound", "detection", "model", "gateway",
+            "model_ready",
+            "caller_arrived",
+            "first_sound",
+            "detection",
+            "model",
+            "gateway",
             "playback",
         },
         "outcome": {"used", "expired", "failed"},
         "how": {"adopted", "afresh", "announced", "handed_over", "silent"},
         "version": {"0.1.0"},
-    }  # fmt: skip
+    }
     text = (await rig.client.get("/metrics")).text
     for family in families(text, parser).values():
         for sample in family.samples:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
-from gateway.agents.config.base import wrong
+from gateway.agents.config.base import suggestion, wrong
 from gateway.agents.config.hours import Hours
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
@@ -289,7 +289,8 @@ class Agent(_Part):
         for index, tool in enumerate(self.tools):
             if tool not in BUILT_IN_TOOLS and tool not in self.functions:
                 known = ", ".join([*sorted(BUILT_IN_TOOLS), *self.functions])
-                raise wrong(f"tools.{index}", f"no such tool: there are {known}")
+                near = suggestion(tool, [*BUILT_IN_TOOLS, *self.functions])
+                raise wrong(f"tools.{index}", f"{tool} is no tool{near}: there are {known}")
             if tool in self.tools[:index]:
                 raise wrong(f"tools.{index}", "stands here twice")
         return self

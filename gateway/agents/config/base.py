@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
@@ -18,3 +21,9 @@ def wrong(key: str, problem: str) -> PydanticCustomError:
     Of a list it has the index, from 0; whoever is told of it counts from 1.
     """
     return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean ...?)` for a word that is almost one of these, else nothing."""
+    near = get_close_matches(word, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""

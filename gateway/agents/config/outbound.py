@@ -67,8 +67,10 @@ class Outbound(BaseModel):
     def policy(self, who: str) -> Policy:
         """Return what to do when `human`, `machine`, `fax` or `unknown` has answered."""
         policies: dict[str, Policy] = {
-            "machine": self.machine, "fax": self.fax, "unknown": self.unknown,
-        }  # fmt: skip
+            "machine": self.machine,
+            "fax": self.fax,
+            "unknown": self.unknown,
+        }
         return policies.get(who, "talk")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +14,12 @@ from pydantic_core import ErrorDetails
 from gateway import limits
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import SHUTDOWNS, Agent
+from gateway.agents.config.base import suggestion
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.file import session_schema
 from gateway.agents.routing import AgentBook, Route, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
-from gateway.errors import AgentFileError
+from gateway.errors import AgentFileError, BugError, FileError
 from gateway.yaml_source import Path as Key
 from gateway.yaml_source import YamlSource, dotted, parse
 
@@ -37,6 +39,11 @@ _PROBLEMS: Final = {
 }
 
 
+_QUOTED: Final = re.compile(r"'([^']*)'")
+_SHOWN_MAX_CHARS: Final = 40
+"""Of a wrong word that is repeated to its writer."""
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -48,15 +55,21 @@ class _File(BaseModel):
 
 
 def load_agents(path: Path) -> AgentBook:
-    """The agents and routes of a file; raises AgentFileError at the first thing wrong."""
+    """Return the agents and routes of a file. Raises AgentFileError with all that is wrong."""
     document = parse(_read(path), str(path), AgentFileError)
     found = _typed(document)
-    _check_routes(found, document)
-    _check_out_of_hours(found, document)
+    problems = [*_route_problems(found, document), *_out_of_hours_problems(found, document)]
     for agent in found.agents.values():
-        _check_session(agent, document)
+        problems += _session_problems(agent, document)
+    _raise(problems)
     warnings = tuple(w for agent in found.agents.values() for w in _warnings(agent, document))
     return AgentBook(found.agents, tuple(found.routes), warnings)
+
+
+def _raise(problems: Sequence[FileError]) -> None:
+    if problems:
+        first, *others = problems[: limits.agents.FILE_PROBLEMS_MAX]
+        raise first.with_others(others)
 
 
 def _read(path: Path) -> str:
@@ -80,12 +93,29 @@ def _typed(document: YamlSource) -> _File:
     values = document.values
     if not isinstance(values, dict):
         raise document.error((), "must have `agents:` and `routes:`")
+    named = _named(values, document)
     try:
-        return _File.model_validate(_named(values, document))
+        return _File.model_validate(named)
     except ValidationError as error:
         found = [(_key(details, values), details) for details in error.errors()]
-        key, details = min(found, key=lambda item: _rank(item[0], item[1], document))
-        raise document.error(key, _problem(details)) from None
+    found.sort(key=lambda item: _rank(item[0], item[1], document))
+    told: dict[Key, ErrorDetails] = {}
+    for key, details in found:
+        if not any(_is_told(key, details, *other) for other in told.items()):
+            told[key] = details
+    _raise([document.error(key, _problem(key, details)) for key, details in told.items()])
+    raise BugError("a file was refused without a problem")
+
+
+def _is_told(key: Key, details: ErrorDetails, other: Key, of_other: ErrorDetails) -> bool:
+    """Return whether a problem is the same as another one, or follows from it."""
+    # Each member of a union has its own complaint, at its own depth.
+    within = key[: len(other)] == other or other[: len(key)] == key
+    misspelt = of_other["type"] == "extra_forbidden" and key[:-1] == other[:-1]
+    follows = details["type"] == "missing" and str(key[-1]) in suggestion(
+        str(other[-1]), [str(key[-1])]
+    )
+    return within or (misspelt and follows)
 
 
 def _named(values: dict[str, Any], document: YamlSource) -> dict[str, Any]:
@@ -145,8 +175,15 @@ def _has(values: Any, part: str | int) -> bool:
     return isinstance(values, dict) and part in values
 
 
-def _problem(details: ErrorDetails) -> str:
-    """Return the problem in words that follow a key."""
+def _problem(key: Key, details: ErrorDetails) -> str:
+    """Return the problem in words that follow a key: what is wrong, and what may be meant."""
+    given = details["input"]
+    if details["type"] == "extra_forbidden":
+        return _PROBLEMS["extra_forbidden"] + suggestion(str(key[-1]), _fields_at(key[:-1]))
+    if details["type"] == "literal_error" and isinstance(given, str):
+        expected = str(details["ctx"]["expected"])
+        near = suggestion(given, _QUOTED.findall(expected))
+        return f"must be {expected}, not {given[:_SHOWN_MAX_CHARS]}{near}"
     sentence = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
     ours = _PROBLEMS.get(details["type"])
     if ours is None:  # its braces, if any, are the operator's
@@ -154,52 +191,88 @@ def _problem(details: ErrorDetails) -> str:
     return ours.format(**details.get("ctx", {}))
 
 
-def _check_routes(found: _File, document: YamlSource) -> None:
+def _fields_at(key: Key) -> set[str]:
+    """Return the names of the keys that the file may have at a place."""
+    schema = _File.model_json_schema()
+    places = [schema]
+    for part in key:
+        places = [inner for one in _members(places, schema) for inner in _within(one, part)]
+    return {name for one in _members(places, schema) for name in one.get("properties", {})}
+
+
+def _members(places: list[dict[str, Any]], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the objects for which these schemas stand."""
+    for one in places:
+        if "$ref" in one:
+            name = one["$ref"].removeprefix("#/$defs/")
+            yield from _members([schema["$defs"][name]], schema)
+        else:
+            yield one
+            for kind in ("anyOf", "oneOf", "allOf"):
+                yield from _members(one.get(kind, []), schema)
+
+
+def _within(one: dict[str, Any], part: str | int) -> Iterator[dict[str, Any]]:
+    found = one.get("items") if isinstance(part, int) else one.get("properties", {}).get(part)
+    if found is None and isinstance(part, str):
+        found = one.get("additionalProperties")
+    if isinstance(found, dict):
+        yield found
+
+
+def _route_problems(found: _File, document: YamlSource) -> Iterator[FileError]:
     seen: dict[str, int] = {}
     for index, route in enumerate(found.routes):
         if route.agent not in found.agents:
-            known = ", ".join(found.agents)
-            raise document.error(
-                ("routes", index, "agent"), f"no agent is named {route.agent}: there are {known}"
-            )
+            problem = _no_agent(route.agent, found)
+            yield document.error(("routes", index, "agent"), problem)
         first = seen.setdefault(canonical(route.to), index)
         if first != index:
             line = document.line(("routes", first, "to"))
-            raise document.error(
+            yield document.error(
                 ("routes", index, "to"), f"{route.to} stands here twice, first on line {line}"
             )
     reached = {route.agent for route in found.routes}
     reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
     reached |= {one.name for one in found.agents.values() if one.outbound is not None}
+    if not reached <= found.agents.keys():
+        return  # whoever is meant by the unknown name would be reached
     for name in found.agents:
         if name not in reached:
-            raise document.error(("agents", name), "no route leads to this agent")
+            yield document.error(("agents", name), "no route leads to this agent")
 
 
-def _check_out_of_hours(found: _File, document: YamlSource) -> None:
+def _no_agent(name: str, found: _File) -> str:
+    known = ", ".join(found.agents)
+    return f"no agent is named {name}{suggestion(name, found.agents)}: there are {known}"
+
+
+def _out_of_hours_problems(found: _File, document: YamlSource) -> Iterator[FileError]:
     for name, agent in found.agents.items():
         passed, stands_in = [name], agent.out_of_hours
         while stands_in is not None:
             key: Key = ("agents", passed[-1], "out_of_hours")
             if stands_in not in found.agents:
-                known = ", ".join(found.agents)
-                raise document.error(key, f"no agent is named {stands_in}: there are {known}")
+                if len(passed) == 1:  # otherwise the agent whose key it is has the problem
+                    yield document.error(key, _no_agent(stands_in, found))
+                break
             if stands_in in passed:
-                raise document.error(key, "leads round in a circle: somebody must always answer")
+                yield document.error(key, "leads round in a circle: somebody must always answer")
+                break
             passed.append(stands_in)
             stands_in = found.agents[stands_in].out_of_hours
 
 
-def _check_session(agent: Agent, document: YamlSource) -> None:
+def _session_problems(agent: Agent, document: YamlSource) -> Iterator[FileError]:
     key: Key = ("agents", agent.name, "session")
     for path, problem in session_schema.problems(session_of(agent, definitions(agent))):
-        raise document.error((*key, *path), problem)
+        yield document.error((*key, *path), problem)
     for field, problem in overreach(agent):
-        raise document.error((*key, *field.split(".")), problem)
+        yield document.error((*key, *field.split(".")), problem)
     if "prompt" in agent.session:
-        raise document.error((*key, "prompt"), _PROMPT_GONE)
-    _check_hosted(agent, document)
-    _check_voice(agent, document)
+        yield document.error((*key, "prompt"), _PROMPT_GONE)
+    yield from _hosted_problems(agent, document)
+    yield from _voice_problems(agent, document)
 
 
 _PROMPT_GONE: Final = (
@@ -207,14 +280,14 @@ _PROMPT_GONE: Final = (
 )
 
 
-def _check_voice(agent: Agent, document: YamlSource) -> None:
+def _voice_problems(agent: Agent, document: YamlSource) -> Iterator[FileError]:
     """Refuse what is almost the name of a voice; for any other name there is a warning."""
     unknown = _unknown_voice(agent)
     if unknown is not None:
         where, voice = unknown
-        near = session_schema.suggestion(voice, session_schema.voices())
+        near = suggestion(voice, session_schema.voices())
         if near:
-            raise document.error(where, f"{voice} is no voice of OpenAI's{near}")
+            yield document.error(where, f"{voice} is no voice of OpenAI's{near}")
 
 
 def _unknown_voice(agent: Agent) -> tuple[Key, str] | None:
@@ -227,14 +300,14 @@ def _unknown_voice(agent: Agent) -> tuple[Key, str] | None:
     return (*of_agent, *beneath), voice
 
 
-def _check_hosted(agent: Agent, document: YamlSource) -> None:
+def _hosted_problems(agent: Agent, document: YamlSource) -> Iterator[FileError]:
     """Check hosted MCP servers against the vendor's own types."""
     unset = {name: "-" for server in agent.hosted.values() for name in server.secrets}
     hosted = {"type": "realtime", "tools": hosted_tools(agent, unset)}
     for (_, index, field, *_), problem in session_schema.problems(hosted):
         label = list(agent.hosted)[int(index)]
         key = _OURS.get(str(field), str(field))
-        raise document.error(("agents", agent.name, "mcp", label, key), problem)
+        yield document.error(("agents", agent.name, "mcp", label, key), problem)
 
 
 _OURS: Final = {"connector_id": "connector", "server_url": "url", "require_approval": "approval"}

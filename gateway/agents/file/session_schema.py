@@ -7,12 +7,13 @@ import than everything else in the process, and the check is over before the fir
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any, Final
+
+from gateway.agents.config.base import suggestion
 
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
@@ -46,12 +47,6 @@ def voices() -> list[str]:
     of_output = definitions["realtime_audio_config_output.RealtimeAudioConfigOutput"]
     members = of_output["properties"]["voice"]["anyOf"]
     return [str(name) for member in members for name in member.get("enum", ())]
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean ...?)` for a word that is almost one of these, else nothing."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _table() -> Any:

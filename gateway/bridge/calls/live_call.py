@@ -175,6 +175,11 @@ class LiveCall:
     def on_binary(self, now: float) -> None:
         self._fault("caller", "binary", now)
 
+    def on_flood(self, now: float) -> None:
+        log.warning("media_stream_flooded", call_sid=self.facts.key)
+        self._handle(inputs.PeerFaultSeen("caller", "flood"), now)
+        self._handle(inputs.HangUpRequested(Ending.MEDIA_BROKEN), now)
+
     def on_closed(self, now: float) -> None:
         self.media = None
         self._handle(inputs.CallerLost(), now)

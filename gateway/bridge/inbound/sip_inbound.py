@@ -106,9 +106,14 @@ class SipInbound:
         if agent is None:
             raise NotAdmitted("no_agent")
         facts = CallInfo(
-            state.call_sid, state.caller, state.dialled, state.agent, "sip", state.call_id,
+            state.call_sid,
+            state.caller,
+            state.dialled,
+            state.agent,
+            "sip",
+            state.call_id,
             state.direction,
-        )  # fmt: skip
+        )
         session = self._registry.session(agent.name, "sip")
         call = self._registry.announce_sip(facts, agent, session, state=state)
         call.adopted()

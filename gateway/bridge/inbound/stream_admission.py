@@ -66,8 +66,12 @@ class StreamAdmission:
         if out is not None:
             caller, dialled = out.person, out.ours
         facts = CallInfo(
-            call_sid, caller, dialled, agent_name, "media-streams",
+            call_sid,
+            caller,
+            dialled,
+            agent_name,
+            "media-streams",
             direction="inbound" if out is None else "outbound",
-        )  # fmt: skip
+        )
         before = state if state is not None and state.arrived else None
         self._registry.announce(facts, agent, state.opening if state else None, before)

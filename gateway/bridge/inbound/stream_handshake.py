@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic
 
 import structlog
 
@@ -38,15 +37,11 @@ class StreamHandshake:
         self._socket, self._admit, self._refused = socket, let_in, refused
         self._says_why, self._answer = says_why, answer
         self._faults = 0
-        self._early: list[bytes] = []
-        """Messages that came while the token was looked up."""
         self._work: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(start_wait_s, self._refuse, "no_start")
         socket.take_over(self)
 
     def on_text(self, data: bytes | bytearray, now: float) -> None:
-        if self._work is not None:
-            return self._wait(data)
         try:
             if len(data) > limits.sockets.CALLER_MESSAGE_MAX_BYTES:
                 raise PeerError("oversized_message")
@@ -65,12 +60,8 @@ class StreamHandshake:
     def on_closed(self, now: float) -> None:  # noqa: ARG002
         self._timer.cancel()
 
-    def _wait(self, data: bytes | bytearray) -> None:
-        if (
-            len(self._early) < limits.call.EARLY_MESSAGES_MAX
-            and len(data) <= limits.sockets.CALLER_MESSAGE_MAX_BYTES
-        ):
-            self._early.append(bytes(data))
+    def on_flood(self, now: float) -> None:  # noqa: ARG002
+        self._refuse("flood")
 
     def _tolerate(self) -> None:
         self._faults += 1
@@ -79,8 +70,8 @@ class StreamHandshake:
 
     def _start(self, event: media_stream.Start, now: float) -> None:
         self._timer.cancel()
-        if self._work is None:
-            self._work = asyncio.get_running_loop().create_task(self._let_in(event, now))
+        self._socket.hold()  # what comes next is for the call
+        self._work = asyncio.get_running_loop().create_task(self._let_in(event, now))
 
     async def _let_in(self, event: media_stream.Start, now: float) -> None:
         try:
@@ -96,8 +87,7 @@ class StreamHandshake:
             self._socket.post(self._answer)
             self._socket.flush()
         call.start_stream(event, self._socket, now)
-        for message in self._early:
-            call.on_text(message, monotonic())
+        self._socket.release()
         return None
 
     def _refuse(self, reason: str) -> None:
@@ -105,3 +95,4 @@ class StreamHandshake:
         self._refused(reason)
         log.warning("stream_refused", reason=reason)
         self._socket.close(_POLICY_VIOLATION, reason if self._says_why else "")
+        self._socket.release()  # for the peer's answer to that

@@ -193,7 +193,10 @@ class MediaLine(CallPart):
             return self._drop_late(item_id)
         ctx.response_progressed()
         if downlink.full():
-            return self._too_long(event)
+            # More of the answer waits than is played in ten minutes.
+            self._cut_response = event.response_id
+            ctx.put(events.AudioDropped("unplayed", downlink.ms_of(event.delta)))
+            return self.cancel_response(event.response_id)
         if item_id != self._sound_item:
             self._open_item(item_id)
         ctx.history.model_sounds(item_id, downlink.ms_of(event.delta))
@@ -247,12 +250,6 @@ class MediaLine(CallPart):
         if self.latency.waiting or not (self._heard_first or followed):
             self.latency.answered(self._ctx.now)
             self.downlink.watch_first_sound()
-
-    def _too_long(self, event: model.AudioDelta) -> None:
-        """Cancel an answer of which more waits than is played in ten minutes."""
-        self._cut_response = event.response_id
-        self._ctx.put(events.AudioDropped("unplayed", self.downlink.ms_of(event.delta)))
-        self.cancel_response(event.response_id)
 
     # --- What the dialogue asks of the line ---
 

@@ -16,15 +16,22 @@ from gateway.limits.call import (
     FRAME_PAYLOAD_MAX_BYTES,
     RETAINED_AUDIO_MS,
     RETAINED_TURN_MAX_MS,
+    SOUND_BURST_MS,
+    SOUND_RATE_MAX,
     TIMESTAMP_LEAP_S,
     TIMESTAMP_MAX_DIGITS,
 )
 from gateway.protocols.media_stream import MediaBody
 
+_BURST_BYTES = SOUND_BURST_MS * MULAW_BYTES_PER_MS
+_BYTES_PER_S = SOUND_RATE_MAX * 1000 * MULAW_BYTES_PER_MS
 _DRIFT_S_PER_FRAME = 2e-6
 """The shortest way may grow again: 100 us a second is more than two quartz clocks part."""
 
 _LEAP_MS = TIMESTAMP_LEAP_S * 1000
+
+_TRIM_BYTES = 200 * MULAW_BYTES_PER_MS
+"""Sound that is retained beyond the bound before it is dropped: once in ten frames, not in each."""
 
 
 class Uplink:
@@ -44,6 +51,9 @@ class Uplink:
         self._stream_began_at: float | None = None
         self.frames = 0
         self.bytes = 0
+        self._bytes_max = 0
+        """From how many bytes on it must be seen whether they came too fast."""
+        self._bytes_max_at: float | None = None
         self.gap_ms = 0.0
         """Presentation time that no frame covered, so far."""
 
@@ -72,6 +82,8 @@ class Uplink:
             raise ValueError("oversized_frame" if size else "empty_frame")
         if not timestamp.isdecimal() or len(timestamp) > TIMESTAMP_MAX_DIGITS:
             raise ValueError("timestamp")
+        if self.bytes + size > self._bytes_max:
+            self._extend(size, now)
         start_ms = int(timestamp)
         end_ms = start_ms + size / MULAW_BYTES_PER_MS
         gap_ms = start_ms - self._stream_end_ms
@@ -89,13 +101,21 @@ class Uplink:
         self.bytes += size
         return mulaw
 
+    def _extend(self, size: int, now: float) -> None:
+        """Allow more bytes by the time since then. Raises ValueError where that is not enough."""
+        since, self._bytes_max_at = self._bytes_max_at, now
+        more = _BURST_BYTES if since is None else int((now - since) * _BYTES_PER_S)
+        self._bytes_max = min(self._bytes_max + more, self.bytes + _BURST_BYTES)
+        if self.bytes + size > self._bytes_max:
+            raise ValueError("sound_too_fast")
+
     def write(self, mulaw: bytes) -> bytes:
         """Write sound to the session in use; return it as audio for the model."""
         self._written_bytes += len(mulaw)
         retained = self._retained
         retained += mulaw
-        if len(retained) > self._keep_bytes:
-            del retained[: len(retained) - self._keep_bytes]
+        if len(retained) > self._keep_bytes + _TRIM_BYTES:
+            del retained[: -self._keep_bytes]
         return self._convert(mulaw)
 
     def buffer(self, mulaw: bytes) -> int:

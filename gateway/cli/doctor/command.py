@@ -23,8 +23,12 @@ from gateway.errors import SettingsError
 from gateway.settings import Settings, load_settings
 
 USAGE, UNREACHABLE = 64, 69
-_MARKS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"),
-                 "skip": ("–", "dim")}  # fmt: skip
+_MARKS: Final = {
+    "ok": ("✓", "green"),
+    "warn": ("!", "yellow"),
+    "fail": ("✗", "red"),
+    "skip": ("–", "dim"),
+}
 
 AgentsCheck = Callable[[Settings, AgentBook], Awaitable[Iterable[Finding]]]
 FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = [

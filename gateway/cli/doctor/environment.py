@@ -63,10 +63,15 @@ def _source(name: str, environ: Mapping[str, str], settings: Settings) -> str:
 
 _STOOD_IN = frozenset(
     {
-        "OPENAI_API_KEY", "OPENAI_PROJECT_ID", "OPENAI_WEBHOOK_SECRET", "TWILIO_ACCOUNT_SID",
-        "TWILIO_AUTH_TOKEN", "GATEWAY_PUBLIC_URL", "GATEWAY_SIMULATED",
+        "OPENAI_API_KEY",
+        "OPENAI_PROJECT_ID",
+        "OPENAI_WEBHOOK_SECRET",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+        "GATEWAY_PUBLIC_URL",
+        "GATEWAY_SIMULATED",
     }
-)  # fmt: skip
+)
 
 
 def _shown(value: object) -> str:

@@ -57,9 +57,11 @@ async def _function(name: str, call: HttpCall) -> Finding:
     try:
         async with asyncio.timeout(limits.sockets.CONNECT_MAX_S):
             _, writer = await asyncio.open_connection(
-                address, port, ssl=tls_context() if tls else None,
+                address,
+                port,
+                ssl=tls_context() if tls else None,
                 server_hostname=host if tls else None,
-            )  # fmt: skip
+            )
     except TimeoutError:
         fix = "Is a firewall in the way?"
         return fail(shown, f"{host} does not answer within {limits.sockets.CONNECT_MAX_S:g} s", fix)

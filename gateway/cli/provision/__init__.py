@@ -1,1 +1,1 @@
-"""Makes Twilio and OpenAI as the gateway needs them: a plan first, and nothing without a word."""
+"""Configuration of Twilio and OpenAI for the gateway: a plan first, changes on request."""

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PlanStep:
-    """One thing to make or to change; `changes` are name -> (now, then)."""
+    """Step that makes or changes one thing; `changes` are name -> (now, then)."""
 
     what: str
     changes: Mapping[str, tuple[Any, Any]]
@@ -27,7 +27,7 @@ class ProvisionPlan:
     def change(
         self, what: str, now: Mapping[str, Any], then: Mapping[str, Any], apply: Callable[[], None]
     ) -> None:
-        """A step if anything differs."""
+        """Add a step if anything differs."""
         changes = differences(now, then)
         if changes:
             self.steps.append(PlanStep(what, changes, apply))
@@ -40,7 +40,7 @@ class ProvisionPlan:
 
 
 def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Nothing and the empty text are the same."""
+    """Return what differs; None equals the empty text."""
     return {
         name: (now.get(name), value)
         for name, value in then.items()

@@ -1,4 +1,4 @@
-"""OpenAI's webhook endpoint, by its own API. Its secret is told once: it is kept where told."""
+"""OpenAI's webhook endpoint, by its API, which shows the secret once: it goes to a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openai import OpenAI
 from openai.types.webhooks import WebhookEndpoint
 
 from gateway.cli.provision.plan import ProvisionPlan
-from gateway.errors import SettingsError
+from gateway.errors import BugError, SettingsError
 
 EVENT: Final = "realtime.call.incoming"
 _LIVE: Final = "live."
@@ -18,16 +18,16 @@ _NAME: Final = "gateway"
 
 
 class SecretFile:
-    """Made before the secret is: one that cannot be written would be lost."""
+    """File of the secret, made first: a secret that cannot be written would be lost."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def check(self) -> None:
-        """Raises SettingsError while nothing has been changed yet."""
+        """Raise SettingsError unless the secret can be kept; nothing has been changed yet."""
         if self._path is None:
             raise SettingsError(
-                "A webhook secret will be made, and is told only once: say with --secret-file "
+                "A webhook secret will be made, and is shown only once: say with --secret-file "
                 "where it is to be kept."
             )
         if self._path.exists():
@@ -46,7 +46,7 @@ class SecretFile:
 def plan_webhook(
     plan: ProvisionPlan, client: OpenAI, url: str, secret_file: SecretFile, *, rotate: bool
 ) -> bool:
-    """Whether a secret will be made."""
+    """Return whether a secret will be made."""
     ours = [one for one in client.webhooks.list() if one.url == url]
     if not ours:
         then = {"url": url, "event_types": EVENT}
@@ -64,6 +64,15 @@ def plan_webhook(
         change = {"signing_secret": "a new one; the old one is good for 24 hours"}
         plan.make(f"secret of {url}", change, lambda: _rotate(client, endpoint, secret_file))
     return rotate
+
+
+def plan_unseen_webhook(plan: ProvisionPlan, url: str) -> None:
+    """Plan as for an account of which nothing is known; the plan cannot be applied."""
+
+    def cannot_apply() -> None:
+        raise BugError("a plan that was made without an account was to be applied")
+
+    plan.make(f"webhook {url}", {"url": url, "event_types": EVENT}, cannot_apply)
 
 
 def _plan_events(plan: ProvisionPlan, client: OpenAI, endpoint: WebhookEndpoint) -> None:

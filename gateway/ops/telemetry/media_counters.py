@@ -44,9 +44,10 @@ class MediaCountersCollector(Collector):
             else:
                 active["sip", state] += 1
         gauge = GaugeMetricFamily(
-            "gateway_calls_active", "Calls by state: expected (nobody there yet) or talking.",
+            "gateway_calls_active",
+            "Calls by state: expected (nobody there yet) or talking.",
             labels=["path", "state"],
-        )  # fmt: skip
+        )
         for labels, count in active.items():
             gauge.add_metric(labels, count)
         yield gauge

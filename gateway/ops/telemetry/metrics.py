@@ -118,6 +118,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Media streams closed before they reached a call.",
         ("reason",),
     ),
+    "connections_refused": (
+        "connections_refused",
+        "HTTP requests and connections that broke a bound, by the bound.",
+        ("reason",),
+    ),
     "admin_tokens_refused": (
         "admin_tokens_refused",
         "Requests to the operators' API without the right token.",
@@ -186,6 +191,11 @@ _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "rate_limit_remaining_ratio",
         "Remaining share of the model's rate limit, by the last response.",
         ("limit",),
+    ),
+    "descriptors_left": (
+        "descriptors_left",
+        "File descriptors that the process may still open.",
+        (),
     ),
     "tasks": ("tasks", "Tasks of the event loop, those of calls included.", ()),
     "draining": ("draining", "1 while the process takes no new calls.", ()),
@@ -279,6 +289,7 @@ class Metrics:
     prepared: Counter
     webhooks: Counter
     streams_refused: Counter
+    connections_refused: Counter
     admin_tokens_refused: Counter
     phone_refused: Counter
     stream_events: Counter
@@ -301,6 +312,7 @@ class Metrics:
     breaker_open: Gauge
     clock_skew: Gauge
     rate_limit: Gauge
+    descriptors_left: Gauge
     tasks: Gauge
     draining: Gauge
     capacity: Gauge

@@ -40,9 +40,12 @@ class HelperProcesses:
         log = self._out / f"{name}.log"
         with log.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
-                *command, env=foreign_environment(), stdin=asyncio.subprocess.DEVNULL,
-                stdout=file, stderr=file,
-            )  # fmt: skip
+                *command,
+                env=foreign_environment(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+            )
         self._running[name] = process
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):

@@ -96,11 +96,13 @@ class LiveView:
 def bar(console: Console, calls: int) -> Iterator[Watch]:
     """Show a progress bar over many calls."""
     columns = (
-        TextColumn("calls"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("calls"),
+        BarColumn(),
+        MofNCompleteColumn(),
         TextColumn("[green]{task.fields[passed]} as expected[/], "),
         TextColumn("[red]{task.fields[failed]} not[/]"),
         TimeElapsedColumn(),
-    )  # fmt: skip
+    )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("calls", total=calls, passed=0, failed=0)
         count = {True: 0, False: 0}

@@ -113,9 +113,13 @@ KINDS: Final = (
     "malformed", "stall_ms", "drop_socket", "text", "open_link", "kill", "start", "decide",
 )  # fmt: skip
 BARE: Final[dict[str, Any]] = {
-    "hear": {}, "expect_hang_up": {}, "hang_up": True, "drop_socket": True,
-    "text": {"photos": [GENERATED]}, "open_link": {},
-}  # fmt: skip
+    "hear": {},
+    "expect_hang_up": {},
+    "hang_up": True,
+    "drop_socket": True,
+    "text": {"photos": [GENERATED]},
+    "open_link": {},
+}
 """Steps that may be written as a bare word, and what they stand for."""
 
 

@@ -167,12 +167,12 @@ class MediaStream:
         if self.faults.drops_socket(milliseconds(self.line.now - self._begin) / 1000):
             self.drop()
         self._chunk += 1
-        body = wire.MediaBody(
+        body = wire.SentMediaBody(
             payload=self.line.spoken.between(begin, begin + self._frame),
             timestamp=str(round(milliseconds(begin - self._begin))),
             chunk=str(self._chunk),
         )
-        await self._post(wire.Media(self.ids.stream_sid, body, self._number()))
+        await self._post(wire.SentMedia(self.ids.stream_sid, body, self._number()))
         self.traffic.frames_sent += 1
 
     async def _mark(self, name: str) -> None:
@@ -219,7 +219,7 @@ class MediaStream:
         self._sequence += 1
         return str(self._sequence)
 
-    async def _post(self, message: wire.FromTwilio) -> None:
+    async def _post(self, message: wire.FromTwilio | wire.SentMedia) -> None:
         if self._socket is not None:
             await self._socket.send(wire.encode(message).decode())
 

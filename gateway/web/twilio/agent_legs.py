@@ -49,9 +49,13 @@ class MediaStreamLeg:
         Raises NotAdmitted.
         """
         facts = CallInfo(
-            call.call_sid, call.caller, call.dialled, agent.name, "media-streams",
+            call.call_sid,
+            call.caller,
+            call.dialled,
+            agent.name,
+            "media-streams",
             direction="outbound" if call.outbound else "inbound",
-        )  # fmt: skip
+        )
         # Outbound and resumed calls were admitted before.
         if not (call.outbound or self._passes_on(state)):
             await self._admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)

@@ -75,7 +75,7 @@ def test_bounds(field: str, low: float, high: float, beyond: tuple[float, float]
 @pytest.mark.parametrize(
     ("fields", "key", "problem"),
     [
-        ({"tools": ["fly"]}, "tools.0", "no such tool: there are end_call"),
+        ({"tools": ["fly"]}, "tools.0", "fly is no tool: there are end_call"),
         ({"tools": ["end_call", "end_call"]}, "tools.1", "stands here twice"),
         ({"path": "sip", "audio": "pcmu"}, "audio", "does not go with path: sip"),
         ({"path": "sip", "lead_ms": 500}, "lead_ms", "does not go with path: sip"),

@@ -73,9 +73,12 @@ def test_an_opening_that_is_far_is_told_by_its_date() -> None:
 def test_a_night_shift_ends_on_the_next_day() -> None:
     night = hours(fri="22:00-06:00")
     for moment, is_open in [
-        ("2026-11-27T21:59", False), ("2026-11-27T22:00", True), ("2026-11-28T05:59", True),
-        ("2026-11-28T06:00", False), ("2026-11-28T22:30", False),
-    ]:  # fmt: skip
+        ("2026-11-27T21:59", False),
+        ("2026-11-27T22:00", True),
+        ("2026-11-28T05:59", True),
+        ("2026-11-28T06:00", False),
+        ("2026-11-28T22:30", False),
+    ]:
         assert night.open_at(at(moment)) is is_open, moment
 
 

@@ -167,8 +167,10 @@ def test_whoever_reaches_it_the_stanza_is_the_same(file: Path, via: str) -> None
     )
     docs = found["docs"]
     assert [docs.approval_of(t) for t in ("search", "read", "write")] == [
-        "none", "operator", "operator",
-    ]  # fmt: skip
+        "none",
+        "operator",
+        "operator",
+    ]
     assert docs.approval_timeout_s == 40
 
 

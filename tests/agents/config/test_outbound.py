@@ -31,8 +31,10 @@ def test_an_agent_that_only_calls_out_needs_no_route(tmp_path: Path) -> None:
     outbound = load_agents(written(tmp_path, 'from: "+14155550100"')).agents["caller"].outbound
     assert outbound is not None
     assert (outbound.from_, outbound.ring_timeout_s, outbound.machine) == (
-        "+14155550100", 25, "hang_up",
-    )  # fmt: skip
+        "+14155550100",
+        25,
+        "hang_up",
+    )
     assert outbound.detects
     assert not outbound.leaves_message
 

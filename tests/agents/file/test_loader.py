@@ -105,7 +105,31 @@ def test_the_default_is_the_reception() -> None:
             "agents.desk.voice",
             "stands here twice, first on line 4",
         ),
-        (desk("voise: marin"), 4, "agents.desk.voise", "is unknown here"),
+        (desk("voise: marin"), 4, "agents.desk.voise", "is unknown here (did you mean voice?)"),
+        (
+            desk("turn_detection: {type: server_vad, treshold: 0.5}"),
+            4,
+            "agents.desk.turn_detection.treshold",
+            "is unknown here (did you mean threshold?)",
+        ),
+        (
+            desk("transfers: {a: {too: '+15550199'}}", "tools: [transfer]"),
+            4,
+            "agents.desk.transfers.a.too",
+            "is unknown here (did you mean to?)",
+        ),
+        (
+            desk("audio: pcm24"),
+            4,
+            "agents.desk.audio",
+            "must be 'pcm24k' or 'pcmu', not pcm24 (did",
+        ),
+        (
+            desk("tools: [end_cal]"),
+            4,
+            "agents.desk.tools.1",
+            "end_cal is no tool (did you mean end_",
+        ),
         (desk("voice: 5"), 4, "agents.desk.voice", "must be text"),
         (desk("voice: {id: ''}"), 4, "agents.desk.voice.id", "must not be empty"),
         (desk("language: no"), 4, "agents.desk.language", "must be text (in quotes"),
@@ -249,7 +273,7 @@ def test_the_default_is_the_reception() -> None:
             desk("tools: [end_call, fly]"),
             4,
             "agents.desk.tools.2",
-            "no such tool: there are end_call",
+            "fly is no tool: there are end_call",
         ),
         (
             desk("tools:", "  - end_call", "  - transfer", "  - end_call"),
@@ -286,7 +310,7 @@ def test_the_default_is_the_reception() -> None:
             GOOD.replace("agent: desk", "agent: dask"),
             10,
             "routes.1.agent",
-            "no agent is named dask: there are desk, night",
+            "no agent is named dask (did you mean desk?): there are desk, night",
         ),
         (
             GOOD.replace("agent: desk", "agent: night"),
@@ -370,7 +394,8 @@ def test_a_misspelt_key_is_named_before_what_it_leaves_missing(file: Path) -> No
 
 
 def test_the_sentence_starts_where_an_editor_can_jump_to(file: Path) -> None:
-    assert str(refusal(file, desk("voise: x"))) == f"{file}:4: agents.desk.voise: is unknown here"
+    said = str(refusal(file, desk("vaise: x")))
+    assert said == f"{file}:4: agents.desk.vaise: is unknown here (did you mean voice?)"
 
 
 def test_no_such_file(file: Path) -> None:
@@ -408,12 +433,12 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES | st.text(max_size=5)).map("".join) | st.binary(max_size=50))
 def test_any_file_is_taken_or_refused(file: Path, text: str | bytes) -> None:
     file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-    sentence = ""
+    lines, problems = 0, 0
     try:
         load_agents(file)
     except AgentFileError as error:
-        sentence = str(error)
-    assert "\n" not in sentence
+        lines, problems = str(error).count("\n") + 1, 1 + len(error.others)
+    assert lines == problems
 
 
 def test_a_message_that_nobody_keeps_is_warned_of(file: Path) -> None:
@@ -462,3 +487,57 @@ def test_what_the_vendor_has_retired_is_told(file: Path) -> None:
     file.write_text(desk("mcp: {mail: {via: openai, connector: connector_gmail}}"))
     (warning,) = load_agents(file).warnings
     assert "agents.desk.mcp.mail.connector: OpenAI has retired connectors" in warning
+
+
+def test_all_that_is_wrong_is_told_at_once(file: Path) -> None:
+    """Not one thing at a time; and what only follows from another problem is left out."""
+    refused = refusal(
+        file,
+        desk("voise: marin", "audio: pcm", "speed: 9", "idle: {end_after: 5}").replace(
+            "instructions", "instruction"
+        ),
+    )
+    assert [one.key for one in (refused, *refused.others)] == [
+        "agents.desk.instruction",
+        "agents.desk.voise",
+        "agents.desk.idle.end_after",
+        "agents.desk.audio",
+        "agents.desk.speed",
+    ]
+    lines = str(refused).splitlines()
+    assert len(lines) == 5
+    assert lines[0] == (
+        f"{file}:3: agents.desk.instruction: is unknown here (did you mean instructions?)"
+    )
+
+
+def test_all_that_does_not_go_together_is_told_at_once(file: Path) -> None:
+    text = GOOD.replace("agent: desk", "agent: dask").replace(
+        "Be kind.",
+        "Be kind.\n    voice: marina\n    session: {tracing: 5, output_modalities: [text]}",
+    )
+    refused = refusal(file, text)
+    assert [one.key for one in (refused, *refused.others)] == [
+        "routes.1.agent",
+        "agents.desk.session.tracing",
+        "agents.desk.session.output_modalities",
+        "agents.desk.voice",
+    ]
+    assert "did you mean desk?" in refused.problem
+
+
+def test_a_value_of_a_union_is_one_problem(file: Path) -> None:
+    refused = refusal(
+        file, desk("mcp: {a: {via: gateway, url: 'https://a.example', approval: {nun: [x]}}}")
+    )
+    assert (refused.key, refused.others) == ("agents.desk.mcp.a.approval.nun", ())
+
+
+def test_no_more_problems_are_told_than_somebody_reads(file: Path) -> None:
+    refused = refusal(file, desk(*(f"wrong{n}: 1" for n in range(99))))
+    assert len(str(refused).splitlines()) == limits.agents.FILE_PROBLEMS_MAX
+
+
+def test_a_wrong_word_of_two_lines_is_told_in_one(file: Path) -> None:
+    refused = refusal(file, desk('audio: "p\\nm"', 'tools: ["a\\nb"]'))
+    assert len(str(refused).splitlines()) == 1 + len(refused.others)

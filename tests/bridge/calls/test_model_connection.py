@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from far_end import FarEnd, close_of, text_of
 from gateway_calls import CALLER, QUIET, new_sid, signature
-from model_bytes import configured, event, house_with, next_event
+from model_bytes import configured, event, gateway_with_model, next_event
 from running_gateway import API_KEY, PUBLIC_URL, running_gateway
 from structlog.testing import capture_logs
 from websockets.frames import Opcode
@@ -32,7 +32,7 @@ async def test_what_the_vendor_is_told_of_a_call(agents_file: Path) -> None:
         seen.append(end)
         await end.gone()
 
-    async with house_with(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave) as rig:
         for _ in range(2):
             await rig.carrier.ring(new_sid("CA"), QUIET)
         await rig.note(events.ModelReady, 2)
@@ -60,7 +60,7 @@ async def test_a_model_of_any_name_stays_one_parameter(tmp_path: Path) -> None:
     agents.write_text(
         'agents: {one: {model: "a b&c=d", instructions: x}}\nroutes: [{to: "*", agent: one}]\n'
     )
-    async with house_with(agents, behave) as rig:
+    async with gateway_with_model(agents, behave) as rig:
         await rig.carrier.ring(new_sid("CA"))
         (call,) = rig.gateway.registry.calls
         async with asyncio.timeout(5):
@@ -112,7 +112,7 @@ async def test_a_model_that_refuses_once_is_asked_twice(
 
 
 async def test_nobody_at_the_model_s_address(agents_file: Path) -> None:
-    """The caller is not left in silence: his stream is closed, and Twilio asks what is next."""
+    """The caller is not left in silence: their stream is closed, and Twilio asks what is next."""
     async with running_gateway(agents_file) as rig:
         async with rig.carrier.call() as stream:
             assert await stream.closed() == 1000
@@ -141,7 +141,7 @@ async def test_a_model_that_never_confirms_the_session(
         await end.accept(text_of(event("session.created", session={})))
         await end.gone()
 
-    async with house_with(agents_file, behave) as rig, rig.carrier.call() as stream:
+    async with gateway_with_model(agents_file, behave) as rig, rig.carrier.call() as stream:
         assert (await rig.note(events.CallEnded)).ending is Ending.MODEL_SILENT
         assert await stream.closed() == 1000
 
@@ -155,7 +155,7 @@ async def test_a_format_that_was_not_asked_for_is_noise(agents_file: Path) -> No
         assert (await end.frame()).opcode is Opcode.CLOSE, "and not a sample before"
         await end.gone()
 
-    async with house_with(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave) as rig:
         await rig.carrier.ring(new_sid("CA"))
         ended = await rig.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.MODEL_REFUSED, "audio_format")
@@ -170,7 +170,7 @@ async def test_a_session_that_is_not_used_is_closed_in_order(agents_file: Path) 
         end.send(close_of(1000))
         closed.set_result(await end.gone())
 
-    async with house_with(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave) as rig:
         await rig.carrier.ring(call_sid := new_sid("CA"))
         await rig.note(events.ModelReady)
         fields = rig.carrier.call_fields(call_sid, status="no-answer")
@@ -192,7 +192,7 @@ async def test_a_caller_who_is_gone_before_the_model_is_there(agents_file: Path)
         await end.gone()
         gone.set()
 
-    async with house_with(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave) as rig:
         await rig.carrier.ring(call_sid := new_sid("CA"))
         fields = rig.carrier.call_fields(call_sid, status="canceled")
         await rig.carrier.post("/twilio/status", fields)
@@ -209,7 +209,7 @@ async def test_a_caller_of_any_name(agents_file: Path) -> None:
         await configured(end)
         await end.gone()
 
-    async with house_with(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave) as rig:
         fields = rig.carrier.call_fields(new_sid("CA"), QUIET) | {"From": "sip:\ud800@evil"}
         body = json.dumps(fields).encode()
         path = f"/twilio/voice?bodySHA256={sha256(body).hexdigest()}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from far_end import FarEnd, close_of, text_of
 from gateway_calls import QUIET, Stream
-from model_bytes import Behave, configured, event, events, house_with, next_event
+from model_bytes import Behave, configured, event, events, gateway_with_model, next_event
 from running_gateway import GatewayRig
 
 from gateway import limits
@@ -47,7 +47,7 @@ async def test_no_sound_goes_up_before_the_session_is_confirmed(agents_file: Pat
             heard.put_nowait(b64decode(append["audio"]))
 
     async with (
-        house_with(agents_file, behave) as rig,
+        gateway_with_model(agents_file, behave) as rig,
         rig.carrier.call(RAW, frames=False) as stream,
     ):
         words = [bytes([n]) * 160 for n in range(100)]
@@ -84,7 +84,7 @@ async def test_two_megabytes_of_sound_in_one_event(agents_file: Path) -> None:
         await end.gone()
 
     async with (
-        house_with(agents_file, behave) as rig,
+        gateway_with_model(agents_file, behave) as rig,
         rig.carrier.call(RAW) as stream,
     ):
         stream.echo_marks = False
@@ -107,7 +107,7 @@ async def talking(agents_file: Path, then: Behave) -> AsyncIterator[tuple[Gatewa
         assert (await next_event(end))["type"] == "input_audio_buffer.append"
         await then(end)
 
-    async with house_with(agents_file, behave) as rig, rig.carrier.call(QUIET) as stream:
+    async with gateway_with_model(agents_file, behave) as rig, rig.carrier.call(QUIET) as stream:
         yield rig, stream
 
 

@@ -65,8 +65,11 @@ async def test_where_both_fail_the_vendor_is_asked_again_until_it_works() -> Non
         await carrier(calls, rest).hang_up(CallDouble(SIP_CALL, Ending.AGENT_HUNG_UP, media=None))
     assert calls.asked == [("hang_up", CALL_ID)] * 4
     assert [line["event"] for line in lines] == [
-        "sip_hangup_failed", "sip_hangup_failed", "sip_hangup_retrying", "sip_hangup_retrying"
-    ]  # fmt: skip
+        "sip_hangup_failed",
+        "sip_hangup_failed",
+        "sip_hangup_retrying",
+        "sip_hangup_retrying",
+    ]
 
 
 async def test_over_a_trunk_there_is_only_the_vendor() -> None:

@@ -1,4 +1,4 @@
-"""Costly starts come one at a time, in order, with room between."""
+"""Costly starts come one at a time, in order, with a pause between."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_burst_has_arrived_before_its_second_is_started() -> None:
     assert (time.waits, begun) == ([0.05, 0.053], [0])
 
 
-async def test_who_is_let_through_begins_in_his_turn() -> None:
+async def test_calls_begin_in_the_order_of_their_requests() -> None:
     gate, begun, all_in = StartPacer(), [], asyncio.Event()
 
     def begin(number: int) -> None:

@@ -110,7 +110,7 @@ async def remembered(town: Town, holds: Callable[[set[str]], bool]) -> None:
                 await asyncio.sleep(0.01)  # nobody tells
 
 
-async def test_a_process_that_stops_hands_it_over(town: Town) -> None:
+async def test_a_process_that_stops_releases_the_call(town: Town) -> None:
     town.first.gateway.registry.draining = True
     town.first.gateway.registry.hand_over_all(now=True)
     ended = await town.first.note(events.CallEnded, of=town.line.call_id)

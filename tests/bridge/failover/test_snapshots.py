@@ -144,7 +144,7 @@ async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(
         memory.model_says("item_1", " a")
         memory.caller_said("turn_1", "Stop.")
         await snapshots.write_changed()
-        assert store.written == 3, "what he said is not waited with"
+        assert store.written == 3, "what the caller said is written without a wait"
         memory.model_said("item_1", "Once upon a time.")
         await snapshots.write_changed()
         await snapshots.write_changed()

@@ -89,7 +89,7 @@ async def test_a_call_that_is_not_accepted_leaves_its_place(limited_agents: Path
         assert vendor.of("reject") == []
 
 
-async def test_a_house_that_closes_keeps_no_place(limited_agents: Path) -> None:
+async def test_a_gateway_that_closes_keeps_no_slot(limited_agents: Path) -> None:
     """And 503 is what a trunk fails over on."""
     async with (
         running_vendor() as vendor,

@@ -108,7 +108,7 @@ async def hurried(sip_agents: Path, vendor: Vendor) -> AsyncIterator[GatewayRig]
 
 
 before: dict[Any, float] = {}
-"""What the shared house had counted before the test."""
+"""What the shared gateway had counted before the test."""
 
 
 async def counted(rig: GatewayRig, name: str, **labels: str) -> float:
@@ -314,11 +314,13 @@ async def test_headers_that_were_heard_before_are_declined(rig: GatewayRig, vend
     assert len(vendor.of("accept")) == 1
 
 
-async def test_without_our_headers_nobody_is_whom_he_says(rig: GatewayRig, vendor: Vendor) -> None:
+async def test_without_our_headers_a_callers_number_is_not_believed(
+    rig: GatewayRig, vendor: Vendor
+) -> None:
     line = await vendor.ring(
-        rig.client, *to("+15550100", ("X-Gateway-Call", "CA" + "1" * 32),
-                          ("X-Gateway-Agent", "night"))
-    )  # fmt: skip
+        rig.client,
+        *to("+15550100", ("X-Gateway-Call", "CA" + "1" * 32), ("X-Gateway-Agent", "night")),
+    )
     await vendor.sideband(line)
     (call,) = rig.gateway.registry.calls
     assert (call.facts.call_sid, call.facts.agent) == ("", "reception")
@@ -458,7 +460,7 @@ async def test_an_accept_that_fails_is_a_reject(
 async def test_a_call_that_is_decided_already_is_left_alone(
     rig: GatewayRig, vendor: Vendor, status: int
 ) -> None:
-    """Its caller gave up, or another process took it: to turn it away would cut him off."""
+    """Its caller gave up, or another process took it: to refuse it would cut the caller off."""
     vendor.answers["accept"].append(status)
     await vendor.ring(rig.client)
     await decided(rig, "gone")
@@ -642,7 +644,7 @@ async def test_a_hang_up_that_never_works_is_the_carriers(
         await nothing_left(rig)
     ((path, form),) = twilio.asked
     assert call_sid in path
-    # The caller whose conversation broke off is still to be helped: out of the dial he comes back.
+    # A caller whose conversation broke off is still to be served: the call returns after the dial.
     after = {"Url": [f"{PUBLIC_URL}/twilio/after?leg=sip"], "Method": ["POST"]}
     assert form == ({"Status": ["completed"]} if ending.well else after)
 
@@ -712,7 +714,7 @@ async def transferring(rig: GatewayRig, vendor: Vendor) -> tuple[Line, Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def busy_house(sip_agents: Path, vendor: Vendor) -> AsyncIterator[GatewayRig]:
+async def busy_gateway(sip_agents: Path, vendor: Vendor) -> AsyncIterator[GatewayRig]:
     """Media calls are not to be had: agents of either path go by SIP."""
     vendor.forget()
     before.clear()
@@ -722,27 +724,27 @@ async def busy_house(sip_agents: Path, vendor: Vendor) -> AsyncIterator[GatewayR
         yield rig
 
 
-async def test_a_caller_is_handed_over(busy_house: GatewayRig, vendor: Vendor) -> None:
-    line, _ = await transferring(busy_house, vendor)
+async def test_a_caller_is_transferred(busy_gateway: GatewayRig, vendor: Vendor) -> None:
+    line, _ = await transferring(busy_gateway, vendor)
     asked = await vendor.hears("refer")
     assert asked.body == {"target_uri": "tel:+15550199"}
     TypeAdapter(CallReferParams).validate_python(asked.body)
     line.end()
-    assert (await busy_house.note(events.TransferAttempted)).outcome == "done"
-    await busy_house.until(lambda: not busy_house.gateway.registry.sip_calls)
-    assert busy_house.said(events.CallEnded)[-1].ending is Ending.TRANSFERRED
+    assert (await busy_gateway.note(events.TransferAttempted)).outcome == "done"
+    await busy_gateway.until(lambda: not busy_gateway.gateway.registry.sip_calls)
+    assert busy_gateway.said(events.CallEnded)[-1].ending is Ending.TRANSFERRED
     assert vendor.of("hangup") == []
 
 
 async def test_a_transfer_that_is_refused_is_told_to_the_model(
-    busy_house: GatewayRig, vendor: Vendor
+    busy_gateway: GatewayRig, vendor: Vendor
 ) -> None:
     vendor.answers["refer"].append(400)
-    _, sideband = await transferring(busy_house, vendor)
+    _, sideband = await transferring(busy_gateway, vendor)
     told = await sideband.hears("conversation.item.create")
     assert told["item"]["call_id"] == "call_1"
     await sideband.hears("response.create", 2)
-    assert (await busy_house.note(events.TransferAttempted)).outcome == "refused"
+    assert (await busy_gateway.note(events.TransferAttempted)).outcome == "refused"
 
 
 async def test_a_process_that_stops_leaves_nobody_with_a_model_that_nobody_steers(
@@ -778,16 +780,16 @@ async def test_a_process_that_stops_while_it_accepts_hangs_up(
 
 
 async def test_no_number_token_or_instruction_is_told(
-    busy_house: GatewayRig, vendor: Vendor
+    busy_gateway: GatewayRig, vendor: Vendor
 ) -> None:
     with capture_logs() as told:
-        line, _ = await transferring(busy_house, vendor)
+        line, _ = await transferring(busy_gateway, vendor)
         await vendor.hears("refer")
         line.end()
-        await busy_house.note(events.TransferAttempted)
-        _, headers = await dialled(busy_house)
-        await vendor.ring(busy_house.client, *forged(headers, "call"))
-        await decided(busy_house, "forged")
+        await busy_gateway.note(events.TransferAttempted)
+        _, headers = await dialled(busy_gateway)
+        await vendor.ring(busy_gateway.client, *forged(headers, "call"))
+        await decided(busy_gateway, "forged")
     text = json.dumps(told, default=str)
     assert len(told) > 5
     token = next(value for name, value in headers if name.lower() == "x-gateway-token")

@@ -305,6 +305,43 @@ async def test_a_token_opens_one_stream(rig: GatewayRig, model: ModelServer) -> 
     assert len(model.journal.of("opened")) == opened + 1
 
 
+@pytest.mark.parametrize("event", ["mark", "dtmf", "media", "connected"])
+async def test_a_flood_ends_its_own_call_and_no_other(rig: GatewayRig, event: str) -> None:
+    """Keys of the other call arrive meanwhile, all of them."""
+    before = await rig.metric("peer_faults_total", peer="caller", kind="flood")
+    async with (
+        rig.carrier.call(QUIET) as stream,
+        rig.carrier.call(QUIET) as other,
+        other.breathing(),
+    ):
+        for one in (stream, other):
+            await rig.note(events.CallerConnected, of=one.call_sid)
+        bodies = {
+            "mark": stream.message("mark", {"name": "x"}),
+            "dtmf": stream.message("dtmf", {"digit": "5"}),
+            "media": stream.frame(),
+            "connected": '{"event":"connected"}',
+        }
+        flood = frame_of(bodies[event]) * 20_000
+        stream.socket.transport.write(flood)
+        for digit in "123456789":
+            await other.press(digit)
+        await rig.note(events.KeyPressed, 9, other.call_sid)
+        assert (await rig.note(events.CallEnded, of=stream.call_sid)).ending is Ending.MEDIA_BROKEN
+        assert await stream.closed() == POLICY_VIOLATION
+        assert not rig.said(events.CallEnded, other.call_sid)
+    assert await rig.metric("peer_faults_total", peer="caller", kind="flood") == before + 1
+
+
+async def test_a_flood_before_start_is_refused(rig: GatewayRig) -> None:
+    before = await refusals(rig)
+    async with rig.carrier.socket() as socket:
+        socket.transport.write(frame_of('{"event":"connected"}') * 20_000)
+        await socket.wait_closed()
+        assert socket.close_code == POLICY_VIOLATION
+    assert await refusals(rig) - before == {"flood": 1}
+
+
 async def test_a_call_has_one_stream(rig: GatewayRig) -> None:
     """Even with a token of its own."""
     before = await refusals(rig)

@@ -47,7 +47,7 @@ async def begun(one: WarmTransfers, other: WarmTransfers) -> WarmTransfer:
     return warm
 
 
-async def test_one_person_is_rung_and_his_key_is_known_at_both() -> None:
+async def test_one_person_is_called_and_their_key_is_known_to_both_processes() -> None:
     async with two() as (one, other, desk):
         warm = await begun(one, other)
         asked = (asked_of.waits_on(warm, 0) for asked_of in (one, other, one, other))
@@ -57,7 +57,9 @@ async def test_one_person_is_rung_and_his_key_is_known_at_both() -> None:
         await one.nobody_comes(warm, "declined")
         assert await one.waits_on(warm, 20), "until they are connected"
         await other.person_is_over(warm, "declined")
-        assert not await one.waits_on(warm, 40), "he pressed the key, and never came"
+        assert not await one.waits_on(warm, 40), (
+            "the person pressed the key and was never connected"
+        )
         assert len(desk.asked) == 1
 
 
@@ -73,7 +75,7 @@ async def test_the_caller_hangs_up_at_one_while_the_key_is_pressed_at_the_other(
         assert len(desk.of("POST /Calls.json")) <= 20
 
 
-async def test_he_is_brought_back_once_whichever_is_told() -> None:
+async def test_a_caller_is_brought_back_once_whichever_process_is_asked() -> None:
     async with two() as (one, other, desk):
         warm = await begun(one, other)
         await one.waits_on(warm, 0)

@@ -181,6 +181,19 @@ def test_a_payload_that_is_none() -> None:
     answered() >> frame(20, 0) << events.PeerFaultCounted("caller", "empty_frame") << nothing
 
 
+def test_sound_that_comes_faster_than_time_is_dropped() -> None:
+    """After ten seconds at once, which a connection that was stuck may bring."""
+    book = answered()  # with a frame
+    for nth in range(limits.call.SOUND_BURST_MS // 1000 - 1):
+        book >> frame(1000 * nth, 1000) << appends(1000)
+    late = limits.call.SOUND_BURST_MS
+    book >> frame(late, 1000) << events.PeerFaultCounted("caller", "sound_too_fast") << nothing
+    book.now += 1.0
+    for _ in range(2):  # what was left of the burst, and a quarter more than passed
+        book >> frame(late, 1000) << appends(1000)
+    book >> frame(late, 1000) << events.PeerFaultCounted("caller", "sound_too_fast") << nothing
+
+
 def test_empty_frames_are_not_held() -> None:
     """They would have no end: what is held is bounded in milliseconds."""
     book = Book() >> start() << ...

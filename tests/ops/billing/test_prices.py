@@ -105,8 +105,9 @@ def test_minutes_of_the_carrier() -> None:
 def test_what_has_no_price_is_told_and_not_guessed() -> None:
     charge = PRICES.of_response("gpt-imagined", usage(WIRE))
     assert (charge.usd, set(charge.unpriced)) == (
-        {}, {"text_in", "text_cached", "audio_in", "text_out", "audio_out"}
-    )  # fmt: skip
+        {},
+        {"text_in", "text_cached", "audio_in", "text_out", "audio_out"},
+    )
     minute = TranscriptionUsage("duration", 60.0)
     assert PRICES.of_transcript("gpt-4o-mini-transcribe", minute).unpriced == ["transcription"]
     assert PRICES.of_transcript("", minute).unpriced == ["transcription"]

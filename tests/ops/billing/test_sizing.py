@@ -21,8 +21,8 @@ DELTA_MS = 200
 
 def from_caller() -> float:
     """Bytes a second, in; frames come in silence too."""
-    body = caller.MediaBody(bytes(limits.call.FRAME_MS * 8), "123456", chunk="6172")
-    return len(caller.encode(caller.Media(STREAM, body, "6173"))) * 1000 / limits.call.FRAME_MS
+    body = caller.SentMediaBody(bytes(limits.call.FRAME_MS * 8), "123456", chunk="6172")
+    return len(caller.encode(caller.SentMedia(STREAM, body, "6173"))) * 1000 / limits.call.FRAME_MS
 
 
 def to_caller() -> float:

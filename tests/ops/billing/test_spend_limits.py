@@ -1,4 +1,4 @@
-"""Money where it meets the rest: limits that must be priced, a budget that closes the doors."""
+"""Spend limits and the day's budget in a whole gateway: models without a price, refused calls."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Remembering(Remote):
 
 
 async def test_one_who_leaves_while_others_are_renewed_keeps_no_place() -> None:
-    """He would be told that he is on the line when he calls again."""
+    """Otherwise the caller's next call would be refused as a second one."""
     store = Remembering()
     admission = Admission(1, store)
     await admission.admit("CA1", "+1", "desk", None)
@@ -74,7 +74,7 @@ async def test_one_who_leaves_while_others_are_renewed_keeps_no_place() -> None:
     assert store.held == {"CA1"}
 
 
-async def test_one_who_is_given_up_at_the_door_takes_no_place() -> None:
+async def test_a_request_that_is_cancelled_takes_no_slot() -> None:
     store = Remembering()
     admission = Admission(1, store)
     store.answers.clear()

@@ -1,4 +1,4 @@
-"""Whoever watches gets every message in order, or is sent away; a call never waits for him."""
+"""Watchers get every message in order, or are disconnected; a call never waits for them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_one_who_does_not_keep_up_is_sent_away_and_counted() -> None:
     assert await values(quick, 1) == ["still"]
 
 
-async def test_there_is_an_end_to_watchers_and_who_leaves_makes_room() -> None:
+async def test_watchers_are_bounded_and_one_that_leaves_frees_a_slot() -> None:
     event_stream = EventStream()
     watchers = [watcher(event_stream) for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)]
     assert event_stream.subscribe() is None

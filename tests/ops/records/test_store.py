@@ -142,7 +142,7 @@ async def test_what_a_call_costs_is_kept_as_a_decimal(office: Office) -> None:
     assert office.records.live()[0].cost_usd == "0.012346"
 
 
-async def test_a_callers_words_stand_where_he_spoke_them(office: Office) -> None:
+async def test_a_callers_words_stand_where_they_were_spoken(office: Office) -> None:
     """They are written down only after the answer has begun."""
     office.call()
     office.tell(events.CallerSpeechStarted(0.0), after_s=1.0)
@@ -336,10 +336,11 @@ def apply(record: dict[str, Any], part: str, value: Any) -> None:
         record.update(value)
         return
     same = [
-        at for at, one in enumerate(record[part])
+        at
+        for at, one in enumerate(record[part])
         if (part == "timeline" and (one["who"], one["from_s"]) == (value["who"], value["from_s"]))
         or (part == "approvals" and one["id"] == value["id"])
-    ]  # fmt: skip
+    ]
     if same:
         record[part][same[-1]] = value
     else:

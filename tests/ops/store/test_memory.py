@@ -45,7 +45,7 @@ def test_the_oldest_go_first_when_there_are_too_many() -> None:
     assert [store.get(key) for key in "abcd"] == ["again", None, "c", "d"]
 
 
-def test_what_has_expired_makes_room_whatever_lives_longer() -> None:
+def test_expired_keys_are_removed_before_keys_that_live_longer() -> None:
     store = MemoryStore(clock := Clock(), max_keys=3)
     store.put("order", "placed", 86_400)
     for n in range(3):

@@ -117,10 +117,12 @@ def test_why_the_model_refused_is_in_the_log() -> None:
     ids = {"call_sid": FACTS.call_sid}
     assert lines[:2] == [
         {"event": "model_refused", "log_level": "warning", "fault": "unknown", "code": "other"}
-        | ids | {"words": refused},
+        | ids
+        | {"words": refused},
         {"event": "model_error", "log_level": "warning", "fault": "recoverable"}
-        | ids | {"code": "server_error"},
-    ]  # fmt: skip
+        | ids
+        | {"code": "server_error"},
+    ]
     assert [line["log_level"] for line in lines[2:]] == ["debug"]
 
 

@@ -31,7 +31,7 @@ def answering(verbs: str) -> str:
     return f"<Response>{verbs}</Response>"
 
 
-class Switchboard:
+class CallServers:
     """One pair of servers for all calls here; each test plugs its own small gateway in."""
 
     def __init__(self, url: str, twilio: SimulatedCarrier) -> None:
@@ -54,12 +54,12 @@ class Switchboard:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def board():
-    switchboard = Switchboard("", None)
-    async with listening(switchboard, 0) as url:
+    servers = CallServers("", None)
+    async with listening(servers, 0) as url:
         reach = GatewayAddress(url, url)
         async with carrier(ACCOUNT, reach, rest_port=0, speak=speak_tone) as twilio:
-            switchboard.url, switchboard.twilio = url, twilio
-            yield switchboard
+            servers.url, servers.twilio = url, twilio
+            yield servers
 
 
 async def test_a_whole_call_with_a_barge_in_and_an_echo(board):
@@ -211,7 +211,7 @@ async def test_nobody_there_is_one_sentence():
 
 
 async def a_call_in_progress(twilio, do):
-    """Runs a call that only listens, and hands `do` its REST address once the stream is up."""
+    """Run a call that only listens, and give `do` its REST address once the stream is up."""
     running = asyncio.create_task(rehearse(twilio, scenario("expect_hang_up")))
     while not twilio.api.calls:  # noqa: ASYNC110 - one turn of the loop, until the call is there
         await asyncio.sleep(0)

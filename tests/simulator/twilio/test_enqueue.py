@@ -60,9 +60,13 @@ class RestClient:
     async def dial(self, number: str = DESK) -> int:
         url = self.gateway.url
         return await self.request(
-            "POST", "/Calls.json", To=number, From="+15550100", Url=f"{url}/twilio/whisper",
+            "POST",
+            "/Calls.json",
+            To=number,
+            From="+15550100",
+            Url=f"{url}/twilio/whisper",
             StatusCallback=f"{url}/twilio/person",
-        )  # fmt: skip
+        )
 
 
 @asynccontextmanager
@@ -156,7 +160,7 @@ async def test_the_caller_hangs_up(gateway: SipGateway) -> None:
     assert (after["QueueResult"], after["CallStatus"]) == ("hangup", "completed")
 
 
-async def test_a_person_is_rung_and_dials_the_queue(gateway: SipGateway) -> None:
+async def test_a_person_is_called_and_dials_the_queue(gateway: SipGateway) -> None:
     gateway.documents |= {
         "/twilio/whisper": ASKED,
         "/twilio/key": "<Dial timeout='1'><Queue>q</Queue></Dial><Hangup/>",

@@ -1,4 +1,4 @@
-"""The carrier's messages: what it keeps behind the account's password, refuses, and hands on."""
+"""Messages at the carrier: kept behind the account's password, refused, and delivered."""
 
 from __future__ import annotations
 
@@ -88,9 +88,13 @@ def test_steps_with_photos(tmp_path: Path):
     )
     steps = load(file).steps
     assert [step.photos for step in steps] == [
-        [GENERATED], [], [tmp_path / "a.jpg"], [tmp_path / "a.jpg", GENERATED],
-        [GENERATED], [tmp_path / "b.png"],
-    ]  # fmt: skip
+        [GENERATED],
+        [],
+        [tmp_path / "a.jpg"],
+        [tmp_path / "a.jpg", GENERATED],
+        [GENERATED],
+        [tmp_path / "b.png"],
+    ]
     file.write_text("name: x\nsteps:\n  - text: {foto: a.jpg}\n")
     with pytest.raises(ScenarioError) as caught:
         load(file)

@@ -61,14 +61,18 @@ def test_what_is_asked_for() -> None:
         ({"machine": True, "says": "Leave a word."}, "Enable", "machine_start", 2400),
         (
             {"machine": True, "says": "Leave a word."},
-            "DetectMessageEnd", "machine_end_beep", 130 + 400 + 500,
+            "DetectMessageEnd",
+            "machine_end_beep",
+            130 + 400 + 500,
         ),
         (
             {"machine": True, "says": "Leave a word.", "beep": False},
-            "DetectMessageEnd", "machine_end_silence", 130 + 1200,
+            "DetectMessageEnd",
+            "machine_end_silence",
+            130 + 1200,
         ),
     ],
-)  # fmt: skip
+)
 async def test_who_it_is_is_told_by_what_is_heard(
     person: dict[str, object], detection: str, who: str, after_ms: float
 ) -> None:

@@ -209,7 +209,7 @@ async def test_an_operator_has_a_line_said(office: Any, model: ModelServer) -> N
     assert "مغلقون" not in str(entries)
 
 
-async def test_nobody_is_spoken_to_before_he_is_there(office: Any) -> None:
+async def test_nobody_is_spoken_to_before_they_are_there(office: Any) -> None:
     rig, client = office
     call_sid = new_sid("CA")
     await rig.carrier.ring(call_sid)

@@ -80,7 +80,7 @@ async def an_office(
         ) as client,
     ):
         yield rig, client, rest
-        for call_sid in rest.placed:  # or the house would wait for them to be answered
+        for call_sid in rest.placed:  # or the gateway would wait for them to be answered
             rig.gateway.registry.give_up_place(call_sid)
 
 
@@ -169,7 +169,7 @@ async def answered(rig: GatewayRig, rest: RestDesk, call_sid: str, ours: str = O
 
 @asynccontextmanager
 async def talking(rig: GatewayRig, rest: RestDesk, call_sid: str) -> AsyncIterator[Stream]:
-    """The same, and his first sound."""
+    """The same, and the first sound of the person who answers."""
     token = token_in(await answered(rig, rest, call_sid))
     async with rig.carrier.stream(call_sid, token) as stream:
         await stream.speak()
@@ -318,7 +318,7 @@ async def test_not_more_than_so_many_at_once(office: Office) -> None:
 
 
 async def test_a_call_that_rings_has_its_place(office: Office) -> None:
-    """Two calls are what this house takes; one is what that agent has."""
+    """This gateway takes two calls; one is that agent's."""
     _, client, rest = office
     await dial(client, agent="polite")
     refused(await dial(client, agent="polite"), 409)
@@ -352,7 +352,7 @@ async def test_nobody_is_called_while_the_models_rate_limit_is_short(office: Off
 async def test_who_has_answered_meanwhile_is_not_asked_to_leave_a_message(
     office: Office,
 ) -> None:
-    """Nor is somebody of ours rung up for him: it was we who called."""
+    """No person is called instead either: it was we who placed the call."""
     rig, client, rest = office
     call_sid = await placed(client)
     rig.model_fails()

@@ -1,4 +1,4 @@
-"""The browser telephone's doors over a real port: links, what opens them, and the line."""
+"""Endpoints of the browser telephone over a real port: links, their tokens, and the line."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ async def test_callers_keep_their_share(
 async def test_a_line_that_breaks_gives_its_place_back_and_nothing_is_kept(
     model: ModelServer, tmp_path: Path
 ) -> None:
-    """There is nobody who would bring him back to another process."""
+    """No carrier would connect this caller to another process."""
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
     file = tmp_path / "agents.yaml"
     file.write_text(AGENTS.replace("  quiet:\n", "  quiet:\n    max_calls: 1\n"))

@@ -1,4 +1,4 @@
-"""The link that a caller is texted, and the page behind it: for his call only, and no longer."""
+"""The link that a caller is texted, and its page: for that call only, until it ends."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ async def tool(rig: GatewayRig, name: str, arguments: str = "{}") -> tuple[str, 
 
 
 @asynccontextmanager
-async def linked(rig: GatewayRig, store: MediaStore, to: str = RECEPTION) -> AsyncIterator[
-    tuple[Stream, str]
-]:  # fmt: skip
+async def linked(
+    rig: GatewayRig, store: MediaStore, to: str = RECEPTION
+) -> AsyncIterator[tuple[Stream, str]]:
     """A call, and the path of the page that the caller was texted."""
     async with rig.carrier.call(to) as stream, stream.breathing():
         await rig.note(events.ModelReady)
@@ -288,8 +288,12 @@ async def test_a_text_goes_to_the_caller_and_to_nobody_else(
         outcome, _ = await tool(home, "send_text", '{"text": "Open until six."}')
         assert outcome == "ok"
         assert store.texts == [{"From": RECEPTION, "To": CALLER, "Body": "Open until six."}]
-        for wrong in ('{"text": "x", "to": "+15550666"}', '{"text": ""}', "{}",
-                      '{"text": "' + "x" * TOO_LONG + '"}'):  # fmt: skip
+        for wrong in (
+            '{"text": "x", "to": "+15550666"}',
+            '{"text": ""}',
+            "{}",
+            '{"text": "' + "x" * TOO_LONG + '"}',
+        ):
             assert (await tool(home, "send_text", wrong))[0] == "invalid"
         for _ in range(limits.messages.TEXTS_MAX - 1):
             await tool(home, "send_text", '{"text": "Again."}')

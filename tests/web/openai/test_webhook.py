@@ -94,7 +94,7 @@ async def test_one_good_signature_among_several_will_do(desk: Desk) -> None:
 
 @dataclass(frozen=True)
 class Knock:
-    """Something at the door that gets no call answered."""
+    """A delivery that gets no call answered."""
 
     result: str
     status: int = 403
@@ -172,7 +172,7 @@ REFUSED = {
     "the other product": lambda: Knock(
         "live_event", 200, incoming("live_1", kind="live.transport.incoming")
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -336,7 +336,7 @@ async def test_it_is_answered_before_the_work_is_done(desk: Desk) -> None:
 # --- Set up or not ---
 
 
-async def test_without_a_secret_there_is_no_such_door(agents_file: Path) -> None:
+async def test_without_a_secret_there_is_no_such_endpoint(agents_file: Path) -> None:
     body = incoming("rtc_1")
     async with running_gateway(agents_file) as rig:
         response = await rig.client.post("/openai/webhook", content=body, headers=signed(body))

@@ -1,4 +1,4 @@
-"""What a caller gets when one thing after the other fails him: each rung, and where it ends."""
+"""Failover of a caller whose service fails: each step of the chain, and where it ends."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ routes:
 
 @pytest.fixture(scope="module")
 def agents(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("ladder") / "agents.yaml"
+    file = tmp_path_factory.mktemp("failover") / "agents.yaml"
     file.write_text(AGENTS)
     return file
 
@@ -88,7 +88,7 @@ async def rig(shared: GatewayRig, vendor: Vendor) -> AsyncIterator[GatewayRig]:
 
 
 class Caller:
-    """One caller, as Twilio tells of him."""
+    """One caller, as Twilio reports them."""
 
     def __init__(self, rig: GatewayRig, dialled: str) -> None:
         self.rig, self.dialled, self.sid = rig, dialled, new_sid("CA")
@@ -112,7 +112,7 @@ class Caller:
         return document(await self.rig.carrier.post("/twilio/refer", fields))
 
     async def by_sip(self, vendor: Vendor) -> Line:
-        """His call is with the model, by the dial that he was answered with."""
+        """The caller's call is with the model, by the dial that answered them."""
         _, query = sip_uri(await self.rings()).split("?")
         headers = parse_qsl(query)
         line = await vendor.ring(self.rig.client, TRUNK_HEADERS[0], *headers)
@@ -120,9 +120,9 @@ class Caller:
         return line
 
     def opening(self) -> str | None:
-        """How the agent is to begin that waits for his stream."""
+        """How the agent that waits for this caller's stream is to begin."""
         call = self.rig.gateway.registry.media_call(self.sid)
-        assert call is not None, "nobody waits for him"
+        assert call is not None, "no agent waits for this caller"
         return call.machine.opening
 
 
@@ -328,7 +328,7 @@ async def test_a_leg_that_we_ended_says_by_its_ending_what_is_next(
 async def test_a_leg_that_broke_off_is_not_the_callers_doing(
     rig: GatewayRig, vendor: Vendor
 ) -> None:
-    """He is still there, or Twilio would not ask. Whoever of us is told first."""
+    """The caller is still there, or Twilio would not ask; either process may be asked first."""
     told_first, asked_first = Caller(rig, DIRECT), Caller(rig, DIRECT)
     line = await told_first.by_sip(vendor)
     line.end()
@@ -393,7 +393,7 @@ async def test_a_leg_that_nobody_knows_is_one_that_failed(rig: GatewayRig, leg: 
 
 
 async def breaks_off(rig: GatewayRig, caller: Caller, twiml: ElementTree.Element) -> None:
-    """His stream comes, and then its socket breaks."""
+    """The caller's stream comes, and then its socket breaks."""
     ended = len(rig.said(events.CallEnded, caller.sid))
     parameter = twiml.find("Connect/Stream/Parameter")
     assert parameter is not None
@@ -497,7 +497,7 @@ async def test_whom_we_did_not_refer_is_not_dialled_but_given_back(rig: GatewayR
     assert "nobody took the call" in (caller.opening() or "")
 
 
-async def test_back_from_a_transfer_to_a_full_house_the_model_is_dialled_again(
+async def test_back_from_a_transfer_to_a_full_gateway_the_model_is_dialled_again(
     agents: Path, vendor: Vendor
 ) -> None:
     vendor.forget()
@@ -523,7 +523,7 @@ async def test_nobody_is_passed_round_for_ever(rig: GatewayRig) -> None:
     assert step(await fresh.after("transfer", "no-answer")) == "media"
 
 
-async def test_each_rung_is_counted(rig: GatewayRig) -> None:
+async def test_each_failover_step_is_counted(rig: GatewayRig) -> None:
     twiml_responses = ("media", "human", "apology")
     before = [await rig.metric("fallbacks_total", step=name) for name in twiml_responses]
     caller = Caller(rig, DIRECT)

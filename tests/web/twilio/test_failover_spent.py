@@ -1,4 +1,4 @@
-"""A call that has cost what it may is not given to an agent again by the next rung."""
+"""A call that has cost what it may is not given to an agent again by the next failover step."""
 
 from __future__ import annotations
 

@@ -107,7 +107,9 @@ async def test_one_that_has_waited_for_it_since_long_before_knows_what_came_sinc
     assert taken is None or taken.machine.streams == 3
 
 
-async def test_a_process_that_stops_sends_him_on(rigs: tuple[GatewayRig, GatewayRig]) -> None:
+async def test_a_process_that_stops_sends_the_caller_on(
+    rigs: tuple[GatewayRig, GatewayRig],
+) -> None:
     """It answers, since it was asked; the stream comes to whichever process takes calls."""
     first, second = rigs
     call_sid = await broken(first)
@@ -119,7 +121,7 @@ async def test_a_process_that_stops_sends_him_on(rigs: tuple[GatewayRig, Gateway
     assert "heron" in await goes_on(second, call_sid, twiml)
 
 
-async def test_alone_it_goes_on_with_him_as_long_as_it_lets_calls_finish(rig: GatewayRig) -> None:
+async def test_a_single_process_keeps_the_caller_while_it_drains(rig: GatewayRig) -> None:
     call_sid = await broken(rig)
     rig.gateway.registry.draining = True
     assert "heron" in await goes_on(rig, call_sid, await after(rig, call_sid))
@@ -159,7 +161,7 @@ async def transferred(rig: GatewayRig) -> str:
     return stream.call_sid
 
 
-async def test_back_from_a_transfer_he_is_let_in_where_he_was(
+async def test_back_from_a_transfer_a_caller_is_admitted_where_they_were(
     rigs: tuple[GatewayRig, GatewayRig],
 ) -> None:
     """That nobody took the call was told to another process."""

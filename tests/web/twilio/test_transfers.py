@@ -1,4 +1,4 @@
-"""A caller is handed over: what the person hears, his key, and what becomes of the caller."""
+"""Transfers of a caller: what the person hears, their key, and what happens to the caller."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def tags(root: ElementTree.Element) -> list[str]:
 
 
 class Caller:
-    """One caller and the person who is rung for him, as Twilio tells of them."""
+    """One caller and the person who is called for them, as Twilio reports both."""
 
     def __init__(self, rig: GatewayRig, to: str = RECEPTION) -> None:
         self.rig, self.sid, self.to = rig, new_sid("CA"), to
@@ -159,7 +159,7 @@ def transfers(line: Line, target: str) -> None:
         "response.output_audio_transcript.delta", response_id="resp_1", item_id="item_1", delta="A"
     )
     call = {"type": "function_call", "call_id": "call_1", "name": "transfer"}
-    arguments = f'{{"target":"{target}","summary":"He asks for <Anna> & Bob."}}'
+    arguments = f'{{"target":"{target}","summary":"Lee asks for <Anna> & Bob."}}'
     done = {"id": "resp_1", "status": "completed", "output": [call | {"arguments": arguments}]}
     sideband.say("response.done", response=done)
     sideband.say("output_audio_buffer.stopped", response_id="resp_1")
@@ -179,7 +179,7 @@ async def test_the_person_hears_what_it_is_about_and_takes_the_call(
     caller = Caller(rig)
     root, _ = await caller.handed_to(vendor, target)
     transfer = waiting(root)
-    assert not rest.asked, "nobody is rung before the caller waits"
+    assert not rest.asked, "no person is called before the caller waits"
     (play,) = await caller.post(transfer.hold, QueueTime="0", QueuePosition="1")
     assert (play.tag, play.text) == ("Play", f"{PUBLIC_URL}/twilio/hold.wav")
     order = await rest.hears_of("POST /Calls.json")
@@ -194,7 +194,7 @@ async def test_the_person_hears_what_it_is_about_and_takes_the_call(
     gather, hangup = said
     assert (gather.tag, hangup.tag) == ("Gather", "Hangup"), "no key: not connected"
     words = " ".join(say.text or "" for say in gather.findall("Say"))
-    assert "He asks for <Anna> & Bob." in words
+    assert "Lee asks for <Anna> & Bob." in words
     assert {say.attrib["language"] for say in gather.findall("Say")} == {"fr-FR"}
     key_path = gather.attrib["action"].removeprefix(PUBLIC_URL)
     for _ in "twice":
@@ -221,7 +221,7 @@ async def test_the_person_hears_what_it_is_about_and_takes_the_call(
         ("canceled", "failed", "nobody took the call."),
     ],
 )
-async def test_nobody_takes_him_and_he_is_brought_back_at_once(
+async def test_a_caller_whom_nobody_takes_is_brought_back_at_once(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk, status: str, outcome: str, told: str
 ) -> None:
     caller = Caller(rig)
@@ -253,7 +253,7 @@ async def test_nobody_takes_him_and_he_is_brought_back_at_once(
 
 
 @pytest.mark.parametrize("digits", ["2", "11", "", "#"])
-async def test_another_key_brings_him_back(
+async def test_another_key_brings_the_caller_back(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk, digits: str
 ) -> None:
     caller = Caller(rig)
@@ -261,11 +261,13 @@ async def test_another_key_brings_him_back(
     await caller.post(transfer.hold)
     assert tags(await caller.post(transfer.key, Digits=digits)) == ["Hangup"]
     await rest.hears_of(f"POST /Calls/{caller.sid}.json")
-    assert tags(await caller.post(transfer.key, Digits="1")) == ["Hangup"], "he has had his choice"
+    assert tags(await caller.post(transfer.key, Digits="1")) == ["Hangup"], (
+        "the person has chosen already"
+    )
     assert (await caller.post(transfer.after))[0].tag == "Connect"
 
 
-async def test_one_person_is_rung_however_often_it_is_asked(
+async def test_one_person_is_called_however_often_it_is_asked(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
     caller = Caller(rig)
@@ -280,7 +282,7 @@ async def test_one_person_is_rung_however_often_it_is_asked(
 async def test_whom_twilio_does_not_ring(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk, answers: list[tuple[int, int | None]]
 ) -> None:
-    """Nor can he be brought back by REST then: he leaves when he is asked for next."""
+    """REST cannot bring this caller back either: they leave the queue at Twilio's next request."""
     caller = Caller(rig)
     rest.forget(*answers)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
@@ -341,10 +343,10 @@ async def test_a_caller_who_hangs_up_while_it_rings(
     assert await rig.metric("warm_transfers_total", outcome="left") == before + 1
 
 
-async def test_a_person_is_rung_after_the_caller_left(
+async def test_a_person_called_for_a_caller_who_left_is_hung_up(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
-    """Twilio's answer, which has his CallSid, comes last."""
+    """Twilio's answer, which has the person's CallSid, comes last."""
     caller = Caller(rig)
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     rest.hold = asyncio.Event()
@@ -357,7 +359,7 @@ async def test_a_person_is_rung_after_the_caller_left(
     assert await rest.hears_of(f"POST /Calls/{person}.json") == {"Status": ["completed"]}
 
 
-async def test_he_presses_the_key_and_hangs_up_before_they_are_connected(
+async def test_a_person_presses_the_key_and_hangs_up_before_they_are_connected(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:
     caller = Caller(rig)
@@ -366,7 +368,7 @@ async def test_he_presses_the_key_and_hangs_up_before_they_are_connected(
     await caller.post(transfer.key, Digits="1")
     await caller.send(transfer.step, CallStatus="completed")
     assert tags(await caller.post(transfer.hold, QueueTime="16")) == ["Leave"]
-    assert not rest.of(f"POST /Calls/{caller.sid}.json"), "he may be talking with him already"
+    assert not rest.of(f"POST /Calls/{caller.sid}.json"), "the two may be talking already"
     root = await caller.post(transfer.after, QueueResult="leave")
     assert root[0].tag == "Connect"
 
@@ -374,7 +376,7 @@ async def test_he_presses_the_key_and_hangs_up_before_they_are_connected(
 @pytest.mark.parametrize(
     "result", ["leave", "error", "system-error", "queue-full", "bridging-in-process", "new", ""]
 )
-async def test_a_queue_that_he_comes_out_of_leads_back(
+async def test_a_caller_who_leaves_the_queue_returns_to_the_agent(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk, result: str
 ) -> None:
     caller = Caller(rig)
@@ -423,7 +425,7 @@ async def test_a_transfer_that_nobody_knows(rig: GatewayRig, vendor: Vendor, que
 
 
 @pytest.mark.parametrize("endpoint", ["whisper", "hold", "person", "after"])
-async def test_the_doors_are_for_twilio_only(rig: GatewayRig, endpoint: str) -> None:
+async def test_the_endpoints_are_for_twilio_only(rig: GatewayRig, endpoint: str) -> None:
     response = await rig.client.post(f"/twilio/{endpoint}?transfer=x", data={"Digits": "1"})
     assert response.status_code == 403
 
@@ -460,7 +462,7 @@ async def test_twilio_dials_the_person(
 
 
 @pytest.mark.parametrize("status", ["completed", "answered", "busy", "no-answer", "failed"])
-async def test_without_his_key_the_caller_comes_back(
+async def test_without_a_key_the_caller_comes_back(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk, status: str
 ) -> None:
     """Whatever Twilio says of a leg that was answered and never connected."""
@@ -522,7 +524,7 @@ async def test_who_answers_at_that_hour(
     assert call.facts.agent == agent, "over a trunk too"
 
 
-async def test_whoever_was_answered_before_closing_time_keeps_his_agent(
+async def test_a_caller_answered_before_closing_time_keeps_their_agent(
     rig: GatewayRig, vendor: Vendor
 ) -> None:
     caller = Caller(rig)

@@ -194,10 +194,10 @@ async def test_two_calls_are_two(rig: GatewayRig, model: ModelServer) -> None:
     assert len(model.journal.of("opened")) == opened + 2
 
 
-# --- No room ---
+# --- Full ---
 
 
-async def test_a_full_house_is_busy_until_somebody_leaves(
+async def test_a_full_gateway_is_busy_until_a_call_ends(
     agents_file: Path, model: ModelServer
 ) -> None:
     async with running_gateway(agents_file, model, GATEWAY_MAX_CALLS="1") as rig:
@@ -217,7 +217,7 @@ async def test_a_full_house_is_busy_until_somebody_leaves(
         assert verbs(await rig.carrier.ring(new_sid("CA")))[0] == "Connect"
 
 
-async def test_a_full_house_that_gives_callers_something_else_is_ready_for_them(
+async def test_a_full_gateway_with_another_answer_for_callers_stays_ready(
     agents_file: Path, model: ModelServer
 ) -> None:
     """Else nobody would ask it, and nobody would get it: neither by SIP nor a person."""
@@ -352,6 +352,4 @@ async def test_stream_events_are_counted_by_known_names(rig: GatewayRig) -> None
         event: await rig.metric("stream_events_total", event=event)
         for event in ("stream-started", "stream-stopped", "stream-error", "other")
     }
-    assert counted == {
-        "stream-started": 1, "stream-stopped": 1, "stream-error": 1, "other": 2,
-    }  # fmt: skip
+    assert counted == {"stream-started": 1, "stream-stopped": 1, "stream-error": 1, "other": 2}

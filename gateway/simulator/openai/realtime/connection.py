@@ -49,8 +49,10 @@ class SimConnection(ServerConnection):
 
     def process_event(self, event: Any) -> None:
         if not isinstance(event, Frame) or event.opcode not in (
-            Opcode.TEXT, Opcode.BINARY, Opcode.CONT,
-        ):  # fmt: skip
+            Opcode.TEXT,
+            Opcode.BINARY,
+            Opcode.CONT,
+        ):
             super().process_event(event)
             return
         if event.opcode is not Opcode.CONT:

@@ -67,9 +67,14 @@ class WebhookSender:
             delivered = await self._deliver(kind, shown_id, body)
             status, ms = delivered
             self.log(
-                "webhook", what=kind, call_id=call.call_id, webhook_id=shown_id,
-                status=status, ms=round(ms, 1), attempt=attempt,
-            )  # fmt: skip
+                "webhook",
+                what=kind,
+                call_id=call.call_id,
+                webhook_id=shown_id,
+                status=status,
+                ms=round(ms, 1),
+                attempt=attempt,
+            )
             if kind != "plain" or 200 <= status < 300:
                 break
             await asyncio.sleep(pause_s)

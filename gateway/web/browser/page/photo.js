@@ -12,7 +12,7 @@
   let held = false;
   let over = false;
 
-  function tell(name, mood) {
+  function showStatus(name, mood) {
     const status = $('status');
     status.className = mood || '';
     status.textContent = words[name];
@@ -57,7 +57,7 @@
     const file = input.files[0];
     input.value = '';
     if (!file) return;
-    tell('sending');
+    showStatus('sending');
     $('actions').inert = true;
     let reason = 'failed';
     try {
@@ -70,7 +70,7 @@
       if (await isOver()) return end();
       reason = 'failed';
     }
-    tell(reason || 'sent', reason ? 'bad' : 'good');
+    showStatus(reason || 'sent', reason ? 'bad' : 'good');
     input.focus();
   }
 
@@ -92,7 +92,7 @@
       });
     } catch {
       held = false;
-      return tell('no_camera', 'bad');
+      return showStatus('no_camera', 'bad');
     }
     if (!held) return stop();
     const camera = $('camera');
@@ -102,14 +102,14 @@
     await camera.play();
     $('show').setAttribute('aria-pressed', 'true');
     $('show').textContent = words.showing;
-    tell('camera_on', 'good');
+    showStatus('camera_on', 'good');
     while (held) {
       const began = performance.now();
       const reason = await frame(camera);
       if (reason === 'over' && await isOver()) return end();
       if (reason && reason !== 'over' && reason !== 'too_often') {
         release();
-        return tell(reason, 'bad');
+        return showStatus(reason, 'bad');
       }
       await new Promise((next) => setTimeout(next, FRAME_EVERY_MS - (performance.now() - began)));
     }
@@ -130,7 +130,7 @@
     if (!held) return;
     held = false;
     stop();
-    if (!over) tell('camera_off');
+    if (!over) showStatus('camera_off');
   }
 
   function stop() {

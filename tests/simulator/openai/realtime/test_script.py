@@ -53,13 +53,15 @@ def test_an_empty_file_is_the_demo() -> None:
 @pytest.mark.parametrize(
     ("instructions", "line"),
     [
-        ('Say exactly this, word for word: "Hello, this is \\"the\\" rig."',
-         'Hello, this is "the" rig.'),
+        (
+            'Say exactly this, word for word: "Hello, this is \\"the\\" rig."',
+            'Hello, this is "the" rig.',
+        ),
         ("Say exactly: Good day.", "Good day."),
         ("Greet the caller with “Bonjour à tous”.", "Bonjour à tous"),
         ("Say goodbye.", None),
     ],
-)  # fmt: skip
+)
 def test_demanded_words(instructions: str, line: str | None) -> None:
     assert quoted_line(instructions) == line
 
@@ -86,7 +88,10 @@ def test_without_the_tool_the_goodbye_is_only_said() -> None:
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (Ask(instructions="The caller is silent: ask whether he is still there."), "still there"),
+        (
+            Ask(instructions="The caller is silent: ask whether they are still there."),
+            "still there",
+        ),
         (Ask(instructions="Tell the caller that one minute is left."), "one minute"),
         (Ask(instructions="Say a short filler while the tool works."), "moment"),
         (Ask(instructions="Bid the caller goodbye."), "Goodbye"),

@@ -221,9 +221,11 @@ async def test_the_caller_is_heard_and_interrupts_with_the_server_truncating(
         events = await sideband.until("response.created")
         kinds = [event["type"] for event in events]
         for wanted in (
-            "input_audio_buffer.speech_started", "output_audio_buffer.cleared",
-            "conversation.item.truncated", "input_audio_buffer.speech_stopped",
-        ):  # fmt: skip
+            "input_audio_buffer.speech_started",
+            "output_audio_buffer.cleared",
+            "conversation.item.truncated",
+            "input_audio_buffer.speech_stopped",
+        ):
             assert wanted in kinds, kinds
         cut = events[kinds.index("conversation.item.truncated")]
         assert cut["audio_end_ms"] * 8 <= len(leg.sound) + 480

@@ -97,9 +97,11 @@ def test_the_next_answer_waits_until_the_line_is_free() -> None:
     line.rig.send("response.create", response={"instructions": 'Say exactly: "And."'})
     line.rig.wait(8)
     assert [kind for kind in line.rig.types() if kind.startswith("output_audio_buffer")] == [
-        "output_audio_buffer.started", "output_audio_buffer.stopped",
-        "output_audio_buffer.started", "output_audio_buffer.stopped",
-    ]  # fmt: skip
+        "output_audio_buffer.started",
+        "output_audio_buffer.stopped",
+        "output_audio_buffer.started",
+        "output_audio_buffer.stopped",
+    ]
     assert not line.rig.violations
 
 
