@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 LEFT_OUT = pytest.StashKey[list[str]]()
 RIGS = Path(__file__).parent / "rigs"
@@ -20,6 +21,10 @@ sys.path[:0] = [str(RIGS), str(RIGS.parent)]
 from awake_clock import keep_awake_time  # noqa: E402 - before anything takes its clock
 
 keep_awake_time()
+
+# No test asserts how fast the machine is; hypothesis would, with 200 ms for each example.
+settings.register_profile("gateway", deadline=None)
+settings.load_profile("gateway")
 
 # No test leaves this machine, and reading the system's certificates takes 30 ms for each client.
 os.environ["SSL_CERT_FILE"] = str(RIGS / "nobody.pem")
