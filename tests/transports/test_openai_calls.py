@@ -85,6 +85,7 @@ async def test_a_transfer_is_asked_for_again_where_that_may_help(status: int) ->
     async with running_vendor() as vendor:
         calls = OpenAICalls(f"{vendor.base_url}/", "sk-secret")
         line, _ = vendor.rings()
+        await calls.accept(line.call_id, SESSION, 5.0)
         vendor.answers["refer"].append(status)
         await calls.refer(line.call_id, "tel:+15550199")
         assert len(vendor.of("refer")) == 2
