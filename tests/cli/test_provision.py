@@ -238,6 +238,29 @@ async def test_what_cannot_be_is_one_sentence(
     assert far.untouched
 
 
+async def test_the_plan_is_shown_without_an_account(far: Far) -> None:
+    nothing = dict.fromkeys(far.environ, "") | {"GATEWAY_PUBLIC_URL": PUBLIC}
+    result = await far.run("--number", NUMBER, "--webhook", "--offline", **nothing)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert f"+ number {NUMBER}" in result.output
+    assert f"+ voice_url: {PUBLIC}/twilio/voice{OVERRIDES}" in result.output
+    assert f"{PUBLIC}/openai/webhook" in result.output
+    assert "nothing was done" in result.output
+    assert far.untouched
+    trunk = await far.run("--number", NUMBER, "--trunk", "t", "--offline")
+    assert "+ origination sip:proj_test@" in trunk.output
+    assert f"+ {NUMBER} on trunk t" in trunk.output
+    refused = await far.run("--number", NUMBER, "--offline", "--apply")
+    assert isinstance(refused.exception, SettingsError)
+
+
+async def test_who_cannot_be_reached_is_named_with_the_cause(far: Far) -> None:
+    twilio = await far.run("--number", NUMBER, TWILIO_BASE_URL="http://127.0.0.1:9")
+    assert str(twilio.exception).startswith("Twilio at 127.0.0.1:9: the connection is refused.")
+    openai = await far.run("--webhook", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    assert str(openai.exception).startswith("OpenAI at 127.0.0.1:9: the connection is refused.")
+
+
 async def test_where_no_route_names_a_number_nobody_says_that_all_is_well(far: Far) -> None:
     """As in the shipped example, whose only route is "*"."""
     result = await far.run()

@@ -61,6 +61,7 @@ def series() -> dict[str, set[str]]:
         labels = set(getattr(collector, "_labelnames", ()))
         found |= dict.fromkeys(names, labels)
     for family in metrics().registry.collect():
+        found.setdefault(family.name, set())
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     recorded: dict[str, set[str]] = {rule["record"]: set() for rule in rules() if "record" in rule}

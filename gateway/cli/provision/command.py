@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import openai
 import requests
@@ -20,9 +21,16 @@ from twilio.rest import Client
 from gateway import limits
 from gateway.agents.config.outbound import E164
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
-from gateway.cli.provision.numbers import OVERRIDES, Wanted, plan_trunk, plan_webhooks
+from gateway.cli.doctor.check import unreachable
+from gateway.cli.provision.numbers import (
+    OVERRIDES,
+    Wanted,
+    plan_trunk,
+    plan_unseen,
+    plan_webhooks,
+)
 from gateway.cli.provision.plan import ProvisionPlan
-from gateway.cli.provision.webhook import SecretFile, plan_webhook
+from gateway.cli.provision.webhook import SecretFile, plan_unseen_webhook, plan_webhook
 from gateway.errors import ServiceUnreachable, SettingsError
 from gateway.settings import Settings, load_settings
 from gateway.transports import twilio_account
@@ -50,10 +58,15 @@ def provision(
     overrides: Annotated[
         str, typer.Option(help="Connection overrides of the voice URL; '' for none.")
     ] = OVERRIDES,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Show the plan without asking an account.")
+    ] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Do it.")] = False,
 ) -> None:
     """Configure Twilio and OpenAI for the gateway; without --apply only show what would change."""
-    settings = load_settings(os.environ)
+    if offline and apply:
+        raise SettingsError("--offline asks no account, so there is nothing to --apply.")
+    settings = load_settings(os.environ, simulated=offline)
     secrets = SecretFile(secret_file)
     numbers = _numbers(settings, number or [])
     openai_alone = (webhook or rotate_secret) and not (messages or fallback_url)
@@ -69,6 +82,10 @@ def provision(
         f"{settings.public_url}/twilio/messages" if messages else "",
     )
     console = Console(highlight=False, soft_wrap=True)
+    if offline:
+        _show(console, _unseen(settings, wanted, trunk, webhook=webhook or rotate_secret))
+        console.print("Shown without asking the accounts; nothing was done.", style="dim")
+        return
     try:
         with _twilio(settings) as twilio, _openai(settings) as client:
             plan = ProvisionPlan()
@@ -87,7 +104,17 @@ def provision(
                 secrets.check()
             _apply(console, plan)
     except (TwilioException, requests.RequestException, openai.OpenAIError) as error:
-        raise ServiceUnreachable(_sentence(error)) from error
+        raise ServiceUnreachable(_sentence(error, settings)) from error
+
+
+def _unseen(settings: Settings, wanted: Wanted, trunk: str, *, webhook: bool) -> ProvisionPlan:
+    plan = ProvisionPlan()
+    plan_unseen(plan, wanted, trunk, _sip_url(settings) if trunk else "")
+    if webhook:
+        plan_unseen_webhook(plan, f"{settings.public_url}/openai/webhook")
+    if not os.environ.get("GATEWAY_PUBLIC_URL"):
+        plan.warnings.append(f"GATEWAY_PUBLIC_URL is unset: {settings.public_url} stands for it.")
+    return plan
 
 
 def _twilio(settings: Settings) -> AbstractContextManager[Client]:
@@ -152,14 +179,20 @@ def _apply(console: Console, plan: ProvisionPlan) -> None:
         console.print("Everything is as it should be.", style="dim")
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, settings: Settings) -> str:
     """Return the failure in one sentence; neither package puts secrets into its errors."""
     if isinstance(error, openai.APIStatusError):
         detail: Mapping[str, Any] = error.body if isinstance(error.body, dict) else {}
         return f"OpenAI refuses ({error.status_code}): {detail.get('code') or 'see its status'}."
     if isinstance(error, openai.OpenAIError):
-        return f"OpenAI cannot be reached: {type(error).__name__}."
+        return _unreachable("OpenAI", settings.openai_base_url, error)
     if isinstance(error, TwilioException):
         status = getattr(error, "status", "")
         return f"Twilio refuses ({status}): {getattr(error, 'msg', type(error).__name__)}"
-    return f"Twilio cannot be reached: {type(error).__name__}."
+    return _unreachable("Twilio", settings.twilio_base_url, error)
+
+
+def _unreachable(vendor: str, base_url: str, error: Exception) -> str:
+    """Return which host cannot be reached, and why, in the words of `gateway doctor`."""
+    found = unreachable(vendor, error)
+    return f"{vendor} at {urlsplit(base_url).netloc}: {found.detail}. {found.fix}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 from twilio.rest import Client
 
 from gateway.cli.provision.plan import ProvisionPlan
-from gateway.errors import SettingsError
+from gateway.errors import BugError, SettingsError
 
 # Twilio tries twice more after any failure: the answer to a retry of a call is the same.
 OVERRIDES: Final = "ct=2000&rt=4000&rc=2&rp=all"
@@ -63,6 +63,33 @@ def find(client: Client, phone_number: str) -> Any:
 
 def plan_webhooks(plan: ProvisionPlan, client: Client, wanted: Wanted) -> None:
     """Plan that each number asks the gateway what to do with a call."""
+    then = _webhooks(wanted)
+    for phone_number in wanted.numbers:
+        number = find(client, phone_number)
+        now = {name: getattr(number, name) for name in _NUMBER_FIELDS}
+        plan.change(f"number {phone_number}", now, then, _updater(number, now, then))
+        _warn_of_number(plan, phone_number, now, wanted)
+
+
+def plan_unseen(plan: ProvisionPlan, wanted: Wanted, trunk: str, sip_url: str) -> None:
+    """Plan as for an account of which nothing is known; the plan cannot be applied."""
+    if trunk:
+        plan.make(f"trunk {trunk}", _trunk_settings(wanted), _cannot_apply)
+        plan.make(f"origination {sip_url}", _origination(sip_url), _cannot_apply)
+    for phone_number in wanted.numbers:
+        if trunk:
+            plan.make(f"{phone_number} on trunk {trunk}", {}, _cannot_apply)
+        else:
+            then = {name: value for name, value in _webhooks(wanted).items() if value}
+            plan.make(f"number {phone_number}", then, _cannot_apply)
+
+
+def _cannot_apply() -> None:
+    raise BugError("a plan that was made without an account was to be applied")
+
+
+def _webhooks(wanted: Wanted) -> dict[str, Any]:
+    """Return what a number must have to ask the gateway."""
     then: dict[str, Any] = {
         "voice_url": wanted.webhook("/twilio/voice"),
         "voice_method": "POST",
@@ -75,11 +102,7 @@ def plan_webhooks(plan: ProvisionPlan, client: Client, wanted: Wanted) -> None:
         then |= {"voice_fallback_url": wanted.fallback_url, "voice_fallback_method": "POST"}
     if wanted.messages_url:
         then |= {"sms_url": wanted.messages_url, "sms_method": "POST"}
-    for phone_number in wanted.numbers:
-        number = find(client, phone_number)
-        now = {name: getattr(number, name) for name in _NUMBER_FIELDS}
-        plan.change(f"number {phone_number}", now, then, _updater(number, now, then))
-        _warn_of_number(plan, phone_number, now, wanted)
+    return then
 
 
 def _updater(number: Any, now: dict[str, Any], then: dict[str, Any]) -> Any:
@@ -108,12 +131,7 @@ def plan_trunk(
 ) -> None:
     """Plan a trunk to the model, and the numbers on it."""
     trunk = _Trunk(name, _trunk_named(client, name))
-    trunk.settings = {
-        "secure": True,
-        "transfer_mode": "enable-all",
-        "disaster_recovery_url": wanted.webhook("/twilio/voice"),
-        "disaster_recovery_method": "POST",
-    }
+    trunk.settings = _trunk_settings(wanted)
     what = f"trunk {name}"
     if trunk.found is None:
         plan.make(what, trunk.settings, lambda: _make_trunk(client, trunk))
@@ -123,6 +141,19 @@ def plan_trunk(
     _plan_origination(plan, client, trunk, sip_url)
     for phone_number in wanted.numbers:
         _plan_attachment(plan, client, trunk, phone_number)
+
+
+def _trunk_settings(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "secure": True,
+        "transfer_mode": "enable-all",
+        "disaster_recovery_url": wanted.webhook("/twilio/voice"),
+        "disaster_recovery_method": "POST",
+    }
+
+
+def _origination(sip_url: str) -> dict[str, Any]:
+    return {"sip_url": sip_url, "weight": 10, "priority": 10, "enabled": True}
 
 
 def _trunk_named(client: Client, name: str) -> Any:
@@ -147,7 +178,7 @@ def _plan_origination(plan: ProvisionPlan, client: Client, trunk: _Trunk, sip_ur
         what = f"origination {sip_url}"
         plan.change(what, now, {"enabled": True}, lambda: ours.update(enabled=True))
         return
-    then: dict[str, Any] = {"sip_url": sip_url, "weight": 10, "priority": 10, "enabled": True}
+    then = _origination(sip_url)
     plan.make(
         f"origination {sip_url}",
         then,

@@ -10,7 +10,7 @@ from openai import OpenAI
 from openai.types.webhooks import WebhookEndpoint
 
 from gateway.cli.provision.plan import ProvisionPlan
-from gateway.errors import SettingsError
+from gateway.errors import BugError, SettingsError
 
 EVENT: Final = "realtime.call.incoming"
 _LIVE: Final = "live."
@@ -64,6 +64,15 @@ def plan_webhook(
         change = {"signing_secret": "a new one; the old one is good for 24 hours"}
         plan.make(f"secret of {url}", change, lambda: _rotate(client, endpoint, secret_file))
     return rotate
+
+
+def plan_unseen_webhook(plan: ProvisionPlan, url: str) -> None:
+    """Plan as for an account of which nothing is known; the plan cannot be applied."""
+
+    def cannot_apply() -> None:
+        raise BugError("a plan that was made without an account was to be applied")
+
+    plan.make(f"webhook {url}", {"url": url, "event_types": EVENT}, cannot_apply)
 
 
 def _plan_events(plan: ProvisionPlan, client: OpenAI, endpoint: WebhookEndpoint) -> None:

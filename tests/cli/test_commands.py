@@ -1,0 +1,23 @@
+"""The table of commands: each is importable, and documented in one line."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from gateway.cli.commands import COMMANDS, load, load_server
+from gateway.cli.serve import serve_calls
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_a_function_of_its_name(name: str) -> None:
+    function = load(name)
+    assert function.__name__ == name
+    assert function.__module__ == COMMANDS[name][0]
+    assert gc.isenabled(), "only imports run without garbage collection"
+
+
+def test_the_server_is_loaded_without_the_parser() -> None:
+    assert load_server() is serve_calls
+    assert gc.isenabled()
