@@ -36,6 +36,8 @@ CALLER_MESSAGES_PER_S = 100.0
 """Rate of a caller's messages, half of it frames; faster ones use up CALLER_BURST_S."""
 CALLER_BYTES_PER_S = 60_000.0
 """Rate of a caller's bytes; Twilio sends a third of it."""
+CALLER_FRAME_MAX_BYTES = 600
+"""Longest frame that counts as one of 20 ms: 100 of them a second are CALLER_BYTES_PER_S."""
 CALLER_BURST_S = 10.0
 """How much more may come at once: what TCP sends again after it was stuck comes together."""
 TIMER_GRAIN_S = 0.002
@@ -44,3 +46,4 @@ TIMER_GRAIN_S = 0.002
 assert CALLER_BURST_S > MEDIA_SILENCE_MAX_S + START_WAIT_S
 assert CALLER_MESSAGES_PER_S * CALLER_BURST_S > MARKS_PENDING_MAX + 1000 / FRAME_MS * CALLER_BURST_S
 assert FRAME_PAYLOAD_MAX_BYTES * 4 / 3 < CALLER_MESSAGE_MAX_BYTES < SOCKET_MESSAGE_MAX_BYTES
+assert CALLER_FRAME_MAX_BYTES * CALLER_MESSAGES_PER_S <= CALLER_BYTES_PER_S

@@ -23,6 +23,7 @@ from gateway.limits.sockets import (
     CALLER_BACKLOG_MAX_BYTES,
     CALLER_BURST_S,
     CALLER_BYTES_PER_S,
+    CALLER_FRAME_MAX_BYTES,
     CALLER_MESSAGES_PER_S,
     CLOSE_MAX_S,
     SOCKET_MESSAGE_MAX_BYTES,
@@ -133,11 +134,16 @@ class MediaSocket(WebSocketsSansIOProtocol):
         if receiver is None:
             return self._before_take_over(data)
         now, text = monotonic(), self._splitter.whole(data)
-        self._bytes_left -= len(data)
         if text is None:
+            self._bytes_left -= len(data)
             return self._paced.take(data, self.transport)
         self._messages_left -= 1
-        if (self._messages_left < 0 or self._bytes_left < 0) and self._floods(now):
+        # The bytes of frames as short as usual are bounded by how many there are.
+        if len(data) > CALLER_FRAME_MAX_BYTES:
+            self._bytes_left -= len(data)
+            if self._bytes_left < 0 and self._floods(now):
+                return None
+        if self._messages_left < 0 and self._floods(now):
             return None
         if self._is_open:
             receiver.on_text(text, now)

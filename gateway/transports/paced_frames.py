@@ -36,8 +36,16 @@ class PacedFrames:
     def take(self, data: bytes, transport: asyncio.Transport) -> None:
         """Handle what was read, as far as one turn goes, and the rest in the turns to come."""
         self._transport = transport
-        self._unsplit += data
-        self._go_on()
+        if len(data) <= TURN_MAX_BYTES and not self._parts:
+            parts = self._splitter.feed(data)
+            if len(parts) == 1:
+                return self._handle(*parts[0])
+            if not parts:
+                return None
+            self._parts.extend(parts)
+        else:
+            self._unsplit += data
+        return self._go_on()
 
     def hold(self, transport: asyncio.Transport) -> None:
         """Handle and read nothing until `release`: the peer waits, as with a slow network."""

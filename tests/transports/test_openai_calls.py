@@ -78,3 +78,26 @@ async def test_who_is_at_fault_is_told_apart() -> None:
         await dead.accept("rtc_1", SESSION, 5.0)
     assert failed.value.retryable
     await dead.close()
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500])
+async def test_a_transfer_is_asked_for_again_where_that_may_help(status: int) -> None:
+    async with running_vendor() as vendor:
+        calls = OpenAICalls(f"{vendor.base_url}/", "sk-secret")
+        line, _ = vendor.rings()
+        await calls.accept(line.call_id, SESSION, 5.0)
+        vendor.answers["refer"].append(status)
+        await calls.refer(line.call_id, "tel:+15550199")
+        assert len(vendor.of("refer")) == 2
+        await calls.close()
+
+
+async def test_a_transfer_that_is_refused_is_not_asked_for_again() -> None:
+    async with running_vendor() as vendor:
+        calls = OpenAICalls(vendor.base_url, "sk-secret")
+        vendor.answers["refer"].append(400)
+        with pytest.raises(LinkError) as failed:
+            await calls.refer("rtc_1", "tel:+15550199")
+        assert (failed.value.reason, failed.value.retryable) == ("http_400", False)
+        assert len(vendor.of("refer")) == 1
+        await calls.close()
