@@ -1,0 +1,151 @@
+"""One socket's share of a turn: all frames are handled, in order, a portion in each turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from gateway.limits.sockets import TURN_MAX_BYTES, TURN_MESSAGES_MAX
+from gateway.transports.paced_frames import PacedFrames
+from gateway.transports.websocket_frames import FrameSplitter
+
+
+class Turns:
+    """An event loop of which the test makes each turn."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Callable[[], None]] = deque()
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._ready.append(callback)
+
+    def turn(self) -> None:
+        for _ in range(len(self._ready)):
+            self._ready.popleft()()
+
+
+class Transport:
+    """What is asked of a transport, and nothing sent."""
+
+    def __init__(self) -> None:
+        self.reading = True
+        self.closing = False
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.turns, self.transport = Turns(), Transport()
+        self.handled: list[bytes] = []
+        loop = cast("asyncio.AbstractEventLoop", self.turns)
+        splitter = FrameSplitter(masked=True, max_bytes=1 << 20)
+        self.frames = PacedFrames(splitter, self._handle, loop)
+        self.hold_after_each = False
+
+    def _handle(self, _is_text: bool, part: bytes) -> None:
+        self.handled.append(part)
+        if self.hold_after_each:
+            self.frames.hold(self.as_transport)
+
+    @property
+    def as_transport(self) -> asyncio.Transport:
+        return cast("asyncio.Transport", self.transport)
+
+    def take(self, data: bytes) -> None:
+        self.frames.take(data, self.as_transport)
+
+    def turns_until_idle(self) -> int:
+        turns = 0
+        while not self.transport.reading:
+            self.turns.turn()
+            turns += 1
+            assert turns < 10_000
+        return turns
+
+
+def client_text(payload: bytes) -> bytes:
+    """A masked text frame whose mask changes nothing."""
+    assert len(payload) < 126
+    return bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+def test_one_frame_is_handled_at_once() -> None:
+    rig = Rig()
+    rig.take(client_text(b"one"))
+    assert rig.handled == [b"one"]
+    assert rig.transport.reading
+
+
+def test_many_frames_of_one_read_take_several_turns_and_keep_their_order() -> None:
+    rig = Rig()
+    payloads = [b"%d" % n for n in range(10 * TURN_MESSAGES_MAX)]
+    rig.take(b"".join(map(client_text, payloads)))
+    assert len(rig.handled) <= TURN_MESSAGES_MAX
+    assert not rig.transport.reading, "nothing more is read before that is handled"
+    assert rig.turns_until_idle() >= 9
+    assert rig.handled == payloads
+
+
+def test_a_large_read_is_split_in_portions() -> None:
+    rig = Rig()
+    payloads = [b"x" * 120 for _ in range(4 * TURN_MAX_BYTES // 120)]
+    rig.take(b"".join(map(client_text, payloads)))
+    assert sum(map(len, rig.handled)) <= TURN_MAX_BYTES
+    rig.turns_until_idle()
+    assert rig.handled == payloads
+
+
+def test_what_is_read_meanwhile_waits_behind() -> None:
+    rig = Rig()
+    first = [b"a%d" % n for n in range(2 * TURN_MESSAGES_MAX)]
+    rig.take(b"".join(map(client_text, first)))
+    rig.take(client_text(b"last"))
+    rig.turns_until_idle()
+    assert rig.handled == [*first, b"last"]
+
+
+def test_nothing_is_handled_while_held() -> None:
+    rig = Rig()
+    rig.frames.hold(rig.as_transport)
+    rig.take(client_text(b"a") + client_text(b"b"))
+    rig.turns.turn()
+    assert rig.handled == []
+    rig.frames.release()
+    rig.turns.turn()
+    assert rig.handled == [b"a", b"b"]
+    assert rig.transport.reading
+
+
+def test_a_handler_may_hold_in_the_midst() -> None:
+    rig = Rig()
+    rig.hold_after_each = True
+    rig.take(client_text(b"a") + client_text(b"b"))
+    assert len(rig.handled) == 1
+
+
+def test_what_was_dropped_never_comes() -> None:
+    rig = Rig()
+    rig.take(b"".join(client_text(b"x") for _ in range(3 * TURN_MESSAGES_MAX)))
+    before = len(rig.handled)
+    rig.frames.drop(rig.as_transport)
+    rig.turns.turn()
+    assert len(rig.handled) == before
+
+
+def test_a_socket_that_closes_is_left_alone() -> None:
+    rig = Rig()
+    rig.take(b"".join(client_text(b"x") for _ in range(3 * TURN_MESSAGES_MAX)))
+    before = len(rig.handled)
+    rig.transport.closing = True
+    rig.turns.turn()
+    assert len(rig.handled) == before
