@@ -2,7 +2,7 @@
 
     coverage json -o out/coverage.json && python tests/form/coverage_floor.py out/coverage.json
 
-Floors stand in `tests/form/coverage.json`, a point below what was measured, since a few lines
+Floors stand in `tests/form/coverage.json`, two points below what was measured, since a few lines
 depend on the order in which sockets become ready. `--raise` writes higher floors; none is lowered
 by it. A module without a floor needs NEW_MODULE_MIN per cent.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 FLOORS = Path(__file__).with_name("coverage.json")
 NEW_MODULE_MIN = 85
-SLACK = 1
+SLACK = 2
 
 
 def measured(report: Path) -> dict[str, int]:

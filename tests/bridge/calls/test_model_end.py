@@ -17,7 +17,6 @@ from running_gateway import GatewayRig
 from gateway import limits
 from gateway.call import events as notes
 from gateway.call.endings import Ending
-from gateway.transports import realtime_socket
 
 RAW = "+15550102"  # its agent hears and speaks mu-law, as it is
 
@@ -181,22 +180,3 @@ async def test_a_model_that_closes(agents_file: Path, code: int) -> None:
         ending = Ending.MODEL_REFUSED if code == 4000 else Ending.MODEL_LOST
         assert (ended.ending, ended.reason) == (ending, f"closed_{code}")
         assert await stream.closed() == 1000
-
-
-async def test_a_model_that_does_not_read(
-    agents_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A megabyte waits for it: it is given up, and the last note is that the call has ended."""
-    monkeypatch.setattr(realtime_socket, "MODEL_BACKLOG_MAX_BYTES", 1000)
-
-    async def then(end: FarEnd) -> None:
-        end.stop_reading()
-        await end.gone()
-
-    async with talking(agents_file, then) as (rig, stream):
-        with contextlib.suppress(Exception):
-            while not rig.said(notes.CallEnded):
-                await stream.speak(b"\xff" * 60_000)
-        ended = await rig.note(notes.CallEnded)
-        assert (ended.ending, ended.reason) == (Ending.MODEL_LOST, "backlog")
-        assert isinstance(rig.notes[-1][1], notes.CallEnded)

@@ -147,24 +147,6 @@ def test_the_first_words_are_held_and_then_sent_in_one() -> None:
     )
 
 
-def test_the_oldest_of_too_many_first_words_go_and_are_counted() -> None:
-    book = Book(audio="pcmu")
-    book >> start() << ...
-    sound = [bytes([n]) * 160 for n in range(limits.call.BUFFERED_AUDIO_MAX_MS // 200)]
-    for n in range(len(sound)):
-        book >> frame(n * 200, 200, code=n) << nothing
-    book >> frame(10_000, 200, code=200) << note(events.AudioDropped, reason="held", ms=200)
-    book >> frame(10_200, 20, code=201) << note(events.AudioDropped, reason="held", ms=20)
-    (
-        book
-        >> session_created()
-        << configures
-        >> session_updated(book.agent)
-        << note(events.ModelReady)
-        << appends(limits.call.BUFFERED_AUDIO_MAX_MS, "pcmu")
-    )
-
-
 @pytest.mark.parametrize(
     "echoed",
     [

@@ -52,13 +52,16 @@ def test_a_lost_session_has_its_last_sound_said_again() -> None:
 def test_only_the_newest_is_retained_but_for_a_turn_that_is_open() -> None:
     uplink = open_uplink()
     uplink.write(FRAME * (RETAINED_AUDIO_MS // 20 + 5))
-    assert uplink.retained_bytes == RETAINED_AUDIO_MS * 8
+    most, slack = RETAINED_AUDIO_MS * 8, 200 * 8  # what is too old goes with every tenth frame
+    assert most <= uplink.retained_bytes <= most + slack
+    before = uplink.retained_bytes
     uplink.retain_turn(True)
-    uplink.write(FRAME * 5)
-    assert uplink.retained_bytes == RETAINED_AUDIO_MS * 8 + 800
+    uplink.write(FRAME * 50)
+    assert uplink.retained_bytes == before + 50 * len(FRAME)
     uplink.retain_turn(False)
-    uplink.write(FRAME)
-    assert uplink.retained_bytes == RETAINED_AUDIO_MS * 8
+    for _ in range(10):
+        uplink.write(FRAME)
+    assert most <= uplink.retained_bytes <= most + slack
 
 
 def test_sound_of_an_earlier_stream_comes_first() -> None:
