@@ -134,6 +134,7 @@ class ImageWorker:
             await self._replace("took_too_long")
             raise PeerError("took_too_long") from None
         except (OSError, EOFError):
+            await _ends_by_itself(process)  # or our own signal would hide why it ended
             out_of_time = await self._replace("crashed") == "took_too_long"
             raise PeerError("took_too_long" if out_of_time else "unreadable") from None
         except ValueError:
@@ -231,6 +232,13 @@ def _out(process: Process) -> asyncio.StreamReader:
     if process.stdout is None:
         raise BugError("the worker has no standard output")
     return process.stdout
+
+
+async def _ends_by_itself(process: Process) -> None:
+    """Wait a moment for a worker whose pipes are closed: they close before its status is known."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limits.images.WORKER_END_MAX_S):
+            await process.wait()
 
 
 def _kill(process: Process) -> None:

@@ -51,6 +51,8 @@ DECODE_MAX_S = 15.0
 """By the clock: other processes may need the core."""
 DECODES_WAITING_MAX = 64
 DECODE_WAIT_MAX_S = 20.0
+WORKER_END_MAX_S = 1.0
+"""From the end of its answers to the end of the process."""
 WORKER_START_MAX_S = 20.0
 WORKER_PAUSE_S = 1.0
 """Between the end of a worker and the start of the next."""
