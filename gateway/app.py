@@ -137,15 +137,16 @@ async def _lifespan(
         start(watch_model(bounds.breaker, model_url, bearer(key)), "model-probe")
         start(watch_certificate(settings.public_url, r.metrics.certificate.set), "certificate")
         start(bounds.spend.watch_minutes(), "carrier-minutes")
-        start(kept.store.recall(), "recall-records")
+        kept.start(r)
         for link in tools.mcp.links:
             start(link.run(), f"mcp {link.label}")
         await tools.mcp.tried(limits.mcp.START_MAX_S)
         yield
-        await kept.store.close()
+        kept.store.close()
         calls.start_pacer.close()
         await r.tasks.stop()
         await tools.close()
+        await kept.close()
 
 
 def _any_model(book: AgentBook) -> str:

@@ -167,6 +167,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "resumes": ("resumes", "Calls resumed on a new stream, by how.", ("how",)),
     "store_errors": ("store_errors", "Requests that the shared store did not serve.", ()),
+    "database_errors": ("database_errors", "Requests that the database did not serve.", ()),
     "records_lost": (
         "records_lost",
         "Records of ended calls that could not be written.",
@@ -175,6 +176,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "feed_dropped": ("feed_dropped", "Watchers of the live feed that did not keep up.", ()),
 }
 _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "records_waiting": (
+        "records_waiting",
+        "Entries of ended calls that are not in the database yet.",
+        (),
+    ),
     "budget": ("budget_spent_ratio", "Used share of the day's budget; 0 without one.", ()),
     "mcp_up": (
         "mcp_up",
@@ -305,8 +311,10 @@ class Metrics:
     reconnects: Counter
     resumes: Counter
     store_errors: Counter
+    database_errors: Counter
     records_lost: Counter
     feed_dropped: Counter
+    records_waiting: Gauge
     budget: Gauge
     mcp_up: Gauge
     breaker_open: Gauge
