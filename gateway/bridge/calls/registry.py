@@ -137,7 +137,7 @@ class CallRegistry:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
         session = self.session(agent.name, "media-streams")
-        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
         if state is not None:
             machine.resume(state)
         if opening:
@@ -166,7 +166,7 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
-        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
         if opening:
             machine.begin_with(opening)
         call = LiveCall(facts, machine, self._services.carriers.sip, self._services)
