@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 from starlette.exceptions import HTTPException
 
-from gateway import limits, wiring
+from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL
 from gateway.agents.routing import AgentBook
 from gateway.bridge.calls.registry import CallRegistry
@@ -32,6 +32,19 @@ from gateway.web.health import HealthEndpoints
 from gateway.web.http import problems
 from gateway.web.http.asgi import GatewayApp
 from gateway.web.routes import OPENAI_WEBHOOK, health_routes, openai_routes, photo_routes
+from gateway.wiring.capacity import Capacity, capacity
+from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
+from gateway.wiring.messaging import Messaging, messaging, toolbox
+from gateway.wiring.records import Records, records
+from gateway.wiring.resources import Resources, resources
+from gateway.wiring.subscribers import subscribe
+from gateway.wiring.telephony import (
+    Telephony,
+    outbound_calls,
+    sip_inbound,
+    sip_takeover,
+    telephony,
+)
 
 log = structlog.get_logger()
 
@@ -43,7 +56,7 @@ class Gateway:
     asgi: GatewayApp
     registry: CallRegistry
     events: CallEvents
-    capacity: wiring.Capacity
+    capacity: Capacity
     metrics: Metrics
     event_stream: EventStream
     announce: Callable[[], None]
@@ -64,28 +77,28 @@ def build(
     require_store(settings)
     require_operators(book, settings)
 
-    r = wiring.resources(settings, book, tuning)
-    bounds = wiring.capacity(r)
-    kept = wiring.records(r)
-    texts = wiring.messaging(r)
-    tools = wiring.toolbox(r, texts, os.environ if environ is None else environ)
-    calls = wiring.telephony(r, bounds, tools)
-    outbound = wiring.outbound_calls(r, bounds, calls, kept)
-    inbound = wiring.sip_inbound(r, bounds, calls)
-    takeover = wiring.sip_takeover(r, calls, inbound)
-    wiring.subscribe(r, bounds, calls, kept, outbound)
+    r = resources(settings, book, tuning)
+    bounds = capacity(r)
+    kept = records(r)
+    texts = messaging(r)
+    tools = toolbox(r, texts, os.environ if environ is None else environ)
+    calls = telephony(r, bounds, tools)
+    outbound = outbound_calls(r, bounds, calls, kept)
+    inbound = sip_inbound(r, bounds, calls)
+    takeover = sip_takeover(r, calls, inbound)
+    subscribe(r, bounds, calls, kept, outbound)
 
-    openai = wiring.openai_endpoint(r, calls, inbound)
+    openai = openai_endpoint(r, calls, inbound)
     health = HealthEndpoints(
         calls.registry, r.metrics, settings.overflow, shared_store=r.store.shared
     )
     routes = [
         # Routes are searched in order: those with the most requests come first.
         *openai_routes(openai),
-        *wiring.twilio_endpoints(r, bounds, calls, texts, outbound),
+        *twilio_endpoints(r, bounds, calls, texts, outbound),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures)),
-        *wiring.operator_endpoints(r, bounds, calls, kept, outbound),
+        *operator_endpoints(r, bounds, calls, kept, outbound),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},
@@ -101,12 +114,12 @@ def build(
 
 @asynccontextmanager
 async def _lifespan(
-    r: wiring.Resources,
-    bounds: wiring.Capacity,
-    kept: wiring.Records,
-    texts: wiring.Messaging,
+    r: Resources,
+    bounds: Capacity,
+    kept: Records,
+    texts: Messaging,
     tools: Toolbox,
-    calls: wiring.Telephony,
+    calls: Telephony,
     takeover: SipTakeover,
     _app: GatewayApp,
 ) -> AsyncIterator[None]:
