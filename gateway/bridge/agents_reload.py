@@ -36,7 +36,9 @@ class ReloadProblem:
 class ReloadRefused(Exception):
     """The file was not taken, and the one before stays in use; `problems` say why."""
 
-    def __init__(self, reason: str, sentence: str, problems: tuple[ReloadProblem, ...] = ()) -> None:
+    def __init__(
+        self, reason: str, sentence: str, problems: tuple[ReloadProblem, ...] = ()
+    ) -> None:
         """`reason` is a label of the metric."""
         self.reason, self.problems = reason, problems
         super().__init__(sentence)
@@ -62,6 +64,8 @@ class AgentsReload:
         self._in_use, self._read, self._make = in_use, read, make
         self._tasks, self._metrics, self._versions_max = tasks, metrics, versions_max
         self._one_at_a_time = asyncio.Lock()
+        self._servers: frozenset[str] = frozenset()
+        """Labels of MCP servers that have a series."""
         for result in _RESULTS:
             metrics.agents_reloads.labels(result)
         self._show(in_use.current)
@@ -77,7 +81,7 @@ class AgentsReload:
                     "agents_file_refused",
                     reason=refused.reason,
                     problems=[_line(problem) for problem in refused.problems] or [str(refused)],
-                    version=self._in_use.current.book.version,
+                    version=self._in_use.current.name,
                 )
                 raise
 
@@ -91,7 +95,7 @@ class AgentsReload:
     async def _reload(self) -> AgentsVersion:
         before = self._in_use.current
         book = await self._asked_for(self._read)
-        if book.version == before.book.version:
+        if book.version == before.name:
             self._metrics.agents_reloads.labels("unchanged").inc()
             log.info("agents_file_unchanged", version=book.version)
             return before
@@ -106,7 +110,7 @@ class AgentsReload:
         await version.connected()
         self._in_use.replace(version)
         self._metrics.expect(book.agents.values())
-        self._metrics.agents_since.remove(before.book.version)
+        self._metrics.agents_since.remove(before.name)
         self._show(version)
         self._metrics.agents_reloads.labels("taken").inc()
         for warning in book.warnings:
@@ -114,9 +118,9 @@ class AgentsReload:
         log.info(
             "agents_file_reloaded",
             version=book.version,
-            before=before.book.version,
+            before=before.name,
             agents=sorted(book.agents),
-            older_calls=self._in_use.calls_of(before),
+            older_calls=self._in_use.calls_of(before.name),
         )
         return version
 
@@ -134,11 +138,10 @@ class AgentsReload:
         except SettingsError as error:
             raise ReloadRefused("settings", str(error), (ReloadProblem(str(error)),)) from error
 
-
     def _show(self, version: AgentsVersion) -> None:
-        name = version.book.version
+        name = version.name
         self._metrics.agents_since.labels(name).set(version.since_unix_s)
-        self._metrics.agents_calls.labels(name).set_function(lambda: self._in_use.calls_of(version))
+        self._metrics.agents_calls.labels(name).set_function(lambda: self._in_use.calls_of(name))
         servers = {link.label: link.up for link in version.toolbox.mcp.links}
         for label, up in servers.items():
             self._metrics.mcp_up.labels(label).set(up)

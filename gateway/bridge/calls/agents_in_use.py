@@ -30,6 +30,11 @@ class AgentsVersion:
         self.since_unix_s = clock()
         self._links: list[asyncio.Task[None]] = []
 
+    @property
+    def name(self) -> str:
+        """Short hash of the file; a file that is taken a second time has its name again."""
+        return self.book.version
+
     def connect(self, tasks: Tasks) -> None:
         """Start a task for each MCP server, which connects and stays connected."""
         self._links = [
@@ -77,9 +82,9 @@ class AgentsInUse:
         """Return every version in use, the newest first."""
         return [self.current, *self._older]
 
-    def calls_of(self, version: AgentsVersion) -> int:
-        """Return how many running calls began with this version."""
-        return self._calls[version]
+    def calls_of(self, name: str) -> int:
+        """Return how many running calls began with a version of this name."""
+        return sum(self._calls[one] for one in self.versions if one.name == name)
 
     def replace(self, version: AgentsVersion) -> None:
         """Have new calls take this version."""

@@ -149,9 +149,7 @@ class CallRegistry:
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(
-            facts, machine, carrier, self._services, self.agents.version_of(agent)
-        )
+        call = LiveCall(facts, machine, carrier, self._services, self.agents.version_of(agent))
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_media(call)
