@@ -141,7 +141,7 @@ class CallRegistry:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, back=state is not None)
         session = self.session(agent, "media-streams")
-        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
         if state is not None:
             machine.resume(state)
         if opening:
@@ -171,7 +171,7 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
-        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
         if opening:
             machine.begin_with(opening)
         version = self.agents.version_of(agent)

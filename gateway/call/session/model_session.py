@@ -21,6 +21,7 @@ from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
 from gateway.call.session import session_audio
 from gateway.call.session.leaving import OF_A_SESSION, is_leaving
+from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.reconnect import ReconnectPolicy
 from gateway.call.session.replay_window import ReplayWindow
 from gateway.call.session.rollover import SessionRollover
@@ -42,10 +43,16 @@ class ModelSession(CallPart):
     """Whether the session outlives its connection."""
 
     def __init__(
-        self, ctx: CallContext, work: OpenWork, line: MediaLine, session: Mapping[str, Any]
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        line: MediaLine,
+        session: Mapping[str, Any],
+        opening: OpeningItems,
     ) -> None:
         """`session` is what the agent asks of the model."""
         self._ctx, self._work, self._line, self._session = ctx, work, line, session
+        self._opening = opening
         self.rules = TurnRules.of(session)
         self.replay_window = ReplayWindow()
         self.session_event: str | None = None
@@ -118,11 +125,11 @@ class ModelSession(CallPart):
             ctx.put(events.ModelReady(ctx.now - ctx.announced_at, expires_at))
 
     def _recall(self) -> list[bytes]:
-        """Return what was said so far, for a session that was not there."""
-        said = self._ctx.history.replay()
+        """Return what is known and what was said so far, for a session that was not there."""
+        known, said = self._opening.for_session(), self._ctx.history.replay()
         if said:
             said.insert(0, items.system_text(prompts.RECALLED))
-        return [to_model.item_create(item, self._ctx.new_id()) for item in said]
+        return [to_model.item_create(item, self._ctx.new_id()) for item in (*known, *said)]
 
     def _on_history_restored(self, event: inputs.HistoryRestored) -> None:
         """Correct what this session was told when it began."""
