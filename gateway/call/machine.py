@@ -241,7 +241,7 @@ class CallMachine:
         return CallSnapshot(
             agent=ctx.agent.name,
             path=ctx.agent.path,
-            memos=ctx.history.memos,
+            history=ctx.history.items,
             arrived=ctx.arrived_at is not None or tally.talked_s > 0,
             greeted=self.greeting.greeted,
             last_words=ctx.history.last_words,
@@ -258,7 +258,7 @@ class CallMachine:
         """Go on where another connection, or process, left off; before anything happens."""
         ctx, tally = self.ctx, self.ctx.tally
         self.resumed = True
-        ctx.history.restore(state.memos)
+        ctx.history.restore(state.history)
         self.work.interrupted(ctx.history.interrupted(prompts.OF_PENDING_CALLS, prompts.NOT_KNOWN))
         tally.resumes, tally.streams = state.resumes, state.streams
         tally.tokens, tally.barge_ins = state.tokens, state.barge_ins

@@ -31,13 +31,13 @@ def agents_file(
 
     Raises SettingsError.
     """
-    errands = TextTools(
+    background = TextTools(
         r.rest,
         texts.links,
         TextLimits(r.store, r.settings.text_countries, time),
         r.table.call,
         lambda outcome: r.metrics.texts.labels(outcome).inc(),
-    ).errands
+    ).functions
 
     def on_mcp_left_out(label: str, count: int) -> None:
         r.metrics.mcp_left_out.labels(label).inc(count)
@@ -48,7 +48,7 @@ def agents_file(
             if in_use.current.book is book:
                 r.metrics.mcp_up.labels(label).set(up)
 
-        tools = Toolbox(book, environ, errands, on_mcp_status, on_mcp_left_out)
+        tools = Toolbox(book, environ, background, on_mcp_status, on_mcp_left_out)
         return AgentsVersion(book, tools, r.tuning.wall_clock)
 
     def read() -> AgentBook:

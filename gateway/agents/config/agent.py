@@ -269,10 +269,10 @@ class Agent(_Part):
     @property
     def tool_options(self) -> Mapping[str, ToolOptions]:
         """The tools that are run beside the conversation, by name."""
-        errands = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
+        background = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
-            errands[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
-        return {**errands, **self.functions}
+            background[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
+        return {**background, **self.functions}
 
     def tool_options_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
         """The same with the tools of MCP servers that are among these names."""
