@@ -62,7 +62,7 @@ def records(r: Resources) -> Records:
         lambda reason: metrics.records_lost.labels(reason).inc(),
     )
     metrics.records_waiting.set_function(lambda: writes.waiting)
-    event_stream = EventStream(metrics.feed_dropped.inc)
+    event_stream = EventStream(metrics.event_stream_dropped.inc)
     return Records(
         event_stream,
         RecordStore(event_stream, history, writes, monotonic, time),

@@ -60,7 +60,7 @@ class RecordStore:
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._feed, self._history, self._writes = event_stream, history, writes
+        self._event_stream, self._history, self._writes = event_stream, history, writes
         self._clock, self._wall = clock, wall
         self._live: dict[str, _Live] = {}
         self._unwritten: OrderedDict[str, _Ended] = OrderedDict()
@@ -85,7 +85,7 @@ class RecordStore:
             direction="outbound" if call.direction == "outbound" else "inbound",
         )
         self._live[call.key] = _Live(RecordWriter(record, self._clock), policy, call.caller)
-        self._feed.publish(call.key, "summary", record.summary())
+        self._event_stream.publish(call.key, "summary", record.summary())
 
     def on_event(
         self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None = None
@@ -97,10 +97,10 @@ class RecordStore:
         writer = live.writer
         writer.cost(cost_usd)
         changes = writer.write(event)
-        if changes and self._feed.watched:
+        if changes and self._event_stream.watched:
             for part, value in changes:
                 told = writer.record.summary() if part == "summary" else value
-                self._feed.publish(call.key, part, told, writer.now_s())
+                self._event_stream.publish(call.key, part, told, writer.now_s())
         if isinstance(event, events.CallEnded):
             self._close(call.key)
 
@@ -174,7 +174,7 @@ class RecordStore:
 
     def close(self) -> None:
         """End every subscription: the process stops."""
-        self._feed.close()
+        self._event_stream.close()
 
 
 def _takes(wanted: CallFilter, call: CallSummary, caller: str) -> bool:
