@@ -169,3 +169,5 @@ class PeerFaultSeen(InputBase, frozen=True):
     peer: str
     """`caller` or `model`."""
     kind: str
+    fields: tuple[str, ...] = ()
+    """Names of the fields that were left out, while the rest was used."""

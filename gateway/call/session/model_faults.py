@@ -71,4 +71,4 @@ class ModelFaults(CallPart):
     def _on_peer_fault_seen(self, event: inputs.PeerFaultSeen) -> None:
         if event.peer == "model":
             self._ctx.heard_server_at = self._ctx.now  # whatever it was that it said
-        self._ctx.put(events.PeerFaultCounted(event.peer, event.kind))
+        self._ctx.put(events.PeerFaultCounted(event.peer, event.kind, event.fields))
