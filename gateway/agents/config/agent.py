@@ -14,6 +14,7 @@ from gateway.agents.config.base import suggestion, wrong
 from gateway.agents.config.hours import Hours
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
 
@@ -238,6 +239,8 @@ class Agent(_Part):
         None, ge=limits.agents.SPEND_MIN_USD, le=limits.agents.SPEND_MAX_USD
     )
     record: Literal["none", "metadata", "transcript"] = "metadata"
+    result: ResultSchema | None = None
+    """What is to be known of a call when it is over."""
     lead_ms: int = Field(
         limits.agents.LEAD_DEFAULT_MS, ge=limits.agents.LEAD_MIN_MS, le=limits.agents.LEAD_MAX_MS
     )
@@ -315,6 +318,12 @@ class Agent(_Part):
             raise wrong(
                 "transfers", "goes with `transfer` in tools: name at least one to transfer to"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _result_has_words(self) -> Self:
+        if self.result is not None and self.transcription is None:
+            raise wrong("result", "needs transcription: it rests on the caller's words")
         return self
 
     @model_validator(mode="after")
