@@ -12,12 +12,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
+from gateway.agents.config.privacy import RedactSwitch
 from gateway.call.privacy.spoken_digits import DigitGroup, digit_groups
 
-Switch = Literal["cards", "digits", "emails", "phones"]
-SWITCHES: Final[tuple[Switch, ...]] = get_args(Switch)
+SWITCHES: Final[tuple[RedactSwitch, ...]] = get_args(RedactSwitch)
 
 CARD_DIGITS: Final = (13, 19)
 """ISO/IEC 7812: the lengths in use."""
@@ -96,7 +96,7 @@ class _Run:
 class Redactor:
     """Redaction for one call: remembers of each speaker which number is being read out."""
 
-    def __init__(self, switches: Iterable[Switch]) -> None:
+    def __init__(self, switches: Iterable[RedactSwitch]) -> None:
         self._switches = frozenset(switches)
         self._tails: dict[str, str] = {}
         """By speaker: the digits with which their last turn ended, and those before."""
@@ -208,8 +208,8 @@ class Redactor:
 def _runs(text: str) -> tuple[list[_Run], int]:
     groups, words = digit_groups(text)
     if len(groups) > GROUPS_MAX:  # nobody speaks like that: all of it goes
-        run = _Run.of(groups[:GROUPS_MAX], corrected=True)
-        return [replace(run, end=len(text), last_word=words - 1, flood=True)], words
+        flood = _Run.of(groups[:GROUPS_MAX], corrected=True)
+        return [replace(flood, end=len(text), last_word=words - 1, flood=True)], words
     runs: list[_Run] = []
     run: list[DigitGroup] = []
     corrected = False

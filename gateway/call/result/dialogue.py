@@ -60,7 +60,7 @@ class ResultDialogue:
         self._end_at = now + limits.results.RESULT_MAX_S
         self.filed: ResultFiled | None = None
         """What came of it, once it is over."""
-        words = SpokenWords.of(history.memos)
+        words = SpokenWords.of(history.items)
         if not words.caller_spoke and not words.untranscribed:
             self._end("skipped", "no_words")
         self._handlers: dict[type, Callable[[Any, float], list[bytes]]] = {
@@ -153,7 +153,7 @@ class ResultDialogue:
 
     @property
     def _words(self) -> SpokenWords:
-        return SpokenWords.of(self._history.memos)
+        return SpokenWords.of(self._history.items)
 
     def _on_transcript(self, event: model.CallerTranscriptDone, now: float) -> list[bytes]:
         if event.item_id in self._words.untranscribed:

@@ -30,7 +30,7 @@ SCHEMA = ResultSchema.model_validate(
 def words() -> SpokenWords:
     history = ConversationHistory()
     history.caller_said("item_1", "My invoice is wrong, it says 42 dinars.")
-    return SpokenWords.of(history.memos)
+    return SpokenWords.of(history.items)
 
 
 def entry(value: Any, *quotes: str) -> dict[str, Any]:
