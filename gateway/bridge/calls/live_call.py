@@ -16,6 +16,7 @@ from time import monotonic
 
 import structlog
 
+from gateway.bridge.calls.agents_in_use import AgentsVersion
 from gateway.bridge.calls.carriers import Carrier
 from gateway.bridge.calls.model_connection import ModelConnection
 from gateway.bridge.calls.result_collection import collects_result
@@ -46,9 +47,14 @@ class LiveCall:
     """
 
     def __init__(
-        self, facts: CallInfo, machine: CallMachine, carrier: Carrier, services: CallServices
+        self,
+        facts: CallInfo,
+        machine: CallMachine,
+        carrier: Carrier,
+        services: CallServices,
+        agents: AgentsVersion,
     ) -> None:
-        self.facts, self.machine = facts, machine
+        self.facts, self.machine, self.agents = facts, machine, agents
         self.bill = services.open_bill(facts, machine.agent)
         self.media: MediaSocket | None = None
         self.attached = False
@@ -64,7 +70,7 @@ class LiveCall:
         self._faults: Counter[str] = Counter()
         self._tools = ToolRunner(
             facts,
-            services.toolbox,
+            agents.toolbox,
             services.tasks,
             self.notify,
             lambda event: services.publish(self, event),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -72,16 +72,19 @@ class ModelProbe:
 
 async def watch_model(
     breaker: CircuitBreaker,
-    url: str,
+    url: Callable[[], str],
     headers: Mapping[str, str],
     *,
     look_every_s: float = limits.model.BREAKER_LOOK_S,
 ) -> None:
-    """Probe the model whenever the circuit breaker allows it, until cancelled."""
+    """Probe the model whenever the circuit breaker allows it, until cancelled.
+
+    `url` returns the address of a model that an agent uses now.
+    """
     while True:
         await asyncio.sleep(look_every_s)
         if breaker.probe_due:
-            if fault := await ModelProbe().fault(url, headers):
+            if fault := await ModelProbe().fault(url(), headers):
                 log.warning("model_probe_failed", reason=fault)
                 breaker.failed(fault)
             else:

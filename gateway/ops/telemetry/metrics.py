@@ -172,6 +172,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Records of ended calls that could not be written.",
         ("reason",),
     ),
+    "agents_reloads": (
+        "agents_reloads",
+        "Readings of the agents file while the process runs, by result.",
+        ("result",),
+    ),
     "event_stream_dropped": (
         "event_stream_dropped",
         "Watchers of the live feed that did not keep up.",
@@ -184,6 +189,16 @@ _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "mcp_up",
         "1 while an MCP server that the gateway connects to is connected.",
         ("server",),
+    ),
+    "agents_since": (
+        "agents_file_since_timestamp_seconds",
+        "Since when new calls take this version of the agents file, in Unix time.",
+        ("version",),
+    ),
+    "agents_calls": (
+        "agents_file_calls",
+        "Running calls, by the version of the agents file that they began with.",
+        ("version",),
     ),
     "breaker_open": ("breaker_open", "1 while new calls are kept from the model.", ()),
     "clock_skew": (
@@ -311,8 +326,11 @@ class Metrics:
     store_errors: Counter
     records_lost: Counter
     event_stream_dropped: Counter
+    agents_reloads: Counter
     budget: Gauge
     mcp_up: Gauge
+    agents_since: Gauge
+    agents_calls: Gauge
     breaker_open: Gauge
     clock_skew: Gauge
     rate_limit: Gauge
