@@ -313,6 +313,10 @@ class ResultFiled(EventBase, frozen=True):
     unproven: tuple[str, ...]
     """Fields that are null although the model had a value: it had no words for it."""
 
+    def __repr__(self) -> str:
+        """Leave people's words out."""
+        return f"ResultFiled(status={self.status!r}, reason={self.reason!r}, tries={self.tries!r})"
+
 
 class CallEnded(EventBase, frozen=True):
     """The call is over; the last event of every call.

@@ -1,4 +1,4 @@
-"""What is kept of a call, for how long, and what is taken out of people's words before."""
+"""Privacy switches of an agent, and the presets that set them."""
 
 from __future__ import annotations
 

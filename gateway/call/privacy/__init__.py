@@ -1,1 +1,1 @@
-"""What is taken out of people's words before anybody but the model sees them."""
+"""Redaction of people's words before anybody but the model sees them."""

@@ -8,47 +8,70 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 _WORD: Final = re.compile(r"\d+|[^\W\d_](?:[^\W\d_]|[\u064b-\u065f\u0670]|['’](?=[^\W\d_]))*")
 """Numerals, or a word with its vowel marks."""
 
-_UNITS: Final = {
-    "zero": 0, "oh": 0, "o": 0, "nought": 0, "nil": 0, "one": 1, "two": 2, "three": 3, "four": 4,
-    "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-    "un": 1, "une": 1, "deux": 2, "trois": 3, "quatre": 4, "cinq": 5, "sept": 7, "huit": 8,
-    "neuf": 9,
-    "صفر": 0, "زيرو": 0, "واحد": 1, "واحده": 1, "وحده": 1, "اثنان": 2, "اثنين": 2, "اتنين": 2,
-    "ثنين": 2, "زوز": 2, "ثلاثه": 3, "ثلاث": 3, "تلاته": 3, "تلات": 3, "ثلاثا": 3, "اربعه": 4,
-    "اربع": 4, "خمسه": 5, "خمس": 5, "سته": 6, "ست": 6, "سبعه": 7, "سبع": 7, "ثمانيه": 8,
-    "ثماني": 8, "ثمان": 8, "ثمانيا": 8, "تمانيه": 8, "ثمنيه": 8, "تسعه": 9, "تسع": 9,
-}  # fmt: skip
-_TEENS: Final = {
-    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15,
-    "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19,
-    "dix": 10, "onze": 11, "douze": 12, "treize": 13, "quatorze": 14, "quinze": 15, "seize": 16,
-    "عشره": 10, "عشر": 10, "احدعش": 11, "حداشر": 11, "حداش": 11, "اثنعش": 12, "اطناشر": 12,
-    "اثناش": 12, "طناش": 12, "ثلاثطعش": 13, "تلتاشر": 13, "ثلطاش": 13, "اربعطعش": 14,
-    "اربعتاشر": 14, "اربعطاش": 14, "خمسطعش": 15, "خمستاشر": 15, "خمسطاش": 15, "ستطعش": 16,
-    "ستاشر": 16, "سطاش": 16, "سبعطعش": 17, "سبعتاشر": 17, "سبعطاش": 17, "ثمنطعش": 18,
-    "تمنتاشر": 18, "ثمنطاش": 18, "تسعطعش": 19, "تسعتاشر": 19, "تسعطاش": 19,
-}  # fmt: skip
-_TENS: Final = {
-    "twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
-    "eighty": 80, "ninety": 90,
-    "vingt": 20, "vingts": 20, "trente": 30, "quarante": 40, "cinquante": 50, "soixante": 60,
-    "septante": 70, "huitante": 80, "octante": 80, "nonante": 90,
-    "عشرون": 20, "عشرين": 20, "ثلاثون": 30, "ثلاثين": 30, "تلاتين": 30, "اربعون": 40,
-    "اربعين": 40, "خمسون": 50, "خمسين": 50, "ستون": 60, "ستين": 60, "سبعون": 70, "سبعين": 70,
-    "ثمانون": 80, "ثمانين": 80, "تمانين": 80, "تسعون": 90, "تسعين": 90,
-}  # fmt: skip
-_REPEATS: Final = {"double": 2, "triple": 3, "treble": 3, "دبل": 2}
-_ZEROS: Final = {
-    "hundred": 2, "thousand": 3, "cent": 2, "cents": 2, "mille": 3, "ميه": 2, "مئه": 2, "مائه": 2,
-    "الف": 3,
-}  # fmt: skip
+
+def _by_word(words: Mapping[int, str]) -> dict[str, int]:
+    return {word: value for value, some in words.items() for word in some.split()}
+
+
+_UNITS: Final = _by_word(
+    {
+        0: "zero oh o nought nil صفر زيرو",
+        1: "one un une واحد واحده وحده",
+        2: "two deux اثنان اثنين اتنين ثنين زوز",
+        3: "three trois ثلاثه ثلاث تلاته تلات ثلاثا",
+        4: "four quatre اربعه اربع",
+        5: "five cinq خمسه خمس",
+        6: "six سته ست",
+        7: "seven sept سبعه سبع",
+        8: "eight huit ثمانيه ثماني ثمان ثمانيا تمانيه ثمنيه",
+        9: "nine neuf تسعه تسع",
+    }
+)
+_TEENS: Final = _by_word(
+    {
+        10: "ten dix عشره عشر",
+        11: "eleven onze احدعش حداشر حداش",
+        12: "twelve douze اثنعش اطناشر اثناش طناش",
+        13: "thirteen treize ثلاثطعش تلتاشر ثلطاش",
+        14: "fourteen quatorze اربعطعش اربعتاشر اربعطاش",
+        15: "fifteen quinze خمسطعش خمستاشر خمسطاش",
+        16: "sixteen seize ستطعش ستاشر سطاش",
+        17: "seventeen سبعطعش سبعتاشر سبعطاش",
+        18: "eighteen ثمنطعش تمنتاشر ثمنطاش",
+        19: "nineteen تسعطعش تسعتاشر تسعطاش",
+    }
+)
+_TENS: Final = _by_word(
+    {
+        20: "twenty vingt vingts عشرون عشرين",
+        30: "thirty trente ثلاثون ثلاثين تلاتين",
+        40: "forty fourty quarante اربعون اربعين",
+        50: "fifty cinquante خمسون خمسين",
+        60: "sixty soixante ستون ستين",
+        70: "seventy septante سبعون سبعين",
+        80: "eighty huitante octante ثمانون ثمانين تمانين",
+        90: "ninety nonante تسعون تسعين",
+    }
+)
+_REPEATS: Final = _by_word(
+    {
+        2: "double دبل",
+        3: "triple treble",
+    }
+)
+_ZEROS: Final = _by_word(
+    {
+        2: "hundred cent cents ميه مئه مائه",
+        3: "thousand mille الف",
+    }
+)
 _JOINS: Final = frozenset({"and", "et", "و"})
 _ARABIC_AND: Final = "و"
 

@@ -16,7 +16,7 @@ _SPEAKERS: Final = {CALLER: "caller", MODEL: "agent"}
 
 @dataclass(frozen=True, slots=True)
 class SpokenWords:
-    """What was said and done, in order; evidence is checked against the caller's part of it."""
+    """Words and tool calls of a call, in order; evidence is checked against the caller's part."""
 
     items: tuple[HistoryItem, ...]
 

@@ -147,6 +147,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         ("outcome",),
     ),
     "messages": ("voicemail_messages", "Messages that callers left.", ("agent",)),
+    "results": (
+        "results",
+        "Results of calls that were asked of the model: filed, or why not.",
+        ("agent", "outcome"),
+    ),
     "keypad": (
         "keypad_entries",
         "Keypad entries of callers, by why they were complete.",
@@ -316,6 +321,7 @@ class Metrics:
     sidebands_reopened: Counter
     transfers: Counter
     messages: Counter
+    results: Counter
     keypad: Counter
     warm_transfers: Counter
     dials: Counter
@@ -385,6 +391,9 @@ class Metrics:
             events.PlaybackUnderRun: self._under_run,
             events.AudioDropped: lambda _, n: self.dropped.labels(n.reason).inc(n.ms / 1000),
             events.MessageTaken: lambda call, _: self.messages.labels(call.agent).inc(),
+            events.ResultFiled: lambda call, n: self.results.labels(
+                call.agent, n.reason or n.status
+            ).inc(),
             events.KeysEntered: lambda call, n: self.keypad.labels(call.agent, n.why).inc(),
             events.UsageCounted: lambda _, n: self._usage(n.model, n.usage),
             events.ToolCompleted: lambda _, n: self.tool_seconds.labels(n.name, n.outcome).observe(
