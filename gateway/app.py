@@ -59,6 +59,7 @@ class Gateway:
     capacity: Capacity
     metrics: Metrics
     event_stream: EventStream
+    toolbox: Toolbox
     announce: Callable[[], None]
     """Logs that calls can come; called once the port is open."""
 
@@ -108,7 +109,14 @@ def build(
     )
     announce = partial(_announce, settings, book)
     return Gateway(
-        asgi, calls.registry, calls.events, bounds, r.metrics, kept.event_stream, announce
+        asgi,
+        calls.registry,
+        calls.events,
+        bounds,
+        r.metrics,
+        kept.event_stream,
+        tools,
+        announce,
     )
 
 

@@ -49,7 +49,7 @@ def toolbox(r: Resources, texts: Messaging, environ: Mapping[str, str]) -> Toolb
     def on_mcp_left_out(label: str, count: int) -> None:
         r.metrics.mcp_left_out.labels(label).inc(count)
 
-    tools = Toolbox(r.book, environ, errands, on_mcp_status, on_mcp_left_out)
+    tools = Toolbox(r.book, environ, errands, on_mcp_status, on_mcp_left_out, r.tuning.mcp_patience)
     for link in tools.mcp.links:
         on_mcp_status(link.label, False)
     return tools
