@@ -20,6 +20,7 @@ class Tuning:
 
     wall_clock: Callable[[], float] = time
     """Unix time of opening hours."""
+    old_agents_kept_s: float = limits.agents.OLD_VERSION_KEPT_S
     patience: CallPatience = CALL_PATIENCE
     mcp_patience: McpPatience = MCP_PATIENCE
     start_wait_s: float = limits.call.START_WAIT_S
