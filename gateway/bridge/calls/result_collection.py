@@ -18,6 +18,7 @@ from gateway.call.result.dialogue import ResultDialogue
 from gateway.call.state_machines import LinkState
 from gateway.errors import LinkError, PeerError
 from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_codec
 from gateway.protocols import realtime_server as model
 
 log = structlog.get_logger()
@@ -116,7 +117,7 @@ class ResultCollection:
         if connection is not self._connection:
             return
         try:
-            event = model.parse(data)
+            event = realtime_codec.parse(data)
         except PeerError:
             return  # what cannot be read is no answer; the time for one is bounded
         if type(event) is model.RepairedEvent:

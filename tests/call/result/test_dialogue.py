@@ -12,6 +12,7 @@ from gateway import limits
 from gateway.agents.config.result import ResultSchema
 from gateway.call.history import ConversationHistory
 from gateway.call.result.dialogue import ResultDialogue
+from gateway.protocols import realtime_codec
 from gateway.protocols import realtime_server as model
 
 SCHEMA = ResultSchema.model_validate(
@@ -59,7 +60,9 @@ def failed(asked: dict[str, Any], message: str) -> model.ResponseDone:
 
 
 def _event(kind: str, response: dict[str, Any]) -> model.ResponseDone:
-    event = model.parse(json.dumps({"type": kind, "event_id": "e", "response": response}).encode())
+    event = realtime_codec.parse(
+        json.dumps({"type": kind, "event_id": "e", "response": response}).encode()
+    )
     assert isinstance(event, model.ResponseDone)
     return event
 
