@@ -188,14 +188,10 @@ async def running_gateway(
     agents: Any,
     model: ModelServer | str = NOWHERE,
     tuning: Tuning = DEFAULT_TUNING,
-    *,
     listener: socket.socket | None = None,
     **environ: str,
 ) -> AsyncIterator[GatewayRig]:
-    """A gateway with these settings; `agents` is the path of its file.
-
-    `listener` is for a far end that has to know the address before.
-    """
+    """A gateway with these settings; `agents` is the path of its file, `listener` its port."""
     settings = load_settings(
         {
             "OPENAI_API_KEY": API_KEY,

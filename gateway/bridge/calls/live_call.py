@@ -20,6 +20,7 @@ import structlog
 from gateway.bridge.calls.agents_in_use import AgentsVersion
 from gateway.bridge.calls.carriers import Carrier
 from gateway.bridge.calls.model_connection import ModelConnection
+from gateway.bridge.calls.result_collection import collects_result
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.tool_runner import ToolRunner
 from gateway.call import commands as do
@@ -174,7 +175,7 @@ class LiveCall:
             return self._handle(inputs.PeerFaultSeen("caller", "unknown_event"), now)
         if type(event) is media_stream.RepairedMessage:
             self._handle(inputs.PeerFaultSeen("caller", "odd_field", event.fields), now)
-            return self._handle(event.message, now)
+            event = event.message
         return self._handle(event, now)
 
     def on_binary(self, now: float) -> None:
@@ -260,7 +261,8 @@ class LiveCall:
         except Exception as error:
             return self._break(error, now)
         if out is not NOTHING:
-            self._execute_all(out)
+            if out:
+                self._execute_all(out)
             self._reschedule()
         return None
 
@@ -312,6 +314,8 @@ class LiveCall:
             case do.CloseNextSession():
                 self._close_next()
             case do.CloseModel():
+                if collects_result(self, self._model, self._services):
+                    self._model = None  # its session has one more thing to say
                 self._close_model()
             case do.ReattachSideband():
                 self._attach()
@@ -362,7 +366,8 @@ class LiveCall:
             out = self.machine.tick(now)
         except Exception as error:
             return self._break(error, now)
-        self._execute_all(out)
+        if out:
+            self._execute_all(out)
         return self._reschedule()
 
     def _stop_timer(self) -> None:
