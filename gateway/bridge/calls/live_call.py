@@ -32,7 +32,7 @@ from gateway.call.state_machines import CallPhase
 from gateway.errors import LinkError, PeerError
 from gateway.limits.model import RENEW_SPREAD_S
 from gateway.limits.sockets import CALLER_MESSAGE_MAX_BYTES, FAULTS_MAX, TIMER_GRAIN_S
-from gateway.protocols import media_stream, realtime_server
+from gateway.protocols import media_stream, realtime_codec, realtime_server
 from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
@@ -202,7 +202,7 @@ class LiveCall:
         self, connection: ModelConnection, data: bytes | bytearray, now: float
     ) -> None:
         try:
-            event = realtime_server.parse(data)
+            event = realtime_codec.parse(data)
         except PeerError as error:
             return self._fault("model", error.kind, now)
         if isinstance(event, realtime_server.UnknownEvent):
@@ -261,7 +261,8 @@ class LiveCall:
         except Exception as error:
             return self._break(error, now)
         if out is not NOTHING:
-            self._execute_all(out)
+            if out:
+                self._execute_all(out)
             self._reschedule()
         return None
 
@@ -363,7 +364,8 @@ class LiveCall:
             out = self.machine.tick(now)
         except Exception as error:
             return self._break(error, now)
-        self._execute_all(out)
+        if out:
+            self._execute_all(out)
         return self._reschedule()
 
     def _stop_timer(self) -> None:

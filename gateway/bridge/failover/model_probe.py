@@ -11,7 +11,7 @@ from gateway import limits
 from gateway.bridge.calls.model_connection import ModelConnection
 from gateway.errors import LinkError, PeerError
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
-from gateway.protocols import realtime_server
+from gateway.protocols import realtime_codec, realtime_server
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ class ModelProbe:
         now: float,  # noqa: ARG002
     ) -> None:
         try:
-            event = realtime_server.parse(data)
+            event = realtime_codec.parse(data)
         except PeerError:
             return
         if isinstance(event, realtime_server.RepairedEvent):
