@@ -39,8 +39,8 @@ def test_outside_its_hours_another_agent_answers(tmp_path: Path) -> None:
     assert told(tmp_path, "+1 555 0100", "2026-12-25T09:00") == [
         "+15550100, Friday 2026-12-25 09:00 (Europe/Paris)",
         "  agents.yaml:9: route +1555* fits, and no other does: agent desk",
-        "  agents.yaml:2: desk is closed until tomorrow, Saturday 08:00 (Europe/Paris): night is asked "
-        "instead",
+        "  agents.yaml:2: desk is closed until tomorrow, Saturday 08:00 (Europe/Paris): "
+        "night is asked instead",
         "  agents.yaml:6: night has no hours: it answers at all times",
         "night answers.",
     ]
