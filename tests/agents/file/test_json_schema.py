@@ -56,22 +56,35 @@ FULL: dict[str, Any] = {
             "fallback": "+15550199",
             "truncation": {"type": "retention_ratio", "retention_ratio": 0.8},
             "max_output_tokens": "inf",
-            "hours": {"zone": "Europe/Paris", "mon-fri": "09:00-12:00, 13:00-17:30",
-                      "sat": "22:00-06:00", "2026-12-25": "closed"},
+            "hours": {
+                "zone": "Europe/Paris",
+                "mon-fri": "09:00-12:00, 13:00-17:30",
+                "sat": "22:00-06:00",
+                "2026-12-25": "closed",
+            },
             "out_of_hours": "night",
             "session": {"audio": {"output": {"speed": 1.1}}, "tool_choice": "auto"},
             "outbound": {"from": "+15550100", "countries": ["+1"]},
             "tools": ["end_call", "stock"],
-            "functions": {"stock": {
-                "description": "What is left.", "http": {"url": "https://shop.example.com/stock"},
-                "parameters": {"type": "object", "properties": {}}}},
-            "mcp": {"diary": {"via": "gateway", "url": "https://diary.example.com/mcp",
-                              "approval": {"none": ["find"], "operator": ["move"]}}},
+            "functions": {
+                "stock": {
+                    "description": "What is left.",
+                    "http": {"url": "https://shop.example.com/stock"},
+                    "parameters": {"type": "object", "properties": {}},
+                }
+            },
+            "mcp": {
+                "diary": {
+                    "via": "gateway",
+                    "url": "https://diary.example.com/mcp",
+                    "approval": {"none": ["find"], "operator": ["move"]},
+                }
+            },
         },
         "night": {"instructions": "Answer.", "turn_detection": "none", "greeting": None},
     },
     "routes": [{"to": "*", "agent": "desk"}],
-}  # fmt: skip
+}
 
 
 def test_the_schema_is_one() -> None:

@@ -43,8 +43,10 @@ def test_there_is_nothing_to_say_about_a_good_agent(tmp_path: Path) -> None:
         ({"transcription": {"model": "gpt-9"}}, "has no transcription.gpt-9"),
         ({"language": "ar"}, "agents.desk.language: is ar"),
         ({"instructions": "x " * 28_000}, "a session takes 16,384"),
-        ({"route": "+1555"}, 'routes.1.to: +1555 is no whole number: for all that begin with it '
-                             'write "+1555*"'),
+        (
+            {"route": "+1555"},
+            'routes.1.to: +1555 is no whole number: for all that begin with it write "+1555*"',
+        ),
         ({"route": "+0123456789"}, "reaches nobody"),
         ({"instructions": "Then call send_text."}, "send_text is a tool that this agent does not"),
         ({"instructions": "Use look_up_order."}, "look_up_order looks like the name of a tool"),
@@ -52,12 +54,16 @@ def test_there_is_nothing_to_say_about_a_good_agent(tmp_path: Path) -> None:
         ({"instructions": "When they are\ndone, hang up."}, '"hang up" needs end_call'),
         ({"instructions": "Offer to take a message."}, '"take a message" needs take_message'),
         ({"instructions": "Connect them with the desk."}, "needs transfer"),
-        ({"instructions": "Parlez sans accent. Raccrochez à la fin.", "language": "fr"},
-         "needs end_call"),
-        ({"instructions": "بالعربية الفصحى. إنهاء المكالمة بعد ذلك.", "language": "ar"},
-         "needs end_call"),
+        (
+            {"instructions": "Parlez sans accent. Raccrochez à la fin.", "language": "fr"},
+            "needs end_call",
+        ),
+        (
+            {"instructions": "بالعربية الفصحى. إنهاء المكالمة بعد ذلك.", "language": "ar"},
+            "needs end_call",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_probably_not_meant(tmp_path: Path, desk: dict[str, Any], words: str) -> None:
     found = on(tmp_path, **desk)
     assert len(found) == 1
@@ -135,8 +141,10 @@ def test_an_agent_that_never_answers(tmp_path: Path) -> None:
 
 def test_the_size_of_instructions_and_tools_and_what_they_cost(tmp_path: Path) -> None:
     file = tmp_path / "agents.yaml"
-    text = {"agents": {"desk": WELL | {"instructions": "four" * 999}}, "routes": [
-        {"to": "*", "agent": "desk"}]}  # fmt: skip
+    text = {
+        "agents": {"desk": WELL | {"instructions": "four" * 999}},
+        "routes": [{"to": "*", "agent": "desk"}],
+    }
     file.write_text(yaml.safe_dump(text), "utf-8")
     agent = load_agents(file).agents["desk"]
     size = prompt_size(agent, PRICES)
