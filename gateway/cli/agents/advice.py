@@ -32,7 +32,7 @@ _NUMBER_MIN_DIGITS: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What is probably not meant, and where it stands."""
+    """Remark on one place of the file: probably not meant."""
 
     line: int
     key: str
@@ -41,7 +41,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class PromptSize:
-    """What an agent's instructions and tools cost, estimated."""
+    """Size and cost of an agent's instructions and tools, estimated."""
 
     agent: str
     model: str

@@ -27,7 +27,7 @@ _WARNING: Final = re.compile(r":(\d+): ([^:]+): (.*)\Z", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was found in one file."""
+    """Findings in one file."""
 
     file: Path
     errors: list[Advice] = field(default_factory=list)
