@@ -191,20 +191,25 @@ async def running_gateway(
     agents: Any,
     model: ModelServer | str = NOWHERE,
     tuning: Tuning = DEFAULT_TUNING,
+    listener: socket.socket | None = None,
     **environ: str,
 ) -> AsyncIterator[GatewayRig]:
-    """A gateway with these settings; `agents` is the path of its file."""
+    """A gateway with these settings; `agents` is the path of its file, `listener` its port."""
     with tempfile.TemporaryDirectory(prefix="gateway-data-") as folder:
         if "GATEWAY_DATABASE" not in environ:
             put_database(Path(environ.get("GATEWAY_DATA_DIR", folder)))
         environ = {"GATEWAY_DATA_DIR": folder} | environ
-        async with _running(agents, model, tuning, environ) as rig:
+        async with _running(agents, model, tuning, listener, environ) as rig:
             yield rig
 
 
 @contextlib.asynccontextmanager
 async def _running(
-    agents: Any, model: ModelServer | str, tuning: Tuning, environ: dict[str, str]
+    agents: Any,
+    model: ModelServer | str,
+    tuning: Tuning,
+    listener: socket.socket | None,
+    environ: dict[str, str],
 ) -> AsyncIterator[GatewayRig]:
     settings = load_settings(
         {
@@ -220,7 +225,7 @@ async def _running(
         }
     )
     gateway = build(settings, tuning=tuning)
-    listener = free_listener()
+    listener = listener or free_listener()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = InProcessServer(gateway, "127.0.0.1", 0, settings.drain_s)
     async with (

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from re import ASCII, fullmatch
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
-from gateway.agents.config.base import suggestion, wrong
+from gateway.agents.config.base import none_for, suggestion, wrong
 from gateway.agents.config.hours import Hours, is_zone
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
+from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
 
@@ -182,6 +184,11 @@ class Fallback(_Part):
 
 
 Voice = Annotated[str, Field(min_length=1, max_length=limits.agents.VOICE_MAX_CHARS)] | CustomVoice
+ToolName = Annotated[
+    str,
+    # Functions have names of their own; an editor offers the built-in ones.
+    WithJsonSchema({"anyOf": [{"enum": sorted(BUILT_IN_TOOLS)}, {"type": "string"}]}),
+]
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
@@ -198,19 +205,28 @@ class Agent(_Part):
     instructions: str = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
     turn_detection: Annotated[
         TurnDetection | None,
-        BeforeValidator(lambda value: None if value == "none" else _tagged(value)),
+        BeforeValidator(
+            lambda value: None if value == "none" else _tagged(value),
+            json_schema_input_type=TurnDetection
+            | Literal["none", "server_vad", "semantic_vad"]
+            | None,
+        ),
     ] = ServerVad()
-    noise_reduction: Annotated[NoiseReduction | None, BeforeValidator(_tagged)] = None
-    transcription: Annotated[
-        Transcription | None, BeforeValidator(lambda value: None if value == "none" else value)
-    ] = Transcription()
+    noise_reduction: Annotated[
+        NoiseReduction | None,
+        BeforeValidator(
+            _tagged,
+            json_schema_input_type=NoiseReduction | Literal["near_field", "far_field"] | None,
+        ),
+    ] = None
+    transcription: Annotated[Transcription | None, none_for(Transcription)] = Transcription()
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
     max_output_tokens: (
         Annotated[int, Field(ge=1, le=limits.agents.OUTPUT_TOKENS_MAX)] | Literal["inf"] | None
     ) = None
     speed: float | None = Field(None, ge=limits.agents.SPEED_MIN, le=limits.agents.SPEED_MAX)
-    tools: list[str] = Field(default_factory=list)
+    tools: list[ToolName] = Field(default_factory=list)
     functions: dict[str, FunctionTool] = Field(
         default_factory=dict, max_length=limits.tools.FUNCTIONS_MAX
     )
@@ -224,12 +240,13 @@ class Agent(_Part):
     hours: Hours | None = None
     out_of_hours: str | None = None
     """Which agent answers instead."""
-    keypad: Annotated[
-        KeypadTransfer | None, BeforeValidator(lambda value: None if value == "none" else value)
-    ] = KeypadTransfer()
+    keypad: Annotated[KeypadTransfer | None, none_for(KeypadTransfer)] = KeypadTransfer()
     fallback: Annotated[
         Fallback | None,
-        BeforeValidator(lambda value: {"to": value} if isinstance(value, str) else value),
+        BeforeValidator(
+            lambda value: {"to": value} if isinstance(value, str) else value,
+            json_schema_input_type=Fallback | str | None,
+        ),
     ] = None
     resume: Literal["announce", "silent"] = "announce"
     if_forgotten: Literal["restart", "transfer"] = "restart"
@@ -247,6 +264,15 @@ class Agent(_Part):
         None, ge=limits.agents.SPEND_MIN_USD, le=limits.agents.SPEND_MAX_USD
     )
     record: Literal["none", "metadata", "transcript"] = "metadata"
+    privacy: PrivacyPreset = "default"
+    redact: list[RedactSwitch] = Field(default_factory=list)
+    """What is taken out of people's words before anybody but the model sees them."""
+    retain_days: int | None = Field(
+        None, ge=limits.agents.RETAIN_DAYS_MIN, le=limits.agents.RETAIN_DAYS_MAX
+    )
+    """Days after which what was kept of a call is deleted."""
+    result: ResultSchema | None = None
+    """What is to be known of a call when it is over."""
     lead_ms: int = Field(
         limits.agents.LEAD_DEFAULT_MS, ge=limits.agents.LEAD_MIN_MS, le=limits.agents.LEAD_MAX_MS
     )
@@ -260,6 +286,11 @@ class Agent(_Part):
     def zone(self) -> str:
         """The time zone of the clock that the model is told."""
         return self.time_zone or (self.hours.zone if self.hours is not None else "UTC")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, value: Any) -> Any:
+        return with_preset(value)
 
     @property
     def client_turns(self) -> bool:
@@ -329,6 +360,12 @@ class Agent(_Part):
             raise wrong(
                 "transfers", "goes with `transfer` in tools: name at least one to transfer to"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _result_has_words(self) -> Self:
+        if self.result is not None and self.transcription is None:
+            raise wrong("result", "needs transcription: it rests on the caller's words")
         return self
 
     @model_validator(mode="after")

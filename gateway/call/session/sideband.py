@@ -82,7 +82,7 @@ class Sideband(CallPart):
         ctx.put(events.SidebandConnected(now - since, again=again))
         self._attached_at = now
         if not self._line.all_heard():
-            ctx.extend_goodbye(limits.call.GOODBYE_MAX_S)
+            ctx.extend_goodbye(ctx.patience.goodbye_max_s)
         if self._work.send_unsent() and not again:  # whoever asked for these is gone
             ctx.request(ResponseRequest("tool_output", any_will_do=True))
 

@@ -94,6 +94,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Messages that could not be read; the call went on.",
         ("peer", "kind"),
     ),
+    "fields_left_out": (
+        "fields_left_out",
+        "Fields of messages that could not be read, while the rest was used.",
+        ("peer", "field"),
+    ),
     "prepared": (
         "sessions_prepared",
         "Sessions opened during the webhook: used, or given up before the caller arrived.",
@@ -134,6 +139,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         ("outcome",),
     ),
     "messages": ("voicemail_messages", "Messages that callers left.", ("agent",)),
+    "results": (
+        "results",
+        "Results of calls that were asked of the model: filed, or why not.",
+        ("agent", "outcome"),
+    ),
     "keypad": (
         "keypad_entries",
         "Keypad entries of callers, by why they were complete.",
@@ -298,6 +308,7 @@ class MetricSeries:
     approvals: Counter
     errors: Counter
     peer_faults: Counter
+    fields_left_out: Counter
     prepared: Counter
     webhooks: Counter
     streams_refused: Counter
@@ -309,6 +320,7 @@ class MetricSeries:
     sidebands_reopened: Counter
     transfers: Counter
     messages: Counter
+    results: Counter
     keypad: Counter
     warm_transfers: Counter
     dials: Counter
