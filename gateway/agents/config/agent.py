@@ -14,6 +14,7 @@ from gateway.agents.config.base import suggestion, wrong
 from gateway.agents.config.hours import Hours, is_zone
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.placeholders import Fillable, filled
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
 
@@ -194,8 +195,10 @@ class Agent(_Part):
     path: Literal["media-streams", "sip"] = "media-streams"
     audio: Literal["pcm24k", "pcmu"] = "pcm24k"
     language: Annotated[str, AfterValidator(_language)] = "en"
-    greeting: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
-    instructions: str = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
+    greeting: Fillable | None = Field(
+        None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS
+    )
+    instructions: Fillable = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
     turn_detection: Annotated[
         TurnDetection | None,
         BeforeValidator(lambda value: None if value == "none" else _tagged(value)),
@@ -255,6 +258,19 @@ class Agent(_Part):
         min_length=1,
         max_length=limits.agents.GREETING_MAX_CHARS,
     )
+
+    def informed(self, facts: Mapping[str, str]) -> Self:
+        """Return the agent of one call: its texts with the call's facts in them."""
+        outbound = self.outbound
+        if outbound is not None and outbound.message is not None:
+            message = filled(outbound.message, facts)
+            outbound = outbound.model_copy(update={"message": message})
+        texts = {
+            "instructions": filled(self.instructions, facts),
+            "greeting": None if self.greeting is None else filled(self.greeting, facts),
+            "outbound": outbound,
+        }
+        return self.model_copy(update=texts)
 
     @property
     def zone(self) -> str:

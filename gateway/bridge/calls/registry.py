@@ -10,6 +10,7 @@ from typing import Any
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.calls.briefings import Briefings
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
@@ -17,6 +18,7 @@ from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.call import events, inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
 from gateway.call.endings import Ending
@@ -57,6 +59,7 @@ class CallRegistry:
         self._announced, self._spent_out = announced, spent_out
         self._clock, self._hours_shift_s = clock, hours_shift_s
         self.dials = OutboundStates(store)
+        self.briefings = Briefings(store)
         self._kept: dict[str, str] = {}
         """Slots held for people who are being called: the path of each."""
 
@@ -112,9 +115,9 @@ class CallRegistry:
         """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
-    def session(self, agent: str, path: str) -> Mapping[str, Any]:
+    def session(self, agent: str, path: str, briefing: Briefing = NO_BRIEFING) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        return self._sessions.of(agent, path)
+        return self._sessions.of(agent, path, briefing.facts)
 
     def announce(
         self,
@@ -122,6 +125,7 @@ class CallRegistry:
         agent: Agent,
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        briefing: Briefing = NO_BRIEFING,
     ) -> LiveCall:
         """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
 
@@ -136,8 +140,11 @@ class CallRegistry:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, back=state is not None)
-        session = self.session(agent.name, "media-streams")
+        briefing = state.briefing if state is not None else briefing
+        session = self.session(agent.name, "media-streams", briefing)
+        agent = agent.informed(briefing.facts)
         machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
+        machine.brief(briefing)
         if state is not None:
             machine.resume(state)
         if opening:
@@ -160,13 +167,16 @@ class CallRegistry:
         session: Mapping[str, Any],
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        briefing: Briefing = NO_BRIEFING,
     ) -> LiveCall:
         """A SIP call is about to be accepted with this session, or was by another process.
 
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
+        agent = agent.informed(briefing.facts)
         machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
+        machine.brief(briefing)
         if opening:
             machine.begin_with(opening)
         call = LiveCall(facts, machine, self._services.carriers.sip, self._services)

@@ -16,6 +16,7 @@ from gateway.agents.config.agent import DEFAULT_MODEL, Agent
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.bridge.calls.registry import CallRegistry
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
@@ -59,6 +60,7 @@ class SipSlot:
     out: OutboundState | None = None
     """State of the outbound call for which the model's leg is dialled."""
     opening: str | None = None
+    briefing: Briefing = NO_BRIEFING
 
 
 class SipInbound:
@@ -89,7 +91,7 @@ class SipInbound:
         """Accept or reject one call, within two seconds of its webhook."""
         try:
             place = await self._place(incoming)
-            session = self._registry.session(place.agent.name, "sip")
+            session = self._registry.session(place.agent.name, "sip", place.briefing)
             call = await self._let_in(incoming, place, session)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
@@ -114,8 +116,9 @@ class SipInbound:
             state.call_id,
             state.direction,
         )
-        session = self._registry.session(agent.name, "sip")
-        call = self._registry.announce_sip(facts, agent, session, state=state)
+        briefing = state.briefing
+        session = self._registry.session(agent.name, "sip", briefing)
+        call = self._registry.announce_sip(facts, agent, session, state=state, briefing=briefing)
         call.adopted()
 
     async def _not_accepted(self, call: LiveCall, why: str) -> None:
@@ -154,7 +157,9 @@ class SipInbound:
         dialled = await self._registry.dialled_by(call_sid)
         out = await self._registry.dials.find(call_sid)
         opening = await self._registry.opening_of(call_sid)
-        return SipSlot(agent, call_sid, dialled or next(incoming.dialled, ""), out, opening)
+        briefing = await self._registry.briefings.find(call_sid)
+        dialled = dialled or next(incoming.dialled, "")
+        return SipSlot(agent, call_sid, dialled, out, opening, briefing)
 
     async def _let_in(
         self, incoming: IncomingCall, place: SipSlot, session: Mapping[str, Any]
@@ -166,7 +171,9 @@ class SipInbound:
         if place.out is None:  # an outbound call took its slot when it was placed
             await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
         try:
-            return self._registry.announce_sip(facts, agent, session, place.opening)
+            return self._registry.announce_sip(
+                facts, agent, session, place.opening, briefing=place.briefing
+            )
         except NotAdmitted:
             await self._admission.release(facts.place)
             raise
