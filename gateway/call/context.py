@@ -16,6 +16,7 @@ from gateway.call.part import CallPart, overriding
 from gateway.call.responses import UNSEEN, ResponseArbiter, ResponseRequest
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.call.timers import Timer, Timers
+from gateway.limits.patience import CALL_PATIENCE, CallPatience
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
 
@@ -139,6 +140,7 @@ class CallContext:
         *,
         server_answers: bool = True,
         wall_clock: WallClock | None = None,
+        patience: CallPatience = CALL_PATIENCE,
     ) -> None:
         """`new_id` makes ids for events and items.
 
@@ -151,6 +153,7 @@ class CallContext:
         self.new_id = new_id
         self.wall_clock = wall_clock
         self.server_answers = server_answers
+        self.patience = patience
         self.phase = CallPhase.EXPECTED
         self.link = LinkState.CONNECTING
         self.ending: Ending | None = None
@@ -168,7 +171,7 @@ class CallContext:
         self._out: list[Out] = []
         self._closed = False
         self.attach(())
-        self.wake(Timer.ARRIVAL, limits.call.ARRIVAL_WAIT_S)
+        self.wake(Timer.ARRIVAL, patience.arrival_max_s)
 
     # --- Output and time ---
 
@@ -214,7 +217,7 @@ class CallContext:
     def start_goodbye(self) -> None:
         self.phase = step_phase(self.phase, CallPhase.GOODBYE)
         self._goodbye_by = self.now + limits.call.ENDING_MAX_S
-        self.extend_goodbye(limits.call.GOODBYE_MAX_S)
+        self.extend_goodbye(self.patience.goodbye_max_s)
 
     def extend_goodbye(self, seconds: float) -> None:
         """Give a goodbye that makes progress more time, up to the longest that one may take."""
@@ -295,9 +298,9 @@ class CallContext:
 
     def retell(self, replay: HistoryReplay) -> None:
         """Say anew what the session knows as text: text cannot be truncated."""
-        if replay.told:
-            self.delete_item(replay.memo.replay_id)
-        item = replay.memo.as_item()
+        if replay.replaces:
+            self.delete_item(replay.item.replay_id)
+        item = replay.item.as_item()
         if item is not None:
             self.to_model(to_model.item_create(item, self.new_id(), replay.after))
 
@@ -306,7 +309,7 @@ class CallContext:
         named = None if response_id == UNSEEN else response_id
         self.to_model(to_model.response_cancel(self.new_id(), named))
 
-    def tell_model(self, text: str) -> None:
+    def notify_model(self, text: str) -> None:
         """Put a system message into the conversation, for the model's next answer."""
         self.create_item(items.system_text(text))
 

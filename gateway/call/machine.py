@@ -7,7 +7,7 @@ outbox of the context; after an event each part in turn does what has become due
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.agents.config.agent import Agent
 from gateway.call import events
@@ -196,6 +196,16 @@ class CallMachine:
         return self.ctx.ending
 
     @property
+    def responding(self) -> bool:
+        """Whether a response of the model's is in flight."""
+        return self.ctx.responses.busy
+
+    @property
+    def new_id(self) -> Callable[[], str]:
+        """Return the source of ids for events to the model."""
+        return self.ctx.new_id
+
+    @property
     def arrived(self) -> bool:
         return self.ctx.arrived_at is not None
 
@@ -245,7 +255,7 @@ class CallMachine:
         return CallSnapshot(
             agent=ctx.agent.name,
             path=ctx.agent.path,
-            memos=ctx.history.memos,
+            history=ctx.history.items,
             arrived=ctx.arrived_at is not None or tally.talked_s > 0,
             greeted=self.greeting.greeted,
             last_words=ctx.history.last_words,
@@ -263,7 +273,7 @@ class CallMachine:
         """Go on where another connection, or process, left off; before anything happens."""
         ctx, tally = self.ctx, self.ctx.tally
         self.resumed = True
-        ctx.history.restore(state.memos)
+        ctx.history.restore(state.history)
         self.work.interrupted(ctx.history.interrupted(prompts.OF_PENDING_CALLS, prompts.NOT_KNOWN))
         tally.resumes, tally.streams = state.resumes, state.streams
         tally.tokens, tally.barge_ins = state.tokens, state.barge_ins

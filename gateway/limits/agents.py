@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 AGENTS_FILE_MAX_BYTES = 1 << 20
+VERSION_CHARS = 12
+"""Of the hash of the file's bytes by which a version of it is known."""
+VERSIONS_MAX = 8
+"""Versions of the file that calls of one process may use at once: each has its own connections."""
+OLD_VERSION_KEPT_S = 120.0
+"""An older version is closed so long after its last call: a call may come back, a function end."""
 FILE_PROBLEMS_MAX = 20
 """Problems of an agents file that are told at once."""
 AGENTS_FILE_MAX_DEPTH = 32
@@ -58,3 +64,6 @@ assert MAX_CALL_DEFAULT_S <= MAX_SIP_CALL_S < SESSION_MAX_S
 assert LEAD_MIN_MS <= LEAD_DEFAULT_MS <= LEAD_MAX_MS
 assert IDLE_MIN_S <= IDLE_NUDGE_DEFAULT_S < IDLE_END_DEFAULT_S <= IDLE_MAX_S
 assert VAD_SILENCE_DEFAULT_MS <= VAD_SILENCE_MAX_MS
+
+RETAIN_DAYS_MIN = 1
+RETAIN_DAYS_MAX = 3_650

@@ -22,6 +22,7 @@ from gateway.agents.config.mcp import McpServer, function_name, server_of
 from gateway.agents.config.tool_options import NAME
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
+from gateway.limits.patience import MCP_PATIENCE, McpPatience
 from gateway.tools.python import ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import Tool
@@ -71,6 +72,7 @@ class McpServerLink:
         secrets: Mapping[str, str],
         on_status: OnStatus = ignore_status,
         on_left_out: OnLeftOut = ignore_left_out,
+        patience: McpPatience = MCP_PATIENCE,
     ) -> None:
         from gateway.tools import mcp_connection  # noqa: PLC0415 - most of a second, for those who need it
 
@@ -84,7 +86,7 @@ class McpServerLink:
         """The first try has come to an end, one way or the other."""
         self._left_out: tuple[tuple[str, str], ...] = ()
         self._on_status, self._on_left_out = on_status, on_left_out
-        self._secrets = secrets
+        self._secrets, self._patience = secrets, patience
         self._wire: McpConnection | None = None
         self._doubt = asyncio.Event()
         """Somebody needs to know whether it is there."""
@@ -97,21 +99,20 @@ class McpServerLink:
 
     async def run(self) -> None:
         """Ends by cancellation only."""
-        pause_s, task = limits.mcp.PAUSE_FIRST_S, asyncio.current_task()
+        patience, task = self._patience, asyncio.current_task()
+        pause_s = patience.pause_first_s
         while True:
             last_words, began_at = self._wires.StderrTail(self._secrets), monotonic()
             failed: Exception | None = None
             try:
-                await self._hold(last_words)
+                await self._stay_connected(last_words)
             except Exception as error:
                 # Whatever it is, it is the server's: the package raises anything, and groups of it.
                 failed = error
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError  # which its task groups may swallow on their way out
             steady = self.up and monotonic() - began_at >= limits.mcp.STEADY_S
-            pause_s = (
-                limits.mcp.PAUSE_FIRST_S if steady else min(2 * pause_s, limits.mcp.PAUSE_MAX_S)
-            )
+            pause_s = patience.pause_first_s if steady else min(2 * pause_s, patience.pause_max_s)
             self._lost(failed or McpUnavailable(), str(last_words))
             await self._doubt_or(pause_s)
 
@@ -121,10 +122,10 @@ class McpServerLink:
         async with self._wires.connected(self.server, self._secrets, silent) as wire:
             return await wire.tools()
 
-    async def _hold(self, last_words: StderrTail) -> None:
+    async def _stay_connected(self, last_words: StderrTail) -> None:
         """From one connection's beginning to its loss, which raises."""
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(limits.mcp.CONNECT_MAX_S):
+            async with asyncio.timeout(self._patience.connect_max_s):
                 wire = await stack.enter_async_context(
                     self._wires.connected(self.server, self._secrets, last_words)
                 )
@@ -132,7 +133,7 @@ class McpServerLink:
             self._wire = wire
             self._offer(listed)
             log.info("mcp_server_connected", server=self.label, tools=len(listed.tools))
-            self._tell(True)
+            self._report(True)
             while True:
                 await self._doubt_or(limits.mcp.LOOK_EVERY_S)
                 async with asyncio.timeout(limits.mcp.ASK_MAX_S):
@@ -160,7 +161,7 @@ class McpServerLink:
             raise McpUnavailable
         return self._wire
 
-    def _tell(self, up: bool) -> None:
+    def _report(self, up: bool) -> None:
         self._on_status(self.label, up)
         self.tried.set()
         self._outcome.set()
@@ -185,7 +186,7 @@ class McpServerLink:
             )
         self._wire = None
         self._offer(self._wires.McpToolList())
-        self._tell(False)
+        self._report(False)
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], _context: ToolContext | None = None
@@ -214,6 +215,7 @@ class McpServers:
         environ: Mapping[str, str],
         on_status: OnStatus = ignore_status,
         on_left_out: OnLeftOut = ignore_left_out,
+        patience: McpPatience = MCP_PATIENCE,
     ) -> None:
         self._on_left_out = on_left_out
         self._links: dict[str, McpServerLink] = {}
@@ -222,10 +224,11 @@ class McpServers:
             for label, server in agent.private.items():
                 known = self._links.get(label)
                 if known is None:
+                    secrets = _secrets(label, server, environ)
                     self._links[label] = McpServerLink(
-                        label, server, _secrets(label, server, environ), on_status, on_left_out
+                        label, server, secrets, on_status, on_left_out, patience
                     )
-                elif _place(known.server) != _place(server):
+                elif _identity(known.server) != _identity(server):
                     raise SettingsError(
                         f"mcp {label} stands for two servers, the other one in agent "
                         f"{agent.name}: give one of them another label."
@@ -290,8 +293,8 @@ class McpServers:
 class _Budget:
     """Remaining size of tools for one agent: a session that is refused costs every call."""
 
-    def __init__(self, taken: AbstractSet[str]) -> None:
-        self._taken = set(taken)
+    def __init__(self, names: AbstractSet[str]) -> None:
+        self._names = set(names)
         self._tools = self._of_server = self._chars = 0
 
     def next_server(self) -> None:
@@ -302,7 +305,7 @@ class _Budget:
         size_chars = listed.size_chars
         if not NAME.fullmatch(name):
             return f"{name} is no name for a function: at most 64 letters"
-        if name in self._taken:
+        if name in self._names:
             return f"there is another {name}"
         if self._of_server >= limits.mcp.TOOLS_MAX:
             return f"more than {limits.mcp.TOOLS_MAX} tools of one server: use allowed_tools"
@@ -313,7 +316,7 @@ class _Budget:
                 f"more than {limits.mcp.AGENT_TOOLS_MAX_CHARS} characters of all tools' schemas: "
                 "use allowed_tools"
             )
-        self._taken.add(name)
+        self._names.add(name)
         self._tools, self._of_server = self._tools + 1, self._of_server + 1
         self._chars += size_chars
         return None
@@ -347,7 +350,7 @@ def _tool(name: str, listed: ListedMcpTool, server: McpServer, link: McpServerLi
     return Tool(definition, server.timeout_s, partial(link.call, listed.name), held=False)
 
 
-def _place(server: McpServer) -> tuple[object, ...]:
+def _identity(server: McpServer) -> tuple[object, ...]:
     """All that makes it the same connection."""
     return server.url, server.command, server.authorization, server.headers, server.env
 

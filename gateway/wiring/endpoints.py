@@ -8,6 +8,7 @@ from time import time
 from starlette.routing import BaseRoute
 
 from gateway import limits
+from gateway.bridge.agents_reload import AgentsReload
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
@@ -58,7 +59,7 @@ def twilio_endpoints(
         calls.transfers,
         StatusEndpoints(registry, outbound, calls.warm, r.metrics),
         media,
-        MessageEndpoint(r.book, r.store, texts.pictures, calls.documents),
+        MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
     )
 
 
@@ -124,6 +125,7 @@ def operator_endpoints(
     calls: Telephony,
     kept: Records,
     outbound: OutboundCalls,
+    reload: AgentsReload,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
     if r.settings.admin_token is None:
@@ -140,7 +142,8 @@ def operator_endpoints(
         start_wait_s=r.tuning.start_wait_s,
     )
     api = CallsEndpoints(
-        calls.registry, kept.store, kept.event_stream, r.images, outbound, phone.link
+        calls.registry, kept.store, kept.event_stream, r.images, outbound, phone.link, reload
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
-    return [*console_routes(), *phone.routes(), *api_routes(api, auth)]
+    bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst
+    return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from dataclasses import replace
+from email.utils import formatdate
 
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from gateway.app import build
-from gateway.cli.drain_server import GatewayServer
+from gateway.cli.drain_server import GatewayServer, http_date
 from gateway.settings import load_settings
 
 LOAD_BALANCER_IDLE_S = 60
@@ -19,7 +24,23 @@ def test_an_idle_connection_is_not_closed_before_its_user_does() -> None:
     assert server.config.timeout_keep_alive > LOAD_BALANCER_IDLE_S
 
 
-def test_a_hang_up_signal_ends_no_call() -> None:
+async def test_a_hang_up_signal_has_the_agents_file_read_again() -> None:
+    asked = asyncio.Event()
+    gateway = replace(build(load_settings({}, simulated=True)), reload=asked.set)
+    server = GatewayServer(gateway, "127.0.0.1", 0, 1.0)
+    running = asyncio.create_task(server.main_loop())
+    await asyncio.sleep(0)  # it has begun
+    with server.capture_signals():
+        signal.raise_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            await asked.wait()
+        assert not server.should_exit
+        server.handle_exit(signal.SIGTERM, None)
+        await running
+        server._captured_signals.clear()  # uvicorn would raise it again, for whoever runs this
+
+
+def test_a_hang_up_signal_before_the_first_call_is_ignored() -> None:
     server = GatewayServer(build(load_settings({}, simulated=True)), "127.0.0.1", 0, 1.0)
     before = signal.getsignal(signal.SIGHUP)
     with capture_logs() as lines, server.capture_signals():
@@ -27,3 +48,8 @@ def test_a_hang_up_signal_ends_no_call() -> None:
         assert not server.should_exit
     assert [line["event"] for line in lines] == ["sighup_ignored"]
     assert signal.getsignal(signal.SIGHUP) == before
+
+
+@given(st.integers(0, 4_102_444_800))
+def test_dates_are_written_as_the_standard_library_does(unix_s: int) -> None:
+    assert http_date(unix_s) == formatdate(unix_s, usegmt=True).encode()

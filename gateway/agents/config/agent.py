@@ -11,10 +11,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
 from gateway.agents.config.base import suggestion, wrong
-from gateway.agents.config.hours import Hours, is_zone
+from gateway.agents.config.hours import Hours, ZoneName
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
-from gateway.agents.config.placeholders import Fillable, filled
+from gateway.agents.config.placeholders import Fillable
+from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
+from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
 
@@ -66,12 +68,6 @@ def _name(text: str) -> str:
 def _language(text: str) -> str:
     if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
-    return text
-
-
-def _zone(text: str) -> str:
-    if not is_zone(text):
-        raise ValueError('must be a time zone like "Europe/Paris" that this system knows')
     return text
 
 
@@ -221,7 +217,7 @@ class Agent(_Part):
     transfers: dict[str, TransferDestination] = Field(
         default_factory=dict, max_length=limits.call.TRANSFERS_MAX
     )
-    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    time_zone: ZoneName | None = None
     """Of the clock that the model is told; without it that of `hours`, or else UTC."""
     knows: list[Literal["caller_number"]] = Field(default_factory=list)
     hours: Hours | None = None
@@ -250,6 +246,15 @@ class Agent(_Part):
         None, ge=limits.agents.SPEND_MIN_USD, le=limits.agents.SPEND_MAX_USD
     )
     record: Literal["none", "metadata", "transcript"] = "metadata"
+    privacy: PrivacyPreset = "default"
+    redact: list[RedactSwitch] = Field(default_factory=list)
+    """What is taken out of people's words before anybody but the model sees them."""
+    retain_days: int | None = Field(
+        None, ge=limits.agents.RETAIN_DAYS_MIN, le=limits.agents.RETAIN_DAYS_MAX
+    )
+    """Days after which what was kept of a call is deleted."""
+    result: ResultSchema | None = None
+    """What is to be known of a call when it is over."""
     lead_ms: int = Field(
         limits.agents.LEAD_DEFAULT_MS, ge=limits.agents.LEAD_MIN_MS, le=limits.agents.LEAD_MAX_MS
     )
@@ -259,23 +264,15 @@ class Agent(_Part):
         max_length=limits.agents.GREETING_MAX_CHARS,
     )
 
-    def informed(self, facts: Mapping[str, str]) -> Self:
-        """Return the agent of one call: its texts with the call's facts in them."""
-        outbound = self.outbound
-        if outbound is not None and outbound.message is not None:
-            message = filled(outbound.message, facts)
-            outbound = outbound.model_copy(update={"message": message})
-        texts = {
-            "instructions": filled(self.instructions, facts),
-            "greeting": None if self.greeting is None else filled(self.greeting, facts),
-            "outbound": outbound,
-        }
-        return self.model_copy(update=texts)
-
     @property
     def zone(self) -> str:
         """The time zone of the clock that the model is told."""
         return self.time_zone or (self.hours.zone if self.hours is not None else "UTC")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, value: Any) -> Any:
+        return with_preset(value)
 
     @property
     def client_turns(self) -> bool:
@@ -285,10 +282,10 @@ class Agent(_Part):
     @property
     def tool_options(self) -> Mapping[str, ToolOptions]:
         """The tools that are run beside the conversation, by name."""
-        errands = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
+        background = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
-            errands[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
-        return {**errands, **self.functions}
+            background[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
+        return {**background, **self.functions}
 
     def tool_options_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
         """The same with the tools of MCP servers that are among these names."""
@@ -345,6 +342,12 @@ class Agent(_Part):
             raise wrong(
                 "transfers", "goes with `transfer` in tools: name at least one to transfer to"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _result_has_words(self) -> Self:
+        if self.result is not None and self.transcription is None:
+            raise wrong("result", "needs transcription: it rests on the caller's words")
         return self
 
     @model_validator(mode="after")

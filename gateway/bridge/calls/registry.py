@@ -9,14 +9,15 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
+from gateway.agents.informed import informed
 from gateway.agents.routing import AgentBook
+from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.briefings import Briefings
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
-from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.call import events, inputs
 from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
@@ -25,6 +26,7 @@ from gateway.call.endings import Ending
 from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
+from gateway.limits.patience import CALL_PATIENCE, CallPatience
 from gateway.ops.store.shared import Store
 
 
@@ -33,8 +35,7 @@ class CallRegistry:
 
     def __init__(
         self,
-        book: AgentBook,
-        sessions: SessionConfigs,
+        agents: AgentsInUse,
         services: CallServices,
         table: CallTable,
         store: Store,
@@ -45,23 +46,30 @@ class CallRegistry:
         *,
         clock: Callable[[], float] = time,
         sip_calls_max: int = limits.sip.CALLS_MAX,
+        patience: CallPatience = CALL_PATIENCE,
     ) -> None:
         """`announced` gets each call before its first event; `spent_out` says whether the day's
         budget is used up; `clock` is Unix time, and `hours_shift_s` its offset for opening hours:
-        not zero in a rehearsal at another time.
+        not zero in a rehearsal at another time. `patience` is that of each call.
         """
-        self.book = book
+        self.agents = agents
         self.draining = False
         self._handing_over = False
         """The last phase of draining: calls are being handed over."""
-        self._sessions, self._services, self._table, self._store = sessions, services, table, store
+        self._services, self._table, self._store = services, table, store
         self._max_calls, self._sip_calls_max = max_calls, sip_calls_max
         self._announced, self._spent_out = announced, spent_out
         self._clock, self._hours_shift_s = clock, hours_shift_s
+        self._patience = patience
         self.dials = OutboundStates(store)
         self.briefings = Briefings(store)
-        self._kept: dict[str, str] = {}
-        """Slots held for people who are being called: the path of each."""
+        self._reserved: dict[str, str] = {}
+        """Slots reserved for people who are being called: the path of each."""
+
+    @property
+    def book(self) -> AgentBook:
+        """Agents and routes of calls that begin now."""
+        return self.agents.current.book
 
     @property
     def max_calls(self) -> int:
@@ -75,37 +83,37 @@ class CallRegistry:
 
     @property
     def active(self) -> int:
-        return len(self._table.calls) + len(self._kept)
+        return len(self._table.calls) + len(self._reserved)
 
     @property
     def sends_on(self) -> bool:
         """Whether callers who come back belong to another process: this one stops."""
         return self.draining and self._store.shared
 
-    def keep_place(self, key: str, path: str) -> None:
-        """Keep a slot for a person being called, until they answer or `give_up_place`."""
-        self._kept[key] = path
+    def reserve_slot(self, key: str, path: str) -> None:
+        """Reserve a slot for a person being called, until they answer or `release_slot`."""
+        self._reserved[key] = path
 
-    def give_up_place(self, key: str) -> None:
-        self._kept.pop(key, None)
+    def release_slot(self, key: str) -> None:
+        self._reserved.pop(key, None)
 
     def refusal(
-        self, path: str = "media-streams", call_sid: str = "", *, back: bool = False
+        self, path: str = "media-streams", call_sid: str = "", *, resumed: bool = False
     ) -> str | None:
         """Why no further call is taken: `draining`, `full`, `budget`; or None.
 
-        A call that we placed has had its slot since then. A caller who is `back` was admitted
+        A call that we placed has had its slot since then. A caller who is `resumed` was admitted
         before: during a drain such a call is still admitted.
         """
-        if call_sid in self._kept:
+        if call_sid in self._reserved:
             return None
-        if self._handing_over or (self.draining and not back):
+        if self._handing_over or (self.draining and not resumed):
             return "draining"
-        kept = sum(one == path for one in self._kept.values())
+        reserved = sum(one == path for one in self._reserved.values())
         full = (
-            self._table.sip_count + kept >= self._sip_calls_max
+            self._table.sip_count + reserved >= self._sip_calls_max
             if path == "sip"
-            else self._table.media_count + kept >= self._max_calls
+            else self._table.media_count + reserved >= self._max_calls
         )
         if full:
             return "full"
@@ -115,9 +123,11 @@ class CallRegistry:
         """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
-    def session(self, agent: str, path: str, briefing: Briefing = NO_BRIEFING) -> Mapping[str, Any]:
+    def session(
+        self, agent: Agent, path: str, briefing: Briefing = NO_BRIEFING
+    ) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        return self._sessions.of(agent, path, briefing.facts)
+        return self.agents.version_of(agent).sessions.of(agent.name, path, briefing.facts)
 
     def announce(
         self,
@@ -139,11 +149,19 @@ class CallRegistry:
         if waiting is not None:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        self._admit("media-streams", facts.call_sid, back=state is not None)
+        self._admit("media-streams", facts.call_sid, resumed=state is not None)
         briefing = state.briefing if state is not None else briefing
-        session = self.session(agent.name, "media-streams", briefing)
-        agent = agent.informed(briefing.facts)
-        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
+        session = self.session(agent, "media-streams", briefing)
+        version = self.agents.version_of(agent)
+        machine = media_call(
+            informed(agent, briefing.facts),
+            session,
+            _event_ids(),
+            monotonic(),
+            self._wall_clock(),
+            facts,
+            self._patience,
+        )
         machine.brief(briefing)
         if state is not None:
             machine.resume(state)
@@ -152,10 +170,11 @@ class CallRegistry:
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(facts, machine, carrier, self._services)
+        call = LiveCall(facts, machine, carrier, self._services, version)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_media(call)
+        self.agents.begin(call.agents)
         self._announced(call)
         call.begin(open_session=True)
         return call
@@ -174,16 +193,25 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
-        agent = agent.informed(briefing.facts)
-        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
+        version = self.agents.version_of(agent)
+        machine = sip_call(
+            informed(agent, briefing.facts),
+            session,
+            _event_ids(),
+            monotonic(),
+            self._wall_clock(),
+            facts,
+            self._patience,
+        )
         machine.brief(briefing)
         if opening:
             machine.begin_with(opening)
-        call = LiveCall(facts, machine, self._services.carriers.sip, self._services)
+        call = LiveCall(facts, machine, self._services.carriers.sip, self._services, version)
         if state is not None:
             machine.resume(state)
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_sip(call)
+        self.agents.begin(call.agents)
         self._announced(call)
         call.begin(open_session=False)
         return call
@@ -191,9 +219,9 @@ class CallRegistry:
     def _wall_clock(self) -> WallClock:
         return WallClock(self._clock() - monotonic(), self._hours_shift_s)
 
-    def _admit(self, path: str, call_sid: str, *, back: bool = False) -> None:
-        reason = self.refusal(path, call_sid, back=back)
-        self._kept.pop(call_sid, None)
+    def _admit(self, path: str, call_sid: str, *, resumed: bool = False) -> None:
+        reason = self.refusal(path, call_sid, resumed=resumed)
+        self._reserved.pop(call_sid, None)
         if reason is not None:
             raise NotAdmitted(reason)
 
@@ -253,13 +281,14 @@ class CallRegistry:
         """Return the number that `dialling_for` remembered, in any process."""
         return await self._store.get(f"dialled:{call_sid}")
 
-    def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
+    def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
         """Remove a call that ended, so that its slot is free at once."""
-        if isinstance(note, events.CallEnded):
+        if isinstance(event, events.CallEnded):
             self._table.remove(call)
-            if call.facts.call_sid and note.ending is not Ending.NEVER_ARRIVED:
+            self.agents.end(call.agents, call.facts.call_sid)
+            if call.facts.call_sid and event.ending is not Ending.NEVER_ARRIVED:
                 key = f"ending:{call.facts.call_sid}"
-                self._store.remember(key, note.ending, limits.store.ENDINGS_KEPT_S)
+                self._store.remember(key, event.ending, limits.store.ENDINGS_KEPT_S)
 
     async def ending_of(self, call_sid: str) -> Ending | None:
         """How a call ended a short while ago, in whichever process."""

@@ -28,7 +28,7 @@ class SipLine(CallPart):
     # The model's words are not among these: they are all that tells of its sound.
     written_only: frozenset[type] = frozenset({model.CallerTranscriptDelta})
     of_sound: frozenset[type] = frozenset()
-    gone_event = inputs.CallGone
+    ended_event = inputs.SipCallEnded
     key_event = model.DtmfReceived
     can_hold = False
 
@@ -112,7 +112,7 @@ class SipLine(CallPart):
     @property
     def goodbye_max_s(self) -> float:
         """How long a goodbye may take that is being said already."""
-        return limits.sip.GOODBYE_MAX_S if self._playing else limits.call.GOODBYE_MAX_S
+        return limits.sip.GOODBYE_MAX_S if self._playing else self._ctx.patience.goodbye_max_s
 
     @property
     def unheard(self) -> int:

@@ -20,12 +20,12 @@ from gateway.call.line.media_line import MediaLine
 from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
 from gateway.call.session import session_audio
-from gateway.call.session.leaving import OF_A_SESSION, is_leaving
 from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.reconnect import ReconnectPolicy
 from gateway.call.session.replay_window import ReplayWindow
 from gateway.call.session.rollover import SessionRollover
 from gateway.call.session.session_audio import TurnRules
+from gateway.call.session.session_loss import OF_A_SESSION, needs_no_model
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
@@ -57,7 +57,7 @@ class ModelSession(CallPart):
         self.replay_window = ReplayWindow()
         self.session_event: str | None = None
         """The id of the `session.update` that configured the session in use."""
-        self._reconnect = ReconnectPolicy(ctx.now)
+        self._reconnect = ReconnectPolicy(ctx.now, ctx.patience.reconnect_pauses_s)
         self.next_session = SessionRollover(session, ctx)
         self._was_ready = False
         self._lost_at = self._server_due_at = ctx.now
@@ -75,7 +75,7 @@ class ModelSession(CallPart):
             Timer.ROLL: self.next_session.open,
             Timer.ROLL_NOW: self._roll_anyway,
         }
-        ctx.wake(Timer.READY, limits.model.MODEL_TRY_MAX_S)
+        ctx.wake(Timer.READY, ctx.patience.session_max_s)
 
     # --- Ready ---
 
@@ -134,10 +134,10 @@ class ModelSession(CallPart):
     def _on_history_restored(self, event: inputs.HistoryRestored) -> None:
         """Correct what this session was told when it began."""
         ctx = self._ctx
-        news = ctx.history.catch_up(event.memos)
+        corrections = ctx.history.catch_up(event.items)
         ctx.history.interrupted(prompts.OF_PENDING_CALLS, prompts.NOT_KNOWN)
         if ctx.link is LinkState.READY:
-            for replay in news:
+            for replay in corrections:
                 ctx.retell(replay)
 
     # --- Lost ---
@@ -153,7 +153,7 @@ class ModelSession(CallPart):
     def renew(self, reason: str, ending: Ending = Ending.MODEL_LOST) -> None:
         """Open another session; `ending` is what this comes to when no further try is left."""
         ctx = self._ctx
-        if is_leaving(ctx, self._line):
+        if needs_no_model(ctx, self._line):
             return self.fail(ending, reason)
         pause_s = self._reconnect.next_pause_s(ctx.now)
         if pause_s is None:
@@ -165,7 +165,7 @@ class ModelSession(CallPart):
             ctx.move_link(LinkState.LOST)
         ctx.move_link(LinkState.CONNECTING)
         ctx.put(do.OpenModel(pause_s))
-        return ctx.wake(Timer.READY, 2 * pause_s + limits.model.MODEL_TRY_MAX_S)
+        return ctx.wake(Timer.READY, 2 * pause_s + ctx.patience.session_max_s)
 
     def _interrupt(self) -> None:
         """Keep what the session was about to say, and what it had not understood."""
@@ -214,7 +214,7 @@ class ModelSession(CallPart):
             ctx.move_link(LinkState.LOST)
         self._forget_session()
         ctx.timers.clear(Timer.WARN, Timer.READY)
-        if not is_leaving(ctx, self._line):
+        if not needs_no_model(ctx, self._line):
             ctx.end(ending, reason)
 
     # --- A server that is silent ---
@@ -248,9 +248,9 @@ class ModelSession(CallPart):
     def _plan_roll(self, expires_at: int | None) -> None:
         ctx, left_s = self._ctx, limits.agents.SESSION_MAX_S
         if expires_at is not None and ctx.wall_clock is not None:
-            told_s = expires_at - ctx.wall_clock.unix_s(ctx.now)
+            reported_s = expires_at - ctx.wall_clock.unix_s(ctx.now)
             # A clock that is wrong by hours must not have us change sessions all the time.
-            left_s = told_s if 0 < told_s < limits.agents.SESSION_MAX_S else left_s
+            left_s = reported_s if 0 < reported_s < limits.agents.SESSION_MAX_S else left_s
         self.next_session.plan(left_s)
 
     def _on_next_session_event(self, event: inputs.NextSessionEvent) -> None:

@@ -65,7 +65,7 @@ class OpeningItems(CallPart):
             for item in reversed(self.for_session()):
                 ctx.to_model(to_model.item_create(item, ctx.new_id(), _ROOT))
         elif not self.briefing.empty:
-            ctx.tell_model(briefed(self.briefing))
+            ctx.notify_model(briefed(self.briefing))
         self._briefed = True
 
     def _known(self, info: CallInfo) -> str:

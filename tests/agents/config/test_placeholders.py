@@ -6,7 +6,6 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from gateway import limits
-from gateway.agents.config.agent import Agent
 from gateway.agents.config.placeholders import Fillable, filled, has_placeholders
 
 TEXT = TypeAdapter(Fillable)
@@ -67,22 +66,3 @@ def test_a_text_without_placeholders_stays_the_same() -> None:
     text = 'Answer {"day": 1}.'
     assert not has_placeholders(text)
     assert filled(text, {"day": "x"}) == text
-
-
-def test_an_agent_is_informed_of_one_call() -> None:
-    outbound = {"from": "+14155550100", "machine": "leave_message", "message": "{facts.name|You}!"}
-    agent = Agent.model_validate(
-        {
-            "name": "a",
-            "greeting": "Hi {facts.name|}.",
-            "instructions": "Serve {facts.name|them}.",
-            "outbound": outbound,
-        }
-    )
-    told = agent.informed({"name": "Amel"})
-    assert told.greeting == "Hi Amel."
-    assert told.instructions == "Serve Amel."
-    assert told.outbound is not None
-    assert told.outbound.message == "Amel!"
-    assert agent.greeting == "Hi {facts.name|}."
-    assert told.name == agent.name
