@@ -59,7 +59,7 @@ class OutboundOrder:
     briefing: Briefing
 
     @property
-    def fingerprint(self) -> str:
+        """Hash of everything that a repeated request has in common with the first one."""
         """What a repeated request has in common with the first one."""
         briefing = msgspec.json.encode(self.briefing, order="sorted").decode()
         asked = f"{self.to} {self.agent.name} {self.ours} {briefing}"
