@@ -59,8 +59,8 @@ class OutboundOrder:
     briefing: Briefing
 
     @property
-        """Hash of everything that a repeated request has in common with the first one."""
-        """What a repeated request has in common with the first one."""
+    def fingerprint(self) -> str:
+        """Hash of what a repeated request has in common with the first one."""
         briefing = msgspec.json.encode(self.briefing, order="sorted").decode()
         asked = f"{self.to} {self.agent.name} {self.ours} {briefing}"
         return sha256(asked.encode()).hexdigest()
