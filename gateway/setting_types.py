@@ -154,6 +154,14 @@ def _database(text: str) -> str:
     return text
 
 
+def _events_url(text: str) -> str:
+    # A secret in a query is the receiver's business, and not shown; one in front of @ is refused.
+    parts = split_url(text.partition("?")[0])
+    if parts is None or parts.scheme not in {"http", "https"} or not fullmatch(r"[!-~]+", text):
+        raise ValueError("must be an http(s):// address, like https://crm.example.com/calls")
+    return text
+
+
 def _sip_host(text: str) -> str:
     if not fullmatch(rf"({_HOST})(:\d{{1,5}})?", text) or not _has_port(f"sip://{text}"):
         raise ValueError("must be a host name, like sip.api.openai.com")
@@ -177,6 +185,7 @@ Flag = Annotated[bool, BeforeValidator(as_flag)]
 PublicUrl = Annotated[str, _given(_public_url)]
 BaseUrl = Annotated[str, _given(_base_url)]
 StoreUrl = Annotated[SecretStr, _given(_store)]
+EventsUrl = Annotated[SecretStr, _given(_events_url)]
 DatabaseUrl = Annotated[SecretStr, _given(_database)]
 SipHost = Annotated[str, _given(_sip_host)]
 ListenHost = Annotated[

@@ -143,7 +143,14 @@ def operator_endpoints(
         start_wait_s=r.tuning.start_wait_s,
     )
     api = CallsEndpoints(
-        calls.registry, kept.store, kept.event_stream, r.images, outbound, phone.link, reload
+        calls.registry,
+        kept.store,
+        kept.event_stream,
+        r.images,
+        outbound,
+        phone.link,
+        reload,
+        kept.deliveries,
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst

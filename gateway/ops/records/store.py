@@ -8,11 +8,11 @@ what people said.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from gateway import limits
 from gateway.call import events
@@ -21,11 +21,30 @@ from gateway.errors import DatabaseAway
 from gateway.ops.database.write_behind import WriteBehind
 from gateway.ops.records.callers import normalized
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.records.history import CallFilter, CallHistory, Position, micros
+from gateway.ops.records.history import (
+    CallFilter,
+    CallHistory,
+    EndedEvent,
+    EventType,
+    Position,
+    micros,
+)
 from gateway.ops.records.record import CallRecord, CallSummary, RecordWriter
 from gateway.ops.telemetry.logs import masked
 
 Policy = Literal["none", "metadata", "transcript"]
+
+
+class CallOutbox(Protocol):
+    """Outbox of events, as far as records need it."""
+
+    def ended(self, ending: str | None) -> EndedEvent | None:
+        """Return the identity of an ended call's event, None where nobody is to get it."""
+        ...
+
+    def add(self, event_type: EventType, call: CallInfo, data: Mapping[str, Any]) -> None:
+        """Have an event delivered."""
+        ...
 
 
 class Page(NamedTuple):
@@ -41,7 +60,7 @@ class Page(NamedTuple):
 class _Live(NamedTuple):
     writer: RecordWriter
     policy: Policy
-    caller: str
+    call: CallInfo
 
 
 class _Ended(NamedTuple):
@@ -57,11 +76,12 @@ class RecordStore:
         event_stream: EventStream,
         history: CallHistory,
         writes: WriteBehind,
+        outbox: CallOutbox,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self._event_stream, self._history, self._writes = event_stream, history, writes
-        self._clock, self._wall = clock, wall
+        self._outbox, self._clock, self._wall = outbox, clock, wall
         self._live: dict[str, _Live] = {}
         self._unwritten: OrderedDict[str, _Ended] = OrderedDict()
         """Ended calls that are not in the database yet."""
@@ -84,7 +104,7 @@ class RecordStore:
             began_at=began.isoformat(timespec="milliseconds"),
             direction="outbound" if call.direction == "outbound" else "inbound",
         )
-        self._live[call.key] = _Live(RecordWriter(record, self._clock), policy, call.caller)
+        self._live[call.key] = _Live(RecordWriter(record, self._clock), policy, call)
         self._event_stream.publish(call.key, "summary", record.summary())
 
     def on_event(
@@ -101,6 +121,11 @@ class RecordStore:
             for part, value in changes:
                 told = writer.record.summary() if part == "summary" else value
                 self._event_stream.publish(call.key, part, told, writer.now_s())
+        if isinstance(event, events.CallerConnected):
+            self._outbox.add("call.started", call, {"began_at": writer.record.began_at})
+        elif isinstance(event, events.MessageTaken) and live.policy != "none":
+            left = {"text": event.text, "name": event.name, "callback": event.callback}
+            self._outbox.add("message.taken", call, left)
         if isinstance(event, events.CallEnded):
             self._close(call.key)
 
@@ -108,15 +133,18 @@ class RecordStore:
         live = self._live.pop(key)
         record = live.writer.record
         if live.policy == "none":
+            # Nothing is kept, and nobody learns more than that there was a call.
+            self._outbox.add("call.ended", live.call, _outline(record))
             return
         if live.policy != "transcript":
             record.transcript = []
-        ended = _Ended(record, live.caller)
+        caller = live.call.caller
+        ended = _Ended(record, caller)
         self._unwritten[key] = ended
         self._unwritten.move_to_end(key)
         while len(self._unwritten) > limits.records.RECORDS_KEPT_MAX:
             self._unwritten.popitem(last=False)  # the spool has it
-        write = self._history.ended(record, live.caller)
+        write = self._history.ended(record, caller, event=self._outbox.ended(record.ending))
         self._writes.add(write, written=partial(self._written, key, ended))
 
     def _written(self, key: str, ended: _Ended) -> None:
@@ -128,7 +156,8 @@ class RecordStore:
     def live(self, wanted: CallFilter | None = None) -> list[CallSummary]:
         """Return running calls of this process, newest first."""
         found = (
-            (live.writer.record.summary(), live.caller) for live in reversed(self._live.values())
+            (live.writer.record.summary(), live.call.caller)
+            for live in reversed(self._live.values())
         )
         return [call for call, caller in found if wanted is None or _takes(wanted, call, caller)]
 
@@ -180,6 +209,15 @@ class RecordStore:
 def _takes(wanted: CallFilter, call: CallSummary, caller: str) -> bool:
     same = not wanted.caller or normalized(wanted.caller) == normalized(caller)
     return same and wanted.takes(call)
+
+
+def _outline(record: CallRecord) -> dict[str, Any]:
+    return {
+        "began_at": record.began_at,
+        "seconds": record.seconds,
+        "ending": record.ending,
+        "well": record.well,
+    }
 
 
 def _position(call: CallSummary) -> Position:

@@ -164,6 +164,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "resumes": ("resumes", "Calls resumed on a new stream, by how.", ("how",)),
     "store_errors": ("store_errors", "Requests that the shared store did not serve.", ()),
+    "deliveries": ("deliveries", "Attempts to deliver an event, by outcome.", ("outcome",)),
     "database_errors": ("database_errors", "Requests that the database did not serve.", ()),
     "records_lost": (
         "records_lost",
@@ -182,6 +183,16 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
 }
 _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "deliveries_waiting": (
+        "deliveries_waiting",
+        "Events in the outbox of all processes, by state: pending, parked.",
+        ("state",),
+    ),
+    "delivery_oldest": (
+        "delivery_oldest_seconds",
+        "Age of the oldest event that is not delivered; 0 without one.",
+        (),
+    ),
     "records_waiting": (
         "records_waiting",
         "Entries of ended calls that are not in the database yet.",
@@ -329,10 +340,13 @@ class MetricSeries:
     reconnects: Counter
     resumes: Counter
     store_errors: Counter
+    deliveries: Counter
     database_errors: Counter
     records_lost: Counter
     event_stream_dropped: Counter
     agents_reloads: Counter
+    deliveries_waiting: Gauge
+    delivery_oldest: Gauge
     records_waiting: Gauge
     budget: Gauge
     mcp_up: Gauge
