@@ -224,6 +224,10 @@ class CallMachine:
         return self.greeting.opening
 
     @property
+    def briefing(self) -> Briefing:
+        return self._opening_items.briefing
+
+    @property
     def takes_operator_requests(self) -> bool:
         return self.ctx.takes_operator_requests
 
@@ -262,6 +266,7 @@ class CallMachine:
             waits_s=tally.waits_s,
             talked_s=ctx.talked_s,
             streams=tally.streams,
+            briefing=self.briefing,
         )
 
     def resume(self, state: CallSnapshot) -> None:
@@ -274,6 +279,7 @@ class CallMachine:
         tally.tokens, tally.barge_ins = state.tokens, state.barge_ins
         tally.tools_called, tally.waits_s[:] = state.tools_called, state.waits_s
         tally.talked_s = state.talked_s
+        self._opening_items.brief(state.briefing)
         if self.model_link.session_lives_on:
             self._opening_items.resume()
         self.greeting.resume(

@@ -11,9 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
 from gateway.agents.config.base import none_for, suggestion, wrong
-from gateway.agents.config.hours import Hours, is_zone
+from gateway.agents.config.hours import Hours, ZoneName
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
 from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
@@ -67,12 +68,6 @@ def _name(text: str) -> str:
 def _language(text: str) -> str:
     if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
-    return text
-
-
-def _zone(text: str) -> str:
-    if not is_zone(text):
-        raise ValueError('must be a time zone like "Europe/Paris" that this system knows')
     return text
 
 
@@ -201,8 +196,10 @@ class Agent(_Part):
     path: Literal["media-streams", "sip"] = "media-streams"
     audio: Literal["pcm24k", "pcmu"] = "pcm24k"
     language: Annotated[str, AfterValidator(_language)] = "en"
-    greeting: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
-    instructions: str = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
+    greeting: Fillable | None = Field(
+        None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS
+    )
+    instructions: Fillable = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
     turn_detection: Annotated[
         TurnDetection | None,
         BeforeValidator(
@@ -234,7 +231,7 @@ class Agent(_Part):
     transfers: dict[str, TransferDestination] = Field(
         default_factory=dict, max_length=limits.call.TRANSFERS_MAX
     )
-    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    time_zone: ZoneName | None = None
     """Of the clock that the model is told; without it that of `hours`, or else UTC."""
     knows: list[Literal["caller_number"]] = Field(default_factory=list)
     hours: Hours | None = None

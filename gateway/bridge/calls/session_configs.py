@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.agents.config.placeholders import filled, has_placeholders
 from gateway.agents.routing import AgentBook
 from gateway.agents.session import session_of
 from gateway.tools.toolbox import Toolbox
@@ -17,8 +18,18 @@ class SessionConfigs:
         self._book, self._toolbox = book, toolbox
         self._made: dict[tuple[str, str], tuple[int, Mapping[str, Any]]] = {}
 
-    def of(self, agent: str, path: str) -> Mapping[str, Any]:
-        """Return what a session that starts now asks for; on the SIP path without audio formats."""
+    def of(self, agent: str, path: str, facts: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return what a session that starts now asks for; on the SIP path without audio formats.
+
+        Without placeholders in the instructions it is the same object for every call.
+        """
+        session = self._of_all_calls(agent, path)
+        instructions = session["instructions"]
+        if not has_placeholders(instructions):
+            return session
+        return {**session, "instructions": filled(instructions, facts)}
+
+    def _of_all_calls(self, agent: str, path: str) -> Mapping[str, Any]:
         revision, session = self._made.get((agent, path), (-1, {}))
         if revision != self._toolbox.mcp.revision:
             revision, session = self._toolbox.mcp.revision, self._make(agent, path)

@@ -22,6 +22,7 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.call import commands, inputs
+from gateway.call.briefing import briefing_of
 from gateway.call.dialogue import end_plan
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
@@ -112,9 +113,14 @@ class CallsEndpoints:
             raise RequestRefused(
                 422, f"Idempotency-Key may have {limits.web.IDEMPOTENCY_KEY_MAX_CHARS} characters."
             )
-        wanted = await _parsed(request, DialBody)
+        wanted = await _parsed(request, DialBody, limits.api.DIAL_BODY_MAX_BYTES)
+        briefing, problems = briefing_of(wanted.about, wanted.facts)
+        if problems:
+            raise RequestRefused(422, problems[0])
         try:
-            call_sid = await self.outbound.place(wanted.to, wanted.agent, wanted.from_, key)
+            call_sid = await self.outbound.place(
+                wanted.to, wanted.agent, wanted.from_, key, briefing
+            )
         except NotDialled as error:
             raise _not_dialled(error) from error
         log.info("operator_action", action="dial", call_sid=call_sid, agent=wanted.agent)
@@ -258,10 +264,12 @@ def _card(agent: Agent) -> AgentInfo:
     )
 
 
-async def _parsed(request: Request, kind: type[_BodyT]) -> _BodyT:
+async def _parsed(
+    request: Request, kind: type[_BodyT], most_bytes: int = limits.api.BODY_MAX_BYTES
+) -> _BodyT:
     if media_type(request) != "application/json":
         raise RequestRefused(415, "Send application/json.")
-    body = await body_of(request, limits.api.BODY_MAX_BYTES)
+    body = await body_of(request, most_bytes)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

@@ -9,6 +9,15 @@ from msgspec import Meta, Struct
 from gateway import limits
 from gateway.ops.records.record import CallSummary
 
+_FactName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+_Fact = (
+    Annotated[str, Meta(max_length=limits.briefing.FACT_VALUE_MAX_CHARS)]
+    | Annotated[int, Meta(ge=-(2**53), le=2**53)]
+    | Annotated[float, Meta(ge=-1e15, le=1e15)]
+    | bool
+    | None
+)
+
 
 class SayBody(Struct, forbid_unknown_fields=True):
     text: Annotated[str, Meta(min_length=1, max_length=limits.api.SAY_MAX_CHARS, pattern=r"\S")]
@@ -34,6 +43,10 @@ class DialBody(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
     agent: Annotated[str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS)]
     from_: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
     """Caller id, one of our numbers; without it, the agent's."""
+    about: Annotated[str, Meta(max_length=limits.briefing.ABOUT_MAX_CHARS)] = ""
+    """What the call is for, told to the agent."""
+    facts: Annotated[dict[_FactName, _Fact], Meta(max_length=limits.briefing.FACTS_MAX)] = {}
+    """Facts by name, for the agent and for placeholders in its texts."""
 
 
 class PhoneLinkBody(Struct, forbid_unknown_fields=True):
