@@ -100,6 +100,7 @@ class RecordStore:
         expects_result = agent.result is not None
         self._live[call.key] = _Live(writer, privacy_of(agent), call.caller, expects_result)
         self._event_stream.publish(call.key, "summary", record.summary())
+        self._event_stream.publish(call.key, "privacy", record.privacy)
 
     def on_event(
         self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None = None

@@ -251,8 +251,12 @@ def apply(record: dict[str, Any], part: str, value: Any) -> None:
     )  # fmt: skip
     for name in lists:
         record.setdefault(name, [])
+    record.setdefault("result", None)
     if part == "summary":
         record.update(value)
+        return
+    if part in ("privacy", "result"):
+        record[part] = value
         return
     same = [
         at
