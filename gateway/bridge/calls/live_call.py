@@ -70,7 +70,12 @@ class LiveCall:
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
         self._tools = ToolRunner(
-            facts, agents.toolbox, services.tasks, self.notify, partial(services.publish, self)
+            facts,
+            agents.toolbox,
+            services.tasks,
+            self.notify,
+            partial(services.publish, self),
+            lambda: self.machine.briefing,
         )
         self._loop = asyncio.get_running_loop()
         # For each frame: found once.
