@@ -8,6 +8,7 @@ from typing import Any
 from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
 from gateway.call.context import CallContext, WallClock
+from gateway.call.dialogue.agent_change import Colleagues, no_colleagues
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
 from gateway.call.line.sip_line import SipLine
@@ -25,17 +26,19 @@ def media_call(
     new_id: Callable[[], str],
     now: float,
     wall_clock: WallClock | None = None,
+    colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
-    `session` is what the agent asks of the model; for the rest see `CallContext`.
+    `session` is what the agent asks of the model, `colleagues` finds the agents to which it may
+    hand over; for the rest see `CallContext`.
     """
     ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
     uplink = Uplink(caller_to_model(agent.audio))
     downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
     line = MediaLine(ctx, work, uplink, downlink)
-    return CallMachine(ctx, work, line, ModelSession(ctx, work, line, session))
+    return CallMachine(ctx, work, line, ModelSession(ctx, work, line, session), colleagues)
 
 
 def sip_call(
@@ -44,6 +47,7 @@ def sip_call(
     new_id: Callable[[], str],
     now: float,
     wall_clock: WallClock | None = None,
+    colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
 
@@ -52,7 +56,7 @@ def sip_call(
     ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
-    return CallMachine(ctx, work, line, Sideband(ctx, work, line, session))
+    return CallMachine(ctx, work, line, Sideband(ctx, work, line, session), colleagues)
 
 
 def _context(

@@ -14,6 +14,7 @@ from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
 from gateway.call import inputs
 from gateway.call.context import CallContext
+from gateway.call.dialogue.agent_change import Colleagues
 from gateway.call.endings import UNTAKEN, Ending
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
@@ -182,13 +183,17 @@ class BrokenSession(ModelSession):
 
 
 def cannot_clean_up(
-    agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    agent: Agent,
+    session: Mapping[str, Any],
+    new_id: Callable[[], str],
+    now: float,
+    colleagues: Colleagues,
 ) -> CallMachine:
     ctx = CallContext(agent, new_id, now)
     work = OpenWork(ctx, (), session_lives_on=False)
     up, down = caller_to_model(agent.audio), model_to_caller(agent.audio)
     line = MediaLine(ctx, work, Uplink(up), Downlink(down, agent.lead_ms))
-    return CallMachine(ctx, work, line, BrokenSession(ctx, work, line, session))
+    return CallMachine(ctx, work, line, BrokenSession(ctx, work, line, session), colleagues)
 
 
 class BrokenBook(Book):

@@ -11,6 +11,7 @@ SETTLES = [
     "Greeting",
     "MachineDetection",
     "HostedMcp",
+    "AgentChange",
     "ImageInput",
     "Floor",
     "ResponseControl",

@@ -59,7 +59,9 @@ class CallDouble:
 
     @property
     def machine(self) -> Any:
-        return SimpleNamespace(ending=self.ending, agent=SimpleNamespace(language="en"))
+        return SimpleNamespace(
+            ending=self.ending, language="en", agent=SimpleNamespace(language="en")
+        )
 
     def notify(self, event: object) -> None:
         self.notified.append(event)

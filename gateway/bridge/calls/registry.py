@@ -19,6 +19,7 @@ from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
+from gateway.call.dialogue.agent_change import AgentSession, Colleagues
 from gateway.call.endings import Ending
 from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
@@ -137,7 +138,10 @@ class CallRegistry:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, back=state is not None)
         session = self.session(agent.name, "media-streams")
-        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        colleagues = self._colleagues(agent, "media-streams")
+        machine = media_call(
+            agent, session, _event_ids(), monotonic(), self._wall_clock(), colleagues
+        )
         if state is not None:
             machine.resume(state)
         if opening:
@@ -166,7 +170,10 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
-        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        colleagues = self._colleagues(agent, "sip")
+        machine = sip_call(
+            agent, session, _event_ids(), monotonic(), self._wall_clock(), colleagues
+        )
         if opening:
             machine.begin_with(opening)
         call = LiveCall(facts, machine, self._services.carriers.sip, self._services)
@@ -177,6 +184,24 @@ class CallRegistry:
         self._announced(call)
         call.begin(open_session=False)
         return call
+
+    def _colleagues(self, first: Agent, path: str) -> Colleagues:
+        """Return how a call finds the agents that it is handed over to.
+
+        They take what belongs to the line from the agent with which the call began: the sound of
+        a stream that runs cannot be another.
+        """
+        book, sessions = self.book, self._sessions
+        of_line = {"audio": first.audio, "lead_ms": first.lead_ms}
+
+        def find(name: str) -> AgentSession | None:
+            agent = book.agents.get(name)
+            if agent is None:
+                return None
+            session = sessions.of(name, path, first.audio)
+            return AgentSession(agent.model_copy(update=of_line), session)
+
+        return find
 
     def _wall_clock(self) -> WallClock:
         return WallClock(self._clock() - monotonic(), self._hours_shift_s)

@@ -141,6 +141,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "hand_overs": (
+        "hand_overs",
+        "Hand-overs of a call from one agent to another, by outcome.",
+        ("agent", "to", "outcome"),
+    ),
     "texts": (
         "texts",
         "Texts to callers: sent, refused by the carrier, or over a limit.",
@@ -296,6 +301,7 @@ class Metrics:
     sip_decisions: Counter
     sidebands_reopened: Counter
     transfers: Counter
+    hand_overs: Counter
     messages: Counter
     keypad: Counter
     warm_transfers: Counter
@@ -355,6 +361,9 @@ class Metrics:
             events.ModelReconnected: lambda _, n: self.renewed.labels(n.cause).observe(n.seconds),
             events.SidebandConnected: self._sideband_up,
             events.TransferAttempted: lambda _, n: self.transfers.labels(n.outcome).inc(),
+            events.HandOverAttempted: lambda _, n: self.hand_overs.labels(
+                n.agent, n.to, n.outcome
+            ).inc(),
             events.AnswererDetected: lambda c, n: self.answered_by.labels(c.agent, n.who).inc(),
             events.FirstAudioSent: self._first_sound,
             events.TurnMeasured: self._turn,

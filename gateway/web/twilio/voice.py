@@ -114,13 +114,16 @@ class VoiceEndpoints:
         return await self._failover.refer(call, agent)
 
     async def _current(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
-        """Return the agent of a call that was answered before."""
+        """Return the agent of a call that was answered before, in the caller's language."""
+        agents = self._registry.book.agents
         dialled = await self._registry.dials.find(call.call_sid)
-        if dialled is not None:
-            return call.turned(), self._registry.book.agents.get(dialled.agent)
-        # The call may have been answered before the agent's opening hours ended.
+        # The call may have been handed over, or answered before the opening hours ended.
         state = await self._snapshots.load(call.call_sid)
-        known = self._registry.book.agents.get(state.agent) if state is not None else None
+        known = agents.get(state.agent) if state is not None else None
+        if known is not None and state is not None and state.language:
+            known = known.model_copy(update={"language": state.language})
+        if dialled is not None:
+            return call.turned(), known or agents.get(dialled.agent)
         return call, known or self._registry.on_duty([call.dialled])
 
 
