@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
+from gateway.call.call_info import CallInfo
 from gateway.call.context import CallContext, WallClock
 from gateway.call.dialogue.agent_change import Colleagues, no_colleagues
 from gateway.call.line.downlink import Downlink
@@ -16,6 +17,7 @@ from gateway.call.line.uplink import Uplink
 from gateway.call.machine import CallMachine
 from gateway.call.session import session_audio
 from gateway.call.session.model_session import ModelSession
+from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.sideband import Sideband
 from gateway.call.tools.open_work import OpenWork
 
@@ -26,19 +28,22 @@ def media_call(
     new_id: Callable[[], str],
     now: float,
     wall_clock: WallClock | None = None,
+    info: CallInfo | None = None,
     colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
-    `session` is what the agent asks of the model, `colleagues` finds the agents to which it may
-    hand over; for the rest see `CallContext`.
+    `session` is what the agent asks of the model, `info` what its sessions are told of the call,
+    `colleagues` finds the agents to which it may hand over; for the rest see `CallContext`.
     """
     ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
     uplink = Uplink(caller_to_model(agent.audio))
     downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
     line = MediaLine(ctx, work, uplink, downlink)
-    return CallMachine(ctx, work, line, ModelSession(ctx, work, line, session), colleagues)
+    opening = OpeningItems(ctx, info)
+    link = ModelSession(ctx, work, line, session, opening)
+    return CallMachine(ctx, work, line, link, opening, colleagues)
 
 
 def sip_call(
@@ -47,6 +52,7 @@ def sip_call(
     new_id: Callable[[], str],
     now: float,
     wall_clock: WallClock | None = None,
+    info: CallInfo | None = None,
     colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
@@ -56,7 +62,8 @@ def sip_call(
     ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
-    return CallMachine(ctx, work, line, Sideband(ctx, work, line, session), colleagues)
+    link = Sideband(ctx, work, line, session)
+    return CallMachine(ctx, work, line, link, OpeningItems(ctx, info), colleagues)
 
 
 def _context(

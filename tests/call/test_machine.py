@@ -8,6 +8,7 @@ from gateway.call.part import overriding
 from gateway.call.timers import Timer
 
 SETTLES = [
+    "OpeningItems",
     "Greeting",
     "MachineDetection",
     "HostedMcp",

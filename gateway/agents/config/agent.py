@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
 from gateway.agents.config.base import suggestion, wrong
-from gateway.agents.config.hours import Hours
+from gateway.agents.config.hours import Hours, is_zone
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
@@ -68,6 +68,12 @@ def _name(text: str) -> str:
 def _language(text: str) -> str:
     if not LANGUAGE_TAG.fullmatch(text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
+    return text
+
+
+def _zone(text: str) -> str:
+    if not is_zone(text):
+        raise ValueError('must be a time zone like "Europe/Paris" that this system knows')
     return text
 
 
@@ -219,6 +225,9 @@ class Agent(_Part):
         str, Annotated[str, Field(min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)]
     ] = Field(default_factory=dict, max_length=limits.agents.HAND_OVER_MAX)
     """Other agents that may lead the same call on, and when."""
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    """Of the clock that the model is told; without it that of `hours`, or else UTC."""
+    knows: list[Literal["caller_number"]] = Field(default_factory=list)
     hours: Hours | None = None
     out_of_hours: str | None = None
     """Which agent answers instead."""
@@ -255,6 +264,11 @@ class Agent(_Part):
     )
 
     @property
+    def zone(self) -> str:
+        """The time zone of the clock that the model is told."""
+        return self.time_zone or (self.hours.zone if self.hours is not None else "UTC")
+
+    @property
     def client_turns(self) -> bool:
         """Whether the gateway, not the model's VAD, decides on answers and interruptions."""
         return self.barge_in.min_speech_ms > 0 or self.barge_in.protect_greeting_ms > 0
@@ -262,12 +276,12 @@ class Agent(_Part):
     @property
     def tool_options(self) -> Mapping[str, ToolOptions]:
         """The tools that are run beside the conversation, by name."""
-        errands = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
+        background = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
-            errands[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
+            background[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
         if HANDS_OVER in self.tools:
-            errands[HANDS_OVER] = ToolOptions()
-        return {**errands, **self.functions}
+            background[HANDS_OVER] = ToolOptions()
+        return {**background, **self.functions}
 
     def tool_options_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
         """The same with the tools of MCP servers that are among these names."""

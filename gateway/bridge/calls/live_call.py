@@ -17,6 +17,7 @@ from time import monotonic
 
 import structlog
 
+from gateway.bridge.calls.agents_in_use import AgentsVersion
 from gateway.bridge.calls.carriers import Carrier
 from gateway.bridge.calls.model_connection import ModelConnection
 from gateway.bridge.calls.services import CallServices
@@ -32,7 +33,7 @@ from gateway.call.state_machines import CallPhase
 from gateway.errors import LinkError, PeerError
 from gateway.limits.model import RENEW_SPREAD_S
 from gateway.limits.sockets import CALLER_MESSAGE_MAX_BYTES, FAULTS_MAX, TIMER_GRAIN_S
-from gateway.protocols import media_stream, realtime_server
+from gateway.protocols import media_stream, realtime_codec, realtime_server
 from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
@@ -46,9 +47,14 @@ class LiveCall:
     """
 
     def __init__(
-        self, facts: CallInfo, machine: CallMachine, carrier: Carrier, services: CallServices
+        self,
+        facts: CallInfo,
+        machine: CallMachine,
+        carrier: Carrier,
+        services: CallServices,
+        agents: AgentsVersion,
     ) -> None:
-        self.facts, self.machine = facts, machine
+        self.facts, self.machine, self.agents = facts, machine, agents
         self.bill = services.open_bill(facts, machine.agent)
         self.media: MediaSocket | None = None
         self.attached = False
@@ -64,7 +70,7 @@ class LiveCall:
         self._faults: Counter[str] = Counter()
         self._tools = ToolRunner(
             lambda: self.facts,
-            services.toolbox,
+            agents.toolbox,
             services.tasks,
             self.notify,
             lambda event: services.publish(self, event),
@@ -138,7 +144,7 @@ class LiveCall:
 
     def leg_ended(self) -> None:
         """The carrier reports that the call has ended."""
-        self.notify(inputs.CallGone())
+        self.notify(inputs.SipCallEnded())
 
     def lose_lease(self) -> None:
         """Another process steers the call now: end here, and leave the leg alone."""
@@ -197,7 +203,7 @@ class LiveCall:
         self, connection: ModelConnection, data: bytes | bytearray, now: float
     ) -> None:
         try:
-            event = realtime_server.parse(data)
+            event = realtime_codec.parse(data)
         except PeerError as error:
             return self._fault("model", error.kind, now)
         if isinstance(event, realtime_server.UnknownEvent):

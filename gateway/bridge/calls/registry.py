@@ -10,12 +10,12 @@ from typing import Any
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
-from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
@@ -32,8 +32,7 @@ class CallRegistry:
 
     def __init__(
         self,
-        book: AgentBook,
-        sessions: SessionConfigs,
+        agents: AgentsInUse,
         services: CallServices,
         table: CallTable,
         store: Store,
@@ -49,17 +48,22 @@ class CallRegistry:
         budget is used up; `clock` is Unix time, and `hours_shift_s` its offset for opening hours:
         not zero in a rehearsal at another time.
         """
-        self.book = book
+        self.agents = agents
         self.draining = False
         self._handing_over = False
         """The last phase of draining: calls are being handed over."""
-        self._sessions, self._services, self._table, self._store = sessions, services, table, store
+        self._services, self._table, self._store = services, table, store
         self._max_calls, self._sip_calls_max = max_calls, sip_calls_max
         self._announced, self._spent_out = announced, spent_out
         self._clock, self._hours_shift_s = clock, hours_shift_s
         self.dials = OutboundStates(store)
-        self._kept: dict[str, str] = {}
-        """Slots held for people who are being called: the path of each."""
+        self._reserved: dict[str, str] = {}
+        """Slots reserved for people who are being called: the path of each."""
+
+    @property
+    def book(self) -> AgentBook:
+        """Agents and routes of calls that begin now."""
+        return self.agents.current.book
 
     @property
     def max_calls(self) -> int:
@@ -73,37 +77,37 @@ class CallRegistry:
 
     @property
     def active(self) -> int:
-        return len(self._table.calls) + len(self._kept)
+        return len(self._table.calls) + len(self._reserved)
 
     @property
     def sends_on(self) -> bool:
         """Whether callers who come back belong to another process: this one stops."""
         return self.draining and self._store.shared
 
-    def keep_place(self, key: str, path: str) -> None:
-        """Keep a slot for a person being called, until they answer or `give_up_place`."""
-        self._kept[key] = path
+    def reserve_slot(self, key: str, path: str) -> None:
+        """Reserve a slot for a person being called, until they answer or `release_slot`."""
+        self._reserved[key] = path
 
-    def give_up_place(self, key: str) -> None:
-        self._kept.pop(key, None)
+    def release_slot(self, key: str) -> None:
+        self._reserved.pop(key, None)
 
     def refusal(
-        self, path: str = "media-streams", call_sid: str = "", *, back: bool = False
+        self, path: str = "media-streams", call_sid: str = "", *, resumed: bool = False
     ) -> str | None:
         """Why no further call is taken: `draining`, `full`, `budget`; or None.
 
-        A call that we placed has had its slot since then. A caller who is `back` was admitted
+        A call that we placed has had its slot since then. A caller who is `resumed` was admitted
         before: during a drain such a call is still admitted.
         """
-        if call_sid in self._kept:
+        if call_sid in self._reserved:
             return None
-        if self._handing_over or (self.draining and not back):
+        if self._handing_over or (self.draining and not resumed):
             return "draining"
-        kept = sum(one == path for one in self._kept.values())
+        reserved = sum(one == path for one in self._reserved.values())
         full = (
-            self._table.sip_count + kept >= self._sip_calls_max
+            self._table.sip_count + reserved >= self._sip_calls_max
             if path == "sip"
-            else self._table.media_count + kept >= self._max_calls
+            else self._table.media_count + reserved >= self._max_calls
         )
         if full:
             return "full"
@@ -113,9 +117,9 @@ class CallRegistry:
         """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
-    def session(self, agent: str, path: str) -> Mapping[str, Any]:
+    def session(self, agent: Agent, path: str) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        return self._sessions.of(agent, path)
+        return self.agents.version_of(agent).sessions.of(agent.name, path)
 
     def announce(
         self,
@@ -136,11 +140,11 @@ class CallRegistry:
         if waiting is not None:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        self._admit("media-streams", facts.call_sid, back=state is not None)
-        session = self.session(agent.name, "media-streams")
+        self._admit("media-streams", facts.call_sid, resumed=state is not None)
+        session = self.session(agent, "media-streams")
         colleagues = self._colleagues(agent, "media-streams")
         machine = media_call(
-            agent, session, _event_ids(), monotonic(), self._wall_clock(), colleagues
+            agent, session, _event_ids(), monotonic(), self._wall_clock(), facts, colleagues
         )
         if state is not None:
             machine.resume(state)
@@ -149,10 +153,11 @@ class CallRegistry:
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(facts, machine, carrier, self._services)
+        call = LiveCall(facts, machine, carrier, self._services, self.agents.version_of(agent))
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_media(call)
+        self.agents.begin(call.agents)
         self._announced(call)
         call.begin(open_session=True)
         return call
@@ -172,15 +177,17 @@ class CallRegistry:
         self._admit("sip", facts.call_sid)
         colleagues = self._colleagues(agent, "sip")
         machine = sip_call(
-            agent, session, _event_ids(), monotonic(), self._wall_clock(), colleagues
+            agent, session, _event_ids(), monotonic(), self._wall_clock(), facts, colleagues
         )
         if opening:
             machine.begin_with(opening)
-        call = LiveCall(facts, machine, self._services.carriers.sip, self._services)
+        version = self.agents.version_of(agent)
+        call = LiveCall(facts, machine, self._services.carriers.sip, self._services, version)
         if state is not None:
             machine.resume(state)
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_sip(call)
+        self.agents.begin(call.agents)
         self._announced(call)
         call.begin(open_session=False)
         return call
@@ -191,14 +198,14 @@ class CallRegistry:
         They take what belongs to the line from the agent with which the call began: the sound of
         a stream that runs cannot be another.
         """
-        book, sessions = self.book, self._sessions
+        version = self.agents.version_of(first)
         of_line = {"audio": first.audio, "lead_ms": first.lead_ms}
 
         def find(name: str) -> AgentSession | None:
-            agent = book.agents.get(name)
+            agent = version.book.agents.get(name)
             if agent is None:
                 return None
-            session = sessions.of(name, path, first.audio)
+            session = version.sessions.of(name, path, first.audio)
             return AgentSession(agent.model_copy(update=of_line), session)
 
         return find
@@ -206,9 +213,9 @@ class CallRegistry:
     def _wall_clock(self) -> WallClock:
         return WallClock(self._clock() - monotonic(), self._hours_shift_s)
 
-    def _admit(self, path: str, call_sid: str, *, back: bool = False) -> None:
-        reason = self.refusal(path, call_sid, back=back)
-        self._kept.pop(call_sid, None)
+    def _admit(self, path: str, call_sid: str, *, resumed: bool = False) -> None:
+        reason = self.refusal(path, call_sid, resumed=resumed)
+        self._reserved.pop(call_sid, None)
         if reason is not None:
             raise NotAdmitted(reason)
 
@@ -268,13 +275,14 @@ class CallRegistry:
         """Return the number that `dialling_for` remembered, in any process."""
         return await self._store.get(f"dialled:{call_sid}")
 
-    def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
+    def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
         """Remove a call that ended, so that its slot is free at once."""
-        if isinstance(note, events.CallEnded):
+        if isinstance(event, events.CallEnded):
             self._table.remove(call)
-            if call.facts.call_sid and note.ending is not Ending.NEVER_ARRIVED:
+            self.agents.end(call.agents, call.facts.call_sid)
+            if call.facts.call_sid and event.ending is not Ending.NEVER_ARRIVED:
                 key = f"ending:{call.facts.call_sid}"
-                self._store.remember(key, note.ending, limits.store.ENDINGS_KEPT_S)
+                self._store.remember(key, event.ending, limits.store.ENDINGS_KEPT_S)
 
     async def ending_of(self, call_sid: str) -> Ending | None:
         """How a call ended a short while ago, in whichever process."""

@@ -35,7 +35,7 @@ class StreamAdmission:
         state = await self._snapshots.known(start.call_sid)
         call = await self._call(start.call_sid, stream_pass.agent, state)
         if call.machine.resumed and state is not None and state.arrived:
-            call.notify(inputs.HistoryRestored(state.memos))
+            call.notify(inputs.HistoryRestored(state.history))
             if sound := await self._snapshots.sound(start.call_sid):
                 call.notify(inputs.EarlierTranscriptFound(sound))
         return call
@@ -58,7 +58,7 @@ class StreamAdmission:
         return call
 
     async def _announce(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> None:
-        agent = self._registry.book.agents.get(agent_name)
+        agent = self._registry.agents.agent(agent_name, call_sid)
         if agent is None:
             raise NotAdmitted("unknown_agent")
         caller, dialled = (state.caller, state.dialled) if state else ("", "")

@@ -138,9 +138,10 @@ class AgentChange(CallPart):
         self._pending = None
         ctx.timers.clear(Timer.AGENT_CHANGE)
         self._report(agent.name, "done")
-        self._link.change_over()
         answers = session_audio.server_answers(pending.following.session)
+        # First: what the session is told of the call is for this agent to know.
         ctx.change_agent(agent, server_answers=answers)
+        self._link.change_over()
         tools = pending.following.session.get("tools", ())
         self._work.equip(str(tool.get("name", "")) for tool in tools)
         ctx.responses.forget(*STOPGAPS)

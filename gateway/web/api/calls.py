@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164
+from gateway.bridge.agents_reload import AgentsReload
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
@@ -119,6 +120,7 @@ class CallsEndpoints:
     outbound: OutboundCalls
     phone_link: Callable[[str, float], tuple[str, float]]
     """Returns the link for an agent and a time in seconds, and when it expires, Unix time."""
+    agents_reload: AgentsReload
 
     # --- Reading ---
 
@@ -354,5 +356,5 @@ def _json(content: Any, status: int = 200) -> Response:
 async def _stream(subscription: Subscription) -> AsyncIterator[bytes]:
     with subscription:
         yield b": watching\n\n"
-        async for message in subscription.messages(limits.records.FEED_IDLE_S):
+        async for message in subscription.messages(limits.records.EVENT_STREAM_IDLE_S):
             yield b": quiet\n\n" if message is None else b"data: " + message + b"\n\n"

@@ -73,7 +73,7 @@ class VoiceEndpoints:
         name = await self._tokens.redeem(token, call.caller, call.dialled)
         dialled = OutboundState(name, call.dialled, call.caller)
         await self._registry.dials.remember(call.call_sid, dialled)
-        return call.turned(), self._registry.book.agents.get(name)
+        return call.turned(), self._registry.agents.agent(name)
 
     async def after(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/after`: a leg has ended; does the caller still need something?"""
@@ -115,15 +115,17 @@ class VoiceEndpoints:
 
     async def _current(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
         """Return the agent of a call that was answered before, in the caller's language."""
-        agents = self._registry.book.agents
+        agents = self._registry.agents
         dialled = await self._registry.dials.find(call.call_sid)
         # The call may have been handed over, or answered before the opening hours ended.
         state = await self._snapshots.load(call.call_sid)
-        known = agents.get(state.agent) if state is not None else None
+        known = None
+        if state is not None:
+            known = agents.agent(state.agent, call.call_sid)
         if known is not None and state is not None and state.language:
             known = known.model_copy(update={"language": state.language})
         if dialled is not None:
-            return call.turned(), known or agents.get(dialled.agent)
+            return call.turned(), known or agents.agent(dialled.agent, call.call_sid)
         return call, known or self._registry.on_duty([call.dialled])
 
 

@@ -145,7 +145,6 @@ def test_it_takes_over_at_once_and_knows_all_that_was_said() -> None:
     assert do.SwitchToNextSession() in outs
     changed = events.AgentChanged("front", "billing", "gpt-realtime-2.1-mini")
     assert changed in outs
-    assert outs.index(changed) > outs.index(do.SwitchToNextSession())
     created, answer = book.said[-3]["item"], book.said[-2]["item"]
     assert (created["type"], created["name"]) == ("function_call", "hand_over")
     assert answer["output"] == TOOK_OVER

@@ -1,0 +1,28 @@
+"""Pictures of callers, and the links by which they send them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.bridge.messaging.picture_links import PictureLinks
+from gateway.bridge.messaging.pictures import Pictures
+from gateway.wiring.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Messaging:
+    pictures: Pictures
+    links: PictureLinks
+
+
+def messaging(r: Resources) -> Messaging:
+    pictures = Pictures(
+        r.table,
+        r.store,
+        r.media,
+        r.images,
+        r.tasks,
+        lambda source, outcome: r.metrics.images.labels(source, outcome).inc(),
+    )
+    links = PictureLinks(r.store, r.table, pictures.mailbox, r.settings.public_url)
+    return Messaging(pictures, links)

@@ -1,0 +1,37 @@
+"""Endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
+
+
+def test_operators_have_no_endpoint_without_a_token(wired: Callable[..., Any]) -> None:
+    a = wired()
+    assert operator_endpoints(a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload) == []
+
+
+def test_operators_have_console_and_api_with_a_token(wired: Callable[..., Any]) -> None:
+    a = wired(GATEWAY_ADMIN_TOKEN="a-token-of-operators-of-some-length")
+    paths = [
+        route.path
+        for route in operator_endpoints(a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload)
+    ]
+    assert "/console" in paths
+    assert "/api/calls" in paths
+
+
+def test_webhooks_that_nothing_can_verify_have_no_endpoint(wired: Callable[..., Any]) -> None:
+    a = wired()
+    assert openai_endpoint(a.r, a.calls, a.inbound) is not None
+    r = replace(a.r, settings=a.r.settings.model_copy(update={"openai_webhook_secret": []}))
+    assert openai_endpoint(r, a.calls, a.inbound) is None
+
+
+def test_twilio_has_its_webhooks_and_its_socket(wired: Callable[..., Any]) -> None:
+    a = wired()
+    paths = [r.path for r in twilio_endpoints(a.r, a.bounds, a.calls, a.texts, a.outbound)]
+    assert {"/twilio/voice", "/twilio/after", "/twilio/media"} <= set(paths)
