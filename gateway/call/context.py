@@ -18,6 +18,7 @@ from gateway.call.part import CallPart, overriding
 from gateway.call.responses import UNSEEN, ResponseArbiter, ResponseRequest
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.call.timers import Timer, Timers
+from gateway.limits.patience import CALL_PATIENCE, CallPatience
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_items as items
 
@@ -141,6 +142,7 @@ class CallContext:
         *,
         server_answers: bool = True,
         wall_clock: WallClock | None = None,
+        patience: CallPatience = CALL_PATIENCE,
     ) -> None:
         """`new_id` makes ids for events and items.
 
@@ -155,6 +157,7 @@ class CallContext:
         self.server_answers = server_answers
         self.language = agent.language
         """A tag of BCP 47: of what the caller hears or reads beside the model."""
+        self.patience = patience
         self.phase = CallPhase.EXPECTED
         self.link = LinkState.CONNECTING
         self.ending: Ending | None = None
@@ -172,7 +175,7 @@ class CallContext:
         self._out: list[Out] = []
         self._closed = False
         self.attach(())
-        self.wake(Timer.ARRIVAL, limits.call.ARRIVAL_WAIT_S)
+        self.wake(Timer.ARRIVAL, patience.arrival_max_s)
 
     # --- Output and time ---
 
@@ -224,7 +227,7 @@ class CallContext:
     def start_goodbye(self) -> None:
         self.phase = step_phase(self.phase, CallPhase.GOODBYE)
         self._goodbye_by = self.now + limits.call.ENDING_MAX_S
-        self.extend_goodbye(limits.call.GOODBYE_MAX_S)
+        self.extend_goodbye(self.patience.goodbye_max_s)
 
     def extend_goodbye(self, seconds: float) -> None:
         """Give a goodbye that makes progress more time, up to the longest that one may take."""

@@ -20,6 +20,7 @@ from gateway.call.session.model_session import ModelSession
 from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.sideband import Sideband
 from gateway.call.tools.open_work import OpenWork
+from gateway.limits.patience import CALL_PATIENCE, CallPatience
 
 
 def media_call(
@@ -29,6 +30,7 @@ def media_call(
     now: float,
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
+    patience: CallPatience = CALL_PATIENCE,
     colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
@@ -36,7 +38,7 @@ def media_call(
     `session` is what the agent asks of the model, `info` what its sessions are told of the call,
     `colleagues` finds the agents to which it may hand over; for the rest see `CallContext`.
     """
-    ctx = _context(agent, session, new_id, now, wall_clock)
+    ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
     uplink = Uplink(caller_to_model(agent.audio))
     downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
@@ -53,13 +55,14 @@ def sip_call(
     now: float,
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
+    patience: CallPatience = CALL_PATIENCE,
     colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
 
     It begins when the webhook comes in; `CallAccepted` is the caller's arrival.
     """
-    ctx = _context(agent, session, new_id, now, wall_clock)
+    ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
     link = Sideband(ctx, work, line, session)
@@ -72,9 +75,12 @@ def _context(
     new_id: Callable[[], str],
     now: float,
     wall_clock: WallClock | None,
+    patience: CallPatience,
 ) -> CallContext:
     answers = session_audio.server_answers(session)
-    return CallContext(agent, new_id, now, server_answers=answers, wall_clock=wall_clock)
+    return CallContext(
+        agent, new_id, now, server_answers=answers, wall_clock=wall_clock, patience=patience
+    )
 
 
 def _offered(session: Mapping[str, Any]) -> list[str]:

@@ -145,4 +145,5 @@ def operator_endpoints(
         calls.registry, kept.store, kept.event_stream, r.images, outbound, phone.link, reload
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
-    return [*console_routes(), *phone.routes(), *api_routes(api, auth)]
+    bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst
+    return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]

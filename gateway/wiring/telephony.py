@@ -105,6 +105,7 @@ def _registry(
         simulated_time.timestamp() - time() if simulated_time else 0.0,
         clock=r.tuning.wall_clock,
         sip_calls_max=r.tuning.sip_calls_max,
+        patience=r.tuning.patience,
     )
 
 

@@ -188,9 +188,10 @@ async def running_gateway(
     agents: Any,
     model: ModelServer | str = NOWHERE,
     tuning: Tuning = DEFAULT_TUNING,
+    listener: socket.socket | None = None,
     **environ: str,
 ) -> AsyncIterator[GatewayRig]:
-    """A gateway with these settings; `agents` is the path of its file."""
+    """A gateway with these settings; `agents` is the path of its file, `listener` its port."""
     settings = load_settings(
         {
             "OPENAI_API_KEY": API_KEY,
@@ -205,7 +206,7 @@ async def running_gateway(
         }
     )
     gateway = build(settings, tuning=tuning)
-    listener = free_listener()
+    listener = listener or free_listener()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = InProcessServer(gateway, "127.0.0.1", 0, settings.drain_s)
     async with (

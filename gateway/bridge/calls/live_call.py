@@ -260,7 +260,8 @@ class LiveCall:
         except Exception as error:
             return self._break(error, now)
         if out is not NOTHING:
-            self._execute_all(out)
+            if out:
+                self._execute_all(out)
             self._reschedule()
         return None
 
@@ -371,7 +372,8 @@ class LiveCall:
             out = self.machine.tick(now)
         except Exception as error:
             return self._break(error, now)
-        self._execute_all(out)
+        if out:
+            self._execute_all(out)
         return self._reschedule()
 
     def _stop_timer(self) -> None:

@@ -24,6 +24,7 @@ from gateway.call.endings import Ending
 from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
+from gateway.limits.patience import CALL_PATIENCE, CallPatience
 from gateway.ops.store.shared import Store
 
 
@@ -43,10 +44,11 @@ class CallRegistry:
         *,
         clock: Callable[[], float] = time,
         sip_calls_max: int = limits.sip.CALLS_MAX,
+        patience: CallPatience = CALL_PATIENCE,
     ) -> None:
         """`announced` gets each call before its first event; `spent_out` says whether the day's
         budget is used up; `clock` is Unix time, and `hours_shift_s` its offset for opening hours:
-        not zero in a rehearsal at another time.
+        not zero in a rehearsal at another time. `patience` is that of each call.
         """
         self.agents = agents
         self.draining = False
@@ -56,6 +58,7 @@ class CallRegistry:
         self._max_calls, self._sip_calls_max = max_calls, sip_calls_max
         self._announced, self._spent_out = announced, spent_out
         self._clock, self._hours_shift_s = clock, hours_shift_s
+        self._patience = patience
         self.dials = OutboundStates(store)
         self._reserved: dict[str, str] = {}
         """Slots reserved for people who are being called: the path of each."""
@@ -142,9 +145,15 @@ class CallRegistry:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
         session = self.session(agent, "media-streams")
-        colleagues = self._colleagues(agent, "media-streams")
         machine = media_call(
-            agent, session, _event_ids(), monotonic(), self._wall_clock(), facts, colleagues
+            agent,
+            session,
+            _event_ids(),
+            monotonic(),
+            self._wall_clock(),
+            facts,
+            self._patience,
+            self._colleagues(agent, "media-streams"),
         )
         if state is not None:
             machine.resume(state)
@@ -175,9 +184,15 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
-        colleagues = self._colleagues(agent, "sip")
         machine = sip_call(
-            agent, session, _event_ids(), monotonic(), self._wall_clock(), facts, colleagues
+            agent,
+            session,
+            _event_ids(),
+            monotonic(),
+            self._wall_clock(),
+            facts,
+            self._patience,
+            self._colleagues(agent, "sip"),
         )
         if opening:
             machine.begin_with(opening)

@@ -58,7 +58,7 @@ class ModelSession(CallPart):
         self.replay_window = ReplayWindow()
         self.session_event: str | None = None
         """The id of the `session.update` that configured the session in use."""
-        self._reconnect = ReconnectPolicy(ctx.now)
+        self._reconnect = ReconnectPolicy(ctx.now, ctx.patience.reconnect_pauses_s)
         self.next_session = SessionRollover(session, ctx)
         self._preparing = False
         """Whether the next session is, or was to be, another agent's."""
@@ -79,7 +79,7 @@ class ModelSession(CallPart):
             Timer.ROLL: self._open_next,
             Timer.ROLL_NOW: self._roll_anyway,
         }
-        ctx.wake(Timer.READY, limits.model.MODEL_TRY_MAX_S)
+        ctx.wake(Timer.READY, ctx.patience.session_max_s)
 
     # --- Ready ---
 
@@ -169,7 +169,7 @@ class ModelSession(CallPart):
             ctx.move_link(LinkState.LOST)
         ctx.move_link(LinkState.CONNECTING)
         ctx.put(do.OpenModel(pause_s))
-        return ctx.wake(Timer.READY, 2 * pause_s + limits.model.MODEL_TRY_MAX_S)
+        return ctx.wake(Timer.READY, 2 * pause_s + ctx.patience.session_max_s)
 
     def _interrupt(self) -> None:
         """Keep what the session was about to say, and what it had not understood."""

@@ -101,7 +101,7 @@ class Sideband(CallPart):
         if self._undo_due:
             self._undo()
         if not self._line.all_heard():
-            ctx.extend_goodbye(limits.call.GOODBYE_MAX_S)
+            ctx.extend_goodbye(ctx.patience.goodbye_max_s)
         if self._work.send_unsent() and not again:  # whoever asked for these is gone
             ctx.request(ResponseRequest("tool_output", any_will_do=True))
 

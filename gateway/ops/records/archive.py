@@ -22,11 +22,27 @@ _ANEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _SAFE: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user only.
+
+    `Path.mkdir(parents=True)` gives its mode to the last one alone.
+    """
+    for missing in [*reversed(folder.parents), folder]:
+        if not missing.exists():
+            missing.mkdir(mode=0o700, exist_ok=True)
+
+
 class RecordArchive:
     """One thread writes; `lost` gets the reason of each record that could not be kept."""
 
-    def __init__(self, folder: Path, lost: Callable[[str], None]) -> None:
-        self._folder, self._lost = folder, lost
+    def __init__(
+        self,
+        folder: Path,
+        lost: Callable[[str], None],
+        make_folder: Callable[[Path], None] = make_private,
+    ) -> None:
+        """`make_folder` is called in the thread, before each file, since somebody may remove it."""
+        self._folder, self._lost, self._make_folder = folder, lost, make_folder
         self._pending: queue.Queue[tuple[str, bytes] | None] = queue.Queue(
             limits.records.ARCHIVE_PENDING_MAX
         )
@@ -75,7 +91,7 @@ class RecordArchive:
                 log.warning("record_lost", reason=os.strerror(error.errno or 0))
 
     def _write(self, name: str, data: bytes) -> None:
-        make_private(self._folder)
+        self._make_folder(self._folder)
         draft = self._folder / f".{name}.part"
         try:
             with os.fdopen(os.open(draft, _ANEW, 0o600), "wb") as file:
@@ -111,13 +127,3 @@ class RecordArchive:
 def safe(call_id: str) -> str:
     """A call's id as part of a file's name: a hash of what is not plain."""
     return call_id if _SAFE.fullmatch(call_id) else sha256(call_id.encode()).hexdigest()
-
-
-def make_private(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for this user only.
-
-    `Path.mkdir(parents=True)` gives its mode to the last one alone.
-    """
-    for missing in [*reversed(folder.parents), folder]:
-        if not missing.exists():
-            missing.mkdir(mode=0o700, exist_ok=True)

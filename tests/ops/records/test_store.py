@@ -17,7 +17,7 @@ from gateway import limits
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
-from gateway.ops.records.archive import RecordArchive
+from gateway.ops.records.archive import RecordArchive, make_private
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.record import CallRecord
 from gateway.ops.records.store import RecordStore
@@ -247,17 +247,21 @@ async def test_what_could_not_be_written_leaves_nothing_behind(tmp_path: Path) -
     assert list(folder.iterdir()) == [in_the_way]
 
 
-async def test_a_disk_that_hangs_is_not_waited_for(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_disk_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     goes_on = Event()
-    monkeypatch.setattr(RecordArchive, "_write", lambda *_: goes_on.wait(10))
+
+    def hangs(folder: Path) -> None:
+        goes_on.wait(10)
+        make_private(folder)
+
+    lost: list[str] = []
+    archive = RecordArchive(tmp_path / "records", lost.append, hangs)
     for number in range(limits.records.ARCHIVE_PENDING_MAX + 5):
-        office.archive.save(f"CA{number}", "2026", b"{}")
+        archive.save(f"CA{number}", "2026", b"{}")
     goes_on.set()
-    office.archive.close()
-    assert 4 <= len(office.lost) <= 5
-    assert set(office.lost) == {"backlog"}
+    archive.close()
+    assert 4 <= len(lost) <= 5
+    assert set(lost) == {"backlog"}
 
 
 async def test_nothing_grows_without_end(office: Office) -> None:

@@ -19,13 +19,13 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from gateway import limits
 from gateway.app import build
 from gateway.call import events
 from gateway.ops.records.record import CallRecord
 from gateway.settings import load_settings
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import Script
+from gateway.tuning import Tuning
 from gateway.web.api import openapi
 
 TOKEN = "a-token-of-the-operators"
@@ -59,6 +59,9 @@ class Live:
     call_sid: str
 
 
+UNHURRIED = Tuning(api_requests_burst=1_000_000, api_actions_burst=1_000_000)
+
+
 @pytest.fixture(scope="module")
 def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A gateway with a running call, in a thread of its own."""
@@ -70,7 +73,7 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(data)}
         async with (
             running_model(Script(speed=500, think_ms=0)) as model,
-            running_gateway(agents_file, model, **more) as rig,
+            running_gateway(agents_file, model, UNHURRIED, **more) as rig,
             rig.carrier.call(QUIET) as stream,
         ):
             await rig.note(events.ModelReady)
@@ -81,9 +84,7 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 await asyncio.sleep(0.1)
 
     # Its log also comes between two tests, when pytest captures nothing.
-    with capture_logs(), pytest.MonkeyPatch.context() as patch:
-        for name in ("REQUESTS_BURST", "ACTIONS_BURST"):
-            patch.setattr(limits.api, name, 1_000_000)
+    with capture_logs():
         thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
         thread.start()
         assert up.wait(20)
