@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from gateway.call.endings import Ending
@@ -321,6 +323,26 @@ class PictureSent(EventBase, frozen=True):
     """`shown`, `replaced` by a newer frame of the camera, or `too_late`."""
 
 
+class ResultFiled(EventBase, frozen=True):
+    """The result of a call that is over was filled in, or was not; follows `CallEnded`."""
+
+    status: str
+    """`filed`, `failed` or `skipped`."""
+    reason: str
+    """Of one that was not filed: no_words, not_json, schema, timeout, refused, ..."""
+    tries: int
+    fields: dict[str, Any]
+    """Every field of the agent's schema; null where no words of the caller's prove it."""
+    evidence: dict[str, list[dict[str, str]]]
+    """By field: `item_id` and `quote` of the caller's own words."""
+    unproven: tuple[str, ...]
+    """Fields that are null although the model had a value: it had no words for it."""
+
+    def __repr__(self) -> str:
+        """Leave people's words out."""
+        return f"ResultFiled(status={self.status!r}, reason={self.reason!r}, tries={self.tries!r})"
+
+
 class CallEnded(EventBase, frozen=True):
     """The call is over; the last event of every call.
 
@@ -385,4 +407,5 @@ CallEvent = (
     | MessageTaken
     | PictureSent
     | CallEnded
+    | ResultFiled
 )

@@ -7,7 +7,7 @@ outbox of the context; after an event each part in turn does what has become due
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.agents.config.agent import Agent
 from gateway.call import events
@@ -208,6 +208,16 @@ class CallMachine:
     @property
     def ending(self) -> Ending | None:
         return self.ctx.ending
+
+    @property
+    def responding(self) -> bool:
+        """Whether a response of the model's is in flight."""
+        return self.ctx.responses.busy
+
+    @property
+    def new_id(self) -> Callable[[], str]:
+        """Return the source of ids for events to the model."""
+        return self.ctx.new_id
 
     @property
     def arrived(self) -> bool:

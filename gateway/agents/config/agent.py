@@ -14,6 +14,8 @@ from gateway.agents.config.base import suggestion, wrong
 from gateway.agents.config.hours import Hours, is_zone
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
+from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
 from gateway.agents.texts.lookup import LANGUAGE_TAG
@@ -254,6 +256,15 @@ class Agent(_Part):
         None, ge=limits.agents.SPEND_MIN_USD, le=limits.agents.SPEND_MAX_USD
     )
     record: Literal["none", "metadata", "transcript"] = "metadata"
+    privacy: PrivacyPreset = "default"
+    redact: list[RedactSwitch] = Field(default_factory=list)
+    """What is taken out of people's words before anybody but the model sees them."""
+    retain_days: int | None = Field(
+        None, ge=limits.agents.RETAIN_DAYS_MIN, le=limits.agents.RETAIN_DAYS_MAX
+    )
+    """Days after which what was kept of a call is deleted."""
+    result: ResultSchema | None = None
+    """What is to be known of a call when it is over."""
     lead_ms: int = Field(
         limits.agents.LEAD_DEFAULT_MS, ge=limits.agents.LEAD_MIN_MS, le=limits.agents.LEAD_MAX_MS
     )
@@ -267,6 +278,11 @@ class Agent(_Part):
     def zone(self) -> str:
         """The time zone of the clock that the model is told."""
         return self.time_zone or (self.hours.zone if self.hours is not None else "UTC")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, value: Any) -> Any:
+        return with_preset(value)
 
     @property
     def client_turns(self) -> bool:
@@ -346,6 +362,12 @@ class Agent(_Part):
             raise wrong("hand_over", "goes with `hand_over` in tools: name at least one agent")
         if self.name in self.hand_over:
             raise wrong(f"hand_over.{self.name}", "is this agent itself: name another one")
+        return self
+
+    @model_validator(mode="after")
+    def _result_has_words(self) -> Self:
+        if self.result is not None and self.transcription is None:
+            raise wrong("result", "needs transcription: it rests on the caller's words")
         return self
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ import structlog
 from gateway.bridge.calls.agents_in_use import AgentsVersion
 from gateway.bridge.calls.carriers import Carrier
 from gateway.bridge.calls.model_connection import ModelConnection
+from gateway.bridge.calls.result_collection import collects_result
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.tool_runner import ToolRunner
 from gateway.call import commands as do
@@ -313,6 +314,8 @@ class LiveCall:
             case do.CloseNextSession():
                 self._close_next()
             case do.CloseModel():
+                if collects_result(self, self._model, self._services):
+                    self._model = None  # its session has one more thing to say
                 self._close_model()
             case do.ReattachSideband():
                 self._attach()

@@ -57,6 +57,9 @@ class Metrics(MetricSeries):
             events.PlaybackUnderRun: self._under_run,
             events.AudioDropped: lambda _, n: self.dropped.labels(n.reason).inc(n.ms / 1000),
             events.MessageTaken: lambda call, _: self.messages.labels(call.agent).inc(),
+            events.ResultFiled: lambda call, n: self.results.labels(
+                call.agent, n.reason or n.status
+            ).inc(),
             events.KeysEntered: lambda call, n: self.keypad.labels(call.agent, n.why).inc(),
             events.UsageCounted: lambda _, n: self._usage(n.model, n.usage),
             events.ToolCompleted: lambda _, n: self.tool_seconds.labels(n.name, n.outcome).observe(

@@ -139,6 +139,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         ("outcome",),
     ),
     "messages": ("voicemail_messages", "Messages that callers left.", ("agent",)),
+    "results": (
+        "results",
+        "Results of calls that were asked of the model: filed, or why not.",
+        ("agent", "outcome"),
+    ),
     "keypad": (
         "keypad_entries",
         "Keypad entries of callers, by why they were complete.",
@@ -309,6 +314,7 @@ class MetricSeries:
     hand_overs: Counter
     transfers: Counter
     messages: Counter
+    results: Counter
     keypad: Counter
     warm_transfers: Counter
     dials: Counter
