@@ -18,6 +18,7 @@ LANGUAGE_MAX_CHARS = 35  # of a BCP 47 tag, as its RFC 5646 advises
 GREETING_MAX_CHARS = 4_000
 # Instructions and tools share 16,384 tokens in a 32k session; four characters each is generous.
 INSTRUCTIONS_MAX_CHARS = 65_536
+PROMPT_TOKENS_MAX = 16_384
 VOICE_MAX_CHARS = 128
 SESSION_MAX_S = 3600.0  # the Realtime API ends a session after 60 minutes
 MAX_CALL_DEFAULT_S = 1800.0
@@ -44,6 +45,7 @@ SPEED_MAX = 1.5
 OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allows
 CONTEXT_TOKENS_MAX = 128_000
 QUEUE_NAME_MAX_CHARS = 64
+DAY_MIN = 24 * 60
 HOURS_SPANS_MAX = 8  # of one day
 HOURS_DATES_MAX = 400  # a year of them, and the next year's holidays
 HOURS_LOOK_AHEAD_DAYS = 35

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from re import ASCII, fullmatch
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
-from gateway.agents.config.base import suggestion, wrong
+from gateway.agents.config.base import none_for, suggestion, wrong
 from gateway.agents.config.hours import Hours, is_zone
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
@@ -187,6 +187,11 @@ class Fallback(_Part):
 
 
 Voice = Annotated[str, Field(min_length=1, max_length=limits.agents.VOICE_MAX_CHARS)] | CustomVoice
+ToolName = Annotated[
+    str,
+    # Functions have names of their own; an editor offers the built-in ones.
+    WithJsonSchema({"anyOf": [{"enum": sorted(BUILT_IN_TOOLS)}, {"type": "string"}]}),
+]
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
@@ -203,19 +208,28 @@ class Agent(_Part):
     instructions: str = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
     turn_detection: Annotated[
         TurnDetection | None,
-        BeforeValidator(lambda value: None if value == "none" else _tagged(value)),
+        BeforeValidator(
+            lambda value: None if value == "none" else _tagged(value),
+            json_schema_input_type=TurnDetection
+            | Literal["none", "server_vad", "semantic_vad"]
+            | None,
+        ),
     ] = ServerVad()
-    noise_reduction: Annotated[NoiseReduction | None, BeforeValidator(_tagged)] = None
-    transcription: Annotated[
-        Transcription | None, BeforeValidator(lambda value: None if value == "none" else value)
-    ] = Transcription()
+    noise_reduction: Annotated[
+        NoiseReduction | None,
+        BeforeValidator(
+            _tagged,
+            json_schema_input_type=NoiseReduction | Literal["near_field", "far_field"] | None,
+        ),
+    ] = None
+    transcription: Annotated[Transcription | None, none_for(Transcription)] = Transcription()
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
     max_output_tokens: (
         Annotated[int, Field(ge=1, le=limits.agents.OUTPUT_TOKENS_MAX)] | Literal["inf"] | None
     ) = None
     speed: float | None = Field(None, ge=limits.agents.SPEED_MIN, le=limits.agents.SPEED_MAX)
-    tools: list[str] = Field(default_factory=list)
+    tools: list[ToolName] = Field(default_factory=list)
     functions: dict[str, FunctionTool] = Field(
         default_factory=dict, max_length=limits.tools.FUNCTIONS_MAX
     )
@@ -233,12 +247,13 @@ class Agent(_Part):
     hours: Hours | None = None
     out_of_hours: str | None = None
     """Which agent answers instead."""
-    keypad: Annotated[
-        KeypadTransfer | None, BeforeValidator(lambda value: None if value == "none" else value)
-    ] = KeypadTransfer()
+    keypad: Annotated[KeypadTransfer | None, none_for(KeypadTransfer)] = KeypadTransfer()
     fallback: Annotated[
         Fallback | None,
-        BeforeValidator(lambda value: {"to": value} if isinstance(value, str) else value),
+        BeforeValidator(
+            lambda value: {"to": value} if isinstance(value, str) else value,
+            json_schema_input_type=Fallback | str | None,
+        ),
     ] = None
     resume: Literal["announce", "silent"] = "announce"
     if_forgotten: Literal["restart", "transfer"] = "restart"

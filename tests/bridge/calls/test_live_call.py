@@ -41,7 +41,7 @@ class CoreDouble:
     phase: CallPhase = CallPhase.TALKING
     deadline: float | None = None
     ending: Ending | None = None
-    agent: Any = field(default_factory=lambda: SimpleNamespace(model="m", language="en"))
+    agent: Any = field(default_factory=lambda: SimpleNamespace(model="m", result=None))
 
     def handle(self, event: object, _now: float) -> Sequence[Out]:
         self.handled.append(event)
