@@ -38,13 +38,15 @@ def session_of(agent: Agent, tools: Sequence[Mapping[str, Any]] = ()) -> dict[st
     return _unformatted(session) if agent.path == "sip" else session
 
 
-def essential_session(agent: Agent, session: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a media call's session without what a call can do without.
+def essential_session(
+    agent: Agent, session: Mapping[str, Any], path: str = "media-streams"
+) -> dict[str, Any]:
+    """Return a call's session without what a call on this path can do without.
 
     That is the tools of MCP servers, and all that the agent's `session:` adds but turn detection,
     on which the call relies.
     """
-    plain = agent.model_copy(update={"session": {}, "path": "media-streams"})
+    plain = agent.model_copy(update={"session": {}, "path": path})
     tools = [tool for tool in session.get("tools", ()) if tool.get("name") in agent.tools]
     found = session_of(plain, tools)
     heard = session.get("audio", {}).get("input", {})

@@ -293,6 +293,8 @@ class PeerFaultCounted(EventBase, frozen=True):
     peer: str
     """`caller` or `model`."""
     kind: str
+    fields: tuple[str, ...] = ()
+    """Names of the fields that were left out, while the rest was used."""
 
 
 class KeysEntered(EventBase, frozen=True):

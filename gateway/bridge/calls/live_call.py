@@ -12,6 +12,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from random import uniform
 from time import monotonic
 
@@ -74,7 +75,7 @@ class LiveCall:
             agents.toolbox,
             services.tasks,
             self.notify,
-            lambda event: services.publish(self, event),
+            partial(services.publish, self),
         )
         self._loop = asyncio.get_running_loop()
         # For each frame: found once.
@@ -175,10 +176,12 @@ class LiveCall:
             except Exception as error:
                 return self._break(error, now)
             return self._observe_up(monotonic() - now)
-        known = not isinstance(event, media_stream.UnknownMessage)
-        return self._handle(
-            event if known else inputs.PeerFaultSeen("caller", "unknown_event"), now
-        )
+        if type(event) is media_stream.UnknownMessage:
+            return self._handle(inputs.PeerFaultSeen("caller", "unknown_event"), now)
+        if type(event) is media_stream.RepairedMessage:
+            self._handle(inputs.PeerFaultSeen("caller", "odd_field", event.fields), now)
+            event = event.message
+        return self._handle(event, now)
 
     def on_binary(self, now: float) -> None:
         self._fault("caller", "binary", now)
@@ -210,7 +213,7 @@ class LiveCall:
         if isinstance(event, realtime_server.UnknownEvent):
             return self._handle(inputs.PeerFaultSeen("model", "unknown_event"), now)
         if type(event) is realtime_server.RepairedEvent:
-            self._handle(inputs.PeerFaultSeen("model", "odd_field"), now)
+            self._handle(inputs.PeerFaultSeen("model", "odd_field", event.fields), now)
             event = event.event
         if connection is not self._model:
             return self._handle(inputs.NextSessionEvent(event), now)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 
 import structlog
 
 from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
+from gateway.agents.session import essential_session
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.bridge.calls.registry import CallRegistry
+from gateway.call import inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
@@ -23,7 +26,7 @@ from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.ops.limits.admission import Admission, RateWatch
 from gateway.ops.limits.signed_tokens import DialTokens
 from gateway.protocols.openai_webhooks import IncomingCall
-from gateway.transports.openai_calls import OpenAICalls
+from gateway.transports.openai_calls import OpenAICalls, SessionRefused
 
 log = structlog.get_logger()
 
@@ -94,7 +97,7 @@ class SipInbound:
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
         try:
-            await self._calls.accept(incoming.call_id, session, self._accept_max_s)
+            await self._accept(call, session)
         except LinkError as error:
             return await self._not_accepted(call, error.reason)
         self._counted("accepted")
@@ -117,6 +120,22 @@ class SipInbound:
         session = self._registry.session(agent, "sip")
         call = self._registry.announce_sip(facts, agent, session, state=state)
         call.adopted()
+
+    async def _accept(self, call: LiveCall, session: Mapping[str, Any]) -> None:
+        """Accept a call, once more with less if its session is refused. Raises LinkError."""
+        call_id, until = call.facts.call_id, monotonic() + self._accept_max_s
+        try:
+            return await self._calls.accept(call_id, session, self._accept_max_s)
+        except SessionRefused as refused:
+            call.notify(inputs.AcceptRefused(refused.error))
+            essential = essential_session(call.machine.agent, session, "sip")
+            if essential == session:
+                raise
+        try:
+            return await self._calls.accept(call_id, essential, max(0.0, until - monotonic()))
+        except SessionRefused as refused:
+            call.notify(inputs.AcceptRefused(refused.error))
+            raise
 
     async def _not_accepted(self, call: LiveCall, why: str) -> None:
         call_id = call.facts.call_id

@@ -94,6 +94,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Messages that could not be read; the call went on.",
         ("peer", "kind"),
     ),
+    "fields_left_out": (
+        "fields_left_out",
+        "Fields of messages that could not be read, while the rest was used.",
+        ("peer", "field"),
+    ),
     "prepared": (
         "sessions_prepared",
         "Sessions opened during the webhook: used, or given up before the caller arrived.",
@@ -302,6 +307,7 @@ class MetricSeries:
     approvals: Counter
     errors: Counter
     peer_faults: Counter
+    fields_left_out: Counter
     prepared: Counter
     webhooks: Counter
     streams_refused: Counter

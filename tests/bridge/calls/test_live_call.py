@@ -284,7 +284,7 @@ async def test_an_event_with_an_odd_field_is_used_and_counted() -> None:
     text = b'{"type":"input_audio_buffer.speech_started","audio_start_ms":null,"item_id":"i"}'
     rig.call.on_connection_text(connection, text, 0.0)
     counted, started = rig.core.handled
-    assert counted == inputs.PeerFaultSeen("model", "odd_field")
+    assert counted == inputs.PeerFaultSeen("model", "odd_field", ("audio_start_ms",))
     assert started == realtime_server.SpeechStarted("i", 0)
 
 
