@@ -8,10 +8,8 @@ from typing import Any, Final
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
-from gateway.agents.texts.lookup import same_language
 from gateway.call import commands as do
 from gateway.call import events
-from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory, HistoryReplay
 from gateway.call.part import CallPart, overriding
@@ -318,12 +316,6 @@ class CallContext:
         """Cancel this response; one that nobody saw begin has no name: whatever runs."""
         named = None if response_id == UNSEEN else response_id
         self.to_model(to_model.response_cancel(self.new_id(), named))
-
-    def in_words(self, text: str) -> dict[str, Any]:
-        """Return the response that says a text of the agent's, in the caller's language."""
-        if same_language(self.language, self.agent.language):
-            return prompts.word_for_word(text)
-        return prompts.translated(text, self.language)
 
     def notify_model(self, text: str) -> None:
         """Put a system message into the conversation, for the model's next answer."""

@@ -51,7 +51,14 @@ class Greeting(CallPart):
             self._continue()
         elif agent.greeting is not None:
             self._protected_until = self._ctx.now + agent.barge_in.protect_greeting_ms / 1000
-            self._ctx.request(ResponseRequest("greeting", self._ctx.in_words(agent.greeting)))
+            self._ctx.request(
+                ResponseRequest(
+                    "greeting",
+                    prompts.in_language(
+                        agent.greeting, self._ctx.agent.language, self._ctx.language
+                    ),
+                )
+            )
 
     def _continue(self) -> None:
         """Give the answer that the caller waits for, or the rest of one; say nothing else."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.agents.texts.lookup import same_language
+
 NOT_ENDED: Final = "The call was not ended: the caller went on speaking. Listen to them."
 NOT_TRANSFERRED: Final = "Not transferred: the caller went on speaking. Listen to them."
 TRANSFER_FAILED: Final = (
@@ -232,8 +234,10 @@ def word_for_word(text: str) -> dict[str, Any]:
     }
 
 
-def translated(text: str, language: str) -> dict[str, Any]:
-    """Return a response that says this in another language than it is written in."""
+def in_language(text: str, written_in: str, language: str) -> dict[str, Any]:
+    """Return a response that says a text of the agent's in the caller's language."""
+    if same_language(written_in, language):
+        return word_for_word(text)
     return {
         "instructions": (
             f'Say exactly this, translated into the language of the tag "{language}", and nothing '

@@ -176,7 +176,11 @@ class FunctionCalls(CallPart):
             pass  # a hold tone in place of words
         elif running is not None and self._is_quiet():
             said = running.options.filler
-            words = self._ctx.in_words(said) if said else prompts.instructed(prompts.FILLER)
+            words = (
+                prompts.in_language(said, self._ctx.agent.language, self._ctx.language)
+                if said
+                else prompts.instructed(prompts.FILLER)
+            )
             self._ctx.request(ResponseRequest("filler", words))
         self._work.hand_in()
 

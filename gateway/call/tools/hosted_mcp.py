@@ -264,7 +264,7 @@ class HostedMcp(CallPart):
         """Return what the model is to say; None where a hold tone takes the place of words."""
         said = wait.options.filler
         if said:
-            return self._ctx.in_words(said)
+            return prompts.in_language(said, self._ctx.agent.language, self._ctx.language)
         instead = wait.options.hold and self._line.can_hold
         return None if instead else prompts.instructed(prompts.FILLER)
 
