@@ -70,7 +70,7 @@ class CallMachine:
         greeting = Greeting(ctx, line)
         goodbye = Goodbye(ctx, work, line, link)
         approvals = Approvals(ctx, work, floor)
-        agents = AgentChange(ctx, work, link, colleagues)
+        agents = AgentChange(ctx, work, link, opening, colleagues)
         language = CallerLanguage(ctx)
         builtin = BuiltinTools(ctx, work, line, agents, language)
         functions = FunctionCalls(ctx, work, line, floor, approvals, goodbye, builtin)
@@ -238,6 +238,10 @@ class CallMachine:
         return self.greeting.opening
 
     @property
+    def briefing(self) -> Briefing:
+        return self._opening_items.briefing
+
+    @property
     def takes_operator_requests(self) -> bool:
         return self.ctx.takes_operator_requests
 
@@ -277,6 +281,7 @@ class CallMachine:
             talked_s=ctx.talked_s,
             streams=tally.streams,
             language=ctx.language,
+            briefing=self.briefing,
         )
         self.agents.snapshot(state)
         return state
@@ -293,6 +298,7 @@ class CallMachine:
         tally.talked_s = state.talked_s
         self.agents.resume(state)
         self.speak(state.language)
+        self._opening_items.brief(state.briefing)
         if self.model_link.session_lives_on:
             self._opening_items.resume()
         self.greeting.resume(

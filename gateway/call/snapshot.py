@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.history import HistoryItem
 
 
@@ -46,6 +47,7 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     direction: str = "inbound"
     opening: str = ""
     """How the next process is to begin; "" for as usual."""
+    briefing: Briefing = NO_BRIEFING
     language: str = ""
     """The caller's, as far as it was told; "" for the agent's."""
     hand_overs: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.limits import (
     agents,
     api,
+    briefing,
     call,
     images,
     mcp,
@@ -27,6 +28,7 @@ from gateway.limits import (
 __all__ = [
     "agents",
     "api",
+    "briefing",
     "call",
     "images",
     "mcp",

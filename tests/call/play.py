@@ -242,7 +242,7 @@ class Book:
 def among(agents: Sequence[Agent]) -> Colleagues:
     """Find the agents of a file, with what their sessions ask for."""
     found = {one.name: AgentSession(one, session_of(one, definitions(one))) for one in agents}
-    return found.get
+    return lambda name, _facts: found.get(name)
 
 
 def an_agent(**changes: Any) -> Agent:

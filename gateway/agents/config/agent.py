@@ -11,9 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
 from gateway.agents.config.base import none_for, suggestion, wrong
-from gateway.agents.config.hours import Hours, is_zone
+from gateway.agents.config.hours import Hours, ZoneName
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
 from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
@@ -70,12 +71,6 @@ def _name(text: str) -> str:
 def _language(text: str) -> str:
     if not LANGUAGE_TAG.fullmatch(text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
-    return text
-
-
-def _zone(text: str) -> str:
-    if not is_zone(text):
-        raise ValueError('must be a time zone like "Europe/Paris" that this system knows')
     return text
 
 
@@ -204,8 +199,10 @@ class Agent(_Part):
     path: Literal["media-streams", "sip"] = "media-streams"
     audio: Literal["pcm24k", "pcmu"] = "pcm24k"
     language: Annotated[str, AfterValidator(_language)] = "en"
-    greeting: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
-    instructions: str = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
+    greeting: Fillable | None = Field(
+        None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS
+    )
+    instructions: Fillable = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
     turn_detection: Annotated[
         TurnDetection | None,
         BeforeValidator(
@@ -241,7 +238,7 @@ class Agent(_Part):
         str, Annotated[str, Field(min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)]
     ] = Field(default_factory=dict, max_length=limits.agents.HAND_OVER_MAX)
     """Other agents that may lead the same call on, and when."""
-    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    time_zone: ZoneName | None = None
     """Of the clock that the model is told; without it that of `hours`, or else UTC."""
     knows: list[Literal["caller_number"]] = Field(default_factory=list)
     hours: Hours | None = None

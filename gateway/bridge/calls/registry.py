@@ -9,14 +9,17 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
+from gateway.agents.informed import informed
 from gateway.agents.routing import AgentBook
 from gateway.bridge.calls.agents_in_use import AgentsInUse
+from gateway.bridge.calls.briefings import Briefings
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
 from gateway.call import events, inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
 from gateway.call.dialogue.agent_change import AgentSession, Colleagues
@@ -60,6 +63,7 @@ class CallRegistry:
         self._clock, self._hours_shift_s = clock, hours_shift_s
         self._patience = patience
         self.dials = OutboundStates(store)
+        self.briefings = Briefings(store)
         self._reserved: dict[str, str] = {}
         """Slots reserved for people who are being called: the path of each."""
 
@@ -120,9 +124,11 @@ class CallRegistry:
         """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
-    def session(self, agent: Agent, path: str) -> Mapping[str, Any]:
+    def session(
+        self, agent: Agent, path: str, briefing: Briefing = NO_BRIEFING
+    ) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        return self.agents.version_of(agent).sessions.of(agent.name, path)
+        return self.agents.version_of(agent).sessions.of(agent.name, path, briefing.facts)
 
     def announce(
         self,
@@ -130,6 +136,7 @@ class CallRegistry:
         agent: Agent,
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        briefing: Briefing = NO_BRIEFING,
     ) -> LiveCall:
         """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
 
@@ -144,9 +151,11 @@ class CallRegistry:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
-        session = self.session(agent, "media-streams")
+        briefing = state.briefing if state is not None else briefing
+        session = self.session(agent, "media-streams", briefing)
+        version = self.agents.version_of(agent)
         machine = media_call(
-            agent,
+            informed(agent, briefing.facts),
             session,
             _event_ids(),
             monotonic(),
@@ -155,6 +164,7 @@ class CallRegistry:
             self._patience,
             self._colleagues(agent, "media-streams"),
         )
+        machine.brief(briefing)
         if state is not None:
             machine.resume(state)
         if opening:
@@ -162,7 +172,7 @@ class CallRegistry:
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(facts, machine, carrier, self._services, self.agents.version_of(agent))
+        call = LiveCall(facts, machine, carrier, self._services, version)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_media(call)
@@ -178,14 +188,16 @@ class CallRegistry:
         session: Mapping[str, Any],
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        briefing: Briefing = NO_BRIEFING,
     ) -> LiveCall:
         """A SIP call is about to be accepted with this session, or was by another process.
 
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
+        version = self.agents.version_of(agent)
         machine = sip_call(
-            agent,
+            informed(agent, briefing.facts),
             session,
             _event_ids(),
             monotonic(),
@@ -194,9 +206,9 @@ class CallRegistry:
             self._patience,
             self._colleagues(agent, "sip"),
         )
+        machine.brief(briefing)
         if opening:
             machine.begin_with(opening)
-        version = self.agents.version_of(agent)
         call = LiveCall(facts, machine, self._services.carriers.sip, self._services, version)
         if state is not None:
             machine.resume(state)
@@ -216,12 +228,12 @@ class CallRegistry:
         version = self.agents.version_of(first)
         of_line = {"audio": first.audio, "lead_ms": first.lead_ms}
 
-        def find(name: str) -> AgentSession | None:
+        def find(name: str, known: Mapping[str, str]) -> AgentSession | None:
             agent = version.book.agents.get(name)
             if agent is None:
                 return None
-            session = version.sessions.of(name, path, first.audio)
-            return AgentSession(agent.model_copy(update=of_line), session)
+            session = version.sessions.of(name, path, known, first.audio)
+            return AgentSession(informed(agent, known).model_copy(update=of_line), session)
 
         return find
 

@@ -19,6 +19,7 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.call import inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
@@ -62,6 +63,7 @@ class SipSlot:
     out: OutboundState | None = None
     """State of the outbound call for which the model's leg is dialled."""
     opening: str | None = None
+    briefing: Briefing = NO_BRIEFING
 
 
 class SipInbound:
@@ -92,7 +94,7 @@ class SipInbound:
         """Accept or reject one call, within two seconds of its webhook."""
         try:
             slot = await self._slot(incoming)
-            session = self._registry.session(slot.agent, "sip")
+            session = self._registry.session(slot.agent, "sip", slot.briefing)
             call = await self._let_in(incoming, slot, session)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
@@ -117,8 +119,9 @@ class SipInbound:
             state.call_id,
             state.direction,
         )
-        session = self._registry.session(agent, "sip")
-        call = self._registry.announce_sip(facts, agent, session, state=state)
+        briefing = state.briefing
+        session = self._registry.session(agent, "sip", briefing)
+        call = self._registry.announce_sip(facts, agent, session, state=state, briefing=briefing)
         call.adopted()
 
     async def _accept(self, call: LiveCall, session: Mapping[str, Any]) -> None:
@@ -173,7 +176,9 @@ class SipInbound:
         dialled = await self._registry.dialled_by(call_sid)
         out = await self._registry.dials.find(call_sid)
         opening = await self._registry.opening_of(call_sid)
-        return SipSlot(agent, call_sid, dialled or next(incoming.dialled, ""), out, opening)
+        briefing = await self._registry.briefings.find(call_sid)
+        dialled = dialled or next(incoming.dialled, "")
+        return SipSlot(agent, call_sid, dialled, out, opening, briefing)
 
     async def _let_in(
         self, incoming: IncomingCall, slot: SipSlot, session: Mapping[str, Any]
@@ -185,7 +190,9 @@ class SipInbound:
         if slot.out is None:  # an outbound call took its slot when it was placed
             await self._admission.admit(facts.slot_key, facts.caller, agent.name, agent.max_calls)
         try:
-            return self._registry.announce_sip(facts, agent, session, slot.opening)
+            return self._registry.announce_sip(
+                facts, agent, session, slot.opening, briefing=slot.briefing
+            )
         except NotAdmitted:
             await self._admission.release(facts.slot_key)
             raise

@@ -22,6 +22,7 @@ from gateway.call.part import CallPart
 from gateway.call.responses import STOPGAPS, ResponseRequest
 from gateway.call.session import session_audio
 from gateway.call.session.model_link import ModelLink
+from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.rollover import Preparation
 from gateway.call.snapshot import CallSnapshot
 from gateway.call.state_machines import CallPhase, LinkState
@@ -37,11 +38,11 @@ class AgentSession:
     session: Mapping[str, Any]
 
 
-Colleagues = Callable[[str], AgentSession | None]
-"""Finds the agent of a name, for a call on this one's path; None where there is none."""
+Colleagues = Callable[[str, Mapping[str, str]], AgentSession | None]
+"""Finds the agent of a name, for a call on this one's path of which these facts are known."""
 
 
-def no_colleagues(_name: str) -> AgentSession | None:
+def no_colleagues(_name: str, _facts: Mapping[str, str]) -> AgentSession | None:
     return None
 
 
@@ -64,9 +65,15 @@ class AgentChange(CallPart):
     """The hand-over that is under way, and how many there were."""
 
     def __init__(
-        self, ctx: CallContext, work: OpenWork, link: ModelLink, colleagues: Colleagues
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        link: ModelLink,
+        opening: OpeningItems,
+        colleagues: Colleagues,
     ) -> None:
-        self._ctx, self._work, self._link, self._colleagues = ctx, work, link, colleagues
+        self._ctx, self._work, self._link = ctx, work, link
+        self._opening, self._colleagues = opening, colleagues
         self._pending: _Pending | None = None
         self._count = 0
         self._from = ""
@@ -80,7 +87,7 @@ class AgentChange(CallPart):
         ctx, running = self._ctx, self._work.running
         wanted = _decoded(arguments)
         outcome, why_not = self._refusal(wanted.agent)
-        following = None if outcome else self._colleagues(wanted.agent)
+        following = None if outcome else self._found(wanted.agent)
         if outcome or following is None:
             self._report(wanted.agent, outcome or "unknown")
             known = prompts.no_colleague(", ".join(ctx.agent.hand_over))
@@ -92,6 +99,9 @@ class AgentChange(CallPart):
             about = wanted.about.strip()[: limits.call.SUMMARY_MAX_CHARS]
             self._pending = _Pending(call_id, following, about)
             self._prepare(following)
+
+    def _found(self, name: str) -> AgentSession | None:
+        return self._colleagues(name, self._opening.briefing.facts)
 
     def _refusal(self, to: str) -> tuple[str, str]:
         """Return why a hand-over is refused: its outcome, and the same for the model."""

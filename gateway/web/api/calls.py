@@ -23,6 +23,7 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.call import commands, inputs
+from gateway.call.briefing import briefing_of
 from gateway.call.dialogue import end_plan
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
@@ -37,6 +38,16 @@ log = structlog.get_logger()
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
 _STATES: Final = ("live", "ended")
 _BodyT = TypeVar("_BodyT", bound=Struct)
+
+
+_FactName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+_Fact = (
+    Annotated[str, Meta(max_length=limits.briefing.FACT_VALUE_MAX_CHARS)]
+    | Annotated[int, Meta(ge=-(2**53), le=2**53)]
+    | Annotated[float, Meta(ge=-1e15, le=1e15)]
+    | bool
+    | None
+)
 
 
 class SayBody(Struct, forbid_unknown_fields=True):
@@ -63,6 +74,10 @@ class DialBody(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
     agent: Annotated[str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS)]
     from_: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
     """Caller id, one of our numbers; without it, the agent's."""
+    about: Annotated[str, Meta(max_length=limits.briefing.ABOUT_MAX_CHARS)] = ""
+    """What the call is for, told to the agent."""
+    facts: Annotated[dict[_FactName, _Fact], Meta(max_length=limits.briefing.FACTS_MAX)] = {}
+    """Facts by name, for the agent and for placeholders in its texts."""
 
 
 class PhoneLinkBody(Struct, forbid_unknown_fields=True):
@@ -165,9 +180,14 @@ class CallsEndpoints:
             raise RequestRefused(
                 422, f"Idempotency-Key may have {limits.web.IDEMPOTENCY_KEY_MAX_CHARS} characters."
             )
-        wanted = await _parsed(request, DialBody)
+        wanted = await _parsed(request, DialBody, limits.api.DIAL_BODY_MAX_BYTES)
+        briefing, problems = briefing_of(wanted.about, wanted.facts)
+        if problems:
+            raise RequestRefused(422, problems[0])
         try:
-            call_sid = await self.outbound.place(wanted.to, wanted.agent, wanted.from_, key)
+            call_sid = await self.outbound.place(
+                wanted.to, wanted.agent, wanted.from_, key, briefing
+            )
         except NotDialled as error:
             raise _not_dialled(error) from error
         log.info("operator_action", action="dial", call_sid=call_sid, agent=wanted.agent)
@@ -325,10 +345,12 @@ def _limit(request: Request) -> int:
     return int(text)
 
 
-async def _parsed(request: Request, kind: type[_BodyT]) -> _BodyT:
+async def _parsed(
+    request: Request, kind: type[_BodyT], most_bytes: int = limits.api.BODY_MAX_BYTES
+) -> _BodyT:
     if media_type(request) != "application/json":
         raise RequestRefused(415, "Send application/json.")
-    body = await body_of(request, limits.api.BODY_MAX_BYTES)
+    body = await body_of(request, most_bytes)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

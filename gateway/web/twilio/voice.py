@@ -73,6 +73,7 @@ class VoiceEndpoints:
         name = await self._tokens.redeem(token, call.caller, call.dialled)
         dialled = OutboundState(name, call.dialled, call.caller)
         await self._registry.dials.remember(call.call_sid, dialled)
+        await self._registry.briefings.placed(token, call.call_sid)
         return call.turned(), self._registry.agents.agent(name)
 
     async def after(self, fields: dict[str, str], request: Request) -> Response:

@@ -376,4 +376,4 @@ def test_another_process_goes_on_with_the_agent_there_is_and_counts_on() -> None
 
 def test_without_colleagues_nobody_can_be_had() -> None:
     call = media_call(an_agent(**FRONT), {}, lambda: "id", 0.0)
-    assert call.agents._colleagues("billing") is None
+    assert call.agents._found("billing") is None
