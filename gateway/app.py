@@ -97,7 +97,7 @@ def build(
         *openai_routes(openai),
         *twilio_endpoints(r, bounds, calls, texts, outbound),
         *health_routes(health),
-        *photo_routes(PhotoEndpoint(texts.links, texts.pictures)),
+        *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
         *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload),
     ]
     asgi = GatewayApp(
