@@ -339,16 +339,12 @@ class LiveCall:
             case do.DetachTool():
                 self._tools.detach(one.call_id)
             case events.AgentChanged():
-                self._change_agent(one)
+                self.facts = replace(self.facts, agent=one.agent)
+                of_agent = self._services.open_bill(self.facts, self.machine.agent)
+                self.bill.change_agent(one.agent, of_agent.limit_usd)
+                self._services.publish(self, one)
             case _:
                 self._services.publish(self, one)
-
-    def _change_agent(self, changed: events.AgentChanged) -> None:
-        """Count under the agent that leads from now on."""
-        self.facts = replace(self.facts, agent=changed.agent)
-        limit_usd = self._services.open_bill(self.facts, self.machine.agent).limit_usd
-        self.bill.change_agent(changed.agent, limit_usd)
-        self._services.publish(self, changed)
 
     def _break(self, error: Exception, now: float) -> None:
         """End this call, and nothing else, because of a bug of ours."""
