@@ -22,13 +22,14 @@ log = structlog.get_logger()
 class ToolRunner:
     """Running functions of one call.
 
-    `finished` gets each result, unless the function was cancelled or detached. A detached one runs
-    on, after the end of its call and within its own time limit; `completed` gets what came of it.
+    `facts` returns the call's own, whose agent may change. `finished` gets each result, unless
+    the function was cancelled or detached. A detached one runs on, after the end of its call and
+    within its own time limit; `completed` gets what came of it.
     """
 
     def __init__(
         self,
-        facts: CallInfo,
+        facts: Callable[[], CallInfo],
         toolbox: Toolbox,
         tasks: Tasks,
         finished: Callable[[inputs.ToolFinished], None],
@@ -43,7 +44,7 @@ class ToolRunner:
         self._detached: set[str] = set()
 
     def run(self, command: do.RunTool) -> None:
-        name = f"tool {command.name} {self._facts.key}"
+        name = f"tool {command.name} {self._facts().key}"
         self._running[command.call_id] = self._tasks.start(self._run(command), name)
 
     def cancel(self, call_id: str) -> None:
@@ -58,7 +59,7 @@ class ToolRunner:
             self._tasks.wait_for(task)
 
     async def _run(self, command: do.RunTool) -> None:
-        facts, began = self._facts, monotonic()
+        facts, began = self._facts(), monotonic()
         context = ToolContext(
             facts.call_sid,
             facts.caller,
@@ -79,6 +80,7 @@ class ToolRunner:
 
     def _outlived(self, name: str, outcome: str, seconds: float) -> None:
         """Report what a function did after the end of its call: the model cannot tell anybody."""
-        ids = {"call_sid": self._facts.call_sid, "call_id": self._facts.call_id}
+        facts = self._facts()
+        ids = {"call_sid": facts.call_sid, "call_id": facts.call_id}
         log.info("tool_outlived_call", **ids, tool=name, outcome=outcome, seconds=round(seconds, 1))
         self._completed(events.ToolCompleted(name, outcome, seconds))
