@@ -234,6 +234,8 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
     office.tell(events.ModelSpeechEnded(), turn(), line("Hello."), after_s=1.0)
     office.tell(ASKED, events.HostedToolCalled("crm", "find"), after_s=1.0)
     office.tell(events.MessageTaken("Call me.", "", ""))
+    office.tell(events.AgentChanged("desk", "billing", "gpt-realtime-2.1-mini"))
+    office.tell(events.LanguageChanged("fr"))
     office.tell(events.ApprovalResolved("mcpr_1", "crm", "approved"), ended(), after_s=1.0)
     office.event_stream.close()
     built: dict[str, Any] = {}
@@ -247,7 +249,8 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
 def apply(record: dict[str, Any], part: str, value: Any) -> None:
     """What the console does with a change."""
     lists = (
-        "timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript", "messages",
+        "timeline", "latency", "interruptions", "tool_calls", "approvals", "hand_overs",
+        "transcript", "messages",
     )  # fmt: skip
     for name in lists:
         record.setdefault(name, [])
@@ -283,6 +286,18 @@ async def test_a_message_is_kept_with_the_record(office: Office, policy: str, ke
     record = await office.records.find(FACTS.key)
     assert (record is not None) == kept
     assert record is None or record.messages == [message]
+
+
+async def test_a_hand_over_is_kept_with_what_the_call_had_cost(office: Office) -> None:
+    office.call()
+    office.records.on_event(FACTS, events.ToolCalled("hand_over"), Decimal("0.25"))
+    office.tell(events.AgentChanged("desk", "billing", "gpt-realtime-2.1-mini"))
+    office.tell(events.LanguageChanged("fr"), ended())
+    record = await office.record()
+    (one,) = record.hand_overs
+    assert (one.before, one.agent, one.cost_usd) == ("desk", "billing", "0.250000")
+    assert (record.agent, record.model) == ("billing", "gpt-realtime-2.1-mini")
+    assert record.language == "fr"
 
 
 async def test_an_ended_call_is_listed_while_the_database_is_away(tmp_path: Path) -> None:
