@@ -1,4 +1,4 @@
-"""What comes of a call after it has ended: its result, its last words, and what both cost."""
+"""Late parts of a call: its result, its last words, and what both cost, after it has ended."""
 
 from __future__ import annotations
 
