@@ -111,7 +111,7 @@ class RecordQuote(Struct):
 
 
 class RecordResult(Struct):
-    """What the model said came of the call, see `ResultFiled`."""
+    """Result of the call, as the model filled it in, see `ResultFiled`."""
 
     filed_at: str
     """RFC 3339, UTC."""
