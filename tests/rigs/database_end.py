@@ -19,6 +19,7 @@ from gateway.ops.delivery.delivery_queue import DeliveryQueue
 from gateway.ops.delivery.outbox import EventOutbox, OutboxTable
 from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.history import CallHistory
+from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.record import CallRecord
 
 CALLER = "+15551230042"
@@ -44,7 +45,11 @@ class DatabaseEnd:
         self.writes = WriteBehind(
             self.database,
             self.spool,
-            {**self.history.appliers, **self.table.appliers},
+            {
+                **self.history.appliers,
+                **self.table.appliers,
+                RESULT: LateWrites(self.history.change).apply,
+            },
             self.lost.append,
         )
         self.outbox = EventOutbox(self.writes, enabled=self.delivers)
