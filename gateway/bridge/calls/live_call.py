@@ -76,6 +76,7 @@ class LiveCall:
             services.tasks,
             self.notify,
             partial(services.publish, self),
+            lambda: self.machine.briefing,
         )
         self._loop = asyncio.get_running_loop()
         # For each frame: found once.

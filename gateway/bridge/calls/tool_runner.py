@@ -11,6 +11,7 @@ import structlog
 from gateway.bridge.calls.tasks import Tasks
 from gateway.call import commands as do
 from gateway.call import events, inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import Toolbox
@@ -33,7 +34,10 @@ class ToolRunner:
         tasks: Tasks,
         finished: Callable[[inputs.ToolFinished], None],
         completed: Callable[[events.ToolCompleted], None],
+        briefing: Callable[[], Briefing] = lambda: NO_BRIEFING,
     ) -> None:
+        """`briefing` returns what is known of the call at that moment."""
+        self._briefing = briefing
         self._facts, self._toolbox, self._tasks = facts, toolbox, tasks
         self._finished, self._completed = finished, completed
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -56,7 +60,16 @@ class ToolRunner:
 
     async def _run(self, command: do.RunTool) -> None:
         facts, began = self._facts(), monotonic()
-        context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
+        context = ToolContext(
+            facts.call_sid,
+            facts.caller,
+            facts.dialled,
+            facts.agent,
+            facts.key,
+            facts.call_id,
+            facts.direction,
+            self._briefing().facts,
+        )
         try:
             result = await self._toolbox.run(command.name, command.arguments, context)
         finally:
