@@ -40,7 +40,9 @@ class CoreDouble:
     phase: CallPhase = CallPhase.TALKING
     deadline: float | None = None
     ending: Ending | None = None
-    agent: Any = field(default_factory=lambda: SimpleNamespace(model="m", language="en"))
+    agent: Any = field(
+        default_factory=lambda: SimpleNamespace(model="m", language="en", result=None)
+    )
 
     def handle(self, event: object, _now: float) -> Sequence[Out]:
         self.handled.append(event)
