@@ -87,7 +87,7 @@ def _voice(
     )
     failover = Failover(
         registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,
-        r.metrics,
+        r.metrics, settings.public_url,
     )  # fmt: skip
     return VoiceEndpoints(
         registry, r.store, calls.snapshots, outbound_tokens, documents, incoming, failover,
