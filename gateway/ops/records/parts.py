@@ -46,6 +46,7 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
         transcript=[*first.transcript, *last.transcript][: limits.call.TRANSCRIPT_LINES_MAX],
         messages=[*first.messages, *last.messages],
     )
+    result.result = _first_of(newer.result, first.result if newer is last else last.result)
     for name in ("rings_s", "answered_s", "answered_by", "arrived_s", "model_ready_s"):
         setattr(result, name, _first_of(getattr(first, name), getattr(last, name)))
     result.first_sound_s = _first_of(first.first_sound_s, last.first_sound_s)

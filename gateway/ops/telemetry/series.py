@@ -133,6 +133,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "hand_overs": (
+        "hand_overs",
+        "Hand-overs of a call from one agent to another, by outcome.",
+        ("agent", "to", "outcome"),
+    ),
     "texts": (
         "texts",
         "Texts to callers: sent, refused by the carrier, or over a limit.",
@@ -318,6 +323,7 @@ class MetricSeries:
     stream_events: Counter
     sip_decisions: Counter
     sidebands_reopened: Counter
+    hand_overs: Counter
     transfers: Counter
     messages: Counter
     results: Counter
