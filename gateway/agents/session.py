@@ -55,6 +55,42 @@ def essential_session(
     return found
 
 
+_CLEARED: Final[Mapping[str, Any]] = {
+    "tools": [],
+    "tool_choice": "auto",
+    "truncation": "auto",
+    "max_output_tokens": "inf",
+    "speed": 1.0,
+}
+"""Values that take back what a session was told; anything else is taken back by null."""
+_FROZEN: Final = frozenset({"model", "voice", "tracing", "prompt"})
+"""Fields that a running session keeps; `reasoning` can be changed, but not taken back."""
+
+
+def session_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `session.update` by which a running session becomes another agent's.
+
+    "Only the fields that are present are updated": what the next agent leaves out is taken back.
+    Voice and model stay: the vendor freezes both.
+    """
+    return _changed(before, after) | {"type": "realtime"}
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    for key in (*after, *(key for key in before if key not in after)):
+        old, new = before.get(key), after.get(key)
+        if key in _FROZEN or (key == "reasoning" and new is None):
+            continue
+        if key not in after:
+            changed[key] = _CLEARED.get(key)
+        elif key in ("audio", "input", "output") and isinstance(new, dict):
+            changed[key] = _changed(old if isinstance(old, dict) else {}, new)
+        else:
+            changed[key] = deepcopy(new)
+    return changed
+
+
 def hosted_tools(agent: Agent, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
     """The MCP servers that the model's server reaches, as it is told of them.
 

@@ -35,6 +35,13 @@ class NextSessionLost(InputBase, frozen=True):
     reason: str
 
 
+class LanguageChosen(InputBase, frozen=True):
+    """The caller's language is known from elsewhere than the conversation."""
+
+    language: str
+    """A tag of BCP 47."""
+
+
 class HandOverRequested(InputBase, frozen=True):
     """The process stops: the call is to go on in another one."""
 

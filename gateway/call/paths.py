@@ -9,6 +9,7 @@ from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
 from gateway.call.call_info import CallInfo
 from gateway.call.context import CallContext, WallClock
+from gateway.call.dialogue.agent_change import Colleagues, no_colleagues
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
 from gateway.call.line.sip_line import SipLine
@@ -30,11 +31,12 @@ def media_call(
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
     patience: CallPatience = CALL_PATIENCE,
+    colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
-    `session` is what the agent asks of the model, `info` what its sessions are told of the call;
-    for the rest see `CallContext`.
+    `session` is what the agent asks of the model, `info` what its sessions are told of the call,
+    `colleagues` finds the agents to which it may hand over; for the rest see `CallContext`.
     """
     ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
@@ -43,7 +45,7 @@ def media_call(
     line = MediaLine(ctx, work, uplink, downlink)
     opening = OpeningItems(ctx, info)
     link = ModelSession(ctx, work, line, session, opening)
-    return CallMachine(ctx, work, line, link, opening)
+    return CallMachine(ctx, work, line, link, opening, colleagues)
 
 
 def sip_call(
@@ -54,6 +56,7 @@ def sip_call(
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
     patience: CallPatience = CALL_PATIENCE,
+    colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
 
@@ -63,7 +66,7 @@ def sip_call(
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
     link = Sideband(ctx, work, line, session)
-    return CallMachine(ctx, work, line, link, OpeningItems(ctx, info))
+    return CallMachine(ctx, work, line, link, OpeningItems(ctx, info), colleagues)
 
 
 def _context(

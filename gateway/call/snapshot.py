@@ -48,6 +48,14 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     opening: str = ""
     """How the next process is to begin; "" for as usual."""
     briefing: Briefing = NO_BRIEFING
+    language: str = ""
+    """The caller's, as far as it was told; "" for the agent's."""
+    hand_overs: int = 0
+    """How often the agent has changed."""
+    handed_from: str = ""
+    """The agent from which the one there is has the call."""
+    handed_at: int = 0
+    """The number of the history's newest item then."""
 
 
 _encoder = msgspec.msgpack.Encoder()

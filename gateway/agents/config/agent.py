@@ -19,12 +19,15 @@ from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_pres
 from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
+from gateway.agents.texts.lookup import LANGUAGE_TAG
 
 BACKGROUND_TOOLS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
 SENDS_DIGITS: Final = "send_digits"
+HANDS_OVER: Final = "hand_over"
 BUILT_IN_TOOLS: Final = (
-    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS}) | BACKGROUND_TOOLS
+    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, HANDS_OVER, "switch_language"})
+    | BACKGROUND_TOOLS
 )
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 DEFAULT_VOICE: Final = "marin"
@@ -66,7 +69,7 @@ def _name(text: str) -> str:
 
 
 def _language(text: str) -> str:
-    if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
+    if not LANGUAGE_TAG.fullmatch(text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
     return text
 
@@ -231,6 +234,10 @@ class Agent(_Part):
     transfers: dict[str, TransferDestination] = Field(
         default_factory=dict, max_length=limits.call.TRANSFERS_MAX
     )
+    hand_over: dict[
+        str, Annotated[str, Field(min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)]
+    ] = Field(default_factory=dict, max_length=limits.agents.HAND_OVER_MAX)
+    """Other agents that may lead the same call on, and when."""
     time_zone: ZoneName | None = None
     """Of the clock that the model is told; without it that of `hours`, or else UTC."""
     knows: list[Literal["caller_number"]] = Field(default_factory=list)
@@ -300,6 +307,8 @@ class Agent(_Part):
         background = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
             background[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
+        if HANDS_OVER in self.tools:
+            background[HANDS_OVER] = ToolOptions()
         return {**background, **self.functions}
 
     def tool_options_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
@@ -357,6 +366,14 @@ class Agent(_Part):
             raise wrong(
                 "transfers", "goes with `transfer` in tools: name at least one to transfer to"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _hands_over_to_somebody(self) -> Self:
+        if (HANDS_OVER in self.tools) != bool(self.hand_over):
+            raise wrong("hand_over", "goes with `hand_over` in tools: name at least one agent")
+        if self.name in self.hand_over:
+            raise wrong(f"hand_over.{self.name}", "is this agent itself: name another one")
         return self
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from gateway.call import events, inputs
 from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
+from gateway.call.dialogue.agent_change import AgentSession, Colleagues
 from gateway.call.endings import Ending
 from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
@@ -161,6 +162,7 @@ class CallRegistry:
             self._wall_clock(),
             facts,
             self._patience,
+            self._colleagues(agent, "media-streams"),
         )
         machine.brief(briefing)
         if state is not None:
@@ -202,6 +204,7 @@ class CallRegistry:
             self._wall_clock(),
             facts,
             self._patience,
+            self._colleagues(agent, "sip"),
         )
         machine.brief(briefing)
         if opening:
@@ -215,6 +218,24 @@ class CallRegistry:
         self._announced(call)
         call.begin(open_session=False)
         return call
+
+    def _colleagues(self, first: Agent, path: str) -> Colleagues:
+        """Return how a call finds the agents that it is handed over to.
+
+        They take what belongs to the line from the agent with which the call began: the sound of
+        a stream that runs cannot be another.
+        """
+        version = self.agents.version_of(first)
+        of_line = {"audio": first.audio, "lead_ms": first.lead_ms}
+
+        def find(name: str, known: Mapping[str, str]) -> AgentSession | None:
+            agent = version.book.agents.get(name)
+            if agent is None:
+                return None
+            session = version.sessions.of(name, path, known, first.audio)
+            return AgentSession(informed(agent, known).model_copy(update=of_line), session)
+
+        return find
 
     def _wall_clock(self) -> WallClock:
         return WallClock(self._clock() - monotonic(), self._hours_shift_s)

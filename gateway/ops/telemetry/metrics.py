@@ -46,6 +46,9 @@ class Metrics(MetricSeries):
             events.ModelReconnected: lambda _, n: self.renewed.labels(n.cause).observe(n.seconds),
             events.SidebandConnected: self._sideband_up,
             events.TransferAttempted: lambda _, n: self.transfers.labels(n.outcome).inc(),
+            events.HandOverAttempted: lambda _, n: self.hand_overs.labels(
+                n.agent, n.to, n.outcome
+            ).inc(),
             events.AnswererDetected: lambda c, n: self.answered_by.labels(c.agent, n.who).inc(),
             events.FirstAudioSent: self._first_sound,
             events.TurnMeasured: self._turn,
