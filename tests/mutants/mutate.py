@@ -68,12 +68,9 @@ def tests_for(mutant: Mutant, lines: LineMap) -> tuple[list[str], list[str]]:
     name = str(mutant.file.relative_to(ROOT))
     mirrored = name.replace("gateway/", "tests/", 1).removesuffix(".py")
     folder, _, module = mirrored.rpartition("/")
-    if mutant.in_function:
-        found = lines.tests(mutant.file, name, mutant.lines)
-    else:  # runs once, when it is imported, and may be used anywhere
-        found = lines.tests(mutant.file, name, None) or lines.beginning(
-            "/".join(mirrored.split("/")[:2]) + "/"
-        )
+    # What runs at import may be used anywhere: any test of the file may notice it.
+    found = lines.tests(mutant.file, name, mutant.lines if mutant.in_function else None)
+    found = found or lines.beginning("/".join(mirrored.split("/")[:2]) + "/")
     near = sorted(ROOT.glob(f"{folder}/test_{module}.py"))
     near += sorted(ROOT.glob(f"{folder}/test_{module}_*.py"))
     own = [test for file in near for test in _own_tests(file, lines, set(found))]
