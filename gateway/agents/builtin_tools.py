@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway import limits
 from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
+from gateway.agents.config.recording import PAUSES_RECORDING
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",
@@ -133,6 +134,22 @@ SEND_DIGITS: Final[dict[str, Any]] = {
     },
 }
 
+PAUSE_RECORDING: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": PAUSES_RECORDING,
+    "description": (
+        "Pause the recording of this call, or resume it. Pause it when the caller does not want "
+        "to be recorded, or before they say something that must not be kept, such as a card "
+        "number; resume it afterwards, unless they do not want to be recorded."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {"paused": {"type": "boolean"}},
+        "required": ["paused"],
+        "additionalProperties": False,
+    },
+}
+
 _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "end_call": lambda _: END_CALL,
     "transfer": _transfer,
@@ -140,4 +157,5 @@ _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "request_photo": lambda _: REQUEST_PHOTO,
     "take_message": lambda _: TAKE_MESSAGE,
     "send_digits": lambda _: SEND_DIGITS,
+    PAUSES_RECORDING: lambda _: PAUSE_RECORDING,
 }

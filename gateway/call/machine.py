@@ -21,6 +21,7 @@ from gateway.call.dialogue.greeting import Greeting
 from gateway.call.dialogue.hand_over import HandOver
 from gateway.call.dialogue.idle import IdleWatch
 from gateway.call.dialogue.image_input import ImageInput
+from gateway.call.dialogue.recording import CallRecording
 from gateway.call.dialogue.response_control import ResponseControl
 from gateway.call.dialogue.response_outcome import ResponseOutcome
 from gateway.call.dialogue.turn_taking import TurnTaking
@@ -53,10 +54,11 @@ class CallMachine:
     def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine, link: ModelLink) -> None:
         self.ctx, self.work, self.line, self.model_link = ctx, work, line, link
         floor = Floor(ctx, line)
-        greeting = Greeting(ctx, line)
+        recording = CallRecording(ctx, line)
+        greeting = Greeting(ctx, line, recording)
         goodbye = Goodbye(ctx, work, line, link)
         approvals = Approvals(ctx, work, floor)
-        builtin = BuiltinTools(ctx, work, line)
+        builtin = BuiltinTools(ctx, work, line, recording)
         functions = FunctionCalls(ctx, work, line, floor, approvals, goodbye, builtin)
         hosted = HostedMcp(ctx, work, line, floor, approvals)
         images = ImageInput(ctx, greeting)
@@ -86,7 +88,9 @@ class CallMachine:
             approvals,  # its timer, after whatever was decided above
             line,  # last: plays what is left to be heard, or the hold tone
             # These settle nothing. They stand behind the line, which has to know first that a
-            # response is over, or when the caller stopped speaking.
+            # response is over, or when the caller stopped speaking. The recording comes before
+            # the turns, as long as it is known what the response was for.
+            recording,
             turns,
             keys,
             functions,
@@ -101,6 +105,7 @@ class CallMachine:
         self._settles = tuple(part.settle for part in overriding(parts, "settle"))
         self.greeting, self.goodbye, self.images, self._floor = greeting, goodbye, images, floor
         self._written_only, self._of_sound = line.written_only, line.of_sound
+        self.recording = recording
         self.resumed = False
         """Whether the caller was here before, on another stream."""
         # Fifty times a second: the line's own method, without a hop.
@@ -241,6 +246,7 @@ class CallMachine:
             waits_s=tally.waits_s,
             talked_s=ctx.talked_s,
             streams=tally.streams,
+            recording=self.recording.state,
         )
 
     def resume(self, state: CallSnapshot) -> None:
@@ -253,6 +259,7 @@ class CallMachine:
         tally.tokens, tally.barge_ins = state.tokens, state.barge_ins
         tally.tools_called, tally.waits_s[:] = state.tools_called, state.waits_s
         tally.talked_s = state.talked_s
+        self.recording.resume(state.recording)
         self.greeting.resume(
             greeted=state.greeted,
             silently=state.silently,

@@ -11,6 +11,7 @@ from gateway.call.context import CallContext, WallClock
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
 from gateway.call.line.sip_line import SipLine
+from gateway.call.line.sound_tap import RecordedUplink, SoundTap
 from gateway.call.line.uplink import Uplink
 from gateway.call.machine import CallMachine
 from gateway.call.session import session_audio
@@ -32,9 +33,11 @@ def media_call(
     """
     ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
-    uplink = Uplink(caller_to_model(agent.audio))
+    tap = None if agent.recording is None else SoundTap(ctx)
+    to_model = caller_to_model(agent.audio)
+    uplink = Uplink(to_model) if tap is None else RecordedUplink(to_model, tap)
     downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
-    line = MediaLine(ctx, work, uplink, downlink)
+    line = MediaLine(ctx, work, uplink, downlink, tap)
     return CallMachine(ctx, work, line, ModelSession(ctx, work, line, session))
 
 

@@ -46,6 +46,8 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     direction: str = "inbound"
     opening: str = ""
     """How the next process is to begin; "" for as usual."""
+    recording: str = ""
+    """`on` or `paused` once the caller was told that the call is recorded."""
 
 
 _encoder = msgspec.msgpack.Encoder()

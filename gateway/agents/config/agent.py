@@ -14,6 +14,7 @@ from gateway.agents.config.base import suggestion, wrong
 from gateway.agents.config.hours import Hours
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.recording import PAUSES_RECORDING, Recording
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
 
@@ -21,7 +22,8 @@ BACKGROUND_TOOLS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
 SENDS_DIGITS: Final = "send_digits"
 BUILT_IN_TOOLS: Final = (
-    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS}) | BACKGROUND_TOOLS
+    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, PAUSES_RECORDING})
+    | BACKGROUND_TOOLS
 )
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 DEFAULT_VOICE: Final = "marin"
@@ -238,6 +240,7 @@ class Agent(_Part):
         None, ge=limits.agents.SPEND_MIN_USD, le=limits.agents.SPEND_MAX_USD
     )
     record: Literal["none", "metadata", "transcript"] = "metadata"
+    recording: Recording | None = None
     lead_ms: int = Field(
         limits.agents.LEAD_DEFAULT_MS, ge=limits.agents.LEAD_MIN_MS, le=limits.agents.LEAD_MAX_MS
     )
@@ -324,6 +327,13 @@ class Agent(_Part):
                 "out_of_hours" if self.hours else "hours",
                 "is missing: `hours` and `out_of_hours`, who answers instead, go together",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _recording_can_be_paused(self) -> Self:
+        if PAUSES_RECORDING in self.tools and self.recording is None:
+            index = self.tools.index(PAUSES_RECORDING)
+            raise wrong(f"tools.{index}", f"{PAUSES_RECORDING} goes with `recording`")
         return self
 
     @model_validator(mode="after")

@@ -48,8 +48,8 @@ class Downlink:
     def saturated(self) -> int:
         return self._to_caller.saturated
 
-    def open(self, stream_sid: str) -> None:
-        self._twilio = ToTwilio(stream_sid)
+    def open(self, twilio: ToTwilio) -> None:
+        self._twilio = twilio
 
     def ms_of(self, audio: bytes) -> int:
         """Return how long a piece of the model's sound is."""

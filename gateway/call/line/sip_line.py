@@ -31,6 +31,8 @@ class SipLine(CallPart):
     gone_event = inputs.CallGone
     key_event = model.DtmfReceived
     can_hold = False
+    tap = None
+    """No sound passes through us: a recording is the carrier's."""
 
     def __init__(self, ctx: CallContext) -> None:
         self._ctx = ctx
