@@ -35,6 +35,7 @@ from gateway.web.routes import OPENAI_WEBHOOK, health_routes, openai_routes, pho
 from gateway.wiring.capacity import Capacity, capacity
 from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
 from gateway.wiring.messaging import Messaging, messaging, toolbox
+from gateway.wiring.recordings import Recordings, recordings
 from gateway.wiring.records import Records, records
 from gateway.wiring.resources import Resources, resources
 from gateway.wiring.subscribers import subscribe
@@ -86,7 +87,8 @@ def build(
     outbound = outbound_calls(r, bounds, calls, kept)
     inbound = sip_inbound(r, bounds, calls)
     takeover = sip_takeover(r, calls, inbound)
-    subscribe(r, bounds, calls, kept, outbound)
+    recorded = recordings(r)
+    subscribe(r, bounds, calls, kept, outbound, recorded)
 
     openai = openai_endpoint(r, calls, inbound)
     health = HealthEndpoints(
@@ -98,12 +100,12 @@ def build(
         *twilio_endpoints(r, bounds, calls, texts, outbound),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures)),
-        *operator_endpoints(r, bounds, calls, kept, outbound),
+        *operator_endpoints(r, bounds, calls, kept, outbound, recorded),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},
         routes=routes,
-        lifespan=partial(_lifespan, r, bounds, kept, texts, tools, calls, takeover),
+        lifespan=partial(_lifespan, r, bounds, kept, texts, tools, calls, takeover, recorded),
         exception_handlers={HTTPException: problems.answer},
     )
     announce = partial(_announce, settings, book)
@@ -121,6 +123,7 @@ async def _lifespan(
     tools: Toolbox,
     calls: Telephony,
     takeover: SipTakeover,
+    recorded: Recordings,
     _app: GatewayApp,
 ) -> AsyncIterator[None]:
     """Run the background tasks; at the end close everything in the reverse order."""
@@ -138,10 +141,13 @@ async def _lifespan(
         start(watch_certificate(settings.public_url, r.metrics.certificate.set), "certificate")
         start(bounds.spend.watch_minutes(), "carrier-minutes")
         start(kept.store.recall(), "recall-records")
+        start(recorded.recorder.run(), "recorder")
+        start(recorded.keeper.run(), "recordings")
         for link in tools.mcp.links:
             start(link.run(), f"mcp {link.label}")
         await tools.mcp.tried(limits.mcp.START_MAX_S)
         yield
+        await recorded.close()
         await kept.store.close()
         calls.start_pacer.close()
         await r.tasks.stop()

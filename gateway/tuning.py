@@ -27,6 +27,8 @@ class Tuning:
     hangup_confirm_max_s: float = limits.call.HANGUP_CONFIRM_MAX_S
     sideband_pause_max_s: float = limits.sip.SIDEBAND_PAUSE_MAX_S
     phone_begins_burst: int = limits.phone.BEGINS_BURST
+    recording_first_pause_s: float = limits.recordings.FIRST_PAUSE_S
+    recording_join_wait_s: float = limits.recordings.JOIN_WAIT_S
     sip_calls_max: int = limits.sip.CALLS_MAX
     sip_accept_max_s: float = limits.sip.ACCEPT_MAX_S
     sip_decide_max_s: float = limits.sip.DECIDE_MAX_S

@@ -41,7 +41,7 @@ class AdmissionGuard:
                 self._breaker.worked()
             case events.CallerConnected() if facts.direction == "inbound":
                 most = call.machine.agent.max_calls
-                self._admission.restore(facts.place, facts.caller, facts.agent, most)
+                self._admission.restore(facts.slot_key, facts.caller, facts.agent, most)
             case events.RateLimitsSeen():
                 self._rates.update(event.limits)
             case events.CallEnded():
@@ -54,13 +54,13 @@ class AdmissionGuard:
         if facts.call_id and not call.released:
             self._tasks.start(self._leases.drop(facts.call_id), f"drop-lease {facts.key}")
         if not facts.has_carrier:  # nobody brings this caller back
-            self._tasks.start(self._admission.release(facts.place), f"release-slot {facts.key}")
+            self._tasks.start(self._admission.release(facts.slot_key), f"release-slot {facts.key}")
         elif self._table.media_call(facts.call_sid) in (call, None):
             if not self._snapshots.shared:
                 self._snapshots.remember(call, event.ending)
             ended = self._snapshots.ended(call, event.ending)
             # A call that did not end well may go on in another process, with its slot.
-            release = self._admission.release(facts.place, ended=event.ending.well)
+            release = self._admission.release(facts.slot_key, ended=event.ending.well)
             self._tasks.start(ended, f"save-snapshot {facts.key}")
             self._tasks.start(release, f"release-slot {facts.key}")
 

@@ -35,9 +35,9 @@ class SpendLimits:
         self._store, self._reached = store, reached
         self._remote = remote
 
-    def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
-        if type(note) in COSTS:
-            self._bills.on_event(call.bill, note)
+    def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
+        if type(event) in COSTS:
+            self._bills.on_event(call.bill, event)
             self._look(call)
 
     async def watch_minutes(self) -> None:

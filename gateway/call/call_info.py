@@ -38,6 +38,6 @@ class CallInfo:
         return self.call_id or self.call_sid
 
     @property
-    def place(self) -> str:
+    def slot_key(self) -> str:
         """The key under which the call counts for its agent and caller: one for all legs."""
         return self.call_sid or self.call_id

@@ -295,9 +295,9 @@ class CallContext:
 
     def retell(self, replay: HistoryReplay) -> None:
         """Say anew what the session knows as text: text cannot be truncated."""
-        if replay.told:
-            self.delete_item(replay.memo.replay_id)
-        item = replay.memo.as_item()
+        if replay.replaces:
+            self.delete_item(replay.item.replay_id)
+        item = replay.item.as_item()
         if item is not None:
             self.to_model(to_model.item_create(item, self.new_id(), replay.after))
 
@@ -306,7 +306,7 @@ class CallContext:
         named = None if response_id == UNSEEN else response_id
         self.to_model(to_model.response_cancel(self.new_id(), named))
 
-    def tell_model(self, text: str) -> None:
+    def notify_model(self, text: str) -> None:
         """Put a system message into the conversation, for the model's next answer."""
         self.create_item(items.system_text(text))
 

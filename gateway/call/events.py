@@ -144,7 +144,7 @@ class AudioDropped(EventBase, frozen=True):
     """Sound was dropped because too much of it waited."""
 
     reason: str
-    """`held`: too much came before the model was ready; `unplayed`: too long an answer."""
+    """`buffer_full`: too much came before the model was ready; `unplayed`: too long an answer."""
     ms: int
 
 

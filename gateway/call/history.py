@@ -13,14 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from gateway import limits
-from gateway.protocols import realtime_items as items
+from gateway.protocols import realtime_items
 
 CALLER: Final = "caller"
 MODEL: Final = "model"
 CALL: Final = "call"
 OUTPUT: Final = "output"
 SEEN: Final = "seen"
-_SPOKEN: Final = {CALLER: items.user_text, MODEL: items.assistant_text}
+_SPOKEN: Final = {CALLER: realtime_items.user_text, MODEL: realtime_items.assistant_text}
 
 
 class HistoryItem(msgspec.Struct, array_like=True):
@@ -42,15 +42,17 @@ class HistoryItem(msgspec.Struct, array_like=True):
     @property
     def replay_id(self) -> str:
         """The id in every session but the one in which it was said."""
-        return f"memo_{self.number}"
+        return f"history_{self.number}"
 
     def as_item(self) -> dict[str, Any] | None:
         if self.kind == CALL:
-            return items.function_call(self.call_id, self.name, self.text)
+            return realtime_items.function_call(self.call_id, self.name, self.text)
         if self.kind == OUTPUT:
-            return items.function_output(self.call_id, self.text)
+            return realtime_items.function_output(self.call_id, self.text)
         if self.kind == SEEN:
-            return items.system_text(_PICTURE.format(self.text or "nothing was said of it"))
+            return realtime_items.system_text(
+                _PICTURE.format(self.text or "nothing was said of it")
+            )
         if self.kind not in _SPOKEN or not self.text:
             return None
         return _SPOKEN[self.kind](self.text) | {"id": self.replay_id}
@@ -63,32 +65,32 @@ _PICTURE: Final = "Here the caller showed a picture ({}). It is not kept: you sa
 class HistoryReplay:
     """A correction: text that a session is to know otherwise than it does."""
 
-    memo: HistoryItem
+    item: HistoryItem
     after: str
     """The item before it."""
-    told: bool = True
+    replaces: bool = True
     """Whether the session knows it in other words."""
 
 
 class ConversationHistory:
     """Items of a conversation, bounded; `revision` changes with every one."""
 
-    def __init__(self, memos: list[HistoryItem] | None = None) -> None:
+    def __init__(self, items: list[HistoryItem] | None = None) -> None:
         self.revision = 0
-        self._read(memos or [])
+        self._read(items or [])
         self._replayed: set[str] = set()
-        self._untold: dict[str, HistoryItem] = {}
+        self._open_calls: dict[str, HistoryItem] = {}
         """Function calls of another session that have no output yet: replayed together with it."""
 
-    def restore(self, memos: list[HistoryItem]) -> None:
+    def restore(self, items: list[HistoryItem]) -> None:
         """Take over what another process remembered, before anything happens here."""
-        self._read(memos)
+        self._read(items)
 
-    def _read(self, memos: list[HistoryItem]) -> None:
-        self.memos = memos
-        self._number = max((memo.number for memo in memos), default=0)
-        self._chars = sum(len(memo.text) for memo in memos)
-        self._by_item = {memo.item_id: memo for memo in memos if memo.item_id}
+    def _read(self, items: list[HistoryItem]) -> None:
+        self.items = items
+        self._number = max((item.number for item in items), default=0)
+        self._chars = sum(len(item.text) for item in items)
+        self._by_item = {item.item_id: item for item in items if item.item_id}
 
     # --- What happens ---
 
@@ -99,36 +101,36 @@ class ConversationHistory:
 
     def caller_said(self, item_id: str, text: str) -> None:
         self.caller_spoke(item_id)
-        memo = self._by_item[item_id]
-        self._write(memo, text)
-        memo.done = True
+        item = self._by_item[item_id]
+        self._write(item, text)
+        item.done = True
 
     def model_says(self, item_id: str, words: str) -> None:
         """Add a few words of the model's."""
-        memo = self._of_model(item_id)
-        if not memo.done:
-            self._write(memo, memo.text + words)
+        item = self._of_model(item_id)
+        if not item.done:
+            self._write(item, item.text + words)
 
     def model_sounds(self, item_id: str, ms: float) -> None:
         self._of_model(item_id).sound_ms += ms
 
     def model_said(self, item_id: str, text: str) -> None:
         """Set the whole text, unless the item was cut: then it keeps what was heard."""
-        memo = self._of_model(item_id)
-        if not memo.done:
-            self._write(memo, text)
-            memo.done = True
+        item = self._of_model(item_id)
+        if not item.done:
+            self._write(item, text)
+            item.done = True
 
     def cut(self, item_id: str, heard_ms: float) -> None:
         """Cut an item to what the caller heard; the text is cut in proportion."""
-        memo = self._by_item.get(item_id)
-        if memo is None or memo.kind != MODEL:
+        item = self._by_item.get(item_id)
+        if item is None or item.kind != MODEL:
             return
-        memo.done = True
-        if heard_ms < memo.sound_ms:
-            words = memo.text.split()
-            self._write(memo, " ".join(words[: int(len(words) * heard_ms / memo.sound_ms)]))
-            memo.sound_ms = heard_ms
+        item.done = True
+        if heard_ms < item.sound_ms:
+            words = item.text.split()
+            self._write(item, " ".join(words[: int(len(words) * heard_ms / item.sound_ms)]))
+            item.sound_ms = heard_ms
 
     def called(self, call_id: str, name: str, arguments: str) -> None:
         if not self._has(CALL, call_id):  # ids are the server's to choose, and once only
@@ -144,7 +146,7 @@ class ConversationHistory:
             self._add(
                 HistoryItem(OUTPUT, 0, output[: limits.call.TRANSCRIPT_LINE_MAX_CHARS], "", call_id)
             )
-        return self._untold.pop(call_id, None)
+        return self._open_calls.pop(call_id, None)
 
     def saw(self, about: str) -> None:
         """Add that there was a picture; the picture itself is not kept."""
@@ -155,26 +157,26 @@ class ConversationHistory:
 
         Return each call_id, and what stands for its output.
         """
-        left = [(c.call_id, outputs.get(c.name, otherwise)) for c in self._pending()]
-        for call_id, output in left:
+        missing = [(c.call_id, outputs.get(c.name, otherwise)) for c in self._pending()]
+        for call_id, output in missing:
             self.answered(call_id, output)
-        return left
+        return missing
 
-    def catch_up(self, memos: list[HistoryItem]) -> list[HistoryReplay]:
+    def catch_up(self, items: list[HistoryItem]) -> list[HistoryReplay]:
         """Take over a later state of this conversation; return the differences, in order."""
-        before = {memo.number: memo.text for memo in self.memos if memo.kind in _SPOKEN}
-        self._read(memos)
+        before = {item.number: item.text for item in self.items if item.kind in _SPOKEN}
+        self._read(items)
         self.revision += 1
-        news, after = [], "root"
-        for memo in memos:
-            if memo.kind not in _SPOKEN or not memo.text:
+        corrections, after = [], "root"
+        for item in items:
+            if item.kind not in _SPOKEN or not item.text:
                 continue
-            known = before.get(memo.number, "")
-            if known != memo.text:
-                news.append(HistoryReplay(memo, after, told=bool(known)))
-                self._replayed.add(memo.item_id)
-            after = memo.replay_id
-        return news
+            known = before.get(item.number, "")
+            if known != item.text:
+                corrections.append(HistoryReplay(item, after, replaces=bool(known)))
+                self._replayed.add(item.item_id)
+            after = item.replay_id
+        return corrections
 
     @property
     def chars(self) -> int:
@@ -184,17 +186,17 @@ class ConversationHistory:
     # --- Replay ---
 
     def words_of(self, item_id: str | None) -> str:
-        memo = self._by_item.get(item_id or "")
-        return "" if memo is None else memo.text
+        item = self._by_item.get(item_id or "")
+        return "" if item is None else item.text
 
     @property
     def last_words(self) -> str:
         """The last words of the model."""
-        return next((m.text for m in reversed(self.memos) if m.kind == MODEL and m.text), "")
+        return next((m.text for m in reversed(self.items) if m.kind == MODEL and m.text), "")
 
     @property
     def caller_was_last(self) -> bool:
-        spoken = (memo.kind for memo in reversed(self.memos) if memo.kind in _SPOKEN)
+        spoken = (item.kind for item in reversed(self.items) if item.kind in _SPOKEN)
         return next(spoken, MODEL) == CALLER
 
     def replay(self) -> list[dict[str, Any]]:
@@ -203,36 +205,36 @@ class ConversationHistory:
         A function call goes in with its output: a session may wait for one that is missing.
         """
         self._replayed.clear()
-        self._untold = {memo.call_id: memo for memo in self._pending()}
-        calls = {memo.call_id for memo in self.memos if memo.kind == CALL} - self._untold.keys()
-        told = []
-        for memo in self.memos:
-            if memo.kind in (CALL, OUTPUT) and memo.call_id not in calls:
+        self._open_calls = {item.call_id: item for item in self._pending()}
+        calls = {item.call_id for item in self.items if item.kind == CALL} - self._open_calls.keys()
+        replayed_items = []
+        for item in self.items:
+            if item.kind in (CALL, OUTPUT) and item.call_id not in calls:
                 continue
-            item = memo.as_item()
-            if item is not None:
-                told.append(item)
-                self._replayed.add(memo.item_id)
-        return told
+            replayed = item.as_item()
+            if replayed is not None:
+                replayed_items.append(replayed)
+                self._replayed.add(item.item_id)
+        return replayed_items
 
-    def retold(self, item_id: str) -> HistoryReplay | None:
+    def correction(self, item_id: str) -> HistoryReplay | None:
         """Return the correction for an item that this session knows as text only."""
         if item_id not in self._replayed or item_id not in self._by_item:
             return None
-        memo, before = self._by_item[item_id], "root"
-        for other in self.memos:
-            if other is memo:
+        item, before = self._by_item[item_id], "root"
+        for other in self.items:
+            if other is item:
                 break
             if other.kind in _SPOKEN and other.item_id in self._replayed:
                 before = other.replay_id
-        return HistoryReplay(memo, before)
+        return HistoryReplay(item, before)
 
     def _has(self, kind: str, call_id: str) -> bool:
-        return any(memo.call_id == call_id and memo.kind == kind for memo in self.memos)
+        return any(item.call_id == call_id and item.kind == kind for item in self.items)
 
     def _pending(self) -> list[HistoryItem]:
-        done = {memo.call_id for memo in self.memos if memo.kind == OUTPUT}
-        return [m for m in self.memos if m.kind == CALL and m.call_id not in done]
+        done = {item.call_id for item in self.items if item.kind == OUTPUT}
+        return [m for m in self.items if m.kind == CALL and m.call_id not in done]
 
     # --- Bounds ---
 
@@ -241,28 +243,28 @@ class ConversationHistory:
             self._add(HistoryItem(MODEL, 0, item_id=item_id))
         return self._by_item[item_id]
 
-    def _add(self, memo: HistoryItem) -> None:
+    def _add(self, item: HistoryItem) -> None:
         self._number += 1
-        memo.number = self._number
-        self.memos.append(memo)
-        if memo.item_id:
-            self._by_item[memo.item_id] = memo
-        self._chars += len(memo.text)
+        item.number = self._number
+        self.items.append(item)
+        if item.item_id:
+            self._by_item[item.item_id] = item
+        self._chars += len(item.text)
         self.revision += 1
         self._forget_oldest()
 
-    def _write(self, memo: HistoryItem, text: str) -> None:
+    def _write(self, item: HistoryItem, text: str) -> None:
         text = text[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]
-        self._chars += len(text) - len(memo.text)
-        memo.text = text
+        self._chars += len(text) - len(item.text)
+        item.text = text
         self.revision += 1
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        while len(self.memos) > 1 and (
-            len(self.memos) > limits.call.HISTORY_ITEMS_MAX
+        while len(self.items) > 1 and (
+            len(self.items) > limits.call.HISTORY_ITEMS_MAX
             or self._chars > limits.call.HISTORY_MAX_CHARS
         ):
-            memo = self.memos.pop(0)
-            self._chars -= len(memo.text)
-            self._by_item.pop(memo.item_id, None)
+            item = self.items.pop(0)
+            self._chars -= len(item.text)
+            self._by_item.pop(item.item_id, None)

@@ -49,7 +49,7 @@ class CallAccepted(InputBase, frozen=True):
     """SIP: the server took our answer to the call; its leg rings."""
 
 
-class CallGone(InputBase, frozen=True):
+class SipCallEnded(InputBase, frozen=True):
     """SIP: the server knows no such call any more. A normal end looks like this."""
 
 
@@ -68,7 +68,7 @@ class EarlierTranscriptFound(InputBase, frozen=True):
 class HistoryRestored(InputBase, frozen=True):
     """The history up to the break, when more of it is known than at the announcement."""
 
-    memos: list[HistoryItem]
+    items: list[HistoryItem]
 
 
 class ToolFinished(InputBase, frozen=True):

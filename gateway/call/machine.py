@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from gateway.agents.config.agent import Agent
 from gateway.call import events
+from gateway.call.briefing import Briefing
 from gateway.call.context import NOTHING, CallContext, Out
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.answering_machine import MachineDetection
@@ -32,6 +33,7 @@ from gateway.call.line.line_counters import LineCounters
 from gateway.call.part import CallPart, merged, overriding
 from gateway.call.session.model_faults import ModelFaults
 from gateway.call.session.model_link import ModelLink
+from gateway.call.session.opening_items import OpeningItems
 from gateway.call.snapshot import CallSnapshot
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
@@ -51,8 +53,16 @@ _OF_THE_SERVER = (Event, Ignored)
 class CallMachine:
     """One call; `paths.py` makes it for media streams or SIP by passing in the line and link."""
 
-    def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine, link: ModelLink) -> None:
+    def __init__(
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        line: CallerLine,
+        link: ModelLink,
+        opening: OpeningItems,
+    ) -> None:
         self.ctx, self.work, self.line, self.model_link = ctx, work, line, link
+        self._opening_items = opening
         floor = Floor(ctx, line)
         recording = CallRecording(ctx, line)
         greeting = Greeting(ctx, line, recording)
@@ -75,7 +85,8 @@ class CallMachine:
         # After every event each part settles, in this order. It is the product's policy: what a
         # part may do depends on what those before it have just decided.
         parts: tuple[CallPart, ...] = (
-            greeting,  # first: a message left with a machine takes the greeting's place
+            opening,  # first: what is known of the call, before a word of it
+            greeting,  # before the next: a message left with a machine takes the greeting's place
             detection,  # the message after the beep, before anything else is asked of the model
             hosted,  # decides whether the model has to be asked to go on
             images,  # pictures go into the conversation before the response that sees them
@@ -235,7 +246,7 @@ class CallMachine:
         return CallSnapshot(
             agent=ctx.agent.name,
             path=ctx.agent.path,
-            memos=ctx.history.memos,
+            history=ctx.history.items,
             arrived=ctx.arrived_at is not None or tally.talked_s > 0,
             greeted=self.greeting.greeted,
             last_words=ctx.history.last_words,
@@ -253,18 +264,24 @@ class CallMachine:
         """Go on where another connection, or process, left off; before anything happens."""
         ctx, tally = self.ctx, self.ctx.tally
         self.resumed = True
-        ctx.history.restore(state.memos)
+        ctx.history.restore(state.history)
         self.work.interrupted(ctx.history.interrupted(prompts.OF_PENDING_CALLS, prompts.NOT_KNOWN))
         tally.resumes, tally.streams = state.resumes, state.streams
         tally.tokens, tally.barge_ins = state.tokens, state.barge_ins
         tally.tools_called, tally.waits_s[:] = state.tools_called, state.waits_s
         tally.talked_s = state.talked_s
         self.recording.resume(state.recording)
+        if self.model_link.session_lives_on:
+            self._opening_items.resume()
         self.greeting.resume(
             greeted=state.greeted,
             silently=state.silently,
             session_lives_on=self.model_link.session_lives_on,
         )
+
+    def brief(self, briefing: Briefing) -> None:
+        """Set what the agent learns about this call, at the latest before the greeting."""
+        self._opening_items.brief(briefing)
 
     def begin_with(self, opening: str) -> None:
         """Set how the model is to begin, in place of the greeting."""

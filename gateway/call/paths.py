@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
+from gateway.call.call_info import CallInfo
 from gateway.call.context import CallContext, WallClock
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
@@ -16,6 +17,7 @@ from gateway.call.line.uplink import Uplink
 from gateway.call.machine import CallMachine
 from gateway.call.session import session_audio
 from gateway.call.session.model_session import ModelSession
+from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.sideband import Sideband
 from gateway.call.tools.open_work import OpenWork
 
@@ -26,10 +28,12 @@ def media_call(
     new_id: Callable[[], str],
     now: float,
     wall_clock: WallClock | None = None,
+    info: CallInfo | None = None,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
-    `session` is what the agent asks of the model; for the rest see `CallContext`.
+    `session` is what the agent asks of the model, `info` what its sessions are told of the call;
+    for the rest see `CallContext`.
     """
     ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
@@ -38,7 +42,9 @@ def media_call(
     uplink = Uplink(to_model) if tap is None else RecordedUplink(to_model, tap)
     downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
     line = MediaLine(ctx, work, uplink, downlink, tap)
-    return CallMachine(ctx, work, line, ModelSession(ctx, work, line, session))
+    opening = OpeningItems(ctx, info)
+    link = ModelSession(ctx, work, line, session, opening)
+    return CallMachine(ctx, work, line, link, opening)
 
 
 def sip_call(
@@ -47,6 +53,7 @@ def sip_call(
     new_id: Callable[[], str],
     now: float,
     wall_clock: WallClock | None = None,
+    info: CallInfo | None = None,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
 
@@ -55,7 +62,8 @@ def sip_call(
     ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
-    return CallMachine(ctx, work, line, Sideband(ctx, work, line, session))
+    link = Sideband(ctx, work, line, session)
+    return CallMachine(ctx, work, line, link, OpeningItems(ctx, info))
 
 
 def _context(

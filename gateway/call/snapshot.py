@@ -17,7 +17,7 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     path: str
     caller: str = ""
     dialled: str = ""
-    memos: list[HistoryItem] = []
+    history: list[HistoryItem] = []
     arrived: bool = False
     """Whether the caller was ever there; before that there is nothing to go on with."""
     greeted: bool = False

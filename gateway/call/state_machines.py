@@ -16,8 +16,8 @@ class CallPhase(StrEnum):
     TALKING = "talking"
     GOODBYE = "goodbye"
     """The call ends as soon as the last word is heard."""
-    LEAVING = "leaving"
-    """A transfer or hand-over is under way; it will work, or not."""
+    TRANSFERRING = "transferring"
+    """A transfer to a person or hand-over to another process is under way; it will work, or not."""
     CLOSED = "closed"
 
 
@@ -33,10 +33,10 @@ class LinkState(StrEnum):
 
 _LIFE: Final = {
     CallPhase.EXPECTED: frozenset({CallPhase.TALKING, CallPhase.CLOSED}),
-    # Straight to LEAVING: the process stops, and another one goes on with the call.
-    CallPhase.TALKING: frozenset({CallPhase.GOODBYE, CallPhase.LEAVING, CallPhase.CLOSED}),
-    CallPhase.GOODBYE: frozenset({CallPhase.TALKING, CallPhase.LEAVING, CallPhase.CLOSED}),
-    CallPhase.LEAVING: frozenset({CallPhase.TALKING, CallPhase.CLOSED}),
+    # Straight to TRANSFERRING: the process stops, and another one goes on with the call.
+    CallPhase.TALKING: frozenset({CallPhase.GOODBYE, CallPhase.TRANSFERRING, CallPhase.CLOSED}),
+    CallPhase.GOODBYE: frozenset({CallPhase.TALKING, CallPhase.TRANSFERRING, CallPhase.CLOSED}),
+    CallPhase.TRANSFERRING: frozenset({CallPhase.TALKING, CallPhase.CLOSED}),
     CallPhase.CLOSED: frozenset[CallPhase](),
 }
 

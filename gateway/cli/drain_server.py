@@ -64,7 +64,7 @@ class GatewayServer(uvicorn.Server):
             )
         )
         self._switchboard, self._metrics = gateway.registry, gateway.metrics
-        self._feed, self._announce = gateway.event_stream, gateway.announce
+        self._event_stream, self._announce = gateway.event_stream, gateway.announce
         self._drain_s = drain_s
         self._at_once = False
         self._told_to_stop = asyncio.Event()
@@ -119,7 +119,7 @@ class GatewayServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._drain()
-        self._feed.close()  # whoever watches would be waited for
+        self._event_stream.close()  # whoever watches would be waited for
         await super().shutdown(sockets)
         self._captured_signals.clear()  # a drained process has ended well: exit 0
 

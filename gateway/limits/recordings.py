@@ -47,6 +47,8 @@ PEAKS_PER_S = 10
 """Points of the waveform."""
 RECORDING_MAX_S = 24 * 3_600.0
 """The longest recording: what the parts of one call make together."""
+SETTLE_WAIT_S = 60.0
+"""How long a process that stops waits for what is on its way to the store."""
 CLOSE_WAIT_S = 10.0
 """How long a process that stops waits for what is still to be written to its spool."""
 

@@ -13,10 +13,10 @@ RECORD_FILE_MAX_BYTES = 8 << 20
 ARCHIVE_PENDING_MAX = 256
 ARCHIVE_FILES_MAX = 20_000
 """Records on disk; the oldest are deleted first."""
-FEED_SUBSCRIBERS_MAX = 32
-FEED_BACKLOG_MAX = 1_000
+EVENT_STREAM_SUBSCRIBERS_MAX = 32
+EVENT_STREAM_BACKLOG_MAX = 1_000
 """Events that a subscriber may be behind: at most about half a megabyte."""
-FEED_IDLE_S = 15.0
+EVENT_STREAM_IDLE_S = 15.0
 """How often an idle event stream sends a comment, so that proxies keep it open."""
 
 assert TRANSCRIPT_MAX_CHARS * 12 < RECORD_FILE_MAX_BYTES

@@ -102,7 +102,7 @@ class McpServerLink:
             last_words, began_at = self._wires.StderrTail(self._secrets), monotonic()
             failed: Exception | None = None
             try:
-                await self._hold(last_words)
+                await self._stay_connected(last_words)
             except Exception as error:
                 # Whatever it is, it is the server's: the package raises anything, and groups of it.
                 failed = error
@@ -121,7 +121,7 @@ class McpServerLink:
         async with self._wires.connected(self.server, self._secrets, silent) as wire:
             return await wire.tools()
 
-    async def _hold(self, last_words: StderrTail) -> None:
+    async def _stay_connected(self, last_words: StderrTail) -> None:
         """From one connection's beginning to its loss, which raises."""
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(limits.mcp.CONNECT_MAX_S):
@@ -132,7 +132,7 @@ class McpServerLink:
             self._wire = wire
             self._offer(listed)
             log.info("mcp_server_connected", server=self.label, tools=len(listed.tools))
-            self._tell(True)
+            self._report(True)
             while True:
                 await self._doubt_or(limits.mcp.LOOK_EVERY_S)
                 async with asyncio.timeout(limits.mcp.ASK_MAX_S):
@@ -160,7 +160,7 @@ class McpServerLink:
             raise McpUnavailable
         return self._wire
 
-    def _tell(self, up: bool) -> None:
+    def _report(self, up: bool) -> None:
         self._on_status(self.label, up)
         self.tried.set()
         self._outcome.set()
@@ -185,7 +185,7 @@ class McpServerLink:
             )
         self._wire = None
         self._offer(self._wires.McpToolList())
-        self._tell(False)
+        self._report(False)
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], _context: ToolContext | None = None
@@ -225,7 +225,7 @@ class McpServers:
                     self._links[label] = McpServerLink(
                         label, server, _secrets(label, server, environ), on_status, on_left_out
                     )
-                elif _place(known.server) != _place(server):
+                elif _identity(known.server) != _identity(server):
                     raise SettingsError(
                         f"mcp {label} stands for two servers, the other one in agent "
                         f"{agent.name}: give one of them another label."
@@ -290,8 +290,8 @@ class McpServers:
 class _Budget:
     """Remaining size of tools for one agent: a session that is refused costs every call."""
 
-    def __init__(self, taken: AbstractSet[str]) -> None:
-        self._taken = set(taken)
+    def __init__(self, names: AbstractSet[str]) -> None:
+        self._names = set(names)
         self._tools = self._of_server = self._chars = 0
 
     def next_server(self) -> None:
@@ -302,7 +302,7 @@ class _Budget:
         size_chars = listed.size_chars
         if not NAME.fullmatch(name):
             return f"{name} is no name for a function: at most 64 letters"
-        if name in self._taken:
+        if name in self._names:
             return f"there is another {name}"
         if self._of_server >= limits.mcp.TOOLS_MAX:
             return f"more than {limits.mcp.TOOLS_MAX} tools of one server: use allowed_tools"
@@ -313,7 +313,7 @@ class _Budget:
                 f"more than {limits.mcp.AGENT_TOOLS_MAX_CHARS} characters of all tools' schemas: "
                 "use allowed_tools"
             )
-        self._taken.add(name)
+        self._names.add(name)
         self._tools, self._of_server = self._tools + 1, self._of_server + 1
         self._chars += size_chars
         return None
@@ -347,7 +347,7 @@ def _tool(name: str, listed: ListedMcpTool, server: McpServer, link: McpServerLi
     return Tool(definition, server.timeout_s, partial(link.call, listed.name), held=False)
 
 
-def _place(server: McpServer) -> tuple[object, ...]:
+def _identity(server: McpServer) -> tuple[object, ...]:
     """All that makes it the same connection."""
     return server.url, server.command, server.authorization, server.headers, server.env
 

@@ -31,10 +31,10 @@ class ThreadRunner:
         loop, context = asyncio.get_running_loop(), copy_context()
         done: asyncio.Future[Any] = loop.create_future()
 
-        def finish(tell: Callable[[Any], None], what: Any) -> None:
+        def finish(settle: Callable[[Any], None], what: Any) -> None:
             self._at_work -= 1
             if not done.done():  # it may have been given up
-                tell(what)
+                settle(what)
 
         def run() -> None:
             try:

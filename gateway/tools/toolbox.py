@@ -52,15 +52,15 @@ class Toolbox:
         self,
         book: AgentBook,
         environ: Mapping[str, str],
-        errands: Mapping[str, ToolFunction] | None = None,
+        background: Mapping[str, ToolFunction] | None = None,
         on_mcp_status: OnStatus = ignore_status,
         on_mcp_left_out: OnLeftOut = ignore_left_out,
     ) -> None:
-        """`errands` do the work of built-in tools that need more than the call, by name."""
+        """`background` does the work of built-in tools that need more than the call, by name."""
         self.mcp = McpServers(book, environ, on_mcp_status, on_mcp_left_out)
         self._agents = book.agents
         self._https: list[HttpTool] = []
-        self._errands = errands or {}
+        self._background = background or {}
         self._tools = {
             (agent.name, name): tool
             for agent in book.agents.values()
@@ -74,14 +74,16 @@ class Toolbox:
             if name in BACKGROUND_TOOLS:
                 yield (
                     name,
-                    Tool(definition, limits.tools.TOOL_TIMEOUT_DEFAULT_S, self._errand(name)),
+                    Tool(
+                        definition, limits.tools.TOOL_TIMEOUT_DEFAULT_S, self._background_tool(name)
+                    ),
                 )
         for name, function in agent.functions.items():
             yield name, self._function(name, function, environ)
 
-    def _errand(self, name: str) -> ToolFunction:
+    def _background_tool(self, name: str) -> ToolFunction:
         async def run(arguments: Mapping[str, Any], context: ToolContext) -> str:
-            return await self._errands[name](arguments, context)
+            return await self._background[name](arguments, context)
 
         return run
 
@@ -139,15 +141,15 @@ class Toolbox:
         try:
             tool = await self._find(context.agent, name)
             async with asyncio.timeout(tool.timeout_s):
-                return _told(await tool.use(arguments, context), "ok"), ""
+                return _bounded(await tool.use(arguments, context), "ok"), ""
         except TimeoutError:
             return ToolResult("It took too long and was given up.", "timeout"), "timeout"
         except InvalidArguments as error:
-            return _told(str(error), "invalid"), error.reason or "arguments"
+            return _bounded(str(error), "invalid"), error.reason or "arguments"
         except McpUnavailable as error:
-            return _told(str(error), "unavailable"), error.reason
+            return _bounded(str(error), "unavailable"), error.reason
         except ToolError as error:
-            return _told(str(error), "error"), error.reason or "refused_by_tool"
+            return _bounded(str(error), "error"), error.reason or "refused_by_tool"
         except Exception as error:
             # The operator's own code: they need the traceback, and the call goes on.
             log.exception("tool_failed", tool=name, call_sid=context.call_sid)
@@ -159,7 +161,7 @@ class Toolbox:
             await http.close()
 
 
-def _told(text: str, outcome: str) -> ToolResult:
+def _bounded(text: str, outcome: str) -> ToolResult:
     """As it can be sent: half characters, which JSON has and UTF-8 has not, would end the call."""
     if len(text) > limits.tools.TOOL_RESULT_MAX_CHARS:
         text = text[: limits.tools.TOOL_RESULT_MAX_CHARS] + _CUT

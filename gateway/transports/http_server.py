@@ -81,11 +81,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._await_head(self._head_wait_s if self._refusal is None else UNWANTED_HEAD_WAIT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._leave()
+        self._stop_timers()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        self._leave()  # from here on it is a media socket, with limits of its own
+        self._stop_timers()  # from here on it is a media socket, with limits of its own
         super().handle_websocket_upgrade()
 
     def pause_writing(self) -> None:
@@ -219,7 +219,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_due = self.loop.call_later(wait_s, self._cut, "slow_head")
 
-    def _leave(self) -> None:
+    def _stop_timers(self) -> None:
         """Stop all timers; called once or twice."""
         self._head_due = _cancelled(self._head_due)
         self._body_due = _cancelled(self._body_due)

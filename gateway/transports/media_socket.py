@@ -74,9 +74,9 @@ class MediaSocket(WebSocketsSansIOProtocol):
         if self._gone.is_set():
             self.loop.call_soon(receiver.on_closed, monotonic())
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         """Hear nothing until `release`; what comes meanwhile waits, and nothing of it is lost."""
-        self._paced.hold(self.transport)
+        self._paced.pause(self.transport)
 
     def release(self) -> None:
         self._paced.release()

@@ -19,7 +19,7 @@ class PacedFrames:
     `handle` gets each part of the splitter, in order; it must not raise.
     """
 
-    __slots__ = ("_handle", "_held", "_loop", "_parts", "_splitter", "_transport", "_unsplit")
+    __slots__ = ("_handle", "_loop", "_parts", "_paused", "_splitter", "_transport", "_unsplit")
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class PacedFrames:
         self._splitter, self._handle, self._loop = splitter, handle, loop
         self._parts: deque[tuple[bool, bytes]] = deque()
         self._unsplit = b""
-        self._held = False
+        self._paused = False
         self._transport: asyncio.Transport | None = None
 
     def take(self, data: bytes, transport: asyncio.Transport) -> None:
@@ -47,27 +47,27 @@ class PacedFrames:
             self._unsplit += data
         return self._go_on()
 
-    def hold(self, transport: asyncio.Transport) -> None:
+    def pause(self, transport: asyncio.Transport) -> None:
         """Handle and read nothing until `release`: the peer waits, as with a slow network."""
-        self._held, self._transport = True, transport
+        self._paused, self._transport = True, transport
         if not transport.is_closing():
             transport.pause_reading()
 
     def release(self) -> None:
         """Go on in the next turn."""
-        if self._held:
-            self._held = False
+        if self._paused:
+            self._paused = False
             self._loop.call_soon(self._go_on)
 
     def drop(self, transport: asyncio.Transport) -> None:
         """Forget what was read, and read nothing any more."""
         self._parts.clear()
         self._unsplit = b""
-        self.hold(transport)
+        self.pause(transport)
 
     def _go_on(self) -> None:
         transport = self._transport
-        if transport is None or self._held or transport.is_closing():
+        if transport is None or self._paused or transport.is_closing():
             return
         parts = self._parts
         if not parts and self._unsplit:
@@ -77,10 +77,10 @@ class PacedFrames:
             )
             parts.extend(self._splitter.feed(portion))
         for _ in range(TURN_MESSAGES_MAX):
-            if not parts or self._held:
+            if not parts or self._paused:
                 break
             self._handle(*parts.popleft())
-        if self._held or transport.is_closing():
+        if self._paused or transport.is_closing():
             return
         if parts or self._unsplit:
             transport.pause_reading()

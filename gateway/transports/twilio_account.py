@@ -15,7 +15,7 @@ _VENDOR: Final = "https://api.twilio.com"
 TIMEOUT_S: Final = 10.0
 
 
-class _Elsewhere(TwilioHttpClient):  # type: ignore[misc] # the package is not typed
+class _FixedHostClient(TwilioHttpClient):  # type: ignore[misc] # the package is not typed
     """Asks one address whatever host the package has in mind: `api`, `trunking` and the rest."""
 
     def __init__(self, base_url: str) -> None:
@@ -33,7 +33,7 @@ class _Elsewhere(TwilioHttpClient):  # type: ignore[misc] # the package is not t
 def opened(base_url: str, account_sid: str, auth_token: str) -> Iterator[Client]:
     """At the vendor's, or wherever TWILIO_BASE_URL says."""
     at_vendor = base_url.rstrip("/") == _VENDOR
-    http = TwilioHttpClient(timeout=TIMEOUT_S) if at_vendor else _Elsewhere(base_url)
+    http = TwilioHttpClient(timeout=TIMEOUT_S) if at_vendor else _FixedHostClient(base_url)
     try:
         yield Client(account_sid, auth_token, http_client=http)
     finally:

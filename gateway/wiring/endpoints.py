@@ -32,6 +32,7 @@ from gateway.web.twilio.voice import VoiceEndpoints
 from gateway.web.twilio.webhook import VerifiedWebhooks
 from gateway.wiring.capacity import Capacity
 from gateway.wiring.messaging import Messaging
+from gateway.wiring.recordings import Recordings
 from gateway.wiring.records import Records
 from gateway.wiring.resources import Resources
 from gateway.wiring.telephony import Telephony
@@ -124,6 +125,7 @@ def operator_endpoints(
     calls: Telephony,
     kept: Records,
     outbound: OutboundCalls,
+    recorded: Recordings,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
     if r.settings.admin_token is None:
@@ -140,7 +142,13 @@ def operator_endpoints(
         start_wait_s=r.tuning.start_wait_s,
     )
     api = CallsEndpoints(
-        calls.registry, kept.store, kept.event_stream, r.images, outbound, phone.link
+        calls.registry,
+        kept.store,
+        kept.event_stream,
+        r.images,
+        outbound,
+        phone.link,
+        recorded.library,
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     return [*console_routes(), *phone.routes(), *api_routes(api, auth)]

@@ -35,13 +35,13 @@ def messaging(r: Resources) -> Messaging:
 
 def toolbox(r: Resources, texts: Messaging, environ: Mapping[str, str]) -> Toolbox:
     """Return every agent's tools. Raises SettingsError."""
-    errands = TextTools(
+    background = TextTools(
         r.rest,
         texts.links,
         TextLimits(r.store, r.settings.text_countries, time),
         r.table.call,
         lambda outcome: r.metrics.texts.labels(outcome).inc(),
-    ).errands
+    ).functions
 
     def on_mcp_status(label: str, up: bool) -> None:
         r.metrics.mcp_up.labels(label).set(up)
@@ -49,7 +49,7 @@ def toolbox(r: Resources, texts: Messaging, environ: Mapping[str, str]) -> Toolb
     def on_mcp_left_out(label: str, count: int) -> None:
         r.metrics.mcp_left_out.labels(label).inc(count)
 
-    tools = Toolbox(r.book, environ, errands, on_mcp_status, on_mcp_left_out)
+    tools = Toolbox(r.book, environ, background, on_mcp_status, on_mcp_left_out)
     for link in tools.mcp.links:
         on_mcp_status(link.label, False)
     return tools

@@ -19,7 +19,7 @@ class Records:
 
 def records(r: Resources) -> Records:
     """Return the records of calls, and the stream of their changes."""
-    event_stream = EventStream(r.metrics.feed_dropped.inc)
+    event_stream = EventStream(r.metrics.event_stream_dropped.inc)
     archive = RecordArchive(
         r.settings.data_dir / "calls", lambda reason: r.metrics.records_lost.labels(reason).inc()
     )

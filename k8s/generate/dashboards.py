@@ -82,7 +82,7 @@ CALLERS: Final = Dashboard(
                 "Calls that ended badly",
                 "Share of the calls of all agents that ended by a failure and not by somebody in them; a call that was resumed has not ended. The promise is at most 1 %.",
                 Query(
-                    '(sum(increase(gateway_calls_ended_total{ending=~"media_stalled|media_broken|media_unsupported|model_refused|model_lost|model_silent|drained|bug"}[$__range])) - (sum(increase(gateway_resumes_total{how!="afresh"}[$__range])) or vector(0))) / sum(increase(gateway_calls_ended_total[$__range]))',
+                    '(sum(increase(gateway_calls_ended_total{ending=~"media_stalled|media_broken|media_unsupported|model_refused|model_lost|model_silent|drained|bug"}[$__range])) - (sum(increase(gateway_resumes_total{how!="without_history"}[$__range])) or vector(0))) / sum(increase(gateway_calls_ended_total[$__range]))',
                     "failed",
                 ),
                 unit="percentunit",
@@ -252,7 +252,7 @@ CALLERS: Final = Dashboard(
             8,
             lines(
                 "Warm transfers",
-                "People called for a caller, per hour, by outcome; only `taken` took the call.",
+                "People called for a caller, per hour, by outcome; only `accepted` took the call.",
                 per_hour("gateway_warm_transfers_total", "outcome"),
                 stacked=True,
             ),
@@ -280,7 +280,7 @@ CALLERS: Final = Dashboard(
             lines(
                 "Voicemail messages",
                 "Per hour.",
-                per_hour("gateway_messages_taken_total", "agent", where=CHOSEN_AGENTS),
+                per_hour("gateway_voicemail_messages_total", "agent", where=CHOSEN_AGENTS),
                 stacked=True,
             ),
             widths=(8, 8),

@@ -27,7 +27,7 @@ BAD: Final = (
 )
 ENDED: Final = f"gateway_calls_ended_total{{{CALLS}}}"
 ENDED_BADLY: Final = f'gateway_calls_ended_total{{{CALLS},ending=~"{BAD}"}}'
-RESUMED: Final = 'gateway_resumes_total{how!="afresh"}'
+RESUMED: Final = 'gateway_resumes_total{how!="without_history"}'
 WRONG_SIGNATURE: Final = "bad_signature|bad_body_hash|unknown_algorithm|stale"
 WRONG_STREAM: Final = "bad_signature|unknown_algorithm|bad_token|expired_token|other_account"
 
@@ -249,7 +249,7 @@ FAULTS = group(
     alert(
         "GatewayCallsResumed",
         "page",
-        f"{many(resumed('announced|silent|afresh'))}\nor\n{many(resumed('adopted'))} unless on () {DRAINED}\n",
+        f"{many(resumed('announced|silent|without_history'))}\nor\n{many(resumed('adopted'))} unless on () {DRAINED}\n",
         "{{ $value | humanize }} calls in ten minutes lost their stream or their process, and were resumed.",
     ),
     alert(

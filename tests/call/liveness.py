@@ -155,7 +155,7 @@ class Peace:
                 self.happens(stopped(f"resp_{n}"))
         for call_id in list(self.umpire.promises.tools):
             self._tool_ends(call_id)
-        if self.call.phase is CallPhase.LEAVING:
+        if self.call.phase is CallPhase.TRANSFERRING:
             self._transfer_ends()
         self._frame()
         self._sign_of_life()
@@ -297,5 +297,5 @@ class Peace:
         if self.ways.transfer == "failed":
             self._later(2.0, inputs.TransferFailed("busy"), of_session=False)
         elif self.ways.transfer == "done":
-            gone = inputs.CallGone() if self._sip else vendor_events.stop()
+            gone = inputs.SipCallEnded() if self._sip else vendor_events.stop()
             self._later(2.0, gone, of_session=False)

@@ -201,6 +201,6 @@ def _calls_for_an_answer(item: dict[str, Any], event_id: str) -> str | None:
         return None if hosted or item["output"] in _BY_POLICY else str(item["call_id"])
     if item["type"] != "message" or item["role"] != "user":
         return None
-    told_again = str(item.get("id", "")).startswith("memo_")
+    told_again = str(item.get("id", "")).startswith("history_")
     camera = any(part.get("text") == prompts.CAMERA for part in item["content"])
     return None if told_again or camera else str(item.get("id", event_id))

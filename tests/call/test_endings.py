@@ -20,6 +20,7 @@ from gateway.call.line.media_line import MediaLine
 from gateway.call.line.uplink import Uplink
 from gateway.call.machine import CallMachine
 from gateway.call.session.model_session import ModelSession
+from gateway.call.session.opening_items import OpeningItems
 from gateway.call.state_machines import CallPhase
 from gateway.call.tools.open_work import OpenWork
 
@@ -188,7 +189,9 @@ def cannot_clean_up(
     work = OpenWork(ctx, (), session_lives_on=False)
     up, down = caller_to_model(agent.audio), model_to_caller(agent.audio)
     line = MediaLine(ctx, work, Uplink(up), Downlink(down, agent.lead_ms))
-    return CallMachine(ctx, work, line, BrokenSession(ctx, work, line, session))
+    opening = OpeningItems(ctx, None)
+    link = BrokenSession(ctx, work, line, session, opening)
+    return CallMachine(ctx, work, line, link, opening)
 
 
 class BrokenBook(Book):

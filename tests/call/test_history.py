@@ -7,7 +7,7 @@ from gateway.call.history import ConversationHistory, HistoryItem
 
 
 def texts(history: ConversationHistory) -> list[tuple[str, str]]:
-    return [(item.kind, item.text) for item in history.memos]
+    return [(item.kind, item.text) for item in history.items]
 
 
 def test_a_sentence_that_was_cut_keeps_what_was_heard_of_it() -> None:
@@ -53,12 +53,12 @@ def test_the_oldest_go_beyond_the_bounds() -> None:
     history = ConversationHistory()
     for n in range(limits.call.HISTORY_ITEMS_MAX + 3):
         history.caller_said(f"turn_{n}", "x" * 10)
-    assert len(history.memos) == limits.call.HISTORY_ITEMS_MAX
-    assert history.memos[0].item_id == "turn_3"
+    assert len(history.items) == limits.call.HISTORY_ITEMS_MAX
+    assert history.items[0].item_id == "turn_3"
     assert history.chars == 10 * limits.call.HISTORY_ITEMS_MAX
     history.caller_said("long", "y" * (limits.call.HISTORY_MAX_CHARS + 1))
     assert history.chars <= limits.call.HISTORY_MAX_CHARS
-    assert history.memos[-1].item_id == "long"
+    assert history.items[-1].item_id == "long"
 
 
 def test_a_later_state_brings_only_the_differences() -> None:
@@ -70,7 +70,7 @@ def test_a_later_state_brings_only_the_differences() -> None:
         HistoryItem("caller", 3, "Yes."),
     ]
     news = history.catch_up(later)
-    assert [(one.memo.text, one.after, one.told) for one in news] == [
-        ("I see that.", "memo_1", True),
-        ("Yes.", "memo_2", False),
+    assert [(one.item.text, one.after, one.replaces) for one in news] == [
+        ("I see that.", "history_1", True),
+        ("Yes.", "history_2", False),
     ]

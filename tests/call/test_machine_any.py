@@ -372,12 +372,12 @@ class AnyCall(EitherPath):
     @rule(words=st.sampled_from(["", "heron", "heron and more"]), numbers=st.integers(0, 4))
     def is_reminded(self, words: str, numbers: int) -> None:
         """Of a memory that grew elsewhere: only before the caller is there."""
-        assume(self.call.phase is CallPhase.EXPECTED and not self.call.history.memos)
-        memos = [
-            HistoryItem("caller" if n % 2 else "model", n, words, f"memo_of_{n}")
+        assume(self.call.phase is CallPhase.EXPECTED and not self.call.history.items)
+        items = [
+            HistoryItem("caller" if n % 2 else "model", n, words, f"history_of_{n}")
             for n in range(1, numbers + 1)
         ]
-        self.happens(inputs.HistoryRestored(memos))
+        self.happens(inputs.HistoryRestored(items))
 
     @rule(silently=st.booleans())
     def could_go_on_elsewhere(self, silently: bool) -> None:
@@ -423,8 +423,8 @@ class AnyCall(EitherPath):
             assert self.call.images.waiting <= limits.call.PICTURES_WAITING_MAX
             assert self.call.line.items_cut <= limits.call.ITEMS_CUT_KEPT_MAX
             memory = self.call.history
-            assert len(memory.memos) <= limits.call.HISTORY_ITEMS_MAX
-            assert sum(len(memo.text) for memo in memory.memos) == memory.chars
+            assert len(memory.items) <= limits.call.HISTORY_ITEMS_MAX
+            assert sum(len(item.text) for item in memory.items) == memory.chars
             assert self.call.line.uplink.retained_bytes <= 8 * limits.call.RETAINED_TURN_MAX_MS
             ledger = self.call.line.downlink.ledger
             assert ledger.heard_ms(self.now) <= ledger.sent_ms <= ledger.accepted_ms

@@ -162,8 +162,8 @@ class AnySipCall(EitherPath):
         """Another one takes the call over, or there is none."""
         assume(now_or_never)
         self.happens(inputs.HandOverRequested(at_once))
-        if self.book.call.phase is CallPhase.LEAVING:
-            self.happens(inputs.CallGone() if taken else inputs.TransferFailed("no_store"))
+        if self.book.call.phase is CallPhase.TRANSFERRING:
+            self.happens(inputs.SipCallEnded() if taken else inputs.TransferFailed("no_store"))
 
     @rule(ago=st.integers(0, 2))
     def function_finished(self, ago: int) -> None:
@@ -174,7 +174,7 @@ class AnySipCall(EitherPath):
         """In another process, over a sideband of its own: nothing is said to a caller anew."""
         state, other = decode(encode(self.book.call.snapshot())), SipBook()
         # The same session of the vendor's, which knows what it called.
-        other.umpire.known_calls(memo.call_id for memo in state.memos if memo.kind == "call")
+        other.umpire.known_calls(item.call_id for item in state.history if item.kind == "call")
         other.call.resume(state)
         other >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
         assert other.call.phase is CallPhase.TALKING
@@ -225,7 +225,7 @@ class AnySipCall(EitherPath):
         grave = [
             vendor_events.error("invalid_api_key"),
             vendor_events.error("session_expired"),
-            inputs.CallGone(),
+            inputs.SipCallEnded(),
             inputs.HangUpRequested(Ending.DRAINED),
         ]
         self.happens(grave[how])

@@ -67,7 +67,7 @@ def test_a_picture_is_remembered_as_one_that_was_seen() -> None:
     book = conversation() >> ShowImageRequested("data:image/png;base64,AAAA", "a passport") << ...
     other = resumed(kept(book))
     assert told(other)[-1].startswith("system: Here the caller showed a picture (a passport).")
-    assert "base64" not in str(book.call.history.memos)
+    assert "base64" not in str(book.call.history.items)
 
 
 # --- What was being done for the caller ---
@@ -122,12 +122,12 @@ def test_what_was_written_down_last_is_told_when_the_caller_is_back() -> None:
     other = resumed(early)
     assert told(other)[1:] == ["assistant: I have noted"]
     before = len(other.said)
-    other >> HistoryRestored(kept(book).memos)
+    other >> HistoryRestored(kept(book).history)
     events = told_since(other, before)
     assert [(e["type"], e.get("previous_item_id")) for e in events] == [
         ("conversation.item.create", "root"),
         ("conversation.item.delete", None),
-        ("conversation.item.create", "memo_1"),
+        ("conversation.item.create", "history_1"),
     ]
     assert [e["item"]["content"][0]["text"] for e in events if "item" in e] == [
         "My word is heron.",
@@ -139,7 +139,7 @@ def test_nothing_is_said_twice() -> None:
     state = kept(conversation())
     other = resumed(state)
     other << ...
-    other >> HistoryRestored(kept(conversation()).memos) << nothing
+    other >> HistoryRestored(kept(conversation()).history) << nothing
 
 
 def test_of_two_states_the_one_with_more_streams_is_the_newer() -> None:

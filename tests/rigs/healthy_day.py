@@ -159,7 +159,7 @@ class Day:
             broken = self._chance.poisson(ended * fault.broken_streams)
             self._add("gateway_resumes_total", broken, how="announced")
             self._add("gateway_calls_ended_total", broken, **at, ending="media_broken")
-            self._add("gateway_resumes_total", 0, how="afresh")
+            self._add("gateway_resumes_total", 0, how="without_history")
         self._turns(path, talking, fault)
         lost = self._chance.poisson(ended * fault.reconnects)
         self._add("gateway_model_reconnects_total", lost, reason="closed_1006")

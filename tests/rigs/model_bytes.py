@@ -41,6 +41,8 @@ async def configured(end: FarEnd) -> dict[str, Any]:
     assert update["type"] == "session.update"
     echo = update["session"] | {"id": "sess_1", "expires_at": EXPIRES}
     end.say(event("session.updated", session=echo))
+    opening = await next_event(end)
+    assert opening["item"]["role"] == "system", "what is known of the call comes first"
     session: dict[str, Any] = update["session"]
     return session
 

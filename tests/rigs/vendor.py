@@ -104,7 +104,10 @@ class Sideband:
     def __init__(self, far: FarEnd) -> None:
         self._far = far
         self.headers = far.headers
+        self.opening: list[dict[str, Any]] = []
+        """What is put in front of the conversation when it begins."""
         self.heard: list[dict[str, Any]] = []
+        """Everything else."""
         self._news = asyncio.Event()
         self.closed = asyncio.Event()
 
@@ -128,7 +131,9 @@ class Sideband:
                 if frame.opcode is Opcode.PING:
                     self._far.send(Frame(Opcode.PONG, frame.data).serialize(mask=False))
                     continue
-                self.heard.append(json.loads(frame.data))
+                event = json.loads(frame.data)
+                opens = event.get("previous_item_id") == "root"
+                (self.opening if opens else self.heard).append(event)
                 self._news.set()
         except (AssertionError, ConnectionError):
             pass  # the gateway is gone

@@ -423,7 +423,7 @@ async def test_a_socket_on_hold_hears_all_of_it_later(rig: Rig) -> None:
     async with rig.stream() as (end, receiver):
         end.say("one")
         await receiver.hears(1)
-        receiver.socket.hold()
+        receiver.socket.pause()
         end.send(b"".join(frame_of(f"{nth}") for nth in range(100)))
         await end.drain()
         second = Receiver(receiver.socket)
@@ -435,9 +435,9 @@ async def test_a_socket_on_hold_hears_all_of_it_later(rig: Rig) -> None:
 async def test_on_hold_in_the_middle_of_a_read(rig: Rig) -> None:
     async with rig.stream() as (end, receiver):
 
-        def hold(data: bytes | bytearray, now: float) -> None:
+        def pause(data: bytes | bytearray, now: float) -> None:
             receiver.heard.append(bytes(data))
-            receiver.socket.hold()
+            receiver.socket.pause()
             asyncio.get_running_loop().call_soon(take_up)
 
         def take_up() -> None:
@@ -447,7 +447,7 @@ async def test_on_hold_in_the_middle_of_a_read(rig: Rig) -> None:
 
         seconds: list[Receiver] = []
         taken_up = asyncio.Event()
-        receiver.on_text = hold  # type: ignore[method-assign]
+        receiver.on_text = pause  # type: ignore[method-assign]
         end.send(frame_of("start") + b"".join(frame_of(f"{nth}") for nth in range(100)))
         await taken_up.wait()
         assert await seconds[0].hears(100) == [f"{nth}".encode() for nth in range(100)]

@@ -50,12 +50,12 @@ class Rig:
         loop = cast("asyncio.AbstractEventLoop", self.turns)
         splitter = FrameSplitter(masked=True, max_bytes=1 << 20)
         self.frames = PacedFrames(splitter, self._handle, loop)
-        self.hold_after_each = False
+        self.pause_after_each = False
 
     def _handle(self, _is_text: bool, part: bytes) -> None:
         self.handled.append(part)
-        if self.hold_after_each:
-            self.frames.hold(self.as_transport)
+        if self.pause_after_each:
+            self.frames.pause(self.as_transport)
 
     @property
     def as_transport(self) -> asyncio.Transport:
@@ -116,7 +116,7 @@ def test_what_is_read_meanwhile_waits_behind() -> None:
 
 def test_nothing_is_handled_while_held() -> None:
     rig = Rig()
-    rig.frames.hold(rig.as_transport)
+    rig.frames.pause(rig.as_transport)
     rig.take(client_text(b"a") + client_text(b"b"))
     rig.turns.turn()
     assert rig.handled == []
@@ -128,7 +128,7 @@ def test_nothing_is_handled_while_held() -> None:
 
 def test_a_handler_may_hold_in_the_midst() -> None:
     rig = Rig()
-    rig.hold_after_each = True
+    rig.pause_after_each = True
     rig.take(client_text(b"a") + client_text(b"b"))
     assert len(rig.handled) == 1
 

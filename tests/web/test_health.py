@@ -86,7 +86,7 @@ async def test_labels_come_from_closed_sets_only(lived_in: GatewayRig) -> None:
             "playback",
         },
         "outcome": {"used", "expired", "failed"},
-        "how": {"adopted", "afresh", "announced", "handed_over", "silent"},
+        "how": {"adopted", "without_history", "announced", "handed_over", "silent"},
         "version": {"0.1.0"},
     }
     text = (await rig.client.get("/metrics")).text

@@ -13,6 +13,6 @@ def test_a_reader_that_falls_behind_is_counted(wired: Callable[..., Any]) -> Non
     stream, registry = areas.kept.event_stream, areas.r.metrics.registry
     reader = stream.subscribe()
     assert reader is not None
-    for at_s in range(limits.records.FEED_BACKLOG_MAX + 1):
+    for at_s in range(limits.records.EVENT_STREAM_BACKLOG_MAX + 1):
         stream.publish("CA1", "status", "ended", at_s)
-    assert registry.get_sample_value("gateway_feed_dropped_total") == 1
+    assert registry.get_sample_value("gateway_event_stream_dropped_total") == 1

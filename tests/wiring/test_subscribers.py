@@ -24,8 +24,8 @@ def test_an_event_reaches_metrics_and_no_follower_fails(wired: Callable[..., Any
     subscribe(a.r, a.bounds, a.calls, a.kept, a.outbound)
     agent = next(iter(a.r.book.agents.values()))
     call = CallWithBill(bill=open_bill(MEDIA_CALL, agent))
-    a.calls.events.publish(call, events.AudioDropped("held", 500))
+    a.calls.events.publish(call, events.AudioDropped("buffer_full", 500))
     dropped = a.r.metrics.registry.get_sample_value(
-        "gateway_sound_dropped_seconds_total", {"reason": "held"}
+        "gateway_audio_dropped_seconds_total", {"reason": "buffer_full"}
     )
     assert dropped == 0.5

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
 from gateway.agents.config.base import suggestion, wrong
-from gateway.agents.config.hours import Hours
+from gateway.agents.config.hours import Hours, is_zone
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
 from gateway.agents.config.recording import PAUSES_RECORDING, Recording
@@ -67,6 +67,12 @@ def _name(text: str) -> str:
 def _language(text: str) -> str:
     if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
+    return text
+
+
+def _zone(text: str) -> str:
+    if not is_zone(text):
+        raise ValueError('must be a time zone like "Europe/Paris" that this system knows')
     return text
 
 
@@ -214,6 +220,9 @@ class Agent(_Part):
     transfers: dict[str, TransferDestination] = Field(
         default_factory=dict, max_length=limits.call.TRANSFERS_MAX
     )
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    """Of the clock that the model is told; without it that of `hours`, or else UTC."""
+    knows: list[Literal["caller_number"]] = Field(default_factory=list)
     hours: Hours | None = None
     out_of_hours: str | None = None
     """Which agent answers instead."""
@@ -251,6 +260,11 @@ class Agent(_Part):
     )
 
     @property
+    def zone(self) -> str:
+        """The time zone of the clock that the model is told."""
+        return self.time_zone or (self.hours.zone if self.hours is not None else "UTC")
+
+    @property
     def client_turns(self) -> bool:
         """Whether the gateway, not the model's VAD, decides on answers and interruptions."""
         return self.barge_in.min_speech_ms > 0 or self.barge_in.protect_greeting_ms > 0
@@ -258,10 +272,10 @@ class Agent(_Part):
     @property
     def tool_options(self) -> Mapping[str, ToolOptions]:
         """The tools that are run beside the conversation, by name."""
-        errands = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
+        background = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
-            errands[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
-        return {**errands, **self.functions}
+            background[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
+        return {**background, **self.functions}
 
     def tool_options_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
         """The same with the tools of MCP servers that are among these names."""

@@ -127,14 +127,21 @@ class Hours(BaseModel):
         return datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC)
 
 
-def _check_zone(name: Any) -> None:
-    problem = 'must be a time zone like "Europe/Paris" that this system knows'
+def is_zone(name: Any) -> bool:
+    """Return whether this system knows a time zone of that name."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][\w+/-]{0,63}", name):
-        raise wrong("zone", problem)
+        return False
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise wrong("zone", f"{problem} (tzdata brings them where there are none)") from None
+        return False
+    return True
+
+
+def _check_zone(name: Any) -> None:
+    if not is_zone(name):
+        problem = 'must be a time zone like "Europe/Paris" that this system knows'
+        raise wrong("zone", f"{problem} (tzdata brings them where there are none)")
 
 
 def _date(key: str) -> date:

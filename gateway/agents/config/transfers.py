@@ -27,7 +27,7 @@ class KeypadTransfer(AgentFilePart):
     )
     max_digits: int = Field(limits.agents.KEYS_MAX, ge=1, le=limits.agents.KEYS_MAX)
     secret: bool = False
-    """Only the model is told what was typed: no log, record, transcript or feed."""
+    """Only the model is told what was typed: no log, record, transcript or event stream."""
 
 
 class TransferDestination(AgentFilePart):

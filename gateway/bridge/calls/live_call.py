@@ -137,7 +137,7 @@ class LiveCall:
 
     def leg_ended(self) -> None:
         """The carrier reports that the call has ended."""
-        self.notify(inputs.CallGone())
+        self.notify(inputs.SipCallEnded())
 
     def lose_lease(self) -> None:
         """Another process steers the call now: end here, and leave the leg alone."""

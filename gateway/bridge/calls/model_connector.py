@@ -66,7 +66,7 @@ class ModelConnector:
             except LinkError as error:
                 # A 404 before the first time is a session that is still being made.
                 if error.reason == _NO_SUCH_CALL and call.attached:
-                    return call.notify(inputs.CallGone())
+                    return call.notify(inputs.SipCallEnded())
                 if call.over:
                     return None
                 if not error.retryable or not left:

@@ -40,7 +40,7 @@ class OutboundStates:
         key = f"call-out:{call_sid}"
         return readable(key, await self._store.get(key), _decoder.decode)
 
-    async def tell(self, call_sid: str, status: str) -> None:
+    async def set_status(self, call_sid: str, status: str) -> None:
         """Record a CallStatus, unless a later one is known: callbacks overtake each other."""
         if _rank(status) >= _rank(await self.status(call_sid)):
             await self._store.put(f"dial-status:{call_sid}", status, limits.outbound.DIAL_KEPT_S)
@@ -49,10 +49,10 @@ class OutboundStates:
         """Return the latest CallStatus."""
         return await self._store.get(f"dial-status:{call_sid}") or "queued"
 
-    async def tell_who(self, call_sid: str, who: str) -> None:
+    async def set_answered_by(self, call_sid: str, who: str) -> None:
         await self._store.put(f"answered-by:{call_sid}", who, limits.outbound.DIAL_KEPT_S)
 
-    async def who(self, call_sid: str) -> str | None:
+    async def answered_by(self, call_sid: str) -> str | None:
         """Return who answered, None before the carrier has detected it."""
         return await self._store.get(f"answered-by:{call_sid}")
 

@@ -57,8 +57,8 @@ class CallRegistry:
         self._announced, self._spent_out = announced, spent_out
         self._clock, self._hours_shift_s = clock, hours_shift_s
         self.dials = OutboundStates(store)
-        self._kept: dict[str, str] = {}
-        """Slots held for people who are being called: the path of each."""
+        self._reserved: dict[str, str] = {}
+        """Slots reserved for people who are being called: the path of each."""
 
     @property
     def max_calls(self) -> int:
@@ -72,37 +72,37 @@ class CallRegistry:
 
     @property
     def active(self) -> int:
-        return len(self._table.calls) + len(self._kept)
+        return len(self._table.calls) + len(self._reserved)
 
     @property
     def sends_on(self) -> bool:
         """Whether callers who come back belong to another process: this one stops."""
         return self.draining and self._store.shared
 
-    def keep_place(self, key: str, path: str) -> None:
-        """Keep a slot for a person being called, until they answer or `give_up_place`."""
-        self._kept[key] = path
+    def reserve_slot(self, key: str, path: str) -> None:
+        """Reserve a slot for a person being called, until they answer or `release_slot`."""
+        self._reserved[key] = path
 
-    def give_up_place(self, key: str) -> None:
-        self._kept.pop(key, None)
+    def release_slot(self, key: str) -> None:
+        self._reserved.pop(key, None)
 
     def refusal(
-        self, path: str = "media-streams", call_sid: str = "", *, back: bool = False
+        self, path: str = "media-streams", call_sid: str = "", *, resumed: bool = False
     ) -> str | None:
         """Why no further call is taken: `draining`, `full`, `budget`; or None.
 
-        A call that we placed has had its slot since then. A caller who is `back` was admitted
+        A call that we placed has had its slot since then. A caller who is `resumed` was admitted
         before: during a drain such a call is still admitted.
         """
-        if call_sid in self._kept:
+        if call_sid in self._reserved:
             return None
-        if self._handing_over or (self.draining and not back):
+        if self._handing_over or (self.draining and not resumed):
             return "draining"
-        kept = sum(one == path for one in self._kept.values())
+        reserved = sum(one == path for one in self._reserved.values())
         full = (
-            self._table.sip_count + kept >= self._sip_calls_max
+            self._table.sip_count + reserved >= self._sip_calls_max
             if path == "sip"
-            else self._table.media_count + kept >= self._max_calls
+            else self._table.media_count + reserved >= self._max_calls
         )
         if full:
             return "full"
@@ -135,9 +135,9 @@ class CallRegistry:
         if waiting is not None:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
-        self._admit("media-streams", facts.call_sid, back=state is not None)
+        self._admit("media-streams", facts.call_sid, resumed=state is not None)
         session = self.session(agent.name, "media-streams")
-        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
         if state is not None:
             machine.resume(state)
         if opening:
@@ -166,7 +166,7 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
-        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock())
+        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
         if opening:
             machine.begin_with(opening)
         call = LiveCall(facts, machine, self._services.carriers.sip, self._services)
@@ -181,9 +181,9 @@ class CallRegistry:
     def _wall_clock(self) -> WallClock:
         return WallClock(self._clock() - monotonic(), self._hours_shift_s)
 
-    def _admit(self, path: str, call_sid: str, *, back: bool = False) -> None:
-        reason = self.refusal(path, call_sid, back=back)
-        self._kept.pop(call_sid, None)
+    def _admit(self, path: str, call_sid: str, *, resumed: bool = False) -> None:
+        reason = self.refusal(path, call_sid, resumed=resumed)
+        self._reserved.pop(call_sid, None)
         if reason is not None:
             raise NotAdmitted(reason)
 
@@ -243,13 +243,13 @@ class CallRegistry:
         """Return the number that `dialling_for` remembered, in any process."""
         return await self._store.get(f"dialled:{call_sid}")
 
-    def on_event(self, call: RunningCall, note: events.CallEvent) -> None:
+    def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
         """Remove a call that ended, so that its slot is free at once."""
-        if isinstance(note, events.CallEnded):
+        if isinstance(event, events.CallEnded):
             self._table.remove(call)
-            if call.facts.call_sid and note.ending is not Ending.NEVER_ARRIVED:
+            if call.facts.call_sid and event.ending is not Ending.NEVER_ARRIVED:
                 key = f"ending:{call.facts.call_sid}"
-                self._store.remember(key, note.ending, limits.store.ENDINGS_KEPT_S)
+                self._store.remember(key, event.ending, limits.store.ENDINGS_KEPT_S)
 
     async def ending_of(self, call_sid: str) -> Ending | None:
         """How a call ended a short while ago, in whichever process."""

@@ -100,7 +100,7 @@ class SipCarrier:
             log.warning("sip_takeover_unavailable", call_id=call.facts.call_id, reason=error.reason)
             return call.notify(inputs.TransferFailed(error.reason))
         call.mark_released()
-        return call.notify(inputs.CallGone())
+        return call.notify(inputs.SipCallEnded())
 
     def close(self, call: RunningCall) -> None:
         """Hang up the leg: there is no stream to close, and nobody else would end it."""

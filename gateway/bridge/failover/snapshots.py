@@ -36,9 +36,9 @@ class _Written(NamedTuple):
 
     @classmethod
     def of(cls, memory: ConversationHistory, at: float) -> Self:
-        memos = memory.memos
-        last = memos[-1].number if memos else 0
-        return cls(memory.revision, (last, len(memos), sum(memo.done for memo in memos)), at)
+        items = memory.items
+        last = items[-1].number if items else 0
+        return cls(memory.revision, (last, len(items), sum(item.done for item in items)), at)
 
     def is_due_after(self, before: _Written | None) -> bool:
         """Whether to write: a sentence that only grows is not written again at each word."""

@@ -88,9 +88,9 @@ class SipInbound:
     async def take(self, incoming: IncomingCall) -> None:
         """Accept or reject one call, within two seconds of its webhook."""
         try:
-            place = await self._place(incoming)
-            session = self._registry.session(place.agent.name, "sip")
-            call = await self._let_in(incoming, place, session)
+            slot = await self._slot(incoming)
+            session = self._registry.session(slot.agent.name, "sip")
+            call = await self._let_in(incoming, slot, session)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
         try:
@@ -128,7 +128,7 @@ class SipInbound:
         left_s = self._decide_max_s - self._accept_max_s
         return await self._reject(call_id, "unavailable", left_s, unsure=why == "timeout")
 
-    async def _place(self, incoming: IncomingCall) -> SipSlot:
+    async def _slot(self, incoming: IncomingCall) -> SipSlot:
         """Raises NotAdmitted."""
         security = incoming.media_security
         if security not in ("srtp", None) and not self._allow_rtp:
@@ -157,27 +157,27 @@ class SipInbound:
         return SipSlot(agent, call_sid, dialled or next(incoming.dialled, ""), out, opening)
 
     async def _let_in(
-        self, incoming: IncomingCall, place: SipSlot, session: Mapping[str, Any]
+        self, incoming: IncomingCall, slot: SipSlot, session: Mapping[str, Any]
     ) -> LiveCall:
         """Raises NotAdmitted."""
-        facts, agent = self._facts(incoming, place), place.agent
+        facts, agent = self._facts(incoming, slot), slot.agent
         if self._rates.short:
             raise NotAdmitted("rate_limited")  # the remaining rate belongs to running calls
-        if place.out is None:  # an outbound call took its slot when it was placed
-            await self._admission.admit(facts.place, facts.caller, agent.name, agent.max_calls)
+        if slot.out is None:  # an outbound call took its slot when it was placed
+            await self._admission.admit(facts.slot_key, facts.caller, agent.name, agent.max_calls)
         try:
-            return self._registry.announce_sip(facts, agent, session, place.opening)
+            return self._registry.announce_sip(facts, agent, session, slot.opening)
         except NotAdmitted:
-            await self._admission.release(facts.place)
+            await self._admission.release(facts.slot_key)
             raise
 
-    def _facts(self, incoming: IncomingCall, place: SipSlot) -> CallInfo:
-        out = place.out
+    def _facts(self, incoming: IncomingCall, slot: SipSlot) -> CallInfo:
+        out = slot.out
         return CallInfo(
-            place.call_sid,
+            slot.call_sid,
             out.person if out else incoming.caller,
-            out.ours if out else place.dialled,
-            place.agent.name,
+            out.ours if out else slot.dialled,
+            slot.agent.name,
             "sip",
             incoming.call_id,
             "outbound" if out else "inbound",

@@ -35,7 +35,7 @@ class StreamAdmission:
         state = await self._snapshots.known(start.call_sid)
         call = await self._call(start.call_sid, stream_pass.agent, state)
         if call.machine.resumed and state is not None and state.arrived:
-            call.notify(inputs.HistoryRestored(state.memos))
+            call.notify(inputs.HistoryRestored(state.history))
             if sound := await self._snapshots.sound(start.call_sid):
                 call.notify(inputs.EarlierTranscriptFound(sound))
         return call

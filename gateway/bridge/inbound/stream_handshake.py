@@ -70,7 +70,7 @@ class StreamHandshake:
 
     def _start(self, event: media_stream.Start, now: float) -> None:
         self._timer.cancel()
-        self._socket.hold()  # what comes next is for the call
+        self._socket.pause()  # what comes next is for the call
         self._work = asyncio.get_running_loop().create_task(self._let_in(event, now))
 
     async def _let_in(self, event: media_stream.Start, now: float) -> None:

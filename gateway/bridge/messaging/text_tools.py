@@ -55,7 +55,7 @@ class TextTools:
         self._sent: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()
 
     @property
-    def errands(self) -> Mapping[str, ToolFunction]:
+    def functions(self) -> Mapping[str, ToolFunction]:
         return {"send_text": self.send_text, "request_photo": self.request_photo}
 
     async def send_text(self, arguments: Mapping[str, Any], context: ToolContext) -> str:

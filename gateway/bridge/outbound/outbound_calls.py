@@ -52,11 +52,11 @@ class OutboundCall:
 
     facts: CallInfo
     agent: Agent
-    place: str
+    slot_key: str
     """Name of its slot among the agent's and the person's calls."""
     rings_until: float
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    heard: str = "queued"
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    status: str = "queued"
 
 
 @dataclass
@@ -148,22 +148,22 @@ class OutboundCalls:
         wait_s = self.allowance.take()
         if wait_s:
             raise NotDialled("too_fast", "Too many calls at once: wait a second.", wait_s)
-        place = f"out-{self.new_id()}"
+        slot_key = f"out-{self.new_id()}"
         try:
-            await self.admission.admit(place, to, agent.name, agent.max_calls)
+            await self.admission.admit(slot_key, to, agent.name, agent.max_calls)
         except NotAdmitted as error:
             raise NotDialled(error.reason, _LATER[error.reason]) from error
-        self.registry.keep_place(place, agent.path)
+        self.registry.reserve_slot(slot_key, agent.path)
         try:
             call_sid = await self._order(to, agent, outbound, ours)
         except BaseException:
-            await self.admission.release(place)
+            await self.admission.release(slot_key)
             raise
         finally:
-            self.registry.give_up_place(place)
+            self.registry.release_slot(slot_key)
         facts = CallInfo(call_sid, to, ours, agent.name, agent.path, direction="outbound")
         rings_until = monotonic() + outbound.ring_timeout_s + self.late_s
-        self._begin(OutboundCall(facts, agent, place, rings_until))
+        self._begin(OutboundCall(facts, agent, slot_key, rings_until))
         await self.registry.dials.remember(call_sid, OutboundState(agent.name, to, ours))
         return call_sid
 
@@ -189,20 +189,20 @@ class OutboundCalls:
     def _begin(self, dial: OutboundCall) -> None:
         facts = dial.facts
         self._dials[facts.call_sid] = dial
-        self.registry.keep_place(facts.call_sid, facts.path)
+        self.registry.reserve_slot(facts.call_sid, facts.path)
         self.records.open(facts, dial.agent.model, dial.agent.record)
         self.tasks.start(self._follow(dial), f"outbound {facts.call_sid}")
 
-    async def told(self, call_sid: str, status: str) -> None:
+    async def on_status(self, call_sid: str, status: str) -> None:
         """Handle a status callback."""
-        await self.registry.dials.tell(call_sid, status)
+        await self.registry.dials.set_status(call_sid, status)
         if dial := self._dials.get(call_sid):
-            dial.news.set()
+            dial.changed.set()
 
     async def cancel(self, call_sid: str) -> bool:
         """Stops it ringing. False when this process does not have it, or it was answered."""
         dial = self._dials.get(call_sid)
-        if dial is None or dial.heard == "in-progress":
+        if dial is None or dial.status == "in-progress":
             return False
         try:
             await self.rest.cancel(call_sid)
@@ -219,21 +219,21 @@ class OutboundCalls:
             await self._over(dial, status)
         finally:
             del self._dials[call_sid]
-            self.registry.give_up_place(call_sid)
-            await self.admission.release(dial.place)
+            self.registry.release_slot(call_sid)
+            await self.admission.release(dial.slot_key)
 
     async def _next_status(self, dial: OutboundCall) -> str:
         """Wait for the next status; ask the carrier when no callback comes for too long."""
         call_sid = dial.facts.call_sid
-        while (status := await self.registry.dials.status(call_sid)) == dial.heard:
+        while (status := await self.registry.dials.status(call_sid)) == dial.status:
             if monotonic() > dial.rings_until:
                 return await self._asked(dial)
             try:
-                await asyncio.wait_for(dial.news.wait(), limits.outbound.DIAL_LOOK_S)
+                await asyncio.wait_for(dial.changed.wait(), limits.outbound.DIAL_LOOK_S)
             except TimeoutError:
                 continue
-            dial.news.clear()
-        dial.heard = status
+            dial.changed.clear()
+        dial.status = status
         if status == "in-progress":
             dial.rings_until = monotonic() + dial.agent.max_call_s + limits.call.WARN_BEFORE_END_S
         return status
@@ -248,7 +248,7 @@ class OutboundCalls:
             await self.rest.hang_up(dial.facts.call_sid)
         except LinkError as error:
             log.error("outbound_hangup_failed", call_sid=dial.facts.call_sid, reason=error.reason)
-        return "completed" if dial.heard == "in-progress" else "failed"
+        return "completed" if dial.status == "in-progress" else "failed"
 
     def _record_progress(self, dial: OutboundCall, status: str) -> None:
         if status == "ringing":
@@ -262,8 +262,8 @@ class OutboundCalls:
         facts = dial.facts
         ending, outcome = _ENDINGS.get(status, _ENDINGS["failed"])
         if status == "completed":
-            told = await self.registry.ending_of(facts.call_sid)
-            ending = told or Ending.NEVER_ARRIVED
+            known = await self.registry.ending_of(facts.call_sid)
+            ending = known or Ending.NEVER_ARRIVED
         else:
             self.metrics.dials.labels(facts.agent, outcome).inc()
         if not self.registry.calls_of(facts.call_sid):
@@ -274,7 +274,7 @@ class OutboundCalls:
 
     async def detected(self, call_sid: str, who: str) -> None:
         """Handle the result of answering machine detection."""
-        await self.registry.dials.tell_who(call_sid, who)
+        await self.registry.dials.set_answered_by(call_sid, who)
         for call in self.registry.calls_of(call_sid):
             self._pass_detection(call, who)
 
@@ -287,7 +287,7 @@ class OutboundCalls:
     async def _listen(self, call: LiveCall) -> None:
         until = monotonic() + limits.outbound.DETECTION_LATE_S
         while not call.over and monotonic() < until:
-            if who := await self.registry.dials.who(call.facts.call_sid):
+            if who := await self.registry.dials.answered_by(call.facts.call_sid):
                 return self._pass_detection(call, who)
             await asyncio.sleep(limits.outbound.DETECTION_LOOK_S)
         return None
@@ -299,7 +299,7 @@ class OutboundCalls:
 
 _LATER: Final = {
     "draining": "This process is stopping: ask another one.",
-    "full": "There is no place for another call: ask again later.",
+    "full": "There is no slot for another call: ask again later.",
     "budget": "The day's budget is used up.",
     "model_down": "The model is down: ask again later.",
     "rate_limited": "What is left of the model's rate belongs to running calls: ask again later.",

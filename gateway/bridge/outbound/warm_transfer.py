@@ -26,8 +26,8 @@ from gateway.transports.twilio_rest import TwilioRest
 
 log = structlog.get_logger()
 
-TAKEN: Final = "taken"
-LEFT: Final = "left"
+ACCEPTED: Final = "accepted"
+CALLER_HUNG_UP: Final = "caller_hung_up"
 """The caller hung up while they waited."""
 DECLINED: Final = "declined"
 FAILED: Final = "failed"
@@ -91,7 +91,7 @@ class WarmTransfers:
         if outcome is None and in_time:
             await self._ring_once(warm)
             return True
-        if outcome == TAKEN and in_time and await self._get(warm, "over") is None:
+        if outcome == ACCEPTED and in_time and await self._get(warm, "over") is None:
             return True  # the two are about to be connected
         if await self.settle(warm, FAILED):
             log.warning("warm_status_missing", call_sid=warm.call_sid)
@@ -111,7 +111,7 @@ class WarmTransfers:
             await self.nobody_comes(warm, FAILED)
         else:
             await self._put(warm, "person", person_sid)
-            if await self.outcome(warm) not in (None, TAKEN):
+            if await self.outcome(warm) not in (None, ACCEPTED):
                 await self._hang_up(person_sid)
 
     def _order(self, warm: WarmTransfer) -> dict[str, str | list[str]]:
@@ -141,9 +141,9 @@ class WarmTransfers:
         self.metrics.warm_transfers.labels(outcome).inc()
         return True
 
-    async def takes(self, warm: WarmTransfer) -> bool:
+    async def accept(self, warm: WarmTransfer) -> bool:
         """Record that the person accepts. False when the caller does not wait any more."""
-        return await self.settle(warm, TAKEN) or await self.outcome(warm) == TAKEN
+        return await self.settle(warm, ACCEPTED) or await self.outcome(warm) == ACCEPTED
 
     async def person_is_over(self, warm: WarmTransfer, outcome: str) -> None:
         """Bring the caller back if the person's call ended without accepting them."""
@@ -156,7 +156,7 @@ class WarmTransfers:
 
     async def caller_is_over(self, warm: WarmTransfer) -> None:
         """End the person's call too, since the caller has hung up."""
-        await self.settle(warm, LEFT)
+        await self.settle(warm, CALLER_HUNG_UP)
         self._release_person(warm)
 
     async def call_is_over(self, call_sid: str) -> None:
@@ -165,12 +165,12 @@ class WarmTransfers:
         if warm is not None:
             await self.caller_is_over(warm)
 
-    async def came_out(self, warm: WarmTransfer) -> str:
+    async def left_queue(self, warm: WarmTransfer) -> str:
         """Return why the caller left the queue unconnected, as the outcome of a plain dial."""
         if await self.settle(warm, FAILED):
             self._release_person(warm)
         outcome = await self.outcome(warm)
-        return DECLINED if outcome == TAKEN else outcome or FAILED
+        return DECLINED if outcome == ACCEPTED else outcome or FAILED
 
     def forget_queue(self, queue_sid: str) -> None:
         """Delete a queue, which would otherwise stay in the account for ever."""

@@ -44,13 +44,13 @@ class Goodbye(CallPart):
             inputs.SayRequested: self._on_say_requested,
             inputs.ShowImageRequested: self._on_show_image_requested,
             inputs.TransferRequested: self._on_transfer_requested,
-            line.gone_event: self._on_caller_gone,
+            line.ended_event: self._on_caller_ended,
         }
         self.timers = {
             Timer.IDLE: lambda: self.start(EndPlan(Ending.IDLE)),
             Timer.LENGTH: lambda: self.start(EndPlan(Ending.MAX_LENGTH)),
             Timer.WARN: self._warn,
-            Timer.SPEND: self._tell_of_spend,
+            Timer.SPEND: self._notify_of_spend,
             Timer.TRANSFER: lambda: self._return("no_outcome"),
             Timer.GOODBYE: self._overdue,
         }
@@ -71,18 +71,18 @@ class Goodbye(CallPart):
             to = end_plan.to_fallback(self._ctx.agent.fallback)
             self.start(EndPlan(Ending.SPEND_LIMIT, to=to))
         elif not before:
-            self._tell_of_spend()
+            self._notify_of_spend()
 
-    def _tell_of_spend(self) -> None:
+    def _notify_of_spend(self) -> None:
         if self._ctx.takes_operator_requests:
-            self._ctx.tell_model(prompts.COME_TO_AN_END)
+            self._ctx.notify_model(prompts.COME_TO_AN_END)
         else:
             self._ctx.wake(Timer.SPEND, limits.model.ROLL_LOOK_S)
 
     def _warn(self) -> None:
         """Tell the model that the call's longest time is nearly over."""
         if self._ctx.link is LinkState.READY:
-            self._ctx.tell_model(self._ctx.agent.goodbye)
+            self._ctx.notify_model(self._ctx.agent.goodbye)
         else:
             self._ctx.wake(Timer.WARN, limits.model.ROLL_LOOK_S)
 
@@ -126,8 +126,8 @@ class Goodbye(CallPart):
         ctx, plan = self._ctx, self.plan
         if ctx.phase is not CallPhase.GOODBYE or plan is None:
             return
-        must_leave = plan.firm or self._used_up() is not None
-        if must_leave or ctx.link is LinkState.LOST:  # then nobody would answer the caller
+        must_end = plan.firm or self._used_up() is not None
+        if must_end or ctx.link is LinkState.LOST:  # then nobody would answer the caller
             return
         ctx.move_to(CallPhase.TALKING)
         self.plan = None
@@ -142,12 +142,12 @@ class Goodbye(CallPart):
         if plan.to is not None:
             self._ctx.put(events.TransferAttempted("caller_spoke"))
 
-    def leave(self, reason: str = "") -> None:
+    def carry_out(self, reason: str = "") -> None:
         """Carry it out: the last word was heard, or waited for long enough."""
         ctx, plan = self._ctx, self.plan
         if plan is None or plan.to is None:
             return ctx.end(plan.ending if plan else Ending.BUG, reason)
-        ctx.move_to(CallPhase.LEAVING)
+        ctx.move_to(CallPhase.TRANSFERRING)
         ctx.timers.clear(Timer.GOODBYE)
         ctx.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
         return ctx.put(plan.to)
@@ -155,14 +155,14 @@ class Goodbye(CallPart):
     def session_given_up(self, ending: Ending, reason: str) -> None:
         """Carry out what was decided before; otherwise the call ends."""
         if self._ctx.phase is CallPhase.GOODBYE:
-            self.leave(reason)
-        elif self._ctx.phase is not CallPhase.LEAVING:
+            self.carry_out(reason)
+        elif self._ctx.phase is not CallPhase.TRANSFERRING:
             self._ctx.end(ending, reason)
 
     def release_call(self) -> None:
-        """Leave the call to another process, at once."""
+        """Release the call to another process, at once."""
         ctx = self._ctx
-        ctx.move_to(CallPhase.LEAVING)
+        ctx.move_to(CallPhase.TRANSFERRING)
         self.plan = EndPlan(Ending.DRAINED)
         ctx.timers.clear(
             Timer.HAND_OVER, Timer.GOODBYE, Timer.NUDGE, Timer.IDLE, Timer.LENGTH, Timer.WARN
@@ -177,7 +177,7 @@ class Goodbye(CallPart):
     def _return(self, outcome: str, reason: str = "") -> None:
         """Go on with a caller whom nobody took; the model learns of it."""
         ctx, plan = self._ctx, self.plan
-        if ctx.phase is not CallPhase.LEAVING or plan is None:
+        if ctx.phase is not CallPhase.TRANSFERRING or plan is None:
             return None
         if plan.to is None:
             return ctx.end(plan.ending, reason or outcome)
@@ -197,12 +197,12 @@ class Goodbye(CallPart):
             ctx.request(ResponseRequest("transfer_failed", failed))
         return self.start(EndPlan(ending)) if ending is not None else None
 
-    def _on_caller_gone(self, event: Any) -> None:
+    def _on_caller_ended(self, event: Any) -> None:
         """End with the caller's leg, which has ended, and not by us."""
         ctx, plan = self._ctx, self.plan
         if not self._line.owns(event):
             return None
-        if ctx.phase is not CallPhase.LEAVING or plan is None:
+        if ctx.phase is not CallPhase.TRANSFERRING or plan is None:
             return ctx.end(Ending.CALLER_HUNG_UP)
         if plan.to is None:
             return ctx.end(plan.ending)
@@ -223,14 +223,14 @@ class Goodbye(CallPart):
         if not done or ctx.caller.speaking or not self._line.all_heard():
             return None
         if not self._work.under_way:
-            return self.leave()
+            return self.carry_out()
         if self._heard_at is None:
             self._heard_at = ctx.now
         # What the function brings may still be told; that takes no more time than this either.
         left_s = self._heard_at + limits.call.WORK_AFTER_GOODBYE_MAX_S - ctx.now
-        return self.leave(_UNFINISHED) if left_s <= 0 else ctx.extend_goodbye(left_s)
+        return self.carry_out(_UNFINISHED) if left_s <= 0 else ctx.extend_goodbye(left_s)
 
     def _overdue(self) -> None:
-        """Leave although not all was heard, or done."""
+        """End although not all was heard, or done."""
         heard = self._line.all_heard() and self._ctx.responses.idle
-        self.leave(_UNFINISHED if heard and self._work.under_way else "unheard")
+        self.carry_out(_UNFINISHED if heard and self._work.under_way else "unheard")

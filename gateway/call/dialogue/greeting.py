@@ -59,7 +59,7 @@ class Greeting(CallPart):
     def _continue(self) -> None:
         """Give the answer that the caller waits for, or the rest of one; say nothing else."""
         history = self._ctx.history
-        last = next((item for item in reversed(history.memos) if item.text), None)
+        last = next((item for item in reversed(history.items) if item.text), None)
         if history.caller_was_last:
             self._ctx.request(ResponseRequest("answer", any_will_do=True))
         elif last is not None and not last.done:

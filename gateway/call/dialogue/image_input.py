@@ -112,7 +112,7 @@ class ImageInput(CallPart):
             ctx.history.caller_said(item_id, text)
             ctx.put(events.TranscriptLine("caller", sent.text, item_id))
         for reason in sent.unusable:
-            ctx.tell_model(prompts.picture_unusable(reason))
+            ctx.notify_model(prompts.picture_unusable(reason))
         ctx.request(ResponseRequest("image", any_will_do=True))
 
     def _show_frame(self, image_url: str) -> None:

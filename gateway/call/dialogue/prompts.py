@@ -120,7 +120,7 @@ _DENIED: Final = {
 }
 
 
-def tell_denied(outcome: str) -> dict[str, Any]:
+def explain_denied(outcome: str) -> dict[str, Any]:
     return instructed(
         f"{denied(outcome)} Tell the caller in one or two short sentences, in the language of the "
         "conversation, that it cannot be done now, and ask how else you can help."

@@ -56,6 +56,6 @@ class ResponseControl(CallPart):
                 ctx.responses.pause(pause_s)
                 ctx.wake(Timer.RETRY, pause_s)
         elif ctx.phase is CallPhase.GOODBYE:
-            self._goodbye.leave("unheard")
+            self._goodbye.carry_out("unheard")
         elif ctx.phase is CallPhase.TALKING:
             ctx.end(Ending.MODEL_SILENT)

@@ -41,7 +41,7 @@ class MediaLine(CallPart):
     """Events that are only written down: nothing can have become due by them."""
     of_sound: frozenset[type] = frozenset({caller.Mark, model.AudioDelta})
     """Events that move the model's sound along, and no more than that while it speaks on."""
-    gone_event = caller.Stop
+    ended_event = caller.Stop
     key_event = caller.Dtmf
     can_hold = True
     """Whether the caller can hear a sound of ours."""
@@ -116,7 +116,7 @@ class MediaLine(CallPart):
         self._frame_at = now
         if self.uplink.buffered is not None:
             dropped_ms = self.uplink.buffer(mulaw)
-            return (events.AudioDropped("held", dropped_ms),) if dropped_ms else ()
+            return (events.AudioDropped("buffer_full", dropped_ms),) if dropped_ms else ()
         audio = self.uplink.write(mulaw)
         return (do.SendToModel(to_model.append(audio)),) if self._ctx.link is _READY else ()
 
@@ -248,7 +248,7 @@ class MediaLine(CallPart):
         ctx = self._ctx
         if ctx.link is not _READY:
             return None
-        retold = ctx.history.retold(item_id)
+        retold = ctx.history.correction(item_id)
         if retold is not None:
             return ctx.retell(retold)
         return ctx.to_model(to_model.item_truncate(item_id, audio_end_ms, ctx.new_id()))

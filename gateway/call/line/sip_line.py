@@ -28,7 +28,7 @@ class SipLine(CallPart):
     # The model's words are not among these: they are all that tells of its sound.
     written_only: frozenset[type] = frozenset({model.CallerTranscriptDelta})
     of_sound: frozenset[type] = frozenset()
-    gone_event = inputs.CallGone
+    ended_event = inputs.SipCallEnded
     key_event = model.DtmfReceived
     can_hold = False
     tap = None

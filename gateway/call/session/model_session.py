@@ -20,11 +20,12 @@ from gateway.call.line.media_line import MediaLine
 from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
 from gateway.call.session import session_audio
-from gateway.call.session.leaving import OF_A_SESSION, is_leaving
+from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.reconnect import ReconnectPolicy
 from gateway.call.session.replay_window import ReplayWindow
 from gateway.call.session.rollover import SessionRollover
 from gateway.call.session.session_audio import TurnRules
+from gateway.call.session.session_loss import OF_A_SESSION, needs_no_model
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
@@ -42,10 +43,16 @@ class ModelSession(CallPart):
     """Whether the session outlives its connection."""
 
     def __init__(
-        self, ctx: CallContext, work: OpenWork, line: MediaLine, session: Mapping[str, Any]
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        line: MediaLine,
+        session: Mapping[str, Any],
+        opening: OpeningItems,
     ) -> None:
         """`session` is what the agent asks of the model."""
         self._ctx, self._work, self._line, self._session = ctx, work, line, session
+        self._opening = opening
         self.rules = TurnRules.of(session)
         self.replay_window = ReplayWindow()
         self.session_event: str | None = None
@@ -118,19 +125,19 @@ class ModelSession(CallPart):
             ctx.put(events.ModelReady(ctx.now - ctx.announced_at, expires_at))
 
     def _recall(self) -> list[bytes]:
-        """Return what was said so far, for a session that was not there."""
-        said = self._ctx.history.replay()
+        """Return what is known and what was said so far, for a session that was not there."""
+        known, said = self._opening.for_session(), self._ctx.history.replay()
         if said:
             said.insert(0, items.system_text(prompts.RECALLED))
-        return [to_model.item_create(item, self._ctx.new_id()) for item in said]
+        return [to_model.item_create(item, self._ctx.new_id()) for item in (*known, *said)]
 
     def _on_history_restored(self, event: inputs.HistoryRestored) -> None:
         """Correct what this session was told when it began."""
         ctx = self._ctx
-        news = ctx.history.catch_up(event.memos)
+        corrections = ctx.history.catch_up(event.items)
         ctx.history.interrupted(prompts.OF_PENDING_CALLS, prompts.NOT_KNOWN)
         if ctx.link is LinkState.READY:
-            for replay in news:
+            for replay in corrections:
                 ctx.retell(replay)
 
     # --- Lost ---
@@ -146,7 +153,7 @@ class ModelSession(CallPart):
     def renew(self, reason: str, ending: Ending = Ending.MODEL_LOST) -> None:
         """Open another session; `ending` is what this comes to when no further try is left."""
         ctx = self._ctx
-        if is_leaving(ctx, self._line):
+        if needs_no_model(ctx, self._line):
             return self.fail(ending, reason)
         pause_s = self._reconnect.next_pause_s(ctx.now)
         if pause_s is None:
@@ -207,7 +214,7 @@ class ModelSession(CallPart):
             ctx.move_link(LinkState.LOST)
         self._forget_session()
         ctx.timers.clear(Timer.WARN, Timer.READY)
-        if not is_leaving(ctx, self._line):
+        if not needs_no_model(ctx, self._line):
             ctx.end(ending, reason)
 
     # --- A server that is silent ---
@@ -241,9 +248,9 @@ class ModelSession(CallPart):
     def _plan_roll(self, expires_at: int | None) -> None:
         ctx, left_s = self._ctx, limits.agents.SESSION_MAX_S
         if expires_at is not None and ctx.wall_clock is not None:
-            told_s = expires_at - ctx.wall_clock.unix_s(ctx.now)
+            reported_s = expires_at - ctx.wall_clock.unix_s(ctx.now)
             # A clock that is wrong by hours must not have us change sessions all the time.
-            left_s = told_s if 0 < told_s < limits.agents.SESSION_MAX_S else left_s
+            left_s = reported_s if 0 < reported_s < limits.agents.SESSION_MAX_S else left_s
         self.next_session.plan(left_s)
 
     def _on_next_session_event(self, event: inputs.NextSessionEvent) -> None:

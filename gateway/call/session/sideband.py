@@ -17,9 +17,9 @@ from gateway.call.endings import Ending
 from gateway.call.line.sip_line import SipLine
 from gateway.call.part import CallPart
 from gateway.call.responses import STOPGAPS, ResponseRequest
-from gateway.call.session.leaving import OF_A_SESSION, is_leaving
 from gateway.call.session.replay_window import ReplayWindow
 from gateway.call.session.session_audio import TurnRules
+from gateway.call.session.session_loss import OF_A_SESSION, needs_no_model
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
@@ -128,5 +128,5 @@ class Sideband(CallPart):
         ctx.timers.clear(*OF_A_SESSION)
         ctx.session_lost()
         ctx.timers.clear(Timer.WARN, Timer.READY)
-        if not is_leaving(ctx, self._line):
+        if not needs_no_model(ctx, self._line):
             ctx.end(ending, reason)

@@ -97,20 +97,20 @@ class HostedMcp(CallPart):
         for label in late:
             self._ctx.put(events.HostedToolsListed(label, "late"))
         if late:
-            self._tell_model(prompts.tools_late(" and ".join(late)))
+            self._notify_model(prompts.tools_late(" and ".join(late)))
 
     def _on_list(self, listed: HostedList | None) -> None:
         if listed is None:
             return
         self._ctx.put(events.HostedToolsListed(listed.label, listed.outcome, listed.tools))
         if listed.outcome != "ok":
-            self._tell_model(prompts.tools_gone(listed.label))
+            self._notify_model(prompts.tools_gone(listed.label))
         elif listed.late:
-            self._tell_model(prompts.tools_there(listed.label))
+            self._notify_model(prompts.tools_there(listed.label))
 
-    def _tell_model(self, text: str) -> None:
+    def _notify_model(self, text: str) -> None:
         if self._ctx.link is LinkState.READY:
-            self._ctx.tell_model(text)
+            self._ctx.notify_model(text)
 
     def _on_list_event(self, item_id: str, *, came: bool) -> None:
         self._on_list(self._mcp.lists.on_event(item_id, came=came))
@@ -158,7 +158,7 @@ class HostedMcp(CallPart):
     def _too_slow(self, call: HostedCall) -> None:
         self._end_call(call.item_id, "timeout")
         self._record_output(call.item_id, prompts.took_too_long(call.name))
-        self._tell_model(prompts.took_too_long(call.name))
+        self._notify_model(prompts.took_too_long(call.name))
 
     # --- Approvals ---
 
@@ -245,7 +245,7 @@ class HostedMcp(CallPart):
         denied = self._mcp.denied
         self._mcp.settle_debt()
         if denied is not None:
-            self._ctx.request(ResponseRequest("denied", prompts.tell_denied(denied)))
+            self._ctx.request(ResponseRequest("denied", prompts.explain_denied(denied)))
         else:
             self._ctx.request(ResponseRequest("mcp_output", any_will_do=True))
 

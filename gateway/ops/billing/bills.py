@@ -31,7 +31,7 @@ class Bill:
     minutes: int = 0
     talked_s: float = 0.0
     """Seconds of the call in another stream or process before this one."""
-    _told: float = 0.0
+    _share_taken: float = 0.0
 
     def add(self, kind: str, usd: Decimal) -> None:
         self.by_kind[kind] = self.by_kind.get(kind, Decimal()) + usd
@@ -53,9 +53,9 @@ class Bill:
             return None
         used = self.usd / self.limit_usd
         share = 1.0 if used >= 1 else limits.call.SPEND_WARN_SHARE
-        if used < Decimal(str(share)) or share <= self._told:
+        if used < Decimal(str(share)) or share <= self._share_taken:
             return None
-        self._told = share
+        self._share_taken = share
         return share
 
 
@@ -157,7 +157,7 @@ class Bills:
 
     def acknowledge_shared(self, day: int, micro_usd: int, all_micro_usd: int) -> None:
         """Take that `micro_usd` were added to the shared sum of a day, now `all_micro_usd`."""
-        left = self._unshared.pop(day, Decimal()) - Decimal(micro_usd) / MICRO
+        unshared = self._unshared.pop(day, Decimal()) - Decimal(micro_usd) / MICRO
         if day == self._day:
-            self._unshared[day] = left
+            self._unshared[day] = unshared
             self._all_usd = Decimal(all_micro_usd) / MICRO

@@ -116,7 +116,7 @@ def join(
         agent=facts.agent,
         format=file_format,
         began_at=datetime.fromtimestamp(ordered[0].facts.began, UTC).isoformat(),
-        seconds=round(length / CALLER_HZ, 3),
+        seconds=round(length / CALLER_HZ, 6),
         bytes=sink.size,
         sha256=sink.digest.hexdigest(),
         sealed=secret is not None,

@@ -17,34 +17,34 @@ _encode: Final = msgspec.json.Encoder().encode
 class Subscription:
     """One watcher's queue. Ends when it is closed, or when the watcher does not keep up."""
 
-    def __init__(self, leave: Callable[[Subscription], None]) -> None:
-        self._leave = leave
+    def __init__(self, on_close: Callable[[Subscription], None]) -> None:
+        self._on_close = on_close
         self._backlog: deque[bytes] = deque()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._over = False
 
     def put(self, message: bytes) -> bool:
         """Queue a message; False, and the subscription ends, when the watcher has fallen behind."""
-        if len(self._backlog) >= limits.records.FEED_BACKLOG_MAX:
+        if len(self._backlog) >= limits.records.EVENT_STREAM_BACKLOG_MAX:
             self._backlog.clear()
             self.close()
             return False
         self._backlog.append(message)
-        self._news.set()
+        self._changed.set()
         return True
 
     def close(self) -> None:
         self._over = True
-        self._news.set()
-        self._leave(self)
+        self._changed.set()
+        self._on_close(self)
 
     async def next(self, timeout_s: float) -> bytes | None:
         """The next message; None when there was none for so long. Raises StopAsyncIteration."""
         if not self._backlog and not self._over:
-            self._news.clear()
+            self._changed.clear()
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._news.wait()
+                    await self._changed.wait()
             except TimeoutError:
                 return None
         if not self._backlog:
@@ -81,7 +81,7 @@ class EventStream:
 
     def subscribe(self) -> Subscription | None:
         """None when there are too many watchers already."""
-        if len(self._subscriptions) >= limits.records.FEED_SUBSCRIBERS_MAX:
+        if len(self._subscriptions) >= limits.records.EVENT_STREAM_SUBSCRIBERS_MAX:
             return None
         subscription = Subscription(self._subscriptions.discard)
         self._subscriptions.add(subscription)

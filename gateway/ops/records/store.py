@@ -38,7 +38,7 @@ class RecordStore:
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._feed, self._archive = event_stream, archive
+        self._event_stream, self._archive = event_stream, archive
         self._clock, self._wall = clock, wall
         self._live: dict[str, RecordWriter] = {}
         self._policies: dict[str, str] = {}
@@ -66,7 +66,7 @@ class RecordStore:
         )
         self._live[call.key] = RecordWriter(record, self._clock)
         self._policies[call.key] = policy
-        self._feed.publish(call.key, "summary", record.summary())
+        self._event_stream.publish(call.key, "summary", record.summary())
 
     def on_event(
         self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None = None
@@ -77,10 +77,10 @@ class RecordStore:
             return
         writer.cost(cost_usd)
         changes = writer.write(event)
-        if changes and self._feed.watched:
+        if changes and self._event_stream.watched:
             for part, value in changes:
                 told = writer.record.summary() if part == "summary" else value
-                self._feed.publish(call.key, part, told, writer.now_s())
+                self._event_stream.publish(call.key, part, told, writer.now_s())
         if isinstance(event, events.CallEnded):
             self._close(call.key)
 
@@ -136,7 +136,7 @@ class RecordStore:
                 self._ended.move_to_end(record.id, last=False)
 
     async def close(self) -> None:
-        self._feed.close()
+        self._event_stream.close()
         await asyncio.to_thread(self._archive.close)
 
 

@@ -26,13 +26,13 @@ class MediaCountersCollector(Collector):
 
     def __init__(self, added: AddedLatency, machines: Callable[[], Iterable[CallMachine]]) -> None:
         self._added, self._machines = added, machines
-        self._kept = MediaCounters()
+        self._ended = MediaCounters()
 
-    def keep(self, counters: LineCounters) -> None:
-        self._kept.add(counters)
+    def add_ended(self, counters: LineCounters) -> None:
+        self._ended.add(counters)
 
     def collect(self) -> Iterable[Metric]:
-        total, buffered_ms, now = self._kept.copy(), 0.0, monotonic()
+        total, buffered_ms, now = self._ended.copy(), 0.0, monotonic()
         active = {(path, state): 0 for path in _PATHS for state in ("expected", "talking")}
         for machine in self._machines():
             state = "talking" if machine.arrived else "expected"

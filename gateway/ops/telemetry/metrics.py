@@ -31,7 +31,7 @@ from gateway.protocols.realtime_server import Usage
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAN: Final = float("nan")
-_RESUMES: Final = ("announced", "silent", "handed_over", "afresh", "adopted")
+_RESUMES: Final = ("announced", "silent", "handed_over", "without_history", "adopted")
 REFUSALS: Final = ("full", "draining", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
@@ -56,7 +56,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         ("cause",),
     ),
     "under_run_seconds": ("playback_underrun_seconds", "Length of those gaps.", ("cause",)),
-    "dropped": ("sound_dropped_seconds", "Audio that was dropped, by reason.", ("reason",)),
+    "dropped": ("audio_dropped_seconds", "Audio that was dropped, by reason.", ("reason",)),
     "tokens": (
         "tokens",
         "Tokens billed; cached ones are not counted again as others.",
@@ -146,7 +146,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Texts to callers: sent, refused by the carrier, or over a limit.",
         ("outcome",),
     ),
-    "messages": ("messages_taken", "Messages that callers left.", ("agent",)),
+    "messages": ("voicemail_messages", "Messages that callers left.", ("agent",)),
     "keypad": (
         "keypad_entries",
         "Keypad entries of callers, by why they were complete.",
@@ -172,7 +172,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Records of ended calls that could not be written.",
         ("reason",),
     ),
-    "feed_dropped": ("feed_dropped", "Watchers of the live feed that did not keep up.", ()),
+    "event_stream_dropped": (
+        "event_stream_dropped",
+        "Watchers of the live feed that did not keep up.",
+        (),
+    ),
 }
 _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "budget": ("budget_spent_ratio", "Used share of the day's budget; 0 without one.", ()),
@@ -306,7 +310,7 @@ class Metrics:
     resumes: Counter
     store_errors: Counter
     records_lost: Counter
-    feed_dropped: Counter
+    event_stream_dropped: Counter
     budget: Gauge
     mcp_up: Gauge
     breaker_open: Gauge
@@ -411,7 +415,7 @@ class Metrics:
         """Keep the frames and bytes of an ended call in the sums."""
         counters = machine.media_counters(monotonic())
         if counters is not None:
-            self._traffic.keep(counters)
+            self._traffic.add_ended(counters)
 
     def _arrived(self, call: CallInfo, event: events.CallerConnected) -> None:
         self.started.labels(call.agent, call.path).inc()

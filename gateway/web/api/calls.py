@@ -354,5 +354,5 @@ def _json(content: Any, status: int = 200) -> Response:
 async def _stream(subscription: Subscription) -> AsyncIterator[bytes]:
     with subscription:
         yield b": watching\n\n"
-        async for message in subscription.messages(limits.records.FEED_IDLE_S):
+        async for message in subscription.messages(limits.records.EVENT_STREAM_IDLE_S):
             yield b": quiet\n\n" if message is None else b"data: " + message + b"\n\n"

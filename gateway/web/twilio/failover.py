@@ -94,12 +94,12 @@ class Failover:
             return self._steps.person_or_less(agent, HUMAN if leg == TRANSFER else leg)
         answer = None
         if leg in (SIP, TRANSFER):
-            answer = await self._agent_again(call, agent, leg, dial_status)
+            answer = await self._reconnect_agent(call, agent, leg, dial_status)
         elif leg in (STREAM, DRAIN) and ending not in _MODEL_FAILED:
             answer = await self._resume_or_dial(call, agent, leg, ending)
         return answer or self._steps.person_or_less(agent, leg)
 
-    async def _agent_again(
+    async def _reconnect_agent(
         self, call: VoiceRequest, agent: Agent, leg: str, dial_status: str
     ) -> Response | None:
         """Return a media stream, which needs nothing of the leg that failed, or else SIP."""
@@ -133,7 +133,7 @@ class Failover:
         """Return None when the call was resumed often enough. Raises NotAdmitted."""
         state = await self._snapshots.load(call.call_sid)
         if state is None:
-            return await self._begin_again(call, agent)
+            return await self._restart_without_history(call, agent)
         if state.resumes >= limits.call.RESUMES_MAX:
             return None
         agent = self._registry.book.agents.get(state.agent, agent)
@@ -144,11 +144,11 @@ class Failover:
         self._metrics.resumes.labels(_how(handed_over, state)).inc()
         return answer
 
-    async def _begin_again(self, call: VoiceRequest, agent: Agent) -> Response | None:
+    async def _restart_without_history(self, call: VoiceRequest, agent: Agent) -> Response | None:
         if agent.if_forgotten == "transfer":
             return None
         answer = await self._stream.connect(call, agent, prompts.FORGOTTEN)
-        self._metrics.resumes.labels("afresh").inc()
+        self._metrics.resumes.labels("without_history").inc()
         return answer
 
     async def _has_legs_left(self, call_sid: str) -> bool:

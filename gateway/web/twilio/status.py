@@ -38,7 +38,7 @@ class StatusEndpoints:
             self._registry.leg_is_over(call.call_sid)
             await self._warm.call_is_over(call.call_sid)
         if fields.get("Direction") == "outbound-api":
-            await self._outbound.told(call.call_sid, call.status)
+            await self._outbound.on_status(call.call_sid, call.status)
         return Response(status_code=204)
 
     async def amd(self, fields: dict[str, str], _request: Request) -> Response:

@@ -21,9 +21,9 @@ from starlette.responses import Response
 from gateway import limits
 from gateway.audio.hold_music import hold_music_wav
 from gateway.bridge.outbound.warm_transfer import (
+    ACCEPTED,
     DECLINED,
     FAILED,
-    TAKEN,
     WarmTransfer,
     WarmTransfers,
 )
@@ -101,7 +101,7 @@ class TransferWebhooks:
             return self._documents.response("hangup.xml") if late else self._summary(warm)
         if fields.get("Digits") != ACCEPT_KEY:
             await self._warm.nobody_comes(warm, DECLINED)
-        elif await self._warm.takes(warm):
+        elif await self._warm.accept(warm):
             return self._documents.response(
                 "warm-connect.xml" if warm.ours else "warm-accepted.xml", queue=warm.queue
             )
@@ -156,10 +156,10 @@ class TransferWebhooks:
         if warm is None:
             return FAILED
         if not dial_status:
-            return await self._warm.came_out(warm)
+            return await self._warm.left_queue(warm)
         answered = dial_status in ("completed", "answered")
         await self._warm.settle(warm, DECLINED if answered else _failure(dial_status))
-        taken = await self._warm.outcome(warm) == TAKEN
+        taken = await self._warm.outcome(warm) == ACCEPTED
         return "completed" if taken else DECLINED if answered else dial_status
 
 

@@ -175,24 +175,24 @@ async def test_what_the_carrier_is_asked(asked: str, command: do.Command) -> Non
 
 
 async def test_the_next_session_takes_the_place_of_the_first() -> None:
-    core = CoreDouble({GO: [do.OpenNextSession()], inputs.CallGone: [do.SwitchToNextSession()]})
+    core = CoreDouble({GO: [do.OpenNextSession()], inputs.SipCallEnded: [do.SwitchToNextSession()]})
     rig = call_of(core)
     rig.call.begin(open_session=True)
     rig.call.notify(GO())
     await rig.settled()
     first, second = rig.models.sockets
     assert first.closed == []
-    rig.call.notify(inputs.CallGone())
+    rig.call.notify(inputs.SipCallEnded())
     assert (first.closed, second.closed) == ([""], [])
 
 
 async def test_all_sessions_are_closed() -> None:
-    core = CoreDouble({GO: [do.OpenNextSession()], inputs.CallGone: [do.CloseModel()]})
+    core = CoreDouble({GO: [do.OpenNextSession()], inputs.SipCallEnded: [do.CloseModel()]})
     rig = call_of(core)
     rig.call.begin(open_session=True)
     rig.call.notify(GO())
     await rig.settled()
-    rig.call.notify(inputs.CallGone())
+    rig.call.notify(inputs.SipCallEnded())
     assert [socket.closed for socket in rig.models.sockets] == [[""], [""]]
 
 
@@ -219,7 +219,7 @@ async def test_a_command_that_fails_leaves_nothing_else_undone() -> None:
     assert second == ended(Ending.BUG), "of the core's double, which ends whatever it is asked to"
 
 
-@pytest.mark.parametrize("event", [GO(), inputs.CallGone()])
+@pytest.mark.parametrize("event", [GO(), inputs.SipCallEnded()])
 async def test_a_core_that_fails_ends_its_call(event: object) -> None:
     rig = call_of(CoreDouble({type(event): RuntimeError("a bug")}))
     rig.call.notify(event)

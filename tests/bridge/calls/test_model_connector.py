@@ -70,7 +70,7 @@ async def test_a_session_that_was_there_and_is_not_any_more_is_over() -> None:
     async with far_end(behave) as url:  # type: ignore[arg-type]
         call = CallDouble(SIP_CALL, attached=True)
         await connector(url).open_sideband(call)
-    assert call.notified == [inputs.CallGone()]
+    assert call.notified == [inputs.SipCallEnded()]
 
 
 async def test_a_sideband_is_tried_so_often_and_no_more() -> None:

@@ -41,6 +41,7 @@ async def test_no_sound_goes_up_before_the_session_is_confirmed(agents_file: Pat
         assert update["type"] == "session.update"
         await go_on.wait()
         end.say(event("session.updated", session=update["session"]))
+        assert (await next_event(end))["type"] == "conversation.item.create"
         async for append in events(end):
             assert append["type"] == "input_audio_buffer.append"
             heard.put_nowait(b64decode(append["audio"]))

@@ -105,7 +105,7 @@ async def test_a_released_call_goes_on_elsewhere() -> None:
     call = CallDouble(SIP_CALL)
     await carrier(Orders()).release(call)
     assert call.released
-    assert call.notified == [inputs.CallGone()]
+    assert call.notified == [inputs.SipCallEnded()]
 
 
 async def test_a_lease_that_cannot_be_left_keeps_the_call_here() -> None:

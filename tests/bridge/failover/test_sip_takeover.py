@@ -128,7 +128,7 @@ async def test_it_is_not_greeted_again_and_is_remembered(town: Town) -> None:
     await town.taken_over()
     second = town.second.gateway.registry.call(town.line.call_id)
     assert second is not None
-    assert second.machine.history.memos[-1].text == "My word is heron."
+    assert second.machine.history.items[-1].text == "My word is heron."
     assert town.line.sidebands[1].heard == []
 
 

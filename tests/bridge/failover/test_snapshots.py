@@ -108,7 +108,7 @@ async def test_what_was_decided_before_the_end_was_noticed_holds(
     state = await snapshots.load(call.facts.call_sid)
     assert state is not None
     assert (state.silently, state.opening) == (True, "Say that you are back.")
-    assert state.memos[-1].text == "My word is heron."
+    assert state.history[-1].text == "My word is heron."
 
 
 class CountingStore(Store):
@@ -151,4 +151,4 @@ async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(
         assert store.written == 4
         state = await snapshots.load(call.facts.call_sid)
         assert state is not None
-        assert [memo.text for memo in state.memos] == ["Once upon a time.", "Stop."]
+        assert [item.text for item in state.history] == ["Once upon a time.", "Stop."]

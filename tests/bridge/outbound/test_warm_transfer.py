@@ -53,7 +53,7 @@ async def test_one_person_is_called_and_their_key_is_known_to_both_processes() -
         asked = (asked_of.waits_on(warm, 0) for asked_of in (one, other, one, other))
         assert await asyncio.gather(*asked) == [True] * 4
         await desk.hears_of("POST /Calls.json")
-        assert await other.takes(warm)
+        assert await other.accept(warm)
         await one.nobody_comes(warm, "declined")
         assert await one.waits_on(warm, 20), "until they are connected"
         await other.person_is_over(warm, "declined")
@@ -69,9 +69,9 @@ async def test_the_caller_hangs_up_at_one_while_the_key_is_pressed_at_the_other(
         for _ in range(20):
             warm = await begun(one, other)
             await one.waits_on(warm, 0)
-            taken, _ = await asyncio.gather(other.takes(warm), one.call_is_over(warm.call_sid))
+            taken, _ = await asyncio.gather(other.accept(warm), one.call_is_over(warm.call_sid))
             outcomes = {await process.outcome(warm) for process in (one, other)}
-            assert outcomes == {"taken" if taken else "left"}
+            assert outcomes == {"accepted" if taken else "caller_hung_up"}
         assert len(desk.of("POST /Calls.json")) <= 20
 
 

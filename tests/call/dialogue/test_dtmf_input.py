@@ -264,7 +264,7 @@ def test_what_is_secret_is_told_to_the_model_and_to_nobody_else(
     assert [type(one) for one in told] == [notes.TranscriptLine, notes.KeysEntered]
     assert "4929" not in repr(told)
     assert "4" not in str(told[0].text)  # type: ignore[attr-defined]
-    assert "4929" not in repr(book.call.snapshot().memos), (
+    assert "4929" not in repr(book.call.snapshot().history), (
         "nor to the store, nor to another session"
     )
 

@@ -224,5 +224,5 @@ def test_a_transfer_that_was_lost_with_its_stream_is_known_to_whoever_takes_up()
     state = leaving().call.snapshot()
     again = Book(tools=["end_call", "transfer"], transfers={"desk": {"to": DESK}})
     again.call.resume(state)
-    (output,) = [memo for memo in again.call.history.memos if memo.kind == "output"]
+    (output,) = [item for item in again.call.history.items if item.kind == "output"]
     assert (output.call_id, output.text) == ("call_1", TRANSFER_FAILED)

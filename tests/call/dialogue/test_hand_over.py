@@ -35,7 +35,7 @@ def test_it_leaves_when_all_that_was_said_is_known() -> None:
     assert do.ReleaseCall() not in book.outs(), "the words of the turn are not known yet"
     book >> caller_said("turn_1", "My word is heron.")
     assert do.ReleaseCall() in book.outs()
-    assert any("heron" in memo.text for memo in kept(book).memos)
+    assert any("heron" in item.text for item in kept(book).history)
 
 
 def test_or_when_it_has_waited_for_long_enough() -> None:

@@ -48,7 +48,7 @@ from gateway.call.dialogue.prompts import FAREWELL, NOT_ENDED, NOT_TRANSFERRED, 
 from gateway.call.endings import Ending
 from gateway.call.state_machines import CallPhase
 
-ACCEPTED, OPENED, GONE = inputs.CallAccepted(), inputs.ModelOpened(), inputs.CallGone()
+ACCEPTED, OPENED, GONE = inputs.CallAccepted(), inputs.ModelOpened(), inputs.SipCallEnded()
 LOST = inputs.ModelLost("closed_1006")
 FIRST = note(notes.FirstAudioSent)
 TO_DESK = '{"target":"desk"}'

@@ -144,7 +144,7 @@ def test_the_answer_of_an_earlier_session_is_not_truncated_but_said_anew() -> No
     book >> audio_done() << ... >> response_done() << ... >> wait(0.1) << ... >> GONE << ...
     back(book) << ...
     book >> wait(0.4) << ... >> speech_started(500)
-    book << clears << deletes("memo_1")
+    book << clears << deletes("history_1")
     again = book.outs()
     assert book.said[-1]["previous_item_id"] == "root"
     assert book.said[-1]["item"]["content"][0]["text"] == "one two three four five"

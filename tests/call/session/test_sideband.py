@@ -40,7 +40,7 @@ from gateway.call import inputs
 from gateway.call.dialogue.prompts import FAREWELL
 from gateway.call.endings import Ending
 
-ACCEPTED, OPENED, GONE = inputs.CallAccepted(), inputs.ModelOpened(), inputs.CallGone()
+ACCEPTED, OPENED, GONE = inputs.CallAccepted(), inputs.ModelOpened(), inputs.SipCallEnded()
 LOST = inputs.ModelLost("closed_1006")
 FIRST = note(notes.FirstAudioSent)
 TO_DESK = '{"target":"desk"}'

@@ -51,7 +51,7 @@ async def test_one_who_does_not_keep_up_is_sent_away_and_counted() -> None:
     dropped: list[str] = []
     event_stream = EventStream(lambda: dropped.append("slow"))
     slow, quick = watcher(event_stream), watcher(event_stream)
-    for number in range(limits.records.FEED_BACKLOG_MAX + 1):
+    for number in range(limits.records.EVENT_STREAM_BACKLOG_MAX + 1):
         event_stream.publish("CA1", "summary", number)
         await values(quick, 1)
     with pytest.raises(StopAsyncIteration):
@@ -63,7 +63,7 @@ async def test_one_who_does_not_keep_up_is_sent_away_and_counted() -> None:
 
 async def test_watchers_are_bounded_and_one_that_leaves_frees_a_slot() -> None:
     event_stream = EventStream()
-    watchers = [watcher(event_stream) for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)]
+    watchers = [watcher(event_stream) for _ in range(limits.records.EVENT_STREAM_SUBSCRIBERS_MAX)]
     assert event_stream.subscribe() is None
     watchers[3].close()
     assert event_stream.subscribe() is not None

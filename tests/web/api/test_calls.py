@@ -169,7 +169,8 @@ async def _changes(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
 async def test_there_is_an_end_to_those_who_watch(office: Any) -> None:
     rig, client = office
     taken = [
-        rig.gateway.event_stream.subscribe() for _ in range(limits.records.FEED_SUBSCRIBERS_MAX)
+        rig.gateway.event_stream.subscribe()
+        for _ in range(limits.records.EVENT_STREAM_SUBSCRIBERS_MAX)
     ]
     problem(await client.get("/api/events"), 503)
     for subscription in taken:

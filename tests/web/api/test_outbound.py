@@ -81,7 +81,7 @@ async def an_office(
     ):
         yield rig, client, rest
         for call_sid in rest.placed:  # or the gateway would wait for them to be answered
-            rig.gateway.registry.give_up_place(call_sid)
+            rig.gateway.registry.release_slot(call_sid)
 
 
 @pytest.fixture

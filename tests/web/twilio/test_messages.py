@@ -200,7 +200,7 @@ async def test_what_cannot_be_seen_is_told_to_the_model(
         await home.note(events.UsageCounted)
         (driver,) = model.drivers.values()
         items = driver.session._responder.conversation.items
-        (system,) = [item.words()[0] for item in items if item.kind == "system"]
+        (_, system) = [item.words()[0] for item in items if item.kind == "system"]
         assert told in system
     await fate(home, outcome)
 

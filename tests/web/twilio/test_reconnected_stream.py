@@ -62,7 +62,7 @@ async def goes_on(rig: GatewayRig, call_sid: str, twiml: str) -> str:
         await rig.note(events.CallerConnected, before + 1, of=call_sid)
         call = rig.gateway.registry.media_call(call_sid)
         assert call is not None
-        return " ".join(memo.text for memo in call.machine.history.memos)
+        return " ".join(item.text for item in call.machine.history.items)
 
 
 async def test_a_stream_may_come_where_the_call_was_not_announced(

@@ -208,7 +208,7 @@ async def test_the_person_hears_what_it_is_about_and_takes_the_call(
     await rest.hears_of(f"DELETE /Queues/{QUEUE_SID}.json")
     await caller.send(transfer.step, CallSid=person, CallStatus="completed")
     assert [len(rest.of(f"POST /Calls/{sid}.json")) for sid in (caller.sid, person)] == [0, 0]
-    assert await rig.metric("warm_transfers_total", outcome="taken") >= 1
+    assert await rig.metric("warm_transfers_total", outcome="accepted") >= 1
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ async def test_a_caller_whom_nobody_takes_is_brought_back_at_once(
     assert back is not None
     assert told in (back.machine.opening or "")
     assert back.machine.resumed
-    (output,) = [memo.text for memo in back.machine.history.memos if memo.kind == "output"]
+    (output,) = [item.text for item in back.machine.history.items if item.kind == "output"]
     assert "nobody took the call" in output
     assert len(rest.of(f"POST /Calls/{caller.sid}.json")) == 1
     assert await rig.metric("warm_transfers_total", outcome=outcome) == before + 1
@@ -328,7 +328,7 @@ async def test_a_caller_who_hangs_up_while_it_rings(
     transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
     await caller.post(transfer.hold)
     await rest.hears_of("POST /Calls.json")
-    before = await rig.metric("warm_transfers_total", outcome="left")
+    before = await rig.metric("warm_transfers_total", outcome="caller_hung_up")
     if how == "action":
         fields = {"QueueResult": "hangup", "CallStatus": "completed"}
         assert tags(await caller.post(transfer.after, **fields)) == ["Hangup"]
@@ -340,7 +340,7 @@ async def test_a_caller_who_hangs_up_while_it_rings(
     assert tags(await caller.post(transfer.key, Digits="1")) == ["Hangup"]
     await caller.send(transfer.step, CallStatus="completed")
     assert not rest.of(f"POST /Calls/{caller.sid}.json"), "nobody is there to be brought back"
-    assert await rig.metric("warm_transfers_total", outcome="left") == before + 1
+    assert await rig.metric("warm_transfers_total", outcome="caller_hung_up") == before + 1
 
 
 async def test_a_person_called_for_a_caller_who_left_is_hung_up(

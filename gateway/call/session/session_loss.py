@@ -23,8 +23,8 @@ OF_A_SESSION: Final = (
 """Timers that mean nothing without the session."""
 
 
-def is_leaving(ctx: CallContext, line: MediaLine | SipLine) -> bool:
+def needs_no_model(ctx: CallContext, line: MediaLine | SipLine) -> bool:
     """Return whether no model is needed any more: what is still to be heard is on its way."""
-    return ctx.phase is CallPhase.LEAVING or (
+    return ctx.phase is CallPhase.TRANSFERRING or (
         ctx.phase is CallPhase.GOODBYE and not line.all_heard()
     )
