@@ -10,15 +10,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 
 from gateway.audio.g711 import CALLER_HZ, audioop
 
-if TYPE_CHECKING:
-    from gateway.agents.config.recording import RecordingFormat
-
+SoundFormat = Literal["opus", "wav"]
 CHANNELS: Final = 2
 SPOOL_HEADER_BYTES: Final = 58
 _PCM_HEADER_BYTES: Final = 44
@@ -35,10 +33,16 @@ class ByteSink(Protocol):
 
 def spool_header(samples: int) -> bytes:
     """Return the header of a stereo mu-law WAV with so many samples in each channel."""
-    size = samples * CHANNELS
-    wave = struct.pack("<4sI4s4sIHHIIHHH", b"RIFF", SPOOL_HEADER_BYTES - 8 + size, b"WAVE",
-                       b"fmt ", 18, 7, CHANNELS, CALLER_HZ, CALLER_HZ * CHANNELS, CHANNELS, 8, 0)  # fmt: skip
-    return wave + struct.pack("<4sII4sI", b"fact", 4, samples, b"data", size)
+    size, riff = samples * CHANNELS, SPOOL_HEADER_BYTES - 8
+    return b"".join(
+        (
+            struct.pack("<4sI4s", b"RIFF", riff + size, b"WAVE"),
+            struct.pack("<4sIHH", b"fmt ", 18, 7, CHANNELS),
+            struct.pack("<IIHHH", CALLER_HZ, CALLER_HZ * CHANNELS, CHANNELS, 8, 0),
+            struct.pack("<4sII", b"fact", 4, samples),
+            struct.pack("<4sI", b"data", size),
+        )
+    )
 
 
 def pcm_header(samples: int) -> bytes:
@@ -46,19 +50,24 @@ def pcm_header(samples: int) -> bytes:
     block = 2 * CHANNELS
     # Longer than 4 GB (37 hours) it cannot say, and players then read to the end.
     size = min(samples * block, 0xFFFFFFFF - _PCM_HEADER_BYTES)
-    return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", _PCM_HEADER_BYTES - 8 + size, b"WAVE",
-                       b"fmt ", 16, 1, CHANNELS, CALLER_HZ, CALLER_HZ * block, block, 16,
-                       b"data", size)  # fmt: skip
+    return b"".join(
+        (
+            struct.pack("<4sI4s", b"RIFF", _PCM_HEADER_BYTES - 8 + size, b"WAVE"),
+            struct.pack("<4sIHH", b"fmt ", 16, 1, CHANNELS),
+            struct.pack("<IIHH", CALLER_HZ, CALLER_HZ * block, block, 16),
+            struct.pack("<4sI", b"data", size),
+        )
+    )
 
 
 @contextmanager
 def sound_writer(
-    sink: ByteSink, file_format: RecordingFormat, samples: int
-) -> Iterator[Callable[[bytes], None]]:
+    sink: ByteSink, file_format: SoundFormat, samples: int
+) -> Iterator[Callable[[bytes], object]]:
     """Write a file of so many samples in each channel; yield what takes stereo mu-law."""
     if file_format == "wav":
         sink.write(pcm_header(samples))
-        yield lambda mulaw: sink.write(audioop.ulaw2lin(mulaw, 2)) and None
+        yield lambda mulaw: sink.write(audioop.ulaw2lin(mulaw, 2))
         return
     import soundfile  # noqa: PLC0415 - libsndfile takes 6 MB: only who has recordings needs it
 

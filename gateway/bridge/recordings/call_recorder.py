@@ -48,8 +48,8 @@ class CallRecorder:
         if tap is None or recording is None:
             return
         facts = PartFacts(
-            part_id(call.facts.place, call.machine.streams + 1, secrets.token_hex(4)),
-            safe(call.facts.place),
+            part_id(call.facts.slot_key, call.machine.streams + 1, secrets.token_hex(4)),
+            safe(call.facts.slot_key),
             call.facts.key,
             call.facts.call_sid,
             call.facts.agent,

@@ -31,7 +31,7 @@ class SipLine(CallPart):
     ended_event = inputs.SipCallEnded
     key_event = model.DtmfReceived
     can_hold = False
-    tap = None
+    tap: None = None
     """No sound passes through us: a recording is the carrier's."""
 
     def __init__(self, ctx: CallContext) -> None:
@@ -132,6 +132,14 @@ class SipLine(CallPart):
     def all_heard(self) -> bool:
         """Return whether every sound of the model so far has been played to the caller."""
         return not self._unheard
+
+    def sound_end(self) -> tuple[int, int]:
+        """Return where all sound so far ends: of ours there is none."""
+        return 0, 0
+
+    def acknowledged_ago_s(self, _epoch: int, _ms: int) -> float | None:
+        """Return how long ago a place was heard: nobody says."""
+        return None
 
     def spoken_at(self, audio_ms: float) -> float | None:
         """Return when the caller spoke what stands at `audio_ms` of the session's audio."""

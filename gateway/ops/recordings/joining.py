@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from msgspec import Struct
 
 from gateway.audio.g711 import CALLER_HZ, MULAW_SILENCE
-from gateway.audio.sound_files import CHANNELS, ByteSink, peaks, sound_writer
+from gateway.audio.sound_files import CHANNELS, ByteSink, SoundFormat, peaks, sound_writer
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.limits import recordings as limits
 from gateway.ops.recordings.spool import PartFacts
-
-if TYPE_CHECKING:
-    from gateway.agents.config.recording import RecordingFormat
 
 _GAP_MAX: Final = round(limits.GAP_MAX_S * CALLER_HZ)
 _MAX_SAMPLES: Final = round(limits.RECORDING_MAX_S * CALLER_HZ)
@@ -96,7 +93,7 @@ def join(
     ordered = sorted(parts, key=lambda part: (part.facts.began, part.facts.id))
     placed, length = _placed(ordered)
     facts = ordered[-1].facts
-    file_format = cast("RecordingFormat", "wav" if facts.format == "wav" else "opus")
+    file_format: SoundFormat = "wav" if facts.format == "wav" else "opus"
     waveform = (bytearray(), bytearray())
     with ExitStack() as stack:
         file = stack.enter_context(os.fdopen(os.open(target, _FLAGS, 0o600), "wb"))

@@ -72,7 +72,7 @@ class RecordingKeeper:
         return len(self._at_work)
 
     async def run(self) -> None:
-        """Go on with what earlier processes left behind; then look through the store now and then."""
+        """Go on with what earlier processes left behind; look through the store now and then."""
         self._loop = asyncio.get_running_loop()
         for name in await asyncio.to_thread(self._spool.names):
             self.look_after(name)
@@ -301,9 +301,7 @@ def _joined(part: SpooledPart, spool: Spool) -> JoinedPart:
     def sound() -> Any:
         return spool.sound(part.sound)
 
-    return JoinedPart(
-        part.facts, part.samples, part.marks, part.ending, [part.facts.id], sound
-    )
+    return JoinedPart(part.facts, part.samples, part.marks, part.ending, [part.facts.id], sound)
 
 
 def _made_anew(folder: Path) -> None:

@@ -70,9 +70,7 @@ class RecordingReader:
         begin, upto = layout.span(0, 0)
         head = await self._objects.read(self.info.key, 0, min(upto, size))
         header, chunk = head[:begin], head[begin:]
-        return sealing.seal_of(
-            header, self._keys, lambda one: one.open(0, chunk, last=layout.chunks == 1)
-        )
+        return sealing.seal_of(header, self._keys, chunk, last=layout.chunks == 1)
 
 
 class RecordingLibrary:

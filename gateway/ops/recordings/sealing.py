@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 from cryptography.exceptions import InvalidTag
@@ -106,8 +106,8 @@ class SealedLayout:
         return b"".join(plain)
 
 
-def seal_of(header: bytes, keys: Sequence[str], opens: Callable[[FileSeal], object]) -> FileSeal:
-    """Return the seal of a file by its header, with the first key that opens something of it.
+def seal_of(header: bytes, keys: Sequence[str], first: bytes, *, last: bool) -> FileSeal:
+    """Return the seal of a file by its header, with the key that opens its first chunk.
 
     Raises PeerError.
     """
@@ -116,7 +116,7 @@ def seal_of(header: bytes, keys: Sequence[str], opens: Callable[[FileSeal], obje
     for secret in keys:
         seal = FileSeal(secret, header)
         try:
-            opens(seal)
+            seal.open(0, first, last=last)
         except PeerError:
             continue
         return seal
@@ -140,8 +140,7 @@ def spooled_chunks(file: BinaryIO, keys: Sequence[str]) -> Iterator[bytes]:
     seal, number = None, 0
     while (sealed := _next_chunk(file)) is not None:
         if seal is None:
-            chunk = sealed
-            seal = seal_of(header, keys, lambda one: one.open(0, chunk))
+            seal = seal_of(header, keys, sealed, last=False)
         yield seal.open(number, sealed)
         number += 1
 

@@ -32,6 +32,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAN: Final = float("nan")
 _RESUMES: Final = ("announced", "silent", "handed_over", "without_history", "adopted")
+RECORDING_ERRORS: Final = ("backlog", "bug", "carrier", "disk", "store", "unreadable")
 REFUSALS: Final = ("full", "draining", "budget", "no_agent")
 _WAIT_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _STAGE_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0)
@@ -172,6 +173,17 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Records of ended calls that could not be written.",
         ("reason",),
     ),
+    "recordings": ("recordings_stored", "Recordings that were stored.", ()),
+    "recordings_refused": (
+        "recordings_refused",
+        "Calls that were not recorded though their agent asks for it, by reason.",
+        ("reason",),
+    ),
+    "recording_errors": (
+        "recording_errors",
+        "Sound that could not be written, and recordings not stored yet, by reason.",
+        ("reason",),
+    ),
     "event_stream_dropped": (
         "event_stream_dropped",
         "Watchers of the live feed that did not keep up.",
@@ -179,6 +191,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
 }
 _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "recordings_waiting": (
+        "recordings_waiting",
+        "Recordings of ended calls that are on their way to the store.",
+        (),
+    ),
     "budget": ("budget_spent_ratio", "Used share of the day's budget; 0 without one.", ()),
     "mcp_up": (
         "mcp_up",
@@ -312,6 +329,10 @@ class Metrics:
     records_lost: Counter
     event_stream_dropped: Counter
     budget: Gauge
+    recordings: Counter
+    recordings_refused: Counter
+    recording_errors: Counter
+    recordings_waiting: Gauge
     mcp_up: Gauge
     breaker_open: Gauge
     clock_skew: Gauge
@@ -380,6 +401,7 @@ class Metrics:
             events.PeerFaultCounted: lambda _, n: self.peer_faults.labels(n.peer, n.kind).inc(),
             events.RateLimitsSeen: self._rate_limits,
             events.PictureSent: lambda _, n: self.images.labels(n.source, n.outcome).inc(),
+            events.RecordingRefused: lambda _, n: self.recordings_refused.labels(n.reason).inc(),
             events.CallEnded: self._ended,
         }
 
@@ -387,6 +409,8 @@ class Metrics:
         """Create series at 0: for Prometheus, a series that begins at 1 has not risen."""
         for reason in REFUSALS:
             self.refused.labels(reason)
+        for reason in RECORDING_ERRORS:
+            self.recording_errors.labels(reason)
         for how in _RESUMES:
             self.resumes.labels(how)
         for reason in (*sorted(CLOSED), "silent", "unreachable"):

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 import structlog
 from msgspec import Struct
 from starlette.requests import Request
@@ -130,10 +129,6 @@ def pause(call: LiveCall, paused: bool) -> None:
         raise RequestRefused(409, "The recording stays paused: somebody else paused it too.")
 
 
-def encoded(info: RecordingInfo) -> Response:
-    return Response(msgspec.json.encode(info), media_type="application/json")
-
-
 def _range(request: Request, info: StoredRecording) -> tuple[int, int, bool] | None:
     """Return from where to where, and whether it is a part; None for what cannot be met.
 
@@ -161,5 +156,3 @@ async def _told(blocks: AsyncIterator[bytes], info: StoredRecording) -> AsyncIte
     except (LinkError, PeerError) as error:
         log.warning("recording_cut_short", call_sid=info.call_sid, problem=str(error))
         raise
-
-
