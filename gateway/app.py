@@ -11,20 +11,19 @@ from functools import partial
 import structlog
 from starlette.exceptions import HTTPException
 
-from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL
 from gateway.agents.routing import AgentBook
+from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.event_dispatch import CallEvents
 from gateway.bridge.failover.model_probe import watch_model
 from gateway.bridge.failover.sip_takeover import SipTakeover
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.startup_checks import agents_of, require_operators, require_sip, require_store
+from gateway.ops.startup_checks import checked_agents, require_store
 from gateway.ops.telemetry.certificate import watch_certificate
 from gateway.ops.telemetry.loop_lag import watch_loop
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.settings import Settings
-from gateway.tools.toolbox import Toolbox
 from gateway.transports.openai_headers import bearer
 from gateway.tuning import DEFAULT_TUNING, Tuning
 from gateway.web.browser.photo import PhotoEndpoint
@@ -32,9 +31,10 @@ from gateway.web.health import HealthEndpoints
 from gateway.web.http import problems
 from gateway.web.http.asgi import GatewayApp
 from gateway.web.routes import OPENAI_WEBHOOK, health_routes, openai_routes, photo_routes
+from gateway.wiring.agents_file import agents_file
 from gateway.wiring.capacity import Capacity, capacity
 from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
-from gateway.wiring.messaging import Messaging, messaging, toolbox
+from gateway.wiring.messaging import Messaging, messaging
 from gateway.wiring.recordings import Recordings, recordings
 from gateway.wiring.records import Records, records
 from gateway.wiring.resources import Resources, resources
@@ -62,6 +62,8 @@ class Gateway:
     event_stream: EventStream
     announce: Callable[[], None]
     """Logs that calls can come; called once the port is open."""
+    reload: Callable[[], object]
+    """Begins to read the agents file again; what comes of it is logged."""
 
 
 def build(
@@ -73,17 +75,15 @@ def build(
 
     Raises AgentFileError, TemplateError, PriceFileError, SettingsError.
     """
-    book = agents_of(settings)
-    require_sip(book, settings)
+    book = checked_agents(settings)
     require_store(settings)
-    require_operators(book, settings)
 
     r = resources(settings, book, tuning)
     bounds = capacity(r)
     kept = records(r)
     texts = messaging(r)
-    tools = toolbox(r, texts, os.environ if environ is None else environ)
-    calls = telephony(r, bounds, tools)
+    agents = agents_file(r, bounds, texts, os.environ if environ is None else environ)
+    calls = telephony(r, bounds, agents.in_use)
     outbound = outbound_calls(r, bounds, calls, kept)
     inbound = sip_inbound(r, bounds, calls)
     takeover = sip_takeover(r, calls, inbound)
@@ -100,17 +100,26 @@ def build(
         *twilio_endpoints(r, bounds, calls, texts, outbound),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures)),
-        *operator_endpoints(r, bounds, calls, kept, outbound, recorded),
+        *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload, recorded),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},
         routes=routes,
-        lifespan=partial(_lifespan, r, bounds, kept, texts, tools, calls, takeover, recorded),
+        lifespan=partial(
+            _lifespan, r, bounds, kept, texts, agents.in_use, calls, takeover, recorded
+        ),
         exception_handlers={HTTPException: problems.answer},
     )
     announce = partial(_announce, settings, book)
     return Gateway(
-        asgi, calls.registry, calls.events, bounds, r.metrics, kept.event_stream, announce
+        asgi,
+        calls.registry,
+        calls.events,
+        bounds,
+        r.metrics,
+        kept.event_stream,
+        announce,
+        lambda: r.tasks.start(agents.reload.on_signal(), "reload-agents"),
     )
 
 
@@ -120,7 +129,7 @@ async def _lifespan(
     bounds: Capacity,
     kept: Records,
     texts: Messaging,
-    tools: Toolbox,
+    agents: AgentsInUse,
     calls: Telephony,
     takeover: SipTakeover,
     recorded: Recordings,
@@ -135,7 +144,10 @@ async def _lifespan(
         start(takeover.run(), "sip-takeover")
         if r.remote is not None:
             start(texts.pictures.mailbox.run(), "process-mailbox")
-        model_url = f"{settings.realtime_url}?model={_any_model(r.book)}"
+
+        def model_url() -> str:
+            return f"{settings.realtime_url}?model={_any_model(agents.current.book)}"
+
         key = settings.openai_api_key.get_secret_value()
         start(watch_model(bounds.breaker, model_url, bearer(key)), "model-probe")
         start(watch_certificate(settings.public_url, r.metrics.certificate.set), "certificate")
@@ -143,15 +155,15 @@ async def _lifespan(
         start(kept.store.recall(), "recall-records")
         start(recorded.recorder.run(), "recorder")
         start(recorded.keeper.run(), "recordings")
-        for link in tools.mcp.links:
-            start(link.run(), f"mcp {link.label}")
-        await tools.mcp.tried(limits.mcp.START_MAX_S)
+        agents.current.connect(r.tasks)
+        await agents.current.connected()
         yield
         await recorded.close()
         await kept.store.close()
         calls.start_pacer.close()
         await r.tasks.stop()
-        await tools.close()
+        for version in agents.versions:
+            await version.close()
 
 
 def _any_model(book: AgentBook) -> str:

@@ -19,6 +19,7 @@ class Tuning:
 
     wall_clock: Callable[[], float] = time
     """Unix time of opening hours."""
+    old_agents_kept_s: float = limits.agents.OLD_VERSION_KEPT_S
     start_wait_s: float = limits.call.START_WAIT_S
     webhook_body_wait_s: float = limits.web.WEBHOOK_BODY_WAIT_S
     dial_late_s: float = limits.outbound.DIAL_LATE_S

@@ -38,11 +38,15 @@ class Route(BaseModel):
 
 @dataclass(frozen=True)
 class AgentBook:
-    """Every agent and who reaches it; `warnings` are sentences for the operator."""
+    """Every agent and who reaches it; `warnings` are sentences for the operator.
+
+    `version` is a short hash of the file.
+    """
 
     agents: Mapping[str, Agent]
     routes: Sequence[Route]
     warnings: tuple[str, ...] = ()
+    version: str = ""
 
     def pick(self, to: str, unix_s: float | None = None) -> Agent | None:
         """The agent for a dialled number or address: exact, then longest prefix, then `*`.

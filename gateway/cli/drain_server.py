@@ -33,10 +33,6 @@ _POLL_S = 0.05
 _LOOK_S = 1.0
 
 
-def _log_hang_up(_signal: int, _frame: FrameType | None) -> None:
-    log.warning("sighup_ignored", advice="restart one process after the other to read the files")
-
-
 class GatewayServer(uvicorn.Server):
     def __init__(self, gateway: Gateway, host: str, port: int, drain_s: float) -> None:
         super().__init__(
@@ -65,6 +61,7 @@ class GatewayServer(uvicorn.Server):
         )
         self._switchboard, self._metrics = gateway.registry, gateway.metrics
         self._event_stream, self._announce = gateway.event_stream, gateway.announce
+        self._reload = gateway.reload
         self._drain_s = drain_s
         self._at_once = False
         self._told_to_stop = asyncio.Event()
@@ -89,10 +86,18 @@ class GatewayServer(uvicorn.Server):
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._told_to_stop.set)
 
+    def _on_hang_up(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._reload)
+        else:
+            log.warning("sighup_ignored", advice="send it while the process takes calls")
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave calls alone on SIGHUP, whose default is to end the process without a word."""
-        before = signal.signal(signal.SIGHUP, _log_hang_up) if hasattr(signal, "SIGHUP") else None
+        """Read the agents file again on SIGHUP, whose default is to end the process."""
+        before = (
+            signal.signal(signal.SIGHUP, self._on_hang_up) if hasattr(signal, "SIGHUP") else None
+        )
         try:
             with super().capture_signals():
                 yield

@@ -48,7 +48,8 @@ from gateway.simulator.rehearsal.runner import (
     rehearse_many,
 )
 from gateway.simulator.scenario.errors import line_of
-from gateway.simulator.scenario.schema import Scenario, find, load
+from gateway.simulator.scenario.files import find, load
+from gateway.simulator.scenario.schema import Scenario
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress
 
 SIMULATED_MODEL_URL = "http://127.0.0.1:8090"

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 AGENTS_FILE_MAX_BYTES = 1 << 20
+VERSION_CHARS = 12
+"""Of the hash of the file's bytes by which a version of it is known."""
+VERSIONS_MAX = 8
+"""Versions of the file that calls of one process may use at once: each has its own connections."""
+OLD_VERSION_KEPT_S = 120.0
+"""An older version is closed so long after its last call: a call may come back, a function end."""
 FILE_PROBLEMS_MAX = 20
 """Problems of an agents file that are told at once."""
 AGENTS_FILE_MAX_DEPTH = 32

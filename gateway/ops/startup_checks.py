@@ -21,6 +21,17 @@ def agents_of(settings: Settings) -> AgentBook:
         return load_agents(settings.agents or DEFAULT_AGENTS)
 
 
+def checked_agents(settings: Settings) -> AgentBook:
+    """Return the agents file's book, held against the settings that its agents need.
+
+    Raises AgentFileError, SettingsError.
+    """
+    book = agents_of(settings)
+    require_sip(book, settings)
+    require_operators(book, settings)
+    return book
+
+
 def templates_of(settings: Settings) -> Templates:
     """Raises TemplateError."""
     with _named_by("GATEWAY_TWIML_DIR", settings.twiml_dir):
@@ -74,19 +85,23 @@ def require_operators(book: AgentBook, settings: Settings) -> None:
 
 def prices_for(book: AgentBook, settings: Settings) -> Prices:
     """A limit that could not be held, for want of a price, raises PriceFileError."""
-    file = settings.prices or DEFAULT_PRICES
     with _named_by("GATEWAY_PRICES", settings.prices):
-        prices = shipped_prices() if settings.prices is None else load_prices(file)
+        prices = shipped_prices() if settings.prices is None else load_prices(settings.prices)
+    require_prices(book, settings, prices)
+    return prices
+
+
+def require_prices(book: AgentBook, settings: Settings, prices: Prices) -> None:
+    """Require a price for each model with a limit on its cost. Raises PriceFileError."""
     for agent in book.agents.values():
         limited = agent.spend_usd is not None or settings.budget_usd is not None
         if limited and (key := _unpriced(prices, agent.model)):
             raise PriceFileError(
-                file,
+                settings.prices or DEFAULT_PRICES,
                 None,
                 key,
                 f"is missing: what agent {agent.name} may spend cannot be held without it",
             )
-    return prices
 
 
 def _unpriced(prices: Prices, model: str) -> str | None:

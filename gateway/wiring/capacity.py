@@ -13,6 +13,7 @@ from gateway.agents.config.agent import Agent
 from gateway.bridge.spend_limits import SpendLimits
 from gateway.call.call_info import CallInfo
 from gateway.ops.billing.bills import Bill, Bills
+from gateway.ops.billing.prices import Prices
 from gateway.ops.limits.admission import Admission, RateWatch, shed_reason
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
 from gateway.ops.startup_checks import prices_for
@@ -30,6 +31,7 @@ class Capacity:
     admission: Admission
     breaker: CircuitBreaker
     rates: RateWatch
+    prices: Prices
     bills: Bills
     spend: SpendLimits
 
@@ -41,7 +43,8 @@ class Capacity:
 def capacity(r: Resources) -> Capacity:
     settings, metrics = r.settings, r.metrics
     budget = None if settings.budget_usd is None else Decimal(str(settings.budget_usd))
-    bills = Bills(prices_for(r.book, settings), metrics, monotonic, time, budget)
+    prices = prices_for(r.book, settings)
+    bills = Bills(prices, metrics, monotonic, time, budget)
     metrics.budget.set_function(lambda: bills.share_of_budget)
     metrics.descriptors_left.set_function(descriptors_left)
     metrics.expect(r.book.agents.values())
@@ -55,6 +58,7 @@ def capacity(r: Resources) -> Capacity:
             failures_max=r.tuning.breaker_failures_max,
         ),
         RateWatch(monotonic),
+        prices,
         bills,
         SpendLimits(bills, lambda: r.table.calls, r.store, metrics.share_reached, r.remote),
     )

@@ -8,6 +8,7 @@ from time import time
 from starlette.routing import BaseRoute
 
 from gateway import limits
+from gateway.bridge.agents_reload import AgentsReload
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
@@ -59,7 +60,7 @@ def twilio_endpoints(
         calls.transfers,
         StatusEndpoints(registry, outbound, calls.warm, r.metrics),
         media,
-        MessageEndpoint(r.book, r.store, texts.pictures, calls.documents),
+        MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
     )
 
 
@@ -125,6 +126,7 @@ def operator_endpoints(
     calls: Telephony,
     kept: Records,
     outbound: OutboundCalls,
+    reload: AgentsReload,
     recorded: Recordings,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
@@ -148,6 +150,7 @@ def operator_endpoints(
         r.images,
         outbound,
         phone.link,
+        reload,
         recorded.library,
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)

@@ -10,13 +10,13 @@ from time import time
 import msgspec
 
 from gateway import limits
+from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.browser_carrier import BrowserCarrier
 from gateway.bridge.calls.carriers import Carriers
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
 from gateway.bridge.calls.model_connector import ModelConnector
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.services import CallServices
-from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.bridge.calls.sip_carrier import SipCarrier
 from gateway.bridge.calls.start_pacer import StartPacer
 from gateway.bridge.calls.twilio_carrier import TwilioCarrier
@@ -32,7 +32,6 @@ from gateway.call.snapshot import CallSnapshot
 from gateway.ops.limits.signed_tokens import DialTokens, OutboundTokens
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.ops.startup_checks import templates_of
-from gateway.tools.toolbox import Toolbox
 from gateway.transports.openai_headers import model_headers
 from gateway.web.twilio.failover import refer_key
 from gateway.web.twilio.legs import DRAIN, SIP, after_url
@@ -58,7 +57,7 @@ class Telephony:
     dial_tokens: DialTokens
 
 
-def telephony(r: Resources, bounds: Capacity, tools: Toolbox) -> Telephony:
+def telephony(r: Resources, bounds: Capacity, agents: AgentsInUse) -> Telephony:
     public_url = r.settings.public_url
     call_events, start_pacer = CallEvents(), StartPacer()
     snapshots = SnapshotStore(r.states, lambda: r.table.with_carrier)
@@ -69,14 +68,13 @@ def telephony(r: Resources, bounds: Capacity, tools: Toolbox) -> Telephony:
     services = CallServices(
         model=_model_connector(r, start_pacer),
         carriers=_carriers(r, transfers, snapshots, leases),
-        toolbox=tools,
         tasks=r.tasks,
         publish=call_events.publish,
         added=r.added,
         open_bill=open_bill,
     )
     return Telephony(
-        _registry(r, bounds, tools, services, call_events),
+        _registry(r, bounds, agents, services, call_events),
         call_events,
         snapshots,
         leases,
@@ -89,12 +87,15 @@ def telephony(r: Resources, bounds: Capacity, tools: Toolbox) -> Telephony:
 
 
 def _registry(
-    r: Resources, bounds: Capacity, tools: Toolbox, services: CallServices, call_events: CallEvents
+    r: Resources,
+    bounds: Capacity,
+    agents: AgentsInUse,
+    services: CallServices,
+    call_events: CallEvents,
 ) -> CallRegistry:
     simulated_time = r.settings.simulated_time
     return CallRegistry(
-        r.book,
-        SessionConfigs(r.book, tools),
+        agents,
         services,
         r.table,
         r.store,

@@ -14,6 +14,7 @@ from websockets.server import ServerProtocol
 from bench.sockets import TextSocket
 from bench.sound import BYTES_PER_MS, Sound
 from gateway import limits
+from gateway.protocols import realtime_codec
 from gateway.protocols import realtime_server as say
 
 _APPEND: Final = b"input_audio_buffer.append"
@@ -58,7 +59,7 @@ class ModelEnd:
 
     def _say(self, event: say.Known) -> None:
         event.event_id = f"event_{next(_numbers)}"
-        self.line.post(say.encode(event))
+        self.line.post(realtime_codec.encode(event))
 
     # --- What comes up ---
 

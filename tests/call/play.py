@@ -29,7 +29,7 @@ from gateway.call.endings import Ending
 from gateway.call.machine import CallMachine
 from gateway.call.paths import media_call
 from gateway.call.state_machines import CallPhase
-from gateway.protocols import media_stream, realtime_server
+from gateway.protocols import media_stream, realtime_codec
 from gateway.protocols.realtime_event import Event
 
 # Not a round number: what a sum of floats does to a deadline shall show.
@@ -251,7 +251,7 @@ def over_the_wire(event: object) -> object:
     if type(event).__module__ == media_stream.__name__:
         return media_stream.parse(media_stream.encode(event))  # type: ignore[arg-type]
     if isinstance(event, Event):
-        return realtime_server.parse(realtime_server.encode(event))  # type: ignore[arg-type]
+        return realtime_codec.parse(realtime_codec.encode(event))  # type: ignore[arg-type]
     return event
 
 

@@ -11,6 +11,7 @@ from gateway.call import commands as do
 from gateway.call import inputs
 from gateway.call.context import Out
 from gateway.call.paths import sip_call
+from gateway.protocols import realtime_codec
 from gateway.protocols import realtime_server as model
 
 TRANSFERS: Final = {"tools": ["transfer"], "transfers": {"desk": {"to": "+15550123"}}}
@@ -108,4 +109,4 @@ def refers(to: str = "+15550123") -> Expected:
 
 def from_the_wire(text: str) -> object:
     """An event as the vendor writes it, oddities included."""
-    return model.parse(text)
+    return realtime_codec.parse(text)

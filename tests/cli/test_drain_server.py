@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from dataclasses import replace
 
 from structlog.testing import capture_logs
 
@@ -19,7 +21,23 @@ def test_an_idle_connection_is_not_closed_before_its_user_does() -> None:
     assert server.config.timeout_keep_alive > LOAD_BALANCER_IDLE_S
 
 
-def test_a_hang_up_signal_ends_no_call() -> None:
+async def test_a_hang_up_signal_has_the_agents_file_read_again() -> None:
+    asked = asyncio.Event()
+    gateway = replace(build(load_settings({}, simulated=True)), reload=asked.set)
+    server = GatewayServer(gateway, "127.0.0.1", 0, 1.0)
+    running = asyncio.create_task(server.main_loop())
+    await asyncio.sleep(0)  # it has begun
+    with server.capture_signals():
+        signal.raise_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            await asked.wait()
+        assert not server.should_exit
+        server.handle_exit(signal.SIGTERM, None)
+        await running
+        server._captured_signals.clear()  # uvicorn would raise it again, for whoever runs this
+
+
+def test_a_hang_up_signal_before_the_first_call_is_ignored() -> None:
     server = GatewayServer(build(load_settings({}, simulated=True)), "127.0.0.1", 0, 1.0)
     before = signal.getsignal(signal.SIGHUP)
     with capture_logs() as lines, server.capture_signals():

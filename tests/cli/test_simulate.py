@@ -14,7 +14,7 @@ from rehearsal import simulated
 
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
 from gateway.cli.simulate import scenario_schema, start_time
-from gateway.simulator.scenario.schema import find, shipped
+from gateway.simulator.scenario.files import find, shipped
 
 SCHEMA = scenario_schema()
 HOURS = """

@@ -29,15 +29,11 @@ from gateway.errors import BugError
 from gateway.ops.telemetry.fast_histogram import AddedLatency
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.settings import load_settings, variables
-from gateway.simulator.scenario.schema import (
-    KINDS,
-    CallerSpec,
-    Expect,
-    PersonSpec,
-    Scenario,
-    load,
-    shipped,
-)
+from gateway.simulator.scenario.expect import Expect
+from gateway.simulator.scenario.files import load, shipped
+from gateway.simulator.scenario.parties import CallerSpec, PersonSpec
+from gateway.simulator.scenario.schema import Scenario
+from gateway.simulator.scenario.steps import KINDS
 from gateway.web.api.openapi import OPERATIONS
 
 ROOT = Path(__file__).parents[2]

@@ -78,7 +78,7 @@ class Studio:
         facts = call.facts
         context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
         known = len(self.store.texts)
-        assert (await call._services.toolbox.run("request_photo", "{}", context)).outcome == "ok"
+        assert (await call.agents.toolbox.run("request_photo", "{}", context)).outcome == "ok"
         found = re.search(r"/photo/\S+$", (await self.store.text(known + 1))["Body"])
         assert found
         return self.rig.url + found[0]

@@ -12,10 +12,10 @@ from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.ops.startup_checks import agents_of
 from gateway.settings import load_settings
-from gateway.tools.toolbox import Toolbox
 from gateway.tuning import DEFAULT_TUNING
+from gateway.wiring.agents_file import AgentsFile, agents_file
 from gateway.wiring.capacity import Capacity, capacity
-from gateway.wiring.messaging import Messaging, messaging, toolbox
+from gateway.wiring.messaging import Messaging, messaging
 from gateway.wiring.records import Records, records
 from gateway.wiring.resources import Resources, resources
 from gateway.wiring.telephony import Telephony, outbound_calls, sip_inbound, telephony
@@ -27,7 +27,7 @@ class Areas:
     bounds: Capacity
     kept: Records
     texts: Messaging
-    tools: Toolbox
+    agents: AgentsFile
     calls: Telephony
     outbound: OutboundCalls
     inbound: SipInbound
@@ -46,9 +46,9 @@ def wired(tmp_path: Path) -> Callable[..., Areas]:
         loaded = load_settings(environ, simulated=True)
         r = resources(loaded, agents_of(loaded), DEFAULT_TUNING)
         bounds, kept, texts = capacity(r), records(r), messaging(r)
-        tools = toolbox(r, texts, environ)
-        calls = telephony(r, bounds, tools)
+        agents = agents_file(r, bounds, texts, environ)
+        calls = telephony(r, bounds, agents.in_use)
         outbound = outbound_calls(r, bounds, calls, kept)
-        return Areas(r, bounds, kept, texts, tools, calls, outbound, sip_inbound(r, bounds, calls))
+        return Areas(r, bounds, kept, texts, agents, calls, outbound, sip_inbound(r, bounds, calls))
 
     return construct

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -56,14 +57,16 @@ class _File(BaseModel):
 
 def load_agents(path: Path) -> AgentBook:
     """Return the agents and routes of a file. Raises AgentFileError with all that is wrong."""
-    document = parse(_read(path), str(path), AgentFileError)
+    text = _read(path)
+    document = parse(text, str(path), AgentFileError)
     found = _typed(document)
     problems = [*_route_problems(found, document), *_out_of_hours_problems(found, document)]
     for agent in found.agents.values():
         problems += _session_problems(agent, document)
     _raise(problems)
     warnings = tuple(w for agent in found.agents.values() for w in _warnings(agent, document))
-    return AgentBook(found.agents, tuple(found.routes), warnings)
+    version = sha256(text.encode()).hexdigest()[: limits.agents.VERSION_CHARS]
+    return AgentBook(found.agents, tuple(found.routes), warnings, version)
 
 
 def _raise(problems: Sequence[FileError]) -> None:

@@ -16,6 +16,7 @@ from time import monotonic
 
 import structlog
 
+from gateway.bridge.calls.agents_in_use import AgentsVersion
 from gateway.bridge.calls.carriers import Carrier
 from gateway.bridge.calls.model_connection import ModelConnection
 from gateway.bridge.calls.services import CallServices
@@ -31,7 +32,7 @@ from gateway.call.state_machines import CallPhase
 from gateway.errors import LinkError, PeerError
 from gateway.limits.model import RENEW_SPREAD_S
 from gateway.limits.sockets import CALLER_MESSAGE_MAX_BYTES, FAULTS_MAX, TIMER_GRAIN_S
-from gateway.protocols import media_stream, realtime_server
+from gateway.protocols import media_stream, realtime_codec, realtime_server
 from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
@@ -45,9 +46,14 @@ class LiveCall:
     """
 
     def __init__(
-        self, facts: CallInfo, machine: CallMachine, carrier: Carrier, services: CallServices
+        self,
+        facts: CallInfo,
+        machine: CallMachine,
+        carrier: Carrier,
+        services: CallServices,
+        agents: AgentsVersion,
     ) -> None:
-        self.facts, self.machine = facts, machine
+        self.facts, self.machine, self.agents = facts, machine, agents
         self.bill = services.open_bill(facts, machine.agent)
         self.media: MediaSocket | None = None
         self.attached = False
@@ -63,7 +69,7 @@ class LiveCall:
         self._faults: Counter[str] = Counter()
         self._tools = ToolRunner(
             facts,
-            services.toolbox,
+            agents.toolbox,
             services.tasks,
             self.notify,
             lambda event: services.publish(self, event),
@@ -196,7 +202,7 @@ class LiveCall:
         self, connection: ModelConnection, data: bytes | bytearray, now: float
     ) -> None:
         try:
-            event = realtime_server.parse(data)
+            event = realtime_codec.parse(data)
         except PeerError as error:
             return self._fault("model", error.kind, now)
         if isinstance(event, realtime_server.UnknownEvent):

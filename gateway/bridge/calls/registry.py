@@ -10,12 +10,12 @@ from typing import Any
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook
+from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
-from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
@@ -31,8 +31,7 @@ class CallRegistry:
 
     def __init__(
         self,
-        book: AgentBook,
-        sessions: SessionConfigs,
+        agents: AgentsInUse,
         services: CallServices,
         table: CallTable,
         store: Store,
@@ -48,17 +47,22 @@ class CallRegistry:
         budget is used up; `clock` is Unix time, and `hours_shift_s` its offset for opening hours:
         not zero in a rehearsal at another time.
         """
-        self.book = book
+        self.agents = agents
         self.draining = False
         self._handing_over = False
         """The last phase of draining: calls are being handed over."""
-        self._sessions, self._services, self._table, self._store = sessions, services, table, store
+        self._services, self._table, self._store = services, table, store
         self._max_calls, self._sip_calls_max = max_calls, sip_calls_max
         self._announced, self._spent_out = announced, spent_out
         self._clock, self._hours_shift_s = clock, hours_shift_s
         self.dials = OutboundStates(store)
         self._reserved: dict[str, str] = {}
         """Slots reserved for people who are being called: the path of each."""
+
+    @property
+    def book(self) -> AgentBook:
+        """Agents and routes of calls that begin now."""
+        return self.agents.current.book
 
     @property
     def max_calls(self) -> int:
@@ -112,9 +116,9 @@ class CallRegistry:
         """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
-    def session(self, agent: str, path: str) -> Mapping[str, Any]:
+    def session(self, agent: Agent, path: str) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        return self._sessions.of(agent, path)
+        return self.agents.version_of(agent).sessions.of(agent.name, path)
 
     def announce(
         self,
@@ -136,7 +140,7 @@ class CallRegistry:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
-        session = self.session(agent.name, "media-streams")
+        session = self.session(agent, "media-streams")
         machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
         if state is not None:
             machine.resume(state)
@@ -145,10 +149,11 @@ class CallRegistry:
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(facts, machine, carrier, self._services)
+        call = LiveCall(facts, machine, carrier, self._services, self.agents.version_of(agent))
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_media(call)
+        self.agents.begin(call.agents)
         self._announced(call)
         call.begin(open_session=True)
         return call
@@ -169,11 +174,13 @@ class CallRegistry:
         machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
         if opening:
             machine.begin_with(opening)
-        call = LiveCall(facts, machine, self._services.carriers.sip, self._services)
+        version = self.agents.version_of(agent)
+        call = LiveCall(facts, machine, self._services.carriers.sip, self._services, version)
         if state is not None:
             machine.resume(state)
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_sip(call)
+        self.agents.begin(call.agents)
         self._announced(call)
         call.begin(open_session=False)
         return call
@@ -247,6 +254,7 @@ class CallRegistry:
         """Remove a call that ended, so that its slot is free at once."""
         if isinstance(event, events.CallEnded):
             self._table.remove(call)
+            self.agents.end(call.agents, call.facts.call_sid)
             if call.facts.call_sid and event.ending is not Ending.NEVER_ARRIVED:
                 key = f"ending:{call.facts.call_sid}"
                 self._store.remember(key, event.ending, limits.store.ENDINGS_KEPT_S)

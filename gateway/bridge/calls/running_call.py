@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gateway.bridge.calls.agents_in_use import AgentsVersion
 from gateway.bridge.calls.model_connection import ConnectionOwner, ModelConnection
 from gateway.call.call_info import CallInfo
 from gateway.call.machine import CallMachine
@@ -25,6 +26,10 @@ class RunningCall(ConnectionOwner, Protocol):
 
     @property
     def bill(self) -> Bill: ...
+
+    @property
+    def agents(self) -> AgentsVersion:
+        """The version of the agents file with which it began."""
 
     @property
     def media(self) -> MediaSocket | None:

@@ -14,7 +14,6 @@ from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.ops.billing.bills import Bill
 from gateway.ops.telemetry.fast_histogram import AddedLatency
-from gateway.tools.toolbox import Toolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,6 @@ class CallServices:
 
     model: ModelConnector
     carriers: Carriers
-    toolbox: Toolbox
     tasks: Tasks
     publish: Callable[[RunningCall, events.CallEvent], None]
     added: AddedLatency

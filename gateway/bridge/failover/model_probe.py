@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -11,7 +11,7 @@ from gateway import limits
 from gateway.bridge.calls.model_connection import ModelConnection
 from gateway.errors import LinkError, PeerError
 from gateway.ops.limits.circuit_breaker import CircuitBreaker
-from gateway.protocols import realtime_server
+from gateway.protocols import realtime_codec, realtime_server
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ class ModelProbe:
         now: float,  # noqa: ARG002
     ) -> None:
         try:
-            event = realtime_server.parse(data)
+            event = realtime_codec.parse(data)
         except PeerError:
             return
         if isinstance(event, realtime_server.RepairedEvent):
@@ -72,16 +72,19 @@ class ModelProbe:
 
 async def watch_model(
     breaker: CircuitBreaker,
-    url: str,
+    url: Callable[[], str],
     headers: Mapping[str, str],
     *,
     look_every_s: float = limits.model.BREAKER_LOOK_S,
 ) -> None:
-    """Probe the model whenever the circuit breaker allows it, until cancelled."""
+    """Probe the model whenever the circuit breaker allows it, until cancelled.
+
+    `url` returns the address of a model that an agent uses now.
+    """
     while True:
         await asyncio.sleep(look_every_s)
         if breaker.probe_due:
-            if fault := await ModelProbe().fault(url, headers):
+            if fault := await ModelProbe().fault(url(), headers):
                 log.warning("model_probe_failed", reason=fault)
                 breaker.failed(fault)
             else:

@@ -89,7 +89,7 @@ class SipInbound:
         """Accept or reject one call, within two seconds of its webhook."""
         try:
             slot = await self._slot(incoming)
-            session = self._registry.session(slot.agent.name, "sip")
+            session = self._registry.session(slot.agent, "sip")
             call = await self._let_in(incoming, slot, session)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
@@ -102,7 +102,7 @@ class SipInbound:
 
     def adopt(self, state: CallSnapshot) -> None:
         """Continue a call that another process accepted. Raises NotAdmitted."""
-        agent = self._registry.book.agents.get(state.agent)
+        agent = self._registry.agents.agent(state.agent, state.call_sid)
         if agent is None:
             raise NotAdmitted("no_agent")
         facts = CallInfo(
@@ -114,7 +114,7 @@ class SipInbound:
             state.call_id,
             state.direction,
         )
-        session = self._registry.session(agent.name, "sip")
+        session = self._registry.session(agent, "sip")
         call = self._registry.announce_sip(facts, agent, session, state=state)
         call.adopted()
 
@@ -148,7 +148,7 @@ class SipInbound:
         except SignatureRefused as error:
             log.warning("sip_headers_refused", call_id=incoming.call_id, reason=error.reason)
             raise NotAdmitted("forged") from error
-        agent = self._registry.book.agents.get(name)
+        agent = self._registry.agents.agent(name, call_sid)
         if agent is None:
             raise NotAdmitted("no_agent")
         dialled = await self._registry.dialled_by(call_sid)

@@ -58,7 +58,7 @@ class StreamAdmission:
         return call
 
     async def _announce(self, call_sid: str, agent_name: str, state: CallSnapshot | None) -> None:
-        agent = self._registry.book.agents.get(agent_name)
+        agent = self._registry.agents.agent(agent_name, call_sid)
         if agent is None:
             raise NotAdmitted("unknown_agent")
         caller, dialled = (state.caller, state.dialled) if state else ("", "")

@@ -16,7 +16,7 @@ from gateway.simulator.audio.turn_measurement import Utterance
 from gateway.simulator.caller.handset import Handset
 from gateway.simulator.caller.helper_processes import HelperProcesses
 from gateway.simulator.caller.operator_api import OperatorApi
-from gateway.simulator.scenario.schema import CallerStep, ExpectHangUp, Hear, Interrupt
+from gateway.simulator.scenario.steps import CallerStep, ExpectHangUp, Hear, Interrupt
 from gateway.simulator.twilio.call import TwilioCall
 from gateway.simulator.twilio.line import TelephoneLine
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import httpx2
 from PIL import Image, ImageDraw
 
-from gateway.simulator.scenario.schema import GENERATED, OpenLink, SendText
+from gateway.simulator.scenario.steps import GENERATED, OpenLink, SendText
 from gateway.simulator.twilio.call import TwilioCall
 from gateway.simulator.twilio.messaging import Medium, SimMessaging
 from gateway.simulator.twilio.webhooks import WebhookFailed

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx2
 
 from gateway.errors import ServiceUnreachable
-from gateway.simulator.scenario.schema import Decide
+from gateway.simulator.scenario.steps import Decide
 
 POLL_S: Final = 0.1
 RECORD_TIMEOUT_S: Final = 8.0

@@ -11,7 +11,7 @@ from gateway.audio.tones import hold_mulaw
 from gateway.simulator.audio.analysis import heard_keys, likeness, loud_ms, same_words, samples
 from gateway.simulator.audio.turn_measurement import percentile
 from gateway.simulator.rehearsal.record import RehearsalRecord
-from gateway.simulator.scenario.schema import Echo, Expect
+from gateway.simulator.scenario.expect import Echo, Expect
 
 DELIBERATE: Final = frozenset(
     {"completed_by_rest", "hangup_verb", "end_of_document", "far_end_hung_up"}

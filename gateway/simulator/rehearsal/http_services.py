@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.simulator.scenario.schema import Answer
+from gateway.simulator.scenario.parties import Answer
 from gateway.simulator.twilio.rest_api import listening
 
 PLACEHOLDER: Final = "${services}"

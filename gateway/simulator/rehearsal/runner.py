@@ -20,7 +20,8 @@ from gateway.simulator.openai_project import SIMULATED_PROJECT, sip_uri
 from gateway.simulator.rehearsal import expectations
 from gateway.simulator.rehearsal.record import RehearsalRecord
 from gateway.simulator.scenario.faults import Faults
-from gateway.simulator.scenario.schema import CallerSpec, Scenario
+from gateway.simulator.scenario.parties import CallerSpec
+from gateway.simulator.scenario.schema import Scenario
 from gateway.simulator.twilio import webhooks
 from gateway.simulator.twilio.call import Number, Parties, TwilioCall
 from gateway.simulator.twilio.line import TelephoneLine

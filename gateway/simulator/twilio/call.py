@@ -13,7 +13,7 @@ from uuid import uuid4
 from gateway.errors import ServiceUnreachable
 from gateway.simulator.audio.tts import Speaker, speak_mulaw
 from gateway.simulator.scenario.faults import Faults
-from gateway.simulator.scenario.schema import PersonSpec
+from gateway.simulator.scenario.parties import PersonSpec
 from gateway.simulator.twilio.line import TelephoneLine
 from gateway.simulator.twilio.media_stream import MediaStream
 from gateway.simulator.twilio.outcomes import (

@@ -17,7 +17,7 @@ from gateway.audio.g711 import CALLER_HZ, pcm_to_mulaw
 from gateway.audio.tones import tone_pcm
 from gateway.simulator.audio import analysis
 from gateway.simulator.audio.tts import Speaker
-from gateway.simulator.scenario.schema import PersonSpec
+from gateway.simulator.scenario.parties import PersonSpec
 from gateway.simulator.twilio import reachable
 from gateway.simulator.twilio.call import Number, Parties, TwilioCall
 from gateway.simulator.twilio.line import Moment, TelephoneLine

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final
 from uuid import uuid4
 
-from gateway.simulator.scenario.schema import PersonSpec
+from gateway.simulator.scenario.parties import PersonSpec
 
 BRIDGED: Final = "bridged"
 MAX_SIZE: Final = 1000

@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from gateway.simulator.audio import analysis
-from gateway.simulator.scenario.schema import PersonSpec
+from gateway.simulator.scenario.parties import PersonSpec
 from gateway.simulator.twilio.call import TwilioCall
 
 BUSY_AFTER_S: Final = 0.3

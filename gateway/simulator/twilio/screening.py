@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from gateway.simulator.audio import analysis
-from gateway.simulator.scenario.schema import PersonSpec
+from gateway.simulator.scenario.parties import PersonSpec
 from gateway.simulator.twilio.call import TwilioCall
 from gateway.simulator.twilio.outcomes import DialOutcome
 from gateway.simulator.twilio.twiml import TwimlDocument, TwimlVerb

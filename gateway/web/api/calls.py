@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164
+from gateway.bridge.agents_reload import AgentsReload
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
@@ -121,6 +122,7 @@ class CallsEndpoints:
     outbound: OutboundCalls
     phone_link: Callable[[str, float], tuple[str, float]]
     """Returns the link for an agent and a time in seconds, and when it expires, Unix time."""
+    agents_reload: AgentsReload
     library: RecordingLibrary
 
     # --- Reading ---

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gateway import __version__, limits
 from gateway.ops.records.record import CallRecord
+from gateway.web.api.agents_file import AgentsFileVersion, reload
 from gateway.web.api.calls import (
     IMAGE_TYPES,
     AgentList,
@@ -165,6 +166,13 @@ OPERATIONS: Final = (
     Operation(
         "agents", CallsEndpoints.agents,
         "GET", "/api/agents", "Agents, without their instructions.", AgentList),
+    Operation(
+        "reload", reload,
+        "POST", "/api/reload",
+        "Read the agents file again. New calls take it; running ones keep theirs. With a file "
+        "that cannot be used nothing changes, and the answer says what is wrong with it. It is "
+        "for this process only.",
+        AgentsFileVersion, errors=(422, 503), acts=True),
     Operation(
         "events", CallsEndpoints.events,
         "GET", "/api/events",

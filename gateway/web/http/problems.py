@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 CONTENT_TYPE: Final = "application/problem+json"
+
+
+class ProblemPart(Struct, omit_defaults=True):
+    """One thing that is wrong, where several are."""
+
+    problem: str
+    line: int | None = None
+    """Line of the file."""
+    key: str | None = None
+    """Key at that place, with dots."""
 
 
 class Problem(Struct):
@@ -22,17 +32,28 @@ class Problem(Struct):
     status: int
     detail: str
     type: str = "about:blank"
+    errors: list[ProblemPart] | UnsetType = UNSET
+    """Each thing that is wrong, where several are."""
 
 
 class RequestRefused(Exception):
     """Request that is answered with a problem; `detail` is one sentence saying what to do."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[ProblemPart] = (),
+    ) -> None:
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
+        self.errors = list(errors)
         super().__init__(detail)
 
     def response(self) -> Response:
         problem = Problem(HTTPStatus(self.status).phrase, self.status, self.detail)
+        if self.errors:
+            problem.errors = self.errors
         return Response(
             msgspec.json.encode(problem), self.status, self.headers, media_type=CONTENT_TYPE
         )

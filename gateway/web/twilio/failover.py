@@ -136,7 +136,7 @@ class Failover:
             return await self._restart_without_history(call, agent)
         if state.resumes >= limits.call.RESUMES_MAX:
             return None
-        agent = self._registry.book.agents.get(state.agent, agent)
+        agent = self._registry.agents.agent(state.agent, call.call_sid) or agent
         handed_over = leg == DRAIN or ending is Ending.DRAINED
         state.silently = handed_over or agent.resume == "silent"
         state.resumes += not handed_over

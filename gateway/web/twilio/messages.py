@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.agents.routing import AgentBook
 from gateway.agents.texts.written import written_texts
+from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.messaging.pictures import Pictures
 from gateway.ops.store.key_names import hashed
 from gateway.ops.store.shared import Store
@@ -23,9 +23,9 @@ class MessageEndpoint:
     """Passes callers' messages into their running calls."""
 
     def __init__(
-        self, book: AgentBook, store: Store, pictures: Pictures, documents: TwimlDocuments
+        self, agents: AgentsInUse, store: Store, pictures: Pictures, documents: TwimlDocuments
     ) -> None:
-        self._book, self._store = book, store
+        self._agents, self._store = agents, store
         self._pictures, self._documents = pictures, documents
 
     async def messages(self, fields: dict[str, str], _request: Request) -> Response:
@@ -52,7 +52,7 @@ class MessageEndpoint:
         self._pictures.belongs_nowhere(message)
         log.debug("message_without_call", sender=masked(message.sender))
         key = f"answered:{hashed(message.sender, message.to)}"
-        agent = self._book.pick(message.to)
+        agent = self._agents.current.book.pick(message.to)
         if not await self._store.claim(key, limits.messages.MESSAGE_ANSWERED_EVERY_S):
             return self._nothing()
         words = written_texts(agent.language if agent else "en")

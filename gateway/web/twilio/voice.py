@@ -73,7 +73,7 @@ class VoiceEndpoints:
         name = await self._tokens.redeem(token, call.caller, call.dialled)
         dialled = OutboundState(name, call.dialled, call.caller)
         await self._registry.dials.remember(call.call_sid, dialled)
-        return call.turned(), self._registry.book.agents.get(name)
+        return call.turned(), self._registry.agents.agent(name)
 
     async def after(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/after`: a leg has ended; does the caller still need something?"""
@@ -117,10 +117,12 @@ class VoiceEndpoints:
         """Return the agent of a call that was answered before."""
         dialled = await self._registry.dials.find(call.call_sid)
         if dialled is not None:
-            return call.turned(), self._registry.book.agents.get(dialled.agent)
+            return call.turned(), self._registry.agents.agent(dialled.agent, call.call_sid)
         # The call may have been answered before the agent's opening hours ended.
         state = await self._snapshots.load(call.call_sid)
-        known = self._registry.book.agents.get(state.agent) if state is not None else None
+        known = None
+        if state is not None:
+            known = self._registry.agents.agent(state.agent, call.call_sid)
         return call, known or self._registry.on_duty([call.dialled])
 
 

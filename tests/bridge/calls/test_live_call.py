@@ -117,13 +117,13 @@ def call_of(core: CoreDouble, carrier: CarrierDouble | None = None) -> CallRig:
     services = CallServices(
         model=models,  # type: ignore[arg-type]
         carriers=SimpleNamespace(),  # type: ignore[arg-type]
-        toolbox=SimpleNamespace(),  # type: ignore[arg-type]
         tasks=tasks,
         publish=lambda _call, event: published.append(event),
         added=AddedLatency(),
         open_bill=lambda *_: SimpleNamespace(),  # type: ignore[arg-type,return-value]
     )
-    call = LiveCall(MEDIA_CALL, core, carrier, services)  # type: ignore[arg-type]
+    agents = SimpleNamespace(toolbox=SimpleNamespace())
+    call = LiveCall(MEDIA_CALL, core, carrier, services, agents)  # type: ignore[arg-type]
     return CallRig(call, core, carrier, models, tasks, published)
 
 

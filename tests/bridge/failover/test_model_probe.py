@@ -46,7 +46,7 @@ async def test_each_probe_that_fails_is_a_line_with_its_reason() -> None:
     async with running_model(script) as model:
         with capture_logs() as lines:
             watching = asyncio.create_task(
-                watch_model(guard, address(model), HEADERS, look_every_s=0.0)
+                watch_model(guard, lambda: address(model), HEADERS, look_every_s=0.0)
             )
             async with asyncio.timeout(5):
                 await back.wait()

@@ -100,7 +100,7 @@ async def test_a_link_that_opens_at_another_process(
         call = here.gateway.registry.calls[0]
         facts = call.facts
         context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
-        assert (await call._services.toolbox.run("request_photo", "{}", context)).outcome == "ok"
+        assert (await call.agents.toolbox.run("request_photo", "{}", context)).outcome == "ok"
         found = re.search(r"/photo/\S+$", (await store.text())["Body"])
         assert found
         await known(redis)

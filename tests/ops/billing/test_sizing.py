@@ -10,6 +10,7 @@ import pytest
 from gateway import limits
 from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_codec
 from gateway.protocols import realtime_server as model
 
 PAGE = (Path(__file__).parents[3] / "docs/operations/sizing.md").read_text("utf-8")
@@ -49,7 +50,7 @@ def down(audio: str) -> float:
         item_id="item_" + "0" * 20,
         delta=bytes(DELTA_MS * BYTES_PER_MS[audio]),
     )
-    return len(model.encode(delta)) * 1000 / DELTA_MS
+    return len(realtime_codec.encode(delta)) * 1000 / DELTA_MS
 
 
 def row(audio: str) -> list[float]:

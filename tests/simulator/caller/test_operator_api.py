@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from gateway.simulator.caller.operator_api import OperatorApi
-from gateway.simulator.scenario.schema import Decide
+from gateway.simulator.scenario.steps import Decide
 
 SID = "CA" + "7" * 32
 PENDING = {"id": "mcpr_1", "tool": "reserve", "outcome": None}

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.simulator.rehearsal import expectations, report
 from gateway.simulator.rehearsal.record import RehearsalRecord
-from gateway.simulator.scenario.schema import Expect
+from gateway.simulator.scenario.expect import Expect
 from gateway.simulator.twilio.line import Moment
 from gateway.simulator.twilio.outcomes import CallOutcome
 

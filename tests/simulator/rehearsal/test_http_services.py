@@ -18,7 +18,9 @@ from gateway.simulator.rehearsal.http_services import (
     with_addresses,
 )
 from gateway.simulator.rehearsal.record import RehearsalRecord
-from gateway.simulator.scenario.schema import Answer, Expect, Scenario
+from gateway.simulator.scenario.expect import Expect
+from gateway.simulator.scenario.parties import Answer
+from gateway.simulator.scenario.schema import Scenario
 from gateway.simulator.twilio.outcomes import CallOutcome
 
 

@@ -17,7 +17,7 @@ from gateway.simulator.audio.turn_measurement import Utterance, turns
 from gateway.simulator.rehearsal import expectations, live_view, metrics, report, timeline
 from gateway.simulator.rehearsal.record import RehearsalRecord
 from gateway.simulator.rehearsal.stalls import Stalls
-from gateway.simulator.scenario.schema import Expect
+from gateway.simulator.scenario.expect import Expect
 from gateway.simulator.twilio.line import LineFault
 from gateway.simulator.twilio.outcomes import COMPLETED
 from gateway.simulator.twilio.playback import Gap

@@ -1,79 +1,16 @@
-"""Scenarios as operators write them, and what they are told when they err."""
+"""A scenario whole: what its parts say about each other."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
-from gateway.errors import ScenarioError
-from gateway.simulator.scenario.schema import Scenario, find, load, shipped
-
-
-@pytest.mark.parametrize("name", shipped())
-def test_what_is_shipped_can_be_used(name):
-    assert load(find(name)).name == name
+from gateway.simulator.scenario.schema import Scenario
 
 
-def test_steps_may_be_bare_words(tmp_path):
-    file = tmp_path / "s.yaml"
-    file.write_text("name: x\nsteps:\n  - hear\n  - hear:\n  - say: hello\n  - hang_up\n")
-    assert [step.kind for step in load(file).steps] == ["hear", "hear", "say", "hang_up"]
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "key"),
-    [
-        ("steps:\n  - say: hi\n", 1, "name"),
-        ("name: x\nsteps: []\n", 2, "steps"),
-        ("name: x\nsteps:\n  - say: hi\n  - shout: hi\n", 4, "steps.2.shout"),
-        ("name: x\nsteps:\n  - say: hi\n    press: 1\n", 3, "steps.1"),
-        ("name: x\nsteps:\n  - hear:\n      timeout_s: soon\n", 4, "steps.1.hear.timeout_s"),
-        ("name: x\nsteps:\n  - press: hello\n", 3, "steps.1.press"),
-        ("name: x\nsteps:\n  - malformed: nicely\n", 3, "steps.1.malformed"),
-        ("name: x\nsteps: [{say: a}]\nexpect:\n  endng: caller\n", 4, "expect.endng"),
-        ("name: x\nsteps: [hear]\nexpect:\n  echo: {of_step: 1}\n", 1, None),
-        ("name: x\nsteps: [{play: none.wav}]\n", None, "steps.1.play"),
-        ("name: [x\n", 2, None),
-        ("", None, None),
-    ],
-)
-def test_an_error_names_file_line_and_key(tmp_path, text, line, key):
-    file = tmp_path / "s.yaml"
-    file.write_text(text)
-    with pytest.raises(ScenarioError) as caught:
-        load(file)
-    assert (caught.value.file, caught.value.line, caught.value.key) == (str(file), line, key)
-    assert caught.value.problem
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("name: x\n", "steps: is missing"),
-        ("[]", "must be keys and values"),
-        ("name: x\nsteps: 3\n", "steps: must be a list"),
-        ("name: x\nsteps: [{hear: 3}]\n", "steps.1.hear: must be keys and values"),
-        ("name: x\nsteps: [hear]\npeople: {me: busy}\n", "people.me: must fit ^"),
-        ("name: x\nsteps: [hear]\nexpect: {ending: well}\n", "must be 'gateway' or 'caller'"),
-    ],
-)
-def test_an_error_is_in_plain_words(tmp_path, text, problem):
-    file = tmp_path / "s.yaml"
-    file.write_text(text)
-    with pytest.raises(ScenarioError) as caught:
-        load(file)
-    assert problem in str(caught.value)
-    assert not {"Input", "Field", "Value", "valid"} & set(str(caught.value).split())
-
-
-def test_a_name_that_is_nowhere():
-    with pytest.raises(ScenarioError, match="demo"):
-        find("nowhere")
-
-
-# --- transfers, tools and paths ---
-
-
-def test_people_may_be_told_in_a_word() -> None:
+def test_people_may_be_described_in_a_word() -> None:
     scenario = Scenario.model_validate(
         {
             "name": "a",
@@ -83,3 +20,21 @@ def test_people_may_be_told_in_a_word() -> None:
     )
     assert scenario.people["+15550142"].busy
     assert scenario.people["sip:ann@desk.example"].says == "hello"
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"steps": [{"kill": "crm"}]}, "no process is named crm"),
+        ({"call": {"direction": "outbound", "agent": "a", "to": "+15550142"}}, "one of `people`"),
+        ({"expect": {"echo": {"of_step": 1}}}, "does not speak in step 1"),
+    ],
+)
+def test_what_is_named_must_be_there(more: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Scenario.model_validate({"name": "a", "steps": ["hear"], **more})
+
+
+def test_keys_of_spawned_gateways_are_known() -> None:
+    scenario = Scenario.model_validate({"name": "a", "steps": ["hear"], "model": {}, "agents": "a"})
+    assert scenario.spawned_only == ["agents"]

@@ -15,7 +15,8 @@ from sip_gateway_rig import ACCOUNT, SipGateway, sip_gateway
 from gateway.simulator.rehearsal.expectations import failures
 from gateway.simulator.rehearsal.record import RehearsalRecord
 from gateway.simulator.rehearsal.runner import rehearse
-from gateway.simulator.scenario.schema import Expect, Scenario
+from gateway.simulator.scenario.expect import Expect
+from gateway.simulator.scenario.schema import Scenario
 from gateway.simulator.twilio.call import TwilioCall
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,7 +13,8 @@ from PIL import Image
 
 from gateway.errors import ScenarioError
 from gateway.simulator.caller.handset import generated_photo
-from gateway.simulator.scenario.schema import GENERATED, load
+from gateway.simulator.scenario.files import load
+from gateway.simulator.scenario.steps import GENERATED
 from gateway.simulator.twilio.messaging import Medium
 from gateway.simulator.twilio.rest_api import TwilioApi, listening
 from gateway.simulator.twilio.webhooks import Account

@@ -7,7 +7,8 @@ from starlette.datastructures import FormData
 from voices import tone
 
 from gateway.simulator.audio.analysis import same_words, samples, silence
-from gateway.simulator.scenario.schema import PersonSpec, Scenario
+from gateway.simulator.scenario.parties import PersonSpec
+from gateway.simulator.scenario.schema import Scenario
 from gateway.simulator.twilio.outbound_call import (
     Opening,
     OutboundPlacement,

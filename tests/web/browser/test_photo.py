@@ -77,7 +77,7 @@ async def tool(rig: GatewayRig, name: str, arguments: str = "{}") -> tuple[str, 
     call = rig.gateway.registry.calls[-1]
     facts = call.facts
     context = ToolContext(facts.call_sid, facts.caller, facts.dialled, facts.agent, facts.key)
-    result = await call._services.toolbox.run(name, arguments, context)
+    result = await call.agents.toolbox.run(name, arguments, context)
     return result.outcome, result.output
 
 

@@ -1,0 +1,90 @@
+"""Which version of the agents file a call has, and until when an older one is kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.agents.config.agent import Agent
+from gateway.agents.routing import AgentBook, Route
+from gateway.bridge.calls.agents_in_use import AgentsInUse, AgentsVersion
+from gateway.tools.toolbox import Toolbox
+
+
+def version(name: str, *agents: str) -> AgentsVersion:
+    known = {agent: Agent.model_validate({"name": agent, "instructions": name}) for agent in agents}
+    book = AgentBook(known, (Route(to="*", agent=agents[0]),), version=name)
+    return AgentsVersion(book, Toolbox(book, {}), lambda: 1_000.0)
+
+
+class Versions:
+    """Versions in use, and those that were closed."""
+
+    def __init__(self, first: AgentsVersion, kept_s: float = 0.0) -> None:
+        self.closed: asyncio.Queue[AgentsVersion] = asyncio.Queue()
+        self.in_use = AgentsInUse(first, self.closed.put_nowait, kept_s=kept_s)
+
+
+OLD, NEW = "old", "new"
+
+
+async def test_a_call_keeps_the_version_of_its_agent() -> None:
+    old, new = version(OLD, "desk"), version(NEW, "desk")
+    in_use = Versions(old, kept_s=60.0).in_use
+    in_use.replace(new)
+    assert in_use.version_of(old.book.agents["desk"]) is old
+    assert in_use.version_of(new.book.agents["desk"]) is new
+    changed = new.book.agents["desk"].model_copy(update={"language": "fr"})
+    assert in_use.version_of(changed) is new
+
+
+async def test_a_version_without_calls_is_closed() -> None:
+    old, new = version(OLD, "desk"), version(NEW, "desk")
+    versions = Versions(old)
+    versions.in_use.replace(new)
+    assert await versions.closed.get() is old
+    assert versions.in_use.versions == [new]
+
+
+async def test_an_older_version_is_there_until_its_last_call_has_ended() -> None:
+    old, new = version(OLD, "desk"), version(NEW, "desk")
+    versions = Versions(old)
+    in_use = versions.in_use
+    in_use.begin(old)
+    in_use.begin(old)
+    in_use.replace(new)
+    in_use.end(old, "CA1")
+    in_use.begin(new)
+    await asyncio.sleep(0)
+    assert versions.closed.empty()
+    assert (in_use.calls_of(OLD), in_use.calls_of(NEW)) == (1, 1)
+    in_use.end(old, "CA2")
+    assert await versions.closed.get() is old
+    assert (in_use.calls_of(OLD), in_use.calls_of(NEW)) == (0, 1)
+
+
+async def test_a_call_that_comes_back_has_the_agent_that_it_had() -> None:
+    old, new = version(OLD, "desk"), version(NEW, "desk")
+    in_use = Versions(old, kept_s=60.0).in_use
+    in_use.begin(old)
+    in_use.replace(new)
+    in_use.end(old, "CA1")
+    assert in_use.agent("desk", "CA1") is old.book.agents["desk"]
+    assert in_use.agent("desk", "CA2") is new.book.agents["desk"]
+
+
+async def test_an_agent_that_the_new_file_has_not_is_found_for_calls_under_way() -> None:
+    old, new = version(OLD, "desk", "night"), version(NEW, "desk")
+    in_use = Versions(old, kept_s=60.0).in_use
+    in_use.replace(new)
+    assert in_use.agent("night") is old.book.agents["night"]
+    assert in_use.agent("nobody") is None
+
+
+async def test_the_same_file_taken_twice_counts_as_one() -> None:
+    first, second, again = version(OLD, "desk"), version(NEW, "desk"), version(OLD, "desk")
+    in_use = Versions(first, kept_s=60.0).in_use
+    in_use.begin(first)
+    in_use.replace(second)
+    in_use.replace(again)
+    in_use.begin(again)
+    assert in_use.calls_of(OLD) == 2
