@@ -60,6 +60,7 @@ class Gateway:
     capacity: Capacity
     metrics: Metrics
     event_stream: EventStream
+    recordings: Recordings
     announce: Callable[[], None]
     """Logs that calls can come; called once the port is open."""
     reload: Callable[[], object]
@@ -118,6 +119,7 @@ def build(
         bounds,
         r.metrics,
         kept.event_stream,
+        recorded,
         announce,
         lambda: r.tasks.start(agents.reload.on_signal(), "reload-agents"),
     )
@@ -154,7 +156,7 @@ async def _lifespan(
         start(bounds.spend.watch_minutes(), "carrier-minutes")
         start(kept.store.recall(), "recall-records")
         start(recorded.recorder.run(), "recorder")
-        start(recorded.keeper.run(), "recordings")
+        start(recorded.uploader.run(), "recordings")
         agents.current.connect(r.tasks)
         await agents.current.connected()
         yield

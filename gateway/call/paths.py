@@ -37,10 +37,10 @@ def media_call(
     """
     ctx = _context(agent, session, new_id, now, wall_clock)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
-    tap = None if agent.recording is None else SoundTap(ctx)
+    downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
+    tap = None if agent.recording is None else SoundTap(ctx, downlink.ledger)
     to_model = caller_to_model(agent.audio)
     uplink = Uplink(to_model) if tap is None else RecordedUplink(to_model, tap)
-    downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
     line = MediaLine(ctx, work, uplink, downlink, tap)
     opening = OpeningItems(ctx, info)
     link = ModelSession(ctx, work, line, session, opening)

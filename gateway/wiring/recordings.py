@@ -8,21 +8,21 @@ from time import monotonic, time
 from gateway import limits
 from gateway.bridge.recordings.call_recorder import CallRecorder
 from gateway.ops.recordings.joining import StoredRecording
-from gateway.ops.recordings.keeper import RecordingKeeper
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.object_store import RecordingObjects
 from gateway.ops.recordings.spool import Spool
 from gateway.ops.recordings.stored_events import StoredEvents
+from gateway.ops.recordings.uploader import RecordingUploader
 from gateway.ops.recordings.writing_thread import WritingThread
 from gateway.wiring.resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """Running calls write into the spool, and the keeper brings it to the library."""
+    """Running calls write into the spool, and the uploader brings it to the library."""
 
     recorder: CallRecorder
-    keeper: RecordingKeeper
+    uploader: RecordingUploader
     library: RecordingLibrary
     stored: StoredEvents
     """To be subscribed to by whoever follows what was stored."""
@@ -30,8 +30,8 @@ class Recordings:
     async def close(self) -> None:
         """Write and store what is left, within a bound."""
         await self.recorder.close()
-        await self.keeper.settle(limits.recordings.SETTLE_WAIT_S)
-        self.keeper.close()
+        await self.uploader.settle(limits.recordings.SETTLE_WAIT_S)
+        self.uploader.close()
 
 
 def recordings(r: Resources) -> Recordings:
@@ -51,7 +51,7 @@ def recordings(r: Resources) -> Recordings:
     def is_running(name: str) -> bool:
         return bool(r.table.calls_of(name)) or r.table.call(name) is not None
 
-    keeper = RecordingKeeper(
+    uploader = RecordingUploader(
         spool,
         library,
         r.tasks.start,
@@ -61,6 +61,6 @@ def recordings(r: Resources) -> Recordings:
         first_pause_s=r.tuning.recording_first_pause_s,
         join_wait_s=r.tuning.recording_join_wait_s,
     )
-    metrics.recordings_waiting.set_function(lambda: keeper.waiting)
-    thread = WritingThread(spool, lambda: time() - monotonic(), keeper.part_closed, on_error)
-    return Recordings(CallRecorder(thread), keeper, library, stored)
+    metrics.recordings_waiting.set_function(lambda: uploader.waiting)
+    thread = WritingThread(spool, lambda: time() - monotonic(), uploader.part_closed, on_error)
+    return Recordings(CallRecorder(thread), uploader, library, stored)

@@ -41,7 +41,8 @@ class Call:
 
     def live(self, samples: int) -> None:
         """Frames come, and marks that are due."""
-        for self.now in range(self.now + FRAME, self.now + samples + 1, FRAME):
+        for now in range(self.now + FRAME, self.now + samples + 1, FRAME):
+            self.now = now
             frame = self.noise(FRAME)
             begin = len(self.spoken)
             self.spoken += frame

@@ -32,9 +32,8 @@ class CallRecording(CallPart):
     """Whether the call is recorded at this moment."""
 
     def __init__(self, ctx: CallContext, line: CallerLine) -> None:
-        self._ctx, self._line = ctx, line
-        wanted = ctx.agent.recording
-        self.wanted = wanted is not None
+        self._ctx, self._line, self._tap = ctx, line, line.tap
+        self.wanted = ctx.agent.recording is not None
         self._consented = False
         self._tries = 0
         self._ends_at: tuple[int, int] | None = None
@@ -44,7 +43,7 @@ class CallRecording(CallPart):
         self.timers = {Timer.CONSENT: self._look_again}
         if self.wanted:
             self.handlers = {inputs.RecordingPauseRequested: self._on_pause_requested}
-        if self.wanted and line.tap is not None:
+        if self._tap is not None:
             self.handlers |= {
                 caller.Start: self._on_start,
                 caller.Mark: self._on_mark,
@@ -71,7 +70,7 @@ class CallRecording(CallPart):
 
     def consent(self) -> None:
         """Tell the caller before the conversation begins, unless they know, or the carrier does."""
-        if self.wanted and self._line.tap is not None and not self._consented:
+        if self._tap is not None and not self._consented:
             self._tell()
 
     def _tell(self) -> None:
@@ -93,7 +92,7 @@ class CallRecording(CallPart):
             self._begin(self._ctx.now)
 
     def _begin(self, at: float) -> None:
-        ctx, tap = self._ctx, self._line.tap
+        ctx, tap = self._ctx, self._tap
         self._consented = True
         if tap is not None:
             tap.keep_from(at)
@@ -106,15 +105,17 @@ class CallRecording(CallPart):
         # This stands before the part that takes note of the end: the purpose is still known.
         ours = responses.purpose == CONSENT and responses.active_id == event.response.id
         sounded = self._ctx.answer.item_id is not None
-        if ours and sounded and event.response.status == "completed":
-            self._ends_at = self._line.sound_end()
+        complete = sounded and event.response.status == "completed"
+        if ours and complete and self._tap is not None:
+            self._ends_at = self._tap.sound_end()
 
     def _on_mark(self, event: caller.Mark) -> None:
-        if self._line.tap is not None:
-            self._line.tap.acknowledge(event.mark.name)
+        if self._tap is None:
+            return
+        self._tap.acknowledge(event.mark.name)
         if self._consented or self._ends_at is None:
             return
-        heard_ago_s = self._line.acknowledged_ago_s(*self._ends_at)
+        heard_ago_s = self._tap.heard_ago_s(*self._ends_at)
         if heard_ago_s is not None:
             self._begin(self._ctx.now - heard_ago_s)
 
@@ -145,9 +146,8 @@ class CallRecording(CallPart):
         before, self._paused_by = self.paused, paused_by
         if not self.wanted or self.paused == before:
             return
-        tap = self._line.tap
-        if tap is not None and self._consented:
-            (tap.pause if self.paused else tap.resume)()
+        if self._tap is not None and self._consented:
+            (self._tap.pause if self.paused else self._tap.resume)()
         self._ctx.put(events.RecordingPaused(by) if self.paused else events.RecordingResumed(by))
 
     def _on_pause_requested(self, event: inputs.RecordingPauseRequested) -> None:
@@ -155,5 +155,5 @@ class CallRecording(CallPart):
 
     def _on_key(self, _event: caller.Dtmf) -> None:
         recording = self._ctx.agent.recording
-        if recording is not None and recording.keys == "silence" and self._line.tap is not None:
-            self._line.tap.pressed()
+        if recording is not None and recording.keys == "silence" and self._tap is not None:
+            self._tap.pressed()

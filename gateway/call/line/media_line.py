@@ -283,16 +283,6 @@ class MediaLine(CallPart):
         """Return whether every sound of the model so far has been played to the caller."""
         return self.downlink.settled()
 
-    def sound_end(self) -> tuple[int, int]:
-        """Return where all sound so far ends: the epoch, and ms on its line."""
-        ledger = self.downlink.ledger
-        return ledger.epoch, ledger.accepted_ms
-
-    def acknowledged_ago_s(self, epoch: int, ms: int) -> float | None:
-        """Return how long ago a place was heard, by the marks; None if it was not, or was cut."""
-        ledger = self.downlink.ledger
-        return ledger.acknowledged_ago_s(ms, self._ctx.now) if epoch == ledger.epoch else None
-
     def spoken_at(self, audio_ms: float) -> float | None:
         """Return when the caller spoke what stands at `audio_ms` of the session's audio."""
         return self.uplink.spoken_at(audio_ms)

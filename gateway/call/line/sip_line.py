@@ -133,14 +133,6 @@ class SipLine(CallPart):
         """Return whether every sound of the model so far has been played to the caller."""
         return not self._unheard
 
-    def sound_end(self) -> tuple[int, int]:
-        """Return where all sound so far ends: of ours there is none."""
-        return 0, 0
-
-    def acknowledged_ago_s(self, _epoch: int, _ms: int) -> float | None:
-        """Return how long ago a place was heard: nobody says."""
-        return None
-
     def spoken_at(self, audio_ms: float) -> float | None:
         """Return when the caller spoke what stands at `audio_ms` of the session's audio."""
         if self._session_began_at is None:

@@ -1,4 +1,4 @@
-"""What a recorded call heard and played, as it happened, until somebody takes it away.
+"""Sound of a recorded call in both directions, as it happened, until somebody takes it away.
 
 The way of a frame has one append more in a recorded call, and none in any other: the line is
 given an uplink, and encoders of its messages, that write down what passes. Where each piece stands
@@ -21,6 +21,7 @@ from gateway.audio.stereo_timeline import (
 )
 from gateway.audio.transcode import CallerToModel
 from gateway.call.context import CallContext
+from gateway.call.line.playback import PlaybackLedger
 from gateway.call.line.uplink import Uplink
 from gateway.protocols.media_stream import MediaBody, ToTwilio
 
@@ -28,8 +29,8 @@ from gateway.protocols.media_stream import MediaBody, ToTwilio
 class SoundTap:
     """Entries of one stream since the last look, in the order in which they happened."""
 
-    def __init__(self, ctx: CallContext) -> None:
-        self._ctx = ctx
+    def __init__(self, ctx: CallContext, ledger: PlaybackLedger) -> None:
+        self._ctx, self._ledger = ctx, ledger
         self._entries: list[Entry] = []
         self.add = self._entries.append
         """Adds one entry; found once, for each frame."""
@@ -48,7 +49,19 @@ class SoundTap:
     def now(self) -> float:
         return self._ctx.now
 
-    # --- What is no sound ---
+    # --- What was heard ---
+
+    def sound_end(self) -> tuple[int, int]:
+        """Return where all sound of the model's so far ends: the epoch, and ms on its line."""
+        return self._ledger.epoch, self._ledger.accepted_ms
+
+    def heard_ago_s(self, epoch: int, ms: int) -> float | None:
+        """Return how long ago a place was heard, by the marks; None if it was not, or was cut."""
+        if epoch != self._ledger.epoch:
+            return None
+        return self._ledger.acknowledged_ago_s(ms, self._ctx.now)
+
+    # --- Entries without sound ---
 
     def keep_from(self, at: float) -> None:
         """Keep what is heard from that moment on; until then nothing is kept."""

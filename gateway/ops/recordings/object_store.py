@@ -57,8 +57,12 @@ class RecordingObjects:
 
     @property
     def _store(self) -> ObjectStore:
-        if self._made is None:
-            self.open()
+        """The client; made again as long as it cannot be made. Raises LinkError."""
+        try:
+            if self._made is None:
+                self.open()
+        except SettingsError as error:
+            raise LinkError(str(error), retryable=True) from None
         assert self._made is not None  # noqa: S101 - `open` raises otherwise
         return self._made
 
@@ -78,6 +82,8 @@ class RecordingObjects:
         """Return the bytes of a range, `end` not included. Raises ObjectMissing, LinkError."""
         import obstore  # noqa: PLC0415
 
+        if start >= end:
+            return b""
         return bytes(
             await self._tried(obstore.get_range_async(self._store, name, start=start, end=end))
         )
@@ -90,20 +96,22 @@ class RecordingObjects:
                 file.write(await self.read(name, at, min(size, at + limits.FETCH_BYTES)))
                 at = file.tell()
 
-    async def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+    async def names(
+        self, prefix: str, most: int = limits.SWEPT_MAX
+    ) -> AsyncIterator[tuple[str, float]]:
         """Yield name and Unix time of the last change of objects in a folder. Raises LinkError."""
         import obstore  # noqa: PLC0415
 
         found = 0
         stream = obstore.list(self._store, prefix)
-        while found < limits.SWEPT_MAX:
+        while found < most:
             try:
                 batch = await self._tried(anext(stream))
             except StopAsyncIteration:
                 return
             except ObjectMissing:
                 return
-            for one in batch:
+            for one in batch[: most - found]:
                 found += 1
                 yield one["path"], one["last_modified"].timestamp()
 

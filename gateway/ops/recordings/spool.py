@@ -35,7 +35,7 @@ JOURNAL_MAX_BYTES: Final = 1 << 20
 
 
 class PartFacts(Struct, omit_defaults=True):
-    """What a part belongs to: the first line of its journal."""
+    """Facts about a part: the first line of its journal."""
 
     id: str
     name: str
@@ -165,6 +165,11 @@ class PartWriter:
         finally:
             os.close(self._sound)
             self._journal.close()  # and with it goes the lock
+
+    def abandon(self) -> None:
+        """Let go of the files as they are, like a process that is killed."""
+        os.close(self._sound)
+        self._journal.close()
 
     def _note(self, line: Struct) -> None:
         data = msgspec.json.encode(line) + b"\n"

@@ -86,7 +86,7 @@ class WritingThread:
             self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
             self._thread.start()
         if stream.waiting or stream.lost_from is not None:
-            lost = [(LOST, now, stream.lost_from)] if stream.lost_from is not None else []
+            lost = [(LOST, stream.looked_at, stream.lost_from)] if stream.lost_from else []
             entries = [*stream.waiting, *lost, *entries]
         try:
             self._jobs.put_nowait((stream, entries, now, ending))

@@ -32,7 +32,7 @@ class PauseBody(Struct, forbid_unknown_fields=True):
 
 
 class RecordingInfo(Struct):
-    """What is known of a recording besides its sound."""
+    """Facts about a recording, without its sound."""
 
     call: str
     format: str

@@ -37,7 +37,7 @@ from gateway.ops.recordings.spool import PartFacts, Spool, SpooledPart, set_asid
 log = structlog.get_logger()
 
 
-class RecordingKeeper:
+class RecordingUploader:
     """Follows each recording from its parts to the store."""
 
     def __init__(
@@ -150,6 +150,10 @@ class RecordingKeeper:
             log.warning("recording_not_stored", recording=name, reason=reason)
             return False
         except ObjectMissing:  # another process has just joined it
+            return False
+        except Exception:
+            self._on_error("bug")
+            log.exception("recording_not_stored", recording=name)
             return False
         return True
 
