@@ -146,6 +146,14 @@ def _store(text: str) -> str:
     return text
 
 
+def _database(text: str) -> str:
+    file = fullmatch(r"sqlite:///[^\s?#]+", text)
+    server = fullmatch(r"postgres(ql)?://[^\s#]+", text) and _has_port(text)
+    if not file and not server:
+        raise ValueError("must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    return text
+
+
 def _recordings(text: str) -> str:
     bucket = r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/[A-Za-z0-9._/-]*)?"
     if not fullmatch(rf"file:///[^?#]+|{bucket}", text) or ".." in text.split("/"):
@@ -179,6 +187,7 @@ Flag = Annotated[bool, BeforeValidator(as_flag)]
 PublicUrl = Annotated[str, _given(_public_url)]
 BaseUrl = Annotated[str, _given(_base_url)]
 StoreUrl = Annotated[SecretStr, _given(_store)]
+DatabaseUrl = Annotated[SecretStr, _given(_database)]
 RecordingsUrl = Annotated[str, _given(_recordings)]
 SipHost = Annotated[str, _given(_sip_host)]
 ListenHost = Annotated[

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import time
+from time import monotonic, time
 
 from gateway import limits
+from gateway.limits.patience import CALL_PATIENCE, MCP_PATIENCE, CallPatience, McpPatience
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Tuning:
     wall_clock: Callable[[], float] = time
     """Unix time of opening hours."""
     old_agents_kept_s: float = limits.agents.OLD_VERSION_KEPT_S
+    patience: CallPatience = CALL_PATIENCE
+    mcp_patience: McpPatience = MCP_PATIENCE
     start_wait_s: float = limits.call.START_WAIT_S
     webhook_body_wait_s: float = limits.web.WEBHOOK_BODY_WAIT_S
     dial_late_s: float = limits.outbound.DIAL_LATE_S
@@ -27,6 +30,10 @@ class Tuning:
     breaker_failures_max: int = limits.model.BREAKER_FAILURES
     hangup_confirm_max_s: float = limits.call.HANGUP_CONFIRM_MAX_S
     sideband_pause_max_s: float = limits.sip.SIDEBAND_PAUSE_MAX_S
+    api_requests_burst: int = limits.api.REQUESTS_BURST
+    api_actions_burst: int = limits.api.ACTIONS_BURST
+    photo_clock: Callable[[], float] = monotonic
+    """Fills up how often the page for pictures may be looked at and uploaded to."""
     phone_begins_burst: int = limits.phone.BEGINS_BURST
     recording_first_pause_s: float = limits.recordings.FIRST_PAUSE_S
     recording_join_wait_s: float = limits.recordings.JOIN_WAIT_S

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,25 +57,31 @@ class AgentBook:
 
     def pick_any(self, candidates: Sequence[str], unix_s: float | None = None) -> Agent | None:
         """The agent for the first of several numbers that a route names; `*` takes the rest."""
-        routes = [best for to in candidates if (best := self._best(to)) is not None]
+        routes = [best for to in candidates if (best := self.route(to)) is not None]
         named = next((route for route in routes if route.to != "*"), None)
-        route = named or self._best("")
-        return self._on_duty(self.agents[route.agent], unix_s) if route else None
+        route = named or self.route("")
+        return list(self.asked(self.agents[route.agent], unix_s))[-1] if route else None
 
-    def _on_duty(self, agent: Agent, unix_s: float | None) -> Agent:
-        """Follow `out_of_hours` to an agent that is open; the loader has checked that this ends."""
+    def asked(self, agent: Agent, unix_s: float | None) -> Iterator[Agent]:
+        """Yield an agent, and those of `out_of_hours` until one is open: the last answers."""
+        yield agent
         while unix_s is not None and agent.hours is not None and agent.out_of_hours is not None:
             if agent.hours.open_at(unix_s):
                 break
-            agent = self.agents[agent.out_of_hours]
-        return agent
+            agent = self.agents[agent.out_of_hours]  # the loader has checked that this ends
+            yield agent
 
-    def _best(self, to: str) -> Route | None:
+    def route(self, to: str) -> Route | None:
+        """Return the route of a number or address: exact, then the longest prefix, then `*`."""
+        return next(iter(self.matching(to)), None)
+
+    def matching(self, to: str) -> list[Route]:
+        """Return every route that fits a number or address, the one that counts first."""
         called = canonical(to)
-        return max(
+        return sorted(
             (route for route in self.routes if _matches(route.to, called)),
             key=lambda route: (not route.to.endswith("*"), len(route.to)),
-            default=None,
+            reverse=True,
         )
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.running_call import RunningCall
+from gateway.bridge.privacy_filter import PrivacyFilter
 from gateway.call import events
 
 log = structlog.get_logger()
@@ -21,7 +22,8 @@ class CallEvents:
     A subscriber that raises is logged, and takes nothing from the others or from the call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, privacy: PrivacyFilter) -> None:
+        self._privacy = privacy
         self._on_event: list[OnEvent] = []
         self._on_announced: list[OnAnnounced] = []
 
@@ -34,11 +36,17 @@ class CallEvents:
         self._on_announced.append(on_announced)
 
     def publish(self, call: RunningCall, event: events.CallEvent) -> None:
+        """Pass on an event, as it may be seen by everybody but the model."""
+        try:
+            event = self._privacy.event(call, event)
+        except Exception:  # words that could not be looked at go nowhere
+            return _log_failure(call, type(event).__name__)
         for on_event in self._on_event:
             try:
                 on_event(call, event)
             except Exception:
                 _log_failure(call, type(event).__name__)
+        return None
 
     def announce(self, call: LiveCall) -> None:
         for on_announced in self._on_announced:

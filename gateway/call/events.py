@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from gateway.call.endings import Ending
@@ -32,7 +34,7 @@ class ModelReconnected(EventBase, frozen=True):
     seconds: float
     """Since it was lost; 0 for a change that nobody could hear."""
     cause: str
-    """`lost`, or `hour`: the session was about to end by itself."""
+    """`lost`; `hour`: the session was about to end by itself; `agent`: another one leads."""
 
 
 class CallerConnected(EventBase, frozen=True):
@@ -70,6 +72,31 @@ class TransferAttempted(EventBase, frozen=True):
 
     outcome: str
     """`done`, or why not: `refused`, `no_outcome`, `caller_spoke`."""
+
+
+class HandOverAttempted(EventBase, frozen=True):
+    """The model asked for another agent of the file; on `done` that one leads the call."""
+
+    agent: str
+    """Who asked."""
+    to: str
+    """`unknown` for a name that the model made up."""
+    outcome: str
+    """`done`, or why not: `unknown`, `under_way`, `too_many`, `too_soon`, `ending`, `failed`."""
+
+
+class AgentChanged(EventBase, frozen=True):
+    """Another agent leads the conversation from now on."""
+
+    before: str
+    agent: str
+    model: str
+
+
+class LanguageChanged(EventBase, frozen=True):
+    """The caller's language is another one: what they hear or read beside the model follows."""
+
+    language: str
 
 
 class FirstAudioSent(EventBase, frozen=True):
@@ -294,6 +321,8 @@ class PeerFaultCounted(EventBase, frozen=True):
     peer: str
     """`caller` or `model`."""
     kind: str
+    fields: tuple[str, ...] = ()
+    """Names of the fields that were left out, while the rest was used."""
 
 
 class KeysEntered(EventBase, frozen=True):
@@ -322,6 +351,26 @@ class PictureSent(EventBase, frozen=True):
     """`message`, `page` or `camera`."""
     outcome: str
     """`shown`, `replaced` by a newer frame of the camera, or `too_late`."""
+
+
+class ResultFiled(EventBase, frozen=True):
+    """The result of a call that is over was filled in, or was not; follows `CallEnded`."""
+
+    status: str
+    """`filed`, `failed` or `skipped`."""
+    reason: str
+    """Of one that was not filed: no_words, not_json, schema, timeout, refused, ..."""
+    tries: int
+    fields: dict[str, Any]
+    """Every field of the agent's schema; null where no words of the caller's prove it."""
+    evidence: dict[str, list[dict[str, str]]]
+    """By field: `item_id` and `quote` of the caller's own words."""
+    unproven: tuple[str, ...]
+    """Fields that are null although the model had a value: it had no words for it."""
+
+    def __repr__(self) -> str:
+        """Leave people's words out."""
+        return f"ResultFiled(status={self.status!r}, reason={self.reason!r}, tries={self.tries!r})"
 
 
 class CallEnded(EventBase, frozen=True):
@@ -357,6 +406,9 @@ CallEvent = (
     | AnswererDetected
     | SidebandConnected
     | TransferAttempted
+    | HandOverAttempted
+    | AgentChanged
+    | LanguageChanged
     | FirstAudioSent
     | TurnMeasured
     | CallerSpeechStarted
@@ -389,4 +441,5 @@ CallEvent = (
     | MessageTaken
     | PictureSent
     | CallEnded
+    | ResultFiled
 )

@@ -7,14 +7,16 @@ outbox of the context; after an event each part in turn does what has become due
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.briefing import Briefing
 from gateway.call.context import NOTHING, CallContext, Out
 from gateway.call.dialogue import prompts
+from gateway.call.dialogue.agent_change import AgentChange, Colleagues
 from gateway.call.dialogue.answering_machine import MachineDetection
+from gateway.call.dialogue.caller_language import CallerLanguage
 from gateway.call.dialogue.dtmf_input import DtmfInput
 from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
@@ -60,7 +62,9 @@ class CallMachine:
         line: CallerLine,
         link: ModelLink,
         opening: OpeningItems,
+        colleagues: Colleagues,
     ) -> None:
+        """`colleagues` finds the agents to which this call may be handed over."""
         self.ctx, self.work, self.line, self.model_link = ctx, work, line, link
         self._opening_items = opening
         floor = Floor(ctx, line)
@@ -68,7 +72,9 @@ class CallMachine:
         greeting = Greeting(ctx, line, recording)
         goodbye = Goodbye(ctx, work, line, link)
         approvals = Approvals(ctx, work, floor)
-        builtin = BuiltinTools(ctx, work, line, recording)
+        agents = AgentChange(ctx, work, link, opening, colleagues)
+        language = CallerLanguage(ctx)
+        builtin = BuiltinTools(ctx, work, line, agents, language, recording)
         functions = FunctionCalls(ctx, work, line, floor, approvals, goodbye, builtin)
         hosted = HostedMcp(ctx, work, line, floor, approvals)
         images = ImageInput(ctx, greeting)
@@ -89,6 +95,7 @@ class CallMachine:
             greeting,  # before the next: a message left with a machine takes the greeting's place
             detection,  # the message after the beep, before anything else is asked of the model
             hosted,  # decides whether the model has to be asked to go on
+            agents,  # another agent leads before anything more is asked of this one
             images,  # pictures go into the conversation before the response that sees them
             floor,  # who speaks is reported before anything that follows from it
             responses,  # the next `response.create`, with all that was wanted above
@@ -107,6 +114,7 @@ class CallMachine:
             functions,
             faults,
             outcome,
+            language,
         )
         self.parts = parts
         ctx.attach(parts)
@@ -115,6 +123,7 @@ class CallMachine:
         self._timers[Timer.ARRIVAL] = self._never_arrived
         self._settles = tuple(part.settle for part in overriding(parts, "settle"))
         self.greeting, self.goodbye, self.images, self._floor = greeting, goodbye, images, floor
+        self.agents, self.caller_language = agents, language
         self._written_only, self._of_sound = line.written_only, line.of_sound
         self.recording = recording
         self.resumed = False
@@ -189,6 +198,11 @@ class CallMachine:
         return self.ctx.agent
 
     @property
+    def language(self) -> str:
+        """The caller's language, as a tag of BCP 47."""
+        return self.ctx.language
+
+    @property
     def phase(self) -> CallPhase:
         return self.ctx.phase
 
@@ -199,6 +213,16 @@ class CallMachine:
     @property
     def ending(self) -> Ending | None:
         return self.ctx.ending
+
+    @property
+    def responding(self) -> bool:
+        """Whether a response of the model's is in flight."""
+        return self.ctx.responses.busy
+
+    @property
+    def new_id(self) -> Callable[[], str]:
+        """Return the source of ids for events to the model."""
+        return self.ctx.new_id
 
     @property
     def arrived(self) -> bool:
@@ -217,6 +241,10 @@ class CallMachine:
     def opening(self) -> str | None:
         """How the model is to begin, in place of the greeting."""
         return self.greeting.opening
+
+    @property
+    def briefing(self) -> Briefing:
+        return self._opening_items.briefing
 
     @property
     def takes_operator_requests(self) -> bool:
@@ -243,7 +271,7 @@ class CallMachine:
     def snapshot(self) -> CallSnapshot:
         """Return all that another process needs to go on; who speaks with whom it does not know."""
         ctx, tally = self.ctx, self.ctx.tally
-        return CallSnapshot(
+        state = CallSnapshot(
             agent=ctx.agent.name,
             path=ctx.agent.path,
             history=ctx.history.items,
@@ -257,8 +285,12 @@ class CallMachine:
             waits_s=tally.waits_s,
             talked_s=ctx.talked_s,
             streams=tally.streams,
+            language=ctx.language,
+            briefing=self.briefing,
             recording=self.recording.state,
         )
+        self.agents.snapshot(state)
+        return state
 
     def resume(self, state: CallSnapshot) -> None:
         """Go on where another connection, or process, left off; before anything happens."""
@@ -270,6 +302,9 @@ class CallMachine:
         tally.tokens, tally.barge_ins = state.tokens, state.barge_ins
         tally.tools_called, tally.waits_s[:] = state.tools_called, state.waits_s
         tally.talked_s = state.talked_s
+        self.agents.resume(state)
+        self.speak(state.language)
+        self._opening_items.brief(state.briefing)
         self.recording.resume(state.recording)
         if self.model_link.session_lives_on:
             self._opening_items.resume()
@@ -286,6 +321,11 @@ class CallMachine:
     def begin_with(self, opening: str) -> None:
         """Set how the model is to begin, in place of the greeting."""
         self.greeting.opening = opening
+
+    def speak(self, language: str) -> None:
+        """Set the caller's language before anything happens; no tag leaves the agent's."""
+        self.caller_language.set(language)
+        self.ctx.take()
 
     # --- After every event ---
 

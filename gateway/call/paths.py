@@ -9,6 +9,7 @@ from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
 from gateway.call.call_info import CallInfo
 from gateway.call.context import CallContext, WallClock
+from gateway.call.dialogue.agent_change import Colleagues, no_colleagues
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
 from gateway.call.line.sip_line import SipLine
@@ -20,6 +21,7 @@ from gateway.call.session.model_session import ModelSession
 from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.sideband import Sideband
 from gateway.call.tools.open_work import OpenWork
+from gateway.limits.patience import CALL_PATIENCE, CallPatience
 
 
 def media_call(
@@ -29,13 +31,15 @@ def media_call(
     now: float,
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
+    patience: CallPatience = CALL_PATIENCE,
+    colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
-    `session` is what the agent asks of the model, `info` what its sessions are told of the call;
-    for the rest see `CallContext`.
+    `session` is what the agent asks of the model, `info` what its sessions are told of the call,
+    `colleagues` finds the agents to which it may hand over; for the rest see `CallContext`.
     """
-    ctx = _context(agent, session, new_id, now, wall_clock)
+    ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
     downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
     tap = None if agent.recording is None else SoundTap(ctx, downlink.ledger)
@@ -44,7 +48,7 @@ def media_call(
     line = MediaLine(ctx, work, uplink, downlink, tap)
     opening = OpeningItems(ctx, info)
     link = ModelSession(ctx, work, line, session, opening)
-    return CallMachine(ctx, work, line, link, opening)
+    return CallMachine(ctx, work, line, link, opening, colleagues)
 
 
 def sip_call(
@@ -54,16 +58,18 @@ def sip_call(
     now: float,
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
+    patience: CallPatience = CALL_PATIENCE,
+    colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
 
     It begins when the webhook comes in; `CallAccepted` is the caller's arrival.
     """
-    ctx = _context(agent, session, new_id, now, wall_clock)
+    ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
     link = Sideband(ctx, work, line, session)
-    return CallMachine(ctx, work, line, link, OpeningItems(ctx, info))
+    return CallMachine(ctx, work, line, link, OpeningItems(ctx, info), colleagues)
 
 
 def _context(
@@ -72,9 +78,12 @@ def _context(
     new_id: Callable[[], str],
     now: float,
     wall_clock: WallClock | None,
+    patience: CallPatience,
 ) -> CallContext:
     answers = session_audio.server_answers(session)
-    return CallContext(agent, new_id, now, server_answers=answers, wall_clock=wall_clock)
+    return CallContext(
+        agent, new_id, now, server_answers=answers, wall_clock=wall_clock, patience=patience
+    )
 
 
 def _offered(session: Mapping[str, Any]) -> list[str]:

@@ -16,10 +16,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "simulate": ("gateway.cli.simulate", "Rehearse calls written as YAML, and judge them."),
     "provision": ("gateway.cli.provision.command", "Make Twilio and OpenAI as they should be."),
     "call": ("gateway.cli.call", "Have an agent call somebody, and tell how it goes."),
+    "agents": ("gateway.cli.agents.command", "Check the agents file, and see who answers."),
     "doctor": ("gateway.cli.doctor.command", "Check settings, agents, vendors and the way here."),
 }
-"""Each function stands in the module under its own name. Only the one that is asked for is
-imported: a server has neither the simulator's packages nor the time."""
+"""Each function, or group of commands, stands in the module under its own name. Only the one that
+is asked for is imported: a server has neither the simulator's packages nor the time."""
 _EXTRAS: Final = {"matplotlib": "simulator", "espeakng_loader": "simulator"}
 
 

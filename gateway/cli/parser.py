@@ -30,7 +30,11 @@ def app_for(arguments: list[str]) -> typer.Typer:
     asked = arguments[0] if arguments else ""
     for name, (_, summary) in COMMANDS.items():
         if name == asked:
-            app.command(name)(load(name))
+            found = load(name)
+            if isinstance(found, typer.Typer):
+                app.add_typer(found, name=name)
+            else:
+                app.command(name)(found)
         else:
             app.command(name, help=summary)(lambda: None)
     return app

@@ -13,9 +13,12 @@ FILE_PROBLEMS_MAX = 20
 """Problems of an agents file that are told at once."""
 AGENTS_FILE_MAX_DEPTH = 32
 AGENT_NAME_MAX_CHARS = 64
+HAND_OVER_MAX = 16  # agents that one agent may hand over to
+LANGUAGE_MAX_CHARS = 35  # of a BCP 47 tag, as its RFC 5646 advises
 GREETING_MAX_CHARS = 4_000
 # Instructions and tools share 16,384 tokens in a 32k session; four characters each is generous.
 INSTRUCTIONS_MAX_CHARS = 65_536
+PROMPT_TOKENS_MAX = 16_384
 VOICE_MAX_CHARS = 128
 SESSION_MAX_S = 3600.0  # the Realtime API ends a session after 60 minutes
 MAX_CALL_DEFAULT_S = 1800.0
@@ -42,6 +45,7 @@ SPEED_MAX = 1.5
 OUTPUT_TOKENS_MAX = 4096  # the schema's range; "inf" allows what the model allows
 CONTEXT_TOKENS_MAX = 128_000
 QUEUE_NAME_MAX_CHARS = 64
+DAY_MIN = 24 * 60
 HOURS_SPANS_MAX = 8  # of one day
 HOURS_DATES_MAX = 400  # a year of them, and the next year's holidays
 HOURS_LOOK_AHEAD_DAYS = 35
@@ -64,3 +68,6 @@ assert MAX_CALL_DEFAULT_S <= MAX_SIP_CALL_S < SESSION_MAX_S
 assert LEAD_MIN_MS <= LEAD_DEFAULT_MS <= LEAD_MAX_MS
 assert IDLE_MIN_S <= IDLE_NUDGE_DEFAULT_S < IDLE_END_DEFAULT_S <= IDLE_MAX_S
 assert VAD_SILENCE_DEFAULT_MS <= VAD_SILENCE_MAX_MS
+
+RETAIN_DAYS_MIN = 1
+RETAIN_DAYS_MAX = 3_650

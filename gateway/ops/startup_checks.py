@@ -95,7 +95,7 @@ def require_prices(book: AgentBook, settings: Settings, prices: Prices) -> None:
     """Require a price for each model with a limit on its cost. Raises PriceFileError."""
     for agent in book.agents.values():
         limited = agent.spend_usd is not None or settings.budget_usd is not None
-        if limited and (key := _unpriced(prices, agent.model)):
+        if limited and (key := unpriced(prices, agent.model)):
             raise PriceFileError(
                 settings.prices or DEFAULT_PRICES,
                 None,
@@ -104,8 +104,8 @@ def require_prices(book: AgentBook, settings: Settings, prices: Prices) -> None:
             )
 
 
-def _unpriced(prices: Prices, model: str) -> str | None:
-    """The key of what every call is billed for, and has no price."""
+def unpriced(prices: Prices, model: str) -> str | None:
+    """Return the key of what every call is billed for and has no price, or None."""
     price = prices.models.get(model)
     if price is None:
         return f"models.{model}"

@@ -22,6 +22,7 @@ from gateway.agents.config.mcp import McpServer, function_name, server_of
 from gateway.agents.config.tool_options import NAME
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
+from gateway.limits.patience import MCP_PATIENCE, McpPatience
 from gateway.tools.python import ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import Tool
@@ -71,6 +72,7 @@ class McpServerLink:
         secrets: Mapping[str, str],
         on_status: OnStatus = ignore_status,
         on_left_out: OnLeftOut = ignore_left_out,
+        patience: McpPatience = MCP_PATIENCE,
     ) -> None:
         from gateway.tools import mcp_connection  # noqa: PLC0415 - most of a second, for those who need it
 
@@ -84,7 +86,7 @@ class McpServerLink:
         """The first try has come to an end, one way or the other."""
         self._left_out: tuple[tuple[str, str], ...] = ()
         self._on_status, self._on_left_out = on_status, on_left_out
-        self._secrets = secrets
+        self._secrets, self._patience = secrets, patience
         self._wire: McpConnection | None = None
         self._doubt = asyncio.Event()
         """Somebody needs to know whether it is there."""
@@ -97,7 +99,8 @@ class McpServerLink:
 
     async def run(self) -> None:
         """Ends by cancellation only."""
-        pause_s, task = limits.mcp.PAUSE_FIRST_S, asyncio.current_task()
+        patience, task = self._patience, asyncio.current_task()
+        pause_s = patience.pause_first_s
         while True:
             last_words, began_at = self._wires.StderrTail(self._secrets), monotonic()
             failed: Exception | None = None
@@ -109,9 +112,7 @@ class McpServerLink:
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError  # which its task groups may swallow on their way out
             steady = self.up and monotonic() - began_at >= limits.mcp.STEADY_S
-            pause_s = (
-                limits.mcp.PAUSE_FIRST_S if steady else min(2 * pause_s, limits.mcp.PAUSE_MAX_S)
-            )
+            pause_s = patience.pause_first_s if steady else min(2 * pause_s, patience.pause_max_s)
             self._lost(failed or McpUnavailable(), str(last_words))
             await self._doubt_or(pause_s)
 
@@ -124,7 +125,7 @@ class McpServerLink:
     async def _stay_connected(self, last_words: StderrTail) -> None:
         """From one connection's beginning to its loss, which raises."""
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(limits.mcp.CONNECT_MAX_S):
+            async with asyncio.timeout(self._patience.connect_max_s):
                 wire = await stack.enter_async_context(
                     self._wires.connected(self.server, self._secrets, last_words)
                 )
@@ -214,6 +215,7 @@ class McpServers:
         environ: Mapping[str, str],
         on_status: OnStatus = ignore_status,
         on_left_out: OnLeftOut = ignore_left_out,
+        patience: McpPatience = MCP_PATIENCE,
     ) -> None:
         self._on_left_out = on_left_out
         self._links: dict[str, McpServerLink] = {}
@@ -222,8 +224,9 @@ class McpServers:
             for label, server in agent.private.items():
                 known = self._links.get(label)
                 if known is None:
+                    secrets = _secrets(label, server, environ)
                     self._links[label] = McpServerLink(
-                        label, server, _secrets(label, server, environ), on_status, on_left_out
+                        label, server, secrets, on_status, on_left_out, patience
                     )
                 elif _identity(known.server) != _identity(server):
                     raise SettingsError(

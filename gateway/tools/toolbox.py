@@ -18,6 +18,7 @@ from gateway.agents.config.agent import BACKGROUND_TOOLS, Agent
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
+from gateway.limits.patience import MCP_PATIENCE, McpPatience
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
 from gateway.tools.mcp_servers import (
@@ -55,9 +56,10 @@ class Toolbox:
         background: Mapping[str, ToolFunction] | None = None,
         on_mcp_status: OnStatus = ignore_status,
         on_mcp_left_out: OnLeftOut = ignore_left_out,
+        mcp_patience: McpPatience = MCP_PATIENCE,
     ) -> None:
         """`background` does the work of built-in tools that need more than the call, by name."""
-        self.mcp = McpServers(book, environ, on_mcp_status, on_mcp_left_out)
+        self.mcp = McpServers(book, environ, on_mcp_status, on_mcp_left_out, mcp_patience)
         self._agents = book.agents
         self._https: list[HttpTool] = []
         self._background = background or {}

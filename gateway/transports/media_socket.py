@@ -53,8 +53,18 @@ class Receiver(Protocol):
 class MediaSocket(WebSocketsSansIOProtocol):
     """One WebSocket of the server's; like uvicorn's own until it is taken over."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        close_max_s: float = CLOSE_MAX_S,
+        backlog_max_bytes: int = CALLER_BACKLOG_MAX_BYTES,
+        **kwargs: Any,
+    ) -> None:
+        """`close_max_s`: how long a peer may take to close; `backlog_max_bytes`: what a slow one
+        may leave unread. The rest is uvicorn's.
+        """
         super().__init__(*args, **kwargs)
+        self._close_max_s, self._backlog_max_bytes = close_max_s, backlog_max_bytes
         self._receiver: Receiver | None = None
         self._splitter = FrameSplitter(masked=True, max_bytes=SOCKET_MESSAGE_MAX_BYTES)
         self._paced = PacedFrames(self._splitter, self._on_part, self.loop)
@@ -106,7 +116,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         if not self._is_open or self.transport.is_closing():
             return
         self.transport.write(b"".join(unsent))
-        if self.transport.get_write_buffer_size() > CALLER_BACKLOG_MAX_BYTES:
+        if self.transport.get_write_buffer_size() > self._backlog_max_bytes:
             self.transport.abort()  # a reader this slow hears nothing in time any more
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -119,7 +129,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._look_at_state()
         self.transport.write(b"".join(self.conn.data_to_send()))
         # Not `close`, which waits for all to be sent: to a peer that does not read, for ever.
-        self.close_timer = self.loop.call_later(CLOSE_MAX_S, self.transport.abort)
+        self.close_timer = self.loop.call_later(self._close_max_s, self.transport.abort)
 
     # --- What uvicorn calls ---
 

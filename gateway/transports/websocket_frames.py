@@ -22,8 +22,10 @@ _OPCODE: Final = 0x0F
 _LAST_DATA_OPCODE: Final = 0x02
 _MASKED: Final = 0x80
 _HEAD_MAX_BYTES: Final = 14
+_SHORT_MAX_BYTES: Final = 125
 _KEYS_AT_ONCE: Final = 128
 _head_16 = struct.Struct("!BBH").pack
+_split_keys = struct.Struct("4s" * _KEYS_AT_ONCE).unpack
 
 
 class FrameSplitter:
@@ -40,6 +42,7 @@ class FrameSplitter:
         "_in_parts",
         "_mask",
         "_max_bytes",
+        "_short_max_bytes",
         "_size",
         "_wanted",
     )
@@ -52,6 +55,7 @@ class FrameSplitter:
         self._size, self._head = -1, b""
         """Of the last whole frame: its length and its first four bytes."""
         self._max_bytes = max_bytes
+        self._short_max_bytes = min(_SHORT_MAX_BYTES, max_bytes)
         self._in_parts = False
         """Between the fragments of a message, where no other may stand (section 5.4)."""
         self._wanted = 0
@@ -67,13 +71,23 @@ class FrameSplitter:
             return None
         if size != self._size or data[:4] != self._head:
             # Not as long as the one before, which nearly every frame is.
-            if size < _HEAD_MAX_BYTES or data[:2] != self._head_16:
+            if size < _HEAD_MAX_BYTES:
                 return None
+            if data[:2] != self._head_16:
+                return self._short(data, size)
             length = data[2] << 8 | data[3]
             if length > self._max_bytes or size != length + (8 if self._mask else 4):
                 return None
             self._size, self._head = size, data[:4]
         return apply_mask(data[8:], data[4:8]) if self._mask else data[4:]
+
+    def _short(self, data: bytes, size: int) -> bytes | None:
+        """Return the payload of a whole text frame with a length of 7 bits, such as a mark's."""
+        head = 6 if self._mask else 2
+        length = size - head
+        if length > self._short_max_bytes or data[0] != _TEXT_FIN or data[1] != self._mask | length:
+            return None
+        return apply_mask(data[6:], data[2:6]) if self._mask else data[2:]
 
     def feed(self, data: bytes) -> list[tuple[bool, bytes]]:
         """Return (True, payload of a whole text message) or (False, raw bytes for the library)."""
@@ -153,8 +167,7 @@ class ClientFrames:
 
 def _new_keys() -> list[bytes]:
     """Return many mask keys, of one system call."""
-    keys = os.urandom(4 * _KEYS_AT_ONCE)
-    return [keys[at : at + 4] for at in range(0, len(keys), 4)]
+    return list(_split_keys(os.urandom(4 * _KEYS_AT_ONCE)))
 
 
 def _head(length: int, mask: int) -> bytes:

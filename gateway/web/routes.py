@@ -83,10 +83,15 @@ def photo_routes(photo: PhotoEndpoint) -> list[BaseRoute]:
     ]
 
 
-def api_routes(endpoints: CallsEndpoints, auth: OperatorAuth) -> list[BaseRoute]:
+def api_routes(
+    endpoints: CallsEndpoints,
+    auth: OperatorAuth,
+    requests_burst: int = limits.api.REQUESTS_BURST,
+    actions_burst: int = limits.api.ACTIONS_BURST,
+) -> list[BaseRoute]:
     """Return the operators' API, made from the table that also makes its OpenAPI document."""
-    reading = TokenBucket(limits.api.REQUESTS_BURST, limits.api.REQUESTS_PER_S)
-    acting = TokenBucket(limits.api.ACTIONS_BURST, limits.api.ACTIONS_PER_S)
+    reading = TokenBucket(requests_burst, limits.api.REQUESTS_PER_S)
+    acting = TokenBucket(actions_burst, limits.api.ACTIONS_PER_S)
     by_path: dict[str, dict[str, Handler]] = {}
     for operation in openapi.OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = auth.only(

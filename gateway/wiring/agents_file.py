@@ -39,6 +39,8 @@ def agents_file(
         lambda outcome: r.metrics.texts.labels(outcome).inc(),
     ).functions
 
+    patience = r.tuning.mcp_patience
+
     def on_mcp_left_out(label: str, count: int) -> None:
         r.metrics.mcp_left_out.labels(label).inc(count)
 
@@ -48,7 +50,7 @@ def agents_file(
             if in_use.current.book is book:
                 r.metrics.mcp_up.labels(label).set(up)
 
-        tools = Toolbox(book, environ, background, on_mcp_status, on_mcp_left_out)
+        tools = Toolbox(book, environ, background, on_mcp_status, on_mcp_left_out, patience)
         return AgentsVersion(book, tools, r.tuning.wall_clock)
 
     def read() -> AgentBook:

@@ -116,6 +116,7 @@ def openai_endpoint(
         take,
         lambda result: r.metrics.webhooks.labels("openai", result).inc(),
         on_skew=r.metrics.clock_skew.set,
+        on_left_out=lambda field: r.metrics.fields_left_out.labels("openai_webhook", field).inc(),
         body_wait_s=r.tuning.webhook_body_wait_s,
     )
 
@@ -154,4 +155,5 @@ def operator_endpoints(
         recorded.library,
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
-    return [*console_routes(), *phone.routes(), *api_routes(api, auth)]
+    bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst
+    return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]

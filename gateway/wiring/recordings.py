@@ -10,7 +10,7 @@ from gateway.bridge.recordings.call_recorder import CallRecorder
 from gateway.ops.recordings.joining import StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.object_store import RecordingObjects
-from gateway.ops.recordings.spool import Spool
+from gateway.ops.recordings.recording_spool import RecordingSpool
 from gateway.ops.recordings.stored_events import StoredEvents
 from gateway.ops.recordings.uploader import RecordingUploader
 from gateway.ops.recordings.writing_thread import WritingThread
@@ -37,7 +37,7 @@ class Recordings:
 def recordings(r: Resources) -> Recordings:
     settings, metrics = r.settings, r.metrics
     keys = [key.get_secret_value() for key in settings.store_key]
-    spool = Spool(settings.data_dir / "spool", keys)
+    spool = RecordingSpool(settings.data_dir / "recording-spool", keys)
     library = RecordingLibrary(RecordingObjects(settings.recordings_url), keys)
     stored = StoredEvents()
 

@@ -27,6 +27,7 @@ from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.bridge.outbound.warm_transfer import WarmTransfers
+from gateway.bridge.privacy_filter import PrivacyFilter
 from gateway.call.commands import TransferCaller
 from gateway.call.snapshot import CallSnapshot
 from gateway.ops.limits.signed_tokens import DialTokens, OutboundTokens
@@ -59,8 +60,9 @@ class Telephony:
 
 def telephony(r: Resources, bounds: Capacity, agents: AgentsInUse) -> Telephony:
     public_url = r.settings.public_url
-    call_events, start_pacer = CallEvents(), StartPacer()
-    snapshots = SnapshotStore(r.states, lambda: r.table.with_carrier)
+    privacy = PrivacyFilter()
+    call_events, start_pacer = CallEvents(privacy), StartPacer()
+    snapshots = SnapshotStore(r.states, lambda: r.table.with_carrier, privacy)
     leases = SipLeases(secrets.token_hex(4), r.remote, snapshots, lease_s=r.tuning.sip_lease_s)
     documents = TwimlDocuments(templates_of(r.settings))
     warm = WarmTransfers(public_url, r.store, r.metrics, r.tasks, r.rest)
@@ -105,6 +107,7 @@ def _registry(
         simulated_time.timestamp() - time() if simulated_time else 0.0,
         clock=r.tuning.wall_clock,
         sip_calls_max=r.tuning.sip_calls_max,
+        patience=r.tuning.patience,
     )
 
 

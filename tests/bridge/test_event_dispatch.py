@@ -8,6 +8,7 @@ from call_doubles import CallDouble
 from structlog.testing import capture_logs
 
 from gateway.bridge.event_dispatch import CallEvents
+from gateway.bridge.privacy_filter import PrivacyFilter
 from gateway.call import events
 
 
@@ -16,7 +17,7 @@ def broken(*_: Any) -> None:
 
 
 def test_a_subscriber_that_raises_takes_nothing_from_the_others() -> None:
-    dispatch, seen, call = CallEvents(), [], CallDouble()
+    dispatch, seen, call = CallEvents(PrivacyFilter()), [], CallDouble()
     dispatch.subscribe(lambda *got: seen.append(("first", *got)))
     dispatch.subscribe(broken)
     dispatch.subscribe(lambda *got: seen.append(("last", *got)))
@@ -30,7 +31,7 @@ def test_a_subscriber_that_raises_takes_nothing_from_the_others() -> None:
 
 
 def test_announcements_likewise() -> None:
-    dispatch, seen, call = CallEvents(), [], CallDouble()
+    dispatch, seen, call = CallEvents(PrivacyFilter()), [], CallDouble()
     dispatch.subscribe_to_announcements(broken)
     dispatch.subscribe_to_announcements(seen.append)
     with capture_logs() as logs:

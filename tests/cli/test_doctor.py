@@ -22,7 +22,7 @@ from openai_account import OpenAIAccount
 from twilio_numbers import Numbers
 from typer.testing import CliRunner
 
-from gateway.cli.doctor import command, vendors
+from gateway.cli.doctor import vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
 from gateway.cli.parser import app_for
@@ -62,12 +62,11 @@ class Clinic:
 
 
 @pytest.fixture
-async def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clinic]:
+async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
     """All is well in it."""
     agents = tmp_path / "agents.yaml"
     agents.write_text(AGENTS)
     listener = rig.free_listener()
-    monkeypatch.setattr(rig, "free_listener", lambda: listener)
     port = listener.getsockname()[1]
     public = f"http://127.0.0.1:{port}"
     numbers, openai = Numbers(Account(rig.ACCOUNT, TOKEN)), OpenAIAccount(KEY)
@@ -89,7 +88,7 @@ async def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             "OPENAI_WEBHOOK_SECRET": SECRET,
             "OPENAI_BASE_URL": await stack.enter_async_context(listening(openai.app(), 0)) + "/v1",
         }
-        await stack.enter_async_context(rig.running_gateway(agents, **far))
+        await stack.enter_async_context(rig.running_gateway(agents, listener=listener, **far))
         mine = {
             "TWILIO_ACCOUNT_SID": rig.ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
@@ -269,14 +268,12 @@ def test_a_certificate_that_is_wrong_is_named() -> None:
     assert "expired" in unreachable("OpenAI", outer).detail
 
 
-async def test_agents_may_bring_checks_of_their_own(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_agents_may_bring_checks_of_their_own(clinic: Clinic) -> None:
     async def check(*_: object) -> list[Finding]:
         return [ok("MCP calendar")]
 
-    monkeypatch.setattr(command, "FOR_AGENTS", [("MCP", check)])
-    assert (await clinic.one("MCP calendar")).status == "ok"
+    _, far = await examine(clinic.environ, [("MCP", check)])
+    assert [one.status for one in far if one.name == "MCP calendar"] == ["ok"]
 
 
 @pytest.mark.parametrize(

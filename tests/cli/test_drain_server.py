@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from dataclasses import replace
+from email.utils import formatdate
 
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from gateway.app import build
-from gateway.cli.drain_server import GatewayServer
+from gateway.cli.drain_server import GatewayServer, http_date
 from gateway.settings import load_settings
 
 LOAD_BALANCER_IDLE_S = 60
@@ -45,3 +48,8 @@ def test_a_hang_up_signal_before_the_first_call_is_ignored() -> None:
         assert not server.should_exit
     assert [line["event"] for line in lines] == ["sighup_ignored"]
     assert signal.getsignal(signal.SIGHUP) == before
+
+
+@given(st.integers(0, 4_102_444_800))
+def test_dates_are_written_as_the_standard_library_does(unix_s: int) -> None:
+    assert http_date(unix_s) == formatdate(unix_s, usegmt=True).encode()

@@ -258,6 +258,52 @@ def untested_modules() -> Iterator[str]:
         yield f"{name} has tests now, or is gone: take it off the list in ratchet.json."
 
 
+def patched_product() -> Iterator[str]:
+    """Tests that patch the product, or read what a class of it keeps to itself.
+
+    What a test varies is a constructor argument, or a field of `gateway/tuning.py`.
+    """
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        tree = ast.parse(file.read_text("utf-8"))
+        ours = _names_of_the_product(tree)
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Attribute(attr="setattr"), args=[target, *_]):
+                    if _root(target) in ours or _is_path_of_the_product(target):
+                        where = place(file, node.lineno)
+                        yield f"{where}: {ast.unparse(target)} is patched; pass it what it needs."
+                case ast.Attribute(value=ast.Attribute() as owner, attr=name):
+                    if name.startswith("_") and re.search(r"\bgateway\b", ast.unparse(owner)):
+                        where = place(file, node.lineno)
+                        yield f"{where}: {ast.unparse(node)} is private to the product."
+
+
+def _names_of_the_product(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gateway":
+            names |= {alias.asname or alias.name for alias in node.names}
+        if isinstance(node, ast.Import):
+            names |= {
+                a.asname or "gateway" for a in node.names if a.name.split(".")[0] == "gateway"
+            }
+    return names
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_path_of_the_product(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.startswith("gateway.")
+    )
+
+
 GATES = (
     too_deep,
     too_many_methods,
@@ -269,6 +315,7 @@ GATES = (
     format_skips,
     long_subjects,
     untested_modules,
+    patched_product,
 )
 
 

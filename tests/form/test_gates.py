@@ -105,3 +105,19 @@ def test_floors_only_rise() -> None:
         "a.py": 93,
         "b.py": 85,
     }
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from gateway import limits\nm.setattr(limits.call, 'A_S', 1)\n", 1),
+        ("import gateway.app\nm.setattr(gateway.app, 'build', f)\n", 1),
+        ("m.setattr('gateway.app.build', f)\n", 1),
+        ("rig.gateway.registry._table\n", 1),
+        ("import os\nm.setattr(os, 'getpid', f)\n", 0),
+        ("rig.gateway.registry.calls\nmetrics.registry._names\n", 0),
+    ],
+)
+def test_tests_that_patch_the_product_are_found(tree: Path, source: str, found: int) -> None:
+    (tree / "tests" / "test_a.py").write_text(source)
+    assert len(list(gates.patched_product())) == found

@@ -1,148 +1,211 @@
 """Change one place of the product at random, many times, and say how many changes the tests notice.
 
-`make mutants` runs it. Each mutant lives in a copy of the tree, so that the checkout is never
-changed; the tests nearest to the changed module run first, then those of the packages that use it.
-A mutant that survives is printed as file, line, and what was changed: look at each one.
+`make mutants` runs it. Mutants live in copies of the tree, so that the checkout is never changed.
+The tests of the module's own test files run first, then the other tests that run the changed line
+(`out/mutants/` has the map; `--map` makes it anew). A test that failed must fail a second time by
+itself: on a busy machine a test may fail for a reason of its own, and that notices nothing. Where
+only waiting too long showed a mutant, the word is `LATE`. A mutant that survives is printed as
+file, line, and what was changed: look at each one.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import concurrent.futures
+import contextlib
+import itertools
+import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from changes import Mutant, mutants_of
+from line_map import COVERAGE, LineMap, make_map
+
 ROOT = Path(__file__).parents[2]
+MAP = ROOT / "out" / "mutants"
 PACKAGES = ("call", "protocols", "audio", "transports", "bridge", "ops", "web")
-USERS = {
-    "call": ("call", "bridge"),
-    "protocols": ("protocols", "call", "bridge", "web"),
-    "audio": ("audio", "call", "bridge"),
-    "transports": ("transports", "bridge", "web"),
-    "bridge": ("bridge", "web"),
-    "ops": ("ops", "bridge", "web"),
-    "web": ("web",),
-}
-"""Which folders of tests can notice a change in a package, the nearest first."""
-TESTS_MAX_S = 240
-COMPARISONS = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-}  # fmt: skip
+START_MAX_S = 60.0
+"""For a Python process to start and collect tests, on a machine that does other things."""
+SLOWER = 6
+"""How many times longer than in the map tests may take."""
+TESTS_MAX_S = 150.0
+"""Seconds of tests that are run for one mutant, by the map's clock; the nearest first."""
+
+NOTICED, LATE, SURVIVED = "noticed", "LATE", "SURVIVED"
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """One changed place: characters `start` to `end` of `file` become `text`."""
+class Failure:
+    """The test that failed first, and whether all it saw was that something did not come."""
 
-    file: Path
-    line: int
-    start: int
-    end: int
-    text: str
-    was: str
+    test: str
+    late: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one mutant."""
+
+    mutant: Mutant
+    word: str
+    test: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file.relative_to(ROOT)}:{self.line}: {self.was!r} -> {self.text!r}"
+        m = self.mutant
+        by = f"  [{self.test}]" if self.test else ""
+        return f"{self.word:8} {m.file.relative_to(ROOT)}:{m.line}: {m.was!r} -> {m.text!r}{by}"
 
 
-def mutants_of(file: Path) -> Iterator[Mutant]:
-    """Yield every change that can be made in a module, docstrings and annotations left out."""
-    source = file.read_text("utf-8")
-    tree = ast.parse(source)
-    starts = [0]
-    for text in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(text.encode()))
-    raw = source.encode()
-
-    def span(node: ast.expr) -> tuple[int, int]:
-        end_line, end_col = node.end_lineno or node.lineno, node.end_col_offset or 0
-        return starts[node.lineno - 1] + node.col_offset, starts[end_line - 1] + end_col
-
-    def changed(node: ast.expr, text: str) -> Mutant:
-        start, end = span(node)
-        return Mutant(file, node.lineno, start, end, text, raw[start:end].decode())
-
-    for node in _run_time_nodes(tree):
-        match node:
-            case ast.Compare(ops=[operator]) if type(operator) in COMPARISONS:
-                other = ast.Compare(node.left, [COMPARISONS[type(operator)]()], node.comparators)
-                yield changed(node, f"({ast.unparse(other)})")
-            case ast.BoolOp():
-                other_op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-                yield changed(node, f"({ast.unparse(ast.BoolOp(other_op, node.values))})")
-            case ast.UnaryOp(op=ast.Not()):
-                yield changed(node, f"({ast.unparse(node.operand)})")
-            case ast.Constant(value=bool()):
-                yield changed(node, str(not node.value))
-            case ast.Constant(value=int() | float()):
-                yield changed(node, repr(node.value + 1))
-            case ast.Expr(value=ast.Call() as call):
-                yield changed(call, "None")
-            case ast.Expr(value=ast.Await(value=ast.Call()) as waited):
-                yield changed(waited, "None")
+def tests_for(mutant: Mutant, lines: LineMap) -> tuple[list[str], list[str]]:
+    """Return the tests of the module's own test files, and the others, the nearest first."""
+    name = str(mutant.file.relative_to(ROOT))
+    mirrored = name.replace("gateway/", "tests/", 1).removesuffix(".py")
+    folder, _, module = mirrored.rpartition("/")
+    if mutant.in_function:
+        found = lines.tests(name, mutant.lines)
+    else:  # runs once, when it is imported, and may be used anywhere
+        found = lines.tests(name, None) or lines.beginning("/".join(mirrored.split("/")[:2]) + "/")
+    near = sorted(ROOT.glob(f"{folder}/test_{module}.py"))
+    near += sorted(ROOT.glob(f"{folder}/test_{module}_*.py"))
+    own = [test for file in near for test in _own_tests(file, lines, set(found))]
+    others = set(found) - set(own)
+    files = {test.partition("::")[0] for test in others}
+    shared = {file: _folders_shared(file, folder) for file in files}
+    costs = {file: sum(lines.seconds[t] for t in others if t.startswith(file)) for file in files}
+    in_order: list[str] = []
+    left_s = TESTS_MAX_S
+    for file in sorted(files, key=lambda name: (-shared[name], costs[name])):
+        for test in sorted(t for t in others if t.startswith(f"{file}::")):
+            if (left_s := left_s - lines.seconds[test]) < 0:
+                return own, in_order
+            in_order.append(test)
+    return own, in_order
 
 
-def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield nodes that are evaluated when a call runs: no annotations, no docstrings, no logs."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.Import | ast.ImportFrom | ast.arguments):
-            continue
-        if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
-            continue
-        if isinstance(child, ast.Expr) and ast.unparse(child).startswith(("log.", "self._log.")):
-            continue
-        if isinstance(child, ast.AnnAssign):
-            if child.value is not None:
-                yield child.value
-                yield from _run_time_nodes(child.value)
-            continue
-        yield child
-        yield from _run_time_nodes(child)
+def _folders_shared(file: str, folder: str) -> int:
+    """Return how many folders, from the root, a test file has in common with a folder."""
+    pairs = zip(file.split("/"), folder.split("/"), strict=False)
+    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
-def noticed(mutant: Mutant, tree: Path, python: str) -> bool:
-    """Whether the tests fail, or do not end, with the mutant in the copy of the tree."""
-    target = tree / mutant.file.relative_to(ROOT)
-    source = mutant.file.read_bytes()
-    target.write_bytes(source[: mutant.start] + mutant.text.encode() + source[mutant.end :])
-    package = mutant.file.relative_to(ROOT / "gateway").parts[0]
+def _own_tests(file: Path, lines: LineMap, found: set[str]) -> list[str]:
+    """Return the tests of a file that run the line; the file itself if newer than the map."""
+    name = str(file.relative_to(ROOT))
+    if file.stat().st_mtime > lines.made_at:
+        return [name]
+    return [test for test in lines.beginning(f"{name}::") if test in found]
+
+
+class Copy:
+    """One copy of the tree, in which mutants are tried one after the other."""
+
+    def __init__(self, folder: Path, lines: LineMap) -> None:
+        self._tree, self._lines, self._folder = folder / "tree", lines, folder
+        copied(self._tree)
+
+    def tried(self, mutant: Mutant) -> Result:
+        """Return what the tests say of a mutant."""
+        target = self._tree / mutant.file.relative_to(ROOT)
+        source = mutant.file.read_bytes()
+        target.write_bytes(source[: mutant.start] + mutant.text.encode() + source[mutant.end :])
+        try:
+            for tests in tests_for(mutant, self._lines):
+                if failure := self._confirmed(tests):
+                    return Result(mutant, LATE if failure.late else NOTICED, failure.test)
+            return Result(mutant, SURVIVED)
+        finally:
+            target.write_bytes(source)
+
+    def _confirmed(self, tests: list[str]) -> Failure | None:
+        """Return the first test that fails both among the others and by itself."""
+        while tests and (first := self._failure(tests)):
+            if again := self._failure([first.test]):
+                return again
+            nth = next((n for n, test in enumerate(tests) if test == first.test), len(tests))
+            tests = tests[nth + 1 :]
+        return None
+
+    def _failure(self, tests: list[str]) -> Failure | None:
+        listed, report = self._folder / "tests", self._folder / "report"
+        report.unlink(missing_ok=True)
+        listed.write_text("\n".join(tests), "utf-8")
+        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+        seconds = [self._lines.seconds.get(test, 5.0) for test in tests]
+        command = [sys.executable, "-m", "pytest", *files, "-x", "-p", "no:cacheprovider"]
+        command += ["-p", "chosen_tests"]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{self._tree}:{Path(__file__).parent}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MUTANT_TESTS": str(listed),
+            "MUTANT_REPORT": str(report),
+            "MUTANT_TEST_MAX_S": str(20 + SLOWER * max(seconds)),
+        }
+        code = _run(command, self._tree, environment, START_MAX_S + SLOWER * sum(seconds))
+        if code in (0, 5):  # 5: nothing to run
+            return None
+        return _read(report)
+
+
+def _run(command: list[str], tree: Path, environment: dict[str, str], limit_s: float) -> int | None:
+    """Return the exit code, or None after the time limit; nothing of the process is left."""
+    process = subprocess.Popen(
+        command,
+        cwd=tree,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        return any(not _green(tree, folder, python) for folder in _folders(mutant.file, package))
-    finally:
-        target.write_bytes(source)
-
-
-def _folders(file: Path, package: str) -> list[str]:
-    """Folders of tests, the mirrored one first, none of them twice."""
-    near = str(Path("tests") / file.relative_to(ROOT / "gateway").parent)
-    wide = [f"tests/{name}" for name in USERS[package]]
-    return [near, *(name for name in wide if name != near)] if (ROOT / near).exists() else wide
-
-
-def _green(tree: Path, folder: str, python: str) -> bool:
-    command = [python, "-m", "pytest", folder, "-x", "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            command,
-            cwd=tree,
-            env=environment,
-            capture_output=True,
-            timeout=TESTS_MAX_S,
-            check=False,
-        )
+        return process.wait(limit_s)
     except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+        return None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _read(report: Path) -> Failure:
+    """Return which test failed; the one that was running if the process was ended."""
+    began = ""
+    for line in report.read_text("utf-8").splitlines() if report.exists() else ():
+        entry = json.loads(line)
+        if entry["outcome"] == "failed":
+            return Failure(entry["test"], entry["late"])
+        if entry["outcome"] == "began":
+            began = entry["test"]
+    return Failure(began, late=bool(began))
+
+
+def copied(to: Path) -> Path:
+    """Copy what tests need of the tree."""
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "out", "__pycache__", ".*_cache", "*.egg-info"
+    )
+    shutil.copytree(ROOT, to, symlinks=True, ignore=ignored)
+    return to
+
+
+def drawn(asked: argparse.Namespace, seed: int) -> list[Mutant]:
+    """Return the mutants to try: of the lines that were asked for, or at random."""
+    files = [file for name in asked.packages for file in (ROOT / "gateway" / name).rglob("*.py")]
+    every = [mutant for file in sorted(files) for mutant in mutants_of(file)]
+    if asked.at:
+        return [m for m in every if f"{m.file.relative_to(ROOT)}:{m.line}" in asked.at]
+    chosen = random.Random(seed).sample(every, min(asked.count, len(every)))
+    print(f"{len(chosen)} of {len(every)} mutants, seed {seed}", flush=True)
+    return chosen
 
 
 def main() -> int:
@@ -150,42 +213,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=None, help="to have the same mutants again")
+    parser.add_argument("--at", nargs="+", metavar="FILE:LINE", help="every mutant of these lines")
     parser.add_argument("--packages", nargs="+", default=list(PACKAGES), choices=PACKAGES)
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--least", type=float, default=0.95)
+    parser.add_argument("--map", action="store_true", help="run the tests once for a new map")
     asked = parser.parse_args()
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(1 << 32)
-    files = [file for name in asked.packages for file in (ROOT / "gateway" / name).rglob("*.py")]
-    every = [mutant for file in sorted(files) for mutant in mutants_of(file)]
-    chosen = random.Random(seed).sample(every, min(asked.count, len(every)))
-    print(f"{len(chosen)} of {len(every)} mutants, seed {seed}", flush=True)
+    chosen = drawn(asked, seed)
     with tempfile.TemporaryDirectory() as folder:
-        trees = [_copy(Path(folder) / str(nth)) for nth in range(asked.at_once)]
+        if asked.map or not (MAP / COVERAGE).exists():
+            make_map(copied(Path(folder) / "map"), MAP, PACKAGES, asked.at_once)
+        lines = LineMap(MAP)
+        free = [Copy(Path(folder) / str(nth), lines) for nth in range(asked.at_once)]
+
+        def tried(mutant: Mutant) -> Result:
+            copy = free.pop()
+            try:
+                return copy.tried(mutant)
+            finally:
+                free.append(copy)
+
+        results = []
         with concurrent.futures.ThreadPoolExecutor(asked.at_once) as pool:
-            free = list(trees)
-
-            def tried(mutant: Mutant) -> tuple[Mutant, bool]:
-                tree = free.pop()
-                try:
-                    return mutant, noticed(mutant, tree, sys.executable)
-                finally:
-                    free.append(tree)
-
-            results = []
-            for mutant, was_noticed in pool.map(tried, chosen):
-                results.append(was_noticed)
-                print(f"{'noticed ' if was_noticed else 'SURVIVED'} {mutant}", flush=True)
-    share = sum(results) / len(results)
-    print(f"{sum(results)} of {len(results)} noticed ({share:.0%})")
-    return 0 if share >= asked.least else 1
-
-
-def _copy(to: Path) -> Path:
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv", "out", "__pycache__", ".*_cache", "*.egg-info"
-    )
-    shutil.copytree(ROOT, to, symlinks=True, ignore=ignored)
-    return to
+            for result in pool.map(tried, chosen):
+                results.append(result.word)
+                print(result, flush=True)
+    noticed = len(results) - results.count(SURVIVED)
+    print(f"{noticed} of {len(results)} noticed, {results.count(LATE)} only by a wait")
+    return 0 if noticed >= asked.least * len(results) else 1
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class SocketDouble:
         self.closed.append(reason)
 
 
-@dataclass
+@dataclass(eq=False)
 class CallDouble:
     """A running call that writes down what a service tells it."""
 
@@ -50,6 +50,7 @@ class CallDouble:
     ending: Ending | None = None
     media: SocketDouble | None = field(default_factory=SocketDouble)
     over: bool = False
+    redact: tuple[str, ...] = ()
     attached: bool = False
     released: bool = False
     notified: list[object] = field(default_factory=list)
@@ -59,7 +60,11 @@ class CallDouble:
 
     @property
     def machine(self) -> Any:
-        return SimpleNamespace(ending=self.ending, agent=SimpleNamespace(language="en"))
+        return SimpleNamespace(
+            ending=self.ending,
+            language="en",
+            agent=SimpleNamespace(language="en", redact=self.redact),
+        )
 
     def notify(self, event: object) -> None:
         self.notified.append(event)

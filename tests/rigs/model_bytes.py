@@ -12,6 +12,8 @@ from far_end import FarEnd, far_end, text_of
 from running_gateway import GatewayRig, running_gateway
 from websockets.frames import Opcode
 
+from gateway.tuning import DEFAULT_TUNING, Tuning
+
 Behave = Callable[[FarEnd], Awaitable[None]]
 EXPIRES = 1_900_000_000
 
@@ -48,9 +50,11 @@ async def configured(end: FarEnd) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def gateway_with_model(agents_file: Path, behave: Behave) -> AsyncIterator[GatewayRig]:
+async def gateway_with_model(
+    agents_file: Path, behave: Behave, tuning: Tuning = DEFAULT_TUNING
+) -> AsyncIterator[GatewayRig]:
     async with (
         far_end(behave) as url,
-        running_gateway(agents_file, f"{url.replace('ws:', 'http:')}/v1") as rig,
+        running_gateway(agents_file, f"{url.replace('ws:', 'http:')}/v1", tuning) as rig,
     ):
         yield rig

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -22,6 +23,7 @@ from gateway.agents.config.mcp import McpServer
 from gateway.agents.routing import AgentBook, Route
 from gateway.bridge.calls.session_configs import SessionConfigs
 from gateway.errors import SettingsError, ToolError
+from gateway.limits.patience import McpPatience
 from gateway.tools.mcp_connection import BoundedTransport, ListedMcpTool, StderrTail
 from gateway.tools.mcp_servers import NOT_NOW, McpServerLink, McpServers, McpUnavailable
 from gateway.tools.python import ToolContext
@@ -32,10 +34,7 @@ CONTEXT = ToolContext("CA1", "+15550123", "+15550100", "desk")
 SECRETS = {"SHELF_TOKEN": "s3cret"}
 
 
-@pytest.fixture(autouse=True)
-def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits.mcp, "PAUSE_FIRST_S", 0.02)
-    monkeypatch.setattr(limits.mcp, "PAUSE_MAX_S", 0.1)
+HASTE = McpPatience(pause_first_s=0.02, pause_max_s=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +71,10 @@ def _no_statuses_of_other_tests() -> None:
     STATUSES.forget()
 
 
-def shelf(server: McpServer, secrets: dict[str, str]) -> McpServerLink:
-    return McpServerLink("shelf", server, secrets, STATUSES)
+def shelf(
+    server: McpServer, secrets: dict[str, str], patience: McpPatience = HASTE
+) -> McpServerLink:
+    return McpServerLink("shelf", server, secrets, STATUSES, patience=patience)
 
 
 class Running:
@@ -190,7 +191,7 @@ async def test_one_that_is_killed_costs_its_tools_and_comes_back() -> None:
     agent = agent_with(url="http://127.0.0.1:1/")
     with mcp_process() as process:
         agent = agent_with(url=process.url)
-        box = Toolbox(book_of(agent), {}, None, STATUSES)
+        box = Toolbox(book_of(agent), {}, None, STATUSES, mcp_patience=HASTE)
         sessions = SessionConfigs(book_of(agent), box)
         (link,) = box.mcp.links
         assert "tools" not in sessions.of("desk", "sip")
@@ -213,15 +214,12 @@ async def test_one_that_is_killed_costs_its_tools_and_comes_back() -> None:
         await box.close()
 
 
-async def test_one_that_is_asked_for_is_tried_at_once(
-    shared: McpProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = Toolbox(book_of(agent_with(url="http://127.0.0.1:1/")), {}, None, STATUSES)
+async def test_one_that_is_asked_for_is_tried_at_once(shared: McpProcess) -> None:
+    book = book_of(agent_with(url="http://127.0.0.1:1/"))
+    box = Toolbox(book, {}, None, STATUSES, mcp_patience=McpPatience(5.0, 3600.0, 3600.0))
     (link,) = box.mcp.links
     async with at_work(link) as running:
         await running.until(up=False)
-        monkeypatch.setattr(limits.mcp, "PAUSE_MAX_S", 3600.0)
-        monkeypatch.setattr(limits.mcp, "PAUSE_FIRST_S", 3600.0)
         say = ("shelf_say", '{"text": "a"}', CONTEXT)
         assert await box.run(*say) == ToolResult(NOT_NOW, "unavailable")
         link.server = server(url=shared.url)
@@ -231,7 +229,7 @@ async def test_one_that_is_asked_for_is_tried_at_once(
 
 async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None:
     agent = agent_with(url=shared.url, timeout_s=1.0)
-    box = Toolbox(book_of(agent), {}, None, STATUSES)
+    box = Toolbox(book_of(agent), {}, None, STATUSES, mcp_patience=HASTE)
     async with at_work(box.mcp.links[0]) as running:
         await running.until(up=True)
         assert (await box.run("shelf_sleeps", "{}", CONTEXT)).outcome == "timeout"
@@ -246,7 +244,7 @@ async def test_a_call_that_takes_too_long_is_told_so(shared: McpProcess) -> None
 
 
 async def test_one_that_never_was_harms_nobody() -> None:
-    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {}, STATUSES)
+    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {}, STATUSES, patience=HASTE)
     with capture_logs() as logs:
         async with at_work(desk.links[0]) as running:
             await desk.tried(PATIENCE_S)
@@ -255,11 +253,7 @@ async def test_one_that_never_was_harms_nobody() -> None:
     assert [line["reason"] for line in logs] == ["ConnectionRefusedError"]
 
 
-async def test_one_that_takes_the_connection_and_says_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits.mcp, "CONNECT_MAX_S", 0.05)
-
+async def test_one_that_takes_the_connection_and_says_nothing() -> None:
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -267,7 +261,8 @@ async def test_one_that_takes_the_connection_and_says_nothing(
 
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as silent:
         port = silent.sockets[0].getsockname()[1]
-        link = shelf(server(url=f"http://127.0.0.1:{port}/"), {})
+        hasty = replace(HASTE, connect_max_s=0.05)
+        link = shelf(server(url=f"http://127.0.0.1:{port}/"), {}, hasty)
         async with at_work(link) as running:
             await running.until(up=False)
             await running.until(up=False)
@@ -309,7 +304,7 @@ async def test_an_answer_without_end_is_not_read() -> None:
 
 
 async def test_the_start_does_not_wait_for_ever() -> None:
-    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {}, STATUSES)
+    desk = McpServers(book_of(agent_with(url="http://127.0.0.1:1/")), {}, STATUSES, patience=HASTE)
     await desk.tried(0.01)
 
 
@@ -325,7 +320,7 @@ def book_of(*agents: Agent) -> AgentBook:
 
 
 def offering(agent: Agent, *tools: ListedMcpTool) -> list[str]:
-    desk = McpServers(book_of(agent), {}, STATUSES)
+    desk = McpServers(book_of(agent), {}, STATUSES, patience=HASTE)
     desk.links[0].tools = tools
     return list(desk.tools(agent))
 
@@ -530,7 +525,7 @@ def test_only_what_the_file_allows() -> None:
 async def test_a_schema_of_a_server_is_for_the_server(odd: dict[str, Any]) -> None:
     """Nothing of it is fetched, followed or matched here."""
     agent = agent_with(url="http://shelf.internal/")
-    box = Toolbox(book_of(agent), {}, None, STATUSES)
+    box = Toolbox(book_of(agent), {}, None, STATUSES, mcp_patience=HASTE)
     link = box.mcp.links[0]
     link.tools, link.revision = (listed("odd", properties={"a": odd}),), link.revision + 1
     result = await box.run("shelf_odd", json.dumps({"a": "a" * 64 + "!"}), CONTEXT)
@@ -543,7 +538,7 @@ def test_two_agents_share_a_server_and_not_its_tools() -> None:
     two = one.model_copy(
         update={"name": "two", "mcp": {"shelf": server(url="http://shelf.internal/")}}
     )
-    desk = McpServers(book_of(one, two), {}, STATUSES)
+    desk = McpServers(book_of(one, two), {}, STATUSES, patience=HASTE)
     (link,) = desk.links
     link.tools = (listed("stock"), listed("reserve"))
     assert list(desk.tools(one)) == ["shelf_stock"]
@@ -556,13 +551,13 @@ def test_what_the_vendor_reaches_is_none_of_ours() -> None:
         instructions="x",
         mcp={"docs": McpServer(via="openai", url="https://docs.example.com/")},
     )
-    assert McpServers(book_of(agent), {}, STATUSES).links == []
+    assert McpServers(book_of(agent), {}, STATUSES, patience=HASTE).links == []
 
 
 def test_a_label_stands_for_one_server() -> None:
     two = Agent(name="two", instructions="x", mcp={"shelf": server(url="http://b.internal/")})
     with pytest.raises(SettingsError, match="two servers"):
-        McpServers(book_of(agent_with(url="http://a.internal/"), two), {}, STATUSES)
+        McpServers(book_of(agent_with(url="http://a.internal/"), two), {}, STATUSES, patience=HASTE)
 
 
 def test_a_secret_that_is_not_set_refuses_to_start() -> None:

@@ -7,6 +7,8 @@ import contextlib
 import gc
 import weakref
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -21,7 +23,6 @@ from websockets.frames import Close, Frame, Opcode
 
 from gateway import limits
 from gateway.errors import BugError
-from gateway.transports import media_socket
 from gateway.transports.media_socket import MediaSocket, media_socket_of
 
 
@@ -107,15 +108,15 @@ class Rig:
             yield end, await self.receivers.get()
 
 
-@pytest_asyncio.fixture
-async def rig() -> AsyncIterator[Rig]:
+@contextlib.asynccontextmanager
+async def serving(ws: Any = MediaSocket) -> AsyncIterator[Rig]:
     """Uvicorn's protocols on a port, without its `Server`, which stops by polling."""
     listener = free_listener()
     rig = Rig(listener.getsockname()[1])
     app = Starlette(routes=[WebSocketRoute("/media", rig.media), WebSocketRoute("/echo", rig.echo)])
     config = uvicorn.Config(
         app,
-        ws=MediaSocket,
+        ws=ws,
         ws_per_message_deflate=False,
         ws_max_size=limits.sockets.SOCKET_MESSAGE_MAX_BYTES,
         ws_ping_interval=None,
@@ -133,6 +134,12 @@ async def rig() -> AsyncIterator[Rig]:
     yield rig
     server.close()
     await rig.empty()
+
+
+@pytest_asyncio.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with serving() as rig:
+        yield rig
 
 
 # --- What is heard ---
@@ -280,23 +287,18 @@ async def test_our_close_is_in_order_and_the_last_that_is_heard(rig: Rig) -> Non
         assert receiver.heard == []
 
 
-async def test_a_client_that_does_not_answer_our_close_is_cut(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(media_socket, "CLOSE_MAX_S", 0.05)
-    async with rig.stream() as (end, receiver):
+async def test_a_client_that_does_not_answer_our_close_is_cut() -> None:
+    impatient = partial(MediaSocket, close_max_s=0.05)
+    async with serving(impatient) as rig, rig.stream() as (end, receiver):
         receiver.socket.close()
         await end.gone()
         await receiver.ends()
 
 
-async def test_nor_is_one_waited_for_that_does_not_read(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nor_is_one_waited_for_that_does_not_read() -> None:
     """What it does not read cannot be sent, and so no close either."""
-    monkeypatch.setattr(media_socket, "CLOSE_MAX_S", 0.05)
-    monkeypatch.setattr(media_socket, "CALLER_BACKLOG_MAX_BYTES", 1 << 40)
-    async with rig.stream() as (end, receiver):
+    impatient = partial(MediaSocket, close_max_s=0.05, backlog_max_bytes=1 << 40)
+    async with serving(impatient) as rig, rig.stream() as (end, receiver):
         end.stop_reading()
         while receiver.socket.transport.get_write_buffer_size() < 1 << 20:
             receiver.socket.post(b"x" * 60_000)

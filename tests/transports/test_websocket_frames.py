@@ -79,6 +79,29 @@ def test_the_splitter_reads_what_the_library_reads(masked: bool) -> None:
     check()
 
 
+@pytest.mark.parametrize("masked", [True, False], ids=["from a client", "from a server"])
+def test_one_frame_alone_is_read_at_once_as_in_a_stream(masked: bool) -> None:
+    @settings(max_examples=200)
+    @given(frames(), st.integers(0, 15), st.binary(max_size=2), st.integers(-2, 2))
+    def check(frame: Frame, at: int, changed: bytes, longer: int) -> None:
+        wire = bytearray(frame.serialize(mask=masked))
+        wire[at : at + len(changed)] = changed
+        data = bytes(wire + b"x" * longer) if longer >= 0 else bytes(wire[:longer])
+        whole = FrameSplitter(masked=masked, max_bytes=100).whole(data)
+        if whole is not None:
+            assert FrameSplitter(masked=masked, max_bytes=100).feed(data) == [(True, whole)]
+
+    check()
+
+
+@pytest.mark.parametrize("length", [20, 125, 126, 300])
+@pytest.mark.parametrize("masked", [True, False], ids=["from a client", "from a server"])
+def test_a_whole_text_is_read_at_once(masked: bool, length: int) -> None:
+    splitter = FrameSplitter(masked=masked, max_bytes=MAX_BYTES)
+    for data in (b"x" * length, b"y" * length):
+        assert splitter.whole(Frame(Opcode.TEXT, data).serialize(mask=masked)) == data
+
+
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 7))
 @settings(max_examples=60, deadline=None)
 def test_junk_goes_to_the_library_byte_for_byte(junk: list[bytes], size: int) -> None:

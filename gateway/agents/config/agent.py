@@ -6,23 +6,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from re import ASCII, fullmatch
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
-from gateway.agents.config.base import suggestion, wrong
-from gateway.agents.config.hours import Hours, is_zone
+from gateway.agents.config.base import none_for, suggestion, wrong
+from gateway.agents.config.hours import Hours, ZoneName
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.placeholders import Fillable
+from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
 from gateway.agents.config.recording import PAUSES_RECORDING, Recording
+from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
+from gateway.agents.texts.lookup import LANGUAGE_TAG
 
 BACKGROUND_TOOLS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
 SENDS_DIGITS: Final = "send_digits"
+HANDS_OVER: Final = "hand_over"
 BUILT_IN_TOOLS: Final = (
-    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, PAUSES_RECORDING})
+    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, HANDS_OVER, PAUSES_RECORDING})
+    | {"switch_language"}
     | BACKGROUND_TOOLS
 )
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
@@ -65,14 +71,8 @@ def _name(text: str) -> str:
 
 
 def _language(text: str) -> str:
-    if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
+    if not LANGUAGE_TAG.fullmatch(text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
-    return text
-
-
-def _zone(text: str) -> str:
-    if not is_zone(text):
-        raise ValueError('must be a time zone like "Europe/Paris" that this system knows')
     return text
 
 
@@ -184,6 +184,11 @@ class Fallback(_Part):
 
 
 Voice = Annotated[str, Field(min_length=1, max_length=limits.agents.VOICE_MAX_CHARS)] | CustomVoice
+ToolName = Annotated[
+    str,
+    # Functions have names of their own; an editor offers the built-in ones.
+    WithJsonSchema({"anyOf": [{"enum": sorted(BUILT_IN_TOOLS)}, {"type": "string"}]}),
+]
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
@@ -196,23 +201,34 @@ class Agent(_Part):
     path: Literal["media-streams", "sip"] = "media-streams"
     audio: Literal["pcm24k", "pcmu"] = "pcm24k"
     language: Annotated[str, AfterValidator(_language)] = "en"
-    greeting: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
-    instructions: str = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
+    greeting: Fillable | None = Field(
+        None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS
+    )
+    instructions: Fillable = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
     turn_detection: Annotated[
         TurnDetection | None,
-        BeforeValidator(lambda value: None if value == "none" else _tagged(value)),
+        BeforeValidator(
+            lambda value: None if value == "none" else _tagged(value),
+            json_schema_input_type=TurnDetection
+            | Literal["none", "server_vad", "semantic_vad"]
+            | None,
+        ),
     ] = ServerVad()
-    noise_reduction: Annotated[NoiseReduction | None, BeforeValidator(_tagged)] = None
-    transcription: Annotated[
-        Transcription | None, BeforeValidator(lambda value: None if value == "none" else value)
-    ] = Transcription()
+    noise_reduction: Annotated[
+        NoiseReduction | None,
+        BeforeValidator(
+            _tagged,
+            json_schema_input_type=NoiseReduction | Literal["near_field", "far_field"] | None,
+        ),
+    ] = None
+    transcription: Annotated[Transcription | None, none_for(Transcription)] = Transcription()
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
     max_output_tokens: (
         Annotated[int, Field(ge=1, le=limits.agents.OUTPUT_TOKENS_MAX)] | Literal["inf"] | None
     ) = None
     speed: float | None = Field(None, ge=limits.agents.SPEED_MIN, le=limits.agents.SPEED_MAX)
-    tools: list[str] = Field(default_factory=list)
+    tools: list[ToolName] = Field(default_factory=list)
     functions: dict[str, FunctionTool] = Field(
         default_factory=dict, max_length=limits.tools.FUNCTIONS_MAX
     )
@@ -220,18 +236,23 @@ class Agent(_Part):
     transfers: dict[str, TransferDestination] = Field(
         default_factory=dict, max_length=limits.call.TRANSFERS_MAX
     )
-    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    hand_over: dict[
+        str, Annotated[str, Field(min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)]
+    ] = Field(default_factory=dict, max_length=limits.agents.HAND_OVER_MAX)
+    """Other agents that may lead the same call on, and when."""
+    time_zone: ZoneName | None = None
     """Of the clock that the model is told; without it that of `hours`, or else UTC."""
     knows: list[Literal["caller_number"]] = Field(default_factory=list)
     hours: Hours | None = None
     out_of_hours: str | None = None
     """Which agent answers instead."""
-    keypad: Annotated[
-        KeypadTransfer | None, BeforeValidator(lambda value: None if value == "none" else value)
-    ] = KeypadTransfer()
+    keypad: Annotated[KeypadTransfer | None, none_for(KeypadTransfer)] = KeypadTransfer()
     fallback: Annotated[
         Fallback | None,
-        BeforeValidator(lambda value: {"to": value} if isinstance(value, str) else value),
+        BeforeValidator(
+            lambda value: {"to": value} if isinstance(value, str) else value,
+            json_schema_input_type=Fallback | str | None,
+        ),
     ] = None
     resume: Literal["announce", "silent"] = "announce"
     if_forgotten: Literal["restart", "transfer"] = "restart"
@@ -250,6 +271,15 @@ class Agent(_Part):
     )
     record: Literal["none", "metadata", "transcript"] = "metadata"
     recording: Recording | None = None
+    privacy: PrivacyPreset = "default"
+    redact: list[RedactSwitch] = Field(default_factory=list)
+    """What is taken out of people's words before anybody but the model sees them."""
+    retain_days: int | None = Field(
+        None, ge=limits.agents.RETAIN_DAYS_MIN, le=limits.agents.RETAIN_DAYS_MAX
+    )
+    """Days after which what was kept of a call is deleted."""
+    result: ResultSchema | None = None
+    """What is to be known of a call when it is over."""
     lead_ms: int = Field(
         limits.agents.LEAD_DEFAULT_MS, ge=limits.agents.LEAD_MIN_MS, le=limits.agents.LEAD_MAX_MS
     )
@@ -264,6 +294,11 @@ class Agent(_Part):
         """The time zone of the clock that the model is told."""
         return self.time_zone or (self.hours.zone if self.hours is not None else "UTC")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, value: Any) -> Any:
+        return with_preset(value)
+
     @property
     def client_turns(self) -> bool:
         """Whether the gateway, not the model's VAD, decides on answers and interruptions."""
@@ -275,6 +310,8 @@ class Agent(_Part):
         background = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
             background[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
+        if HANDS_OVER in self.tools:
+            background[HANDS_OVER] = ToolOptions()
         return {**background, **self.functions}
 
     def tool_options_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
@@ -332,6 +369,20 @@ class Agent(_Part):
             raise wrong(
                 "transfers", "goes with `transfer` in tools: name at least one to transfer to"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _hands_over_to_somebody(self) -> Self:
+        if (HANDS_OVER in self.tools) != bool(self.hand_over):
+            raise wrong("hand_over", "goes with `hand_over` in tools: name at least one agent")
+        if self.name in self.hand_over:
+            raise wrong(f"hand_over.{self.name}", "is this agent itself: name another one")
+        return self
+
+    @model_validator(mode="after")
+    def _result_has_words(self) -> Self:
+        if self.result is not None and self.transcription is None:
+            raise wrong("result", "needs transcription: it rests on the caller's words")
         return self
 
     @model_validator(mode="after")

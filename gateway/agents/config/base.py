@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
 
@@ -21,6 +22,14 @@ def wrong(key: str, problem: str) -> PydanticCustomError:
     Of a list it has the index, from 0; whoever is told of it counts from 1.
     """
     return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})
+
+
+def none_for(part: type[BaseModel]) -> BeforeValidator:
+    """Let the word `none` stand for the absence of this part, whose default is to be there."""
+    return BeforeValidator(
+        lambda value: None if value == "none" else value,
+        json_schema_input_type=part | Literal["none"] | None,
+    )
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

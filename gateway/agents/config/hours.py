@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import wrong
@@ -23,11 +23,30 @@ CLOSED: Final = "closed"
 _NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SPAN: Final = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
-_DAY_MIN: Final = 24 * 60
+_NO_ZONE: Final = 'must be a time zone like "Europe/Paris" that this system knows'
 _MINUTE: Final = timedelta(minutes=1)
 
 Spans = tuple[tuple[int, int], ...]
 """Minutes of a day, from and to; those that end on the next day go beyond 1,440."""
+
+
+def _known_zone(name: str) -> str:
+    if not _is_zone(name):
+        raise ValueError(_NO_ZONE)
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+
+
+def _as_written(schema: dict[str, Any]) -> None:
+    """Have a JSON schema describe days and dates as the file has them, not as they are retained."""
+    days = "|".join(DAYS)
+    span = _SPAN.pattern
+    spans = {"type": "string", "pattern": rf"^({CLOSED}|{span}( *, *{span})*)$"}
+    zone = schema["properties"]["zone"] | {"examples": ["Europe/Paris"]}
+    schema["properties"] = {"zone": zone} | dict.fromkeys((*DAYS, "mon-fri"), spans)
+    schema["patternProperties"] = {f"^({days})-({days})$": spans, f"^{_DATE.pattern}$": spans}
 
 
 class Hours(BaseModel):
@@ -37,7 +56,7 @@ class Hours(BaseModel):
     before it begins ends on the next day.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_as_written)
 
     zone: str
     week: Mapping[int, Spans] = Field(default_factory=dict)
@@ -103,7 +122,7 @@ class Hours(BaseModel):
         minute, today = wall.hour * 60 + wall.minute, wall.date()
         yesterday = self._spans_of(today - timedelta(days=1))
         return any(begin <= minute < end for begin, end in self._spans_of(today)) or any(
-            minute + _DAY_MIN < end for _, end in yesterday
+            minute + limits.agents.DAY_MIN < end for _, end in yesterday
         )
 
     def _openings(self, now: datetime) -> Iterator[datetime]:
@@ -127,7 +146,7 @@ class Hours(BaseModel):
         return datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC)
 
 
-def is_zone(name: Any) -> bool:
+def _is_zone(name: Any) -> bool:
     """Return whether this system knows a time zone of that name."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][\w+/-]{0,63}", name):
         return False
@@ -139,9 +158,8 @@ def is_zone(name: Any) -> bool:
 
 
 def _check_zone(name: Any) -> None:
-    if not is_zone(name):
-        problem = 'must be a time zone like "Europe/Paris" that this system knows'
-        raise wrong("zone", f"{problem} (tzdata brings them where there are none)")
+    if not _is_zone(name):
+        raise wrong("zone", f"{_NO_ZONE} (tzdata brings them where there are none)")
 
 
 def _date(key: str) -> date:
@@ -180,6 +198,6 @@ def _span(key: str, text: str) -> tuple[int, int]:
         raise wrong(key, 'must be like "09:00-17:30", several with commas, or closed')
     hours = [int(part) for part in found.groups()]
     begin, end = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
-    if begin >= _DAY_MIN or end > _DAY_MIN or begin == end:
+    if begin >= limits.agents.DAY_MIN or end > limits.agents.DAY_MIN or begin == end:
         raise wrong(key, f"{text} is no span of time: a whole day is 00:00-24:00")
-    return begin, end if end > begin else end + _DAY_MIN
+    return begin, end if end > begin else end + limits.agents.DAY_MIN

@@ -82,7 +82,10 @@ class McpServer(ToolOptions):
     """What `command` finds in its environment, besides what any program needs."""
     allowed_tools: _Tools | None = None
     """All of them when it is not given."""
-    approval: Annotated[Approver | ApprovalPolicy, BeforeValidator(_no_former_word)] = "none"
+    approval: Annotated[
+        Approver | ApprovalPolicy,
+        BeforeValidator(_no_former_word, json_schema_input_type=Approver | ApprovalPolicy),
+    ] = "none"
     approval_timeout_s: float = Field(
         limits.tools.APPROVAL_WAIT_DEFAULT_S,
         ge=limits.tools.APPROVAL_WAIT_MIN_S,

@@ -9,16 +9,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway import limits
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import SHUTDOWNS, Agent
 from gateway.agents.config.base import suggestion
-from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.file import session_schema
-from gateway.agents.routing import AgentBook, Route, canonical
+from gateway.agents.file.document import AgentsDocument, read_text
+from gateway.agents.file.hand_overs import hand_over_problems, no_agent
+from gateway.agents.routing import AgentBook, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError, BugError, FileError
 from gateway.yaml_source import Path as Key
@@ -45,22 +46,13 @@ _SHOWN_MAX_CHARS: Final = 40
 """Of a wrong word that is repeated to its writer."""
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    agents: dict[str, Agent] = Field(min_length=1)
-    functions: dict[str, FunctionTool] = Field(
-        default_factory=dict, max_length=limits.tools.FUNCTIONS_MAX
-    )
-    routes: list[Route] = Field(min_length=1)
-
-
 def load_agents(path: Path) -> AgentBook:
     """Return the agents and routes of a file. Raises AgentFileError with all that is wrong."""
-    text = _read(path)
+    text = read_text(path)
     document = parse(text, str(path), AgentFileError)
     found = _typed(document)
     problems = [*_route_problems(found, document), *_out_of_hours_problems(found, document)]
+    problems += hand_over_problems(found.agents, document)
     for agent in found.agents.values():
         problems += _session_problems(agent, document)
     _raise(problems)
@@ -75,30 +67,13 @@ def _raise(problems: Sequence[FileError]) -> None:
         raise first.with_others(others)
 
 
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(limits.agents.AGENTS_FILE_MAX_BYTES + 1)
-    except OSError as error:
-        raise AgentFileError(path, None, None, f"cannot be read: {error.strerror}") from None
-    if len(content) > limits.agents.AGENTS_FILE_MAX_BYTES:
-        raise AgentFileError(
-            path, None, None, f"is larger than {limits.agents.AGENTS_FILE_MAX_BYTES} bytes"
-        )
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise AgentFileError(path, line, None, "is not UTF-8") from None
-
-
-def _typed(document: YamlSource) -> _File:
+def _typed(document: YamlSource) -> AgentsDocument:
     values = document.values
     if not isinstance(values, dict):
         raise document.error((), "must have `agents:` and `routes:`")
     named = _named(values, document)
     try:
-        return _File.model_validate(named)
+        return AgentsDocument.model_validate(named)
     except ValidationError as error:
         found = [(_key(details, values), details) for details in error.errors()]
     found.sort(key=lambda item: _rank(item[0], item[1], document))
@@ -196,7 +171,7 @@ def _problem(key: Key, details: ErrorDetails) -> str:
 
 def _fields_at(key: Key) -> set[str]:
     """Return the names of the keys that the file may have at a place."""
-    schema = _File.model_json_schema()
+    schema = AgentsDocument.model_json_schema()
     places = [schema]
     for part in key:
         places = [inner for one in _members(places, schema) for inner in _within(one, part)]
@@ -223,11 +198,11 @@ def _within(one: dict[str, Any], part: str | int) -> Iterator[dict[str, Any]]:
         yield found
 
 
-def _route_problems(found: _File, document: YamlSource) -> Iterator[FileError]:
+def _route_problems(found: AgentsDocument, document: YamlSource) -> Iterator[FileError]:
     seen: dict[str, int] = {}
     for index, route in enumerate(found.routes):
         if route.agent not in found.agents:
-            problem = _no_agent(route.agent, found)
+            problem = no_agent(route.agent, found.agents)
             yield document.error(("routes", index, "agent"), problem)
         first = seen.setdefault(canonical(route.to), index)
         if first != index:
@@ -238,6 +213,7 @@ def _route_problems(found: _File, document: YamlSource) -> Iterator[FileError]:
     reached = {route.agent for route in found.routes}
     reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
     reached |= {one.name for one in found.agents.values() if one.outbound is not None}
+    reached |= {name for one in found.agents.values() for name in one.hand_over}
     if not reached <= found.agents.keys():
         return  # whoever is meant by the unknown name would be reached
     for name in found.agents:
@@ -245,19 +221,14 @@ def _route_problems(found: _File, document: YamlSource) -> Iterator[FileError]:
             yield document.error(("agents", name), "no route leads to this agent")
 
 
-def _no_agent(name: str, found: _File) -> str:
-    known = ", ".join(found.agents)
-    return f"no agent is named {name}{suggestion(name, found.agents)}: there are {known}"
-
-
-def _out_of_hours_problems(found: _File, document: YamlSource) -> Iterator[FileError]:
+def _out_of_hours_problems(found: AgentsDocument, document: YamlSource) -> Iterator[FileError]:
     for name, agent in found.agents.items():
         passed, stands_in = [name], agent.out_of_hours
         while stands_in is not None:
             key: Key = ("agents", passed[-1], "out_of_hours")
             if stands_in not in found.agents:
                 if len(passed) == 1:  # otherwise the agent whose key it is has the problem
-                    yield document.error(key, _no_agent(stands_in, found))
+                    yield document.error(key, no_agent(stands_in, found.agents))
                 break
             if stands_in in passed:
                 yield document.error(key, "leads round in a circle: somebody must always answer")

@@ -37,19 +37,20 @@ _GONE: Final = frozenset({"temperature"})
 
 def problems(session: Mapping[str, Any]) -> Iterator[Problem]:
     """Each field that is unknown, missing or of the wrong type, with its path."""
-    table = _table()
-    return _Check(table["$defs"]).against(table, session, ())
+    of_session = table()
+    return _Check(of_session["$defs"]).against(of_session, session, ())
 
 
 def voices() -> list[str]:
     """Return the names of the vendor's voices; its types let any other text pass."""
-    definitions = _table()["$defs"]
+    definitions = table()["$defs"]
     of_output = definitions["realtime_audio_config_output.RealtimeAudioConfigOutput"]
     members = of_output["properties"]["voice"]["anyOf"]
     return [str(name) for member in members for name in member.get("enum", ())]
 
 
-def _table() -> Any:
+def table() -> Any:
+    """Return the vendor's types of a session as JSON Schema."""
     # Read each time and not retained: nothing is checked while the gateway runs.
     return json.loads(files("gateway.agents.file").joinpath("realtime_session.json").read_bytes())
 

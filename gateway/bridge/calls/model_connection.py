@@ -49,6 +49,11 @@ class ModelConnection:
     def closed(self) -> bool:
         return self._owner is None
 
+    def hand_to(self, owner: ConnectionOwner) -> None:
+        """Have `owner` hear what happens from now on; nothing when it is closed."""
+        if self._owner is not None:
+            self._owner = owner
+
     def close(self) -> None:
         self._owner, self.post = None, _drop
         if self._socket is not None:

@@ -9,20 +9,25 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
+from gateway.agents.informed import informed
 from gateway.agents.routing import AgentBook
 from gateway.bridge.calls.agents_in_use import AgentsInUse
+from gateway.bridge.calls.briefings import Briefings
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
 from gateway.call import events, inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
+from gateway.call.dialogue.agent_change import AgentSession, Colleagues
 from gateway.call.endings import Ending
 from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
+from gateway.limits.patience import CALL_PATIENCE, CallPatience
 from gateway.ops.store.shared import Store
 
 
@@ -42,10 +47,11 @@ class CallRegistry:
         *,
         clock: Callable[[], float] = time,
         sip_calls_max: int = limits.sip.CALLS_MAX,
+        patience: CallPatience = CALL_PATIENCE,
     ) -> None:
         """`announced` gets each call before its first event; `spent_out` says whether the day's
         budget is used up; `clock` is Unix time, and `hours_shift_s` its offset for opening hours:
-        not zero in a rehearsal at another time.
+        not zero in a rehearsal at another time. `patience` is that of each call.
         """
         self.agents = agents
         self.draining = False
@@ -55,7 +61,9 @@ class CallRegistry:
         self._max_calls, self._sip_calls_max = max_calls, sip_calls_max
         self._announced, self._spent_out = announced, spent_out
         self._clock, self._hours_shift_s = clock, hours_shift_s
+        self._patience = patience
         self.dials = OutboundStates(store)
+        self.briefings = Briefings(store)
         self._reserved: dict[str, str] = {}
         """Slots reserved for people who are being called: the path of each."""
 
@@ -116,9 +124,11 @@ class CallRegistry:
         """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
-    def session(self, agent: Agent, path: str) -> Mapping[str, Any]:
+    def session(
+        self, agent: Agent, path: str, briefing: Briefing = NO_BRIEFING
+    ) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        return self.agents.version_of(agent).sessions.of(agent.name, path)
+        return self.agents.version_of(agent).sessions.of(agent.name, path, briefing.facts)
 
     def announce(
         self,
@@ -126,6 +136,7 @@ class CallRegistry:
         agent: Agent,
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        briefing: Briefing = NO_BRIEFING,
     ) -> LiveCall:
         """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
 
@@ -140,8 +151,20 @@ class CallRegistry:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
-        session = self.session(agent, "media-streams")
-        machine = media_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
+        briefing = state.briefing if state is not None else briefing
+        session = self.session(agent, "media-streams", briefing)
+        version = self.agents.version_of(agent)
+        machine = media_call(
+            informed(agent, briefing.facts),
+            session,
+            _event_ids(),
+            monotonic(),
+            self._wall_clock(),
+            facts,
+            self._patience,
+            self._colleagues(agent, "media-streams"),
+        )
+        machine.brief(briefing)
         if state is not None:
             machine.resume(state)
         if opening:
@@ -149,7 +172,7 @@ class CallRegistry:
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(facts, machine, carrier, self._services, self.agents.version_of(agent))
+        call = LiveCall(facts, machine, carrier, self._services, version)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_media(call)
@@ -165,16 +188,27 @@ class CallRegistry:
         session: Mapping[str, Any],
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        briefing: Briefing = NO_BRIEFING,
     ) -> LiveCall:
         """A SIP call is about to be accepted with this session, or was by another process.
 
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
-        machine = sip_call(agent, session, _event_ids(), monotonic(), self._wall_clock(), facts)
+        version = self.agents.version_of(agent)
+        machine = sip_call(
+            informed(agent, briefing.facts),
+            session,
+            _event_ids(),
+            monotonic(),
+            self._wall_clock(),
+            facts,
+            self._patience,
+            self._colleagues(agent, "sip"),
+        )
+        machine.brief(briefing)
         if opening:
             machine.begin_with(opening)
-        version = self.agents.version_of(agent)
         call = LiveCall(facts, machine, self._services.carriers.sip, self._services, version)
         if state is not None:
             machine.resume(state)
@@ -184,6 +218,24 @@ class CallRegistry:
         self._announced(call)
         call.begin(open_session=False)
         return call
+
+    def _colleagues(self, first: Agent, path: str) -> Colleagues:
+        """Return how a call finds the agents that it is handed over to.
+
+        They take what belongs to the line from the agent with which the call began: the sound of
+        a stream that runs cannot be another.
+        """
+        version = self.agents.version_of(first)
+        of_line = {"audio": first.audio, "lead_ms": first.lead_ms}
+
+        def find(name: str, known: Mapping[str, str]) -> AgentSession | None:
+            agent = version.book.agents.get(name)
+            if agent is None:
+                return None
+            session = version.sessions.of(name, path, known, first.audio)
+            return AgentSession(informed(agent, known).model_copy(update=of_line), session)
+
+        return find
 
     def _wall_clock(self) -> WallClock:
         return WallClock(self._clock() - monotonic(), self._hours_shift_s)

@@ -16,6 +16,8 @@ import structlog
 
 from gateway import limits
 from gateway.bridge.calls.running_call import RunningCall
+from gateway.bridge.privacy_filter import PrivacyFilter
+from gateway.call.briefing import Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
@@ -54,9 +56,11 @@ class SnapshotStore:
         self,
         store: Store,
         calls: Callable[[], Iterable[RunningCall]],
+        privacy: PrivacyFilter,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._store, self._calls, self._clock = store, calls, clock
+        self._privacy = privacy
         self._written: dict[RunningCall, _Written] = {}
         # A write that is under way must not arrive after the last one of a call.
         self._writing = asyncio.Lock()
@@ -121,11 +125,17 @@ class SnapshotStore:
         log.error("snapshot_of_another_call", key=key)
         return None
 
+    def _stored(self, call: RunningCall) -> CallSnapshot:
+        """Return the state of a call with its words as they may be stored."""
+        state = state_of(call)
+        state.history = self._privacy.history(call, state.history)
+        return state
+
     def remember(self, call: RunningCall, ending: Ending) -> None:
         """Keep the state in this process at once: the carrier may ask for it in the next moment."""
         if call.facts.call_sid and call.machine.arrived and _is_kept(ending):
             self._store.remember(
-                _key(call.facts.call_sid), _text(state_of(call)), limits.store.ENDINGS_KEPT_S
+                _key(call.facts.call_sid), _text(self._stored(call)), limits.store.ENDINGS_KEPT_S
             )
 
     async def ended(self, call: RunningCall, ending: Ending) -> None:
@@ -143,7 +153,7 @@ class SnapshotStore:
         if not _is_kept(ending):
             await self._store.delete(_key(call_sid))
             return
-        state, sound = state_of(call), call.machine.not_understood()
+        state, sound = self._stored(call), call.machine.not_understood()
         if sound:
             key = f"sound:{call_sid}"
             await self._store.put(key, b64encode(sound).decode(), limits.store.SOUND_KEPT_S)
@@ -164,7 +174,7 @@ class SnapshotStore:
         return sound
 
     def _entries(self, call: RunningCall) -> list[tuple[str, str, float]]:
-        facts, text = call.facts, _text(state_of(call))
+        facts, text = call.facts, _text(self._stored(call))
         ttl_s = call.machine.agent.max_call_s + limits.store.STATE_SPARE_S
         keys = [_key(facts.call_sid)] if facts.call_sid else []
         keys += [_sip_key(facts.call_id)] if facts.call_id else []
@@ -181,7 +191,7 @@ def _is_kept(ending: Ending) -> bool:
     return not ending.well or ending is Ending.TRANSFERRED
 
 
-def first_state(facts: CallInfo) -> CallSnapshot:
+def first_state(facts: CallInfo, briefing: Briefing) -> CallSnapshot:
     """Return the state of a call to which nothing has happened yet."""
     return CallSnapshot(
         facts.agent,
@@ -190,6 +200,7 @@ def first_state(facts: CallInfo) -> CallSnapshot:
         _plain(facts.dialled),
         call_id=facts.call_id,
         call_sid=facts.call_sid,
+        briefing=briefing,
     )
 
 

@@ -15,9 +15,9 @@ from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.call.line.sound_tap import SoundTap
 from gateway.limits import recordings as limits
-from gateway.ops.recordings.spool import PartFacts, part_id
+from gateway.ops.recordings.names import recording_name
+from gateway.ops.recordings.recording_spool import PartFacts, part_id
 from gateway.ops.recordings.writing_thread import StreamRecording, WritingThread
-from gateway.ops.records.archive import safe
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class CallRecorder:
             return
         facts = PartFacts(
             part_id(call.facts.slot_key, call.machine.streams + 1, secrets.token_hex(4)),
-            safe(call.facts.slot_key),
+            recording_name(call.facts.slot_key),
             call.facts.key,
             call.facts.call_sid,
             call.facts.agent,

@@ -7,6 +7,7 @@ the playback clock: at most `lead_ms`, in groups of up to 200 ms, each with its 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.audio.g711 import MULAW_BYTES_PER_MS
@@ -35,8 +36,13 @@ class Downlink:
         self._lead_ms = lead_ms
         # Two groups fit into the lead: one is played while the next is on its way.
         self._group_ms = min(GROUP_MS, lead_ms // 2 // FRAME_MS * FRAME_MS)
+        self._group_bytes = self._group_ms * MULAW_BYTES_PER_MS
         self._queue = bytearray()
         self._queued_at = 0.0
+        self._due_at: float | None = None
+        """When more is to be sent; None while nothing can be."""
+        self._not_before = 0.0
+        """Before this the caller's buffer holds enough, whatever the marks say."""
         self._twilio: ToTwilio | None = None
         self.ledger = PlaybackLedger()
         self.first_sound: FirstFrame | None = None
@@ -50,6 +56,7 @@ class Downlink:
 
     def open(self, twilio: ToTwilio) -> None:
         self._twilio = twilio
+        self._plan()
 
     def ms_of(self, audio: bytes) -> int:
         """Return how long a piece of the model's sound is."""
@@ -77,19 +84,24 @@ class Downlink:
         return self.ledger.accepted_ms
 
     def _enqueue(self, item_id: str, mulaw: bytes, received_ms: float, now: float) -> None:
-        if not self._queue:
+        queue = self._queue
+        if not queue:
             self._queued_at = now
-        self._queue += mulaw
+        is_short = len(queue) < self._group_bytes
+        queue += mulaw
         self.ledger.accept(item_id, len(mulaw) // MULAW_BYTES_PER_MS, received_ms)
+        if is_short:
+            self._plan()
 
     def watch_first_sound(self) -> None:
         """Follow the next sound to the caller's ear: it opens an answer."""
         self.first_sound = FirstFrame(self.ledger.accepted_ms)
 
-    def pump(self, now: float) -> list[bytes]:
+    def pump(self, now: float) -> Sequence[bytes]:
         """Return what may go out now: whole frames, each group with its mark."""
-        if self._twilio is None or not self._queue:
-            return []
+        # Asked after every event, and nearly always too early.
+        if now < self._not_before or self._twilio is None or not self._queue:
+            return ()
         messages: list[bytes] = []
         ledger, queue, lead_ms = self.ledger, self._queue, self.ledger.lead_ms(now)
         ms = self._group()
@@ -109,7 +121,17 @@ class Downlink:
             messages.append(self._twilio.mark(mark))
             self._follow(mark, now)
             ms = self._group()
+        self._plan()
         return messages
+
+    def _plan(self) -> None:
+        """Work out when more can go out, by what waits and what was sent."""
+        if not self._queue or self._twilio is None:
+            self._due_at, self._not_before = None, 0.0
+            return
+        by_clock, by_marks = self.ledger.low_at(self._lead_ms - self._group())
+        self._not_before = by_clock
+        self._due_at = max(by_clock, by_marks)
 
     def _group(self) -> int:
         waiting_ms = len(self._queue) // MULAW_BYTES_PER_MS
@@ -138,14 +160,14 @@ class Downlink:
 
     def due(self) -> float | None:
         """Return when to pump again; None while there is nothing to send."""
-        if not self._queue or self._twilio is None:
-            return None
-        return self.ledger.low_at(self._lead_ms - self._group())
+        return self._due_at
 
     def acknowledge(self, mark: str, now: float) -> bool:
         """Take a mark that came back; False for one of an epoch that is over."""
         if self.ledger.acknowledge(mark, now) is None:
             return False
+        if self._due_at is not None and self._due_at > self._not_before:
+            self._plan()  # it was late marks that were waited for
         first = self.first_sound
         if first is not None and first.mark == mark:
             # A telephone next door may echo a mark at once: nothing is played before it was sent.
@@ -155,7 +177,7 @@ class Downlink:
 
     def speaking(self, now: float) -> bool:
         """Return whether the caller hears the model, or is about to."""
-        return self.ledger.heard_ms(now) < self.ledger.accepted_ms
+        return bool(self._queue) or not self.ledger.all_heard(now)
 
     def settled(self) -> bool:
         return not self._queue and self.ledger.settled()
@@ -165,6 +187,7 @@ class Downlink:
         anything_out = self.ledger.lead_ms(now) > 0 or not self.ledger.settled()
         truncations = self.ledger.cut(now)
         self._queue.clear()
+        self._plan()
         self._to_caller.reset()
         self.first_sound = None
         if self._twilio is None or not anything_out:

@@ -145,14 +145,14 @@ class MediaLine(CallPart):
         self.downlink.open(twilio)
         self._hold_tone.open(twilio)
         # A stream that starts and never sends a frame is as dead as one that falls silent.
-        return self._look_at(ctx.now + limits.call.MEDIA_SILENCE_MAX_S)
+        return self._look_at(ctx.now + ctx.patience.media_silence_max_s)
 
     def _on_mark(self, event: caller.Mark) -> None:
         ctx = self._ctx
         if not self.owns(event) or not self.downlink.acknowledge(event.mark.name, ctx.now):
             return  # a mark that is echoed by a clear was never heard
         if ctx.phase is CallPhase.GOODBYE:
-            ctx.extend_goodbye(limits.call.GOODBYE_MAX_S)
+            ctx.extend_goodbye(ctx.patience.goodbye_max_s)
         first = self.downlink.first_sound
         if first is None or first.played_at is None or first.sent_at is None:
             return
@@ -266,7 +266,7 @@ class MediaLine(CallPart):
     @property
     def goodbye_max_s(self) -> float:
         """How long a goodbye may take that is being said already."""
-        return limits.call.GOODBYE_MAX_S
+        return self._ctx.patience.goodbye_max_s
 
     def can_be_heard(self) -> bool:
         """Return whether sound reaches the caller."""
@@ -372,7 +372,7 @@ class MediaLine(CallPart):
 
     def _watch_media(self) -> None:
         # Set, and compared with, the very same sum: a difference may fall short of it for ever.
-        dead_at = (self._frame_at or 0.0) + limits.call.MEDIA_SILENCE_MAX_S
+        dead_at = (self._frame_at or 0.0) + self._ctx.patience.media_silence_max_s
         if self._ctx.now < dead_at:
             self._look_at(dead_at)
         elif self._ctx.now > self._looks_at + limits.call.TICK_LATE_MAX_S:

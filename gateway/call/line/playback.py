@@ -133,6 +133,11 @@ class PlaybackLedger:
         """Return what was heard: acknowledged, and the time since; never more than was sent."""
         return self._played_ms(self._anchor_ms, self._anchor_at, now)
 
+    def all_heard(self, now: float) -> bool:
+        """Return whether all that was accepted was heard, as `heard_ms` says."""
+        # At the ends of what there is no clock is needed.
+        return self._anchor_ms == self.accepted_ms or self.heard_ms(now) >= self.accepted_ms
+
     def _played_ms(self, from_ms: int, since: float, now: float) -> int:
         # Comparisons and not `min` or `max`, here and below: this is asked fifty times a second.
         elapsed_ms = int((now - since) * 1000 + _FLOAT_ERROR_MS)
@@ -163,12 +168,15 @@ class PlaybackLedger:
         """Return when the buffer runs, or ran, dry if nothing more is sent."""
         return self._run_at + (self.sent_ms - self._run_ms) / 1000
 
-    def low_at(self, lead_ms: int) -> float:
-        """Return when no more than `lead_ms` will be left to play."""
+    def low_at(self, lead_ms: int) -> tuple[float, float]:
+        """Return when no more than `lead_ms` will be left to play: by the clock, and by the marks.
+
+        The later of both counts, as in `lead_ms`.
+        """
         sent_ms = self.sent_ms
         by_clock = self._run_at + (sent_ms - self._run_ms) / 1000
         by_marks = self._anchor_at + (sent_ms - self._anchor_ms - MARKS_LATE_MAX_MS) / 1000
-        return (max(by_marks, by_clock)) - lead_ms / 1000
+        return by_clock - lead_ms / 1000, by_marks - lead_ms / 1000
 
     @property
     def marks_pending(self) -> int:

@@ -114,7 +114,7 @@ class SipLine(CallPart):
     @property
     def goodbye_max_s(self) -> float:
         """How long a goodbye may take that is being said already."""
-        return limits.sip.GOODBYE_MAX_S if self._playing else limits.call.GOODBYE_MAX_S
+        return limits.sip.GOODBYE_MAX_S if self._playing else self._ctx.patience.goodbye_max_s
 
     @property
     def unheard(self) -> int:

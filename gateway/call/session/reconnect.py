@@ -6,13 +6,17 @@ count.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway import limits
 
 
 class ReconnectPolicy:
     """Count the tries, and say how long to wait before the next one."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, pauses_s: Sequence[float]) -> None:
+        """`pauses_s` are the waits before each further try, as many as there may be."""
+        self._pauses_s = pauses_s
         self._tries = 0
         self._began_at = now
         self._ready_at: float | None = None
@@ -28,10 +32,10 @@ class ReconnectPolicy:
         if ready_at is not None:
             self._began_at = now
         if (
-            self._tries >= len(limits.model.MODEL_PAUSES_S)
+            self._tries >= len(self._pauses_s)
             or now - self._began_at >= limits.model.MODEL_GIVE_UP_S
         ):
             return None
-        pause_s = limits.model.MODEL_PAUSES_S[self._tries]
+        pause_s = self._pauses_s[self._tries]
         self._tries += 1
         return pause_s

@@ -8,10 +8,13 @@ from typing import Final
 import msgspec
 
 from gateway import limits
+from gateway.agents.config.agent import HANDS_OVER
 from gateway.agents.config.recording import PAUSES_RECORDING
 from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
+from gateway.call.dialogue.agent_change import AgentChange
+from gateway.call.dialogue.caller_language import CallerLanguage
 from gateway.call.dialogue.recording import CallRecording
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.tools.open_work import OpenWork
@@ -37,9 +40,16 @@ class BuiltinTools:
     """Functions that the call itself carries out."""
 
     def __init__(
-        self, ctx: CallContext, work: OpenWork, line: CallerLine, recording: CallRecording
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        line: CallerLine,
+        agents: AgentChange,
+        language: CallerLanguage,
+        recording: CallRecording,
     ) -> None:
-        self._ctx, self._work, self._line, self._recording = ctx, work, line, recording
+        self._ctx, self._work, self._line = ctx, work, line
+        self._agents, self._language, self._recording = agents, language, recording
         self._messages = 0
 
     def run(self, name: str, response_id: str, call_id: str, arguments: str) -> bool:
@@ -50,6 +60,10 @@ class BuiltinTools:
             self._work.running.put(response_id, call_id, self._pause_recording(arguments))
         elif name == "send_digits":
             self._send_digits(response_id, call_id, arguments)
+        elif name == HANDS_OVER:
+            self._agents.hand_over(response_id, call_id, arguments)
+        elif name == "switch_language":
+            self._work.running.put(response_id, call_id, self._language.switch(arguments))
         else:
             return False
         return True

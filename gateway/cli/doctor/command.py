@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final
 
@@ -31,10 +31,8 @@ _MARKS: Final = {
 }
 
 AgentsCheck = Callable[[Settings, AgentBook], Awaitable[Iterable[Finding]]]
-FOR_AGENTS: Final[list[tuple[str, AgentsCheck]]] = [
-    ("MCP", mcp.servers),
-    ("functions", functions.addresses),
-]
+AgentsChecks = Sequence[tuple[str, AgentsCheck]]
+FOR_AGENTS: Final[AgentsChecks] = (("MCP", mcp.servers), ("functions", functions.addresses))
 """What agents need of the world beside a model: each a name and a check."""
 
 
@@ -56,8 +54,13 @@ def doctor(
         raise typer.Exit(UNREACHABLE)
 
 
-async def examine(environ: Mapping[str, str]) -> tuple[list[Finding], list[Finding]]:
-    """Return the findings about local files, and those about remote services."""
+async def examine(
+    environ: Mapping[str, str], for_agents: AgentsChecks = FOR_AGENTS
+) -> tuple[list[Finding], list[Finding]]:
+    """Return the findings about local files, and those about remote services.
+
+    `for_agents` are the checks of what the agents need beside a model, by name.
+    """
     try:
         settings = load_settings(environ)
     except SettingsError as error:
@@ -71,12 +74,14 @@ async def examine(environ: Mapping[str, str]) -> tuple[list[Finding], list[Findi
         environment.webhook_secret_shaped(settings),
         environment.folder_writable(settings),
     ]
-    far = await run_all(_abroad(settings, book)) if book is not None else []
+    far = await run_all(_abroad(settings, book, for_agents)) if book is not None else []
     secrets = list(_secrets(settings))
     return [_clean(f, secrets) for f in local], [_clean(f, secrets) for f in far]
 
 
-def _abroad(settings: Settings, book: AgentBook) -> list[tuple[str, Check]]:
+def _abroad(
+    settings: Settings, book: AgentBook, for_agents: AgentsChecks
+) -> list[tuple[str, Check]]:
     def with_http(check: Callable[..., Awaitable[list[Finding]]], *more: Any) -> Check:
         async def run() -> list[Finding]:
             async with _client() as http:
@@ -95,7 +100,7 @@ def _abroad(settings: Settings, book: AgentBook) -> list[tuple[str, Check]]:
         ("OpenAI's webhook", with_http(reachability.openai_webhook)),
         ("SIP", lambda: vendors.sip(settings)),
         ("Redis", lambda: store.redis(settings)),
-        *((name, of_agents(check)) for name, check in FOR_AGENTS),
+        *((name, of_agents(check)) for name, check in for_agents),
     ]
 
 

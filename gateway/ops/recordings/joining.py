@@ -18,7 +18,7 @@ from gateway.audio.g711 import CALLER_HZ, MULAW_SILENCE
 from gateway.audio.sound_files import CHANNELS, ByteSink, SoundFormat, peaks, sound_writer
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.limits import recordings as limits
-from gateway.ops.recordings.spool import PartFacts
+from gateway.ops.recordings.recording_spool import PartFacts
 
 _GAP_MAX: Final = round(limits.GAP_MAX_S * CALLER_HZ)
 _MAX_SAMPLES: Final = round(limits.RECORDING_MAX_S * CALLER_HZ)
@@ -131,7 +131,7 @@ _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 def _sealed(file: ByteSink, secret: str | None, stack: ExitStack) -> ByteSink:
     if secret is None:
         return file
-    from gateway.ops.recordings.sealing import SealedSink  # noqa: PLC0415 - with a key only
+    from gateway.ops.recordings.sealed_file import SealedSink  # noqa: PLC0415 - with a key only
 
     sealed = SealedSink(file, secret)
     stack.callback(sealed.close)

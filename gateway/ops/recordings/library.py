@@ -13,11 +13,11 @@ import structlog
 from gateway.errors import PeerError
 from gateway.limits import recordings as limits
 from gateway.ops.recordings.joining import StoredRecording
+from gateway.ops.recordings.names import recording_name
 from gateway.ops.recordings.object_store import ObjectMissing, RecordingObjects
-from gateway.ops.records.archive import safe
 
 if TYPE_CHECKING:
-    from gateway.ops.recordings.sealing import FileSeal
+    from gateway.ops.recordings.sealed_file import FileSeal
     from gateway.ops.store.encryption import Encryptor
 
 log = structlog.get_logger()
@@ -45,10 +45,10 @@ class RecordingReader:
             start = upto
 
     async def _opened(self, start: int, end: int) -> AsyncIterator[bytes]:
-        from gateway.ops.recordings import sealing  # noqa: PLC0415 - with a key only
+        from gateway.ops.recordings import sealed_file  # noqa: PLC0415 - with a key only
 
         size = await self._objects.size(self.info.key)
-        layout = sealing.SealedLayout(size)
+        layout = sealed_file.SealedLayout(size)
         seal = await self._seal(layout, size)
         while start < end:
             first = start // limits.BLOCK_BYTES
@@ -64,13 +64,13 @@ class RecordingReader:
             start += len(block)
 
     async def _seal(self, layout: object, size: int) -> FileSeal:
-        from gateway.ops.recordings import sealing  # noqa: PLC0415
+        from gateway.ops.recordings import sealed_file  # noqa: PLC0415
 
-        assert isinstance(layout, sealing.SealedLayout)  # noqa: S101 - made above
+        assert isinstance(layout, sealed_file.SealedLayout)  # noqa: S101 - made above
         begin, upto = layout.span(0, 0)
         head = await self._objects.read(self.info.key, 0, min(upto, size))
         header, chunk = head[:begin], head[begin:]
-        return sealing.seal_of(header, self._keys, chunk, last=layout.chunks == 1)
+        return sealed_file.seal_of(header, self._keys, chunk, last=layout.chunks == 1)
 
 
 class RecordingLibrary:
@@ -89,7 +89,7 @@ class RecordingLibrary:
 
     async def find(self, call: str) -> RecordingReader | None:
         """Return the recording of a call, by its CallSid or id. Raises LinkError, PeerError."""
-        name = safe(call)
+        name = recording_name(call)
         try:
             size = await self.objects.size(f"{name}.json")
             if size > limits.INFO_MAX_BYTES:
@@ -115,7 +115,7 @@ class RecordingLibrary:
 
         Raises LinkError; what is left then is found when it is deleted again.
         """
-        name = safe(call)
+        name = recording_name(call)
         found = [one async for one, _ in self.objects.names(f"{PARTS}/{name}")]
         for file_format in ("opus", "wav"):
             for ending in ("", ".sealed"):

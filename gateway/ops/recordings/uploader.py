@@ -32,7 +32,7 @@ from gateway.limits import recordings as limits
 from gateway.ops.recordings.joining import JoinedPart, StoredRecording, join
 from gateway.ops.recordings.library import PARTS, RecordingLibrary, RecordingReader
 from gateway.ops.recordings.object_store import ObjectMissing
-from gateway.ops.recordings.spool import PartFacts, Spool, SpooledPart, set_aside
+from gateway.ops.recordings.recording_spool import PartFacts, RecordingSpool, SpooledPart, set_aside
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ class RecordingUploader:
 
     def __init__(
         self,
-        spool: Spool,
+        spool: RecordingSpool,
         library: RecordingLibrary,
         start: Callable[[Coroutine[Any, Any, None], str], object],
         is_running: Callable[[str], bool],
@@ -168,7 +168,7 @@ class RecordingUploader:
         elif parts:
             await self._finish(name, parts)
 
-    def _readable(self, spool: Spool, name: str) -> list[SpooledPart]:
+    def _readable(self, spool: RecordingSpool, name: str) -> list[SpooledPart]:
         """Return the parts of a recording; one that nobody can read is set aside."""
         found = []
         for journal in spool.journals(name):
@@ -301,7 +301,7 @@ class RecordingUploader:
         return bool(journals)
 
 
-def _joined(part: SpooledPart, spool: Spool) -> JoinedPart:
+def _joined(part: SpooledPart, spool: RecordingSpool) -> JoinedPart:
     def sound() -> Any:
         return spool.sound(part.sound)
 

@@ -25,7 +25,7 @@ from gateway.audio.stereo_timeline import (
     StereoTimeline,
 )
 from gateway.limits import recordings as limits
-from gateway.ops.recordings.spool import PartFacts, PartWriter, Spool
+from gateway.ops.recordings.recording_spool import PartFacts, PartWriter, RecordingSpool
 
 log = structlog.get_logger()
 _SOUND: Final = frozenset({CALLER, PLAYED, MARKED, ACKNOWLEDGED})
@@ -57,7 +57,7 @@ class WritingThread:
 
     def __init__(
         self,
-        spool: Spool,
+        spool: RecordingSpool,
         unix_offset_s: Callable[[], float],
         on_closed: Callable[[PartFacts, str], None],
         on_error: Callable[[str], None],

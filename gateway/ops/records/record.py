@@ -74,6 +74,17 @@ class RecordApproval(Struct):
     """Null while it is pending."""
 
 
+class RecordHandOver(Struct):
+    """Change of the agent that leads the call."""
+
+    at_s: _Seconds
+    before: str
+    agent: str
+    model: str
+    cost_usd: str | None = None
+    """Cost of the call until then: the difference to the next one is the agent's."""
+
+
 class RecordLine(Struct):
     """Line of the transcript, at the time at which its speech began."""
 
@@ -98,6 +109,7 @@ class CallSummary(Struct):
     """CallSid, or OpenAI's call id on the SIP path."""
     call_sid: str
     agent: str
+    """Who leads the call, or led it last."""
     model: str
     path: CallPath
     caller: str
@@ -129,6 +141,8 @@ class CallSummary(Struct):
     arrived_s: _Seconds | None = None
     model_ready_s: _Seconds | None = None
     first_sound_s: _Seconds | None = None
+    language: str | None = None
+    """The caller's, once it was told."""
 
 
 class CallRecord(CallSummary):
@@ -139,6 +153,7 @@ class CallRecord(CallSummary):
     interruptions: list[RecordInterruption] = []
     tool_calls: list[RecordToolUse] = []
     approvals: list[RecordApproval] = []
+    hand_overs: list[RecordHandOver] = []
     transcript: list[RecordLine] = []
     messages: list[RecordMessage] = []
 
@@ -168,6 +183,8 @@ class RecordWriter:
             events.ModelSpeechEnded: lambda _: self._fell_silent("model", 0.0),
             events.TurnMeasured: self._turn,
             events.BargedIn: self._barged_in,
+            events.AgentChanged: self._handed_over,
+            events.LanguageChanged: self._in_language,
             events.ToolCalled: lambda n: self._used(n.name),
             events.HostedToolCalled: lambda n: self._used(f"{n.server}: {n.tool}"),
             events.ApprovalRequested: self._approval_asked,
@@ -260,6 +277,18 @@ class RecordWriter:
             one = RecordInterruption(self.now_s(), max(0, event.heard_ms), _ms(event.reaction_s))
             self._record.interruptions.append(one)
             yield "interruptions", one
+        yield SUMMARY
+
+    def _handed_over(self, event: events.AgentChanged) -> Iterator[Change]:
+        record = self._record
+        one = RecordHandOver(self.now_s(), event.before, event.agent, event.model, record.cost_usd)
+        record.hand_overs.append(one)  # the call bounds their number
+        record.agent, record.model = event.agent, event.model
+        yield "hand_overs", one
+        yield SUMMARY
+
+    def _in_language(self, event: events.LanguageChanged) -> Iterator[Change]:
+        self._record.language = event.language
         yield SUMMARY
 
     def _approval_asked(self, event: events.ApprovalRequested) -> Iterator[Change]:

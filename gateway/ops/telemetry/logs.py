@@ -87,11 +87,11 @@ class _Shown:
         return repr(self._note)
 
 
-_WORDS: Final = frozenset({events.TranscriptLine, events.MessageTaken})
+_WORDS: Final = frozenset({events.TranscriptLine, events.MessageTaken, events.ResultFiled})
 
 
 class CallLog:
-    """*answered*, *ended* and the vendor's errors; everything else of a call is DEBUG."""
+    """*answered*, *ended*, results and the vendor's errors; everything else of a call is DEBUG."""
 
     def on_event(self, facts: CallInfo, event: events.CallEvent, cost_usd: Decimal) -> None:
         """`cost_usd` is what the call has cost so far."""
@@ -114,6 +114,16 @@ class CallLog:
                 fault=event.fault,
                 code=event.code,
                 **({"words": event.words} if event.refused else {}),
+            )
+        elif isinstance(event, events.ResultFiled):
+            (log.warning if event.status == "failed" else log.info)(
+                "result_collected",
+                **_ids(facts),
+                agent=facts.agent,
+                status=event.status,
+                reason=event.reason,
+                tries=event.tries,
+                unproven=len(event.unproven),
             )
         elif _debugged.isEnabledFor(logging.DEBUG) and type(event) not in _WORDS:
             log.debug(type(event).__name__, **_ids(facts), fields=_Shown(event))

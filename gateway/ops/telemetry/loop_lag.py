@@ -10,7 +10,7 @@ from typing import Final
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway import limits
+from gateway.limits.process import LAG_PROBE_S
 from gateway.ops.telemetry.fast_histogram import FastHistogram
 
 _BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -46,20 +46,21 @@ class _LagProbe:
         self._over: asyncio.Future[None] = self._loop.create_future()
 
     async def run(self) -> None:
-        self._set()
+        self._set(monotonic())
         try:
             await self._over
         finally:
             self._timer.cancel()
 
-    def _set(self) -> None:
-        self._due_at = monotonic() + limits.process.LAG_PROBE_S
-        self._timer = self._loop.call_later(limits.process.LAG_PROBE_S, self._look)
+    def _set(self, now: float) -> None:
+        self._due_at = now + LAG_PROBE_S
+        self._timer = self._loop.call_later(LAG_PROBE_S, self._look)
 
     def _look(self) -> None:
+        now, due_at = monotonic(), self._due_at
         try:
-            self._observe(max(0.0, monotonic() - self._due_at))
+            self._observe(now - due_at if now > due_at else 0.0)
         except Exception as error:
             self._over.set_exception(error)
         else:
-            self._set()
+            self._set(now)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from gateway_calls import QUIET, Stream, new_sid, signature
-from running_gateway import GatewayRig
+from running_gateway import GatewayRig, running_gateway
 from stream_end import NearEnd, frame_of, near_end
 from websockets.frames import Frame, Opcode
 
 from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.limits.patience import CallPatience
+from gateway.simulator.openai.main import ModelServer
+from gateway.tuning import Tuning
 
 Make = Callable[[Stream], str | bytes]
 MEDIA_URL = "wss://gw.example.com/twilio/media"
-
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -233,22 +235,27 @@ async def test_a_close_in_mid_call(rig: GatewayRig, stream: Stream, code: int) -
 
 
 async def test_silence_where_fifty_frames_a_second_belong(
-    rig: GatewayRig, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    agents_file: Path, shared_model: ModelServer
 ) -> None:
-    monkeypatch.setattr(limits.call, "MEDIA_SILENCE_MAX_S", 0.1)
-    async with rig.carrier.call(QUIET) as other:
+    tuning = Tuning(patience=CallPatience(media_silence_max_s=0.1))
+    async with (
+        running_gateway(agents_file, shared_model, tuning) as rig,
+        rig.carrier.call(QUIET) as other,
+    ):
         ended = await rig.note(events.CallEnded, of=other.call_sid)
         assert ended.ending is Ending.MEDIA_STALLED
-        assert math.isclose(ended.seconds, 0.1, abs_tol=0.09)
+        assert ended.seconds >= 0.1
         assert await other.closed() == 1000
-    await goes_on(rig, stream)
 
 
 async def test_a_stream_that_starts_and_sends_nothing(
-    rig: GatewayRig, monkeypatch: pytest.MonkeyPatch
+    agents_file: Path, shared_model: ModelServer
 ) -> None:
-    monkeypatch.setattr(limits.call, "MEDIA_SILENCE_MAX_S", 0.05)
-    async with rig.carrier.call(QUIET, frames=False) as stream:
+    tuning = Tuning(patience=CallPatience(media_silence_max_s=0.05))
+    async with (
+        running_gateway(agents_file, shared_model, tuning) as rig,
+        rig.carrier.call(QUIET, frames=False) as stream,
+    ):
         assert await ending(rig, stream) is Ending.MEDIA_STALLED
         assert await stream.closed() == 1000
 
@@ -273,9 +280,10 @@ async def test_sound_of_a_kind_that_we_do_not_speak(
         assert await stream.closed() == 1000
 
 
-async def test_a_caller_who_never_comes(rig: GatewayRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits.call, "ARRIVAL_WAIT_S", 0.05)
-    await rig.carrier.ring(call_sid := new_sid("CA"))
-    ended = await rig.note(events.CallEnded, of=call_sid)
-    assert (ended.ending, ended.arrived) == (Ending.NEVER_ARRIVED, False)
-    assert rig.gateway.registry.media_call(call_sid) is None
+async def test_a_caller_who_never_comes(agents_file: Path, shared_model: ModelServer) -> None:
+    tuning = Tuning(patience=CallPatience(arrival_max_s=0.05))
+    async with running_gateway(agents_file, shared_model, tuning) as rig:
+        await rig.carrier.ring(call_sid := new_sid("CA"))
+        ended = await rig.note(events.CallEnded, of=call_sid)
+        assert (ended.ending, ended.arrived) == (Ending.NEVER_ARRIVED, False)
+        assert rig.gateway.registry.media_call(call_sid) is None

@@ -19,6 +19,7 @@ from websockets.frames import Opcode
 from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.limits.patience import CallPatience
 from gateway.tuning import Tuning
 
 GOODBYE = b"\x55" * 8000  # a second of mu-law
@@ -52,9 +53,12 @@ async def says_goodbye(end: FarEnd) -> None:
         pass
 
 
+PATIENT = Tuning(hangup_confirm_max_s=30.0)
+
+
 @contextlib.asynccontextmanager
 async def goodbye(
-    tmp_path: Path, rest_url: str, hangup_confirm_max_s: float = 30.0
+    tmp_path: Path, rest_url: str, tuning: Tuning = PATIENT
 ) -> AsyncIterator[tuple[GatewayRig, Stream]]:
     """A call in which the model has just said goodbye; the caller's telephone plays it."""
     agents = tmp_path / "agents.yaml"
@@ -64,7 +68,7 @@ async def goodbye(
         running_gateway(
             agents,
             f"{url.replace('ws:', 'http:')}/v1",
-            Tuning(hangup_confirm_max_s=hangup_confirm_max_s),
+            tuning,
             TWILIO_BASE_URL=rest_url,
         ) as rig,
         rig.carrier.call(frames=False) as stream,
@@ -123,7 +127,7 @@ async def test_a_call_that_twilio_ends_needs_no_more(
     """We wait for its stream to end, and close it if that takes too long."""
     async with (
         rest_desk(*answers) as rest,
-        goodbye(tmp_path, rest.url, 0.05) as (rig, stream),
+        goodbye(tmp_path, rest.url, Tuning(hangup_confirm_max_s=0.05)) as (rig, stream),
     ):
         await played(stream)
         await rig.note(events.CallEnded)
@@ -168,12 +172,10 @@ async def says_hang_up(rig: GatewayRig, stream: Stream) -> None:
     assert "<Say" not in after.text
 
 
-async def test_a_mark_that_never_comes_does_not_keep_the_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_mark_that_never_comes_does_not_keep_the_line(tmp_path: Path) -> None:
     """The watchdog: a goodbye that makes no progress is over."""
-    monkeypatch.setattr(limits.call, "GOODBYE_MAX_S", 0.2)
-    async with rest_desk() as rest, goodbye(tmp_path, rest.url) as (rig, _stream):
+    hasty = Tuning(hangup_confirm_max_s=30.0, patience=CallPatience(goodbye_max_s=0.2))
+    async with rest_desk() as rest, goodbye(tmp_path, rest.url, hasty) as (rig, _stream):
         ended = await rig.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.AGENT_HUNG_UP, "unheard")
         await rest.hears()

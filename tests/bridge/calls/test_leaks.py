@@ -9,14 +9,14 @@ import os
 import weakref
 from pathlib import Path
 
-import pytest
 from gateway_calls import Stream, new_sid
 from running_gateway import ACCOUNT, GatewayRig, running_gateway
 
-from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call import events
+from gateway.limits.patience import CallPatience
 from gateway.simulator.openai.main import ModelServer
+from gateway.tuning import Tuning
 
 CALLS = 200
 
@@ -50,11 +50,11 @@ async def settled(rig: GatewayRig, model: ModelServer, connections: int, session
 
 
 async def test_webhooks_that_came_to_nothing_leave_nothing_behind(
-    agents_file: Path, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+    agents_file: Path, model: ModelServer
 ) -> None:
     """A third of the callers give up while it rings, a third never comes, a third is refused."""
-    monkeypatch.setattr(limits.call, "ARRIVAL_WAIT_S", 0.5)
-    async with running_gateway(agents_file, model, GATEWAY_MAX_CALLS="1000") as rig:
+    tuning = Tuning(patience=CallPatience(arrival_max_s=0.5))
+    async with running_gateway(agents_file, model, tuning, GATEWAY_MAX_CALLS="1000") as rig:
         await abandon(rig, 6)  # whatever is made once is made now
         await settled(rig, model, 1, 0)
         before = held()

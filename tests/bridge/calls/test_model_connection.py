@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from running_gateway import API_KEY, PUBLIC_URL, running_gateway
 from structlog.testing import capture_logs
 from websockets.frames import Opcode
 
-from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.limits.patience import CallPatience
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import OnConnect, Script
 from gateway.tuning import Tuning
@@ -32,7 +33,7 @@ async def test_what_the_vendor_is_told_of_a_call(agents_file: Path) -> None:
         seen.append(end)
         await end.gone()
 
-    async with gateway_with_model(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave, ONE_TRY) as rig:
         for _ in range(2):
             await rig.carrier.ring(new_sid("CA"), QUIET)
         await rig.note(events.ModelReady, 2)
@@ -60,7 +61,7 @@ async def test_a_model_of_any_name_stays_one_parameter(tmp_path: Path) -> None:
     agents.write_text(
         'agents: {one: {model: "a b&c=d", instructions: x}}\nroutes: [{to: "*", agent: one}]\n'
     )
-    async with gateway_with_model(agents, behave) as rig:
+    async with gateway_with_model(agents, behave, ONE_TRY) as rig:
         await rig.carrier.ring(new_sid("CA"))
         (call,) = rig.gateway.registry.calls
         async with asyncio.timeout(5):
@@ -69,10 +70,8 @@ async def test_a_model_of_any_name_stays_one_parameter(tmp_path: Path) -> None:
     assert line == "GET /v1/realtime?model=a%20b%26c%3Dd HTTP/1.1"
 
 
-@pytest.fixture(autouse=True)
-def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What follows a loss is told in tests/call/test_renewal.py and tests/faults."""
-    monkeypatch.setattr(limits.model, "MODEL_PAUSES_S", ())
+ONE_TRY = Tuning(patience=CallPatience(reconnect_pauses_s=()))
+"""What follows a loss is told in tests/call/session/test_reconnect.py and tests/faults."""
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ async def test_a_model_that_refuses(
 ) -> None:
     async with (
         running_model(Script(on_connect=script)) as model,
-        running_gateway(agents_file, model) as rig,
+        running_gateway(agents_file, model, ONE_TRY) as rig,
     ):
         await rig.carrier.ring(new_sid("CA"))
         ended = await rig.note(events.CallEnded)
@@ -99,12 +98,10 @@ async def test_a_model_that_refuses(
         assert not rig.gateway.registry.calls
 
 
-async def test_a_model_that_refuses_once_is_asked_twice(
-    agents_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits.model, "MODEL_PAUSES_S", (0.0,))
+async def test_a_model_that_refuses_once_is_asked_twice(agents_file: Path) -> None:
+    twice = Tuning(patience=CallPatience(reconnect_pauses_s=(0.0,)))
     script = Script(on_connect=OnConnect(refuse=503, times=1))
-    async with running_model(script) as model, running_gateway(agents_file, model) as rig:
+    async with running_model(script) as model, running_gateway(agents_file, model, twice) as rig:
         async with rig.carrier.call(QUIET) as stream:
             await rig.note(events.ModelReady)
             await stream.stop()
@@ -113,7 +110,7 @@ async def test_a_model_that_refuses_once_is_asked_twice(
 
 async def test_nobody_at_the_model_s_address(agents_file: Path) -> None:
     """The caller is not left in silence: their stream is closed, and Twilio asks what is next."""
-    async with running_gateway(agents_file) as rig:
+    async with running_gateway(agents_file, tuning=ONE_TRY) as rig:
         async with rig.carrier.call() as stream:
             assert await stream.closed() == 1000
             ended = await rig.note(events.CallEnded)
@@ -124,7 +121,7 @@ async def test_nobody_at_the_model_s_address(agents_file: Path) -> None:
 
 
 async def test_a_model_that_hangs_in_the_handshake(agents_file: Path) -> None:
-    script, times = Script(on_connect=OnConnect(hang=True)), Tuning(model_try_max_s=0.05)
+    script, times = Script(on_connect=OnConnect(hang=True)), replace(ONE_TRY, model_try_max_s=0.05)
     async with running_model(script) as model, running_gateway(agents_file, model, times) as rig:
         await rig.carrier.ring(new_sid("CA"))
         ended = await rig.note(events.CallEnded)
@@ -132,16 +129,14 @@ async def test_a_model_that_hangs_in_the_handshake(agents_file: Path) -> None:
         assert len(model.journal.of("hanging")) == 1
 
 
-async def test_a_model_that_never_confirms_the_session(
-    agents_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits.model, "MODEL_TRY_MAX_S", 0.1)
+async def test_a_model_that_never_confirms_the_session(agents_file: Path) -> None:
+    hasty = Tuning(patience=CallPatience(session_max_s=0.1, reconnect_pauses_s=()))
 
     async def behave(end: FarEnd) -> None:
         await end.accept(text_of(event("session.created", session={})))
         await end.gone()
 
-    async with gateway_with_model(agents_file, behave) as rig, rig.carrier.call() as stream:
+    async with gateway_with_model(agents_file, behave, hasty) as rig, rig.carrier.call() as stream:
         assert (await rig.note(events.CallEnded)).ending is Ending.MODEL_SILENT
         assert await stream.closed() == 1000
 
@@ -155,7 +150,7 @@ async def test_a_format_that_was_not_asked_for_is_noise(agents_file: Path) -> No
         assert (await end.frame()).opcode is Opcode.CLOSE, "and not a sample before"
         await end.gone()
 
-    async with gateway_with_model(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave, ONE_TRY) as rig:
         await rig.carrier.ring(new_sid("CA"))
         ended = await rig.note(events.CallEnded)
         assert (ended.ending, ended.reason) == (Ending.MODEL_REFUSED, "audio_format")
@@ -170,7 +165,7 @@ async def test_a_session_that_is_not_used_is_closed_in_order(agents_file: Path) 
         end.send(close_of(1000))
         closed.set_result(await end.gone())
 
-    async with gateway_with_model(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave, ONE_TRY) as rig:
         await rig.carrier.ring(call_sid := new_sid("CA"))
         await rig.note(events.ModelReady)
         fields = rig.carrier.call_fields(call_sid, status="no-answer")
@@ -192,7 +187,7 @@ async def test_a_caller_who_is_gone_before_the_model_is_there(agents_file: Path)
         await end.gone()
         gone.set()
 
-    async with gateway_with_model(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave, ONE_TRY) as rig:
         await rig.carrier.ring(call_sid := new_sid("CA"))
         fields = rig.carrier.call_fields(call_sid, status="canceled")
         await rig.carrier.post("/twilio/status", fields)
@@ -209,7 +204,7 @@ async def test_a_caller_of_any_name(agents_file: Path) -> None:
         await configured(end)
         await end.gone()
 
-    async with gateway_with_model(agents_file, behave) as rig:
+    async with gateway_with_model(agents_file, behave, ONE_TRY) as rig:
         fields = rig.carrier.call_fields(new_sid("CA"), QUIET) | {"From": "sip:\ud800@evil"}
         body = json.dumps(fields).encode()
         path = f"/twilio/voice?bodySHA256={sha256(body).hexdigest()}"

@@ -17,14 +17,13 @@ from running_gateway import GatewayRig
 from gateway import limits
 from gateway.call import events as notes
 from gateway.call.endings import Ending
+from gateway.limits.patience import CallPatience
+from gateway.tuning import Tuning
 
 RAW = "+15550102"  # its agent hears and speaks mu-law, as it is
 
-
-@pytest.fixture(autouse=True)
-def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What follows a loss is told in tests/call/test_renewal.py and tests/faults."""
-    monkeypatch.setattr(limits.model, "MODEL_PAUSES_S", ())
+ONE_TRY = Tuning(patience=CallPatience(reconnect_pauses_s=()))
+"""What follows a loss is told in tests/call/session/test_reconnect.py and tests/faults."""
 
 
 # --- Sound, up and down ---
@@ -47,7 +46,7 @@ async def test_no_sound_goes_up_before_the_session_is_confirmed(agents_file: Pat
             heard.put_nowait(b64decode(append["audio"]))
 
     async with (
-        gateway_with_model(agents_file, behave) as rig,
+        gateway_with_model(agents_file, behave, ONE_TRY) as rig,
         rig.carrier.call(RAW, frames=False) as stream,
     ):
         words = [bytes([n]) * 160 for n in range(100)]
@@ -84,7 +83,7 @@ async def test_two_megabytes_of_sound_in_one_event(agents_file: Path) -> None:
         await end.gone()
 
     async with (
-        gateway_with_model(agents_file, behave) as rig,
+        gateway_with_model(agents_file, behave, ONE_TRY) as rig,
         rig.carrier.call(RAW) as stream,
     ):
         stream.echo_marks = False
@@ -107,7 +106,10 @@ async def talking(agents_file: Path, then: Behave) -> AsyncIterator[tuple[Gatewa
         assert (await next_event(end))["type"] == "input_audio_buffer.append"
         await then(end)
 
-    async with gateway_with_model(agents_file, behave) as rig, rig.carrier.call(QUIET) as stream:
+    async with (
+        gateway_with_model(agents_file, behave, ONE_TRY) as rig,
+        rig.carrier.call(QUIET) as stream,
+    ):
         yield rig, stream
 
 

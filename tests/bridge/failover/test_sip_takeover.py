@@ -93,7 +93,9 @@ async def is_held(town: Town) -> None:
 def is_gone(rig: GatewayRig) -> None:
     """To the others it looks like this: no lease is renewed, nobody is looked for."""
     rig.gateway.registry.draining = True
-    rig.gateway.registry._table._sip.clear()
+    never = events.CallEnded(Ending.NEVER_ARRIVED, "", False, 0.0, (), 0, 0, 0)
+    for call in rig.gateway.registry.sip_calls:
+        rig.gateway.registry.on_event(call, never)
 
 
 async def record(rig: GatewayRig, key: str) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from running_gateway import GatewayRig
 from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.failover.snapshots import SnapshotStore, first_state, state_of
+from gateway.bridge.privacy_filter import PrivacyFilter
 from gateway.call import events
+from gateway.call.briefing import NO_BRIEFING
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.ops.store.memory import MemoryStore
@@ -37,7 +39,7 @@ async def test_a_call_that_ends_while_others_are_gathered_is_not_written(
 ) -> None:
     async with rig.carrier.call(QUIET):
         call = await running(rig)
-        snapshots = SnapshotStore(store, lambda: [call])
+        snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
         writing = asyncio.ensure_future(snapshots.write_changed())
         await asyncio.sleep(0)
         call.hang_up(Ending.OPERATOR_HUNG_UP)
@@ -48,9 +50,9 @@ async def test_a_call_that_ends_while_others_are_gathered_is_not_written(
 
 async def test_the_state_of_another_call_is_not_taken_from_its_key(store: Store) -> None:
     """Copied there by somebody who can write to Redis: a caller would hear another's words."""
-    snapshots = SnapshotStore(store, list)
+    snapshots = SnapshotStore(store, list, PrivacyFilter())
     facts = CallInfo("CA1", "+15550123", "+15550100", "reception", "media-streams")
-    await snapshots.expect("CA1", first_state(facts), None)
+    await snapshots.expect("CA1", first_state(facts, NO_BRIEFING), None)
     assert await snapshots.known("CA1") is not None
     await store.put("call:CA2", await store.get("call:CA1") or "", 60)
     assert await snapshots.known("CA2") is None
@@ -60,7 +62,7 @@ async def test_the_state_of_another_call_is_not_taken_from_its_key(store: Store)
 async def test_a_poisoned_state_is_none(store: Store, poison: str) -> None:
     await store.put("call:CA1", poison, 60)
     await store.put("sound:CA1", poison, 60)
-    snapshots = SnapshotStore(store, list)
+    snapshots = SnapshotStore(store, list, PrivacyFilter())
     assert await snapshots.known("CA1") is None
     assert isinstance(await snapshots.sound("CA1"), bytes)
 
@@ -82,7 +84,7 @@ async def test_nor_one_whose_state_is_just_on_its_way(rig: GatewayRig) -> None:
     store = SlowStore()
     async with rig.carrier.call(QUIET):
         call = await running(rig)
-        snapshots = SnapshotStore(store, lambda: [call])
+        snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
         writing = asyncio.ensure_future(snapshots.write_changed())
         await store.asked.wait()
         call.hang_up(Ending.OPERATOR_HUNG_UP)
@@ -99,7 +101,7 @@ async def test_what_was_decided_before_the_end_was_noticed_holds(
     """The carrier asked what comes next, and then the stream's end was seen."""
     async with rig.carrier.call(QUIET):
         call = await running(rig)
-        snapshots = SnapshotStore(store, lambda: [call])
+        snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
         decided = state_of(call)
         decided.silently, decided.opening = True, "Say that you are back."
         await snapshots.write(call.facts.call_sid, decided)
@@ -128,7 +130,7 @@ async def test_a_sentence_that_grows_is_written_now_and_then_and_at_its_end(
     store, now = CountingStore(), 100.0
     async with rig.carrier.call(QUIET):
         call = await running(rig)
-        snapshots = SnapshotStore(store, lambda: [call], lambda: now)
+        snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter(), lambda: now)
         memory = call.machine.history
         memory.model_says("item_1", "Once")
         await snapshots.write_changed()

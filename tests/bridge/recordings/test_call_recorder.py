@@ -88,7 +88,7 @@ async def test_a_call_of_another_agent_leaves_nothing(rig: GatewayRig, tmp_path:
         assert not rig.gateway.recordings.recorder._recorded
         call.hang_up(Ending.OPERATOR_HUNG_UP)
         await rig.note(events.CallEnded)
-    assert not (tmp_path / "data" / "spool").exists()
+    assert not (tmp_path / "data" / "recording-spool").exists()
 
 
 async def test_a_caller_who_hangs_up_before_they_were_told_leaves_nothing(
@@ -98,4 +98,4 @@ async def test_a_caller_who_hangs_up_before_they_were_told_leaves_nothing(
         await stream.stop()
         await rig.note(events.CallEnded)
     await asyncio.to_thread(rig.gateway.recordings.recorder._thread.close)
-    assert not (tmp_path / "data" / "spool").exists()
+    assert not (tmp_path / "data" / "recording-spool").exists()

@@ -37,7 +37,7 @@ def test_what_was_heard_goes_by_the_clock_up_to_what_was_sent() -> None:
     assert [ledger.heard_ms(at) for at in (0.0, 0.1, 0.4, 9.0)] == [0, 100, 400, 400]
     assert [ledger.lead_ms(at) for at in (0.0, 0.1, 0.4, 9.0)] == [400, 300, 0, 0]
     assert (ledger.dry(0.399), ledger.dry(0.4)) == (False, True)
-    assert ledger.low_at(100) == pytest.approx(0.3)
+    assert max(ledger.low_at(100)) == pytest.approx(0.3)
 
 
 def test_a_clock_that_goes_back_takes_nothing_back() -> None:

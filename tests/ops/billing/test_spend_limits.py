@@ -37,10 +37,6 @@ def announce(gateway: Gateway, sid: str = "1") -> LiveCall:
     return gateway.registry.announce(facts, gateway.registry.book.agents["desk"])
 
 
-def publish(call: LiveCall, note: events.CallEvent) -> None:
-    call._services.publish(call, note)
-
-
 @pytest.mark.parametrize("limit", ["spend_usd: 1.5", "greeting: Hello."])
 def test_a_limit_that_cannot_be_held_refuses_to_start(tmp_path: Path, limit: str) -> None:
     env = {"GATEWAY_BUDGET_USD": "10"} if "greeting" in limit else {}
@@ -66,9 +62,9 @@ async def test_a_used_up_budget_takes_no_new_call(tmp_path: Path) -> None:
     gateway = rig(tmp_path, GATEWAY_BUDGET_USD="0.1", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     async with gateway.asgi.router.lifespan_context(gateway.asgi):
         call = announce(gateway)
-        publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
+        gateway.events.publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
         assert gateway.registry.refusal() is None
-        publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
+        gateway.events.publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
         assert (gateway.registry.refusal(), gateway.registry.refusal("sip")) == (
             "budget", "budget"
         )  # fmt: skip
@@ -86,8 +82,8 @@ async def test_a_call_learns_of_its_shares_after_the_event(tmp_path: Path) -> No
     async with gateway.asgi.router.lifespan_context(gateway.asgi):
         call = announce(gateway)
         call.machine.handle = lambda event, _now: told.append(event) or ()  # type: ignore[method-assign]
-        publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
-        publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
+        gateway.events.publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
+        gateway.events.publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
         assert told == []
         await asyncio.sleep(0)
         assert [getattr(event, "share", None) for event in told] == [1.0]

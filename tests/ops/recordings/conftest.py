@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ops.recordings.spool import Spool
+from gateway.ops.recordings.recording_spool import RecordingSpool
 
 
 @pytest.fixture(params=[[], ["new-key", "old-key"]], ids=["plain", "sealed"])
@@ -16,5 +16,5 @@ def keys(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.fixture
-def spool(tmp_path: Path, keys: list[str]) -> Spool:
-    return Spool(tmp_path / "spool", keys)
+def spool(tmp_path: Path, keys: list[str]) -> RecordingSpool:
+    return RecordingSpool(tmp_path / "spool", keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from gateway.audio.stereo_timeline import RecordingMark
-from gateway.ops.recordings.spool import PartFacts, Spool
+from gateway.ops.recordings.recording_spool import PartFacts, RecordingSpool
 
 NAME = "CA" + "5" * 32
 BEGAN = 1_790_000_000.5
@@ -21,7 +21,7 @@ def facts(part: int = 1, *, name: str = NAME, began: float = BEGAN, kind: str = 
 
 
 def write(
-    spool: Spool,
+    spool: RecordingSpool,
     sound: bytes,
     ending: str = "final",
     part: int = 1,

@@ -16,7 +16,7 @@ from ops.recordings.parts import BEGAN, facts, noise
 from gateway.audio.g711 import audioop
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.limits import recordings as limits
-from gateway.ops.recordings import sealing
+from gateway.ops.recordings import sealed_file
 from gateway.ops.recordings.joining import JoinedPart, RecordingGap, StoredRecording, join
 
 SILENCE = b"\xff\xff"
@@ -121,9 +121,9 @@ def test_a_sealed_recording_is_never_on_the_disk_in_plain(tmp_path: Path) -> Non
     target = tmp_path / "joined"
     info = join([part(noise(1))], target, "a-key", str)
     data = target.read_bytes()
-    layout = sealing.SealedLayout(len(data))
+    layout = sealed_file.SealedLayout(len(data))
     begin, upto = layout.span(0, 0)
-    seal = sealing.seal_of(data[:begin], ["a-key"], data[begin:upto], last=layout.chunks == 1)
+    seal = sealed_file.seal_of(data[:begin], ["a-key"], data[begin:upto], last=layout.chunks == 1)
     plain = layout.open(seal, 0, data[begin:])
     assert (len(plain), sha256(plain).hexdigest()) == (info.bytes, info.sha256)
     assert plain[44:] == audioop.ulaw2lin(noise(1), 2)

@@ -12,7 +12,7 @@ from gateway.limits import recordings as limits
 from gateway.ops.recordings.joining import JoinedPart, StoredRecording, join
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.object_store import RecordingObjects
-from gateway.ops.recordings.spool import Spool
+from gateway.ops.recordings.recording_spool import RecordingSpool
 
 SOUND = noise(20)
 
@@ -22,7 +22,9 @@ def library(tmp_path: Path, keys: list[str]) -> RecordingLibrary:
     return RecordingLibrary(RecordingObjects(f"file://{tmp_path}/store"), keys)
 
 
-async def stored(library: RecordingLibrary, spool: Spool, tmp_path: Path) -> StoredRecording:
+async def stored(
+    library: RecordingLibrary, spool: RecordingSpool, tmp_path: Path
+) -> StoredRecording:
     of = write(spool, SOUND)
     part = JoinedPart(of, len(SOUND) // 2, (), "final", [of.id], lambda: iter([SOUND]))
     target = tmp_path / "joined"
@@ -32,7 +34,7 @@ async def stored(library: RecordingLibrary, spool: Spool, tmp_path: Path) -> Sto
 
 
 async def test_a_recording_is_found_by_its_call(
-    library: RecordingLibrary, spool: Spool, tmp_path: Path
+    library: RecordingLibrary, spool: RecordingSpool, tmp_path: Path
 ) -> None:
     assert await library.find(NAME) is None
     info = await stored(library, spool, tmp_path)
@@ -48,7 +50,7 @@ async def test_a_recording_is_found_by_its_call(
 
 
 async def test_what_is_stored_is_sealed_where_there_is_a_key(
-    library: RecordingLibrary, spool: Spool, tmp_path: Path, keys: list[str]
+    library: RecordingLibrary, spool: RecordingSpool, tmp_path: Path, keys: list[str]
 ) -> None:
     info = await stored(library, spool, tmp_path)
     folder = tmp_path / "store"
@@ -63,7 +65,7 @@ async def test_what_is_stored_is_sealed_where_there_is_a_key(
 
 
 async def test_a_changed_recording_is_not_served(
-    library: RecordingLibrary, spool: Spool, tmp_path: Path, keys: list[str]
+    library: RecordingLibrary, spool: RecordingSpool, tmp_path: Path, keys: list[str]
 ) -> None:
     if not keys:
         return
@@ -88,7 +90,7 @@ async def test_what_is_no_recording_is_said_and_nothing_else(
 
 
 async def test_all_of_a_recording_is_deleted(
-    library: RecordingLibrary, spool: Spool, tmp_path: Path
+    library: RecordingLibrary, spool: RecordingSpool, tmp_path: Path
 ) -> None:
     await stored(library, spool, tmp_path)
     await library.objects.put(f"parts/{NAME}/{NAME}~0001~0.wav", b"part")

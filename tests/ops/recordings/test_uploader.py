@@ -14,7 +14,7 @@ from gateway.audio.g711 import audioop
 from gateway.ops.recordings.joining import RecordingGap, StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.object_store import RecordingObjects
-from gateway.ops.recordings.spool import Spool
+from gateway.ops.recordings.recording_spool import RecordingSpool
 from gateway.ops.recordings.uploader import RecordingUploader
 
 FIRST, SECOND = noise(1.0, 1), noise(0.5, 2)
@@ -25,7 +25,7 @@ class Process:
 
     def __init__(self, folder: Path, name: str, keys: list[str]) -> None:
         self.store = folder / "store"
-        self.spool = Spool(folder / name, keys)
+        self.spool = RecordingSpool(folder / name, keys)
         self.library = RecordingLibrary(RecordingObjects(f"file://{self.store}"), keys)
         self.stored: asyncio.Queue[StoredRecording] = asyncio.Queue()
         self.errors: asyncio.Queue[str] = asyncio.Queue()
@@ -241,7 +241,7 @@ async def test_what_is_deleted_while_it_is_joined_is_not_stored(process: Process
 async def test_a_part_that_no_key_opens_is_set_aside(process: Process, keys: list[str]) -> None:
     if not keys:
         return
-    write(Spool(process.spool.folder, ["a-key-that-is-lost"]), FIRST)
+    write(RecordingSpool(process.spool.folder, ["a-key-that-is-lost"]), FIRST)
     write(process.spool, SECOND, part=2)
     process.uploader.look_after(NAME)
     assert (await process.next()).seconds == 0.5

@@ -8,7 +8,12 @@ from pathlib import Path
 from ops.recordings.parts import BEGAN, NAME, facts, noise
 
 from gateway.audio.stereo_timeline import CALLER, KEEP, Entry, RecordingMark
-from gateway.ops.recordings.spool import PartFacts, PartWriter, Spool, SpooledPart
+from gateway.ops.recordings.recording_spool import (
+    PartFacts,
+    PartWriter,
+    RecordingSpool,
+    SpooledPart,
+)
 from gateway.ops.recordings.writing_thread import StreamRecording, WritingThread
 
 AT = 1_000.0
@@ -25,7 +30,7 @@ def frames(first: int, count: int, sound: bytes) -> list[Entry]:
 class Desk:
     """A thread with its spool, and what it says."""
 
-    def __init__(self, spool: Spool, batches_max: int = 100) -> None:
+    def __init__(self, spool: RecordingSpool, batches_max: int = 100) -> None:
         self.spool, self.errors = spool, list[str]()
         self.closed: list[tuple[str, str]] = []
         self.thread = WritingThread(
@@ -46,7 +51,7 @@ class Desk:
         return b"".join(self.spool.sound(self.part().sound))[0::2]
 
 
-def test_a_stream_becomes_a_part(spool: Spool) -> None:
+def test_a_stream_becomes_a_part(spool: RecordingSpool) -> None:
     desk, stream, sound = Desk(spool), StreamRecording(facts()), noise(1)[:16_000]
     entries = [*frames(0, 100, sound)]
     entries.insert(1, (KEEP, entries[0][1], AT + 0.5))
@@ -59,7 +64,7 @@ def test_a_stream_becomes_a_part(spool: Spool) -> None:
     assert desk.part().facts.began == BEGAN + 0.5
 
 
-def test_without_consent_there_is_no_part(spool: Spool) -> None:
+def test_without_consent_there_is_no_part(spool: RecordingSpool) -> None:
     desk, stream = Desk(spool), StreamRecording(facts())
     desk.thread.put(stream, frames(0, 100, noise(2)), AT + 2.0, "final")
     desk.thread.close()
@@ -67,7 +72,7 @@ def test_without_consent_there_is_no_part(spool: Spool) -> None:
     assert not spool.folder.exists()
 
 
-class HangingSpool(Spool):
+class HangingSpool(RecordingSpool):
     """A disk that takes nothing until it is released."""
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +108,7 @@ def test_a_disk_that_hangs_costs_sound_and_no_call(tmp_path: Path) -> None:
     assert desk.part().marks == [RecordingMark("gap", 12_800, 25_600)]
 
 
-class FullSpool(Spool):
+class FullSpool(RecordingSpool):
     """A disk on which no file can be made the first few times."""
 
     def __init__(self, folder: Path, times: int) -> None:
@@ -133,7 +138,7 @@ def test_a_part_that_cannot_be_begun_begins_with_a_gap(tmp_path: Path) -> None:
     assert desk.part().facts.began == BEGAN
 
 
-def test_a_bug_of_ours_costs_one_batch(spool: Spool) -> None:
+def test_a_bug_of_ours_costs_one_batch(spool: RecordingSpool) -> None:
     desk, stream = Desk(spool), StreamRecording(facts())
     desk.thread.put(stream, [(CALLER, AT, ("no number", b""))], AT)
     desk.thread.put(stream, [], AT + 1, "final")
@@ -142,5 +147,5 @@ def test_a_bug_of_ours_costs_one_batch(spool: Spool) -> None:
     assert desk.closed == [(facts().id, "final")]
 
 
-def test_a_thread_that_was_never_needed_is_closed_at_once(spool: Spool) -> None:
+def test_a_thread_that_was_never_needed_is_closed_at_once(spool: RecordingSpool) -> None:
     Desk(spool).thread.close()

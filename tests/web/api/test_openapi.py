@@ -19,13 +19,13 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from gateway import limits
 from gateway.app import build
 from gateway.call import events
 from gateway.ops.records.record import CallRecord
 from gateway.settings import load_settings
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import Script
+from gateway.tuning import Tuning
 from gateway.web.api import openapi
 
 TOKEN = "a-token-of-the-operators"
@@ -53,10 +53,51 @@ def test_every_field_of_a_record_is_described() -> None:
     assert list(described) == [field.name for field in msgspec.structs.fields(CallRecord)]
 
 
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    return [(m, path, op) for path, ops in DOCUMENT["paths"].items() for m, op in ops.items()]
+
+
+def test_every_operation_may_be_refused_in_the_ways_in_which_all_are() -> None:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for _, path, operation in operations():
+        answers = operation["responses"]
+        assert {"401", "422", "429"} <= set(answers), path
+        assert sum(status.startswith("2") for status in answers) == 1, path
+        assert all(a["content"] == problem for status, a in answers.items() if status[0] in "45")
+        wait = {"Retry-After": {"required": True, "schema": {"type": "integer"}}}
+        assert answers["429"]["headers"] == wait
+        assert all("headers" not in answer for status, answer in answers.items() if status != "429")
+
+
+def test_what_stands_in_a_path_is_required_and_what_is_asked_behind_it_is_not() -> None:
+    for _, path, operation in operations():
+        parameters = operation.get("parameters", [])
+        within = [one for one in parameters if one["in"] == "path"]
+        assert [f"{{{one['name']}}}" in path for one in within] == [True] * path.count("{")
+        assert all(one["required"] is True for one in within)
+        assert all(one["schema"]["minLength"] == 1 for one in within)
+        assert not any(one.get("required") for one in parameters if one["in"] == "query")
+
+
+def test_a_body_is_required_where_there_is_one() -> None:
+    bodies = {
+        operation["operationId"]: operation["requestBody"]
+        for _, _, operation in operations()
+        if "requestBody" in operation
+    }
+    assert {"say", "transfer", "approve", "phone", "image"} <= set(bodies)
+    assert all(body["required"] is True for body in bodies.values())
+    assert set(bodies["say"]["content"]) == {"application/json"}
+    assert {"image/jpeg", "image/png"} <= set(bodies["image"]["content"])
+
+
 @dataclass
 class Live:
     url: str
     call_sid: str
+
+
+UNHURRIED = Tuning(api_requests_burst=1_000_000, api_actions_burst=1_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +111,7 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(data)}
         async with (
             running_model(Script(speed=500, think_ms=0)) as model,
-            running_gateway(agents_file, model, **more) as rig,
+            running_gateway(agents_file, model, UNHURRIED, **more) as rig,
             rig.carrier.call(QUIET) as stream,
         ):
             await rig.note(events.ModelReady)
@@ -81,9 +122,7 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 await asyncio.sleep(0.1)
 
     # Its log also comes between two tests, when pytest captures nothing.
-    with capture_logs(), pytest.MonkeyPatch.context() as patch:
-        for name in ("REQUESTS_BURST", "ACTIONS_BURST"):
-            patch.setattr(limits.api, name, 1_000_000)
+    with capture_logs():
         thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
         thread.start()
         assert up.wait(20)

@@ -145,7 +145,9 @@ class Responder:
         output = self._output(session, params)
         tools = _names(chosen) if chosen["tool_choice"] != "none" else frozenset()
         response = self._response(chosen, output, params.get("metadata"), beside=beside)
-        plan = self._dialogue.answer(_ask(params, new_input, tools, self._language(), idle=idle))
+        ask = _ask(params, new_input, tools, self._language(), idle=idle)
+        aside = beside and chosen["output_modalities"] == ["text"]
+        plan = self._script.out_of_band if aside else self._dialogue.answer(ask)
         plan = [self._recalling(step) for step in plan]
         instructions = chosen.get("instructions")
         running = SimResponse(

@@ -167,6 +167,8 @@ class Script(_Strict):
     """Response to the output of a tool; `${output}` is the output."""
     after_image: Plan | None = None
     """Response to pictures; `${images}` is their number, `${text}` the text beside them."""
+    out_of_band: Plan = (ScriptStep(say="{}"),)
+    """Response beside the conversation (`conversation: none`), such as a call's result, as text."""
     mcp_goes_on: bool = False
     """Whether the model responds by itself to the output of a hosted MCP call."""
     goes_on: Plan = (ScriptStep(say="And so on, as I was saying, until the end of the story."),)

@@ -1,7 +1,7 @@
 // The operators' console: one page over /api. Everything from a call is text, never markup.
 
 const $ = (id) => document.getElementById(id);
-const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript", "messages"];
+const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "approvals", "hand_overs", "transcript", "messages"];
 const STAGES = ["detection", "model", "gateway", "playback"];
 const GOAL_MS = 1200, SLOW_MS = 2000;  // as in k8s/generate/objectives.py
 const BAR_MS = 2 * GOAL_MS;   // the mark in the middle of a bar is the goal

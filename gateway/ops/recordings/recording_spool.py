@@ -22,10 +22,11 @@ from gateway.audio.g711 import CALLER_HZ, MULAW_SILENCE
 from gateway.audio.sound_files import CHANNELS, SPOOL_HEADER_BYTES, spool_header
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.limits import recordings as limits
-from gateway.ops.records.archive import make_private, safe
+from gateway.ops.database.spool import make_private
+from gateway.ops.recordings.names import recording_name
 
 if TYPE_CHECKING:
-    from gateway.ops.recordings.sealing import FileSeal
+    from gateway.ops.recordings.sealed_file import FileSeal
 
 log = structlog.get_logger()
 _ANEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
@@ -71,7 +72,7 @@ class SpooledPart(Struct):
 
 def part_id(call: str, stream: int, nonce: str) -> str:
     """Return the id of a call's part: sorts by stream, and is never given twice."""
-    return f"{safe(call)}~{stream:04}~{nonce}"
+    return f"{recording_name(call)}~{stream:04}~{nonce}"
 
 
 class PartWriter:
@@ -85,7 +86,7 @@ class PartWriter:
         make_private(folder)
         self._seal: FileSeal | None = None
         if secret is not None:
-            from gateway.ops.recordings.sealing import FileSeal  # noqa: PLC0415 - with a key only
+            from gateway.ops.recordings.sealed_file import FileSeal  # noqa: PLC0415 - with a key only
 
             self._seal = FileSeal(secret)
         self._journal = os.fdopen(os.open(folder / (facts.id + _JOURNAL), _ANEW, 0o600), "wb", 0)
@@ -135,7 +136,7 @@ class PartWriter:
             written = (self._size - SPOOL_HEADER_BYTES) // CHANNELS
             os.pwrite(self._sound, spool_header(written), 0)
         else:
-            from gateway.ops.recordings.sealing import spooled_chunk  # noqa: PLC0415
+            from gateway.ops.recordings.sealed_file import spooled_chunk  # noqa: PLC0415
 
             self._append(spooled_chunk(self._seal, self._chunks, stereo))
             self._chunks += 1
@@ -183,7 +184,7 @@ class PartWriter:
             raise
 
 
-class Spool:
+class RecordingSpool:
     """The parts in a folder that nobody is writing."""
 
     def __init__(self, folder: Path, keys: Sequence[str]) -> None:
@@ -202,9 +203,9 @@ class Spool:
         """Return the journals of a recording's parts that nobody is writing, in order."""
         return [path for path in sorted(self.folder.glob(f"{name}~*{_JOURNAL}")) if _lines(path)]
 
-    def at(self, folder: Path) -> Spool:
+    def at(self, folder: Path) -> RecordingSpool:
         """Return a spool in another folder, with the same keys."""
-        return Spool(folder, self._keys)
+        return RecordingSpool(folder, self._keys)
 
     def read(self, journal: Path) -> SpooledPart | None:
         """Return the part of a journal; None for what is none. Raises PeerError, OSError."""
@@ -226,7 +227,7 @@ class Spool:
         """Yield the stereo mu-law of a part. Raises PeerError if no key opens it, OSError."""
         with path.open("rb") as file:
             if path.suffix == _SEALED:
-                from gateway.ops.recordings.sealing import spooled_chunks  # noqa: PLC0415
+                from gateway.ops.recordings.sealed_file import spooled_chunks  # noqa: PLC0415
 
                 yield from spooled_chunks(file, self._keys)
                 return

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from gateway.errors import PeerError
 from gateway.limits.recordings import BLOCK_BYTES
-from gateway.ops.recordings import sealing
+from gateway.ops.recordings import sealed_file
 
 KEY = "a-key"
 
 
 def sealed(plain: bytes, key: str = KEY) -> bytes:
     file = io.BytesIO()
-    sink = sealing.SealedSink(file, key)
+    sink = sealed_file.SealedSink(file, key)
     for at in range(0, len(plain), 10_000):
         sink.write(plain[at : at + 10_000])
     sink.close()
@@ -25,9 +25,9 @@ def sealed(plain: bytes, key: str = KEY) -> bytes:
 
 
 def opened(data: bytes, *keys: str) -> bytes:
-    layout = sealing.SealedLayout(len(data))
+    layout = sealed_file.SealedLayout(len(data))
     begin, upto = layout.span(0, 0)
-    seal = sealing.seal_of(data[:begin], keys, data[begin:upto], last=layout.chunks == 1)
+    seal = sealed_file.seal_of(data[:begin], keys, data[begin:upto], last=layout.chunks == 1)
     return layout.open(seal, 0, data[begin:])
 
 
@@ -35,7 +35,7 @@ def opened(data: bytes, *keys: str) -> bytes:
 def test_what_was_sealed_is_opened(size: int) -> None:
     plain = bytes(size)
     data = sealed(plain)
-    assert sealing.SealedLayout(len(data)).plain_bytes == size
+    assert sealed_file.SealedLayout(len(data)).plain_bytes == size
     assert opened(data, "another-key", KEY) == plain
 
 
@@ -53,7 +53,7 @@ def test_a_changed_byte_is_noticed(at: int) -> None:
 
 def test_chunks_cannot_be_left_out_or_exchanged() -> None:
     data = sealed(bytes(3 * BLOCK_BYTES))
-    block = sealing.SEALED_BLOCK_BYTES
+    block = sealed_file.SEALED_BLOCK_BYTES
     head, chunks = data[:24], [data[24 + n * block :][:block] for n in range(3)]
     for wrong in (chunks[:2], [chunks[0], chunks[2]], [chunks[1], chunks[0], chunks[2]]):
         with pytest.raises(PeerError):
@@ -78,14 +78,14 @@ def test_a_file_that_is_cut_short_is_refused(size: int) -> None:
 
 
 def test_a_part_ends_where_the_process_was_killed() -> None:
-    seal = sealing.FileSeal(KEY)
+    seal = sealed_file.FileSeal(KEY)
     chunks = [bytes([n]) * (100 + n) for n in range(3)]
     data = seal.header + b"".join(
-        sealing.spooled_chunk(seal, n, chunk) for n, chunk in enumerate(chunks)
+        sealed_file.spooled_chunk(seal, n, chunk) for n, chunk in enumerate(chunks)
     )
-    assert list(sealing.spooled_chunks(io.BytesIO(data), [KEY])) == chunks
+    assert list(sealed_file.spooled_chunks(io.BytesIO(data), [KEY])) == chunks
     for cut in (1, 50, 118):
-        assert list(sealing.spooled_chunks(io.BytesIO(data[:-cut]), [KEY])) == chunks[:2]
-    assert list(sealing.spooled_chunks(io.BytesIO(data[:10]), [KEY])) == []
+        assert list(sealed_file.spooled_chunks(io.BytesIO(data[:-cut]), [KEY])) == chunks[:2]
+    assert list(sealed_file.spooled_chunks(io.BytesIO(data[:10]), [KEY])) == []
     with pytest.raises(PeerError):
-        list(sealing.spooled_chunks(io.BytesIO(data), ["another-key"]))
+        list(sealed_file.spooled_chunks(io.BytesIO(data), ["another-key"]))

@@ -19,19 +19,19 @@ from ops.recordings.parts import NAME, facts, noise, write
 from gateway.audio.g711 import audioop
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.errors import PeerError
-from gateway.ops.recordings.spool import Spool, part_id
+from gateway.ops.recordings.recording_spool import RecordingSpool, part_id
 
 SOUND = noise(1.5)
 
 
-def heard(spool: Spool) -> bytes:
+def heard(spool: RecordingSpool) -> bytes:
     (journal,) = spool.journals(NAME)
     part = spool.read(journal)
     assert part is not None
     return b"".join(spool.sound(part.sound))
 
 
-def test_a_part_is_found_with_all_that_belongs_to_it(spool: Spool) -> None:
+def test_a_part_is_found_with_all_that_belongs_to_it(spool: RecordingSpool) -> None:
     marks = (
         RecordingMark("paused", 10, None),
         RecordingMark("paused", 10, 20),
@@ -50,7 +50,7 @@ def test_a_part_is_found_with_all_that_belongs_to_it(spool: Spool) -> None:
     assert list(spool.folder.iterdir()) == []
 
 
-def test_a_part_that_is_being_written_belongs_to_its_process(spool: Spool) -> None:
+def test_a_part_that_is_being_written_belongs_to_its_process(spool: RecordingSpool) -> None:
     writer = spool.writer(facts())
     writer.write(SOUND)
     assert spool.names() == []
@@ -63,9 +63,9 @@ KILLED = f"""
 import os, signal, sys
 from pathlib import Path
 from gateway.audio.stereo_timeline import RecordingMark
-from gateway.ops.recordings.spool import PartFacts, Spool
+from gateway.ops.recordings.recording_spool import PartFacts, RecordingSpool
 
-writer = Spool(Path(sys.argv[1]), sys.argv[2:]).writer(
+writer = RecordingSpool(Path(sys.argv[1]), sys.argv[2:]).writer(
     PartFacts("{NAME}~0001~0", "{NAME}", "{NAME}", "{NAME}", "desk", "wav", 1.0)
 )
 writer.write(b"\\x7f\\x80" * 4000)
@@ -74,7 +74,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_process_that_is_killed_leaves_what_it_had_written(spool: Spool, keys: list[str]) -> None:
+def test_a_process_that_is_killed_leaves_what_it_had_written(
+    spool: RecordingSpool, keys: list[str]
+) -> None:
     ended = subprocess.run([sys.executable, "-c", KILLED, str(spool.folder), *keys], check=False)
     assert ended.returncode == -signal.SIGKILL
     (journal,) = spool.journals(NAME)
@@ -86,7 +88,7 @@ def test_a_process_that_is_killed_leaves_what_it_had_written(spool: Spool, keys:
 
 
 def test_what_a_killed_process_leaves_is_a_wav_that_players_read(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, [])
+    spool = RecordingSpool(tmp_path, [])
     write(spool, SOUND, ending="")
     (file,) = tmp_path.glob("*.wav")
     read, hz = soundfile.read(file, dtype="int16")
@@ -94,19 +96,19 @@ def test_what_a_killed_process_leaves_is_a_wav_that_players_read(tmp_path: Path)
     assert read.tobytes() == audioop.ulaw2lin(SOUND, 2)
 
 
-def test_nobody_else_may_read_the_spool(spool: Spool) -> None:
+def test_nobody_else_may_read_the_spool(spool: RecordingSpool) -> None:
     write(spool, SOUND)
     assert spool.folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in spool.folder.iterdir()} == {0o600}
 
 
 def test_a_sealed_part_is_not_readable_without_its_key(tmp_path: Path) -> None:
-    write(Spool(tmp_path, ["old-key"]), SOUND)
+    write(RecordingSpool(tmp_path, ["old-key"]), SOUND)
     (file,) = tmp_path.glob("*.sealed")
     assert SOUND[1000:1020] not in file.read_bytes()
-    assert heard(Spool(tmp_path, ["new-key", "old-key"])) == SOUND
+    assert heard(RecordingSpool(tmp_path, ["new-key", "old-key"])) == SOUND
     with pytest.raises(PeerError):
-        heard(Spool(tmp_path, ["new-key"]))
+        heard(RecordingSpool(tmp_path, ["new-key"]))
 
 
 @contextmanager
@@ -122,7 +124,9 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_makes_a_gap_and_every_later_sample_stands_at_its_place(spool: Spool) -> None:
+def test_a_full_disk_makes_a_gap_and_every_later_sample_stands_at_its_place(
+    spool: RecordingSpool,
+) -> None:
     writer = spool.writer(facts())
     writer.write(SOUND[:8000])
     with files_no_larger_than(10_000):
@@ -141,7 +145,7 @@ def test_a_full_disk_makes_a_gap_and_every_later_sample_stands_at_its_place(spoo
     assert part.marks == [RecordingMark("gap", 4000, 8000)]
 
 
-def test_a_disk_that_stays_full_costs_the_end(spool: Spool) -> None:
+def test_a_disk_that_stays_full_costs_the_end(spool: RecordingSpool) -> None:
     writer = spool.writer(facts())
     writer.write(SOUND[:8000])
     with files_no_larger_than(10_000), pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
@@ -151,7 +155,7 @@ def test_a_disk_that_stays_full_costs_the_end(spool: Spool) -> None:
     assert heard(spool) == SOUND[:8000]
 
 
-def test_half_a_line_and_what_is_no_journal_are_left_alone(spool: Spool) -> None:
+def test_half_a_line_and_what_is_no_journal_are_left_alone(spool: RecordingSpool) -> None:
     write(spool, SOUND)
     (journal,) = spool.journals(NAME)
     with journal.open("ab") as file:

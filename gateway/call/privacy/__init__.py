@@ -1,0 +1,1 @@
+"""Redaction of people's words before anybody but the model sees them."""

@@ -1,0 +1,1 @@
+"""`gateway agents`: tools for whoever writes the agents file."""

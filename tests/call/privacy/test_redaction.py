@@ -1,0 +1,151 @@
+"""Redaction: what goes, what stays, over turns, corrections and languages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.call.privacy.redaction import SWITCHES, Redactor
+from gateway.call.privacy.spoken_digits import digit_groups
+
+CARD = "4111111111111111"
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+FRENCH = ["zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf"]
+ARABIC = ["صفر", "واحد", "اثنين", "ثلاثة", "أربعة", "خمسة", "ستة", "سبعة", "ثمانية", "تسعة"]
+
+
+def read_out(digits: str, words: list[str]) -> list[str]:
+    return [words[int(digit)] for digit in digits]
+
+
+def left(lines: list[str]) -> str:
+    """All digits that are still there."""
+    return "".join(group.digits for line in lines for group in digit_groups(line)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("My card is 4111 1111 1111 1111, thanks.", "My card is [card], thanks."),
+        ("4111-1111-1111-1111", "[card]"),
+        ("378282246310005", "[card]"),
+        ("Order 1234567890123, please.", "Order 1234567890123, please."),
+        ("It was on 12 March 2026 at 14:30.", "It was on 12 March 2026 at 14:30."),
+        ("A table for four at seven thirty.", "A table for four at seven thirty."),
+        ("First 4111 1111, later 1111 1111.", "First [card], later [card]."),
+    ],
+)
+def test_cards_are_told_from_other_numbers(text: str, redacted: str) -> None:
+    assert Redactor(["cards"]).turn("caller", text) == redacted
+    assert Redactor(["cards"]).text(text) == redacted
+
+
+@pytest.mark.parametrize("words", [WORDS, FRENCH, ARABIC])
+@pytest.mark.parametrize("size", [4, 5, 8, 16])
+def test_a_card_that_is_read_out_over_several_turns(words: list[str], size: int) -> None:
+    redactor, lines = Redactor(["cards"]), []
+    for at in range(0, len(CARD), size):
+        spoken = " ".join(read_out(CARD[at : at + size], words))
+        lines.append(redactor.turn("caller", f"{spoken}."))
+        redactor.turn("agent", "Yes, go on.")
+    assert left(lines) == ""
+
+
+@pytest.mark.parametrize("switch", ["cards", "digits"])
+@pytest.mark.parametrize(
+    "turns",
+    [
+        ["four one one one ... no, sorry, five five five five, four four four four"],
+        ["four one one one", "no wait, four two four two", "four two four two four two four two"],
+        ["quatre un un un euh non pardon quatre deux quatre deux quatre deux quatre deux"],
+        ["أربعة واحد واحد واحد لا عفوا خمسة خمسة خمسة خمسة"],
+        ["4111 1111", "um, and then 1111", "1111", "the code is 737"],
+    ],
+)
+def test_corrections_and_pauses_hide_nothing(turns: list[str], switch: str) -> None:
+    redactor = Redactor([switch])  # type: ignore[list-item] # one of them
+    lines = [redactor.turn("caller", turn) for turn in turns]
+    assert left(lines) == ""
+
+
+def test_each_speaker_is_followed_alone() -> None:
+    redactor = Redactor(["cards"])
+    assert redactor.turn("caller", "four one one one") == "[card]"
+    assert redactor.turn("agent", "one two three") == "one two three"
+    assert redactor.turn("caller", "one one one one") == "[card]"
+
+
+def test_what_is_said_after_other_words_is_another_number() -> None:
+    redactor = Redactor(["cards"])
+    redactor.turn("caller", "four one one one")
+    redactor.turn("caller", "Let us do that later, I would rather like to book a table.")
+    assert redactor.turn("caller", "For one two three people.") == "For one two three people."
+
+
+@pytest.mark.parametrize(
+    ("switch", "text", "redacted"),
+    [
+        ("digits", "My code is one two three.", "My code is [digits]."),
+        ("digits", "Two rooms.", "Two rooms."),
+        ("phones", "Call +216 71 123 456 back.", "Call [phone] back."),
+        ("phones", "Room 1204.", "Room 1204."),
+        ("emails", "Write to jo.smith@example.com!", "Write to [email]!"),
+        ("emails", "jo dot smith at example dot com", "[email]"),
+        ("emails", "jean tiret luc arobase exemple point fr", "[email]"),
+        ("emails", "Meet me at the door.", "Meet me at the door."),
+    ],
+)
+def test_each_switch_takes_out_its_own(switch: str, text: str, redacted: str) -> None:
+    assert Redactor([switch]).text(text) == redacted  # type: ignore[list-item] # one of them
+
+
+def test_values_keep_their_shape() -> None:
+    value = {"card": CARD, "number": int(CARD), "sum": 12.5, "list": ["4111 1111 1111 1111", None]}
+    assert Redactor(["cards"]).value(value) == {
+        "card": "[card]",
+        "number": "[card]",
+        "sum": 12.5,
+        "list": ["[card]", None],
+    }
+
+
+def test_without_a_switch_nothing_is_touched() -> None:
+    assert Redactor([]).turn("caller", CARD) == CARD
+    assert Redactor([]).value({"a": CARD}) == {"a": CARD}
+
+
+def test_a_flood_of_numbers_goes_as_a_whole() -> None:
+    assert Redactor(["cards"]).turn("caller", "well, " + "1 x " * 900) == "well, [digits]"
+
+
+_PAN = st.from_regex(re.compile(r"4[0-9]{14}"), fullmatch=True)
+
+
+def with_check_digit(digits: str) -> str:
+    doubled = [int(d) * (2 if i % 2 == 0 else 1) for i, d in enumerate(reversed(digits))]
+    total = sum(d - 9 if d > 9 else d for d in doubled)
+    return digits + str(-total % 10)
+
+
+@given(_PAN, st.lists(st.integers(1, 6), min_size=1, max_size=12), st.booleans())
+def test_no_more_than_the_first_digits_of_any_card_are_left(
+    start: str, sizes: list[int], spoken: bool
+) -> None:
+    """Whatever the pauses: what is left is the beginning, before it could be one of a card."""
+    digits, redactor, lines = with_check_digit(start), Redactor(["cards"]), []
+    while digits:
+        size = sizes.pop(0) if sizes else len(digits)
+        piece, digits = digits[:size], digits[size:]
+        text = " ".join(read_out(piece, WORDS)) if spoken else piece
+        lines.append(redactor.turn("caller", text))
+    assert len(left(lines)) <= 3
+
+
+@given(st.text(max_size=200), st.sets(st.sampled_from(SWITCHES)))
+def test_any_text_is_taken(text: str, switches: set[str]) -> None:
+    redactor = Redactor(switches)  # type: ignore[arg-type] # drawn from them
+    assert isinstance(redactor.turn("caller", text), str)
+    assert isinstance(redactor.text(text), str)

@@ -1,0 +1,74 @@
+"""Who would answer a number, and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.agents.file.loader import load_agents
+from gateway.cli.agents.route import described, trace
+from gateway.errors import AgentFileError, SettingsError
+from gateway.yaml_source import parse
+
+FILE = """\
+agents:
+  desk:
+    instructions: Answer.
+    hours: {zone: Europe/Paris, mon-sat: "08:00-20:00", "2026-12-25": closed}
+    out_of_hours: night
+  night:
+    instructions: Answer.
+routes:
+  - {to: "+1555*", agent: desk}
+  - {to: "+15550142", agent: night}
+"""
+NOW = datetime(2026, 12, 1, 11, tzinfo=UTC)
+
+
+def told(tmp_path: Path, number: str, at: str | None) -> list[str]:
+    file = tmp_path / "agents.yaml"
+    file.write_text(FILE, "utf-8")
+    found = trace(load_agents(file), number, at, NOW)
+    lines = described(found, parse(FILE, "agents.yaml", AgentFileError))
+    return list(lines)
+
+
+def test_outside_its_hours_another_agent_answers(tmp_path: Path) -> None:
+    assert told(tmp_path, "+1 555 0100", "2026-12-25T09:00") == [
+        "+15550100, Friday 2026-12-25 09:00 (Europe/Paris)",
+        "  agents.yaml:9: route +1555* fits, and no other does: agent desk",
+        "  agents.yaml:2: desk is closed until tomorrow, Saturday 08:00 (Europe/Paris): "
+        "night is asked instead",
+        "  agents.yaml:6: night has no hours: it answers at all times",
+        "night answers.",
+    ]
+
+
+def test_in_its_hours_it_answers_by_the_clock_of_its_place(tmp_path: Path) -> None:
+    assert told(tmp_path, "+15550100", None) == [
+        "+15550100, Tuesday 2026-12-01 12:00 (Europe/Paris)",
+        "  agents.yaml:9: route +1555* fits, and no other does: agent desk",
+        "  agents.yaml:2: desk is open (Europe/Paris); outside its hours night answers",
+        "desk answers.",
+    ]
+    assert told(tmp_path, "+15550100", "2026-12-01T06:30:00+00:00")[-1] == "night answers."
+
+
+def test_the_closest_route_counts(tmp_path: Path) -> None:
+    assert told(tmp_path, "+15550142", None)[1:] == [
+        "  agents.yaml:10: route +15550142 fits, closer than +1555*: agent night",
+        "  agents.yaml:6: night has no hours: it answers at all times",
+        "night answers.",
+    ]
+
+
+def test_nobody_answers_where_no_route_fits(tmp_path: Path) -> None:
+    assert told(tmp_path, "sip:desk@example.com", None)[-1] == "Nobody answers."
+
+
+@pytest.mark.parametrize(("number", "at"), [("reception", None), ("+15550100", "at nine")])
+def test_what_is_no_number_or_time_is_refused(tmp_path: Path, number: str, at: str | None) -> None:
+    with pytest.raises(SettingsError):
+        told(tmp_path, number, at)
