@@ -153,7 +153,7 @@ class RecordingUploader:
             return False
         except Exception:
             self._on_error("bug")
-            log.exception("recording_not_stored", recording=name)
+            log.exception("recording_job_failed", recording=name)
             return False
         return True
 

@@ -85,7 +85,7 @@ async def test_a_call_of_another_agent_leaves_nothing(rig: GatewayRig, tmp_path:
     async with rig.carrier.call(QUIET):
         (call,) = rig.gateway.registry.calls
         assert call.machine.line.tap is None
-        assert not rig.gateway.recordings.recorder._recorded
+        assert not rig.gateway.recordings.recorder.is_running(call.facts.call_sid)
         call.hang_up(Ending.OPERATOR_HUNG_UP)
         await rig.note(events.CallEnded)
     assert not (tmp_path / "data" / "recording-spool").exists()
@@ -97,5 +97,5 @@ async def test_a_caller_who_hangs_up_before_they_were_told_leaves_nothing(
     async with rig.carrier.call(RECEPTION) as stream:
         await stream.stop()
         await rig.note(events.CallEnded)
-    await asyncio.to_thread(rig.gateway.recordings.recorder._thread.close)
+    await rig.gateway.recordings.recorder.close()
     assert not (tmp_path / "data" / "recording-spool").exists()

