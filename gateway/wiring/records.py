@@ -14,6 +14,7 @@ from gateway.ops.records.archive import take_over_files
 from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallHistory
+from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
 from gateway.wiring.resources import Resources
@@ -58,7 +59,7 @@ def records(r: Resources) -> Records:
     writes = WriteBehind(
         database,
         Spool(settings.data_dir / "spool", sealer),
-        {**history.appliers},
+        {**history.appliers, RESULT: LateWrites(history.change).apply},
         lambda reason: metrics.records_lost.labels(reason).inc(),
     )
     metrics.records_waiting.set_function(lambda: writes.waiting)

@@ -17,6 +17,7 @@ from gateway.ops.database.spool import Spool
 from gateway.ops.database.write_behind import WriteBehind
 from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.history import CallHistory
+from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.record import CallRecord
 
 CALLER = "+15551230042"
@@ -38,7 +39,10 @@ class DatabaseEnd:
         self.history = CallHistory(self.database, self.sealer, self.callers)
         self.spool = Spool(self.folder / "spool", self.sealer)
         self.writes = WriteBehind(
-            self.database, self.spool, {**self.history.appliers}, self.lost.append
+            self.database,
+            self.spool,
+            {**self.history.appliers, RESULT: LateWrites(self.history.change).apply},
+            self.lost.append,
         )
 
     async def close(self) -> None:

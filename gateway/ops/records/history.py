@@ -136,6 +136,21 @@ class CallHistory:
         row["caller_hash"] = before.caller_hash or caller
         connection.execute(update(calls).where(where).values(**row))
 
+    def change(
+        self, connection: Connection, call_id: str, change: Callable[[CallRecord], bool]
+    ) -> None:
+        """Change the record of a call, if it is there and `change` says that it did something."""
+        from sqlalchemy import select, update  # noqa: PLC0415 - on the thread
+
+        from gateway.ops.database.schema import calls  # noqa: PLC0415
+
+        where = calls.c.id == call_id
+        query = select(calls.c.sealed_record).where(where).with_for_update()
+        stored = connection.execute(query).scalar()
+        record = None if stored is None else self._opened(call_id, stored)
+        if record is not None and change(record):
+            connection.execute(update(calls).where(where).values(**self._row(record)))
+
     def _row(self, record: CallRecord) -> dict[str, Any]:
         began = micros(record.began_at)
         length_s = (record.arrived_s or 0.0) + (record.seconds or 0.0)

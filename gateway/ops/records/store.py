@@ -12,20 +12,28 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.errors import DatabaseAway
 from gateway.ops.database.write_behind import WriteBehind
 from gateway.ops.records.callers import normalized
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.records.history import CallFilter, CallHistory, Position, micros
-from gateway.ops.records.record import CallRecord, CallSummary, RecordWriter
+from gateway.ops.records.history import US, CallFilter, CallHistory, Position, micros
+from gateway.ops.records.late import LateCall, LateWrites, complete
+from gateway.ops.records.record import (
+    CallRecord,
+    CallSummary,
+    RecordPrivacy,
+    RecordWriter,
+    privacy_of,
+)
 from gateway.ops.telemetry.logs import masked
 
-Policy = Literal["none", "metadata", "transcript"]
+DAY_S: Final = 86_400
 
 
 class Page(NamedTuple):
@@ -40,8 +48,9 @@ class Page(NamedTuple):
 
 class _Live(NamedTuple):
     writer: RecordWriter
-    policy: Policy
+    privacy: RecordPrivacy
     caller: str
+    expects_result: bool
 
 
 class _Ended(NamedTuple):
@@ -65,10 +74,12 @@ class RecordStore:
         self._live: dict[str, _Live] = {}
         self._unwritten: OrderedDict[str, _Ended] = OrderedDict()
         """Ended calls that are not in the database yet."""
+        self._late: OrderedDict[str, LateCall] = OrderedDict()
+        """Ended calls whose result is still being asked for."""
 
     # --- From the calls ---
 
-    def open(self, call: CallInfo, model: str, policy: Policy) -> None:
+    def open(self, call: CallInfo, agent: Agent) -> None:
         """Open the record of an announced call; an outbound call keeps the one it has."""
         if call.direction == "outbound" and call.key in self._live:
             return
@@ -77,15 +88,19 @@ class RecordStore:
             id=call.key,
             call_sid=call.call_sid,
             agent=call.agent,
-            model=model,
+            model=agent.model,
             path=call.path,
             caller=masked(call.caller),
             dialled=masked(call.dialled),
             began_at=began.isoformat(timespec="milliseconds"),
             direction="outbound" if call.direction == "outbound" else "inbound",
+            privacy=privacy_of(agent),
         )
-        self._live[call.key] = _Live(RecordWriter(record, self._clock), policy, call.caller)
+        writer = RecordWriter(record, self._clock)
+        expects_result = agent.result is not None
+        self._live[call.key] = _Live(writer, privacy_of(agent), call.caller, expects_result)
         self._event_stream.publish(call.key, "summary", record.summary())
+        self._event_stream.publish(call.key, "privacy", record.privacy)
 
     def on_event(
         self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None = None
@@ -93,7 +108,7 @@ class RecordStore:
         """`cost_usd` is what the call has cost so far; None where nobody counts, or as before."""
         live = self._live.get(call.key)
         if live is None:
-            return
+            return self._on_late_event(call.key, event, cost_usd)
         writer = live.writer
         writer.cost(cost_usd)
         changes = writer.write(event)
@@ -103,21 +118,39 @@ class RecordStore:
                 self._event_stream.publish(call.key, part, told, writer.now_s())
         if isinstance(event, events.CallEnded):
             self._close(call.key)
+        return None
 
     def _close(self, key: str) -> None:
         live = self._live.pop(key)
-        record = live.writer.record
-        if live.policy == "none":
+        record, privacy = live.writer.record, live.privacy
+        if privacy.record == "none":
             return
-        if live.policy != "transcript":
+        if privacy.record != "transcript":
             record.transcript = []
+        if live.expects_result:
+            self._late[key] = LateCall(record, keeps_words=privacy.record == "transcript")
+            while len(self._late) > limits.records.LATE_CALLS_MAX:
+                self._late.popitem(last=False)
         ended = _Ended(record, live.caller)
         self._unwritten[key] = ended
         self._unwritten.move_to_end(key)
         while len(self._unwritten) > limits.records.RECORDS_KEPT_MAX:
             self._unwritten.popitem(last=False)  # the spool has it
-        write = self._history.ended(record, live.caller)
+        delete_at = None
+        if privacy.retain_days is not None:
+            delete_at = round((self._wall() + privacy.retain_days * DAY_S) * US)
+        write = self._history.ended(record, live.caller, delete_at)
         self._writes.add(write, written=partial(self._written, key, ended))
+
+    def _on_late_event(self, key: str, event: events.CallEvent, cost_usd: Decimal | None) -> None:
+        call = self._late.get(key)
+        late = call.on_event(event, cost_usd, self._wall()) if call is not None else None
+        if call is None or late is None:
+            return
+        del self._late[key]
+        complete(call.record, late)
+        self._event_stream.publish(key, "result", late.result)
+        self._writes.add(LateWrites.write(late))
 
     def _written(self, key: str, ended: _Ended) -> None:
         if self._unwritten.get(key) is ended:

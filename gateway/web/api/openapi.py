@@ -169,8 +169,9 @@ OPERATIONS: Final = (
         "events", CallsEndpoints.events,
         "GET", "/api/events",
         "Changes of calls' records as they happen. Each event is {call, at_s, part, value}: "
-        "`summary` replaces the single values, every other part gets one more element; a span of "
-        "the timeline replaces the one with the same who and from_s. A client that does not keep "
+        "`summary` replaces the single values, `privacy` and `result` what was there; every other "
+        "part gets one more element; a span of the timeline replaces the one with the same who and "
+        "from_s. A client that does not keep "
         "up is disconnected, and starts again.",
         "text/event-stream", errors=(503,),
     ),
