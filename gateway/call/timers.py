@@ -55,6 +55,8 @@ class Timer(StrEnum):
     """Something about a hosted MCP server is due: see `hosted_mcp.py`."""
     APPROVAL = "approval"
     """A request for approval is overdue, or its wait is to be filled: see `approvals.py`."""
+    CONSENT = "consent"
+    """The caller must have heard that the call is recorded, or is told again."""
     GOODBYE = "goodbye"
     """The goodbye must have made progress."""
 

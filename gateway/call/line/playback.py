@@ -151,6 +151,12 @@ class PlaybackLedger:
         played_ms = from_ms + elapsed_ms if elapsed_ms > 0 else from_ms
         return min(self.sent_ms, played_ms)
 
+    def acknowledged_ago_s(self, ms: int, now: float) -> float | None:
+        """Return how long ago this position was played, if the marks say that it was."""
+        if self.sent_ms < ms or (self._marks and self._marks[0][1] <= ms):
+            return None
+        return max(0, self.heard_ms(now) - ms) / 1000
+
     def lead_ms(self, now: float) -> int:
         """Return how far what was sent is ahead of the playback clock.
 

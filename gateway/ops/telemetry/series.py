@@ -180,6 +180,17 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Readings of the agents file while the process runs, by result.",
         ("result",),
     ),
+    "recordings": ("recordings_stored", "Recordings that were stored.", ()),
+    "recordings_refused": (
+        "recordings_refused",
+        "Calls that were not recorded though their agent asks for it, by reason.",
+        ("reason",),
+    ),
+    "recording_errors": (
+        "recording_errors",
+        "Sound that could not be written, and recordings not stored yet, by reason.",
+        ("reason",),
+    ),
     "event_stream_dropped": (
         "event_stream_dropped",
         "Subscribers of the event stream that did not keep up.",
@@ -187,6 +198,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
 }
 _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "recordings_waiting": (
+        "recordings_waiting",
+        "Recordings of ended calls that are on their way to the store.",
+        (),
+    ),
     "records_waiting": (
         "records_waiting",
         "Entries of ended calls that are not in the database yet.",
@@ -341,6 +357,10 @@ class MetricSeries:
     agents_reloads: Counter
     records_waiting: Gauge
     budget: Gauge
+    recordings: Counter
+    recordings_refused: Counter
+    recording_errors: Counter
+    recordings_waiting: Gauge
     mcp_up: Gauge
     agents_since: Gauge
     agents_calls: Gauge
