@@ -21,6 +21,7 @@ from gateway.setting_types import (
     Moment,
     Prefixes,
     PublicUrl,
+    RecordingsUrl,
     Secret,
     SipHost,
     StoreUrl,
@@ -172,6 +173,11 @@ class Settings(BaseModel):
         limits.database.RETAIN_DEFAULT_DAYS,
         description="Days after which the record of a call is deleted.",
     )
+    recordings: RecordingsUrl | None = Field(
+        None,
+        description="Where recordings are kept: file:///FOLDER, s3://BUCKET/PREFIX, "
+        "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; unset, a folder in GATEWAY_DATA_DIR.",
+    )
     admin_token: Secret | None = Field(
         None, description="Bearer token for /api and /console; unset, both are off."
     )
@@ -196,6 +202,11 @@ class Settings(BaseModel):
         description="The time at which the process starts, for opening hours only, like "
         "2026-12-25T09:00+01:00; refused unless simulated.",
     )
+
+    @property
+    def recordings_url(self) -> str:
+        """Return where recordings are kept."""
+        return self.recordings or f"file://{(self.data_dir / 'recordings').absolute()}"
 
     @property
     def sip_uri(self) -> str | None:

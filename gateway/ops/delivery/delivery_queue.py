@@ -98,7 +98,7 @@ class DeliveryQueue:
         )
         rows = connection.execute(query).all()
         if rows:
-            until = now + round(limits.delivery.LEASE_S * _US)
+            until = now + round(limits.database.DELIVERY_LEASE_S * _US)
             taken = update(deliveries).where(d.id.in_([row.id for row in rows]))
             connection.execute(taken.values(leased_until=until, lease=self._me))
         return [
@@ -118,7 +118,7 @@ class DeliveryQueue:
         from_now: dict[str, Any] = {
             "attempts": delivery.attempts + 1,
             "last_status": report.status,
-            "last_error": report.error[: limits.delivery.ERROR_MAX_CHARS],
+            "last_error": report.error[: limits.database.DELIVERY_ERROR_MAX_CHARS],
             "leased_until": 0,
             "lease": None,
         }
@@ -156,7 +156,7 @@ class DeliveryQueue:
                 again.values(
                     state=PENDING,
                     due_at=now,
-                    give_up_at=now + round(limits.delivery.GIVE_UP_S * _US),
+                    give_up_at=now + round(limits.database.DELIVERY_GIVE_UP_S * _US),
                 ).returning(d.id)
             )
             return done.first() is not None
@@ -203,7 +203,7 @@ class DeliveryQueue:
         from gateway.ops.database.schema import deliveries  # noqa: PLC0415
 
         d, now = deliveries.c, self.now_us
-        old = now - round(limits.delivery.DELIVERED_KEPT_S * _US)
+        old = now - round(limits.database.DELIVERY_DELIVERED_KEPT_S * _US)
         connection.execute(delete(deliveries).where(d.state == DELIVERED, d.delivered_at < old))
         counted = connection.execute(
             select(d.state, func.count(), func.min(d.created_at))

@@ -157,7 +157,7 @@ class OutboxTable:
                 "state": PENDING,
                 "attempts": 0,
                 "due_at": event.due_us,
-                "give_up_at": event.at_us + round(limits.delivery.GIVE_UP_S * _US),
+                "give_up_at": event.at_us + round(limits.database.DELIVERY_GIVE_UP_S * _US),
                 "leased_until": 0,
                 "sealed_body": self._sealer.seal(label(event.id), event.body),
             },
@@ -193,4 +193,4 @@ def _facts(call: CallInfo) -> dict[str, Any]:
 def _settle_us(ending: str | None) -> int:
     """Return how long an ending waits, after which another stream may go on with the call."""
     final = ending is None or (Ending(ending).well and ending != Ending.TRANSFERRED)
-    return 0 if final else round(limits.delivery.SETTLE_S * _US)
+    return 0 if final else round(limits.database.DELIVERY_SETTLE_S * _US)

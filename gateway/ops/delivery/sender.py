@@ -51,9 +51,9 @@ class EventSender:
         counted: Callable[[str], None],
         seen: Callable[[DeliveryStats], None],
         *,
-        look_every_s: float = limits.delivery.LOOK_EVERY_S,
-        first_pause_s: float = limits.delivery.FIRST_PAUSE_S,
-        attempt_max_s: float = limits.delivery.ATTEMPT_MAX_S,
+        look_every_s: float = limits.database.DELIVERY_LOOK_EVERY_S,
+        first_pause_s: float = limits.database.DELIVERY_FIRST_PAUSE_S,
+        attempt_max_s: float = limits.database.DELIVERY_ATTEMPT_MAX_S,
     ) -> None:
         self._url, self._signer, self._queue = url, signer, queue
         self._counted, self._seen = counted, seen
@@ -74,7 +74,7 @@ class EventSender:
             timeout=self._attempt_max_s,
             follow_redirects=False,
             trust_env=False,
-            limits=httpx2.Limits(max_connections=limits.delivery.AT_ONCE),
+            limits=httpx2.Limits(max_connections=limits.database.DELIVERY_AT_ONCE),
         ) as client:
             while True:
                 try:
@@ -90,7 +90,7 @@ class EventSender:
         """Wait for something to do. While the receiver is away, few attempts are made."""
         if self._failures:
             doubled = self._first_pause_s * 2 ** min(self._failures - 1, 6)
-            await asyncio.sleep(min(doubled, limits.delivery.DOWN_PAUSE_MAX_S))
+            await asyncio.sleep(min(doubled, limits.database.DELIVERY_DOWN_PAUSE_MAX_S))
         elif not sent:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
@@ -100,10 +100,10 @@ class EventSender:
     async def send_due(self, client: httpx2.AsyncClient) -> bool:
         """Send what is due now; whether there was any. Raises DatabaseAway."""
         # One attempt shows whether a receiver that was away is back.
-        most = 1 if self._failures else limits.delivery.AT_ONCE
+        most = 1 if self._failures else limits.database.DELIVERY_AT_ONCE
         taken = await self._queue.take(most)
         await asyncio.gather(*(self._send(client, one) for one in taken))
-        if monotonic() >= self._stats_at + limits.delivery.STATS_EVERY_S:
+        if monotonic() >= self._stats_at + limits.database.DELIVERY_STATS_EVERY_S:
             self._stats_at = monotonic()
             self._seen(await self._queue.stats())
         return bool(taken)
@@ -157,8 +157,8 @@ class EventSender:
         if answer.status == _GONE or now_us >= delivery.give_up_us:
             return Report(False, answer.status, answer.error, None)
         pause_s = self._first_pause_s * 2 ** min(delivery.attempts, 12)
-        pause_s = min(pause_s, limits.delivery.PAUSE_MAX_S) * uniform(0.8, 1.2)  # noqa: S311
-        asked_s = min(answer.retry_after_s, limits.delivery.RETRY_AFTER_MAX_S)
+        pause_s = min(pause_s, limits.database.DELIVERY_PAUSE_MAX_S) * uniform(0.8, 1.2)  # noqa: S311
+        asked_s = min(answer.retry_after_s, limits.database.DELIVERY_RETRY_AFTER_MAX_S)
         again_us = now_us + round(max(pause_s, asked_s) * _US)
         # The last attempt is made when the day is over, not before.
         return Report(

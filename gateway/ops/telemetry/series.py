@@ -181,6 +181,17 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Readings of the agents file while the process runs, by result.",
         ("result",),
     ),
+    "recordings": ("recordings_stored", "Recordings that were stored.", ()),
+    "recordings_refused": (
+        "recordings_refused",
+        "Calls that were not recorded though their agent asks for it, by reason.",
+        ("reason",),
+    ),
+    "recording_errors": (
+        "recording_errors",
+        "Sound that could not be written, and recordings not stored yet, by reason.",
+        ("reason",),
+    ),
     "event_stream_dropped": (
         "event_stream_dropped",
         "Subscribers of the event stream that did not keep up.",
@@ -196,6 +207,11 @@ _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "delivery_oldest": (
         "delivery_oldest_seconds",
         "Age of the oldest event that is not delivered; 0 without one.",
+        (),
+    ),
+    "recordings_waiting": (
+        "recordings_waiting",
+        "Recordings of ended calls that are on their way to the store.",
         (),
     ),
     "records_waiting": (
@@ -355,6 +371,10 @@ class MetricSeries:
     delivery_oldest: Gauge
     records_waiting: Gauge
     budget: Gauge
+    recordings: Counter
+    recordings_refused: Counter
+    recording_errors: Counter
+    recordings_waiting: Gauge
     mcp_up: Gauge
     agents_since: Gauge
     agents_calls: Gauge

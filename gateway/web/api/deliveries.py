@@ -40,8 +40,8 @@ QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
         {
             "type": "integer",
             "minimum": 1,
-            "maximum": limits.delivery.PAGE_MAX,
-            "default": limits.delivery.PAGE_DEFAULT,
+            "maximum": limits.database.DELIVERY_PAGE_MAX,
+            "default": limits.database.DELIVERY_PAGE_DEFAULT,
         },
         "Largest number of events in the answer.",
     ),
@@ -58,9 +58,14 @@ async def deliveries(endpoints: CallsEndpoints, request: Request) -> Response:
     state = given.get("state")
     if state is not None and state not in STATES:
         raise RequestRefused(422, f"state is one of {', '.join(STATES)}.")
-    text = given.get("limit", str(limits.delivery.PAGE_DEFAULT))
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= limits.delivery.PAGE_MAX:
-        raise RequestRefused(422, f"limit is a number from 1 to {limits.delivery.PAGE_MAX}.")
+    text = given.get("limit", str(limits.database.DELIVERY_PAGE_DEFAULT))
+    if (
+        not re.fullmatch(r"[0-9]{1,4}", text)
+        or not 1 <= int(text) <= limits.database.DELIVERY_PAGE_MAX
+    ):
+        raise RequestRefused(
+            422, f"limit is a number from 1 to {limits.database.DELIVERY_PAGE_MAX}."
+        )
     after = position_of(given.get("cursor"))
     listed, following = await endpoints.deliveries.listed(state, int(text), after)
     found = DeliveryList(listed, cursor_of(Position(*following) if following else None))

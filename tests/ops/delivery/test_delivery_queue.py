@@ -101,7 +101,7 @@ async def test_what_a_dead_process_had_is_taken_again(post: Post) -> None:
     dead, other = post.queue(), post.queue()
     (taken,) = await dead.take(10)
     assert await other.take(10) == []
-    post.now += limits.delivery.LEASE_S + 1
+    post.now += limits.database.DELIVERY_LEASE_S + 1
     assert ids(await other.take(10)) == ["msg_1"]
     await dead.report(taken, Report(False, 500, "late", None))  # it was not dead, only slow
     assert (await other.stats()).parked == 0
@@ -132,7 +132,7 @@ async def test_what_was_delivered_is_forgotten_after_a_day(post: Post) -> None:
     stats = await queue.stats()
     assert (stats.pending, stats.parked, stats.oldest_s) == (0, 0, 0.0)
     assert len((await queue.listed("delivered", 5))[0]) == 1
-    post.now += limits.delivery.DELIVERED_KEPT_S + 1
+    post.now += limits.database.DELIVERY_DELIVERED_KEPT_S + 1
     await queue.stats()
     assert (await queue.listed(None, 5))[0] == []
 
