@@ -262,6 +262,19 @@ class CallHistory:
         """Delete every call of a caller, and return their ids. Raises DatabaseAway."""
         return await self._delete(lambda calls: calls.c.caller_hash == caller_hash)
 
+    async def ids_of(self, caller_hash: str) -> list[str]:
+        """Return the ids of every call of a caller. Raises DatabaseAway."""
+
+        def select_ids(connection: Connection) -> list[str]:
+            from sqlalchemy import select  # noqa: PLC0415 - on the thread
+
+            from gateway.ops.database.schema import calls  # noqa: PLC0415
+
+            query = select(calls.c.id).where(calls.c.caller_hash == caller_hash)
+            return list(connection.execute(query).scalars())
+
+        return await self._database.read(select_ids)
+
     async def hash_of(self, caller: str) -> str:
         """Return the hash by which calls of this number are found. Raises DatabaseAway."""
         return await self._database.read(lambda _: self._callers.of(caller))
