@@ -12,7 +12,7 @@ from msgspec import Struct
 from gateway import limits
 from gateway.errors import DatabaseAway
 from gateway.ops.database.write_behind import WriteBehind
-from gateway.ops.records.history import CallHistory
+from gateway.ops.records.history import CallHistory, CallNames
 
 log = structlog.get_logger()
 
@@ -24,10 +24,10 @@ class TraceStore(Protocol):
     def name(self) -> str:
         """Name in the report, such as `recordings`."""
 
-    async def forget(self, call_ids: Sequence[str]) -> int:
+    async def forget(self, calls: Sequence[CallNames]) -> int:
         """Delete what there is of these calls; return how much it was. Raises LinkError."""
 
-    async def left(self, call_ids: Sequence[str]) -> int:
+    async def left(self, calls: Sequence[CallNames]) -> int:
         """Return how much there is of these calls. Raises LinkError."""
 
 
@@ -69,21 +69,22 @@ class Forgetting:
         """Delete every trace of a caller. Raises DatabaseAway, LinkError."""
         await self._written()
         who = await self._history.hash_of(number)
-        ids = await self._history.ids_of(who) if who else []
-        report = await self._forget(ids)
+        calls = await self._history.names_of(who) if who else []
+        report = await self._forget(calls)
         if who:
-            report.left["calls"] = len(await self._history.ids_of(who))
+            report.left["calls"] = len(await self._history.names_of(who))
         report.running = self._running(number)
-        log.info("caller_forgotten", calls=len(ids), complete=report.complete)
+        log.info("caller_forgotten", calls=len(calls), complete=report.complete)
         return report
 
     async def call(self, call_id: str) -> Forgotten | None:
         """Delete one call; None if there is none. Raises DatabaseAway, LinkError."""
         await self._written()
-        if not await self._history.find(call_id):
+        calls = await self._history.names(call_id)
+        if not calls:
             return None
-        report = await self._forget([call_id])
-        report.left["calls"] = int(await self._history.find(call_id) is not None)
+        report = await self._forget(calls)
+        report.left["calls"] = len(await self._history.names(call_id))
         log.info("call_forgotten", call_id=call_id, complete=report.complete)
         return report
 
@@ -94,9 +95,9 @@ class Forgetting:
         except TimeoutError:
             raise DatabaseAway("calls wait to be written") from None
 
-    async def _forget(self, ids: list[str]) -> Forgotten:
+    async def _forget(self, calls: list[CallNames]) -> Forgotten:
         """Delete what hangs on the calls first: by them it is found again after a failure."""
-        deleted = {store.name: await store.forget(ids) for store in self._stores}
-        deleted["calls"] = sum([await self._history.delete_call(one) for one in ids])
-        left = {store.name: await store.left(ids) for store in self._stores}
-        return Forgotten(ids, deleted, left)
+        deleted = {store.name: await store.forget(calls) for store in self._stores}
+        deleted["calls"] = sum([await self._history.delete_call(one.id) for one in calls])
+        left = {store.name: await store.left(calls) for store in self._stores}
+        return Forgotten([one.id for one in calls], deleted, left)

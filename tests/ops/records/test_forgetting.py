@@ -11,6 +11,7 @@ from database_end import CALLER, DatabaseEnd, ended_call, open_database
 
 from gateway.errors import LinkError
 from gateway.ops.records.forgetting import Forgetting
+from gateway.ops.records.history import CallNames
 
 OTHER = "+15551230099"
 
@@ -23,16 +24,16 @@ class Shelf:
     def __init__(self, *ids: str, fails: bool = False, keeps: bool = False) -> None:
         self.ids, self.fails, self.keeps = set(ids), fails, keeps
 
-    async def forget(self, call_ids: Sequence[str]) -> int:
+    async def forget(self, calls: Sequence[CallNames]) -> int:
         if self.fails:
             raise LinkError("unreachable", retryable=True)
-        found = self.ids & set(call_ids)
+        found = self.ids & {one.call_sid for one in calls}
         if not self.keeps:
             self.ids -= found
         return len(found)
 
-    async def left(self, call_ids: Sequence[str]) -> int:
-        return len(self.ids & set(call_ids))
+    async def left(self, calls: Sequence[CallNames]) -> int:
+        return len(self.ids & {one.call_sid for one in calls})
 
 
 async def written(end: DatabaseEnd) -> list[str]:
