@@ -95,7 +95,7 @@ def _voice(
     )
     failover = Failover(
         registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,
-        r.metrics,
+        r.metrics, settings.public_url,
     )  # fmt: skip
     return VoiceEndpoints(
         registry, r.store, calls.snapshots, outbound_tokens, documents, incoming, failover,
@@ -159,6 +159,7 @@ def operator_endpoints(
         outbound,
         phone.link,
         reload,
+        kept.deliveries,
         recorded.library,
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)

@@ -27,6 +27,7 @@ from gateway.call.dialogue import end_plan
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
 from gateway.imaging.image_processor import ImageProcessor
+from gateway.ops.delivery.delivery_queue import DeliveryQueue
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.records.event_stream import EventStream, Subscription
 from gateway.ops.records.record import CallRecord
@@ -65,6 +66,7 @@ class CallsEndpoints:
     phone_link: Callable[[str, float], tuple[str, float]]
     """Returns the link for an agent and a time in seconds, and when it expires, Unix time."""
     agents_reload: AgentsReload
+    deliveries: DeliveryQueue
     library: RecordingLibrary
 
     # --- Reading ---

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gateway import __version__, limits
 from gateway.ops.records.record import CallRecord
+from gateway.web.api import deliveries
 from gateway.web.api.agents_file import AgentsFileVersion, reload
 from gateway.web.api.call_queries import QUERY
 from gateway.web.api.calls import IMAGE_TYPES, CallsEndpoints
@@ -174,6 +175,16 @@ OPERATIONS: Final = (
         "from_s. A client that does not keep "
         "up is disconnected, and starts again.",
         "text/event-stream", errors=(503,),
+    ),
+    Operation(
+        "deliveries", deliveries.deliveries,
+        "GET", "/api/deliveries", "Events that are to be delivered, newest first.",
+        deliveries.DeliveryList, errors=(404, 503), query=deliveries.QUERY,
+    ),
+    Operation(
+        "retry_delivery", deliveries.retry,
+        "POST", "/api/deliveries/{id}/retry", "Send a parked or pending event now.",
+        deliveries.RetriedDelivery, 202, (404, 503), acts=True,
     ),
     Operation(
         "openapi", _document, "GET", "/api/openapi.json", "This document.", "application/json"
