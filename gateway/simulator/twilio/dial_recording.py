@@ -30,7 +30,7 @@ INVALID_ATTRIBUTE: Final = 12200
 
 @dataclass
 class DialRecording:
-    """What Twilio records of one dialled leg, from its answer to its end."""
+    """Recording of one dialled leg, from its answer to its end."""
 
     line: TelephoneLine
     dual: bool
