@@ -66,6 +66,8 @@ class CallsEndpoints:
     """Returns the link for an agent and a time in seconds, and when it expires, Unix time."""
     agents_reload: AgentsReload
     library: RecordingLibrary
+    on_image_refused: Callable[[str], None]
+    """Gets why an operator's picture could not be shown."""
 
     # --- Reading ---
 
@@ -178,6 +180,7 @@ class CallsEndpoints:
             try:
                 url = await self.image_processor.shrink_photo(body)
             except PeerError as error:
+                self.on_image_refused(error.kind)
                 raise _not_shown(error.kind) from None
         return await self._ask(request, "image", inputs.ShowImageRequested(url, about.strip()))
 
