@@ -154,6 +154,14 @@ def _database(text: str) -> str:
     return text
 
 
+def _events_url(text: str) -> str:
+    # A secret in a query is the receiver's business, and not shown; one in front of @ is refused.
+    parts = split_url(text.partition("?")[0])
+    if parts is None or parts.scheme not in {"http", "https"} or not fullmatch(r"[!-~]+", text):
+        raise ValueError("must be an http(s):// address, like https://crm.example.com/calls")
+    return text
+
+
 def _recordings(text: str) -> str:
     bucket = r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/[A-Za-z0-9._/-]*)?"
     if not fullmatch(rf"file:///[^?#]+|{bucket}", text) or ".." in text.split("/"):
@@ -187,6 +195,7 @@ Flag = Annotated[bool, BeforeValidator(as_flag)]
 PublicUrl = Annotated[str, _given(_public_url)]
 BaseUrl = Annotated[str, _given(_base_url)]
 StoreUrl = Annotated[SecretStr, _given(_store)]
+EventsUrl = Annotated[SecretStr, _given(_events_url)]
 DatabaseUrl = Annotated[SecretStr, _given(_database)]
 RecordingsUrl = Annotated[str, _given(_recordings)]
 SipHost = Annotated[str, _given(_sip_host)]
