@@ -98,7 +98,7 @@ def build(
         *twilio_endpoints(r, bounds, calls, texts, outbound),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures)),
-        *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload),
+        *operator_endpoints(r, bounds, calls, kept, texts, outbound, agents.reload),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call.call_info import CallInfo
 from gateway.call.context import CallContext, WallClock
 from gateway.call.line.downlink import Downlink
@@ -30,17 +31,18 @@ def media_call(
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
     patience: CallPatience = CALL_PATIENCE,
+    wire: WireFormat = MULAW_8K,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
     `session` is what the agent asks of the model, `info` what its sessions are told of the call;
-    for the rest see `CallContext`.
+    `wire` is the format of the caller's sound; for the rest see `CallContext`.
     """
     ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
-    uplink = Uplink(caller_to_model(agent.audio))
-    downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
-    line = MediaLine(ctx, work, uplink, downlink)
+    uplink = Uplink(caller_to_model(agent.audio, wire), wire)
+    downlink = Downlink(model_to_caller(agent.audio, wire), agent.lead_ms, wire)
+    line = MediaLine(ctx, work, uplink, downlink, wire)
     opening = OpeningItems(ctx, info)
     link = ModelSession(ctx, work, line, session, opening)
     return CallMachine(ctx, work, line, link, opening)

@@ -47,8 +47,8 @@ def subscribe(
 
     # Spend comes first: logs and records state what a call has cost. The registry comes last: it
     # forgets the call.
-    subscribers = (bounds.spend.on_event, count, write_log, record, guard.on_event)
-    for on_event in (*subscribers, calls.registry.on_event):
+    subscribers = (bounds.spend.on_event, count, write_log, record, calls.feed.on_event)
+    for on_event in (*subscribers, guard.on_event, calls.registry.on_event):
         calls.events.subscribe(on_event)
     for on_announced in (open_record, outbound.watch):
         calls.events.subscribe_to_announcements(on_announced)

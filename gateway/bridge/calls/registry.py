@@ -10,6 +10,7 @@ from typing import Any
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook
+from gateway.audio.wire import MULAW_8K, PCM_24K, WireFormat
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
@@ -119,9 +120,10 @@ class CallRegistry:
         """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
-    def session(self, agent: Agent, path: str) -> Mapping[str, Any]:
+    def session(self, agent: Agent, path: str, wire: WireFormat = MULAW_8K) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        return self.agents.version_of(agent).sessions.of(agent.name, path)
+        audio = "pcm24k" if wire is PCM_24K else None
+        return self.agents.version_of(agent).sessions.of(agent.name, path, audio)
 
     def announce(
         self,
@@ -129,12 +131,13 @@ class CallRegistry:
         agent: Agent,
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        wire: WireFormat = MULAW_8K,
     ) -> LiveCall:
         """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
 
         One that is expected already is the same call: the carrier's fallback asks again.
         `opening` tells the model how to begin, in place of the agent's greeting; `state` is what
-        was before, in another connection or process.
+        was before, in another connection or process; `wire` is the format of the caller's sound.
         """
         waiting = self.expected(facts.call_sid)
         if waiting is not None and (state is None or state.streams <= waiting.machine.streams):
@@ -143,9 +146,16 @@ class CallRegistry:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
-        session = self.session(agent, "media-streams")
+        session = self.session(agent, "media-streams", wire)
         machine = media_call(
-            agent, session, _event_ids(), monotonic(), self._wall_clock(), facts, self._patience
+            agent,
+            session,
+            _event_ids(),
+            monotonic(),
+            self._wall_clock(),
+            facts,
+            self._patience,
+            wire,
         )
         if state is not None:
             machine.resume(state)

@@ -15,17 +15,21 @@ class SessionConfigs:
 
     def __init__(self, book: AgentBook, toolbox: Toolbox) -> None:
         self._book, self._toolbox = book, toolbox
-        self._made: dict[tuple[str, str], tuple[int, Mapping[str, Any]]] = {}
+        self._made: dict[tuple[str, str, str | None], tuple[int, Mapping[str, Any]]] = {}
 
-    def of(self, agent: str, path: str) -> Mapping[str, Any]:
-        """Return what a session that starts now asks for; on the SIP path without audio formats."""
-        revision, session = self._made.get((agent, path), (-1, {}))
+    def of(self, agent: str, path: str, audio: str | None = None) -> Mapping[str, Any]:
+        """Return what a session that starts now asks for; on the SIP path without audio formats.
+
+        `audio` takes the place of the agent's own, where the caller's line has another format.
+        """
+        revision, session = self._made.get((agent, path, audio), (-1, {}))
         if revision != self._toolbox.mcp.revision:
-            revision, session = self._toolbox.mcp.revision, self._make(agent, path)
-            self._made[agent, path] = revision, session
+            revision, session = self._toolbox.mcp.revision, self._make(agent, path, audio)
+            self._made[agent, path, audio] = revision, session
         return session
 
-    def _make(self, name: str, path: str) -> Mapping[str, Any]:
+    def _make(self, name: str, path: str, audio: str | None) -> Mapping[str, Any]:
         agent = self._book.agents[name]
-        on_path = agent.model_copy(update={"path": path})
+        changes = {"path": path} | ({"audio": audio} if audio else {})
+        on_path = agent.model_copy(update=changes)
         return session_of(on_path, self._toolbox.definitions(agent))
