@@ -97,7 +97,7 @@ def build(
         *openai_routes(openai),
         *twilio_endpoints(r, bounds, calls, texts, outbound),
         *health_routes(health),
-        *photo_routes(PhotoEndpoint(texts.links, texts.pictures)),
+        *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
         *operator_endpoints(r, bounds, calls, kept, texts, outbound, agents.reload),
     ]
     asgi = GatewayApp(
@@ -147,15 +147,16 @@ async def _lifespan(
         start(watch_model(bounds.breaker, model_url, bearer(key)), "model-probe")
         start(watch_certificate(settings.public_url, r.metrics.certificate.set), "certificate")
         start(bounds.spend.watch_minutes(), "carrier-minutes")
-        start(kept.store.recall(), "recall-records")
+        kept.start(r)
         agents.current.connect(r.tasks)
         await agents.current.connected()
         yield
-        await kept.store.close()
+        kept.store.close()
         calls.start_pacer.close()
         await r.tasks.stop()
         for version in agents.versions:
             await version.close()
+        await kept.close()
 
 
 def _any_model(book: AgentBook) -> str:

@@ -100,6 +100,14 @@ class StoreValueError(StoreError):
     """One key of the shared store has a value of another type; all other keys work."""
 
 
+class DatabaseAway(GatewayError):
+    """The database did not serve a request, or not in time: the request may be repeated."""
+
+
+class DatabaseBusy(DatabaseAway):
+    """Too many requests wait for the database already."""
+
+
 class ServiceUnreachable(GatewayError):
     """A command line tool could not reach what it needs: exit 69."""
 

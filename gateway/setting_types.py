@@ -146,6 +146,14 @@ def _store(text: str) -> str:
     return text
 
 
+def _database(text: str) -> str:
+    file = fullmatch(r"sqlite:///[^\s?#]+", text)
+    server = fullmatch(r"postgres(ql)?://[^\s#]+", text) and _has_port(text)
+    if not file and not server:
+        raise ValueError("must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    return text
+
+
 def _sip_host(text: str) -> str:
     if not fullmatch(rf"({_HOST})(:\d{{1,5}})?", text) or not _has_port(f"sip://{text}"):
         raise ValueError("must be a host name, like sip.api.openai.com")
@@ -169,6 +177,7 @@ Flag = Annotated[bool, BeforeValidator(as_flag)]
 PublicUrl = Annotated[str, _given(_public_url)]
 BaseUrl = Annotated[str, _given(_base_url)]
 StoreUrl = Annotated[SecretStr, _given(_store)]
+DatabaseUrl = Annotated[SecretStr, _given(_database)]
 SipHost = Annotated[str, _given(_sip_host)]
 ListenHost = Annotated[
     str, fitting(rf"{_HOST}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "must be an address to listen on")

@@ -14,6 +14,7 @@ from gateway import limits
 from gateway.errors import SettingsError
 from gateway.setting_types import (
     BaseUrl,
+    DatabaseUrl,
     Flag,
     ListenHost,
     Moment,
@@ -144,11 +145,24 @@ class Settings(BaseModel):
     )
     store_key: Annotated[tuple[SecretStr, ...], some_secrets()] = Field(
         (),
-        description="Encrypts what is written to Redis; several during rotation, comma-separated, "
-        "the one in use first.",
+        description="Encrypts what is written to Redis, the database and the spool; several "
+        "during rotation, comma-separated, the one in use first.",
     )
     data_dir: Path = Field(
-        Path("data"), description="Folder of the records of calls that have ended."
+        Path("data"),
+        description="Folder of the database, unless GATEWAY_DATABASE names another, and of what "
+        "waits for it.",
+    )
+    database: DatabaseUrl | None = Field(
+        None,
+        description="Where records of ended calls are: sqlite:///PATH or postgresql://...; unset, "
+        "a file in GATEWAY_DATA_DIR.",
+    )
+    retain_days: Annotated[
+        float, number(float, limits.database.RETAIN_MIN_DAYS, limits.database.RETAIN_MAX_DAYS)
+    ] = Field(
+        limits.database.RETAIN_DEFAULT_DAYS,
+        description="Days after which the record of a call is deleted.",
     )
     admin_token: Secret | None = Field(
         None, description="Bearer token for /api and /console; unset, both are off."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import time
+from time import monotonic, time
 
 from gateway import limits
 from gateway.limits.patience import CALL_PATIENCE, MCP_PATIENCE, CallPatience, McpPatience
@@ -32,6 +32,8 @@ class Tuning:
     sideband_pause_max_s: float = limits.sip.SIDEBAND_PAUSE_MAX_S
     api_requests_burst: int = limits.api.REQUESTS_BURST
     api_actions_burst: int = limits.api.ACTIONS_BURST
+    photo_clock: Callable[[], float] = monotonic
+    """Fills up how often the page for pictures may be looked at and uploaded to."""
     phone_begins_burst: int = limits.phone.BEGINS_BURST
     sip_calls_max: int = limits.sip.CALLS_MAX
     sip_accept_max_s: float = limits.sip.ACCEPT_MAX_S

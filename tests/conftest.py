@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,11 +32,14 @@ os.environ["SSL_CERT_FILE"] = str(RIGS / "nobody.pem")
 # What is told of a call at any level is looked through for secrets.
 logging.getLogger("gateway").setLevel(logging.DEBUG)
 
+from postgres_end import PostgresEnd, find_programs, running_postgres  # noqa: E402 - as above
 from running_gateway import AGENTS, GatewayRig, running_gateway  # noqa: E402 - found by the line above
 from vendor import Vendor, running_vendor  # noqa: E402 - as above
 
 from gateway.simulator.openai.main import ModelServer, running_model  # noqa: E402
 from gateway.simulator.openai.realtime.script import Script  # noqa: E402
+
+find_programs()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -70,6 +73,22 @@ def agents_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("agents") / "agents.yaml"
     file.write_text(AGENTS)
     return file
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresEnd]:
+    """The real server, for all tests of this process."""
+    with running_postgres() as end:
+        yield end
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("initdb"))])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """GATEWAY_DATABASE of an empty database: unset, and of a real server."""
+    if request.param == "sqlite":
+        return None
+    end: PostgresEnd = request.getfixturevalue("postgres")
+    return end.new_database()
 
 
 @pytest.fixture

@@ -133,6 +133,59 @@ SEND_DIGITS: Final[dict[str, Any]] = {
     },
 }
 
+
+def _hand_over(agent: Agent) -> dict[str, Any]:
+    colleagues = "; ".join(f"{name}: {when}" for name, when in agent.hand_over.items())
+    return {
+        "type": "function",
+        "name": "hand_over",
+        "description": (
+            "Pass the caller on to a colleague: another assistant, who goes on in this same call "
+            "and knows all that was said. First say aloud, in one short sentence, that a "
+            "colleague takes over; call this right after it, in the same answer, and say nothing "
+            f"more. {colleagues}."
+        ),
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "agent": {"type": "string", "enum": list(agent.hand_over)},
+                "about": {
+                    "type": "string",
+                    "maxLength": limits.call.SUMMARY_MAX_CHARS,
+                    "description": (
+                        "For the colleague: what the caller wants and what is done already, in "
+                        "one or two sentences."
+                    ),
+                },
+            },
+            "required": ["agent", "about"],
+            "additionalProperties": False,
+        },
+    }
+
+
+SWITCH_LANGUAGE: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": "switch_language",
+    "description": (
+        "Call this once as soon as the caller speaks another language than so far, and speak that "
+        "language yourself. What the caller hears and reads beside you (announcements, texts, the "
+        "page for photos) is in this language from then on."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "language": {
+                "type": "string",
+                "maxLength": limits.agents.LANGUAGE_MAX_CHARS,
+                "description": 'A language tag, like "fr" or "ar-TN".',
+            }
+        },
+        "required": ["language"],
+        "additionalProperties": False,
+    },
+}
+
 _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "end_call": lambda _: END_CALL,
     "transfer": _transfer,
@@ -140,4 +193,6 @@ _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "request_photo": lambda _: REQUEST_PHOTO,
     "take_message": lambda _: TAKE_MESSAGE,
     "send_digits": lambda _: SEND_DIGITS,
+    "hand_over": _hand_over,
+    "switch_language": lambda _: SWITCH_LANGUAGE,
 }

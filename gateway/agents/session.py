@@ -38,13 +38,15 @@ def session_of(agent: Agent, tools: Sequence[Mapping[str, Any]] = ()) -> dict[st
     return _unformatted(session) if agent.path == "sip" else session
 
 
-def essential_session(agent: Agent, session: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a media call's session without what a call can do without.
+def essential_session(
+    agent: Agent, session: Mapping[str, Any], path: str = "media-streams"
+) -> dict[str, Any]:
+    """Return a call's session without what a call on this path can do without.
 
     That is the tools of MCP servers, and all that the agent's `session:` adds but turn detection,
     on which the call relies.
     """
-    plain = agent.model_copy(update={"session": {}, "path": "media-streams"})
+    plain = agent.model_copy(update={"session": {}, "path": path})
     tools = [tool for tool in session.get("tools", ()) if tool.get("name") in agent.tools]
     found, audio = session_of(plain, tools), session.get("audio", {})
     for side in ("input", "output"):  # a browser's line may have another format than the agent
@@ -54,6 +56,42 @@ def essential_session(agent: Agent, session: Mapping[str, Any]) -> dict[str, Any
     if "turn_detection" in heard:
         found["audio"]["input"]["turn_detection"] = heard["turn_detection"]
     return found
+
+
+_CLEARED: Final[Mapping[str, Any]] = {
+    "tools": [],
+    "tool_choice": "auto",
+    "truncation": "auto",
+    "max_output_tokens": "inf",
+    "speed": 1.0,
+}
+"""Values that take back what a session was told; anything else is taken back by null."""
+_FROZEN: Final = frozenset({"model", "voice", "tracing", "prompt"})
+"""Fields that a running session keeps; `reasoning` can be changed, but not taken back."""
+
+
+def session_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `session.update` by which a running session becomes another agent's.
+
+    "Only the fields that are present are updated": what the next agent leaves out is taken back.
+    Voice and model stay: the vendor freezes both.
+    """
+    return _changed(before, after) | {"type": "realtime"}
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    for key in (*after, *(key for key in before if key not in after)):
+        old, new = before.get(key), after.get(key)
+        if key in _FROZEN or (key == "reasoning" and new is None):
+            continue
+        if key not in after:
+            changed[key] = _CLEARED.get(key)
+        elif key in ("audio", "input", "output") and isinstance(new, dict):
+            changed[key] = _changed(old if isinstance(old, dict) else {}, new)
+        else:
+            changed[key] = deepcopy(new)
+    return changed
 
 
 def hosted_tools(agent: Agent, secrets: Mapping[str, str]) -> list[dict[str, Any]]:

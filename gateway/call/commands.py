@@ -34,6 +34,8 @@ class OpenModel(CommandBase, frozen=True):
 class OpenNextSession(CommandBase, frozen=True):
     """Open a second connection beside the one in use."""
 
+    model: str
+
 
 class SendToNextSession(CommandBase, frozen=True):
     """Send one text message over the second connection."""

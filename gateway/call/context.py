@@ -153,6 +153,8 @@ class CallContext:
         self.new_id = new_id
         self.wall_clock = wall_clock
         self.server_answers = server_answers
+        self.language = agent.language
+        """A tag of BCP 47: of what the caller hears or reads beside the model."""
         self.patience = patience
         self.phase = CallPhase.EXPECTED
         self.link = LinkState.CONNECTING
@@ -203,10 +205,16 @@ class CallContext:
         self.tally.streams += 1
         self.timers.clear(Timer.ARRIVAL)
         self.put(events.CallerConnected(self.now - self.announced_at))
-        left_s = max(0.0, self.agent.max_call_s - self.tally.talked_s)
+        self._limit_length()
+
+    def _limit_length(self) -> None:
+        """Set the timers of the call's longest time, which is its agent's."""
+        left_s = max(0.0, self.agent.max_call_s - self.talked_s)
         self.wake(Timer.LENGTH, left_s)
         if self.agent.max_call_s >= 2 * limits.call.WARN_BEFORE_END_S:
             self.wake(Timer.WARN, max(0.0, left_s - limits.call.WARN_BEFORE_END_S))
+        else:
+            self.timers.clear(Timer.WARN)
 
     @property
     def talked_s(self) -> float:
@@ -326,6 +334,7 @@ class CallContext:
         self._session_given_up = tuple(
             p.session_given_up for p in overriding(parts, "session_given_up")
         )
+        self._agent_changed = tuple(p.agent_changed for p in overriding(parts, "agent_changed"))
         self._caller_spoke = tuple(p.caller_spoke for p in overriding(parts, "caller_spoke"))
         self._call_ends = tuple(p.call_ends for p in overriding(parts, "call_ends"))
 
@@ -349,6 +358,15 @@ class CallContext:
         """No further connection to the session is tried."""
         for hook in self._session_given_up:
             hook(ending, reason)
+
+    def change_agent(self, agent: Agent, *, server_answers: bool) -> None:
+        """Have another agent lead the conversation; its session is the one in use."""
+        before, self.agent, self.server_answers = self.agent, agent, server_answers
+        if "language" in agent.model_fields_set:
+            self.language = agent.language
+        self._limit_length()
+        self.put(events.AgentChanged(before.name, agent.name, agent.model))
+        self._notify(self._agent_changed)
 
     def caller_spoke(self) -> None:
         """The caller did something: spoke, pressed a key, sent a picture."""

@@ -34,7 +34,7 @@ class ModelReconnected(EventBase, frozen=True):
     seconds: float
     """Since it was lost; 0 for a change that nobody could hear."""
     cause: str
-    """`lost`, or `hour`: the session was about to end by itself."""
+    """`lost`; `hour`: the session was about to end by itself; `agent`: another one leads."""
 
 
 class CallerConnected(EventBase, frozen=True):
@@ -72,6 +72,31 @@ class TransferAttempted(EventBase, frozen=True):
 
     outcome: str
     """`done`, or why not: `refused`, `no_outcome`, `caller_spoke`."""
+
+
+class HandOverAttempted(EventBase, frozen=True):
+    """The model asked for another agent of the file; on `done` that one leads the call."""
+
+    agent: str
+    """Who asked."""
+    to: str
+    """`unknown` for a name that the model made up."""
+    outcome: str
+    """`done`, or why not: `unknown`, `under_way`, `too_many`, `too_soon`, `ending`, `failed`."""
+
+
+class AgentChanged(EventBase, frozen=True):
+    """Another agent leads the conversation from now on."""
+
+    before: str
+    agent: str
+    model: str
+
+
+class LanguageChanged(EventBase, frozen=True):
+    """The caller's language is another one: what they hear or read beside the model follows."""
+
+    language: str
 
 
 class FirstAudioSent(EventBase, frozen=True):
@@ -268,6 +293,8 @@ class PeerFaultCounted(EventBase, frozen=True):
     peer: str
     """`caller` or `model`."""
     kind: str
+    fields: tuple[str, ...] = ()
+    """Names of the fields that were left out, while the rest was used."""
 
 
 class KeysEntered(EventBase, frozen=True):
@@ -351,6 +378,9 @@ CallEvent = (
     | AnswererDetected
     | SidebandConnected
     | TransferAttempted
+    | HandOverAttempted
+    | AgentChanged
+    | LanguageChanged
     | FirstAudioSent
     | TurnMeasured
     | CallerSpeechStarted

@@ -183,6 +183,15 @@ class ConversationHistory:
         """How much text is remembered."""
         return self._chars
 
+    @property
+    def last_number(self) -> int:
+        """The number of the newest item; numbers only grow."""
+        return self._number
+
+    def turns_since(self, number: int) -> int:
+        """Return how many turns of the caller came after the item with this number."""
+        return sum(item.kind == CALLER and item.number > number for item in self.items)
+
     # --- Replay ---
 
     def words_of(self, item_id: str | None) -> str:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from gateway.call.commands import TransferCaller
 from gateway.call.endings import Ending
 from gateway.call.history import HistoryItem
+from gateway.protocols.realtime_server import ErrorBody
 
 
 class InputBase(Struct, frozen=True, gc=False):
@@ -34,6 +35,13 @@ class NextSessionLost(InputBase, frozen=True):
     reason: str
 
 
+class LanguageChosen(InputBase, frozen=True):
+    """The caller's language is known from elsewhere than the conversation."""
+
+    language: str
+    """A tag of BCP 47."""
+
+
 class HandOverRequested(InputBase, frozen=True):
     """The process stops: the call is to go on in another one."""
 
@@ -47,6 +55,12 @@ class ModelOpened(InputBase, frozen=True):
 
 class CallAccepted(InputBase, frozen=True):
     """SIP: the server took our answer to the call; its leg rings."""
+
+
+class AcceptRefused(InputBase, frozen=True):
+    """SIP: the server refused the session with which the call was to be accepted."""
+
+    error: ErrorBody
 
 
 class SipCallEnded(InputBase, frozen=True):
@@ -162,3 +176,5 @@ class PeerFaultSeen(InputBase, frozen=True):
     peer: str
     """`caller` or `model`."""
     kind: str
+    fields: tuple[str, ...] = ()
+    """Names of the fields that were left out, while the rest was used."""

@@ -14,7 +14,9 @@ from gateway.call import events
 from gateway.call.briefing import Briefing
 from gateway.call.context import NOTHING, CallContext, Out
 from gateway.call.dialogue import prompts
+from gateway.call.dialogue.agent_change import AgentChange, Colleagues
 from gateway.call.dialogue.answering_machine import MachineDetection
+from gateway.call.dialogue.caller_language import CallerLanguage
 from gateway.call.dialogue.dtmf_input import DtmfInput
 from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
@@ -59,14 +61,18 @@ class CallMachine:
         line: CallerLine,
         link: ModelLink,
         opening: OpeningItems,
+        colleagues: Colleagues,
     ) -> None:
+        """`colleagues` finds the agents to which this call may be handed over."""
         self.ctx, self.work, self.line, self.model_link = ctx, work, line, link
         self._opening_items = opening
         floor = Floor(ctx, line)
         greeting = Greeting(ctx, line)
         goodbye = Goodbye(ctx, work, line, link)
         approvals = Approvals(ctx, work, floor)
-        builtin = BuiltinTools(ctx, work, line)
+        agents = AgentChange(ctx, work, link, opening, colleagues)
+        language = CallerLanguage(ctx)
+        builtin = BuiltinTools(ctx, work, line, agents, language)
         functions = FunctionCalls(ctx, work, line, floor, approvals, goodbye, builtin)
         hosted = HostedMcp(ctx, work, line, floor, approvals)
         images = ImageInput(ctx, greeting)
@@ -87,6 +93,7 @@ class CallMachine:
             greeting,  # before the next: a message left with a machine takes the greeting's place
             detection,  # the message after the beep, before anything else is asked of the model
             hosted,  # decides whether the model has to be asked to go on
+            agents,  # another agent leads before anything more is asked of this one
             images,  # pictures go into the conversation before the response that sees them
             floor,  # who speaks is reported before anything that follows from it
             responses,  # the next `response.create`, with all that was wanted above
@@ -103,6 +110,7 @@ class CallMachine:
             functions,
             faults,
             outcome,
+            language,
         )
         self.parts = parts
         ctx.attach(parts)
@@ -111,6 +119,7 @@ class CallMachine:
         self._timers[Timer.ARRIVAL] = self._never_arrived
         self._settles = tuple(part.settle for part in overriding(parts, "settle"))
         self.greeting, self.goodbye, self.images, self._floor = greeting, goodbye, images, floor
+        self.agents, self.caller_language = agents, language
         self._written_only, self._of_sound = line.written_only, line.of_sound
         self.resumed = False
         """Whether the caller was here before, on another stream."""
@@ -184,6 +193,11 @@ class CallMachine:
         return self.ctx.agent
 
     @property
+    def language(self) -> str:
+        """The caller's language, as a tag of BCP 47."""
+        return self.ctx.language
+
+    @property
     def phase(self) -> CallPhase:
         return self.ctx.phase
 
@@ -224,6 +238,10 @@ class CallMachine:
         return self.greeting.opening
 
     @property
+    def briefing(self) -> Briefing:
+        return self._opening_items.briefing
+
+    @property
     def takes_operator_requests(self) -> bool:
         return self.ctx.takes_operator_requests
 
@@ -248,7 +266,7 @@ class CallMachine:
     def snapshot(self) -> CallSnapshot:
         """Return all that another process needs to go on; who speaks with whom it does not know."""
         ctx, tally = self.ctx, self.ctx.tally
-        return CallSnapshot(
+        state = CallSnapshot(
             agent=ctx.agent.name,
             path=ctx.agent.path,
             history=ctx.history.items,
@@ -262,7 +280,11 @@ class CallMachine:
             waits_s=tally.waits_s,
             talked_s=ctx.talked_s,
             streams=tally.streams,
+            language=ctx.language,
+            briefing=self.briefing,
         )
+        self.agents.snapshot(state)
+        return state
 
     def resume(self, state: CallSnapshot) -> None:
         """Go on where another connection, or process, left off; before anything happens."""
@@ -274,6 +296,9 @@ class CallMachine:
         tally.tokens, tally.barge_ins = state.tokens, state.barge_ins
         tally.tools_called, tally.waits_s[:] = state.tools_called, state.waits_s
         tally.talked_s = state.talked_s
+        self.agents.resume(state)
+        self.speak(state.language)
+        self._opening_items.brief(state.briefing)
         if self.model_link.session_lives_on:
             self._opening_items.resume()
         self.greeting.resume(
@@ -289,6 +314,11 @@ class CallMachine:
     def begin_with(self, opening: str) -> None:
         """Set how the model is to begin, in place of the greeting."""
         self.greeting.opening = opening
+
+    def speak(self, language: str) -> None:
+        """Set the caller's language before anything happens; no tag leaves the agent's."""
+        self.caller_language.set(language)
+        self.ctx.take()
 
     # --- After every event ---
 

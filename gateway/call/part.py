@@ -37,6 +37,9 @@ class CallPart:
     def session_given_up(self, ending: Ending, reason: str) -> None:
         """No further connection to the session is tried; `ending` names what that means."""
 
+    def agent_changed(self) -> None:
+        """Another agent leads the conversation; what depends on the agent is read anew."""
+
     def caller_spoke(self) -> None:
         """The caller spoke, pressed a key or sent something."""
 

@@ -10,6 +10,7 @@ from gateway.audio.transcode import caller_to_model, model_to_caller
 from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call.call_info import CallInfo
 from gateway.call.context import CallContext, WallClock
+from gateway.call.dialogue.agent_change import Colleagues, no_colleagues
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
 from gateway.call.line.sip_line import SipLine
@@ -32,11 +33,13 @@ def media_call(
     info: CallInfo | None = None,
     patience: CallPatience = CALL_PATIENCE,
     wire: WireFormat = MULAW_8K,
+    colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
-    `session` is what the agent asks of the model, `info` what its sessions are told of the call;
-    `wire` is the format of the caller's sound; for the rest see `CallContext`.
+    `session` is what the agent asks of the model, `info` what its sessions are told of the call,
+    `wire` the format of the caller's sound, `colleagues` finds the agents to which it may hand
+    over; for the rest see `CallContext`.
     """
     ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
@@ -45,7 +48,7 @@ def media_call(
     line = MediaLine(ctx, work, uplink, downlink, wire)
     opening = OpeningItems(ctx, info)
     link = ModelSession(ctx, work, line, session, opening)
-    return CallMachine(ctx, work, line, link, opening)
+    return CallMachine(ctx, work, line, link, opening, colleagues)
 
 
 def sip_call(
@@ -56,6 +59,7 @@ def sip_call(
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
     patience: CallPatience = CALL_PATIENCE,
+    colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
 
@@ -65,7 +69,7 @@ def sip_call(
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
     link = Sideband(ctx, work, line, session)
-    return CallMachine(ctx, work, line, link, OpeningItems(ctx, info))
+    return CallMachine(ctx, work, line, link, OpeningItems(ctx, info), colleagues)
 
 
 def _context(

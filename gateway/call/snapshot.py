@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.history import HistoryItem
 
 
@@ -46,6 +47,15 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     direction: str = "inbound"
     opening: str = ""
     """How the next process is to begin; "" for as usual."""
+    briefing: Briefing = NO_BRIEFING
+    language: str = ""
+    """The caller's, as far as it was told; "" for the agent's."""
+    hand_overs: int = 0
+    """How often the agent has changed."""
+    handed_from: str = ""
+    """The agent from which the one there is has the call."""
+    handed_at: int = 0
+    """The number of the history's newest item then."""
 
 
 _encoder = msgspec.msgpack.Encoder()

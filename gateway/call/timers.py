@@ -39,6 +39,8 @@ class Timer(StrEnum):
     """No moment was quiet: change over anyway."""
     HAND_OVER = "hand_over"
     """The same for a hand-over to another process."""
+    AGENT_CHANGE = "agent_change"
+    """The next agent must lead by now, or its session is to be opened once more."""
     KEYS = "keys"
     """No further key: the entry is complete."""
     TONES = "tones"

@@ -41,6 +41,11 @@ def call(
     from_: Annotated[
         str, typer.Option("--from", help="One of our numbers; else as the agents file says.")
     ] = "",
+    about: Annotated[str, typer.Option(help="What the call is for, told to the agent.")] = "",
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE, for the agent; may be given several times."),
+    ] = None,
     url: Annotated[str, typer.Option(help="Where the gateway is.")] = "http://127.0.0.1:8080",
 ) -> None:
     """Have an agent of a running gateway call a person. Needs GATEWAY_ADMIN_TOKEN."""
@@ -50,7 +55,9 @@ def call(
     for one in (number, from_):
         if one and not E164.fullmatch(one):
             raise SettingsError(f"{one} is not a number like +14155550123.")
-    wanted = {"to": number, "agent": agent} | ({"from": from_} if from_ else {})
+    wanted: dict[str, Any] = {"to": number, "agent": agent}
+    given = {"from": from_, "about": about, "facts": _facts(fact or [])}
+    wanted |= {name: value for name, value in given.items() if value}
     console = Console(highlight=False, soft_wrap=True)
     headers = {"Authorization": f"Bearer {token}"}
     with httpx2.Client(
@@ -66,7 +73,17 @@ def call(
         raise typer.Exit(EXIT_NOT_REACHED)
 
 
-def _dial(client: httpx2.Client, wanted: dict[str, str]) -> str:
+def _facts(pairs: list[str]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or name in facts:
+            raise SettingsError("--fact is NAME=VALUE, each name once.")
+        facts[name] = value
+    return facts
+
+
+def _dial(client: httpx2.Client, wanted: dict[str, Any]) -> str:
     """Return the address of the call's record. A request that was lost on its way dials once."""
     key = {"Idempotency-Key": uuid4().hex}
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from gateway.limits import (
     agents,
     api,
+    briefing,
     call,
+    database,
     images,
     mcp,
     messages,
@@ -27,7 +29,9 @@ from gateway.limits import (
 __all__ = [
     "agents",
     "api",
+    "briefing",
     "call",
+    "database",
     "images",
     "mcp",
     "messages",

@@ -13,6 +13,8 @@ FILE_PROBLEMS_MAX = 20
 """Problems of an agents file that are told at once."""
 AGENTS_FILE_MAX_DEPTH = 32
 AGENT_NAME_MAX_CHARS = 64
+HAND_OVER_MAX = 16  # agents that one agent may hand over to
+LANGUAGE_MAX_CHARS = 35  # of a BCP 47 tag, as its RFC 5646 advises
 GREETING_MAX_CHARS = 4_000
 # Instructions and tools share 16,384 tokens in a 32k session; four characters each is generous.
 INSTRUCTIONS_MAX_CHARS = 65_536

@@ -11,6 +11,8 @@ GUESSES_PER_S = 2.0
 """Requests without the right token that are answered 401; more get 429."""
 GUESSES_LOGGED_EVERY_S = 10.0
 BODY_MAX_BYTES = 16 << 10
+DIAL_BODY_MAX_BYTES = 128 << 10
+"""Of an order with a briefing, each character escaped."""
 BODY_WAIT_S = 20.0
 CALLS_DEFAULT = 100
 CALLS_MAX = 500

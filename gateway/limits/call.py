@@ -75,6 +75,14 @@ WARN_BEFORE_END_S = 60.0
 TRANSFER_MAX_S = 30.0
 """Wait after a SIP REFER before it counts as failed; providers do not report failures."""
 TRANSFERS_MAX = 32
+HAND_OVERS_MAX = 8
+"""How often the agent of one call changes."""
+HAND_BACK_AFTER_TURNS = 2
+"""Turns of the caller before an agent may hand back to the one from which it has the call."""
+AGENT_CHANGE_MAX_S = 10.0
+"""Longest try to have the next agent lead; after the last one the agent there is goes on."""
+AGENT_CHANGE_TRIES_MAX = 2
+AGENT_CHANGE_PAUSE_S = 0.5
 LEGS_MAX = 6
 """How many legs a caller gets after legs that ended badly."""
 HISTORY_ITEMS_MAX = 1_000

@@ -9,23 +9,27 @@ import msgspec
 
 _LEFT_OUT_MAX: Final = 16
 _PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`\Z")
+_INDEX: Final = re.compile(r"\[[^\]]*\]")
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
-def convert_leniently(document: Any, kind: Any) -> Any:
-    """Return the document as that type, without the fields that do not fit.
+def convert_leniently(document: Any, kind: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the document as that type without the fields that do not fit, and their names.
 
     A field without a default is essential: when it does not fit, what contains it is left out, and
-    at the top msgspec.ValidationError is raised. `document` is changed.
+    at the top msgspec.ValidationError is raised. `document` is changed. Names are those of the
+    type's own fields, as in `start.tracks`: a stranger cannot invent one.
     """
+    left_out: list[str] = []
     for _ in range(_LEFT_OUT_MAX):
         try:
-            return msgspec.convert(document, kind, strict=False)
+            return msgspec.convert(document, kind, strict=False), tuple(left_out)
         except msgspec.ValidationError as error:
             found = _PATH.search(str(error))
             if found is None or not _leave_out(document, _steps(found["path"])):
                 raise
-    return msgspec.convert(document, kind, strict=False)
+            left_out.append(_INDEX.sub("", found["path"]).lstrip("."))
+    return msgspec.convert(document, kind, strict=False), tuple(left_out)
 
 
 def _steps(path: str) -> list[str | int]:

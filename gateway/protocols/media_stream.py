@@ -6,7 +6,7 @@ Source: Twilio docs, "Media Streams - WebSocket Messages". Every counter is a JS
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -114,6 +114,13 @@ class UnknownMessage(Struct):
     event: str
 
 
+class RepairedMessage(Struct):
+    """A message that was read without the fields that do not fit: used and counted."""
+
+    message: Any
+    fields: tuple[str, ...]
+
+
 FromTwilio = Connected | Start | Media | Dtmf | Mark | Stop
 
 _from_twilio: msgspec.json.Decoder[FromTwilio] = msgspec.json.Decoder(FromTwilio)
@@ -127,7 +134,9 @@ class _Head(Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | UnknownMessage:
+def parse(
+    text: bytes | bytearray | memoryview | str,
+) -> FromTwilio | RepairedMessage | UnknownMessage:
     """One message from Twilio. Raises `PeerError` (`junk`, `malformed`)."""
     try:
         return _from_twilio.decode(text)
@@ -137,18 +146,18 @@ def parse(text: bytes | bytearray | memoryview | str) -> FromTwilio | UnknownMes
 
 def _other(
     text: bytes | bytearray | memoryview | str, cause: Exception
-) -> FromTwilio | UnknownMessage:
+) -> FromTwilio | RepairedMessage | UnknownMessage:
     try:
         event = _head.decode(text).event
     except UNREADABLE:
         raise PeerError("junk") from cause
     if event in _KNOWN:
         try:
-            repaired: FromTwilio = convert_leniently(msgspec.json.decode(text), FromTwilio)
+            repaired, fields = convert_leniently(msgspec.json.decode(text), FromTwilio)
         except UNREADABLE:
             # The decoder's message names a path and a type, never a value.
             raise PeerError("malformed", f"{event}: {cause}") from cause
-        return repaired
+        return RepairedMessage(repaired, fields) if fields else repaired
     return UnknownMessage(event)
 
 

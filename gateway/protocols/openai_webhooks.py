@@ -66,6 +66,8 @@ class IncomingCall:
     """In order, repeated ones kept; names in lower case."""
     media_security: str | None
     """`srtp`, `rtp`, another word, or None: left out when unknown."""
+    left_out: tuple[str, ...] = ()
+    """Names of fields that could not be read; a SIP header without a name or value is one."""
 
     def values(self, name: str) -> list[str]:
         return [value for header, value in self.headers if header == name.lower()]
@@ -92,7 +94,7 @@ def parse(body: bytes, most_headers: int) -> IncomingCall | str:
         event = msgspec.json.decode(body, type=_Event)
         if event.type != CALL_INCOMING:
             return event.type
-        data: CallData = convert_leniently(msgspec.json.decode(event.data), CallData)
+        data, left_out = convert_leniently(msgspec.json.decode(event.data), CallData)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PeerError("malformed", str(error)) from error
     if not _CALL_ID.fullmatch(data.call_id) or len(data.sip_headers) > most_headers:
@@ -102,7 +104,11 @@ def parse(body: bytes, most_headers: int) -> IncomingCall | str:
         for header in data.sip_headers
         if header.name is not None and header.value is not None
     )
-    return IncomingCall(data.call_id, event.created_at, headers, data.sip_media_security)
+    named = sum(name.startswith("sip_headers.") for name in left_out)
+    unnamed = ("sip_headers",) * (len(data.sip_headers) - len(headers) - named)
+    return IncomingCall(
+        data.call_id, event.created_at, headers, data.sip_media_security, left_out + unnamed
+    )
 
 
 def number_of(value: str) -> str:

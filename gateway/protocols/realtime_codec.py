@@ -107,20 +107,23 @@ def _other(text: bytes | bytearray | memoryview | str, cause: Exception) -> Serv
     if kind in IGNORED:
         return Ignored(kind)
     if kind in _KNOWN:
-        return RepairedEvent(_retyped(text, kind))
+        return RepairedEvent(*_retyped(text, kind))
     if kind.strip() in _KNOWN:  # the official DTMF example has a leading blank in its type
-        return _retyped(text, kind.strip())
+        event, fields = _retyped(text, kind.strip())
+        return RepairedEvent(event, fields) if fields else event
     return UnknownEvent(kind)
 
 
-def _retyped(text: bytes | bytearray | memoryview | str, kind: str) -> ServerEvent:
+def _retyped(
+    text: bytes | bytearray | memoryview | str, kind: str
+) -> tuple[Known, tuple[str, ...]]:
     try:
         document = msgspec.json.decode(text)
         document["type"] = kind
-        event: Known = convert_leniently(document, Known)
+        event, fields = convert_leniently(document, Known)
     except UNREADABLE as error:
         raise PeerError("malformed", f"{kind}: {error}") from error
-    return event
+    return event, fields
 
 
 _encoder = msgspec.json.Encoder()

@@ -299,6 +299,7 @@ class RepairedEvent(Struct):
     """An event that was read without the fields that do not fit: used and counted."""
 
     event: Any
+    fields: tuple[str, ...] = ()
 
 
 Known = (

@@ -20,14 +20,15 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx2
 
 from gateway import limits
-from gateway.agents.config.tool_options import PLACEHOLDER, HttpCall, with_secrets
+from gateway.agents.config.call_values import filled_json, with_call_values
+from gateway.agents.config.tool_options import IN_QUERY, PLACEHOLDER, HttpCall, with_secrets
 from gateway.errors import ToolError
+from gateway.tools.call_headers import call_headers, header_value
 from gateway.tools.python import ToolContext
 from gateway.tools.tool import InvalidArguments
 from gateway.transports.tls import tls_context
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_IN_QUERY: Final = frozenset({"GET", "DELETE"})
 _NO_SEGMENTS: Final = frozenset({"", ".", ".."})
 """Path segments that would remove themselves and others from the address."""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
@@ -56,17 +57,19 @@ class HttpTool:
             cookies=no_cookies,
         )
 
-    async def run(self, arguments: Mapping[str, Any], _context: ToolContext) -> str:
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
         """Send the request and return the text of the answer. Raises ToolError."""
-        url = httpx2.URL(self._address(arguments))
+        url = httpx2.URL(self._address(arguments, context))
         rest = {name: value for name, value in arguments.items() if name not in self._call.in_url}
         body = None
-        if self._call.method in _IN_QUERY:
+        if self._call.method in IN_QUERY:
             url = _with_query(url, rest)
         else:
+            # The operator's own fields come last: no argument replaces one.
+            rest |= filled_json(self._call.body or {}, context.value)
             body = json.dumps(rest, ensure_ascii=False, allow_nan=False).encode()
         try:
-            return await self._ask(url, body)
+            return await self._ask(url, body, self._headers_of(context))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             kind = type(_deepest(error)).__name__
             raise ToolError("The service could not be reached.", kind) from error
@@ -74,33 +77,46 @@ class HttpTool:
     async def close(self) -> None:
         await self._client.aclose()
 
-    def _address(self, arguments: Mapping[str, Any]) -> str:
+    def _headers_of(self, context: ToolContext) -> httpx2.Headers:
+        """Return the headers of one request: the call's ids, under those of the operator."""
+        headers = httpx2.Headers(call_headers(context))
+        for name, value in self._headers.items():
+            headers[name] = with_call_values(value, context.value, header_value)
+        return headers
+
+    def _address(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
         path, mark, query = self._call.url.partition("?")
         segments = []
         for segment in path.split("/"):
-            filled = _filled(segment, arguments)
-            if filled != segment and filled in _NO_SEGMENTS:
+            of_call = with_call_values(segment, context.value, _quoted)
+            if of_call != segment and of_call in _NO_SEGMENTS:
+                raise ToolError("This call lacks what the request needs.", "no_call_value")
+            filled = _filled(of_call, arguments)
+            if filled != of_call and filled in _NO_SEGMENTS:
                 raise InvalidArguments("Wrong arguments: one of them cannot stand in an address.")
             segments.append(filled)
-        return "/".join(segments) + mark + _filled(query, arguments)
+        of_call = with_call_values(query, context.value, _quoted)
+        return "/".join(segments) + mark + _filled(of_call, arguments)
 
-    async def _ask(self, url: httpx2.URL, body: bytes | None) -> str:
+    async def _ask(self, url: httpx2.URL, body: bytes | None, headers: httpx2.Headers) -> str:
         for _ in range(limits.tools.TOOL_REDIRECTS_MAX + 1):
-            response = await self._send(url, body)
+            response = await self._send(url, body, headers)
             try:
                 if response.status_code not in _REDIRECTS:
                     return await _text(response)
             finally:
                 await response.aclose()
             following = redirected(url, response.headers.get("location", ""))
-            if following is None or self._call.method not in _IN_QUERY:
+            if following is None or self._call.method not in IN_QUERY:
                 raise ToolError("The service sent us elsewhere, where we do not go.", "redirect")
             url = following
         raise ToolError("The service sent us in a circle.", "redirects")
 
-    async def _send(self, url: httpx2.URL, body: bytes | None) -> httpx2.Response:
+    async def _send(
+        self, url: httpx2.URL, body: bytes | None, headers: httpx2.Headers
+    ) -> httpx2.Response:
         """Send to the address that was checked: the name may resolve to another a moment later."""
-        headers = httpx2.Headers(self._headers)
+        headers = httpx2.Headers(headers)
         headers["Host"] = url.netloc.decode("ascii")
         headers["Accept-Encoding"] = "identity"  # a small answer could become a large one
         if body is not None:
@@ -193,7 +209,11 @@ async def _text(response: httpx2.Response) -> str:
 
 
 def _filled(text: str, arguments: Mapping[str, Any]) -> str:
-    return PLACEHOLDER.sub(lambda found: quote(_plain(arguments[found[1]]), safe=""), text)
+    return PLACEHOLDER.sub(lambda found: _quoted(_plain(arguments[found[1]])), text)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
 
 
 def _plain(value: Any) -> str:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_type_hints
 
@@ -28,6 +28,27 @@ class ToolContext:
     agent: str
     key: str = ""
     """What the call is known by in this process."""
+    call_id: str = ""
+    """OpenAI's, on the SIP path."""
+    direction: str = ""
+    """`inbound` or `outbound`."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Facts of the call's briefing."""
+
+    def value(self, name: str) -> str:
+        """Return what a placeholder like `call.sid` or `call.facts.customer` stands for, or ""."""
+        name = name.removeprefix("call.")
+        if name.startswith("facts."):
+            return self.facts.get(name.removeprefix("facts."), "")
+        values = {
+            "sid": self.call_sid,
+            "id": self.call_id,
+            "caller": self.caller,
+            "dialled": self.dialled,
+            "agent": self.agent,
+            "direction": self.direction,
+        }
+        return values[name]
 
 
 class PythonTool:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx2
+import msgspec
 
 from gateway import limits
 from gateway.errors import LinkError
+from gateway.protocols.realtime_server import ErrorBody
 from gateway.transports.openai_headers import bearer
 from gateway.transports.retry import retried
 from gateway.transports.tls import tls_context
@@ -21,6 +24,22 @@ from gateway.transports.tls import tls_context
 _FIRST_PAUSE_S: Final = 0.5
 _ACCEPT_FIRST_PAUSE_S: Final = 0.1
 _DECIDED: Final = "http_409"
+REFUSED: Final = "http_400"
+
+
+class SessionRefused(LinkError):
+    """The vendor refuses the session with which a call was to be accepted."""
+
+    def __init__(self, error: ErrorBody) -> None:
+        self.error = error
+        super().__init__(REFUSED, retryable=False)
+
+
+class _ErrorResponse(msgspec.Struct):
+    error: ErrorBody
+
+
+_error_decoder = msgspec.json.Decoder(_ErrorResponse)
 
 
 class OpenAICalls:
@@ -38,7 +57,8 @@ class OpenAICalls:
     async def accept(self, call_id: str, session: Mapping[str, Any], timeout_s: float) -> None:
         """Accept a call with a session that names no audio formats: SIP negotiates them.
 
-        Raises LinkError; after `timeout` the call may have been accepted all the same.
+        Raises SessionRefused, and LinkError; after `timeout` the call may have been accepted all
+        the same.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -104,8 +124,17 @@ class OpenAICalls:
         except httpx2.HTTPError as error:
             raise LinkError(type(error).__name__, retryable=True) from error
         status = response.status_code
+        if status == HTTPStatus.BAD_REQUEST and action == "accept":
+            raise SessionRefused(_error_of(response.content))
         if not response.is_success:
             raise LinkError(f"http_{status}", retryable=status in (408, 429) or status >= 500)
+
+
+def _error_of(body: bytes) -> ErrorBody:
+    try:
+        return _error_decoder.decode(body).error
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ErrorBody()
 
 
 def refer_target(to: str) -> str:

@@ -115,6 +115,7 @@ def openai_endpoint(
         take,
         lambda result: r.metrics.webhooks.labels("openai", result).inc(),
         on_skew=r.metrics.clock_skew.set,
+        on_left_out=lambda field: r.metrics.fields_left_out.labels("openai_webhook", field).inc(),
         body_wait_s=r.tuning.webhook_body_wait_s,
     )
 

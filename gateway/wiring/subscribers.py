@@ -42,8 +42,7 @@ def subscribe(
         kept.store.on_event(call.facts, event, call.bill.usd if type(event) in COSTS else None)
 
     def open_record(call: LiveCall) -> None:
-        agent = call.machine.agent
-        kept.store.open(call.facts, agent.model, agent.record)
+        kept.store.open(call.facts, call.machine.agent)
 
     # Spend comes first: logs and records state what a call has cost. The registry comes last: it
     # forgets the call.

@@ -17,6 +17,7 @@ from gateway.agents.session import (
     essential_session,
     hosted_tools,
     overreach,
+    session_change,
     session_of,
 )
 
@@ -306,3 +307,34 @@ def test_the_essential_session_has_our_tools_and_the_files_turn_detection() -> N
     assert "tracing" not in essential
     assert essential["audio"] == session["audio"]
     assert essential_session(agent, essential) == essential
+
+
+# --- A running session becomes another agent's ---
+
+
+def test_a_change_takes_back_what_the_next_agent_leaves_out() -> None:
+    before = session_of(agent(path="sip", **EVERYTHING), [END_CALL])
+    plain = {"voice": {"id": "voice_1"}, "reasoning_effort": "low", "transcription": None}
+    change = session_change(before, session_of(agent(path="sip", **plain)))
+    assert change["type"] == "realtime"
+    assert (change["tools"], change["tool_choice"]) == ([], "auto")
+    assert (change["truncation"], change["max_output_tokens"]) == ("auto", "inf")
+    assert change["audio"]["output"] == {"speed": 1.0}
+    heard = change["audio"]["input"]
+    assert (heard["noise_reduction"], heard["transcription"]) == (None, None)
+    assert heard["turn_detection"]["silence_duration_ms"] == 500
+    RealtimeSessionCreateRequest.model_validate(change)
+
+
+def test_a_change_names_nothing_that_a_session_keeps() -> None:
+    one, other = agent(path="sip"), agent(path="sip", model="gpt-realtime-2.1-mini", voice="cedar")
+    change = session_change(session_of(one) | {"tracing": "auto"}, session_of(other))
+    assert not {"model", "tracing"} & set(change)
+    assert "voice" not in change["audio"]["output"]
+
+
+def test_reasoning_can_be_changed_and_not_taken_back() -> None:
+    low = session_of(agent(path="sip", reasoning_effort="low"))
+    high = session_of(agent(path="sip", reasoning_effort="high"))
+    assert session_change(low, high)["reasoning"] == {"effort": "high"}
+    assert "reasoning" not in session_change(low, session_of(agent(path="sip")))

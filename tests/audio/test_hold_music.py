@@ -37,3 +37,14 @@ def test_nothing_in_it_is_taken_for_a_key() -> None:
     power = np.abs(np.fft.rfft(samples())) ** 2
     hz = np.fft.rfftfreq(16 * 8000, 1 / 8000)
     assert power[hz >= LOWEST_KEY_TONE_HZ].sum() < 0.15 * power.sum()
+
+
+def test_every_note_is_in_tune() -> None:
+    """A tone of the equal temperament on A = 440 Hz, to a fiftieth of a semitone."""
+    sound = samples().reshape(32, 4000)
+    for nth, note in enumerate(sound):
+        # The strings before it sound on, but they decay: what is strongest is the newest.
+        spectrum = np.abs(np.fft.rfft(note * np.hanning(4000), 1 << 19))
+        hz = np.argmax(spectrum) * 8000 / (1 << 19)
+        semitones = 12 * np.log2(hz / 440.0)
+        assert abs(semitones - round(semitones)) < 0.02, f"note {nth} is {hz:.1f} Hz"

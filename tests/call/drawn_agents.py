@@ -6,6 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from call.play import an_agent
+from gateway.agents.config.agent import Agent
+
 TURN_DETECTION = [
     {"type": "server_vad"},
     {"type": "semantic_vad", "interrupt_response": False},
@@ -47,7 +50,8 @@ def either_path(
     agent: dict[str, Any] = {
         "greeting": draw(st.sampled_from([None, "Hello."])),
         "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
-        "tools": ["end_call", "transfer", "stock"],
+        "tools": ["end_call", "transfer", "stock", "hand_over", "switch_language"],
+        "hand_over": {"other": "about anything else"},
         "functions": {"stock": stock | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},
         "keypad": draw(st.sampled_from([None, {"pause_s": 1.0}])),
@@ -61,6 +65,12 @@ def either_path(
         said = {"message": "Call us."} if out == "leave_message" else {}
         agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
     return agent
+
+
+def colleague(agent: dict[str, Any]) -> Agent:
+    """Return the agent to which this one hands over, and which may hand back."""
+    other = agent | {"name": "other", "hand_over": {"desk": "about the rest"}, "greeting": None}
+    return an_agent(**other, language="fr")
 
 
 @st.composite

@@ -251,6 +251,8 @@ class Peace:
 
     def _is_told(self, event: dict[str, Any]) -> None:
         match event["type"]:
+            case "session.update" if self.call.model_link.session_lives_on:
+                self._later(0.05, vendor_events.session_updated(self.call.agent))
             case "response.create" if self._active is not None:
                 self._later(0.05, vendor_events.already_active())
             case "response.create":

@@ -25,6 +25,7 @@ from gateway.agents.session import session_of
 from gateway.call import commands as do
 from gateway.call import events as notes
 from gateway.call.context import Out
+from gateway.call.dialogue.agent_change import AgentSession, Colleagues
 from gateway.call.endings import Ending
 from gateway.call.machine import CallMachine
 from gateway.call.paths import media_call
@@ -68,13 +69,23 @@ class Book:
     """Of the running test; see conftest."""
     machine: ClassVar[Callable[..., CallMachine]] = staticmethod(media_call)
 
-    def __init__(self, now: float = BEGAN_AT, frame_ms: int = 100, **agent: Any) -> None:
-        """`agent` are its fields; the caller's line sends `frame_ms` at a time while we wait."""
+    def __init__(
+        self,
+        now: float = BEGAN_AT,
+        frame_ms: int = 100,
+        colleagues: Sequence[Agent] = (),
+        **agent: Any,
+    ) -> None:
+        """`agent` are its fields, `colleagues` the agents of the same file; the caller's line
+        sends `frame_ms` at a time while we wait.
+        """
         self.agent = an_agent(**agent)
         self.now = now
         ids = (f"event_{n}" for n in count(1))
         self.session = session_of(self.agent, definitions(self.agent))
-        self.call: Any = self.machine(self.agent, self.session, lambda: next(ids), now)
+        self.call: Any = self.machine(
+            self.agent, self.session, lambda: next(ids), now, colleagues=among(colleagues)
+        )
         self.umpire = Umpire(self.call)
         self.telephone = Telephone()
         self.said: list[dict[str, Any]] = []
@@ -226,6 +237,12 @@ class Book:
         self._left.clear()
         diff = "\n".join(ndiff([expected], got))
         pytest.fail(f"the call went so:\n{self}\n\nexpected (-) and got (+):\n{diff}", False)
+
+
+def among(agents: Sequence[Agent]) -> Colleagues:
+    """Find the agents of a file, with what their sessions ask for."""
+    found = {one.name: AgentSession(one, session_of(one, definitions(one))) for one in agents}
+    return lambda name, _facts: found.get(name)
 
 
 def an_agent(**changes: Any) -> Agent:

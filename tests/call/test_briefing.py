@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
 
-from gateway.call.briefing import NO_BRIEFING, Briefing
+import msgspec
+import pytest
+
+from gateway import limits
+from gateway.call.briefing import NO_BRIEFING, Briefing, as_text, briefing_of
 
 
 def test_it_travels_and_an_older_process_may_have_written_less_of_it() -> None:
@@ -17,3 +21,46 @@ def test_only_one_that_says_nothing_is_empty() -> None:
     assert NO_BRIEFING.empty
     assert not Briefing("about an invoice").empty
     assert not Briefing(facts={"name": "Amel"}).empty
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Amel", "Amel"),
+        (4, "4"),
+        (2.5, "2.5"),
+        (True, "true"),
+        (None, ""),
+        (["a", 1], '["a",1]'),
+        ({"a": {"b": 1}}, '{"a":{"b":1}}'),
+        ("half \ud800", "half ?"),
+    ],
+)
+def test_a_fact_is_text(value: Any, text: str) -> None:
+    assert as_text(value) == text
+
+
+def test_what_can_be_told_is_told() -> None:
+    briefing, problems = briefing_of(" a parcel ", {"name": "Amel", "left": 2})
+    assert briefing == Briefing("a parcel", {"name": "Amel", "left": "2"})
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("about", "facts", "problem"),
+    [
+        ("x" * (limits.briefing.ABOUT_MAX_CHARS + 1), {}, "about may have"),
+        ("", {"first name": "x"}, "facts: first name is no name"),
+        ("", {"": "x"}, "is no name"),
+        ("", {"name": "x" * (limits.briefing.FACT_VALUE_MAX_CHARS + 1)}, "name may have 1000"),
+        ("", {f"f{n}": "x" for n in range(limits.briefing.FACTS_MAX + 1)}, "f32 is one too many"),
+        ("", {f"f{n}": "x" * 999 for n in range(8)}, "is one too many"),
+    ],
+)
+def test_what_cannot_be_told_is_named_and_the_rest_is_told(
+    about: str, facts: dict[str, Any], problem: str
+) -> None:
+    briefing, problems = briefing_of(about, facts | {"day": "Monday"} if about else facts)
+    assert len(problems) == 1
+    assert problem in problems[0]
+    assert len(briefing.facts) == (len(facts) - 1 if facts else 1)

@@ -14,6 +14,7 @@ from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
 from gateway.call import inputs
 from gateway.call.context import CallContext
+from gateway.call.dialogue.agent_change import Colleagues
 from gateway.call.endings import UNTAKEN, Ending
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
@@ -183,7 +184,11 @@ class BrokenSession(ModelSession):
 
 
 def cannot_clean_up(
-    agent: Agent, session: Mapping[str, Any], new_id: Callable[[], str], now: float
+    agent: Agent,
+    session: Mapping[str, Any],
+    new_id: Callable[[], str],
+    now: float,
+    colleagues: Colleagues,
 ) -> CallMachine:
     ctx = CallContext(agent, new_id, now)
     work = OpenWork(ctx, (), session_lives_on=False)
@@ -191,7 +196,7 @@ def cannot_clean_up(
     line = MediaLine(ctx, work, Uplink(up), Downlink(down, agent.lead_ms))
     opening = OpeningItems(ctx, None)
     link = BrokenSession(ctx, work, line, session, opening)
-    return CallMachine(ctx, work, line, link, opening)
+    return CallMachine(ctx, work, line, link, opening, colleagues)
 
 
 class BrokenBook(Book):

@@ -18,6 +18,7 @@ from call.vendor_events import (
     speech_started,
     speech_stopped,
 )
+from gateway.agents.config.agent import DEFAULT_MODEL
 from gateway.call import commands as do
 from gateway.call import events, inputs
 
@@ -62,7 +63,13 @@ def test_a_turn_that_waits_for_its_answer_is_not_lost_with_the_hour() -> None:
     """Its words are known, and the server's own answer had not begun when the session went."""
     book = answered(idle={"nudge_after_s": 500, "end_after_s": 600}) << ...
     book.call.model_link.next_session.plan(9.0)
-    book >> wait(6.0) << do.OpenNextSession() >> inputs.NextSessionEvent(session_created()) << ...
+    (
+        book
+        >> wait(6.0)
+        << do.OpenNextSession(DEFAULT_MODEL)
+        >> inputs.NextSessionEvent(session_created())
+        << ...
+    )
     book >> speech_started(6_000) << nothing
     book >> inputs.NextSessionEvent(session_updated(book.agent)) << nothing >> wait(1.9) << nothing
     book >> speech_stopped(7_900) << nothing >> committed() << nothing

@@ -8,9 +8,11 @@ from gateway.call.part import overriding
 from gateway.call.timers import Timer
 
 SETTLES = [
+    "OpeningItems",
     "Greeting",
     "MachineDetection",
     "HostedMcp",
+    "AgentChange",
     "ImageInput",
     "Floor",
     "ResponseControl",

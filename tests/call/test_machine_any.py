@@ -18,10 +18,10 @@ from hypothesis.stateful import (
 )
 
 from call import vendor_events
-from call.drawn_agents import agents
+from call.drawn_agents import agents, colleague
 from call.either_path import EitherPath, mostly, rarely
 from call.liveness import Peace, Ways, ways
-from call.play import BEGAN_AT, an_agent, over_the_wire
+from call.play import BEGAN_AT, among, an_agent, over_the_wire
 from call.umpire import Umpire
 from call.wires import STREAM_SID
 from gateway import limits
@@ -60,7 +60,8 @@ class AnyCall(EitherPath):
         self.now, self.ways = BEGAN_AT, ways
         ids = (f"event_{n}" for n in count())
         session = session_of(self.agent, definitions(self.agent))
-        self.call = media_call(self.agent, session, lambda: next(ids), self.now)
+        others = among([colleague(agent), self.agent])
+        self.call = media_call(self.agent, session, lambda: next(ids), self.now, colleagues=others)
         self.umpire = Umpire(self.call)
         self.stream_ms = 0
         self.response = self.item = self.calls = 0
@@ -231,6 +232,9 @@ class AnyCall(EitherPath):
                 "shop_look_up",
                 "end_call",
                 "transfer",
+                "hand_over",
+                "hand_over",
+                "switch_language",
                 "nonsense",
             ]
         ),
@@ -240,7 +244,7 @@ class AnyCall(EitherPath):
         calls = () if tool is None else ((tool, self.next_call()),)
         done = vendor_events.response_done(f"resp_{self.response - ago}", status, calls=calls)
         for item in done.response.output or ():
-            item.arguments = '{"target":"desk"}'
+            item.arguments = '{"target":"desk","agent":"other","language":"fr"}'
         self.happens(done)
 
     @rule(ago=stale)
@@ -338,6 +342,22 @@ class AnyCall(EitherPath):
             self.speech_stopped(self.stream_ms, commit=True)
             self.caller_said("turn_1")
         self.goes_by(left_s)
+
+    @rule(back=st.booleans(), opens=mostly, turn=st.booleans())
+    def hands_over(self, back: bool, opens: bool, turn: bool) -> None:
+        """In order: the agent says its word, and the next one's session is there."""
+        self.response_created(new=True)
+        self.audio_delta(400, 0, 0, next_item=False)
+        self.audio_done(0, 0)
+        calls = (("hand_over", self.next_call()),)
+        done = vendor_events.response_done(f"resp_{self.response}", calls=calls)
+        for item in done.response.output or ():
+            item.arguments = '{"agent":"desk"}' if back else '{"agent":"other","about":"x"}'
+        self.happens(done)
+        if turn:
+            self.speech_started(self.stream_ms)
+        self.next_session(0)
+        self.next_session(1 if opens else 3)
 
     @rule()
     def next_lost(self) -> None:

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from call import vendor_events
-from call.drawn_agents import CRM, either_path
+from call.drawn_agents import CRM, colleague, either_path
 from call.either_path import EitherPath, mostly, rarely
 from call.liveness import Peace, Ways, ways
 from call.play import wait
@@ -66,7 +66,8 @@ class AnySipCall(EitherPath):
     @initialize(agent=agents(), accepted=mostly, opened=mostly, ways=ways())
     def ring(self, agent: dict[str, Any], accepted: bool, opened: bool, ways: Ways) -> None:
         self.ways = ways
-        self.book = SipBook(**agent)
+        other = colleague(agent | {"path": "sip"})
+        self.book = SipBook(**agent, colleagues=[other])
         self.lost_at: float | None = None
         self.calls = 0
         if accepted:
@@ -115,14 +116,26 @@ class AnySipCall(EitherPath):
         response=responses,
         status=st.sampled_from(["completed", "completed", "cancelled", "failed", "incomplete"]),
         tool=st.sampled_from(
-            [None, None, "stock", "shop_find", "shop_drop", "end_call", "transfer", "nonsense"]
+            [
+                None,
+                None,
+                "stock",
+                "shop_find",
+                "shop_drop",
+                "end_call",
+                "transfer",
+                "hand_over",
+                "hand_over",
+                "switch_language",
+                "nonsense",
+            ]
         ),
     )
     def response_done(self, response: str, status: str, tool: str | None) -> None:
         calls = () if tool is None else ((tool, self.next_call()),)
         done = vendor_events.response_done(response, status, calls=calls)
         for item in done.response.output or ():
-            item.arguments = '{"target":"desk"}'
+            item.arguments = '{"target":"desk","agent":"other","language":"fr"}'
         self.happens(done)
 
     @rule(response=responses)
@@ -143,6 +156,22 @@ class AnySipCall(EitherPath):
     def error(self, code: str | None, ours: bool) -> None:
         about = self.book.call.ctx.responses.event_id if ours else None
         self.happens(vendor_events.error(code, about=about))
+
+    @rule(good=st.booleans())
+    def session_is_changed(self, good: bool) -> None:
+        about = self.book.call.model_link.session_event
+        updated = vendor_events.session_updated(self.book.agent)
+        self.happens(updated if good else vendor_events.error("invalid_value", about=about))
+
+    @rule(back=st.booleans(), good=mostly)
+    def hands_over(self, back: bool, good: bool) -> None:
+        self.response_created("resp_1")
+        calls = (("hand_over", self.next_call()),)
+        done = vendor_events.response_done("resp_1", calls=calls)
+        for item in done.response.output or ():
+            item.arguments = '{"agent":"desk"}' if back else '{"agent":"other","about":"x"}'
+        self.happens(done)
+        self.session_is_changed(good)
 
     @rule(now_or_never=st.booleans())
     def sideband_is_lost(self, now_or_never: bool) -> None:

@@ -28,11 +28,11 @@ async def run(log: Path, *arguments: str, token: str = TOKEN) -> tuple[int, str]
         return await command.status(), command.said
 
 
-async def tells(rig: GatewayRig, rest: RestDesk, *statuses: str) -> None:
+async def tells(rig: GatewayRig, rest: RestDesk, *statuses: str, nth: int = 1) -> None:
     """The carrier, as soon as the call is placed."""
-    await rest.hears()
+    await rest.hears(nth)
     for status in statuses:
-        fields = rig.carrier.call_fields(rest.placed[0], CALLER, status)
+        fields = rig.carrier.call_fields(rest.placed[nth - 1], CALLER, status)
         fields |= {"From": "+14155550100", "Direction": "outbound-api"}
         await rig.carrier.post("/twilio/status", fields)
 
@@ -53,6 +53,13 @@ async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
         assert lines[0] == f"calling ...23 ({rest.placed[0]})"
         assert lines[-1] == "ended: nobody answered"
 
+        told = ["--about", "A parcel.", "--fact", "name=Amel", "--fact", "code=a=b"]
+        asked = asyncio.create_task(run(log, CALLER, "--agent", "caller", "--url", rig.url, *told))
+        await tells(rig, rest, "ringing", "no-answer", nth=2)
+        assert (await asked)[0] == 1
+        status, said = await run(log, CALLER, "--agent", "caller", "--fact", "Amel")
+        assert (status, said) == (64, "gateway: --fact is NAME=VALUE, each name once.\n")
+
         status, said = await run(log, CALLER, "--agent", "nobody", "--url", rig.url)
         assert (status, said) == (64, "gateway: There is no such agent.\n")
         status, said = await run(log, "+442079460000", "--agent", "caller", "--url", rig.url)
@@ -61,7 +68,7 @@ async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
         rig.gateway.registry.draining = True
         status, said = await run(log, CALLER, "--agent", "caller", "--url", rig.url)
         assert (status, said.count("\n")) == (69, 1)
-        assert len(rest.placed) == 1
+        assert len(rest.placed) == 2
 
 
 @pytest.mark.parametrize(

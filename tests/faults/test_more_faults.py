@@ -286,7 +286,7 @@ async def test_the_event_loop_stalls(tmp_path: Path) -> None:
 
 @retried_on_stall
 async def test_the_disk_is_full(tmp_path: Path) -> None:
-    """Neither logs nor records can be written."""
+    """Neither logs nor records can be written; the record waits in memory for a disk."""
     blocked = tmp_path / "no-directory"
     blocked.write_text("")
     async with running_cluster(tmp_path, script=script(), gateways=0) as cluster:
@@ -296,7 +296,7 @@ async def test_the_disk_is_full(tmp_path: Path) -> None:
         record = await cluster.call(WHOLE)
         result = evaluate("disk full", [record], await cluster.said(), asked=1)
         async with asyncio.timeout(30):
-            while not await cluster.metric("records_lost_total"):
+            while not await cluster.metric("records_waiting"):
                 await asyncio.sleep(0.1)
     result.check(most_ms=UNNOTICED_MS, busy=cluster.busy)
 

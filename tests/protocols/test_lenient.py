@@ -28,22 +28,29 @@ GOOD: dict[str, Any] = {"leaf": {"name": "a", "size": 1}}
 
 
 @pytest.mark.parametrize(
-    ("odd", "read"),
+    ("odd", "read", "left_out"),
     [
-        ({}, Tree(Leaf("a", 1))),
-        ({"leaf": {"name": "a", "size": None}}, Tree(Leaf("a"))),
-        ({"leaf": {"name": "a", "size": "2"}}, Tree(Leaf("a", 2))),
-        ({"leaves": 5}, Tree(Leaf("a", 1))),
+        ({}, Tree(Leaf("a", 1)), ()),
+        ({"leaf": {"name": "a", "size": None}}, Tree(Leaf("a")), ("leaf.size",)),
+        ({"leaf": {"name": "a", "size": "2"}}, Tree(Leaf("a", 2)), ()),
+        ({"leaves": 5}, Tree(Leaf("a", 1)), ("leaves",)),
         (
             {"leaves": [{"name": "b"}, {}, 7, {"name": "c"}]},
             Tree(Leaf("a", 1), [Leaf("b"), Leaf("c")]),
+            ("leaves", "leaves"),
         ),
-        ({"labels": {"x": "1", "y": 2, "z": None}}, Tree(Leaf("a", 1), labels={"x": "1"})),
-        ({"spare": {"size": 1}}, Tree(Leaf("a", 1))),
+        (
+            {"labels": {"x": "1", "y": 2, "z": None}},
+            Tree(Leaf("a", 1), labels={"x": "1"}),
+            ("labels",),
+        ),
+        ({"spare": {"size": 1}}, Tree(Leaf("a", 1)), ("spare",)),
     ],
 )
-def test_what_refines_is_left_out(odd: dict[str, Any], read: Tree) -> None:
-    assert convert_leniently(deepcopy(GOOD) | odd, Tree) == read
+def test_what_refines_is_left_out_and_named(
+    odd: dict[str, Any], read: Tree, left_out: tuple[str, ...]
+) -> None:
+    assert convert_leniently(deepcopy(GOOD) | odd, Tree) == (read, left_out)
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,11 @@ def test_an_odd_field_that_only_refines_loses_nothing_else(
     del part[last]
     without = wire.parse(said(message))
     part[last] = value
-    assert wire.parse(said(message)) == without
+    repaired = wire.parse(said(message))
+    if isinstance(repaired, wire.RepairedMessage):  # a number in text is read as it is meant
+        assert repaired.fields == (path,)
+        repaired = repaired.message
+    assert repaired == without
     assert type(without) is type(whole)
 
 
@@ -205,9 +209,10 @@ def test_a_parameter_that_is_no_text_is_left_out_alone() -> None:
     """Without a token the stream is refused; another odd parameter harms nobody."""
     message = json.loads(said(DOCUMENTED["start"]))
     message["start"]["customParameters"] = {"token": "secret", "odd": 1, "other": ["x"]}
-    start = wire.parse(said(message))
-    assert isinstance(start, wire.Start)
-    assert start.start.custom_parameters == {"token": "secret"}
+    repaired = wire.parse(said(message))
+    assert isinstance(repaired, wire.RepairedMessage)
+    assert repaired.message.start.custom_parameters == {"token": "secret"}
+    assert repaired.fields == ("start.customParameters",)
 
 
 def test_a_fault_quotes_no_value() -> None:

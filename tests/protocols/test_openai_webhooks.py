@@ -239,6 +239,8 @@ def test_a_header_that_cannot_be_read_is_left_out_alone(odd: object) -> None:
     assert isinstance(call, IncomingCall)
     assert call.headers == (("from", "sip:+15550123@h"),)
     assert call.caller == "+15550123"
+    assert {name.partition(".")[0] for name in call.left_out} == {"sip_headers"}
+    assert len(call.left_out) == 2
 
 
 @pytest.mark.parametrize("odd", [{"sip_headers": {}}, {"sip_media_security": 1}])
@@ -246,6 +248,7 @@ def test_an_odd_field_that_only_refines_does_not_refuse_a_call(odd: dict[str, ob
     call = parse(body(**odd), MOST_HEADERS)
     assert isinstance(call, IncomingCall)
     assert call.headers == () or call.media_security is None
+    assert call.left_out == tuple(odd)
 
 
 def test_as_many_headers_as_are_allowed() -> None:

@@ -61,7 +61,9 @@ class CallDouble:
     @property
     def machine(self) -> Any:
         return SimpleNamespace(
-            ending=self.ending, agent=SimpleNamespace(language="en", redact=self.redact)
+            ending=self.ending,
+            language="en",
+            agent=SimpleNamespace(language="en", redact=self.redact),
         )
 
     def notify(self, event: object) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
+from database_end import put_database
 from gateway_calls import TOKEN, Carrier
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -192,6 +195,22 @@ async def running_gateway(
     **environ: str,
 ) -> AsyncIterator[GatewayRig]:
     """A gateway with these settings; `agents` is the path of its file, `listener` its port."""
+    with tempfile.TemporaryDirectory(prefix="gateway-data-") as folder:
+        if "GATEWAY_DATABASE" not in environ:
+            put_database(Path(environ.get("GATEWAY_DATA_DIR", folder)))
+        environ = {"GATEWAY_DATA_DIR": folder} | environ
+        async with _running(agents, model, tuning, listener, environ) as rig:
+            yield rig
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    agents: Any,
+    model: ModelServer | str,
+    tuning: Tuning,
+    listener: socket.socket | None,
+    environ: dict[str, str],
+) -> AsyncIterator[GatewayRig]:
     settings = load_settings(
         {
             "OPENAI_API_KEY": API_KEY,

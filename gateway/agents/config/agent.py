@@ -11,19 +11,23 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
 from gateway.agents.config.base import none_for, suggestion, wrong
-from gateway.agents.config.hours import Hours, is_zone
+from gateway.agents.config.hours import Hours, ZoneName
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
 from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
+from gateway.agents.texts.lookup import LANGUAGE_TAG
 
 BACKGROUND_TOOLS: Final = frozenset({"send_text", "request_photo"})
 """Built-in tools that do something outside of the conversation, and take their time."""
 SENDS_DIGITS: Final = "send_digits"
+HANDS_OVER: Final = "hand_over"
 BUILT_IN_TOOLS: Final = (
-    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS}) | BACKGROUND_TOOLS
+    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, HANDS_OVER, "switch_language"})
+    | BACKGROUND_TOOLS
 )
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 DEFAULT_VOICE: Final = "marin"
@@ -65,14 +69,8 @@ def _name(text: str) -> str:
 
 
 def _language(text: str) -> str:
-    if not fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
+    if not LANGUAGE_TAG.fullmatch(text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
-    return text
-
-
-def _zone(text: str) -> str:
-    if not is_zone(text):
-        raise ValueError('must be a time zone like "Europe/Paris" that this system knows')
     return text
 
 
@@ -201,8 +199,10 @@ class Agent(_Part):
     path: Literal["media-streams", "sip"] = "media-streams"
     audio: Literal["pcm24k", "pcmu"] = "pcm24k"
     language: Annotated[str, AfterValidator(_language)] = "en"
-    greeting: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
-    instructions: str = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
+    greeting: Fillable | None = Field(
+        None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS
+    )
+    instructions: Fillable = Field(min_length=1, max_length=limits.agents.INSTRUCTIONS_MAX_CHARS)
     turn_detection: Annotated[
         TurnDetection | None,
         BeforeValidator(
@@ -234,7 +234,11 @@ class Agent(_Part):
     transfers: dict[str, TransferDestination] = Field(
         default_factory=dict, max_length=limits.call.TRANSFERS_MAX
     )
-    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    hand_over: dict[
+        str, Annotated[str, Field(min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)]
+    ] = Field(default_factory=dict, max_length=limits.agents.HAND_OVER_MAX)
+    """Other agents that may lead the same call on, and when."""
+    time_zone: ZoneName | None = None
     """Of the clock that the model is told; without it that of `hours`, or else UTC."""
     knows: list[Literal["caller_number"]] = Field(default_factory=list)
     hours: Hours | None = None
@@ -303,6 +307,8 @@ class Agent(_Part):
         background = {name: ToolOptions() for name in self.tools if name in BACKGROUND_TOOLS}
         if SENDS_DIGITS in self.tools:  # its tones are what there is to hear meanwhile
             background[SENDS_DIGITS] = ToolOptions(filler_after_ms=limits.tools.FILLER_AFTER_MAX_MS)
+        if HANDS_OVER in self.tools:
+            background[HANDS_OVER] = ToolOptions()
         return {**background, **self.functions}
 
     def tool_options_of(self, tools: Iterable[str]) -> Mapping[str, ToolOptions]:
@@ -360,6 +366,14 @@ class Agent(_Part):
             raise wrong(
                 "transfers", "goes with `transfer` in tools: name at least one to transfer to"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _hands_over_to_somebody(self) -> Self:
+        if (HANDS_OVER in self.tools) != bool(self.hand_over):
+            raise wrong("hand_over", "goes with `hand_over` in tools: name at least one agent")
+        if self.name in self.hand_over:
+            raise wrong(f"hand_over.{self.name}", "is this agent itself: name another one")
         return self
 
     @model_validator(mode="after")

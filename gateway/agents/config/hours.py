@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import wrong
@@ -23,10 +23,20 @@ CLOSED: Final = "closed"
 _NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SPAN: Final = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
+_NO_ZONE: Final = 'must be a time zone like "Europe/Paris" that this system knows'
 _MINUTE: Final = timedelta(minutes=1)
 
 Spans = tuple[tuple[int, int], ...]
 """Minutes of a day, from and to; those that end on the next day go beyond 1,440."""
+
+
+def _known_zone(name: str) -> str:
+    if not _is_zone(name):
+        raise ValueError(_NO_ZONE)
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
 
 
 def _as_written(schema: dict[str, Any]) -> None:
@@ -136,7 +146,7 @@ class Hours(BaseModel):
         return datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC)
 
 
-def is_zone(name: Any) -> bool:
+def _is_zone(name: Any) -> bool:
     """Return whether this system knows a time zone of that name."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][\w+/-]{0,63}", name):
         return False
@@ -148,9 +158,8 @@ def is_zone(name: Any) -> bool:
 
 
 def _check_zone(name: Any) -> None:
-    if not is_zone(name):
-        problem = 'must be a time zone like "Europe/Paris" that this system knows'
-        raise wrong("zone", f"{problem} (tzdata brings them where there are none)")
+    if not _is_zone(name):
+        raise wrong("zone", f"{_NO_ZONE} (tzdata brings them where there are none)")
 
 
 def _date(key: str) -> date:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from gateway import limits
+from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.transfers import NUMBER
 
 E164: Final = re.compile(NUMBER)
@@ -44,7 +45,9 @@ class Outbound(BaseModel):
     )
     """Narrower than what the whole gateway may call; empty allows all of that."""
     machine: Policy = "hang_up"
-    message: str | None = Field(None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)
+    message: Fillable | None = Field(
+        None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS
+    )
     fax: Literal["talk", "hang_up"] = "hang_up"
     unknown: Policy = "talk"
 

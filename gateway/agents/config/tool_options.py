@@ -10,12 +10,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from gateway import limits
+from gateway.agents.config.call_values import check_call_values, is_call_value, texts_of
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+IN_QUERY: Final = frozenset({"GET", "DELETE"})
+"""Methods whose arguments go into the query."""
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 HEADER_VALUE: Final = re.compile(r"[\t -~]*")
 """What every server takes: no line breaks, with which another header could begin."""
@@ -29,11 +32,15 @@ def _reachable(url: str) -> str:
         raise ValueError("must be an address whose host and port can be") from None
     if port == 0 or {"{", "}"} & set(parts.path + parts.query):
         raise ValueError("must be an address with a port above 0, every brace closed")
-    return url
+    return check_call_values(url)
 
 
 def _sendable(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
+        try:
+            check_call_values(value)
+        except ValueError as error:
+            raise wrong(name, str(error)) from None
         fits = _HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value)
         if not fits or len(value) > limits.tools.URL_MAX_CHARS:
             raise wrong(name, "is no header that can be sent: plain letters in one line")
@@ -53,19 +60,35 @@ class _Part(BaseModel):
 class HttpCall(_Part):
     """A request; `{name}` in the address is an argument, `${NAME}` in a header a secret.
 
-    Arguments that are not in the address go into the query (GET, DELETE) or a JSON body.
+    Arguments that are not in the address go into the query (GET, DELETE) or a JSON body. `{call.x}`
+    in address, headers and body is a value of the call, which no argument replaces.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     url: Url = Field(pattern=r"\Ahttps?://[^\s{}/?#@\\]+(/[^\s#\\]*)?\z")
     headers: Headers = Field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    """Fields of the JSON body beside the arguments."""
     allow_private: bool = False
     """Whether the address may be loopback, link-local or of a private network."""
 
     @property
     def in_url(self) -> frozenset[str]:
         """The arguments that stand in the address."""
-        return frozenset(PLACEHOLDER.findall(self.url))
+        return frozenset(n for n in PLACEHOLDER.findall(self.url) if not is_call_value(n))
+
+    @model_validator(mode="after")
+    def _body_is_sent(self) -> Self:
+        if self.body is None:
+            return self
+        if self.method in IN_QUERY:
+            raise wrong("body", f"does not go with method {self.method}, which has none")
+        for text in texts_of(self.body):
+            try:
+                check_call_values(text)
+            except ValueError as error:
+                raise wrong("body", str(error)) from None
+        return self
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -128,6 +151,12 @@ class FunctionTool(ToolOptions):
         if not isinstance(properties, dict) or not isinstance(required, list):
             key = "required" if isinstance(properties, dict) else "properties"
             raise wrong(f"parameters.{key}", "must be as JSON Schema has it")
+        for name in properties:
+            if is_call_value(name):
+                raise wrong(f"parameters.properties.{name}", "names a value of the call")
+        for name in self.http.body or {}:
+            if name in properties:
+                raise wrong(f"http.body.{name}", "stands in `parameters` too: only one can set it")
         for name in sorted(self.http.in_url):
             if name not in properties or name not in required:
                 raise wrong("http.url", f"{{{name}}} must be a required property of parameters")

@@ -18,6 +18,7 @@ from gateway.agents.config.agent import SHUTDOWNS, Agent
 from gateway.agents.config.base import suggestion
 from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, read_text
+from gateway.agents.file.hand_overs import hand_over_problems, no_agent
 from gateway.agents.routing import AgentBook, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError, BugError, FileError
@@ -51,6 +52,7 @@ def load_agents(path: Path) -> AgentBook:
     document = parse(text, str(path), AgentFileError)
     found = _typed(document)
     problems = [*_route_problems(found, document), *_out_of_hours_problems(found, document)]
+    problems += hand_over_problems(found.agents, document)
     for agent in found.agents.values():
         problems += _session_problems(agent, document)
     _raise(problems)
@@ -200,7 +202,7 @@ def _route_problems(found: AgentsDocument, document: YamlSource) -> Iterator[Fil
     seen: dict[str, int] = {}
     for index, route in enumerate(found.routes):
         if route.agent not in found.agents:
-            problem = _no_agent(route.agent, found)
+            problem = no_agent(route.agent, found.agents)
             yield document.error(("routes", index, "agent"), problem)
         first = seen.setdefault(canonical(route.to), index)
         if first != index:
@@ -211,16 +213,12 @@ def _route_problems(found: AgentsDocument, document: YamlSource) -> Iterator[Fil
     reached = {route.agent for route in found.routes}
     reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
     reached |= {one.name for one in found.agents.values() if one.outbound is not None}
+    reached |= {name for one in found.agents.values() for name in one.hand_over}
     if not reached <= found.agents.keys():
         return  # whoever is meant by the unknown name would be reached
     for name in found.agents:
         if name not in reached:
             yield document.error(("agents", name), "no route leads to this agent")
-
-
-def _no_agent(name: str, found: AgentsDocument) -> str:
-    known = ", ".join(found.agents)
-    return f"no agent is named {name}{suggestion(name, found.agents)}: there are {known}"
 
 
 def _out_of_hours_problems(found: AgentsDocument, document: YamlSource) -> Iterator[FileError]:
@@ -230,7 +228,7 @@ def _out_of_hours_problems(found: AgentsDocument, document: YamlSource) -> Itera
             key: Key = ("agents", passed[-1], "out_of_hours")
             if stands_in not in found.agents:
                 if len(passed) == 1:  # otherwise the agent whose key it is has the problem
-                    yield document.error(key, _no_agent(stands_in, found))
+                    yield document.error(key, no_agent(stands_in, found.agents))
                 break
             if stands_in in passed:
                 yield document.error(key, "leads round in a circle: somebody must always answer")

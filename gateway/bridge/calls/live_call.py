@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from random import uniform
 from time import monotonic
 
@@ -23,7 +25,7 @@ from gateway.bridge.calls.result_collection import collects_result
 from gateway.bridge.calls.services import CallServices
 from gateway.bridge.calls.tool_runner import ToolRunner
 from gateway.call import commands as do
-from gateway.call import inputs
+from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.commands import SendToCaller, SendToModel
 from gateway.call.context import NOTHING, Out
@@ -69,11 +71,12 @@ class LiveCall:
         self._timer_at = 0.0
         self._faults: Counter[str] = Counter()
         self._tools = ToolRunner(
-            facts,
+            lambda: self.facts,
             agents.toolbox,
             services.tasks,
             self.notify,
-            lambda event: services.publish(self, event),
+            partial(services.publish, self),
+            lambda: self.machine.briefing,
         )
         self._loop = asyncio.get_running_loop()
         # For each frame: found once.
@@ -82,7 +85,7 @@ class LiveCall:
     def begin(self, *, open_session: bool) -> None:
         """Start the clock, and on a media call the session; SIP opens a sideband once accepted."""
         if open_session:
-            self._model = self._open_session(0.0)
+            self._model = self._open_session(0.0, self.machine.agent.model)
         self._reschedule()
 
     def start_stream(self, start: media_stream.Start, media: MediaSocket, now: float) -> None:
@@ -174,10 +177,12 @@ class LiveCall:
             except Exception as error:
                 return self._break(error, now)
             return self._observe_up(monotonic() - now)
-        known = not isinstance(event, media_stream.UnknownMessage)
-        return self._handle(
-            event if known else inputs.PeerFaultSeen("caller", "unknown_event"), now
-        )
+        if type(event) is media_stream.UnknownMessage:
+            return self._handle(inputs.PeerFaultSeen("caller", "unknown_event"), now)
+        if type(event) is media_stream.RepairedMessage:
+            self._handle(inputs.PeerFaultSeen("caller", "odd_field", event.fields), now)
+            event = event.message
+        return self._handle(event, now)
 
     def on_binary(self, now: float) -> None:
         self._fault("caller", "binary", now)
@@ -209,7 +214,7 @@ class LiveCall:
         if isinstance(event, realtime_server.UnknownEvent):
             return self._handle(inputs.PeerFaultSeen("model", "unknown_event"), now)
         if type(event) is realtime_server.RepairedEvent:
-            self._handle(inputs.PeerFaultSeen("model", "odd_field"), now)
+            self._handle(inputs.PeerFaultSeen("model", "odd_field", event.fields), now)
             event = event.event
         if connection is not self._model:
             return self._handle(inputs.NextSessionEvent(event), now)
@@ -232,17 +237,15 @@ class LiveCall:
         self._model = ModelConnection(self)
         return self._model
 
-    def _open_session(self, after_s: float) -> ModelConnection:
+    def _open_session(self, after_s: float, model: str) -> ModelConnection:
         connection = ModelConnection(self)
-        work = self._try_session(connection, after_s)
+        work = self._try_session(connection, after_s, model)
         self._services.tasks.start(work, f"open-model {self.facts.key}")
         return connection
 
-    async def _try_session(self, connection: ModelConnection, after_s: float) -> None:
+    async def _try_session(self, connection: ModelConnection, after_s: float, model: str) -> None:
         try:
-            await self._services.model.open_session(
-                connection, self.facts, self.machine.agent.model, after_s
-            )
+            await self._services.model.open_session(connection, self.facts, model, after_s)
         except LinkError as error:
             self.on_connection_lost(connection, error.reason, not error.retryable, monotonic())
 
@@ -309,7 +312,7 @@ class LiveCall:
             case do.OpenModel():
                 self._replace_model(one.after_s)
             case do.OpenNextSession():
-                self._next = self._open_session(0.0)
+                self._next = self._open_session(0.0, one.model)
             case do.SwitchToNextSession():
                 self._switch_to_next()
             case do.CloseNextSession():
@@ -336,6 +339,11 @@ class LiveCall:
                 self._tools.cancel(one.call_id)
             case do.DetachTool():
                 self._tools.detach(one.call_id)
+            case events.AgentChanged():
+                self.facts = replace(self.facts, agent=one.agent)
+                of_agent = self._services.open_bill(self.facts, self.machine.agent)
+                self.bill.change_agent(one.agent, of_agent.limit_usd)
+                self._services.publish(self, one)
             case _:
                 self._services.publish(self, one)
 
@@ -388,7 +396,7 @@ class LiveCall:
         self._faults["model"] = 0
         # Spread, for all calls may have lost the model in the same moment.
         pause_s = after_s * uniform(0.5, 1.5) + uniform(0.0, RENEW_SPREAD_S)  # noqa: S311
-        self._model = self._open_session(pause_s)
+        self._model = self._open_session(pause_s, self.machine.agent.model)
 
     def _switch_to_next(self) -> None:
         if self._model is not None:

@@ -9,17 +9,21 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
+from gateway.agents.informed import informed
 from gateway.agents.routing import AgentBook
 from gateway.audio.wire import MULAW_8K, PCM_24K, WireFormat
 from gateway.bridge.calls.agents_in_use import AgentsInUse
+from gateway.bridge.calls.briefings import Briefings
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.calls.services import CallServices
 from gateway.call import events, inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
+from gateway.call.dialogue.agent_change import AgentSession, Colleagues
 from gateway.call.endings import Ending
 from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
@@ -60,6 +64,7 @@ class CallRegistry:
         self._clock, self._hours_shift_s = clock, hours_shift_s
         self._patience = patience
         self.dials = OutboundStates(store)
+        self.briefings = Briefings(store)
         self._reserved: dict[str, str] = {}
         """Slots reserved for people who are being called: the path of each."""
 
@@ -120,10 +125,16 @@ class CallRegistry:
         """Return the agent of the first of these numbers that a route names, at this hour."""
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
-    def session(self, agent: Agent, path: str, wire: WireFormat = MULAW_8K) -> Mapping[str, Any]:
+    def session(
+        self,
+        agent: Agent,
+        path: str,
+        briefing: Briefing = NO_BRIEFING,
+        wire: WireFormat = MULAW_8K,
+    ) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        audio = "pcm24k" if wire is PCM_24K else None
-        return self.agents.version_of(agent).sessions.of(agent.name, path, audio)
+        sessions = self.agents.version_of(agent).sessions
+        return sessions.of(agent.name, path, briefing.facts, _audio(agent, wire))
 
     def announce(
         self,
@@ -131,6 +142,7 @@ class CallRegistry:
         agent: Agent,
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        briefing: Briefing = NO_BRIEFING,
         wire: WireFormat = MULAW_8K,
     ) -> LiveCall:
         """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
@@ -146,9 +158,11 @@ class CallRegistry:
             # Announced here, begun elsewhere, and come back: this one knows nothing of it.
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
-        session = self.session(agent, "media-streams", wire)
+        briefing = state.briefing if state is not None else briefing
+        session = self.session(agent, "media-streams", briefing, wire)
+        version = self.agents.version_of(agent)
         machine = media_call(
-            agent,
+            informed(agent, briefing.facts),
             session,
             _event_ids(),
             monotonic(),
@@ -156,7 +170,9 @@ class CallRegistry:
             facts,
             self._patience,
             wire,
+            self._colleagues(agent, "media-streams", _audio(agent, wire)),
         )
+        machine.brief(briefing)
         if state is not None:
             machine.resume(state)
         if opening:
@@ -164,7 +180,7 @@ class CallRegistry:
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(facts, machine, carrier, self._services, self.agents.version_of(agent))
+        call = LiveCall(facts, machine, carrier, self._services, version)
         if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
         self._table.add_media(call)
@@ -180,18 +196,27 @@ class CallRegistry:
         session: Mapping[str, Any],
         opening: str | None = None,
         state: CallSnapshot | None = None,
+        briefing: Briefing = NO_BRIEFING,
     ) -> LiveCall:
         """A SIP call is about to be accepted with this session, or was by another process.
 
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
+        version = self.agents.version_of(agent)
         machine = sip_call(
-            agent, session, _event_ids(), monotonic(), self._wall_clock(), facts, self._patience
+            informed(agent, briefing.facts),
+            session,
+            _event_ids(),
+            monotonic(),
+            self._wall_clock(),
+            facts,
+            self._patience,
+            self._colleagues(agent, "sip", agent.audio),
         )
+        machine.brief(briefing)
         if opening:
             machine.begin_with(opening)
-        version = self.agents.version_of(agent)
         call = LiveCall(facts, machine, self._services.carriers.sip, self._services, version)
         if state is not None:
             machine.resume(state)
@@ -201,6 +226,24 @@ class CallRegistry:
         self._announced(call)
         call.begin(open_session=False)
         return call
+
+    def _colleagues(self, first: Agent, path: str, audio: str) -> Colleagues:
+        """Return how a call finds the agents that it is handed over to.
+
+        They take what belongs to the line from the agent with which the call began: the sound of
+        a stream that runs cannot be another.
+        """
+        version = self.agents.version_of(first)
+        of_line = {"audio": audio, "lead_ms": first.lead_ms}
+
+        def find(name: str, known: Mapping[str, str]) -> AgentSession | None:
+            agent = version.book.agents.get(name)
+            if agent is None:
+                return None
+            session = version.sessions.of(name, path, known, audio)
+            return AgentSession(informed(agent, known).model_copy(update=of_line), session)
+
+        return find
 
     def _wall_clock(self) -> WallClock:
         return WallClock(self._clock() - monotonic(), self._hours_shift_s)
@@ -293,6 +336,11 @@ class CallRegistry:
     def end_all(self, ending: Ending) -> None:
         for call in self.calls:
             call.hang_up(ending)
+
+
+def _audio(agent: Agent, wire: WireFormat) -> str:
+    """Return the model's format for a line: PCM goes through as it is."""
+    return "pcm24k" if wire is PCM_24K else agent.audio
 
 
 def _event_ids() -> Callable[[], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.agents.config.placeholders import filled, has_placeholders
 from gateway.agents.routing import AgentBook
 from gateway.agents.session import session_of
 from gateway.tools.toolbox import Toolbox
@@ -15,21 +16,30 @@ class SessionConfigs:
 
     def __init__(self, book: AgentBook, toolbox: Toolbox) -> None:
         self._book, self._toolbox = book, toolbox
-        self._made: dict[tuple[str, str, str | None], tuple[int, Mapping[str, Any]]] = {}
+        self._made: dict[tuple[str, ...], tuple[int, Mapping[str, Any]]] = {}
 
-    def of(self, agent: str, path: str, audio: str | None = None) -> Mapping[str, Any]:
+    def of(
+        self, agent: str, path: str, facts: Mapping[str, str], audio: str = ""
+    ) -> Mapping[str, Any]:
         """Return what a session that starts now asks for; on the SIP path without audio formats.
 
-        `audio` takes the place of the agent's own, where the caller's line has another format.
+        Without placeholders in the instructions it is the same object for every call. `audio` takes
+        the place of the agent's own: a call keeps the format that it began with.
         """
-        revision, session = self._made.get((agent, path, audio), (-1, {}))
+        session = self._of_all_calls(agent, path, audio or self._book.agents[agent].audio)
+        instructions = session["instructions"]
+        if not has_placeholders(instructions):
+            return session
+        return {**session, "instructions": filled(instructions, facts)}
+
+    def _of_all_calls(self, *key: str) -> Mapping[str, Any]:
+        revision, session = self._made.get(key, (-1, {}))
         if revision != self._toolbox.mcp.revision:
-            revision, session = self._toolbox.mcp.revision, self._make(agent, path, audio)
-            self._made[agent, path, audio] = revision, session
+            revision, session = self._toolbox.mcp.revision, self._make(*key)
+            self._made[key] = revision, session
         return session
 
-    def _make(self, name: str, path: str, audio: str | None) -> Mapping[str, Any]:
+    def _make(self, name: str, path: str, audio: str) -> Mapping[str, Any]:
         agent = self._book.agents[name]
-        changes = {"path": path} | ({"audio": audio} if audio else {})
-        on_path = agent.model_copy(update=changes)
+        on_path = agent.model_copy(update={"path": path, "audio": audio})
         return session_of(on_path, self._toolbox.definitions(agent))

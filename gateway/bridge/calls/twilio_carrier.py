@@ -55,7 +55,7 @@ class TwilioCarrier:
 
     async def transfer(self, call: RunningCall, to: TransferCaller) -> None:
         """Take the call out of its stream; the stream's `stop` is the confirmation."""
-        document = self._transfer_document(call.facts, to, call.machine.agent.language)
+        document = self._transfer_document(call.facts, to, call.machine.language)
         try:
             await self._rest.redirect(call.facts.call_sid, await document)
         except LinkError as error:

@@ -17,6 +17,7 @@ import structlog
 from gateway import limits
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.bridge.privacy_filter import PrivacyFilter
+from gateway.call.briefing import Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
@@ -190,7 +191,7 @@ def _is_kept(ending: Ending) -> bool:
     return not ending.well or ending is Ending.TRANSFERRED
 
 
-def first_state(facts: CallInfo) -> CallSnapshot:
+def first_state(facts: CallInfo, briefing: Briefing) -> CallSnapshot:
     """Return the state of a call to which nothing has happened yet."""
     return CallSnapshot(
         facts.agent,
@@ -199,6 +200,7 @@ def first_state(facts: CallInfo) -> CallSnapshot:
         _plain(facts.dialled),
         call_id=facts.call_id,
         call_sid=facts.call_sid,
+        briefing=briefing,
     )
 
 

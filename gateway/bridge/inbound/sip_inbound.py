@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 
 import structlog
 
 from gateway import limits
 from gateway.agents.config.agent import DEFAULT_MODEL, Agent
+from gateway.agents.session import essential_session
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.bridge.calls.registry import CallRegistry
+from gateway.call import inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
@@ -23,7 +27,7 @@ from gateway.errors import LinkError, NotAdmitted, SignatureRefused
 from gateway.ops.limits.admission import Admission, RateWatch
 from gateway.ops.limits.signed_tokens import DialTokens
 from gateway.protocols.openai_webhooks import IncomingCall
-from gateway.transports.openai_calls import OpenAICalls
+from gateway.transports.openai_calls import OpenAICalls, SessionRefused
 
 log = structlog.get_logger()
 
@@ -59,6 +63,7 @@ class SipSlot:
     out: OutboundState | None = None
     """State of the outbound call for which the model's leg is dialled."""
     opening: str | None = None
+    briefing: Briefing = NO_BRIEFING
 
 
 class SipInbound:
@@ -89,12 +94,12 @@ class SipInbound:
         """Accept or reject one call, within two seconds of its webhook."""
         try:
             slot = await self._slot(incoming)
-            session = self._registry.session(slot.agent, "sip")
+            session = self._registry.session(slot.agent, "sip", slot.briefing)
             call = await self._let_in(incoming, slot, session)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
         try:
-            await self._calls.accept(incoming.call_id, session, self._accept_max_s)
+            await self._accept(call, session)
         except LinkError as error:
             return await self._not_accepted(call, error.reason)
         self._counted("accepted")
@@ -114,9 +119,26 @@ class SipInbound:
             state.call_id,
             state.direction,
         )
-        session = self._registry.session(agent, "sip")
-        call = self._registry.announce_sip(facts, agent, session, state=state)
+        briefing = state.briefing
+        session = self._registry.session(agent, "sip", briefing)
+        call = self._registry.announce_sip(facts, agent, session, state=state, briefing=briefing)
         call.adopted()
+
+    async def _accept(self, call: LiveCall, session: Mapping[str, Any]) -> None:
+        """Accept a call, once more with less if its session is refused. Raises LinkError."""
+        call_id, until = call.facts.call_id, monotonic() + self._accept_max_s
+        try:
+            return await self._calls.accept(call_id, session, self._accept_max_s)
+        except SessionRefused as refused:
+            call.notify(inputs.AcceptRefused(refused.error))
+            essential = essential_session(call.machine.agent, session, "sip")
+            if essential == session:
+                raise
+        try:
+            return await self._calls.accept(call_id, essential, max(0.0, until - monotonic()))
+        except SessionRefused as refused:
+            call.notify(inputs.AcceptRefused(refused.error))
+            raise
 
     async def _not_accepted(self, call: LiveCall, why: str) -> None:
         call_id = call.facts.call_id
@@ -154,7 +176,9 @@ class SipInbound:
         dialled = await self._registry.dialled_by(call_sid)
         out = await self._registry.dials.find(call_sid)
         opening = await self._registry.opening_of(call_sid)
-        return SipSlot(agent, call_sid, dialled or next(incoming.dialled, ""), out, opening)
+        briefing = await self._registry.briefings.find(call_sid)
+        dialled = dialled or next(incoming.dialled, "")
+        return SipSlot(agent, call_sid, dialled, out, opening, briefing)
 
     async def _let_in(
         self, incoming: IncomingCall, slot: SipSlot, session: Mapping[str, Any]
@@ -166,7 +190,9 @@ class SipInbound:
         if slot.out is None:  # an outbound call took its slot when it was placed
             await self._admission.admit(facts.slot_key, facts.caller, agent.name, agent.max_calls)
         try:
-            return self._registry.announce_sip(facts, agent, session, slot.opening)
+            return self._registry.announce_sip(
+                facts, agent, session, slot.opening, briefing=slot.briefing
+            )
         except NotAdmitted:
             await self._admission.release(facts.slot_key)
             raise

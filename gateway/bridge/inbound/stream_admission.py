@@ -6,6 +6,7 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.call import inputs
+from gateway.call.briefing import NO_BRIEFING
 from gateway.call.call_info import CallInfo
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted, SignatureRefused
@@ -74,4 +75,5 @@ class StreamAdmission:
             direction="inbound" if out is None else "outbound",
         )
         before = state if state is not None and state.arrived else None
-        self._registry.announce(facts, agent, state.opening if state else None, before)
+        opening, briefing = (state.opening, state.briefing) if state else (None, NO_BRIEFING)
+        self._registry.announce(facts, agent, opening, before, briefing)

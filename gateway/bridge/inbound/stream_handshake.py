@@ -9,6 +9,7 @@ import structlog
 
 from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
+from gateway.call import inputs
 from gateway.errors import NotAdmitted, PeerError, SignatureRefused
 from gateway.protocols import media_stream
 from gateway.transports.media_socket import MediaSocket
@@ -39,6 +40,7 @@ class StreamHandshake:
         self._socket, self._admit, self._refused = socket, let_in, refused
         self._says_why, self._answer = says_why, answer
         self._faults = 0
+        self._left_out: tuple[str, ...] = ()
         self._work: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(start_wait_s, self._refuse, "no_start")
         socket.take_over(self)
@@ -50,6 +52,9 @@ class StreamHandshake:
             event = media_stream.parse(data)
         except PeerError:
             return self._tolerate()
+        if isinstance(event, media_stream.RepairedMessage):
+            self._left_out += event.fields
+            event = event.message
         if isinstance(event, media_stream.Start):
             return self._start(event, now)
         if not isinstance(event, media_stream.Connected):
@@ -90,6 +95,8 @@ class StreamHandshake:
             self._socket.post(answer)
             self._socket.flush()
         call.start_stream(event, self._socket, now)
+        if self._left_out:
+            call.notify(inputs.PeerFaultSeen("caller", "odd_field", self._left_out))
         self._socket.release()
         return None
 

@@ -36,7 +36,7 @@ class PictureLinks:
         """Make a link and return its address."""
         token, agent = secrets.token_urlsafe(limits.images.PHOTO_TOKEN_BYTES), call.machine.agent
         facts = call.facts
-        known = json.dumps([facts.key, agent.language, *ends_of(facts)])
+        known = json.dumps([facts.key, call.machine.language, *ends_of(facts)])
         await self._store.put(_key(token), known, agent.max_call_s)
         return f"{self._public_url}/photo/{token}"
 

@@ -64,7 +64,7 @@ class TextTools:
 
     async def request_photo(self, _arguments: Mapping[str, Any], context: ToolContext) -> str:
         call = self._caller(context)
-        words = written_texts(call.machine.agent.language).link
+        words = written_texts(call.machine.language).link
         await self._text(call, f"{words} {await self._links.make(call)}")
         return (
             "The caller was texted a link. Tell them to open it and to send a photo there or to "

@@ -14,6 +14,7 @@ from hashlib import sha256
 from time import monotonic
 from typing import Final
 
+import msgspec
 import structlog
 
 from gateway import limits
@@ -24,6 +25,7 @@ from gateway.bridge.calls.outbound_state import OutboundState, is_over
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.calls.tasks import Tasks
 from gateway.call import events, inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.errors import LinkError, NotAdmitted, NotDialled
@@ -44,6 +46,24 @@ _ENDINGS: Final = {
     "failed": (Ending.DIAL_FAILED, "failed"),
 }
 """CallStatus of a call that was not answered -> its ending, and the metric's label."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundOrder:
+    """A call that somebody asked for."""
+
+    to: str
+    ours: str
+    agent: Agent
+    outbound: Outbound
+    briefing: Briefing
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what a repeated request has in common with the first one."""
+        briefing = msgspec.json.encode(self.briefing, order="sorted").decode()
+        asked = f"{self.to} {self.agent.name} {self.ours} {briefing}"
+        return sha256(asked.encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -86,17 +106,22 @@ class OutboundCalls:
 
     # --- Placing ---
 
-    async def place(self, to: str, agent_name: str, ours: str | None, key: str) -> str:
+    async def place(
+        self,
+        to: str,
+        agent_name: str,
+        ours: str | None,
+        key: str,
+        briefing: Briefing = NO_BRIEFING,
+    ) -> str:
         """Dial a person and return the CallSid; the same `key` again is the same call.
 
-        Raises NotDialled.
+        `briefing` says what the call is for. Raises NotDialled.
         """
         agent, outbound = self._agent(agent_name)
         self._check(to, agent, outbound)
-        ours = ours or outbound.from_
-        if not key:
-            return await self._dial(to, agent, outbound, ours)
-        return await self._once(key, to, agent, outbound, ours)
+        order = OutboundOrder(to, ours or outbound.from_, agent, outbound, briefing)
+        return await self._once(key, order) if key else await self._dial(order)
 
     def _agent(self, name: str) -> tuple[Agent, Outbound]:
         agent = self.registry.book.agents.get(name)
@@ -120,13 +145,13 @@ class OutboundCalls:
         if refusal is not None:
             raise NotDialled(refusal, _LATER.get(refusal, _LATER["full"]))
 
-    async def _once(self, key: str, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
+    async def _once(self, key: str, order: OutboundOrder) -> str:
         name = f"idempotency:{sha256(key.encode()).hexdigest()}"
-        wanted = sha256(f"{to} {agent.name} {ours}".encode()).hexdigest()
+        wanted = order.fingerprint
         if not await self.store.claim(name, limits.web.IDEMPOTENCY_KEPT_S):
             return await self._as_before(name, wanted)
         try:
-            call_sid = await self._dial(to, agent, outbound, ours)
+            call_sid = await self._dial(order)
         except NotDialled as error:
             if error.reason != "unknown":
                 await self.store.delete(name)
@@ -144,7 +169,8 @@ class OutboundCalls:
             raise NotDialled("key_reused", "That Idempotency-Key was used for another call.")
         return call_sid
 
-    async def _dial(self, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
+    async def _dial(self, order: OutboundOrder) -> str:
+        to, ours, agent = order.to, order.ours, order.agent
         wait_s = self.allowance.take()
         if wait_s:
             raise NotDialled("too_fast", "Too many calls at once: wait a second.", wait_s)
@@ -155,21 +181,23 @@ class OutboundCalls:
             raise NotDialled(error.reason, _LATER[error.reason]) from error
         self.registry.reserve_slot(slot_key, agent.path)
         try:
-            call_sid = await self._order(to, agent, outbound, ours)
+            call_sid = await self._order(order)
         except BaseException:
             await self.admission.release(slot_key)
             raise
         finally:
             self.registry.release_slot(slot_key)
         facts = CallInfo(call_sid, to, ours, agent.name, agent.path, direction="outbound")
-        rings_until = monotonic() + outbound.ring_timeout_s + self.late_s
+        rings_until = monotonic() + order.outbound.ring_timeout_s + self.late_s
         self._begin(OutboundCall(facts, agent, slot_key, rings_until))
         await self.registry.dials.remember(call_sid, OutboundState(agent.name, to, ours))
         return call_sid
 
-    async def _order(self, to: str, agent: Agent, outbound: Outbound, ours: str) -> str:
-        token = self.tokens.issue(agent.name, ours, to)
-        fields = order(self.public_url, outbound, ours, to, token)
+    async def _order(self, order: OutboundOrder) -> str:
+        agent = order.agent
+        token = self.tokens.issue(agent.name, order.ours, order.to)
+        await self.registry.briefings.order(token, order.briefing)
+        fields = fields_of(self.public_url, order.outbound, order.ours, order.to, token)
         try:
             return await self.rest.dial(fields)
         except LinkError as error:
@@ -190,7 +218,7 @@ class OutboundCalls:
         facts = dial.facts
         self._dials[facts.call_sid] = dial
         self.registry.reserve_slot(facts.call_sid, facts.path)
-        self.records.open(facts, dial.agent.model, dial.agent.record)
+        self.records.open(facts, dial.agent)
         self.tasks.start(self._follow(dial), f"outbound {facts.call_sid}")
 
     async def on_status(self, call_sid: str, status: str) -> None:
@@ -308,7 +336,7 @@ _LATER: Final = {
 }
 
 
-def order(
+def fields_of(
     public_url: str, outbound: Outbound, ours: str, to: str, token: str
 ) -> dict[str, str | list[str]]:
     """Return the fields of the request. Source: Calls resource, 2010-04-01."""

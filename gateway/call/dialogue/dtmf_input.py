@@ -120,6 +120,9 @@ class DtmfInput(CallPart):
             ctx.put(events.BargedIn(*cut, 0.0))
         self._goodbye.caller_adds()
 
+    def agent_changed(self) -> None:
+        self._keys = KeyBuffer(self._ctx.agent.keypad or KeypadTransfer())
+
     def speech_began(self) -> None:
         """Hurry: the caller has stopped typing, unless what the model heard is the key itself."""
         if self._ctx.caller.typing and Timer.KEYS in self._ctx.timers:

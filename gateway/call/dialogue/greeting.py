@@ -51,7 +51,8 @@ class Greeting(CallPart):
             self._continue()
         elif agent.greeting is not None:
             self._protected_until = self._ctx.now + agent.barge_in.protect_greeting_ms / 1000
-            self._ctx.request(ResponseRequest("greeting", prompts.word_for_word(agent.greeting)))
+            said = prompts.in_language(agent.greeting, agent.language, self._ctx.language)
+            self._ctx.request(ResponseRequest("greeting", said))
 
     def _continue(self) -> None:
         """Give the answer that the caller waits for, or the rest of one; say nothing else."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.agents.texts.lookup import same_language
+
 NOT_ENDED: Final = "The call was not ended: the caller went on speaking. Listen to them."
 NOT_TRANSFERRED: Final = "Not transferred: the caller went on speaking. Listen to them."
 TRANSFER_FAILED: Final = (
@@ -22,7 +24,14 @@ NOT_KNOWN: Final = (
     "Whether this was done is not known: the line broke meanwhile. Ask the caller before you do "
     "it again."
 )
-OF_PENDING_CALLS: Final = {"transfer": TRANSFER_FAILED, "end_call": NOT_ENDED}
+HAND_OVER_FAILED: Final = (
+    "Not handed over: the colleague cannot be had at the moment. Go on helping the caller yourself."
+)
+OF_PENDING_CALLS: Final = {
+    "transfer": TRANSFER_FAILED,
+    "end_call": NOT_ENDED,
+    "hand_over": HAND_OVER_FAILED,
+}
 """Outputs for function calls that the session before did not see answered."""
 TOO_MANY: Final = "Not done: too many things are being done at once. Wait for the others."
 FILLER: Final = (
@@ -37,6 +46,14 @@ MCP_LOST: Final = (
     "It is not known whether this was done: the connection broke meanwhile. Say so where it "
     "matters, and do it again only if the caller wants it."
 )
+LEFT_BEHIND: Final = "Not done: the call was handed over before it was allowed."
+HANDING_OVER: Final = "Not done: a hand-over is on its way already. Say nothing more."
+HAND_OVER_ENDING: Final = "Not handed over: the call is ending."
+ENOUGH_HAND_OVERS: Final = (
+    "Not handed over: there were enough hand-overs in this call. Help the caller yourself, as far "
+    "as you can."
+)
+NO_LANGUAGE: Final = 'Not changed: give a language tag, like "fr" or "ar-TN".'
 APPROVED: Final = "Allowed."
 NO_SUCH_TOOL: Final = "There is no such tool. Go on without it."
 COME_TO_AN_END: Final = (
@@ -70,6 +87,33 @@ PICTURE: Final = {
 CAMERA: Final = "What the caller's camera shows at this moment. They hold it there for you to see."
 PICTURE_WAS_SENT: Final = "(Here the caller sent a picture. It can no longer be seen.)"
 CAMERA_WAS_SHOWN: Final = "(Here the caller showed their camera. It can no longer be seen.)"
+
+
+def no_colleague(known: str) -> str:
+    return f"Not handed over: there is no such colleague. There are: {known}."
+
+
+def just_handed_over(by: str) -> str:
+    """Return the output of a hand-over to the agent from which the call has just come."""
+    return (
+        f"Not handed over: {by} has just handed this caller over to you. Ask the caller what they "
+        "need, and help them; if it is something for them after all, hand over later."
+    )
+
+
+def took_over(agent: str, before: str, about: str) -> str:
+    """Return the output of a hand-over, which the next agent reads as its own beginning."""
+    known = f' It said of it: "{about}"' if about else ""
+    return (
+        f"Done. From here on you are {agent}, not {before} any more, and follow your own "
+        f"instructions only. {before} has handed this call over to you.{known} The caller has "
+        "heard that a colleague takes over, and hears you now. Say in one short sentence who you "
+        "are, and go on at once with what they want: do not ask again what they have said already."
+    )
+
+
+def language_set(language: str) -> str:
+    return f"Noted: {language}. Speak it from here on."
 
 
 def as_text(text: str) -> str:
@@ -186,6 +230,19 @@ def word_for_word(text: str) -> dict[str, Any]:
     """Return a response that says precisely this."""
     return {
         "instructions": f'Say exactly this, word for word, and nothing else: "{text}"',
+        "tool_choice": "none",
+    }
+
+
+def in_language(text: str, written_in: str, language: str) -> dict[str, Any]:
+    """Return a response that says a text of the agent's in the caller's language."""
+    if same_language(written_in, language):
+        return word_for_word(text)
+    return {
+        "instructions": (
+            f'Say exactly this, translated into the language of the tag "{language}", and nothing '
+            f'else: "{text}"'
+        ),
         "tool_choice": "none",
     }
 

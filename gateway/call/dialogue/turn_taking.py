@@ -42,7 +42,7 @@ class TurnTaking(CallPart):
         self._ctx, self._line, self._floor = ctx, line, floor
         self._greeting, self._goodbye = greeting, goodbye
         self._functions, self._hosted, self._keys, self._outcome = functions, hosted, keys, outcome
-        self._rules, self._window = link.rules, link.replay_window
+        self._link, self._window = link, link.replay_window
         self._speech_began_ms = 0
         self._listening = True
         self._commits = False
@@ -91,7 +91,7 @@ class TurnTaking(CallPart):
             return self._goodbye.caller_adds()
         if ctx.agent.client_turns:
             return self._weigh_speech(event)
-        if self._rules.server_interrupts:
+        if self._link.rules.server_interrupts:
             return self._barge_in(event.audio_start_ms)
         return self._goodbye.caller_adds()
 
@@ -157,7 +157,7 @@ class TurnTaking(CallPart):
         VAD). A server that gives the end of the speech itself shows by the clock: it cannot know
         before that silence has passed.
         """
-        now, silence_s = self._ctx.now, self._rules.vad_silence_s
+        now, silence_s = self._ctx.now, self._link.rules.vad_silence_s
         spoken_at = self._lately(audio_end_ms)
         if spoken_at is None:
             return now
@@ -193,7 +193,7 @@ class TurnTaking(CallPart):
         self._functions.turn_taken()
         if ctx.agent.client_turns or ours:  # a client's commit makes no response
             return ctx.request(UNASKED)
-        if ctx.server_answers and not self._rules.server_interrupts and ctx.responses.busy:
+        if ctx.server_answers and not self._link.rules.server_interrupts and ctx.responses.busy:
             # The server's own "may fail" to be made while one runs: unless it is, we ask for it.
             ctx.request(UNASKED)
             return None if ctx.responses.awaiting else ctx.responses.begins()
@@ -221,7 +221,7 @@ class TurnTaking(CallPart):
         self._understood(event.item_id)
         ctx.put(events.TranscriptLine("caller", event.transcript, event.item_id))
         if event.usage is not None:
-            ctx.put(events.TranscriptionCounted(self._rules.transcriber, event.usage))
+            ctx.put(events.TranscriptionCounted(self._link.rules.transcriber, event.usage))
 
     def _on_caller_not_transcribed(self, event: model.CallerTranscriptFailed) -> None:
         """The model has heard the caller all the same."""
@@ -264,7 +264,7 @@ class TurnTaking(CallPart):
         if wanted is not None:
             ctx.timers.clear(Timer.RESPONSE)
             ctx.answer.over()
-            if not self._rules.transcriber and not ctx.caller.speaking:
+            if not self._link.rules.transcriber and not ctx.caller.speaking:
                 self._window.close()
                 self._line.retain_turn(self._window.open)
         if response.usage is not None:

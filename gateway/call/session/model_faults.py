@@ -21,6 +21,7 @@ class ModelFaults(CallPart):
         self._ctx, self._link, self._responses = ctx, link, responses
         self.handlers = {
             model.Error: self._on_error,
+            inputs.AcceptRefused: self._on_accept_refused,
             inputs.PeerFaultSeen: self._on_peer_fault_seen,
         }
 
@@ -41,6 +42,13 @@ class ModelFaults(CallPart):
         elif about is not None and about == ctx.responses.event_id:
             wanted = ctx.responses.lost() or UNASKED
             self._responses.retry(wanted, self._pause_s(error, kind))
+
+    def _on_accept_refused(self, event: inputs.AcceptRefused) -> None:
+        """Report it; whether the call is offered once more with less is decided outside."""
+        error = event.error
+        kind, code = model_errors.sort(error), model_errors.code_of(error)
+        words = model_errors.words_of(error)
+        self._ctx.put(events.ModelErrorReported(kind, code, words, refused=True))
 
     def response_failed(self, response: model.Response, wanted: ResponseRequest | None) -> None:
         details = response.status_details
@@ -63,4 +71,4 @@ class ModelFaults(CallPart):
     def _on_peer_fault_seen(self, event: inputs.PeerFaultSeen) -> None:
         if event.peer == "model":
             self._ctx.heard_server_at = self._ctx.now  # whatever it was that it said
-        self._ctx.put(events.PeerFaultCounted(event.peer, event.kind))
+        self._ctx.put(events.PeerFaultCounted(event.peer, event.kind, event.fields))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.agents.session import essential_session
 from gateway.call import commands as do
 from gateway.call import events, inputs
@@ -23,7 +24,7 @@ from gateway.call.session import session_audio
 from gateway.call.session.opening_items import OpeningItems
 from gateway.call.session.reconnect import ReconnectPolicy
 from gateway.call.session.replay_window import ReplayWindow
-from gateway.call.session.rollover import SessionRollover
+from gateway.call.session.rollover import Preparation, SessionRollover
 from gateway.call.session.session_audio import TurnRules
 from gateway.call.session.session_loss import OF_A_SESSION, needs_no_model
 from gateway.call.state_machines import CallPhase, LinkState
@@ -59,6 +60,9 @@ class ModelSession(CallPart):
         """The id of the `session.update` that configured the session in use."""
         self._reconnect = ReconnectPolicy(ctx.now, ctx.patience.reconnect_pauses_s)
         self.next_session = SessionRollover(session, ctx)
+        self._preparing = False
+        """Whether the next session is, or was to be, another agent's."""
+        self._ends_at = ctx.now + limits.agents.SESSION_MAX_S
         self._was_ready = False
         self._lost_at = self._server_due_at = ctx.now
         self.handlers = {
@@ -72,7 +76,7 @@ class ModelSession(CallPart):
         self.timers = {
             Timer.READY: lambda: self.renew("session", Ending.MODEL_SILENT),
             Timer.SERVER: self._server_silent,
-            Timer.ROLL: self.next_session.open,
+            Timer.ROLL: self._open_next,
             Timer.ROLL_NOW: self._roll_anyway,
         }
         ctx.wake(Timer.READY, ctx.patience.session_max_s)
@@ -251,7 +255,12 @@ class ModelSession(CallPart):
             reported_s = expires_at - ctx.wall_clock.unix_s(ctx.now)
             # A clock that is wrong by hours must not have us change sessions all the time.
             left_s = reported_s if 0 < reported_s < limits.agents.SESSION_MAX_S else left_s
+        self._ends_at = ctx.now + left_s
         self.next_session.plan(left_s)
+
+    def _open_next(self) -> None:
+        if not self._preparing:  # otherwise there is a new plan when that is over
+            self.next_session.open()
 
     def _on_next_session_event(self, event: inputs.NextSessionEvent) -> None:
         self.next_session.on_event(event.event)
@@ -266,12 +275,14 @@ class ModelSession(CallPart):
     def _roll_if_quiet(self) -> None:
         if not self.next_session.ready or self._ctx.phase is not CallPhase.TALKING:
             return
+        if self.next_session.for_agent:
+            return
         ctx = self._ctx
         # Whether somebody speaks, is about to, or was not understood yet.
         in_turn = ctx.caller.speaking or self.replay_window.open
         busy = ctx.awaited or self._line.speaking() or self._work.goes_with_session
         if not (in_turn or busy):
-            self._roll()
+            self._roll("hour")
 
     def _roll_anyway(self) -> None:
         if not self.next_session.ready or self._ctx.phase is not CallPhase.TALKING:
@@ -280,9 +291,9 @@ class ModelSession(CallPart):
             # An answer is not cut for this: if need be the hour cuts it, and it goes on.
             self._ctx.wake(Timer.ROLL_NOW, limits.model.ROLL_LOOK_S)
         else:
-            self._roll()
+            self._roll("hour")
 
-    def _roll(self) -> None:
+    def _roll(self, cause: str) -> None:
         """Change over to the next session, which is told all that was said."""
         ctx, window = self._ctx, self.replay_window
         ctx.session_changes()
@@ -297,7 +308,46 @@ class ModelSession(CallPart):
         ctx.caller.forget_speech()
         ctx.timers.clear(Timer.CONFIRM, Timer.SPEECH, Timer.RESPONSE, Timer.SERVER)
         self._plan_roll(expires_at)
-        ctx.put(events.ModelReconnected(0.0, "hour"))
+        ctx.put(events.ModelReconnected(0.0, cause))
         self._line.buffer_since(since_ms)
         self._line.release_buffer()
         self._heard_again(unanswered)
+
+    # --- Another agent's session ---
+
+    @property
+    def preparation(self) -> Preparation:
+        """How far the session for another agent is."""
+        if not self._preparing:
+            return Preparation.NONE
+        if self.next_session.ready:
+            return Preparation.READY
+        opening = self.next_session.open_or_opening
+        return Preparation.UNDER_WAY if opening else Preparation.FAILED
+
+    def prepare(self, agent: Agent, session: Mapping[str, Any]) -> None:
+        """Open a session for another agent, beside the one in use.
+
+        One that was refused before is asked for without the optional parts.
+        """
+        if self._preparing and self.next_session.refused:
+            session = essential_session(agent, session)
+        self._preparing = True
+        self.next_session.give_up()
+        self.next_session.session = session
+        self.next_session.open(for_agent=True)
+
+    def change_over(self) -> None:
+        """Put the other agent's session, which is ready, into the place of the one in use."""
+        self._preparing = False
+        self._session = self.next_session.session
+        self.rules = TurnRules.of(self._session)
+        self._roll("agent")
+
+    def drop_preparation(self) -> None:
+        """Close the other agent's session: the one in use stays."""
+        self._preparing = False
+        self.next_session.give_up()
+        self.next_session.session = self._session
+        if self._ctx.link is LinkState.READY:
+            self.next_session.plan(self._ends_at - self._ctx.now)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.agents.config.agent import Agent
 from gateway.agents.texts.moment import moment
 from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import BROWSER, CallInfo
@@ -31,6 +32,8 @@ class OpeningItems(CallPart):
         self._ctx, self._info = ctx, info
         self.briefing = NO_BRIEFING
         self._told = False
+        self._told_for = self._of(ctx.agent)
+        """The agent's settings that the items follow from."""
         self._briefed = False
 
     def brief(self, briefing: Briefing) -> None:
@@ -41,6 +44,17 @@ class OpeningItems(CallPart):
         """Leave a session alone that another process has told."""
         self._told = self._briefed = True
 
+    def agent_changed(self) -> None:
+        """Tell the session once more where the next agent may know more, or has another clock.
+
+        A session of its own is told anyway.
+        """
+        self._told = self._told_for == self._of(self._ctx.agent)
+
+    @staticmethod
+    def _of(agent: Agent) -> tuple[object, ...]:
+        return agent.zone, tuple(agent.knows)
+
     def session_lost(self) -> None:
         self._told, self._briefed = False, self.briefing.empty
 
@@ -48,7 +62,7 @@ class OpeningItems(CallPart):
         """Return the items for a new session, which is told them with what is returned."""
         if self._info is None:
             return []
-        self._told = True
+        self._told, self._told_for = True, self._of(self._ctx.agent)
         told = [items.system_text(self._known(self._info))]
         if not self.briefing.empty:
             self._briefed = True

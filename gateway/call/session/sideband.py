@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
+from gateway.agents.session import session_change
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import CallContext
@@ -18,11 +20,14 @@ from gateway.call.line.sip_line import SipLine
 from gateway.call.part import CallPart
 from gateway.call.responses import STOPGAPS, ResponseRequest
 from gateway.call.session.replay_window import ReplayWindow
+from gateway.call.session.rollover import Preparation
 from gateway.call.session.session_audio import TurnRules
 from gateway.call.session.session_loss import OF_A_SESSION, needs_no_model
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.call.tools.open_work import OpenWork
+from gateway.protocols import realtime_client as to_model
+from gateway.protocols import realtime_server as model
 
 
 class Sideband(CallPart):
@@ -30,13 +35,19 @@ class Sideband(CallPart):
 
     session_lives_on = True
     """Whether the session outlives its connection."""
-    session_event: str | None = None
-    """No `session.update` configures this session."""
 
     def __init__(
         self, ctx: CallContext, work: OpenWork, line: SipLine, session: Mapping[str, Any]
     ) -> None:
-        self._ctx, self._work, self._line = ctx, work, line
+        self._ctx, self._work, self._line, self._session = ctx, work, line, session
+        self.session_event: str | None = None
+        """The id of the `session.update` that changes the session for another agent."""
+        self.preparation = Preparation.NONE
+        self._following = session
+        self._updates_due = 0
+        """Updates that the server has not confirmed."""
+        self._undo_due = False
+        """Whether the session is another agent's, who does not lead the call after all."""
         self.rules = TurnRules.of(session)
         self.replay_window = ReplayWindow()
         self._attached_at: float | None = None
@@ -46,13 +57,19 @@ class Sideband(CallPart):
             inputs.CallAccepted: self._on_call_accepted,
             inputs.ModelOpened: self._on_model_opened,
             inputs.ModelLost: self._on_model_lost,
+            model.SessionUpdated: self._on_session_updated,
         }
         self.timers = {Timer.READY: self._not_attached}
         ctx.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
 
     def session_refused(self) -> None:
-        """End the call; the vendor accepts or refuses a SIP call's session before there is one."""
-        self._ctx.end(Ending.MODEL_REFUSED, "session_update")
+        """Keep the session as it is: another agent's was refused."""
+        self.session_event = None
+        self._updates_due = max(0, self._updates_due - 1)
+        if self.preparation is not Preparation.NONE:
+            self.preparation = Preparation.FAILED
+        else:  # it was accepted, or refused, before there was a sideband
+            self._ctx.end(Ending.MODEL_REFUSED, "session_update")
 
     @property
     def unseen(self) -> bool:
@@ -81,6 +98,8 @@ class Sideband(CallPart):
         since = now if ctx.arrived_at is None else ctx.arrived_at
         ctx.put(events.SidebandConnected(now - since, again=again))
         self._attached_at = now
+        if self._undo_due:
+            self._undo()
         if not self._line.all_heard():
             ctx.extend_goodbye(ctx.patience.goodbye_max_s)
         if self._work.send_unsent() and not again:  # whoever asked for these is gone
@@ -101,6 +120,9 @@ class Sideband(CallPart):
         self._line.latency.abandon()
         ctx.caller.forget_speech()
         self._line.sideband_lost()
+        self._updates_due = 0
+        if self.preparation is not Preparation.NONE:
+            self.preparation = Preparation.FAILED
         ctx.timers.clear(Timer.RESPONSE, Timer.CONFIRM, Timer.SPEECH, Timer.NUDGE, Timer.IDLE)
         ctx.wake(Timer.READY, limits.sip.SIDEBAND_MAX_S)
         return ctx.put(do.ReattachSideband())
@@ -130,3 +152,47 @@ class Sideband(CallPart):
         ctx.timers.clear(Timer.WARN, Timer.READY)
         if not needs_no_model(ctx, self._line):
             ctx.end(ending, reason)
+
+    # --- Another agent in the same session ---
+
+    def prepare(self, agent: Agent, session: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Change the session to another agent's: on this path there cannot be a second one.
+
+        `agent` is of no use here: what the session cannot change was looked at when the file
+        was read.
+        """
+        self._following, self._undo_due = session, False
+        if self._ctx.link is not LinkState.READY:
+            self.preparation = Preparation.FAILED
+            return
+        self.preparation = Preparation.UNDER_WAY
+        self.session_event = self._update(self._session, session)
+
+    def change_over(self) -> None:
+        """Take the session for the other agent's, as the server has confirmed it."""
+        self.preparation, self.session_event = Preparation.NONE, None
+        self._session = self._following
+        self.rules = TurnRules.of(self._session)
+
+    def drop_preparation(self) -> None:
+        """Change the session back: the agent there is goes on."""
+        self.preparation, self.session_event = Preparation.NONE, None
+        if self._ctx.link is LinkState.READY:
+            self._undo()
+        else:
+            self._undo_due = True
+
+    def _undo(self) -> None:
+        self._undo_due = False
+        self._update(self._following, self._session)
+
+    def _update(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+        event_id = self._ctx.new_id()
+        self._updates_due += 1
+        self._ctx.to_model(to_model.session_update(session_change(before, after), event_id))
+        return event_id
+
+    def _on_session_updated(self, _event: model.SessionUpdated) -> None:
+        self._updates_due = max(0, self._updates_due - 1)
+        if self.preparation is Preparation.UNDER_WAY and not self._updates_due:
+            self.preparation = Preparation.READY

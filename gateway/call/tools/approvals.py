@@ -27,7 +27,7 @@ class Approvals(CallPart):
     def __init__(self, ctx: CallContext, work: OpenWork, floor: Floor) -> None:
         self._ctx, self._work, self._floor = ctx, work, floor
         self._pending = work.approvals
-        if ctx.agent.mcp:
+        if ctx.agent.mcp or ctx.agent.hand_over:  # the next agent may have some
             self.handlers = {inputs.ApprovalAnswered: self._on_approval_answered}
         self.timers = {Timer.APPROVAL: self._look}
 

@@ -8,9 +8,12 @@ from typing import Final
 import msgspec
 
 from gateway import limits
+from gateway.agents.config.agent import HANDS_OVER
 from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
+from gateway.call.dialogue.agent_change import AgentChange
+from gateway.call.dialogue.caller_language import CallerLanguage
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.tools.open_work import OpenWork
 
@@ -30,8 +33,16 @@ class _Digits(msgspec.Struct):
 class BuiltinTools:
     """Functions that the call itself carries out."""
 
-    def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine) -> None:
+    def __init__(
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        line: CallerLine,
+        agents: AgentChange,
+        language: CallerLanguage,
+    ) -> None:
         self._ctx, self._work, self._line = ctx, work, line
+        self._agents, self._language = agents, language
         self._messages = 0
 
     def run(self, name: str, response_id: str, call_id: str, arguments: str) -> bool:
@@ -40,6 +51,10 @@ class BuiltinTools:
             self._work.running.put(response_id, call_id, self._take_message(arguments))
         elif name == "send_digits":
             self._send_digits(response_id, call_id, arguments)
+        elif name == HANDS_OVER:
+            self._agents.hand_over(response_id, call_id, arguments)
+        elif name == "switch_language":
+            self._work.running.put(response_id, call_id, self._language.switch(arguments))
         else:
             return False
         return True

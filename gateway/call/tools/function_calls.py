@@ -56,6 +56,13 @@ class FunctionCalls(CallPart):
         self._turns_taken += 1
         self.cut_off()
 
+    def agent_changed(self) -> None:
+        """Drop what waits for an approval: it is not for the next agent to do."""
+        for call_id in self._running.deferred_ids:
+            self._approvals.withdraw_for(call_id)
+            self._work.finish(call_id, prompts.LEFT_BEHIND, "cancelled", answer=False)
+        self._work.hand_in()
+
     def call_ends(self) -> None:
         """Cancel what is void without the call, by each function's own policy.
 
@@ -169,7 +176,11 @@ class FunctionCalls(CallPart):
             pass  # a hold tone in place of words
         elif running is not None and self._is_quiet():
             said = running.options.filler
-            words = prompts.word_for_word(said) if said else prompts.instructed(prompts.FILLER)
+            words = (
+                prompts.in_language(said, self._ctx.agent.language, self._ctx.language)
+                if said
+                else prompts.instructed(prompts.FILLER)
+            )
             self._ctx.request(ResponseRequest("filler", words))
         self._work.hand_in()
 

@@ -71,6 +71,11 @@ class HostedCalls:
         """Why a call was denied, while the caller does not know yet."""
         self.go_on_at: float | None = None
 
+    def serve(self, servers: Mapping[str, McpServer]) -> None:
+        """Take another agent's servers. Its session may have listed their tools unseen."""
+        self._servers = servers
+        self.lists = HostedLists(servers)
+
     # --- Calls ---
 
     def named(self, item: model.Item) -> None:

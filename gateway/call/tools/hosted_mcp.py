@@ -49,8 +49,7 @@ class HostedMcp(CallPart):
         self._ctx, self._work, self._line = ctx, work, line
         self._floor, self._approvals = floor, approvals
         self._mcp = work.hosted
-        self._hosts = bool(ctx.agent.hosted)
-        if self._hosts:
+        if ctx.agent.hosted or ctx.agent.hand_over:  # the next agent may have some
             self.handlers = {
                 model.ItemAdded: self._on_item,
                 model.ItemDone: self._on_item,
@@ -209,9 +208,9 @@ class HostedMcp(CallPart):
             self._mcp.settle_debt()  # the model went on by itself, in the same response
 
     def settle(self) -> None:
-        if not self._hosts:
-            return
         ctx, hosted = self._ctx, self._mcp
+        if not ctx.agent.hosted:
+            return
         talks = ctx.phase in (CallPhase.TALKING, CallPhase.GOODBYE)
         ready = talks and ctx.link is LinkState.READY
         if not hosted.owed or ctx.responses.busy or not ready or hosted.running:
@@ -265,7 +264,7 @@ class HostedMcp(CallPart):
         """Return what the model is to say; None where a hold tone takes the place of words."""
         said = wait.options.filler
         if said:
-            return prompts.word_for_word(said)
+            return prompts.in_language(said, self._ctx.agent.language, self._ctx.language)
         instead = wait.options.hold and self._line.can_hold
         return None if instead else prompts.instructed(prompts.FILLER)
 

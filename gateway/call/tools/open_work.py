@@ -29,6 +29,11 @@ class OpenWork:
         self._unsent: list[tuple[str, str]] = []
         """Outputs that the session has not been given: call_id, output."""
 
+    def equip(self, offered: Iterable[str]) -> None:
+        """Take the tools of the agent that leads the call from now on."""
+        self.running.equip(self._ctx.agent.tool_options_of(offered))
+        self.hosted.serve(self._ctx.agent.hosted)
+
     @property
     def working(self) -> bool:
         """Whether something is being done for the caller, or the caller is typing."""
@@ -69,6 +74,13 @@ class OpenWork:
         if running is not None:
             ran_s = running.ran_s(self._ctx.now)
             self._ctx.put(events.ToolCompleted(running.name, outcome, ran_s))
+
+    def answer_apart(self, call_id: str, output: str, outcome: str) -> None:
+        """Give the session in use a function's output now, whatever else its response called."""
+        running = self.running.withdraw(call_id)
+        if running is not None:
+            self._ctx.put(events.ToolCompleted(running.name, outcome, running.ran_s(self._ctx.now)))
+            self.output(call_id, output)
 
     def hand_in(self) -> None:
         """Give the model the outputs of each response that are complete, to be answered once."""

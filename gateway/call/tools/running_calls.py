@@ -50,6 +50,11 @@ class RunningCalls:
         self._asked: dict[str, tuple[str, int]] = {}
         """Function to be confirmed -> its arguments, and in which turn of the caller's."""
 
+    def equip(self, tools: Mapping[str, ToolOptions]) -> None:
+        """Take the tools of another agent; what runs goes on as it began."""
+        self._tools = tools
+        self._asked.clear()
+
     def __contains__(self, name: object) -> bool:
         return name in self._tools
 
@@ -62,6 +67,11 @@ class RunningCalls:
     def at_work(self) -> tuple[RunningFunction, ...]:
         """The functions that run, and wait for no approval."""
         return tuple(r for r in self._running.values() if r.deferred is None)
+
+    @property
+    def deferred_ids(self) -> tuple[str, ...]:
+        """The call_ids of the functions that wait for an approval."""
+        return tuple(r.call_id for r in self._running.values() if r.deferred is not None)
 
     def options(self, name: str) -> ToolOptions:
         return self._tools[name]
@@ -120,6 +130,12 @@ class RunningCalls:
                 entry.outputs.append((call_id, output))
                 entry.to_be_answered = entry.to_be_answered or answer
         return running
+
+    def withdraw(self, call_id: str) -> RunningFunction | None:
+        """Take a function out of the round of its response: it is answered by itself."""
+        for entry in self._rounds.values():
+            entry.waiting.discard(call_id)
+        return self._running.pop(call_id, None)
 
     def complete(self) -> list[ToolRound]:
         """Return the rounds of which every output is in, each once."""

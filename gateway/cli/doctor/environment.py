@@ -13,7 +13,7 @@ from gateway.agents.file.loader import DEFAULT_AGENTS
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, skip, warn
 from gateway.errors import FileError, SettingsError
-from gateway.ops.records.archive import make_private
+from gateway.ops.database.spool import make_private
 from gateway.ops.startup_checks import (
     agents_of,
     prices_for,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallPath
 from gateway.ops.telemetry.logs import percentiles
@@ -74,6 +75,17 @@ class RecordApproval(Struct):
     """Null while it is pending."""
 
 
+class RecordHandOver(Struct):
+    """Change of the agent that leads the call."""
+
+    at_s: _Seconds
+    before: str
+    agent: str
+    model: str
+    cost_usd: str | None = None
+    """Cost of the call until then: the difference to the next one is the agent's."""
+
+
 class RecordLine(Struct):
     """Line of the transcript, at the time at which its speech began."""
 
@@ -91,6 +103,49 @@ class RecordMessage(Struct):
     callback: str
 
 
+class RecordQuote(Struct):
+    """Words of the caller's that a field of the result rests on."""
+
+    item_id: str
+    quote: str
+
+
+class RecordResult(Struct):
+    """Result of the call, as the model filled it in, see `ResultFiled`."""
+
+    filed_at: str
+    """RFC 3339, UTC."""
+    status: Literal["filed", "failed", "skipped"]
+    reason: str = ""
+    tries: _Count = 0
+    fields: dict[str, Any] = {}
+    evidence: dict[str, list[RecordQuote]] = {}
+    unproven: list[str] = []
+
+
+class RecordPrivacy(Struct, frozen=True):
+    """Switches that applied to a call."""
+
+    record: Literal["none", "metadata", "transcript"] = "metadata"
+    preset: str = "default"
+    redact: tuple[str, ...] = ()
+    retain_days: int | None = None
+    """Null: as long as `GATEWAY_RETAIN_DAYS` says."""
+    transcribed: bool = True
+    """Whether the caller's words were written down at all."""
+
+
+def privacy_of(agent: Agent) -> RecordPrivacy:
+    """Return the switches of an agent."""
+    return RecordPrivacy(
+        record=agent.record,
+        preset=agent.privacy,
+        redact=tuple(agent.redact),
+        retain_days=agent.retain_days,
+        transcribed=agent.transcription is not None,
+    )
+
+
 class CallSummary(Struct):
     """A call in a list."""
 
@@ -98,6 +153,7 @@ class CallSummary(Struct):
     """CallSid, or OpenAI's call id on the SIP path."""
     call_sid: str
     agent: str
+    """Who leads the call, or led it last."""
     model: str
     path: CallPath
     caller: str
@@ -129,6 +185,8 @@ class CallSummary(Struct):
     arrived_s: _Seconds | None = None
     model_ready_s: _Seconds | None = None
     first_sound_s: _Seconds | None = None
+    language: str | None = None
+    """The caller's, once it was told."""
 
 
 class CallRecord(CallSummary):
@@ -139,8 +197,12 @@ class CallRecord(CallSummary):
     interruptions: list[RecordInterruption] = []
     tool_calls: list[RecordToolUse] = []
     approvals: list[RecordApproval] = []
+    hand_overs: list[RecordHandOver] = []
     transcript: list[RecordLine] = []
     messages: list[RecordMessage] = []
+    result: RecordResult | None = None
+    """Null as long as it is being asked for, and where the agent wants none."""
+    privacy: RecordPrivacy | None = None
 
     def summary(self) -> CallSummary:
         return CallSummary(**{name: getattr(self, name) for name in CallSummary.__struct_fields__})
@@ -168,6 +230,8 @@ class RecordWriter:
             events.ModelSpeechEnded: lambda _: self._fell_silent("model", 0.0),
             events.TurnMeasured: self._turn,
             events.BargedIn: self._barged_in,
+            events.AgentChanged: self._handed_over,
+            events.LanguageChanged: self._in_language,
             events.ToolCalled: lambda n: self._used(n.name),
             events.HostedToolCalled: lambda n: self._used(f"{n.server}: {n.tool}"),
             events.ApprovalRequested: self._approval_asked,
@@ -260,6 +324,18 @@ class RecordWriter:
             one = RecordInterruption(self.now_s(), max(0, event.heard_ms), _ms(event.reaction_s))
             self._record.interruptions.append(one)
             yield "interruptions", one
+        yield SUMMARY
+
+    def _handed_over(self, event: events.AgentChanged) -> Iterator[Change]:
+        record = self._record
+        one = RecordHandOver(self.now_s(), event.before, event.agent, event.model, record.cost_usd)
+        record.hand_overs.append(one)  # the call bounds their number
+        record.agent, record.model = event.agent, event.model
+        yield "hand_overs", one
+        yield SUMMARY
+
+    def _in_language(self, event: events.LanguageChanged) -> Iterator[Change]:
+        self._record.language = event.language
         yield SUMMARY
 
     def _approval_asked(self, event: events.ApprovalRequested) -> Iterator[Change]:

@@ -7,25 +7,55 @@ what people said.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final, Literal
-
-import msgspec
+from functools import partial
+from typing import Final, NamedTuple
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
-from gateway.ops.records.archive import RecordArchive
+from gateway.errors import DatabaseAway
+from gateway.ops.database.write_behind import WriteBehind
+from gateway.ops.records.callers import normalized
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.records.record import CallRecord, CallSummary, RecordWriter
+from gateway.ops.records.history import US, CallFilter, CallHistory, Position, micros
+from gateway.ops.records.late import LateCall, LateWrites, complete
+from gateway.ops.records.record import (
+    CallRecord,
+    CallSummary,
+    RecordPrivacy,
+    RecordWriter,
+    privacy_of,
+)
 from gateway.ops.telemetry.logs import masked
 
-_decoder: Final = msgspec.json.Decoder(CallRecord)
-_encode: Final = msgspec.json.Encoder().encode
+DAY_S: Final = 86_400
+
+
+class Page(NamedTuple):
+    """Part of the list of ended calls."""
+
+    calls: list[CallSummary]
+    after: Position | None
+    """Where the next page begins; None behind the last."""
+    complete: bool
+    """False while the database is away: then only what waits for it is here."""
+
+
+class _Live(NamedTuple):
+    writer: RecordWriter
+    privacy: RecordPrivacy
+    caller: str
+    expects_result: bool
+
+
+class _Ended(NamedTuple):
+    record: CallRecord
+    caller: str
 
 
 class RecordStore:
@@ -34,21 +64,22 @@ class RecordStore:
     def __init__(
         self,
         event_stream: EventStream,
-        archive: RecordArchive,
+        history: CallHistory,
+        writes: WriteBehind,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._event_stream, self._archive = event_stream, archive
+        self._event_stream, self._history, self._writes = event_stream, history, writes
         self._clock, self._wall = clock, wall
-        self._live: dict[str, RecordWriter] = {}
-        self._policies: dict[str, str] = {}
-        self._ended: OrderedDict[str, CallRecord] = OrderedDict()
+        self._live: dict[str, _Live] = {}
+        self._unwritten: OrderedDict[str, _Ended] = OrderedDict()
+        """Ended calls that are not in the database yet."""
+        self._late: OrderedDict[str, LateCall] = OrderedDict()
+        """Ended calls whose result is still being asked for."""
 
-    # --- Told by the calls ---
+    # --- From the calls ---
 
-    def open(
-        self, call: CallInfo, model: str, policy: Literal["none", "metadata", "transcript"]
-    ) -> None:
+    def open(self, call: CallInfo, agent: Agent) -> None:
         """Open the record of an announced call; an outbound call keeps the one it has."""
         if call.direction == "outbound" and call.key in self._live:
             return
@@ -57,24 +88,28 @@ class RecordStore:
             id=call.key,
             call_sid=call.call_sid,
             agent=call.agent,
-            model=model,
+            model=agent.model,
             path=call.path,
             caller=masked(call.caller),
             dialled=masked(call.dialled),
             began_at=began.isoformat(timespec="milliseconds"),
             direction="outbound" if call.direction == "outbound" else "inbound",
+            privacy=privacy_of(agent),
         )
-        self._live[call.key] = RecordWriter(record, self._clock)
-        self._policies[call.key] = policy
+        writer = RecordWriter(record, self._clock)
+        expects_result = agent.result is not None
+        self._live[call.key] = _Live(writer, privacy_of(agent), call.caller, expects_result)
         self._event_stream.publish(call.key, "summary", record.summary())
+        self._event_stream.publish(call.key, "privacy", record.privacy)
 
     def on_event(
         self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None = None
     ) -> None:
         """`cost_usd` is what the call has cost so far; None where nobody counts, or as before."""
-        writer = self._live.get(call.key)
-        if writer is None:
-            return
+        live = self._live.get(call.key)
+        if live is None:
+            return self._on_late_event(call.key, event, cost_usd)
+        writer = live.writer
         writer.cost(cost_usd)
         changes = writer.write(event)
         if changes and self._event_stream.watched:
@@ -83,66 +118,102 @@ class RecordStore:
                 self._event_stream.publish(call.key, part, told, writer.now_s())
         if isinstance(event, events.CallEnded):
             self._close(call.key)
+        return None
 
     def _close(self, key: str) -> None:
-        record, policy = self._live.pop(key).record, self._policies.pop(key)
-        if policy == "none":
+        live = self._live.pop(key)
+        record, privacy = live.writer.record, live.privacy
+        if privacy.record == "none":
             return
-        if policy != "transcript":
+        if privacy.record != "transcript":
             record.transcript = []
-        self._keep(record)
-        stamp = datetime.fromisoformat(record.began_at).strftime("%Y%m%dT%H%M%S%f")
-        self._archive.save(key, stamp, _encode(record))
+        if live.expects_result:
+            self._late[key] = LateCall(record, keeps_words=privacy.record == "transcript")
+            while len(self._late) > limits.records.LATE_CALLS_MAX:
+                self._late.popitem(last=False)
+        ended = _Ended(record, live.caller)
+        self._unwritten[key] = ended
+        self._unwritten.move_to_end(key)
+        while len(self._unwritten) > limits.records.RECORDS_KEPT_MAX:
+            self._unwritten.popitem(last=False)  # the spool has it
+        delete_at = None
+        if privacy.retain_days is not None:
+            delete_at = round((self._wall() + privacy.retain_days * DAY_S) * US)
+        write = self._history.ended(record, live.caller, delete_at)
+        self._writes.add(write, written=partial(self._written, key, ended))
 
-    def _keep(self, record: CallRecord) -> None:
-        self._ended[record.id] = record
-        self._ended.move_to_end(record.id)
-        while len(self._ended) > limits.records.RECORDS_KEPT_MAX:
-            self._ended.popitem(last=False)
+    def _on_late_event(self, key: str, event: events.CallEvent, cost_usd: Decimal | None) -> None:
+        call = self._late.get(key)
+        late = call.on_event(event, cost_usd, self._wall()) if call is not None else None
+        if call is None or late is None:
+            return
+        del self._late[key]
+        complete(call.record, late)
+        self._event_stream.publish(key, "result", late.result)
+        self._writes.add(LateWrites.write(late))
 
-    # --- Asked by the operators ---
+    def _written(self, key: str, ended: _Ended) -> None:
+        if self._unwritten.get(key) is ended:
+            del self._unwritten[key]
 
-    def live(self) -> list[CallSummary]:
-        """Newest first."""
-        return [writer.record.summary() for writer in reversed(self._live.values())]
+    # --- For the operators ---
 
-    def ended(self) -> list[CallSummary]:
-        """Newest first."""
-        return [record.summary() for record in reversed(self._ended.values())]
+    def live(self, wanted: CallFilter | None = None) -> list[CallSummary]:
+        """Return running calls of this process, newest first."""
+        found = (
+            (live.writer.record.summary(), live.caller) for live in reversed(self._live.values())
+        )
+        return [call for call, caller in found if wanted is None or _takes(wanted, call, caller)]
+
+    async def ended(self, wanted: CallFilter, most: int, after: Position | None = None) -> Page:
+        """Return ended calls of all processes, newest first.
+
+        Raises DatabaseAway for every page but the first.
+        """
+        unwritten = [
+            one.record.summary()
+            for one in self._unwritten.values()
+            if _takes(wanted, one.record, one.caller)
+        ]
+        if after is not None:
+            unwritten = [one for one in unwritten if _position(one) < after]
+        try:
+            stored, following = await self._history.page(wanted, most, after)
+        except DatabaseAway:
+            if after is not None:
+                raise
+            return Page(sorted(unwritten, key=_position, reverse=True)[:most], None, False)
+        # Written while the page was read, a call would be in both.
+        calls = {one.id: one for one in (*unwritten, *stored)}
+        ordered = sorted(calls.values(), key=_position, reverse=True)
+        if len(ordered) > most:
+            ordered = ordered[:most]
+            following = _position(ordered[-1])
+        return Page(ordered, following, True)
+
+    def find_live(self, key: str) -> CallRecord | None:
+        """Return the record of a running call of this process."""
+        live = self._live.get(key)
+        return None if live is None else live.writer.record
+
+    async def find_ended(self, key: str) -> CallRecord | None:
+        """Return the record of an ended call. Raises DatabaseAway."""
+        ended = self._unwritten.get(key)
+        return await self._history.find(key) if ended is None else ended.record
 
     async def find(self, key: str) -> CallRecord | None:
-        """A running call's, one that has ended, or one that only the disk remembers."""
-        writer = self._live.get(key)
-        if writer is not None:
-            return writer.record
-        if key in self._ended:
-            return self._ended[key]
-        data = await asyncio.to_thread(self._archive.find, key)
-        record = _decoded(data) if data else None
-        return record if record is not None and record.id == key else None
+        """Return the record of a running call of this process, or of an ended one."""
+        return self.find_live(key) or await self.find_ended(key)
 
-    # --- Life of the process ---
-
-    async def recall(self) -> None:
-        """Load the records of earlier processes, behind those that have ended since."""
-        for data in await asyncio.to_thread(self._archive.newest, limits.records.RECORDS_KEPT_MAX):
-            record = _decoded(data)
-            if (
-                len(self._ended) < limits.records.RECORDS_KEPT_MAX
-                and record
-                and record.id not in self._ended
-            ):
-                self._ended[record.id] = record
-                self._ended.move_to_end(record.id, last=False)
-
-    async def close(self) -> None:
+    def close(self) -> None:
+        """End every subscription: the process stops."""
         self._event_stream.close()
-        await asyncio.to_thread(self._archive.close)
 
 
-def _decoded(data: bytes) -> CallRecord | None:
-    """None for a file that is not, or no longer, a record."""
-    try:
-        return _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+def _takes(wanted: CallFilter, call: CallSummary, caller: str) -> bool:
+    same = not wanted.caller or normalized(wanted.caller) == normalized(caller)
+    return same and wanted.takes(call)
+
+
+def _position(call: CallSummary) -> Position:
+    return Position(micros(call.began_at), call.id)

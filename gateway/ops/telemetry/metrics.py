@@ -46,6 +46,9 @@ class Metrics(MetricSeries):
             events.ModelReconnected: lambda _, n: self.renewed.labels(n.cause).observe(n.seconds),
             events.SidebandConnected: self._sideband_up,
             events.TransferAttempted: lambda _, n: self.transfers.labels(n.outcome).inc(),
+            events.HandOverAttempted: lambda _, n: self.hand_overs.labels(
+                n.agent, n.to, n.outcome
+            ).inc(),
             events.AnswererDetected: lambda c, n: self.answered_by.labels(c.agent, n.who).inc(),
             events.FirstAudioSent: self._first_sound,
             events.TurnMeasured: self._turn,
@@ -67,7 +70,7 @@ class Metrics(MetricSeries):
             events.HostedToolCompleted: self._mcp_done,
             events.ApprovalResolved: lambda _, n: self.approvals.labels(n.server, n.outcome).inc(),
             events.ModelErrorReported: lambda _, n: self.errors.labels(n.fault, n.code).inc(),
-            events.PeerFaultCounted: lambda _, n: self.peer_faults.labels(n.peer, n.kind).inc(),
+            events.PeerFaultCounted: self._peer_fault,
             events.RateLimitsSeen: self._rate_limits,
             events.PictureSent: lambda _, n: self.images.labels(n.source, n.outcome).inc(),
             events.CallEnded: self._ended,
@@ -137,6 +140,11 @@ class Metrics(MetricSeries):
     def _barged_in(self, call: CallInfo, event: events.BargedIn) -> None:
         self.barge_ins.labels(call.agent).inc()
         self.reaction.observe(event.reaction_s)
+
+    def _peer_fault(self, _call: CallInfo, event: events.PeerFaultCounted) -> None:
+        self.peer_faults.labels(event.peer, event.kind).inc()
+        for field in event.fields:
+            self.fields_left_out.labels(event.peer, field).inc()
 
     def _under_run(self, _call: CallInfo, event: events.PlaybackUnderRun) -> None:
         self.under_runs.labels(event.cause).inc()

@@ -94,6 +94,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Messages that could not be read; the call went on.",
         ("peer", "kind"),
     ),
+    "fields_left_out": (
+        "fields_left_out",
+        "Fields of messages that could not be read, while the rest was used.",
+        ("peer", "field"),
+    ),
     "prepared": (
         "sessions_prepared",
         "Sessions opened during the webhook: used, or given up before the caller arrived.",
@@ -128,6 +133,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "hand_overs": (
+        "hand_overs",
+        "Hand-overs of a call from one agent to another, by outcome.",
+        ("agent", "to", "outcome"),
+    ),
     "texts": (
         "texts",
         "Texts to callers: sent, refused by the carrier, or over a limit.",
@@ -159,9 +169,10 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "resumes": ("resumes", "Calls resumed on a new stream, by how.", ("how",)),
     "store_errors": ("store_errors", "Requests that the shared store did not serve.", ()),
+    "database_errors": ("database_errors", "Requests that the database did not serve.", ()),
     "records_lost": (
         "records_lost",
-        "Records of ended calls that could not be written.",
+        "Entries of ended calls that were given up.",
         ("reason",),
     ),
     "agents_reloads": (
@@ -176,6 +187,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
 }
 _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "records_waiting": (
+        "records_waiting",
+        "Entries of ended calls that are not in the database yet.",
+        (),
+    ),
     "budget": ("budget_spent_ratio", "Used share of the day's budget; 0 without one.", ()),
     "mcp_up": (
         "mcp_up",
@@ -297,6 +313,7 @@ class MetricSeries:
     approvals: Counter
     errors: Counter
     peer_faults: Counter
+    fields_left_out: Counter
     prepared: Counter
     webhooks: Counter
     streams_refused: Counter
@@ -306,6 +323,7 @@ class MetricSeries:
     stream_events: Counter
     sip_decisions: Counter
     sidebands_reopened: Counter
+    hand_overs: Counter
     transfers: Counter
     messages: Counter
     results: Counter
@@ -317,9 +335,11 @@ class MetricSeries:
     reconnects: Counter
     resumes: Counter
     store_errors: Counter
+    database_errors: Counter
     records_lost: Counter
     event_stream_dropped: Counter
     agents_reloads: Counter
+    records_waiting: Gauge
     budget: Gauge
     mcp_up: Gauge
     agents_since: Gauge

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx2
 
 from gateway.errors import ServiceUnreachable
+from gateway.simulator.scenario.parties import CallerSpec
 from gateway.simulator.scenario.steps import Decide
 
 POLL_S: Final = 0.1
@@ -50,9 +51,10 @@ class OperatorApi:
                         return call["id"], approval["id"]
         return None
 
-    async def dial(self, number: str, agent: str) -> str:
+    async def dial(self, call: CallerSpec) -> str:
         """Place a call and return its CallSid, retrying on 429. Raises ServiceUnreachable."""
-        wanted = {"to": number, "agent": agent}
+        briefing = {"about": call.about, "facts": call.facts}
+        wanted = {"to": call.to, "agent": call.agent, **briefing}
         while True:
             answer = await self._request("POST", "/api/calls", wanted)
             if answer.status_code == 202:

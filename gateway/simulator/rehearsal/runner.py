@@ -182,7 +182,7 @@ async def _placed(
         )
 
     carrier.api.expect(scenario.call.to, build)
-    return carrier.api.calls[await operator.dial(scenario.call.to, scenario.call.agent)]
+    return carrier.api.calls[await operator.dial(scenario.call)]
 
 
 async def _complete(

@@ -36,6 +36,10 @@ class CallerSpec(StrictModel):
     """`outbound`: the gateway is asked to call `to`, one of `people`, who does the steps."""
     agent: str = ""
     """Name of the agent that makes an outbound call."""
+    about: str = ""
+    """What an outbound call is for, in the request to the gateway."""
+    facts: dict[str, str] = Field(default_factory=dict)
+    """Facts in that request."""
 
     @model_validator(mode="after")
     def _who_calls(self) -> CallerSpec:

@@ -14,12 +14,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
+from gateway.errors import DatabaseAway
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.http.problems import RequestRefused
 
 log = structlog.get_logger()
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="gateway"'}
 _NOT_CACHED: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+_AWAY: Final = RequestRefused(503, "The database does not answer: try again.", {"Retry-After": "2"})
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -46,6 +49,8 @@ class OperatorAuth:
                 response = await handler(request)
             except RequestRefused as refused:
                 response = refused.response()
+            except DatabaseAway:
+                response = _AWAY.response()
             response.headers.update(_NOT_CACHED)
             return response
 

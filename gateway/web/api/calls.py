@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
-from msgspec import Meta, Struct
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -23,90 +22,33 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.call import commands, inputs
+from gateway.call.briefing import briefing_of
 from gateway.call.dialogue import end_plan
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
 from gateway.imaging.image_processor import ImageProcessor
 from gateway.ops.records.event_stream import EventStream, Subscription
-from gateway.ops.records.record import CallRecord, CallSummary
+from gateway.ops.records.record import CallRecord
 from gateway.ops.records.store import RecordStore
+from gateway.web.api.call_queries import call_query, cursor_of, first_cursor
+from gateway.web.api.shapes import (
+    AgentInfo,
+    AgentList,
+    CallList,
+    DecisionBody,
+    DialBody,
+    DoneBody,
+    PhoneLink,
+    PhoneLinkBody,
+    SayBody,
+    TransferBody,
+)
 from gateway.web.http.problems import RequestRefused
 from gateway.web.http.request_body import body_of, media_type
 
 log = structlog.get_logger()
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
-_STATES: Final = ("live", "ended")
 _BodyT = TypeVar("_BodyT", bound=Struct)
-
-
-class SayBody(Struct, forbid_unknown_fields=True):
-    text: Annotated[str, Meta(min_length=1, max_length=limits.api.SAY_MAX_CHARS, pattern=r"\S")]
-    """Text that is said word for word."""
-
-
-class TransferBody(Struct, forbid_unknown_fields=True):
-    to: Annotated[
-        str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS, pattern=r"\S")
-    ]
-    """Name of one of the agent's transfers, or a number in E.164 (+15550123)."""
-    summary: Annotated[str, Meta(max_length=limits.call.SUMMARY_MAX_CHARS)] = ""
-    """Summary for the person, where the transfer is a warm one."""
-
-
-class DecisionBody(Struct, forbid_unknown_fields=True):
-    approve: bool
-
-
-class DialBody(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
-    to: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
-    """Number to call, in E.164."""
-    agent: Annotated[str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS)]
-    from_: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
-    """Caller id, one of our numbers; without it, the agent's."""
-
-
-class PhoneLinkBody(Struct, forbid_unknown_fields=True):
-    agent: Annotated[str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS)]
-    seconds: Annotated[float, Meta(ge=limits.phone.LINK_MIN_S, le=limits.phone.LINK_MAX_S)] = (
-        limits.phone.LINK_DEFAULT_S
-    )
-    """How long calls can be started with the link."""
-
-
-class PhoneLink(Struct):
-    url: str
-    """Address of a page that calls the agent, for anybody who has it."""
-    agent: str
-    expires_at: str
-    """RFC 3339, UTC."""
-
-
-class DoneBody(Struct):
-    """Action that was requested; its outcome stands in the call's record."""
-
-    call: str
-    action: str
-
-
-class CallList(Struct):
-    calls: list[CallSummary]
-    """Running calls, then ended ones, each newest first."""
-
-
-class AgentInfo(Struct):
-    name: str
-    model: str
-    voice: str
-    path: str
-    language: str
-    tools: list[str]
-    transfers: list[str]
-    record: str
-    greeting: str | None
-
-
-class AgentList(Struct):
-    agents: list[AgentInfo]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +68,16 @@ class CallsEndpoints:
 
     async def calls(self, request: Request) -> Response:
         """`GET /api/calls`"""
-        state, limit = _state(request), _limit(request)
-        live = [] if state == "ended" else self.records.live()
-        ended = [] if state == "live" else self.records.ended()
-        return _json(CallList([*live, *ended][:limit]))
+        wanted = call_query(request)
+        live = []
+        # Running calls stand on the first page, however many they are.
+        if wanted.state != "ended" and wanted.after is None:
+            live = self.records.live(wanted.calls)[: wanted.limit]
+        left = wanted.limit - len(live)
+        if wanted.state == "live" or not left:
+            return _json(CallList(live, None if wanted.state == "live" else first_cursor()))
+        page = await self.records.ended(wanted.calls, left, wanted.after)
+        return _json(CallList([*live, *page.calls], cursor_of(page.after), page.complete))
 
     async def call(self, request: Request) -> Response:
         """`GET /api/calls/{id}`"""
@@ -165,9 +113,14 @@ class CallsEndpoints:
             raise RequestRefused(
                 422, f"Idempotency-Key may have {limits.web.IDEMPOTENCY_KEY_MAX_CHARS} characters."
             )
-        wanted = await _parsed(request, DialBody)
+        wanted = await _parsed(request, DialBody, limits.api.DIAL_BODY_MAX_BYTES)
+        briefing, problems = briefing_of(wanted.about, wanted.facts)
+        if problems:
+            raise RequestRefused(422, problems[0])
         try:
-            call_sid = await self.outbound.place(wanted.to, wanted.agent, wanted.from_, key)
+            call_sid = await self.outbound.place(
+                wanted.to, wanted.agent, wanted.from_, key, briefing
+            )
         except NotDialled as error:
             raise _not_dialled(error) from error
         log.info("operator_action", action="dial", call_sid=call_sid, agent=wanted.agent)
@@ -311,24 +264,12 @@ def _card(agent: Agent) -> AgentInfo:
     )
 
 
-def _state(request: Request) -> str | None:
-    state = request.query_params.get("state")
-    if state is not None and state not in _STATES:
-        raise RequestRefused(422, "state is live or ended.")
-    return state
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(limits.api.CALLS_DEFAULT))
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= limits.api.CALLS_MAX:
-        raise RequestRefused(422, f"limit is a number from 1 to {limits.api.CALLS_MAX}.")
-    return int(text)
-
-
-async def _parsed(request: Request, kind: type[_BodyT]) -> _BodyT:
+async def _parsed(
+    request: Request, kind: type[_BodyT], most_bytes: int = limits.api.BODY_MAX_BYTES
+) -> _BodyT:
     if media_type(request) != "application/json":
         raise RequestRefused(415, "Send application/json.")
-    body = await body_of(request, limits.api.BODY_MAX_BYTES)
+    body = await body_of(request, most_bytes)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

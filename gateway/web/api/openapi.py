@@ -15,11 +15,11 @@ from starlette.responses import Response
 from gateway import __version__, limits
 from gateway.ops.records.record import CallRecord
 from gateway.web.api.agents_file import AgentsFileVersion, reload
-from gateway.web.api.calls import (
-    IMAGE_TYPES,
+from gateway.web.api.call_queries import QUERY
+from gateway.web.api.calls import IMAGE_TYPES, CallsEndpoints
+from gateway.web.api.shapes import (
     AgentList,
     CallList,
-    CallsEndpoints,
     DecisionBody,
     DialBody,
     DoneBody,
@@ -35,7 +35,7 @@ _WHY: Final = {
     400: "The body is not what its type says.",
     401: "No token, or the wrong one.",
     403: "Outbound calls are off, or not allowed for that agent or country.",
-    404: "There is no such call, no such agent, or no such request in it.",
+    404: "There is no such call, agent or page, or no such request in the call.",
     408: "The body did not come in time.",
     409: "The call has ended, has no conversation now, or is being placed.",
     413: "The body is too large.",
@@ -78,17 +78,9 @@ _CALL: Final = "/api/calls/{id}"
 OPERATIONS: Final = (
     Operation(
         "calls", CallsEndpoints.calls,
-        "GET", "/api/calls", "Calls: running ones first, each kind newest first.",
+        "GET", "/api/calls", "Running calls, then pages of ended ones, each newest first.",
         CallList,
-        errors=(422,),
-        query={
-            "state": ({"enum": ["live", "ended"]}, "Only those that run, or that have ended."),
-            "limit": (
-                {"type": "integer", "minimum": 1, "maximum": limits.api.CALLS_MAX,
-                 "default": limits.api.CALLS_DEFAULT},
-                "Largest number of calls in the answer.",
-            ),
-        },
+        errors=(404, 422, 503), query=QUERY,
     ),
     Operation(
         "dial", CallsEndpoints.dial,
@@ -103,7 +95,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "call", CallsEndpoints.call,
-        "GET", _CALL, "The record of one call.", CallRecord, errors=(404,)),
+        "GET", _CALL, "The record of one call.", CallRecord, errors=(404, 503)),
     Operation(
         "hangup", CallsEndpoints.hangup,
         "POST", f"{_CALL}/hangup", "End the call now.", DoneBody, 202, (404, 409, 502),
@@ -152,8 +144,9 @@ OPERATIONS: Final = (
         "events", CallsEndpoints.events,
         "GET", "/api/events",
         "Changes of calls' records as they happen. Each event is {call, at_s, part, value}: "
-        "`summary` replaces the single values, every other part gets one more element; a span of "
-        "the timeline replaces the one with the same who and from_s. A client that does not keep "
+        "`summary` replaces the single values, `privacy` and `result` what was there; every other "
+        "part gets one more element; a span of the timeline replaces the one with the same who and "
+        "from_s. A client that does not keep "
         "up is disconnected, and starts again.",
         "text/event-stream", errors=(503,),
     ),

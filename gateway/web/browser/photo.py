@@ -10,10 +10,13 @@ import html
 import json
 import math
 from base64 import b64encode
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from hashlib import sha256
 from importlib import resources
 from string import Template
+from time import monotonic
 from typing import Final
 
 from starlette.requests import Request
@@ -46,26 +49,27 @@ _SCRIPT_TEXTS: Final = (
 )  # fmt: skip
 
 
-@dataclass
 class CameraSession:
     """Remaining uploads of one call's page, and whether one is running."""
 
-    photos: TokenBucket = field(
-        default_factory=lambda: TokenBucket(limits.images.PHOTOS_BURST, limits.images.PHOTOS_PER_S)
-    )
-    frames: TokenBucket = field(
-        default_factory=lambda: TokenBucket(limits.images.CAMERA_BURST, limits.images.CAMERA_PER_S)
-    )
-    busy: bool = False
+    def __init__(self, clock: Callable[[], float]) -> None:
+        bounds = limits.images
+        self.photos = TokenBucket(bounds.PHOTOS_BURST, bounds.PHOTOS_PER_S, clock)
+        self.frames = TokenBucket(bounds.CAMERA_BURST, bounds.CAMERA_PER_S, clock)
+        self.busy = False
 
 
 class PhotoEndpoint:
     """The page, and what is uploaded from it."""
 
-    def __init__(self, links: PictureLinks, photos: Pictures) -> None:
+    def __init__(
+        self, links: PictureLinks, photos: Pictures, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """`clock` fills up how often somebody may look and upload."""
         self._links, self._photos = links, photos
-        self._looks = TokenBucket(limits.images.PHOTO_LOOKS_BURST, limits.images.PHOTO_LOOKS_PER_S)
-        self._showings = LruMap(CameraSession)
+        looks, per_s = limits.images.PHOTO_LOOKS_BURST, limits.images.PHOTO_LOOKS_PER_S
+        self._looks = TokenBucket(looks, per_s, clock)
+        self._showings = LruMap(partial(CameraSession, clock))
         self._page, self._over = _Page("photo.html"), _Page("photo-over.html")
 
     async def page(self, request: Request) -> Response:

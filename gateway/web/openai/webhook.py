@@ -87,15 +87,17 @@ class OpenAIWebhookEndpoint:
         body_wait_s: float = limits.web.WEBHOOK_BODY_WAIT_S,
         clock: Callable[[], float] = time,
         on_skew: Callable[[float], None] = lambda _off_s: None,
+        on_left_out: Callable[[str], None] = lambda _field: None,
     ) -> None:
         """`take` starts the work on a call; `count` counts results, from a closed set.
 
-        `on_skew` gets how many seconds this clock is ahead of the vendor's, with each delivery.
+        `on_left_out` gets the name of each field of a call that could not be read. `on_skew` gets
+        how many seconds this clock is ahead of the vendor's, with each delivery.
         """
         self._signature, self._store = signature, store
         self._take, self._count = take, count
         self._body_wait_s = body_wait_s
-        self._clock, self._on_skew = clock, on_skew
+        self._clock, self._on_skew, self._on_left_out = clock, on_skew, on_left_out
         self._logged_skew_s = 0.0
         self._warned = False
 
@@ -123,6 +125,8 @@ class OpenAIWebhookEndpoint:
         event = parse(body, limits.sip.HEADERS_MAX)
         if isinstance(event, str):
             return self._other(event)
+        for field in event.left_out:
+            self._on_left_out(field)
         # Both times are the vendor's: a local clock that is off must not turn calls away.
         age_s = sent_at - event.created_at
         if age_s > limits.sip.EVENT_AGE_MAX_S:

@@ -59,12 +59,13 @@ class MediaStreamLeg:
         # Outbound and resumed calls were admitted before.
         if not (call.outbound or self._passes_on(state)):
             await self._admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
-        await self._snapshots.expect(call.call_sid, state or first_state(facts), opening)
+        briefing = await self._registry.briefings.find(call.call_sid)
+        await self._snapshots.expect(call.call_sid, state or first_state(facts, briefing), opening)
         if self._passes_on(state):  # the drain may have begun while the store was written
             await self._admission.release(call.call_sid, ended=False)
             return self._response(call, agent)
         try:
-            self._registry.announce(facts, agent, opening, state)
+            self._registry.announce(facts, agent, opening, state, briefing)
         except NotAdmitted:
             await self._admission.release(call.call_sid)
             raise

@@ -107,6 +107,7 @@ class Failover:
         state = await self._snapshots.load(call.call_sid)
         if state is not None:
             state.silently = True
+            agent = self._registry.agents.agent(state.agent, call.call_sid) or agent
         try:
             answer = await self._stream.connect(call, agent, opening, state)
         except NotAdmitted as error:

@@ -73,6 +73,7 @@ class VoiceEndpoints:
         name = await self._tokens.redeem(token, call.caller, call.dialled)
         dialled = OutboundState(name, call.dialled, call.caller)
         await self._registry.dials.remember(call.call_sid, dialled)
+        await self._registry.briefings.placed(token, call.call_sid)
         return call.turned(), self._registry.agents.agent(name)
 
     async def after(self, fields: dict[str, str], request: Request) -> Response:
@@ -114,15 +115,18 @@ class VoiceEndpoints:
         return await self._failover.refer(call, agent)
 
     async def _current(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
-        """Return the agent of a call that was answered before."""
+        """Return the agent of a call that was answered before, in the caller's language."""
+        agents = self._registry.agents
         dialled = await self._registry.dials.find(call.call_sid)
-        if dialled is not None:
-            return call.turned(), self._registry.agents.agent(dialled.agent, call.call_sid)
-        # The call may have been answered before the agent's opening hours ended.
+        # The call may have been handed over, or answered before the opening hours ended.
         state = await self._snapshots.load(call.call_sid)
         known = None
         if state is not None:
-            known = self._registry.agents.agent(state.agent, call.call_sid)
+            known = agents.agent(state.agent, call.call_sid)
+        if known is not None and state is not None and state.language:
+            known = known.model_copy(update={"language": state.language})
+        if dialled is not None:
+            return call.turned(), known or agents.agent(dialled.agent, call.call_sid)
         return call, known or self._registry.on_duty([call.dialled])
 
 

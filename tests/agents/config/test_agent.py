@@ -144,7 +144,11 @@ def test_fields_that_are_refused(fields: dict[str, Any]) -> None:
 
 
 def test_every_built_in_tool_is_defined() -> None:
-    all_of_them = agent(tools=sorted(BUILT_IN_TOOLS), transfers={"desk": {"to": "+15550199"}})
+    all_of_them = agent(
+        tools=sorted(BUILT_IN_TOOLS),
+        transfers={"desk": {"to": "+15550199"}},
+        hand_over={"billing": "about an invoice"},
+    )
     assert {tool["name"] for tool in definitions(all_of_them)} == BUILT_IN_TOOLS
     assert definitions(agent(tools=["end_call"])) == [END_CALL]
 
@@ -155,6 +159,18 @@ def test_the_model_may_transfer_to_the_named_ones_only() -> None:
     assert tool["parameters"]["properties"]["target"]["enum"] == ["desk"]
     assert "desk: for bookings" in tool["description"]
     assert "+15550199" not in str(tool)
+
+
+def test_the_model_may_hand_over_to_the_named_ones_only() -> None:
+    (tool,) = definitions(agent(tools=["hand_over"], hand_over={"billing": "about an invoice"}))
+    assert tool["parameters"]["properties"]["agent"]["enum"] == ["billing"]
+    assert "billing: about an invoice" in tool["description"]
+
+
+@pytest.mark.parametrize("fields", [{"tools": ["hand_over"]}, {"hand_over": {"a": "always"}}])
+def test_hand_over_needs_somebody_and_somebody_needs_hand_over(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="goes with `hand_over`"):
+        agent(**fields)
 
 
 @pytest.mark.parametrize(

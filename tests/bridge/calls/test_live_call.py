@@ -20,6 +20,7 @@ from gateway.call import events, inputs
 from gateway.call.context import NOTHING, Out
 from gateway.call.endings import Ending
 from gateway.call.state_machines import CallPhase
+from gateway.ops.billing.bills import Bill
 from gateway.ops.telemetry.fast_histogram import AddedLatency
 from gateway.protocols import media_stream, realtime_server
 
@@ -40,7 +41,7 @@ class CoreDouble:
     phase: CallPhase = CallPhase.TALKING
     deadline: float | None = None
     ending: Ending | None = None
-    agent: Any = field(default_factory=lambda: SimpleNamespace(model="m", language="en"))
+    agent: Any = field(default_factory=lambda: SimpleNamespace(model="m", result=None))
 
     def handle(self, event: object, _now: float) -> Sequence[Out]:
         self.handled.append(event)
@@ -120,7 +121,7 @@ def call_of(core: CoreDouble, carrier: CarrierDouble | None = None) -> CallRig:
         tasks=tasks,
         publish=lambda _call, event: published.append(event),
         added=AddedLatency(),
-        open_bill=lambda *_: SimpleNamespace(),  # type: ignore[arg-type,return-value]
+        open_bill=lambda facts, _: Bill(facts.agent, facts.path),
     )
     agents = SimpleNamespace(toolbox=SimpleNamespace())
     call = LiveCall(MEDIA_CALL, core, carrier, services, agents)  # type: ignore[arg-type]
@@ -175,7 +176,12 @@ async def test_what_the_carrier_is_asked(asked: str, command: do.Command) -> Non
 
 
 async def test_the_next_session_takes_the_place_of_the_first() -> None:
-    core = CoreDouble({GO: [do.OpenNextSession()], inputs.SipCallEnded: [do.SwitchToNextSession()]})
+    core = CoreDouble(
+        {
+            GO: [do.OpenNextSession("gpt-realtime-2.1")],
+            inputs.SipCallEnded: [do.SwitchToNextSession()],
+        }
+    )
     rig = call_of(core)
     rig.call.begin(open_session=True)
     rig.call.notify(GO())
@@ -187,7 +193,9 @@ async def test_the_next_session_takes_the_place_of_the_first() -> None:
 
 
 async def test_all_sessions_are_closed() -> None:
-    core = CoreDouble({GO: [do.OpenNextSession()], inputs.SipCallEnded: [do.CloseModel()]})
+    core = CoreDouble(
+        {GO: [do.OpenNextSession("gpt-realtime-2.1")], inputs.SipCallEnded: [do.CloseModel()]}
+    )
     rig = call_of(core)
     rig.call.begin(open_session=True)
     rig.call.notify(GO())
@@ -276,5 +284,14 @@ async def test_an_event_with_an_odd_field_is_used_and_counted() -> None:
     text = b'{"type":"input_audio_buffer.speech_started","audio_start_ms":null,"item_id":"i"}'
     rig.call.on_connection_text(connection, text, 0.0)
     counted, started = rig.core.handled
-    assert counted == inputs.PeerFaultSeen("model", "odd_field")
+    assert counted == inputs.PeerFaultSeen("model", "odd_field", ("audio_start_ms",))
     assert started == realtime_server.SpeechStarted("i", 0)
+
+
+async def test_a_call_counts_under_the_agent_that_leads_it() -> None:
+    changed = events.AgentChanged("desk", "billing", "m")
+    rig = call_of(CoreDouble({GO: [changed]}))
+    rig.call.notify(GO())
+    assert rig.published == [changed]
+    assert rig.call.facts.agent == rig.call.bill.agent == "billing"
+    assert rig.call.facts.key == MEDIA_CALL.key

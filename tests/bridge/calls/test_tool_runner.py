@@ -37,7 +37,7 @@ class Rig:
         self.completed: list[events.ToolCompleted] = []
         toolbox: Any = self.toolbox
         self.tools = ToolRunner(
-            MEDIA_CALL, toolbox, self.tasks, self.finished.append, self.completed.append
+            lambda: MEDIA_CALL, toolbox, self.tasks, self.finished.append, self.completed.append
         )
 
     async def begin(self) -> None:

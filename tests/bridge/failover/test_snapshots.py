@@ -15,6 +15,7 @@ from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.failover.snapshots import SnapshotStore, first_state, state_of
 from gateway.bridge.privacy_filter import PrivacyFilter
 from gateway.call import events
+from gateway.call.briefing import NO_BRIEFING
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.ops.store.memory import MemoryStore
@@ -51,7 +52,7 @@ async def test_the_state_of_another_call_is_not_taken_from_its_key(store: Store)
     """Copied there by somebody who can write to Redis: a caller would hear another's words."""
     snapshots = SnapshotStore(store, list, PrivacyFilter())
     facts = CallInfo("CA1", "+15550123", "+15550100", "reception", "media-streams")
-    await snapshots.expect("CA1", first_state(facts), None)
+    await snapshots.expect("CA1", first_state(facts, NO_BRIEFING), None)
     assert await snapshots.known("CA1") is not None
     await store.put("call:CA2", await store.get("call:CA1") or "", 60)
     assert await snapshots.known("CA2") is None

@@ -8,10 +8,12 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from call_doubles import CallDouble, SocketDouble
 from gateway_calls import QUIET, RECEPTION, TOKEN, Stream, new_sid, signature
 from running_gateway import ACCOUNT, PUBLIC_URL, GatewayRig, running_gateway
 from stream_end import frame_of, near_end, upgrade
@@ -19,10 +21,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Close
 
 from gateway import limits
+from gateway.bridge.inbound.stream_handshake import StreamHandshake
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.ops.limits.signed_tokens import StreamTokens
 from gateway.ops.store.memory import MemoryStore
+from gateway.protocols.media_stream import StartBody
 from gateway.simulator.openai.main import ModelServer
 from gateway.tuning import Tuning
 
@@ -394,3 +398,74 @@ async def test_the_session_is_ready_before_the_caller_is(
         await rig.note(events.CallerConnected, of=call_sid)
     assert len(model.journal.of("opened")) == opened + 1
     assert await rig.metric("sessions_prepared_total", outcome="used") == used + 1
+
+
+# --- By itself ---
+
+
+@dataclass
+class PausedSocket(SocketDouble):
+    paused: bool = False
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def release(self) -> None:
+        self.paused = False
+
+
+async def test_a_call_that_ends_while_its_stream_is_admitted_refuses_the_stream() -> None:
+    """It had no socket yet that it could close: the stream would stay open, in silence."""
+    socket, reasons, refused = PausedSocket(), [], asyncio.Event()
+
+    async def let_in(_start: StartBody) -> CallDouble:
+        return CallDouble(over=True, ending=Ending.NEVER_ARRIVED)
+
+    def count(reason: str) -> None:
+        reasons.append(reason)
+        refused.set()
+
+    handshake = StreamHandshake(socket, let_in, count)
+    handshake.on_text(START, 0.0)
+    assert socket.paused
+    await refused.wait()
+    assert reasons == ["over"]
+    assert len(socket.closed) == 1
+    assert not socket.paused
+
+
+START = json.dumps(
+    {
+        "event": "start",
+        "streamSid": "MZ1",
+        "start": {
+            "accountSid": ACCOUNT,
+            "streamSid": "MZ1",
+            "callSid": "CA1",
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000},
+        },
+    }
+).encode()
+
+
+async def test_odd_fields_of_a_start_are_counted_by_name(rig: GatewayRig) -> None:
+    call_sid = new_sid("CA")
+    token = await rig.carrier.token(call_sid, QUIET)
+    before = await rig.metric("fields_left_out_total", peer="caller", field="start.tracks")
+    async with rig.carrier.socket() as socket:
+        stream = Stream(socket, ACCOUNT, call_sid)
+        message = json.loads(START)
+        message["streamSid"] = message["start"]["streamSid"] = stream.sid
+        message["start"] |= {
+            "callSid": call_sid,
+            "tracks": None,
+            "customParameters": {"token": token},
+        }
+        await socket.send(json.dumps(message))
+        fault = await rig.note(events.PeerFaultCounted, of=call_sid)
+        assert (fault.kind, fault.fields) == ("odd_field", ("start.tracks",))
+        await socket.send(json.dumps({"event": "stop", "streamSid": stream.sid, "stop": 5}))
+        await rig.note(events.PeerFaultCounted, 2, of=call_sid)
+    assert (
+        await rig.metric("fields_left_out_total", peer="caller", field="start.tracks") == before + 1
+    )

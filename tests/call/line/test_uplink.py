@@ -89,3 +89,45 @@ def test_gaps_of_presentation_time_are_counted() -> None:
         uplink.take(MediaBody(payload=FRAME, timestamp=timestamp), int(timestamp) / 1000)
     assert (uplink.frames, uplink.bytes, uplink.gap_ms) == (3, 480, 60.0)
     assert uplink.position_s == pytest.approx(0.12)
+
+
+def test_the_next_session_is_told_nothing_of_the_one_before_the_last() -> None:
+    uplink = open_uplink()
+    uplink.write(FRAME)
+    uplink.buffer_since(0.0)
+    assert uplink.retained_bytes == 0
+    assert uplink.retained_since(0.0) == FRAME, "once, as what is buffered"
+    assert uplink.release() == FRAME
+    assert uplink.retained_since(0.0) == FRAME
+
+
+def test_frames_and_bytes_and_the_position_of_the_stream() -> None:
+    uplink = open_uplink()
+    for nth in range(3):
+        uplink.take(MediaBody(FRAME, str(1000 + 20 * nth)), 10.0 + 0.02 * nth)
+    assert (uplink.frames, uplink.bytes) == (3, 480)
+    assert uplink.position_s == 1.06
+
+
+def test_moments_of_the_session_by_our_clock() -> None:
+    """The stream began a second ago, the session hears all of it but its first 20 ms."""
+    uplink = open_uplink()
+    assert uplink.spoken_at(0.0) is None
+    uplink.take(MediaBody(FRAME, "0"), 100.02)
+    uplink.write(uplink.take(MediaBody(FRAME, "20"), 100.04))
+    assert uplink.spoken_at(0.0) == pytest.approx(100.02)
+    assert uplink.spoken_at(20.0) == pytest.approx(100.04)
+
+
+def test_sound_that_comes_faster_than_anybody_speaks_is_refused() -> None:
+    uplink = open_uplink()
+
+    def a_day_in_a_moment() -> None:
+        for nth in range(864_000):
+            uplink.take(MediaBody(bytes(800), str(100 * nth)), 10.0)
+
+    with pytest.raises(ValueError, match="sound_too_fast"):
+        a_day_in_a_moment()
+    frames = uplink.frames
+    uplink.take(MediaBody(FRAME, "0"), 11.0)
+    assert uplink.frames == frames + 1, "a second later there is room again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from call.play import Book, answered, ends, last_mark, note, nothing, to_caller, wait
+from call.sideband import SipBook
 from call.vendor_events import (
     audio_delta,
     audio_done,
@@ -16,7 +17,8 @@ from call.vendor_events import (
 from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.call.inputs import ModelLost, PeerFaultSeen
+from gateway.call.inputs import AcceptRefused, ModelLost, PeerFaultSeen
+from gateway.protocols.realtime_server import ErrorBody
 
 
 def erred(fault: str, code: str) -> object:
@@ -127,5 +129,16 @@ def test_what_could_not_be_read_is_noted() -> None:
         answered()
         >> PeerFaultSeen("model", "junk")
         << events.PeerFaultCounted("model", "junk")
+        << nothing
+    )
+
+
+def test_a_session_that_is_refused_at_accept_is_reported_with_the_vendors_words() -> None:
+    refused = AcceptRefused(ErrorBody(code="invalid_value", message="'x' is not supported."))
+    words = "invalid_value: 'x' is not supported."
+    (
+        SipBook()
+        >> refused
+        << note(events.ModelErrorReported, fault="unknown", code="other", words=words, refused=True)
         << nothing
     )

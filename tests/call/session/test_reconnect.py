@@ -37,6 +37,7 @@ from call.vendor_events import (
 )
 
 from gateway import limits
+from gateway.agents.config.agent import DEFAULT_MODEL
 from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.context import WallClock
@@ -244,7 +245,14 @@ def rolling(**changes: Any) -> Book:
 
 
 def test_before_the_hour_is_up_the_next_session_is_opened_beside() -> None:
-    book = rolling() >> wait(59) << nothing >> wait(1.5) << do.OpenNextSession() << nothing
+    book = (
+        rolling()
+        >> wait(59)
+        << nothing
+        >> wait(1.5)
+        << do.OpenNextSession(DEFAULT_MODEL)
+        << nothing
+    )
     book >> NextSessionEvent(session_created())
     assert [type(out) for out in book.outs()] == [do.SendToNextSession]
     book >> NextSessionEvent(session_updated(book.agent))

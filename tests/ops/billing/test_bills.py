@@ -201,3 +201,16 @@ def test_each_day_has_a_sum_of_its_own() -> None:
     assert rig.bills.today_usd == Decimal("0.0128")
     tell(rig, total)
     assert sorted(total.values()) == [6_400, 12_800]
+
+
+def test_the_next_agent_of_a_call_is_charged_for_what_it_costs() -> None:
+    rig = GatewayRig()
+    bill = Bill("front", "media-streams", limit_usd=Decimal("0.001"))
+    rig.bills.on_event(bill, spoken(1))
+    assert bill.take_share() == 1.0
+    bill.change_agent("billing", Decimal("0.003"))
+    assert bill.take_share() is None, "its limit is for the whole call"
+    rig.bills.on_event(bill, spoken(2))
+    assert bill.by_agent == {"front": Decimal("0.00128"), "billing": Decimal("0.00256")}
+    assert [agent for agent, *_ in rig.till.charges] == ["front", "billing"]
+    assert bill.take_share() == 1.0

@@ -1,20 +1,45 @@
-"""The folder of records is for this user only."""
+"""Files of earlier versions are taken over once."""
 
 from __future__ import annotations
 
-import stat
+import asyncio
 from pathlib import Path
 
-from gateway.ops.records.archive import make_private
+import msgspec
+from database_end import DatabaseEnd, ended_call, open_database
+
+from gateway import limits
+from gateway.ops.records.archive import take_over_files
+from gateway.ops.records.history import CallFilter
 
 
-def test_every_folder_that_was_missing_is_private(tmp_path: Path) -> None:
-    make_private(tmp_path / "data" / "calls")
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("data", "data/calls")]
-    assert modes == [0o700, 0o700]
+async def take_over(folder: Path, end: DatabaseEnd) -> None:
+    writing = asyncio.create_task(end.writes.run())
+    await take_over_files(folder, end.history, end.writes)
+    writing.cancel()
 
 
-def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir(mode=0o750)
-    make_private(tmp_path / "data")
-    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o750
+async def test_every_record_is_taken_over_and_its_file_is_gone(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    count = limits.database.TAKE_OVER_BATCH + 3
+    for number in range(count):
+        name = f"20260921T1413{number:02}000000-CA{number}.json"
+        (folder / name).write_bytes(msgspec.json.encode(ended_call(number)))
+    (folder / "20260101T000000000000-broken.json").write_bytes(b"{}")
+    (folder / "20260101T000000000001-binary.json").write_bytes(b"\xff\x00")
+    async with open_database(tmp_path, database_url) as end:
+        await take_over(folder, end)
+        calls, _ = await end.history.page(CallFilter(), 100)
+        assert len(calls) == count
+        left = sorted(file.suffix for file in folder.iterdir())
+        assert left == [".unreadable", ".unreadable"]
+        await take_over(folder, end)
+        assert len((await end.history.page(CallFilter(), 100))[0]) == count
+
+
+async def test_there_may_be_none(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        await take_over(tmp_path / "calls", end)

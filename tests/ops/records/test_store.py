@@ -1,25 +1,28 @@
-"""What is known of a call while it runs, and what is left of it."""
+"""Records of a call while it runs, and what is left of it."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import stat
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import msgspec
 import pytest
+from database_end import DatabaseEnd, open_database
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
-from gateway.ops.records.archive import RecordArchive, make_private
+from gateway.errors import DatabaseAway
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.records.record import CallRecord
+from gateway.ops.records.history import CallFilter, Position
+from gateway.ops.records.record import CallRecord, CallSummary
 from gateway.ops.records.store import RecordStore
 from gateway.protocols.realtime_server import Usage
 
@@ -27,21 +30,25 @@ FACTS = CallInfo("CA" + "7" * 32, "+15551230042", "+15550100", "desk", "media-st
 BEGAN = 1_790_000_000.25
 
 
+def agent(**keys: Any) -> Agent:
+    return Agent.model_validate({"name": "desk", "instructions": "Answer.", **keys})
+
+
 @dataclass
 class Office:
-    """Records with a clock that stands still, on a folder of the test's."""
+    """Records with a clock that stands still, on a database of the test's."""
 
-    folder: Path
+    end: DatabaseEnd
     now: float = 500.0
-    lost: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.event_stream = EventStream()
-        self.archive = RecordArchive(self.folder, self.lost.append)
-        self.records = RecordStore(self.event_stream, self.archive, lambda: self.now, lambda: BEGAN)
+        self.records = RecordStore(
+            self.event_stream, self.end.history, self.end.writes, lambda: self.now, lambda: BEGAN
+        )
 
-    def call(self, policy: Any = "metadata", facts: CallInfo = FACTS) -> None:
-        self.records.open(facts, "gpt-realtime-2.1", policy)
+    def call(self, policy: Any = "metadata", facts: CallInfo = FACTS, **keys: Any) -> None:
+        self.records.open(facts, agent(record=policy, **keys))
 
     def tell(self, *told: events.CallEvent, after_s: float = 0.0, facts: CallInfo = FACTS) -> None:
         self.now += after_s
@@ -53,14 +60,16 @@ class Office:
         assert found is not None
         return found
 
-    def files(self) -> list[Path]:
-        self.archive.close()
-        return sorted(self.folder.glob("*.json"))
+    async def ended(self, most: int = 100) -> list[CallSummary]:
+        return (await self.records.ended(CallFilter(), most)).calls
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path / "calls")
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        yield Office(end)
+        writing.cancel()
 
 
 def turn(number: int = 1, wait_s: float = 0.6) -> events.TurnMeasured:
@@ -165,103 +174,11 @@ async def test_what_is_left_is_what_the_agent_asks_for(
     office.tell(line("My number is 4711."), turn())
     assert (await office.record()).transcript, "while the call runs, all is seen"
     office.tell(ended())
-    files = office.files()
-    assert len(files) == len(office.records.ended()) == kept
-    assert all(("4711" in path.read_text()) == words for path in files)
-    found = await office.records.find(FACTS.key)
-    assert bool(found and found.transcript) == words
-
-
-async def test_the_file_is_the_record_and_only_ours_to_read(office: Office) -> None:
-    office.call("transcript")
-    office.tell(line("Guten Tag, 你好, مرحبا"), turn(), ended(Ending.MODEL_LOST, 12.5))
-    (path,) = office.files()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    document = json.loads(path.read_bytes())
-    assert (document["ending"], document["well"], document["seconds"]) == (
-        "model_lost",
-        False,
-        12.5,
-    )
-    assert msgspec.json.decode(path.read_bytes(), type=CallRecord) == await office.record()
-    assert FACTS.caller not in path.read_text()
-
-
-async def test_the_next_process_remembers(office: Office) -> None:
-    office.call()
-    office.tell(ended())
-    (path,) = office.files()
-    (path.parent / "20260101T000000000000-broken.json").write_bytes(b"{}")
-    (path.parent / "20260101T000000000001-binary.json").write_bytes(b"\xff\x00")
-    later = Office(office.folder)
-    newer = CallInfo("CA" + "8" * 32, "", "", "desk", "media-streams")
-    later.call(facts=newer)
-    later.tell(ended(), facts=newer)
-    await later.records.recall()
-    assert [one.id for one in later.records.ended()] == [newer.key, FACTS.key]
-
-
-async def test_what_memory_forgot_the_disk_remembers(office: Office) -> None:
-    for number in range(limits.records.RECORDS_KEPT_MAX + 1):
-        facts = CallInfo(f"CA{number:032}", "", "", "desk", "media-streams")
-        office.call(facts=facts)
-        office.tell(ended(), facts=facts)
-    assert len(office.records.ended()) == limits.records.RECORDS_KEPT_MAX
-    assert len(office.files()) == limits.records.RECORDS_KEPT_MAX + 1
-    assert (await office.record(f"CA{0:032}")).ending == "caller_hung_up"
-    assert await office.records.find("CA-unknown") is None
-
-
-async def test_an_id_that_is_no_file_name_is_kept_under_another(office: Office) -> None:
-    facts = CallInfo("", "", "", "desk", "sip", call_id="rtc_../../x")
-    office.call(facts=facts)
-    office.tell(ended(), facts=facts)
-    (path,) = office.files()
-    assert path.parent == office.folder
-    later = Office(office.folder)
-    assert (await later.record("rtc_../../x")).path == "sip"
-    assert await later.records.find("../../x") is None
-
-
-async def test_a_disk_that_fails_costs_a_record_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "calls").write_text("in the way")
-    office = Office(tmp_path / "calls")
-    office.call()
-    office.tell(ended())
-    assert office.files() == []
-    assert office.lost == ["disk"]
-    assert len(office.records.ended()) == 1
-
-
-async def test_what_could_not_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    """A full disk would fill with beginnings of records."""
-    folder = tmp_path / "calls"
-    in_the_way = folder / "2026-CA1.json"
-    in_the_way.mkdir(parents=True)
-    lost: list[str] = []
-    archive = RecordArchive(folder, lost.append)
-    archive.save("CA1", "2026", b"{}")
-    archive.close()
-    assert lost == ["disk"]
-    assert list(folder.iterdir()) == [in_the_way]
-
-
-async def test_a_disk_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
-    goes_on = Event()
-
-    def hangs(folder: Path) -> None:
-        goes_on.wait(10)
-        make_private(folder)
-
-    lost: list[str] = []
-    archive = RecordArchive(tmp_path / "records", lost.append, hangs)
-    for number in range(limits.records.ARCHIVE_PENDING_MAX + 5):
-        archive.save(f"CA{number}", "2026", b"{}")
-    goes_on.set()
-    archive.close()
-    assert 4 <= len(lost) <= 5
-    assert set(lost) == {"backlog"}
+    for _ in ("while it is being written", "from the database"):
+        assert len(await office.ended()) == kept
+        found = await office.records.find(FACTS.key)
+        assert bool(found and found.transcript) == words
+        await office.end.writes.flushed()
 
 
 async def test_nothing_grows_without_end(office: Office) -> None:
@@ -298,9 +215,7 @@ async def test_what_a_tool_is_used_with_is_told_while_leave_is_asked_and_never_k
     assert waiting.arguments == '{"name": "Smith"}'
     assert waiting.until_s == waiting.at_s + 30
     office.tell(events.ApprovalResolved("mcpr_1", "crm", "timeout"), ended())
-    office.archive.close()
-    (path,) = office.files()
-    assert b"Smith" not in path.read_bytes()
+    await office.end.writes.flushed()
     (kept,) = (await office.record()).approvals
     assert (kept.outcome, kept.arguments) == ("timeout", "")
 
@@ -319,6 +234,8 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
     office.tell(events.ModelSpeechEnded(), turn(), line("Hello."), after_s=1.0)
     office.tell(ASKED, events.HostedToolCalled("crm", "find"), after_s=1.0)
     office.tell(events.MessageTaken("Call me.", "", ""))
+    office.tell(events.AgentChanged("desk", "billing", "gpt-realtime-2.1-mini"))
+    office.tell(events.LanguageChanged("fr"))
     office.tell(events.ApprovalResolved("mcpr_1", "crm", "approved"), ended(), after_s=1.0)
     office.event_stream.close()
     built: dict[str, Any] = {}
@@ -332,12 +249,17 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
 def apply(record: dict[str, Any], part: str, value: Any) -> None:
     """What the console does with a change."""
     lists = (
-        "timeline", "latency", "interruptions", "tool_calls", "approvals", "transcript", "messages",
+        "timeline", "latency", "interruptions", "tool_calls", "approvals", "hand_overs",
+        "transcript", "messages",
     )  # fmt: skip
     for name in lists:
         record.setdefault(name, [])
+    record.setdefault("result", None)
     if part == "summary":
         record.update(value)
+        return
+    if part in ("privacy", "result"):
+        record[part] = value
         return
     same = [
         at
@@ -364,4 +286,89 @@ async def test_a_message_is_kept_with_the_record(office: Office, policy: str, ke
     record = await office.records.find(FACTS.key)
     assert (record is not None) == kept
     assert record is None or record.messages == [message]
-    assert bool(office.files()) == kept
+
+
+async def test_a_hand_over_is_kept_with_what_the_call_had_cost(office: Office) -> None:
+    office.call()
+    office.records.on_event(FACTS, events.ToolCalled("hand_over"), Decimal("0.25"))
+    office.tell(events.AgentChanged("desk", "billing", "gpt-realtime-2.1-mini"))
+    office.tell(events.LanguageChanged("fr"), ended())
+    record = await office.record()
+    (one,) = record.hand_overs
+    assert (one.before, one.agent, one.cost_usd) == ("desk", "billing", "0.250000")
+    assert (record.agent, record.model) == ("billing", "gpt-realtime-2.1-mini")
+    assert record.language == "fr"
+
+
+async def test_an_ended_call_is_listed_while_the_database_is_away(tmp_path: Path) -> None:
+    (tmp_path / "gateway.sqlite3").mkdir()
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        office = Office(end)
+        office.call()
+        office.tell(ended())
+        page = await office.records.ended(CallFilter(), 10)
+        assert ([call.id for call in page.calls], page.complete) == ([FACTS.key], False)
+        assert (await office.record()).ending == "caller_hung_up"
+        with pytest.raises(DatabaseAway):
+            await office.records.ended(CallFilter(), 10, Position(1 << 60, ""))
+        (tmp_path / "gateway.sqlite3").rmdir()
+        await end.writes.flushed()
+        assert (await office.records.ended(CallFilter(), 10)).complete
+        writing.cancel()
+
+
+async def test_a_page_has_what_is_being_written_in_its_place(office: Office) -> None:
+    for number in range(4):
+        facts = CallInfo(f"CA{number}", "", "", "desk", "media-streams")
+        office.call(facts=facts)
+        office.tell(ended(), facts=facts)
+        if number == 1:
+            await office.end.writes.flushed()
+    first = await office.records.ended(CallFilter(), 3)
+    assert [call.id for call in first.calls] == ["CA3", "CA2", "CA1"]
+    rest = await office.records.ended(CallFilter(), 3, first.after)
+    assert ([call.id for call in rest.calls], rest.after) == (["CA0"], None)
+
+
+# --- What comes after the end ---
+
+RESULT = {"type": "object", "properties": {"reason": {"type": "string"}}}
+FILED = events.ResultFiled(
+    "filed", "", 1, {"reason": "invoice"}, {"reason": [{"item_id": "i", "quote": "my invoice"}]}, ()
+)
+
+
+@pytest.mark.parametrize(("policy", "lines"), [("metadata", []), ("transcript", ["My invoice."])])
+async def test_a_result_and_the_last_words_are_added_to_the_record(
+    office: Office, policy: str, lines: list[str]
+) -> None:
+    office.call(policy, result=RESULT)
+    office.tell(ended())
+    await office.end.writes.flushed()
+    office.tell(line("My invoice."))
+    office.records.on_event(FACTS, events.UsageCounted("m", Usage(total_tokens=30)), Decimal("0.5"))
+    office.tell(FILED)
+    await office.end.writes.flushed()
+    record = await office.record()
+    assert record.result is not None
+    assert record.result.fields == {"reason": "invoice"}
+    assert record.result.evidence["reason"][0].quote == "my invoice"
+    assert [one.text for one in record.transcript] == lines
+    assert (record.tokens, record.cost_usd) == (30, "0.500000")
+
+
+async def test_a_result_of_a_call_that_is_not_kept_is_not_kept(office: Office) -> None:
+    office.call("none", result=RESULT)
+    office.tell(ended(), FILED)
+    await office.end.writes.flushed()
+    assert await office.records.find(FACTS.key) is None
+
+
+async def test_a_record_says_which_switches_applied(office: Office) -> None:
+    office.call("metadata", privacy="pci", retain_days=7)
+    office.tell(ended())
+    await office.end.writes.flushed()
+    privacy = (await office.record()).privacy
+    assert privacy is not None
+    assert (privacy.preset, privacy.redact, privacy.retain_days) == ("pci", ("cards", "digits"), 7)

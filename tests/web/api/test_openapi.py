@@ -53,6 +53,44 @@ def test_every_field_of_a_record_is_described() -> None:
     assert list(described) == [field.name for field in msgspec.structs.fields(CallRecord)]
 
 
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    return [(m, path, op) for path, ops in DOCUMENT["paths"].items() for m, op in ops.items()]
+
+
+def test_every_operation_may_be_refused_in_the_ways_in_which_all_are() -> None:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for _, path, operation in operations():
+        answers = operation["responses"]
+        assert {"401", "422", "429"} <= set(answers), path
+        assert sum(status.startswith("2") for status in answers) == 1, path
+        assert all(a["content"] == problem for status, a in answers.items() if status[0] in "45")
+        wait = {"Retry-After": {"required": True, "schema": {"type": "integer"}}}
+        assert answers["429"]["headers"] == wait
+        assert all("headers" not in answer for status, answer in answers.items() if status != "429")
+
+
+def test_what_stands_in_a_path_is_required_and_what_is_asked_behind_it_is_not() -> None:
+    for _, path, operation in operations():
+        parameters = operation.get("parameters", [])
+        within = [one for one in parameters if one["in"] == "path"]
+        assert [f"{{{one['name']}}}" in path for one in within] == [True] * path.count("{")
+        assert all(one["required"] is True for one in within)
+        assert all(one["schema"]["minLength"] == 1 for one in within)
+        assert not any(one.get("required") for one in parameters if one["in"] == "query")
+
+
+def test_a_body_is_required_where_there_is_one() -> None:
+    bodies = {
+        operation["operationId"]: operation["requestBody"]
+        for _, _, operation in operations()
+        if "requestBody" in operation
+    }
+    assert {"say", "transfer", "approve", "phone", "image"} <= set(bodies)
+    assert all(body["required"] is True for body in bodies.values())
+    assert set(bodies["say"]["content"]) == {"application/json"}
+    assert {"image/jpeg", "image/png"} <= set(bodies["image"]["content"])
+
+
 @dataclass
 class Live:
     url: str

@@ -17,6 +17,7 @@ from twilio_rest_double import RestDesk, rest_desk
 
 from gateway import limits
 from gateway.call import events
+from gateway.call.briefing import Briefing
 from gateway.call.endings import Ending
 from gateway.protocols.realtime_server import RateLimit
 from gateway.simulator.openai.main import ModelServer
@@ -27,7 +28,7 @@ OURS, PERSON = "+14155550100", "+14155550123"
 AGENTS = """
 agents:
   caller:
-    greeting: Hello.
+    greeting: Hello {facts.name|there}.
     instructions: Call people.
     outbound: {from: "+14155550100", ring_timeout_s: 20}
     fallback: {to: "+14155550177", voicemail: true}
@@ -230,6 +231,45 @@ async def test_without_the_token_nobody_is_called(office: Office) -> None:
     answer = await rig.client.post("/api/calls", json={"to": PERSON, "agent": "caller"})
     refused(answer, 401)
     assert rest.asked == []
+
+
+# --- What the call is for ---
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"about": "x" * 2_001}, "about"),
+        ({"facts": {"first name": "Amel"}}, "facts"),
+        ({"facts": {"name": "x" * 1_001}}, "facts"),
+        ({"facts": {"name": ["Amel"]}}, "facts"),
+        ({"facts": "Amel"}, "facts"),
+    ],
+)
+async def test_what_cannot_be_told_to_the_agent_is_refused(
+    office: Office, body: dict[str, Any], says: str
+) -> None:
+    _, client, rest = office
+    assert says in refused(await dial(client, **body), 422)
+    assert rest.asked == []
+
+
+async def test_the_agent_is_told_what_the_call_is_for(office: Office) -> None:
+    rig, client, rest = office
+    answer = await dial(client, about="A parcel.", facts={"name": "Amel", "parcels": 2})
+    assert answer.status_code == 202, answer.text
+    async with talking(rig, rest, rest.placed[0]):
+        call = rig.gateway.registry.media_call(rest.placed[0])
+        assert call is not None
+        assert call.machine.briefing == Briefing("A parcel.", {"name": "Amel", "parcels": "2"})
+        assert call.machine.agent.greeting == "Hello Amel."
+
+
+async def test_the_same_key_with_other_facts_is_another_call(office: Office) -> None:
+    _, client, _ = office
+    assert (await dial(client, "k", facts={"name": "Amel"})).status_code == 202
+    assert (await dial(client, "k", facts={"name": "Amel"})).status_code == 202
+    assert "another call" in refused(await dial(client, "k", facts={"name": "Sami"}), 422)
 
 
 # --- What the carrier is asked for ---

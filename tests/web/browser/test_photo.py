@@ -24,6 +24,7 @@ from gateway.call.call_info import CallInfo
 from gateway.simulator.openai.main import ModelServer, running_model
 from gateway.simulator.openai.realtime.script import Script
 from gateway.tools.python import ToolContext
+from gateway.tuning import Tuning
 
 AGENTS = """
 agents:
@@ -60,11 +61,14 @@ async def store() -> AsyncIterator[MediaStore]:
         yield running
 
 
+NO_REFILL = Tuning(photo_clock=lambda: 0.0)
+
+
 @pytest.fixture
 async def home(tmp_path: Path, model: ModelServer, store: MediaStore) -> AsyncIterator[GatewayRig]:
     agents = tmp_path / "agents.yaml"
     agents.write_text(AGENTS)
-    async with running_gateway(agents, model, TWILIO_BASE_URL=store.url) as rig:
+    async with running_gateway(agents, model, NO_REFILL, TWILIO_BASE_URL=store.url) as rig:
         yield rig
 
 

@@ -267,6 +267,18 @@ async def test_what_is_refused_is_told_without_a_secret_or_a_number(desk: Desk) 
 # --- Once, and only once ---
 
 
+async def test_what_cannot_be_read_of_a_call_is_counted_by_field(desk: Desk) -> None:
+    line, body = desk.vendor.rings()
+    event = json.loads(body)
+    event["data"]["sip_headers"] += [{"name": "X-Odd", "value": None}, {"name": "X", "value": [1]}]
+    event["data"]["sip_media_security"] = 7
+    assert (await desk.post(json.dumps(event).encode())).status_code == 200
+    await desk.answered(line)
+    for name in ("sip_headers", "sip_headers.value", "sip_media_security"):
+        counted = await desk.rig.metric("fields_left_out_total", peer="openai_webhook", field=name)
+        assert counted >= 1, name
+
+
 def taken(desk: Desk, line: Line) -> int:
     return len(desk.vendor.of("accept", line.call_id))
 

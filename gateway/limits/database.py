@@ -1,0 +1,50 @@
+"""Bounds of the database: waits, queues, the spool, and batches."""
+
+from __future__ import annotations
+
+JOBS_MAX = 256
+"""Requests that wait for the one thread; more are refused."""
+CONNECT_MAX_S = 3.0
+STATEMENT_MAX_S = 5.0
+"""Longest statement; also how long SQLite waits for another process's write."""
+LOCK_MAX_S = 3.0
+MIGRATION_MAX_S = 120.0
+"""Longest migration, and how long a process waits for one of another process."""
+PEER_SILENT_MAX_S = 10.0
+"""Time after which a server that acknowledges nothing counts as away."""
+RECYCLE_S = 1_800.0
+"""Age at which a connection is replaced, so that a pooler's own limit is not met."""
+PAUSE_S = 1.0
+"""Pause before a database is tried again that could not be reached."""
+JOB_WAIT_MAX_S = 15.0
+"""How long a request waits for its answer, the queue included."""
+CLOSE_MAX_S = 5.0
+"""How long a stopping process goes on writing what has ended; the rest stays in the spool."""
+
+SPOOL_FILES_MAX = 20_000
+SPOOL_BYTES_MAX = 1 << 30
+SPOOL_ENTRY_MAX_BYTES = 16 << 20
+SPOOL_QUEUE_MAX = 1_000
+"""Entries in memory that wait for the disk; further ones are lost, and counted."""
+WRITE_FIRST_PAUSE_S = 0.5
+WRITE_PAUSE_MAX_S = 30.0
+"""Longest pause between two tries to write what is spooled."""
+
+PAGE_MAX = 500
+CURSOR_MAX_CHARS = 400
+CALLER_MAX_CHARS = 200
+EARLIER_CALLS_MAX = 10
+RETAIN_DEFAULT_DAYS = 90
+RETAIN_MIN_DAYS = 0.01
+RETAIN_MAX_DAYS = 36_500
+RETAIN_EVERY_S = 600.0
+RETAIN_BATCH = 200
+"""Records that one transaction deletes; other work goes on between two batches."""
+RETAIN_BATCHES_MAX = 500
+"""Batches of one round: what is left is for the next round."""
+PARTS_MAX = 50
+"""Parts of one call, each from another process or stream, that are merged into its record."""
+TAKE_OVER_BATCH = 20
+
+assert CONNECT_MAX_S + STATEMENT_MAX_S < JOB_WAIT_MAX_S
+assert WRITE_FIRST_PAUSE_S < WRITE_PAUSE_MAX_S

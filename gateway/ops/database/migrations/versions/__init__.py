@@ -1,0 +1,1 @@
+"""Migrations. A published one is never changed; a new one only adds."""

@@ -1,0 +1,63 @@
+"""Tables as they are after the last migration; `docs/reference/database.md` describes them.
+
+Times are microseconds since 1970, UTC. Columns named `sealed` hold bytes of `Sealer`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("version", SmallInteger, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("delete_at", BigInteger),
+    Column("agent", String(64), nullable=False),
+    Column("path", String(20), nullable=False),
+    Column("direction", String(10), nullable=False),
+    Column("ending", String(40), nullable=False),
+    Column("well", Boolean, nullable=False),
+    Column("caller_hash", String(64), nullable=False),
+    Column("parts", Text, nullable=False),
+    Column("sealed_summary", LargeBinary, nullable=False),
+    Column("sealed_record", LargeBinary, nullable=False),
+    Index("calls_by_time", "began_at", "id"),
+    Index("calls_by_agent", "agent", "began_at", "id"),
+    Index("calls_by_path", "path", "began_at", "id"),
+    Index("calls_by_ending", "ending", "began_at", "id"),
+    Index("calls_by_caller", "caller_hash", "began_at", "id"),
+    Index("calls_by_end", "ended_at"),
+    Index("calls_by_deletion", "delete_at"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("sealed_value", LargeBinary, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+)
+
+migrations = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), primary_key=True),
+)
+
+__all__ = ["calls", "keys", "metadata", "migrations"]

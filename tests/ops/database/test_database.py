@@ -1,0 +1,110 @@
+"""One thread has the database; others await it, and go on while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from database_end import DatabaseEnd, open_database
+from postgres_end import PostgresEnd
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from gateway import limits
+from gateway.errors import DatabaseAway, DatabaseBusy
+from gateway.ops.database.address import database_address
+from gateway.ops.database.database import Database
+
+
+@pytest.fixture
+async def end(tmp_path: Path, database_url: str | None) -> AsyncIterator[DatabaseEnd]:
+    async with open_database(tmp_path, database_url) as end:
+        yield end
+
+
+def one(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT 1")).scalar_one())
+
+
+async def test_work_is_done_on_one_thread_of_its_own(end: DatabaseEnd) -> None:
+    names = await asyncio.gather(
+        *(end.database.read(lambda _: threading.current_thread().name) for _ in range(9))
+    )
+    assert set(names) == {"database"}
+
+
+async def test_a_write_that_fails_changes_nothing(end: DatabaseEnd) -> None:
+    def fails(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO keys VALUES ('one', '1', 1)"))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await end.database.write(fails)
+    query = text("SELECT count(*) FROM keys WHERE name = 'one'")
+    assert await end.database.read(lambda c: c.execute(query).scalar_one()) == 0
+    assert not end.database.away
+
+
+async def test_a_wrong_statement_is_not_an_outage(end: DatabaseEnd) -> None:
+    with pytest.raises(IntegrityError):
+        await end.database.write(
+            lambda c: c.execute(text("INSERT INTO keys (name, made_at) VALUES ('one', 1)"))
+        )
+    assert not end.database.away
+
+
+async def test_more_than_the_thread_can_take_is_refused(tmp_path: Path) -> None:
+    database, goes_on = Database(database_address(None, tmp_path)), threading.Event()
+    begun = threading.Event()
+    first = asyncio.create_task(database.read(lambda _: (begun.set(), goes_on.wait(30))))
+    await asyncio.to_thread(begun.wait, 30)
+    more = [asyncio.create_task(database.read(one)) for _ in range(limits.database.JOBS_MAX)]
+    await asyncio.sleep(0)
+    with pytest.raises(DatabaseBusy):
+        await database.read(one)
+    goes_on.set()
+    await asyncio.gather(first, *more)
+    await database.close()
+    with pytest.raises(DatabaseAway):
+        await database.read(one)
+
+
+@pytest.mark.needs("initdb")
+async def test_a_server_that_is_gone_is_away_until_it_is_back(
+    tmp_path: Path, postgres: PostgresEnd
+) -> None:
+    failures: list[int] = []
+    address = database_address(postgres.new_database(), tmp_path)
+    database = Database(address, failed=lambda: failures.append(1))
+    assert await database.read(one) == 1
+    await asyncio.to_thread(postgres.stop)
+    try:
+        for _ in range(3):
+            with pytest.raises(DatabaseAway):
+                await database.read(one)
+        assert database.away
+        assert len(failures) < 3, "in between nobody waits for a connection"
+    finally:
+        await asyncio.to_thread(postgres.start)
+    async with asyncio.timeout(30):
+        while database.away:
+            await asyncio.sleep(0.05)
+            try:
+                assert await database.read(one) == 1
+            except DatabaseAway:
+                continue
+    await database.close()
+
+
+@pytest.mark.needs("initdb")
+async def test_no_address_or_password_is_in_an_error(tmp_path: Path) -> None:
+    address = database_address("postgresql://me:secret@127.0.0.1:9/gateway", tmp_path)
+    database = Database(address)
+    with pytest.raises(DatabaseAway) as raised:
+        await database.read(one)
+    assert "secret" not in str(raised.value)
+    assert "127.0.0.1" not in str(raised.value)
+    await database.close()

@@ -1,0 +1,128 @@
+"""What is added is written: once, in order, and though the database or the disk is away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from database_end import CALLER, DatabaseEnd, ended_call, open_database
+from postgres_end import PostgresEnd
+
+from gateway.ops.database.write_behind import Write
+from gateway.ops.records.history import CallFilter
+
+ALL = CallFilter()
+
+
+@contextlib.asynccontextmanager
+async def writing(end: DatabaseEnd) -> AsyncIterator[None]:
+    task = asyncio.create_task(end.writes.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def listed(end: DatabaseEnd) -> list[str]:
+    calls, _ = await end.history.page(ALL, 100)
+    return [call.id for call in calls]
+
+
+def call(end: DatabaseEnd, number: int) -> Write:
+    began = f"2026-09-21T14:13:{number:02}.000+00:00"
+    return end.history.ended(ended_call(number, began), CALLER)
+
+
+async def test_what_is_added_is_in_the_database_and_out_of_the_spool(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    written: list[int] = []
+    async with open_database(tmp_path, database_url) as end, writing(end):
+        for number in range(5):
+            end.writes.add(call(end, number), written=lambda n=number: written.append(n))
+        assert end.writes.waiting == 5
+        await end.writes.flushed()
+        assert len(await listed(end)) == 5
+        assert written == [0, 1, 2, 3, 4]
+        assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_what_a_killed_process_left_the_next_one_writes(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    """Its number was not hashed yet: the database had never been reached."""
+    dead = DatabaseEnd(tmp_path, database_url, ("key",))
+    dead.writes.add(call(dead, 1))
+    await dead.writes.spooled()
+    (file,) = (tmp_path / "spool").iterdir()
+    assert b"555" not in file.read_bytes()
+    async with open_database(tmp_path, database_url, ("key",)) as end, writing(end):
+        end.writes.add(call(end, 2))
+        await end.writes.flushed()
+        assert await listed(end) == [f"CA{number:032}" for number in (2, 1)]
+        earlier = await end.history.earlier_calls(CALLER)
+        assert [one.id for one in earlier] == [f"CA{number:032}" for number in (2, 1)]
+    await dead.close()
+
+
+async def test_nothing_is_written_twice(tmp_path: Path) -> None:
+    """A process died between the commit and the removal of the file."""
+    async with open_database(tmp_path) as end, writing(end):
+        end.writes.add(call(end, 1))
+        await end.writes.flushed()
+    async with open_database(tmp_path) as end, writing(end):
+        end.writes.add(call(end, 1), call(end, 1))
+        await end.writes.flushed()
+        assert len(await listed(end)) == 1
+
+
+async def test_what_no_database_takes_is_put_aside_and_does_not_hold_up_the_rest(
+    tmp_path: Path,
+) -> None:
+    async with open_database(tmp_path) as end, writing(end):
+        end.writes.add(Write("call", b"not a record"))
+        end.writes.add(call(end, 1))
+        await end.writes.flushed()
+        assert len(await listed(end)) == 1
+        assert end.lost == ["unwritable"]
+        assert len(list((tmp_path / "spool" / "failed").iterdir())) == 1
+
+
+async def test_a_spool_that_fails_costs_nothing_while_the_database_serves(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("in the way")
+    async with open_database(tmp_path) as end, writing(end):
+        end.writes.add(call(end, 1))
+        await end.writes.flushed()
+        assert (await listed(end), end.lost) == ([f"CA{1:032}"], [])
+
+
+@pytest.mark.needs("initdb")
+async def test_an_outage_loses_nothing_and_writes_nothing_twice(
+    tmp_path: Path, postgres: PostgresEnd
+) -> None:
+    url = postgres.new_database()
+    async with open_database(tmp_path, url) as end, writing(end):
+        end.writes.add(call(end, 1))
+        await end.writes.flushed()
+        await asyncio.to_thread(postgres.stop)
+        try:
+            for number in range(2, 6):
+                end.writes.add(call(end, number))
+            await end.writes.spooled()
+            assert len(list((tmp_path / "spool").glob("*.entry"))) == 4
+        finally:
+            await asyncio.to_thread(postgres.start)
+        await end.writes.flushed()
+        assert await listed(end) == [f"CA{number:032}" for number in (5, 4, 3, 2, 1)]
+        assert end.lost == []
+
+
+async def test_a_process_that_stops_writes_what_it_can(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        for number in range(20):
+            end.writes.add(call(end, number))
+    async with open_database(tmp_path) as end:
+        assert len(await listed(end)) == 20

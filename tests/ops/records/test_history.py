@@ -1,0 +1,149 @@
+"""Ended calls in the database, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from database_end import DatabaseEnd, ended_call, open_database
+from sqlalchemy import Connection, text
+
+from gateway.ops.records.history import CallFilter, Position, micros
+from gateway.ops.records.record import CallRecord, RecordLine
+
+CALLER = "+15551230042"
+ALL = CallFilter()
+
+
+@pytest.fixture
+async def end(tmp_path: Path, database_url: str | None) -> AsyncIterator[DatabaseEnd]:
+    async with open_database(tmp_path, database_url) as end:
+        yield end
+
+
+async def keep(end: DatabaseEnd, *records: CallRecord, caller: str = CALLER) -> None:
+    for record in records:
+        data = end.history.ended(record, caller).data
+        await end.database.write(lambda connection, data=data: end.history.apply(connection, data))
+
+
+def at(minute: int) -> str:
+    return f"2026-09-21T{14 + minute // 60:02}:{minute % 60:02}:00.000+00:00"
+
+
+async def test_a_call_is_found_as_it_was_written(end: DatabaseEnd) -> None:
+    record = ended_call(transcript=[RecordLine(1.0, "caller", "Guten Tag, 你好, مرحبا")])
+    await keep(end, record)
+    assert await end.history.find(record.id) == record
+    assert await end.history.find("CA-unknown") is None
+    assert await end.history.page(ALL, 10) == ([record.summary()], None)
+
+
+async def test_written_twice_it_is_there_once(end: DatabaseEnd) -> None:
+    await keep(end, ended_call(tokens=7), ended_call(tokens=7))
+    (calls, _) = await end.history.page(ALL, 10)
+    assert [call.tokens for call in calls] == [7]
+
+
+async def test_pages_follow_each_other_without_a_gap(end: DatabaseEnd) -> None:
+    """Three calls of each minute: the id decides within it."""
+    records = [ended_call(n, at(n // 3)) for n in range(20)]
+    await keep(end, *records)
+    listed, after = [], None
+    while True:
+        calls, after = await end.history.page(ALL, 6, after)
+        listed += [call.id for call in calls]
+        if after is None:
+            break
+    expected = sorted(records, key=lambda r: (r.began_at, r.id), reverse=True)
+    assert listed == [record.id for record in expected]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (CallFilter(agent="sales"), {2}),
+        (CallFilter(path="sip"), {3}),
+        (CallFilter(ending="model_lost"), {4}),
+        (CallFilter(caller="+1 (555) 999-0000"), {5}),
+        (CallFilter(caller="+15550000000"), set()),
+        (CallFilter(since_us=micros(at(4))), {4, 5}),
+        (CallFilter(until_us=micros(at(3))), {1, 2}),
+        (CallFilter(agent="desk", ending="caller_hung_up", since_us=micros(at(2))), {3, 5}),
+    ],
+)
+async def test_filters(end: DatabaseEnd, wanted: CallFilter, found: set[int]) -> None:
+    await keep(
+        end,
+        ended_call(1, at(1)),
+        ended_call(2, at(2), agent="sales"),
+        ended_call(3, at(3), path="sip"),
+        ended_call(4, at(4), ending="model_lost", well=False),
+    )
+    await keep(end, ended_call(5, at(5)), caller="+15559990000")
+    calls, _ = await end.history.page(wanted, 10)
+    assert {int(call.id[2:]) for call in calls} == found
+
+
+async def test_the_parts_of_a_call_are_one_record_in_any_order(end: DatabaseEnd) -> None:
+    """A process was stopped, and another went on with the call."""
+    hello, goodbye = RecordLine(2.0, "caller", "Hello."), RecordLine(4.0, "model", "Goodbye.")
+    first = ended_call(began_at=at(0), seconds=60.0, arrived_s=1.0, tokens=5, turns=2)
+    first.ending, first.well, first.transcript = "drained", False, [hello]
+    last = ended_call(began_at=at(1), seconds=30.0, arrived_s=3.0, tokens=7, turns=1)
+    last.transcript = [goodbye]
+    for number, parts in enumerate(((first, last), (last, first), (first, last, first))):
+        for part in parts:
+            part.id = f"CA-{number}"
+            await keep(end, part)
+        record = await end.history.find(f"CA-{number}")
+        assert record is not None
+        assert (record.began_at, record.ending, record.well) == (at(0), "caller_hung_up", True)
+        assert (record.tokens, record.turns, record.seconds) == (12, 3, 92.0)
+        lines = [(line.at_s, line.text) for line in record.transcript]
+        assert lines == [(2.0, "Hello."), (64.0, "Goodbye.")]
+
+
+async def test_earlier_calls_of_a_number_are_found_however_it_is_written(end: DatabaseEnd) -> None:
+    await keep(end, ended_call(1, at(1)), ended_call(2, at(2)))
+    await keep(end, ended_call(3, at(3)), caller="")
+    calls = await end.history.earlier_calls("+1 555 123-0042", 1)
+    assert [call.id for call in calls] == [f"CA{2:032}"]
+    assert await end.history.earlier_calls("") == [], "those of withheld numbers are not one's own"
+
+
+async def test_a_call_and_a_caller_are_deleted(end: DatabaseEnd) -> None:
+    await keep(end, ended_call(1), ended_call(2))
+    await keep(end, ended_call(3), caller="+15559990000")
+    assert await end.history.delete_call(f"CA{1:032}")
+    assert not await end.history.delete_call(f"CA{1:032}")
+    gone = await end.history.delete_caller(await end.history.hash_of(CALLER))
+    assert gone == [f"CA{2:032}"]
+    assert [c.id for c in (await end.history.page(ALL, 10))[0]] == [f"CA{3:032}"]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [ALL, CallFilter(agent="desk"), CallFilter(caller=CALLER), CallFilter(ending="model_lost")],
+)
+async def test_every_page_is_found_by_an_index(end: DatabaseEnd, wanted: CallFilter) -> None:
+    await keep(end, *(ended_call(n, at(n % 600)) for n in range(50)))
+    query = end.history.page_query(wanted, 100, Position(micros(at(5)), "CA"))
+
+    def explain(connection: object) -> str:
+        assert isinstance(connection, Connection)
+        compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        if connection.dialect.name == "sqlite":
+            prefix = "EXPLAIN QUERY PLAN "
+        else:
+            prefix = "EXPLAIN "
+            for way in ("seqscan", "bitmapscan"):  # it prefers these for so few rows
+                connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        rows = connection.execute(text(prefix + str(compiled))).all()
+        return "\n".join(str(row) for row in rows)
+
+    plan = await end.database.read(explain)
+    assert "calls_by_" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "Sort" not in plan

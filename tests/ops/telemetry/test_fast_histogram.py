@@ -1,0 +1,32 @@
+"""Observations are sorted late, and nobody notices."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.ops.telemetry.fast_histogram import AddedLatency, FastHistogram
+
+
+def test_bounds_include_what_is_equal_to_them() -> None:
+    histogram = FastHistogram((0.1, 1.0))
+    for seconds in (0.1, 0.2, 1.0, 1.1):
+        histogram.observe(seconds)
+    assert histogram.cumulative() == [("0.1", 1.0), ("1.0", 3.0), ("+Inf", 4.0)]
+    assert histogram.sum_s == pytest.approx(2.4)
+
+
+def test_more_than_are_sorted_at_once_are_counted_all() -> None:
+    histogram = FastHistogram((0.1,))
+    for _ in range(1234):
+        histogram.observe(0.05)
+    assert histogram.sum_s == pytest.approx(61.7)
+    assert histogram.cumulative() == [("0.1", 1234.0), ("+Inf", 1234.0)]
+    assert histogram.cumulative() == [("0.1", 1234.0), ("+Inf", 1234.0)], "and none twice"
+    assert histogram.sum_s == pytest.approx(61.7)
+
+
+def test_each_direction_has_its_own() -> None:
+    added = AddedLatency()
+    added.up.observe(0.001)
+    assert added.up.cumulative()[-1] == ("+Inf", 1.0)
+    assert added.down.cumulative()[-1] == ("+Inf", 0.0)
