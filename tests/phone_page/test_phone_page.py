@@ -72,6 +72,9 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
         await expect(page.locator("#status")).to_have_text("On the line.")
         await booth.rig.note(notes.TurnMeasured, of=call_sid)
         await expect(page.locator("#wait")).to_contain_text(" s")
+        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        await expect(page.locator("#lines li.agent small").first).to_contain_text("after ")
+        await page.screenshot(path=PICTURES / f"words-{scheme}.png")
         await page.get_by_role("button", name="Keypad").click()
         await page.get_by_role("button", name="5").click()
         await page.keyboard.press("#")
@@ -100,10 +103,10 @@ def check(sent: list[dict[str, Any]]) -> None:
     media = [message["media"] for message in sent if message["event"] == "media"]
     assert [one["timestamp"] for one in media] == [str(20 * n) for n in range(len(media))]
     frames = [b64decode(one["payload"]) for one in media]
-    assert {len(frame) for frame in frames} == {160}
-    pcm = mulaw_to_pcm(b"".join(frames))
-    pieces = [pcm[at : at + 3200] for at in range(0, len(pcm) - 3200, 1600)]
-    spoken = [purity_db(piece, SPOKEN_HZ, 8000) for piece in pieces if any(piece)]
+    assert {len(frame) for frame in frames} == {960}
+    pcm = b"".join(frames)
+    pieces = [pcm[at : at + 9600] for at in range(0, len(pcm) - 9600, 4800)]
+    spoken = [purity_db(piece, SPOKEN_HZ, 24_000) for piece in pieces if any(piece)]
     assert max(spoken) > 20
 
 
@@ -215,11 +218,12 @@ async def test_a_link_that_is_none(booth: Booth, fragment: str, said: str) -> No
 
 
 MOST = 12_000
-"""Of the line's samples: what is rendered at the end may still be on its way."""
-LINE = """async ({spoken, mulaw, rate, most}) => {
-  const context = new OfflineAudioContext(1, 2 * rate, rate);
+"""Of a telephone line's bytes: what is rendered at the end may still be on its way."""
+LINE = """async ({spoken, sent, sound, rate, most}) => {
+  const context = new OfflineAudioContext(1, 2 * rate, rate), processorOptions = {sound};
   await context.audioWorklet.addModule("/phone/line.js");
-  const line = new AudioWorkletNode(context, "line"), other = new AudioWorkletNode(context, "line");
+  const line = new AudioWorkletNode(context, "line", {processorOptions});
+  const other = new AudioWorkletNode(context, "line");
   const frames = [];
   let name = "";
   const enough = new Promise((done) => line.port.onmessage = ({data}) => {
@@ -227,7 +231,7 @@ LINE = """async ({spoken, mulaw, rate, most}) => {
     if (data.heard) name = data.heard;
     if (name && frames.length >= most) done();
   });
-  line.port.postMessage({sound: Uint8Array.from(mulaw)});
+  line.port.postMessage({sound: Uint8Array.from(sent)});
   line.port.postMessage({mark: "the end"});
   // What is rendered at once reads no messages: the other one tells that these were read.
   await new Promise((done) => {
@@ -244,14 +248,11 @@ LINE = """async ({spoken, mulaw, rate, most}) => {
 
 
 @pytest.mark.parametrize("rate", [48_000, 44_100, 16_000])
-async def test_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
+async def test_telephone_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
     """Whatever rate the browser has: two tones, and what the way adds to them."""
     at = np.arange(8000) / 8000
     heard = pcm_to_mulaw((10_000 * np.sin(2 * np.pi * 1500 * at)).astype(np.int16).tobytes())
-    async with booth.visit(booth.rig.url + "/phone") as visit:
-        given = {"spoken": 700, "mulaw": list(heard), "rate": rate, "most": MOST}
-        line = await visit.page.evaluate(LINE, given)
-    assert line["name"] == "the end"
+    line = await rendered(booth, sound="mulaw", spoken=700, sent=heard, rate=rate)
     up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:MOST])), np.int16)
     assert purity_db(up.tobytes(), 700, 8000) > 34  # mu-law by itself leaves 38
     assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
@@ -260,10 +261,30 @@ async def test_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
     assert np.abs(played).max() == pytest.approx(10_000, rel=0.03)
 
 
+@pytest.mark.parametrize("rate", [48_000, 44_100, 24_000, 16_000])
+async def test_full_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
+    """Beyond what a telephone carries, and with nothing added that could be heard."""
+    at = np.arange(24_000) / 24_000
+    heard = (10_000 * np.sin(2 * np.pi * 6500 * at)).astype(np.int16).tobytes()
+    line = await rendered(booth, sound="pcm", spoken=5500, sent=heard, rate=rate)
+    up = np.frombuffer(bytes(line["frames"][24_000 : 6 * MOST]), np.int16)
+    assert purity_db(up.tobytes(), 5500, 24_000) > 70
+    assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
+    played = np.array(line["played"], np.int16)[rate // 4 : 3 * rate // 4]
+    assert purity_db(played.tobytes(), 6500, rate) > 70
+    assert np.abs(played).max() == pytest.approx(10_000, rel=0.04)
+
+
 async def test_what_no_telephone_carries_does_not_come_back_as_something_else(booth: Booth) -> None:
     """Five kilohertz would be heard as three."""
-    async with booth.visit(booth.rig.url + "/phone") as visit:
-        given = {"spoken": 5000, "mulaw": [255], "rate": 48_000, "most": MOST}
-        line = await visit.page.evaluate(LINE, given)
+    line = await rendered(booth, sound="mulaw", spoken=5000, sent=b"\xff", rate=48_000)
     up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:MOST])), np.int16)
     assert np.abs(up).max() < 0.3 * 32768 * 10 ** (-60 / 20) + 8
+
+
+async def rendered(booth: Booth, *, sound: str, spoken: int, sent: bytes, rate: int) -> Any:
+    """What the line makes of a tone that is spoken, and of sound that was sent."""
+    most = MOST * (6 if sound == "pcm" else 1)
+    given = {"sound": sound, "spoken": spoken, "sent": list(sent), "rate": rate, "most": most}
+    async with booth.visit(booth.rig.url + "/phone") as visit:
+        return await visit.page.evaluate(LINE, given)
