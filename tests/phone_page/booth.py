@@ -75,7 +75,7 @@ class Booth:
         noted = visit.wrong.append
         page.on("console", lambda m: noted(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: noted(str(error)))
-        own = (self.rig.url, self.rig.url.replace("http", "ws"), "data:")
+        own = (self.rig.url, self.rig.url.replace("http", "ws"), "data:", "blob:")
         page.on("request", lambda r: None if r.url.startswith(own) else noted(r.url))
         try:
             await page.goto(url)

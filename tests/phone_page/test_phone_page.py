@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from booth import AUTHORIZED, SPOKEN_HZ, Booth, opened
 from browser import needs_chromium
+from pictures import photo
 from playwright.async_api import Page, expect
 
 from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
@@ -288,3 +289,93 @@ async def rendered(booth: Booth, *, sound: str, spoken: int, sent: bytes, rate: 
     given = {"sound": sound, "spoken": spoken, "sent": list(sent), "rate": rate, "most": most}
     async with booth.visit(booth.rig.url + "/phone") as visit:
         return await visit.page.evaluate(LINE, given)
+
+
+# --- What happens on the way ---
+
+
+async def test_a_connection_that_breaks_is_opened_again_in_the_same_conversation(
+    booth: Booth,
+) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        page = visit.page
+        call_sid = await booth.begin(page)
+        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        (*_, call) = booth.rig.gateway.registry.calls
+        before = len(booth.rig.said(notes.CallerConnected))
+        call.media.transport.abort()
+        await booth.rig.note(notes.CallerConnected, before + 1)
+        await expect(page.locator("#status")).to_have_text("On the line.")
+        (*_, again) = booth.rig.gateway.registry.calls
+        assert again.facts.call_sid == call_sid
+        assert again.machine.resumed
+        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        await page.get_by_role("button", name="Hang up").click()
+    ended = await booth.rig.note(notes.CallEnded, 2, of=call_sid)
+    assert ended.ending is Ending.CALLER_HUNG_UP
+
+
+async def test_sound_that_was_taken_away_for_a_while_goes_on(booth: Booth) -> None:
+    """As when a telephone call comes in: the browser sends nothing, and the line counts as dead."""
+    async with booth.visit(await booth.link()) as visit:
+        page = visit.page
+        await page.evaluate(_KEEP_CONTEXT)
+        await booth.begin(page)
+        before = len(booth.rig.said(notes.CallerConnected))
+        await page.evaluate(
+            "() => { line_context.resume = async () => {}; line_context.suspend(); }"
+        )
+        await expect(page.locator("#status")).to_contain_text("Tap here to go on")
+        await page.evaluate("() => { delete line_context.resume; }")
+        await page.locator("#status").click()
+        await booth.rig.note(notes.CallerConnected, before + 1)
+        await expect(page.locator("#status")).to_have_text("On the line.")
+
+
+_KEEP_CONTEXT = """() => {
+  const Context = window.AudioContext;
+  window.AudioContext = class extends Context {
+    constructor(options) { super(options); window.line_context = this; }
+  };
+}"""
+
+
+async def test_a_picture_that_is_dropped_is_shown_to_the_agent(booth: Booth) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        page = visit.page
+        call_sid = await booth.begin(page)
+        await booth.rig.note(notes.FirstAudioSent, of=call_sid)
+        await page.evaluate(_DROP, list(photo(2400, 1800)))
+        sent = await booth.rig.note(notes.PictureSent, of=call_sid)
+        assert sent.source == "page"
+        await expect(page.locator("#lines img")).to_be_visible()
+        await page.screenshot(path=PICTURES / "picture.png")
+        await page.evaluate(_DROP, list(b"this is no picture"))
+        await expect(page.locator("#status")).to_contain_text("no picture that can be shown")
+    assert visit.wrong == []
+
+
+_DROP = """(bytes) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(bytes)], "part.jpg", { type: "image/jpeg" }));
+  for (const kind of ["dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_all_of_it_is_on_the_screen(booth: Booth, width: int) -> None:
+    view = {"viewport": {"width": width, "height": 844}, "device_scale_factor": 1}
+    async with booth.visit(await booth.link(), **view) as visit:
+        page = visit.page
+        await page.screenshot(path=PICTURES / f"ready-{width}.png")
+        await booth.begin(page)
+        await expect(page.locator("#lines li.agent small").first).to_contain_text("after ")
+        await page.screenshot(path=PICTURES / f"talking-{width}.png")
+        await expect(page.get_by_role("button", name="Hang up")).to_be_in_viewport(ratio=1)
+        await page.get_by_role("button", name="Keypad").click()
+        await page.screenshot(path=PICTURES / f"keypad-{width}.png")
+        await expect(page.get_by_role("button", name="Hang up")).to_be_in_viewport(ratio=1)
+        wide = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert wide, "nothing stands out at the side"

@@ -33,7 +33,9 @@ class BrowserFeed:
         if isinstance(event, events.CallerConnected):
             self._tasks.start(self._follow(call), f"browser-feed {call.facts.key}")
         elif isinstance(event, events.TurnMeasured):
-            _send(call, "turn", {"number": event.number, "wait_s": round(event.wait_s, 3)})
+            answers = (item.number for item in call.machine.history.items if item.kind == MODEL)
+            body = {"number": max(answers, default=0), "wait_s": round(event.wait_s, 3)}
+            _send(call, "turn", body)
 
     async def _follow(self, call: RunningCall) -> None:
         shown: dict[int, tuple[str, bool]] = {}

@@ -10,7 +10,8 @@ const SOUND = "gateway.phone.sound";
 const token = location.hash.slice(1);
 const embedded = window.parent !== window;
 const lines = new Map();   // of the transcript, by number
-let call = null, clicked = 0, owed = null, notice = 0;
+const waits = new Map();   // seconds until an answer was heard, by the number of its line
+let call = null, clicked = 0, notice = 0;
 
 document.documentElement.classList.toggle("embedded", embedded);
 
@@ -104,11 +105,10 @@ const screen = {
     line.classList.toggle("growing", !done && who === "agent");
     follow();
   },
-  /** How long the caller waited for an answer stands with it. */
-  turn({ wait_s }) {
-    const last = $("lines").lastElementChild;
-    if (last?.classList.contains("agent") && !last.querySelector("small")) note(last, wait_s);
-    else owed = wait_s;
+  /** How long the caller waited for an answer stands with it; its words may come later. */
+  turn({ number, wait_s }) {
+    waits.set(number, wait_s);
+    if (lines.has(number)) note(number);
   },
   async not_taken() {
     try {
@@ -131,11 +131,8 @@ function add(number, who) {
   const text = document.createElement("p");
   text.dir = "auto";
   line.append(text);
-  if (who === "agent" && owed !== null) {
-    note(line, owed);
-    owed = null;
-  }
   lines.set(number, line);
+  if (waits.has(number)) note(number);
   // Words of the caller are written down late: their place is before what came after them.
   const after = [...lines].filter(([one]) => one > number && typeof one === "number").sort(([a], [b]) => a - b)[0];
   if (after) after[1].before(line);
@@ -148,9 +145,9 @@ function add(number, who) {
   return line;
 }
 
-function note(line, wait_s) {
-  const wait = document.createElement("small");
-  wait.textContent = `after ${wait_s.toFixed(1)} s`;
+function note(number) {
+  const line = lines.get(number), wait = line.querySelector("small") ?? document.createElement("small");
+  wait.textContent = `after ${waits.get(number).toFixed(1)} s`;
   line.append(wait);
 }
 
@@ -179,7 +176,7 @@ $("call").addEventListener("click", () => {
   for (const picture of $("lines").querySelectorAll("img")) URL.revokeObjectURL(picture.src);
   $("lines").replaceChildren();
   lines.clear();
-  owed = null;
+  waits.clear();
   mute(false);
   const sound = document.querySelector("input[name=sound]:checked").value;
   call = new Call(token, sound, screen);
