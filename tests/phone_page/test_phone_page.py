@@ -359,7 +359,8 @@ _DROP = """(bytes) => {
   const data = new DataTransfer();
   data.items.add(new File([Uint8Array.from(bytes)], "part.jpg", { type: "image/jpeg" }));
   for (const kind of ["dragover", "drop"]) {
-    document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+    const how = { dataTransfer: data, bubbles: true, cancelable: true };
+    document.body.dispatchEvent(new DragEvent(kind, how));
   }
 }"""
 
@@ -379,3 +380,72 @@ async def test_all_of_it_is_on_the_screen(booth: Booth, width: int) -> None:
         await expect(page.get_by_role("button", name="Hang up")).to_be_in_viewport(ratio=1)
         wide = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert wide, "nothing stands out at the side"
+
+
+# --- In the page of another site ---
+
+SITE_PAGE = """<!doctype html><meta charset="utf-8"><title>Shop</title>
+<script src="{home}/phone/embed.js" async></script>
+<body style="font-family: system-ui; background: #eef">
+<h1>A shop</h1><p>Tea, and all that goes with it.</p>
+<gateway-phone link="/talk-to-us" label="Talk to us"></gateway-phone>
+"""
+
+
+async def open_shop(booth: Booth, page: Page) -> None:
+    """A page with a strict policy; the site's own server has a link made."""
+    home = booth.rig.url
+    policy = (
+        f"default-src 'none'; script-src {home}; frame-src {home}; connect-src 'self'; "
+        "style-src 'unsafe-inline'"
+    )
+    html = {"Content-Type": "text/html", "Content-Security-Policy": policy}
+    booth.site.seen.clear()
+    booth.site.answers["/shop"] = (200, html, SITE_PAGE.format(home=home).encode())
+    link = json.dumps({"url": await booth.link()}).encode()
+    booth.site.answers["/talk-to-us"] = (200, {"Content-Type": "application/json"}, link)
+    await page.goto(f"{booth.site_url}/shop")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_a_site_has_the_phone_in_its_page(booth: Booth, width: int) -> None:
+    page = await booth.browser.new_page(viewport={"width": width, "height": 844})
+    try:
+        await open_shop(booth, page)
+        await page.evaluate(_STATES)
+        await page.get_by_role("button", name="Talk to us").click()
+        frame = page.frame_locator("iframe")
+        await expect(frame.locator("#agent")).to_have_text("desk")
+        before = len(booth.rig.said(notes.CallerConnected))
+        await frame.get_by_role("button", name="Call").click()
+        await booth.rig.note(notes.CallerConnected, before + 1)
+        await expect(frame.locator("#lines li.agent").first).to_contain_text("Hello")
+        await page.screenshot(path=PICTURES / f"site-{width}.png")
+        ended = len(booth.rig.said(notes.CallEnded))
+        await page.get_by_role("button", name="Close").click()
+        await booth.rig.note(notes.CallEnded, ended + 1)
+        asked = [(one.method, one.raw_path) for one in booth.site.seen]
+        assert [one for one in asked if one[1] != "/favicon.ico"] == [
+            ("GET", "/shop"),
+            ("POST", "/talk-to-us"),
+        ]
+        assert (await page.evaluate("states"))[-3:] == ["ready", "calling", "talking"]
+    finally:
+        await page.close()
+
+
+_STATES = """() => {
+  window.states = [];
+  document.addEventListener("state", (event) => states.push(event.detail));
+}"""
+
+
+async def test_a_site_that_is_not_named_cannot_show_it(booth: Booth) -> None:
+    page = await booth.browser.new_page()
+    frame = f'<iframe src="{await booth.link()}" allow="microphone"></iframe>'
+    booth.site.answers["/frame"] = (200, {"Content-Type": "text/html"}, frame.encode())
+    try:
+        async with page.expect_console_message(lambda said: "frame-ancestors" in said.text):
+            await page.goto(f"{booth.site.url}/frame")  # 127.0.0.1 is not localhost
+    finally:
+        await page.close()

@@ -240,7 +240,7 @@ async function show(file) {
   const line = add(`picture ${performance.now()}`, "caller"), picture = document.createElement("img");
   picture.alt = "The picture that you sent";
   picture.src = URL.createObjectURL(file);
-  picture.onload = follow;
+  picture.onload = () => { $("lines").scrollTop = $("lines").scrollHeight; };
   line.prepend(picture);
 }
 
