@@ -119,6 +119,14 @@ class MachineDetectionFinished(InputBase, frozen=True):
     """`human`, `machine`, `fax` or `unknown`."""
 
 
+class RecordingPauseRequested(InputBase, frozen=True):
+    """Nothing is to be recorded for a while, or again."""
+
+    paused: bool
+    by: str
+    """`operator`, `secret`: each has a pause of its own."""
+
+
 class SpendLimitReached(InputBase, frozen=True):
     """The call has used up this share of what it may cost."""
 

@@ -31,3 +31,7 @@ async def test_private_mcp_that_is_killed_and_comes_back(tmp_path: Path) -> None
 
 async def test_hosted_mcp_that_an_operator_allows_and_nobody_else(tmp_path: Path) -> None:
     await as_expected("hosted", ("media", "sip"), tmp_path)
+
+
+async def test_a_result_when_the_caller_has_hung_up(tmp_path: Path) -> None:
+    await as_expected("result", ("media", "sip"), tmp_path)

@@ -16,6 +16,7 @@ from gateway.call.line.downlink import Downlink
 from gateway.call.line.hold_tone import HoldTone
 from gateway.call.line.key_tones import KeyTones
 from gateway.call.line.line_counters import LineCounters
+from gateway.call.line.sound_tap import SoundTap
 from gateway.call.line.uplink import Uplink
 from gateway.call.part import CallPart
 from gateway.call.state_machines import CallPhase, LinkState
@@ -24,6 +25,7 @@ from gateway.call.tools.open_work import OpenWork
 from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
+from gateway.protocols.media_stream import ToTwilio
 
 # Python 3.11 takes ten times as long to find a member of an enum: too dear for each frame.
 _CLOSED, _READY = CallPhase.CLOSED, LinkState.READY
@@ -51,9 +53,12 @@ class MediaLine(CallPart):
         uplink: Uplink,
         downlink: Downlink,
         wire: WireFormat = MULAW_8K,
+        tap: SoundTap | None = None,
     ) -> None:
-        """`wire` is the only format that the stream may have; both directions are made for it."""
-        self._ctx, self._work, self._wire = ctx, work, wire
+        """`wire` is the only format that the stream may have, for which both directions are made;
+        `tap` writes down both directions of a call that is to be recorded.
+        """
+        self._ctx, self._work, self._wire, self.tap = ctx, work, wire, tap
         self.uplink, self.downlink = uplink, downlink
         self.latency = TurnLatency(ctx.tally.waits_s)
         self._hold_tone = HoldTone(wire)
@@ -142,8 +147,10 @@ class MediaLine(CallPart):
             1,
         ):
             return ctx.end(Ending.MEDIA_UNSUPPORTED)
-        self.downlink.open(event.stream_sid)
-        self._hold_tone.open(event.stream_sid)
+        sid = event.stream_sid
+        twilio = ToTwilio(sid) if self.tap is None else self.tap.encoder(sid)
+        self.downlink.open(twilio)
+        self._hold_tone.open(twilio)
         # A stream that starts and never sends a frame is as dead as one that falls silent.
         return self._look_at(ctx.now + ctx.patience.media_silence_max_s)
 

@@ -44,7 +44,12 @@ class Office:
     def __post_init__(self) -> None:
         self.event_stream = EventStream()
         self.records = RecordStore(
-            self.event_stream, self.end.history, self.end.writes, lambda: self.now, lambda: BEGAN
+            self.event_stream,
+            self.end.history,
+            self.end.writes,
+            self.end.outbox,
+            lambda: self.now,
+            lambda: BEGAN,
         )
 
     def call(self, policy: Any = "metadata", facts: CallInfo = FACTS, **keys: Any) -> None:
