@@ -1,4 +1,4 @@
-"""What a browser is shown of its own call: the transcript as it grows, and each turn's wait."""
+"""Feed of a browser about its own call: the transcript as it grows, and each turn's wait."""
 
 from __future__ import annotations
 
