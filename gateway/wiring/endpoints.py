@@ -27,6 +27,7 @@ from gateway.web.twilio.fallback_steps import FallbackSteps
 from gateway.web.twilio.incoming import IncomingCalls
 from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
+from gateway.web.twilio.recordings import RecordingWebhook
 from gateway.web.twilio.signature import TwilioSignature
 from gateway.web.twilio.status import StatusEndpoints
 from gateway.web.twilio.voice import VoiceEndpoints
@@ -40,7 +41,12 @@ from gateway.wiring.telephony import Telephony
 
 
 def twilio_endpoints(
-    r: Resources, bounds: Capacity, calls: Telephony, texts: Messaging, outbound: OutboundCalls
+    r: Resources,
+    bounds: Capacity,
+    calls: Telephony,
+    texts: Messaging,
+    outbound: OutboundCalls,
+    recorded: Recordings,
 ) -> list[BaseRoute]:
     settings, registry = r.settings, calls.registry
     signature = TwilioSignature(
@@ -61,6 +67,7 @@ def twilio_endpoints(
         StatusEndpoints(registry, outbound, calls.warm, r.metrics),
         media,
         MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
+        RecordingWebhook(recorded.carrier, registry.agents.agent),
     )
 
 

@@ -40,5 +40,7 @@ def test_webhooks_that_nothing_can_verify_have_no_endpoint(wired: Callable[..., 
 
 def test_twilio_has_its_webhooks_and_its_socket(wired: Callable[..., Any]) -> None:
     a = wired()
-    paths = [r.path for r in twilio_endpoints(a.r, a.bounds, a.calls, a.texts, a.outbound)]
+    paths = [
+        r.path for r in twilio_endpoints(a.r, a.bounds, a.calls, a.texts, a.outbound, a.recorded)
+    ]
     assert {"/twilio/voice", "/twilio/after", "/twilio/media"} <= set(paths)
