@@ -10,9 +10,9 @@ from time import time
 import msgspec
 
 from gateway import limits
+from gateway.bridge.browser_feed import BrowserFeed
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.browser_carrier import BrowserCarrier
-from gateway.bridge.calls.browser_feed import BrowserFeed
 from gateway.bridge.calls.carriers import Carriers
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
 from gateway.bridge.calls.model_connector import ModelConnector

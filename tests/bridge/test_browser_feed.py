@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.bridge.calls.browser_feed import BrowserFeed
+from gateway.bridge.browser_feed import BrowserFeed
 from gateway.bridge.calls.tasks import Tasks
 from gateway.bridge.privacy_filter import PrivacyFilter
 from gateway.call import events
