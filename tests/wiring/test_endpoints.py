@@ -13,7 +13,15 @@ from gateway.wiring.operators import operators
 def operators_paths(a: Any) -> list[str]:
     acting = operators(a.r, a.calls, a.kept, a.outbound)
     routes = operator_endpoints(
-        a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload, a.recorded, acting
+        a.r,
+        a.bounds,
+        a.calls,
+        a.kept,
+        a.texts,
+        a.outbound,
+        a.agents.reload,
+        a.recorded,
+        acting,
     )
     return [route.path for route in routes]
 

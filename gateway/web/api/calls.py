@@ -74,6 +74,8 @@ class CallsEndpoints:
     deliveries: DeliveryQueue
     library: RecordingLibrary
     forgetting: Forgetting
+    on_image_refused: Callable[[str], None]
+    """Gets why an operator's picture could not be shown."""
 
     # --- Reading ---
 
@@ -190,6 +192,7 @@ class CallsEndpoints:
             try:
                 url = await self.image_processor.shrink_photo(body)
             except PeerError as error:
+                self.on_image_refused(error.kind)
                 raise _not_shown(error.kind) from None
         return await self._perform(request, OperatorAction("image", about.strip(), image=url))
 
