@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.limits import (
     agents,
     api,
+    before,
     briefing,
     call,
     database,
@@ -29,6 +30,7 @@ from gateway.limits import (
 __all__ = [
     "agents",
     "api",
+    "before",
     "briefing",
     "call",
     "database",

@@ -155,7 +155,7 @@ class CallRegistry:
         session = self.session(agent, "media-streams", briefing)
         version = self.agents.version_of(agent)
         machine = media_call(
-            informed(agent, briefing.facts),
+            informed(agent, briefing.facts, briefing.greeting),
             session,
             _event_ids(),
             monotonic(),
@@ -197,7 +197,7 @@ class CallRegistry:
         self._admit("sip", facts.call_sid)
         version = self.agents.version_of(agent)
         machine = sip_call(
-            informed(agent, briefing.facts),
+            informed(agent, briefing.facts, briefing.greeting),
             session,
             _event_ids(),
             monotonic(),
@@ -218,6 +218,20 @@ class CallRegistry:
         self._announced(call)
         call.begin(open_session=False)
         return call
+
+    def decide_anew(self, call: LiveCall, name: str, briefing: Briefing) -> None:
+        """Have an expected call led by the agent of that name, and told this."""
+        first = self._first_agent(call)
+        path = "sip" if call.facts.path == "sip" else "media-streams"
+        found = self._colleagues(first, path)(name, briefing.facts)
+        if found is not None:
+            greeting = briefing.greeting or found.agent.greeting
+            agent = found.agent.model_copy(update={"greeting": greeting})
+            call.notify(inputs.CallDecided(agent, found.session, briefing))
+
+    def _first_agent(self, call: LiveCall) -> Agent:
+        """Return the agent of a call as its file describes it, without the call's facts."""
+        return call.agents.book.agents[call.facts.agent]
 
     def _colleagues(self, first: Agent, path: str) -> Colleagues:
         """Return how a call finds the agents that it is handed over to.
