@@ -35,6 +35,7 @@ from gateway.wiring.agents_file import agents_file
 from gateway.wiring.capacity import Capacity, capacity
 from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
 from gateway.wiring.messaging import Messaging, messaging
+from gateway.wiring.recordings import Recordings, recordings
 from gateway.wiring.records import Records, records
 from gateway.wiring.resources import Resources, resources
 from gateway.wiring.subscribers import subscribe
@@ -60,6 +61,7 @@ class Gateway:
     capacity: Capacity
     metrics: Metrics
     event_stream: EventStream
+    recordings: Recordings
     announce: Callable[[], None]
     """Logs that calls can come; called once the port is open."""
     reload: Callable[[], object]
@@ -88,7 +90,8 @@ def build(
     before = before_calls(calls, kept)
     inbound = sip_inbound(r, bounds, calls, before)
     takeover = sip_takeover(r, calls, inbound)
-    subscribe(r, bounds, calls, kept, outbound)
+    recorded = recordings(r)
+    subscribe(r, bounds, calls, kept, outbound, recorded)
 
     openai = openai_endpoint(r, calls, inbound)
     health = HealthEndpoints(
@@ -100,12 +103,14 @@ def build(
         *twilio_endpoints(r, bounds, calls, texts, outbound, before),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
-        *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload),
+        *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload, recorded),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},
         routes=routes,
-        lifespan=partial(_lifespan, r, bounds, kept, texts, agents.in_use, calls, takeover),
+        lifespan=partial(
+            _lifespan, r, bounds, kept, texts, agents.in_use, calls, takeover, recorded
+        ),
         exception_handlers={HTTPException: problems.answer},
     )
     announce = partial(_announce, settings, book)
@@ -116,6 +121,7 @@ def build(
         bounds,
         r.metrics,
         kept.event_stream,
+        recorded,
         announce,
         lambda: r.tasks.start(agents.reload.on_signal(), "reload-agents"),
     )
@@ -130,6 +136,7 @@ async def _lifespan(
     agents: AgentsInUse,
     calls: Telephony,
     takeover: SipTakeover,
+    recorded: Recordings,
     _app: GatewayApp,
 ) -> AsyncIterator[None]:
     """Run the background tasks; at the end close everything in the reverse order."""
@@ -150,9 +157,12 @@ async def _lifespan(
         start(watch_certificate(settings.public_url, r.metrics.certificate.set), "certificate")
         start(bounds.spend.watch_minutes(), "carrier-minutes")
         kept.start(r)
+        start(recorded.recorder.run(), "recorder")
+        start(recorded.uploader.run(), "recordings")
         agents.current.connect(r.tasks)
         await agents.current.connected()
         yield
+        await recorded.close()
         kept.store.close()
         calls.start_pacer.close()
         await r.tasks.stop()

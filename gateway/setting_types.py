@@ -154,6 +154,24 @@ def _database(text: str) -> str:
     return text
 
 
+def _events_url(text: str) -> str:
+    # A secret in a query is the receiver's business, and not shown; one in front of @ is refused.
+    parts = split_url(text.partition("?")[0])
+    if parts is None or parts.scheme not in {"http", "https"} or not fullmatch(r"[!-~]+", text):
+        raise ValueError("must be an http(s):// address, like https://crm.example.com/calls")
+    return text
+
+
+def _recordings(text: str) -> str:
+    bucket = r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/[A-Za-z0-9._/-]*)?"
+    if not fullmatch(rf"file:///[^?#]+|{bucket}", text) or ".." in text.split("/"):
+        raise ValueError(
+            "must be file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
+            "az://CONTAINER/PREFIX"
+        )
+    return text.rstrip("/")
+
+
 def _sip_host(text: str) -> str:
     if not fullmatch(rf"({_HOST})(:\d{{1,5}})?", text) or not _has_port(f"sip://{text}"):
         raise ValueError("must be a host name, like sip.api.openai.com")
@@ -177,7 +195,9 @@ Flag = Annotated[bool, BeforeValidator(as_flag)]
 PublicUrl = Annotated[str, _given(_public_url)]
 BaseUrl = Annotated[str, _given(_base_url)]
 StoreUrl = Annotated[SecretStr, _given(_store)]
+EventsUrl = Annotated[SecretStr, _given(_events_url)]
 DatabaseUrl = Annotated[SecretStr, _given(_database)]
+RecordingsUrl = Annotated[str, _given(_recordings)]
 SipHost = Annotated[str, _given(_sip_host)]
 ListenHost = Annotated[
     str, fitting(rf"{_HOST}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "must be an address to listen on")

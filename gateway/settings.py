@@ -15,11 +15,13 @@ from gateway.errors import SettingsError
 from gateway.setting_types import (
     BaseUrl,
     DatabaseUrl,
+    EventsUrl,
     Flag,
     ListenHost,
     Moment,
     Prefixes,
     PublicUrl,
+    RecordingsUrl,
     Secret,
     SipHost,
     StoreUrl,
@@ -157,11 +159,24 @@ class Settings(BaseModel):
         description="Where records of ended calls are: sqlite:///PATH or postgresql://...; unset, "
         "a file in GATEWAY_DATA_DIR.",
     )
+    events_url: EventsUrl | None = Field(
+        None, description="Where signed events of calls are delivered; unset, nowhere."
+    )
+    events_secret: Annotated[tuple[SecretStr, ...], some_secrets("whsec_")] = Field(
+        (),
+        description="Signs the events (whsec_ and base64); several during rotation, "
+        "comma-separated: all of them sign.",
+    )
     retain_days: Annotated[
         float, number(float, limits.database.RETAIN_MIN_DAYS, limits.database.RETAIN_MAX_DAYS)
     ] = Field(
         limits.database.RETAIN_DEFAULT_DAYS,
         description="Days after which the record of a call is deleted.",
+    )
+    recordings: RecordingsUrl | None = Field(
+        None,
+        description="Where recordings are kept: file:///FOLDER, s3://BUCKET/PREFIX, "
+        "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; unset, a folder in GATEWAY_DATA_DIR.",
     )
     admin_token: Secret | None = Field(
         None, description="Bearer token for /api and /console; unset, both are off."
@@ -187,6 +202,11 @@ class Settings(BaseModel):
         description="The time at which the process starts, for opening hours only, like "
         "2026-12-25T09:00+01:00; refused unless simulated.",
     )
+
+    @property
+    def recordings_url(self) -> str:
+        """Return where recordings are kept."""
+        return self.recordings or f"file://{(self.data_dir / 'recordings').absolute()}"
 
     @property
     def sip_uri(self) -> str | None:
@@ -232,6 +252,11 @@ def load_settings(environ: Mapping[str, str], *, simulated: bool = False) -> Set
     if settings.simulated_time is not None and not settings.simulated:
         raise SettingsError(
             "GATEWAY_SIMULATED_TIME needs GATEWAY_SIMULATED=1: real calls have the real time."
+        )
+    if settings.events_url is not None and not settings.events_secret:
+        raise SettingsError(
+            "GATEWAY_EVENTS_URL needs GATEWAY_EVENTS_SECRET: "
+            'echo "whsec_$(openssl rand -base64 32)" makes one.'
         )
     if settings.overflow == "sip" and settings.sip_uri is None:
         raise SettingsError(

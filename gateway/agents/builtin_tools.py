@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway import limits
 from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
+from gateway.agents.config.recording import PAUSES_RECORDING
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",
@@ -133,6 +134,22 @@ SEND_DIGITS: Final[dict[str, Any]] = {
     },
 }
 
+PAUSE_RECORDING: Final[dict[str, Any]] = {
+    "type": "function",
+    "name": PAUSES_RECORDING,
+    "description": (
+        "Pause the recording of this call, or resume it. Pause it when the caller does not want "
+        "to be recorded, or before they say something that must not be kept, such as a card "
+        "number; resume it afterwards, unless they do not want to be recorded."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {"paused": {"type": "boolean"}},
+        "required": ["paused"],
+        "additionalProperties": False,
+    },
+}
+
 
 def _hand_over(agent: Agent) -> dict[str, Any]:
     colleagues = "; ".join(f"{name}: {when}" for name, when in agent.hand_over.items())
@@ -195,4 +212,5 @@ _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "send_digits": lambda _: SEND_DIGITS,
     "hand_over": _hand_over,
     "switch_language": lambda _: SWITCH_LANGUAGE,
+    PAUSES_RECORDING: lambda _: PAUSE_RECORDING,
 }

@@ -184,6 +184,34 @@ class TranscriptLine(EventBase, frozen=True):
     item_id: str
 
 
+class RecordingStarted(EventBase, frozen=True):
+    """The caller was told that the call is recorded; sound is kept."""
+
+    ago_s: float
+    """Since then."""
+
+
+class RecordingRefused(EventBase, frozen=True):
+    """The call is not recorded, though its agent asks for it."""
+
+    reason: str
+    """`not_heard`: the caller never heard to its end that it would be; `trunk`: the sound passes
+    neither through us nor through a `<Dial>`."""
+
+
+class RecordingPaused(EventBase, frozen=True):
+    """Nothing is recorded until further notice."""
+
+    by: str
+    """`tool`, `operator` or `secret`."""
+
+
+class RecordingResumed(EventBase, frozen=True):
+    """The call is recorded again."""
+
+    by: str
+
+
 class UsageCounted(EventBase, frozen=True):
     """Tokens of one response."""
 
@@ -392,6 +420,10 @@ CallEvent = (
     | PlaybackUnderRun
     | AudioDropped
     | TranscriptLine
+    | RecordingStarted
+    | RecordingRefused
+    | RecordingPaused
+    | RecordingResumed
     | UsageCounted
     | TranscriptionCounted
     | ToolCalled

@@ -125,12 +125,20 @@ class MachineDetectionFinished(InputBase, frozen=True):
 
 
 class CallDecided(InputBase, frozen=True):
-    """What was decided about the call while its session was opened, before its caller is there."""
+    """Decision about the call, taken while its session was opened and before its caller is there."""
 
     agent: Agent
     """With the call's facts in its texts."""
     session: Mapping[str, Any]
     briefing: Briefing
+
+
+class RecordingPauseRequested(InputBase, frozen=True):
+    """Nothing is to be recorded for a while, or again."""
+
+    paused: bool
+    by: str
+    """`operator`, `secret`: each has a pause of its own."""
 
 
 class SpendLimitReached(InputBase, frozen=True):

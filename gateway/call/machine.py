@@ -25,6 +25,7 @@ from gateway.call.dialogue.greeting import Greeting
 from gateway.call.dialogue.hand_over import HandOver
 from gateway.call.dialogue.idle import IdleWatch
 from gateway.call.dialogue.image_input import ImageInput
+from gateway.call.dialogue.recording import CallRecording
 from gateway.call.dialogue.response_control import ResponseControl
 from gateway.call.dialogue.response_outcome import ResponseOutcome
 from gateway.call.dialogue.turn_taking import TurnTaking
@@ -68,12 +69,13 @@ class CallMachine:
         self.ctx, self.work, self.line, self.model_link = ctx, work, line, link
         self._opening_items = opening
         floor = Floor(ctx, line)
-        greeting = Greeting(ctx, line)
+        recording = CallRecording(ctx, line)
+        greeting = Greeting(ctx, line, recording)
         goodbye = Goodbye(ctx, work, line, link)
         approvals = Approvals(ctx, work, floor)
         agents = AgentChange(ctx, work, link, opening, colleagues)
         language = CallerLanguage(ctx)
-        builtin = BuiltinTools(ctx, work, line, agents, language)
+        builtin = BuiltinTools(ctx, work, line, agents, language, recording)
         functions = FunctionCalls(ctx, work, line, floor, approvals, goodbye, builtin)
         hosted = HostedMcp(ctx, work, line, floor, approvals)
         images = ImageInput(ctx, greeting)
@@ -107,7 +109,9 @@ class CallMachine:
             approvals,  # its timer, after whatever was decided above
             line,  # last: plays what is left to be heard, or the hold tone
             # These settle nothing. They stand behind the line, which has to know first that a
-            # response is over, or when the caller stopped speaking.
+            # response is over, or when the caller stopped speaking. The recording comes before
+            # the turns, as long as it is known what the response was for.
+            recording,
             turns,
             keys,
             functions,
@@ -124,6 +128,7 @@ class CallMachine:
         self.greeting, self.goodbye, self.images, self._floor = greeting, goodbye, images, floor
         self.agents, self.caller_language, self.decision = agents, language, decision
         self._written_only, self._of_sound = line.written_only, line.of_sound
+        self.recording = recording
         self.resumed = False
         """Whether the caller was here before, on another stream."""
         # Fifty times a second: the line's own method, without a hop.
@@ -285,6 +290,7 @@ class CallMachine:
             streams=tally.streams,
             language=ctx.language,
             briefing=self.briefing,
+            recording=self.recording.state,
         )
         self.agents.snapshot(state)
         return state
@@ -302,6 +308,7 @@ class CallMachine:
         self.agents.resume(state)
         self.speak(state.language)
         self._opening_items.brief(state.briefing)
+        self.recording.resume(state.recording)
         if self.model_link.session_lives_on:
             self._opening_items.resume()
         self.greeting.resume(

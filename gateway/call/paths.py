@@ -13,6 +13,7 @@ from gateway.call.dialogue.agent_change import Colleagues, no_colleagues
 from gateway.call.line.downlink import Downlink
 from gateway.call.line.media_line import MediaLine
 from gateway.call.line.sip_line import SipLine
+from gateway.call.line.sound_tap import RecordedUplink, SoundTap
 from gateway.call.line.uplink import Uplink
 from gateway.call.machine import CallMachine
 from gateway.call.session import session_audio
@@ -40,9 +41,11 @@ def media_call(
     """
     ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
-    uplink = Uplink(caller_to_model(agent.audio))
     downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
-    line = MediaLine(ctx, work, uplink, downlink)
+    tap = None if agent.recording is None else SoundTap(ctx, downlink.ledger)
+    to_model = caller_to_model(agent.audio)
+    uplink = Uplink(to_model) if tap is None else RecordedUplink(to_model, tap)
+    line = MediaLine(ctx, work, uplink, downlink, tap)
     opening = OpeningItems(ctx, info)
     link = ModelSession(ctx, work, line, session, opening)
     return CallMachine(ctx, work, line, link, opening, colleagues)

@@ -56,6 +56,8 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     """The agent from which the one there is has the call."""
     handed_at: int = 0
     """The number of the history's newest item then."""
+    recording: str = ""
+    """`on` or `paused` once the caller was told that the call is recorded."""
 
 
 _encoder = msgspec.msgpack.Encoder()

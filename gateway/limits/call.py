@@ -94,6 +94,9 @@ TRANSCRIPT_MAX_CHARS = 200_000
 """Whole transcript of a call: about four hours of talk."""
 TURNS_KEPT_MAX = 1_000
 ITEMS_CUT_KEPT_MAX = 64
+PASSES_MAX = 20
+"""How often a caller is sent on by processes that stop before it counts as a leg that failed; each
+takes a second or more, and such a process is gone after ten."""
 RESUMES_MAX = 3
 """How often a call is resumed after its stream broke; then it goes to a person."""
 PICTURES_WAITING_MAX = 4

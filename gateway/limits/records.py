@@ -6,6 +6,8 @@ from gateway.limits.call import TRANSCRIPT_MAX_CHARS
 
 RECORDS_KEPT_MAX = 200
 """Records of ended calls in memory; older ones are on disk only."""
+LATE_CALLS_MAX = 256
+"""Ended calls whose result is still being asked for; of more than these it is lost."""
 RECORD_SPANS_MAX = 4_000
 RECORD_SPAN_GAP_S = 0.25
 """Shortest pause that ends a span of speech in the timeline."""

@@ -13,6 +13,11 @@ from msgspec import Struct
 from pybase64 import b64decode
 
 from gateway.errors import PeerError
+from gateway.limits.sockets import (
+    MODEL_EVENT_LARGE_BYTES,
+    MODEL_EVENT_MAX_BYTES,
+    MODEL_EVENT_PARTS_MAX,
+)
 from gateway.protocols.lenient import convert_leniently
 from gateway.protocols.realtime_server import (
     AudioDelta,
@@ -62,15 +67,30 @@ _head = msgspec.json.Decoder(_Head)
 
 
 def parse(text: bytes | bytearray | memoryview | str) -> ServerEvent:
-    """One event from the model's server. Raises `PeerError` (`junk`, `malformed`)."""
-    if type(text) is bytes and len(text) > _LONG_BYTES:
-        sound = _sound(text)
-        if sound is not None:
-            return sound
+    """One event from the model's server.
+
+    Raises `PeerError` (`junk`, `malformed`, `oversized_message`).
+    """
+    if len(text) > _LONG_BYTES:
+        if len(text) > MODEL_EVENT_LARGE_BYTES:
+            _check_size(text)
+        if type(text) is bytes:
+            sound = _sound(text)
+            if sound is not None:
+                return sound
     try:
         return _decoder.decode(text)
     except UNREADABLE as error:
         return _other(text, error)
+
+
+def _check_size(text: bytes | bytearray | memoryview | str) -> None:
+    """Raise PeerError for an event that would hold up all calls while it is decoded."""
+    if len(text) > MODEL_EVENT_MAX_BYTES:
+        raise PeerError("oversized_message")
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)
+    if data.count(b",") + data.count(b"{") > MODEL_EVENT_PARTS_MAX:
+        raise PeerError("oversized_message")
 
 
 def _sound(text: bytes) -> AudioDelta | None:
@@ -106,12 +126,13 @@ def _other(text: bytes | bytearray | memoryview | str, cause: Exception) -> Serv
         raise PeerError("junk") from cause
     if kind in IGNORED:
         return Ignored(kind)
-    if kind in _KNOWN:
-        return RepairedEvent(*_retyped(text, kind))
-    if kind.strip() in _KNOWN:  # the official DTMF example has a leading blank in its type
-        event, fields = _retyped(text, kind.strip())
-        return RepairedEvent(event, fields) if fields else event
-    return UnknownEvent(kind)
+    known = kind.strip()  # the official DTMF example has a leading blank in its type
+    if known not in _KNOWN:
+        return UnknownEvent(kind)
+    if len(text) > MODEL_EVENT_LARGE_BYTES:
+        raise PeerError("malformed", f"{kind}: {cause}") from cause
+    event, fields = _retyped(text, known)
+    return event if kind != known and not fields else RepairedEvent(event, fields)
 
 
 def _retyped(

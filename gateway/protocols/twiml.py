@@ -33,6 +33,7 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "warm-cancel.xml": frozenset(),
     "warm-connect.xml": frozenset({"queue"}),
     "warm-return.xml": frozenset({"after_url"}),
+    "pass-on.xml": frozenset({"after_url"}),
     "queue.xml": frozenset({"after_url", "queue", "unavailable", "language"}),
     "voicemail.xml": frozenset({"after_url", "leave_message", "language", "max_seconds"}),
     "fallback.xml": frozenset(),

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 from mcp.client import Client, Transport
@@ -29,6 +30,7 @@ from gateway import __version__, limits
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.config.tool_options import with_secrets
 from gateway.errors import ToolError
+from gateway.tools.mcp_bounds import LINES, AnswerSize, bounded_lines
 from gateway.tools.mcp_filter import FilteredTransport
 from gateway.transports.tls import tls_context
 
@@ -131,7 +133,7 @@ class StderrTail:
 
 
 class BoundedTransport(httpx2.AsyncBaseTransport):
-    """No answer is read beyond a bound; a stream of events has one for each event already."""
+    """No answer is read beyond a bound, nor an event of a stream of them."""
 
     def __init__(self) -> None:
         self._inner = httpx2.AsyncHTTPTransport(verify=tls_context())
@@ -144,8 +146,8 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
             raise httpx2.DecodingError("the answer is compressed")
         stream = response.stream
         events = response.headers.get("content-type", "").startswith("text/event-stream")
-        if not events and isinstance(stream, httpx2.AsyncByteStream):
-            response.stream = _BoundedStream(stream)
+        if isinstance(stream, httpx2.AsyncByteStream):
+            response.stream = (_BoundedEvents if events else _BoundedStream)(stream)
         return response
 
     async def aclose(self) -> None:
@@ -154,18 +156,38 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
 
 class _BoundedStream(httpx2.AsyncByteStream):
     def __init__(self, inner: httpx2.AsyncByteStream) -> None:
-        self._inner = inner
+        self._inner, self._size = inner, AnswerSize()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = limits.mcp.RESPONSE_MAX_BYTES
         async for chunk in self._inner:
-            left -= len(chunk)
-            if left < 0:
-                raise httpx2.DecodingError("the answer is longer than can be read")
+            self._count(chunk)
             yield chunk
+
+    def _count(self, chunk: bytes) -> None:
+        if not self._size.add(chunk):
+            raise httpx2.DecodingError("the answer is longer than can be read")
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+class _BoundedEvents(_BoundedStream):
+    """Server-sent events; each ends with an empty line."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        super().__init__(inner)
+        self._before = b""
+
+    def _count(self, chunk: bytes) -> None:
+        first, *others = _EVENT_END.split(self._before + chunk)
+        super()._count(first[len(self._before) :])
+        for event in others:
+            self._size.restart()
+            super()._count(event)
+        self._before = chunk[-3:] if chunk.endswith((b"\r", b"\n")) else b""
+
+
+_EVENT_END: Final = re.compile(rb"\r?\n\r?\n")
 
 
 @asynccontextmanager
@@ -203,10 +225,10 @@ async def _by_process(
 ) -> AsyncIterator[McpConnection]:
     command, *arguments = server.command or [""]
     env = {name: with_secrets(value, secrets) for name, value in server.env.items()}
-    parameters = StdioServerParameters(command=command, args=arguments, env=env)
+    parameters = StdioServerParameters(command=command, args=arguments, env=env, encoding=LINES)
     begin, end = os.pipe()
     with os.fdopen(end, "w") as errors:
-        async with _listening(begin, last_words):
+        async with _listening(begin, last_words), bounded_lines():
             transport = stdio_client(parameters, errlog=errors)
             async with _filtered(transport) as wire:
                 yield wire

@@ -34,6 +34,7 @@ from gateway.web.twilio.voice import VoiceEndpoints
 from gateway.web.twilio.webhook import VerifiedWebhooks
 from gateway.wiring.capacity import Capacity
 from gateway.wiring.messaging import Messaging
+from gateway.wiring.recordings import Recordings
 from gateway.wiring.records import Records
 from gateway.wiring.resources import Resources
 from gateway.wiring.telephony import Telephony
@@ -103,7 +104,7 @@ def _voice(
     )
     failover = Failover(
         registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,
-        r.metrics,
+        r.metrics, settings.public_url,
     )  # fmt: skip
     return VoiceEndpoints(
         registry, r.store, calls.snapshots, outbound_tokens, documents, incoming, failover,
@@ -143,6 +144,7 @@ def operator_endpoints(
     kept: Records,
     outbound: OutboundCalls,
     reload: AgentsReload,
+    recorded: Recordings,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
     if r.settings.admin_token is None:
@@ -159,7 +161,15 @@ def operator_endpoints(
         start_wait_s=r.tuning.start_wait_s,
     )
     api = CallsEndpoints(
-        calls.registry, kept.store, kept.event_stream, r.images, outbound, phone.link, reload
+        calls.registry,
+        kept.store,
+        kept.event_stream,
+        r.images,
+        outbound,
+        phone.link,
+        reload,
+        kept.deliveries,
+        recorded.library,
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst

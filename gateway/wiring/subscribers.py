@@ -10,13 +10,19 @@ from gateway.call import events
 from gateway.ops.billing.bills import COSTS
 from gateway.ops.telemetry.logs import CallLog
 from gateway.wiring.capacity import Capacity
+from gateway.wiring.recordings import Recordings
 from gateway.wiring.records import Records
 from gateway.wiring.resources import Resources
 from gateway.wiring.telephony import Telephony
 
 
 def subscribe(
-    r: Resources, bounds: Capacity, calls: Telephony, kept: Records, outbound: OutboundCalls
+    r: Resources,
+    bounds: Capacity,
+    calls: Telephony,
+    kept: Records,
+    outbound: OutboundCalls,
+    recorded: Recordings,
 ) -> None:
     """Subscribe everything that follows calls, in the order in which each event reaches it."""
     metrics, call_log = r.metrics, CallLog()
@@ -42,13 +48,19 @@ def subscribe(
         kept.store.on_event(call.facts, event, call.bill.usd if type(event) in COSTS else None)
 
     def open_record(call: LiveCall) -> None:
-        agent = call.machine.agent
-        kept.store.open(call.facts, agent.model, agent.record)
+        kept.store.open(call.facts, call.machine.agent)
 
     # Spend comes first: logs and records state what a call has cost. The registry comes last: it
     # forgets the call.
-    subscribers = (bounds.spend.on_event, count, write_log, record, guard.on_event)
+    subscribers = (
+        bounds.spend.on_event,
+        count,
+        write_log,
+        record,
+        recorded.recorder.on_event,
+        guard.on_event,
+    )
     for on_event in (*subscribers, calls.registry.on_event):
         calls.events.subscribe(on_event)
-    for on_announced in (open_record, outbound.watch):
+    for on_announced in (open_record, outbound.watch, recorded.recorder.on_announced):
         calls.events.subscribe_to_announcements(on_announced)

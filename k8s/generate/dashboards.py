@@ -682,7 +682,7 @@ CAPACITY: Final = Dashboard(
             8,
             lines(
                 "Lost call records",
-                "Per hour. disk: full or not writable. backlog: the disk is too slow. Must be empty.",
+                "Per hour. disk: neither the disk nor the database takes them. backlog: the spool is full. unwritable: put aside. Must be empty.",
                 per_hour("gateway_records_lost_total", "reason"),
                 stacked=True,
             ),
@@ -692,7 +692,12 @@ CAPACITY: Final = Dashboard(
                 per_hour("gateway_streams_refused_total", "reason"),
                 stacked=True,
             ),
-            widths=(8, 8),
+            lines(
+                "Waiting for the database, and for the receiver of events",
+                "Entries in the spools of all pods; events in the outbox. Near 0 while both are there.",
+                Query("sum(gateway_records_waiting)", "records"),
+                Query("max by (state) (gateway_deliveries_waiting)", "events {{state}}"),
+            ),
         ),
     ),
 )

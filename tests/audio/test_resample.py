@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audio.g711 import pcm_to_mulaw
-from gateway.audio.resample import DELAY_24K_SAMPLES, DELAY_MS, Downsampler, Upsampler, lowpass
+from gateway.audio.resample import (
+    DELAY_24K_SAMPLES,
+    DELAY_MS,
+    TAPS,
+    Downsampler,
+    Upsampler,
+    lowpass,
+)
 from gateway.errors import BugError
 
 if TYPE_CHECKING:
@@ -210,3 +217,21 @@ def test_a_torn_unit_is_refused(resampler: Upsampler | Downsampler, size: int) -
     if isinstance(resampler, Downsampler):
         with pytest.raises(BugError):
             resampler.to_mulaw(bytes(size))
+
+
+def test_the_filter_in_use_is_the_one_that_was_measured() -> None:
+    """Quality, delay and speed were measured with these taps: others are another decision."""
+    taps = lowpass()
+    assert len(taps) == TAPS == 91
+    np.testing.assert_array_equal(taps, taps[::-1])
+    measured = (
+        0.32532721627588,
+        -0.00765176398107,
+        -0.00643490924696,
+        -0.00477014192353,
+        -0.00305605454762,
+        -0.00162816937709,
+        -0.00066267735668,
+        -0.00015664791740,
+    )
+    np.testing.assert_allclose(taps[45::6], measured, rtol=1e-9)

@@ -21,9 +21,17 @@ async def test_a_preamble_before_the_answer_and_a_booking_behind_the_goodbye(
     await as_expected("preamble", ("media", "sip"), tmp_path)
 
 
+async def test_an_agent_hands_over_to_another_one(tmp_path: Path) -> None:
+    await as_expected("hand-over", ("media", "sip"), tmp_path)
+
+
 async def test_private_mcp_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     await as_expected("mcp", ("media", "sip"), tmp_path)
 
 
 async def test_hosted_mcp_that_an_operator_allows_and_nobody_else(tmp_path: Path) -> None:
     await as_expected("hosted", ("media", "sip"), tmp_path)
+
+
+async def test_a_result_when_the_caller_has_hung_up(tmp_path: Path) -> None:
+    await as_expected("result", ("media", "sip"), tmp_path)

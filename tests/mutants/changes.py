@@ -4,8 +4,8 @@ Not drawn is what no test can notice, since it changes nothing that happens:
 
 - log lines, docstrings, annotations, imports;
 - how a class is stored: `frozen`, `slots` and their like in decorators and class headers;
-- the edge of a comparison of clock readings (`now < until` or `now <= until`): two readings are
-  never equal, so such a comparison is turned round instead.
+- the edge of a comparison of times (`now < until` or `now <= until`, `off_s < MAX_S`): two readings
+  of a clock are never equal, so such a comparison is turned round instead.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ COMPARISONS = {
     ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
 }  # fmt: skip
 TURNED_ROUND = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
-CLOCK_READING = re.compile(r"\b(now|monotonic\(\)|\w*clock\(\)|time\(\))(?!\w)")
-STORAGE = {"frozen", "slots", "kw_only", "eq", "order", "repr", "gc", "weakref", "omit_defaults"}
+CLOCK_READING = re.compile(r"\b(now|monotonic\(\)|\w*clock\(\)|time\(\)|\w+_s)(?!\w)")
+STORAGE = {"frozen", "slots", "kw_only", "eq", "order", "repr", "gc", "weakref", "array_like"}
 LOGGERS = ("log.", "self._log.")
 
 

@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import contextlib
 import itertools
 import json
 import os
 import random
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -28,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from changes import Mutant, mutants_of
+from forked_pytest import exit_code
 from line_map import COVERAGE, LineMap, make_map
 
 ROOT = Path(__file__).parents[2]
@@ -70,10 +68,9 @@ def tests_for(mutant: Mutant, lines: LineMap) -> tuple[list[str], list[str]]:
     name = str(mutant.file.relative_to(ROOT))
     mirrored = name.replace("gateway/", "tests/", 1).removesuffix(".py")
     folder, _, module = mirrored.rpartition("/")
-    if mutant.in_function:
-        found = lines.tests(name, mutant.lines)
-    else:  # runs once, when it is imported, and may be used anywhere
-        found = lines.tests(name, None) or lines.beginning("/".join(mirrored.split("/")[:2]) + "/")
+    # What runs at import may be used anywhere: any test of the file may notice it.
+    found = lines.tests(mutant.file, name, mutant.lines if mutant.in_function else None)
+    found = found or lines.beginning("/".join(mirrored.split("/")[:2]) + "/")
     near = sorted(ROOT.glob(f"{folder}/test_{module}.py"))
     near += sorted(ROOT.glob(f"{folder}/test_{module}_*.py"))
     own = [test for file in near for test in _own_tests(file, lines, set(found))]
@@ -98,9 +95,9 @@ def _folders_shared(file: str, folder: str) -> int:
 
 
 def _own_tests(file: Path, lines: LineMap, found: set[str]) -> list[str]:
-    """Return the tests of a file that run the line; the file itself if newer than the map."""
+    """Return the tests of a file that run the line; the file itself if changed since the map."""
     name = str(file.relative_to(ROOT))
-    if file.stat().st_mtime > lines.made_at:
+    if not lines.is_known(file, name):
         return [name]
     return [test for test in lines.beginning(f"{name}::") if test in found]
 
@@ -115,7 +112,7 @@ class Copy:
     def tried(self, mutant: Mutant) -> Result:
         """Return what the tests say of a mutant."""
         target = self._tree / mutant.file.relative_to(ROOT)
-        source = mutant.file.read_bytes()
+        source, stat = mutant.file.read_bytes(), mutant.file.stat()
         target.write_bytes(source[: mutant.start] + mutant.text.encode() + source[mutant.end :])
         try:
             for tests in tests_for(mutant, self._lines):
@@ -124,6 +121,7 @@ class Copy:
             return Result(mutant, SURVIVED)
         finally:
             target.write_bytes(source)
+            os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # its bytecode is good again
 
     def _confirmed(self, tests: list[str]) -> Failure | None:
         """Return the first test that fails both among the others and by itself."""
@@ -140,40 +138,18 @@ class Copy:
         listed.write_text("\n".join(tests), "utf-8")
         files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
         seconds = [self._lines.seconds.get(test, 5.0) for test in tests]
-        command = [sys.executable, "-m", "pytest", *files, "-x", "-p", "no:cacheprovider"]
-        command += ["-p", "chosen_tests"]
+        arguments = [*files, "-x", "-p", "no:cacheprovider", "-p", "chosen_tests"]
         environment = {
-            **os.environ,
             "PYTHONPATH": f"{self._tree}:{Path(__file__).parent}",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "MUTANT_TESTS": str(listed),
             "MUTANT_REPORT": str(report),
             "MUTANT_TEST_MAX_S": str(20 + SLOWER * max(seconds)),
         }
-        code = _run(command, self._tree, environment, START_MAX_S + SLOWER * sum(seconds))
+        limit_s = START_MAX_S + SLOWER * sum(seconds)
+        code = exit_code(arguments, self._tree, environment, limit_s)
         if code in (0, 5):  # 5: nothing to run
             return None
         return _read(report)
-
-
-def _run(command: list[str], tree: Path, environment: dict[str, str], limit_s: float) -> int | None:
-    """Return the exit code, or None after the time limit; nothing of the process is left."""
-    process = subprocess.Popen(
-        command,
-        cwd=tree,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        return process.wait(limit_s)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _read(report: Path) -> Failure:
@@ -190,9 +166,7 @@ def _read(report: Path) -> Failure:
 
 def copied(to: Path) -> Path:
     """Copy what tests need of the tree."""
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv", "out", "__pycache__", ".*_cache", "*.egg-info"
-    )
+    ignored = shutil.ignore_patterns(".git", ".venv", "out", ".*_cache", "*.egg-info")
     shutil.copytree(ROOT, to, symlinks=True, ignore=ignored)
     return to
 

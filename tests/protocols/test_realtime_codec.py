@@ -14,6 +14,11 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from gateway.errors import PeerError
+from gateway.limits.sockets import (
+    MODEL_EVENT_LARGE_BYTES,
+    MODEL_EVENT_MAX_BYTES,
+    MODEL_EVENT_PARTS_MAX,
+)
 from gateway.protocols import realtime_codec as codec
 from gateway.protocols import realtime_server as wire
 
@@ -496,3 +501,46 @@ def test_any_value_in_any_place_is_an_event_or_a_fault(
 def test_any_bytes_are_an_event_or_a_fault(text: bytes) -> None:
     with suppress(PeerError):
         codec.parse(text)
+
+
+# --- What is too large ---
+
+PICTURE = {
+    "type": "message",
+    "role": "user",
+    "content": [{"type": "input_image", "image_url": "data:image/jpeg;base64," + "A" * 350_000}],
+}
+
+
+def test_a_picture_that_comes_back_is_read() -> None:
+    event = codec.parse(said({"type": "conversation.item.added", "item": PICTURE}))
+    assert isinstance(event, wire.ItemAdded)
+
+
+@pytest.mark.parametrize("kind", ["conversation.item.done", "response.output_audio.delta", "new"])
+def test_an_event_above_the_bound_is_dropped_whatever_it_is(kind: str) -> None:
+    sound = base64.b64encode(bytes(MODEL_EVENT_MAX_BYTES)).decode()
+    text = said({"type": kind, "response_id": "r", "item_id": "i", "delta": sound})
+    assert kind_of_fault(text) == "oversized_message"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"item": {"type": "message", "content": [{}] * MODEL_EVENT_PARTS_MAX}},
+        {"item": {"type": "message"}, "new": [0] * (MODEL_EVENT_PARTS_MAX * 2)},
+        {"item": {"type": "message"}, "new": {f"{n}": "" for n in range(MODEL_EVENT_PARTS_MAX)}},
+    ],
+    ids=["objects", "list", "keys"],
+)
+@pytest.mark.parametrize("whole", [bytes, bytearray, bytes.decode])
+def test_an_event_of_too_many_parts_is_dropped(parts: dict[str, Any], whole: Any) -> None:
+    text = said({"type": "conversation.item.done", "pad": "x" * MODEL_EVENT_LARGE_BYTES, **parts})
+    assert kind_of_fault(whole(text)) == "oversized_message"
+
+
+def test_nothing_is_repaired_in_a_large_event() -> None:
+    """Each repair reads the event once more."""
+    odd = {"type": "conversation.item.done", "item": {"type": "message", "id": 7}}
+    assert isinstance(codec.parse(said(odd)), wire.RepairedEvent)
+    assert kind_of_fault(said(odd | {"pad": "x" * MODEL_EVENT_LARGE_BYTES})) == "malformed"

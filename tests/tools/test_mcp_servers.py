@@ -194,19 +194,19 @@ async def test_one_that_is_killed_costs_its_tools_and_comes_back() -> None:
         box = Toolbox(book_of(agent), {}, None, STATUSES, mcp_patience=HASTE)
         sessions = SessionConfigs(book_of(agent), box)
         (link,) = box.mcp.links
-        assert "tools" not in sessions.of("desk", "sip")
+        assert "tools" not in sessions.of("desk", "sip", {})
         async with at_work(link) as running:
             await running.until(up=True)
-            session = sessions.of("desk", "media-streams")
+            session = sessions.of("desk", "media-streams", {})
             assert "shelf_stock" in [tool["name"] for tool in session["tools"]]
-            assert sessions.of("desk", "media-streams") is session
+            assert sessions.of("desk", "media-streams", {}) is session
             assert (await box.run("shelf_say", '{"text": "a"}', CONTEXT)) == ToolResult("a", "ok")
             process.kill()
             assert await box.run("shelf_stock", '{"tea": "a"}', CONTEXT) == ToolResult(
                 NOT_NOW, "unavailable"
             )
             await running.until(up=False)
-            assert "tools" not in sessions.of("desk", "media-streams")
+            assert "tools" not in sessions.of("desk", "media-streams", {})
             assert (await box.run("shelf_say", "{}", CONTEXT)).outcome == "unavailable"
             process.start()
             await running.until(up=True)

@@ -161,6 +161,18 @@ async def test_a_head_that_does_not_come_is_not_waited_for(hasty_port: int, said
         assert await cut(reader) == b""
 
 
+async def test_one_that_has_gone_is_not_counted_as_slow() -> None:
+    refusals = Refusals()
+    async with served(refusals, head_wait_s=0.05) as port:
+        async with connection(port) as (_, writer):
+            writer.write(b"POST")
+            await writer.drain()
+        async with connection(port) as (reader, _):  # its time ends after that of the first
+            await cut(reader)
+        assert await refusals.next() == "slow_head"
+        assert refusals.reasons == []
+
+
 async def test_nor_is_that_of_a_second_request(hasty_port: int) -> None:
     async with connection(hasty_port) as (reader, writer):
         writer.write(post(b"one"))
@@ -249,6 +261,20 @@ async def test_after_an_early_answer_a_long_body_is_not_read() -> None:
                 await writer.drain()
             raise AssertionError("twenty megabytes were taken")
         assert await refusals.next() == "unread_body"
+
+
+async def test_whoever_sends_a_long_body_still_gets_the_early_answer() -> None:
+    """Our side is closed, and no reset destroys what is on its way."""
+    refusals = Refusals()
+    async with served(refusals) as port, connection(port) as (reader, writer):
+        writer.write(b"POST /early HTTP/1.1\r\nHost: gw\r\nContent-Length: 9999999999\r\n\r\n")
+        writer.write(b"x" * (limits.web.UNREAD_BODY_MAX_BYTES + 1))
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.endswith(b"early")
+        assert await refusals.next() == "unread_body"
+        writer.write(b"x")
+        await writer.drain()
 
 
 async def test_after_an_early_answer_a_short_body_is_read_and_the_next_request_answered(

@@ -308,6 +308,18 @@ async def test_nor_is_one_waited_for_that_does_not_read() -> None:
         await receiver.ends()
 
 
+async def test_the_end_is_waited_for_but_not_for_ever(rig: Rig) -> None:
+    async with rig.stream() as (end, receiver):
+        await receiver.socket.gone_within(0.001)
+        assert not receiver.closed
+        waiting = asyncio.create_task(receiver.socket.gone_within(30.0))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        end.send(Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True))
+        await waiting
+        assert receiver.closed
+
+
 async def test_a_client_that_reads_too_slowly_is_cut(rig: Rig) -> None:
     async with rig.stream() as (end, receiver):
         end.stop_reading()

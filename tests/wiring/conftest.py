@@ -16,6 +16,7 @@ from gateway.tuning import DEFAULT_TUNING
 from gateway.wiring.agents_file import AgentsFile, agents_file
 from gateway.wiring.capacity import Capacity, capacity
 from gateway.wiring.messaging import Messaging, messaging
+from gateway.wiring.recordings import Recordings, recordings
 from gateway.wiring.records import Records, records
 from gateway.wiring.resources import Resources, resources
 from gateway.wiring.telephony import Telephony, before_calls, outbound_calls, sip_inbound, telephony
@@ -31,6 +32,7 @@ class Areas:
     calls: Telephony
     outbound: OutboundCalls
     inbound: SipInbound
+    recorded: Recordings
 
 
 @pytest.fixture
@@ -50,6 +52,6 @@ def wired(tmp_path: Path) -> Callable[..., Areas]:
         calls = telephony(r, bounds, agents.in_use)
         outbound = outbound_calls(r, bounds, calls, kept)
         inbound = sip_inbound(r, bounds, calls, before_calls(calls, kept))
-        return Areas(r, bounds, kept, texts, agents, calls, outbound, inbound)
+        return Areas(r, bounds, kept, texts, agents, calls, outbound, inbound, recordings(r))
 
     return construct

@@ -12,14 +12,19 @@ from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio
 
 def test_operators_have_no_endpoint_without_a_token(wired: Callable[..., Any]) -> None:
     a = wired()
-    assert operator_endpoints(a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload) == []
+    assert (
+        operator_endpoints(a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload, a.recorded)
+        == []
+    )
 
 
 def test_operators_have_console_and_api_with_a_token(wired: Callable[..., Any]) -> None:
     a = wired(GATEWAY_ADMIN_TOKEN="a-token-of-operators-of-some-length")
     paths = [
         route.path
-        for route in operator_endpoints(a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload)
+        for route in operator_endpoints(
+            a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload, a.recorded
+        )
     ]
     assert "/console" in paths
     assert "/api/calls" in paths

@@ -21,7 +21,7 @@ class CallWithBill(CallDouble):
 
 def test_an_event_reaches_metrics_and_no_follower_fails(wired: Callable[..., Any]) -> None:
     a = wired()
-    subscribe(a.r, a.bounds, a.calls, a.kept, a.outbound)
+    subscribe(a.r, a.bounds, a.calls, a.kept, a.outbound, a.recorded)
     agent = next(iter(a.r.book.agents.values()))
     call = CallWithBill(bill=open_bill(MEDIA_CALL, agent))
     a.calls.events.publish(call, events.AudioDropped("buffer_full", 500))

@@ -17,6 +17,7 @@ from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
 from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
+from gateway.agents.config.recording import PAUSES_RECORDING, Recording
 from gateway.agents.config.result import ResultSchema
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
@@ -27,7 +28,8 @@ BACKGROUND_TOOLS: Final = frozenset({"send_text", "request_photo"})
 SENDS_DIGITS: Final = "send_digits"
 HANDS_OVER: Final = "hand_over"
 BUILT_IN_TOOLS: Final = (
-    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, HANDS_OVER, "switch_language"})
+    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, HANDS_OVER, PAUSES_RECORDING})
+    | {"switch_language"}
     | BACKGROUND_TOOLS
 )
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
@@ -270,6 +272,7 @@ class Agent(_Part):
         None, ge=limits.agents.SPEND_MIN_USD, le=limits.agents.SPEND_MAX_USD
     )
     record: Literal["none", "metadata", "transcript"] = "metadata"
+    recording: Recording | None = None
     privacy: PrivacyPreset = "default"
     redact: list[RedactSwitch] = Field(default_factory=list)
     """What is taken out of people's words before anybody but the model sees them."""
@@ -391,6 +394,13 @@ class Agent(_Part):
                 "out_of_hours" if self.hours else "hours",
                 "is missing: `hours` and `out_of_hours`, who answers instead, go together",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _recording_can_be_paused(self) -> Self:
+        if PAUSES_RECORDING in self.tools and self.recording is None:
+            index = self.tools.index(PAUSES_RECORDING)
+            raise wrong(f"tools.{index}", f"{PAUSES_RECORDING} goes with `recording`")
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,10 @@ _FIXED_ON_SIP: Final = {
 """Fields of an agent that a `session.update` cannot change, with the vendor's rule."""
 
 
+_OF_THE_CALL: Final = ("record", "redact", "retain_days")
+"""Fields that hold for a whole call: words are not kept by one rule and forgotten by another."""
+
+
 def no_agent(name: str, agents: Mapping[str, Agent]) -> str:
     """Return the problem of a name that no agent has."""
     known = ", ".join(agents)
@@ -40,6 +44,12 @@ def _clash(agent: Agent, following: Agent) -> str | None:
             f"{following.name} has path: {following.path} and {agent.name} path: {agent.path}; a "
             "call stays on the path by which it came: give both the same"
         )
+    for field in _OF_THE_CALL:
+        if getattr(agent, field) != getattr(following, field):
+            return (
+                f"{following.name} has another {field}; what is kept of a call is decided when it "
+                "is answered: give both the same"
+            )
     if agent.path != "sip":
         return None
     for field, rule in _FIXED_ON_SIP.items():

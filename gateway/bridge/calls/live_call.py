@@ -68,7 +68,8 @@ class LiveCall:
         self._next: ModelConnection | None = None
         """Session opened beside the one in use, before that one's hour is up."""
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer_at: float
+        """When the timer fires; set with it."""
         self._faults: Counter[str] = Counter()
         self._tools = ToolRunner(
             lambda: self.facts,

@@ -91,6 +91,15 @@ class CallRegistry:
         """Whether callers who come back belong to another process: this one stops."""
         return self.draining and self._store.shared
 
+    @property
+    def hands_over(self) -> bool:
+        """Whether this process stops in a moment, and another one can go on with its calls."""
+        return self._handing_over and self._store.shared
+
+    def pass_on(self, call_sid: str) -> None:
+        """Record that a caller who came back was sent on: that their leg ended is no failure."""
+        self._store.remember(f"ending:{call_sid}", Ending.DRAINED, limits.store.ENDINGS_KEPT_S)
+
     def reserve_slot(self, key: str, path: str) -> None:
         """Reserve a slot for a person being called, until they answer or `release_slot`."""
         self._reserved[key] = path

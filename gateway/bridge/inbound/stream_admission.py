@@ -76,4 +76,9 @@ class StreamAdmission:
         )
         before = state if state is not None and state.arrived else None
         opening, briefing = (state.opening, state.briefing) if state else (None, NO_BRIEFING)
-        self._registry.announce(facts, agent, opening, before, briefing)
+        try:
+            self._registry.announce(facts, agent, opening, before, briefing)
+        except NotAdmitted:
+            if before is not None and self._registry.hands_over:
+                self._registry.pass_on(call_sid)
+            raise

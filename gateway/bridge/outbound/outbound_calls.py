@@ -218,7 +218,7 @@ class OutboundCalls:
         facts = dial.facts
         self._dials[facts.call_sid] = dial
         self.registry.reserve_slot(facts.call_sid, facts.path)
-        self.records.open(facts, dial.agent.model, dial.agent.record)
+        self.records.open(facts, dial.agent)
         self.tasks.start(self._follow(dial), f"outbound {facts.call_sid}")
 
     async def on_status(self, call_sid: str, status: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
+from gateway.call.dialogue.recording import CallRecording
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
@@ -13,8 +14,8 @@ from gateway.call.state_machines import LinkState
 class Greeting(CallPart):
     """Ask the model to begin, once, when it is ready and the caller can hear it."""
 
-    def __init__(self, ctx: CallContext, line: CallerLine) -> None:
-        self._ctx, self._line = ctx, line
+    def __init__(self, ctx: CallContext, line: CallerLine, recording: CallRecording) -> None:
+        self._ctx, self._line, self._recording = ctx, line, recording
         self.opening: str | None = None
         """How to begin in place of the greeting."""
         self.opened = False
@@ -25,8 +26,9 @@ class Greeting(CallPart):
 
     @property
     def protected(self) -> bool:
-        """Whether the greeting may not be interrupted yet."""
-        return self._ctx.now < self._protected_until
+        """Whether the greeting, or the consent before it, may not be interrupted yet."""
+        protects = self._ctx.agent.barge_in.protect_greeting_ms > 0
+        return self._ctx.now < self._protected_until or (protects and self._recording.asking)
 
     def skip(self) -> None:
         """Begin without a word."""
@@ -45,6 +47,7 @@ class Greeting(CallPart):
             return
         agent, before = self._ctx.agent, self.greeted
         self.skip()
+        self._recording.consent()
         if self.opening is not None:
             self._ctx.request(ResponseRequest("opening", prompts.instructed(self.opening)))
         elif before:

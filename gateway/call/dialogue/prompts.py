@@ -180,6 +180,11 @@ NO_TONES: Final = "Not sent: keys cannot be pressed on this line. Go on without 
 NOT_SENT: Final = "Not sent: the other side spoke before. Listen first, then try again if need be."
 
 
+RECORDING_PAUSED: Final = "Nothing is recorded now, until you resume it. Tell the caller so."
+RECORDING_RESUMED: Final = "The call is recorded again. Tell the caller so."
+NO_PAUSE: Final = "Not done: say with `paused` whether the recording is to pause, true or false."
+
+
 def keys_sent(digits: str) -> str:
     return f"Sent: {digits}"
 

@@ -54,8 +54,8 @@ class Downlink:
     def saturated(self) -> int:
         return self._to_caller.saturated
 
-    def open(self, stream_sid: str) -> None:
-        self._twilio = ToTwilio(stream_sid)
+    def open(self, twilio: ToTwilio) -> None:
+        self._twilio = twilio
         self._plan()
 
     def ms_of(self, audio: bytes) -> int:

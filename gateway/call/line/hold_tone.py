@@ -27,8 +27,8 @@ class HoldTone:
         self._lasts_until = 0.0
         self.playing = False
 
-    def open(self, stream_sid: str) -> None:
-        self._twilio = ToTwilio(stream_sid)
+    def open(self, twilio: ToTwilio) -> None:
+        self._twilio = twilio
 
     def start(self) -> None:
         """Start at the beginning of the pattern, where it is silent."""

@@ -15,6 +15,7 @@ from gateway.call.line.downlink import Downlink
 from gateway.call.line.hold_tone import HoldTone
 from gateway.call.line.key_tones import KeyTones
 from gateway.call.line.line_counters import LineCounters
+from gateway.call.line.sound_tap import SoundTap
 from gateway.call.line.uplink import Uplink
 from gateway.call.part import CallPart
 from gateway.call.state_machines import CallPhase, LinkState
@@ -23,6 +24,7 @@ from gateway.call.tools.open_work import OpenWork
 from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_client as to_model
 from gateway.protocols import realtime_server as model
+from gateway.protocols.media_stream import ToTwilio
 
 # Python 3.11 takes ten times as long to find a member of an enum: too dear for each frame.
 _CLOSED, _READY = CallPhase.CLOSED, LinkState.READY
@@ -45,9 +47,15 @@ class MediaLine(CallPart):
     """Whether the caller can hear a sound of ours."""
 
     def __init__(
-        self, ctx: CallContext, work: OpenWork, uplink: Uplink, downlink: Downlink
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        uplink: Uplink,
+        downlink: Downlink,
+        tap: SoundTap | None = None,
     ) -> None:
-        self._ctx, self._work = ctx, work
+        """`tap` writes down both directions of a call that is to be recorded."""
+        self._ctx, self._work, self.tap = ctx, work, tap
         self.uplink, self.downlink = uplink, downlink
         self.latency = TurnLatency(ctx.tally.waits_s)
         self._hold_tone = HoldTone()
@@ -132,8 +140,10 @@ class MediaLine(CallPart):
         wire = event.start.media_format
         if (wire.encoding, wire.sample_rate, wire.channels) != _WIRE:
             return ctx.end(Ending.MEDIA_UNSUPPORTED)
-        self.downlink.open(event.stream_sid)
-        self._hold_tone.open(event.stream_sid)
+        sid = event.stream_sid
+        twilio = ToTwilio(sid) if self.tap is None else self.tap.encoder(sid)
+        self.downlink.open(twilio)
+        self._hold_tone.open(twilio)
         # A stream that starts and never sends a frame is as dead as one that falls silent.
         return self._look_at(ctx.now + ctx.patience.media_silence_max_s)
 

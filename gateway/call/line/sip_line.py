@@ -31,6 +31,8 @@ class SipLine(CallPart):
     ended_event = inputs.SipCallEnded
     key_event = model.DtmfReceived
     can_hold = False
+    tap: None = None
+    """No sound passes through us: a recording is the carrier's."""
 
     def __init__(self, ctx: CallContext) -> None:
         self._ctx = ctx

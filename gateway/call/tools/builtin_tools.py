@@ -9,11 +9,13 @@ import msgspec
 
 from gateway import limits
 from gateway.agents.config.agent import HANDS_OVER
+from gateway.agents.config.recording import PAUSES_RECORDING
 from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.agent_change import AgentChange
 from gateway.call.dialogue.caller_language import CallerLanguage
+from gateway.call.dialogue.recording import CallRecording
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.tools.open_work import OpenWork
 
@@ -30,6 +32,10 @@ class _Digits(msgspec.Struct):
     digits: str
 
 
+class _Pause(msgspec.Struct):
+    paused: bool
+
+
 class BuiltinTools:
     """Functions that the call itself carries out."""
 
@@ -40,15 +46,18 @@ class BuiltinTools:
         line: CallerLine,
         agents: AgentChange,
         language: CallerLanguage,
+        recording: CallRecording,
     ) -> None:
         self._ctx, self._work, self._line = ctx, work, line
-        self._agents, self._language = agents, language
+        self._agents, self._language, self._recording = agents, language, recording
         self._messages = 0
 
     def run(self, name: str, response_id: str, call_id: str, arguments: str) -> bool:
         """Run the function if it is one of these; False for any other."""
         if name == "take_message":
             self._work.running.put(response_id, call_id, self._take_message(arguments))
+        elif name == PAUSES_RECORDING:
+            self._work.running.put(response_id, call_id, self._pause_recording(arguments))
         elif name == "send_digits":
             self._send_digits(response_id, call_id, arguments)
         elif name == HANDS_OVER:
@@ -77,6 +86,15 @@ class BuiltinTools:
         callback = given.callback.strip()[: limits.call.MESSAGE_NAME_MAX_CHARS]
         self._ctx.put(events.MessageTaken(text, name, callback))
         return prompts.MESSAGE_TAKEN
+
+    def _pause_recording(self, arguments: str) -> str:
+        """Pause or resume the recording; return what the model is told of it."""
+        try:
+            paused = msgspec.json.decode(arguments, type=_Pause).paused
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            return prompts.NO_PAUSE
+        (self._recording.pause if paused else self._recording.unpause)("tool")
+        return prompts.RECORDING_PAUSED if self._recording.paused else prompts.RECORDING_RESUMED
 
     def _send_digits(self, response_id: str, call_id: str, arguments: str) -> None:
         """Start to play the tones; the tool is finished when they were heard."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +31,26 @@ _decode_summary: Final = msgspec.json.Decoder(CallSummary).decode
 US: Final = 1_000_000
 
 
+EventType = Literal["call.started", "call.ended", "call.result", "call.recording", "message.taken"]
+"""Kind of an event that an operator's system gets."""
+
+
+class EndedEvent(Struct, array_like=True):
+    """Identity of the event that an ended call becomes when its record is written."""
+
+    id: str
+    at_us: int
+    due_us: int
+
+
+class EndedEvents(Protocol):
+    """Receiver of records that were written, in the same transaction."""
+
+    def apply_ended(self, connection: Connection, event: EndedEvent, record: CallRecord) -> None:
+        """Add the event with the record as it is now."""
+        ...
+
+
 class CallWrite(Struct, array_like=True):
     """An ended call on its way to the database."""
 
@@ -41,6 +61,7 @@ class CallWrite(Struct, array_like=True):
     """Whether `caller` is a hash; it is the number until the database was opened once."""
     delete_at: int | None = None
     """Microseconds since 1970; None for as long as all are kept."""
+    event: EndedEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +108,15 @@ class EarlierCalls(Protocol):
 class CallHistory:
     """Ended calls in the database. Functions with a `connection` run on the database's thread."""
 
-    def __init__(self, database: Database, sealer: Sealer, callers: CallerHash) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        callers: CallerHash,
+        events: EndedEvents | None = None,
+    ) -> None:
         self._database, self._sealer, self._callers = database, sealer, callers
+        self._events = events
 
     @property
     def away(self) -> bool:
@@ -97,11 +125,17 @@ class CallHistory:
 
     # --- Writing ---
 
-    def ended(self, record: CallRecord, caller: str, delete_at: int | None = None) -> Write:
-        """Return the write that keeps this record; `caller` is the number."""
+    def ended(
+        self,
+        record: CallRecord,
+        caller: str,
+        delete_at: int | None = None,
+        event: EndedEvent | None = None,
+    ) -> Write:
+        """Return the write that keeps this record, and has it delivered; `caller` is the number."""
         hashed = self._callers.known
         who = self._callers.of(caller) if hashed else caller.encode("utf-8", "replace").decode()
-        data = msgspec.msgpack.encode(CallWrite(_encode(record), who, hashed, delete_at))
+        data = msgspec.msgpack.encode(CallWrite(_encode(record), who, hashed, delete_at, event))
         return Write(CALL, data)
 
     @property
@@ -123,18 +157,39 @@ class CallHistory:
         row = self._row(record) | {"caller_hash": caller, "parts": part}
         row["delete_at"] = wanted.delete_at
         if insert_new(connection, calls, row):
-            return
+            return self._deliver(connection, wanted, record)
         where = calls.c.id == record.id
         query = select(calls.c.parts, calls.c.sealed_record, calls.c.caller_hash)
         before = connection.execute(query.where(where).with_for_update()).one()
         parts = before.parts.split(",")
         if part in parts or len(parts) >= limits.database.PARTS_MAX:
-            return
+            return None
         earlier = self._opened(record.id, before.sealed_record)
-        row = self._row(record if earlier is None else merged(earlier, record))
+        record = record if earlier is None else merged(earlier, record)
+        row = self._row(record)
         row["parts"] = ",".join([*parts, part])
         row["caller_hash"] = before.caller_hash or caller
         connection.execute(update(calls).where(where).values(**row))
+        return self._deliver(connection, wanted, record)
+
+    def _deliver(self, connection: Connection, wanted: CallWrite, record: CallRecord) -> None:
+        if self._events is not None and wanted.event is not None:
+            self._events.apply_ended(connection, wanted.event, record)
+
+    def change(
+        self, connection: Connection, call_id: str, change: Callable[[CallRecord], bool]
+    ) -> None:
+        """Change the record of a call, if it is there and `change` says that it did something."""
+        from sqlalchemy import select, update  # noqa: PLC0415 - on the thread
+
+        from gateway.ops.database.schema import calls  # noqa: PLC0415
+
+        where = calls.c.id == call_id
+        query = select(calls.c.sealed_record).where(where).with_for_update()
+        stored = connection.execute(query).scalar()
+        record = None if stored is None else self._opened(call_id, stored)
+        if record is not None and change(record):
+            connection.execute(update(calls).where(where).values(**self._row(record)))
 
     def _row(self, record: CallRecord) -> dict[str, Any]:
         began = micros(record.began_at)
@@ -266,12 +321,13 @@ class CallHistory:
         def delete(connection: Connection) -> Sequence[str]:
             from sqlalchemy import delete, select  # noqa: PLC0415 - on the thread
 
-            from gateway.ops.database.schema import calls  # noqa: PLC0415
+            from gateway.ops.database.schema import calls, deliveries  # noqa: PLC0415
 
             query = select(calls.c.id).where(which(calls)).limit(most)
             ids = connection.execute(query).scalars().all()
             if ids:
                 connection.execute(delete(calls).where(calls.c.id.in_(ids)))
+                connection.execute(delete(deliveries).where(deliveries.c.call_id.in_(ids)))
             return ids
 
         return list(await self._database.write(delete))

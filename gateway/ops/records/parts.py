@@ -45,7 +45,11 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
         approvals=[*first.approvals, *last.approvals][: limits.call.TURNS_KEPT_MAX],
         transcript=[*first.transcript, *last.transcript][: limits.call.TRANSCRIPT_LINES_MAX],
         messages=[*first.messages, *last.messages],
+        hand_overs=[*first.hand_overs, *last.hand_overs],
+        language=last.language or first.language,
     )
+    result.result = _first_of(newer.result, first.result if newer is last else last.result)
+    result.result = newer.result or first.result or last.result
     for name in ("rings_s", "answered_s", "answered_by", "arrived_s", "model_ready_s"):
         setattr(result, name, _first_of(getattr(first, name), getattr(last, name)))
     result.first_sound_s = _first_of(first.first_sound_s, last.first_sound_s)
@@ -79,6 +83,7 @@ def _shifted(record: CallRecord, by_s: float, turns: int) -> CallRecord:
         ],
         transcript=[replace(one, at_s=later(one.at_s)) for one in record.transcript],
         messages=[replace(one, at_s=later(one.at_s)) for one in record.messages],
+        hand_overs=[replace(one, at_s=later(one.at_s)) for one in record.hand_overs],
     )
     for name in ("rings_s", "answered_s", "arrived_s", "model_ready_s", "first_sound_s"):
         at_s = getattr(record, name)

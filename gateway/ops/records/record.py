@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallPath
 from gateway.ops.telemetry.logs import percentiles
@@ -102,6 +103,49 @@ class RecordMessage(Struct):
     callback: str
 
 
+class RecordQuote(Struct):
+    """Words of the caller's that a field of the result rests on."""
+
+    item_id: str
+    quote: str
+
+
+class RecordResult(Struct):
+    """Result of the call, as the model filled it in, see `ResultFiled`."""
+
+    filed_at: str
+    """RFC 3339, UTC."""
+    status: Literal["filed", "failed", "skipped"]
+    reason: str = ""
+    tries: _Count = 0
+    fields: dict[str, Any] = {}
+    evidence: dict[str, list[RecordQuote]] = {}
+    unproven: list[str] = []
+
+
+class RecordPrivacy(Struct, frozen=True):
+    """Switches that applied to a call."""
+
+    record: Literal["none", "metadata", "transcript"] = "metadata"
+    preset: str = "default"
+    redact: tuple[str, ...] = ()
+    retain_days: int | None = None
+    """Null: as long as `GATEWAY_RETAIN_DAYS` says."""
+    transcribed: bool = True
+    """Whether the caller's words were written down at all."""
+
+
+def privacy_of(agent: Agent) -> RecordPrivacy:
+    """Return the switches of an agent."""
+    return RecordPrivacy(
+        record=agent.record,
+        preset=agent.privacy,
+        redact=tuple(agent.redact),
+        retain_days=agent.retain_days,
+        transcribed=agent.transcription is not None,
+    )
+
+
 class CallSummary(Struct):
     """A call in a list."""
 
@@ -156,6 +200,9 @@ class CallRecord(CallSummary):
     hand_overs: list[RecordHandOver] = []
     transcript: list[RecordLine] = []
     messages: list[RecordMessage] = []
+    result: RecordResult | None = None
+    """Null as long as it is being asked for, and where the agent wants none."""
+    privacy: RecordPrivacy | None = None
 
     def summary(self) -> CallSummary:
         return CallSummary(**{name: getattr(self, name) for name in CallSummary.__struct_fields__})

@@ -8,24 +8,52 @@ what people said.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.errors import DatabaseAway
 from gateway.ops.database.write_behind import WriteBehind
 from gateway.ops.records.callers import normalized
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.records.history import CallFilter, CallHistory, Position, micros
-from gateway.ops.records.record import CallRecord, CallSummary, RecordWriter
+from gateway.ops.records.history import (
+    US,
+    CallFilter,
+    CallHistory,
+    EndedEvent,
+    EventType,
+    Position,
+    micros,
+)
+from gateway.ops.records.late import LateCall, LateWrites, complete
+from gateway.ops.records.record import (
+    CallRecord,
+    CallSummary,
+    RecordPrivacy,
+    RecordWriter,
+    privacy_of,
+)
 from gateway.ops.telemetry.logs import masked
 
-Policy = Literal["none", "metadata", "transcript"]
+DAY_S: Final = 86_400
+
+
+class CallOutbox(Protocol):
+    """Outbox of events, as far as records need it."""
+
+    def ended(self, ending: str | None) -> EndedEvent | None:
+        """Return the identity of an ended call's event, None where nobody is to get it."""
+        ...
+
+    def add(self, event_type: EventType, call: CallInfo, data: Mapping[str, Any]) -> None:
+        """Have an event delivered."""
+        ...
 
 
 class Page(NamedTuple):
@@ -40,8 +68,9 @@ class Page(NamedTuple):
 
 class _Live(NamedTuple):
     writer: RecordWriter
-    policy: Policy
-    caller: str
+    privacy: RecordPrivacy
+    call: CallInfo
+    expects_result: bool
 
 
 class _Ended(NamedTuple):
@@ -57,18 +86,21 @@ class RecordStore:
         event_stream: EventStream,
         history: CallHistory,
         writes: WriteBehind,
+        outbox: CallOutbox,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self._event_stream, self._history, self._writes = event_stream, history, writes
-        self._clock, self._wall = clock, wall
+        self._outbox, self._clock, self._wall = outbox, clock, wall
         self._live: dict[str, _Live] = {}
         self._unwritten: OrderedDict[str, _Ended] = OrderedDict()
         """Ended calls that are not in the database yet."""
+        self._late: OrderedDict[str, LateCall] = OrderedDict()
+        """Ended calls whose result is still being asked for."""
 
     # --- From the calls ---
 
-    def open(self, call: CallInfo, model: str, policy: Policy) -> None:
+    def open(self, call: CallInfo, agent: Agent) -> None:
         """Open the record of an announced call; an outbound call keeps the one it has."""
         if call.direction == "outbound" and call.key in self._live:
             return
@@ -77,15 +109,19 @@ class RecordStore:
             id=call.key,
             call_sid=call.call_sid,
             agent=call.agent,
-            model=model,
+            model=agent.model,
             path=call.path,
             caller=masked(call.caller),
             dialled=masked(call.dialled),
             began_at=began.isoformat(timespec="milliseconds"),
             direction="outbound" if call.direction == "outbound" else "inbound",
+            privacy=privacy_of(agent),
         )
-        self._live[call.key] = _Live(RecordWriter(record, self._clock), policy, call.caller)
+        writer = RecordWriter(record, self._clock)
+        expects_result = agent.result is not None
+        self._live[call.key] = _Live(writer, privacy_of(agent), call, expects_result)
         self._event_stream.publish(call.key, "summary", record.summary())
+        self._event_stream.publish(call.key, "privacy", record.privacy)
 
     def on_event(
         self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None = None
@@ -93,7 +129,7 @@ class RecordStore:
         """`cost_usd` is what the call has cost so far; None where nobody counts, or as before."""
         live = self._live.get(call.key)
         if live is None:
-            return
+            return self._on_late_event(call, event, cost_usd)
         writer = live.writer
         writer.cost(cost_usd)
         changes = writer.write(event)
@@ -101,23 +137,53 @@ class RecordStore:
             for part, value in changes:
                 told = writer.record.summary() if part == "summary" else value
                 self._event_stream.publish(call.key, part, told, writer.now_s())
+        if isinstance(event, events.CallerConnected):
+            self._outbox.add("call.started", call, {"began_at": writer.record.began_at})
+        elif isinstance(event, events.MessageTaken) and live.privacy.record != "none":
+            left = {"text": event.text, "name": event.name, "callback": event.callback}
+            self._outbox.add("message.taken", call, left)
         if isinstance(event, events.CallEnded):
             self._close(call.key)
+        return None
 
     def _close(self, key: str) -> None:
         live = self._live.pop(key)
-        record = live.writer.record
-        if live.policy == "none":
+        record, privacy = live.writer.record, live.privacy
+        if privacy.record == "none":
+            # Nothing is kept, and nobody learns more than that there was a call.
+            self._outbox.add("call.ended", live.call, _outline(record))
             return
-        if live.policy != "transcript":
+        if privacy.record != "transcript":
             record.transcript = []
-        ended = _Ended(record, live.caller)
+        if live.expects_result:
+            self._late[key] = LateCall(record, keeps_words=privacy.record == "transcript")
+            while len(self._late) > limits.records.LATE_CALLS_MAX:
+                self._late.popitem(last=False)
+        caller = live.call.caller
+        ended = _Ended(record, caller)
         self._unwritten[key] = ended
         self._unwritten.move_to_end(key)
         while len(self._unwritten) > limits.records.RECORDS_KEPT_MAX:
             self._unwritten.popitem(last=False)  # the spool has it
-        write = self._history.ended(record, live.caller)
+        delete_at = None
+        if privacy.retain_days is not None:
+            delete_at = round((self._wall() + privacy.retain_days * DAY_S) * US)
+        event = self._outbox.ended(record.ending)
+        write = self._history.ended(record, caller, delete_at, event)
         self._writes.add(write, written=partial(self._written, key, ended))
+
+    def _on_late_event(
+        self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None
+    ) -> None:
+        ended = self._late.get(call.key)
+        late = ended.on_event(event, cost_usd, self._wall()) if ended is not None else None
+        if ended is None or late is None:
+            return
+        del self._late[call.key]
+        complete(ended.record, late)
+        self._event_stream.publish(call.key, "result", late.result)
+        self._writes.add(LateWrites.write(late))
+        self._outbox.add("call.result", call, {"result": late.result})
 
     def _written(self, key: str, ended: _Ended) -> None:
         if self._unwritten.get(key) is ended:
@@ -128,7 +194,8 @@ class RecordStore:
     def live(self, wanted: CallFilter | None = None) -> list[CallSummary]:
         """Return running calls of this process, newest first."""
         found = (
-            (live.writer.record.summary(), live.caller) for live in reversed(self._live.values())
+            (live.writer.record.summary(), live.call.caller)
+            for live in reversed(self._live.values())
         )
         return [call for call, caller in found if wanted is None or _takes(wanted, call, caller)]
 
@@ -180,6 +247,15 @@ class RecordStore:
 def _takes(wanted: CallFilter, call: CallSummary, caller: str) -> bool:
     same = not wanted.caller or normalized(wanted.caller) == normalized(caller)
     return same and wanted.takes(call)
+
+
+def _outline(record: CallRecord) -> dict[str, Any]:
+    return {
+        "began_at": record.began_at,
+        "seconds": record.seconds,
+        "ending": record.ending,
+        "well": record.well,
+    }
 
 
 def _position(call: CallSummary) -> Position:

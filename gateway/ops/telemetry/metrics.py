@@ -22,6 +22,7 @@ from gateway.protocols.realtime_server import Usage
 
 NAN: Final = float("nan")
 _RESUMES: Final = ("announced", "silent", "handed_over", "without_history", "adopted")
+RECORDING_ERRORS: Final = ("backlog", "bug", "carrier", "disk", "store", "unreadable")
 REFUSALS: Final = ("full", "draining", "budget", "no_agent")
 
 
@@ -73,6 +74,7 @@ class Metrics(MetricSeries):
             events.PeerFaultCounted: self._peer_fault,
             events.RateLimitsSeen: self._rate_limits,
             events.PictureSent: lambda _, n: self.images.labels(n.source, n.outcome).inc(),
+            events.RecordingRefused: lambda _, n: self.recordings_refused.labels(n.reason).inc(),
             events.CallEnded: self._ended,
         }
 
@@ -80,6 +82,8 @@ class Metrics(MetricSeries):
         """Create series at 0: for Prometheus, a series that begins at 1 has not risen."""
         for reason in REFUSALS:
             self.refused.labels(reason)
+        for reason in RECORDING_ERRORS:
+            self.recording_errors.labels(reason)
         for how in _RESUMES:
             self.resumes.labels(how)
         for reason in (*sorted(CLOSED), "silent", "unreachable"):

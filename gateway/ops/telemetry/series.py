@@ -174,6 +174,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "resumes": ("resumes", "Calls resumed on a new stream, by how.", ("how",)),
     "store_errors": ("store_errors", "Requests that the shared store did not serve.", ()),
+    "deliveries": ("deliveries", "Attempts to deliver an event, by outcome.", ("outcome",)),
     "database_errors": ("database_errors", "Requests that the database did not serve.", ()),
     "records_lost": (
         "records_lost",
@@ -185,6 +186,17 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Readings of the agents file while the process runs, by result.",
         ("result",),
     ),
+    "recordings": ("recordings_stored", "Recordings that were stored.", ()),
+    "recordings_refused": (
+        "recordings_refused",
+        "Calls that were not recorded though their agent asks for it, by reason.",
+        ("reason",),
+    ),
+    "recording_errors": (
+        "recording_errors",
+        "Sound that could not be written, and recordings not stored yet, by reason.",
+        ("reason",),
+    ),
     "event_stream_dropped": (
         "event_stream_dropped",
         "Subscribers of the event stream that did not keep up.",
@@ -192,6 +204,21 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
 }
 _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "deliveries_waiting": (
+        "deliveries_waiting",
+        "Events in the outbox of all processes, by state: pending, parked.",
+        ("state",),
+    ),
+    "delivery_oldest": (
+        "delivery_oldest_seconds",
+        "Age of the oldest event that is not delivered; 0 without one.",
+        (),
+    ),
+    "recordings_waiting": (
+        "recordings_waiting",
+        "Recordings of ended calls that are on their way to the store.",
+        (),
+    ),
     "records_waiting": (
         "records_waiting",
         "Entries of ended calls that are not in the database yet.",
@@ -347,12 +374,19 @@ class MetricSeries:
     reconnects: Counter
     resumes: Counter
     store_errors: Counter
+    deliveries: Counter
     database_errors: Counter
     records_lost: Counter
     event_stream_dropped: Counter
     agents_reloads: Counter
+    deliveries_waiting: Gauge
+    delivery_oldest: Gauge
     records_waiting: Gauge
     budget: Gauge
+    recordings: Counter
+    recordings_refused: Counter
+    recording_errors: Counter
+    recordings_waiting: Gauge
     mcp_up: Gauge
     agents_since: Gauge
     agents_calls: Gauge

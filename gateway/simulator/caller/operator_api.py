@@ -14,6 +14,7 @@ from gateway.simulator.scenario.steps import Decide
 
 POLL_S: Final = 0.1
 RECORD_TIMEOUT_S: Final = 8.0
+RESULT_TIMEOUT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,19 @@ class OperatorApi:
                 return found
             await asyncio.sleep(POLL_S)
         return found
+
+    async def result(self, call_sid: str) -> dict[str, Any]:
+        """Return the result of a call, once it is there, or nothing after some seconds."""
+        for _ in range(round(RESULT_TIMEOUT_S / POLL_S)):
+            listed = (await self._request("GET", "/api/calls?state=ended")).json()
+            # On the SIP path the id of a call is not its CallSid.
+            ids = [one["id"] for one in listed.get("calls", ()) if one["call_sid"] == call_sid]
+            for call_id in ids:
+                answer = await self._request("GET", f"/api/calls/{call_id}")
+                if answer.is_success and (result := answer.json().get("result")):
+                    return dict(result)
+            await asyncio.sleep(POLL_S)
+        return {}
 
     async def _request(self, method: str, path: str, body: Any = None) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.token}"}

@@ -40,7 +40,16 @@ def failures(record: RehearsalRecord, expect: Expect) -> list[str]:
         *_texts(record, expect),
         *_message(record, expect),
         *_record(record, expect),
+        *_result(record, expect),
     ]
+
+
+def _result(record: RehearsalRecord, expect: Expect) -> Iterator[str]:
+    fields = record.result.get("fields", {})
+    for name, wanted in expect.result.items():
+        if (found := fields.get(name)) != wanted:
+            why = record.result.get("reason") or "there was no result" if not fields else ""
+            yield f"result {name} is {found!r}, expected {wanted!r}{f' ({why})' if why else ''}"
 
 
 def _ending(record: RehearsalRecord, expect: Expect) -> Iterator[str]:

@@ -51,6 +51,8 @@ class RehearsalRecord:
     """What the machine should have recorded."""
     of_gateway: dict[str, Any] = field(default_factory=dict)
     """The gateway's own record of an outbound call."""
+    result: dict[str, Any] = field(default_factory=dict)
+    """The gateway's result of the call, where one is expected."""
     words: list[dict[str, Any]] = field(default_factory=list)
     """Entries of the simulated model's journal about this call."""
     stalled_s: float = 0.0

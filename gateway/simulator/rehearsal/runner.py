@@ -140,6 +140,8 @@ async def rehearse(
     record = _record(scenario, call, caller, outcome)
     if scenario.call.direction == "outbound":
         await _complete(carrier, scenario, record, operator)
+    if scenario.expect.result:
+        record.result = await operator.result(record.call_sid)
     record.failures = failures + expectations.failures(record, scenario.expect)
     watch.on_done(record)
     return record

@@ -100,6 +100,8 @@ class Expect(StrictModel):
     """Words that an answering machine recorded, all of them and nothing else."""
     record: dict[str, Any] = Field({})
     """Fields of the gateway's record of an outbound call."""
+    result: dict[str, Any] = Field({})
+    """Fields of the call's result, which the model fills in when the call is over."""
     no_protocol_warnings: bool = True
     """Neither Twilio nor the model had anything to object to."""
     metrics: dict[str, float] = Field({})

@@ -27,9 +27,12 @@ from gateway.call.dialogue import end_plan
 from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
 from gateway.imaging.image_processor import ImageProcessor
+from gateway.ops.delivery.delivery_queue import DeliveryQueue
+from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.records.event_stream import EventStream, Subscription
 from gateway.ops.records.record import CallRecord
 from gateway.ops.records.store import RecordStore
+from gateway.web.api import recordings
 from gateway.web.api.call_queries import call_query, cursor_of, first_cursor
 from gateway.web.api.shapes import (
     AgentInfo,
@@ -63,6 +66,8 @@ class CallsEndpoints:
     phone_link: Callable[[str, float], tuple[str, float]]
     """Returns the link for an agent and a time in seconds, and when it expires, Unix time."""
     agents_reload: AgentsReload
+    deliveries: DeliveryQueue
+    library: RecordingLibrary
 
     # --- Reading ---
 
@@ -82,6 +87,17 @@ class CallsEndpoints:
     async def call(self, request: Request) -> Response:
         """`GET /api/calls/{id}`"""
         return _json(await self._record(request))
+
+    async def recording(self, request: Request) -> Response:
+        """`GET /api/calls/{id}/recording`"""
+        endpoints = recordings.RecordingEndpoints(self.library)
+        return await endpoints.sound(request, await self._record(request))
+
+    async def recording_info(self, request: Request) -> Response:
+        """`GET /api/calls/{id}/recording/info`"""
+        record = await self._record(request)
+        began = datetime.fromisoformat(record.began_at).timestamp()
+        return _json(await recordings.RecordingEndpoints(self.library).info(record, began))
 
     async def agents(self, _request: Request) -> Response:
         """`GET /api/agents`"""
@@ -179,6 +195,13 @@ class CallsEndpoints:
         if stands != ("approved" if wanted.approve else "denied"):
             raise RequestRefused(409, f"It was answered before: {stands}.")
         return _done(call, stands)
+
+    async def pause_recording(self, request: Request) -> Response:
+        """`POST /api/calls/{id}/recording`: pause or resume it."""
+        wanted = await _parsed(request, recordings.PauseBody)
+        call = await self._running(request)
+        recordings.pause(call, wanted.paused)
+        return _done(call, "pause_recording" if wanted.paused else "resume_recording")
 
     async def phone(self, request: Request) -> Response:
         """`POST /api/phone`"""

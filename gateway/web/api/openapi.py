@@ -14,9 +14,11 @@ from starlette.responses import Response
 
 from gateway import __version__, limits
 from gateway.ops.records.record import CallRecord
+from gateway.web.api import deliveries
 from gateway.web.api.agents_file import AgentsFileVersion, reload
 from gateway.web.api.call_queries import QUERY
 from gateway.web.api.calls import IMAGE_TYPES, CallsEndpoints
+from gateway.web.api.recordings import PauseBody, RecordingInfo
 from gateway.web.api.shapes import (
     AgentList,
     CallList,
@@ -40,8 +42,10 @@ _WHY: Final = {
     409: "The call has ended, has no conversation now, or is being placed.",
     413: "The body is too large.",
     415: "The body is of another type.",
+    416: "There is no such range.",
     422: "Understood, and cannot be done.",
     429: "Too many requests; Retry-After says for how long.",
+    500: "What is stored cannot be read.",
     502: "The carrier cannot be reached.",
     503: "Not now, or not in this process.",
     504: "The carrier did not answer: it is not known whether the call rings.",
@@ -97,6 +101,28 @@ OPERATIONS: Final = (
         "call", CallsEndpoints.call,
         "GET", _CALL, "The record of one call.", CallRecord, errors=(404, 503)),
     Operation(
+        "recording", CallsEndpoints.recording,
+        "GET", f"{_CALL}/recording",
+        "The sound of a recorded call that has ended: left the caller, right what they heard. "
+        "One range may be asked for.",
+        "audio/ogg", errors=(404, 416, 500, 503),
+        headers={
+            "Range": ({"type": "string"}, "Like bytes=0-65535: the answer is 206."),
+            "If-Range": ({"type": "string"}, "The ETag of the recording that the range is of."),
+        },
+    ),
+    Operation(
+        "recording_info", CallsEndpoints.recording_info,
+        "GET", f"{_CALL}/recording/info",
+        "What is known of a recording: when it began, its gaps, its waveform.",
+        RecordingInfo, errors=(404, 500, 503),
+    ),
+    Operation(
+        "pause_recording", CallsEndpoints.pause_recording,
+        "POST", f"{_CALL}/recording", "Pause the recording of a running call, or resume it.",
+        DoneBody, 202, _BODY_ERRORS, PauseBody, acts=True,
+    ),
+    Operation(
         "hangup", CallsEndpoints.hangup,
         "POST", f"{_CALL}/hangup", "End the call now.", DoneBody, 202, (404, 409, 502),
         acts=True,
@@ -144,10 +170,21 @@ OPERATIONS: Final = (
         "events", CallsEndpoints.events,
         "GET", "/api/events",
         "Changes of calls' records as they happen. Each event is {call, at_s, part, value}: "
-        "`summary` replaces the single values, every other part gets one more element; a span of "
-        "the timeline replaces the one with the same who and from_s. A client that does not keep "
+        "`summary` replaces the single values, `privacy` and `result` what was there; every other "
+        "part gets one more element; a span of the timeline replaces the one with the same who and "
+        "from_s. A client that does not keep "
         "up is disconnected, and starts again.",
         "text/event-stream", errors=(503,),
+    ),
+    Operation(
+        "deliveries", deliveries.deliveries,
+        "GET", "/api/deliveries", "Events that are to be delivered, newest first.",
+        deliveries.DeliveryList, errors=(404, 503), query=deliveries.QUERY,
+    ),
+    Operation(
+        "retry_delivery", deliveries.retry,
+        "POST", "/api/deliveries/{id}/retry", "Send a parked or pending event now.",
+        deliveries.RetriedDelivery, 202, (404, 503), acts=True,
     ),
     Operation(
         "openapi", _document, "GET", "/api/openapi.json", "This document.", "application/json"

@@ -28,7 +28,7 @@ from gateway.ops.telemetry.metrics import Metrics
 from gateway.protocols.twilio_webhooks import VoiceRequest
 from gateway.web.twilio.agent_legs import MediaStreamLeg, SipLeg
 from gateway.web.twilio.fallback_steps import FallbackSteps
-from gateway.web.twilio.legs import DRAIN, HUMAN, SIP, STREAM, TRANSFER, VOICEMAIL
+from gateway.web.twilio.legs import DRAIN, HUMAN, SIP, STREAM, TRANSFER, VOICEMAIL, after_url
 from gateway.web.twilio.transfers import TransferWebhooks
 from gateway.web.twilio.twiml_documents import TwimlDocuments, twiml
 
@@ -55,10 +55,12 @@ class Failover:
         documents: TwimlDocuments,
         transfers: TransferWebhooks,
         metrics: Metrics,
+        public_url: str,
     ) -> None:
         self._registry, self._store, self._snapshots = registry, store, snapshots
         self._stream, self._sip, self._steps = stream, sip, steps
         self._documents, self._transfers, self._metrics = documents, transfers, metrics
+        self._public_url = public_url
 
     async def after(self, call: VoiceRequest, agent: Agent, leg: str, dial_status: str) -> Response:
         """Return the next leg; `dial_status` is Twilio's, "" when nothing was dialled."""
@@ -87,7 +89,12 @@ class Failover:
         ending: Ending | None = None,
         dial_status: str = "",
     ) -> Response:
-        if leg != DRAIN and not await self._has_legs_left(call.call_sid):
+        if await self._is_passed_on(call.call_sid, leg, ending):
+            if self._registry.hands_over:
+                # A stream might lead back to this process, which would refuse it.
+                url = after_url(self._public_url, leg)
+                return self._documents.response("pass-on.xml", after_url=url)
+        elif not await self._has_legs_left(call.call_sid):
             return self._steps.apology(agent)
         if await self._store.get(spent_key(call.call_sid)) is not None:
             # A call that has used up its spend limit gets no agent any more.
@@ -152,12 +159,20 @@ class Failover:
         self._metrics.resumes.labels("without_history").inc()
         return answer
 
+    async def _is_passed_on(self, call_sid: str, leg: str, ending: Ending | None) -> bool:
+        """Return whether the leg ended, or goes elsewhere, since a process stops; bounded."""
+        if leg not in (STREAM, DRAIN):
+            return False
+        passed = leg == DRAIN or ending is Ending.DRAINED or self._registry.hands_over
+        return passed and await self._count(f"passes:{call_sid}") <= limits.call.PASSES_MAX
+
     async def _has_legs_left(self, call_sid: str) -> bool:
-        """Count one more leg; hand-overs of stopping processes are not counted."""
-        key = f"legs:{call_sid}"
-        legs = (readable(key, await self._store.get(key), int) or 0) + 1
-        await self._store.put(key, str(legs), limits.store.ENDINGS_KEPT_S)
-        return legs <= limits.call.LEGS_MAX
+        return await self._count(f"legs:{call_sid}") <= limits.call.LEGS_MAX
+
+    async def _count(self, key: str) -> int:
+        count = (readable(key, await self._store.get(key), int) or 0) + 1
+        await self._store.put(key, str(count), limits.store.ENDINGS_KEPT_S)
+        return count
 
 
 def refer_key(call_sid: str) -> str:

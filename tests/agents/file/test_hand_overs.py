@@ -57,6 +57,18 @@ def test_an_agent_that_others_hand_over_to_needs_no_route_and_a_circle_is_fine(
             "agents.front.hand_over.front",
             "is this agent itself",
         ),
+        (
+            TO_BILLING,
+            "record: none",
+            "agents.front.hand_over.billing",
+            "billing has another record",
+        ),
+        (
+            TO_BILLING,
+            "privacy: pci",
+            "agents.front.hand_over.billing",
+            "what is kept of a call is decided when it is answered",
+        ),
         (SIP(TO_BILLING), "", "agents.front.hand_over.billing", "a call stays on the path"),
         (
             SIP(TO_BILLING),

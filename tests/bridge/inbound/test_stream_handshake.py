@@ -434,6 +434,23 @@ async def test_a_call_that_ends_while_its_stream_is_admitted_refuses_the_stream(
     assert not socket.paused
 
 
+async def test_noise_is_borne_for_a_while() -> None:
+    reasons: list[str] = []
+
+    async def let_in(_start: StartBody) -> CallDouble:
+        raise AssertionError("nothing has started")
+
+    handshake = StreamHandshake(PausedSocket(), let_in, reasons.append)
+    for _ in range(limits.sockets.FAULTS_MAX - 1):
+        handshake.on_text(b"noise", 0.0)
+    assert reasons == []
+    handshake.on_binary(0.0)
+    assert reasons == ["noise"]
+    handshake.on_text(b"more noise", 0.0)
+    assert reasons == ["noise"]
+    handshake.on_closed(0.0)
+
+
 START = json.dumps(
     {
         "event": "start",

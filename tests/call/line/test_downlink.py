@@ -197,6 +197,16 @@ def test_a_gap_too_short_to_be_known_is_no_under_run() -> None:
     book >> audio_delta(ms=400) << to_caller(400) << nothing
 
 
+@pytest.mark.parametrize(("short_by_ms", "known"), [(0.005, False), (-0.005, True)])
+def test_the_shortest_gap_that_is_known(short_by_ms: float, known: bool) -> None:
+    book = speaking() >> audio_delta(ms=400) << to_caller(400)
+    gap_ms = limits.call.UNDERRUN_MIN_MS - short_by_ms
+    book >> wait(0.4 + gap_ms / 1000) >> audio_delta(ms=400) << to_caller(400)
+    if known:
+        book << note(events.PlaybackUnderRun)
+    book << nothing
+
+
 def test_a_deadline_is_met_by_one_tick_at_any_hour() -> None:
     """Sums of floats must not leave a deadline in the past that its tick does not meet."""
     for hour in range(24):

@@ -177,6 +177,16 @@ def test_the_one_that_plays_is_not_the_one_that_failed() -> None:
     assert not book.call.line.speaking()
 
 
+def test_what_plays_is_given_longer_to_end_than_what_does_not() -> None:
+    book = speaking()
+    line = book.call.line
+    assert line.goodbye_max_s == limits.sip.GOODBYE_MAX_S
+    book >> stopped("another") << nothing
+    assert line.goodbye_max_s == limits.sip.GOODBYE_MAX_S, "that was not the one that plays"
+    book >> stopped() << nothing
+    assert line.goodbye_max_s == limits.call.GOODBYE_MAX_S
+
+
 def test_the_next_sentence_plays_only_after_the_last() -> None:
     """Should the server forget to say that one was over, the next one says so."""
     book = speaking() >> response_done() >> response_created("resp_2") << nothing

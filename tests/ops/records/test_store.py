@@ -15,6 +15,7 @@ import pytest
 from database_end import DatabaseEnd, open_database
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
@@ -29,6 +30,10 @@ FACTS = CallInfo("CA" + "7" * 32, "+15551230042", "+15550100", "desk", "media-st
 BEGAN = 1_790_000_000.25
 
 
+def agent(**keys: Any) -> Agent:
+    return Agent.model_validate({"name": "desk", "instructions": "Answer.", **keys})
+
+
 @dataclass
 class Office:
     """Records with a clock that stands still, on a database of the test's."""
@@ -39,11 +44,16 @@ class Office:
     def __post_init__(self) -> None:
         self.event_stream = EventStream()
         self.records = RecordStore(
-            self.event_stream, self.end.history, self.end.writes, lambda: self.now, lambda: BEGAN
+            self.event_stream,
+            self.end.history,
+            self.end.writes,
+            self.end.outbox,
+            lambda: self.now,
+            lambda: BEGAN,
         )
 
-    def call(self, policy: Any = "metadata", facts: CallInfo = FACTS) -> None:
-        self.records.open(facts, "gpt-realtime-2.1", policy)
+    def call(self, policy: Any = "metadata", facts: CallInfo = FACTS, **keys: Any) -> None:
+        self.records.open(facts, agent(record=policy, **keys))
 
     def tell(self, *told: events.CallEvent, after_s: float = 0.0, facts: CallInfo = FACTS) -> None:
         self.now += after_s
@@ -249,8 +259,12 @@ def apply(record: dict[str, Any], part: str, value: Any) -> None:
     )  # fmt: skip
     for name in lists:
         record.setdefault(name, [])
+    record.setdefault("result", None)
     if part == "summary":
         record.update(value)
+        return
+    if part in ("privacy", "result"):
+        record[part] = value
         return
     same = [
         at
@@ -320,3 +334,46 @@ async def test_a_page_has_what_is_being_written_in_its_place(office: Office) -> 
     assert [call.id for call in first.calls] == ["CA3", "CA2", "CA1"]
     rest = await office.records.ended(CallFilter(), 3, first.after)
     assert ([call.id for call in rest.calls], rest.after) == (["CA0"], None)
+
+
+# --- What comes after the end ---
+
+RESULT = {"type": "object", "properties": {"reason": {"type": "string"}}}
+FILED = events.ResultFiled(
+    "filed", "", 1, {"reason": "invoice"}, {"reason": [{"item_id": "i", "quote": "my invoice"}]}, ()
+)
+
+
+@pytest.mark.parametrize(("policy", "lines"), [("metadata", []), ("transcript", ["My invoice."])])
+async def test_a_result_and_the_last_words_are_added_to_the_record(
+    office: Office, policy: str, lines: list[str]
+) -> None:
+    office.call(policy, result=RESULT)
+    office.tell(ended())
+    await office.end.writes.flushed()
+    office.tell(line("My invoice."))
+    office.records.on_event(FACTS, events.UsageCounted("m", Usage(total_tokens=30)), Decimal("0.5"))
+    office.tell(FILED)
+    await office.end.writes.flushed()
+    record = await office.record()
+    assert record.result is not None
+    assert record.result.fields == {"reason": "invoice"}
+    assert record.result.evidence["reason"][0].quote == "my invoice"
+    assert [one.text for one in record.transcript] == lines
+    assert (record.tokens, record.cost_usd) == (30, "0.500000")
+
+
+async def test_a_result_of_a_call_that_is_not_kept_is_not_kept(office: Office) -> None:
+    office.call("none", result=RESULT)
+    office.tell(ended(), FILED)
+    await office.end.writes.flushed()
+    assert await office.records.find(FACTS.key) is None
+
+
+async def test_a_record_says_which_switches_applied(office: Office) -> None:
+    office.call("metadata", privacy="pci", retain_days=7)
+    office.tell(ended())
+    await office.end.writes.flushed()
+    privacy = (await office.record()).privacy
+    assert privacy is not None
+    assert (privacy.preset, privacy.redact, privacy.retain_days) == ("pci", ("cards", "digits"), 7)

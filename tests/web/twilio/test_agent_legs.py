@@ -9,6 +9,7 @@ from gateway_calls import TOKEN, token_in
 from running_gateway import PUBLIC_URL
 
 from gateway.agents.config.agent import Agent
+from gateway.bridge.calls.briefings import Briefings
 from gateway.call.snapshot import CallSnapshot
 from gateway.ops.limits.signed_tokens import StreamTokens
 from gateway.ops.startup_checks import templates_of
@@ -29,6 +30,7 @@ class Process:
 
     def __init__(self, *, drains: bool) -> None:
         self.sends_on, self._drains = False, drains
+        self.briefings = Briefings(Store(MemoryStore(monotonic)))
         self.announced: list[Any] = []
         self.admitted: list[str] = []
         self.released: list[tuple[str, bool]] = []

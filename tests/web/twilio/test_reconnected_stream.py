@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from itertools import count, cycle, repeat
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gateway_calls import CALLER, QUIET, RECEPTION, new_sid, token_in
 from redis_end import running_redis
 from running_gateway import GatewayRig, running_gateway
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.simulator.openai.main import ModelServer
@@ -119,6 +121,54 @@ async def test_a_process_that_stops_sends_the_caller_on(
         assert token_in(twiml)
         assert first.gateway.registry.expected(call_sid) is None
     assert "heron" in await goes_on(second, call_sid, twiml)
+
+
+async def asked_again(rigs: Iterator[GatewayRig], call_sid: str, leg: str) -> tuple[str, int]:
+    """What Twilio gets from backends that take turns, once it is no redirect; and how often."""
+    for passes in count():
+        twiml = await after(next(rigs), call_sid, leg)
+        if "<Redirect" not in twiml:
+            return twiml, passes
+        assert '<Pause length="1"' in twiml
+        assert f"/twilio/after?leg={leg}<" in twiml
+    raise AssertionError
+
+
+@pytest.mark.parametrize("asked_first", [0, 1])
+@pytest.mark.parametrize("led_first", [0, 1])
+async def test_the_last_moments_of_a_process_behind_a_balancer_that_does_not_know(
+    rigs: tuple[GatewayRig, GatewayRig], asked_first: int, led_first: int
+) -> None:
+    """Question and stream may lead to the process that stops; the caller comes to the other."""
+    stopping, other = rigs
+    call_sid = await broken(stopping)
+    stopping.gateway.registry.draining = True
+    stopping.gateway.registry.hand_over_all(now=False)
+    questions = cycle(rigs[asked_first:] + rigs[:asked_first])
+    streams = cycle(rigs[led_first:] + rigs[:led_first])
+    leg = "drain"
+    while True:
+        twiml, _ = await asked_again(questions, call_sid, leg)
+        led_to = next(streams)
+        if led_to is other:
+            break
+        async with led_to.carrier.stream(call_sid, token_in(twiml)) as stream:
+            assert await stream.closed() == POLICY_VIOLATION
+        leg = "stream"
+    assert "heron" in await goes_on(other, call_sid, twiml)
+    (call,) = {call for call, _ in other.notes}
+    assert call.machine.snapshot().resumes == 0
+
+
+async def test_passes_are_bounded(rigs: tuple[GatewayRig, GatewayRig]) -> None:
+    """Where nobody else is, the caller gets the next step of the failover chain at last."""
+    stopping, _ = rigs
+    call_sid = await broken(stopping)
+    stopping.gateway.registry.draining = True
+    stopping.gateway.registry.hand_over_all(now=False)
+    twiml, passes = await asked_again(repeat(stopping), call_sid, "drain")
+    assert passes == limits.call.PASSES_MAX
+    assert "<Redirect" not in twiml
 
 
 async def test_a_single_process_keeps_the_caller_while_it_drains(rig: GatewayRig) -> None:

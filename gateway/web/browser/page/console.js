@@ -70,6 +70,7 @@ function apply({ call, part, value, at_s }) {
   calls.set(call, record);
   if (at_s !== undefined) offset.set(call, now() - at_s);
   if (part === "summary") Object.assign(record, value);
+  else if (part === "privacy" || part === "result") record[part] = value;
   else if (part === "timeline" && value.to_s === null) reopen(record, value);
   else add(record, part, value);
   paint();
@@ -277,6 +278,25 @@ function paintCall() {
   const left = record.messages ?? [];
   $("messages").replaceChildren(...left.map(message));
   $("messages-title").hidden = $("messages").hidden = !left.length;
+  paintResult(record.result);
+}
+
+function paintResult(result) {
+  $("result-title").hidden = $("result").hidden = !result;
+  if (!result) return;
+  const rows = Object.entries(result.fields).map(([name, value]) => {
+    const item = make("li"), shown = make("p", "", `${words(name)}: ${value === null ? "not said" : typeof value === "object" ? JSON.stringify(value) : value}`);
+    shown.dir = "auto";
+    item.append(shown);
+    for (const one of result.evidence[name] ?? []) {
+      const quote = make("small", "", `“${one.quote}”`);
+      quote.dir = "auto";
+      item.append(quote);
+    }
+    return item;
+  });
+  const why = make("li", "", `No result: ${words(result.reason || result.status)}`);
+  $("result").replaceChildren(...(result.status === "filed" ? rows : [why]));
 }
 
 function message(one) {

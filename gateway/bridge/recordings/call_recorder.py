@@ -1,0 +1,94 @@
+"""Takes what recorded calls hear and play to the thread that writes it, twice a second."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from time import monotonic
+
+import structlog
+
+from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.calls.running_call import RunningCall
+from gateway.call import events
+from gateway.call.endings import Ending
+from gateway.call.line.sound_tap import SoundTap
+from gateway.limits import recordings as limits
+from gateway.ops.recordings.names import recording_name
+from gateway.ops.recordings.recording_spool import PartFacts, part_id
+from gateway.ops.recordings.writing_thread import StreamRecording, WritingThread
+
+log = structlog.get_logger()
+
+
+class _Recorded:
+    """One stream that is recorded, and how it ended once it has."""
+
+    def __init__(self, tap: SoundTap, stream: StreamRecording) -> None:
+        self.tap, self.stream = tap, stream
+        self.ending = ""
+
+
+class CallRecorder:
+    """Follows the recorded calls of this process; calls that are not recorded cost it nothing."""
+
+    def __init__(
+        self,
+        thread: WritingThread,
+        clock: Callable[[], float] = monotonic,
+        *,
+        write_every_s: float = limits.WRITE_EVERY_S,
+    ) -> None:
+        self._thread, self._clock, self._write_every_s = thread, clock, write_every_s
+        self._recorded: dict[RunningCall, _Recorded] = {}
+
+    def on_announced(self, call: LiveCall) -> None:
+        tap, recording = call.machine.line.tap, call.machine.agent.recording
+        if tap is None or recording is None:
+            return
+        facts = PartFacts(
+            part_id(call.facts.slot_key, call.machine.streams + 1, secrets.token_hex(4)),
+            recording_name(call.facts.slot_key),
+            call.facts.key,
+            call.facts.call_sid,
+            call.facts.agent,
+            recording.format,
+            0.0,
+        )
+        self._recorded[call] = _Recorded(tap, StreamRecording(facts))
+
+    def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
+        """Write the rest of a call that has ended."""
+        if not isinstance(event, events.CallEnded):
+            return
+        recorded = self._recorded.get(call)
+        if recorded is not None:
+            goes_on = not event.ending.well or event.ending is Ending.TRANSFERRED
+            recorded.ending = "moved" if goes_on and call.facts.has_carrier else "final"
+            self._hand_over(call, recorded)
+
+    def is_running(self, name: str) -> bool:
+        """Whether the call of a recording runs in this process."""
+        return any(one.stream.facts.name == name for one in self._recorded.values())
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._write_every_s)
+            self.write()
+
+    def write(self) -> None:
+        """Hand over what was heard and played since the last time."""
+        for call, recorded in list(self._recorded.items()):
+            self._hand_over(call, recorded)
+
+    def _hand_over(self, call: RunningCall, recorded: _Recorded) -> None:
+        entries = recorded.tap.take()
+        placed = self._thread.put(recorded.stream, entries, self._clock(), recorded.ending)
+        if placed and recorded.ending:
+            del self._recorded[call]
+
+    async def close(self) -> None:
+        """Write what is left of every call, and wait until it is on the disk."""
+        self.write()
+        await asyncio.to_thread(self._thread.close)

@@ -1,0 +1,66 @@
+"""Recordings of calls, from the call to the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic, time
+
+from gateway import limits
+from gateway.bridge.recordings.call_recorder import CallRecorder
+from gateway.ops.recordings.joining import StoredRecording
+from gateway.ops.recordings.library import RecordingLibrary
+from gateway.ops.recordings.object_store import RecordingObjects
+from gateway.ops.recordings.recording_spool import RecordingSpool
+from gateway.ops.recordings.stored_events import StoredEvents
+from gateway.ops.recordings.uploader import RecordingUploader
+from gateway.ops.recordings.writing_thread import WritingThread
+from gateway.wiring.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Running calls write into the spool, and the uploader brings it to the library."""
+
+    recorder: CallRecorder
+    uploader: RecordingUploader
+    library: RecordingLibrary
+    stored: StoredEvents
+    """To be subscribed to by whoever follows what was stored."""
+
+    async def close(self) -> None:
+        """Write and store what is left, within a bound."""
+        await self.recorder.close()
+        await self.uploader.settle(limits.recordings.SETTLE_WAIT_S)
+        self.uploader.close()
+
+
+def recordings(r: Resources) -> Recordings:
+    settings, metrics = r.settings, r.metrics
+    keys = [key.get_secret_value() for key in settings.store_key]
+    spool = RecordingSpool(settings.data_dir / "recording-spool", keys)
+    library = RecordingLibrary(RecordingObjects(settings.recordings_url), keys)
+    stored = StoredEvents()
+
+    def on_error(reason: str) -> None:
+        metrics.recording_errors.labels(reason).inc()
+
+    def on_stored(info: StoredRecording) -> None:
+        metrics.recordings.inc()
+        stored.publish(info)
+
+    def is_running(name: str) -> bool:
+        return bool(r.table.calls_of(name)) or r.table.call(name) is not None
+
+    uploader = RecordingUploader(
+        spool,
+        library,
+        r.tasks.start,
+        is_running,
+        on_stored,
+        on_error,
+        first_pause_s=r.tuning.recording_first_pause_s,
+        join_wait_s=r.tuning.recording_join_wait_s,
+    )
+    metrics.recordings_waiting.set_function(lambda: uploader.waiting)
+    thread = WritingThread(spool, lambda: time() - monotonic(), uploader.part_closed, on_error)
+    return Recordings(CallRecorder(thread), uploader, library, stored)

@@ -1,0 +1,250 @@
+"""From the spool to the store: joined, tried again, nothing lost and nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ops.recordings.parts import BEGAN, NAME, noise, write
+
+from gateway.audio.g711 import audioop
+from gateway.ops.recordings.joining import RecordingGap, StoredRecording
+from gateway.ops.recordings.library import RecordingLibrary
+from gateway.ops.recordings.object_store import RecordingObjects
+from gateway.ops.recordings.recording_spool import RecordingSpool
+from gateway.ops.recordings.uploader import RecordingUploader
+
+FIRST, SECOND = noise(1.0, 1), noise(0.5, 2)
+
+
+class Process:
+    """One process with a spool of its own, at a store that others share."""
+
+    def __init__(self, folder: Path, name: str, keys: list[str]) -> None:
+        self.store = folder / "store"
+        self.spool = RecordingSpool(folder / name, keys)
+        self.library = RecordingLibrary(RecordingObjects(f"file://{self.store}"), keys)
+        self.stored: asyncio.Queue[StoredRecording] = asyncio.Queue()
+        self.errors: asyncio.Queue[str] = asyncio.Queue()
+        self.running: set[str] = set()
+        self.tasks: list[asyncio.Task[None]] = []
+        self.uploader = RecordingUploader(
+            self.spool,
+            self.library,
+            self.start,
+            lambda name: name in self.running,
+            self.stored.put_nowait,
+            self.errors.put_nowait,
+            first_pause_s=0.001,
+            join_wait_s=0.0,
+        )
+
+    def start(self, work: Coroutine[Any, Any, None], _name: str) -> None:
+        self.tasks.append(asyncio.get_running_loop().create_task(work))
+
+    def begin(self) -> None:
+        """Start as a process does that finds its spool as the last one left it."""
+        self.start(self.uploader.run(), "recordings")
+
+    async def next(self) -> StoredRecording:
+        async with asyncio.timeout(20):
+            return await self.stored.get()
+
+    async def idle(self) -> None:
+        async with asyncio.timeout(20):
+            await self.uploader.settle(20)
+
+    async def sound(self) -> bytes:
+        reader = await self.library.find(NAME)
+        assert reader is not None
+        data = b"".join([block async for block in reader.read(0, reader.info.bytes)])
+        return audioop.lin2ulaw(data[44:], 2)
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.uploader.close()
+
+    @property
+    def left(self) -> list[str]:
+        """What lies in its spool."""
+        return sorted(p.name for p in self.spool.folder.rglob("*") if p.is_file())
+
+    @property
+    def parts(self) -> list[str]:
+        return sorted(p.name for p in (self.store / "parts").rglob("*") if p.is_file())
+
+
+def same(sound: bytes) -> bytes:
+    """Sound as it comes back: PCM has one zero, mu-law has two."""
+    return audioop.lin2ulaw(audioop.ulaw2lin(sound, 2), 2)
+
+
+@pytest.fixture
+async def process(tmp_path: Path, keys: list[str]) -> AsyncIterator[Process]:
+    process = Process(tmp_path, "one", keys)
+    yield process
+    await process.close()
+
+
+@pytest.fixture
+async def other(tmp_path: Path, keys: list[str]) -> AsyncIterator[Process]:
+    process = Process(tmp_path, "two", keys)
+    yield process
+    await process.close()
+
+
+async def test_a_call_that_has_ended_is_stored(process: Process) -> None:
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    info = await process.next()
+    await process.idle()
+    assert (info.name, info.seconds, info.gaps) == (NAME, 1.0, [])
+    assert await process.sound() == same(FIRST)
+    assert process.left == []
+    assert process.uploader.waiting == 0
+
+
+async def test_what_a_killed_process_left_is_stored_by_the_next(process: Process) -> None:
+    write(process.spool, FIRST, ending="")
+    process.begin()
+    assert (await process.next()).seconds == 1.0
+    await process.idle()
+    assert await process.sound() == same(FIRST)
+    assert process.left == []
+
+
+async def test_a_call_that_moves_has_one_recording_with_the_gap_marked(
+    process: Process, other: Process
+) -> None:
+    process.running.add(NAME)  # it never joins what it passes on
+    write(process.spool, FIRST, "moved")
+    process.uploader.look_after(NAME)
+    await process.idle()
+    assert process.left == []
+    assert len(other.parts) == 2
+    write(other.spool, SECOND, part=2, began=BEGAN + 3)
+    other.uploader.look_after(NAME)
+    info = await other.next()
+    await other.idle()
+    assert info.gaps == [RecordingGap("moved", 1.0, 3.0)]
+    assert await other.sound() == same(FIRST + b"\xff\xff" * 16_000 + SECOND)
+    assert other.parts == []
+    assert other.left == []
+    assert process.stored.empty()
+
+
+async def test_a_part_that_comes_late_is_joined_with_what_was_stored(
+    process: Process, other: Process
+) -> None:
+    write(other.spool, SECOND, part=2, began=BEGAN + 2)
+    other.uploader.look_after(NAME)
+    assert (await other.next()).seconds == 0.5
+    await other.idle()
+    write(process.spool, FIRST, ending="")
+    process.begin()
+    info = await process.next()
+    await process.idle()
+    assert info.gaps == [RecordingGap("killed", 1.0, 2.0)]
+    assert await process.sound() == same(FIRST + b"\xff\xff" * 8000 + SECOND)
+    assert len(info.parts) == 2
+
+
+async def test_a_call_that_nobody_goes_on_with_is_joined_after_a_while(process: Process) -> None:
+    write(process.spool, FIRST, "moved")
+    process.uploader.look_after(NAME)
+    assert (await process.next()).seconds == 1.0
+    assert await process.sound() == same(FIRST)
+
+
+async def test_parts_of_a_process_that_is_gone_are_found_by_another(
+    process: Process, other: Process
+) -> None:
+    process.running.add(NAME)
+    write(process.spool, FIRST, "moved")
+    process.uploader.look_after(NAME)
+    await process.idle()
+    await process.close()
+    other.begin()
+    assert (await other.next()).seconds == 1.0
+    assert await other.sound() == same(FIRST)
+
+
+async def test_while_the_store_is_away_nothing_is_lost(process: Process) -> None:
+    process.store.write_bytes(b"a file: no folder can be made here")
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    async with asyncio.timeout(20):
+        assert {await process.errors.get() for _ in range(3)} == {"store"}
+    assert process.uploader.waiting == 1
+    assert len(process.left) == 2
+    process.store.unlink()
+    assert (await process.next()).seconds == 1.0
+    assert await process.sound() == same(FIRST)
+    await process.idle()
+    assert process.left == []
+
+
+async def test_the_same_part_again_changes_nothing(process: Process, other: Process) -> None:
+    for one in (process, other):
+        write(one.spool, FIRST)
+    process.uploader.look_after(NAME)
+    first = await process.next()
+    await process.idle()
+    other.uploader.look_after(NAME)
+    await other.idle()
+    assert other.left == []
+    assert other.stored.empty()
+    reader = await other.library.find(NAME)
+    assert reader is not None
+    assert reader.info == first
+
+
+async def test_news_of_a_recording_that_is_being_stored_is_not_lost(process: Process) -> None:
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    write(process.spool, SECOND, part=2, began=BEGAN + 1)
+    process.uploader.look_after(NAME)
+    await process.idle()
+    assert await process.sound() == same(FIRST + SECOND)
+
+
+async def test_a_recording_is_deleted_wherever_it_is(process: Process) -> None:
+    write(process.spool, FIRST, ending="")
+    assert await process.uploader.delete(NAME)
+    assert process.left == []
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    await process.next()
+    await process.idle()
+    assert await process.uploader.delete(NAME)
+    assert await process.library.find(NAME) is None
+    assert not await process.uploader.delete(NAME)
+
+
+async def test_what_is_deleted_while_it_is_joined_is_not_stored(process: Process) -> None:
+    process.store.write_bytes(b"away")
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    await process.errors.get()
+    process.store.unlink()
+    await process.uploader.delete(NAME)
+    await process.idle()
+    assert await process.library.find(NAME) is None
+    assert process.left == []
+
+
+async def test_a_part_that_no_key_opens_is_set_aside(process: Process, keys: list[str]) -> None:
+    if not keys:
+        return
+    write(RecordingSpool(process.spool.folder, ["a-key-that-is-lost"]), FIRST)
+    write(process.spool, SECOND, part=2)
+    process.uploader.look_after(NAME)
+    assert (await process.next()).seconds == 0.5
+    assert await process.errors.get() == "unreadable"
+    await process.idle()
+    assert [name.rpartition(".")[2] for name in process.left] == ["sealed", "unreadable"]

@@ -1,0 +1,154 @@
+"""The thread that writes: nothing waits for it, and what it cannot take is a marked gap."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from ops.recordings.parts import BEGAN, NAME, facts, noise
+
+from gateway.audio.stereo_timeline import CALLER, KEEP, Entry, RecordingMark
+from gateway.ops.recordings.recording_spool import (
+    PartFacts,
+    PartWriter,
+    RecordingSpool,
+    SpooledPart,
+)
+from gateway.ops.recordings.writing_thread import StreamRecording, WritingThread
+
+AT = 1_000.0
+
+
+def frames(first: int, count: int, sound: bytes) -> list[Entry]:
+    """Frames of the caller, each when it has just been spoken."""
+    return [
+        (CALLER, AT + (n + 1) / 50, (str(n * 20), sound[n * 160 : n * 160 + 160]))
+        for n in range(first, first + count)
+    ]
+
+
+class Desk:
+    """A thread with its spool, and what it says."""
+
+    def __init__(self, spool: RecordingSpool, batches_max: int = 100) -> None:
+        self.spool, self.errors = spool, list[str]()
+        self.closed: list[tuple[str, str]] = []
+        self.thread = WritingThread(
+            spool,
+            lambda: BEGAN - AT,
+            lambda of, ending: self.closed.append((of.id, ending)),
+            self.errors.append,
+            batches_max=batches_max,
+        )
+
+    def part(self) -> SpooledPart:
+        (journal,) = self.spool.journals(NAME)
+        part = self.spool.read(journal)
+        assert part is not None
+        return part
+
+    def left(self) -> bytes:
+        return b"".join(self.spool.sound(self.part().sound))[0::2]
+
+
+def test_a_stream_becomes_a_part(spool: RecordingSpool) -> None:
+    desk, stream, sound = Desk(spool), StreamRecording(facts()), noise(1)[:16_000]
+    entries = [*frames(0, 100, sound)]
+    entries.insert(1, (KEEP, entries[0][1], AT + 0.5))
+    assert desk.thread.put(stream, entries[:60], AT + 1.2)
+    assert desk.thread.put(stream, entries[60:], AT + 2.0, "final")
+    desk.thread.close()
+    assert desk.closed == [(facts().id, "final")]
+    assert desk.errors == []
+    assert desk.left() == sound[4000:]
+    assert desk.part().facts.began == BEGAN + 0.5
+
+
+def test_without_consent_there_is_no_part(spool: RecordingSpool) -> None:
+    desk, stream = Desk(spool), StreamRecording(facts())
+    desk.thread.put(stream, frames(0, 100, noise(2)), AT + 2.0, "final")
+    desk.thread.close()
+    assert desk.closed == [(facts().id, "final")]
+    assert not spool.folder.exists()
+
+
+class HangingSpool(RecordingSpool):
+    """A disk that takes nothing until it is released."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, [])
+        self.reached, self.released = threading.Event(), threading.Event()
+
+    def writer(self, of: PartFacts) -> PartWriter:
+        self.reached.set()
+        self.released.wait(10)
+        return super().writer(of)
+
+
+def test_a_disk_that_hangs_costs_sound_and_no_call(tmp_path: Path) -> None:
+    spool = HangingSpool(tmp_path)
+    desk, stream, sound = Desk(spool, batches_max=1), StreamRecording(facts()), noise(4)[:32_000]
+    entries = frames(0, 200, sound)
+    entries.insert(1, (KEEP, entries[0][1], AT))
+    assert desk.thread.put(stream, entries[:41], AT + 0.8)
+    assert spool.reached.wait(10)
+    assert desk.thread.put(stream, entries[41:81], AT + 1.6)  # it waits
+    assert not desk.thread.put(stream, entries[81:121], AT + 2.4)  # there is no place
+    assert not desk.thread.put(stream, entries[121:161], AT + 3.2)
+    spool.released.set()
+    while not desk.thread.put(stream, entries[161:], AT + 4.0, "final"):
+        pass
+    desk.thread.close()
+    assert set(desk.errors) == {"backlog"}
+    assert desk.closed == [(facts().id, "final")]
+    left = desk.left()
+    assert left[:12_800] == sound[:12_800]
+    assert set(left[12_800:25_600]) == {0xFF}
+    assert left[25_600:] == sound[25_600:]
+    (gap,) = desk.part().marks
+    # Whatever found no place while the thread woke up is within the gap, too.
+    assert (gap.kind, gap.start) == ("gap", 12_800)
+    assert gap.end in (25_600, 32_000)
+
+
+class FullSpool(RecordingSpool):
+    """A disk on which no file can be made the first few times."""
+
+    def __init__(self, folder: Path, times: int) -> None:
+        super().__init__(folder, [])
+        self.times = times
+
+    def writer(self, of: PartFacts) -> PartWriter:
+        self.times -= 1
+        if self.times >= 0:
+            raise OSError(28, "No space left on device")
+        return super().writer(of)
+
+
+def test_a_part_that_cannot_be_begun_begins_with_a_gap(tmp_path: Path) -> None:
+    desk, stream, sound = Desk(FullSpool(tmp_path, 1)), StreamRecording(facts()), noise(4)[:32_000]
+    entries = frames(0, 200, sound)
+    entries.insert(1, (KEEP, entries[0][1], AT))
+    desk.thread.put(stream, entries[:101], AT + 2.0)
+    desk.thread.put(stream, entries[101:], AT + 4.0, "moved")
+    desk.thread.close()
+    assert desk.errors == ["disk"]
+    left, lost = desk.left(), 8 * 1400
+    assert len(left) == 32_000
+    assert left[:lost] == b"\xff" * lost
+    assert left[lost:] == sound[lost:]
+    assert desk.part().marks == [RecordingMark("gap", 0, lost)]
+    assert desk.part().facts.began == BEGAN
+
+
+def test_a_bug_of_ours_costs_one_batch(spool: RecordingSpool) -> None:
+    desk, stream = Desk(spool), StreamRecording(facts())
+    desk.thread.put(stream, [(CALLER, AT, ("no number", b""))], AT)
+    desk.thread.put(stream, [], AT + 1, "final")
+    desk.thread.close()
+    assert desk.errors == ["bug"]
+    assert desk.closed == [(facts().id, "final")]
+
+
+def test_a_thread_that_was_never_needed_is_closed_at_once(spool: RecordingSpool) -> None:
+    Desk(spool).thread.close()
