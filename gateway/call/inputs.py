@@ -125,7 +125,7 @@ class MachineDetectionFinished(InputBase, frozen=True):
 
 
 class CallDecided(InputBase, frozen=True):
-    """Decision about the call, taken while its session was opened and before its caller is there."""
+    """Decision about the call that was taken while its session was opened, before the caller came."""
 
     agent: Agent
     """With the call's facts in its texts."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from gateway.limits import (
     agents,
     api,
-    before,
     briefing,
     call,
     database,
@@ -31,7 +30,6 @@ from gateway.limits import (
 __all__ = [
     "agents",
     "api",
-    "before",
     "briefing",
     "call",
     "database",

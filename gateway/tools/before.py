@@ -90,14 +90,14 @@ class BeforeHook:
         self,
         question: MakeQuestion,
         context: ToolContext,
-        within_s: float = limits.before.TIMEOUT_MAX_MS / 1000,
+        within_s: float = limits.briefing.BEFORE_TIMEOUT_MAX_MS / 1000,
     ) -> BeforeAnswer:
         """Return the answer about a call; never raises but for cancellation."""
         began, key = self._clock(), self._key(context)
         cached = self._from_cache(key)
         if cached is not None:
             return self._told("cached", began, cached)
-        if self._under_way >= limits.before.AT_ONCE_MAX or began < self._paused_until:
+        if self._under_way >= limits.briefing.BEFORE_AT_ONCE_MAX or began < self._paused_until:
             return self._told("skipped", began)
         self._under_way += 1
         try:
@@ -151,9 +151,9 @@ class BeforeHook:
 
     def _failed(self, outcome: str, reason: str, context: ToolContext) -> None:
         self._failures += 1
-        if self._failures >= limits.before.FAILURES_MAX:
+        if self._failures >= limits.briefing.BEFORE_FAILURES_MAX:
             # The next one that is asked, and fails, begins the next pause.
-            self._paused_until = self._clock() + limits.before.PAUSE_S
+            self._paused_until = self._clock() + limits.briefing.BEFORE_PAUSE_S
         log.warning(
             "before_failed",
             agent=self._agent.name,
@@ -179,7 +179,7 @@ class BeforeHook:
         if key:
             self._cached.pop(key, None)
             self._cached[key] = self._clock() + self._before.cache_s, answer
-        while len(self._cached) > limits.before.CACHED_MAX:
+        while len(self._cached) > limits.briefing.BEFORE_CACHED_MAX:
             self._cached.popitem(last=False)
 
 
@@ -210,7 +210,7 @@ class BeforeHttp:
         message_id = f"msg_{secrets.token_hex(12)}"
         headers.update(signed_headers(self._keys, message_id, int(time()), body))
         answer = await self._client.ask(
-            "POST", self._url, headers, body, limits.before.ANSWER_MAX_BYTES
+            "POST", self._url, headers, body, limits.briefing.BEFORE_ANSWER_MAX_BYTES
         )
         if answer.status in REDIRECTS:
             raise ToolError("The service sent us elsewhere, where we do not go.", "redirect")

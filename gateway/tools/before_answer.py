@@ -61,13 +61,15 @@ def answer_of(
     briefing = Briefing(
         facts=facts,
         notes=notes,
-        greeting=text("greeting", lambda one: _short(one, limits.before.GREETING_MAX_CHARS)),
+        greeting=text(
+            "greeting", lambda one: _short(one, limits.briefing.BEFORE_GREETING_MAX_CHARS)
+        ),
         language=text("language", _is_language),
     )
     answer = BeforeAnswer(
         briefing,
         agent="" if agent == asked_for.name else agent,
-        refuse=text("refuse", lambda one: _short(one, limits.before.SENTENCE_MAX_CHARS)),
+        refuse=text("refuse", lambda one: _short(one, limits.briefing.BEFORE_SENTENCE_MAX_CHARS)),
         transfer=text(
             "transfer", lambda to: to in leads.transfers or bool(PARTY_FORM.fullmatch(to))
         ),

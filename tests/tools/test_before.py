@@ -80,7 +80,7 @@ async def test_a_python_function_is_asked(name: str) -> None:
 )
 async def test_one_that_fails_is_no_answer(name: str, outcome: str) -> None:
     seen = Seen()
-    one = python(name, seen, timeout_ms=limits.before.TIMEOUT_MIN_MS)
+    one = python(name, seen, timeout_ms=limits.briefing.BEFORE_TIMEOUT_MIN_MS)
     assert await ask(one) == NO_ANSWER
     assert seen.outcomes == [outcome]
 
@@ -111,15 +111,15 @@ async def test_nobody_known_and_no_cache_are_asked_about_each_time(
 async def test_one_that_keeps_failing_is_left_alone_for_a_while() -> None:
     seen = Seen()
     one = python("breaks", seen)
-    for _ in range(limits.before.FAILURES_MAX + 1):
+    for _ in range(limits.briefing.BEFORE_FAILURES_MAX + 1):
         await ask(one)
-    assert seen.outcomes == [*["error"] * limits.before.FAILURES_MAX, "skipped"]
+    assert seen.outcomes == [*["error"] * limits.briefing.BEFORE_FAILURES_MAX, "skipped"]
 
 
 async def test_too_many_at_once_are_not_asked() -> None:
     seen = Seen()
-    one = python("hangs", seen, cache_s=0, timeout_ms=limits.before.TIMEOUT_MIN_MS)
-    asked = [ask(one) for _ in range(limits.before.AT_ONCE_MAX + 1)]
+    one = python("hangs", seen, cache_s=0, timeout_ms=limits.briefing.BEFORE_TIMEOUT_MIN_MS)
+    asked = [ask(one) for _ in range(limits.briefing.BEFORE_AT_ONCE_MAX + 1)]
     await asyncio.gather(*asked)
     assert seen.outcomes.count("skipped") == 1
 
@@ -131,7 +131,7 @@ async def test_too_many_at_once_are_not_asked() -> None:
         (500, {}, b"{}", "error"),
         (200, {}, b"no json", "error"),
         (200, {}, b"[" * 100_000, "error"),
-        (200, {}, b'"' + b"x" * limits.before.ANSWER_MAX_BYTES + b'"', "error"),
+        (200, {}, b'"' + b"x" * limits.briefing.BEFORE_ANSWER_MAX_BYTES + b'"', "error"),
         (200, {}, b"", "ok"),
         (200, {}, b"{}", "ok"),
     ],

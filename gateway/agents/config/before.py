@@ -38,11 +38,13 @@ class Before(AgentFilePart):
     http: BeforeRequest | None = None
     python: Annotated[str, Field(pattern=r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*\z")] | None = None
     timeout_ms: int = Field(
-        limits.before.TIMEOUT_DEFAULT_MS,
-        ge=limits.before.TIMEOUT_MIN_MS,
-        le=limits.before.TIMEOUT_MAX_MS,
+        limits.briefing.BEFORE_TIMEOUT_DEFAULT_MS,
+        ge=limits.briefing.BEFORE_TIMEOUT_MIN_MS,
+        le=limits.briefing.BEFORE_TIMEOUT_MAX_MS,
     )
-    cache_s: float = Field(limits.before.CACHE_DEFAULT_S, ge=0, le=limits.before.CACHE_MAX_S)
+    cache_s: float = Field(
+        limits.briefing.BEFORE_CACHE_DEFAULT_S, ge=0, le=limits.briefing.BEFORE_CACHE_MAX_S
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

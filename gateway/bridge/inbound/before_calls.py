@@ -48,7 +48,7 @@ class BeforeCalls:
         self,
         agent: Agent,
         call: ArrivingCall,
-        within_s: float = limits.before.TIMEOUT_MAX_MS / 1000,
+        within_s: float = limits.briefing.BEFORE_TIMEOUT_MAX_MS / 1000,
     ) -> asyncio.Task[BeforeAnswer] | None:
         """Begin to ask; None where the agent has no `before`."""
         hook = self._registry.agents.version_of(agent).toolbox.before(agent.name)
@@ -70,7 +70,7 @@ class BeforeCalls:
         return asyncio.get_running_loop().create_task(asked(), name=f"before {context.key}")
 
     async def _question(self, agent: Agent, call: ArrivingCall) -> dict[str, Any]:
-        most = limits.before.SIP_HEADER_MAX_CHARS
+        most = limits.briefing.BEFORE_SIP_HEADER_MAX_CHARS
         headers = [(name[:most], value[:most]) for name, value in call.sip_headers]
         return {
             "call_sid": call.call_sid,
@@ -78,7 +78,7 @@ class BeforeCalls:
             "direction": call.direction,
             "caller": call.caller,
             "dialled": call.dialled,
-            "sip_headers": dict(headers[: limits.before.SIP_HEADERS_MAX]),
+            "sip_headers": dict(headers[: limits.briefing.BEFORE_SIP_HEADERS_MAX]),
             "attestation": call.attestation,
             "agent": agent.name,
             "earlier_calls": await self._earlier(call.caller),
@@ -89,7 +89,7 @@ class BeforeCalls:
         if self._history is None or not caller:
             return []
         try:
-            async with asyncio.timeout(limits.before.EARLIER_WAIT_S):
+            async with asyncio.timeout(limits.briefing.BEFORE_EARLIER_WAIT_S):
                 found = await self._history.earlier_calls(caller)
         except (TimeoutError, GatewayError) as error:
             log.warning("earlier_calls_not_found", reason=type(error).__name__)

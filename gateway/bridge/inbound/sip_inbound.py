@@ -192,7 +192,7 @@ class SipInbound:
             incoming.headers,
             incoming.first(_ATTESTATION),
         )
-        asking = self._before.ask(slot.agent, call, limits.before.SIP_WAIT_MAX_S)
+        asking = self._before.ask(slot.agent, call, limits.briefing.BEFORE_SIP_WAIT_MAX_S)
         if asking is None:
             return slot
         answer = await asking

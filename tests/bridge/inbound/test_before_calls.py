@@ -72,7 +72,7 @@ async def test_what_is_known_of_a_call_is_asked_about() -> None:
     asked = await question(None)
     assert asked["caller"] == "+21671000001"
     assert asked["earlier_calls"] == []
-    assert asked["sip_headers"] == {"X-Vip": "y" * limits.before.SIP_HEADER_MAX_CHARS}
+    assert asked["sip_headers"] == {"X-Vip": "y" * limits.briefing.BEFORE_SIP_HEADER_MAX_CHARS}
 
 
 @pytest.mark.parametrize("found", [None, GatewayError("away"), []])
