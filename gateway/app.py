@@ -100,7 +100,7 @@ def build(
     routes = [
         # Routes are searched in order: those with the most requests come first.
         *openai_routes(openai),
-        *twilio_endpoints(r, bounds, calls, texts, outbound, before),
+        *twilio_endpoints(r, bounds, calls, texts, outbound, before, recorded),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
         *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload, recorded),
@@ -159,6 +159,7 @@ async def _lifespan(
         kept.start(r)
         start(recorded.recorder.run(), "recorder")
         start(recorded.uploader.run(), "recordings")
+        start(recorded.carrier.run(), "carrier-recordings")
         agents.current.connect(r.tasks)
         await agents.current.connected()
         yield

@@ -125,7 +125,7 @@ class MachineDetectionFinished(InputBase, frozen=True):
 
 
 class CallDecided(InputBase, frozen=True):
-    """Decision about the call that was taken while its session was opened, before the caller came."""
+    """Decision about the call, from while its session was opened: its caller is not there yet."""
 
     agent: Agent
     """With the call's facts in its texts."""

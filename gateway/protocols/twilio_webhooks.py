@@ -15,6 +15,8 @@ from gateway.limits.messages import MEDIA_PER_MESSAGE_MAX, TEXT_IN_MAX_CHARS
 from gateway.limits.tools import URL_MAX_CHARS
 from gateway.protocols.caller_id import known_party
 
+_RECORDING_SID: Final = re.compile(r"RE[0-9a-fA-F]{32}")
+_DATE_MAX_CHARS: Final = 64
 _CALL_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
 _MESSAGE_SID: Final = re.compile(r"[SM]M[0-9a-fA-F]{32}")
 _PARTY_MAX_CHARS: Final = 255
@@ -127,3 +129,28 @@ def parse_detection(fields: Mapping[str, str]) -> Detection:
     if not _CALL_SID.fullmatch(call_sid):
         raise PeerError("malformed", "CallSid is not CA and 32 hexadecimal digits")
     return Detection(call_sid, _ANSWERED_BY.get(fields.get("AnsweredBy", ""), "unknown"))
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierRecording:
+    """A recording of a `<Dial>` that the carrier has finished, or could not make."""
+
+    call_sid: str
+    recording_sid: str
+    complete: bool
+    """Whether it can be fetched."""
+    started_at: str
+    """RFC 2822; "" if Twilio does not say."""
+
+
+def parse_recording(fields: Mapping[str, str]) -> CarrierRecording:
+    """The callback of a recording. Raises PeerError."""
+    call_sid, recording_sid = fields.get("CallSid", ""), fields.get("RecordingSid", "")
+    if not _CALL_SID.fullmatch(call_sid):
+        raise PeerError("malformed", "CallSid is not CA and 32 hexadecimal digits")
+    if not _RECORDING_SID.fullmatch(recording_sid):
+        raise PeerError("malformed", "RecordingSid is not RE and 32 hexadecimal digits")
+    complete = fields.get("RecordingStatus", "completed") == "completed"
+    return CarrierRecording(
+        call_sid, recording_sid, complete, fields.get("RecordingStartTime", "")[:_DATE_MAX_CHARS]
+    )

@@ -24,6 +24,8 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "apology.xml": _SAYS_SORRY,
     "hangup.xml": frozenset(),
     "sip.xml": frozenset({"after_url", "refer_url", "sip_uri"}) | _SAYS_SORRY,
+    "sip-recorded.xml": frozenset({"after_url", "refer_url", "sip_uri", "recording_url", "consent"})
+    | _SAYS_SORRY,
     "human.xml": frozenset({"after_url", "to", "whisper_url", "unavailable", "language"}),
     "human-sip.xml": frozenset({"after_url", "to", "whisper_url", "unavailable", "language"}),
     "whisper.xml": frozenset({"handover", "summary", "press_key", "key_url", "language"}),

@@ -9,12 +9,17 @@ from starlette.routing import BaseRoute
 
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
+from gateway.bridge.failover.snapshot_traces import SnapshotTraces
 from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
+from gateway.ops.delivery.delivery_traces import DeliveryTraces
 from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, StreamTokens
+from gateway.ops.recordings.recording_traces import RecordingTraces
+from gateway.ops.records.forgetting import Forgetting
+from gateway.ops.records.history import CallFilter
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.web.api.auth import OperatorAuth
 from gateway.web.api.calls import CallsEndpoints
@@ -28,6 +33,7 @@ from gateway.web.twilio.fallback_steps import FallbackSteps
 from gateway.web.twilio.incoming import IncomingCalls
 from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
+from gateway.web.twilio.recordings import RecordingWebhook
 from gateway.web.twilio.signature import TwilioSignature
 from gateway.web.twilio.status import StatusEndpoints
 from gateway.web.twilio.voice import VoiceEndpoints
@@ -47,6 +53,7 @@ def twilio_endpoints(
     texts: Messaging,
     outbound: OutboundCalls,
     before: BeforeCalls,
+    recorded: Recordings,
 ) -> list[BaseRoute]:
     settings, registry = r.settings, calls.registry
     signature = TwilioSignature(
@@ -67,6 +74,7 @@ def twilio_endpoints(
         StatusEndpoints(registry, outbound, calls.warm, r.metrics),
         media,
         MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
+        RecordingWebhook(recorded.carrier, registry.agents.agent),
     )
 
 
@@ -170,7 +178,20 @@ def operator_endpoints(
         reload,
         kept.deliveries,
         recorded.library,
+        _forgetting(r, kept, recorded),
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst
     return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]
+
+
+def _forgetting(r: Resources, kept: Records, recorded: Recordings) -> Forgetting:
+    def running(number: str) -> list[str]:
+        return [call.id for call in kept.store.live(CallFilter(caller=number))]
+
+    traces = (
+        RecordingTraces(recorded.uploader, recorded.library),
+        DeliveryTraces(kept.database),
+        SnapshotTraces(r.states),
+    )
+    return Forgetting(kept.history, kept.writes, running, traces)

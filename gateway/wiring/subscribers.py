@@ -58,6 +58,7 @@ def subscribe(
         write_log,
         record,
         recorded.recorder.on_event,
+        recorded.carrier.on_event,
         guard.on_event,
     )
     for on_event in (*subscribers, calls.registry.on_event):

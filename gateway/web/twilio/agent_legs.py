@@ -145,10 +145,19 @@ class SipLeg:
             TOKEN_HEADER: self._tokens.issue(call.call_sid, agent.name),
         }
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in headers.items())
+        values = {
+            "sip_uri": f"{self._sip_uri}?{query}",
+            "after_url": after_url(self._public_url, SIP),
+            "refer_url": f"{self._public_url}/twilio/refer",
+        }
+        if agent.recording is None:
+            return self._documents.response("sip.xml", agent.language, **values)
+        # The sound does not pass through us: the carrier tells the caller, and records.
+        recording_url = f"{self._public_url}/twilio/recording?agent={quote(agent.name)}"
         return self._documents.response(
-            "sip.xml",
+            "sip-recorded.xml",
             agent.language,
-            sip_uri=f"{self._sip_uri}?{query}",
-            after_url=after_url(self._public_url, SIP),
-            refer_url=f"{self._public_url}/twilio/refer",
+            consent=agent.recording.consent,
+            recording_url=recording_url,
+            **values,
         )
