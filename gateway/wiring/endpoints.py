@@ -16,7 +16,7 @@ from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.ops.delivery.delivery_traces import DeliveryTraces
-from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, StreamTokens
+from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, ResumeTokens, StreamTokens
 from gateway.ops.recordings.recording_traces import RecordingTraces
 from gateway.ops.records.forgetting import Forgetting
 from gateway.ops.records.history import CallFilter
@@ -150,6 +150,7 @@ def operator_endpoints(
     bounds: Capacity,
     calls: Telephony,
     kept: Records,
+    texts: Messaging,
     outbound: OutboundCalls,
     reload: AgentsReload,
     recorded: Recordings,
@@ -159,12 +160,21 @@ def operator_endpoints(
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731
     browser_calls = BrowserCalls(
-        calls.registry, bounds.admission, bounds.shed, used, r.tuning.phone_begins_burst
+        calls.registry,
+        calls.snapshots,
+        bounds.admission,
+        ResumeTokens(r.auth_tokens, time),
+        bounds.shed,
+        used,
+        r.metrics.resumes.labels("browser").inc,
+        r.tuning.phone_begins_burst,
     )
     phone = PhoneEndpoints(
         r.settings.public_url,
+        r.settings.phone_origins,
         PhoneTokens(r.auth_tokens, time),
         browser_calls,
+        texts.links,
         r.metrics,
         start_wait_s=r.tuning.start_wait_s,
     )
