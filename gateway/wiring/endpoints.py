@@ -189,6 +189,7 @@ def operator_endpoints(
         kept.deliveries,
         recorded.library,
         _forgetting(r, kept, recorded),
+        lambda kind: r.metrics.images.labels("operator", kind).inc(),
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst
