@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
 from gateway.bridge.failover.snapshot_traces import SnapshotTraces
+from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
@@ -52,6 +53,7 @@ def twilio_endpoints(
     calls: Telephony,
     texts: Messaging,
     outbound: OutboundCalls,
+    before: BeforeCalls,
     recorded: Recordings,
 ) -> list[BaseRoute]:
     settings, registry = r.settings, calls.registry
@@ -68,7 +70,7 @@ def twilio_endpoints(
     )
     return twilio_routes(
         VerifiedWebhooks(signature, r.metrics.webhooks),
-        _voice(r, bounds, calls, tokens, outbound.tokens),
+        _voice(r, bounds, calls, tokens, outbound.tokens, before),
         calls.transfers,
         StatusEndpoints(registry, outbound, calls.warm, r.metrics),
         media,
@@ -83,6 +85,7 @@ def _voice(
     calls: Telephony,
     stream_tokens: StreamTokens,
     outbound_tokens: OutboundTokens,
+    before: BeforeCalls,
 ) -> VoiceEndpoints:
     settings, registry, documents = r.settings, calls.registry, calls.documents
     stream = MediaStreamLeg(
@@ -97,7 +100,16 @@ def _voice(
     sip = SipLeg(settings.public_url, settings.sip_uri, documents, registry, calls.dial_tokens)
     steps = FallbackSteps(settings.public_url, documents, r.metrics.fallbacks)
     incoming = IncomingCalls(
-        settings.overflow, bounds.shed, registry, stream, sip, steps, documents, r.metrics
+        settings.overflow,
+        bounds.shed,
+        registry,
+        stream,
+        sip,
+        steps,
+        documents,
+        r.metrics,
+        before,
+        calls.transfers,
     )
     failover = Failover(
         registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,

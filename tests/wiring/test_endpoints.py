@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
 from gateway.wiring.operators import operators
 
@@ -45,7 +46,7 @@ def test_webhooks_that_nothing_can_verify_have_no_endpoint(wired: Callable[..., 
 
 def test_twilio_has_its_webhooks_and_its_socket(wired: Callable[..., Any]) -> None:
     a = wired()
-    paths = [
-        r.path for r in twilio_endpoints(a.r, a.bounds, a.calls, a.texts, a.outbound, a.recorded)
-    ]
+    before = BeforeCalls(a.calls.registry)
+    endpoints = twilio_endpoints(a.r, a.bounds, a.calls, a.texts, a.outbound, before, a.recorded)
+    paths = [route.path for route in endpoints]
     assert {"/twilio/voice", "/twilio/after", "/twilio/media"} <= set(paths)
