@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic, time
 
+from gateway.ops.access.audit_log import AuditLog, audit_appliers
+from gateway.ops.access.token_book import ROLES, NamedToken, TokenBook
 from gateway.ops.database.address import database_address
 from gateway.ops.database.database import Database
 from gateway.ops.database.sealing import Sealer
@@ -39,6 +41,8 @@ class Records:
     outbox: EventOutbox
     deliveries: DeliveryQueue
     sender: EventSender | None
+    tokens: TokenBook
+    audit: AuditLog
 
     def start(self, r: Resources) -> None:
         """Start what runs beside the calls: the database is opened, off the event loop."""
@@ -71,7 +75,12 @@ def records(r: Resources) -> Records:
     writes = WriteBehind(
         database,
         Spool(settings.data_dir / "spool", sealer),
-        {**history.appliers, **table.appliers, RESULT: LateWrites(history.change).apply},
+        {
+            **history.appliers,
+            **table.appliers,
+            **audit_appliers(),
+            RESULT: LateWrites(history.change).apply,
+        },
         lambda reason: metrics.records_lost.labels(reason).inc(),
     )
     metrics.records_waiting.set_function(lambda: writes.waiting)
@@ -93,7 +102,19 @@ def records(r: Resources) -> Records:
         outbox,
         deliveries,
         sender,
+        TokenBook(_tokens(r), database),
+        AuditLog(database, writes),
     )
+
+
+def _tokens(r: Resources) -> list[NamedToken]:
+    given = r.settings.operator_tokens
+    return [
+        NamedToken(name, role, token)
+        for name, as_given, token in given
+        for role in ROLES
+        if role == as_given
+    ]
 
 
 def _sender(r: Resources, deliveries: DeliveryQueue) -> EventSender | None:
