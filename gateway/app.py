@@ -101,7 +101,7 @@ def build(
         *twilio_endpoints(r, bounds, calls, texts, outbound, recorded),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
-        *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload, recorded),
+        *operator_endpoints(r, bounds, calls, kept, texts, outbound, agents.reload, recorded),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},

@@ -6,6 +6,8 @@ from gateway.limits.call import TRANSCRIPT_MAX_CHARS
 
 RECORDS_KEPT_MAX = 200
 """Records of ended calls in memory; older ones are on disk only."""
+FORGET_WAIT_S = 10.0
+"""Wait for calls on their way to the database before a caller is forgotten."""
 LATE_CALLS_MAX = 256
 """Ended calls whose result is still being asked for; of more than these it is lost."""
 RECORD_SPANS_MAX = 4_000

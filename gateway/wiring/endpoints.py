@@ -9,11 +9,16 @@ from starlette.routing import BaseRoute
 
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
+from gateway.bridge.failover.snapshot_traces import SnapshotTraces
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
-from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, StreamTokens
+from gateway.ops.delivery.delivery_traces import DeliveryTraces
+from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, ResumeTokens, StreamTokens
+from gateway.ops.recordings.recording_traces import RecordingTraces
+from gateway.ops.records.forgetting import Forgetting
+from gateway.ops.records.history import CallFilter
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.web.api.auth import OperatorAuth
 from gateway.web.api.calls import CallsEndpoints
@@ -133,6 +138,7 @@ def operator_endpoints(
     bounds: Capacity,
     calls: Telephony,
     kept: Records,
+    texts: Messaging,
     outbound: OutboundCalls,
     reload: AgentsReload,
     recorded: Recordings,
@@ -142,12 +148,21 @@ def operator_endpoints(
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731
     browser_calls = BrowserCalls(
-        calls.registry, bounds.admission, bounds.shed, used, r.tuning.phone_begins_burst
+        calls.registry,
+        calls.snapshots,
+        bounds.admission,
+        ResumeTokens(r.auth_tokens, time),
+        bounds.shed,
+        used,
+        r.metrics.resumes.labels("browser").inc,
+        r.tuning.phone_begins_burst,
     )
     phone = PhoneEndpoints(
         r.settings.public_url,
+        r.settings.phone_origins,
         PhoneTokens(r.auth_tokens, time),
         browser_calls,
+        texts.links,
         r.metrics,
         start_wait_s=r.tuning.start_wait_s,
     )
@@ -161,7 +176,20 @@ def operator_endpoints(
         reload,
         kept.deliveries,
         recorded.library,
+        _forgetting(r, kept, recorded),
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst
     return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]
+
+
+def _forgetting(r: Resources, kept: Records, recorded: Recordings) -> Forgetting:
+    def running(number: str) -> list[str]:
+        return [call.id for call in kept.store.live(CallFilter(caller=number))]
+
+    traces = (
+        RecordingTraces(recorded.uploader, recorded.library),
+        DeliveryTraces(kept.database),
+        SnapshotTraces(r.states),
+    )
+    return Forgetting(kept.history, kept.writes, running, traces)

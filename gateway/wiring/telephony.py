@@ -10,6 +10,7 @@ from time import time
 import msgspec
 
 from gateway import limits
+from gateway.bridge.browser_feed import BrowserFeed
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.browser_carrier import BrowserCarrier
 from gateway.bridge.calls.carriers import Carriers
@@ -56,13 +57,14 @@ class Telephony:
     warm: WarmTransfers
     transfers: TransferWebhooks
     dial_tokens: DialTokens
+    feed: BrowserFeed
 
 
 def telephony(r: Resources, bounds: Capacity, agents: AgentsInUse) -> Telephony:
     public_url = r.settings.public_url
     privacy = PrivacyFilter()
     call_events, start_pacer = CallEvents(privacy), StartPacer()
-    snapshots = SnapshotStore(r.states, lambda: r.table.with_carrier, privacy)
+    snapshots = SnapshotStore(r.states, lambda: r.table.calls, privacy)
     leases = SipLeases(secrets.token_hex(4), r.remote, snapshots, lease_s=r.tuning.sip_lease_s)
     documents = TwimlDocuments(templates_of(r.settings))
     warm = WarmTransfers(public_url, r.store, r.metrics, r.tasks, r.rest)
@@ -85,6 +87,7 @@ def telephony(r: Resources, bounds: Capacity, agents: AgentsInUse) -> Telephony:
         warm,
         transfers,
         DialTokens(r.auth_tokens, r.store, time),
+        BrowserFeed(r.tasks, privacy),
     )
 
 
@@ -146,7 +149,7 @@ def _carriers(
             after_url(public_url, SIP),
             hangup_first_pause_s=r.tuning.sip_hangup_first_pause_s,
         ),
-        BrowserCarrier(),
+        BrowserCarrier(snapshots.save, shared=snapshots.shared),
     )
 
 

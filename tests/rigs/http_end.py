@@ -28,6 +28,8 @@ class HttpEnd:
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
     answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    connections: set[object] = field(default_factory=set)
+    """Those that are open."""
 
 
 class _Server(uvicorn.Server):
@@ -57,7 +59,10 @@ async def http_end() -> AsyncIterator[HttpEnd]:
     config.load()
     server.lifespan = config.lifespan_class(config)
     await server.startup()
+    end.connections = server.server_state.connections
     end.url = f"http://127.0.0.1:{server.port()}"
-    yield end
-    server.should_exit = True
-    await server.shutdown()
+    try:
+        yield end
+    finally:
+        server.should_exit = True
+        await server.shutdown()

@@ -12,7 +12,9 @@ from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio
 def test_operators_have_no_endpoint_without_a_token(wired: Callable[..., Any]) -> None:
     a = wired()
     assert (
-        operator_endpoints(a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload, a.recorded)
+        operator_endpoints(
+            a.r, a.bounds, a.calls, a.kept, a.texts, a.outbound, a.agents.reload, a.recorded
+        )
         == []
     )
 
@@ -22,7 +24,7 @@ def test_operators_have_console_and_api_with_a_token(wired: Callable[..., Any]) 
     paths = [
         route.path
         for route in operator_endpoints(
-            a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload, a.recorded
+            a.r, a.bounds, a.calls, a.kept, a.texts, a.outbound, a.agents.reload, a.recorded
         )
     ]
     assert "/console" in paths

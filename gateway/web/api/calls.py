@@ -30,6 +30,7 @@ from gateway.imaging.image_processor import ImageProcessor
 from gateway.ops.delivery.delivery_queue import DeliveryQueue
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.records.event_stream import EventStream, Subscription
+from gateway.ops.records.forgetting import Forgetting
 from gateway.ops.records.record import CallRecord
 from gateway.ops.records.store import RecordStore
 from gateway.web.api import recordings
@@ -68,6 +69,7 @@ class CallsEndpoints:
     agents_reload: AgentsReload
     deliveries: DeliveryQueue
     library: RecordingLibrary
+    forgetting: Forgetting
 
     # --- Reading ---
 
@@ -129,7 +131,7 @@ class CallsEndpoints:
             raise RequestRefused(
                 422, f"Idempotency-Key may have {limits.web.IDEMPOTENCY_KEY_MAX_CHARS} characters."
             )
-        wanted = await _parsed(request, DialBody, limits.api.DIAL_BODY_MAX_BYTES)
+        wanted = await parsed(request, DialBody, limits.api.DIAL_BODY_MAX_BYTES)
         briefing, problems = briefing_of(wanted.about, wanted.facts)
         if problems:
             raise RequestRefused(422, problems[0])
@@ -157,12 +159,12 @@ class CallsEndpoints:
 
     async def say(self, request: Request) -> Response:
         """`POST /api/calls/{id}/say`"""
-        wanted = await _parsed(request, SayBody)
+        wanted = await parsed(request, SayBody)
         return await self._ask(request, "say", inputs.SayRequested(wanted.text.strip()))
 
     async def transfer(self, request: Request) -> Response:
         """`POST /api/calls/{id}/transfer`"""
-        wanted = await _parsed(request, TransferBody)
+        wanted = await parsed(request, TransferBody)
         call = await self._running(request)
         wish = _target(call.machine.agent, wanted.to.strip(), wanted.summary.strip())
         return await self._ask(request, "transfer", wish)
@@ -185,7 +187,7 @@ class CallsEndpoints:
 
     async def approve(self, request: Request) -> Response:
         """`POST /api/calls/{id}/approvals/{approval}`: the same answer may be repeated."""
-        wanted = await _parsed(request, DecisionBody)
+        wanted = await parsed(request, DecisionBody)
         call = await self._running(request)
         stands = call.allow(request.path_params["approval"], wanted.approve)
         if stands is None:
@@ -198,14 +200,14 @@ class CallsEndpoints:
 
     async def pause_recording(self, request: Request) -> Response:
         """`POST /api/calls/{id}/recording`: pause or resume it."""
-        wanted = await _parsed(request, recordings.PauseBody)
+        wanted = await parsed(request, recordings.PauseBody)
         call = await self._running(request)
         recordings.pause(call, wanted.paused)
         return _done(call, "pause_recording" if wanted.paused else "resume_recording")
 
     async def phone(self, request: Request) -> Response:
         """`POST /api/phone`"""
-        wanted = await _parsed(request, PhoneLinkBody)
+        wanted = await parsed(request, PhoneLinkBody)
         if wanted.agent not in self.registry.book.agents:
             raise RequestRefused(404, "There is no such agent.")
         url, expires_at = self.phone_link(wanted.agent, wanted.seconds)
@@ -288,9 +290,10 @@ def _card(agent: Agent) -> AgentInfo:
     )
 
 
-async def _parsed(
+async def parsed(
     request: Request, kind: type[_BodyT], most_bytes: int = limits.api.BODY_MAX_BYTES
 ) -> _BodyT:
+    """Return the JSON body as this type. Raises RequestRefused."""
     if media_type(request) != "application/json":
         raise RequestRefused(415, "Send application/json.")
     body = await body_of(request, most_bytes)
