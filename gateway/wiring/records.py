@@ -19,6 +19,7 @@ from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
+from gateway.ops.records.live_changes import LiveChanges
 from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
@@ -31,6 +32,7 @@ class Records:
 
     event_stream: EventStream
     store: RecordStore
+    changes: LiveChanges
     history: CallHistory
     database: Database
     writes: WriteBehind
@@ -86,9 +88,11 @@ def records(r: Resources) -> Records:
         writes, sender.wake if sender else lambda: None, enabled=sender is not None
     )
     event_stream = EventStream(metrics.event_stream_dropped.inc)
+    changes = LiveChanges(shared=r.store.shared)
     return Records(
         event_stream,
-        RecordStore(event_stream, history, writes, outbox, monotonic, time),
+        RecordStore(event_stream, history, writes, outbox, changes, monotonic, time),
+        changes,
         history,
         database,
         writes,
