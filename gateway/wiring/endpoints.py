@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
 from gateway.bridge.failover.snapshot_traces import SnapshotTraces
+from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
@@ -39,6 +40,7 @@ from gateway.web.twilio.voice import VoiceEndpoints
 from gateway.web.twilio.webhook import VerifiedWebhooks
 from gateway.wiring.capacity import Capacity
 from gateway.wiring.messaging import Messaging
+from gateway.wiring.operators import Operators
 from gateway.wiring.recordings import Recordings
 from gateway.wiring.records import Records
 from gateway.wiring.resources import Resources
@@ -51,6 +53,7 @@ def twilio_endpoints(
     calls: Telephony,
     texts: Messaging,
     outbound: OutboundCalls,
+    before: BeforeCalls,
     recorded: Recordings,
 ) -> list[BaseRoute]:
     settings, registry = r.settings, calls.registry
@@ -67,7 +70,7 @@ def twilio_endpoints(
     )
     return twilio_routes(
         VerifiedWebhooks(signature, r.metrics.webhooks),
-        _voice(r, bounds, calls, tokens, outbound.tokens),
+        _voice(r, bounds, calls, tokens, outbound.tokens, before),
         calls.transfers,
         StatusEndpoints(registry, outbound, calls.warm, r.metrics),
         media,
@@ -82,6 +85,7 @@ def _voice(
     calls: Telephony,
     stream_tokens: StreamTokens,
     outbound_tokens: OutboundTokens,
+    before: BeforeCalls,
 ) -> VoiceEndpoints:
     settings, registry, documents = r.settings, calls.registry, calls.documents
     stream = MediaStreamLeg(
@@ -96,7 +100,16 @@ def _voice(
     sip = SipLeg(settings.public_url, settings.sip_uri, documents, registry, calls.dial_tokens)
     steps = FallbackSteps(settings.public_url, documents, r.metrics.fallbacks)
     incoming = IncomingCalls(
-        settings.overflow, bounds.shed, registry, stream, sip, steps, documents, r.metrics
+        settings.overflow,
+        bounds.shed,
+        registry,
+        stream,
+        sip,
+        steps,
+        documents,
+        r.metrics,
+        before,
+        calls.transfers,
     )
     failover = Failover(
         registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,
@@ -142,6 +155,7 @@ def operator_endpoints(
     outbound: OutboundCalls,
     reload: AgentsReload,
     recorded: Recordings,
+    acting: Operators,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
     if r.settings.admin_token is None:
@@ -172,11 +186,14 @@ def operator_endpoints(
         kept.event_stream,
         r.images,
         outbound,
+        acting.actions,
+        acting.remote,
         phone.link,
         reload,
         kept.deliveries,
         recorded.library,
         _forgetting(r, kept, recorded),
+        lambda kind: r.metrics.images.labels("operator", kind).inc(),
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst

@@ -25,6 +25,7 @@ from gateway.bridge.event_dispatch import CallEvents
 from gateway.bridge.failover.sip_leases import SipLeases
 from gateway.bridge.failover.sip_takeover import SipTakeover
 from gateway.bridge.failover.snapshots import SnapshotStore
+from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.bridge.outbound.warm_transfer import WarmTransfers
@@ -173,12 +174,19 @@ def outbound_calls(
     )
 
 
-def sip_inbound(r: Resources, bounds: Capacity, calls: Telephony) -> SipInbound:
+def before_calls(calls: Telephony, kept: Records) -> BeforeCalls:
+    return BeforeCalls(calls.registry, kept.history)
+
+
+def sip_inbound(
+    r: Resources, bounds: Capacity, calls: Telephony, before: BeforeCalls
+) -> SipInbound:
     return SipInbound(
         calls.registry,
         r.openai,
         calls.dial_tokens,
         bounds.admission,
+        before,
         rates=bounds.rates,
         allow_rtp=r.settings.sip_allow_rtp,
         counted=lambda decision: r.metrics.sip_decisions.labels(decision).inc(),

@@ -171,7 +171,7 @@ class CallRegistry:
         session = self.session(agent, "media-streams", briefing, wire)
         version = self.agents.version_of(agent)
         machine = media_call(
-            informed(agent, briefing.facts),
+            informed(agent, briefing.facts, briefing.greeting),
             session,
             _event_ids(),
             monotonic(),
@@ -214,7 +214,7 @@ class CallRegistry:
         self._admit("sip", facts.call_sid)
         version = self.agents.version_of(agent)
         machine = sip_call(
-            informed(agent, briefing.facts),
+            informed(agent, briefing.facts, briefing.greeting),
             session,
             _event_ids(),
             monotonic(),
@@ -235,6 +235,17 @@ class CallRegistry:
         self._announced(call)
         call.begin(open_session=False)
         return call
+
+    def decide_anew(self, call: LiveCall, name: str, briefing: Briefing) -> None:
+        """Have an expected media call led by the agent of that name, and told this."""
+        first = call.agents.book.agents[call.facts.agent]
+        # The sound of the line is as the session was asked for it.
+        audio = call.machine.agent.audio
+        found = self._colleagues(first, "media-streams", audio)(name, briefing.facts)
+        if found is not None:
+            greeting = briefing.greeting or found.agent.greeting
+            agent = found.agent.model_copy(update={"greeting": greeting})
+            call.notify(inputs.CallDecided(agent, found.session, briefing))
 
     def _colleagues(self, first: Agent, path: str, audio: str) -> Colleagues:
         """Return how a call finds the agents that it is handed over to.
