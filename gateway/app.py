@@ -41,6 +41,7 @@ from gateway.wiring.resources import Resources, resources
 from gateway.wiring.subscribers import subscribe
 from gateway.wiring.telephony import (
     Telephony,
+    before_calls,
     outbound_calls,
     sip_inbound,
     sip_takeover,
@@ -86,7 +87,8 @@ def build(
     agents = agents_file(r, bounds, texts, os.environ if environ is None else environ)
     calls = telephony(r, bounds, agents.in_use)
     outbound = outbound_calls(r, bounds, calls, kept)
-    inbound = sip_inbound(r, bounds, calls)
+    before = before_calls(calls, kept)
+    inbound = sip_inbound(r, bounds, calls, before)
     takeover = sip_takeover(r, calls, inbound)
     recorded = recordings(r)
     subscribe(r, bounds, calls, kept, outbound, recorded)
@@ -98,10 +100,10 @@ def build(
     routes = [
         # Routes are searched in order: those with the most requests come first.
         *openai_routes(openai),
-        *twilio_endpoints(r, bounds, calls, texts, outbound, recorded),
+        *twilio_endpoints(r, bounds, calls, texts, outbound, before, recorded),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
-        *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload, recorded),
+        *operator_endpoints(r, bounds, calls, kept, texts, outbound, agents.reload, recorded),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},

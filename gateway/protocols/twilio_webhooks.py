@@ -20,6 +20,7 @@ _DATE_MAX_CHARS: Final = 64
 _CALL_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
 _MESSAGE_SID: Final = re.compile(r"[SM]M[0-9a-fA-F]{32}")
 _PARTY_MAX_CHARS: Final = 255
+_SIP_HEADER: Final = "SipHeader_"
 _CHANNEL: Final = "whatsapp:"
 
 TERMINAL: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -37,6 +38,10 @@ class VoiceRequest:
     status: str
     outbound: bool = False
     """We called: `caller` is the person all the same, and `dialled` our number."""
+    attestation: str = ""
+    """STIR/SHAKEN, in Twilio's words: `TN-Validation-Passed-A`."""
+    sip_headers: tuple[tuple[str, str], ...] = ()
+    """Headers of a call that came by SIP, named as they were sent."""
 
     def turned(self) -> VoiceRequest:
         """The same call seen from us, who placed it: Twilio has our number in `From`."""
@@ -51,7 +56,18 @@ def parse_voice(fields: Mapping[str, str]) -> VoiceRequest:
     caller, dialled = fields.get("From", ""), fields.get("To", "")
     if not dialled or len(dialled) > _PARTY_MAX_CHARS or len(caller) > _PARTY_MAX_CHARS:
         raise PeerError("malformed", "To is missing, or From or To is too long")
-    return VoiceRequest(call_sid, known_party(caller), dialled, fields.get("CallStatus", ""))
+    return VoiceRequest(
+        call_sid,
+        known_party(caller),
+        dialled,
+        fields.get("CallStatus", ""),
+        attestation=fields.get("StirVerstat", "")[:_PARTY_MAX_CHARS],
+        sip_headers=tuple(
+            (name.removeprefix(_SIP_HEADER), value)
+            for name, value in fields.items()
+            if name.startswith(_SIP_HEADER)
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

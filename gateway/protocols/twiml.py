@@ -18,6 +18,8 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "connect.xml": frozenset({"after_url", "media_url", "stream_status_url", "token"})
     | _SAYS_SORRY,
     "busy.xml": frozenset(),
+    "declined.xml": frozenset(),
+    "refused.xml": frozenset({"sentence", "language"}),
     "unavailable.xml": frozenset({"unavailable", "language"}),
     "apology.xml": _SAYS_SORRY,
     "hangup.xml": frozenset(),

@@ -10,12 +10,13 @@ from starlette.routing import BaseRoute
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
 from gateway.bridge.failover.snapshot_traces import SnapshotTraces
+from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.ops.delivery.delivery_traces import DeliveryTraces
-from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, StreamTokens
+from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, ResumeTokens, StreamTokens
 from gateway.ops.recordings.recording_traces import RecordingTraces
 from gateway.ops.records.forgetting import Forgetting
 from gateway.ops.records.history import CallFilter
@@ -51,6 +52,7 @@ def twilio_endpoints(
     calls: Telephony,
     texts: Messaging,
     outbound: OutboundCalls,
+    before: BeforeCalls,
     recorded: Recordings,
 ) -> list[BaseRoute]:
     settings, registry = r.settings, calls.registry
@@ -67,7 +69,7 @@ def twilio_endpoints(
     )
     return twilio_routes(
         VerifiedWebhooks(signature, r.metrics.webhooks),
-        _voice(r, bounds, calls, tokens, outbound.tokens),
+        _voice(r, bounds, calls, tokens, outbound.tokens, before),
         calls.transfers,
         StatusEndpoints(registry, outbound, calls.warm, r.metrics),
         media,
@@ -82,6 +84,7 @@ def _voice(
     calls: Telephony,
     stream_tokens: StreamTokens,
     outbound_tokens: OutboundTokens,
+    before: BeforeCalls,
 ) -> VoiceEndpoints:
     settings, registry, documents = r.settings, calls.registry, calls.documents
     stream = MediaStreamLeg(
@@ -96,7 +99,16 @@ def _voice(
     sip = SipLeg(settings.public_url, settings.sip_uri, documents, registry, calls.dial_tokens)
     steps = FallbackSteps(settings.public_url, documents, r.metrics.fallbacks)
     incoming = IncomingCalls(
-        settings.overflow, bounds.shed, registry, stream, sip, steps, documents, r.metrics
+        settings.overflow,
+        bounds.shed,
+        registry,
+        stream,
+        sip,
+        steps,
+        documents,
+        r.metrics,
+        before,
+        calls.transfers,
     )
     failover = Failover(
         registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,
@@ -138,6 +150,7 @@ def operator_endpoints(
     bounds: Capacity,
     calls: Telephony,
     kept: Records,
+    texts: Messaging,
     outbound: OutboundCalls,
     reload: AgentsReload,
     recorded: Recordings,
@@ -147,12 +160,21 @@ def operator_endpoints(
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731
     browser_calls = BrowserCalls(
-        calls.registry, bounds.admission, bounds.shed, used, r.tuning.phone_begins_burst
+        calls.registry,
+        calls.snapshots,
+        bounds.admission,
+        ResumeTokens(r.auth_tokens, time),
+        bounds.shed,
+        used,
+        r.metrics.resumes.labels("browser").inc,
+        r.tuning.phone_begins_burst,
     )
     phone = PhoneEndpoints(
         r.settings.public_url,
+        r.settings.phone_origins,
         PhoneTokens(r.auth_tokens, time),
         browser_calls,
+        texts.links,
         r.metrics,
         start_wait_s=r.tuning.start_wait_s,
     )
@@ -167,6 +189,7 @@ def operator_endpoints(
         kept.deliveries,
         recorded.library,
         _forgetting(r, kept, recorded),
+        lambda kind: r.metrics.images.labels("operator", kind).inc(),
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst

@@ -58,6 +58,7 @@ def subscribe(
         write_log,
         record,
         recorded.recorder.on_event,
+        calls.feed.on_event,
         recorded.carrier.on_event,
         guard.on_event,
     )

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
 
 
 def test_operators_have_no_endpoint_without_a_token(wired: Callable[..., Any]) -> None:
     a = wired()
     assert (
-        operator_endpoints(a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload, a.recorded)
+        operator_endpoints(
+            a.r, a.bounds, a.calls, a.kept, a.texts, a.outbound, a.agents.reload, a.recorded
+        )
         == []
     )
 
@@ -22,7 +25,7 @@ def test_operators_have_console_and_api_with_a_token(wired: Callable[..., Any]) 
     paths = [
         route.path
         for route in operator_endpoints(
-            a.r, a.bounds, a.calls, a.kept, a.outbound, a.agents.reload, a.recorded
+            a.r, a.bounds, a.calls, a.kept, a.texts, a.outbound, a.agents.reload, a.recorded
         )
     ]
     assert "/console" in paths
@@ -38,7 +41,7 @@ def test_webhooks_that_nothing_can_verify_have_no_endpoint(wired: Callable[..., 
 
 def test_twilio_has_its_webhooks_and_its_socket(wired: Callable[..., Any]) -> None:
     a = wired()
-    paths = [
-        r.path for r in twilio_endpoints(a.r, a.bounds, a.calls, a.texts, a.outbound, a.recorded)
-    ]
+    before = BeforeCalls(a.calls.registry)
+    endpoints = twilio_endpoints(a.r, a.bounds, a.calls, a.texts, a.outbound, before, a.recorded)
+    paths = [route.path for route in endpoints]
     assert {"/twilio/voice", "/twilio/after", "/twilio/media"} <= set(paths)

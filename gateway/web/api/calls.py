@@ -70,6 +70,8 @@ class CallsEndpoints:
     deliveries: DeliveryQueue
     library: RecordingLibrary
     forgetting: Forgetting
+    on_image_refused: Callable[[str], None]
+    """Gets why an operator's picture could not be shown."""
 
     # --- Reading ---
 
@@ -182,6 +184,7 @@ class CallsEndpoints:
             try:
                 url = await self.image_processor.shrink_photo(body)
             except PeerError as error:
+                self.on_image_refused(error.kind)
                 raise _not_shown(error.kind) from None
         return await self._ask(request, "image", inputs.ShowImageRequested(url, about.strip()))
 
