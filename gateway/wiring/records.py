@@ -22,6 +22,7 @@ from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.live_changes import LiveChanges
+from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
 from gateway.wiring.resources import Resources
@@ -43,6 +44,7 @@ class Records:
     sender: EventSender | None
     tokens: TokenBook
     audit: AuditLog
+    recorded: RecordedCalls
 
     def start(self, r: Resources) -> None:
         """Start what runs beside the calls: the database is opened, off the event loop."""
@@ -80,6 +82,7 @@ def records(r: Resources) -> Records:
             **table.appliers,
             **audit_appliers(),
             RESULT: LateWrites(history.change).apply,
+            RECORDING: RecordingWrites(history.change).apply,
         },
         lambda reason: metrics.records_lost.labels(reason).inc(),
     )
@@ -104,6 +107,7 @@ def records(r: Resources) -> Records:
         sender,
         TokenBook(_tokens(r), database),
         AuditLog(database, writes),
+        RecordedCalls(writes.add, outbox, event_stream),
     )
 
 
