@@ -52,13 +52,9 @@ def heard(
     call = Guarded(facts, released=released)
     if another:
         table.add_media(cast("Any", Guarded(facts)))
-    parts = {
-        name: Noted(log, name) for name in ("leases", "admission", "breaker", "rates", "tasks")
-    }
-    snapshots = Noted(log, "snapshots", shared=shared)
-    guard = AdmissionGuard(
-        table, cast("Any", snapshots), *map(lambda p: cast("Any", p), parts.values())
-    )
+    names = ("leases", "admission", "breaker", "rates", "tasks")
+    parts: list[Any] = [Noted(log, name) for name in names]
+    guard = AdmissionGuard(table, cast("Any", Noted(log, "snapshots", shared=shared)), *parts)
     guard.on_event(cast("Any", call), cast("Any", event))
     return [(what, *(one for one in more if one is not call)) for what, *more in log]
 
@@ -120,6 +116,6 @@ def test_the_lease_of_a_leg_is_dropped_unless_another_process_steers_it() -> Non
     assert not any(what == "leases.drop" for what, *_ in heard(MEDIA_CALL, ended(Ending.IDLE)))
 
 
-def test_nobody_brings_a_browser_back() -> None:
+def test_a_browser_that_comes_back_asks_for_a_slot_again() -> None:
     browser = replace(MEDIA_CALL, path="browser")
-    assert ("admission.release", CALL_SID) in heard(browser, ended(Ending.MEDIA_BROKEN))
+    assert ("admission.release", CALL_SID, True) in heard(browser, ended(Ending.MEDIA_BROKEN))
