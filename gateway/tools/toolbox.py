@@ -30,6 +30,7 @@ from gateway.tools.mcp_servers import (
     ignore_status,
 )
 from gateway.tools.python import PythonTool, ToolContext
+from gateway.tools.secret_functions import SecretFunctions
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import InvalidArguments, Tool, ToolFunction
 
@@ -68,6 +69,7 @@ class Toolbox:
             for agent in book.agents.values()
             for name, tool in self._tools_of(agent, environ)
         }
+        self.secret_functions = SecretFunctions(book, environ)
         self._hosted = {agent.name: hosted(agent, environ) for agent in book.agents.values()}
 
     def _tools_of(self, agent: Agent, environ: Mapping[str, str]) -> Iterator[tuple[str, Tool]]:
@@ -161,6 +163,7 @@ class Toolbox:
     async def close(self) -> None:
         for http in self._https:
             await http.close()
+        await self.secret_functions.close()
 
 
 def _bounded(text: str, outcome: str) -> ToolResult:

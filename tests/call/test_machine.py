@@ -12,6 +12,7 @@ SETTLES = [
     "Greeting",
     "MachineDetection",
     "HostedMcp",
+    "SecretInput",
     "AgentChange",
     "ImageInput",
     "Floor",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import inputs
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 
 
 class BrowserCarrier:
@@ -17,6 +17,9 @@ class BrowserCarrier:
         self.close(call)
 
     async def transfer(self, call: RunningCall, to: TransferCaller) -> None:  # noqa: ARG002 - the protocol's shape
+        call.notify(inputs.TransferFailed("no_carrier"))
+
+    async def collect(self, call: RunningCall, secret: CollectSecret) -> None:  # noqa: ARG002 - the protocol's shape
         call.notify(inputs.TransferFailed("no_carrier"))
 
     async def release(self, call: RunningCall) -> None:

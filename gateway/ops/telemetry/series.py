@@ -138,6 +138,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Hand-overs of a call from one agent to another, by outcome.",
         ("agent", "to", "outcome"),
     ),
+    "secret_inputs": (
+        "secret_inputs",
+        "Secret inputs at the carrier, by how they ended.",
+        ("agent", "kind", "outcome"),
+    ),
     "texts": (
         "texts",
         "Texts to callers: sent, refused by the carrier, or over a limit.",
@@ -340,6 +345,7 @@ class MetricSeries:
     sip_decisions: Counter
     sidebands_reopened: Counter
     hand_overs: Counter
+    secret_inputs: Counter
     transfers: Counter
     messages: Counter
     results: Counter

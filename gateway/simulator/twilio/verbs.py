@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from uuid import uuid4
 
 from gateway.simulator.audio import analysis
-from gateway.simulator.twilio import dial, enqueue, sip_trunk
+from gateway.simulator.twilio import dial, enqueue, gather, sip_trunk
 from gateway.simulator.twilio.call import TwilioCall
 from gateway.simulator.twilio.media_stream import MediaStream, StreamError, StreamIds
 from gateway.simulator.twilio.outcomes import CallOutcome, NextStep, Trunk
@@ -142,43 +142,6 @@ async def _redirect(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep:
     return await call.fetch(verb.text, method=verb.get("method", "POST"), base=base)
 
 
-async def _gather(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
-    prompt = asyncio.create_task(_prompt(call, verb, base))
-    try:
-        digits = await _digits(call, verb, prompt)
-    finally:
-        prompt.cancel()
-    if not digits:
-        return None
-    url = verb.get("action") or base
-    return await call.fetch(url, {"Digits": digits}, method=verb.get("method", "POST"), base=base)
-
-
-async def _prompt(call: TwilioCall, verb: TwimlVerb, base: str) -> None:
-    for child in verb.children:
-        await call.executor.verb(call, child, base)
-    call.prompt_played()
-
-
-async def _digits(call: TwilioCall, verb: TwimlVerb, prompt: asyncio.Task[None]) -> str:
-    """Return the keys pressed until there are enough, the finishing key, or the timeout."""
-    wanted, finish = int(verb.seconds("numDigits", 1000)), verb.get("finishOnKey", "#")
-    digits = ""
-    while len(digits) < wanted:
-        key = asyncio.ensure_future(call.keys.get())
-        if not digits:
-            await asyncio.wait({key, prompt}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({key}, timeout=verb.seconds("timeout", 5))
-        if not key.done():
-            key.cancel()
-            break
-        prompt.cancel()
-        if key.result() in finish:
-            break
-        digits += key.result()
-    return digits
-
-
 async def _dial(call: TwilioCall, verb: TwimlVerb, base: str) -> NextStep | None:
     outcome = await dial.dial(call, verb, base)
     return outcome.next_step or await _action(call, verb, base, outcome.fields())
@@ -197,9 +160,10 @@ _HANDLERS: Final[dict[str, Callable[[TwilioCall, TwimlVerb, str], Awaitable[Next
     "Connect": _connect,
     "Dial": _dial,
     "Enqueue": _enqueue,
-    "Gather": _gather,
+    "Gather": gather.gather,
     "Hangup": _hang_up,
     "Pause": _pause,
+    "Pay": gather.pay,
     "Play": _play,
     "Redirect": _redirect,
     "Say": _say,
