@@ -154,6 +154,14 @@ def _database(text: str) -> str:
     return text
 
 
+def _events_url(text: str) -> str:
+    # A secret in a query is the receiver's business, and not shown; one in front of @ is refused.
+    parts = split_url(text.partition("?")[0])
+    if parts is None or parts.scheme not in {"http", "https"} or not fullmatch(r"[!-~]+", text):
+        raise ValueError("must be an http(s):// address, like https://crm.example.com/calls")
+    return text
+
+
 def _recordings(text: str) -> str:
     bucket = r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/[A-Za-z0-9._/-]*)?"
     if not fullmatch(rf"file:///[^?#]+|{bucket}", text) or ".." in text.split("/"):
@@ -187,10 +195,36 @@ Flag = Annotated[bool, BeforeValidator(as_flag)]
 PublicUrl = Annotated[str, _given(_public_url)]
 BaseUrl = Annotated[str, _given(_base_url)]
 StoreUrl = Annotated[SecretStr, _given(_store)]
+EventsUrl = Annotated[SecretStr, _given(_events_url)]
 DatabaseUrl = Annotated[SecretStr, _given(_database)]
 RecordingsUrl = Annotated[str, _given(_recordings)]
 SipHost = Annotated[str, _given(_sip_host)]
 ListenHost = Annotated[
     str, fitting(rf"{_HOST}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "must be an address to listen on")
 ]
+
+
+def _origins(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parts_given = (part.strip().lower().removesuffix("/") for part in value.split(","))
+    origins = tuple(part for part in parts_given if part)
+    for origin in origins:
+        parts = split_url(origin)
+        secure = parts is not None and (parts.scheme == "https" or _is_local(parts))
+        if parts is None or parts.path or not secure:
+            raise ValueError(
+                "must be origins like https://www.example.com, separated by commas: without a "
+                "path, and http:// for this machine only"
+            )
+    if len(origins) > limits.phone.ORIGINS_MAX:
+        raise ValueError(f"may name at most {limits.phone.ORIGINS_MAX} origins")
+    return origins
+
+
+def _is_local(parts: SplitResult) -> bool:
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK
+
+
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Prefixes = Annotated[tuple[str, ...], BeforeValidator(_prefixes)]

@@ -15,9 +15,11 @@ from gateway.errors import SettingsError
 from gateway.setting_types import (
     BaseUrl,
     DatabaseUrl,
+    EventsUrl,
     Flag,
     ListenHost,
     Moment,
+    Origins,
     Prefixes,
     PublicUrl,
     RecordingsUrl,
@@ -158,6 +160,14 @@ class Settings(BaseModel):
         description="Where records of ended calls are: sqlite:///PATH or postgresql://...; unset, "
         "a file in GATEWAY_DATA_DIR.",
     )
+    events_url: EventsUrl | None = Field(
+        None, description="Where signed events of calls are delivered; unset, nowhere."
+    )
+    events_secret: Annotated[tuple[SecretStr, ...], some_secrets("whsec_")] = Field(
+        (),
+        description="Signs the events (whsec_ and base64); several during rotation, "
+        "comma-separated: all of them sign.",
+    )
     retain_days: Annotated[
         float, number(float, limits.database.RETAIN_MIN_DAYS, limits.database.RETAIN_MAX_DAYS)
     ] = Field(
@@ -171,6 +181,11 @@ class Settings(BaseModel):
     )
     admin_token: Secret | None = Field(
         None, description="Bearer token for /api and /console; unset, both are off."
+    )
+    phone_origins: Origins = Field(
+        (),
+        description="Web sites that may show the browser phone in their pages, comma-separated, "
+        "like https://www.example.com; unset, none.",
     )
     drain_s: Annotated[float, number(float, 0, limits.settings.DRAIN_MAX_S)] = Field(
         limits.settings.DRAIN_DEFAULT_S,
@@ -243,6 +258,11 @@ def load_settings(environ: Mapping[str, str], *, simulated: bool = False) -> Set
     if settings.simulated_time is not None and not settings.simulated:
         raise SettingsError(
             "GATEWAY_SIMULATED_TIME needs GATEWAY_SIMULATED=1: real calls have the real time."
+        )
+    if settings.events_url is not None and not settings.events_secret:
+        raise SettingsError(
+            "GATEWAY_EVENTS_URL needs GATEWAY_EVENTS_SECRET: "
+            'echo "whsec_$(openssl rand -base64 32)" makes one.'
         )
     if settings.overflow == "sip" and settings.sip_uri is None:
         raise SettingsError(

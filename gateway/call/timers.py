@@ -66,27 +66,39 @@ class Timers:
 
     def __init__(self) -> None:
         self._at: dict[Timer, float] = {}
+        self._next: float | None = None
+        self._next_known = True
+        """Whether `_next` is the earliest of all; looked for only when it was changed."""
 
     def set(self, timer: Timer, at: float) -> None:
+        if self._at.get(timer) == self._next:
+            self._next_known = False
+        elif self._next is None or at < self._next:
+            self._next = at
         self._at[timer] = at
 
     def clear(self, *timers: Timer) -> None:
         for timer in timers:
-            self._at.pop(timer, None)
+            if self._at.pop(timer, None) == self._next:
+                self._next_known = False
 
     def clear_all(self) -> None:
         self._at.clear()
+        self._next, self._next_known = None, True
 
     def __contains__(self, timer: Timer) -> bool:
         return timer in self._at
 
     def next(self) -> float | None:
-        return min(self._at.values()) if self._at else None
+        if not self._next_known:
+            self._next, self._next_known = min(self._at.values(), default=None), True
+        return self._next
 
     def pop_due(self, now: float) -> Timer | None:
         """Return the earliest timer that is due; one at a time, since each may clear others."""
-        timer = min(self._at, key=self._at.__getitem__, default=None)
-        if timer is None or self._at[timer] > now:
+        due_at = self.next()
+        if due_at is None or due_at > now:
             return None
-        del self._at[timer]
+        timer = next(timer for timer, at in self._at.items() if at == due_at)
+        self.clear(timer)
         return timer

@@ -1,4 +1,4 @@
-"""Bounds of the database: waits, queues, the spool, and batches."""
+"""Bounds of the database: waits, queues, the spool, batches, and the delivery of events."""
 
 from __future__ import annotations
 
@@ -48,3 +48,33 @@ TAKE_OVER_BATCH = 20
 
 assert CONNECT_MAX_S + STATEMENT_MAX_S < JOB_WAIT_MAX_S
 assert WRITE_FIRST_PAUSE_S < WRITE_PAUSE_MAX_S
+
+DELIVERY_ATTEMPT_MAX_S = 15.0
+"""Longest attempt, as Standard Webhooks advises a receiver to answer within."""
+DELIVERY_LEASE_S = 60.0
+"""Time after which another process sends what this one has taken and not reported on."""
+DELIVERY_AT_ONCE = 8
+"""Attempts of one process at the same time."""
+DELIVERY_FIRST_PAUSE_S = 5.0
+DELIVERY_PAUSE_MAX_S = 3_600.0
+"""Pauses double from the first to this one."""
+DELIVERY_GIVE_UP_S = 86_400.0
+"""An event is tried for so long, and parked then."""
+DELIVERY_RETRY_AFTER_MAX_S = 3_600.0
+DELIVERY_DOWN_PAUSE_MAX_S = 30.0
+"""Longest rest of a process after attempts in a row that found no receiver."""
+DELIVERY_LOOK_EVERY_S = 5.0
+"""How often a process looks for what is due again, or was left by another one."""
+DELIVERY_STATS_EVERY_S = 15.0
+DELIVERY_SETTLE_S = 20.0
+"""How long `call.ended` waits after an end that another stream or process may resume."""
+DELIVERY_DELIVERED_KEPT_S = 86_400.0
+"""How long the id of a delivered event is kept, so that it is not added again."""
+DELIVERY_EVENT_MAX_BYTES = 8 << 20
+DELIVERY_ANSWER_MAX_BYTES = 64 << 10
+DELIVERY_PAGE_MAX = 500
+DELIVERY_PAGE_DEFAULT = 100
+DELIVERY_ERROR_MAX_CHARS = 60
+
+assert DELIVERY_ATTEMPT_MAX_S * 2 < DELIVERY_LEASE_S
+assert DELIVERY_FIRST_PAUSE_S < DELIVERY_PAUSE_MAX_S < DELIVERY_GIVE_UP_S

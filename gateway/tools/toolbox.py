@@ -19,6 +19,7 @@ from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
 from gateway.limits.patience import MCP_PATIENCE, McpPatience
+from gateway.tools.before import IGNORE_BEFORE, BeforeHook, BeforeObserver, before_hook
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
 from gateway.tools.mcp_servers import (
@@ -58,6 +59,7 @@ class Toolbox:
         on_mcp_status: OnStatus = ignore_status,
         on_mcp_left_out: OnLeftOut = ignore_left_out,
         mcp_patience: McpPatience = MCP_PATIENCE,
+        on_before: BeforeObserver = IGNORE_BEFORE,
     ) -> None:
         """`background` does the work of built-in tools that need more than the call, by name."""
         self.mcp = McpServers(book, environ, on_mcp_status, on_mcp_left_out, mcp_patience)
@@ -70,6 +72,10 @@ class Toolbox:
             for name, tool in self._tools_of(agent, environ)
         }
         self.secret_functions = SecretFunctions(book, environ)
+        self._before = {
+            agent.name: before_hook(agent, book.agents, environ, on_before)
+            for agent in book.agents.values()
+        }
         self._hosted = {agent.name: hosted(agent, environ) for agent in book.agents.values()}
 
     def _tools_of(self, agent: Agent, environ: Mapping[str, str]) -> Iterator[tuple[str, Tool]]:
@@ -160,10 +166,17 @@ class Toolbox:
             kind = type(error).__name__
             return ToolResult(f"It failed: {kind}.", "error"), kind
 
+    def before(self, agent: str) -> BeforeHook | None:
+        """Return what is asked about calls of an agent before their first word."""
+        return self._before.get(agent)
+
     async def close(self) -> None:
         for http in self._https:
             await http.close()
         await self.secret_functions.close()
+        for hook in self._before.values():
+            if hook is not None:
+                await hook.close()
 
 
 def _bounded(text: str, outcome: str) -> ToolResult:

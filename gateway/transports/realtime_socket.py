@@ -79,7 +79,7 @@ class RealtimeSocket(asyncio.Protocol):
         self._headers = headers
         self._receiver: ModelReceiver | None = receiver
         self._splitter = FrameSplitter(masked=False, max_bytes=bounds.message_max_bytes)
-        self._frames = ClientFrames()
+        self._text_frame = ClientFrames().text_frame
         self._is_open = False
         """Whether the library's state is OPEN, as of the last `_flush`."""
         self._loop = asyncio.get_running_loop()
@@ -100,7 +100,7 @@ class RealtimeSocket(asyncio.Protocol):
         transport = self._transport
         if transport is None or not self._is_open:
             return
-        transport.write(self._frames.text_frame(payload))
+        transport.write(self._text_frame(payload))
         if transport.get_write_buffer_size() > MODEL_BACKLOG_MAX_BYTES:
             # Soon, and not now: the call that posts is in the middle of something.
             self._loop.call_soon(self._lose, "backlog")

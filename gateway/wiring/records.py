@@ -10,11 +10,17 @@ from gateway.ops.database.database import Database
 from gateway.ops.database.sealing import Sealer
 from gateway.ops.database.spool import Spool
 from gateway.ops.database.write_behind import WriteBehind
+from gateway.ops.delivery.delivery_queue import DeliveryQueue, DeliveryStats
+from gateway.ops.delivery.outbox import EventOutbox, OutboxTable
+from gateway.ops.delivery.sender import EventSender
+from gateway.ops.delivery.signing import EventSigner
 from gateway.ops.records.archive import take_over_files
 from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
+from gateway.ops.records.live_changes import LiveChanges
+from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
 from gateway.wiring.resources import Resources
@@ -26,15 +32,22 @@ class Records:
 
     event_stream: EventStream
     store: RecordStore
+    changes: LiveChanges
     history: CallHistory
     database: Database
     writes: WriteBehind
     retention: Retention
+    outbox: EventOutbox
+    deliveries: DeliveryQueue
+    sender: EventSender | None
+    recorded: RecordedCalls
 
     def start(self, r: Resources) -> None:
         """Start what runs beside the calls: the database is opened, off the event loop."""
         r.tasks.start(self.writes.run(), "database-writes")
         r.tasks.start(self.retention.run(), "retention")
+        if self.sender is not None:
+            r.tasks.start(self.sender.run(), "event-deliveries")
         files = r.settings.data_dir / "calls"
         r.tasks.start(take_over_files(files, self.history, self.writes), "take-over-records")
 
@@ -55,20 +68,57 @@ def records(r: Resources) -> Records:
         (callers.prepare,),
         metrics.database_errors.inc,
     )
-    history = CallHistory(database, sealer, callers)
+    table = OutboxTable(sealer)
+    history = CallHistory(database, sealer, callers, table)
     writes = WriteBehind(
         database,
         Spool(settings.data_dir / "spool", sealer),
-        {**history.appliers, RESULT: LateWrites(history.change).apply},
+        {
+            **history.appliers,
+            **table.appliers,
+            RESULT: LateWrites(history.change).apply,
+            RECORDING: RecordingWrites(history.change).apply,
+        },
         lambda reason: metrics.records_lost.labels(reason).inc(),
     )
     metrics.records_waiting.set_function(lambda: writes.waiting)
+    deliveries = DeliveryQueue(database, sealer)
+    sender = _sender(r, deliveries)
+    outbox = EventOutbox(
+        writes, sender.wake if sender else lambda: None, enabled=sender is not None
+    )
     event_stream = EventStream(metrics.event_stream_dropped.inc)
+    changes = LiveChanges(shared=r.store.shared)
     return Records(
         event_stream,
-        RecordStore(event_stream, history, writes, monotonic, time),
+        RecordStore(event_stream, history, writes, outbox, changes, monotonic, time),
+        changes,
         history,
         database,
         writes,
-        Retention(history, settings.retain_days, time),
+        Retention(history, settings.retain_days, time, expire_more=[deliveries.expire]),
+        outbox,
+        deliveries,
+        sender,
+        RecordedCalls(writes.add, outbox, event_stream),
+    )
+
+
+def _sender(r: Resources, deliveries: DeliveryQueue) -> EventSender | None:
+    settings, metrics = r.settings, r.metrics
+    if settings.events_url is None:
+        return None
+
+    def seen(stats: DeliveryStats) -> None:
+        metrics.deliveries_waiting.labels("pending").set(stats.pending)
+        metrics.deliveries_waiting.labels("parked").set(stats.parked)
+        metrics.delivery_oldest.set(stats.oldest_s)
+
+    signer = EventSigner([secret.get_secret_value() for secret in settings.events_secret])
+    return EventSender(
+        settings.events_url.get_secret_value(),
+        signer,
+        deliveries,
+        lambda outcome: metrics.deliveries.labels(outcome).inc(),
+        seen,
     )

@@ -50,6 +50,7 @@ def subscribe(
     def open_record(call: LiveCall) -> None:
         kept.store.open(call.facts, call.machine.agent)
 
+    recorded.stored.subscribe(kept.recorded.on_stored)
     # Spend comes first: logs and records state what a call has cost. The registry comes last: it
     # forgets the call.
     subscribers = (
@@ -58,6 +59,8 @@ def subscribe(
         write_log,
         record,
         recorded.recorder.on_event,
+        calls.feed.on_event,
+        recorded.carrier.on_event,
         guard.on_event,
     )
     for on_event in (*subscribers, calls.registry.on_event):

@@ -204,6 +204,22 @@ CALLERS: Final = Dashboard(
         row(
             8,
             lines(
+                "Asking before the first word",
+                "Per hour, by outcome: what does not answer costs the callers its time limit.",
+                per_hour("gateway_before_seconds_count", "agent, outcome"),
+                stacked=True,
+            ),
+            lines(
+                "How long that takes, 95 %",
+                "By agent: the caller hears the line ring for no longer while the session takes as long.",
+                by_label(quantile(0.95, "gateway_before_seconds", by="agent"), "agent"),
+                unit="s",
+                steps=at_most(0.3, 1.2),
+            ),
+        ),
+        row(
+            8,
+            lines(
                 "Tools that failed",
                 "Per minute: functions by outcome, hosted MCP servers by the way in which they failed.",
                 per_minute_if_any(
@@ -666,7 +682,7 @@ CAPACITY: Final = Dashboard(
             8,
             lines(
                 "Lost call records",
-                "Per hour. disk: full or not writable. backlog: the disk is too slow. Must be empty.",
+                "Per hour. disk: neither the disk nor the database takes them. backlog: the spool is full. unwritable: put aside. Must be empty.",
                 per_hour("gateway_records_lost_total", "reason"),
                 stacked=True,
             ),
@@ -676,7 +692,12 @@ CAPACITY: Final = Dashboard(
                 per_hour("gateway_streams_refused_total", "reason"),
                 stacked=True,
             ),
-            widths=(8, 8),
+            lines(
+                "Waiting for the database, and for the receiver of events",
+                "Entries in the spools of all pods; events in the outbox. Near 0 while both are there.",
+                Query("sum(gateway_records_waiting)", "records"),
+                Query("max by (state) (gateway_deliveries_waiting)", "events {{state}}"),
+            ),
         ),
     ),
 )

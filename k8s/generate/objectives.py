@@ -40,3 +40,6 @@ CERTIFICATE_DAYS: Final = 7
 
 DESCRIPTORS_LEFT_MIN: Final = 300
 """Descriptors left at which somebody is woken: at 256 plain HTTP is refused."""
+
+EVENT_AGE_MAX_S: Final = 900
+"""Age of an undelivered event after which somebody looks at the receiver."""

@@ -344,6 +344,26 @@ CAPACITY = group(
         "{{ $value | humanize }} records of calls were lost in an hour: {{ $labels.reason }}.",
     ),
     alert(
+        "GatewayRecordsWaiting",
+        "ticket",
+        "max by (instance) (gateway_records_waiting) > 0",
+        "{{ $value | humanize }} records of {{ $labels.instance }} wait for the database.",
+        "10m",
+    ),
+    alert(
+        "GatewayEventsLate",
+        "ticket",
+        f"max(gateway_delivery_oldest_seconds) > {goal.EVENT_AGE_MAX_S}",
+        "The oldest event that is not delivered is {{ $value | humanizeDuration }} old.",
+        "5m",
+    ),
+    alert(
+        "GatewayEventsParked",
+        "ticket",
+        'max(gateway_deliveries_waiting{state="parked"}) > 0',
+        "{{ $value | humanize }} events were given up: send them again when the receiver is back.",
+    ),
+    alert(
         "GatewayEventLoopLate",
         "page",
         "histogram_quantile(0.99, sum by (le, instance) (rate(gateway_event_loop_lag_seconds_bucket[5m]))) > 0.05",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from call import vendor_events
 from call.play import Book, answered, last_mark, wait
 from gateway.call.timers import Timer, Timers
@@ -54,3 +57,35 @@ def test_a_timer_that_another_cleared_does_not_come_in_the_same_tick() -> None:
     outs = book.call.tick(book.now + 1.0)
     book.umpire.after(outs, book.now)
     assert sum("response.create" in str(out) for out in outs) == 1
+
+
+_STEPS = st.one_of(
+    st.tuples(st.just("set"), st.sampled_from(list(Timer)[:4]), st.integers(0, 5)),
+    st.tuples(st.just("clear"), st.sampled_from(list(Timer)[:4]), st.just(0)),
+    st.tuples(st.just("clear_all"), st.just(Timer.MEDIA), st.just(0)),
+    st.tuples(st.just("pop"), st.just(Timer.MEDIA), st.integers(0, 5)),
+)
+
+
+@given(st.lists(_STEPS, max_size=30), st.lists(st.booleans(), min_size=30, max_size=30))
+def test_the_next_deadline_is_the_earliest_of_those_set(
+    steps: list[tuple[str, Timer, int]], looked: list[bool]
+) -> None:
+    timers, expected = Timers(), dict[Timer, int]()
+    for (step, timer, at), looks in zip(steps, looked, strict=False):
+        if step == "set":
+            timers.set(timer, at)
+            expected[timer] = at
+        elif step == "clear":
+            timers.clear(timer)
+            expected.pop(timer, None)
+        elif step == "clear_all":
+            timers.clear_all()
+            expected.clear()
+        else:
+            popped = timers.pop_due(at)
+            earliest = min(expected, key=expected.__getitem__, default=None)
+            assert popped == (earliest if earliest and expected[earliest] <= at else None)
+            expected.pop(popped, None)
+        if looks:
+            assert timers.next() == min(expected.values(), default=None)

@@ -203,6 +203,18 @@ CASES = {
         {'gateway_records_lost_total{reason="disk"}': "0+1x600"},
         {'gateway_records_lost_total{reason="disk"}': FOR_EVER},
     ),
+    "GatewayRecordsWaiting": Case(
+        {'gateway_records_waiting{instance="pod-1"}': "3x600"},
+        {'gateway_records_waiting{instance="pod-1"}': "0x28 5x3 0x600"},
+    ),
+    "GatewayEventsLate": Case(
+        {"gateway_delivery_oldest_seconds": "0+60x600"},
+        {"gateway_delivery_oldest_seconds": "120x600"},
+    ),
+    "GatewayEventsParked": Case(
+        {'gateway_deliveries_waiting{state="parked"}': "1x600"},
+        {'gateway_deliveries_waiting{state="parked"}': "0x600"},
+    ),
     "GatewayEventLoopLate": Case(lag(12), lag(3)),
     "GatewayDescriptorsNearlyUsed": Case(
         {'gateway_descriptors_left{instance="pod-1"}': "250x600"},

@@ -15,6 +15,8 @@ from gateway.ops.database.database import Database
 from gateway.ops.database.sealing import Sealer
 from gateway.ops.database.spool import Spool
 from gateway.ops.database.write_behind import WriteBehind
+from gateway.ops.delivery.delivery_queue import DeliveryQueue
+from gateway.ops.delivery.outbox import EventOutbox, OutboxTable
 from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
@@ -30,20 +32,28 @@ class DatabaseEnd:
     folder: Path
     url: str | None = None
     keys: tuple[str, ...] = ()
+    delivers: bool = False
     lost: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.sealer = Sealer(self.keys)
         self.callers = CallerHash(self.sealer)
         self.database = Database(database_address(self.url, self.folder), (self.callers.prepare,))
-        self.history = CallHistory(self.database, self.sealer, self.callers)
+        self.table = OutboxTable(self.sealer)
+        self.history = CallHistory(self.database, self.sealer, self.callers, self.table)
         self.spool = Spool(self.folder / "spool", self.sealer)
         self.writes = WriteBehind(
             self.database,
             self.spool,
-            {**self.history.appliers, RESULT: LateWrites(self.history.change).apply},
+            {
+                **self.history.appliers,
+                **self.table.appliers,
+                RESULT: LateWrites(self.history.change).apply,
+            },
             self.lost.append,
         )
+        self.outbox = EventOutbox(self.writes, enabled=self.delivers)
+        self.queue = DeliveryQueue(self.database, self.sealer)
 
     async def close(self) -> None:
         await self.writes.close()
@@ -52,9 +62,9 @@ class DatabaseEnd:
 
 @contextlib.asynccontextmanager
 async def open_database(
-    folder: Path, url: str | None = None, keys: tuple[str, ...] = ()
+    folder: Path, url: str | None = None, keys: tuple[str, ...] = (), *, delivers: bool = False
 ) -> AsyncIterator[DatabaseEnd]:
-    end = DatabaseEnd(folder, url, keys)
+    end = DatabaseEnd(folder, url, keys, delivers)
     try:
         yield end
     finally:

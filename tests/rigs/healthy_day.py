@@ -252,6 +252,9 @@ class Day:
         away = self._minute == REDIS_RESTARTS_AT
         self._add("gateway_store_errors_total", 45 * away)
         self._add("gateway_records_lost_total", 0, reason="disk")
+        self._set("gateway_records_waiting", 0)
+        self._set("gateway_delivery_oldest_seconds", 0)
+        self._set("gateway_deliveries_waiting", 0, state="parked")
         # The account's limit is shared; with many calls less of it is left.
         used = 0.5 * self._traffic_share()
         left = min(1 - used, fault.limit_left) if fault is not HEALTHY else 1 - used

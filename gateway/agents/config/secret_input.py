@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
@@ -14,6 +14,7 @@ COLLECTS_DIGITS: Final = "collect_digits"
 TAKES_PAYMENT: Final = "take_payment"
 SECRET_TOOLS: Final = {COLLECTS_DIGITS: "secret_digits", TAKES_PAYMENT: "payments"}
 """Built-in tools by which a caller types a secret, and the key of the agent that names each."""
+T = TypeVar("T")
 SecretKind = Literal["digits", "payment"]
 _SIGNING: Final = "${GATEWAY_EVENTS_SECRET}"
 
@@ -83,10 +84,10 @@ class Payment(SecretInputBase):
     postal_code: bool = False
 
 
-def _named(parts: Any) -> Any:
-    for name in parts if isinstance(parts, dict) else ():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise wrong(str(name), "must be a name of letters")
+def _named(parts: dict[str, T]) -> dict[str, T]:
+    for name in parts:
+        if not NAME.fullmatch(name):
+            raise wrong(name, "must be a name of letters")
     return parts
 
 
@@ -94,10 +95,10 @@ class SecretInputs(AgentFilePart):
     """Base of an agent: the secrets that it may ask for, by name."""
 
     tools: list[str] = Field(default_factory=list)
-    secret_digits: Annotated[dict[str, SecretDigits], BeforeValidator(_named)] = Field(
+    secret_digits: Annotated[dict[str, SecretDigits], AfterValidator(_named)] = Field(
         default_factory=dict, max_length=limits.tools.SECRET_KINDS_MAX
     )
-    payments: Annotated[dict[str, Payment], BeforeValidator(_named)] = Field(
+    payments: Annotated[dict[str, Payment], AfterValidator(_named)] = Field(
         default_factory=dict, max_length=limits.tools.SECRET_KINDS_MAX
     )
 

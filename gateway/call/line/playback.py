@@ -98,11 +98,12 @@ class PlaybackLedger:
 
     def sent(self, ms: int, now: float) -> str:
         """Record that `ms` more went out; return the name of the mark to send behind it."""
-        if self.heard_ms(now) >= self.sent_ms:
-            self._anchor_ms, self._anchor_at = self.sent_ms, now
-        if self.dry(now):
-            self._run_ms, self._run_at = self.sent_ms, now
-        self.sent_ms += ms
+        sent_ms = self.sent_ms
+        if self._all_played(self._anchor_ms, self._anchor_at, now):
+            self._anchor_ms, self._anchor_at = sent_ms, now
+        if self._all_played(self._run_ms, self._run_at, now):
+            self._run_ms, self._run_at = sent_ms, now
+        self.sent_ms = sent_ms + ms
         self._marks_made += 1
         name = f"{self.epoch}:{self._marks_made}"
         if len(self._marks) < MARKS_PENDING_MAX:
@@ -135,8 +136,14 @@ class PlaybackLedger:
 
     def all_heard(self, now: float) -> bool:
         """Return whether all that was accepted was heard, as `heard_ms` says."""
-        # At the ends of what there is no clock is needed.
-        return self._anchor_ms == self.accepted_ms or self.heard_ms(now) >= self.accepted_ms
+        return self.sent_ms == self.accepted_ms and self._all_played(
+            self._anchor_ms, self._anchor_at, now
+        )
+
+    def _all_played(self, from_ms: int, since: float, now: float) -> bool:
+        """Return whether `_played_ms` is all that was sent; asked more often than how much."""
+        left_ms = self.sent_ms - from_ms
+        return left_ms <= 0 or (now - since) * 1000 + _FLOAT_ERROR_MS >= left_ms
 
     def _played_ms(self, from_ms: int, since: float, now: float) -> int:
         # Comparisons and not `min` or `max`, here and below: this is asked fifty times a second.
@@ -162,7 +169,7 @@ class PlaybackLedger:
 
     def dry(self, now: float) -> bool:
         """Return whether the caller's buffer is empty, by the clock."""
-        return self._played_ms(self._run_ms, self._run_at, now) >= self.sent_ms
+        return self._all_played(self._run_ms, self._run_at, now)
 
     def dry_at(self) -> float:
         """Return when the buffer runs, or ran, dry if nothing more is sent."""

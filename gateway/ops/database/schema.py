@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -54,10 +55,33 @@ keys = Table(
     Column("made_at", BigInteger, nullable=False),
 )
 
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("type", String(40), nullable=False),
+    Column("call_id", String(200), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("give_up_at", BigInteger, nullable=False),
+    Column("leased_until", BigInteger, nullable=False),
+    Column("lease", String(40)),
+    Column("delivered_at", BigInteger),
+    Column("last_status", SmallInteger),
+    Column("last_error", String(60)),
+    Column("sealed_body", LargeBinary, nullable=False),
+    Index("deliveries_by_due", "state", "due_at"),
+    Index("deliveries_by_call", "call_id", "state", "created_at", "id"),
+    Index("deliveries_by_time", "created_at", "id"),
+    Index("deliveries_by_state", "state", "created_at", "id"),
+)
+
 migrations = Table(
     "alembic_version",
     MetaData(),
     Column("version_num", String(32), primary_key=True),
 )
 
-__all__ = ["calls", "keys", "metadata", "migrations"]
+__all__ = ["calls", "deliveries", "keys", "metadata", "migrations"]

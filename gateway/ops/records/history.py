@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +31,26 @@ _decode_summary: Final = msgspec.json.Decoder(CallSummary).decode
 US: Final = 1_000_000
 
 
+EventType = Literal["call.started", "call.ended", "call.result", "call.recording", "message.taken"]
+"""Kind of an event that an operator's system gets."""
+
+
+class EndedEvent(Struct, array_like=True):
+    """Identity of the event that an ended call becomes when its record is written."""
+
+    id: str
+    at_us: int
+    due_us: int
+
+
+class EndedEvents(Protocol):
+    """Receiver of records that were written, in the same transaction."""
+
+    def apply_ended(self, connection: Connection, event: EndedEvent, record: CallRecord) -> None:
+        """Add the event with the record as it is now."""
+        ...
+
+
 class CallWrite(Struct, array_like=True):
     """An ended call on its way to the database."""
 
@@ -41,6 +61,7 @@ class CallWrite(Struct, array_like=True):
     """Whether `caller` is a hash; it is the number until the database was opened once."""
     delete_at: int | None = None
     """Microseconds since 1970; None for as long as all are kept."""
+    event: EndedEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +95,14 @@ class Position(NamedTuple):
     id: str
 
 
+class CallNames(NamedTuple):
+    """Names under which something of a call is kept."""
+
+    id: str
+    call_sid: str
+    """Empty over a trunk, and where no key opens the record."""
+
+
 class EarlierCalls(Protocol):
     """Source of a caller's earlier calls."""
 
@@ -87,8 +116,15 @@ class EarlierCalls(Protocol):
 class CallHistory:
     """Ended calls in the database. Functions with a `connection` run on the database's thread."""
 
-    def __init__(self, database: Database, sealer: Sealer, callers: CallerHash) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        callers: CallerHash,
+        events: EndedEvents | None = None,
+    ) -> None:
         self._database, self._sealer, self._callers = database, sealer, callers
+        self._events = events
 
     @property
     def away(self) -> bool:
@@ -97,11 +133,17 @@ class CallHistory:
 
     # --- Writing ---
 
-    def ended(self, record: CallRecord, caller: str, delete_at: int | None = None) -> Write:
-        """Return the write that keeps this record; `caller` is the number."""
+    def ended(
+        self,
+        record: CallRecord,
+        caller: str,
+        delete_at: int | None = None,
+        event: EndedEvent | None = None,
+    ) -> Write:
+        """Return the write that keeps this record, and has it delivered; `caller` is the number."""
         hashed = self._callers.known
         who = self._callers.of(caller) if hashed else caller.encode("utf-8", "replace").decode()
-        data = msgspec.msgpack.encode(CallWrite(_encode(record), who, hashed, delete_at))
+        data = msgspec.msgpack.encode(CallWrite(_encode(record), who, hashed, delete_at, event))
         return Write(CALL, data)
 
     @property
@@ -123,18 +165,24 @@ class CallHistory:
         row = self._row(record) | {"caller_hash": caller, "parts": part}
         row["delete_at"] = wanted.delete_at
         if insert_new(connection, calls, row):
-            return
+            return self._deliver(connection, wanted, record)
         where = calls.c.id == record.id
         query = select(calls.c.parts, calls.c.sealed_record, calls.c.caller_hash)
         before = connection.execute(query.where(where).with_for_update()).one()
         parts = before.parts.split(",")
         if part in parts or len(parts) >= limits.database.PARTS_MAX:
-            return
+            return None
         earlier = self._opened(record.id, before.sealed_record)
-        row = self._row(record if earlier is None else merged(earlier, record))
+        record = record if earlier is None else merged(earlier, record)
+        row = self._row(record)
         row["parts"] = ",".join([*parts, part])
         row["caller_hash"] = before.caller_hash or caller
         connection.execute(update(calls).where(where).values(**row))
+        return self._deliver(connection, wanted, record)
+
+    def _deliver(self, connection: Connection, wanted: CallWrite, record: CallRecord) -> None:
+        if self._events is not None and wanted.event is not None:
+            self._events.apply_ended(connection, wanted.event, record)
 
     def change(
         self, connection: Connection, call_id: str, change: Callable[[CallRecord], bool]
@@ -262,6 +310,30 @@ class CallHistory:
         """Delete every call of a caller, and return their ids. Raises DatabaseAway."""
         return await self._delete(lambda calls: calls.c.caller_hash == caller_hash)
 
+    async def names_of(self, caller_hash: str) -> list[CallNames]:
+        """Return the names of every call of a caller. Raises DatabaseAway."""
+        return await self._names(lambda calls: calls.c.caller_hash == caller_hash)
+
+    async def names(self, call_id: str) -> list[CallNames]:
+        """Return the names of one call; nothing if it is not there. Raises DatabaseAway."""
+        return await self._names(lambda calls: calls.c.id == call_id)
+
+    async def _names(self, which: Callable[[Any], ColumnElement[bool]]) -> list[CallNames]:
+        def select_names(connection: Connection) -> list[CallNames]:
+            from sqlalchemy import select  # noqa: PLC0415 - on the thread
+
+            from gateway.ops.database.schema import calls  # noqa: PLC0415
+
+            found = []
+            for row in connection.execute(
+                select(calls.c.id, calls.c.sealed_summary).where(which(calls))
+            ):
+                summary = self._summary(row.id, row.sealed_summary)
+                found.append(CallNames(row.id, "" if summary is None else summary.call_sid))
+            return found
+
+        return await self._database.read(select_names)
+
     async def hash_of(self, caller: str) -> str:
         """Return the hash by which calls of this number are found. Raises DatabaseAway."""
         return await self._database.read(lambda _: self._callers.of(caller))
@@ -281,12 +353,13 @@ class CallHistory:
         def delete(connection: Connection) -> Sequence[str]:
             from sqlalchemy import delete, select  # noqa: PLC0415 - on the thread
 
-            from gateway.ops.database.schema import calls  # noqa: PLC0415
+            from gateway.ops.database.schema import calls, deliveries  # noqa: PLC0415
 
             query = select(calls.c.id).where(which(calls)).limit(most)
             ids = connection.execute(query).scalars().all()
             if ids:
                 connection.execute(delete(calls).where(calls.c.id.in_(ids)))
+                connection.execute(delete(deliveries).where(deliveries.c.call_id.in_(ids)))
             return ids
 
         return list(await self._database.write(delete))

@@ -33,6 +33,7 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
         newer,
         began_at=first.began_at,
         agent=newer.agent,
+        recording=last.recording or first.recording,
         turns=first.turns + last.turns,
         barge_ins=first.barge_ins + last.barge_ins,
         tools=first.tools + last.tools,
@@ -49,6 +50,7 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
         language=last.language or first.language,
     )
     result.result = _first_of(newer.result, first.result if newer is last else last.result)
+    result.result = newer.result or first.result or last.result
     for name in ("rings_s", "answered_s", "answered_by", "arrived_s", "model_ready_s"):
         setattr(result, name, _first_of(getattr(first, name), getattr(last, name)))
     result.first_sound_s = _first_of(first.first_sound_s, last.first_sound_s)

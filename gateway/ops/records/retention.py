@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
@@ -17,7 +17,10 @@ _DAY_S: Final = 86_400
 
 
 class Retention:
-    """Deletes what is older than `days`; `deleted` gets the ids of each batch."""
+    """Deletes what is older than `days`.
+
+    `deleted` gets the ids of each batch, `expire_more` the time before which all else goes.
+    """
 
     def __init__(
         self,
@@ -25,8 +28,10 @@ class Retention:
         days: float,
         wall: Callable[[], float],
         deleted: Callable[[list[str]], None] = lambda _: None,
+        expire_more: Sequence[Callable[[int], Awaitable[None]]] = (),
     ) -> None:
         self._history, self._days, self._wall, self._deleted = history, days, wall, deleted
+        self._expire_more = expire_more
 
     async def run(self) -> None:
         while True:
@@ -49,4 +54,6 @@ class Retention:
                 break
             count += len(ids)
             self._deleted(ids)
+        for expire in self._expire_more:
+            await expire(before_us)
         return count

@@ -8,11 +8,11 @@ what people said.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
@@ -22,8 +22,17 @@ from gateway.errors import DatabaseAway
 from gateway.ops.database.write_behind import WriteBehind
 from gateway.ops.records.callers import normalized
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.records.history import US, CallFilter, CallHistory, Position, micros
+from gateway.ops.records.history import (
+    US,
+    CallFilter,
+    CallHistory,
+    EndedEvent,
+    EventType,
+    Position,
+    micros,
+)
 from gateway.ops.records.late import LateCall, LateWrites, complete
+from gateway.ops.records.live_changes import EndedLine, LiveChanges
 from gateway.ops.records.record import (
     CallRecord,
     CallSummary,
@@ -34,6 +43,18 @@ from gateway.ops.records.record import (
 from gateway.ops.telemetry.logs import masked
 
 DAY_S: Final = 86_400
+
+
+class CallOutbox(Protocol):
+    """Outbox of events, as far as records need it."""
+
+    def ended(self, ending: str | None) -> EndedEvent | None:
+        """Return the identity of an ended call's event, None where nobody is to get it."""
+        ...
+
+    def add(self, event_type: EventType, call: CallInfo, data: Mapping[str, Any]) -> None:
+        """Have an event delivered."""
+        ...
 
 
 class Page(NamedTuple):
@@ -49,7 +70,7 @@ class Page(NamedTuple):
 class _Live(NamedTuple):
     writer: RecordWriter
     privacy: RecordPrivacy
-    caller: str
+    call: CallInfo
     expects_result: bool
 
 
@@ -66,10 +87,13 @@ class RecordStore:
         event_stream: EventStream,
         history: CallHistory,
         writes: WriteBehind,
+        outbox: CallOutbox,
+        changes: LiveChanges,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self._event_stream, self._history, self._writes = event_stream, history, writes
+        self._outbox, self._changes = outbox, changes
         self._clock, self._wall = clock, wall
         self._live: dict[str, _Live] = {}
         self._unwritten: OrderedDict[str, _Ended] = OrderedDict()
@@ -98,7 +122,7 @@ class RecordStore:
         )
         writer = RecordWriter(record, self._clock)
         expects_result = agent.result is not None
-        self._live[call.key] = _Live(writer, privacy_of(agent), call.caller, expects_result)
+        self._live[call.key] = _Live(writer, privacy_of(agent), call, expects_result)
         self._event_stream.publish(call.key, "summary", record.summary())
         self._event_stream.publish(call.key, "privacy", record.privacy)
 
@@ -108,14 +132,21 @@ class RecordStore:
         """`cost_usd` is what the call has cost so far; None where nobody counts, or as before."""
         live = self._live.get(call.key)
         if live is None:
-            return self._on_late_event(call.key, event, cost_usd)
+            return self._on_late_event(call, event, cost_usd)
         writer = live.writer
         writer.cost(cost_usd)
         changes = writer.write(event)
+        if changes:
+            self._changes.changed(call.key)
         if changes and self._event_stream.watched:
             for part, value in changes:
                 told = writer.record.summary() if part == "summary" else value
                 self._event_stream.publish(call.key, part, told, writer.now_s())
+        if isinstance(event, events.CallerConnected):
+            self._outbox.add("call.started", call, {"began_at": writer.record.began_at})
+        elif isinstance(event, events.MessageTaken) and live.privacy.record != "none":
+            left = {"text": event.text, "name": event.name, "callback": event.callback}
+            self._outbox.add("message.taken", call, left)
         if isinstance(event, events.CallEnded):
             self._close(call.key)
         return None
@@ -123,7 +154,10 @@ class RecordStore:
     def _close(self, key: str) -> None:
         live = self._live.pop(key)
         record, privacy = live.writer.record, live.privacy
+        self._changes.ended(EndedLine(record.summary(), live.call.caller, self._clock()))
         if privacy.record == "none":
+            # Nothing is kept, and nobody learns more than that there was a call.
+            self._outbox.add("call.ended", live.call, _outline(record))
             return
         if privacy.record != "transcript":
             record.transcript = []
@@ -131,7 +165,8 @@ class RecordStore:
             self._late[key] = LateCall(record, keeps_words=privacy.record == "transcript")
             while len(self._late) > limits.records.LATE_CALLS_MAX:
                 self._late.popitem(last=False)
-        ended = _Ended(record, live.caller)
+        caller = live.call.caller
+        ended = _Ended(record, caller)
         self._unwritten[key] = ended
         self._unwritten.move_to_end(key)
         while len(self._unwritten) > limits.records.RECORDS_KEPT_MAX:
@@ -139,18 +174,22 @@ class RecordStore:
         delete_at = None
         if privacy.retain_days is not None:
             delete_at = round((self._wall() + privacy.retain_days * DAY_S) * US)
-        write = self._history.ended(record, live.caller, delete_at)
+        event = self._outbox.ended(record.ending)
+        write = self._history.ended(record, caller, delete_at, event)
         self._writes.add(write, written=partial(self._written, key, ended))
 
-    def _on_late_event(self, key: str, event: events.CallEvent, cost_usd: Decimal | None) -> None:
-        call = self._late.get(key)
-        late = call.on_event(event, cost_usd, self._wall()) if call is not None else None
-        if call is None or late is None:
+    def _on_late_event(
+        self, call: CallInfo, event: events.CallEvent, cost_usd: Decimal | None
+    ) -> None:
+        ended = self._late.get(call.key)
+        late = ended.on_event(event, cost_usd, self._wall()) if ended is not None else None
+        if ended is None or late is None:
             return
-        del self._late[key]
-        complete(call.record, late)
-        self._event_stream.publish(key, "result", late.result)
+        del self._late[call.key]
+        complete(ended.record, late)
+        self._event_stream.publish(call.key, "result", late.result)
         self._writes.add(LateWrites.write(late))
+        self._outbox.add("call.result", call, {"result": late.result})
 
     def _written(self, key: str, ended: _Ended) -> None:
         if self._unwritten.get(key) is ended:
@@ -161,9 +200,14 @@ class RecordStore:
     def live(self, wanted: CallFilter | None = None) -> list[CallSummary]:
         """Return running calls of this process, newest first."""
         found = (
-            (live.writer.record.summary(), live.caller) for live in reversed(self._live.values())
+            (live.writer.record.summary(), live.call.caller)
+            for live in reversed(self._live.values())
         )
         return [call for call, caller in found if wanted is None or _takes(wanted, call, caller)]
+
+    def live_callers(self) -> dict[str, str]:
+        """Return the keys of running calls, newest first, each with its caller's number."""
+        return {key: live.call.caller for key, live in reversed(self._live.items())}
 
     async def ended(self, wanted: CallFilter, most: int, after: Position | None = None) -> Page:
         """Return ended calls of all processes, newest first.
@@ -213,6 +257,15 @@ class RecordStore:
 def _takes(wanted: CallFilter, call: CallSummary, caller: str) -> bool:
     same = not wanted.caller or normalized(wanted.caller) == normalized(caller)
     return same and wanted.takes(call)
+
+
+def _outline(record: CallRecord) -> dict[str, Any]:
+    return {
+        "began_at": record.began_at,
+        "seconds": record.seconds,
+        "ending": record.ending,
+        "well": record.well,
+    }
 
 
 def _position(call: CallSummary) -> Position:

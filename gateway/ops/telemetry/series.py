@@ -133,6 +133,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "before_left_out": (
+        "before_fields_left_out",
+        "Fields of answers to `before` that could not be used.",
+        ("agent", "field"),
+    ),
     "hand_overs": (
         "hand_overs",
         "Hand-overs of a call from one agent to another, by outcome.",
@@ -174,6 +179,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "resumes": ("resumes", "Calls resumed on a new stream, by how.", ("how",)),
     "store_errors": ("store_errors", "Requests that the shared store did not serve.", ()),
+    "deliveries": ("deliveries", "Attempts to deliver an event, by outcome.", ("outcome",)),
     "database_errors": ("database_errors", "Requests that the database did not serve.", ()),
     "records_lost": (
         "records_lost",
@@ -203,6 +209,16 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
 }
 _GAUGES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "deliveries_waiting": (
+        "deliveries_waiting",
+        "Events in the outbox of all processes, by state: pending, parked.",
+        ("state",),
+    ),
+    "delivery_oldest": (
+        "delivery_oldest_seconds",
+        "Age of the oldest event that is not delivered; 0 without one.",
+        (),
+    ),
     "recordings_waiting": (
         "recordings_waiting",
         "Recordings of ended calls that are on their way to the store.",
@@ -261,6 +277,12 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, str, tuple[str, ...], tuple[float, ..
         "setup_seconds",
         "From the webhook to the end of each stage: model_ready, caller_arrived, first_sound.",
         ("stage", "path"),
+        _SETUP_BUCKETS,
+    ),
+    "before": (
+        "before_seconds",
+        "What came of asking `before` about a call, and how long it took.",
+        ("agent", "outcome"),
         _SETUP_BUCKETS,
     ),
     "wait": (
@@ -344,6 +366,7 @@ class MetricSeries:
     stream_events: Counter
     sip_decisions: Counter
     sidebands_reopened: Counter
+    before_left_out: Counter
     hand_overs: Counter
     secret_inputs: Counter
     transfers: Counter
@@ -357,10 +380,13 @@ class MetricSeries:
     reconnects: Counter
     resumes: Counter
     store_errors: Counter
+    deliveries: Counter
     database_errors: Counter
     records_lost: Counter
     event_stream_dropped: Counter
     agents_reloads: Counter
+    deliveries_waiting: Gauge
+    delivery_oldest: Gauge
     records_waiting: Gauge
     budget: Gauge
     recordings: Counter
@@ -381,6 +407,7 @@ class MetricSeries:
     build: Gauge
     length: Histogram
     setup: Histogram
+    before: Histogram
     wait: Histogram
     stage: Histogram
     reaction: Histogram

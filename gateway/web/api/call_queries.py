@@ -77,7 +77,7 @@ def call_query(request: Request) -> CallQuery:
     caller = _short(given.get("caller", "").strip(), "caller", limits.database.CALLER_MAX_CHARS)
     since, until = (_moment(given.get(name), name) for name in ("since", "until"))
     calls = CallFilter(agent, path, ending, caller, since, until)
-    return CallQuery(state, _limit(request), calls, _position(given.get("cursor")))
+    return CallQuery(state, _limit(request), calls, position_of(given.get("cursor")))
 
 
 def cursor_of(position: Position | None) -> str | None:
@@ -92,7 +92,8 @@ def first_cursor() -> str | None:
     return cursor_of(_FIRST)
 
 
-def _position(cursor: str | None) -> Position | None:
+def position_of(cursor: str | None) -> Position | None:
+    """Return the position that a cursor was made of. Raises RequestRefused."""
     if cursor is None:
         return None
     try:

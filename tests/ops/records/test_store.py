@@ -22,6 +22,7 @@ from gateway.call.endings import Ending
 from gateway.errors import DatabaseAway
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallFilter, Position
+from gateway.ops.records.live_changes import LiveChanges
 from gateway.ops.records.record import CallRecord, CallSummary
 from gateway.ops.records.store import RecordStore
 from gateway.protocols.realtime_server import Usage
@@ -44,7 +45,13 @@ class Office:
     def __post_init__(self) -> None:
         self.event_stream = EventStream()
         self.records = RecordStore(
-            self.event_stream, self.end.history, self.end.writes, lambda: self.now, lambda: BEGAN
+            self.event_stream,
+            self.end.history,
+            self.end.writes,
+            self.end.outbox,
+            LiveChanges(shared=False),
+            lambda: self.now,
+            lambda: BEGAN,
         )
 
     def call(self, policy: Any = "metadata", facts: CallInfo = FACTS, **keys: Any) -> None:

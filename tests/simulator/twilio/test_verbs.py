@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.simulator.twilio import gather
+from gateway.simulator.twilio import verbs
 from gateway.simulator.twilio.twiml import TwimlVerb
 
 FETCHED = object()
@@ -40,7 +40,7 @@ class CallDouble:
 async def gathered(keys: str, **attributes: str) -> CallDouble:
     call: Any = CallDouble(keys)
     verb = TwimlVerb("Gather", {"action": "/next", "timeout": "0.01", **attributes})
-    following = await gather.gather(call, verb, "")
+    following = await verbs.gather(call, verb, "")
     assert (following is FETCHED) == bool(call.requested)
     return call  # type: ignore[no-any-return]
 
@@ -73,7 +73,7 @@ async def test_wrong_attributes_are_warned_of() -> None:
 async def paid(keys: str, **attributes: str) -> dict[str, str]:
     call: Any = CallDouble(keys)
     verb = TwimlVerb("Pay", {"action": "/paid", "timeout": "0.01", **attributes})
-    assert await gather.pay(call, verb, "") is FETCHED
+    assert await verbs.pay(call, verb, "") is FETCHED
     ((_, fields),) = call.requested
     return fields  # type: ignore[no-any-return]
 
