@@ -26,10 +26,12 @@ demo: $(READY) ## one whole call between simulated ends; leaves sound, picture a
 
 run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	@if [ -z "$$OPENAI_API_KEY" ] && [ -z "$$GATEWAY_SIMULATED" ]; then \
-	  url="http://localhost:$${GATEWAY_PORT:-8080}"; \
+	  url="http://127.0.0.1:$${GATEWAY_PORT:-8080}"; \
 	  token="$${GATEWAY_ADMIN_TOKEN:-$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(18))')}"; \
 	  echo "OPENAI_API_KEY is not set: serving simulated calls."; \
-	  echo "  a call           $(BIN)/gateway simulate (in another terminal)"; \
+	  call="$(BIN)/gateway simulate"; \
+	  [ "$${GATEWAY_PORT:-8080}" = 8080 ] || call="$$call --url $$url"; \
+	  echo "  a call           $$call (in another terminal)"; \
 	  echo "  console          $$url/console, token of this run: $$token"; \
 	  echo "  browser phone    the button Phone on the console makes a link"; \
 	  GATEWAY_ADMIN_TOKEN="$$token" exec $(BIN)/gateway serve --simulated; \

@@ -35,12 +35,14 @@ from gateway.wiring.agents_file import agents_file
 from gateway.wiring.capacity import Capacity, capacity
 from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
 from gateway.wiring.messaging import Messaging, messaging
+from gateway.wiring.operators import Operators, operators
 from gateway.wiring.recordings import Recordings, recordings
 from gateway.wiring.records import Records, records
 from gateway.wiring.resources import Resources, resources
 from gateway.wiring.subscribers import subscribe
 from gateway.wiring.telephony import (
     Telephony,
+    before_calls,
     outbound_calls,
     sip_inbound,
     sip_takeover,
@@ -86,9 +88,11 @@ def build(
     agents = agents_file(r, bounds, texts, os.environ if environ is None else environ)
     calls = telephony(r, bounds, agents.in_use)
     outbound = outbound_calls(r, bounds, calls, kept)
-    inbound = sip_inbound(r, bounds, calls)
+    before = before_calls(calls, kept)
+    inbound = sip_inbound(r, bounds, calls, before)
     takeover = sip_takeover(r, calls, inbound)
     recorded = recordings(r)
+    acting = operators(r, calls, kept, outbound)
     subscribe(r, bounds, calls, kept, outbound, recorded)
 
     openai = openai_endpoint(r, calls, inbound)
@@ -98,16 +102,18 @@ def build(
     routes = [
         # Routes are searched in order: those with the most requests come first.
         *openai_routes(openai),
-        *twilio_endpoints(r, bounds, calls, texts, outbound),
+        *twilio_endpoints(r, bounds, calls, texts, outbound, before, recorded),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
-        *operator_endpoints(r, bounds, calls, kept, outbound, agents.reload, recorded),
+        *operator_endpoints(
+            r, bounds, calls, kept, texts, outbound, agents.reload, recorded, acting
+        ),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},
         routes=routes,
         lifespan=partial(
-            _lifespan, r, bounds, kept, texts, agents.in_use, calls, takeover, recorded
+            _lifespan, r, bounds, kept, texts, agents.in_use, calls, takeover, recorded, acting
         ),
         exception_handlers={HTTPException: problems.answer},
     )
@@ -135,6 +141,7 @@ async def _lifespan(
     calls: Telephony,
     takeover: SipTakeover,
     recorded: Recordings,
+    acting: Operators,
     _app: GatewayApp,
 ) -> AsyncIterator[None]:
     """Run the background tasks; at the end close everything in the reverse order."""
@@ -146,6 +153,7 @@ async def _lifespan(
         start(takeover.run(), "sip-takeover")
         if r.remote is not None:
             start(texts.pictures.mailbox.run(), "process-mailbox")
+            start(acting.remote.run(), "operators-mailbox")
 
         def model_url() -> str:
             return f"{settings.realtime_url}?model={_any_model(agents.current.book)}"
@@ -157,6 +165,7 @@ async def _lifespan(
         kept.start(r)
         start(recorded.recorder.run(), "recorder")
         start(recorded.uploader.run(), "recordings")
+        start(recorded.carrier.run(), "carrier-recordings")
         agents.current.connect(r.tasks)
         await agents.current.connected()
         yield

@@ -202,4 +202,28 @@ SipHost = Annotated[str, _given(_sip_host)]
 ListenHost = Annotated[
     str, fitting(rf"{_HOST}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "must be an address to listen on")
 ]
+
+
+def _origins(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    origins = tuple(part.strip().lower().removesuffix("/") for part in value.split(","))
+    for origin in origins:
+        parts = split_url(origin)
+        secure = parts is not None and (parts.scheme == "https" or _is_local(parts))
+        if parts is None or parts.path or not secure:
+            raise ValueError(
+                "must be origins like https://www.example.com, separated by commas: without a "
+                "path, and http:// for this machine only"
+            )
+    if len(origins) > limits.phone.ORIGINS_MAX:
+        raise ValueError(f"may name at most {limits.phone.ORIGINS_MAX} origins")
+    return origins
+
+
+def _is_local(parts: SplitResult) -> bool:
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK
+
+
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Prefixes = Annotated[tuple[str, ...], BeforeValidator(_prefixes)]

@@ -19,6 +19,7 @@ from gateway.setting_types import (
     Flag,
     ListenHost,
     Moment,
+    Origins,
     Prefixes,
     PublicUrl,
     RecordingsUrl,
@@ -180,6 +181,11 @@ class Settings(BaseModel):
     )
     admin_token: Secret | None = Field(
         None, description="Bearer token for /api and /console; unset, both are off."
+    )
+    phone_origins: Origins = Field(
+        (),
+        description="Web sites that may show the browser phone in their pages, comma-separated, "
+        "like https://www.example.com; unset, none.",
     )
     drain_s: Annotated[float, number(float, 0, limits.settings.DRAIN_MAX_S)] = Field(
         limits.settings.DRAIN_DEFAULT_S,

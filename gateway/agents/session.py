@@ -48,8 +48,11 @@ def essential_session(
     """
     plain = agent.model_copy(update={"session": {}, "path": path})
     tools = [tool for tool in session.get("tools", ()) if tool.get("name") in agent.tools]
-    found = session_of(plain, tools)
-    heard = session.get("audio", {}).get("input", {})
+    found, audio = session_of(plain, tools), session.get("audio", {})
+    for side in ("input", "output"):  # a browser's line may have another format than the agent
+        if "format" in audio.get(side, {}):
+            found["audio"][side]["format"] = audio[side]["format"]
+    heard = audio.get("input", {})
     if "turn_detection" in heard:
         found["audio"]["input"]["turn_detection"] = heard["turn_detection"]
     return found

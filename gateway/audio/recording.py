@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soxr
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 _SAMPLE_BYTES = 2
 
 
-def write_wav(path: Path | str, channels: list[bytes], hz: int) -> None:
+def write_wav(target: Path | str | BinaryIO, channels: list[bytes], hz: int) -> None:
     """Write PCM16 channels of any lengths side by side; the shorter ones end in silence."""
     tracks = [np.frombuffer(channel, np.int16) for channel in channels]
     frames = np.zeros((max(map(len, tracks)), len(tracks)), np.int16)
     for column, track in enumerate(tracks):
         frames[: len(track), column] = track
-    with wave.open(str(path), "wb") as file:
+    # A path may be a `Path`, which `wave` does not take before Python 3.12.
+    where = str(target) if isinstance(target, Path) else target
+    with wave.open(where, "wb") as file:
         file.setnchannels(len(tracks))
         file.setsampwidth(_SAMPLE_BYTES)
         file.setframerate(hz)

@@ -93,15 +93,19 @@ def peaks(mulaw: bytes) -> bytes:
 
 
 def mulaw_of(source: object) -> Iterator[bytes]:
-    """Yield a finished recording as stereo mu-law, a second at a time.
+    """Yield a sound file as stereo mu-law, a second at a time; one channel becomes two.
 
-    `source` is a path or a file that can seek.
+    `source` is a path or a file that can seek. Raises ValueError for another sampling rate, and
+    RuntimeError for what is no sound file.
     """
     import soundfile  # noqa: PLC0415
 
     with soundfile.SoundFile(source) as file:
+        if file.samplerate != CALLER_HZ or file.channels > CHANNELS:
+            raise ValueError(f"{file.channels} channels at {file.samplerate} Hz")
         for block in file.blocks(CALLER_HZ, dtype="int16", always_2d=True):
-            yield audioop.lin2ulaw(np.ascontiguousarray(block, np.int16).tobytes(), 2)
+            both = np.repeat(block, CHANNELS, axis=1) if file.channels == 1 else block
+            yield audioop.lin2ulaw(np.ascontiguousarray(both, np.int16).tobytes(), 2)
 
 
 class _Sequential:

@@ -13,6 +13,7 @@ from gateway.audio.g711 import (
     mulaw_to_pcm,
 )
 from gateway.audio.resample import Downsampler, Upsampler
+from gateway.audio.wire import MULAW_8K, PCM_24K, WireFormat
 
 AudioFormat = Literal["pcm24k", "pcmu"]
 
@@ -23,7 +24,7 @@ _SILENT_CODES = b"\xff\x7f"
 
 
 class CallerToModel(Protocol):
-    """Conversion of the caller's mu-law to the format of the model's session."""
+    """Conversion of the caller's sound to the format of the model's session."""
 
     @property
     def saturated(self) -> int:
@@ -37,7 +38,7 @@ class CallerToModel(Protocol):
 
 
 class ModelToCaller(Protocol):
-    """Conversion of the model's sound to mu-law in whole multiples of 20 ms."""
+    """Conversion of the model's sound to the caller's format, in whole multiples of 20 ms."""
 
     bytes_per_ms: int
 
@@ -55,14 +56,18 @@ class ModelToCaller(Protocol):
         """Forget the rest and the filter's history, after a barge-in."""
 
 
-def caller_to_model(audio: AudioFormat) -> CallerToModel:
-    """Return the uplink's conversion for the agent's `audio`."""
+def caller_to_model(audio: AudioFormat, wire: WireFormat = MULAW_8K) -> CallerToModel:
+    """Return the uplink's conversion for the agent's `audio`; over PCM that is `pcm24k`."""
+    if wire is PCM_24K:
+        return _PcmThrough()
     return _MulawToPcm24() if audio == "pcm24k" else _MulawThrough()
 
 
-def model_to_caller(audio: AudioFormat) -> ModelToCaller:
-    """Return the downlink's conversion for the agent's `audio`."""
-    return _Pcm24ToMulaw() if audio == "pcm24k" else _MulawFramed()
+def model_to_caller(audio: AudioFormat, wire: WireFormat = MULAW_8K) -> ModelToCaller:
+    """Return the downlink's conversion for the agent's `audio`; over PCM that is `pcm24k`."""
+    if wire is PCM_24K:
+        return _Framed(wire.bytes_per_ms, _PCM_SILENCE)
+    return _Pcm24ToMulaw() if audio == "pcm24k" else _Framed(MULAW_BYTES_PER_MS, MULAW_SILENCE)
 
 
 class _MulawToPcm24:
@@ -88,6 +93,20 @@ class _MulawThrough:
 
     def reset(self) -> None:
         """Do nothing: this conversion has no state."""
+
+
+class _PcmThrough:
+    saturated = 0
+
+    def __init__(self) -> None:
+        self._framer = Framer(len(_PCM_SILENCE))
+
+    def convert(self, mulaw: bytes) -> bytes:
+        # Half a sample would turn all that follows into noise.
+        return self._framer.push(mulaw)
+
+    def reset(self) -> None:
+        self._framer.reset()
 
 
 class _Pcm24ToMulaw:
@@ -117,18 +136,19 @@ class _Pcm24ToMulaw:
         self._downsampler.reset()
 
 
-class _MulawFramed:
-    bytes_per_ms = MULAW_BYTES_PER_MS
+class _Framed:
     saturated = 0
 
-    def __init__(self) -> None:
-        self._framer = Framer(FRAME_MS * MULAW_BYTES_PER_MS)
+    def __init__(self, bytes_per_ms: int, silence: bytes) -> None:
+        """`silence` is one sample of it."""
+        self.bytes_per_ms, self._silence = bytes_per_ms, silence
+        self._framer = Framer(FRAME_MS * bytes_per_ms)
 
     def convert(self, audio: bytes) -> bytes:
         return self._framer.push(audio)
 
     def flush(self) -> bytes:
-        return self._framer.flush(MULAW_SILENCE)
+        return self._framer.flush(self._silence)
 
     def reset(self) -> None:
         self._framer.reset()

@@ -53,14 +53,14 @@ class AdmissionGuard:
             self._breaker.failed(event.reason)
         if facts.call_id and not call.released:
             self._tasks.start(self._leases.drop(facts.call_id), f"drop-lease {facts.key}")
-        if not facts.has_carrier:  # nobody brings this caller back
-            self._tasks.start(self._admission.release(facts.slot_key), f"release-slot {facts.key}")
-        elif self._table.media_call(facts.call_sid) in (call, None):
+        if self._table.media_call(facts.call_sid) in (call, None):
             if not self._snapshots.shared:
                 self._snapshots.remember(call, event.ending)
             ended = self._snapshots.ended(call, event.ending)
             # A call that did not end well may go on in another process, with its slot.
-            release = self._admission.release(facts.slot_key, ended=event.ending.well)
+            # A browser that comes back asks for one again.
+            over = event.ending.well or not facts.has_carrier
+            release = self._admission.release(facts.slot_key, ended=over)
             self._tasks.start(ended, f"save-snapshot {facts.key}")
             self._tasks.start(release, f"release-slot {facts.key}")
 

@@ -30,10 +30,11 @@ class SpendLimits:
         store: Store,
         reached: Callable[[str, float], None],
         remote: Remote | None = None,
+        check_s: float = limits.call.SPEND_CHECK_S,
     ) -> None:
         self._bills, self._calls = bills, calls
         self._store, self._reached = store, reached
-        self._remote = remote
+        self._remote, self._check_s = remote, check_s
 
     def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
         if type(event) in COSTS:
@@ -43,7 +44,7 @@ class SpendLimits:
     async def watch_minutes(self) -> None:
         """Runs until cancelled."""
         while True:
-            await asyncio.sleep(limits.call.SPEND_CHECK_S)
+            await asyncio.sleep(self._check_s)
             self._pass_time()
             if self._remote is not None:
                 await self.share(self._remote)

@@ -18,10 +18,31 @@ class Briefing(msgspec.Struct, frozen=True, array_like=True):
     """What the call is for, as whoever ordered it wrote it."""
     facts: dict[str, str] = {}
     """Named facts, each as text."""
+    notes: str = ""
+    """Facts as a text."""
+    greeting: str = ""
+    """Said in place of the agent's."""
+    language: str = ""
+    """The caller's, a tag of BCP 47."""
 
     @property
     def empty(self) -> bool:
-        return not (self.about or self.facts)
+        return self == NO_BRIEFING
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether there is anything that a session is told."""
+        return bool(self.about or self.facts or self.notes or self.language)
+
+    def joined(self, later: Briefing) -> Briefing:
+        """Return both together; where they differ the later one holds."""
+        return Briefing(
+            later.about or self.about,
+            self.facts | later.facts,
+            later.notes or self.notes,
+            later.greeting or self.greeting,
+            later.language or self.language,
+        )
 
 
 NO_BRIEFING: Final = Briefing()
@@ -50,7 +71,7 @@ def briefing_of(about: str, facts: Mapping[str, Any]) -> tuple[Briefing, list[st
             kept[name] = text
         else:
             problems.append(f"facts: {name[:_SHOWN_MAX_CHARS]} {problem}.")
-    return Briefing(_encodable(about.strip()), kept), problems
+    return Briefing(encodable(about.strip()), kept), problems
 
 
 _NO_NAME: Final = "is no name: letters, digits and _, a letter first"
@@ -61,9 +82,9 @@ def as_text(value: Any) -> str:
     """Return a fact as text: words as they are, everything else as JSON."""
     if value is None:
         return ""
-    return _encodable(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+    return encodable(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Return text that UTF-8 can encode: JSON has half characters, which would end the call."""
     return text.encode("utf-8", "replace").decode()

@@ -22,6 +22,7 @@ class Ending(StrEnum):
     CANCELED = "canceled"
     DIAL_FAILED = "dial_failed"
     NEVER_ARRIVED = "never_arrived"
+    TURNED_AWAY = "turned_away"
     MEDIA_STALLED = "media_stalled"
     MEDIA_BROKEN = "media_broken"
     MEDIA_UNSUPPORTED = "media_unsupported"
@@ -53,7 +54,7 @@ _OURS = frozenset(
         Ending.MESSAGE_LEFT,
     }
 )
-_WELL = _OURS | {Ending.CALLER_HUNG_UP, Ending.TRANSFERRED}
+_WELL = _OURS | {Ending.CALLER_HUNG_UP, Ending.TRANSFERRED, Ending.TURNED_AWAY}
 
 UNTAKEN = frozenset({Ending.NO_ANSWER, Ending.BUSY, Ending.CANCELED, Ending.DIAL_FAILED})
 """Of calls that we placed and nobody took: there was no conversation to end."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
+from gateway.agents.config.agent import Agent
+from gateway.call.briefing import Briefing
 from gateway.call.commands import TransferCaller
 from gateway.call.endings import Ending
 from gateway.call.history import HistoryItem
@@ -117,6 +122,15 @@ class MachineDetectionFinished(InputBase, frozen=True):
 
     who: str
     """`human`, `machine`, `fax` or `unknown`."""
+
+
+class CallDecided(InputBase, frozen=True):
+    """Decision about the call, from while its session was opened: its caller is not there yet."""
+
+    agent: Agent
+    """With the call's facts in its texts."""
+    session: Mapping[str, Any]
+    briefing: Briefing
 
 
 class RecordingPauseRequested(InputBase, frozen=True):

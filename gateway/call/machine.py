@@ -16,6 +16,7 @@ from gateway.call.context import NOTHING, CallContext, Out
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.agent_change import AgentChange, Colleagues
 from gateway.call.dialogue.answering_machine import MachineDetection
+from gateway.call.dialogue.call_decision import CallDecision
 from gateway.call.dialogue.caller_language import CallerLanguage
 from gateway.call.dialogue.dtmf_input import DtmfInput
 from gateway.call.dialogue.floor import Floor
@@ -86,12 +87,14 @@ class CallMachine:
             ctx, line, link, floor, greeting, goodbye, functions, hosted, keys, outcome
         )
         detection = MachineDetection(ctx, line, greeting, goodbye, turns)
+        decision = CallDecision(ctx, work, line, link, opening, greeting, goodbye, language)
         idle = IdleWatch(ctx, work, floor)
         hand_over = HandOver(ctx, work, link, floor, goodbye)
         # After every event each part settles, in this order. It is the product's policy: what a
         # part may do depends on what those before it have just decided.
         parts: tuple[CallPart, ...] = (
             opening,  # first: what is known of the call, before a word of it
+            decision,  # what was decided in place of a conversation goes before its greeting
             greeting,  # before the next: a message left with a machine takes the greeting's place
             detection,  # the message after the beep, before anything else is asked of the model
             hosted,  # decides whether the model has to be asked to go on
@@ -123,7 +126,7 @@ class CallMachine:
         self._timers[Timer.ARRIVAL] = self._never_arrived
         self._settles = tuple(part.settle for part in overriding(parts, "settle"))
         self.greeting, self.goodbye, self.images, self._floor = greeting, goodbye, images, floor
-        self.agents, self.caller_language = agents, language
+        self.agents, self.caller_language, self.decision = agents, language, decision
         self._written_only, self._of_sound = line.written_only, line.of_sound
         self.recording = recording
         self.resumed = False
@@ -317,6 +320,8 @@ class CallMachine:
     def brief(self, briefing: Briefing) -> None:
         """Set what the agent learns about this call, at the latest before the greeting."""
         self._opening_items.brief(briefing)
+        if briefing.language:
+            self.speak(briefing.language)
 
     def begin_with(self, opening: str) -> None:
         """Set how the model is to begin, in place of the greeting."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.agents.config.agent import Agent
 from gateway.audio.transcode import caller_to_model, model_to_caller
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call.call_info import CallInfo
 from gateway.call.context import CallContext, WallClock
 from gateway.call.dialogue.agent_change import Colleagues, no_colleagues
@@ -32,20 +33,22 @@ def media_call(
     wall_clock: WallClock | None = None,
     info: CallInfo | None = None,
     patience: CallPatience = CALL_PATIENCE,
+    wire: WireFormat = MULAW_8K,
     colleagues: Colleagues = no_colleagues,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
     `session` is what the agent asks of the model, `info` what its sessions are told of the call,
-    `colleagues` finds the agents to which it may hand over; for the rest see `CallContext`.
+    `wire` the format of the caller's sound, `colleagues` finds the agents to which it may hand
+    over; for the rest see `CallContext`.
     """
     ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
-    downlink = Downlink(model_to_caller(agent.audio), agent.lead_ms)
-    tap = None if agent.recording is None else SoundTap(ctx, downlink.ledger)
-    to_model = caller_to_model(agent.audio)
-    uplink = Uplink(to_model) if tap is None else RecordedUplink(to_model, tap)
-    line = MediaLine(ctx, work, uplink, downlink, tap)
+    downlink = Downlink(model_to_caller(agent.audio, wire), agent.lead_ms, wire)
+    tap = None if agent.recording is None else SoundTap(ctx, downlink.ledger, wire)
+    to_model = caller_to_model(agent.audio, wire)
+    uplink = Uplink(to_model, wire) if tap is None else RecordedUplink(to_model, tap, wire)
+    line = MediaLine(ctx, work, uplink, downlink, wire, tap)
     opening = OpeningItems(ctx, info)
     link = ModelSession(ctx, work, line, session, opening)
     return CallMachine(ctx, work, line, link, opening, colleagues)

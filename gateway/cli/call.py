@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from gateway.agents.config.outbound import E164
+from gateway.cli.operator_client import refused
 from gateway.errors import ServiceUnreachable, SettingsError
 
 EXIT_NOT_REACHED: Final = 1
@@ -93,7 +94,7 @@ def _dial(client: httpx2.Client, wanted: dict[str, Any]) -> str:
     except httpx2.HTTPError:
         answer = _asked(client, "POST", "/api/calls", json=wanted, headers=key)
     if answer.status_code != 202:
-        raise _refused(answer)
+        raise refused(answer)
     return f"/api/calls/{quote(answer.json()['call'], safe='')}"
 
 
@@ -103,7 +104,7 @@ def _follow(client: httpx2.Client, path: str, console: Console) -> dict[str, Any
     while True:
         answer = _asked(client, "GET", path)
         if answer.status_code != 200:
-            raise _refused(answer)
+            raise refused(answer)
         record: dict[str, Any] = answer.json()
         for line in _progress(record):
             if line not in shown:
@@ -135,13 +136,3 @@ def _asked(client: httpx2.Client, method: str, path: str, **more: Any) -> httpx2
 
 def _unreachable(client: httpx2.Client) -> ServiceUnreachable:
     return ServiceUnreachable(f"The gateway cannot be reached at {client.base_url}: see --url.")
-
-
-def _refused(answer: httpx2.Response) -> SettingsError | ServiceUnreachable:
-    """Return the error for a refusal: a wrong request, or a state that may pass."""
-    try:
-        sentence = str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        sentence = f"The gateway answers {answer.status_code}: is GATEWAY_ADMIN_TOKEN set there?"
-    later = answer.status_code in (409, 429) or answer.status_code >= 500
-    return ServiceUnreachable(sentence) if later else SettingsError(sentence)

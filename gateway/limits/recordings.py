@@ -64,3 +64,7 @@ JOINER_NICENESS = 10
 
 assert CLOSE_WAIT_S < JOIN_WAIT_S
 assert RECORDING_MAX_S * PEAKS_PER_S * 2 * 4 / 3 < INFO_MAX_BYTES
+CARRIER_FILE_MAX_BYTES = round(RECORDING_MAX_S) * 32_000 + (1 << 20)
+"""A recording that the carrier made: stereo PCM16 at 8 kHz."""
+CARRIER_PAUSE_TRIES = 4
+"""How often the carrier is asked to pause a recording: it may not have begun yet."""

@@ -47,6 +47,8 @@ CALLER_BYTES_PER_S = 60_000.0
 """Rate of a caller's bytes; Twilio sends a third of it."""
 CALLER_FRAME_MAX_BYTES = 600
 """Longest frame that counts as one of 20 ms: 100 of them a second are CALLER_BYTES_PER_S."""
+WIDE_BYTES_PER_S = 150_000.0
+"""The same for a browser's PCM at 24 kHz, which has 70,000."""
 CALLER_BURST_S = 10.0
 """How much more may come at once: what TCP sends again after it was stuck comes together."""
 TIMER_GRAIN_S = 0.002

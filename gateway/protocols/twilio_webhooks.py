@@ -15,9 +15,12 @@ from gateway.limits.messages import MEDIA_PER_MESSAGE_MAX, TEXT_IN_MAX_CHARS
 from gateway.limits.tools import URL_MAX_CHARS
 from gateway.protocols.caller_id import known_party
 
+_RECORDING_SID: Final = re.compile(r"RE[0-9a-fA-F]{32}")
+_DATE_MAX_CHARS: Final = 64
 _CALL_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
 _MESSAGE_SID: Final = re.compile(r"[SM]M[0-9a-fA-F]{32}")
 _PARTY_MAX_CHARS: Final = 255
+_SIP_HEADER: Final = "SipHeader_"
 _CHANNEL: Final = "whatsapp:"
 
 TERMINAL: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -35,6 +38,10 @@ class VoiceRequest:
     status: str
     outbound: bool = False
     """We called: `caller` is the person all the same, and `dialled` our number."""
+    attestation: str = ""
+    """STIR/SHAKEN, in Twilio's words: `TN-Validation-Passed-A`."""
+    sip_headers: tuple[tuple[str, str], ...] = ()
+    """Headers of a call that came by SIP, named as they were sent."""
 
     def turned(self) -> VoiceRequest:
         """The same call seen from us, who placed it: Twilio has our number in `From`."""
@@ -49,7 +56,18 @@ def parse_voice(fields: Mapping[str, str]) -> VoiceRequest:
     caller, dialled = fields.get("From", ""), fields.get("To", "")
     if not dialled or len(dialled) > _PARTY_MAX_CHARS or len(caller) > _PARTY_MAX_CHARS:
         raise PeerError("malformed", "To is missing, or From or To is too long")
-    return VoiceRequest(call_sid, known_party(caller), dialled, fields.get("CallStatus", ""))
+    return VoiceRequest(
+        call_sid,
+        known_party(caller),
+        dialled,
+        fields.get("CallStatus", ""),
+        attestation=fields.get("StirVerstat", "")[:_PARTY_MAX_CHARS],
+        sip_headers=tuple(
+            (name.removeprefix(_SIP_HEADER), value)
+            for name, value in fields.items()
+            if name.startswith(_SIP_HEADER)
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +129,28 @@ def parse_detection(fields: Mapping[str, str]) -> Detection:
     if not _CALL_SID.fullmatch(call_sid):
         raise PeerError("malformed", "CallSid is not CA and 32 hexadecimal digits")
     return Detection(call_sid, _ANSWERED_BY.get(fields.get("AnsweredBy", ""), "unknown"))
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierRecording:
+    """A recording of a `<Dial>` that the carrier has finished, or could not make."""
+
+    call_sid: str
+    recording_sid: str
+    complete: bool
+    """Whether it can be fetched."""
+    started_at: str
+    """RFC 2822; "" if Twilio does not say."""
+
+
+def parse_recording(fields: Mapping[str, str]) -> CarrierRecording:
+    """The callback of a recording. Raises PeerError."""
+    call_sid, recording_sid = fields.get("CallSid", ""), fields.get("RecordingSid", "")
+    if not _CALL_SID.fullmatch(call_sid):
+        raise PeerError("malformed", "CallSid is not CA and 32 hexadecimal digits")
+    if not _RECORDING_SID.fullmatch(recording_sid):
+        raise PeerError("malformed", "RecordingSid is not RE and 32 hexadecimal digits")
+    complete = fields.get("RecordingStatus", "completed") == "completed"
+    return CarrierRecording(
+        call_sid, recording_sid, complete, fields.get("RecordingStartTime", "")[:_DATE_MAX_CHARS]
+    )

@@ -18,10 +18,14 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "connect.xml": frozenset({"after_url", "media_url", "stream_status_url", "token"})
     | _SAYS_SORRY,
     "busy.xml": frozenset(),
+    "declined.xml": frozenset(),
+    "refused.xml": frozenset({"sentence", "language"}),
     "unavailable.xml": frozenset({"unavailable", "language"}),
     "apology.xml": _SAYS_SORRY,
     "hangup.xml": frozenset(),
     "sip.xml": frozenset({"after_url", "refer_url", "sip_uri"}) | _SAYS_SORRY,
+    "sip-recorded.xml": frozenset({"after_url", "refer_url", "sip_uri", "recording_url", "consent"})
+    | _SAYS_SORRY,
     "human.xml": frozenset({"after_url", "to", "whisper_url", "unavailable", "language"}),
     "human-sip.xml": frozenset({"after_url", "to", "whisper_url", "unavailable", "language"}),
     "whisper.xml": frozenset({"handover", "summary", "press_key", "key_url", "language"}),

@@ -55,7 +55,7 @@ class PythonTool:
     """Raises SettingsError for what cannot be imported or described."""
 
     def __init__(self, place: str) -> None:
-        self._function = _load(place)
+        self._function = load_function(place)
         self._threads = ThreadRunner()
         self._context_name: str | None = None
         self._model = self._arguments(place)
@@ -102,7 +102,8 @@ class PythonTool:
         return result if isinstance(result, str) else json.dumps(result, default=str)
 
 
-def _load(place: str) -> Callable[..., Any]:
+def load_function(place: str) -> Callable[..., Any]:
+    """Return the function at `module:name`. Raises SettingsError."""
     module, _, name = place.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)

@@ -19,6 +19,7 @@ from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError
 from gateway.limits.patience import MCP_PATIENCE, McpPatience
+from gateway.tools.before import IGNORE_BEFORE, BeforeHook, BeforeObserver, before_hook
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
 from gateway.tools.mcp_servers import (
@@ -57,6 +58,7 @@ class Toolbox:
         on_mcp_status: OnStatus = ignore_status,
         on_mcp_left_out: OnLeftOut = ignore_left_out,
         mcp_patience: McpPatience = MCP_PATIENCE,
+        on_before: BeforeObserver = IGNORE_BEFORE,
     ) -> None:
         """`background` does the work of built-in tools that need more than the call, by name."""
         self.mcp = McpServers(book, environ, on_mcp_status, on_mcp_left_out, mcp_patience)
@@ -67,6 +69,10 @@ class Toolbox:
             (agent.name, name): tool
             for agent in book.agents.values()
             for name, tool in self._tools_of(agent, environ)
+        }
+        self._before = {
+            agent.name: before_hook(agent, book.agents, environ, on_before)
+            for agent in book.agents.values()
         }
         self._hosted = {agent.name: hosted(agent, environ) for agent in book.agents.values()}
 
@@ -158,9 +164,16 @@ class Toolbox:
             kind = type(error).__name__
             return ToolResult(f"It failed: {kind}.", "error"), kind
 
+    def before(self, agent: str) -> BeforeHook | None:
+        """Return what is asked about calls of an agent before their first word."""
+        return self._before.get(agent)
+
     async def close(self) -> None:
         for http in self._https:
             await http.close()
+        for hook in self._before.values():
+            if hook is not None:
+                await hook.close()
 
 
 def _bounded(text: str, outcome: str) -> ToolResult:

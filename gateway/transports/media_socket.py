@@ -27,6 +27,7 @@ from gateway.limits.sockets import (
     CALLER_MESSAGES_PER_S,
     CLOSE_MAX_S,
     SOCKET_MESSAGE_MAX_BYTES,
+    WIDE_BYTES_PER_S,
 )
 from gateway.transports.paced_frames import PacedFrames
 from gateway.transports.websocket_frames import FrameSplitter, text_frame
@@ -69,6 +70,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._splitter = FrameSplitter(masked=True, max_bytes=SOCKET_MESSAGE_MAX_BYTES)
         self._paced = PacedFrames(self._splitter, self._on_part, self.loop)
         self._messages_left, self._bytes_left = _BURST_MESSAGES, _BURST_BYTES
+        self._bytes_per_s = CALLER_BYTES_PER_S
         self._budget_at = monotonic()
         self._unsent: list[bytes] = []
         self._is_open = False
@@ -83,6 +85,10 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._look_at_state()
         if self._gone.is_set():
             self.loop.call_soon(receiver.on_closed, monotonic())
+
+    def widen(self) -> None:
+        """Allow for sound that is not compressed, as a browser's may be."""
+        self._bytes_per_s = WIDE_BYTES_PER_S
 
     def pause(self) -> None:
         """Hear nothing until `release`; what comes meanwhile waits, and nothing of it is lost."""
@@ -187,7 +193,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         """
         passed_s, self._budget_at = now - self._budget_at, now
         messages = self._messages_left + int(passed_s * CALLER_MESSAGES_PER_S)
-        size = self._bytes_left + int(passed_s * CALLER_BYTES_PER_S)
+        size = self._bytes_left + int(passed_s * self._bytes_per_s)
         self._messages_left = min(_BURST_MESSAGES, messages)
         self._bytes_left = min(_BURST_BYTES, size)
         if messages >= 0 and size >= 0:

@@ -19,6 +19,7 @@ from gateway.web.health import HealthEndpoints
 from gateway.web.openai.webhook import OpenAIWebhookEndpoint
 from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
+from gateway.web.twilio.recordings import RecordingWebhook
 from gateway.web.twilio.status import StatusEndpoints
 from gateway.web.twilio.transfers import TransferWebhooks
 from gateway.web.twilio.voice import VoiceEndpoints
@@ -41,6 +42,7 @@ def twilio_routes(
     status: StatusEndpoints,
     media: MediaEndpoint,
     messages: MessageEndpoint,
+    recording: RecordingWebhook,
 ) -> list[BaseRoute]:
     """Return the media stream's route and those of Twilio's webhooks."""
     handlers = {
@@ -54,6 +56,7 @@ def twilio_routes(
         "amd": status.amd,
         "stream-status": status.stream_status,
         "messages": messages.messages,
+        "recording": recording.recording,
     }
     return [
         # Routes are searched in order: those with the most requests come first.

@@ -12,10 +12,24 @@ from gateway.bridge.calls.agents_in_use import AgentsInUse, AgentsVersion
 from gateway.bridge.messaging.text_tools import TextTools
 from gateway.ops.limits.text_limits import TextLimits
 from gateway.ops.startup_checks import checked_agents, require_prices
+from gateway.ops.telemetry.metrics import Metrics
 from gateway.tools.toolbox import Toolbox
 from gateway.wiring.capacity import Capacity
 from gateway.wiring.messaging import Messaging
 from gateway.wiring.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeMetrics:
+    """Metrics of `before`: each question, and each field that could not be used."""
+
+    metrics: Metrics
+
+    def asked(self, agent: str, outcome: str, seconds: float) -> None:
+        self.metrics.before.labels(agent, outcome).observe(seconds)
+
+    def left_out(self, agent: str, field: str) -> None:
+        self.metrics.before_left_out.labels(agent, field).inc()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,15 @@ def agents_file(
             if in_use.current.book is book:
                 r.metrics.mcp_up.labels(label).set(up)
 
-        tools = Toolbox(book, environ, background, on_mcp_status, on_mcp_left_out, patience)
+        tools = Toolbox(
+            book,
+            environ,
+            background,
+            on_mcp_status,
+            on_mcp_left_out,
+            patience,
+            BeforeMetrics(r.metrics),
+        )
         return AgentsVersion(book, tools, r.tuning.wall_clock)
 
     def read() -> AgentBook:

@@ -9,11 +9,17 @@ from starlette.routing import BaseRoute
 
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
+from gateway.bridge.failover.snapshot_traces import SnapshotTraces
+from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
-from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, StreamTokens
+from gateway.ops.delivery.delivery_traces import DeliveryTraces
+from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, ResumeTokens, StreamTokens
+from gateway.ops.recordings.recording_traces import RecordingTraces
+from gateway.ops.records.forgetting import Forgetting
+from gateway.ops.records.history import CallFilter
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.web.api.auth import OperatorAuth
 from gateway.web.api.calls import CallsEndpoints
@@ -27,12 +33,14 @@ from gateway.web.twilio.fallback_steps import FallbackSteps
 from gateway.web.twilio.incoming import IncomingCalls
 from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
+from gateway.web.twilio.recordings import RecordingWebhook
 from gateway.web.twilio.signature import TwilioSignature
 from gateway.web.twilio.status import StatusEndpoints
 from gateway.web.twilio.voice import VoiceEndpoints
 from gateway.web.twilio.webhook import VerifiedWebhooks
 from gateway.wiring.capacity import Capacity
 from gateway.wiring.messaging import Messaging
+from gateway.wiring.operators import Operators
 from gateway.wiring.recordings import Recordings
 from gateway.wiring.records import Records
 from gateway.wiring.resources import Resources
@@ -40,7 +48,13 @@ from gateway.wiring.telephony import Telephony
 
 
 def twilio_endpoints(
-    r: Resources, bounds: Capacity, calls: Telephony, texts: Messaging, outbound: OutboundCalls
+    r: Resources,
+    bounds: Capacity,
+    calls: Telephony,
+    texts: Messaging,
+    outbound: OutboundCalls,
+    before: BeforeCalls,
+    recorded: Recordings,
 ) -> list[BaseRoute]:
     settings, registry = r.settings, calls.registry
     signature = TwilioSignature(
@@ -56,11 +70,12 @@ def twilio_endpoints(
     )
     return twilio_routes(
         VerifiedWebhooks(signature, r.metrics.webhooks),
-        _voice(r, bounds, calls, tokens, outbound.tokens),
+        _voice(r, bounds, calls, tokens, outbound.tokens, before),
         calls.transfers,
         StatusEndpoints(registry, outbound, calls.warm, r.metrics),
         media,
         MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
+        RecordingWebhook(recorded.carrier, registry.agents.agent),
     )
 
 
@@ -70,6 +85,7 @@ def _voice(
     calls: Telephony,
     stream_tokens: StreamTokens,
     outbound_tokens: OutboundTokens,
+    before: BeforeCalls,
 ) -> VoiceEndpoints:
     settings, registry, documents = r.settings, calls.registry, calls.documents
     stream = MediaStreamLeg(
@@ -84,7 +100,16 @@ def _voice(
     sip = SipLeg(settings.public_url, settings.sip_uri, documents, registry, calls.dial_tokens)
     steps = FallbackSteps(settings.public_url, documents, r.metrics.fallbacks)
     incoming = IncomingCalls(
-        settings.overflow, bounds.shed, registry, stream, sip, steps, documents, r.metrics
+        settings.overflow,
+        bounds.shed,
+        registry,
+        stream,
+        sip,
+        steps,
+        documents,
+        r.metrics,
+        before,
+        calls.transfers,
     )
     failover = Failover(
         registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,
@@ -126,21 +151,32 @@ def operator_endpoints(
     bounds: Capacity,
     calls: Telephony,
     kept: Records,
+    texts: Messaging,
     outbound: OutboundCalls,
     reload: AgentsReload,
     recorded: Recordings,
+    acting: Operators,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
     if r.settings.admin_token is None:
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731
     browser_calls = BrowserCalls(
-        calls.registry, bounds.admission, bounds.shed, used, r.tuning.phone_begins_burst
+        calls.registry,
+        calls.snapshots,
+        bounds.admission,
+        ResumeTokens(r.auth_tokens, time),
+        bounds.shed,
+        used,
+        r.metrics.resumes.labels("browser").inc,
+        r.tuning.phone_begins_burst,
     )
     phone = PhoneEndpoints(
         r.settings.public_url,
+        r.settings.phone_origins,
         PhoneTokens(r.auth_tokens, time),
         browser_calls,
+        texts.links,
         r.metrics,
         start_wait_s=r.tuning.start_wait_s,
     )
@@ -150,11 +186,27 @@ def operator_endpoints(
         kept.event_stream,
         r.images,
         outbound,
+        acting.actions,
+        acting.remote,
         phone.link,
         reload,
         kept.deliveries,
         recorded.library,
+        _forgetting(r, kept, recorded),
+        lambda kind: r.metrics.images.labels("operator", kind).inc(),
     )
     auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst
     return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]
+
+
+def _forgetting(r: Resources, kept: Records, recorded: Recordings) -> Forgetting:
+    def running(number: str) -> list[str]:
+        return [call.id for call in kept.store.live(CallFilter(caller=number))]
+
+    traces = (
+        RecordingTraces(recorded.uploader, recorded.library),
+        DeliveryTraces(kept.database),
+        SnapshotTraces(r.states),
+    )
+    return Forgetting(kept.history, kept.writes, running, traces)

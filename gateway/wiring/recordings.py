@@ -7,6 +7,7 @@ from time import monotonic, time
 
 from gateway import limits
 from gateway.bridge.recordings.call_recorder import CallRecorder
+from gateway.bridge.recordings.carrier_recordings import CarrierRecordings, CarrierStore
 from gateway.ops.recordings.joining import StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.object_store import RecordingObjects
@@ -24,6 +25,7 @@ class Recordings:
     recorder: CallRecorder
     uploader: RecordingUploader
     library: RecordingLibrary
+    carrier: CarrierRecordings
     stored: StoredEvents
     """To be subscribed to by whoever follows what was stored."""
 
@@ -63,4 +65,13 @@ def recordings(r: Resources) -> Recordings:
     )
     metrics.recordings_waiting.set_function(lambda: uploader.waiting)
     thread = WritingThread(spool, lambda: time() - monotonic(), uploader.part_closed, on_error)
-    return Recordings(CallRecorder(thread), uploader, library, stored)
+    carrier = CarrierRecordings(
+        r.recordings,
+        CarrierStore(spool, library, uploader.look_after),
+        r.tasks.start,
+        lambda reason: metrics.recordings_refused.labels(reason).inc(),
+        on_error,
+        first_pause_s=r.tuning.recording_first_pause_s,
+    )
+    stored.subscribe(carrier.on_stored)
+    return Recordings(CallRecorder(thread), uploader, library, carrier, stored)

@@ -19,6 +19,7 @@ from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
+from gateway.ops.records.live_changes import LiveChanges
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
 from gateway.wiring.resources import Resources
@@ -30,6 +31,7 @@ class Records:
 
     event_stream: EventStream
     store: RecordStore
+    changes: LiveChanges
     history: CallHistory
     database: Database
     writes: WriteBehind
@@ -79,9 +81,11 @@ def records(r: Resources) -> Records:
         writes, sender.wake if sender else lambda: None, enabled=sender is not None
     )
     event_stream = EventStream(metrics.event_stream_dropped.inc)
+    changes = LiveChanges(shared=r.store.shared)
     return Records(
         event_stream,
-        RecordStore(event_stream, history, writes, outbox, monotonic, time),
+        RecordStore(event_stream, history, writes, outbox, changes, monotonic, time),
+        changes,
         history,
         database,
         writes,

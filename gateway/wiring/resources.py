@@ -22,6 +22,7 @@ from gateway.ops.telemetry.metrics import Metrics
 from gateway.settings import Settings
 from gateway.transports.openai_calls import OpenAICalls
 from gateway.transports.twilio_media import TwilioMedia
+from gateway.transports.twilio_recordings import TwilioRecordings
 from gateway.transports.twilio_rest import TwilioRest
 from gateway.tuning import Tuning
 
@@ -48,6 +49,7 @@ class Resources:
     states: Store
     rest: TwilioRest
     media: TwilioMedia
+    recordings: TwilioRecordings
     openai: OpenAICalls
     images: ImageProcessor
 
@@ -63,7 +65,7 @@ class Resources:
         async with AsyncExitStack() as stack:
             if self.remote is not None:
                 stack.push_async_callback(self.remote.redis.close)
-            for client in (self.images, self.openai, self.media, self.rest):
+            for client in (self.images, self.openai, self.recordings, self.media, self.rest):
                 stack.push_async_callback(client.close)
 
 
@@ -88,6 +90,7 @@ def resources(settings: Settings, book: AgentBook, tuning: Tuning) -> Resources:
         Store(MemoryStore(monotonic, limits.store.STATES_MAX), remote, tasks.start),
         TwilioRest(settings.twilio_base_url, account, auth_tokens[0]),
         TwilioMedia(settings.twilio_base_url, account, auth_tokens[0]),
+        TwilioRecordings(settings.twilio_base_url, account, auth_tokens[0]),
         OpenAICalls(settings.openai_base_url, settings.openai_api_key.get_secret_value()),
         image_processor(
             lambda reason: metrics.image_workers_ended.labels(reason).inc(),

@@ -58,6 +58,8 @@ def subscribe(
         write_log,
         record,
         recorded.recorder.on_event,
+        calls.feed.on_event,
+        recorded.carrier.on_event,
         guard.on_event,
     )
     for on_event in (*subscribers, calls.registry.on_event):

@@ -10,6 +10,7 @@ from time import time
 import msgspec
 
 from gateway import limits
+from gateway.bridge.browser_feed import BrowserFeed
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.browser_carrier import BrowserCarrier
 from gateway.bridge.calls.carriers import Carriers
@@ -24,6 +25,7 @@ from gateway.bridge.event_dispatch import CallEvents
 from gateway.bridge.failover.sip_leases import SipLeases
 from gateway.bridge.failover.sip_takeover import SipTakeover
 from gateway.bridge.failover.snapshots import SnapshotStore
+from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.sip_inbound import SipInbound
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.bridge.outbound.warm_transfer import WarmTransfers
@@ -56,13 +58,14 @@ class Telephony:
     warm: WarmTransfers
     transfers: TransferWebhooks
     dial_tokens: DialTokens
+    feed: BrowserFeed
 
 
 def telephony(r: Resources, bounds: Capacity, agents: AgentsInUse) -> Telephony:
     public_url = r.settings.public_url
     privacy = PrivacyFilter()
     call_events, start_pacer = CallEvents(privacy), StartPacer()
-    snapshots = SnapshotStore(r.states, lambda: r.table.with_carrier, privacy)
+    snapshots = SnapshotStore(r.states, lambda: r.table.calls, privacy)
     leases = SipLeases(secrets.token_hex(4), r.remote, snapshots, lease_s=r.tuning.sip_lease_s)
     documents = TwimlDocuments(templates_of(r.settings))
     warm = WarmTransfers(public_url, r.store, r.metrics, r.tasks, r.rest)
@@ -85,6 +88,7 @@ def telephony(r: Resources, bounds: Capacity, agents: AgentsInUse) -> Telephony:
         warm,
         transfers,
         DialTokens(r.auth_tokens, r.store, time),
+        BrowserFeed(r.tasks, privacy),
     )
 
 
@@ -146,7 +150,7 @@ def _carriers(
             after_url(public_url, SIP),
             hangup_first_pause_s=r.tuning.sip_hangup_first_pause_s,
         ),
-        BrowserCarrier(),
+        BrowserCarrier(snapshots.save, shared=snapshots.shared),
     )
 
 
@@ -170,12 +174,19 @@ def outbound_calls(
     )
 
 
-def sip_inbound(r: Resources, bounds: Capacity, calls: Telephony) -> SipInbound:
+def before_calls(calls: Telephony, kept: Records) -> BeforeCalls:
+    return BeforeCalls(calls.registry, kept.history)
+
+
+def sip_inbound(
+    r: Resources, bounds: Capacity, calls: Telephony, before: BeforeCalls
+) -> SipInbound:
     return SipInbound(
         calls.registry,
         r.openai,
         calls.dial_tokens,
         bounds.admission,
+        before,
         rates=bounds.rates,
         allow_rtp=r.settings.sip_allow_rtp,
         counted=lambda decision: r.metrics.sip_decisions.labels(decision).inc(),

@@ -204,6 +204,22 @@ CALLERS: Final = Dashboard(
         row(
             8,
             lines(
+                "Asking before the first word",
+                "Per hour, by outcome: what does not answer costs the callers its time limit.",
+                per_hour("gateway_before_seconds_count", "agent, outcome"),
+                stacked=True,
+            ),
+            lines(
+                "How long that takes, 95 %",
+                "By agent: the caller hears the line ring for no longer while the session takes as long.",
+                by_label(quantile(0.95, "gateway_before_seconds", by="agent"), "agent"),
+                unit="s",
+                steps=at_most(0.3, 1.2),
+            ),
+        ),
+        row(
+            8,
+            lines(
                 "Tools that failed",
                 "Per minute: functions by outcome, hosted MCP servers by the way in which they failed.",
                 per_minute_if_any(

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from call.play import Book, Expected, _says, exactly
+from call.play import Book, Expected, _says, exactly, note, nothing
 from call.umpire import Umpire
+from call.vendor_events import response_created
 from gateway.call import commands as do
-from gateway.call import inputs
+from gateway.call import events, inputs
 from gateway.call.context import Out
 from gateway.call.paths import sip_call
 from gateway.protocols import realtime_codec
 from gateway.protocols import realtime_server as model
 
 TRANSFERS: Final = {"tools": ["transfer"], "transfers": {"desk": {"to": "+15550123"}}}
+TO_DESK: Final = '{"target":"desk"}'
+"""Arguments of a transfer there."""
+PATIENT: Final = {"nudge_after_s": 599.0, "end_after_s": 600.0}
+ACCEPTED, OPENED, GONE = inputs.CallAccepted(), inputs.ModelOpened(), inputs.SipCallEnded()
+LOST: Final = inputs.ModelLost("closed_1006")
+FIRST: Final = note(events.FirstAudioSent)
 _MAY_SAY: Final = frozenset(
     {
         "response.create",
@@ -110,3 +117,14 @@ def refers(to: str = "+15550123") -> Expected:
 def from_the_wire(text: str) -> object:
     """An event as the vendor writes it, oddities included."""
     return realtime_codec.parse(text)
+
+
+def speaking(**agent: object) -> SipBook:
+    """The model is in mid-sentence, and has been heard for no time yet."""
+    book = attached(**agent) >> response_created() >> transcript() << nothing
+    return book >> started() << FIRST
+
+
+def ended_saying_goodbye(**agent: object) -> SipBook:
+    """All words are made, and the tool is called, while the caller still hears them."""
+    return speaking(**agent) >> tool_call("end_call") << note(events.ToolCalled, name="end_call")

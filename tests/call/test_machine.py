@@ -9,6 +9,7 @@ from gateway.call.timers import Timer
 
 SETTLES = [
     "OpeningItems",
+    "CallDecision",
     "Greeting",
     "MachineDetection",
     "HostedMcp",

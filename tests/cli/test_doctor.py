@@ -22,6 +22,7 @@ from openai_account import OpenAIAccount
 from twilio_numbers import Numbers
 from typer.testing import CliRunner
 
+from gateway.agents.config.agent import Agent
 from gateway.cli.doctor import vendors
 from gateway.cli.doctor.check import Finding, ok, run_all, unreachable
 from gateway.cli.doctor.command import examine
@@ -208,6 +209,23 @@ def test_a_models_end_is_seen(shutdown_date: str | None, status: str | None) -> 
     answer = httpx2.Response(200, json={"id": "m", "shutdown_date": shutdown_date})
     found = vendors.shutdown("model m", answer, date(2026, 11, 29))
     assert (found.status if found else None) == status
+
+
+def test_every_model_that_a_session_names_is_looked_up() -> None:
+    agent = Agent(
+        name="front",
+        instructions="Answer.",
+        model="gpt-realtime-2.1",
+        transcription={"model": "whisper-1"},
+        session={"audio": {"input": {"transcription": {"model": "gpt-transcribe"}}}},
+    )
+    assert list(vendors.models_of(agent)) == ["gpt-realtime-2.1", "whisper-1", "gpt-transcribe"]
+    silent = Agent(name="front", instructions="Answer.", transcription=None)
+    assert list(vendors.models_of(silent)) == [silent.model]
+
+
+async def test_a_model_of_transcripts_that_is_not_there_is_a_warning(clinic: Clinic) -> None:
+    assert (await clinic.one("model gpt-transcribe")).status in ("ok", "warn")
 
 
 @pytest.mark.parametrize(("off_s", "status"), [(0, "ok"), (-4, "ok"), (20, "warn"), (-90, "fail")])

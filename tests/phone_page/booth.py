@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from browser import PATIENCE_MS, chromium
+from http_end import HttpEnd, http_end
 from playwright.async_api import Browser, Page
 from running_gateway import GatewayRig, running_gateway
 
@@ -22,7 +23,7 @@ from gateway.tuning import Tuning
 TOKEN: Final = "a-token-of-the-operators"
 AUTHORIZED: Final = {"Authorization": f"Bearer {TOKEN}"}
 SPOKEN_HZ: Final = 700
-_FLAGS: Final = (
+FLAGS: Final = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
@@ -38,8 +39,10 @@ agents:
     turn_detection: {type: server_vad, silence_duration_ms: 300}
   narrow: {instructions: Be kind., audio: pcmu, max_calls: 1}
   dialect: {instructions: Be kind., language: zh-yue}
+  still: {instructions: Be kind., greeting: "Hello, it is a fine day.", turn_detection: none}
 routes:
   - {to: "+15550102", agent: dialect}
+  - {to: "+15550103", agent: still}
   - {to: "+15550101", agent: narrow}
   - {to: "*", agent: desk}
 """
@@ -56,6 +59,9 @@ class Booth:
     rig: GatewayRig
     model: ModelServer
     browser: Browser
+    site: HttpEnd
+    """A site that may show the phone in its pages, at `site_url`."""
+    site_url: str
 
     async def link(self, agent: str = "desk", **more: Any) -> str:
         """As an operator makes it, at the address where this gateway really is."""
@@ -75,7 +81,7 @@ class Booth:
         noted = visit.wrong.append
         page.on("console", lambda m: noted(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: noted(str(error)))
-        own = (self.rig.url, self.rig.url.replace("http", "ws"), "data:")
+        own = (self.rig.url, self.rig.url.replace("http", "ws"), "data:", "blob:")
         page.on("request", lambda r: None if r.url.startswith(own) else noted(r.url))
         try:
             await page.goto(url)
@@ -92,11 +98,24 @@ class Booth:
         return call.facts.call_sid
 
 
+def sweep(file: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Four seconds of rising tones up to 9 kHz, again and again; returned at 24 kHz."""
+    at = np.arange(4 * 48_000) / 48_000
+    phase = 2 * np.pi * (200 * at + (9000 - 200) / 8 * at**2)
+    sound = 9_000 * np.sin(phase) * (0.6 + 0.4 * np.sin(2 * np.pi * 3.1 * at))
+    _write(file, sound.astype(np.int16))
+    return sound[::2]
+
+
 def microphone(file: Path) -> None:
     """A second of silence, a second and a half of a tone, and silence: again and again."""
     at = np.arange(72_000) / 48_000
     tone = (12_000 * np.sin(2 * np.pi * SPOKEN_HZ * at)).astype(np.int16)
     sound = np.concatenate([np.zeros(48_000, np.int16), tone, np.zeros(168_000, np.int16)])
+    _write(file, sound)
+
+
+def _write(file: Path, sound: np.ndarray[Any, np.dtype[np.int16]]) -> None:
     with wave.open(str(file), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
@@ -110,10 +129,18 @@ async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
     agents.write_text(AGENTS, "utf-8")
     microphone(spoken)
     tuning = Tuning(phone_begins_burst=1000)  # tests are quicker than people
-    settings = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(folder / "data")}
     async with (
+        http_end() as site,
         running_model(Script.model_validate(script)) as model,
-        running_gateway(agents, model, tuning, **settings) as rig,
-        chromium(*_FLAGS, f"--use-file-for-fake-audio-capture={spoken}") as browser,
     ):
-        yield Booth(rig, model, browser)
+        site_url = site.url.replace("127.0.0.1", "localhost")
+        settings = {
+            "GATEWAY_ADMIN_TOKEN": TOKEN,
+            "GATEWAY_DATA_DIR": str(folder / "data"),
+            "GATEWAY_PHONE_ORIGINS": site_url,
+        }
+        async with (
+            running_gateway(agents, model, tuning, **settings) as rig,
+            chromium(*FLAGS, f"--use-file-for-fake-audio-capture={spoken}") as browser,
+        ):
+            yield Booth(rig, model, browser, site, site_url)

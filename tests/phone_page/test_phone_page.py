@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from booth import AUTHORIZED, SPOKEN_HZ, Booth, opened
 from browser import needs_chromium
+from pictures import photo
 from playwright.async_api import Page, expect
 
 from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
@@ -72,6 +73,9 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
         await expect(page.locator("#status")).to_have_text("On the line.")
         await booth.rig.note(notes.TurnMeasured, of=call_sid)
         await expect(page.locator("#wait")).to_contain_text(" s")
+        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        await expect(page.locator("#lines li.agent small").first).to_contain_text("after ")
+        await page.screenshot(path=PICTURES / f"words-{scheme}.png")
         await page.get_by_role("button", name="Keypad").click()
         await page.get_by_role("button", name="5").click()
         await page.keyboard.press("#")
@@ -100,10 +104,10 @@ def check(sent: list[dict[str, Any]]) -> None:
     media = [message["media"] for message in sent if message["event"] == "media"]
     assert [one["timestamp"] for one in media] == [str(20 * n) for n in range(len(media))]
     frames = [b64decode(one["payload"]) for one in media]
-    assert {len(frame) for frame in frames} == {160}
-    pcm = mulaw_to_pcm(b"".join(frames))
-    pieces = [pcm[at : at + 3200] for at in range(0, len(pcm) - 3200, 1600)]
-    spoken = [purity_db(piece, SPOKEN_HZ, 8000) for piece in pieces if any(piece)]
+    assert {len(frame) for frame in frames} == {960}
+    pcm = b"".join(frames)
+    pieces = [pcm[at : at + 9600] for at in range(0, len(pcm) - 9600, 4800)]
+    spoken = [purity_db(piece, SPOKEN_HZ, 24_000) for piece in pieces if any(piece)]
     assert max(spoken) > 20
 
 
@@ -215,11 +219,12 @@ async def test_a_link_that_is_none(booth: Booth, fragment: str, said: str) -> No
 
 
 MOST = 12_000
-"""Of the line's samples: what is rendered at the end may still be on its way."""
-LINE = """async ({spoken, mulaw, rate, most}) => {
-  const context = new OfflineAudioContext(1, 2 * rate, rate);
+"""Of a telephone line's bytes: what is rendered at the end may still be on its way."""
+LINE = """async ({spoken, sent, sound, rate, most}) => {
+  const context = new OfflineAudioContext(1, 2 * rate, rate), processorOptions = {sound};
   await context.audioWorklet.addModule("/phone/line.js");
-  const line = new AudioWorkletNode(context, "line"), other = new AudioWorkletNode(context, "line");
+  const line = new AudioWorkletNode(context, "line", {processorOptions});
+  const other = new AudioWorkletNode(context, "line");
   const frames = [];
   let name = "";
   const enough = new Promise((done) => line.port.onmessage = ({data}) => {
@@ -227,7 +232,7 @@ LINE = """async ({spoken, mulaw, rate, most}) => {
     if (data.heard) name = data.heard;
     if (name && frames.length >= most) done();
   });
-  line.port.postMessage({sound: Uint8Array.from(mulaw)});
+  line.port.postMessage({sound: Uint8Array.from(sent)});
   line.port.postMessage({mark: "the end"});
   // What is rendered at once reads no messages: the other one tells that these were read.
   await new Promise((done) => {
@@ -244,14 +249,11 @@ LINE = """async ({spoken, mulaw, rate, most}) => {
 
 
 @pytest.mark.parametrize("rate", [48_000, 44_100, 16_000])
-async def test_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
+async def test_telephone_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
     """Whatever rate the browser has: two tones, and what the way adds to them."""
     at = np.arange(8000) / 8000
     heard = pcm_to_mulaw((10_000 * np.sin(2 * np.pi * 1500 * at)).astype(np.int16).tobytes())
-    async with booth.visit(booth.rig.url + "/phone") as visit:
-        given = {"spoken": 700, "mulaw": list(heard), "rate": rate, "most": MOST}
-        line = await visit.page.evaluate(LINE, given)
-    assert line["name"] == "the end"
+    line = await rendered(booth, sound="mulaw", spoken=700, sent=heard, rate=rate)
     up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:MOST])), np.int16)
     assert purity_db(up.tobytes(), 700, 8000) > 34  # mu-law by itself leaves 38
     assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
@@ -260,10 +262,190 @@ async def test_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
     assert np.abs(played).max() == pytest.approx(10_000, rel=0.03)
 
 
+@pytest.mark.parametrize("rate", [48_000, 44_100, 24_000, 16_000])
+async def test_full_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
+    """Beyond what a telephone carries, and with nothing added that could be heard."""
+    at = np.arange(24_000) / 24_000
+    heard = (10_000 * np.sin(2 * np.pi * 6500 * at)).astype(np.int16).tobytes()
+    line = await rendered(booth, sound="pcm", spoken=5500, sent=heard, rate=rate)
+    up = np.frombuffer(bytes(line["frames"][24_000 : 6 * MOST]), np.int16)
+    assert purity_db(up.tobytes(), 5500, 24_000) > 70
+    assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
+    played = np.array(line["played"], np.int16)[rate // 4 : 3 * rate // 4]
+    assert purity_db(played.tobytes(), 6500, rate) > 70
+    assert np.abs(played).max() == pytest.approx(10_000, rel=0.04)
+
+
 async def test_what_no_telephone_carries_does_not_come_back_as_something_else(booth: Booth) -> None:
     """Five kilohertz would be heard as three."""
-    async with booth.visit(booth.rig.url + "/phone") as visit:
-        given = {"spoken": 5000, "mulaw": [255], "rate": 48_000, "most": MOST}
-        line = await visit.page.evaluate(LINE, given)
+    line = await rendered(booth, sound="mulaw", spoken=5000, sent=b"\xff", rate=48_000)
     up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:MOST])), np.int16)
     assert np.abs(up).max() < 0.3 * 32768 * 10 ** (-60 / 20) + 8
+
+
+async def rendered(booth: Booth, *, sound: str, spoken: int, sent: bytes, rate: int) -> Any:
+    """What the line makes of a tone that is spoken, and of sound that was sent."""
+    most = MOST * (6 if sound == "pcm" else 1)
+    given = {"sound": sound, "spoken": spoken, "sent": list(sent), "rate": rate, "most": most}
+    async with booth.visit(booth.rig.url + "/phone") as visit:
+        return await visit.page.evaluate(LINE, given)
+
+
+# --- What happens on the way ---
+
+
+async def test_a_connection_that_breaks_is_opened_again_in_the_same_conversation(
+    booth: Booth,
+) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        page = visit.page
+        call_sid = await booth.begin(page)
+        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        (*_, call) = booth.rig.gateway.registry.calls
+        before = len(booth.rig.said(notes.CallerConnected))
+        call.media.transport.abort()
+        await booth.rig.note(notes.CallerConnected, before + 1)
+        await expect(page.locator("#status")).to_have_text("On the line.")
+        (*_, again) = booth.rig.gateway.registry.calls
+        assert again.facts.call_sid == call_sid
+        assert again.machine.resumed
+        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        await page.get_by_role("button", name="Hang up").click()
+    ended = await booth.rig.note(notes.CallEnded, 2, of=call_sid)
+    assert ended.ending is Ending.CALLER_HUNG_UP
+
+
+async def test_sound_that_was_taken_away_for_a_while_goes_on(booth: Booth) -> None:
+    """As when a telephone call comes in: the browser sends nothing, and the line counts as dead."""
+    async with booth.visit(await booth.link()) as visit:
+        page = visit.page
+        await page.evaluate(_KEEP_CONTEXT)
+        await booth.begin(page)
+        before = len(booth.rig.said(notes.CallerConnected))
+        await page.evaluate(
+            "() => { line_context.resume = async () => {}; line_context.suspend(); }"
+        )
+        await expect(page.locator("#status")).to_contain_text("Tap here to go on")
+        await page.evaluate("() => { delete line_context.resume; }")
+        await page.locator("#status").click()
+        await booth.rig.note(notes.CallerConnected, before + 1)
+        await expect(page.locator("#status")).to_have_text("On the line.")
+
+
+_KEEP_CONTEXT = """() => {
+  const Context = window.AudioContext;
+  window.AudioContext = class extends Context {
+    constructor(options) { super(options); window.line_context = this; }
+  };
+}"""
+
+
+async def test_a_picture_that_is_dropped_is_shown_to_the_agent(booth: Booth) -> None:
+    async with booth.visit(await booth.link()) as visit:
+        page = visit.page
+        call_sid = await booth.begin(page)
+        await booth.rig.note(notes.FirstAudioSent, of=call_sid)
+        await page.evaluate(_DROP, list(photo(2400, 1800)))
+        sent = await booth.rig.note(notes.PictureSent, of=call_sid)
+        assert sent.source == "page"
+        await expect(page.locator("#lines img")).to_be_visible()
+        await page.screenshot(path=PICTURES / "picture.png")
+        await page.evaluate(_DROP, list(b"this is no picture"))
+        await expect(page.locator("#status")).to_contain_text("no picture that can be shown")
+    assert visit.wrong == []
+
+
+_DROP = """(bytes) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(bytes)], "part.jpg", { type: "image/jpeg" }));
+  for (const kind of ["dragover", "drop"]) {
+    const how = { dataTransfer: data, bubbles: true, cancelable: true };
+    document.body.dispatchEvent(new DragEvent(kind, how));
+  }
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_all_of_it_is_on_the_screen(booth: Booth, width: int) -> None:
+    view = {"viewport": {"width": width, "height": 844}, "device_scale_factor": 1}
+    async with booth.visit(await booth.link(), **view) as visit:
+        page = visit.page
+        await page.screenshot(path=PICTURES / f"ready-{width}.png")
+        await booth.begin(page)
+        await expect(page.locator("#lines li.agent small").first).to_contain_text("after ")
+        await page.screenshot(path=PICTURES / f"talking-{width}.png")
+        await expect(page.get_by_role("button", name="Hang up")).to_be_in_viewport(ratio=1)
+        await page.get_by_role("button", name="Keypad").click()
+        await page.screenshot(path=PICTURES / f"keypad-{width}.png")
+        await expect(page.get_by_role("button", name="Hang up")).to_be_in_viewport(ratio=1)
+        wide = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert wide, "nothing stands out at the side"
+
+
+# --- In the page of another site ---
+
+SITE_PAGE = """<!doctype html><meta charset="utf-8"><title>Shop</title>
+<script src="{home}/phone/embed.js" async></script>
+<body style="font-family: system-ui; background: #eef">
+<h1>A shop</h1><p>Tea, and all that goes with it.</p>
+<gateway-phone link="/talk-to-us" label="Talk to us"></gateway-phone>
+"""
+
+
+async def open_shop(booth: Booth, page: Page) -> None:
+    """A page with a strict policy; the site's own server has a link made."""
+    home = booth.rig.url
+    policy = (
+        f"default-src 'none'; script-src {home}; frame-src {home}; connect-src 'self'; "
+        "style-src 'unsafe-inline'"
+    )
+    html = {"Content-Type": "text/html", "Content-Security-Policy": policy}
+    booth.site.seen.clear()
+    booth.site.answers["/shop"] = (200, html, SITE_PAGE.format(home=home).encode())
+    link = json.dumps({"url": await booth.link()}).encode()
+    booth.site.answers["/talk-to-us"] = (200, {"Content-Type": "application/json"}, link)
+    await page.goto(f"{booth.site_url}/shop")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_a_site_has_the_phone_in_its_page(booth: Booth, width: int) -> None:
+    page = await booth.browser.new_page(viewport={"width": width, "height": 844})
+    try:
+        await open_shop(booth, page)
+        await page.evaluate(_STATES)
+        await page.get_by_role("button", name="Talk to us").click()
+        frame = page.frame_locator("iframe")
+        await expect(frame.locator("#agent")).to_have_text("desk")
+        before = len(booth.rig.said(notes.CallerConnected))
+        await frame.get_by_role("button", name="Call").click()
+        await booth.rig.note(notes.CallerConnected, before + 1)
+        await expect(frame.locator("#lines li.agent").first).to_contain_text("Hello")
+        await page.screenshot(path=PICTURES / f"site-{width}.png")
+        ended = len(booth.rig.said(notes.CallEnded))
+        await page.get_by_role("button", name="Close").click()
+        await booth.rig.note(notes.CallEnded, ended + 1)
+        asked = [(one.method, one.raw_path) for one in booth.site.seen]
+        assert [one for one in asked if one[1] != "/favicon.ico"] == [
+            ("GET", "/shop"),
+            ("POST", "/talk-to-us"),
+        ]
+        assert (await page.evaluate("states"))[-3:] == ["ready", "calling", "talking"]
+    finally:
+        await page.close()
+
+
+_STATES = """() => {
+  window.states = [];
+  document.addEventListener("state", (event) => states.push(event.detail));
+}"""
+
+
+async def test_a_site_that_is_not_named_cannot_show_it(booth: Booth) -> None:
+    page = await booth.browser.new_page()
+    frame = f'<iframe src="{await booth.link()}" allow="microphone"></iframe>'
+    booth.site.answers["/frame"] = (200, {"Content-Type": "text/html"}, frame.encode())
+    try:
+        async with page.expect_console_message(lambda said: "frame-ancestors" in said.text):
+            await page.goto(f"{booth.site.url}/frame")  # 127.0.0.1 is not localhost
+    finally:
+        await page.close()

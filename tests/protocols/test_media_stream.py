@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_values import json_values
 
 from gateway.errors import PeerError
 from gateway.protocols import media_stream as wire
@@ -237,19 +238,10 @@ def test_any_bytes_are_a_message_or_a_fault(text: bytes) -> None:
         wire.parse(text)
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
 @given(
     event=st.sampled_from(sorted(DOCUMENTED)),
     field=st.sampled_from(["streamSid", "start", "media", "dtmf", "mark", "stop"]),
-    value=json_values,
+    value=json_values(),
 )
 @settings(max_examples=300, deadline=None)
 def test_any_value_in_any_place_is_a_message_or_a_fault(

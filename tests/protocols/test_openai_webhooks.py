@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_values import json_values
 from openai.types.webhooks import RealtimeCallIncomingWebhookEvent
 
 from gateway.agents.config.agent import Agent
@@ -255,29 +256,24 @@ def test_as_many_headers_as_are_allowed() -> None:
     assert len(incoming([header("X", "")] * MOST_HEADERS).headers) == MOST_HEADERS
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
 near = st.fixed_dictionaries(
     {},
     optional={
         "type": st.sampled_from(["realtime.call.incoming", "live.transport.incoming"])
-        | json_values,
-        "created_at": st.integers() | json_values,
+        | json_values(),
+        "created_at": st.integers() | json_values(),
         "data": st.fixed_dictionaries(
             {},
             optional={
-                "call_id": st.text(alphabet="rtc_01", max_size=8) | json_values,
+                "call_id": st.text(alphabet="rtc_01", max_size=8) | json_values(),
                 "sip_headers": st.lists(
-                    st.fixed_dictionaries({"name": st.text(), "value": st.text() | json_values}),
+                    st.fixed_dictionaries({"name": st.text(), "value": st.text() | json_values()}),
                     max_size=5,
                 ),
-                "sip_media_security": json_values,
+                "sip_media_security": json_values(),
             },
         )
-        | json_values,
+        | json_values(),
     },
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ class HttpEnd:
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
     answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Paths that are answered when their event is set."""
+    connections: set[object] = field(default_factory=set)
+    """Those that are open."""
 
 
 class _Server(uvicorn.Server):
@@ -47,6 +52,8 @@ async def http_end() -> AsyncIterator[HttpEnd]:
         port = request.client.port if request.client else 0
         body = await request.body()
         end.seen.append(Seen(request.method, path + query, dict(request.headers), body, port))
+        if request.url.path in end.held:
+            await end.held[request.url.path].wait()
         status, headers, body = end.answers.get(request.url.path, (200, {}, b"fine"))
         return Response(body, status, headers)
 
@@ -57,7 +64,10 @@ async def http_end() -> AsyncIterator[HttpEnd]:
     config.load()
     server.lifespan = config.lifespan_class(config)
     await server.startup()
+    end.connections = server.server_state.connections
     end.url = f"http://127.0.0.1:{server.port()}"
-    yield end
-    server.should_exit = True
-    await server.shutdown()
+    try:
+        yield end
+    finally:
+        server.should_exit = True
+        await server.shutdown()

@@ -25,7 +25,9 @@ _EVENT_TYPES: Final = frozenset(
 
 
 class OpenAIAccount:
-    def __init__(self, api_key: str, models: tuple[str, ...] = ("gpt-realtime-2.1",)) -> None:
+    def __init__(
+        self, api_key: str, models: tuple[str, ...] = ("gpt-realtime-2.1", "gpt-transcribe")
+    ) -> None:
         self._api_key, self._models = api_key, models
         self.endpoints: dict[str, Endpoint] = {}
         self.secrets: dict[str, str] = {}

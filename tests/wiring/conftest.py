@@ -19,7 +19,7 @@ from gateway.wiring.messaging import Messaging, messaging
 from gateway.wiring.recordings import Recordings, recordings
 from gateway.wiring.records import Records, records
 from gateway.wiring.resources import Resources, resources
-from gateway.wiring.telephony import Telephony, outbound_calls, sip_inbound, telephony
+from gateway.wiring.telephony import Telephony, before_calls, outbound_calls, sip_inbound, telephony
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,7 @@ def wired(tmp_path: Path) -> Callable[..., Areas]:
         agents = agents_file(r, bounds, texts, environ)
         calls = telephony(r, bounds, agents.in_use)
         outbound = outbound_calls(r, bounds, calls, kept)
-        return Areas(
-            r,
-            bounds,
-            kept,
-            texts,
-            agents,
-            calls,
-            outbound,
-            sip_inbound(r, bounds, calls),
-            recordings(r),
-        )
+        inbound = sip_inbound(r, bounds, calls, before_calls(calls, kept))
+        return Areas(r, bounds, kept, texts, agents, calls, outbound, inbound, recordings(r))
 
     return construct

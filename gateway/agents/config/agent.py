@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart as _Part
 from gateway.agents.config.base import none_for, suggestion, wrong
+from gateway.agents.config.before import Before
 from gateway.agents.config.hours import Hours, ZoneName
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
 from gateway.agents.config.outbound import Outbound
@@ -243,6 +244,7 @@ class Agent(_Part):
     time_zone: ZoneName | None = None
     """Of the clock that the model is told; without it that of `hours`, or else UTC."""
     knows: list[Literal["caller_number"]] = Field(default_factory=list)
+    before: Before | None = None
     hours: Hours | None = None
     out_of_hours: str | None = None
     """Which agent answers instead."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from gateway.agents.config.hours import Hours
 
 NUMBER: Final = r"\+[1-9][0-9]{6,14}"
 """E.164: with its country, so that no emergency number or short code fits."""
+PARTY_FORM: Final = re.compile(rf"{NUMBER}|sips?:[^\s<>@]+@[^\s<>@]+")
 PARTY: Final = rf"\A({NUMBER}|sips?:[^\s<>@]+@[^\s<>@]+)\z"
 
 

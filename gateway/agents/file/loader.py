@@ -295,6 +295,13 @@ def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
             f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
             "words of whoever answers are spoken before the model listens: give it a greeting"
         )
+    if agent.recording is not None and agent.path == "sip":
+        where = ("agents", agent.name, "recording")
+        yield (
+            f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the carrier "
+            "records the calls that come by POST /twilio/voice; those that come over a SIP trunk "
+            "are not recorded"
+        )
     if "take_message" in agent.tools and agent.record == "none":
         key: Key = ("agents", agent.name, "record")
         yield (

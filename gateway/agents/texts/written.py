@@ -33,6 +33,7 @@ class WrittenTexts:
     not_a_picture: str
     too_large: str
     too_often: str
+    busy: str
     enough: str
     failed: str
     over_title: str
@@ -63,6 +64,7 @@ _WRITTEN: Final = {
         not_a_picture="This is not a picture that can be seen. Please choose another one.",
         too_large="This picture is too large. Please choose another one.",
         too_often="That was very quick. Please wait a moment, and try again.",
+        busy="Many photos are arriving at this moment. Please try again in a few seconds.",
         enough="That is all that can be shown in one call. Please go on by telephone.",
         failed="It did not arrive. Please try again.",
         over_title="The call is over",
@@ -91,6 +93,7 @@ _WRITTEN: Final = {
         not_a_picture="Cette image ne peut pas être lue. Choisissez-en une autre.",
         too_large="Cette image est trop grande. Choisissez-en une autre.",
         too_often="C'était très rapide. Attendez un instant et réessayez.",
+        busy="Beaucoup de photos arrivent en ce moment. Réessayez dans quelques secondes.",
         enough="C'est tout ce qui peut être montré pendant un appel. Continuez par téléphone.",
         failed="L'envoi n'a pas abouti. Réessayez.",
         over_title="L'appel est terminé",
@@ -119,6 +122,7 @@ _WRITTEN: Final = {
         not_a_picture="لا يمكن قراءة هذه الصورة. اختاروا صورة أخرى.",
         too_large="هذه الصورة كبيرة جدًا. اختاروا صورة أخرى.",
         too_often="كان ذلك سريعًا جدًا. انتظروا لحظة ثم حاولوا مرة أخرى.",
+        busy="تصل صور كثيرة في هذه اللحظة. حاولوا مرة أخرى بعد بضع ثوانٍ.",
         enough="هذا كل ما يمكن عرضه في مكالمة واحدة. تابعوا بالهاتف.",
         failed="لم تصل. حاولوا مرة أخرى.",
         over_title="انتهت المكالمة",

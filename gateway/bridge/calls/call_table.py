@@ -21,11 +21,6 @@ class CallTable:
         return [*self._media.values(), *self._sip.values()]
 
     @property
-    def with_carrier(self) -> list[LiveCall]:
-        """Calls that a carrier can bring back after their stream or process is lost."""
-        return [call for call in self.calls if call.facts.has_carrier]
-
-    @property
     def sip_calls(self) -> list[LiveCall]:
         return list(self._sip.values())
 

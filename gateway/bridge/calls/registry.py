@@ -11,6 +11,7 @@ from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.informed import informed
 from gateway.agents.routing import AgentBook
+from gateway.audio.wire import MULAW_8K, PCM_24K, WireFormat
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.briefings import Briefings
 from gateway.bridge.calls.call_table import CallTable
@@ -134,10 +135,15 @@ class CallRegistry:
         return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
 
     def session(
-        self, agent: Agent, path: str, briefing: Briefing = NO_BRIEFING
+        self,
+        agent: Agent,
+        path: str,
+        briefing: Briefing = NO_BRIEFING,
+        wire: WireFormat = MULAW_8K,
     ) -> Mapping[str, Any]:
         """Return the session configuration of a call that begins now."""
-        return self.agents.version_of(agent).sessions.of(agent.name, path, briefing.facts)
+        sessions = self.agents.version_of(agent).sessions
+        return sessions.of(agent.name, path, briefing.facts, _audio(agent, wire))
 
     def announce(
         self,
@@ -146,12 +152,13 @@ class CallRegistry:
         opening: str | None = None,
         state: CallSnapshot | None = None,
         briefing: Briefing = NO_BRIEFING,
+        wire: WireFormat = MULAW_8K,
     ) -> LiveCall:
         """A media call is on its way: its session is opened meanwhile. Raises NotAdmitted.
 
         One that is expected already is the same call: the carrier's fallback asks again.
         `opening` tells the model how to begin, in place of the agent's greeting; `state` is what
-        was before, in another connection or process.
+        was before, in another connection or process; `wire` is the format of the caller's sound.
         """
         waiting = self.expected(facts.call_sid)
         if waiting is not None and (state is None or state.streams <= waiting.machine.streams):
@@ -161,17 +168,18 @@ class CallRegistry:
             waiting.hang_up(Ending.NEVER_ARRIVED)
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
         briefing = state.briefing if state is not None else briefing
-        session = self.session(agent, "media-streams", briefing)
+        session = self.session(agent, "media-streams", briefing, wire)
         version = self.agents.version_of(agent)
         machine = media_call(
-            informed(agent, briefing.facts),
+            informed(agent, briefing.facts, briefing.greeting),
             session,
             _event_ids(),
             monotonic(),
             self._wall_clock(),
             facts,
             self._patience,
-            self._colleagues(agent, "media-streams"),
+            wire,
+            self._colleagues(agent, "media-streams", _audio(agent, wire)),
         )
         machine.brief(briefing)
         if state is not None:
@@ -206,14 +214,14 @@ class CallRegistry:
         self._admit("sip", facts.call_sid)
         version = self.agents.version_of(agent)
         machine = sip_call(
-            informed(agent, briefing.facts),
+            informed(agent, briefing.facts, briefing.greeting),
             session,
             _event_ids(),
             monotonic(),
             self._wall_clock(),
             facts,
             self._patience,
-            self._colleagues(agent, "sip"),
+            self._colleagues(agent, "sip", agent.audio),
         )
         machine.brief(briefing)
         if opening:
@@ -228,20 +236,31 @@ class CallRegistry:
         call.begin(open_session=False)
         return call
 
-    def _colleagues(self, first: Agent, path: str) -> Colleagues:
+    def decide_anew(self, call: LiveCall, name: str, briefing: Briefing) -> None:
+        """Have an expected media call led by the agent of that name, and told this."""
+        first = call.agents.book.agents[call.facts.agent]
+        # The sound of the line is as the session was asked for it.
+        audio = call.machine.agent.audio
+        found = self._colleagues(first, "media-streams", audio)(name, briefing.facts)
+        if found is not None:
+            greeting = briefing.greeting or found.agent.greeting
+            agent = found.agent.model_copy(update={"greeting": greeting})
+            call.notify(inputs.CallDecided(agent, found.session, briefing))
+
+    def _colleagues(self, first: Agent, path: str, audio: str) -> Colleagues:
         """Return how a call finds the agents that it is handed over to.
 
         They take what belongs to the line from the agent with which the call began: the sound of
         a stream that runs cannot be another.
         """
         version = self.agents.version_of(first)
-        of_line = {"audio": first.audio, "lead_ms": first.lead_ms}
+        of_line = {"audio": audio, "lead_ms": first.lead_ms}
 
         def find(name: str, known: Mapping[str, str]) -> AgentSession | None:
             agent = version.book.agents.get(name)
             if agent is None:
                 return None
-            session = version.sessions.of(name, path, known, first.audio)
+            session = version.sessions.of(name, path, known, audio)
             return AgentSession(informed(agent, known).model_copy(update=of_line), session)
 
         return find
@@ -337,6 +356,11 @@ class CallRegistry:
     def end_all(self, ending: Ending) -> None:
         for call in self.calls:
             call.hang_up(ending)
+
+
+def _audio(agent: Agent, wire: WireFormat) -> str:
+    """Return the model's format for a line: PCM goes through as it is."""
+    return "pcm24k" if wire is PCM_24K else agent.audio
 
 
 def _event_ids() -> Callable[[], str]:

@@ -155,7 +155,7 @@ class SnapshotStore:
             return
         state, sound = self._stored(call), call.machine.not_understood()
         if sound:
-            key = f"sound:{call_sid}"
+            key = _sound_key(call_sid)
             await self._store.put(key, b64encode(sound).decode(), limits.store.SOUND_KEPT_S)
         known = await self.load(call_sid)
         if known is None or _age(known) <= _age(state):
@@ -166,7 +166,7 @@ class SnapshotStore:
 
     async def sound(self, call_sid: str) -> bytes:
         """Return once what the caller said last on a stream that is gone."""
-        key = f"sound:{call_sid}"
+        key = _sound_key(call_sid)
         sound = readable(key, await self._store.get(key), b64decode)
         if sound is None:
             return b""
@@ -211,6 +211,16 @@ def state_of(call: RunningCall) -> CallSnapshot:
     state.direction = facts.direction
     state.spent_micro_usd, state.minutes = call.bill.micro_usd, call.bill.minutes
     return state
+
+
+def keys_of(call_sid: str, call_id: str) -> list[str]:
+    """Return every key under which something of a call may stand."""
+    keys = [_key(call_sid), _sound_key(call_sid)] if call_sid else []
+    return [*keys, _key(call_id), _sip_key(call_id)]
+
+
+def _sound_key(call_sid: str) -> str:
+    return f"sound:{call_sid}"
 
 
 def _key(call_sid: str) -> str:

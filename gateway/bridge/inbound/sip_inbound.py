@@ -6,7 +6,7 @@ The status makes the carrier do the right thing: a Twilio trunk fails over on 50
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Final
 
@@ -18,9 +18,11 @@ from gateway.agents.session import essential_session
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState
 from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.inbound.before_calls import ArrivingCall, BeforeCalls, transfer_of
 from gateway.call import inputs
 from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.call_info import CallInfo
+from gateway.call.commands import TransferCaller
 from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import LinkError, NotAdmitted, SignatureRefused
@@ -33,6 +35,7 @@ log = structlog.get_logger()
 
 CALL_HEADER: Final = "X-Gateway-Call"
 AGENT_HEADER: Final = "X-Gateway-Agent"
+_ATTESTATION: Final = "X-Twilio-VerStat"
 TOKEN_HEADER: Final = "X-Gateway-Token"  # noqa: S105 - the name of a header
 
 STATUS: Final = {
@@ -46,6 +49,8 @@ STATUS: Final = {
     "rate_limited": 503,
     "forged": 603,
     "no_agent": 404,
+    "before_busy": 486,
+    "before_declined": 603,
 }
 """SIP status of each reason to refuse a call."""
 _DECIDED: Final = frozenset({"http_404", "http_409"})
@@ -64,6 +69,12 @@ class SipSlot:
     """State of the outbound call for which the model's leg is dialled."""
     opening: str | None = None
     briefing: Briefing = NO_BRIEFING
+    asks: bool = False
+    """Whether nobody was asked about the call so far."""
+    refuse: str = ""
+    """A sentence in place of a conversation."""
+    transfer: TransferCaller | None = None
+    """Where the caller goes in place of a conversation."""
 
 
 class SipInbound:
@@ -78,6 +89,7 @@ class SipInbound:
         calls: OpenAICalls,
         tokens: DialTokens,
         admission: Admission,
+        before: BeforeCalls,
         *,
         rates: RateWatch,
         allow_rtp: bool,
@@ -86,16 +98,22 @@ class SipInbound:
         decide_max_s: float = limits.sip.DECIDE_MAX_S,
     ) -> None:
         self._registry, self._calls, self._tokens = registry, calls, tokens
-        self._admission, self._rates = admission, rates
+        self._admission, self._rates, self._before = admission, rates, before
         self._allow_rtp, self._counted = allow_rtp, counted
         self._accept_max_s, self._decide_max_s = accept_max_s, decide_max_s
 
     async def take(self, incoming: IncomingCall) -> None:
-        """Accept or reject one call, within two seconds of its webhook."""
+        """Accept or reject one call, within two seconds of its webhook or of `before`'s answer."""
         try:
             slot = await self._slot(incoming)
+            if slot.asks:
+                slot = await self._decided(incoming, slot)
             session = self._registry.session(slot.agent, "sip", slot.briefing)
             call = await self._let_in(incoming, slot, session)
+            if slot.refuse:
+                call.machine.decision.refuse(slot.refuse)
+            elif slot.transfer is not None:
+                call.machine.decision.transfer(slot.transfer)
         except NotAdmitted as error:
             return await self._reject(incoming.call_id, error.reason, self._decide_max_s)
         try:
@@ -161,7 +179,35 @@ class SipInbound:
         agent = self._registry.on_duty(candidates)
         if agent is None:
             raise NotAdmitted("no_agent")
-        return SipSlot(agent, "", next(iter(candidates), ""))
+        return SipSlot(agent, "", next(iter(candidates), ""), asks=True)
+
+    async def _decided(self, incoming: IncomingCall, slot: SipSlot) -> SipSlot:
+        """Return the slot as the operator decides on the call. Raises NotAdmitted."""
+        call = ArrivingCall(
+            "",
+            incoming.call_id,
+            "inbound",
+            incoming.caller,
+            slot.dialled,
+            incoming.headers,
+            incoming.first(_ATTESTATION),
+        )
+        asking = self._before.ask(slot.agent, call, limits.briefing.BEFORE_SIP_WAIT_MAX_S)
+        if asking is None:
+            return slot
+        answer = await asking
+        if answer.refuse and not answer.spoken:
+            raise NotAdmitted(f"before_{answer.refuse}")
+        agents = self._registry.agents.version_of(slot.agent).book.agents
+        leads = agents.get(answer.agent, slot.agent)
+        transfer = transfer_of(leads, answer.transfer) if answer.transfer else None
+        return replace(
+            slot,
+            agent=leads,
+            briefing=slot.briefing.joined(answer.briefing),
+            refuse=answer.spoken,
+            transfer=transfer,
+        )
 
     async def _dialled_by_us(self, incoming: IncomingCall) -> SipSlot:
         call_sid, name = incoming.first(CALL_HEADER), incoming.first(AGENT_HEADER)

@@ -31,10 +31,12 @@ class StreamHandshake:
         refused: Callable[[str], None],
         *,
         says_why: bool = False,
-        answer: bytes = b"",
+        answer: Callable[[LiveCall], Awaitable[bytes]] | None = None,
         start_wait_s: float = limits.call.START_WAIT_S,
     ) -> None:
-        """`says_why` also sends the peer the reason of a refusal; `answer` is sent on admission."""
+        """`says_why` also sends the peer the reason of a refusal; `answer` returns the message
+        that is sent on admission.
+        """
         self._socket, self._admit, self._refused = socket, let_in, refused
         self._says_why, self._answer = says_why, answer
         self._faults = 0
@@ -81,6 +83,7 @@ class StreamHandshake:
     async def _let_in(self, event: media_stream.Start, now: float) -> None:
         try:
             call = await self._admit(event.start)
+            answer = b"" if self._answer is None else await self._answer(call)
         except (SignatureRefused, NotAdmitted) as error:
             return self._refuse(error.reason)
         except Exception:
@@ -88,8 +91,8 @@ class StreamHandshake:
             return self._refuse("bug")
         if call.over:  # while that was looked up, and it had no socket yet that it could close
             return self._refuse("over")
-        if self._answer:
-            self._socket.post(self._answer)
+        if answer:
+            self._socket.post(answer)
             self._socket.flush()
         call.start_stream(event, self._socket, now)
         if self._left_out:

@@ -11,7 +11,7 @@ from re import fullmatch
 from gateway import limits
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
-from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall
+from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall, ends_of
 from gateway.ops.store.shared import Store
 
 
@@ -36,7 +36,7 @@ class PictureLinks:
         """Make a link and return its address."""
         token, agent = secrets.token_urlsafe(limits.images.PHOTO_TOKEN_BYTES), call.machine.agent
         facts = call.facts
-        known = json.dumps([facts.key, call.machine.language, facts.caller, facts.dialled])
+        known = json.dumps([facts.key, call.machine.language, *ends_of(facts)])
         await self._store.put(_key(token), known, agent.max_call_s)
         return f"{self._public_url}/photo/{token}"
 

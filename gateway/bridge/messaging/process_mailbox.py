@@ -19,6 +19,7 @@ import structlog
 from gateway import limits
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.call import inputs
+from gateway.call.call_info import CallInfo
 from gateway.ops.store.key_names import hashed
 from gateway.ops.store.shared import Store
 
@@ -112,12 +113,16 @@ class ProcessMailbox:
         return await self._store.push(_mailbox(to.process), text, limits.store.MAILBOX_MESSAGE_S)
 
     def _line(self, call: LiveCall) -> tuple[str, str]:
-        facts = call.facts
-        return _pair(facts.caller, facts.dialled), f"{self._process} {facts.key}"
+        return _pair(*ends_of(call.facts)), f"{self._process} {call.facts.key}"
+
+
+def ends_of(facts: CallInfo) -> tuple[str, str]:
+    """Return the numbers between which a call is; a browser has its call's key."""
+    return (facts.caller, facts.dialled) if facts.has_carrier else (facts.key, facts.path)
 
 
 def _named(call: LiveCall) -> bool:
-    return bool(call.facts.caller and call.facts.dialled and call.machine.takes_pictures)
+    return all(ends_of(call.facts)) and call.machine.takes_pictures
 
 
 def _pair(one: str, other: str) -> str:

@@ -34,7 +34,8 @@ class CallRecording(CallPart):
     def __init__(self, ctx: CallContext, line: CallerLine) -> None:
         self._ctx, self._line, self._tap = ctx, line, line.tap
         self.wanted = ctx.agent.recording is not None
-        self._consented = False
+        # On the SIP path the document that dials the model tells the caller before.
+        self._consented = self.wanted and self._tap is None
         self._tries = 0
         self._ends_at: tuple[int, int] | None = None
         """Where the telling ends on the line, once all of it is there: epoch and ms."""
@@ -84,7 +85,7 @@ class CallRecording(CallPart):
     def resume(self, state: str) -> None:
         """Take over from another process, or stream: who has been told is not told again."""
         self._paused_by = {_EARLIER} if state == "paused" else set()
-        self._consented = bool(state)
+        self._consented = bool(state) or self._consented
 
     def _on_start(self, _event: caller.Start) -> None:
         """Keep everything from here on if they were told on an earlier stream."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.audio.g711 import MULAW_BYTES_PER_MS
 from gateway.audio.transcode import ModelToCaller
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call.line.playback import PlaybackLedger, Truncation
 from gateway.limits.call import FRAME_MS, GROUP_MS, UNDERRUN_MIN_MS, UNPLAYED_AUDIO_MAX_MS
 from gateway.protocols.media_stream import ToTwilio
@@ -31,12 +31,12 @@ class FirstFrame:
 class Downlink:
     """Sound to the caller: queued, sent in groups, followed to the caller's ear."""
 
-    def __init__(self, to_caller: ModelToCaller, lead_ms: int) -> None:
-        self._to_caller = to_caller
+    def __init__(self, to_caller: ModelToCaller, lead_ms: int, wire: WireFormat = MULAW_8K) -> None:
+        self._to_caller, self._bytes_per_ms = to_caller, wire.bytes_per_ms
         self._lead_ms = lead_ms
         # Two groups fit into the lead: one is played while the next is on its way.
         self._group_ms = min(GROUP_MS, lead_ms // 2 // FRAME_MS * FRAME_MS)
-        self._group_bytes = self._group_ms * MULAW_BYTES_PER_MS
+        self._group_bytes = self._group_ms * self._bytes_per_ms
         self._queue = bytearray()
         self._queued_at = 0.0
         self._due_at: float | None = None
@@ -63,7 +63,7 @@ class Downlink:
         return len(audio) // self._to_caller.bytes_per_ms
 
     def full(self) -> bool:
-        return len(self._queue) > UNPLAYED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS
+        return len(self._queue) > UNPLAYED_AUDIO_MAX_MS * self._bytes_per_ms
 
     def accept(self, item_id: str, audio: bytes, now: float) -> None:
         """Take sound from the model, of any length."""
@@ -79,7 +79,7 @@ class Downlink:
 
     def play(self, item_id: str, mulaw: bytes, now: float) -> int:
         """Queue whole frames of ours; return where they end on the ledger's line."""
-        self._enqueue(item_id, mulaw, len(mulaw) / MULAW_BYTES_PER_MS, now)
+        self._enqueue(item_id, mulaw, len(mulaw) / self._bytes_per_ms, now)
         self.ledger.finish(item_id)
         return self.ledger.accepted_ms
 
@@ -89,7 +89,7 @@ class Downlink:
             self._queued_at = now
         is_short = len(queue) < self._group_bytes
         queue += mulaw
-        self.ledger.accept(item_id, len(mulaw) // MULAW_BYTES_PER_MS, received_ms)
+        self.ledger.accept(item_id, len(mulaw) // self._bytes_per_ms, received_ms)
         if is_short:
             self._plan()
 
@@ -110,7 +110,7 @@ class Downlink:
             # One frame opens an answer, so that its mark tells early when the caller hears it.
             ms = FRAME_MS
         while queue and lead_ms + ms <= self._lead_ms:
-            size = ms * MULAW_BYTES_PER_MS
+            size = ms * self._bytes_per_ms
             group = bytes(queue[:size])
             del queue[:size]
             mark = ledger.sent(ms, now)
@@ -134,7 +134,7 @@ class Downlink:
         self._due_at = max(by_clock, by_marks)
 
     def _group(self) -> int:
-        waiting_ms = len(self._queue) // MULAW_BYTES_PER_MS
+        waiting_ms = len(self._queue) // self._bytes_per_ms
         return min(self._group_ms, waiting_ms)
 
     def _note_under_run(self, now: float) -> None:

@@ -6,12 +6,10 @@ the `clear` that ends it takes nothing else away.
 
 from __future__ import annotations
 
-from gateway.audio.g711 import MULAW_BYTES_PER_MS
-from gateway.audio.tones import hold_mulaw
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.limits.tools import HOLD_GROUP_MS, HOLD_LEAD_MS
 from gateway.protocols.media_stream import ToTwilio
 
-_GROUP_BYTES = HOLD_GROUP_MS * MULAW_BYTES_PER_MS
 _GROUP_S, _LEAD_S = HOLD_GROUP_MS / 1000, HOLD_LEAD_MS / 1000
 _FLOAT_ERROR_S = 1e-6
 
@@ -19,8 +17,9 @@ _FLOAT_ERROR_S = 1e-6
 class HoldTone:
     """A soft pattern that is played, with a short lead, while the caller waits."""
 
-    def __init__(self) -> None:
-        self._pattern = hold_mulaw()
+    def __init__(self, wire: WireFormat = MULAW_8K) -> None:
+        self._pattern = wire.hold_tone()
+        self._group_bytes = HOLD_GROUP_MS * wire.bytes_per_ms
         self._twilio: ToTwilio | None = None
         self._at = 0
         """Position in the pattern, in bytes."""
@@ -46,8 +45,8 @@ class HoldTone:
         return messages
 
     def _next_group(self) -> bytes:
-        group = self._pattern[self._at : self._at + _GROUP_BYTES]
-        self._at = (self._at + _GROUP_BYTES) % len(self._pattern)
+        group = self._pattern[self._at : self._at + self._group_bytes]
+        self._at = (self._at + self._group_bytes) % len(self._pattern)
         return group
 
     def due(self) -> float | None:

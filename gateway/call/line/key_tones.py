@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway import limits
-from gateway.audio.tones import keys_mulaw
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.line.downlink import Downlink
@@ -27,8 +27,11 @@ class _Keys:
 class KeyTones:
     """The tones of one function call, until they were heard or cut off."""
 
-    def __init__(self, ctx: CallContext, work: OpenWork, downlink: Downlink) -> None:
+    def __init__(
+        self, ctx: CallContext, work: OpenWork, downlink: Downlink, wire: WireFormat = MULAW_8K
+    ) -> None:
         self._ctx, self._work, self._downlink = ctx, work, downlink
+        self._wire = wire
         self._keys: _Keys | None = None
 
     @property
@@ -43,7 +46,7 @@ class KeyTones:
     def play(self, call_id: str, digits: str) -> None:
         """Queue the tones; the function call is finished when they were heard."""
         item_id = f"tones_{call_id}"
-        end_ms = self._downlink.play(item_id, keys_mulaw(digits), self._ctx.now)
+        end_ms = self._downlink.play(item_id, self._wire.keys(digits), self._ctx.now)
         self._keys = _Keys(call_id, digits, item_id, end_ms)
         self.watch()
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from gateway import limits
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import CallContext, Out
@@ -28,7 +29,6 @@ from gateway.protocols.media_stream import ToTwilio
 
 # Python 3.11 takes ten times as long to find a member of an enum: too dear for each frame.
 _CLOSED, _READY = CallPhase.CLOSED, LinkState.READY
-_WIRE = (caller.MULAW_ENCODING, 8000, 1)
 _WRONG_SID = events.PeerFaultCounted("caller", "wrong_stream_sid")
 
 StreamEvent = caller.Media | caller.Mark | caller.Dtmf | caller.Stop
@@ -52,14 +52,17 @@ class MediaLine(CallPart):
         work: OpenWork,
         uplink: Uplink,
         downlink: Downlink,
+        wire: WireFormat = MULAW_8K,
         tap: SoundTap | None = None,
     ) -> None:
-        """`tap` writes down both directions of a call that is to be recorded."""
-        self._ctx, self._work, self.tap = ctx, work, tap
+        """`wire` is the only format that the stream may have, for which both directions are made;
+        `tap` writes down both directions of a call that is to be recorded.
+        """
+        self._ctx, self._work, self._wire, self.tap = ctx, work, wire, tap
         self.uplink, self.downlink = uplink, downlink
         self.latency = TurnLatency(ctx.tally.waits_s)
-        self._hold_tone = HoldTone()
-        self._tones = KeyTones(ctx, work, downlink)
+        self._hold_tone = HoldTone(wire)
+        self._tones = KeyTones(ctx, work, downlink, wire)
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
         self._looks_at = 0.0
@@ -137,8 +140,12 @@ class MediaLine(CallPart):
             return ctx.put(events.PeerFaultCounted("caller", "second_start"))
         self._stream_sid = event.stream_sid
         ctx.arrive()
-        wire = event.start.media_format
-        if (wire.encoding, wire.sample_rate, wire.channels) != _WIRE:
+        given, wire = event.start.media_format, self._wire
+        if (given.encoding, given.sample_rate, given.channels) != (
+            wire.encoding,
+            wire.sample_rate,
+            1,
+        ):
             return ctx.end(Ending.MEDIA_UNSUPPORTED)
         sid = event.stream_sid
         twilio = ToTwilio(sid) if self.tap is None else self.tap.encoder(sid)

@@ -7,6 +7,8 @@ in the recording is worked out later, off the event loop, by `gateway.audio.ster
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.audio.stereo_timeline import (
     ACKNOWLEDGED,
     CALLER,
@@ -19,7 +21,8 @@ from gateway.audio.stereo_timeline import (
     RESUMED,
     Entry,
 )
-from gateway.audio.transcode import CallerToModel
+from gateway.audio.transcode import CallerToModel, model_to_caller
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call.context import CallContext
 from gateway.call.line.playback import PlaybackLedger
 from gateway.call.line.uplink import Uplink
@@ -29,8 +32,10 @@ from gateway.protocols.media_stream import MediaBody, ToTwilio
 class SoundTap:
     """Entries of one stream since the last look, in the order in which they happened."""
 
-    def __init__(self, ctx: CallContext, ledger: PlaybackLedger) -> None:
-        self._ctx, self._ledger = ctx, ledger
+    def __init__(
+        self, ctx: CallContext, ledger: PlaybackLedger, wire: WireFormat = MULAW_8K
+    ) -> None:
+        self._ctx, self._ledger, self._wire = ctx, ledger, wire
         self._entries: list[Entry] = []
         self.add = self._entries.append
         """Adds one entry; found once, for each frame."""
@@ -43,7 +48,7 @@ class SoundTap:
 
     def encoder(self, stream_sid: str) -> ToTwilio:
         """Return an encoder of messages to the stream that writes down what is played."""
-        return _RecordedToTwilio(stream_sid, self)
+        return _RecordedToTwilio(stream_sid, self, self._wire)
 
     @property
     def now(self) -> float:
@@ -84,27 +89,34 @@ class SoundTap:
 class RecordedUplink(Uplink):
     """Sound from the caller that is also written down."""
 
-    def __init__(self, to_model: CallerToModel, tap: SoundTap) -> None:
-        super().__init__(to_model)
-        self._tap = tap
+    def __init__(self, to_model: CallerToModel, tap: SoundTap, wire: WireFormat = MULAW_8K) -> None:
+        super().__init__(to_model, wire)
+        self._tap, self._as_mulaw = tap, _as_mulaw(wire)
 
     def take(self, body: MediaBody, now: float) -> bytes:
-        mulaw = super().take(body, now)
+        sound = super().take(body, now)
+        mulaw = sound if self._as_mulaw is None else self._as_mulaw(sound)
         self._tap.add((CALLER, now, (body.timestamp, mulaw)))
-        return mulaw
+        return sound
+
+
+def _as_mulaw(wire: WireFormat) -> Callable[[bytes], bytes] | None:
+    """Return what makes mu-law of a line's sound, None where it is mu-law: recordings are."""
+    return None if wire is MULAW_8K else model_to_caller("pcm24k").convert
 
 
 class _RecordedToTwilio(ToTwilio):
     """Messages to a stream, of which each sound, mark and `clear` is written down."""
 
-    __slots__ = ("_tap",)
+    __slots__ = ("_as_mulaw", "_tap")
 
-    def __init__(self, stream_sid: str, tap: SoundTap) -> None:
+    def __init__(self, stream_sid: str, tap: SoundTap, wire: WireFormat) -> None:
         super().__init__(stream_sid)
-        self._tap = tap
+        self._tap, self._as_mulaw = tap, _as_mulaw(wire)
 
     def media(self, mulaw: bytes) -> bytes:
-        self._tap.add((PLAYED, self._tap.now, mulaw))
+        recorded = mulaw if self._as_mulaw is None else self._as_mulaw(mulaw)
+        self._tap.add((PLAYED, self._tap.now, recorded))
         return super().media(mulaw)
 
     def mark(self, name: str) -> bytes:

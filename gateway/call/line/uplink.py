@@ -8,8 +8,8 @@ by the frame that took the shortest way.
 
 from __future__ import annotations
 
-from gateway.audio.g711 import MULAW_BYTES_PER_MS
 from gateway.audio.transcode import CallerToModel
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.errors import BugError
 from gateway.limits.call import (
     BUFFERED_AUDIO_MAX_MS,
@@ -23,30 +23,31 @@ from gateway.limits.call import (
 )
 from gateway.protocols.media_stream import MediaBody
 
-_BURST_BYTES = SOUND_BURST_MS * MULAW_BYTES_PER_MS
-_BYTES_PER_S = SOUND_RATE_MAX * 1000 * MULAW_BYTES_PER_MS
 _DRIFT_S_PER_FRAME = 2e-6
 """The shortest way may grow again: 100 us a second is more than two quartz clocks part."""
 
 _LEAP_MS = TIMESTAMP_LEAP_S * 1000
 
-_TRIM_BYTES = 200 * MULAW_BYTES_PER_MS
+_TRIM_MS = 200
 """Sound that is retained beyond the bound before it is dropped: once in ten frames, not in each."""
 
 
 class Uplink:
     """Sound from the caller: buffered until a session hears it, and kept until it is understood."""
 
-    def __init__(self, to_model: CallerToModel) -> None:
+    def __init__(self, to_model: CallerToModel, wire: WireFormat = MULAW_8K) -> None:
         self._to_model = to_model
+        self._bytes_per_ms = per_ms = wire.bytes_per_ms
+        self._burst_bytes = SOUND_BURST_MS * per_ms
+        self._trim_bytes = _TRIM_MS * per_ms
         self._convert = to_model.convert
         self.buffered: bytearray | None = bytearray()
         """Sound that waits for a session; None while one hears the caller."""
         self._retained = bytearray()
         """The newest of what was written."""
-        self._keep_bytes = RETAINED_AUDIO_MS * MULAW_BYTES_PER_MS
+        self._keep_bytes = RETAINED_AUDIO_MS * per_ms
         self._written_bytes = 0
-        """Written to the session in use, as mu-law."""
+        """Written to the session in use, in the caller's format."""
         self._stream_end_ms = 0.0
         self._stream_began_at: float | None = None
         self.frames = 0
@@ -85,7 +86,7 @@ class Uplink:
         if self.bytes + size > self._bytes_max:
             self._extend(size, now)
         start_ms = int(timestamp)
-        end_ms = start_ms + size / MULAW_BYTES_PER_MS
+        end_ms = start_ms + size / self._bytes_per_ms
         gap_ms = start_ms - self._stream_end_ms
         self._stream_end_ms = end_ms
         began, known = now - end_ms / 1000, self._stream_began_at
@@ -104,8 +105,12 @@ class Uplink:
     def _extend(self, size: int, now: float) -> None:
         """Allow more bytes by the time since then. Raises ValueError where that is not enough."""
         since, self._bytes_max_at = self._bytes_max_at, now
-        more = _BURST_BYTES if since is None else int((now - since) * _BYTES_PER_S)
-        self._bytes_max = min(self._bytes_max + more, self.bytes + _BURST_BYTES)
+        more = (
+            self._burst_bytes
+            if since is None
+            else int((now - since) * SOUND_RATE_MAX * 1000 * self._bytes_per_ms)
+        )
+        self._bytes_max = min(self._bytes_max + more, self.bytes + self._burst_bytes)
         if self.bytes + size > self._bytes_max:
             raise ValueError("sound_too_fast")
 
@@ -114,7 +119,7 @@ class Uplink:
         self._written_bytes += len(mulaw)
         retained = self._retained
         retained += mulaw
-        if len(retained) > self._keep_bytes + _TRIM_BYTES:
+        if len(retained) > self._keep_bytes + self._trim_bytes:
             del retained[: -self._keep_bytes]
         return self._convert(mulaw)
 
@@ -123,20 +128,20 @@ class Uplink:
         if self.buffered is None:
             raise BugError("a session hears the caller: write to it")
         self.buffered += mulaw
-        excess = max(0, len(self.buffered) - BUFFERED_AUDIO_MAX_MS * MULAW_BYTES_PER_MS)
+        excess = max(0, len(self.buffered) - BUFFERED_AUDIO_MAX_MS * self._bytes_per_ms)
         del self.buffered[:excess]
-        return round(excess / MULAW_BYTES_PER_MS)
+        return round(excess / self._bytes_per_ms)
 
     def retain_turn(self, whole: bool) -> None:
         """Set whether all of the caller's turn is retained, or only their last sound."""
         self._keep_bytes = (
             RETAINED_TURN_MAX_MS if whole else RETAINED_AUDIO_MS
-        ) * MULAW_BYTES_PER_MS
+        ) * self._bytes_per_ms
 
     def retained_since(self, since_ms: float) -> bytes:
         """Return the sound after that moment of the session, as it came, if it is retained."""
         first = self._written_bytes - len(self._retained)
-        skip = max(0, round(since_ms * MULAW_BYTES_PER_MS) - first)
+        skip = max(0, round(since_ms * self._bytes_per_ms) - first)
         return bytes(self._retained[skip:]) + bytes(self.buffered or b"")
 
     def before(self, mulaw: bytes) -> bytes | None:
@@ -167,5 +172,5 @@ class Uplink:
         if self._stream_began_at is None:
             return None
         taken_bytes = self._written_bytes + len(self.buffered or b"")
-        offset_ms = self._stream_end_ms - taken_bytes / MULAW_BYTES_PER_MS
+        offset_ms = self._stream_end_ms - taken_bytes / self._bytes_per_ms
         return self._stream_began_at + (audio_ms + offset_ms) / 1000

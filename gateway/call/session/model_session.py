@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
-from gateway.agents.session import essential_session
+from gateway.agents.session import essential_session, session_change
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import CallContext
@@ -312,6 +312,38 @@ class ModelSession(CallPart):
         self._line.buffer_since(since_ms)
         self._line.release_buffer()
         self._heard_again(unanswered)
+
+    # --- Another decision before the first word ---
+
+    def configure_anew(self, session: Mapping[str, Any]) -> None:
+        """Ask the session in use for something else, before anybody has spoken.
+
+        The model is the connection's: with another one it is opened anew.
+        """
+        ctx, before = self._ctx, self._session
+        if session == before:
+            return None
+        self._session = self.next_session.session = session
+        self.rules = TurnRules.of(session)
+        if session.get("model") != before.get("model"):
+            return self._open_anew()
+        if ctx.link in (LinkState.CONFIGURING, LinkState.READY):
+            change = session_change(before, session)
+            # Frozen only from the model's first sound on, which there has not been.
+            change["audio"]["output"]["voice"] = session["audio"]["output"].get("voice")
+            self.session_event = ctx.new_id()
+            ctx.to_model(to_model.session_update(change, self.session_event))
+        return None
+
+    def _open_anew(self) -> None:
+        ctx = self._ctx
+        if ctx.link is LinkState.READY:
+            self._forget_session()
+        if ctx.link is not LinkState.LOST:
+            ctx.move_link(LinkState.LOST)
+        ctx.move_link(LinkState.CONNECTING)
+        ctx.put(do.OpenModel(0.0))
+        ctx.wake(Timer.READY, ctx.patience.session_max_s)
 
     # --- Another agent's session ---
 

@@ -38,7 +38,7 @@ class OpeningItems(CallPart):
 
     def brief(self, briefing: Briefing) -> None:
         """Take the call's briefing; a session that was told without it learns of it."""
-        self.briefing, self._briefed = briefing, briefing.empty
+        self.briefing, self._briefed = briefing, not briefing.has_facts
 
     def resume(self) -> None:
         """Leave a session alone that another process has told."""
@@ -56,7 +56,7 @@ class OpeningItems(CallPart):
         return agent.zone, tuple(agent.knows)
 
     def session_lost(self) -> None:
-        self._told, self._briefed = False, self.briefing.empty
+        self._told, self._briefed = False, not self.briefing.has_facts
 
     def for_session(self) -> list[dict[str, Any]]:
         """Return the items for a new session, which is told them with what is returned."""
@@ -64,7 +64,7 @@ class OpeningItems(CallPart):
             return []
         self._told, self._told_for = True, self._of(self._ctx.agent)
         told = [items.system_text(self._known(self._info))]
-        if not self.briefing.empty:
+        if self.briefing.has_facts:
             self._briefed = True
             told.append(items.system_text(briefed(self.briefing)))
         return told
@@ -78,7 +78,7 @@ class OpeningItems(CallPart):
             # The caller may have spoken already: this stands before it all the same.
             for item in reversed(self.for_session()):
                 ctx.to_model(to_model.item_create(item, ctx.new_id(), _ROOT))
-        elif not self.briefing.empty:
+        elif self.briefing.has_facts:
             ctx.notify_model(briefed(self.briefing))
         self._briefed = True
 
@@ -116,8 +116,12 @@ def briefed(briefing: Briefing) -> str:
     lines = [_BRIEFED]
     if briefing.about:
         lines.append(f"What this call is for: {_json(briefing.about)}")
+    if briefing.notes:
+        lines.append(f"What is known: {_json(briefing.notes)}")
     if briefing.facts:
         lines.append(f"Facts: {_json(briefing.facts)}")
+    if briefing.language:
+        lines.append(f"The caller's language, as a BCP 47 tag: {_json(briefing.language)}")
     return "\n".join(lines)
 
 

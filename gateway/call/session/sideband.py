@@ -153,6 +153,10 @@ class Sideband(CallPart):
         if not needs_no_model(ctx, self._line):
             ctx.end(ending, reason)
 
+    def configure_anew(self, session: Mapping[str, Any]) -> None:
+        """Take what the session was accepted with: it is decided on before that."""
+        self._session, self.rules = session, TurnRules.of(session)
+
     # --- Another agent in the same session ---
 
     def prepare(self, agent: Agent, session: Mapping[str, Any]) -> None:  # noqa: ARG002

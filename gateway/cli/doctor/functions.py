@@ -14,7 +14,7 @@ from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, unreachable
 from gateway.errors import ToolError
 from gateway.settings import Settings
-from gateway.tools.http import allowed_address
+from gateway.tools.pinned_http import allowed_address
 from gateway.transports.tls import tls_context
 
 _PRIVATE_FIX: Final = (

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx2
 
+from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, skip, unreachable, warn
@@ -30,7 +32,8 @@ async def openai(settings: Settings, book: AgentBook, http: httpx2.AsyncClient) 
         return [skip("OpenAI", "simulated")]
     key = settings.openai_api_key.get_secret_value()
     found: list[Finding] = []
-    for model in sorted({agent.model for agent in book.agents.values()}):
+    spoken = {agent.model for agent in book.agents.values()}
+    for model in sorted({model for agent in book.agents.values() for model in models_of(agent)}):
         response = await http.get(
             f"{settings.openai_base_url}/models/{model}", headers={"Authorization": f"Bearer {key}"}
         )
@@ -38,8 +41,29 @@ async def openai(settings: Settings, book: AgentBook, http: httpx2.AsyncClient) 
             found += [ok("OpenAI", settings.openai_base_url), skew(response)]
         if response.status_code == 401:
             return [*found, fail("OpenAI key", "not accepted", "Set a valid OPENAI_API_KEY.")]
-        found.append(_model(model, response, datetime.now(UTC).date()))
+        finding = _model(model, response, datetime.now(UTC).date())
+        found.append(finding if model in spoken else _softened(finding))
     return found
+
+
+def models_of(agent: Agent) -> Iterator[str]:
+    """Return every model that a session of this agent names, that of its transcripts included."""
+    yield agent.model
+    if agent.transcription is not None:
+        yield agent.transcription.model
+    yield from _models_in(agent.session)
+
+
+def _models_in(part: Any) -> Iterator[str]:
+    for key, value in part.items() if isinstance(part, dict) else ():
+        if key == "model" and isinstance(value, str):
+            yield value
+        yield from _models_in(value)
+
+
+def _softened(finding: Finding) -> Finding:
+    """Return a failure as a warning: calls go on without this model, but for its transcripts."""
+    return replace(finding, status="warn") if finding.status == "fail" else finding
 
 
 def _default(field: str) -> object:
@@ -66,7 +90,7 @@ def shutdown(name: str, response: httpx2.Response, today: date) -> Finding | Non
     days = (ends - today).days
     if days > SHUTDOWN_WARN_DAYS:
         return None
-    fix = "Name another `model:` in the agents file."
+    fix = "Name another model in the agents file."
     if days <= 0:
         return fail(name, f"was shut down on {ends}", fix)
     return warn(name, f"is shut down on {ends}, in {days} days", fix)

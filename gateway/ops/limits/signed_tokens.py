@@ -53,6 +53,15 @@ class PhoneClaims(TokenClaims, array_like=True, frozen=True, kw_only=True):
     agent: str
 
 
+class ResumeClaims(TokenClaims, array_like=True, frozen=True, kw_only=True):
+    """Claims of a token with which a browser comes back to its call."""
+
+    call_sid: str
+    agent: str
+    """The agent of the link by which the call began."""
+    encoding: str
+
+
 ClaimsT = TypeVar("ClaimsT", bound=TokenClaims)
 
 
@@ -164,6 +173,26 @@ class PhoneTokens:
         return self._tokens.sign(PhoneClaims(expires_at=expires_at, agent=agent)), expires_at
 
     def redeem(self, token: str) -> PhoneClaims:
+        """Return the claims; raises SignatureRefused: `no_token`, `bad_token`, `expired_token`."""
+        return self._tokens.verify(token)
+
+
+class ResumeTokens:
+    """Tokens with which a browser comes back to its call, any number of times; only it has one."""
+
+    def __init__(self, auth_tokens: Sequence[str], wall_clock: Callable[[], float]) -> None:
+        self._tokens = SignedTokens("browser resume", ResumeClaims, auth_tokens, wall_clock)
+        self._wall_clock = wall_clock
+
+    def issue(self, call_sid: str, agent: str, encoding: str, lifetime_s: float) -> str:
+        """Return a token for this call."""
+        expires_at = float(int(self._wall_clock() + lifetime_s))
+        claims = ResumeClaims(
+            expires_at=expires_at, call_sid=call_sid, agent=agent, encoding=encoding
+        )
+        return self._tokens.sign(claims)
+
+    def redeem(self, token: str) -> ResumeClaims:
         """Return the claims; raises SignatureRefused: `no_token`, `bad_token`, `expired_token`."""
         return self._tokens.verify(token)
 

@@ -89,12 +89,13 @@ class PartWriter:
             from gateway.ops.recordings.sealed_file import FileSeal  # noqa: PLC0415 - with a key only
 
             self._seal = FileSeal(secret)
-        self._journal = os.fdopen(os.open(folder / (facts.id + _JOURNAL), _ANEW, 0o600), "wb", 0)
+        kind = _PLAIN if self._seal is None else _SEALED
+        journal, sound = self._paths = folder / (facts.id + _JOURNAL), folder / (facts.id + kind)
+        self._journal = os.fdopen(os.open(journal, _ANEW, 0o600), "wb", 0)
         try:
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._note(facts)
-            kind = _PLAIN if self._seal is None else _SEALED
-            self._sound = os.open(folder / (facts.id + kind), _ANEW, 0o600)
+            self._sound = os.open(sound, _ANEW, 0o600)
         except OSError:
             self._journal.close()
             raise
@@ -171,6 +172,12 @@ class PartWriter:
         """Let go of the files as they are, like a process that is killed."""
         os.close(self._sound)
         self._journal.close()
+
+    def discard(self) -> None:
+        """Delete the files: what was written of them is of no use."""
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+        self.abandon()
 
     def _note(self, line: Struct) -> None:
         data = msgspec.json.encode(line) + b"\n"

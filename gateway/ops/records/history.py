@@ -95,6 +95,14 @@ class Position(NamedTuple):
     id: str
 
 
+class CallNames(NamedTuple):
+    """Names under which something of a call is kept."""
+
+    id: str
+    call_sid: str
+    """Empty over a trunk, and where no key opens the record."""
+
+
 class EarlierCalls(Protocol):
     """Source of a caller's earlier calls."""
 
@@ -301,6 +309,30 @@ class CallHistory:
     async def delete_caller(self, caller_hash: str) -> list[str]:
         """Delete every call of a caller, and return their ids. Raises DatabaseAway."""
         return await self._delete(lambda calls: calls.c.caller_hash == caller_hash)
+
+    async def names_of(self, caller_hash: str) -> list[CallNames]:
+        """Return the names of every call of a caller. Raises DatabaseAway."""
+        return await self._names(lambda calls: calls.c.caller_hash == caller_hash)
+
+    async def names(self, call_id: str) -> list[CallNames]:
+        """Return the names of one call; nothing if it is not there. Raises DatabaseAway."""
+        return await self._names(lambda calls: calls.c.id == call_id)
+
+    async def _names(self, which: Callable[[Any], ColumnElement[bool]]) -> list[CallNames]:
+        def select_names(connection: Connection) -> list[CallNames]:
+            from sqlalchemy import select  # noqa: PLC0415 - on the thread
+
+            from gateway.ops.database.schema import calls  # noqa: PLC0415
+
+            found = []
+            for row in connection.execute(
+                select(calls.c.id, calls.c.sealed_summary).where(which(calls))
+            ):
+                summary = self._summary(row.id, row.sealed_summary)
+                found.append(CallNames(row.id, "" if summary is None else summary.call_sid))
+            return found
+
+        return await self._database.read(select_names)
 
     async def hash_of(self, caller: str) -> str:
         """Return the hash by which calls of this number are found. Raises DatabaseAway."""

@@ -56,8 +56,8 @@ def set_up(log_format: str | None, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True
-    # Their INFO lines tell of each socket and request: a call has two lines, and they are ours.
-    for name in ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2"):
+    # Their INFO lines tell of each socket, request and step: what matters has a line of ours.
+    for name in ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2", "alembic"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # What an MCP server says wrongly is told with a traceback for each line: we say it once.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)

@@ -21,7 +21,7 @@ from gateway.ops.telemetry.series import MetricSeries
 from gateway.protocols.realtime_server import Usage
 
 NAN: Final = float("nan")
-_RESUMES: Final = ("announced", "silent", "handed_over", "without_history", "adopted")
+_RESUMES: Final = ("announced", "silent", "handed_over", "without_history", "adopted", "browser")
 RECORDING_ERRORS: Final = ("backlog", "bug", "carrier", "disk", "store", "unreadable")
 REFUSALS: Final = ("full", "draining", "budget", "no_agent")
 

@@ -133,6 +133,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "transfers": ("transfers", "Transfers, by outcome.", ("outcome",)),
+    "before_left_out": (
+        "before_fields_left_out",
+        "Fields of answers to `before` that could not be used.",
+        ("agent", "field"),
+    ),
     "hand_overs": (
         "hand_overs",
         "Hand-overs of a call from one agent to another, by outcome.",
@@ -269,6 +274,12 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, str, tuple[str, ...], tuple[float, ..
         ("stage", "path"),
         _SETUP_BUCKETS,
     ),
+    "before": (
+        "before_seconds",
+        "What came of asking `before` about a call, and how long it took.",
+        ("agent", "outcome"),
+        _SETUP_BUCKETS,
+    ),
     "wait": (
         "response_seconds",
         "The caller's wait in a turn: from the end of their speech to the first sound they hear.",
@@ -350,6 +361,7 @@ class MetricSeries:
     stream_events: Counter
     sip_decisions: Counter
     sidebands_reopened: Counter
+    before_left_out: Counter
     hand_overs: Counter
     transfers: Counter
     messages: Counter
@@ -389,6 +401,7 @@ class MetricSeries:
     build: Gauge
     length: Histogram
     setup: Histogram
+    before: Histogram
     wait: Histogram
     stage: Histogram
     reaction: Histogram

@@ -14,6 +14,7 @@ from gateway.errors import ServiceUnreachable
 from gateway.simulator.audio.tts import Speaker, speak_mulaw
 from gateway.simulator.scenario.faults import Faults
 from gateway.simulator.scenario.parties import PersonSpec
+from gateway.simulator.twilio.dial_recording import DialRecording
 from gateway.simulator.twilio.line import TelephoneLine
 from gateway.simulator.twilio.media_stream import MediaStream
 from gateway.simulator.twilio.outcomes import (
@@ -99,6 +100,7 @@ class TwilioCall:
     sip_leg: CarrierSipLeg | None = None
     dial_outcome: DialOutcome | None = None
     queue_position: QueuePosition | None = None
+    recordings: list[DialRecording] = field(default_factory=list)
     keys: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     current_action: str = ""
     _update: asyncio.Future[NextStep] | None = None

@@ -16,6 +16,7 @@ from gateway.simulator import sip_uri
 from gateway.simulator.openai_project import SIP_HOSTS
 from gateway.simulator.twilio import enqueue, reachable
 from gateway.simulator.twilio.call import API_VERSION, TwilioCall
+from gateway.simulator.twilio.dial_recording import DialRecording
 from gateway.simulator.twilio.outcomes import (
     END_OF_DOCUMENT,
     DialOutcome,
@@ -27,6 +28,7 @@ from gateway.simulator.twilio.sip_leg import CarrierSipLeg
 from gateway.simulator.twilio.twiml import TwimlVerb
 
 RING_S: Final = 30.0
+RECORDING_READY_S: Final = 0.2
 URI_MAX_CHARS: Final = 255
 HEADERS_MAX_CHARS: Final = 1024
 _HEADER_NAMES: Final = re.compile(
@@ -41,13 +43,38 @@ async def dial(call: TwilioCall, verb: TwimlVerb, base: str) -> DialOutcome:
     call.line.log("dialled", verb.text or " ".join(f"{c.name}:{c.text}" for c in verb.children))
     outcome = DialOutcome()
     call.dial_outcome = outcome
+    recording = DialRecording.of(verb, call.line)
+    if recording is not None:
+        call.recordings.append(recording)
+    try:
+        await _dial_target(call, verb, target, base, outcome)
+    finally:
+        if recording is not None:
+            recording.end()
+            call.run_in_background(_report(call, recording, urljoin(base, recording.callback)))
+    return outcome
+
+
+async def _report(call: TwilioCall, recording: DialRecording, url: str) -> None:
+    """Post what came of a recording, a moment after it has ended."""
+    await asyncio.sleep(RECORDING_READY_S)
+    fields = {"AccountSid": call.webhooks.account.sid, "CallSid": call.call_sid}
+    status = "completed" if recording.samples else "absent"
+    if recording.callback and status in recording.reported:
+        address = f"https://api.twilio.com/{API_VERSION}/Accounts/{fields['AccountSid']}"
+        more = recording.fields(address) | {"RecordingStatus": status}
+        await call.post(url, fields | more)
+
+
+async def _dial_target(
+    call: TwilioCall, verb: TwimlVerb, target: TwimlVerb, base: str, outcome: DialOutcome
+) -> None:
     if target.name == "Sip":
         await _dial_sip(call, verb, target, base, outcome)
     elif target.name == "Queue":
         await enqueue.dequeue(call, target.text, _ring_s(verb), outcome)
     else:
         await _dial_person(call, target, target.text, base, _ring_s(verb), outcome)
-    return outcome
 
 
 def _ring_s(verb: TwimlVerb) -> float:
@@ -73,6 +100,8 @@ async def _dial_person(
             return
     call.connect(party)
     outcome.bridge()
+    for recording in call.recordings:
+        recording.begin()
     await reachable.talk(call, person)
 
 
@@ -98,6 +127,8 @@ async def _dial_sip(
         if status == 200:
             outcome.bridge()
             call.answer()
+            for recording in call.recordings:
+                recording.begin()
             call.line.log("sip_answered", outcome.sip_call_id)
             outcome.next_step = await converse(call, leg, verb, base)
         else:

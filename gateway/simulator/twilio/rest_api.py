@@ -19,8 +19,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gateway.simulator.twilio import recordings
 from gateway.simulator.twilio.api_error import TwilioApiError
 from gateway.simulator.twilio.call import API_VERSION, TwilioCall
+from gateway.simulator.twilio.dial_recording import DialRecording
 from gateway.simulator.twilio.messaging import SimMessaging
 from gateway.simulator.twilio.outbound_call import (
     OutboundRequest,
@@ -66,9 +68,14 @@ class TwilioApi:
                     f"{account}/Queues/{{queue_sid}}.json", self._delete_queue, methods=["DELETE"]
                 ),
                 *self.messaging.routes(),
+                *recordings.routes(self._admit, self._recordings),
             ],
             exception_handlers={TwilioApiError: _answer_error, 404: _not_found},
         )
+
+    def _recordings(self) -> list[tuple[str, DialRecording]]:
+        """Return the recordings that there are, with the calls that they are of."""
+        return [(sid, one) for sid, call in self.calls.items() for one in call.recordings]
 
     async def _get(self, request: Request) -> JSONResponse:
         return JSONResponse(self._resource(self._find(request)))

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import __version__, limits
+from gateway.ops.records.forgetting import Forgotten
 from gateway.ops.records.record import CallRecord
-from gateway.web.api import deliveries
+from gateway.web.api import deliveries, forget
 from gateway.web.api.agents_file import AgentsFileVersion, reload
 from gateway.web.api.call_queries import QUERY
 from gateway.web.api.calls import IMAGE_TYPES, CallsEndpoints
@@ -185,6 +186,16 @@ OPERATIONS: Final = (
         "retry_delivery", deliveries.retry,
         "POST", "/api/deliveries/{id}/retry", "Send a parked or pending event now.",
         deliveries.RetriedDelivery, 202, (404, 503), acts=True,
+    ),
+    Operation(
+        "delete_call", forget.delete_call,
+        "DELETE", _CALL, "Delete one call that has ended: record, recording, events, state.",
+        Forgotten, errors=(404, 409, 503), acts=True,
+    ),
+    Operation(
+        "forget", forget.forget,
+        "POST", "/api/forget", "Delete every trace of a caller, and say what is left.",
+        Forgotten, 200, (400, 408, 413, 415, 422, 503), forget.ForgetBody, acts=True,
     ),
     Operation(
         "openapi", _document, "GET", "/api/openapi.json", "This document.", "application/json"

@@ -79,6 +79,8 @@ class CallList(Struct):
     """Cursor of the next page; null behind the last."""
     complete: bool = True
     """False while the database is away: ended calls that wait for it are listed, and no others."""
+    elsewhere: list[str] = []
+    """Ids of running calls that another process has."""
 
 
 class AgentInfo(Struct):

@@ -45,7 +45,7 @@ _HEADERS: Final = {
 }
 _SCRIPT_TEXTS: Final = (
     "show", "showing", "sending", "sent", "camera_on", "camera_off", "no_camera", "not_a_picture",
-    "too_large", "too_often", "enough", "failed", "over_title", "over",
+    "too_large", "too_often", "busy", "enough", "failed", "over_title", "over",
 )  # fmt: skip
 
 

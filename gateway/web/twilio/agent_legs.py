@@ -10,7 +10,9 @@ from gateway.agents.config.agent import Agent
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.failover.snapshots import SnapshotStore, first_state
 from gateway.bridge.inbound.sip_inbound import AGENT_HEADER, CALL_HEADER, TOKEN_HEADER
+from gateway.call.briefing import Briefing
 from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
 from gateway.ops.limits.admission import Admission
@@ -48,14 +50,7 @@ class MediaStreamLeg:
 
         Raises NotAdmitted.
         """
-        facts = CallInfo(
-            call.call_sid,
-            call.caller,
-            call.dialled,
-            agent.name,
-            "media-streams",
-            direction="outbound" if call.outbound else "inbound",
-        )
+        facts = self._facts(call, agent)
         # Outbound and resumed calls were admitted before.
         if not (call.outbound or self._passes_on(state)):
             await self._admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
@@ -70,6 +65,42 @@ class MediaStreamLeg:
             await self._admission.release(call.call_sid)
             raise
         return self._response(call, agent)
+
+    async def withdraw(self, call: VoiceRequest) -> None:
+        """Give up a call that was connected a moment ago, and whose caller is not there yet."""
+        waiting = self._registry.expected(call.call_sid)
+        if waiting is not None:
+            waiting.hang_up(Ending.TURNED_AWAY)
+        await self._admission.release(call.call_sid)
+
+    async def decide_anew(
+        self, call: VoiceRequest, before: Agent, agent: Agent, briefing: Briefing
+    ) -> Response:
+        """Return the document of a connected call that this agent leads, with this briefing.
+
+        Raises NotAdmitted when that agent has as many calls as it may have.
+        """
+        if agent.name != before.name and not call.outbound:
+            await self._admission.release(call.call_sid)
+            await self._admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
+        # Whichever process gets the stream finds it.
+        facts = self._facts(call, agent)
+        await self._snapshots.expect(call.call_sid, first_state(facts, briefing), None)
+        waiting = self._registry.expected(call.call_sid)
+        if waiting is not None:
+            self._registry.decide_anew(waiting, agent.name, briefing)
+        return self._response(call, agent)
+
+    @staticmethod
+    def _facts(call: VoiceRequest, agent: Agent) -> CallInfo:
+        return CallInfo(
+            call.call_sid,
+            call.caller,
+            call.dialled,
+            agent.name,
+            "media-streams",
+            direction="outbound" if call.outbound else "inbound",
+        )
 
     def _passes_on(self, state: CallSnapshot | None) -> bool:
         """Return whether this process stops, and another one resumes the call."""
@@ -114,10 +145,19 @@ class SipLeg:
             TOKEN_HEADER: self._tokens.issue(call.call_sid, agent.name),
         }
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in headers.items())
+        values = {
+            "sip_uri": f"{self._sip_uri}?{query}",
+            "after_url": after_url(self._public_url, SIP),
+            "refer_url": f"{self._public_url}/twilio/refer",
+        }
+        if agent.recording is None:
+            return self._documents.response("sip.xml", agent.language, **values)
+        # The sound does not pass through us: the carrier tells the caller, and records.
+        recording_url = f"{self._public_url}/twilio/recording?agent={quote(agent.name)}"
         return self._documents.response(
-            "sip.xml",
+            "sip-recorded.xml",
             agent.language,
-            sip_uri=f"{self._sip_uri}?{query}",
-            after_url=after_url(self._public_url, SIP),
-            refer_url=f"{self._public_url}/twilio/refer",
+            consent=agent.recording.consent,
+            recording_url=recording_url,
+            **values,
         )

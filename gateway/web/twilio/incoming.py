@@ -9,13 +9,16 @@ from starlette.responses import Response
 
 from gateway.agents.config.agent import Agent
 from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.inbound.before_calls import ArrivingCall, BeforeCalls, transfer_of
 from gateway.errors import NotAdmitted
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.protocols.twilio_webhooks import VoiceRequest
+from gateway.tools.before_answer import BUSY, NO_ANSWER, BeforeAnswer
 from gateway.web.twilio.agent_legs import MediaStreamLeg, SipLeg
 from gateway.web.twilio.fallback_steps import FallbackSteps
 from gateway.web.twilio.legs import STREAM
-from gateway.web.twilio.twiml_documents import TwimlDocuments
+from gateway.web.twilio.transfers import TransferWebhooks
+from gateway.web.twilio.twiml_documents import TwimlDocuments, twiml
 
 _MODEL_UNAVAILABLE: Final = frozenset({"model_down", "rate_limited"})
 
@@ -33,13 +36,74 @@ class IncomingCalls:
         steps: FallbackSteps,
         documents: TwimlDocuments,
         metrics: Metrics,
+        before: BeforeCalls,
+        transfers: TransferWebhooks,
     ) -> None:
+        self._before, self._transfers = before, transfers
         self._overflow, self._shed, self._registry = overflow, shed, registry
         self._stream, self._sip, self._steps = stream, sip, steps
         self._documents, self._metrics = documents, metrics
 
     async def answer(self, call: VoiceRequest, agent: Agent) -> Response:
         """Return the document for a call that an agent is to answer."""
+        asking = self._before.ask(agent, _arriving(call))
+        if asking is None:
+            return await self._connected(call, agent)
+        if agent.path == "sip" or self._shed() is not None:
+            decided = await self._decided(call, agent, await asking)
+            return decided or await self._connected(call, self._leading(agent, await asking))
+        try:
+            # The session is opened meanwhile.
+            response = await self._stream.connect(call, agent)
+        except NotAdmitted as error:
+            asking.cancel()
+            return self._instead(call, agent, error.reason)
+        return await self._as_decided(call, agent, await asking, response)
+
+    async def _as_decided(
+        self, call: VoiceRequest, agent: Agent, answer: BeforeAnswer, response: Response
+    ) -> Response:
+        """Return what a call gets that was connected while its operator was asked."""
+        if answer == NO_ANSWER:
+            return response
+        decided = await self._decided(call, agent, answer)
+        if decided is not None:
+            await self._stream.withdraw(call)
+            return decided
+        leads = self._leading(agent, answer)
+        briefing = await self._registry.briefings.find(call.call_sid)
+        try:
+            return await self._stream.decide_anew(call, agent, leads, briefing)
+        except NotAdmitted as error:
+            await self._stream.withdraw(call)
+            return self._instead(call, leads, error.reason)
+
+    async def _decided(
+        self, call: VoiceRequest, agent: Agent, answer: BeforeAnswer
+    ) -> Response | None:
+        """Return the document of a refusal or transfer; else keep what the agent is to know."""
+        leads = self._leading(agent, answer)
+        language = answer.briefing.language or leads.language
+        if answer.refuse:
+            self._metrics.refused.labels("before").inc()
+            if answer.spoken:
+                return self._documents.response("refused.xml", language, sentence=answer.spoken)
+            # An outbound call was answered already: no tone can reach the person any more.
+            signal = "busy.xml" if answer.refuse == BUSY else "declined.xml"
+            return self._documents.response("hangup.xml" if call.outbound else signal)
+        if answer.transfer:
+            to = transfer_of(leads, answer.transfer)
+            return twiml(await self._transfers.document(call, to, language))
+        known = await self._registry.briefings.find(call.call_sid)
+        await self._registry.briefings.put(call.call_sid, known.joined(answer.briefing))
+        return None
+
+    def _leading(self, agent: Agent, answer: BeforeAnswer) -> Agent:
+        """Return the agent that leads the call: the answer's, or the one of the route."""
+        agents = self._registry.agents.version_of(agent).book.agents
+        return agents.get(answer.agent, agent)
+
+    async def _connected(self, call: VoiceRequest, agent: Agent) -> Response:
         reason = self._shed()
         if agent.path == "sip" and reason is None:
             model = self._sip.dial(call, agent)
@@ -79,3 +143,15 @@ class IncomingCalls:
         """Return the document for a call to a number that no agent answers."""
         self._metrics.refused.labels("no_agent").inc()
         return self._documents.response("unavailable.xml")
+
+
+def _arriving(call: VoiceRequest) -> ArrivingCall:
+    return ArrivingCall(
+        call.call_sid,
+        "",
+        "outbound" if call.outbound else "inbound",
+        call.caller,
+        call.dialled,
+        call.sip_headers,
+        call.attestation,
+    )

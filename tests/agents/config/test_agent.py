@@ -146,6 +146,7 @@ def test_fields_that_are_refused(fields: dict[str, Any]) -> None:
 def test_every_built_in_tool_is_defined() -> None:
     all_of_them = agent(
         tools=sorted(BUILT_IN_TOOLS),
+        recording={"consent": "This call is recorded."},
         transfers={"desk": {"to": "+15550199"}},
         hand_over={"billing": "about an invoice"},
     )

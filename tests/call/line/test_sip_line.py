@@ -18,14 +18,23 @@ from call.play import (
     wait,
 )
 from call.sideband import (
+    ACCEPTED,
+    FIRST,
+    GONE,
+    LOST,
+    OPENED,
+    PATIENT,
+    TO_DESK,
     TRANSFERS,
     SipBook,
     attached,
     cleared,
     empties,
+    ended_saying_goodbye,
     from_the_wire,
     reattaches,
     refers,
+    speaking,
     started,
     stopped,
     tone,
@@ -47,23 +56,6 @@ from gateway.call import inputs
 from gateway.call.dialogue.prompts import FAREWELL, NOT_ENDED, NOT_TRANSFERRED, TRANSFER_FAILED
 from gateway.call.endings import Ending
 from gateway.call.state_machines import CallPhase
-
-ACCEPTED, OPENED, GONE = inputs.CallAccepted(), inputs.ModelOpened(), inputs.SipCallEnded()
-LOST = inputs.ModelLost("closed_1006")
-FIRST = note(notes.FirstAudioSent)
-TO_DESK = '{"target":"desk"}'
-PATIENT = {"nudge_after_s": 599.0, "end_after_s": 600.0}
-
-
-def speaking(**agent: object) -> SipBook:
-    """The model is in mid-sentence, and has been heard for no time yet."""
-    book = attached(**agent) >> response_created() >> transcript() << nothing
-    return book >> started() << FIRST
-
-
-def ended_saying_goodbye(**agent: object) -> SipBook:
-    """All words are made, and the tool is called, while the caller still hears them."""
-    return speaking(**agent) >> tool_call("end_call") << note(notes.ToolCalled, name="end_call")
 
 
 def leaving(**agent: object) -> SipBook:

@@ -147,6 +147,11 @@ def test_percentiles_are_those_of_the_library(waits_s: list[float]) -> None:
     assert p50 <= p95 <= round(max(waits_s) * 1000)
 
 
+def test_percentiles_are_milliseconds() -> None:
+    assert percentiles((2.0,)) == (2000, 2000)
+    assert percentiles((2.0, 2.0, 2.0)) == (2000, 2000)
+
+
 def test_percentiles_of_next_to_nothing() -> None:
     assert percentiles(()) == (None, None)
     assert percentiles((0.5,)) == (500, 500)

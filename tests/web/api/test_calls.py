@@ -309,7 +309,19 @@ async def test_what_is_no_picture_is_not_shown(
     async with rig.carrier.call(QUIET) as stream:
         await rig.note(events.ModelReady)
         path = f"/api/calls/{stream.call_sid}/image"
+        before = await refused_pictures(rig)
         problem(await client.post(path, content=content, headers={"Content-Type": kind}), status)
+        assert await refused_pictures(rig) - before == (status == 422)
+
+
+async def refused_pictures(rig: GatewayRig) -> float:
+    """How many pictures of operators were read and could not be shown."""
+    counted = (await rig.metrics()).items()
+    return sum(
+        value
+        for (name, labels), value in counted
+        if name == "gateway_images_total" and ("source", "operator") in labels
+    )
 
 
 # --- Leave to use a tool ---

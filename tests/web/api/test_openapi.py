@@ -91,6 +91,17 @@ def test_a_body_is_required_where_there_is_one() -> None:
     assert {"image/jpeg", "image/png"} <= set(bodies["image"]["content"])
 
 
+def test_no_count_and_no_time_of_a_record_is_below_zero() -> None:
+    """And zero is one of them: a call may have no turn, and a wait may take no time."""
+    record = ("RecordTurn", "SpeechSpan")
+    for name in record:
+        fields = DOCUMENT["components"]["schemas"][name]["properties"]
+        for field, schema in fields.items():
+            kinds = [schema, *schema.get("anyOf", ())]
+            numbers = [kind for kind in kinds if kind.get("type") in ("integer", "number")]
+            assert all(number.get("minimum") == 0 for number in numbers), f"{name}.{field}"
+
+
 @dataclass
 class Live:
     url: str

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gateway_calls import TOKEN as TWILIO_TOKEN
 from gateway_calls import Stream, new_sid
+from pictures import photo
 from redis.asyncio import Redis
 from redis_end import running_redis
 from running_gateway import AGENTS, PUBLIC_URL, GatewayRig, running_gateway
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from gateway import limits
 from gateway.call import events
@@ -52,18 +57,29 @@ async def card(rig: GatewayRig, token: str) -> tuple[int, dict[str, object]]:
 
 @contextlib.asynccontextmanager
 async def line(
-    rig: GatewayRig, *protocols: str, call_sid: str = "", started: bool = True
+    rig: GatewayRig,
+    *protocols: str,
+    call_sid: str = "",
+    started: bool = True,
+    origin: str | None = None,
+    **start: object,
 ) -> AsyncIterator[Stream]:
-    """What a browser opens, with marks that come back."""
+    """What a browser opens, with marks that come back; `start` is what its `start` says besides."""
     url = rig.url.replace("http", "ws") + "/phone/line"
     async with connect(
-        url, subprotocols=list(protocols), compression=None, proxy=None, ping_interval=None
+        url,
+        origin=Origin(origin) if origin else None,
+        subprotocols=list(protocols),
+        compression=None,
+        proxy=None,
+        ping_interval=None,
     ) as socket:
         stream = Stream(socket, "", call_sid)
         async with stream.listening():
             if started:
-                await stream.start(None)
-                await stream.speak()
+                await stream.start(None, **start)
+                if "mediaFormat" not in start:
+                    await stream.speak()
             yield stream
 
 
@@ -239,10 +255,8 @@ async def test_callers_keep_their_share(
 
 
 @pytest.mark.needs("redis-server")
-async def test_a_line_that_breaks_gives_its_place_back_and_nothing_is_kept(
-    model: ModelServer, tmp_path: Path
-) -> None:
-    """No carrier would connect this caller to another process."""
+async def test_a_line_that_breaks_gives_its_place_back(model: ModelServer, tmp_path: Path) -> None:
+    """Whoever comes back asks for one again."""
     more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
     file = tmp_path / "agents.yaml"
     file.write_text(AGENTS.replace("  quiet:\n", "  quiet:\n    max_calls: 1\n"))
@@ -262,7 +276,7 @@ async def test_a_line_that_breaks_gives_its_place_back_and_nothing_is_kept(
             await settled(rig)
         async with Redis.from_url(redis.url, decode_responses=True) as client:
             kept = [key async for key in client.scan_iter("*WB*")]
-        assert [key for key in kept if "ending" not in key] == []
+            assert all([0 < await client.ttl(key) <= limits.store.ENDINGS_KEPT_S for key in kept])
 
 
 async def settled(rig: GatewayRig) -> None:
@@ -309,3 +323,215 @@ async def test_cards_are_not_for_guessing(rig: GatewayRig) -> None:
     )
     assert {status for status, _ in answers} == {403, 429}
     assert (await card(rig, await link(rig)))[0] == 200
+
+
+# --- Sound as the model has it ---
+
+PCM = {"encoding": "audio/pcm", "sampleRate": 24_000, "channels": 1}
+
+
+def frame(pcm: bytes, nth: int) -> dict[str, str]:
+    payload = b64encode(pcm).decode()
+    return {"track": "inbound", "chunk": str(nth), "timestamp": str(20 * nth), "payload": payload}
+
+
+def heard_by(model: ModelServer) -> bytes:
+    """The sound that waits in the newest session of the model."""
+    (*_, driver) = model.drivers.values()
+    return bytes(driver.session._listener._buffer._audio)
+
+
+@pytest.mark.parametrize("agent", ["reception", "raw"])
+async def test_pcm_reaches_the_model_as_it_is(
+    rig: GatewayRig, model: ModelServer, agent: str
+) -> None:
+    """Also for an agent whose callers on the telephone have mu-law."""
+    noise = random.Random(4).randbytes(960 * 50)
+    async with line(rig, PROTOCOL, await link(rig, agent), mediaFormat=PCM) as browser:
+        for nth in range(50):
+            await browser.send("media", frame(noise[960 * nth : 960 * (nth + 1)], nth))
+        await rig.note(events.ModelReady)
+        async with asyncio.timeout(30):
+            while len(heard_by(model)) < len(noise):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        assert heard_by(model) == noise
+
+
+async def test_pcm_of_the_model_reaches_the_browser(rig: GatewayRig) -> None:
+    async with line(rig, PROTOCOL, await link(rig, "reception"), mediaFormat=PCM) as browser:
+        for nth in range(5):
+            await browser.send("media", frame(bytes(960), nth))
+        sound = await browser.sound(4_800)
+        assert len(sound) % 960 == 0
+        # Read as mu-law, or with its bytes in another order, it would be noise.
+        samples = np.frombuffer(sound, np.int16).astype(float)
+        assert np.abs(np.diff(samples)).mean() < 0.5 * np.abs(samples).mean()
+
+
+async def test_a_format_that_nobody_knows_is_refused(rig: GatewayRig) -> None:
+    other = PCM | {"sampleRate": 48_000}
+    async with line(rig, PROTOCOL, await link(rig), mediaFormat=other) as browser:
+        assert await browser.closed() == 1008
+        assert browser.socket.close_reason == "media_format"
+
+
+# --- A connection that breaks ---
+
+
+def back(ticket: str) -> dict[str, object]:
+    return {"customParameters": {"resume": ticket}}
+
+
+async def ticket_of(browser: Stream) -> str:
+    return str((await browser.hears("answered"))["answered"]["resume"])
+
+
+async def test_a_browser_comes_back_to_its_conversation(rig: GatewayRig) -> None:
+    token = await link(rig, "reception")
+    async with line(rig, PROTOCOL, token) as browser:
+        ticket = await ticket_of(browser)
+        said = await browser.hears("transcript")
+        browser.socket.transport.abort()
+    first = (await rig.note(events.CallEnded)).ending
+    assert first is Ending.MEDIA_BROKEN
+    async with line(rig, PROTOCOL, token, **back(ticket)) as again:
+        assert await ticket_of(again)
+        told = await again.hears("transcript")
+        assert told["transcript"]["number"] == said["transcript"]["number"]
+        (call,) = rig.gateway.registry.calls
+        assert call.machine.resumed
+        assert call.machine.streams == 2
+        assert await rig.metric("resumes_total", how="browser") == 1
+
+
+async def test_it_comes_back_before_its_loss_was_noticed(rig: GatewayRig) -> None:
+    token = await link(rig, "reception")
+    async with line(rig, PROTOCOL, token) as browser:
+        ticket = await ticket_of(browser)
+        await browser.hears("transcript")
+        async with line(rig, PROTOCOL, token, **back(ticket)) as again:
+            await ticket_of(again)
+            assert await browser.closed() == 1000
+            assert len(rig.gateway.registry.calls) == 1
+
+
+@pytest.mark.needs("redis-server")
+async def test_another_process_goes_on_with_it(
+    agents_file: Path, model: ModelServer, tmp_path: Path
+) -> None:
+    more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
+    async with (
+        running_redis() as redis,
+        running_gateway(agents_file, model, GATEWAY_STORE=redis.url, **more) as here,
+        running_gateway(agents_file, model, GATEWAY_STORE=redis.url, **more) as there,
+    ):
+        token = await link(here, "reception")
+        async with line(here, PROTOCOL, token) as browser, browser.breathing():
+            ticket = await ticket_of(browser)
+            await browser.hears("transcript")
+            here.gateway.registry.draining = True
+            here.gateway.registry.hand_over_all(now=True)
+            assert await browser.closed() == 1000
+            assert browser.socket.close_reason == "drained"
+        await settled(here)
+        async with line(there, PROTOCOL, token, **back(ticket)) as again:
+            assert (await again.hears("transcript"))["transcript"]["who"] == "agent"
+
+
+async def test_a_call_that_ended_well_is_over(rig: GatewayRig) -> None:
+    token = await link(rig, "reception")
+    async with line(rig, PROTOCOL, token) as browser:
+        ticket = await ticket_of(browser)
+        await browser.stop()
+    await rig.note(events.CallEnded)
+    async with line(rig, PROTOCOL, token, **back(ticket)) as again:
+        assert await again.closed() == 1008
+        assert again.socket.close_reason == "over"
+
+
+async def test_nobody_else_comes_back_to_it(rig: GatewayRig) -> None:
+    """Not with a link to another agent, in another format, or with a ticket that is made up."""
+    async with line(rig, PROTOCOL, await link(rig, "reception")) as browser:
+        ticket = await ticket_of(browser)
+        other, same = await link(rig, "arabic"), await link(rig, "reception")
+        for token, start in (
+            (other, back(ticket)),
+            (same, back(ticket) | {"mediaFormat": PCM}),
+            (same, back("abc.def")),
+        ):
+            async with line(rig, PROTOCOL, token, **start) as thief:
+                assert await thief.closed() == 1008
+                assert thief.socket.close_reason == "bad_token"
+        assert not rig.said(events.CallEnded)
+
+
+async def test_not_for_ever(rig: GatewayRig) -> None:
+    token = await link(rig, "reception")
+    async with contextlib.AsyncExitStack() as stack:
+        browser = await stack.enter_async_context(line(rig, PROTOCOL, token))
+        ticket = await ticket_of(browser)
+        await browser.hears("transcript")
+        for _ in range(limits.phone.RESUMES_MAX):
+            browser = await stack.enter_async_context(line(rig, PROTOCOL, token, **back(ticket)))
+            await ticket_of(browser)
+        async with line(rig, PROTOCOL, token, **back(ticket)) as again:
+            assert await again.closed() == 1008
+            assert again.socket.close_reason == "too_often"
+
+
+# --- What the browser is shown ---
+
+
+async def test_pictures_have_an_address_of_their_own(rig: GatewayRig) -> None:
+    async with line(rig, PROTOCOL, await link(rig, "reception")) as browser, browser.breathing():
+        address = (await browser.hears("answered"))["answered"]["pictures"]
+        await browser.hears("transcript")
+        sent = await rig.client.post(
+            address, content=photo(), headers={"Content-Type": "image/jpeg"}
+        )
+        assert sent.status_code == 202
+        await rig.note(events.PictureSent)
+    await rig.note(events.CallEnded)
+    gone = await rig.client.post(address, content=photo(), headers={"Content-Type": "image/jpeg"})
+    assert gone.status_code == 410
+
+
+# --- Pages of other sites ---
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "http://gw.example.com", "null"])
+async def test_a_page_of_another_site_opens_no_line(rig: GatewayRig, origin: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with line(rig, PROTOCOL, await link(rig), origin=origin):
+            pass
+    assert refused.value.response.status_code == 403
+    assert await rig.metric("phone_refused_total", reason="origin") == 1
+
+
+async def test_our_own_page_does(rig: GatewayRig) -> None:
+    for nth, origin in enumerate((PUBLIC_URL, rig.url)):
+        async with line(rig, PROTOCOL, await link(rig), origin=origin) as browser:
+            await rig.note(events.CallerConnected, nth + 1)
+            await browser.stop()
+
+
+async def policy(rig: GatewayRig) -> dict[str, str]:
+    text = (await rig.client.get("/phone")).headers["content-security-policy"]
+    return dict(part.strip().split(" ", 1) for part in text.split(";"))
+
+
+async def test_no_site_shows_the_page_unless_it_is_named(
+    rig: GatewayRig, agents_file: Path, tmp_path: Path
+) -> None:
+    assert (await policy(rig))["frame-ancestors"] == "'none'"
+    more = {"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path)}
+    sites = "https://www.example.com, https://shop.example.com:8443"
+    async with running_gateway(agents_file, GATEWAY_PHONE_ORIGINS=sites, **more) as open_rig:
+        found = await policy(open_rig)
+        assert found["frame-ancestors"] == (
+            "'self' https://www.example.com https://shop.example.com:8443"
+        )
+        assert found["connect-src"] == "'self' wss://gw.example.com"
+        snippet = await open_rig.client.get("/phone/embed.js")
+        assert snippet.headers["cross-origin-resource-policy"] == "cross-origin"
+        assert "gateway-phone" in snippet.text

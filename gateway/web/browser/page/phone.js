@@ -1,42 +1,30 @@
-// A telephone for one agent: plays the carrier's part of a media stream over /phone/line.
+// A telephone for one agent: the link, the buttons, and what is shown of the call.
+
+import { Call, refusal } from "/phone/call.js";
 
 const $ = (id) => document.getElementById(id);
-const FRAME_MS = 20, LEVEL_MS = 100;
-const LOUD = 0.012;             // RMS, about -38 dBFS: somebody speaks
 const KEYS = "123456789*0#";
-const UNSENT_MAX_BYTES = 40_000; // two seconds of frames that the network did not take
 const DOUBLE_CLICK_MS = 500;
-const REFUSED = {
-  full: "All lines are taken. Try again in a minute.",
-  agent_full: "The agent has as many calls as it takes. Try again in a minute.",
-  too_often: "Too many calls were begun. Try again in a few seconds.",
-  draining: "The gateway is being replaced. Try again in a minute.",
-  starting: "The gateway is starting. Try again in a few seconds.",
-  budget: "The budget for calls like this one is used up for today.",
-  model_down: "The model cannot be reached at the moment.",
-  rate_limited: "The model's rate limit is used up for the moment.",
-  unknown_agent: "The agent of this link does not exist any more.",
-};
-const ENDED = {
-  agent_hung_up: "The agent hung up.",
-  operator_hung_up: "An operator ended the call.",
-  max_length: "The call has reached its longest time.",
-  idle: "Nobody said anything for a while.",
-  drained: "The gateway is being replaced. Call again.",
-  spend_limit: "The call has cost as much as it may.",
-  media_stalled: "No sound came from this browser any more.",
-};
-const NO_MICROPHONE = {
-  NotFoundError: "There is no microphone.",
-  NotReadableError: "The microphone is in use by another program.",
-  NotAllowedError: "Without the microphone there is no call: allow it for this page.",
-};
+const LINES_MAX = 400;
+const SOUND = "gateway.phone.sound";
 const token = location.hash.slice(1);
-let call = null, clicked = 0;
+const embedded = window.parent !== window;
+const lines = new Map();   // of the transcript, by number
+const waits = new Map();   // seconds until an answer was heard, by the number of its line
+let call = null, clicked = 0, notice = 0;
+
+document.documentElement.classList.toggle("embedded", embedded);
 
 function showStatus(text, bad = false) {
+  clearTimeout(notice);
   $("status").textContent = text;
   $("status").className = bad ? "bad" : "";
+}
+
+/** For a moment; then the call's own status stands there again. */
+function showNotice(text) {
+  showStatus(text, true);
+  notice = setTimeout(() => call && showStatus("On the line."), 5000);
 }
 
 function enter(state) {
@@ -44,7 +32,9 @@ function enter(state) {
   const busy = state === "calling" || state === "talking";
   $("call").textContent = busy ? "Hang up" : state === "over" ? "Call again" : "Call";
   $("call").disabled = state === "loading" || state === "dead";
-  $("mute").disabled = $("pad").disabled = state !== "talking";
+  $("mute").disabled = $("pad").disabled = $("picture").disabled = state !== "talking";
+  // The site that shows this page learns the state, and no word of the call.
+  if (embedded) window.parent.postMessage({ source: "gateway-phone", state }, "*");
   if (state === "talking") return;
   if ($("keys").contains(document.activeElement)) $("call").focus();
   open(false);
@@ -68,11 +58,11 @@ async function look() {
     return showStatus("This browser gives no microphone here: open the link with https.", true);
   }
   try {
-    const { agent, language, expires_at, refusal } = await card();
+    const { agent, language, expires_at, refusal: why } = await card();
     $("agent").textContent = document.title = agent;
     const until = new Date(expires_at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-    if (refusal) showStatus(REFUSED[refusal] ?? `Calls are not taken now: ${refusal}.`, true);
-    else showStatus(`Speaks ${name_of(language)}. The link works until ${until}.`);
+    if (why) showStatus(refusal(why) ?? `Calls are not taken now: ${why}.`, true);
+    else showStatus(`Speaks ${name_of(language)}.` + (embedded ? "" : ` The link works until ${until}.`));
     enter("ready");
   } catch (error) {
     enter("dead");
@@ -88,171 +78,82 @@ function name_of(language) {
   }
 }
 
-// --- A call ---
+// --- What a call shows ---
 
-class Call {
-  constructor() {
-    this.sid = `MZ${crypto.randomUUID().replaceAll("-", "")}`;
-    this.sequence = this.chunk = 0;
-    this.over = this.opened = this.answered = false;
-    this.waits = [];
-    this.clears = 0;
-    this.voice = { spoke: 0, heard: 0, owed: false, floor: LOUD };
-  }
-
-  async begin() {
-    try {
-      this.stream = await navigator.mediaDevices.getUserMedia({
-        audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
-      });
-    } catch (error) {
-      return this.end(NO_MICROPHONE[error.name] ?? "The microphone cannot be used.", true);
-    }
-    if (this.over) return this.release();
-    this.stream.getTracks()[0].onended = () => this.end("The microphone is gone.", true);
-    this.context = new AudioContext({ latencyHint: "interactive" });
-    this.context.onstatechange = () => this.keep_awake();
-    await this.context.audioWorklet.addModule("/phone/line.js");
-    if (this.over) return this.release();
-    this.keep_awake();
-    const mono = { channelCount: 1, channelCountMode: "explicit", outputChannelCount: [1] };
-    this.line = new AudioWorkletNode(this.context, "line", mono);
-    this.line.port.onmessage = ({ data }) => this.on_line(data);
-    this.line.connect(this.context.destination);
-    this.mouth = this.context.createMediaStreamSource(this.stream);
-    this.mouth.connect(this.line);
-    this.dial();
-  }
-
-  /** A telephone call, or a browser that saves power, may take the sound away for a while. */
-  keep_awake() {
-    if (!this.over && this.context.state !== "running") this.context.resume().catch(() => {});
-  }
-
-  dial() {
-    const address = new URL("/phone/line", location.href);
-    address.protocol = address.protocol.replace("http", "ws");
-    this.socket = new WebSocket(address, ["gateway.phone", token]);
-    this.socket.onopen = () => this.on_open();
-    this.socket.onmessage = ({ data }) => this.over || this.hear(JSON.parse(data));
-    this.socket.onclose = (event) => this.on_close(event);
-  }
-
-  on_open() {
-    this.opened = true;
-    this.post({ event: "connected", protocol: "Call", version: "1.0.0" });
-    this.send("start", {
-      accountSid: "", callSid: "", streamSid: this.sid, tracks: ["inbound"], customParameters: {},
-      mediaFormat: { encoding: "audio/x-mulaw", sampleRate: 8000, channels: 1 },
-    });
-  }
-
-  on_answered() {
-    this.answered = true;
-    this.began = performance.now();
+const screen = {
+  talking() {
     showStatus("On the line.");
     enter("talking");
-    for (const id of ["clock", "figures"]) $(id).hidden = false;
-    this.ticking = setInterval(() => this.tick(), 250);
-    this.tick();
-  }
-
-  post(message) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
-  }
-
-  send(event, body) {
-    const sequenceNumber = String(++this.sequence);
-    this.post({ event, sequenceNumber, streamSid: this.sid, [event]: body });
-  }
-
-  on_line({ frame, heard, mouth, ear }) {
-    if (frame && this.opened) {
-      const timestamp = String(this.chunk * FRAME_MS), chunk = String(++this.chunk);
-      this.send("media", { track: "inbound", chunk, timestamp, payload: btoa(String.fromCharCode(...frame)) });
-    }
-    if (heard !== undefined) this.send("mark", { name: heard });
-    if (mouth !== undefined) this.measure(mouth, ear);
-  }
-
-  hear({ event, media, mark }) {
-    if (event === "media") this.line.port.postMessage({ sound: Uint8Array.from(atob(media.payload), (c) => c.charCodeAt(0)) });
-    else if (event === "answered") this.on_answered();
-    else if (event === "mark") this.line.port.postMessage({ mark: mark.name });
-    else if (event === "clear") {
-      this.line.port.postMessage({ clear: true });
-      $("clears").textContent = ++this.clears;
-    }
-  }
-
-  press(digit) { this.send("dtmf", { track: "inbound_track", digit }); }
-
-  mute(muted) { this.line.port.postMessage({ muted }); }
-
-  /** From the end of what was said to the beginning of what is heard, as near as levels tell. */
-  measure(mouth, ear) {
+    for (const id of ["clock", "figures", "talk"]) $(id).hidden = false;
+  },
+  broken() { showStatus("The connection broke. Connecting again.", true); },
+  asleep() { showStatus("The sound was interrupted. Tap here to go on.", true); },
+  clock(s) { $("clock").textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`; },
+  levels(mouth, ear) {
     paint("mouth", mouth);
     paint("ear", ear);
-    const now = performance.now(), { voice } = this;
-    voice.floor += (mouth - voice.floor) * (mouth < voice.floor ? 0.5 : 0.01); // of the noise around the caller
-    if (ear > LOUD) {
-      if (voice.owed && now - voice.heard > 2 * LEVEL_MS) this.waited(now - voice.spoke);
-      voice.owed = false;
-      voice.heard = now;
-    } else if (mouth > Math.max(LOUD, 3 * voice.floor)) {
-      voice.spoke = now;
-      voice.owed = true;
-    }
-  }
-
-  waited(ms) {
-    this.waits.push(ms);
-    const sorted = [...this.waits].sort((a, b) => a - b);
+  },
+  waited(ms, median) {
     $("wait").textContent = seconds(ms);
-    $("median").textContent = seconds(sorted[sorted.length >> 1]);
-  }
-
-  tick() {
-    if (this.socket.bufferedAmount > UNSENT_MAX_BYTES) return this.end("The line broke.", true);
-    const s = Math.floor((performance.now() - this.began) / 1000);
-    $("clock").textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
-  }
-
-  hang_up() {
-    if (this.opened) this.send("stop", { accountSid: "", callSid: "" });
-    this.end("You hung up.");
-  }
-
-  async on_close({ code, reason }) {
-    if (this.over) return;
-    const why = reason ? `: ${reason.replaceAll("_", " ")}.` : ".";
-    if (code === 1000) return this.end(ENDED[reason] ?? `The call has ended${why}`, !(reason in ENDED));
-    if (code === 1008) return this.end(REFUSED[reason] ?? `The call was not taken${why}`, true);
-    if (this.opened) return this.end("The line broke.", true);
-    this.end("The call was not taken.", true);
+    $("median").textContent = seconds(median);
+  },
+  interrupted(count) { $("clears").textContent = count; },
+  /** A later text of a line takes the place of the one before: of words that were not heard. */
+  said({ number, who, text, done }) {
+    const line = lines.get(number) ?? add(number, who);
+    line.querySelector("p").textContent = text;
+    line.classList.toggle("growing", !done && who === "agent");
+    follow();
+  },
+  /** How long the caller waited for an answer stands with it; its words may come later. */
+  turn({ number, wait_s }) {
+    waits.set(number, wait_s);
+    if (lines.has(number)) note(number);
+  },
+  async not_taken() {
     try {
-      await card(); // a handshake that was refused says nothing; this may
+      await card(); // this may say why
     } catch (error) {
       if (call === null && error instanceof Refused) showStatus(error.message, true);
     }
-  }
-
-  end(why, bad = false) {
-    if (this.over) return;
-    this.over = true;
+  },
+  over(why, bad) {
     showStatus(why, bad);
     enter("over");
-    this.release();
+    for (const line of lines.values()) line.classList.remove("growing");
     call = null;
-  }
+  },
+};
 
-  release() {
-    clearInterval(this.ticking);
-    this.socket?.close(1000);
-    this.stream?.getTracks().forEach((track) => track.stop());
-    if (this.context && this.context.state !== "closed") this.context.close();
-    for (const id of ["mouth", "ear"]) paint(id, 0);
+function add(number, who) {
+  const line = document.createElement("li");
+  line.className = who;
+  const text = document.createElement("p");
+  text.dir = "auto";
+  line.append(text);
+  lines.set(number, line);
+  if (waits.has(number)) note(number);
+  // Words of the caller are written down late: their place is before what came after them.
+  const after = [...lines].filter(([one]) => one > number && typeof one === "number").sort(([a], [b]) => a - b)[0];
+  if (after) after[1].before(line);
+  else $("lines").append(line);
+  if (lines.size > LINES_MAX) {
+    const [oldest, first] = lines.entries().next().value;
+    lines.delete(oldest);
+    first.remove();
   }
+  return line;
+}
+
+function note(number) {
+  const line = lines.get(number), wait = line.querySelector("small") ?? document.createElement("small");
+  wait.textContent = `after ${waits.get(number).toFixed(1)} s`;
+  line.append(wait);
+}
+
+function follow() {
+  const list = $("lines");
+  if (list.scrollHeight - list.scrollTop - list.clientHeight < 120) list.scrollTop = list.scrollHeight;
 }
 
 function seconds(ms) { return `${(ms / 1000).toFixed(1)} s`; }
@@ -272,8 +173,13 @@ $("call").addEventListener("click", () => {
   enter("calling");
   for (const id of ["wait", "median"]) $(id).textContent = "–";
   $("clears").textContent = "0";
+  for (const picture of $("lines").querySelectorAll("img")) URL.revokeObjectURL(picture.src);
+  $("lines").replaceChildren();
+  lines.clear();
+  waits.clear();
   mute(false);
-  call = new Call();
+  const sound = document.querySelector("input[name=sound]:checked").value;
+  call = new Call(token, sound, screen);
   const mine = call;
   clicked = performance.now();
   mine.begin().catch(() => {
@@ -281,6 +187,15 @@ $("call").addEventListener("click", () => {
     mine.release();
   });
 });
+
+for (const choice of document.querySelectorAll("input[name=sound]")) {
+  try {
+    if (choice.value === localStorage.getItem(SOUND)) choice.checked = true;
+  } catch { /* a browser that keeps nothing for a page in a frame */ }
+  choice.addEventListener("change", () => {
+    try { localStorage.setItem(SOUND, choice.value); } catch { /* as above */ }
+  });
+}
 
 function mute(muted) {
   $("mute").setAttribute("aria-pressed", muted);
@@ -314,6 +229,41 @@ for (const digit of KEYS) {
   key.addEventListener("click", () => strike(digit));
   $("keys").append(key);
 }
+
+// --- Pictures: chosen, dropped or pasted ---
+
+async function show(file) {
+  if (!file || !call?.answered) return;
+  const mine = call, problem = await mine.show(file);
+  if (problem) return showNotice(problem);
+  if (mine !== call) return;
+  const line = add(`picture ${performance.now()}`, "caller"), picture = document.createElement("img");
+  picture.alt = "The picture that you sent";
+  picture.src = URL.createObjectURL(file);
+  picture.onload = () => { $("lines").scrollTop = $("lines").scrollHeight; };
+  line.prepend(picture);
+}
+
+function picture_in(data) {
+  return [...(data?.files ?? [])].find((file) => file.type.startsWith("image/"));
+}
+
+$("picture").addEventListener("click", () => $("file").click());
+$("file").addEventListener("change", () => {
+  show($("file").files[0]);
+  $("file").value = "";
+});
+document.addEventListener("paste", (event) => show(picture_in(event.clipboardData)));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault(); // a page that lets it fall would be left for the picture
+  $("drop").hidden = !call?.answered;
+});
+document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) $("drop").hidden = true; });
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").hidden = true;
+  show(picture_in(event.dataTransfer));
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;

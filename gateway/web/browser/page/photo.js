@@ -22,7 +22,7 @@
 
   const REASONS = {
     404: 'over', 410: 'over', 403: 'enough', 413: 'too_large', 415: 'not_a_picture',
-    422: 'not_a_picture', 429: 'too_often',
+    422: 'not_a_picture', 429: 'too_often', 503: 'busy',
   };
 
   async function post(blob, query) {
@@ -107,7 +107,7 @@
       const began = performance.now();
       const reason = await frame(camera);
       if (reason === 'over' && await isOver()) return end();
-      if (reason && reason !== 'over' && reason !== 'too_often') {
+      if (reason && !['over', 'too_often', 'busy'].includes(reason)) {
         release();
         return showStatus(reason, 'bad');
       }

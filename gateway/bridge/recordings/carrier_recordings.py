@@ -1,0 +1,241 @@
+"""Recordings that the carrier makes of SIP calls, whose sound does not pass through us.
+
+Twilio records the `<Dial>` that connects a caller with the model, and reports when the recording
+can be fetched. It becomes a part in the spool like that of any call; when it is stored, Twilio's
+copy is deleted, unless the agent keeps it. A job in the spool remembers what is still to be done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from random import uniform
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from gateway.agents.config.agent import Agent
+from gateway.audio.sound_files import mulaw_of
+from gateway.bridge.calls.running_call import RunningCall
+from gateway.call import events
+from gateway.errors import LinkError, PeerError
+from gateway.limits import recordings as limits
+from gateway.ops.database.spool import make_private
+from gateway.ops.recordings.joining import StoredRecording
+from gateway.ops.recordings.library import RecordingLibrary
+from gateway.ops.recordings.names import recording_name
+from gateway.ops.recordings.recording_spool import PartFacts, RecordingSpool, part_id
+from gateway.protocols.twilio_webhooks import CarrierRecording
+from gateway.transports.twilio_recordings import TwilioRecordings
+
+log = structlog.get_logger()
+
+
+class CarrierJob(Struct):
+    """A recording of the carrier that is to be fetched, stored, and deleted there."""
+
+    recording_sid: str
+    call_sid: str
+    agent: str
+    format: str
+    began: float
+    delete: bool
+
+    @property
+    def part(self) -> str:
+        return part_id(self.call_sid, 0, self.recording_sid)
+
+    @property
+    def name(self) -> str:
+        return recording_name(self.call_sid)
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierStore:
+    """Where the carrier's recordings go."""
+
+    spool: RecordingSpool
+    library: RecordingLibrary
+    look_after: Callable[[str], None]
+    """Has a recording brought to the store."""
+
+    def keep(self, job: CarrierJob, sound: Path) -> None:
+        """Make a part of a file that the carrier made. Raises OSError, PeerError."""
+        facts = PartFacts(
+            job.part, job.name, job.call_sid, job.call_sid, job.agent, job.format, job.began
+        )
+        writer = self.spool.writer(facts)
+        try:
+            for block in _stereo(sound):
+                writer.write(block)
+        except BaseException:
+            writer.discard()
+            raise
+        writer.close("final")
+
+
+class CarrierRecordings:
+    """Follows recordings of the carrier from its report to our store."""
+
+    def __init__(
+        self,
+        client: TwilioRecordings,
+        store: CarrierStore,
+        start: Callable[[Coroutine[Any, Any, None], str], object],
+        on_refused: Callable[[str], None],
+        on_error: Callable[[str], None],
+        *,
+        first_pause_s: float = limits.FIRST_PAUSE_S,
+    ) -> None:
+        """`on_refused` and `on_error` get the reason, for the metrics."""
+        self._client, self._store, self._start = client, store, start
+        self._on_refused, self._on_error = on_refused, on_error
+        self._first_pause_s = first_pause_s
+        self._folder = store.spool.folder / "carrier"
+        self._waiting: dict[str, asyncio.Event] = {}
+        """Parts on their way to the store."""
+
+    # --- While the call runs ---
+
+    def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
+        """Pause and resume at the carrier; say of a trunk that its calls are not recorded."""
+        if call.facts.path != "sip" or call.machine.agent.recording is None:
+            return
+        if isinstance(event, events.CallerConnected) and not call.facts.call_sid:
+            self._on_refused("trunk")
+            log.warning("recording_not_possible", call_id=call.facts.call_id, reason="trunk")
+        elif isinstance(event, events.RecordingPaused | events.RecordingResumed):
+            paused, call_sid = isinstance(event, events.RecordingPaused), call.facts.call_sid
+            if call_sid:
+                self._start(self._pause(call_sid, paused), f"pause recording {call_sid}")
+
+    async def _pause(self, call_sid: str, paused: bool) -> None:
+        for number in range(limits.CARRIER_PAUSE_TRIES):
+            try:
+                return await self._client.pause(call_sid, paused=paused)
+            except LinkError as error:
+                reason = error.reason
+                await asyncio.sleep(self._first_pause_s * number)
+        self._on_error("carrier")
+        log.error("recording_not_paused", call_sid=call_sid, paused=paused, reason=reason)
+        return None
+
+    # --- When it is over ---
+
+    async def reported(self, report: CarrierRecording, agent: Agent) -> None:
+        """Take over a recording that the carrier has finished. Raises OSError."""
+        recording = agent.recording
+        if recording is None or not report.complete:
+            self._on_error("carrier")
+            log.warning("carrier_recording_absent", call_sid=report.call_sid)
+            return
+        job = CarrierJob(
+            report.recording_sid,
+            report.call_sid,
+            agent.name,
+            recording.format,
+            _unix_s(report.started_at),
+            recording.delete_at_carrier,
+        )
+        # On the disk before the carrier has its answer: it reports once.
+        await asyncio.to_thread(self._write, job)
+        self._start(self._follow(job), f"recording {job.recording_sid}")
+
+    def on_stored(self, info: StoredRecording) -> None:
+        """Go on with the carrier's copy of what was stored."""
+        for part in info.parts:
+            if (waiting := self._waiting.get(part)) is not None:
+                waiting.set()
+
+    async def run(self) -> None:
+        """Go on with what earlier processes left behind."""
+        for job in await asyncio.to_thread(lambda: list(self._jobs())):
+            self._start(self._follow(job), f"recording {job.recording_sid}")
+
+    async def _follow(self, job: CarrierJob) -> None:
+        pause_s = self._first_pause_s
+        while not await self._tried(job):
+            await asyncio.sleep(pause_s * uniform(0.75, 1.25))  # noqa: S311 - spread
+            pause_s = min(2 * pause_s, limits.PAUSE_MAX_S)
+
+    async def _tried(self, job: CarrierJob) -> bool:
+        """Return whether nothing is left to be done."""
+        try:
+            await self._keep(job)
+        except (LinkError, PeerError, OSError) as error:
+            self._on_error("carrier")
+            log.warning(
+                "carrier_recording_not_kept", call_sid=job.call_sid, reason=type(error).__name__
+            )
+            if isinstance(error, LinkError) and not error.retryable:
+                self._forget(job)
+                return True
+            return False
+        return True
+
+    async def _keep(self, job: CarrierJob) -> None:
+        waiting = self._waiting[job.part] = asyncio.Event()
+        try:
+            if not await self._is_stored(job):
+                if not (self._store.spool.folder / f"{job.part}.jsonl").exists():
+                    await self._fetch(job)
+                self._store.look_after(job.name)
+                await waiting.wait()
+        finally:
+            del self._waiting[job.part]
+        if job.delete:
+            await self._client.delete(job.recording_sid)
+        self._forget(job)
+
+    async def _is_stored(self, job: CarrierJob) -> bool:
+        stored = await self._store.library.find(job.call_sid)
+        return stored is not None and job.part in stored.info.parts
+
+    async def _fetch(self, job: CarrierJob) -> None:
+        target = self._folder / f"{job.recording_sid}.wav"
+        try:
+            await self._client.fetch(job.recording_sid, target)
+            await asyncio.to_thread(self._store.keep, job, target)
+        finally:
+            target.unlink(missing_ok=True)
+
+    # --- Jobs on the disk ---
+
+    def _write(self, job: CarrierJob) -> None:
+        make_private(self._folder)
+        draft = self._folder / f".{job.recording_sid}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(job))
+        draft.replace(self._folder / f"{job.recording_sid}.job")
+
+    def _jobs(self) -> Iterator[CarrierJob]:
+        for path in sorted(self._folder.glob("*.job")):
+            try:
+                yield msgspec.json.decode(path.read_bytes(), type=CarrierJob)
+            except (msgspec.DecodeError, OSError):
+                log.warning("recording_part_unreadable", part=path.stem)
+
+    def _forget(self, job: CarrierJob) -> None:
+        (self._folder / f"{job.recording_sid}.job").unlink(missing_ok=True)
+
+
+def _stereo(sound: Path) -> Iterator[bytes]:
+    """Yield a file of the carrier's as stereo mu-law. Raises PeerError for what is none."""
+    try:
+        yield from mulaw_of(str(sound))
+    except (RuntimeError, ValueError) as error:
+        raise PeerError("unreadable", "the carrier's recording is no sound file") from error
+
+
+def _unix_s(text: str) -> float:
+    """Return the time of an RFC 2822 date; 0 for what is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0

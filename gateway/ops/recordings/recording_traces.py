@@ -1,0 +1,42 @@
+"""Recordings of calls, in the spool and in the store, for whoever forgets these calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.errors import LinkError, PeerError
+from gateway.ops.recordings.library import RecordingLibrary
+from gateway.ops.recordings.names import recording_name
+from gateway.ops.recordings.uploader import RecordingUploader
+from gateway.ops.records.history import CallNames
+
+
+class RecordingTraces:
+    """Each call has one recording, under its CallSid, or under its id over a trunk."""
+
+    name: Final = "recordings"
+
+    def __init__(self, uploader: RecordingUploader, library: RecordingLibrary) -> None:
+        self._uploader, self._library = uploader, library
+
+    async def forget(self, calls: Sequence[CallNames]) -> int:
+        """Delete the recordings of these calls; return how many. Raises LinkError."""
+        try:
+            return sum([await self._uploader.delete(name) for name in _names(calls)])
+        except OSError as error:
+            raise LinkError(type(error).__name__, retryable=True) from error
+
+    async def left(self, calls: Sequence[CallNames]) -> int:
+        """Return how many recordings there are of these calls. Raises LinkError."""
+        return sum([await self._is_there(name) for name in _names(calls)])
+
+    async def _is_there(self, name: str) -> bool:
+        try:
+            return await self._library.find(name) is not None
+        except PeerError:  # unreadable, and there
+            return True
+
+
+def _names(calls: Sequence[CallNames]) -> list[str]:
+    return [recording_name(name) for call in calls for name in {call.id, call.call_sid} if name]

@@ -1,0 +1,265 @@
+"""`before:` at work: an operator's answer about a call, asked for once and in time, or none.
+
+Whatever happens, the call goes on: what failed is counted, and logged without words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from hashlib import sha256
+from time import monotonic, time
+from typing import Any, Final, Protocol
+
+import httpx2
+import msgspec
+import structlog
+
+from gateway import limits
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.before import Before, BeforeRequest
+from gateway.agents.config.tool_options import with_secrets
+from gateway.errors import SettingsError, ToolError
+from gateway.protocols.standard_webhooks import signed_headers, signing_keys
+from gateway.tools.before_answer import NO_ANSWER, BeforeAnswer, answer_of
+from gateway.tools.call_headers import call_headers
+from gateway.tools.pinned_http import REDIRECTS, PinnedHttp, text_of
+from gateway.tools.python import ToolContext, load_function
+from gateway.tools.secrets import secrets_for
+from gateway.tools.thread_runner import ThreadRunner
+
+log = structlog.get_logger()
+
+Question = Mapping[str, Any]
+"""A call as it is told to the operator: JSON."""
+MakeQuestion = Callable[[], Awaitable[Question]]
+"""Makes the question, when it is not answered from the cache; within the hook's time."""
+
+
+class BeforeObserver(Protocol):
+    """Receiver of what comes of each question."""
+
+    def asked(self, agent: str, outcome: str, seconds: float) -> None:
+        """`outcome`: `ok`, `cached`, `timeout`, `error`, `invalid` or `skipped`."""
+
+    def left_out(self, agent: str, field: str) -> None:
+        """A field of an answer could not be used."""
+
+
+class _Ignored:
+    def asked(self, agent: str, outcome: str, seconds: float) -> None: ...
+
+    def left_out(self, agent: str, field: str) -> None: ...
+
+
+IGNORE_BEFORE: Final[BeforeObserver] = _Ignored()
+
+
+class _Way(Protocol):
+    async def ask(self, question: Question, context: ToolContext) -> Any:
+        """Return the answer as JSON values, None for nothing. Raises ToolError."""
+
+    async def close(self) -> None: ...
+
+
+class BeforeHook:
+    """`before:` of one agent: cached by caller, bounded, given up in time."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        agents: Mapping[str, Agent],
+        before: Before,
+        way: _Way,
+        observer: BeforeObserver,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._agent, self._agents, self._before = agent, agents, before
+        self._way, self._observer, self._clock = way, observer, clock
+        self._cached: OrderedDict[str, tuple[float, BeforeAnswer]] = OrderedDict()
+        self._under_way = 0
+        self._failures = 0
+        self._paused_until = 0.0
+
+    async def answer(
+        self,
+        question: MakeQuestion,
+        context: ToolContext,
+        within_s: float = limits.briefing.BEFORE_TIMEOUT_MAX_MS / 1000,
+    ) -> BeforeAnswer:
+        """Return the answer about a call; never raises but for cancellation."""
+        began, key = self._clock(), self._key(context)
+        cached = self._from_cache(key)
+        if cached is not None:
+            return self._told("cached", began, cached)
+        if self._under_way >= limits.briefing.BEFORE_AT_ONCE_MAX or began < self._paused_until:
+            return self._told("skipped", began)
+        self._under_way += 1
+        try:
+            answer, outcome, reason = await self._asked(question, context, within_s)
+        finally:
+            self._under_way -= 1
+        if outcome == "ok":
+            self._failures = 0
+            self._keep(key, answer)
+        else:
+            self._failed(outcome, reason, context)
+        return self._told(outcome, began, answer)
+
+    async def close(self) -> None:
+        await self._way.close()
+
+    async def _asked(
+        self, question: MakeQuestion, context: ToolContext, within_s: float
+    ) -> tuple[BeforeAnswer, str, str]:
+        """Return the answer, its outcome, and why it failed: never a word of the operator's."""
+        try:
+            async with asyncio.timeout(min(self._before.timeout_ms / 1000, within_s)):
+                given = await self._way.ask(await question(), context)
+        except TimeoutError:
+            return NO_ANSWER, "timeout", "timeout"
+        except ToolError as error:
+            return NO_ANSWER, "error", error.reason
+        except Exception as error:
+            # The operator's own code: they need the traceback, and the call goes on.
+            log.exception("before_broke", agent=self._agent.name, call_sid=context.call_sid)
+            return NO_ANSWER, "error", type(error).__name__
+        if given is None:
+            return NO_ANSWER, "ok", ""
+        if not isinstance(given, Mapping):
+            return NO_ANSWER, "invalid", "no_object"
+        answer, invalid = answer_of(given, self._agents, self._agent)
+        for field in invalid:
+            self._observer.left_out(self._agent.name, field)
+        if invalid:
+            log.warning(
+                "before_fields_left_out",
+                agent=self._agent.name,
+                call_sid=context.call_sid,
+                fields=invalid,
+            )
+        return answer, "ok", ""
+
+    def _told(self, outcome: str, began: float, answer: BeforeAnswer = NO_ANSWER) -> BeforeAnswer:
+        self._observer.asked(self._agent.name, outcome, self._clock() - began)
+        return answer
+
+    def _failed(self, outcome: str, reason: str, context: ToolContext) -> None:
+        self._failures += 1
+        if self._failures >= limits.briefing.BEFORE_FAILURES_MAX:
+            # The next one that is asked, and fails, begins the next pause.
+            self._paused_until = self._clock() + limits.briefing.BEFORE_PAUSE_S
+        log.warning(
+            "before_failed",
+            agent=self._agent.name,
+            call_sid=context.call_sid,
+            outcome=outcome,
+            reason=reason,
+        )
+
+    # --- Answers of a short while ago ---
+
+    def _key(self, context: ToolContext) -> str:
+        """Return a name of the caller that does not tell their number; "" for nobody known."""
+        if not context.caller or not self._before.cache_s:
+            return ""
+        who = f"{context.caller} {context.dialled} {context.direction}"
+        return sha256(who.encode("utf-8", "replace")).hexdigest()
+
+    def _from_cache(self, key: str) -> BeforeAnswer | None:
+        until, answer = self._cached.get(key, (0.0, NO_ANSWER))
+        return answer if key and self._clock() < until else None
+
+    def _keep(self, key: str, answer: BeforeAnswer) -> None:
+        if key:
+            self._cached.pop(key, None)
+            self._cached[key] = self._clock() + self._before.cache_s, answer
+        while len(self._cached) > limits.briefing.BEFORE_CACHED_MAX:
+            self._cached.popitem(last=False)
+
+
+class BeforeHttp:
+    """A signed POST request."""
+
+    def __init__(self, agent: str, request: BeforeRequest, environ: Mapping[str, str]) -> None:
+        """Raises SettingsError for a secret that is not set, or is none."""
+        whose = f"agents.{agent}.before.http"
+        secret = secrets_for(whose, [request.secret_name], environ, in_headers=False)
+        try:
+            self._keys = signing_keys(secret[request.secret_name])
+        except ValueError:
+            raise SettingsError(
+                f"{whose} signs with {request.secret_name}, which must be whsec_ and base64."
+            ) from None
+        in_headers = secrets_for(whose, request.header_secrets, environ, in_headers=True)
+        self._headers = {
+            name: with_secrets(value, in_headers) for name, value in request.headers.items()
+        }
+        self._url = httpx2.URL(request.url)
+        self._client = PinnedHttp(allow_private=request.allow_private)
+
+    async def ask(self, question: Question, context: ToolContext) -> Any:
+        body = msgspec.json.encode(question)
+        headers = httpx2.Headers(call_headers(context))
+        headers.update(self._headers)
+        message_id = f"msg_{secrets.token_hex(12)}"
+        headers.update(signed_headers(self._keys, message_id, int(time()), body))
+        answer = await self._client.ask(
+            "POST", self._url, headers, body, limits.briefing.BEFORE_ANSWER_MAX_BYTES
+        )
+        if answer.status in REDIRECTS:
+            raise ToolError("The service sent us elsewhere, where we do not go.", "redirect")
+        text = text_of(answer)
+        return _json(text) if text.strip() else None
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class BeforePython:
+    """A Python function, `async` or in a thread of its own. Raises SettingsError."""
+
+    def __init__(self, place: str) -> None:
+        self._function = load_function(place)
+        self._threads = ThreadRunner()
+
+    async def ask(self, question: Question, _context: ToolContext) -> Any:
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function(dict(question))
+        return await self._threads.run(partial(self._function, dict(question)))
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def before_hook(
+    agent: Agent,
+    agents: Mapping[str, Agent],
+    environ: Mapping[str, str],
+    observer: BeforeObserver,
+) -> BeforeHook | None:
+    """Return what is asked about calls of an agent, or None. Raises SettingsError."""
+    before = agent.before
+    if before is None:
+        return None
+    way: _Way
+    if before.http is not None:
+        way = BeforeHttp(agent.name, before.http, environ)
+    else:
+        way = BeforePython(before.python or "")
+    return BeforeHook(agent, agents, before, way, observer)
+
+
+_NOT_JSON: Final = "The service answered with something that is not JSON."
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ToolError(_NOT_JSON, "not_json") from None

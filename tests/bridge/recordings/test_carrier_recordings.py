@@ -1,0 +1,247 @@
+"""Recordings that the carrier makes: fetched, stored, deleted there, whatever fails between."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from call_doubles import MEDIA_CALL, SIP_CALL, TRUNK_CALL
+
+from gateway.agents.config.agent import Agent
+from gateway.audio.g711 import audioop
+from gateway.audio.recording import write_wav
+from gateway.bridge.recordings.carrier_recordings import CarrierRecordings, CarrierStore
+from gateway.call import events
+from gateway.errors import LinkError
+from gateway.ops.recordings.joining import StoredRecording
+from gateway.ops.recordings.library import RecordingLibrary
+from gateway.ops.recordings.object_store import RecordingObjects
+from gateway.ops.recordings.recording_spool import RecordingSpool
+from gateway.ops.recordings.uploader import RecordingUploader
+from gateway.protocols.twilio_webhooks import CarrierRecording
+
+SID, CALL = "RE" + "a" * 32, "CA" + "b" * 32
+REPORT = CarrierRecording(CALL, SID, True, "Sun, 29 Nov 2026 09:00:00 +0000")
+LEFT, RIGHT = bytes(range(256)) * 30, bytes(reversed(range(256))) * 30
+
+
+def an_agent(**recording: Any) -> Agent:
+    wanted = {"consent": "Recorded.", "format": "wav"} | recording
+    return Agent.model_validate({"name": "desk", "instructions": "Hi.", "recording": wanted})
+
+
+class Carrier:
+    """The carrier's end: what it has, what it was asked, and how often it fails."""
+
+    def __init__(self) -> None:
+        self.file = io.BytesIO()
+        write_wav(self.file, [LEFT, RIGHT], 8000)
+        self.failures = 0
+        self.asked: list[str] = []
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise LinkError("http_503", retryable=True)
+
+    async def fetch(self, recording_sid: str, target: Path) -> None:
+        self.asked.append(f"fetch {recording_sid}")
+        self._fail()
+        await asyncio.to_thread(target.write_bytes, self.file.getvalue())
+
+    async def delete(self, recording_sid: str) -> None:
+        self.asked.append(f"delete {recording_sid}")
+        self._fail()
+
+    async def pause(self, call_sid: str, *, paused: bool) -> None:
+        self.asked.append(f"{'pause' if paused else 'resume'} {call_sid}")
+        self._fail()
+
+
+class Process:
+    def __init__(self, folder: Path, carrier: Carrier) -> None:
+        self.spool = RecordingSpool(folder / "spool", [])
+        self.library = RecordingLibrary(RecordingObjects(f"file://{folder}/store"), [])
+        self.refused, self.errors = list[str](), list[str]()
+        self.stored: asyncio.Queue[StoredRecording] = asyncio.Queue()
+        self.tasks: list[asyncio.Task[None]] = []
+        self.news = asyncio.Event()
+        self.uploader = RecordingUploader(
+            self.spool,
+            self.library,
+            self.start,
+            lambda _: False,
+            self.on_stored,
+            self.on_error,
+            first_pause_s=0.001,
+        )
+        self.recordings = CarrierRecordings(
+            carrier,  # type: ignore[arg-type] # the far end of the client
+            CarrierStore(self.spool, self.library, self.uploader.look_after),
+            self.start,
+            self.refused.append,
+            self.on_error,
+            first_pause_s=0.001,
+        )
+
+    def on_stored(self, info: StoredRecording) -> None:
+        self.recordings.on_stored(info)
+        self.stored.put_nowait(info)
+
+    def start(self, work: Coroutine[Any, Any, None], _name: str) -> None:
+        self.tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def failed(self) -> None:
+        """Something has failed, and will be tried again."""
+        async with asyncio.timeout(20):
+            await self.news.wait()
+
+    def on_error(self, reason: str) -> None:
+        self.errors.append(reason)
+        self.news.set()
+
+    async def done(self) -> None:
+        """Everything that was begun has come to its end."""
+        async with asyncio.timeout(20):
+            while pending := [task for task in self.tasks if not task.done()]:
+                await asyncio.wait(pending)
+
+    @property
+    def left(self) -> list[str]:
+        return sorted(p.name for p in self.spool.folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def carrier() -> Carrier:
+    return Carrier()
+
+
+@pytest.fixture
+async def process(tmp_path: Path, carrier: Carrier) -> AsyncIterator[Process]:
+    process = Process(tmp_path, carrier)
+    yield process
+    for task in process.tasks:
+        task.cancel()
+    process.uploader.close()
+
+
+async def test_a_recording_is_fetched_stored_and_deleted_there(
+    process: Process, carrier: Carrier
+) -> None:
+    await process.recordings.reported(REPORT, an_agent())
+    await process.done()
+    info = process.stored.get_nowait()
+    assert (info.call_sid, info.began_at) == (CALL, "2026-11-29T09:00:00+00:00")
+    reader = await process.library.find(CALL)
+    assert reader is not None
+    data = b"".join([block async for block in reader.read(0, info.bytes)])
+    stereo = audioop.lin2ulaw(data[44:], 2)
+    both = [audioop.lin2ulaw(track, 2) for track in (LEFT, RIGHT)]
+    assert [stereo[0::2], stereo[1::2]] == both
+    assert carrier.asked == [f"fetch {SID}", f"delete {SID}"]
+    assert process.left == []
+
+
+async def test_the_carriers_copy_stays_where_the_agent_wants_it(
+    process: Process, carrier: Carrier
+) -> None:
+    await process.recordings.reported(REPORT, an_agent(delete_at_carrier=False))
+    await process.done()
+    assert carrier.asked == [f"fetch {SID}"]
+
+
+async def test_a_carrier_that_fails_is_asked_again(process: Process, carrier: Carrier) -> None:
+    carrier.failures = 3
+    await process.recordings.reported(REPORT, an_agent())
+    await process.done()
+    assert carrier.asked == [f"fetch {SID}"] * 4 + [f"delete {SID}"]
+    assert set(process.errors) == {"carrier"}
+    assert process.left == []
+
+
+async def test_what_is_no_sound_file_is_tried_again_and_makes_no_part(
+    process: Process, carrier: Carrier
+) -> None:
+    good, carrier.file = carrier.file, io.BytesIO(b"<html>not yet</html>")
+    await process.recordings.reported(REPORT, an_agent())
+    await process.failed()
+    assert process.stored.empty()
+    carrier.file = good
+    await process.done()
+    assert process.stored.qsize() == 1
+
+
+async def test_the_next_process_goes_on(tmp_path: Path, process: Process, carrier: Carrier) -> None:
+    carrier.failures = 1_000_000
+    await process.recordings.reported(REPORT, an_agent())
+    await process.failed()
+    for task in process.tasks:
+        task.cancel()
+    await process.done()
+    carrier.failures = 0
+    after = Process(tmp_path, carrier)
+    await after.recordings.run()
+    await after.done()
+    assert after.stored.qsize() == 1
+    assert carrier.asked[-1] == f"delete {SID}"
+    after.uploader.close()
+    again = Process(tmp_path, carrier)
+    await again.recordings.run()
+    assert again.tasks == []
+    again.uploader.close()
+
+
+async def test_a_recording_that_was_stored_is_not_fetched_again(
+    process: Process, carrier: Carrier
+) -> None:
+    for _ in range(2):
+        await process.recordings.reported(REPORT, an_agent())
+        await process.done()
+    assert carrier.asked == [f"fetch {SID}", f"delete {SID}", f"delete {SID}"]
+
+
+async def test_one_that_the_carrier_did_not_make_is_counted(process: Process) -> None:
+    absent = CarrierRecording(CALL, SID, False, "")
+    await process.recordings.reported(absent, an_agent())
+    assert process.errors == ["carrier"]
+    assert process.tasks == []
+
+
+def a_call(facts: Any, agent: Agent) -> Any:
+    return SimpleNamespace(facts=facts, machine=SimpleNamespace(agent=agent))
+
+
+async def test_a_trunk_says_that_it_cannot(process: Process) -> None:
+    connected = events.CallerConnected(0.0)
+    plain = Agent.model_validate({"name": "desk", "instructions": "Hi."})
+    for facts, agent in ((SIP_CALL, an_agent()), (MEDIA_CALL, an_agent()), (TRUNK_CALL, plain)):
+        process.recordings.on_event(a_call(facts, agent), connected)
+    assert process.refused == []
+    process.recordings.on_event(a_call(TRUNK_CALL, an_agent()), connected)
+    assert process.refused == ["trunk"]
+
+
+async def test_a_pause_is_the_carriers(process: Process, carrier: Carrier) -> None:
+    call = a_call(SIP_CALL, an_agent())
+    process.recordings.on_event(call, events.RecordingPaused("tool"))
+    await process.done()
+    process.recordings.on_event(call, events.RecordingResumed("tool"))
+    await process.done()
+    process.recordings.on_event(a_call(MEDIA_CALL, an_agent()), events.RecordingPaused("tool"))
+    await process.done()
+    assert carrier.asked == [f"pause {SIP_CALL.call_sid}", f"resume {SIP_CALL.call_sid}"]
+
+
+async def test_a_pause_that_fails_is_tried_again_and_counted(
+    process: Process, carrier: Carrier
+) -> None:
+    carrier.failures = 1_000
+    process.recordings.on_event(a_call(SIP_CALL, an_agent()), events.RecordingPaused("tool"))
+    await process.done()
+    assert len(carrier.asked) == 4
+    assert process.errors == ["carrier"]

@@ -1,0 +1,112 @@
+"""What was decided about a call before its first word: another agent, a sentence, a transfer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from call.play import Book, an_agent, nothing
+from call.sideband import SipBook
+from call.vendor_events import session_created, session_updated, start
+
+from gateway.agents.builtin_tools import definitions
+from gateway.agents.session import session_of
+from gateway.call import commands as do
+from gateway.call import events, inputs
+from gateway.call.briefing import Briefing
+from gateway.call.commands import TransferCaller
+from gateway.call.dialogue.agent_change import AgentSession
+
+
+def other(**fields: Any) -> AgentSession:
+    agent = an_agent(name="billing", instructions="About invoices.", greeting="Billing.", **fields)
+    return AgentSession(agent, session_of(agent, definitions(agent)))
+
+
+def decide(book: Book, following: AgentSession, briefing: Briefing | None = None) -> Book:
+    decided = inputs.CallDecided(following.agent, following.session, briefing or Briefing())
+    book >> decided
+    book.agent = following.agent
+    return book
+
+
+def updates(book: Book) -> list[dict[str, Any]]:
+    return [event["session"] for event in book.said if event["type"] == "session.update"]
+
+
+def test_before_the_session_is_there_it_is_configured_once() -> None:
+    book = decide(Book(), other()) << ...
+    assert not updates(book)
+    book >> session_created() << ... >> session_updated(book.agent) << ... >> start() << ...
+    book >> book.next_frame() << ...
+    (session,) = updates(book)
+    assert session["instructions"] == "About invoices."
+    assert "Billing." in str(book.said[-1])
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_session_that_was_asked_for_is_asked_for_something_else(confirmed: bool) -> None:
+    book = Book(noise_reduction="near_field", tools=["end_call", "take_message"])
+    book >> session_created() << ...
+    if confirmed:
+        book >> session_updated(book.agent) << ...
+    decide(book, other(voice="cedar")) << ...
+    _, change = updates(book)
+    assert change["instructions"] == "About invoices."
+    assert change["audio"]["output"]["voice"] == "cedar"
+    assert change["audio"]["input"]["noise_reduction"] is None
+    assert [tool["name"] for tool in change["tools"]] == ["end_call"]
+    if not confirmed:
+        book >> session_updated(book.agent) << ...
+    book >> session_updated(book.agent) << ... >> start() << ... >> book.next_frame() << ...
+    order = [event["type"] for event in book.said if event["type"] != "conversation.item.create"]
+    assert order == ["session.update", "session.update", "response.create"]
+    assert "Billing." in str(book.said[-1])
+
+
+def test_another_model_needs_another_connection() -> None:
+    book = Book() >> session_created() << ... >> session_updated(Book().agent) << ...
+    decide(book, other(model="gpt-realtime-2.1-mini"))
+    outs = book.outs()
+    book << ...
+    assert [out for out in outs if isinstance(out, do.OpenModel)] == [do.OpenModel(0.0)]
+    changed = [out for out in outs if isinstance(out, events.AgentChanged)]
+    assert [(one.before, one.agent) for one in changed] == [("desk", "billing")]
+
+
+def test_the_same_session_is_not_asked_for_again() -> None:
+    book = Book(greeting="Hello.") >> session_created() << ...
+    book >> session_updated(book.agent) << ...
+    agent = book.agent.model_copy(update={"greeting": "Hello Amel."})
+    decide(book, AgentSession(agent, book.session), Briefing(notes="x", language="fr")) << ...
+    assert len(updates(book)) == 1
+    assert book.call.language == "fr"
+    book >> start() << ... >> book.next_frame() << ...
+    assert "Hello Amel." in str(book.said[-1])
+
+
+def test_a_decision_that_comes_too_late_changes_nothing() -> None:
+    book = Book(greeting="Hello.") >> session_created() << ...
+    book >> session_updated(book.agent) << ... >> start() << ...
+    book >> inputs.CallDecided(other().agent, other().session, Briefing(notes="x")) << nothing
+    assert book.call.agent.name == "desk"
+
+
+def test_a_sentence_is_said_in_place_of_the_greeting_and_the_call_ends() -> None:
+    book = SipBook(greeting="Hello.")
+    book.call.decision.refuse("We are closed today.")
+    book >> inputs.CallAccepted() << ...
+    book >> inputs.ModelOpened() << ...
+    said = [event for event in book.said if event["type"] == "response.create"]
+    assert len(said) == 1
+    assert "We are closed today." in str(said[0])
+    assert book.call.phase == "goodbye"
+
+
+def test_a_transfer_begins_in_place_of_the_greeting() -> None:
+    book = SipBook(greeting="Hello.")
+    book.call.decision.transfer(TransferCaller("+15550199"))
+    book >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
+    said = [event for event in book.said if event["type"] == "response.create"]
+    assert len(said) == 1
+    assert "Hello." not in str(said[0])

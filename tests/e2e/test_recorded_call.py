@@ -1,0 +1,95 @@
+"""The recording of a call, compared with what both ends really said and heard."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+from rehearsal import as_expected
+
+Sound = npt.NDArray[np.int16]
+HZ = 8000
+QUIET = 100
+LAG_MAX = HZ // 100
+"""How far the played side may be off, in samples: what two processes on a busy machine differ in
+when they look at the clock."""
+
+
+def spans(sound: Sound) -> list[tuple[int, int]]:
+    """Stretches of sound with less than a tenth of a second of silence in them."""
+    loud = np.flatnonzero(np.abs(sound.astype(int)) > QUIET)
+    cuts = np.flatnonzero(np.diff(loud) > HZ // 10)
+    begins = [loud[0], *loud[cuts + 1]]
+    ends = [*(loud[cuts] + 1), loud[-1] + 1]
+    return [(int(b), int(e)) for b, e in zip(begins, ends, strict=True) if e - b > HZ // 10]
+
+
+def place(needle: Sound, hay: Sound) -> tuple[int, float]:
+    """Where a sound stands in a longer one, and how like it is (1 is the same)."""
+    wanted, found = needle.astype(float), hay.astype(float)
+    product = np.correlate(found, wanted, "valid")
+    energy = np.convolve(found**2, np.ones(len(wanted)), "valid") * (wanted @ wanted)
+    likeness = product / np.sqrt(np.maximum(energy, 1.0))
+    return int(likeness.argmax()), float(likeness.max())
+
+
+def near(needle: Sound, hay: Sound, at: int) -> tuple[int, float]:
+    """The same around a place; how far it is from there."""
+    begin = max(0, at - LAG_MAX)
+    found, likeness = place(needle, hay[begin : at + len(needle) + LAG_MAX])
+    return begin + found - at, likeness
+
+
+def compare(out: Path) -> None:
+    """The file `call.wav` is what the simulated caller said (left) and heard (right)."""
+    truth, hz = soundfile.read(out / "call.wav", dtype="int16")
+    assert hz == HZ
+    (file,) = (out / "data" / "recordings").glob("*.wav")
+    recorded, hz = soundfile.read(file, dtype="int16")
+    assert hz == HZ
+    info = json.loads(file.with_suffix(".json").read_text())
+    assert len(recorded) == round(info["seconds"] * HZ)
+
+    # The caller's side: one offset for the whole call, to the sample, but for the pause.
+    words = spans(truth[:, 0])
+    first = truth[slice(*words[0]), 0]
+    at, likeness = place(first, recorded[:, 0])
+    assert likeness > 0.999
+    offset = at - words[0][0]
+    kept = 0
+    for begin, end in words:
+        same = np.array_equal(truth[begin:end, 0], recorded[begin + offset : end + offset, 0])
+        silent = not recorded[begin + offset : end + offset, 0].any()
+        assert same or silent
+        kept += same
+    assert 0 < kept < len(words)  # "Four one one one." was said in the pause
+
+    # What was played: each stretch as it was heard, to its last sample, on the same time line.
+    lags, missing = [], 0
+    for begin, end in spans(truth[:, 1]):
+        if begin + offset < 0:
+            continue  # that the call is recorded: of this nothing is kept
+        lag, likeness = near(truth[begin:end, 1], recorded[:, 1], begin + offset)
+        if likeness < 0.9:
+            missing += 1
+            assert np.abs(recorded[begin + offset : end + offset, 1].astype(int)).max() < QUIET
+            continue
+        lags.append(lag)
+        exact = recorded[begin + offset + lag : end + offset + lag, 1]
+        different = np.count_nonzero(exact != truth[begin:end, 1])
+        assert different <= LAG_MAX, f"{different} samples differ at {begin / HZ:.2f} s"
+    assert len(lags) >= 4
+    assert missing <= 2
+    assert max(map(abs, lags)) <= LAG_MAX, lags
+    # Nothing is in the recording that nobody heard.
+    assert len(spans(recorded[:, 1])) <= len(spans(truth[:, 1])) + 1
+
+
+async def test_a_recording_is_what_both_ends_said_and_heard(tmp_path: Path) -> None:
+    await as_expected("recording", ("media", "sip"), tmp_path)
+    for path in ("media", "sip"):
+        await asyncio.to_thread(compare, tmp_path / path)

@@ -1,0 +1,114 @@
+"""Deletion of every trace, on SQLite; what it reports is what is there afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from database_end import CALLER, DatabaseEnd, ended_call, open_database
+
+from gateway.errors import LinkError
+from gateway.ops.records.forgetting import Forgetting
+from gateway.ops.records.history import CallNames
+
+OTHER = "+15551230099"
+
+
+class Shelf:
+    """A place with something of each call, which may fail."""
+
+    name = "recordings"
+
+    def __init__(self, *ids: str, fails: bool = False, keeps: bool = False) -> None:
+        self.ids, self.fails, self.keeps = set(ids), fails, keeps
+
+    async def forget(self, calls: Sequence[CallNames]) -> int:
+        if self.fails:
+            raise LinkError("unreachable", retryable=True)
+        found = self.ids & {one.call_sid for one in calls}
+        if not self.keeps:
+            self.ids -= found
+        return len(found)
+
+    async def left(self, calls: Sequence[CallNames]) -> int:
+        return len(self.ids & {one.call_sid for one in calls})
+
+
+async def written(end: DatabaseEnd) -> list[str]:
+    """Three calls, two of them of the caller."""
+    calls = [(ended_call(1), CALLER), (ended_call(2), OTHER), (ended_call(3), CALLER)]
+    for call, number in calls:
+        end.writes.add(end.history.ended(call, number))
+    await asyncio.wait_for(end.writes.flushed(), 20)
+    return [call.id for call, _ in calls]
+
+
+def forgetting(end: DatabaseEnd, shelf: Shelf, running: Sequence[str] = ()) -> Forgetting:
+    return Forgetting(end.history, end.writes, lambda _: list(running), (shelf,))
+
+
+async def test_every_trace_of_a_caller_goes_and_nobody_elses(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        one, other, three = await written(end)
+        shelf = Shelf(one, other)
+        report = await forgetting(end, shelf).caller("+1 (555) 123-0042")
+        assert set(report.calls) == {one, three}
+        assert report.deleted == {"recordings": 1, "calls": 2}
+        assert report.left == {"recordings": 0, "calls": 0}
+        assert report.complete
+        assert await end.history.find(other) is not None
+        assert shelf.ids == {other}
+        writing.cancel()
+
+
+async def test_what_could_not_be_deleted_is_reported(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        one, *_ = await written(end)
+        report = await forgetting(end, Shelf(one, keeps=True)).caller(CALLER)
+        assert report.left["recordings"] == 1
+        assert not report.complete
+        writing.cancel()
+
+
+async def test_a_place_that_is_away_leaves_the_calls_by_which_it_is_found_again(
+    tmp_path: Path,
+) -> None:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        one, *_ = await written(end)
+        with pytest.raises(LinkError):
+            await forgetting(end, Shelf(one, fails=True)).caller(CALLER)
+        assert await end.history.find(one) is not None
+        writing.cancel()
+
+
+async def test_a_caller_on_the_line_is_not_forgotten_yet(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        report = await forgetting(end, Shelf(), ["CA1"]).caller(CALLER)
+        assert report.running == ["CA1"]
+        assert not report.complete
+
+
+async def test_a_withheld_number_is_nobody(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        await written(end)
+        report = await forgetting(end, Shelf()).caller("")
+        assert report.calls == []
+        writing.cancel()
+
+
+async def test_one_call_goes_alone(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        one, _, three = await written(end)
+        report = await forgetting(end, Shelf(one, three)).call(one)
+        assert report is not None
+        assert report.deleted == {"recordings": 1, "calls": 1}
+        assert await end.history.find(three) is not None
+        assert await forgetting(end, Shelf()).call(one) is None
+        writing.cancel()

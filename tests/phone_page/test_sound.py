@@ -1,0 +1,122 @@
+"""Sound of a call from a browser, compared at both ends: microphone and model, model and ear."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from booth import FLAGS, Booth, opened, sweep
+from browser import chromium, needs_chromium
+from numpy.typing import NDArray
+from playwright.async_api import expect
+
+from gateway.call import events
+
+SCRIPT = {"speed": 50, "think_ms": 100}
+WINDOW = 2_400
+"""A tenth of a second at 24 kHz."""
+# What a browser does for a voice would be a difference of its own.
+_AS_IT_IS = """
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = () => ask({ audio: {
+  echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1,
+} });
+"""
+_EAR = """
+window.heard = [];
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to, ...more) {
+  if (to === this.context.destination && this instanceof AudioWorkletNode) {
+    const ear = this.context.createScriptProcessor(4096, 1, 1);
+    ear.onaudioprocess = (event) => {
+      heard.push(...event.inputBuffer.getChannelData(0));
+      window.heard_hz = ear.context.sampleRate;
+    };
+    connect.call(this, ear);
+    connect.call(ear, to);
+  }
+  return connect.call(this, to, ...more);
+};
+"""
+
+pytestmark = needs_chromium
+
+
+def likeness(window: NDArray[np.float64], sound: NDArray[np.float64]) -> float:
+    """The largest normalized cross-correlation of a window with any place of a sound."""
+    size = len(window)
+    length = 2 ** int(np.ceil(np.log2(len(sound) + size)))
+    spectrum = np.fft.rfft(sound, length) * np.conj(np.fft.rfft(window, length))
+    products = np.fft.irfft(spectrum, length)[: len(sound) - size + 1]
+    energy = np.cumsum(np.concatenate([[0.0], sound**2]))
+    energies = np.maximum(energy[size:] - energy[:-size], 0.01 * np.sum(window**2))
+    return float((products / np.sqrt(energies * np.sum(window**2))).max())
+
+
+def windows(sound: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    pieces = [sound[at : at + WINDOW] for at in range(0, len(sound) - WINDOW, WINDOW)]
+    return [piece for piece in pieces if np.abs(piece).mean() > 100]
+
+
+def resampled(sound: NDArray[np.float64], hz: int) -> NDArray[np.float64]:
+    """The same at 24 kHz."""
+    length = len(sound) * 24_000 // hz
+    spectrum = np.fft.rfft(sound)[: length // 2 + 1]
+    return np.fft.irfft(spectrum, length) * length / len(sound)
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Of one call, all at 24 kHz: in the model's session, on the wire, out of the browser."""
+
+    up: NDArray[np.float64]
+    sent: NDArray[np.float64]
+    played: NDArray[np.float64]
+
+
+async def call(booth: Booth, spoken: Path) -> Sounds:
+    """A call of some seconds whose microphone plays a file."""
+    flag = f"--use-file-for-fake-audio-capture={spoken}"
+    received: list[dict[str, Any]] = []
+    async with chromium(*FLAGS, flag) as browser:
+        page = await browser.new_page()
+        for script in (_AS_IT_IS, _EAR):
+            await page.add_init_script(script)
+        page.on(
+            "websocket",
+            lambda socket: socket.on(
+                "framereceived", lambda text: received.append(json.loads(text))
+            ),
+        )
+        await page.goto(await booth.link("still"))
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        (driver,) = booth.model.drivers.values()
+        await page.wait_for_function("() => heard.length / heard_hz > 6")
+        up = bytes(driver.session._listener._buffer._audio)
+        played = np.array(await page.evaluate("heard"), float) * 32768
+        hz = await page.evaluate("heard_hz")
+        await page.get_by_role("button", name="Hang up").click()
+        await booth.rig.note(events.CallEnded)
+    sent = b"".join(b64decode(m["media"]["payload"]) for m in received if m["event"] == "media")
+    return Sounds(_samples(up), _samples(sent), resampled(played, hz))
+
+
+def _samples(pcm: bytes) -> NDArray[np.float64]:
+    return np.frombuffer(pcm, np.int16).astype(float)
+
+
+async def test_sound_is_the_same_at_both_ends(tmp_path: Path) -> None:
+    """Windows of it, since a machine under load loses a moment now and then."""
+    spoken = sweep(tmp_path / "sweep.wav")
+    async with opened(tmp_path, SCRIPT) as booth:
+        sounds = await call(booth, tmp_path / "sweep.wav")
+    up = sorted(likeness(window, np.tile(spoken, 2)) for window in windows(sounds.up))
+    assert len(up) >= 4
+    assert up[len(up) // 2] > 0.99
+    down = sorted(likeness(window, sounds.played) for window in windows(sounds.sent))
+    assert down[len(down) // 2] > 0.99

@@ -1,0 +1,56 @@
+"""Requests to the address that was checked, and to no other."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+from http_end import http_end
+
+from gateway.errors import ToolError
+from gateway.tools.pinned_http import PinnedHttp, is_public, text_of
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("169.254.169.254", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:127.0.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("100.64.0.1", False),
+        ("93.184.216.34", True),
+        ("2606:4700::1111", True),
+        ("64:ff9b::a9fe:a9fe", False),  # NAT64: 169.254.169.254
+        ("64:ff9b::5db8:d822", True),
+        ("2002:7f00:1::", False),  # 6to4: 127.0.0.1
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("fec0::1", False),
+    ],
+)
+def test_which_addresses_are_of_the_open_internet(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+async def test_an_answer_is_bounded_and_a_redirect_is_not_followed() -> None:
+    async with http_end() as end:
+        end.answers["/there"] = (302, {"location": "/elsewhere"}, b"")
+        end.answers["/long"] = (200, {}, b"x" * 101)
+        client = PinnedHttp(allow_private=True)
+
+        async def ask(path: str) -> tuple[int, str, str]:
+            url = httpx2.URL(end.url + path)
+            answer = await client.ask("POST", url, httpx2.Headers(), b"{}", most_bytes=100)
+            return answer.status, answer.location, text_of(answer)
+
+        assert await ask("/") == (200, "", "fine")
+        assert await ask("/there") == (302, "/elsewhere", "")
+        with pytest.raises(ToolError) as error:
+            await ask("/long")
+        assert error.value.reason == "too_long"
+        await client.close()
+    assert [seen.raw_path for seen in end.seen] == ["/", "/there", "/long"]
