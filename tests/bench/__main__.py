@@ -35,7 +35,7 @@ _OUT: Final = Path("out/bench")
 _CYCLES: Final = 3
 _OPEN_MAX: Final = 100
 """Calls that a gateway can carry in real time under valgrind, when each is only open."""
-_QUICK_CYCLES: Final = 1
+_QUICK_CYCLES: Final = 2
 QUICK: Final = (
     Case("gateway", "pcm24k", "both"),
     Case("gateway", "pcmu", "both"),

@@ -149,7 +149,7 @@ def tables(report: Report) -> Iterator[Table]:
     yield _table("Calls in real time, one core", _load_rows(report))
     yield _table("SIP calls all at once", _sip_burst_rows(report.sip_burst))
     yield _table("Million instructions per call-second", _count_rows(report.counts))
-    yield _table("Growth", _growth_rows(report))
+    yield _table("Growth", growth_rows(report))
     for count in report.counts:
         if (count.case.kind, count.case.direction) == ("gateway", "both"):
             title = f"Where they go in {count.case.audio}, without what each function calls"
@@ -186,7 +186,7 @@ def _count_rows(counts: Sequence[Count]) -> Iterator[tuple[str, ...]]:
         yield (f"{kind} {audio}", *(f"{one / 1e6:.2f}" for one in row), f"{row[0] / reference:.2f}")
 
 
-def _growth_rows(report: Report) -> Iterator[tuple[str, ...]]:
+def growth_rows(report: Report) -> Iterator[tuple[str, ...]]:
     """What one more call costs where there are many: the process's own share is taken off."""
     yield (
         "calls",

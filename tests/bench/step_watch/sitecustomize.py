@@ -50,7 +50,7 @@ class _Steps:
             if took_s > _LONG_S:
                 steps._report(handle, took_s)
 
-        events.Handle._run = timed  # type: ignore[method-assign]
+        setattr(events.Handle, "_run", timed)  # noqa: B010 - typed as read-only
         gc.callbacks.append(self._on_collection)
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGVTALRM, self._sample)
@@ -72,10 +72,11 @@ class _Steps:
             self._collected_s += time.thread_time() - self._collecting_s
 
     def _report(self, handle: events.Handle, took_s: float) -> None:
-        name = asyncio.format_helpers._format_callback_source(handle._callback, ())  # type: ignore[attr-defined]
-        owner = getattr(handle._callback, "__self__", None)
+        callback: Any = getattr(handle, "_callback", None)
+        name = getattr(callback, "__qualname__", repr(callback))
+        owner: Any = getattr(callback, "__self__", None)
         if isinstance(owner, asyncio.Task):
-            name = f"task {owner.get_name()} {owner.get_coro().__qualname__}"  # type: ignore[union-attr]
+            name = f"task {owner.get_name()}"
         with open(self._file, "a", encoding="utf-8") as out:
             out.write(f"{took_s * 1000:6.1f} ms (gc {self._collected_s * 1000:.1f}) {name}\n")
             out.writelines(f"      {where}\n" for where in dict.fromkeys(self._seen))
