@@ -17,9 +17,9 @@ from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.ops.delivery.delivery_traces import DeliveryTraces
 from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, ResumeTokens, StreamTokens
-from gateway.ops.recordings.recording_traces import RecordingTraces
 from gateway.ops.records.forgetting import Forgetting
 from gateway.ops.records.history import CallFilter
+from gateway.ops.records.recording_traces import RecordingTraces
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.web.api.auth import OperatorAuth
 from gateway.web.api.calls import CallsEndpoints

@@ -20,6 +20,7 @@ from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.live_changes import LiveChanges
+from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
 from gateway.wiring.resources import Resources
@@ -39,6 +40,7 @@ class Records:
     outbox: EventOutbox
     deliveries: DeliveryQueue
     sender: EventSender | None
+    recorded: RecordedCalls
 
     def start(self, r: Resources) -> None:
         """Start what runs beside the calls: the database is opened, off the event loop."""
@@ -71,7 +73,12 @@ def records(r: Resources) -> Records:
     writes = WriteBehind(
         database,
         Spool(settings.data_dir / "spool", sealer),
-        {**history.appliers, **table.appliers, RESULT: LateWrites(history.change).apply},
+        {
+            **history.appliers,
+            **table.appliers,
+            RESULT: LateWrites(history.change).apply,
+            RECORDING: RecordingWrites(history.change).apply,
+        },
         lambda reason: metrics.records_lost.labels(reason).inc(),
     )
     metrics.records_waiting.set_function(lambda: writes.waiting)
@@ -93,6 +100,7 @@ def records(r: Resources) -> Records:
         outbox,
         deliveries,
         sender,
+        RecordedCalls(writes.add, outbox, event_stream),
     )
 
 

@@ -280,6 +280,7 @@ def _card(agent: Agent) -> AgentInfo:
         transfers=list(agent.transfers),
         record=agent.record,
         greeting=agent.greeting,
+        recorded=agent.recording is not None,
     )
 
 

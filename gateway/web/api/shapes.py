@@ -93,6 +93,8 @@ class AgentInfo(Struct):
     transfers: list[str]
     record: str
     greeting: str | None
+    recorded: bool
+    """Whether its calls are recorded."""
 
 
 class AgentList(Struct):
