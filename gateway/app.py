@@ -35,6 +35,7 @@ from gateway.wiring.agents_file import agents_file
 from gateway.wiring.capacity import Capacity, capacity
 from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
 from gateway.wiring.messaging import Messaging, messaging
+from gateway.wiring.operators import Operators, operators
 from gateway.wiring.recordings import Recordings, recordings
 from gateway.wiring.records import Records, records
 from gateway.wiring.resources import Resources, resources
@@ -91,6 +92,7 @@ def build(
     inbound = sip_inbound(r, bounds, calls, before)
     takeover = sip_takeover(r, calls, inbound)
     recorded = recordings(r)
+    acting = operators(r, calls, kept, outbound)
     subscribe(r, bounds, calls, kept, outbound, recorded)
 
     openai = openai_endpoint(r, calls, inbound)
@@ -103,13 +105,15 @@ def build(
         *twilio_endpoints(r, bounds, calls, texts, outbound, before, recorded),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
-        *operator_endpoints(r, bounds, calls, kept, texts, outbound, agents.reload, recorded),
+        *operator_endpoints(
+            r, bounds, calls, kept, texts, outbound, agents.reload, recorded, acting
+        ),
     ]
     asgi = GatewayApp(
         {} if openai is None else {OPENAI_WEBHOOK: openai.webhook},
         routes=routes,
         lifespan=partial(
-            _lifespan, r, bounds, kept, texts, agents.in_use, calls, takeover, recorded
+            _lifespan, r, bounds, kept, texts, agents.in_use, calls, takeover, recorded, acting
         ),
         exception_handlers={HTTPException: problems.answer},
     )
@@ -137,6 +141,7 @@ async def _lifespan(
     calls: Telephony,
     takeover: SipTakeover,
     recorded: Recordings,
+    acting: Operators,
     _app: GatewayApp,
 ) -> AsyncIterator[None]:
     """Run the background tasks; at the end close everything in the reverse order."""
@@ -148,6 +153,7 @@ async def _lifespan(
         start(takeover.run(), "sip-takeover")
         if r.remote is not None:
             start(texts.pictures.mailbox.run(), "process-mailbox")
+            start(acting.remote.run(), "operators-mailbox")
 
         def model_url() -> str:
             return f"{settings.realtime_url}?model={_any_model(agents.current.book)}"

@@ -207,7 +207,8 @@ ListenHost = Annotated[
 def _origins(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    origins = tuple(part.strip().lower().removesuffix("/") for part in value.split(","))
+    parts_given = (part.strip().lower().removesuffix("/") for part in value.split(","))
+    origins = tuple(part for part in parts_given if part)
     for origin in origins:
         parts = split_url(origin)
         secure = parts is not None and (parts.scheme == "https" or _is_local(parts))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gateway import limits
 from gateway.errors import SettingsError
 from gateway.settings import (
     SIMULATED_ACCOUNT_SID,
@@ -31,7 +32,7 @@ INTERFACE = """
     GATEWAY_DATABASE GATEWAY_RECORDINGS GATEWAY_ADMIN_TOKEN GATEWAY_DRAIN_SECONDS GATEWAY_LOG_FORMAT
     GATEWAY_LOG_LEVEL GATEWAY_SIMULATED GATEWAY_SIMULATED_TIME GATEWAY_TEXT_COUNTRIES
     GATEWAY_STORE_KEY GATEWAY_MAX_CALLS_PER_CALLER GATEWAY_DIAL_COUNTRIES GATEWAY_RETAIN_DAYS
-    GATEWAY_EVENTS_URL GATEWAY_EVENTS_SECRET
+    GATEWAY_EVENTS_URL GATEWAY_EVENTS_SECRET GATEWAY_PHONE_ORIGINS
 """
 
 
@@ -273,6 +274,12 @@ def test_values_that_are_refused(name: str, value: str, problem: str) -> None:
         ("GATEWAY_PUBLIC_URL", "https://gw:8443", "public_url", "https://gw:8443"),
         ("GATEWAY_PUBLIC_URL", "https://[::1]:8443", "public_url", "https://[::1]:8443"),
         ("GATEWAY_DIAL_COUNTRIES", "+1, +44,", "dial_countries", ("+1", "+44")),
+        (
+            "GATEWAY_PHONE_ORIGINS",
+            "https://www.example.com/, HTTP://localhost:8123,",
+            "phone_origins",
+            ("https://www.example.com", "http://localhost:8123"),
+        ),
         ("GATEWAY_LOG_FORMAT", "JSON", "log_format", "json"),
         ("GATEWAY_DRAIN_SECONDS", "0", "drain_s", 0.0),
         ("GATEWAY_HOST", "::", "host", "::"),
@@ -292,6 +299,18 @@ def test_values_that_are_refused(name: str, value: str, problem: str) -> None:
 )
 def test_values_that_are_taken(name: str, value: str, field: str, taken: object) -> None:
     assert getattr(load_settings(REAL | {name: value}), field) == taken
+
+
+@pytest.mark.parametrize(
+    "value", ["www.example.com", "https://www.example.com/shop", "http://www.example.com", "*"]
+)
+def test_a_site_is_an_origin(value: str) -> None:
+    assert "must be origins like https://" in refusal(REAL | {"GATEWAY_PHONE_ORIGINS": value})
+
+
+def test_not_every_site_can_be_named() -> None:
+    many = ",".join(f"https://a{n}.example.com" for n in range(limits.phone.ORIGINS_MAX + 1))
+    assert "at most" in refusal(REAL | {"GATEWAY_PHONE_ORIGINS": many})
 
 
 @given(st.sampled_from(INTERFACE.split()), st.text())

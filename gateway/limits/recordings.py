@@ -68,3 +68,5 @@ CARRIER_FILE_MAX_BYTES = round(RECORDING_MAX_S) * 32_000 + (1 << 20)
 """A recording that the carrier made: stereo PCM16 at 8 kHz."""
 CARRIER_PAUSE_TRIES = 4
 """How often the carrier is asked to pause a recording: it may not have begun yet."""
+CARRIER_CALLS_MAX = 10_000
+"""Recorded SIP calls whose ids are remembered until the carrier reports the recording."""

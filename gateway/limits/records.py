@@ -24,3 +24,17 @@ EVENT_STREAM_IDLE_S = 15.0
 """How often an idle event stream sends a comment, so that proxies keep it open."""
 
 assert TRANSCRIPT_MAX_CHARS * 12 < RECORD_FILE_MAX_BYTES
+ENDED_SHOWN_S = 10.0
+"""How long a process shows others how a call of its own has ended."""
+BOARD_EVERY_S = 2.0
+"""How often a process shows others how its calls are, beside calls that begin and end."""
+BOARD_S = 7.0
+"""How long what a process shows is believed, should it die."""
+BOARD_CALLS_MAX = 500
+"""Calls that one process shows, the newest ones."""
+REMOTE_ANSWER_MAX_S = 5.0
+"""How long an operator's request waits for the process that has the call."""
+REMOTE_LOOK_S = 0.05
+"""How often the mailbox is read while an answer is awaited."""
+
+assert BOARD_S > 2 * BOARD_EVERY_S

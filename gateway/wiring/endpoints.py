@@ -17,9 +17,9 @@ from gateway.bridge.inbound.stream_admission import StreamAdmission
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.ops.delivery.delivery_traces import DeliveryTraces
 from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, ResumeTokens, StreamTokens
-from gateway.ops.recordings.recording_traces import RecordingTraces
 from gateway.ops.records.forgetting import Forgetting
 from gateway.ops.records.history import CallFilter
+from gateway.ops.records.recording_traces import RecordingTraces
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.web.api.auth import OperatorAuth
 from gateway.web.api.calls import CallsEndpoints
@@ -40,6 +40,7 @@ from gateway.web.twilio.voice import VoiceEndpoints
 from gateway.web.twilio.webhook import VerifiedWebhooks
 from gateway.wiring.capacity import Capacity
 from gateway.wiring.messaging import Messaging
+from gateway.wiring.operators import Operators
 from gateway.wiring.recordings import Recordings
 from gateway.wiring.records import Records
 from gateway.wiring.resources import Resources
@@ -154,6 +155,7 @@ def operator_endpoints(
     outbound: OutboundCalls,
     reload: AgentsReload,
     recorded: Recordings,
+    acting: Operators,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
     if r.settings.admin_token is None:
@@ -184,6 +186,8 @@ def operator_endpoints(
         kept.event_stream,
         r.images,
         outbound,
+        acting.actions,
+        acting.remote,
         phone.link,
         reload,
         kept.deliveries,

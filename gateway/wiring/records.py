@@ -19,6 +19,8 @@ from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
+from gateway.ops.records.live_changes import LiveChanges
+from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
 from gateway.wiring.resources import Resources
@@ -30,6 +32,7 @@ class Records:
 
     event_stream: EventStream
     store: RecordStore
+    changes: LiveChanges
     history: CallHistory
     database: Database
     writes: WriteBehind
@@ -37,6 +40,7 @@ class Records:
     outbox: EventOutbox
     deliveries: DeliveryQueue
     sender: EventSender | None
+    recorded: RecordedCalls
 
     def start(self, r: Resources) -> None:
         """Start what runs beside the calls: the database is opened, off the event loop."""
@@ -69,7 +73,12 @@ def records(r: Resources) -> Records:
     writes = WriteBehind(
         database,
         Spool(settings.data_dir / "spool", sealer),
-        {**history.appliers, **table.appliers, RESULT: LateWrites(history.change).apply},
+        {
+            **history.appliers,
+            **table.appliers,
+            RESULT: LateWrites(history.change).apply,
+            RECORDING: RecordingWrites(history.change).apply,
+        },
         lambda reason: metrics.records_lost.labels(reason).inc(),
     )
     metrics.records_waiting.set_function(lambda: writes.waiting)
@@ -79,9 +88,11 @@ def records(r: Resources) -> Records:
         writes, sender.wake if sender else lambda: None, enabled=sender is not None
     )
     event_stream = EventStream(metrics.event_stream_dropped.inc)
+    changes = LiveChanges(shared=r.store.shared)
     return Records(
         event_stream,
-        RecordStore(event_stream, history, writes, outbox, monotonic, time),
+        RecordStore(event_stream, history, writes, outbox, changes, monotonic, time),
+        changes,
         history,
         database,
         writes,
@@ -89,6 +100,7 @@ def records(r: Resources) -> Records:
         outbox,
         deliveries,
         sender,
+        RecordedCalls(writes.add, outbox, event_stream),
     )
 
 

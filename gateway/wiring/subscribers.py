@@ -50,6 +50,7 @@ def subscribe(
     def open_record(call: LiveCall) -> None:
         kept.store.open(call.facts, call.machine.agent)
 
+    recorded.stored.subscribe(kept.recorded.on_stored)
     # Spend comes first: logs and records state what a call has cost. The registry comes last: it
     # forgets the call.
     subscribers = (

@@ -309,6 +309,15 @@ def test_the_essential_session_has_our_tools_and_the_files_turn_detection() -> N
     assert essential_session(agent, essential) == essential
 
 
+def test_the_essential_session_keeps_the_format_of_the_callers_line() -> None:
+    """A browser's is PCM, whatever the agent has on the telephone."""
+    desk = agent(audio="pcmu", session={"tracing": "auto"})
+    session = session_of(desk.model_copy(update={"audio": "pcm24k"}))
+    essential = essential_session(desk, session)
+    assert essential["audio"]["input"]["format"] == PCM_24K
+    assert essential["audio"]["output"]["format"] == PCM_24K
+
+
 # --- A running session becomes another agent's ---
 
 

@@ -37,6 +37,12 @@ agents:
     instructions: Answer in Arabic.
     transcription: {model: gpt-transcribe}
     record: metadata
+  archive:
+    greeting: Archive, good morning.
+    instructions: Answer the telephone.
+    transcription: {model: gpt-transcribe}
+    record: transcript
+    recording: {consent: This call is recorded.}
   clinic:
     greeting: Hillside clinic.
     instructions: You move appointments.
@@ -46,6 +52,7 @@ agents:
 routes:
   - {to: "+15550100", agent: front-desk}
   - {to: "+15550102", agent: clinic}
+  - {to: "+15550103", agent: archive}
   - {to: "+15550101", agent: arabic-desk}
 """
 SCRIPT: Final = {

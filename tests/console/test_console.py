@@ -15,7 +15,7 @@ from browser import needs_chromium
 from PIL import Image
 from playwright.async_api import Page, expect
 from running_gateway import PUBLIC_URL
-from stage import TOKEN, Theatre, opened
+from stage import SCENARIO, TOKEN, Theatre, opened
 
 from gateway.call import events
 from gateway.call.endings import Ending
@@ -78,7 +78,12 @@ async def test_only_who_has_the_token_comes_in(theatre: Theatre) -> None:
 
 
 async def test_the_page_may_do_nothing_but_what_it_does(theatre: Theatre) -> None:
-    for path in ("/console", "/console/console.css", "/console/console.js"):
+    for path in (
+        "/console",
+        "/console/console.css",
+        "/console/console.js",
+        "/console/recording.js",
+    ):
         response = await theatre.rig.client.get(path)
         assert response.status_code == 200
         for name, value in HEADERS.items():
@@ -347,3 +352,46 @@ _CONTRAST = """() => {
     })
     .filter(([ratio]) => ratio < 4.5);
 }"""
+
+
+async def test_a_recording_is_heard_beside_its_words(theatre: Theatre) -> None:
+    """Its waveform, what is missing of it, and words that lead to their moment."""
+    page, wrong = await watched(theatre)
+    await theatre.enter(page)
+    rig = theatre.rig
+    told = len(rig.said(events.RecordingStarted)) + 1
+    turns = {
+        "steps": [{"hear": {"until_silence_ms": 500, "at_least_ms": 2500}}, *SCENARIO["steps"]]
+    }
+    async with theatre.call("+15550103", **turns) as call_sid:
+        await page.locator(".card").filter(has_text="archive").first.click(timeout=PATIENT)
+        await rig.note(events.RecordingStarted, told)
+        await page.get_by_role("button", name="Pause the recording").click()
+        await expect(page.locator("#status")).to_have_text("Nothing is recorded now.")
+        await rig.note(events.BargedIn, of=call_sid)
+        await page.get_by_role("button", name="Resume it").click()
+        await expect(page.locator("#status")).to_have_text("The call is recorded again.")
+        await rig.note(events.TranscriptLine, 6, of=call_sid)
+        await rig.note(events.CallEnded, of=call_sid)
+    player = page.get_by_role("region", name="Recording", exact=True)
+    await expect(player).to_be_visible(timeout=PATIENT)
+    await expect(page.locator("#recording-status")).to_contain_text("Not recorded: paused from")
+    await expect(page.get_by_role("slider")).to_have_attribute(
+        "aria-valuetext", re.compile("0:00 of")
+    )
+    last = page.locator("#transcript li").last
+    await last.click()
+    await expect(page.get_by_role("slider")).not_to_have_attribute("aria-valuenow", "0")
+    await page.get_by_role("button", name="Pause", exact=True).click()
+    at = int(await page.get_by_role("slider").get_attribute("aria-valuenow") or 0)
+    await page.get_by_role("slider").focus()
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.get_by_role("slider")).not_to_have_attribute("aria-valuenow", str(at))
+    for width, height in SIZES:
+        for scheme in SCHEMES:
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            await page.locator("#recording").scroll_into_view_if_needed()
+            await page.screenshot(path=PICTURES / f"recording-{width}-{scheme}.png")
+    assert [text for text in wrong if not text.startswith("blob:")] == []
+    await page.context.close()

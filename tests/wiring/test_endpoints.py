@@ -8,26 +8,31 @@ from typing import Any
 
 from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio_endpoints
+from gateway.wiring.operators import operators
+
+
+def operators_paths(a: Any) -> list[str]:
+    acting = operators(a.r, a.calls, a.kept, a.outbound)
+    routes = operator_endpoints(
+        a.r,
+        a.bounds,
+        a.calls,
+        a.kept,
+        a.texts,
+        a.outbound,
+        a.agents.reload,
+        a.recorded,
+        acting,
+    )
+    return [route.path for route in routes]
 
 
 def test_operators_have_no_endpoint_without_a_token(wired: Callable[..., Any]) -> None:
-    a = wired()
-    assert (
-        operator_endpoints(
-            a.r, a.bounds, a.calls, a.kept, a.texts, a.outbound, a.agents.reload, a.recorded
-        )
-        == []
-    )
+    assert operators_paths(wired()) == []
 
 
 def test_operators_have_console_and_api_with_a_token(wired: Callable[..., Any]) -> None:
-    a = wired(GATEWAY_ADMIN_TOKEN="a-token-of-operators-of-some-length")
-    paths = [
-        route.path
-        for route in operator_endpoints(
-            a.r, a.bounds, a.calls, a.kept, a.texts, a.outbound, a.agents.reload, a.recorded
-        )
-    ]
+    paths = operators_paths(wired(GATEWAY_ADMIN_TOKEN="a-token-of-operators-of-some-length"))
     assert "/console" in paths
     assert "/api/calls" in paths
 

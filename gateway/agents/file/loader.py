@@ -302,6 +302,12 @@ def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
             "records the calls that come by POST /twilio/voice; those that come over a SIP trunk "
             "are not recorded"
         )
+    if agent.recording is not None and agent.record == "none":
+        where = ("agents", agent.name, "record")
+        yield (
+            f"{document.file}:{document.line(where)}: {dotted(where)}: none keeps nothing of a "
+            "call: its recording is stored, and neither console nor API can find it"
+        )
     if "take_message" in agent.tools and agent.record == "none":
         key: Key = ("agents", agent.name, "record")
         yield (

@@ -55,6 +55,8 @@ class CallRecorder:
             call.facts.agent,
             recording.format,
             0.0,
+            call.facts.path,
+            call.facts.direction,
         )
         self._recorded[call] = _Recorded(tap, StreamRecording(facts))
 

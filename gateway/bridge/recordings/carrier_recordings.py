@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -46,6 +47,9 @@ class CarrierJob(Struct):
     format: str
     began: float
     delete: bool
+    call: str
+    """The call's key in the API."""
+    direction: str
 
     @property
     def part(self) -> str:
@@ -68,7 +72,15 @@ class CarrierStore:
     def keep(self, job: CarrierJob, sound: Path) -> None:
         """Make a part of a file that the carrier made. Raises OSError, PeerError."""
         facts = PartFacts(
-            job.part, job.name, job.call_sid, job.call_sid, job.agent, job.format, job.began
+            job.part,
+            job.name,
+            job.call,
+            job.call_sid,
+            job.agent,
+            job.format,
+            job.began,
+            "sip",
+            job.direction,
         )
         writer = self.spool.writer(facts)
         try:
@@ -98,6 +110,8 @@ class CarrierRecordings:
         self._on_refused, self._on_error = on_refused, on_error
         self._first_pause_s = first_pause_s
         self._folder = store.spool.folder / "carrier"
+        self._calls: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        """Key and direction of recorded calls, by their CallSid."""
         self._waiting: dict[str, asyncio.Event] = {}
         """Parts on their way to the store."""
 
@@ -110,6 +124,10 @@ class CarrierRecordings:
         if isinstance(event, events.CallerConnected) and not call.facts.call_sid:
             self._on_refused("trunk")
             log.warning("recording_not_possible", call_id=call.facts.call_id, reason="trunk")
+        elif isinstance(event, events.CallerConnected):
+            self._calls[call.facts.call_sid] = call.facts.key, call.facts.direction
+            while len(self._calls) > limits.CARRIER_CALLS_MAX:
+                self._calls.popitem(last=False)
         elif isinstance(event, events.RecordingPaused | events.RecordingResumed):
             paused, call_sid = isinstance(event, events.RecordingPaused), call.facts.call_sid
             if call_sid:
@@ -142,6 +160,7 @@ class CarrierRecordings:
             recording.format,
             _unix_s(report.started_at),
             recording.delete_at_carrier,
+            *self._calls.get(report.call_sid, (report.call_sid, "inbound")),
         )
         # On the disk before the carrier has its answer: it reports once.
         await asyncio.to_thread(self._write, job)

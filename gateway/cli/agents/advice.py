@@ -130,7 +130,7 @@ def _always_open(hours: Hours) -> bool:
 def _otherwise_reached(name: str, by: Agent, book: AgentBook) -> bool:
     others = (one for one in book.agents.values() if one is not by)
     return any(route.agent == name for route in book.routes) or any(
-        one.out_of_hours == name for one in others
+        one.out_of_hours == name or name in one.hand_over for one in others
     )
 
 
@@ -138,10 +138,7 @@ def _otherwise_reached(name: str, by: Agent, book: AgentBook) -> bool:
 
 
 def _on_fallback(agent: Agent, book: AgentBook) -> Iterator[tuple[Key, str]]:
-    answers = any(route.agent == agent.name for route in book.routes) or any(
-        one.out_of_hours == agent.name for one in book.agents.values()
-    )
-    if answers and agent.fallback is None:
+    if agent.fallback is None and _otherwise_reached(agent.name, agent, book):
         yield (
             (),
             "has no `fallback`: when the model fails, its callers hear an apology and the call "

@@ -79,6 +79,10 @@ def described(found: RouteTrace, source: YamlSource) -> Iterator[str]:
     yield f"  {place}: route {best.to} fits{_against(others)}: agent {best.agent}"
     for agent in found.agents:
         yield f"  {_place(source, 'agents', agent.name)}: {agent.name} {_at(agent, found.at)}"
+    *_, last = found.agents
+    for name, when in last.hand_over.items():
+        place = _place(source, "agents", last.name, "hand_over", name)
+        yield f"  {place}: it may hand over to {name}: {when}"
     yield f"{found.answers} answers."
 
 

@@ -56,6 +56,8 @@ class StoredRecording(Struct):
     key: str
     """Name of the object, below `GATEWAY_RECORDINGS`."""
     gaps: list[RecordingGap] = []
+    path: str = "media-streams"
+    direction: str = "inbound"
     parts: list[str] = []
     """Ids of the parts that are in it."""
     waveform_caller: str = ""
@@ -118,6 +120,8 @@ def join(
         sha256=sink.digest.hexdigest(),
         sealed=secret is not None,
         key=key(file_format),
+        path=facts.path,
+        direction=facts.direction,
         gaps=_gaps(placed),
         parts=[one for part in ordered for one in part.ids],
         waveform_caller=b64encode(waveform[0]).decode(),

@@ -48,6 +48,8 @@ class PartFacts(Struct, omit_defaults=True):
     format: str
     began: float
     """Unix time of its first sample."""
+    path: str = "media-streams"
+    direction: str = "inbound"
 
 
 class JournalLine(Struct, omit_defaults=True):

@@ -284,7 +284,15 @@ class RecordingUploader:
             await self._library.objects.fetch(info.key, target)
             source = str(target)
         facts = PartFacts(
-            info.parts[0], info.name, info.call, info.call_sid, info.agent, info.format, info.began
+            info.parts[0],
+            info.name,
+            info.call,
+            info.call_sid,
+            info.agent,
+            info.format,
+            info.began,
+            info.path,
+            info.direction,
         )
         marks = [
             RecordingMark(gap.kind, round(gap.from_s * CALLER_HZ), round(gap.to_s * CALLER_HZ))

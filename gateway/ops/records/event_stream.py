@@ -87,14 +87,20 @@ class EventStream:
         self._subscriptions.add(subscription)
         return subscription
 
-    def publish(self, call_id: str, part: str, value: Any, at_s: float = 0.0) -> None:
+    def publish(
+        self, call_id: str, part: str, value: Any, at_s: float = 0.0, *, remote: bool = False
+    ) -> None:
         """One change of a call's record, `at_s` after its announcement.
 
-        Costs nothing while nobody watches.
+        `remote` says that another process has the call, and when it was announced is not known
+        here. Costs nothing while nobody watches.
         """
         if not self._subscriptions:
             return
-        message = _encode({"call": call_id, "at_s": at_s, "part": part, "value": value})
+        event = {"call": call_id, "at_s": at_s, "part": part, "value": value}
+        if remote:
+            event = {"call": call_id, "part": part, "value": value, "remote": True}
+        message = _encode(event)
         for subscription in tuple(self._subscriptions):
             if not subscription.put(message):
                 self._dropped()

@@ -33,6 +33,7 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
         newer,
         began_at=first.began_at,
         agent=newer.agent,
+        recording=last.recording or first.recording,
         turns=first.turns + last.turns,
         barge_ins=first.barge_ins + last.barge_ins,
         tools=first.tools + last.tools,

@@ -146,6 +146,23 @@ def privacy_of(agent: Agent) -> RecordPrivacy:
     )
 
 
+class RecordRecording(Struct):
+    """Recording of the call, once it is stored."""
+
+    format: str
+    """`opus` or `wav`."""
+    seconds: _Seconds
+    began_s: float
+    """When its first sample was heard."""
+    bytes: _Count
+    sha256: str
+    """Of the sound file, as `GET /api/calls/{id}/recording` returns it."""
+    gaps: _Count
+    sealed: bool
+    key: str
+    """Name of the object, below `GATEWAY_RECORDINGS`."""
+
+
 class CallSummary(Struct):
     """A call in a list."""
 
@@ -203,6 +220,7 @@ class CallRecord(CallSummary):
     result: RecordResult | None = None
     """Null as long as it is being asked for, and where the agent wants none."""
     privacy: RecordPrivacy | None = None
+    recording: RecordRecording | None = None
 
     def summary(self) -> CallSummary:
         return CallSummary(**{name: getattr(self, name) for name in CallSummary.__struct_fields__})

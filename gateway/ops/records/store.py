@@ -32,6 +32,7 @@ from gateway.ops.records.history import (
     micros,
 )
 from gateway.ops.records.late import LateCall, LateWrites, complete
+from gateway.ops.records.live_changes import EndedLine, LiveChanges
 from gateway.ops.records.record import (
     CallRecord,
     CallSummary,
@@ -87,11 +88,13 @@ class RecordStore:
         history: CallHistory,
         writes: WriteBehind,
         outbox: CallOutbox,
+        changes: LiveChanges,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self._event_stream, self._history, self._writes = event_stream, history, writes
-        self._outbox, self._clock, self._wall = outbox, clock, wall
+        self._outbox, self._changes = outbox, changes
+        self._clock, self._wall = clock, wall
         self._live: dict[str, _Live] = {}
         self._unwritten: OrderedDict[str, _Ended] = OrderedDict()
         """Ended calls that are not in the database yet."""
@@ -133,6 +136,8 @@ class RecordStore:
         writer = live.writer
         writer.cost(cost_usd)
         changes = writer.write(event)
+        if changes:
+            self._changes.changed(call.key)
         if changes and self._event_stream.watched:
             for part, value in changes:
                 told = writer.record.summary() if part == "summary" else value
@@ -149,6 +154,7 @@ class RecordStore:
     def _close(self, key: str) -> None:
         live = self._live.pop(key)
         record, privacy = live.writer.record, live.privacy
+        self._changes.ended(EndedLine(record.summary(), live.call.caller, self._clock()))
         if privacy.record == "none":
             # Nothing is kept, and nobody learns more than that there was a call.
             self._outbox.add("call.ended", live.call, _outline(record))
@@ -198,6 +204,10 @@ class RecordStore:
             for live in reversed(self._live.values())
         )
         return [call for call, caller in found if wanted is None or _takes(wanted, call, caller)]
+
+    def live_callers(self) -> dict[str, str]:
+        """Return the keys of running calls, newest first, each with its caller's number."""
+        return {key: live.call.caller for key, live in reversed(self._live.items())}
 
     async def ended(self, wanted: CallFilter, most: int, after: Position | None = None) -> Page:
         """Return ended calls of all processes, newest first.

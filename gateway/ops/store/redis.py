@@ -193,6 +193,36 @@ class RedisStore:
             total, _ = await pipe.execute()
         return int(total)
 
+    # --- Boards: one value of each process, for all to read ---
+
+    async def post(self, board: str, member: str, value: str, ttl_s: float) -> None:
+        """Put a member's value on a board, until it is not renewed for so long."""
+        board_name, name = f"{_PREFIX}{board}", f"{_PREFIX}{board}:{member}"
+        async with self._request() as redis, redis.pipeline(transaction=False) as pipe:
+            pipe.set(name, self._encryptor.seal(name, value), px=_ms(ttl_s))
+            pipe.sadd(board_name, member)
+            pipe.pexpire(board_name, _ms(2 * ttl_s))
+            await pipe.execute()
+
+    async def posted(self, board: str) -> dict[str, str]:
+        """Return what is on a board, by member; members that are gone are removed."""
+        board_name = f"{_PREFIX}{board}"
+        async with self._request() as redis:
+            members = [member.decode() for member in await redis.smembers(board_name)]
+            if not members:
+                return {}
+            names = [f"{board_name}:{member}" for member in members]
+            values = await redis.mget(names)
+            gone = [m for m, value in zip(members, values, strict=True) if value is None]
+            if gone:
+                await redis.srem(board_name, *gone)
+        opened = {
+            member: self._encryptor.open(name, value)
+            for member, name, value in zip(members, names, values, strict=True)
+            if value is not None
+        }
+        return {member: value for member, value in opened.items() if value is not None}
+
     # --- Admission: slots with leases ---
 
     async def admit(self, member: str, slots: Sequence[tuple[str, int]], ttl_s: float) -> int:

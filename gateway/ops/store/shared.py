@@ -202,6 +202,24 @@ class Store:
             return None
         return await self._remote.ask(lambda redis: redis.pop(key), otherwise=None)
 
+    async def post(self, board: str, member: str, text: str, ttl_s: float) -> bool:
+        """Put a value on a board that other processes read; False when Redis did not take it."""
+        if self._remote is None:
+            return False
+
+        async def write(redis: RedisStore) -> bool:
+            await redis.post(board, member, text, ttl_s)
+            return True
+
+        return await self._remote.ask(write, otherwise=False)
+
+    async def posted(self, board: str) -> dict[str, str]:
+        """Return what all processes have put on a board; nothing while Redis is away."""
+        if self._remote is None:
+            return {}
+        nothing: dict[str, str] = {}
+        return await self._remote.ask(lambda redis: redis.posted(board), otherwise=nothing)
+
     async def delete(self, key: str) -> None:
         """Delete a key here and in Redis."""
         self._memory.delete(key)

@@ -20,7 +20,7 @@ from gateway.errors import GatewayError, ServiceUnreachable, SettingsError
 from gateway.simulator.openai_project import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
 from gateway.simulator.twilio.webhooks import Account
 
-READY_TIMEOUT_S: Final = 30.0
+READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 5.0
 USAGE: Final = 64
 """The gateway's exit code for settings and files that are wrong."""

@@ -16,15 +16,17 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
-from gateway.agents.config.outbound import E164
 from gateway.bridge.agents_reload import AgentsReload
-from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.operators.actions import (
+    ACCEPTED,
+    ActionOutcome,
+    OperatorAction,
+    OperatorActions,
+)
+from gateway.bridge.operators.remote_calls import RemoteCalls
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
-from gateway.call import commands, inputs
 from gateway.call.briefing import briefing_of
-from gateway.call.dialogue import end_plan
-from gateway.call.endings import Ending
 from gateway.errors import NotDialled, PeerError
 from gateway.imaging.image_processor import ImageProcessor
 from gateway.ops.delivery.delivery_queue import DeliveryQueue
@@ -64,6 +66,8 @@ class CallsEndpoints:
     event_stream: EventStream
     image_processor: ImageProcessor
     outbound: OutboundCalls
+    actions: OperatorActions
+    remote: RemoteCalls
     phone_link: Callable[[str, float], tuple[str, float]]
     """Returns the link for an agent and a time in seconds, and when it expires, Unix time."""
     agents_reload: AgentsReload
@@ -78,15 +82,25 @@ class CallsEndpoints:
     async def calls(self, request: Request) -> Response:
         """`GET /api/calls`"""
         wanted = call_query(request)
-        live = []
+        live, elsewhere = [], set()
         # Running calls stand on the first page, however many they are.
         if wanted.state != "ended" and wanted.after is None:
-            live = self.records.live(wanted.calls)[: wanted.limit]
+            own = self.records.live(wanted.calls)
+            known = {call.id for call in own}
+            others = [c for c in await self.remote.live(wanted.calls) if c.id not in known]
+            elsewhere = {call.id for call in others}
+            live = sorted([*own, *others], key=lambda call: call.began_at, reverse=True)
+            live = live[: wanted.limit]
+        shown = [call.id for call in live if call.id in elsewhere]
         left = wanted.limit - len(live)
         if wanted.state == "live" or not left:
-            return _json(CallList(live, None if wanted.state == "live" else first_cursor()))
+            following = None if wanted.state == "live" else first_cursor()
+            return _json(CallList(live, following, elsewhere=shown))
         page = await self.records.ended(wanted.calls, left, wanted.after)
-        return _json(CallList([*live, *page.calls], cursor_of(page.after), page.complete))
+        # A call that has just moved to another process may have ended here.
+        running = {call.id for call in live}
+        ended = [call for call in page.calls if call.id not in running]
+        return _json(CallList([*live, *ended], cursor_of(page.after), page.complete, shown))
 
     async def call(self, request: Request) -> Response:
         """`GET /api/calls/{id}`"""
@@ -119,7 +133,10 @@ class CallsEndpoints:
 
     async def _record(self, request: Request) -> CallRecord:
         key = request.path_params["id"]
-        record = await self.records.find(key) if len(key) <= limits.web.CALL_ID_MAX_CHARS else None
+        record = None
+        if len(key) <= limits.web.CALL_ID_MAX_CHARS:
+            record = self.records.find_live(key) or await self.remote.record(key)
+            record = record or await self.records.find_ended(key)
         if record is None:
             raise RequestRefused(404, "There is no such call.")
         return record
@@ -148,28 +165,18 @@ class CallsEndpoints:
 
     async def hangup(self, request: Request) -> Response:
         """`POST /api/calls/{id}/hangup`: also cancels an outbound call that rings."""
-        key = request.path_params["id"]
-        try:
-            if self.registry.call(key) is None and await self.outbound.cancel(key):
-                log.info("operator_action", action="hangup", call_sid=key)
-                return _json(DoneBody(key, "hangup"), 202)
-        except NotDialled as error:
-            raise _not_dialled(error) from error
-        call = await self._running(request)
-        call.hang_up(Ending.OPERATOR_HUNG_UP)
-        return _done(call, "hangup")
+        return await self._perform(request, OperatorAction("hangup"))
 
     async def say(self, request: Request) -> Response:
         """`POST /api/calls/{id}/say`"""
         wanted = await parsed(request, SayBody)
-        return await self._ask(request, "say", inputs.SayRequested(wanted.text.strip()))
+        return await self._perform(request, OperatorAction("say", wanted.text.strip()))
 
     async def transfer(self, request: Request) -> Response:
         """`POST /api/calls/{id}/transfer`"""
         wanted = await parsed(request, TransferBody)
-        call = await self._running(request)
-        wish = _target(call.machine.agent, wanted.to.strip(), wanted.summary.strip())
-        return await self._ask(request, "transfer", wish)
+        to, summary = wanted.to.strip(), wanted.summary.strip()
+        return await self._perform(request, OperatorAction("transfer", to=to, summary=summary))
 
     async def image(self, request: Request) -> Response:
         """`POST /api/calls/{id}/image`: the body is the picture, `about` describes it."""
@@ -178,7 +185,8 @@ class CallsEndpoints:
         about = request.query_params.get("about", "")
         if len(about) > limits.api.ABOUT_MAX_CHARS:
             raise RequestRefused(422, f"about may have {limits.api.ABOUT_MAX_CHARS} characters.")
-        await self._running(request)
+        if (await self._record(request)).state == "ended":
+            raise RequestRefused(409, "The call has ended.")
         with self.image_processor.uploads.upload() as upload:
             body = await body_of(request, limits.images.IMAGE_BODY_MAX_BYTES, upload.add)
             try:
@@ -186,27 +194,19 @@ class CallsEndpoints:
             except PeerError as error:
                 self.on_image_refused(error.kind)
                 raise _not_shown(error.kind) from None
-        return await self._ask(request, "image", inputs.ShowImageRequested(url, about.strip()))
+        return await self._perform(request, OperatorAction("image", about.strip(), image=url))
 
     async def approve(self, request: Request) -> Response:
         """`POST /api/calls/{id}/approvals/{approval}`: the same answer may be repeated."""
         wanted = await parsed(request, DecisionBody)
-        call = await self._running(request)
-        stands = call.allow(request.path_params["approval"], wanted.approve)
-        if stands is None:
-            raise RequestRefused(404, "The call has no such request for approval.")
-        if stands == "waiting":
-            raise RequestRefused(409, "The model is being reconnected: try again.")
-        if stands != ("approved" if wanted.approve else "denied"):
-            raise RequestRefused(409, f"It was answered before: {stands}.")
-        return _done(call, stands)
+        approval = request.path_params["approval"]
+        action = OperatorAction("approve", approval=approval, approve=wanted.approve)
+        return await self._perform(request, action)
 
     async def pause_recording(self, request: Request) -> Response:
         """`POST /api/calls/{id}/recording`: pause or resume it."""
         wanted = await parsed(request, recordings.PauseBody)
-        call = await self._running(request)
-        recordings.pause(call, wanted.paused)
-        return _done(call, "pause_recording" if wanted.paused else "resume_recording")
+        return await self._perform(request, OperatorAction("record", paused=wanted.paused))
 
     async def phone(self, request: Request) -> Response:
         """`POST /api/phone`"""
@@ -218,20 +218,23 @@ class CallsEndpoints:
         until = datetime.fromtimestamp(expires_at, UTC).isoformat()
         return _json(PhoneLink(url, wanted.agent, until), 201)
 
-    async def _running(self, request: Request) -> LiveCall:
-        call = self.registry.call(request.path_params["id"])
-        if call is None:
-            await self._record(request)
-            raise RequestRefused(409, "The call has ended.")
-        return call
-
-    async def _ask(self, request: Request, action: str, wish: inputs.OperatorRequest) -> Response:
-        """Pass a request to a running call. Raises RequestRefused."""
-        # Nothing is awaited between finding the call and the request to it.
-        call = await self._running(request)
-        if not call.ask(wish):
-            raise RequestRefused(409, "The call has no conversation now: it is starting or ending.")
-        return _done(call, action)
+    async def _perform(self, request: Request, action: OperatorAction) -> Response:
+        """Carry out an action here, or in the process that has the call. Raises RequestRefused."""
+        key = request.path_params["id"]
+        try:
+            outcome = await self.actions.perform(key, action)
+        except NotDialled as error:
+            raise _not_dialled(error) from error
+        if outcome is None:
+            outcome = await self.remote.perform(key, action)
+        if outcome is None:
+            record = await self._record(request)
+            if record.state != "ended" and self.records.find_live(key) is None:
+                raise RequestRefused(503, "The process that has the call does not answer.")
+            raise RequestRefused(409, "The call has ended, or was not answered yet.")
+        if outcome.status != ACCEPTED:
+            raise RequestRefused(outcome.status, outcome.sentence)
+        return _done(outcome)
 
 
 _NOT_DIALLED: Final = {
@@ -267,18 +270,6 @@ def _not_shown(kind: str) -> RequestRefused:
     return RequestRefused(503, _PICTURES[kind], {"Retry-After": str(limits.images.UPLOADS_RETRY_S)})
 
 
-def _target(agent: Agent, to: str, summary: str) -> inputs.TransferRequested:
-    """Return the transfer an operator asks for, whatever the opening hours."""
-    if to in agent.transfers:
-        return inputs.TransferRequested(end_plan.way_to(agent.transfers[to], summary))
-    if E164.fullmatch(to):
-        return inputs.TransferRequested(commands.TransferCaller(to))
-    names = ", ".join(agent.transfers) or "none"
-    raise RequestRefused(
-        422, f"Send a number like +15550123 or one of this agent's targets: {names}."
-    )
-
-
 def _card(agent: Agent) -> AgentInfo:
     return AgentInfo(
         name=agent.name,
@@ -290,6 +281,7 @@ def _card(agent: Agent) -> AgentInfo:
         transfers=list(agent.transfers),
         record=agent.record,
         greeting=agent.greeting,
+        recorded=agent.recording is not None,
     )
 
 
@@ -308,16 +300,16 @@ async def parsed(
         raise RequestRefused(400, "The body is not JSON.") from None
 
 
-def _done(call: LiveCall, action: str) -> Response:
+def _done(outcome: ActionOutcome) -> Response:
     # The audit line, without any words of the call.
     log.info(
         "operator_action",
-        action=action,
-        call_sid=call.facts.call_sid,
-        call_id=call.facts.call_id,
-        agent=call.facts.agent,
+        action=outcome.action,
+        call_sid=outcome.call_sid,
+        call_id=outcome.call_id,
+        agent=outcome.agent,
     )
-    return _json(DoneBody(call.facts.key, action), 202)
+    return _json(DoneBody(outcome.call, outcome.action), ACCEPTED)
 
 
 def _json(content: Any, status: int = 200) -> Response:

@@ -14,8 +14,6 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway import limits
 from gateway.audio.sound_files import MEDIA_TYPES
-from gateway.bridge.calls.live_call import LiveCall
-from gateway.call import inputs
 from gateway.errors import LinkError, PeerError
 from gateway.ops.recordings.joining import RecordingGap, StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary, RecordingReader
@@ -117,16 +115,6 @@ class RecordingEndpoints:
         if reader is None:
             raise RequestRefused(404, "There is no recording of this call, or not yet.")
         return reader
-
-
-def pause(call: LiveCall, paused: bool) -> None:
-    """Pause or resume the recording of a running call. Raises RequestRefused."""
-    recording = call.machine.recording
-    if not recording.wanted:
-        raise RequestRefused(409, "The call is not recorded.")
-    call.notify(inputs.RecordingPauseRequested(paused, "operator"))
-    if not paused and recording.paused:
-        raise RequestRefused(409, "The recording stays paused: somebody else paused it too.")
 
 
 def _range(request: Request, info: StoredRecording) -> tuple[int, int, bool] | None:

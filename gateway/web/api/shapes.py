@@ -79,6 +79,8 @@ class CallList(Struct):
     """Cursor of the next page; null behind the last."""
     complete: bool = True
     """False while the database is away: ended calls that wait for it are listed, and no others."""
+    elsewhere: list[str] = []
+    """Ids of running calls that another process has."""
 
 
 class AgentInfo(Struct):
@@ -91,6 +93,8 @@ class AgentInfo(Struct):
     transfers: list[str]
     record: str
     greeting: str | None
+    recorded: bool
+    """Whether its calls are recorded."""
 
 
 class AgentList(Struct):

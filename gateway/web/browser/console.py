@@ -1,4 +1,4 @@
-"""`/console`: the operators' page, made of three files without a build step."""
+"""`/console`: the operators' page, made of four files without a build step."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ _FILES: Final = {
     "/console": ("text/html", "console.html"),
     "/console/console.css": ("text/css", "colours.css", "console.css"),
     "/console/console.js": ("text/javascript", "console.js"),
+    "/console/recording.js": ("text/javascript", "recording.js"),
 }
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "img-src data:; media-src blob:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     ),
     "Cache-Control": "no-cache",

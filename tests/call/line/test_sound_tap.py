@@ -6,7 +6,9 @@ import pytest
 
 from gateway.agents.config.agent import Agent
 from gateway.audio import stereo_timeline as line
+from gateway.audio.tones import tone_pcm
 from gateway.audio.transcode import caller_to_model
+from gateway.audio.wire import PCM_24K
 from gateway.call.context import CallContext
 from gateway.call.line.playback import PlaybackLedger
 from gateway.call.line.sound_tap import RecordedUplink, SoundTap
@@ -41,6 +43,20 @@ def test_a_frame_of_the_caller_is_written_down_with_its_own_time(ctx: CallContex
     uplink = RecordedUplink(caller_to_model("pcm24k"), tap)
     assert uplink.take(MediaBody(FRAME, "120"), 10.5) == FRAME
     assert tap.take() == [(line.CALLER, 10.5, ("120", FRAME))]
+
+
+def test_a_browsers_sound_is_written_down_as_a_telephones(ctx: CallContext) -> None:
+    tap = SoundTap(ctx, PlaybackLedger(), PCM_24K)
+    uplink, recorded = (
+        RecordedUplink(caller_to_model("pcm24k", PCM_24K), tap, PCM_24K),
+        tap.encoder("MZ1"),
+    )
+    frame = tone_pcm(440, 20, -12, 24_000)
+    assert uplink.take(MediaBody(frame, "0"), 10.5) == frame
+    assert recorded.media(frame * 2) == ToTwilio("MZ1").media(frame * 2)
+    (_, _, (timestamp, spoken)), (_, _, played) = tap.take()
+    assert timestamp == "0"
+    assert (len(spoken), len(played)) == (160, 320)
 
 
 def test_a_frame_that_cannot_be_is_not_written_down(ctx: CallContext) -> None:

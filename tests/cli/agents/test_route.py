@@ -20,6 +20,8 @@ agents:
     out_of_hours: night
   night:
     instructions: Answer.
+    tools: [hand_over]
+    hand_over: {desk: when they ask for it}
 routes:
   - {to: "+1555*", agent: desk}
   - {to: "+15550142", agent: night}
@@ -38,10 +40,11 @@ def told(tmp_path: Path, number: str, at: str | None) -> list[str]:
 def test_outside_its_hours_another_agent_answers(tmp_path: Path) -> None:
     assert told(tmp_path, "+1 555 0100", "2026-12-25T09:00") == [
         "+15550100, Friday 2026-12-25 09:00 (Europe/Paris)",
-        "  agents.yaml:9: route +1555* fits, and no other does: agent desk",
+        "  agents.yaml:11: route +1555* fits, and no other does: agent desk",
         "  agents.yaml:2: desk is closed until tomorrow, Saturday 08:00 (Europe/Paris): "
         "night is asked instead",
         "  agents.yaml:6: night has no hours: it answers at all times",
+        "  agents.yaml:9: it may hand over to desk: when they ask for it",
         "night answers.",
     ]
 
@@ -49,7 +52,7 @@ def test_outside_its_hours_another_agent_answers(tmp_path: Path) -> None:
 def test_in_its_hours_it_answers_by_the_clock_of_its_place(tmp_path: Path) -> None:
     assert told(tmp_path, "+15550100", None) == [
         "+15550100, Tuesday 2026-12-01 12:00 (Europe/Paris)",
-        "  agents.yaml:9: route +1555* fits, and no other does: agent desk",
+        "  agents.yaml:11: route +1555* fits, and no other does: agent desk",
         "  agents.yaml:2: desk is open (Europe/Paris); outside its hours night answers",
         "desk answers.",
     ]
@@ -58,8 +61,9 @@ def test_in_its_hours_it_answers_by_the_clock_of_its_place(tmp_path: Path) -> No
 
 def test_the_closest_route_counts(tmp_path: Path) -> None:
     assert told(tmp_path, "+15550142", None)[1:] == [
-        "  agents.yaml:10: route +15550142 fits, closer than +1555*: agent night",
+        "  agents.yaml:12: route +15550142 fits, closer than +1555*: agent night",
         "  agents.yaml:6: night has no hours: it answers at all times",
+        "  agents.yaml:9: it may hand over to desk: when they ask for it",
         "night answers.",
     ]
 

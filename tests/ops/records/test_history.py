@@ -105,6 +105,17 @@ async def test_the_parts_of_a_call_are_one_record_in_any_order(end: DatabaseEnd)
         assert lines == [(2.0, "Hello."), (64.0, "Goodbye.")]
 
 
+@pytest.mark.parametrize("callers", [(CALLER, ""), ("", CALLER)])
+async def test_a_part_that_knows_no_number_takes_none_away(
+    end: DatabaseEnd, callers: tuple[str, str]
+) -> None:
+    first, second = ended_call(began_at=at(0)), ended_call(began_at=at(1))
+    await keep(end, first, caller=callers[0])
+    await keep(end, second, caller=callers[1])
+    calls, _ = await end.history.page(CallFilter(caller=CALLER), 10)
+    assert [call.id for call in calls] == [first.id]
+
+
 async def test_earlier_calls_of_a_number_are_found_however_it_is_written(end: DatabaseEnd) -> None:
     await keep(end, ended_call(1, at(1)), ended_call(2, at(2)))
     await keep(end, ended_call(3, at(3)), caller="")

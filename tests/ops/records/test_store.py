@@ -22,6 +22,7 @@ from gateway.call.endings import Ending
 from gateway.errors import DatabaseAway
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallFilter, Position
+from gateway.ops.records.live_changes import LiveChanges
 from gateway.ops.records.record import CallRecord, CallSummary
 from gateway.ops.records.store import RecordStore
 from gateway.protocols.realtime_server import Usage
@@ -48,6 +49,7 @@ class Office:
             self.end.history,
             self.end.writes,
             self.end.outbox,
+            LiveChanges(shared=False),
             lambda: self.now,
             lambda: BEGAN,
         )

@@ -343,6 +343,19 @@ async def test_a_caller_who_hangs_up_while_it_rings(
     assert await rig.metric("warm_transfers_total", outcome="caller_hung_up") == before + 1
 
 
+async def test_a_caller_whom_the_queue_does_not_keep_has_not_hung_up(
+    rig: GatewayRig, vendor: Vendor
+) -> None:
+    caller = Caller(rig)
+    transfer = waiting((await caller.handed_to(vendor, "desk"))[0])
+    outcomes = ("caller_hung_up", "failed")
+    before = [await rig.metric("warm_transfers_total", outcome=one) for one in outcomes]
+    root = await caller.post(transfer.after, QueueResult="error", CallStatus="in-progress")
+    assert root[0].tag == "Connect", "the agent has them again"
+    after = [await rig.metric("warm_transfers_total", outcome=one) for one in outcomes]
+    assert after == [before[0], before[1] + 1]
+
+
 async def test_a_person_called_for_a_caller_who_left_is_hung_up(
     rig: GatewayRig, vendor: Vendor, rest: RestDesk
 ) -> None:

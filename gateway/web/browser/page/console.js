@@ -1,5 +1,7 @@
 // The operators' console: one page over /api. Everything from a call is text, never markup.
 
+import * as recording from "./recording.js";
+
 const $ = (id) => document.getElementById(id);
 const LISTS = ["timeline", "latency", "interruptions", "tool_calls", "approvals", "hand_overs", "transcript", "messages"];
 const STAGES = ["detection", "model", "gateway", "playback"];
@@ -70,7 +72,7 @@ function apply({ call, part, value, at_s }) {
   calls.set(call, record);
   if (at_s !== undefined) offset.set(call, now() - at_s);
   if (part === "summary") Object.assign(record, value);
-  else if (part === "privacy" || part === "result") record[part] = value;
+  else if (part === "privacy" || part === "result" || part === "recording") record[part] = value;
   else if (part === "timeline" && value.to_s === null) reopen(record, value);
   else add(record, part, value);
   paint();
@@ -256,7 +258,7 @@ function paintCall() {
   $("call").hidden = !record;
   $("nothing").hidden = Boolean(record);
   $("console").classList.toggle("one", Boolean(record));
-  if (!record) return;
+  if (!record) return void recording.show(null);
   set($("who"), record.agent);
   set($("what"), `${between(record)} · ${record.path} · ${record.model} · ${new Date(record.began_at).toLocaleString()}`);
   const over = record.state === "ended";
@@ -268,10 +270,13 @@ function paintCall() {
   set($("sid"), sid);
   $("sid").setAttribute("aria-label", `Copy ${sid}`);
   for (const control of $("actions").querySelectorAll("form button")) control.disabled = record.state !== "talking";
+  $("recorded").hidden = !agents.find((one) => one.name === record.agent)?.recorded;
+  recording.show(record);
   paintApprovals(record);
   paintFigures(record);
   paintTranscript(record);
   paintTurns(record);
+  canSeek(record);
   const used = record.tool_calls ?? [];
   $("tools").replaceChildren(...used.map((one) => make("li", "", `${words(one.name)} at ${span(one.at_s)}`)));
   $("tools-none").hidden = used.length > 0;
@@ -586,6 +591,41 @@ $("sid").addEventListener("click", async () => {
     set($("sid-copied"), "Press Ctrl+C to copy it.");
   }
 });
+
+// --- A recording: turns and words lead to their moment ---
+
+recording.prepare({ ask, time: span, ink: (name) => resolved(null, name) });
+
+function leadsTo(list, moment) {
+  const go = (event) => {
+    const item = event.target.closest("li");
+    const at_s = item && recording.has() ? moment(item) : null;
+    if (at_s !== null && at_s !== undefined) recording.seek(at_s);
+    return at_s;
+  };
+  $(list).addEventListener("click", go);
+  $(list).addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.tagName === "LI" && go(event) !== null) event.preventDefault();
+  });
+}
+
+leadsTo("transcript", (item) => JSON.parse(item.dataset.key).at_s);
+// A turn is measured when its answer is heard: it begins before its wait, with what the caller said.
+leadsTo("turns", (item) => {
+  const turn = calls.get(chosen)?.latency?.[[...$("turns").children].indexOf(item)];
+  return turn && Math.max(0, turn.at_s - turn.wait_ms / 1000 - 1);
+});
+
+function canSeek(record) {
+  for (const list of ["transcript", "turns"]) {
+    $(list).classList.toggle("seekable", Boolean(record.recording));
+    for (const item of $(list).children) item.tabIndex = record.recording ? 0 : -1;
+  }
+}
+
+for (const [id, paused, done] of [["pause-recording", true, "Nothing is recorded now."], ["resume-recording", false, "The call is recorded again."]]) {
+  $(id).addEventListener("click", () => act("recording", done, json({ paused })));
+}
 
 // --- Acting ---
 

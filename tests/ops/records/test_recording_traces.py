@@ -7,8 +7,8 @@ from pathlib import Path
 from ops.recordings.parts import NAME, noise, write
 from ops.recordings.test_uploader import Process
 
-from gateway.ops.recordings.recording_traces import RecordingTraces
 from gateway.ops.records.history import CallNames
+from gateway.ops.records.recording_traces import RecordingTraces
 
 
 async def test_a_recording_goes_from_spool_and_store(tmp_path: Path) -> None:

@@ -1,0 +1,158 @@
+"""Secrets that a caller reads out are in nothing that a call leaves, on both paths."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from redis_end import running_redis
+from rehearsal import simulated
+
+PLANTED = (
+    "four one one one",
+    "one one one one",
+    "4111 1111",
+    "4111111111111111",
+    "cinq cinq cinq cinq",
+    "jo.smith@example.com",
+    "71 123 456",
+)
+"""What stands in the words below, one by one."""
+HEARS = [
+    "My card is four one one one.",
+    "Then one one one one, euh, non pardon, cinq cinq cinq cinq.",
+    "It was 4111 1111 1111 1111, write to jo.smith@example.com or call +216 71 123 456.",
+]
+MESSAGE = {
+    "message": "The card 4111111111111111 of jo.smith@example.com, +216 71 123 456.",
+    "name": "Jo",
+    "callback": "+216 71 123 456",
+}
+ANSWER = (
+    '{"card": {"value": "4111111111111111", "evidence": '
+    '[{"item_id": "", "quote": "4111 1111 1111 1111"}]}}'
+)
+
+
+def scenario(folder: Path, events_url: str, redis_url: str, redact: list[str]) -> Path:
+    agent = {
+        "greeting": "Hello.",
+        "instructions": "Take messages.",
+        "record": "transcript",
+        "redact": redact,
+        "tools": ["take_message"],
+        "result": {"type": "object", "properties": {"card": {"type": "string"}}},
+    }
+    turns: list[list[dict[str, Any]]] = [
+        [{"say": "I have four one one one, go on."}],
+        [{"say": "Then cinq cinq cinq cinq."}],
+        [{"call": {"name": "take_message", "arguments": MESSAGE}}],
+    ]
+    steps: list[dict[str, Any]] = [{"hear": {"until_silence_ms": 400}}]
+    for number in range(len(HEARS)):
+        steps += [{"say": f"This is sentence number {number}."}]
+        steps += [{"hear": {"until_silence_ms": 400}}]
+    whole = {
+        "name": "planted",
+        "agents": {"agents": {"desk": agent}, "routes": [{"to": "*", "agent": "desk"}]},
+        "model": {"hears": HEARS, "turns": turns, "out_of_band": [{"say": ANSWER}]},
+        "environment": {
+            "GATEWAY_LOG_LEVEL": "debug",
+            "GATEWAY_ADMIN_TOKEN": "a-token-of-the-operators",
+            "GATEWAY_EVENTS_URL": events_url,
+            "GATEWAY_EVENTS_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "GATEWAY_STORE": redis_url,
+            "GATEWAY_STORE_KEY": "",
+        },
+        "steps": [*steps, {"hang_up": True}],
+        "expect": {"result": {"card": "[card]" if redact else "4111111111111111"}},
+    }
+    file = folder / "planted.yaml"
+    folder.mkdir()
+    file.write_text(yaml.safe_dump(whole, allow_unicode=True))
+    return file
+
+
+@contextlib.asynccontextmanager
+async def receiver(bodies: list[bytes]) -> AsyncIterator[str]:
+    """Where events are delivered: takes every one of them."""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    int(line.split(b":")[1])
+                    for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-length:")
+                )
+                bodies.append(await reader.readexactly(length))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/events"
+
+
+async def left_by_a_call(folder: Path, path: str, redact: list[str]) -> dict[str, bytes]:
+    """Return everything that a call left, by where it was found."""
+    bodies: list[bytes] = []
+    async with receiver(bodies) as url, running_redis() as redis:
+        file = scenario(folder, url, redis.url, redact)
+        out = folder / "out"
+        status, said = await simulated(
+            "--spawn", "--scenario", str(file), "--path", path, "--out", str(out)
+        )
+        assert status == 0, said
+        found = {f"event {number}": body for number, body in enumerate(bodies)}
+        found["redis"] = await _dump(redis.port)
+    for file in (*(out / "data").rglob("*"), out / "gateway.log"):
+        if file.is_file():
+            found[str(file.relative_to(out))] = file.read_bytes()
+    # The gateway may have stopped before the last ones were sent: then they are in the outbox.
+    kept = b"".join([*bodies, *(data for name, data in found.items() if "sqlite3" in name)])
+    assert b"call.result" in kept
+    assert b"message.taken" in kept
+    return found
+
+
+async def _dump(port: int) -> bytes:
+    """Return every key of the Redis server and what stands under it."""
+    process = await asyncio.create_subprocess_exec(
+        "redis-cli", "-p", str(port), "--scan", stdout=asyncio.subprocess.PIPE
+    )
+    keys, _ = await process.communicate()
+    values = []
+    for key in keys.splitlines():
+        dump = await asyncio.create_subprocess_exec(
+            "redis-cli", "-p", str(port), "GET", key, stdout=asyncio.subprocess.PIPE
+        )
+        values.append((await dump.communicate())[0])
+    return b"\n".join([keys, *values])
+
+
+def places_of_secrets(found: dict[str, bytes]) -> dict[str, list[str]]:
+    """Return which planted words stand where; each place is looked at as text, whatever it is."""
+    seen = {name: [one for one in PLANTED if one.encode() in data] for name, data in found.items()}
+    return {name: words for name, words in seen.items() if words}
+
+
+async def test_what_is_redacted_is_nowhere_and_would_be_found(tmp_path: Path) -> None:
+    switches = ["cards", "digits", "emails", "phones"]
+    media, sip, control = await asyncio.gather(
+        left_by_a_call(tmp_path / "media", "media", switches),
+        left_by_a_call(tmp_path / "sip", "sip", switches),
+        left_by_a_call(tmp_path / "control", "media", []),
+    )
+    assert places_of_secrets(media) == {}
+    assert places_of_secrets(sip) == {}
+    unredacted = places_of_secrets(control)
+    assert any(name.startswith("data/") for name in unredacted), "the database was not looked into"
+    events = [name for name in control if name.startswith("event")]
+    assert not events or any(name in unredacted for name in events), "no event was looked into"
+    assert "gateway.log" not in unredacted, "words are not logged, redacted or not"
