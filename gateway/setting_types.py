@@ -172,6 +172,25 @@ def _recordings(text: str) -> str:
     return text.rstrip("/")
 
 
+def named_tokens(value: Any) -> Any:
+    """Parse NAME:ROLE:TOKEN, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    tokens = tuple(part.strip() for part in value.split(","))
+    form = r"[A-Za-z0-9._-]{1,64}:(viewer|operator|admin):[!-~]{16,}"
+    names = [token.partition(":")[0] for token in tokens]
+    if (
+        not all(fullmatch(form, token) for token in tokens)
+        or len(set(names)) < len(names)
+        or len(names) > limits.api.TOKENS_GIVEN_MAX
+    ):
+        raise ValueError(
+            "must be NAME:ROLE:TOKEN, separated by commas: each name once, the role viewer, "
+            "operator or admin, the token 16 characters or more"
+        )
+    return tokens
+
+
 def _sip_host(text: str) -> str:
     if not fullmatch(rf"({_HOST})(:\d{{1,5}})?", text) or not _has_port(f"sip://{text}"):
         raise ValueError("must be a host name, like sip.api.openai.com")

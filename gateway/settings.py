@@ -8,7 +8,7 @@ from pathlib import Path
 from re import fullmatch
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from gateway import limits
 from gateway.errors import SettingsError
@@ -28,6 +28,7 @@ from gateway.setting_types import (
     StoreUrl,
     as_flag,
     fitting,
+    named_tokens,
     number,
     one_of,
     some_secrets,
@@ -187,6 +188,11 @@ class Settings(BaseModel):
         description="Web sites that may show the browser phone in their pages, comma-separated, "
         "like https://www.example.com; unset, none.",
     )
+    tokens: Annotated[tuple[SecretStr, ...], BeforeValidator(named_tokens)] = Field(
+        (),
+        description="More bearer tokens, as NAME:ROLE:TOKEN, comma-separated; roles: viewer, "
+        "operator, admin.",
+    )
     drain_s: Annotated[float, number(float, 0, limits.settings.DRAIN_MAX_S)] = Field(
         limits.settings.DRAIN_DEFAULT_S,
         alias="GATEWAY_DRAIN_SECONDS",
@@ -213,6 +219,14 @@ class Settings(BaseModel):
     def recordings_url(self) -> str:
         """Return where recordings are kept."""
         return self.recordings or f"file://{(self.data_dir / 'recordings').absolute()}"
+
+    @property
+    def operator_tokens(self) -> list[tuple[str, str, str]]:
+        """Name, role and token of each operator of the environment."""
+        tokens = [tuple(token.get_secret_value().split(":", 2)) for token in self.tokens]
+        if self.admin_token is not None:
+            tokens.insert(0, ("admin", "admin", self.admin_token.get_secret_value()))
+        return [(name, role, token) for name, role, token in tokens]
 
     @property
     def sip_uri(self) -> str | None:

@@ -131,6 +131,26 @@ def deliveries(
             typer.echo(_json(one))
 
 
+@records.command()
+def audit(
+    who: Annotated[str, typer.Option(help="Only what this operator did.")] = "",
+    call: Annotated[str, typer.Option(help="Only what was done to this call.")] = "",
+    since: Annotated[str, typer.Option(help="Only what was done then or later (RFC 3339).")] = "",
+    until: Annotated[str, typer.Option(help="Only what was done before (RFC 3339).")] = "",
+    to: Annotated[Path | None, typer.Option(help="A file; else standard output.")] = None,
+    url: _Url = "",
+) -> None:
+    """Write what operators did, newest first, one JSON object a line. Needs an admin's token."""
+    query = {"who": who, "call": call, "since": since, "until": until}
+    count = 0
+    with _client(url) as client, _output(to) as out:
+        for entry in client.pages("/api/audit", "entries", query):
+            out.write(_json(entry) + "\n")
+            count += 1
+    if to is not None:
+        typer.echo(f"{count} entries in {to}")
+
+
 def _client(url: str) -> OperatorClient:
     return OperatorClient(url or f"http://127.0.0.1:{os.environ.get('GATEWAY_PORT', '8080')}")
 

@@ -20,3 +20,10 @@ SAY_MAX_CHARS = 1_000
 ABOUT_MAX_CHARS = 300
 
 assert SAY_MAX_CHARS * 12 < BODY_MAX_BYTES
+TOKENS_READ_EVERY_S = 3.0
+"""How often tokens that were made or revoked in another process are looked for."""
+TOKENS_GIVEN_MAX = 100
+"""Tokens in the environment."""
+LOOKS_AUDITED_EVERY_S = 600.0
+"""An operator who looks at a call again within this time is not written down again."""
+LOOKS_REMEMBERED_MAX = 5_000

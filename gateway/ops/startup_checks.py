@@ -77,7 +77,7 @@ def require_operators(book: AgentBook, settings: Settings) -> None:
         for label, server in agent.mcp.items()
         if server.asks_operators
     ]
-    if asked and settings.admin_token is None:
+    if asked and not settings.operator_tokens:
         raise SettingsError(
             f"{asked[0]} asks operators, who have no console without GATEWAY_ADMIN_TOKEN: set it."
         )

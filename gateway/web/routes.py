@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from gateway import limits
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.api import openapi
-from gateway.web.api.auth import Handler, OperatorAuth
+from gateway.web.api.auth import Guard, Handler, OperatorAuth
 from gateway.web.api.calls import CallsEndpoints
 from gateway.web.browser.photo import PhotoEndpoint
 from gateway.web.health import HealthEndpoints
@@ -99,7 +99,7 @@ def api_routes(
     for operation in openapi.OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = auth.only(
             acting if operation.acts else reading,
-            frozenset(operation.query),
+            Guard(operation.name, operation.role, operation.audited, frozenset(operation.query)),
             _bound(operation.handler, endpoints),
         )
     return [Route(path, _by_method(found), methods=list(found)) for path, found in by_path.items()]

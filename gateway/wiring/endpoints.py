@@ -158,7 +158,7 @@ def operator_endpoints(
     acting: Operators,
 ) -> list[BaseRoute]:
     """Return the API, the console and the browser phone; nothing without an admin token."""
-    if r.settings.admin_token is None:
+    if not r.settings.operator_tokens:
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731
     browser_calls = BrowserCalls(
@@ -191,11 +191,13 @@ def operator_endpoints(
         phone.link,
         reload,
         kept.deliveries,
+        kept.tokens,
+        kept.audit,
         recorded.library,
         _forgetting(r, kept, recorded),
         lambda kind: r.metrics.images.labels("operator", kind).inc(),
     )
-    auth = OperatorAuth(r.settings.admin_token.get_secret_value(), r.metrics.admin_tokens_refused)
+    auth = OperatorAuth(kept.tokens, r.metrics.admin_tokens_refused, kept.audit)
     bursts = r.tuning.api_requests_burst, r.tuning.api_actions_burst
     return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic, time
 
+from gateway.ops.access.audit_log import AuditLog, audit_appliers
+from gateway.ops.access.token_book import ROLES, NamedToken, TokenBook
 from gateway.ops.database.address import database_address
 from gateway.ops.database.database import Database
 from gateway.ops.database.sealing import Sealer
@@ -40,6 +42,8 @@ class Records:
     outbox: EventOutbox
     deliveries: DeliveryQueue
     sender: EventSender | None
+    tokens: TokenBook
+    audit: AuditLog
     recorded: RecordedCalls
 
     def start(self, r: Resources) -> None:
@@ -76,6 +80,7 @@ def records(r: Resources) -> Records:
         {
             **history.appliers,
             **table.appliers,
+            **audit_appliers(),
             RESULT: LateWrites(history.change).apply,
             RECORDING: RecordingWrites(history.change).apply,
         },
@@ -100,8 +105,20 @@ def records(r: Resources) -> Records:
         outbox,
         deliveries,
         sender,
+        TokenBook(_tokens(r), database),
+        AuditLog(database, writes),
         RecordedCalls(writes.add, outbox, event_stream),
     )
+
+
+def _tokens(r: Resources) -> list[NamedToken]:
+    given = r.settings.operator_tokens
+    return [
+        NamedToken(name, role, token)
+        for name, as_given, token in given
+        for role in ROLES
+        if role == as_given
+    ]
 
 
 def _sender(r: Resources, deliveries: DeliveryQueue) -> EventSender | None:

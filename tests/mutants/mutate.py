@@ -137,6 +137,9 @@ class Copy:
         report.unlink(missing_ok=True)
         listed.write_text("\n".join(tests), "utf-8")
         files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+        files = [file for file in files if (self._tree / file).exists()]
+        if not files:
+            return None
         seconds = [self._lines.seconds.get(test, 5.0) for test in tests]
         arguments = [*files, "-x", "-p", "no:cacheprovider", "-p", "chosen_tests"]
         environment = {

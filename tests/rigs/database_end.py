@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from time import time
 
+from gateway.ops.access.audit_log import AuditLog, audit_appliers
 from gateway.ops.database.address import FILE_NAME, database_address
 from gateway.ops.database.database import Database
 from gateway.ops.database.sealing import Sealer
@@ -48,11 +49,13 @@ class DatabaseEnd:
             {
                 **self.history.appliers,
                 **self.table.appliers,
+                **audit_appliers(),
                 RESULT: LateWrites(self.history.change).apply,
             },
             self.lost.append,
         )
         self.outbox = EventOutbox(self.writes, enabled=self.delivers)
+        self.audit = AuditLog(self.database, self.writes)
         self.queue = DeliveryQueue(self.database, self.sealer)
 
     async def close(self) -> None:

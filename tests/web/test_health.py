@@ -105,6 +105,7 @@ async def test_openmetrics_for_who_asks_for_it(lived_in: GatewayRig) -> None:
     accept = {"Accept": "application/openmetrics-text; version=1.0.0; charset=utf-8"}
     response = await rig.client.get("/metrics", headers=accept)
     assert response.headers["content-type"].startswith("application/openmetrics-text")
+    assert response.text.count("# EOF") == 1
     found = families(response.text, openmetrics)
     assert found["gateway_calls_ended"].samples
 

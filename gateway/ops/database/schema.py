@@ -78,10 +78,36 @@ deliveries = Table(
     Index("deliveries_by_state", "state", "created_at", "id"),
 )
 
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(10), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("made_by", String(64), nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("role", String(10), nullable=False),
+    Column("source", String(100), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("call_id", String(200), nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Index("audit_by_time", "at", "id"),
+    Index("audit_by_who", "who", "at", "id"),
+    Index("audit_by_call", "call_id", "at", "id"),
+)
+
 migrations = Table(
     "alembic_version",
     MetaData(),
     Column("version_num", String(32), primary_key=True),
 )
 
-__all__ = ["calls", "deliveries", "keys", "metadata", "migrations"]
+__all__ = ["audit", "calls", "deliveries", "keys", "metadata", "migrations", "tokens"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hmac
 import math
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Set
-from hashlib import sha256
+from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -15,6 +16,8 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.errors import DatabaseAway
+from gateway.ops.access.audit_log import AuditLog
+from gateway.ops.access.token_book import OperatorIdentity, Role, TokenBook
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.http.problems import RequestRefused
 
@@ -27,47 +30,82 @@ _AWAY: Final = RequestRefused(503, "The database does not answer: try again.", {
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class OperatorAuth:
-    """Guards handlers: checks the token and the rate, and answers refusals as problems."""
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Conditions of one handler."""
 
-    def __init__(self, token: str, refused: Counter) -> None:
-        """`refused` counts requests without the right token."""
-        self._digest, self._refused = _digest(token.encode()), refused
+    action: str
+    """Name in the audit log."""
+    role: Role = "viewer"
+    audited: bool = False
+    query: Set[str] = frozenset()
+    """Parameters that it knows; any other is refused."""
+
+
+class OperatorAuth:
+    """Guards handlers: checks token, role and rate, and writes down who did what."""
+
+    def __init__(self, tokens: TokenBook, refused: Counter, audit: AuditLog) -> None:
+        """`refused` counts requests without a right token."""
+        self._tokens, self._refused, self._audit = tokens, refused, audit
         self._guesses = TokenBucket(limits.api.GUESSES_BURST, limits.api.GUESSES_PER_S)
         self._log_lines = TokenBucket(1, 1 / limits.api.GUESSES_LOGGED_EVERY_S)
         self._unlogged = 0
+        self._looks: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
-    def only(self, allowance: TokenBucket, query: Set[str], handler: Handler) -> Handler:
-        """Return the guarded handler; a parameter that is not in `query` is refused."""
+    def only(self, allowance: TokenBucket, guard: Guard, handler: Handler) -> Handler:
+        """Return the guarded handler, for which `request.state.operator` says who asks."""
 
         async def guarded(request: Request) -> Response:
+            operator = None
             try:
-                self._check(request)
+                operator = request.state.operator = await self._check(request)
                 if wait_s := allowance.take():
                     raise _too_many(wait_s)
-                _check_query(request, query)
-                response = await handler(request)
+                if not operator.may(guard.role):
+                    raise RequestRefused(403, f"This takes the role {guard.role}.")
+                _check_query(request, guard.query)
+                with structlog.contextvars.bound_contextvars(operator=operator.name):
+                    response = await handler(request)
             except RequestRefused as refused:
                 response = refused.response()
             except DatabaseAway:
                 response = _AWAY.response()
+            if operator is not None and (guard.audited or response.status_code == 403):
+                self._write_down(request, operator, guard.action, response.status_code)
             response.headers.update(_NOT_CACHED)
             return response
 
         return guarded
 
-    def _check(self, request: Request) -> None:
+    def _write_down(
+        self, request: Request, operator: OperatorIdentity, action: str, status: int
+    ) -> None:
+        call_id = request.path_params.get("id", "")[: limits.web.CALL_ID_MAX_CHARS]
+        call_id = call_id.replace("\0", "\ufffd")
+        if request.method in ("GET", "HEAD"):
+            # A console looks at a running call again and again.
+            look, now = (operator.name, action, call_id), monotonic()
+            if self._looks.get(look, float("-inf")) > now - limits.api.LOOKS_AUDITED_EVERY_S:
+                return
+            self._looks[look] = now
+            self._looks.move_to_end(look)
+            if len(self._looks) > limits.api.LOOKS_REMEMBERED_MAX:
+                self._looks.popitem(last=False)
+        source = request.client.host if request.client else ""
+        self._audit.add(operator.name, operator.role, source[:100], action, call_id, status)
+
+    async def _check(self, request: Request) -> OperatorIdentity:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        given = _digest(token.strip().encode("utf-8", "replace"))
-        # Digests have one length, so that not even the token's length shows in the time.
-        if hmac.compare_digest(given, self._digest) and scheme.lower() == "bearer":
-            return
+        operator = await self._tokens.find(token.strip())
+        if operator is not None and scheme.lower() == "bearer":
+            return operator
         self._refused.inc()
         self._log_refusal()
         # The right token is not slowed down: guessing cannot lock the operators out.
         if wait_s := self._guesses.take():
             raise _too_many(wait_s)
-        raise RequestRefused(401, "Send Authorization: Bearer and GATEWAY_ADMIN_TOKEN.", _CHALLENGE)
+        raise RequestRefused(401, "Send Authorization: Bearer and a token of yours.", _CHALLENGE)
 
     def _log_refusal(self) -> None:
         self._unlogged += 1
@@ -87,7 +125,3 @@ def _check_query(request: Request, known: Set[str]) -> None:
         raise RequestRefused(422, f"There is no parameter {min(unknown)[:40]!r} here.")
     if len(given.multi_items()) > len(given):
         raise RequestRefused(422, "A parameter is given twice.")
-
-
-def _digest(token: bytes) -> bytes:
-    return sha256(token).digest()

@@ -75,7 +75,7 @@ def call_query(request: Request) -> CallQuery:
     agent = _short(given.get("agent", ""), "agent", limits.agents.AGENT_NAME_MAX_CHARS)
     # In a query + means a blank: a number is meant where one begins with it.
     caller = _short(given.get("caller", "").strip(), "caller", limits.database.CALLER_MAX_CHARS)
-    since, until = (_moment(given.get(name), name) for name in ("since", "until"))
+    since, until = (moment_of(given.get(name), name) for name in ("since", "until"))
     calls = CallFilter(agent, path, ending, caller, since, until)
     return CallQuery(state, _limit(request), calls, position_of(given.get("cursor")))
 
@@ -106,7 +106,8 @@ def position_of(cursor: str | None) -> Position | None:
     return position
 
 
-def _moment(text: str | None, name: str) -> int | None:
+def moment_of(text: str | None, name: str) -> int | None:
+    """Return microseconds since 1970 of a time. Raises RequestRefused."""
     if text is None:
         return None
     try:

@@ -29,6 +29,8 @@ from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.call.briefing import briefing_of
 from gateway.errors import NotDialled, PeerError
 from gateway.imaging.image_processor import ImageProcessor
+from gateway.ops.access.audit_log import AuditLog
+from gateway.ops.access.token_book import TokenBook
 from gateway.ops.delivery.delivery_queue import DeliveryQueue
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.records.event_stream import EventStream, Subscription
@@ -49,6 +51,7 @@ from gateway.web.api.shapes import (
     SayBody,
     TransferBody,
 )
+from gateway.web.api.words import WORDLESS_PARTS, StreamedPart, without_words
 from gateway.web.http.problems import RequestRefused
 from gateway.web.http.request_body import body_of, media_type
 
@@ -72,6 +75,8 @@ class CallsEndpoints:
     """Returns the link for an agent and a time in seconds, and when it expires, Unix time."""
     agents_reload: AgentsReload
     deliveries: DeliveryQueue
+    tokens: TokenBook
+    audit: AuditLog
     library: RecordingLibrary
     forgetting: Forgetting
     on_image_refused: Callable[[str], None]
@@ -104,7 +109,10 @@ class CallsEndpoints:
 
     async def call(self, request: Request) -> Response:
         """`GET /api/calls/{id}`"""
-        return _json(await self._record(request))
+        record = await self._record(request)
+        if not request.state.operator.sees_words:
+            record = without_words(record)
+        return _json(record)
 
     async def recording(self, request: Request) -> Response:
         """`GET /api/calls/{id}/recording`"""
@@ -121,14 +129,16 @@ class CallsEndpoints:
         """`GET /api/agents`"""
         return _json(AgentList([_card(agent) for agent in self.registry.book.agents.values()]))
 
-    async def events(self, _request: Request) -> Response:
+    async def events(self, request: Request) -> Response:
         """`GET /api/events`: server-sent events, each a change of some call's record."""
         subscription = self.event_stream.subscribe()
         if subscription is None:
             raise RequestRefused(503, "Too many consoles are open: close another one.")
         headers = {"X-Accel-Buffering": "no"}
         return StreamingResponse(
-            _stream(subscription), media_type="text/event-stream", headers=headers
+            _stream(subscription, words=request.state.operator.sees_words),
+            media_type="text/event-stream",
+            headers=headers,
         )
 
     async def _record(self, request: Request) -> CallRecord:
@@ -239,7 +249,8 @@ class CallsEndpoints:
 
 _NOT_DIALLED: Final = {
     "no_agent": 404, "off": 403, "not_outbound": 403, "country": 403, "not_e164": 422,
-    "key_reused": 422, "refused": 422, "under_way": 409, "agent_full": 409, "caller_busy": 409,
+    "key_reused": 422, "refused": 422, "outside_hours": 409,
+    "under_way": 409, "agent_full": 409, "caller_busy": 409,
     "too_fast": 429, "unreachable": 502, "unknown": 504,
 }  # fmt: skip
 """HTTP status by reason; any other is 503: another process, or a later time, may do."""
@@ -315,8 +326,11 @@ def _json(content: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
-async def _stream(subscription: Subscription) -> AsyncIterator[bytes]:
+async def _stream(subscription: Subscription, *, words: bool) -> AsyncIterator[bytes]:
     with subscription:
         yield b": watching\n\n"
         async for message in subscription.messages(limits.records.EVENT_STREAM_IDLE_S):
-            yield b": quiet\n\n" if message is None else b"data: " + message + b"\n\n"
+            if message is None:
+                yield b": quiet\n\n"
+            elif words or msgspec.json.decode(message, type=StreamedPart).part in WORDLESS_PARTS:
+                yield b"data: " + message + b"\n\n"

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import __version__, limits
+from gateway.ops.access.token_book import Role
 from gateway.ops.records.forgetting import Forgotten
 from gateway.ops.records.record import CallRecord
-from gateway.web.api import deliveries, forget
+from gateway.web.api import access, deliveries, forget
 from gateway.web.api.agents_file import AgentsFileVersion, reload
 from gateway.web.api.call_queries import QUERY
 from gateway.web.api.calls import IMAGE_TYPES, CallsEndpoints
@@ -37,7 +38,7 @@ _REF: Final = "#/components/schemas/{name}"
 _WHY: Final = {
     400: "The body is not what its type says.",
     401: "No token, or the wrong one.",
-    403: "Outbound calls are off, or not allowed for that agent or country.",
+    403: "Your role may not, or outbound calls are off or not for that agent or country.",
     404: "There is no such call, agent or page, or no such request in the call.",
     408: "The body did not come in time.",
     409: "The call has ended, has no conversation now, or is being placed.",
@@ -78,7 +79,29 @@ class Operation:
     headers: Mapping[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
     acts: bool = False
 
+    @property
+    def role(self) -> Role:
+        """Role that it takes."""
+        return _ROLES.get(self.name, "operator" if self.acts else "viewer")
 
+    @property
+    def audited(self) -> bool:
+        """Whether the audit log has each use."""
+        return self.acts or self.name in _LOOKS
+
+
+_ROLES: Final[Mapping[str, Role]] = {
+    "recording": "operator",
+    "recording_info": "operator",
+    "delete_call": "admin",
+    "forget": "admin",
+    "audit": "admin",
+    "tokens": "admin",
+    "make_token": "admin",
+    "revoke_token": "admin",
+}
+_LOOKS: Final = frozenset({"call", "recording", "audit"})
+"""Operations that change nothing, and show what people said, or what operators did."""
 _CALL: Final = "/api/calls/{id}"
 OPERATIONS: Final = (
     Operation(
@@ -198,6 +221,25 @@ OPERATIONS: Final = (
         Forgotten, 200, (400, 408, 413, 415, 422, 503), forget.ForgetBody, acts=True,
     ),
     Operation(
+        "audit", access.audit,
+        "GET", "/api/audit", "What operators did and looked at, newest first.",
+        access.AuditPage, errors=(404, 503), query=access.QUERY,
+    ),
+    Operation(
+        "tokens", access.tokens,
+        "GET", "/api/tokens", "Names and roles of all tokens.", access.TokenList, errors=(503,),
+    ),
+    Operation(
+        "make_token", access.make_token,
+        "POST", "/api/tokens", "Make a token. The answer alone has it.", access.NewToken, 201,
+        (400, 408, 409, 413, 415, 503), access.TokenBody, acts=True,
+    ),
+    Operation(
+        "revoke_token", access.revoke_token,
+        "DELETE", "/api/tokens/{name}", "Revoke a token that was made.", access.TokenInfo,
+        errors=(404, 503), acts=True,
+    ),
+    Operation(
         "openapi", _document, "GET", "/api/openapi.json", "This document.", "application/json"
     ),
 )  # fmt: skip
@@ -244,7 +286,10 @@ def _described(operation: Operation) -> dict[str, Any]:
                 "content": _answer(operation.answer),
             }
         }
-        | {str(status): _problem(status) for status in sorted({401, 422, 429, *operation.errors})},
+        | {
+            str(status): _problem(status)
+            for status in sorted({401, 403, 422, 429, *operation.errors})
+        },
     }
     if parameters := _parameters(operation):
         described["parameters"] = parameters
@@ -274,6 +319,9 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if "{id}" in operation.path:
         schema = {"type": "string", "minLength": 1, "maxLength": limits.web.CALL_ID_MAX_CHARS}
         found.append({"name": "id", "in": "path", "required": True, "schema": schema})
+    if "{name}" in operation.path:
+        schema = {"type": "string", "minLength": 1, "maxLength": 64}
+        found.append({"name": "name", "in": "path", "required": True, "schema": schema})
     if "{approval}" in operation.path:
         schema = {"type": "string", "minLength": 1, "maxLength": limits.tools.APPROVAL_ID_MAX_CHARS}
         found.append({"name": "approval", "in": "path", "required": True, "schema": schema})

@@ -11,12 +11,22 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from gateway import limits
+from gateway.errors import DatabaseAway
+from gateway.ops.access.audit_log import AuditLog
+from gateway.ops.access.token_book import NamedToken, TokenBook
 from gateway.ops.limits.token_bucket import TokenBucket
-from gateway.web.api.auth import OperatorAuth
+from gateway.web.api.auth import Guard, OperatorAuth
 
 TOKEN = "the-token-of-the-operators"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 WRONG = {"Authorization": "Bearer guessed"}
+
+
+class NoDatabase:
+    """Database that is away."""
+
+    async def read(self, _work: object) -> None:
+        raise DatabaseAway
 
 
 async def handler(_request: Request) -> Response:
@@ -24,7 +34,9 @@ async def handler(_request: Request) -> Response:
 
 
 def client(refused: Counter) -> httpx2.AsyncClient:
-    guarded = OperatorAuth(TOKEN, refused).only(TokenBucket(1000, 1000.0), frozenset(), handler)
+    book = TokenBook([NamedToken("admin", "admin", TOKEN)], NoDatabase())  # type: ignore[arg-type] # as one
+    auth = OperatorAuth(book, refused, AuditLog(None, None))  # type: ignore[arg-type] # nothing is written
+    guarded = auth.only(TokenBucket(1000, 1000.0), Guard("test"), handler)
     app = Starlette(routes=[Route("/api", guarded)])
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
 

@@ -267,7 +267,7 @@ def picture(kind: str, size: tuple[int, int] = (1600, 1200), mode: str = "RGB") 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 async def test_the_model_is_shown_a_picture(office: Any, model: ModelServer, kind: str) -> None:
     rig, client = office
-    async with rig.carrier.call(QUIET) as stream:
+    async with rig.carrier.call(QUIET) as stream, stream.breathing():
         await rig.note(events.ModelReady)
         response = await client.post(
             f"/api/calls/{stream.call_sid}/image?about=The+broken+part",

@@ -1,0 +1,1 @@
+"""Operators: their tokens and roles, and the log of what they did."""
