@@ -207,6 +207,14 @@ CASES = {
         {'gateway_records_waiting{instance="pod-1"}': "3x600"},
         {'gateway_records_waiting{instance="pod-1"}': "0x28 5x3 0x600"},
     ),
+    "GatewayRecordingsNotStored": Case(
+        {'gateway_recordings_waiting{instance="pod-1"}': "3x600"},
+        {'gateway_recordings_waiting{instance="pod-1"}': "0x28 5x3 0x600"},
+    ),
+    "GatewayRecordingsIncomplete": Case(
+        {'gateway_recording_errors_total{reason="disk"}': "0+1x600"},
+        {'gateway_recording_errors_total{reason="store"}': "0+1x600"},
+    ),
     "GatewayEventsLate": Case(
         {"gateway_delivery_oldest_seconds": "0+60x600"},
         {"gateway_delivery_oldest_seconds": "120x600"},
