@@ -17,6 +17,7 @@ from gateway.call.dialogue import prompts
 from gateway.call.dialogue.agent_change import AgentChange, Colleagues
 from gateway.call.dialogue.answering_machine import MachineDetection
 from gateway.call.dialogue.call_decision import CallDecision
+from gateway.call.dialogue.call_screening import CallScreening
 from gateway.call.dialogue.caller_language import CallerLanguage
 from gateway.call.dialogue.dtmf_input import DtmfInput
 from gateway.call.dialogue.floor import Floor
@@ -86,7 +87,8 @@ class CallMachine:
         turns = TurnTaking(
             ctx, line, link, floor, greeting, goodbye, functions, hosted, keys, outcome
         )
-        detection = MachineDetection(ctx, line, greeting, goodbye, turns)
+        screening = CallScreening(ctx, line, link, opening)
+        detection = MachineDetection(ctx, line, greeting, goodbye, turns, screening)
         decision = CallDecision(ctx, work, line, link, opening, greeting, goodbye, language)
         idle = IdleWatch(ctx, work, floor)
         hand_over = HandOver(ctx, work, link, floor, goodbye)
@@ -96,6 +98,7 @@ class CallMachine:
             opening,  # first: what is known of the call, before a word of it
             decision,  # what was decided in place of a conversation goes before its greeting
             greeting,  # before the next: a message left with a machine takes the greeting's place
+            screening,  # an assistant that asks who calls gets a sentence, and no answers
             detection,  # the message after the beep, before anything else is asked of the model
             hosted,  # decides whether the model has to be asked to go on
             agents,  # another agent leads before anything more is asked of this one

@@ -422,6 +422,13 @@ class Agent(_Part):
         return self
 
     @model_validator(mode="after")
+    def _screening_hears_words(self) -> Self:
+        screens = self.outbound is not None and self.outbound.screening is not None
+        if screens and self.transcription is None:
+            raise wrong("outbound.screening", "needs transcription: an assistant is known by words")
+        return self
+
+    @model_validator(mode="after")
     def _one_decides_on_turns(self) -> Self:
         if not self.client_turns:
             return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from gateway.agents.texts.lookup import same_language
@@ -220,6 +221,24 @@ def closed(name: str, until: str) -> str:
 NO_ANSWER: Final = (
     "You could not answer just now. Say so in one short sentence, in the caller's language, and "
     "ask them to say it again."
+)
+
+
+def explained(greeting: str, about: str) -> dict[str, Any]:
+    """Return the response for a telephone's assistant that asks who is calling, and why."""
+    why = f"What this call is for: {json.dumps(about, ensure_ascii=False)}. " if about else ""
+    who = f"You would begin a call like this: {json.dumps(greeting, ensure_ascii=False)}. "
+    return instructed(
+        "Not the person but an assistant of their telephone has answered, and asks who is calling "
+        f"and why. {why}{who if greeting else ''}In the assistant's language, say in one short "
+        "sentence on whose behalf you call and why. Tell it no more than that, ask nothing, and do "
+        "not begin the conversation."
+    )
+
+
+PERSON_IS_THERE: Final = (
+    "Now the person is on the line; what they said last is theirs. Begin the conversation with "
+    "them: say who you are, as they have not heard it."
 )
 
 
