@@ -41,6 +41,8 @@ class Timer(StrEnum):
     """The same for a hand-over to another process."""
     AGENT_CHANGE = "agent_change"
     """The next agent must lead by now, or its session is to be opened once more."""
+    SCREENING = "screening"
+    """The person is still waited for whose telephone asked who is calling."""
     KEYS = "keys"
     """No further key: the entry is complete."""
     TONES = "tones"

@@ -25,6 +25,7 @@ _WHO: Final = {
     "machine": "a machine",
     "fax": "a fax",
     "unknown": "unknown",
+    "screening": "a telephone's assistant",
 }
 _ENDED: Final = {
     "no_answer": "nobody answered",

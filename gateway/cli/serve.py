@@ -14,6 +14,7 @@ from typing import Final
 import httpx2
 import structlog
 
+from gateway import limits
 from gateway.app import build
 from gateway.cli.drain_server import GatewayServer
 from gateway.errors import ServiceUnreachable
@@ -40,6 +41,7 @@ def serve_calls(*, simulated: bool) -> None:
     settings = load_settings(environ, simulated=simulated)
     logs.set_up(settings.log_format, settings.log_level)
     raise_descriptors_max()
+    sys.setswitchinterval(limits.process.THREAD_TURN_S)
     run = _serve(settings, embed_model=embed_model and settings.simulated)
     if sys.platform == "win32":
         asyncio.run(run)

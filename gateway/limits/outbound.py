@@ -20,6 +20,11 @@ DETECTION_MAX_S = 30
 DETECTION_LATE_S = 60.0
 """Time after the answer from which a detection result is ignored."""
 DETECTION_LOOK_S = 0.25
+SCREENING_TURNS = 3
+"""Turns of whoever has answered in which a telephone's assistant is looked for."""
+SCREENING_WAIT_S = 60.0
+"""How long a person is waited for whose telephone was told who is calling."""
+SCREENING_LOOK_S = 5.0
 WARM_RING_S = 25
 """How long the phone of the person in a warm transfer rings."""
 WARM_WAIT_MAX_S = 150

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 LAG_PROBE_S = 0.1
+THREAD_TURN_S = 0.001
+"""How long another thread, such as the database's, may compute while the event loop waits for its
+turn. Python's own bound is 5 ms, and each frame of every call would wait for them."""
 CERTIFICATE_CHECK_S = 6 * 3600.0
 CERTIFICATE_FIRST_S = 60.0
 """Delay of the first check: a pod that starts is not yet reachable from outside."""

@@ -49,6 +49,9 @@ REST_TIMEOUT_S = 5.0
 IDEMPOTENCY_KEY_MAX_CHARS = 128
 IDEMPOTENCY_KEPT_S = 86_400.0
 CALL_ID_MAX_CHARS = 256
+SCRAPE_TURN_S = 0.001
+"""How long metrics are written out before the event loop gets its turn: in all it takes some
+milliseconds, by which the sound of every call would be late."""
 
 assert BODY_WAIT_S < REQUEST_BODY_WAIT_S
 assert WEBHOOK_BODY_MAX_BYTES <= UNREAD_BODY_MAX_BYTES

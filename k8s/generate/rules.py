@@ -351,6 +351,19 @@ CAPACITY = group(
         "10m",
     ),
     alert(
+        "GatewayRecordingsNotStored",
+        "ticket",
+        "max by (instance) (gateway_recordings_waiting) > 0",
+        "{{ $value | humanize }} recordings of {{ $labels.instance }} wait for their store.",
+        "30m",
+    ),
+    alert(
+        "GatewayRecordingsIncomplete",
+        "ticket",
+        'sum by (reason) (increase(gateway_recording_errors_total{reason=~"disk|backlog|bug|unreadable"}[1h])) > 0',
+        "Sound of recorded calls was lost in an hour: {{ $labels.reason }}.",
+    ),
+    alert(
         "GatewayEventsLate",
         "ticket",
         f"max(gateway_delivery_oldest_seconds) > {goal.EVENT_AGE_MAX_S}",

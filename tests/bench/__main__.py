@@ -33,6 +33,8 @@ from gateway.errors import GatewayError, ServiceUnreachable
 ROSE, UNREACHABLE = 1, 69
 _OUT: Final = Path("out/bench")
 _CYCLES: Final = 3
+_OPEN_MAX: Final = 100
+"""Calls that a gateway can carry in real time under valgrind, when each is only open."""
 _QUICK_CYCLES: Final = 2
 QUICK: Final = (
     Case("gateway", "pcm24k", "both"),
@@ -47,7 +49,7 @@ def run(
     out: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path(
         "out/bench.json"
     ),
-    calls: Annotated[str, typer.Option(help="Calls at once, level by level.")] = "10,50,100",
+    calls: Annotated[str, typer.Option(help="Calls at once, level by level.")] = "10,50,100,200",
     seconds: Annotated[float, typer.Option(min=2, help="Measured at each level.")] = 12.0,
 ) -> None:
     """Measure the sound path, whole calls in real time, and instructions of each direction."""
@@ -70,8 +72,10 @@ def run(
         for kind, audio, direction in product(
             get_args(Kind), get_args(AudioFormat), get_args(Direction)
         )
-        if (audio, direction) != ("pcmu", "rest")  # without a call there is no format
+        # Without a call, or without sound, there is no format.
+        if direction != "open" and (audio, direction) != ("pcmu", "rest")
     ]
+    cases += [Case("gateway", "pcmu", "open", calls) for calls in levels if calls <= _OPEN_MAX]
     counts = _counts(cases, _CYCLES, folder, progress)
     result = report.Report(_machine(), audio, runs, sip_burst, counts)
     out.parent.mkdir(parents=True, exist_ok=True)

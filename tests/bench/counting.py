@@ -18,7 +18,7 @@ from bench.callgrind import InstructionCounter
 from bench.gateways import Kind
 from bench.load import GATEWAY_CORE, GENERATOR_CORE
 from bench.load_generator import LoadGenerator
-from bench.process import process_on_core, running
+from bench.process import Usage, process_on_core, running
 from bench.sound import COUNTED, Sound
 from gateway.audio.g711 import FRAME_MS
 from gateway.audio.transcode import AudioFormat
@@ -27,13 +27,15 @@ from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator.caller.gateway_process import free_port
 from gateway.simulator.twilio.webhooks import Account, GatewayAddress, Webhooks, client
 
-Direction = Literal["both", "up", "down", "rest"]
+CALLS: Final = 2
+Direction = Literal["both", "up", "down", "rest", "open"]
 """What carries sound: `up` from the caller to the model, `down` from the model to the caller.
 
-At `rest` there is no call, and a second of the process counts as a call-second.
+At `rest` there is no call, and a second of the process counts as a call-second. Calls that are
+only `open` carry a frame a second and no answer: hundreds of them can be counted in real time, to
+see whether a call costs more where there are many.
 """
 
-CALLS: Final = 2
 _APART_S: Final = 0.3
 """Between the turns of the two calls."""
 _WARM_UP_CYCLES: Final = 1
@@ -44,6 +46,10 @@ _QUIET_S: Final = 0.9
 _LATE_MAX_MS: Final = 15.0
 """Median of a frame's way up, above which frames were read several at a time."""
 _TRIES: Final = 3
+_REST_WITHIN_S: Final = 60
+_REST_SHARE: Final = 0.3
+"""Of a processor; a process at rest under valgrind takes a twentieth."""
+_QUIET_SECONDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,10 @@ class Case:
     kind: Kind
     audio: AudioFormat
     direction: Direction
+    calls: int = CALLS
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.audio} {self.direction}"
+        return f"{self.kind} {self.audio} {self.direction}, {self.calls} calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +126,15 @@ async def _started(plan: Plan, kind: Kind, stack: contextlib.AsyncExitStack) -> 
     for old in folder.glob("callgrind.*"):
         old.unlink()
     if kind == "gateway":
-        command = gateways.gateway(account, port, model_url, CALLS, folder)
+        calls = max(case.calls for case in plan.cases)
+        command = gateways.gateway(account, port, model_url, calls, folder)
     else:
         command = gateways.naive(port, model_url, folder)
     out = folder.absolute() / "callgrind.out"
     usage = await stack.enter_async_context(
         running(callgrind.counted(command, out, platform.machine()))
     )
+    await _at_rest(usage)
     return _Counted(kind, plan, load, InstructionCounter(usage.pid, out))
 
 
@@ -159,20 +168,26 @@ class _Counted:
             process_on_core(os.getpid(), GENERATOR_CORE),
         ):
             try:
-                began_s = await self._converse(case.direction)
+                began_s = await self._converse(case)
                 return await self._window(case, began_s)
             finally:
                 await self.load.hang_up()
 
-    async def _converse(self, direction: Direction) -> float:
+    async def _converse(self, case: Case) -> float:
         """Open the calls; return when their first cycle begins."""
-        calls = 0 if direction == "rest" else CALLS
-        ends = [await self.load.connect() for _ in range(calls)]
+        calls = 0 if case.direction == "rest" else case.calls
+        ends = []
+        for _ in range(calls):
+            ends.append(await self.load.connect())
+            if case.direction == "open":  # the first of hundreds cannot wait for the last
+                self.load.send_frames(ends[-1][0], _KEPT_ALIVE_MS)
         await self.counter.on()
+        if case.direction == "open":
+            return time.monotonic() + _WARM_UP_CYCLES * COUNTED.cycle_s
         for caller, _ in ends:
-            self.load.send_frames(caller, _KEPT_ALIVE_MS if direction == "down" else FRAME_MS)
+            self.load.send_frames(caller, _KEPT_ALIVE_MS if case.direction == "down" else FRAME_MS)
         began_s = time.monotonic()
-        if direction in ("both", "down"):
+        if case.direction in ("both", "down"):
             for number, (_, model) in enumerate(ends):
                 self.load.converse(model, number * _APART_S)
         return began_s + _WARM_UP_CYCLES * COUNTED.cycle_s
@@ -190,7 +205,7 @@ class _Counted:
         frames, answered_ms = self.load.frames_sent - frames, self.load.answered_ms - answered_ms
         up_ms = self.load.take().up_ms
         await self.counter.off()
-        turns = self.plan.cycles * (1 if case.direction == "rest" else CALLS)
+        turns = self.plan.cycles * (1 if case.direction == "rest" else case.calls)
         call_seconds = turns * COUNTED.cycle_s
         if case.direction in ("both", "up"):
             call_seconds = frames * FRAME_MS / 1000
@@ -209,6 +224,18 @@ class _Counted:
             statistics.median(up_ms) if up_ms else float("nan"),
             profile,
         )
+
+
+async def _at_rest(usage: Usage) -> None:
+    """Wait until the process has loaded what it loads after its start, such as the database."""
+    quiet_s = 0
+    for _ in range(_REST_WITHIN_S):
+        before_s = usage.cpu_s()
+        await asyncio.sleep(1)
+        quiet_s = quiet_s + 1 if usage.cpu_s() - before_s < _REST_SHARE else 0
+        if quiet_s == _QUIET_SECONDS:
+            return
+    raise ServiceUnreachable("A gateway did not come to rest after its start: see its log.")
 
 
 async def _until(at_s: float) -> None:

@@ -149,6 +149,7 @@ def tables(report: Report) -> Iterator[Table]:
     yield _table("Calls in real time, one core", _load_rows(report))
     yield _table("SIP calls all at once", _sip_burst_rows(report.sip_burst))
     yield _table("Million instructions per call-second", _count_rows(report.counts))
+    yield _table("Growth", growth_rows(report))
     for count in report.counts:
         if (count.case.kind, count.case.direction) == ("gateway", "both"):
             title = f"Where they go in {count.case.audio}, without what each function calls"
@@ -177,11 +178,30 @@ def _load_rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 def _count_rows(counts: Sequence[Count]) -> Iterator[tuple[str, ...]]:
     found = {count.case: count.per_call_second for count in counts}
-    yield ("", *get_args(Direction), "both, beside naive pcmu")
+    ways = [way for way in get_args(Direction) if way != "open"]
+    yield ("", *ways, "both, beside naive pcmu")
     reference = found.get(Case("naive", "pcmu", "both"), math.nan)
     for kind, audio in product(get_args(Kind), get_args(AudioFormat)):
-        row = [found.get(Case(kind, audio, way), math.nan) for way in get_args(Direction)]
+        row = [found.get(Case(kind, audio, way), math.nan) for way in ways]
         yield (f"{kind} {audio}", *(f"{one / 1e6:.2f}" for one in row), f"{row[0] / reference:.2f}")
+
+
+def growth_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """What one more call costs where there are many: the process's own share is taken off."""
+    yield (
+        "calls",
+        "thousand instructions of an open call",
+        "MB of each call since the level before",
+    )
+    own = next((c.per_call_second for c in report.counts if c.case.direction == "rest"), math.nan)
+    counts = {c.case.calls: c.per_call_second for c in report.counts if c.case.direction == "open"}
+    run = report.of("gateway", "pcmu")
+    calls_before, mb_before = 0, run.rss_mb_idle if run else math.nan
+    for level in run.levels if run else ():
+        counted = counts.get(level.calls, math.nan) - own / level.calls
+        mb = (level.rss_mb - mb_before) / (level.calls - calls_before)
+        yield (str(level.calls), f"{counted / 1e3:.1f}", f"{mb:.3f}")
+        calls_before, mb_before = level.calls, level.rss_mb
 
 
 def _hottest_rows(count: Count) -> Iterator[tuple[str, ...]]:

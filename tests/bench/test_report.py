@@ -163,6 +163,7 @@ def test_the_json_is_json_for_everybody() -> None:
         "kind": "gateway",
         "audio": "pcm24k",
         "direction": "both",
+        "calls": 2,
         "per_call_second": 6e6,
         "up_ms_p50": 1.0,
     }
@@ -178,7 +179,7 @@ def test_every_table_can_be_printed(tmp_path: Path) -> None:
     tables = list(report.tables(report.Report({}, _audio(), [_OURS, _NAIVE], _SIP_BURST, counts)))
     for table in tables:
         console.print(table)
-    assert len(tables) == 8
+    assert len(tables) == 9
     printed = text.getvalue()
     assert "0.60" in printed
     assert "_PyEval_EvalFrameDefault" in printed
@@ -192,3 +193,18 @@ def test_levels_are_numbers_of_calls(text: str) -> None:
 
 def test_levels_grow() -> None:
     assert levels_of("100, 10,50,10") == [10, 50, 100]
+
+
+def test_growth_leaves_out_what_the_process_costs_without_calls() -> None:
+    def opened(calls: int, per_call_second: float) -> Count:
+        case = Case("gateway", "pcmu", "open", calls)
+        return Count(case, int(24 * per_call_second), 24.0, 1.0, Path("/nonexistent"))
+
+    rest = Count(Case("gateway", "pcm24k", "rest"), 24 * 200_000, 24.0, 1.0, Path("/nonexistent"))
+    few, many = replace(_FEW, calls=10, rss_mb=105.0), replace(_LEVEL, calls=100, rss_mb=127.5)
+    run = replace(_OURS, audio="pcmu", levels=[few, many], rss_mb_idle=102.0)
+    counts = [rest, opened(10, 132_000.0), opened(100, 114_000.0)]
+    found = report.Report({}, _audio(), [run], _SIP_BURST, counts)
+    _, first, second = report.growth_rows(found)
+    assert first == ("10", "112.0", "0.300")
+    assert second == ("100", "112.0", "0.250")

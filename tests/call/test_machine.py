@@ -11,8 +11,10 @@ SETTLES = [
     "OpeningItems",
     "CallDecision",
     "Greeting",
+    "CallScreening",
     "MachineDetection",
     "HostedMcp",
+    "SecretInput",
     "AgentChange",
     "ImageInput",
     "Floor",
@@ -49,8 +51,8 @@ def handled_by(book: Book) -> list[Timer]:
 def test_where_two_parts_handle_one_event_the_line_is_first() -> None:
     """Only by SIP: the line has to know that a response is over before the turns go on."""
     for book, shared in (
-        (Book(), set()),
-        (SipBook(), {"ResponseDone", "SpeechStopped", "TranscriptDelta"}),
+        (Book(), {"CallerTranscriptDone"}),
+        (SipBook(), {"ResponseDone", "SpeechStopped", "TranscriptDelta", "CallerTranscriptDone"}),
     ):
         kinds: dict[type, list[str]] = {}
         for part in book.call.parts:
@@ -58,6 +60,8 @@ def test_where_two_parts_handle_one_event_the_line_is_first() -> None:
                 kinds.setdefault(kind, []).append(type(part).__name__)
         twice = {kind.__name__: parts for kind, parts in kinds.items() if len(parts) > 1}
         assert set(twice) == shared
+        # Screening only takes the words down; it acts when the parts settle.
+        assert twice.pop("CallerTranscriptDone") == ["CallScreening", "TurnTaking"]
         assert all(parts == ["SipLine", "TurnTaking"] for parts in twice.values())
 
 

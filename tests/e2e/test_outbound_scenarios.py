@@ -8,6 +8,8 @@ import pytest
 from rehearsal import as_expected
 
 
-@pytest.mark.parametrize("scenario", ["outbound", "outbound-machine", "outbound-no-answer"])
+@pytest.mark.parametrize(
+    "scenario", ["outbound", "outbound-machine", "outbound-no-answer", "screening"]
+)
 async def test_somebody_is_called(scenario: str, tmp_path: Path) -> None:
     await as_expected(scenario, ("media", "sip"), tmp_path)

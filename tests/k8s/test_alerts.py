@@ -11,7 +11,7 @@ import yaml
 from prometheus_tools import ROOT, RULES, alerts, problems, promtool, rules, series, values
 
 from gateway.call.endings import UNTAKEN, Ending
-from gateway.ops.telemetry.metrics import REFUSALS
+from gateway.ops.telemetry.metrics import RECORDING_ERRORS, REFUSALS
 
 pytestmark = pytest.mark.needs("promtool")
 
@@ -206,6 +206,14 @@ CASES = {
     "GatewayRecordsWaiting": Case(
         {'gateway_records_waiting{instance="pod-1"}': "3x600"},
         {'gateway_records_waiting{instance="pod-1"}': "0x28 5x3 0x600"},
+    ),
+    "GatewayRecordingsNotStored": Case(
+        {'gateway_recordings_waiting{instance="pod-1"}': "3x600"},
+        {'gateway_recordings_waiting{instance="pod-1"}': "0x28 5x3 0x600"},
+    ),
+    "GatewayRecordingsIncomplete": Case(
+        {'gateway_recording_errors_total{reason="disk"}': "0+1x600"},
+        {'gateway_recording_errors_total{reason="store"}': "0+1x600"},
     ),
     "GatewayEventsLate": Case(
         {"gateway_delivery_oldest_seconds": "0+60x600"},
@@ -418,4 +426,4 @@ def test_bad_endings_are_those_of_the_code() -> None:
 def test_reasons_are_those_of_the_code() -> None:
     code = "".join(path.read_text() for path in (ROOT / "gateway").rglob("*.py"))
     known = set(re.findall(r'(?:SignatureRefused|NotAdmitted|_refuse|_refused)\("(\w+)"', code))
-    assert named("result") | named("reason") <= known | set(REFUSALS)
+    assert named("result") | named("reason") <= known | {*REFUSALS, *RECORDING_ERRORS}

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from gateway import limits
+from gateway.agents.config.calling_hours import CallingHoursField
 from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.transfers import NUMBER
 
@@ -44,6 +45,10 @@ class Outbound(BaseModel):
         default_factory=list, max_length=limits.agents.DIAL_COUNTRIES_MAX
     )
     """Narrower than what the whole gateway may call; empty allows all of that."""
+    hours: CallingHoursField = None
+    """When people may be called, on the clock of the place where they are."""
+    screening: Literal["explain", "hang_up"] | None = None
+    """What a telephone's assistant gets that asks who is calling."""
     machine: Policy = "hang_up"
     message: Fillable | None = Field(
         None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS

@@ -132,7 +132,11 @@ class CallRegistry:
 
     def on_duty(self, dialled: Sequence[str]) -> Agent | None:
         """Return the agent of the first of these numbers that a route names, at this hour."""
-        return self.book.pick_any(dialled, self._clock() + self._hours_shift_s)
+        return self.book.pick_any(dialled, self.hours_now())
+
+    def hours_now(self) -> float:
+        """Return the Unix time by which hours are looked up; shifted in a rehearsal."""
+        return self._clock() + self._hours_shift_s
 
     def session(
         self,

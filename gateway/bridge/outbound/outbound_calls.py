@@ -141,6 +141,10 @@ class OutboundCalls:
             raise NotDialled("country", "GATEWAY_DIAL_COUNTRIES does not have that country.")
         if outbound.countries and not reaches(to, outbound.countries):
             raise NotDialled("country", "That agent's `outbound.countries` does not have it.")
+        if outbound.hours is not None:
+            closed = outbound.hours.refusal(to, self.registry.hours_now())
+            if closed is not None:
+                raise NotDialled("outside_hours", closed)
         refusal = self.registry.refusal(agent.path) or self.shed()
         if refusal is not None:
             raise NotDialled(refusal, _LATER.get(refusal, _LATER["full"]))

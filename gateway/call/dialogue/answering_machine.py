@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from gateway.call import events, inputs
 from gateway.call.context import CallContext
+from gateway.call.dialogue.call_screening import CallScreening
 from gateway.call.dialogue.end_plan import EndPlan
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.dialogue.greeting import Greeting
@@ -33,7 +34,9 @@ class MachineDetection(CallPart):
         greeting: Greeting,
         goodbye: Goodbye,
         turns: TurnTaking,
+        screening: CallScreening,
     ) -> None:
+        self._screening = screening
         self._ctx, self._line = ctx, line
         self._greeting, self._goodbye, self._turns = greeting, goodbye, turns
         self._detected = self._message_due = False
@@ -46,6 +49,8 @@ class MachineDetection(CallPart):
         self._ctx.put(events.AnswererDetected(event.who))
         outbound = self._ctx.agent.outbound
         policy = outbound.policy(event.who) if outbound is not None else "talk"
+        if self._screening.waits and event.who == "machine":
+            return  # that is the assistant, which was told who is calling
         if policy == "hang_up":
             self._ctx.end(Ending.MACHINE_ANSWERED, event.who)
         self._message_due = policy == "leave_message"

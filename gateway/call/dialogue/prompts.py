@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from gateway.agents.texts.lookup import same_language
@@ -15,6 +16,17 @@ CONNECTING: Final = (
     "Tell the caller in one short sentence, in the language of the conversation, that you are "
     "connecting them now. Nothing else."
 )
+TYPE_NOW: Final = (
+    "Tell the caller in one short sentence, in the language of the conversation, that they can "
+    "type it now, and that a star brings them back to you. Nothing else."
+)
+NOT_TYPED: Final = "Not done: the caller went on speaking. Listen to them."
+NOT_COLLECTED: Final = (
+    "Not done: nothing can be typed in secret on this line. Never ask for it aloud; find another "
+    "way, or say that it does not work on this line."
+)
+NOTHING_TO_TYPE: Final = "Not done: there is no such thing to ask for."
+TYPED_ENOUGH: Final = "Not done: the caller has typed often enough in this call."
 CONFIRM: Final = (
     "Not done yet: it needs the caller's yes. Tell them in one sentence what you are about to "
     "do and ask whether you may. If they say yes, call this again with the same arguments."
@@ -24,6 +36,9 @@ NOT_KNOWN: Final = (
     "Whether this was done is not known: the line broke meanwhile. Ask the caller before you do "
     "it again."
 )
+TYPED_UNKNOWN: Final = (
+    "What came of it is not known: the line broke. Ask the caller before you do it again."
+)
 HAND_OVER_FAILED: Final = (
     "Not handed over: the colleague cannot be had at the moment. Go on helping the caller yourself."
 )
@@ -31,6 +46,8 @@ OF_PENDING_CALLS: Final = {
     "transfer": TRANSFER_FAILED,
     "end_call": NOT_ENDED,
     "hand_over": HAND_OVER_FAILED,
+    "collect_digits": TYPED_UNKNOWN,
+    "take_payment": TYPED_UNKNOWN,
 }
 """Outputs for function calls that the session before did not see answered."""
 TOO_MANY: Final = "Not done: too many things are being done at once. Wait for the others."
@@ -99,6 +116,25 @@ def just_handed_over(by: str) -> str:
         f"Not handed over: {by} has just handed this caller over to you. Ask the caller what they "
         "need, and help them; if it is something for them after all, hand over later."
     )
+
+
+def secret_outcome(outcome: str, say: str, token: str) -> str:
+    """Return the output of a secret input: what the operator's function answered, or why not."""
+    told = [_SECRET_OUTCOMES[outcome]]
+    told += [f'The service says: "{say}"'] if say else []
+    if token:
+        told.append(f'Its token, to be used as an argument: "{token}"')
+    return " ".join([*told, "The caller is back and hears you: go on at once."])
+
+
+_SECRET_OUTCOMES: Final = {
+    "done": "Typed, and accepted.",
+    "refused": "Typed, and not accepted.",
+    "mistyped": "Not done: what the caller typed was incomplete, each time.",
+    "timeout": "Not done: the caller typed nothing.",
+    "cancelled": "Not done: the caller pressed the star to speak with you first. Ask what it is.",
+    "error": "Not done: the service that looks at it does not work at the moment.",
+}
 
 
 def took_over(agent: str, before: str, about: str) -> str:
@@ -220,6 +256,24 @@ def closed(name: str, until: str) -> str:
 NO_ANSWER: Final = (
     "You could not answer just now. Say so in one short sentence, in the caller's language, and "
     "ask them to say it again."
+)
+
+
+def explained(greeting: str, about: str) -> dict[str, Any]:
+    """Return the response for a telephone's assistant that asks who is calling, and why."""
+    why = f"What this call is for: {json.dumps(about, ensure_ascii=False)}. " if about else ""
+    who = f"You would begin a call like this: {json.dumps(greeting, ensure_ascii=False)}. "
+    return instructed(
+        "Not the person but an assistant of their telephone has answered, and asks who is calling "
+        f"and why. {why}{who if greeting else ''}In the assistant's language, say in one short "
+        "sentence on whose behalf you call and why. Tell it no more than that, ask nothing, and do "
+        "not begin the conversation."
+    )
+
+
+PERSON_IS_THERE: Final = (
+    "Now the person is on the line; what they said last is theirs. Begin the conversation with "
+    "them: say who you are, as they have not heard it."
 )
 
 

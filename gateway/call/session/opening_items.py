@@ -36,6 +36,11 @@ class OpeningItems(CallPart):
         """The agent's settings that the items follow from."""
         self._briefed = False
 
+    @property
+    def outbound(self) -> bool:
+        """Whether we have called."""
+        return self._info is not None and self._info.direction == "outbound"
+
     def brief(self, briefing: Briefing) -> None:
         """Take the call's briefing; a session that was told without it learns of it."""
         self.briefing, self._briefed = briefing, not briefing.has_facts

