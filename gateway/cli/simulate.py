@@ -250,7 +250,11 @@ async def _ends(
         helping(scenario.processes, out) as twilio.helpers,
     ):
         addresses = {PLACEHOLDER: services_url, **twilio.helpers.addresses}
-        agents = with_addresses(scenario.agents, addresses)
+        taken = {
+            address: addresses[f"${{{name}}}"] for address, name in scenario.stands_for.items()
+        }
+        written = _content(scenario.agents) if taken else scenario.agents
+        agents = with_addresses(written, addresses | taken)
         agents = agents or os.environ.get("GATEWAY_AGENTS") or None
         agents = _by_sip(agents) if options.by_sip else agents
         book = _load(agents, options.file, out)
@@ -302,6 +306,14 @@ def _load(agents: str | dict[str, Any] | None, scenario: Path, out: Path) -> Age
         line = line_of(node, ["agents", *parts])
         key = ".".join(["agents", *filter(None, [error.key])])
         raise ScenarioError(scenario, line, key, error.problem) from None
+
+
+def _content(agents: str | dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the content of an agents file, in which addresses are to be replaced."""
+    if not isinstance(agents, str):
+        return agents
+    load_agents(Path(agents))  # an error names the line of the file
+    return cast("dict[str, Any]", yaml.safe_load(Path(agents).read_text("utf-8")))
 
 
 def _by_sip(agents: str | dict[str, Any] | None) -> dict[str, Any]:

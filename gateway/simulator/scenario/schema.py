@@ -40,6 +40,8 @@ class Scenario(StrictModel):
     processes: dict[Annotated[str, Field(pattern=r"^[a-z]+$")], list[str]] = Field({})
     """Commands that run beside a spawned gateway, each with a `${port}` of its own; `${NAME}` in
     `agents` is the address."""
+    stands_for: dict[str, str] = Field({})
+    """Addresses in the file of `agents`, and the process that takes the place of each."""
     environment: dict[str, str] = Field({})
     """Settings of a spawned gateway."""
     steps: Annotated[list[CallerStep], Field(min_length=1)]
@@ -52,7 +54,7 @@ class Scenario(StrictModel):
     @property
     def spawned_only(self) -> list[str]:
         """The keys of this scenario that have an effect on spawned gateways only."""
-        keys = ("at", "agents", "model", "services", "processes", "environment")
+        keys = ("at", "agents", "model", "services", "processes", "stands_for", "environment")
         return [key for key in keys if getattr(self, key)]
 
     @model_validator(mode="after")
@@ -61,6 +63,13 @@ class Scenario(StrictModel):
             name = step.kill or step.start
             if name and name not in self.processes:
                 raise ValueError(f"steps.{number}: no process is named {name}")
+        return self
+
+    @model_validator(mode="after")
+    def _stand_ins_exist(self) -> Scenario:
+        for name in self.stands_for.values():
+            if name not in self.processes:
+                raise ValueError(f"stands_for: no process is named {name}")
         return self
 
     @model_validator(mode="after")

@@ -72,7 +72,8 @@ def test_the_examples_are_good(example: Path) -> None:
     agent = book.pick("+15550100")
     assert agent is not None
     assert agent.greeting
-    assert agent.tools == ["end_call", "take_message"], "which its instructions offer"
+    for each in book.agents.values():
+        assert {"end_call", "take_message"} & set(each.tools), "which its instructions offer"
     assert not list(session_schema.problems(session_of(agent, definitions(agent))))
     assert book.warnings == ()
 
