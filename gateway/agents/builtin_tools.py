@@ -8,6 +8,7 @@ from typing import Any, Final
 from gateway import limits
 from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
 from gateway.agents.config.recording import PAUSES_RECORDING
+from gateway.agents.config.secret_input import COLLECTS_DIGITS, TAKES_PAYMENT, SecretInputBase
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",
@@ -203,6 +204,47 @@ SWITCH_LANGUAGE: Final[dict[str, Any]] = {
     },
 }
 
+
+def _collect_digits(agent: Agent) -> dict[str, Any]:
+    return _secret_tool(
+        COLLECTS_DIGITS,
+        "Have the caller type a secret on the telephone keypad: neither you nor anybody else sees "
+        "or hears it; you are told what came of it. Never ask the caller to say it aloud.",
+        agent.secret_digits,
+    )
+
+
+def _take_payment(agent: Agent) -> dict[str, Any]:
+    return _secret_tool(
+        TAKES_PAYMENT,
+        "Have the caller type a bank card on the telephone keypad: neither you nor anybody else "
+        "sees or hears it; you are told what came of it. Never ask for a card number aloud.",
+        agent.payments,
+    )
+
+
+def _secret_tool(
+    name: str, description: str, inputs: Mapping[str, SecretInputBase]
+) -> dict[str, Any]:
+    known = "; ".join(f"{key}: {one.description}" for key, one in inputs.items() if one.description)
+    return {
+        "type": "function",
+        "name": name,
+        "description": (
+            f"{description} First say aloud, in one short sentence, that they can type it now and "
+            "that a star brings them back to you; call this right after it, in the same answer, "
+            "and say nothing more."
+        )
+        + (f" {known}." if known else ""),
+        "parameters": {
+            "type": "object",
+            "properties": {"what": {"type": "string", "enum": list(inputs)}},
+            "required": ["what"],
+            "additionalProperties": False,
+        },
+    }
+
+
 _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "end_call": lambda _: END_CALL,
     "transfer": _transfer,
@@ -211,6 +253,8 @@ _DEFINED: Final[Mapping[str, Callable[[Agent], dict[str, Any]]]] = {
     "take_message": lambda _: TAKE_MESSAGE,
     "send_digits": lambda _: SEND_DIGITS,
     "hand_over": _hand_over,
+    COLLECTS_DIGITS: _collect_digits,
+    TAKES_PAYMENT: _take_payment,
     "switch_language": lambda _: SWITCH_LANGUAGE,
     PAUSES_RECORDING: lambda _: PAUSE_RECORDING,
 }

@@ -73,6 +73,17 @@ class TransferCaller(CommandBase, frozen=True):
     summary: str = ""
 
 
+class CollectSecret(CommandBase, frozen=True):
+    """Have the carrier take keys of the caller, past the model and this process.
+
+    A failure comes back as `TransferFailed`; otherwise the caller leaves, and comes back.
+    """
+
+    kind: Literal["digits", "payment"]
+    name: str
+    """As the agents file names it."""
+
+
 class ReleaseCall(CommandBase, frozen=True):
     """Have the carrier ask anew what to do with the call: another process will answer it."""
 
@@ -114,6 +125,7 @@ Command = (
     | CloseCaller
     | HangUp
     | TransferCaller
+    | CollectSecret
     | ReleaseCall
     | ReattachSideband
     | RunTool

@@ -11,6 +11,8 @@ class Ending(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     AGENT_HUNG_UP = "agent_hung_up"
     TRANSFERRED = "transferred"
+    SECRET_INPUT = "secret_input"  # noqa: S105 - a name
+    """The caller types a secret at the carrier, and comes back on another stream."""
     IDLE = "idle"
     MAX_LENGTH = "max_length"
     SPEND_LIMIT = "spend_limit"

@@ -74,6 +74,24 @@ class TransferAttempted(EventBase, frozen=True):
     """`done`, or why not: `refused`, `no_outcome`, `caller_spoke`."""
 
 
+class SecretInputStarted(EventBase, frozen=True):
+    """The caller leaves the conversation to type a secret: nothing is recorded from here on."""
+
+    kind: str
+    """`digits` or `payment`."""
+    name: str
+
+
+class SecretInputEnded(EventBase, frozen=True):
+    """The caller is back from typing, or could not leave."""
+
+    kind: str
+    name: str
+    outcome: str
+    """`done`, `refused`, `mistyped`, `timeout`, `cancelled`, `error`, or `failed`: the carrier did
+    not take them. One who hung up does not come back."""
+
+
 class HandOverAttempted(EventBase, frozen=True):
     """The model asked for another agent of the file; on `done` that one leads the call."""
 
@@ -406,6 +424,8 @@ CallEvent = (
     | AnswererDetected
     | SidebandConnected
     | TransferAttempted
+    | SecretInputStarted
+    | SecretInputEnded
     | HandOverAttempted
     | AgentChanged
     | LanguageChanged

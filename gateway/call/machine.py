@@ -29,6 +29,7 @@ from gateway.call.dialogue.image_input import ImageInput
 from gateway.call.dialogue.recording import CallRecording
 from gateway.call.dialogue.response_control import ResponseControl
 from gateway.call.dialogue.response_outcome import ResponseOutcome
+from gateway.call.dialogue.secret_input import SecretInput
 from gateway.call.dialogue.turn_taking import TurnTaking
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory
@@ -77,7 +78,8 @@ class CallMachine:
         agents = AgentChange(ctx, work, link, opening, colleagues)
         language = CallerLanguage(ctx)
         builtin = BuiltinTools(ctx, work, line, agents, language, recording)
-        functions = FunctionCalls(ctx, work, line, floor, approvals, goodbye, builtin)
+        secrets = SecretInput(ctx, work, goodbye)
+        functions = FunctionCalls(ctx, work, line, floor, approvals, goodbye, builtin, secrets)
         hosted = HostedMcp(ctx, work, line, floor, approvals)
         images = ImageInput(ctx, greeting)
         keys = DtmfInput(ctx, line, floor, greeting, goodbye, functions)
@@ -101,6 +103,7 @@ class CallMachine:
             screening,  # an assistant that asks who calls gets a sentence, and no answers
             detection,  # the message after the beep, before anything else is asked of the model
             hosted,  # decides whether the model has to be asked to go on
+            secrets,  # reports that the caller is back from typing, before they are answered
             agents,  # another agent leads before anything more is asked of this one
             images,  # pictures go into the conversation before the response that sees them
             floor,  # who speaks is reported before anything that follows from it
@@ -129,7 +132,8 @@ class CallMachine:
         self._timers[Timer.ARRIVAL] = self._never_arrived
         self._settles = tuple(part.settle for part in overriding(parts, "settle"))
         self.greeting, self.goodbye, self.images, self._floor = greeting, goodbye, images, floor
-        self.agents, self.caller_language, self.decision = agents, language, decision
+        self.agents, self.caller_language = agents, language
+        self.secrets, self.decision = secrets, decision
         self._written_only, self._of_sound = line.written_only, line.of_sound
         self.recording = recording
         self.resumed = False
@@ -296,6 +300,7 @@ class CallMachine:
             recording=self.recording.state,
         )
         self.agents.snapshot(state)
+        self.secrets.snapshot(state)
         return state
 
     def resume(self, state: CallSnapshot) -> None:
@@ -309,6 +314,7 @@ class CallMachine:
         tally.tools_called, tally.waits_s[:] = state.tools_called, state.waits_s
         tally.talked_s = state.talked_s
         self.agents.resume(state)
+        self.secrets.resume(state)
         self.speak(state.language)
         self._opening_items.brief(state.briefing)
         self.recording.resume(state.recording)

@@ -56,6 +56,10 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     """The agent from which the one there is has the call."""
     handed_at: int = 0
     """The number of the history's newest item then."""
+    secret_inputs: int = 0
+    """How often the caller was sent to type a secret."""
+    secret_ended: tuple[str, str, str] | None = None
+    """Kind, name and outcome of the one from which the caller comes back."""
     recording: str = ""
     """`on` or `paused` once the caller was told that the call is recorded."""
 

@@ -37,6 +37,27 @@ APPROVAL_FILLER_EVERY_S = 12.0
 APPROVAL_ID_MAX_CHARS = 128
 TOOL_SHOWN_MAX_CHARS = 96
 """Tool name in a record: the server's label and what the model wrote."""
+SECRET_DIGITS_MAX = 32
+SECRET_ATTEMPTS_DEFAULT = 2
+SECRET_ATTEMPTS_MAX = 5
+SECRET_KEY_WAIT_DEFAULT_S = 8
+"""Time for the next key; then what was typed so far is the entry."""
+SECRET_KEY_WAIT_MAX_S = 60
+SECRET_FUNCTION_TIMEOUT_DEFAULT_S = 6.0
+SECRET_FUNCTION_TIMEOUT_MAX_S = 10.0
+"""Twilio waits 15 s for the document that follows, our own work included."""
+SECRET_ANSWER_MAX_BYTES = 16_384
+SECRET_ANSWER_MAX_CHARS = 600
+"""Each text of an answer that the model is told."""
+SECRET_ENTRY_KEPT_S = 900.0
+"""How long a caller may type, prompts and attempts together."""
+SECRET_INPUTS_MAX = 6
+"""Secret inputs of one call."""
+SECRET_KINDS_MAX = 8
+"""Secret inputs that an agent may ask for, of each kind."""
+SECRET_ECHO_MIN_DIGITS = 3
+"""Digits from which an answer that repeats what was typed is refused: fewer occur by chance."""
 
 assert HOLD_GROUP_MS % FRAME_MS == 0
 assert HOLD_LEAD_MS >= 2 * HOLD_GROUP_MS
+assert SECRET_FUNCTION_TIMEOUT_DEFAULT_S <= SECRET_FUNCTION_TIMEOUT_MAX_S < 15

@@ -37,6 +37,22 @@ PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "warm-return.xml": frozenset({"after_url"}),
     "pass-on.xml": frozenset({"after_url"}),
     "queue.xml": frozenset({"after_url", "queue", "unavailable", "language"}),
+    "secret-digits.xml": frozenset({"ask", "digits_url", "key_wait_s", "digits", "language"})
+    | _SAYS_SORRY,
+    "payment.xml": frozenset(
+        {
+            "payment_url",
+            "key_wait_s",
+            "attempts",
+            "connector",
+            "token_type",
+            "security_code",
+            "postal_code",
+            "pay_language",
+            "language",
+        }
+    )
+    | _SAYS_SORRY,
     "voicemail.xml": frozenset({"after_url", "leave_message", "language", "max_seconds"}),
     "fallback.xml": frozenset(),
     "message.xml": frozenset({"text"}),
@@ -70,7 +86,7 @@ _MACHINE: Final = (
 
 VERBS: Final[Mapping[str, Verb]] = {
     "Response": _verb(
-        children="Connect Dial Enqueue Gather Hangup Leave Message Pause Play Record Redirect "
+        children="Connect Dial Enqueue Gather Hangup Leave Message Pause Pay Play Record Redirect "
         "Refer Reject Say"
     ),
     "Connect": _verb("action method", "Stream"),
@@ -112,6 +128,13 @@ VERBS: Final[Mapping[str, Verb]] = {
         "actionOnEmptyResult speechModel enhanced",
         "Pause Play Say",
     ),
+    "Pay": _verb(
+        "input action bankAccountType statusCallback statusCallbackMethod timeout maxAttempts "
+        "securityCode postalCode minPostalCodeLength paymentConnector paymentMethod tokenType "
+        "chargeAmount currency description validCardTypes language method",
+        "Parameter Prompt",
+    ),
+    "Prompt": _verb("for errorType cardType attempt requireMatchingInputs", "Pause Play Say"),
     "Record": _verb(
         "action method timeout finishOnKey maxLength playBeep trim transcribe transcribeCallback "
         f"{_RECORDING}"

@@ -31,6 +31,7 @@ from gateway.tools.mcp_servers import (
     ignore_status,
 )
 from gateway.tools.python import PythonTool, ToolContext
+from gateway.tools.secret_functions import SecretFunctions
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import InvalidArguments, Tool, ToolFunction
 
@@ -70,6 +71,7 @@ class Toolbox:
             for agent in book.agents.values()
             for name, tool in self._tools_of(agent, environ)
         }
+        self.secret_functions = SecretFunctions(book, environ)
         self._before = {
             agent.name: before_hook(agent, book.agents, environ, on_before)
             for agent in book.agents.values()
@@ -171,6 +173,7 @@ class Toolbox:
     async def close(self) -> None:
         for http in self._https:
             await http.close()
+        await self.secret_functions.close()
         for hook in self._before.values():
             if hook is not None:
                 await hook.close()

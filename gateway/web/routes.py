@@ -20,6 +20,7 @@ from gateway.web.openai.webhook import OpenAIWebhookEndpoint
 from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
 from gateway.web.twilio.recordings import RecordingWebhook
+from gateway.web.twilio.secret_input import SecretInputEndpoints
 from gateway.web.twilio.status import StatusEndpoints
 from gateway.web.twilio.transfers import TransferWebhooks
 from gateway.web.twilio.voice import VoiceEndpoints
@@ -39,6 +40,7 @@ def twilio_routes(
     webhooks: VerifiedWebhooks,
     voice: VoiceEndpoints,
     transfers: TransferWebhooks,
+    secret_inputs: SecretInputEndpoints,
     status: StatusEndpoints,
     media: MediaEndpoint,
     messages: MessageEndpoint,
@@ -52,6 +54,8 @@ def twilio_routes(
         "hold": transfers.hold,
         "whisper": transfers.whisper,
         "person": transfers.person_status,
+        "digits": secret_inputs.digits,
+        "payment": secret_inputs.payment,
         "status": status.status,
         "amd": status.amd,
         "stream-status": status.stream_status,

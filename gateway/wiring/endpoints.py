@@ -34,6 +34,7 @@ from gateway.web.twilio.incoming import IncomingCalls
 from gateway.web.twilio.media_stream import MediaEndpoint
 from gateway.web.twilio.messages import MessageEndpoint
 from gateway.web.twilio.recordings import RecordingWebhook
+from gateway.web.twilio.secret_input import SecretInputEndpoints
 from gateway.web.twilio.signature import TwilioSignature
 from gateway.web.twilio.status import StatusEndpoints
 from gateway.web.twilio.voice import VoiceEndpoints
@@ -68,11 +69,23 @@ def twilio_endpoints(
     media = MediaEndpoint(
         signature, streams, r.metrics.streams_refused, start_wait_s=r.tuning.start_wait_s
     )
+    failover, voice = _voice(r, bounds, calls, tokens, outbound.tokens, before)
+    secret_inputs = SecretInputEndpoints(
+        registry,
+        r.store,
+        calls.secret_entries,
+        calls.snapshots,
+        failover,
+        calls.documents,
+        voice.current,
+        r.metrics.secret_inputs,
+    )
     return twilio_routes(
         VerifiedWebhooks(signature, r.metrics.webhooks),
-        _voice(r, bounds, calls, tokens, outbound.tokens, before),
+        voice,
         calls.transfers,
-        StatusEndpoints(registry, outbound, calls.warm, r.metrics),
+        secret_inputs,
+        StatusEndpoints(registry, outbound, calls.warm, secret_inputs, r.metrics),
         media,
         MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
         RecordingWebhook(recorded.carrier, registry.agents.agent),
@@ -86,7 +99,7 @@ def _voice(
     stream_tokens: StreamTokens,
     outbound_tokens: OutboundTokens,
     before: BeforeCalls,
-) -> VoiceEndpoints:
+) -> tuple[Failover, VoiceEndpoints]:
     settings, registry, documents = r.settings, calls.registry, calls.documents
     stream = MediaStreamLeg(
         settings.public_url,
@@ -115,10 +128,11 @@ def _voice(
         registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,
         r.metrics, settings.public_url,
     )  # fmt: skip
-    return VoiceEndpoints(
+    voice = VoiceEndpoints(
         registry, r.store, calls.snapshots, outbound_tokens, documents, incoming, failover,
         calls.transfers,
     )  # fmt: skip
+    return failover, voice
 
 
 def openai_endpoint(

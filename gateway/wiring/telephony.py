@@ -38,6 +38,7 @@ from gateway.ops.startup_checks import templates_of
 from gateway.transports.openai_headers import model_headers
 from gateway.web.twilio.failover import refer_key
 from gateway.web.twilio.legs import DRAIN, SIP, after_url
+from gateway.web.twilio.secret_entries import SecretEntries
 from gateway.web.twilio.transfers import TransferWebhooks
 from gateway.web.twilio.twiml_documents import TwimlDocuments
 from gateway.wiring.capacity import Capacity, open_bill
@@ -57,6 +58,7 @@ class Telephony:
     documents: TwimlDocuments
     warm: WarmTransfers
     transfers: TransferWebhooks
+    secret_entries: SecretEntries
     dial_tokens: DialTokens
     feed: BrowserFeed
 
@@ -70,9 +72,10 @@ def telephony(r: Resources, bounds: Capacity, agents: AgentsInUse) -> Telephony:
     documents = TwimlDocuments(templates_of(r.settings))
     warm = WarmTransfers(public_url, r.store, r.metrics, r.tasks, r.rest)
     transfers = TransferWebhooks(public_url, documents, warm)
+    secret_entries = SecretEntries(public_url, documents, r.store)
     services = CallServices(
         model=_model_connector(r, start_pacer),
-        carriers=_carriers(r, transfers, snapshots, leases),
+        carriers=_carriers(r, transfers, secret_entries, snapshots, leases),
         tasks=r.tasks,
         publish=call_events.publish,
         added=r.added,
@@ -87,6 +90,7 @@ def telephony(r: Resources, bounds: Capacity, agents: AgentsInUse) -> Telephony:
         documents,
         warm,
         transfers,
+        secret_entries,
         DialTokens(r.auth_tokens, r.store, time),
         BrowserFeed(r.tasks, privacy),
     )
@@ -126,7 +130,11 @@ def _model_connector(r: Resources, start_pacer: StartPacer) -> ModelConnector:
 
 
 def _carriers(
-    r: Resources, transfers: TransferWebhooks, snapshots: SnapshotStore, leases: SipLeases
+    r: Resources,
+    transfers: TransferWebhooks,
+    secret_entries: SecretEntries,
+    snapshots: SnapshotStore,
+    leases: SipLeases,
 ) -> Carriers:
     public_url = r.settings.public_url
 
@@ -140,6 +148,7 @@ def _carriers(
             transfers.document,
             snapshots.save,
             after_url(public_url, DRAIN),
+            secret_entries.begin,
             hangup_confirm_max_s=r.tuning.hangup_confirm_max_s,
         ),
         SipCarrier(
@@ -148,6 +157,7 @@ def _carriers(
             refer_started,
             leases.release,
             after_url(public_url, SIP),
+            secret_entries.begin,
             hangup_first_pause_s=r.tuning.sip_hangup_first_pause_s,
         ),
         BrowserCarrier(snapshots.save, shared=snapshots.shared),

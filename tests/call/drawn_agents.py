@@ -50,7 +50,15 @@ def either_path(
     agent: dict[str, Any] = {
         "greeting": draw(st.sampled_from([None, "Hello."])),
         "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
-        "tools": ["end_call", "transfer", "stock", "hand_over", "switch_language"],
+        "tools": [
+            "end_call",
+            "transfer",
+            "stock",
+            "hand_over",
+            "switch_language",
+            "collect_digits",
+        ],
+        "secret_digits": {"pin": {"http": {"url": "https://bank.example.com/pin"}}},
         "hand_over": {"other": "about anything else"},
         "functions": {"stock": stock | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
         "transfers": {"desk": {"to": "+15550123"}},

@@ -238,7 +238,7 @@ class Peace:
                 self._later(self.ways.back_after_s, inputs.ModelOpened())
             case do.RunTool():
                 self._tool_ends(out.call_id)
-            case do.TransferCaller() | do.ReleaseCall():
+            case do.TransferCaller() | do.CollectSecret() | do.ReleaseCall():
                 self._transfer_ends()
         if "append" not in (line := wires.show(out)):
             self.story.append(f"{self.now - BEGAN_AT:9.3f}    << {line}")

@@ -14,6 +14,7 @@ SETTLES = [
     "CallScreening",
     "MachineDetection",
     "HostedMcp",
+    "SecretInput",
     "AgentChange",
     "ImageInput",
     "Floor",

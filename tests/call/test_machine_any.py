@@ -235,6 +235,7 @@ class AnyCall(EitherPath):
                 "hand_over",
                 "hand_over",
                 "switch_language",
+                "collect_digits",
                 "nonsense",
             ]
         ),
@@ -244,7 +245,7 @@ class AnyCall(EitherPath):
         calls = () if tool is None else ((tool, self.next_call()),)
         done = vendor_events.response_done(f"resp_{self.response - ago}", status, calls=calls)
         for item in done.response.output or ():
-            item.arguments = '{"target":"desk","agent":"other","language":"fr"}'
+            item.arguments = '{"target":"desk","agent":"other","language":"fr","what":"pin"}'
         self.happens(done)
 
     @rule(ago=stale)

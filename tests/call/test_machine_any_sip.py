@@ -127,6 +127,7 @@ class AnySipCall(EitherPath):
                 "hand_over",
                 "hand_over",
                 "switch_language",
+                "collect_digits",
                 "nonsense",
             ]
         ),
@@ -135,7 +136,7 @@ class AnySipCall(EitherPath):
         calls = () if tool is None else ((tool, self.next_call()),)
         done = vendor_events.response_done(response, status, calls=calls)
         for item in done.response.output or ():
-            item.arguments = '{"target":"desk","agent":"other","language":"fr"}'
+            item.arguments = '{"target":"desk","agent":"other","language":"fr","what":"pin"}'
         self.happens(done)
 
     @rule(response=responses)

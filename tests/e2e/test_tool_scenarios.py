@@ -25,6 +25,10 @@ async def test_an_agent_hands_over_to_another_one(tmp_path: Path) -> None:
     await as_expected("hand-over", ("media", "sip"), tmp_path)
 
 
+async def test_a_pin_is_typed_that_nobody_hears(tmp_path: Path) -> None:
+    await as_expected("secret-digits", ("media", "sip"), tmp_path)
+
+
 async def test_private_mcp_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     await as_expected("mcp", ("media", "sip"), tmp_path)
 

@@ -19,6 +19,7 @@ from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
 from gateway.agents.config.recording import PAUSES_RECORDING, Recording
 from gateway.agents.config.result import ResultSchema
+from gateway.agents.config.secret_input import SECRET_TOOLS, SecretInputs
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
 from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
 from gateway.agents.texts.lookup import LANGUAGE_TAG
@@ -29,7 +30,7 @@ SENDS_DIGITS: Final = "send_digits"
 HANDS_OVER: Final = "hand_over"
 BUILT_IN_TOOLS: Final = (
     frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, HANDS_OVER, PAUSES_RECORDING})
-    | {"switch_language"}
+    | {"switch_language", *SECRET_TOOLS}
     | BACKGROUND_TOOLS
 )
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
@@ -193,8 +194,11 @@ ToolName = Annotated[
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
-class Agent(_Part):
-    """One agent; what is None is left to the vendor's default and is not sent."""
+class Agent(SecretInputs):
+    """One agent; what is None is left to the vendor's default and is not sent.
+
+    Inherits its secret inputs, whose keys and rule stand in a module of their own.
+    """
 
     name: Annotated[str, AfterValidator(_name)]
     model: str = Field(DEFAULT_MODEL, min_length=1)

@@ -16,6 +16,7 @@ from gateway import limits
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import SHUTDOWNS, Agent
 from gateway.agents.config.base import suggestion
+from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, read_text
 from gateway.agents.file.hand_overs import hand_over_problems, no_agent
@@ -295,6 +296,14 @@ def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
             f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
             "words of whoever answers are spoken before the model listens: give it a greeting"
         )
+    for tool in SECRET_TOOLS:
+        if tool in agent.tools and agent.path == "sip":
+            where = ("agents", agent.name, "tools")
+            yield (
+                f"{document.file}:{document.line(where)}: {dotted(where)}: {tool} works with path: "
+                "sip where Twilio dials OpenAI; on a call over a trunk the model is told that "
+                "nothing can be typed"
+            )
     if agent.recording is not None and agent.path == "sip":
         where = ("agents", agent.name, "recording")
         yield (

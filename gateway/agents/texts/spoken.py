@@ -19,6 +19,9 @@ class SpokenPhrases:
     handover: str
     """To somebody who takes over a call."""
     press_key: str
+    type_now: str
+    """What a caller hears who is to type a secret."""
+    type_again: str
 
 
 _PHRASES: Final = {
@@ -30,6 +33,9 @@ _PHRASES: Final = {
         "Please leave a message after the tone.",
         handover="A call is being handed over to you.",
         press_key="Press one to take it.",
+        type_now="Please type it on your telephone now, and end with the pound key. Nobody "
+        "hears or sees it. Press star and pound to go back.",
+        type_again="That did not work.",
     ),
     "fr": SpokenPhrases(
         language="fr-FR",
@@ -41,6 +47,9 @@ _PHRASES: Final = {
         "Merci de laisser un message après le signal sonore.",
         handover="Un appel vous est transmis.",
         press_key="Appuyez sur un pour le prendre.",
+        type_now="Tapez-le maintenant sur votre téléphone et terminez par dièse. Personne ne "
+        "l'entend ni ne le voit. Étoile puis dièse pour revenir en arrière.",
+        type_again="Cela n'a pas fonctionné.",
     ),
     "ar": SpokenPhrases(
         language="ar-XA",
@@ -49,6 +58,9 @@ _PHRASES: Final = {
         leave_message="نعتذر، لا يمكن لأحد الرد على مكالمتكم الآن. نرجو ترك رسالة بعد الصافرة.",
         handover="تُحوَّل إليكم مكالمة.",
         press_key="اضغطوا على الرقم واحد لتلقيها.",
+        type_now="نرجو كتابته الآن على لوحة الهاتف والضغط على مفتاح المربع في النهاية. "
+        "لا أحد يسمعه أو يراه. للعودة اضغطوا على مفتاح النجمة ثم المربع.",
+        type_again="لم ينجح ذلك.",
     ),
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import inputs
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.call.endings import Ending
 
 
@@ -26,6 +26,9 @@ class BrowserCarrier:
         self.close(call)
 
     async def transfer(self, call: RunningCall, to: TransferCaller) -> None:  # noqa: ARG002 - the protocol's shape
+        call.notify(inputs.TransferFailed("no_carrier"))
+
+    async def collect(self, call: RunningCall, secret: CollectSecret) -> None:  # noqa: ARG002 - the protocol's shape
         call.notify(inputs.TransferFailed("no_carrier"))
 
     async def release(self, call: RunningCall) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.bridge.calls.running_call import RunningCall
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 
 
 class Carrier(Protocol):
@@ -20,6 +20,9 @@ class Carrier(Protocol):
 
     async def transfer(self, call: RunningCall, to: TransferCaller) -> None:
         """Connect the caller elsewhere; a failure comes back as `TransferFailed`."""
+
+    async def collect(self, call: RunningCall, secret: CollectSecret) -> None:
+        """Have the caller type a secret; a failure comes back as `TransferFailed`."""
 
     async def release(self, call: RunningCall) -> None:
         """Leave the call to another process; a failure comes back as `TransferFailed`."""

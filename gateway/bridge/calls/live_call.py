@@ -331,6 +331,9 @@ class LiveCall:
             case do.TransferCaller():
                 work = self._carrier.transfer(self, one)
                 self._services.tasks.start(work, f"transfer {self.facts.key}")
+            case do.CollectSecret():
+                work = self._carrier.collect(self, one)
+                self._services.tasks.start(work, f"collect {self.facts.key}")
             case do.ReleaseCall():
                 work = self._carrier.release(self)
                 self._services.tasks.start(work, f"release {self.facts.key}")

@@ -10,8 +10,9 @@ import structlog
 from gateway import limits
 from gateway.bridge.calls.hangup_retry import hang_up_with_retries
 from gateway.bridge.calls.running_call import RunningCall
+from gateway.bridge.calls.secret_collection import SecretDocument, collect_over_rest
 from gateway.call import inputs
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.call.endings import Ending
 from gateway.errors import LinkError
 from gateway.transports.openai_calls import OpenAICalls, refer_target
@@ -19,13 +20,18 @@ from gateway.transports.twilio_rest import TwilioRest
 
 log = structlog.get_logger()
 _QUEUE: Final = "sip:queue@gateway.invalid"
+_NOT_BY_TRUNK: Final = (
+    "on a call over a trunk nothing can be typed in secret: route it through the number's voice URL"
+)
 _BY_TRUNK: Final = {
     "warm": "a call over a trunk can only be transferred cold: nobody hears the summary; route it "
     "through the number's voice URL for that",
     "queue": "a call over a trunk cannot be put into a queue: route it through the number's voice "
     "URL for that",
 }
-_LEG_HAS_ENDED: Final = frozenset({Ending.CALLER_HUNG_UP, Ending.TRANSFERRED, Ending.NEVER_ARRIVED})
+_LEG_HAS_ENDED: Final = frozenset(
+    {Ending.CALLER_HUNG_UP, Ending.TRANSFERRED, Ending.SECRET_INPUT, Ending.NEVER_ARRIVED}
+)
 
 
 class SipCarrier:
@@ -33,7 +39,8 @@ class SipCarrier:
 
     `refer_started` gets the CallSid and the target before a REFER, since Twilio may ask for it at
     once; `release_lease` leaves a call to other processes, or raises LinkError; `after_url` is
-    where Twilio asks what comes after the model's leg.
+    where Twilio asks what comes after the model's leg; `secret_document` makes the TwiML into which
+    a caller types a secret.
     """
 
     def __init__(
@@ -43,11 +50,13 @@ class SipCarrier:
         refer_started: Callable[[str, TransferCaller], None],
         release_lease: Callable[[RunningCall], Awaitable[None]],
         after_url: str,
+        secret_document: SecretDocument,
         *,
         hangup_first_pause_s: float = limits.sip.HANG_UP_FIRST_PAUSE_S,
     ) -> None:
         self._calls, self._rest = calls, rest
         self._refer_started, self._release_lease = refer_started, release_lease
+        self._secret_document = secret_document
         self._after_url, self._hangup_first_pause_s = after_url, hangup_first_pause_s
 
     async def hang_up(self, call: RunningCall) -> None:
@@ -92,6 +101,13 @@ class SipCarrier:
         except LinkError as error:
             call.notify(inputs.TransferFailed(error.reason))
         return None
+
+    async def collect(self, call: RunningCall, secret: CollectSecret) -> None:
+        """Take the caller off the model's leg of a dial; a trunk's call nobody else can update."""
+        if not call.facts.call_sid:
+            log.warning("sip_secret_input_limited", call_id=call.facts.call_id, why=_NOT_BY_TRUNK)
+            return call.notify(inputs.TransferFailed("trunk"))
+        return await collect_over_rest(self._rest, self._secret_document, call, secret)
 
     async def release(self, call: RunningCall) -> None:
         try:

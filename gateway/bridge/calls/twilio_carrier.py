@@ -11,9 +11,10 @@ import structlog
 
 from gateway import limits
 from gateway.bridge.calls.running_call import RunningCall
+from gateway.bridge.calls.secret_collection import SecretDocument, collect_over_rest
 from gateway.call import inputs
 from gateway.call.call_info import CallInfo
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.errors import LinkError
 from gateway.transports.twilio_rest import TwilioRest
 
@@ -24,7 +25,8 @@ class TwilioCarrier:
     """Carrier of media-stream calls.
 
     `transfer_document` makes the TwiML that transfers a call, in a language; `save` writes a
-    call's snapshot before `release_url` is asked, by another process, what to do with it.
+    call's snapshot before `release_url` is asked, by another process, what to do with it;
+    `secret_document` makes the TwiML into which a caller types a secret.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class TwilioCarrier:
         transfer_document: Callable[[CallInfo, TransferCaller, str], Awaitable[str]],
         save: Callable[[RunningCall], Awaitable[None]],
         release_url: str,
+        secret_document: SecretDocument,
         *,
         hangup_confirm_max_s: float = limits.call.HANGUP_CONFIRM_MAX_S,
     ) -> None:
         self._rest, self._transfer_document = rest, transfer_document
         self._save, self._release_url = save, release_url
+        self._secret_document = secret_document
         self._hangup_confirm_max_s = hangup_confirm_max_s
 
     async def hang_up(self, call: RunningCall) -> None:
@@ -60,6 +64,10 @@ class TwilioCarrier:
             await self._rest.redirect(call.facts.call_sid, await document)
         except LinkError as error:
             call.notify(inputs.TransferFailed(error.reason))
+
+    async def collect(self, call: RunningCall, secret: CollectSecret) -> None:
+        """Take the call out of its stream; the stream's `stop` is the confirmation."""
+        await collect_over_rest(self._rest, self._secret_document, call, secret)
 
     async def release(self, call: RunningCall) -> None:
         """Redirect the call; the stream's `stop` is the confirmation."""

@@ -159,8 +159,9 @@ class AgentChange(CallPart):
         self._work.answer_apart(pending.call_id, briefing, "ok")
         self._work.hand_in()
         self._count, self._from, self._since = self._count + 1, before, ctx.history.last_number
-        if not speaking:  # otherwise the caller's own words are what is answered
-            ctx.request(ResponseRequest("handed_over", any_will_do=True))
+        if speaking:  # their words, which this session hears again, are what is answered
+            ctx.await_response()
+        ctx.request(ResponseRequest("handed_over", any_will_do=True))
 
     def _prepare(self, following: AgentSession) -> None:
         self._ctx.wake(Timer.AGENT_CHANGE, limits.call.AGENT_CHANGE_MAX_S)

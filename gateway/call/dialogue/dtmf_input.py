@@ -86,6 +86,8 @@ class DtmfInput(CallPart):
         ctx, keypad = self._ctx, self._ctx.agent.keypad
         ctx.caller_spoke()
         ctx.put(events.KeyPressed())
+        if self._goodbye.awaits_secret:
+            return None  # typed too early: the carrier asks for all of it, and nobody keeps this
         if digit not in KEYS:
             return ctx.put(events.PeerFaultCounted("caller", "key"))
         if keypad is None or self._keys.bounces(digit, at_s):

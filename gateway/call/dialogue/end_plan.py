@@ -11,7 +11,7 @@ import msgspec
 from gateway import limits
 from gateway.agents.config import transfers
 from gateway.agents.config.agent import Fallback
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
 
@@ -23,8 +23,8 @@ class EndPlan:
     ending: Ending
     call_id: str | None = None
     """The function call that asked for it; None when the call's own rules did."""
-    to: TransferCaller | None = None
-    """The target of a transfer; None hangs up."""
+    to: TransferCaller | CollectSecret | None = None
+    """The target of a transfer, or what the caller is to type; None hangs up."""
     firm: bool = False
     """Whether nothing that the caller says revokes it: an operator decided it."""
     message: str | None = None
@@ -35,11 +35,25 @@ class EndPlan:
         """The response that is asked for if the model has not said anything yet."""
         if self.message is not None:
             return prompts.word_for_word(self.message)
+        if self.collects:
+            return prompts.instructed(prompts.TYPE_NOW)
         return prompts.instructed(prompts.FAREWELL if self.to is None else prompts.CONNECTING)
+
+    @property
+    def collects(self) -> bool:
+        """Whether the caller leaves to type a secret, and comes back."""
+        return isinstance(self.to, CollectSecret)
+
+    @property
+    def failed(self) -> str:
+        """The output of the function when the caller could not leave."""
+        return prompts.NOT_COLLECTED if self.collects else prompts.TRANSFER_FAILED
 
     @property
     def revoked(self) -> str:
         """The output of the function when the caller revoked it."""
+        if self.collects:
+            return prompts.NOT_TYPED
         return prompts.NOT_ENDED if self.to is None else prompts.NOT_TRANSFERRED
 
 

@@ -60,6 +60,11 @@ class Goodbye(CallPart):
         """Whether the last word is a message for a machine."""
         return self.plan is not None and self.plan.message is not None
 
+    @property
+    def awaits_secret(self) -> bool:
+        """Whether the caller is about to type a secret, and may be typing it already."""
+        return self.plan is not None and self.plan.collects
+
     def _on_hang_up_requested(self, event: inputs.HangUpRequested) -> None:
         """End at once; the reason tells of functions that nobody waits for."""
         self._ctx.end(event.ending, _UNFINISHED if self._work.under_way else "")
@@ -139,7 +144,7 @@ class Goodbye(CallPart):
         """Tell the tool that asked for it: the caller goes on speaking."""
         if plan.call_id is not None:
             self._work.output(plan.call_id, plan.revoked)
-        if plan.to is not None:
+        if plan.to is not None and not plan.collects:
             self._ctx.put(events.TransferAttempted("caller_spoke"))
 
     def carry_out(self, reason: str = "") -> None:
@@ -150,6 +155,8 @@ class Goodbye(CallPart):
         ctx.move_to(CallPhase.TRANSFERRING)
         ctx.timers.clear(Timer.GOODBYE)
         ctx.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
+        if isinstance(plan.to, do.CollectSecret):
+            ctx.put(events.SecretInputStarted(plan.to.kind, plan.to.name))
         return ctx.put(plan.to)
 
     def session_given_up(self, ending: Ending, reason: str) -> None:
@@ -184,14 +191,17 @@ class Goodbye(CallPart):
         ctx.move_to(CallPhase.TALKING)
         self.plan = None
         ctx.timers.clear(Timer.TRANSFER)
-        ctx.put(events.TransferAttempted(outcome))
+        if isinstance(plan.to, do.CollectSecret):
+            ctx.put(events.SecretInputEnded(plan.to.kind, plan.to.name, "failed"))
+        else:
+            ctx.put(events.TransferAttempted(outcome))
         if ctx.link is LinkState.LOST:
             self._link.renew(reason)
         if ctx.ending is not None:
             return None  # the model cannot be reached any more
         ending = self._used_up()
         if plan.call_id is not None:
-            self._work.answer(plan.call_id, prompts.TRANSFER_FAILED)
+            self._work.answer(plan.call_id, plan.failed)
         elif ending is None:
             failed = prompts.instructed(prompts.TRANSFER_FAILED)
             ctx.request(ResponseRequest("transfer_failed", failed))
@@ -204,7 +214,7 @@ class Goodbye(CallPart):
             return None
         if ctx.phase is not CallPhase.TRANSFERRING or plan is None:
             return ctx.end(Ending.CALLER_HUNG_UP)
-        if plan.to is None:
+        if plan.to is None or plan.collects:
             return ctx.end(plan.ending)
         ctx.put(events.TransferAttempted("done"))
         return ctx.end(Ending.TRANSFERRED)

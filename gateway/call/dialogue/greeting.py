@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.recording import CallRecording
+from gateway.call.history import OUTPUT
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
@@ -63,5 +64,7 @@ class Greeting(CallPart):
         last = next((item for item in reversed(history.items) if item.text), None)
         if history.caller_was_last:
             self._ctx.request(ResponseRequest("answer", any_will_do=True))
+        elif last is not None and last.kind == OUTPUT:
+            self._ctx.request(ResponseRequest("tool_output", any_will_do=True))
         elif last is not None and not last.done:
             self._ctx.request(ResponseRequest("resumed", prompts.go_on(last.text)))

@@ -16,6 +16,17 @@ CONNECTING: Final = (
     "Tell the caller in one short sentence, in the language of the conversation, that you are "
     "connecting them now. Nothing else."
 )
+TYPE_NOW: Final = (
+    "Tell the caller in one short sentence, in the language of the conversation, that they can "
+    "type it now, and that a star brings them back to you. Nothing else."
+)
+NOT_TYPED: Final = "Not done: the caller went on speaking. Listen to them."
+NOT_COLLECTED: Final = (
+    "Not done: nothing can be typed in secret on this line. Never ask for it aloud; find another "
+    "way, or say that it does not work on this line."
+)
+NOTHING_TO_TYPE: Final = "Not done: there is no such thing to ask for."
+TYPED_ENOUGH: Final = "Not done: the caller has typed often enough in this call."
 CONFIRM: Final = (
     "Not done yet: it needs the caller's yes. Tell them in one sentence what you are about to "
     "do and ask whether you may. If they say yes, call this again with the same arguments."
@@ -25,6 +36,9 @@ NOT_KNOWN: Final = (
     "Whether this was done is not known: the line broke meanwhile. Ask the caller before you do "
     "it again."
 )
+TYPED_UNKNOWN: Final = (
+    "What came of it is not known: the line broke. Ask the caller before you do it again."
+)
 HAND_OVER_FAILED: Final = (
     "Not handed over: the colleague cannot be had at the moment. Go on helping the caller yourself."
 )
@@ -32,6 +46,8 @@ OF_PENDING_CALLS: Final = {
     "transfer": TRANSFER_FAILED,
     "end_call": NOT_ENDED,
     "hand_over": HAND_OVER_FAILED,
+    "collect_digits": TYPED_UNKNOWN,
+    "take_payment": TYPED_UNKNOWN,
 }
 """Outputs for function calls that the session before did not see answered."""
 TOO_MANY: Final = "Not done: too many things are being done at once. Wait for the others."
@@ -100,6 +116,25 @@ def just_handed_over(by: str) -> str:
         f"Not handed over: {by} has just handed this caller over to you. Ask the caller what they "
         "need, and help them; if it is something for them after all, hand over later."
     )
+
+
+def secret_outcome(outcome: str, say: str, token: str) -> str:
+    """Return the output of a secret input: what the operator's function answered, or why not."""
+    told = [_SECRET_OUTCOMES[outcome]]
+    told += [f'The service says: "{say}"'] if say else []
+    if token:
+        told.append(f'Its token, to be used as an argument: "{token}"')
+    return " ".join([*told, "The caller is back and hears you: go on at once."])
+
+
+_SECRET_OUTCOMES: Final = {
+    "done": "Typed, and accepted.",
+    "refused": "Typed, and not accepted.",
+    "mistyped": "Not done: what the caller typed was incomplete, each time.",
+    "timeout": "Not done: the caller typed nothing.",
+    "cancelled": "Not done: the caller pressed the star to speak with you first. Ask what it is.",
+    "error": "Not done: the service that looks at it does not work at the moment.",
+}
 
 
 def took_over(agent: str, before: str, about: str) -> str:

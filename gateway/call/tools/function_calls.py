@@ -15,6 +15,7 @@ from gateway.call.dialogue import end_plan, prompts
 from gateway.call.dialogue.end_plan import EndPlan
 from gateway.call.dialogue.floor import Floor
 from gateway.call.dialogue.goodbye import Goodbye
+from gateway.call.dialogue.secret_input import SecretInput
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
@@ -40,9 +41,11 @@ class FunctionCalls(CallPart):
         approvals: Approvals,
         goodbye: Goodbye,
         builtin: BuiltinTools,
+        secrets: SecretInput,
     ) -> None:
         self._ctx, self._work, self._line, self._floor = ctx, work, line, floor
         self._approvals, self._goodbye, self._builtin = approvals, goodbye, builtin
+        self._secrets = secrets
         self._running = work.running
         self._turns_taken = 0
         """Turns of the caller, as far as the model takes them for turns."""
@@ -102,6 +105,8 @@ class FunctionCalls(CallPart):
             self._goodbye.start(EndPlan(Ending.AGENT_HUNG_UP, call_id))
         elif name == "transfer":
             self._transfer(response_id, call_id, arguments)
+        elif self._secrets.begin(name, response_id, call_id, arguments or ""):
+            pass
         elif not self._builtin.run(name, response_id, call_id, arguments or ""):
             if name in self._running:
                 self._start(response_id, call_id, name, arguments or "")

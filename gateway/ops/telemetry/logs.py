@@ -15,6 +15,7 @@ import structlog
 
 from gateway.call import events
 from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
 
 log = structlog.get_logger()
 _debugged = logging.getLogger(__name__)  # asked before a line is made that nobody reads
@@ -133,7 +134,8 @@ class CallLog:
             log.debug("call_not_connected", **_ids(facts), ending=event.ending)
             return
         p50, p95 = percentiles(event.waits_s)
-        (log.info if event.ending.well else log.warning)(
+        goes_on = event.ending is Ending.SECRET_INPUT
+        (log.info if event.ending.well or goes_on else log.warning)(
             "ended",
             **_ids(facts),
             agent=facts.agent,

@@ -143,6 +143,11 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
         "Hand-overs of a call from one agent to another, by outcome.",
         ("agent", "to", "outcome"),
     ),
+    "secret_inputs": (
+        "secret_inputs",
+        "Secret inputs at the carrier, by how they ended.",
+        ("agent", "kind", "outcome"),
+    ),
     "texts": (
         "texts",
         "Texts to callers: sent, refused by the carrier, or over a limit.",
@@ -363,6 +368,7 @@ class MetricSeries:
     sidebands_reopened: Counter
     before_left_out: Counter
     hand_overs: Counter
+    secret_inputs: Counter
     transfers: Counter
     messages: Counter
     results: Counter

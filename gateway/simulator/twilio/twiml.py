@@ -15,6 +15,7 @@ VERBS: Final = frozenset(
         "Hangup",
         "Leave",
         "Pause",
+        "Pay",
         "Play",
         "Record",
         "Redirect",

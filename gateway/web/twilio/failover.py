@@ -14,21 +14,25 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
+from gateway.agents.config.secret_input import COLLECTS_DIGITS, TAKES_PAYMENT
 from gateway.bridge.calls.registry import CallRegistry
 from gateway.bridge.failover.snapshots import SnapshotStore
 from gateway.bridge.spend_limits import spent_key
 from gateway.call.commands import TransferCaller
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
+from gateway.call.history import ConversationHistory
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
 from gateway.ops.store.shared import Store
 from gateway.ops.store.values import readable
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.protocols.twilio_webhooks import VoiceRequest
+from gateway.tools.secret_functions import NOTHING_KNOWN, SecretAnswer
 from gateway.web.twilio.agent_legs import MediaStreamLeg, SipLeg
 from gateway.web.twilio.fallback_steps import FallbackSteps
 from gateway.web.twilio.legs import DRAIN, HUMAN, SIP, STREAM, TRANSFER, VOICEMAIL, after_url
+from gateway.web.twilio.secret_entries import SecretEntry
 from gateway.web.twilio.transfers import TransferWebhooks
 from gateway.web.twilio.twiml_documents import TwimlDocuments, twiml
 
@@ -166,6 +170,38 @@ class Failover:
         passed = leg == DRAIN or ending is Ending.DRAINED or self._registry.hands_over
         return passed and await self._count(f"passes:{call_sid}") <= limits.call.PASSES_MAX
 
+    async def back(
+        self,
+        call: VoiceRequest,
+        agent: Agent | None,
+        entry: SecretEntry | None = None,
+        answer: SecretAnswer = NOTHING_KNOWN,
+    ) -> Response:
+        """Return the document that brings a caller back from typing, into their conversation.
+
+        Without an `entry` nothing is known of what was typed.
+        """
+        state = await self._snapshots.load(call.call_sid)
+        if state is not None:
+            agent = self._registry.agents.agent(state.agent, call.call_sid) or agent
+        if agent is None:
+            return self._documents.response("apology.xml")
+        if state is None:
+            forgotten = await self._restart_without_history(call, agent)
+            return forgotten or self._steps.person_or_less(agent, STREAM)
+        history = ConversationHistory(state.history)
+        if entry is not None:
+            output = prompts.secret_outcome(answer.outcome, answer.say, answer.token)
+            history.answer_open([_TOOLS[entry.kind]], output)
+            state.secret_ended = (entry.kind, entry.name, answer.outcome)
+        state.history, state.silently = history.items, True
+        try:
+            return await self._stream.connect(call, agent, state=state)
+        except NotAdmitted as error:
+            log.warning("failover_no_agent", call_sid=call.call_sid, reason=error.reason)
+        model = self._sip.dial(call, agent, prompts.RESUMED)
+        return model or self._steps.person_or_less(agent, STREAM)
+
     async def _has_legs_left(self, call_sid: str) -> bool:
         return await self._count(f"legs:{call_sid}") <= limits.call.LEGS_MAX
 
@@ -173,6 +209,9 @@ class Failover:
         count = (readable(key, await self._store.get(key), int) or 0) + 1
         await self._store.put(key, str(count), limits.store.ENDINGS_KEPT_S)
         return count
+
+
+_TOOLS: Final = {"digits": COLLECTS_DIGITS, "payment": TAKES_PAYMENT}
 
 
 def refer_key(call_sid: str) -> str:

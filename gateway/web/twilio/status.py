@@ -13,6 +13,7 @@ from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.bridge.outbound.warm_transfer import WarmTransfers
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.protocols.twilio_webhooks import TERMINAL, parse_detection, parse_voice
+from gateway.web.twilio.secret_input import SecretInputEndpoints
 
 log = structlog.get_logger()
 _STREAM_EVENTS: Final = frozenset({"stream-started", "stream-stopped", "stream-error"})
@@ -26,10 +27,11 @@ class StatusEndpoints:
         registry: CallRegistry,
         outbound: OutboundCalls,
         warm: WarmTransfers,
+        secret_inputs: SecretInputEndpoints,
         metrics: Metrics,
     ) -> None:
         self._registry, self._outbound = registry, outbound
-        self._warm, self._metrics = warm, metrics
+        self._warm, self._secret_inputs, self._metrics = warm, secret_inputs, metrics
 
     async def status(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/status`: a caller who hung up before the stream began is not awaited."""
@@ -37,6 +39,7 @@ class StatusEndpoints:
         if call.status in TERMINAL:
             self._registry.leg_is_over(call.call_sid)
             await self._warm.call_is_over(call.call_sid)
+            await self._secret_inputs.hung_up(call.call_sid)
         if fields.get("Direction") == "outbound-api":
             await self._outbound.on_status(call.call_sid, call.status)
         return Response(status_code=204)

@@ -78,7 +78,7 @@ class VoiceEndpoints:
 
     async def after(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/after`: a leg has ended; does the caller still need something?"""
-        call, agent = await self._current(parse_voice(fields))
+        call, agent = await self.current(parse_voice(fields))
         leg = request.query_params.get("leg", STREAM)
         if leg == WARM:
             await self._transfers.out_of_queue(call, fields, request)
@@ -109,12 +109,12 @@ class VoiceEndpoints:
 
     async def refer(self, fields: dict[str, str], _request: Request) -> Response:
         """`POST /twilio/refer`: the agent on the SIP leg of a dial transfers the caller."""
-        call, agent = await self._current(parse_voice(fields))
+        call, agent = await self.current(parse_voice(fields))
         if agent is None:
             return self._documents.response("apology.xml")
         return await self._failover.refer(call, agent)
 
-    async def _current(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
+    async def current(self, call: VoiceRequest) -> tuple[VoiceRequest, Agent | None]:
         """Return the agent of a call that was answered before, in the caller's language."""
         agents = self._registry.agents
         dialled = await self._registry.dials.find(call.call_sid)

@@ -75,7 +75,7 @@ def test_bounds(field: str, low: float, high: float, beyond: tuple[float, float]
 @pytest.mark.parametrize(
     ("fields", "key", "problem"),
     [
-        ({"tools": ["fly"]}, "tools.0", "fly is no tool: there are end_call"),
+        ({"tools": ["fly"]}, "tools.0", "fly is no tool: there are collect_digits"),
         ({"tools": ["end_call", "end_call"]}, "tools.1", "stands here twice"),
         ({"path": "sip", "audio": "pcmu"}, "audio", "does not go with path: sip"),
         ({"path": "sip", "lead_ms": 500}, "lead_ms", "does not go with path: sip"),
@@ -149,6 +149,8 @@ def test_every_built_in_tool_is_defined() -> None:
         recording={"consent": "This call is recorded."},
         transfers={"desk": {"to": "+15550199"}},
         hand_over={"billing": "about an invoice"},
+        secret_digits={"pin": {"http": {"url": "https://bank.example.com/pin"}}},
+        payments={"bill": {"http": {"url": "https://bank.example.com/card"}}},
     )
     assert {tool["name"] for tool in definitions(all_of_them)} == BUILT_IN_TOOLS
     assert definitions(agent(tools=["end_call"])) == [END_CALL]

@@ -273,7 +273,7 @@ def test_the_default_is_the_reception() -> None:
             desk("tools: [end_call, fly]"),
             4,
             "agents.desk.tools.2",
-            "fly is no tool: there are end_call",
+            "fly is no tool: there are collect_digits",
         ),
         (
             desk("tools:", "  - end_call", "  - transfer", "  - end_call"),

@@ -10,12 +10,16 @@ from structlog.testing import capture_logs
 
 from gateway.bridge.calls.sip_carrier import SipCarrier
 from gateway.call import inputs
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.call.endings import Ending
 from gateway.errors import LinkError
 
 AWAY = LinkError("http_503", retryable=True)
 AFTER = "https://gw.example.com/twilio/after?leg=sip"
+
+
+async def typing(_call: object, secret: CollectSecret) -> str:
+    return f"<Gather>{secret.name}</Gather>"
 
 
 def carrier(
@@ -31,6 +35,7 @@ def carrier(
         refer_started,
         (lease or Orders()).release,
         AFTER,
+        typing,
         hangup_first_pause_s=0.0,
     )
 
@@ -133,3 +138,13 @@ def test_closing_hangs_up_a_leg_that_is_still_there(
     call = CallDouble(SIP_CALL, ending, released=released)
     carrier(Orders()).close(call)
     assert call.hang_ups == hang_ups
+
+
+async def test_a_caller_who_types_is_taken_off_the_models_leg_where_twilio_dialled_it() -> None:
+    rest, calls = Orders(), Orders()
+    by_dial, by_trunk = CallDouble(SIP_CALL), CallDouble(TRUNK_CALL)
+    for call in (by_dial, by_trunk):
+        await carrier(calls, rest).collect(call, CollectSecret("digits", "pin"))
+    assert rest.asked == [("redirect", SIP_CALL.call_sid, "<Gather>pin</Gather>")]
+    assert (by_dial.notified, by_trunk.notified) == ([], [inputs.TransferFailed("trunk")])
+    assert calls.asked == [], "the leg ends by itself"

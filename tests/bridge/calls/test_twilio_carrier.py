@@ -10,7 +10,7 @@ from call_doubles import CALL_SID, CallDouble, Orders, SocketDouble
 from gateway.bridge.calls.twilio_carrier import TwilioCarrier
 from gateway.call import inputs
 from gateway.call.call_info import CallInfo
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.errors import LinkError
 
 AWAY = LinkError("http_503", retryable=True)
@@ -22,14 +22,30 @@ class Saved(list[object]):
         self.append(call)
 
 
+async def typing(_call: object, secret: CollectSecret) -> str:
+    return f"<Gather>{secret.name}</Gather>"
+
+
 async def document(facts: CallInfo, to: TransferCaller, language: str) -> str:
     return f"<Dial>{to.to} {language} {facts.call_sid}</Dial>"
 
 
 def carrier(rest: Any, saved: Any = None) -> TwilioCarrier:
     return TwilioCarrier(
-        rest, document, Saved() if saved is None else saved, AFTER, hangup_confirm_max_s=0.25
+        rest,
+        document,
+        Saved() if saved is None else saved,
+        AFTER,
+        typing,
+        hangup_confirm_max_s=0.25,
     )
+
+
+async def test_a_caller_who_types_is_taken_off_their_stream() -> None:
+    rest, call = Orders(), CallDouble()
+    await carrier(rest).collect(call, CollectSecret("digits", "pin"))
+    assert rest.asked == [("redirect", CALL_SID, "<Gather>pin</Gather>")]
+    assert call.notified == []
 
 
 async def test_the_stream_is_given_time_to_end_by_itself_and_then_closed() -> None:

@@ -11,6 +11,7 @@ const DETAILS_AT_ONCE = 24, RETRY_MS = [500, 1000, 2000, 5000];
 const calls = new Map();      // id -> record; without lists while only its summary is known
 const offset = new Map();     // id -> seconds of this page's clock when the call was announced
 let token = sessionStorage.getItem("token") ?? "";
+let following = null, elsewhere = new Set();  // the next page of ended calls; calls of other processes
 let chosen = null, agents = [], skew = 0, watching = null;
 
 // --- Asking the gateway ---
@@ -33,12 +34,21 @@ const get = async (path) => (await ask(path)).json();
 
 async function load() {
   agents = (await get("/api/agents")).agents;
-  const listed = (await get("/api/calls?limit=200")).calls;
+  const page = await get("/api/calls?limit=200"), listed = page.calls;
+  following = page.next;
+  elsewhere = new Set(page.elsewhere);
   for (const id of [...calls.keys()]) if (!listed.some((one) => one.id === id)) calls.delete(id);
   for (const one of listed) calls.set(one.id, { ...calls.get(one.id), ...one });
   const live = listed.filter((one) => one.state !== "ended").slice(0, DETAILS_AT_ONCE);
   await Promise.all(live.map((one) => detail(one.id)));
   if (chosen && calls.has(chosen)) await detail(chosen);
+}
+
+async function more() {
+  const page = await get(`/api/calls?state=ended&limit=200&cursor=${encodeURIComponent(following)}`);
+  following = page.next;
+  for (const one of page.calls) calls.set(one.id, { ...calls.get(one.id), ...one });
+  paint();
 }
 
 async function detail(id) {
@@ -67,7 +77,13 @@ function add(record, part, value) {
   else if (part !== "timeline" || list[same].to_s === null) list[same] = value;
 }
 
-function apply({ call, part, value, at_s }) {
+function apply({ call, part, value, at_s, remote }) {
+  if (remote) elsewhere.add(call); else elsewhere.delete(call);
+  if (part === "gone") {
+    calls.delete(call);
+    if (chosen === call) choose(null);
+    return paint();
+  }
   const record = calls.get(call) ?? Object.fromEntries(LISTS.map((name) => [name, []]));
   calls.set(call, record);
   if (at_s !== undefined) offset.set(call, now() - at_s);
@@ -153,6 +169,17 @@ function leave(reason = "") {
   $("token").focus();
 }
 
+$("more").addEventListener("click", async () => {
+  $("more").disabled = true;
+  await more().catch((error) => status("lost", error.message));
+  $("more").disabled = false;
+});
+
+// Another process has the call: of its changes only the summary comes by itself.
+setInterval(() => {
+  if (token && chosen && elsewhere.has(chosen) && calls.get(chosen)?.state !== "ended") detail(chosen).then(paint, () => {});
+}, 3000);
+
 $("leave").addEventListener("click", () => leave());
 
 function status(kind, text) {
@@ -212,6 +239,7 @@ function paintLists() {
   $("live-count").textContent = live.length;
   $("live-none").hidden = live.length > 0;
   $("ended-none").hidden = live.length < all.length;
+  $("more").hidden = !following;
   document.title = live.length ? `${live.length} live – gateway console` : "gateway console";
 }
 

@@ -1,0 +1,152 @@
+"""Operator's functions for secret input: they get what was typed, the model only their answer.
+
+What was typed is in the body of one signed request, and nowhere else: not in an address, a log
+line, an error or an answer, which is refused if it repeats it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import time
+from typing import Any, Final
+
+import httpx2
+import msgspec
+import structlog
+
+from gateway import limits
+from gateway.agents.config.secret_input import SecretKind, SignedRequest
+from gateway.agents.config.tool_options import with_secrets
+from gateway.agents.routing import AgentBook
+from gateway.errors import SettingsError, ToolError
+from gateway.protocols.standard_webhooks import signed_headers, signing_keys
+from gateway.tools.call_headers import call_headers
+from gateway.tools.pinned_http import REDIRECTS, PinnedHttp, text_of
+from gateway.tools.python import ToolContext
+from gateway.tools.secrets import secrets_for
+
+log = structlog.get_logger()
+_BETWEEN_DIGITS: Final = re.compile(r"(?<=\d)[\s,.:;/_–-]+(?=\d)")
+
+
+class _Answer(msgspec.Struct):
+    ok: bool
+    say: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretAnswer:
+    """Answer as the conversation learns it."""
+
+    outcome: str
+    """`done`, `refused` or `error`."""
+    say: str = ""
+    token: str = ""
+
+
+NOTHING_KNOWN: Final = SecretAnswer("error")
+
+
+class SecretFunctions:
+    """Functions of every agent, by kind and name. Raises SettingsError for a secret not set."""
+
+    def __init__(self, book: AgentBook, environ: Mapping[str, str]) -> None:
+        self._functions: dict[tuple[str, SecretKind, str], _Function] = {}
+        for agent in book.agents.values():
+            kinds: tuple[tuple[SecretKind, Mapping[str, Any]], ...] = (
+                ("digits", agent.secret_digits),
+                ("payment", agent.payments),
+            )
+            for kind, inputs in kinds:
+                for name, one in inputs.items():
+                    whose = f"agents.{agent.name}.{kind}.{name}"
+                    self._functions[agent.name, kind, name] = _Function(whose, one.http, environ)
+
+    async def ask(
+        self, kind: SecretKind, name: str, typed: Mapping[str, str], context: ToolContext
+    ) -> SecretAnswer:
+        """Pass on what was typed; never raises but for cancellation, and never repeats it."""
+        function = self._functions.get((context.agent, kind, name))
+        if function is None:  # the agents file has changed meanwhile
+            return NOTHING_KNOWN
+        try:
+            async with asyncio.timeout(function.timeout_s):
+                answer = await function.ask({"kind": kind, "name": name, **typed}, context)
+        except TimeoutError:
+            return _failed(context, name, "timeout")
+        except ToolError as error:
+            return _failed(context, name, error.reason)
+        if _repeats(answer, typed.get("digits", "")):
+            return _failed(context, name, "repeats_digits")
+        outcome = "done" if answer.ok else "refused"
+        return SecretAnswer(outcome, _bounded(answer.say), _bounded(answer.token))
+
+    async def close(self) -> None:
+        for function in self._functions.values():
+            await function.close()
+
+
+class _Function:
+    def __init__(self, whose: str, request: SignedRequest, environ: Mapping[str, str]) -> None:
+        secret = secrets_for(whose, [request.secret_name], environ, in_headers=False)
+        try:
+            self._keys = signing_keys(secret[request.secret_name])
+        except ValueError:
+            raise SettingsError(
+                f"{whose} signs with {request.secret_name}, which must be whsec_ and base64."
+            ) from None
+        in_headers = secrets_for(whose, request.header_secrets, environ, in_headers=True)
+        self._headers = {
+            name: with_secrets(value, in_headers) for name, value in request.headers.items()
+        }
+        self.timeout_s, self._url = request.timeout_s, httpx2.URL(request.url)
+        self._client = PinnedHttp(allow_private=request.allow_private)
+
+    async def ask(self, fields: Mapping[str, str], context: ToolContext) -> _Answer:
+        """Send one request. Raises ToolError."""
+        body = msgspec.json.encode(fields)
+        headers = httpx2.Headers(call_headers(context))
+        headers.update(self._headers)
+        message_id = f"msg_{secrets.token_hex(12)}"
+        headers.update(signed_headers(self._keys, message_id, int(time()), body))
+        most_bytes = limits.tools.SECRET_ANSWER_MAX_BYTES
+        answer = await self._client.ask("POST", self._url, headers, body, most_bytes)
+        if answer.status in REDIRECTS:
+            raise ToolError("The service sent us elsewhere, where we do not go.", "redirect")
+        try:
+            return msgspec.json.decode(text_of(answer), type=_Answer)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            raise ToolError("The service answered with something else.", "not_an_answer") from None
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _failed(context: ToolContext, name: str, reason: str) -> SecretAnswer:
+    log.warning(
+        "secret_function_failed",
+        call_sid=context.call_sid,
+        agent=context.agent,
+        function=name,
+        reason=reason,
+    )
+    return NOTHING_KNOWN
+
+
+def _repeats(answer: _Answer, digits: str) -> bool:
+    """Return whether an answer has the digits in it, however they are spaced."""
+    if len(digits) < limits.tools.SECRET_ECHO_MIN_DIGITS:
+        return False
+    texts = (answer.say, answer.token)
+    return any(digits in text or digits in _BETWEEN_DIGITS.sub("", text) for text in texts)
+
+
+def _bounded(text: str) -> str:
+    """Return a text as it can be sent: half characters, which JSON has and UTF-8 has not, end."""
+    cut = text.strip()[: limits.tools.SECRET_ANSWER_MAX_CHARS]
+    return cut.encode("utf-8", "replace").decode()
