@@ -73,7 +73,7 @@ class CallMachine:
         floor = Floor(ctx, line)
         recording = CallRecording(ctx, line)
         greeting = Greeting(ctx, line, recording)
-        goodbye = Goodbye(ctx, work, line, link)
+        goodbye = Goodbye(ctx, work, line, link, recording)
         approvals = Approvals(ctx, work, floor)
         agents = AgentChange(ctx, work, link, opening, colleagues)
         language = CallerLanguage(ctx)

@@ -25,7 +25,9 @@ MODEL_MESSAGE_MAX_BYTES = 16 << 20
 """Message size above which the model's socket is closed with 1009."""
 MODEL_EVENT_MAX_BYTES = 1 << 20
 """Event above which it is dropped and counted. Pictures and sessions that come back have a third
-of it; 16 s of sound have as much."""
+of it."""
+MODEL_SOUND_MAX_BYTES = 4 << 20
+"""The same for a delta of sound, whose base64 is decoded at a gigabyte a second: 65 s of it."""
 MODEL_EVENT_LARGE_BYTES = 64 << 10
 """Event above which its parts are counted before it is decoded, and nothing in it is repaired."""
 MODEL_EVENT_PARTS_MAX = 16_000
@@ -58,5 +60,6 @@ assert CALLER_BURST_S > MEDIA_SILENCE_MAX_S + START_WAIT_S
 assert CALLER_MESSAGES_PER_S * CALLER_BURST_S > MARKS_PENDING_MAX + 1000 / FRAME_MS * CALLER_BURST_S
 assert FRAME_PAYLOAD_MAX_BYTES * 4 / 3 < CALLER_MESSAGE_MAX_BYTES < SOCKET_MESSAGE_MAX_BYTES
 assert CALLER_FRAME_MAX_BYTES * CALLER_MESSAGES_PER_S <= CALLER_BYTES_PER_S
-assert MODEL_EVENT_LARGE_BYTES < MODEL_EVENT_MAX_BYTES < MODEL_MESSAGE_MAX_BYTES
+assert MODEL_EVENT_LARGE_BYTES < MODEL_EVENT_MAX_BYTES < MODEL_SOUND_MAX_BYTES
+assert MODEL_SOUND_MAX_BYTES < MODEL_MESSAGE_MAX_BYTES
 assert MODEL_EVENT_PARTS_MAX * 0.2e-6 < 0.005

@@ -17,6 +17,7 @@ from gateway.limits.sockets import (
     MODEL_EVENT_LARGE_BYTES,
     MODEL_EVENT_MAX_BYTES,
     MODEL_EVENT_PARTS_MAX,
+    MODEL_SOUND_MAX_BYTES,
 )
 from gateway.protocols.lenient import convert_leniently
 from gateway.protocols.realtime_server import (
@@ -54,6 +55,7 @@ _KNOWN: Final = frozenset(str(k.__struct_config__.tag) for k in get_args(Known))
 
 _LONG_BYTES: Final = 600
 _DELTA: Final = b'"delta":"'
+_DELTA_SPACED: Final = b'"delta": "'
 _PLACEHOLDER_BASE64: Final = b"soundOfThisDelta"
 _PLACEHOLDER: Final = b64decode(_PLACEHOLDER_BASE64)
 _sound_decoder: msgspec.json.Decoder[AudioDelta] = msgspec.json.Decoder(AudioDelta)
@@ -72,12 +74,14 @@ def parse(text: bytes | bytearray | memoryview | str) -> ServerEvent:
     Raises `PeerError` (`junk`, `malformed`, `oversized_message`).
     """
     if len(text) > _LONG_BYTES:
-        if len(text) > MODEL_EVENT_LARGE_BYTES:
-            _check_size(text)
-        if type(text) is bytes:
+        if type(text) is bytearray:  # of several frames
+            text = bytes(text)
+        if type(text) is bytes and len(text) <= MODEL_SOUND_MAX_BYTES:
             sound = _sound(text)
             if sound is not None:
                 return sound
+        if len(text) > MODEL_EVENT_LARGE_BYTES:
+            _check_size(text)
     try:
         return _decoder.decode(text)
     except UNREADABLE as error:
@@ -100,10 +104,12 @@ def _sound(text: bytes) -> AudioDelta | None:
     with a placeholder in the place of the sound, which comes back only where it was the delta of
     this event: it stands in the text once, and nothing else can mean it, since nothing is escaped.
     """
-    key = text.find(_DELTA)
+    key, length = text.find(_DELTA), len(_DELTA)
     if key < 0:
-        return None
-    start = key + len(_DELTA)
+        key, length = text.find(_DELTA_SPACED), len(_DELTA_SPACED)
+        if key < 0:
+            return None
+    start = key + length
     end = text.find(b'"', start)
     short = text[:start] + _PLACEHOLDER_BASE64 + text[end:]
     if b"\\" in short or short.count(_PLACEHOLDER_BASE64) > 1:

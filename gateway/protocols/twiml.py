@@ -131,7 +131,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "Pay": _verb(
         "input action bankAccountType statusCallback statusCallbackMethod timeout maxAttempts "
         "securityCode postalCode minPostalCodeLength paymentConnector paymentMethod tokenType "
-        "chargeAmount currency description validCardTypes language method",
+        "chargeAmount currency description validCardTypes language",
         "Parameter Prompt",
     ),
     "Prompt": _verb("for errorType cardType attempt requireMatchingInputs", "Pause Play Say"),

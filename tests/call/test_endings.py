@@ -92,6 +92,16 @@ def transferred() -> Book:
     return heard_out(book >> asked << ...) >> vendor_events.stop() << ...
 
 
+def sent_to_type() -> Book:
+    pin = {"pin": {"http": {"url": "https://bank.example.com/pin"}}}
+    book = answered(tools=["collect_digits"], secret_digits=pin)
+    asked = vendor_events.response_done(calls=(("collect_digits", "call_1"),))
+    assert asked.response.output
+    asked.response.output[0].arguments = '{"what":"pin"}'
+    book >> vendor_events.response_created() >> asked << ...
+    return heard_out(book) >> vendor_events.stop() << ...
+
+
 def lost_for_good() -> Book:
     book = answered()
     for _ in range(len(limits.model.MODEL_PAUSES_S) + 1):
@@ -126,6 +136,8 @@ WAYS: dict[Ending, Callable[[], Book]] = {
     Ending.MODEL_SILENT: silent_model,
     Ending.NEVER_ARRIVED: never_arrived,
     Ending.TRANSFERRED: transferred,
+    Ending.SECRET_INPUT: sent_to_type,
+    Ending.TURNED_AWAY: lambda: Book() >> inputs.HangUpRequested(Ending.TURNED_AWAY) << ...,
     Ending.BUG: broken,
     Ending.DRAINED: lambda: answered() >> inputs.HangUpRequested(Ending.DRAINED) << ...,
 }
@@ -212,7 +224,7 @@ def test_a_call_that_cannot_even_clean_up_ends() -> None:
 
 def test_which_of_them_are_well() -> None:
     bad = {"never_arrived", "media_stalled", "media_broken", "media_unsupported", "model_refused"}
-    bad |= {"model_lost", "model_silent", "drained", "bug"}
+    bad |= {"model_lost", "model_silent", "drained", "bug", "secret_input"}
     bad |= set(UNTAKEN)
     assert {str(ending) for ending in Ending if not ending.well} == bad
 

@@ -82,7 +82,7 @@ async def receiver(bodies: list[bytes]) -> AsyncIterator[str]:
     """Where events are delivered: takes every one of them."""
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = next(

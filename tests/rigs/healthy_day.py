@@ -253,6 +253,8 @@ class Day:
         self._add("gateway_store_errors_total", 45 * away)
         self._add("gateway_records_lost_total", 0, reason="disk")
         self._set("gateway_records_waiting", 0)
+        self._add("gateway_recording_errors_total", 0, reason="store")
+        self._set("gateway_recordings_waiting", 0)
         self._set("gateway_delivery_oldest_seconds", 0)
         self._set("gateway_deliveries_waiting", 0, state="parked")
         # The account's limit is shared; with many calls less of it is left.

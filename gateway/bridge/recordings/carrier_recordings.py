@@ -25,6 +25,7 @@ from gateway.agents.config.agent import Agent
 from gateway.audio.sound_files import mulaw_of
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import events
+from gateway.call.dialogue.recording import TYPING
 from gateway.errors import LinkError, PeerError
 from gateway.limits import recordings as limits
 from gateway.ops.database.spool import make_private
@@ -130,7 +131,8 @@ class CarrierRecordings:
                 self._calls.popitem(last=False)
         elif isinstance(event, events.RecordingPaused | events.RecordingResumed):
             paused, call_sid = isinstance(event, events.RecordingPaused), call.facts.call_sid
-            if call_sid:
+            # Who types in secret leaves the `<Dial>`, and its recording ends with it.
+            if call_sid and event.by != TYPING:
                 self._start(self._pause(call_sid, paused), f"pause recording {call_sid}")
 
     async def _pause(self, call_sid: str, paused: bool) -> None:

@@ -14,6 +14,7 @@ from gateway.call import events, inputs
 from gateway.call.context import CallContext
 from gateway.call.dialogue import end_plan, prompts
 from gateway.call.dialogue.end_plan import EndPlan
+from gateway.call.dialogue.recording import TYPING, CallRecording
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
@@ -31,8 +32,16 @@ _UNFINISHED: Final = "work_unfinished"
 class Goodbye(CallPart):
     """Why the call ends or where the caller goes, from the decision until it has happened."""
 
-    def __init__(self, ctx: CallContext, work: OpenWork, line: CallerLine, link: ModelLink) -> None:
+    def __init__(
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        line: CallerLine,
+        link: ModelLink,
+        recording: CallRecording,
+    ) -> None:
         self._ctx, self._work, self._line, self._link = ctx, work, line, link
+        self._recording = recording
         self._spent_share = 0.0
         self._heard_at: float | None = None
         """When the goodbye had been heard, and only a function was waited for."""
@@ -157,6 +166,7 @@ class Goodbye(CallPart):
         ctx.wake(Timer.TRANSFER, limits.call.TRANSFER_MAX_S)
         if isinstance(plan.to, do.CollectSecret):
             ctx.put(events.SecretInputStarted(plan.to.kind, plan.to.name))
+            self._recording.pause(TYPING)
         return ctx.put(plan.to)
 
     def session_given_up(self, ending: Ending, reason: str) -> None:
@@ -193,6 +203,7 @@ class Goodbye(CallPart):
         ctx.timers.clear(Timer.TRANSFER)
         if isinstance(plan.to, do.CollectSecret):
             ctx.put(events.SecretInputEnded(plan.to.kind, plan.to.name, "failed"))
+            self._recording.unpause(TYPING)
         else:
             ctx.put(events.TransferAttempted(outcome))
         if ctx.link is LinkState.LOST:

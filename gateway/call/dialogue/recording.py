@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import events, inputs
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
@@ -24,6 +25,8 @@ from gateway.protocols import realtime_server as model
 
 CONSENT: Final = "consent"
 """Purpose of the response that tells the caller."""
+TYPING: Final = "secret"
+"""Who pauses while the caller types what nobody may keep; the stream ends with it."""
 _EARLIER: Final = "earlier"
 """A pause that began on another stream."""
 
@@ -55,7 +58,9 @@ class CallRecording(CallPart):
     @property
     def state(self) -> str:
         """State for a snapshot: `on` or `paused` once the caller was told, else nothing."""
-        return ("paused" if self._paused_by else "on") if self._consented else ""
+        # The next stream begins when the caller has typed: that pause is over by then.
+        paused = self._paused_by - {TYPING}
+        return ("paused" if paused else "on") if self._consented else ""
 
     @property
     def paused(self) -> bool:
@@ -155,6 +160,12 @@ class CallRecording(CallPart):
         (self.pause if event.paused else self.unpause)(event.by)
 
     def _on_key(self, _event: caller.Dtmf) -> None:
-        recording = self._ctx.agent.recording
-        if recording is not None and recording.keys == "silence" and self._tap is not None:
+        if self._tap is not None and _silences_keys(self._ctx.agent):
             self._tap.pressed()
+
+
+def _silences_keys(agent: Agent) -> bool:
+    """Return whether the tones of the caller's keys are left out of a recording."""
+    wanted = agent.recording is not None and agent.recording.keys == "silence"
+    secret = agent.keypad is not None and agent.keypad.secret
+    return wanted or secret or agent.privacy == "pci"

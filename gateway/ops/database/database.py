@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import queue
 import threading
 from collections.abc import Callable
@@ -164,8 +163,6 @@ class Database:
             engine.dispose()
             raise
         self._engine = engine
-        # What was imported and made lives as long as the process.
-        gc.freeze()
         return engine
 
     def _lost(self, reason: str, connected: bool) -> None:

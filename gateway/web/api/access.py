@@ -14,7 +14,7 @@ from starlette.responses import Response
 from gateway import limits
 from gateway.ops.access.audit_log import AuditEntry
 from gateway.ops.records.history import US, Position
-from gateway.web.api.call_queries import cursor_of, moment_of, position_of
+from gateway.web.api.call_queries import cursor_of, moment_of, position_of, short
 from gateway.web.api.calls import CallsEndpoints, parsed
 from gateway.web.http.problems import RequestRefused
 
@@ -52,8 +52,10 @@ class AuditPage(Struct):
     """Cursor of the next page; null behind the last."""
 
 
+_WHO_MAX_CHARS: Final = 64
+
 QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
-    "who": ({"type": "string", "maxLength": 64}, "Only what this operator did."),
+    "who": ({"type": "string", "maxLength": _WHO_MAX_CHARS}, "Only what this operator did."),
     "call": (
         {"type": "string", "maxLength": limits.web.CALL_ID_MAX_CHARS},
         "Only what was done to this call.",
@@ -84,8 +86,8 @@ async def audit(endpoints: CallsEndpoints, request: Request) -> Response:
         raise RequestRefused(422, f"limit is a number from 1 to {limits.api.CALLS_MAX}.")
     entries, following = await endpoints.audit.page(
         int(text),
-        who=given.get("who", "").replace("\0", "\ufffd"),
-        call_id=given.get("call", "").replace("\0", "\ufffd"),
+        who=short(given.get("who", ""), "who", _WHO_MAX_CHARS),
+        call_id=short(given.get("call", ""), "call", limits.web.CALL_ID_MAX_CHARS),
         since_us=moment_of(given.get("since"), "since"),
         until_us=moment_of(given.get("until"), "until"),
         after=position_of(given.get("cursor")),

@@ -72,9 +72,9 @@ def call_query(request: Request) -> CallQuery:
         raise RequestRefused(422, f"path is one of {', '.join(PATHS)}.")
     if ending and ending not in {one.value for one in Ending}:
         raise RequestRefused(422, "There is no such ending.")
-    agent = _short(given.get("agent", ""), "agent", limits.agents.AGENT_NAME_MAX_CHARS)
+    agent = short(given.get("agent", ""), "agent", limits.agents.AGENT_NAME_MAX_CHARS)
     # In a query + means a blank: a number is meant where one begins with it.
-    caller = _short(given.get("caller", "").strip(), "caller", limits.database.CALLER_MAX_CHARS)
+    caller = short(given.get("caller", "").strip(), "caller", limits.database.CALLER_MAX_CHARS)
     since, until = (moment_of(given.get(name), name) for name in ("since", "until"))
     calls = CallFilter(agent, path, ending, caller, since, until)
     return CallQuery(state, _limit(request), calls, position_of(given.get("cursor")))
@@ -125,7 +125,8 @@ def _limit(request: Request) -> int:
     return int(text)
 
 
-def _short(text: str, name: str, most: int) -> str:
+def short(text: str, name: str, most: int) -> str:
+    """Return a parameter as the database takes it. Raises RequestRefused for one too long."""
     if len(text) > most:
         raise RequestRefused(422, f"{name} may have {most} characters.")
     return text.replace("\0", "\ufffd")  # PostgreSQL has no text with a null byte

@@ -46,13 +46,6 @@ def test_both_legs_of_one_telephone_call() -> None:
     assert table.sip_calls_of(MEDIA_CALL.call_sid) == [sip]
 
 
-def test_a_browser_cannot_be_brought_back() -> None:
-    table, media = CallTable(), call(MEDIA_CALL)
-    table.add_media(media)
-    table.add_media(call(replace(MEDIA_CALL, call_sid="BR1", path="browser")))
-    assert table.with_carrier == [media]
-
-
 def test_a_call_is_removed_but_not_the_one_that_took_its_place() -> None:
     table, first, second, sip = CallTable(), call(MEDIA_CALL), call(MEDIA_CALL), call(SIP_CALL)
     table.add_media(first)

@@ -42,5 +42,10 @@ async def test_what_twilio_runs_is_replaced(fails: bool) -> None:
 
 async def test_a_browser_has_no_carrier_that_could() -> None:
     call = CallDouble(MEDIA_CALL)
-    await BrowserCarrier().collect(call, PIN)  # type: ignore[arg-type]
+
+    async def save(_call: object) -> None:
+        """Nothing is kept here."""
+
+    carrier = BrowserCarrier(save, shared=False)
+    await carrier.collect(call, PIN)  # type: ignore[arg-type]
     assert call.notified == [TransferFailed("no_carrier")]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.agents.config.agent import Agent
+from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.bridge.inbound.browser_calls import BrowserCalls
 from gateway.errors import NotAdmitted
 from gateway.ops.limits.admission import Admission
@@ -26,7 +27,8 @@ class FailingRegistry:
     def refusal(self) -> None:
         return None
 
-    def announce(self, facts: Any, _agent: Agent) -> Any:
+    def announce(self, facts: Any, _agent: Agent, *, wire: WireFormat) -> Any:
+        assert wire is MULAW_8K
         self.announced += 1
         if self.announced == 1:
             raise RuntimeError("a bug of ours")
@@ -35,9 +37,18 @@ class FailingRegistry:
 
 async def test_a_call_that_fails_leaves_no_slot_taken() -> None:
     agent = Agent(name="only", instructions="Be kind.", max_calls=1)
-    calls = BrowserCalls(FailingRegistry(agent), Admission(None, None), lambda: None, lambda: 0.0)
+    unused: Any = None
+    calls = BrowserCalls(
+        FailingRegistry(agent),  # type: ignore[arg-type] # has what a beginning call needs
+        unused,
+        Admission(None, None),
+        unused,
+        lambda: None,
+        lambda: 0.0,
+        lambda: None,
+    )
     with pytest.raises(RuntimeError):
-        await calls.begin("only")
-    await calls.begin("only")
+        await calls.begin("only", MULAW_8K)
+    await calls.begin("only", MULAW_8K)
     with pytest.raises(NotAdmitted, match="agent_full"):
-        await calls.begin("only")
+        await calls.begin("only", MULAW_8K)

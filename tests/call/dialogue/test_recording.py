@@ -167,6 +167,15 @@ def test_a_pause_is_an_entry_on_the_time_line_and_an_event() -> None:
     assert kinds(book) == [line.PAUSED, line.RESUMED]
 
 
+def test_the_pause_of_a_secret_ends_with_its_stream_and_no_other_does() -> None:
+    for by, state in (("secret", "on"), ("tool", "paused")):
+        book = told(recorded()) >> wait(1.2) << ...
+        book.call.recording.pause("secret")
+        book.call.recording.pause(by)
+        assert book.call.recording.paused
+        assert book.call.snapshot().recording == state
+
+
 def test_a_caller_who_was_told_on_an_earlier_stream_is_not_told_again() -> None:
     for state, entries in (("on", [line.KEEP]), ("paused", [line.KEEP, line.PAUSED])):
         before = told(recorded()) >> wait(1.2) << ...
@@ -181,8 +190,13 @@ def test_a_caller_who_was_told_on_an_earlier_stream_is_not_told_again() -> None:
 
 
 def test_the_key_of_a_caller_is_silenced_where_the_agent_wants_it() -> None:
-    for keys, entries in (("silence", [line.KEY]), ("keep", [])):
-        book = told(recorded(recording=RECORDING | {"keys": keys})) >> wait(1.2) << ...
+    for agent, entries in (
+        ({"recording": RECORDING | {"keys": "silence"}}, [line.KEY]),
+        ({"keypad": {"secret": True}}, [line.KEY]),
+        ({"privacy": "pci"}, [line.KEY]),
+        ({}, []),
+    ):
+        book = told(recorded(**agent)) >> wait(1.2) << ...
         book.call.line.tap.take()
         book >> key("4") << ...
         assert kinds(book) == entries

@@ -163,3 +163,13 @@ def test_a_call_that_broke_off_meanwhile_knows_that_nothing_is_known() -> None:
     book = Book(**BANK)
     book.call.resume(decode(encode(state)))
     assert prompts.TYPED_UNKNOWN in [item.text for item in book.call.history.items]
+
+
+def test_nothing_is_recorded_from_the_moment_that_the_caller_leaves_to_type() -> None:
+    book = answered(**BANK, recording={"consent": "Recorded."})
+    book.call.recording.resume("on")
+    left(book)
+    assert book.call.recording.paused
+    assert book.call.snapshot().recording == "on"  # the stream that they come back on
+    book >> TransferFailed("http_500") << ...
+    assert not book.call.recording.paused

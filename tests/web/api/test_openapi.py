@@ -136,10 +136,10 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with capture_logs():
         thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
         thread.start()
-        assert up.wait(20)
+        assert up.wait(60)
         yield ready[0]
         loop.call_soon_threadsafe(done.set)
-        thread.join(20)
+        thread.join(60)
         loop.close()
 
 
