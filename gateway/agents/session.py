@@ -22,10 +22,11 @@ _FIXED: Final = {
     "audio.input.format": "is set by `audio:` of the agent, and by the carrier with path: sip",
     "audio.output.format": "is set by `audio:` of the agent, and by the carrier with path: sip",
 }
+_TURN_FLAG_NAMES: Final = ("create_response", "interrupt_response")
 _TURN_FLAGS: Final = {
     f"audio.input.turn_detection.{flag}": "does not go with barge_in above 0, which has the "
     "gateway decide on turns"
-    for flag in ("create_response", "interrupt_response")
+    for flag in _TURN_FLAG_NAMES
 }
 
 
@@ -89,6 +90,10 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
             changed[key] = _CLEARED.get(key)
         elif key in ("audio", "input", "output") and isinstance(new, dict):
             changed[key] = _changed(old if isinstance(old, dict) else {}, new)
+        elif key == "turn_detection" and isinstance(old, dict) and isinstance(new, dict):
+            # A flag that the next agent leaves to its default would stay as it was.
+            left = [flag for flag in _TURN_FLAG_NAMES if flag in old and flag not in new]
+            changed[key] = deepcopy(new) | dict.fromkeys(left, True)
         else:
             changed[key] = deepcopy(new)
     return changed

@@ -347,3 +347,17 @@ def test_reasoning_can_be_changed_and_not_taken_back() -> None:
     high = session_of(agent(path="sip", reasoning_effort="high"))
     assert session_change(low, high)["reasoning"] == {"effort": "high"}
     assert "reasoning" not in session_change(low, session_of(agent(path="sip")))
+
+
+def test_a_change_has_the_server_answer_turns_again() -> None:
+    """Only what is named changes: a flag that was set for the agent before would stay."""
+    ours = Agent.model_validate(
+        {"name": "a", "instructions": "x", "barge_in": {"min_speech_ms": 200}}
+    )
+    theirs = Agent(name="b", instructions="y")
+    change = session_change(session_of(ours), session_of(theirs))
+    detection = change["audio"]["input"]["turn_detection"]
+    assert detection["create_response"] is detection["interrupt_response"] is True
+    back = session_change(session_of(theirs), session_of(ours))
+    detection = back["audio"]["input"]["turn_detection"]
+    assert detection["create_response"] is detection["interrupt_response"] is False
