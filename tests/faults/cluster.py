@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import httpx2
 import yaml
+from database_end import open_database
 
 from gateway.simulator.caller.gateway_process import free_port
 from gateway.simulator.openai_project import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
@@ -46,6 +47,7 @@ LONG: Final = (
     "Let me tell you a long story about the harbour and the people who live there, and how "
     "they came to build the lighthouse that still stands on the cliff above the old cluster."
 )
+STORE_KEY: Final = "the-key-of-the-faults-suite"
 RECALL: Final = [{"recall": r"code word is (\w+)"}]
 HEARS: Final = ["My code word is heron.", "Tell me a story.", "What is it that I told you?"]
 
@@ -201,7 +203,7 @@ class Cluster:
             environment["OPENAI_WEBHOOK_SECRET"] = SIMULATED_SECRET
         if self.redis_port is not None:
             environment["GATEWAY_STORE"] = f"redis://127.0.0.1:{self.redis_port}/0"
-            environment["GATEWAY_STORE_KEY"] = "the-key-of-the-faults-suite"
+            environment["GATEWAY_STORE_KEY"] = STORE_KEY
         command = [sys.executable, "-m", "gateway.cli.main", "serve"]
         process = await self._spawn(f"gateway-{port}", command, environment | environ, log)
         self.gateways[port] = process
@@ -251,11 +253,17 @@ class Cluster:
         """Whether this machine was too busy for its latencies to be the gateway's."""
         return self.stalls.seconds > 0 or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
-    def transcript(self, call_sids: set[str]) -> list[dict[str, Any]]:
+    async def transcript(self, call_sids: set[str]) -> list[dict[str, Any]]:
         """Return the model's lines in these calls, by the records of all processes."""
-        records = [json.loads(f.read_text()) for f in (self.out / "data").glob("calls/*.json")]
-        lines = [line for r in records if r["call_sid"] in call_sids for line in r["transcript"]]
-        return [line for line in lines if line["who"] == "model"]
+        async with open_database(self.out / "data", keys=(STORE_KEY,)) as end:
+            # What a process that stopped had no time to write, the next one does.
+            writing = asyncio.create_task(end.writes.run())
+            await end.writes.spooled()
+            await asyncio.wait_for(end.writes.flushed(), START_MAX_S)
+            writing.cancel()
+            records = [await end.history.find(call_sid) for call_sid in call_sids]
+        lines = [line for record in records if record for line in record.transcript]
+        return [{"who": line.who, "text": line.text} for line in lines if line.who == "model"]
 
     async def calls_on(
         self, port: int, steps: Sequence[Any], seeds: range

@@ -81,6 +81,6 @@ async def test_a_process_is_killed_and_another_told_to_stop(tmp_path: Path) -> N
         ("process SIGKILL with calls", records[:3], 3000),
         ("process SIGTERM with calls", records[3:], USUAL_MS + UNHEARD_MS),
     ):
-        spoken = cluster.transcript({record.call_sid for record in theirs})
+        spoken = await cluster.transcript({record.call_sid for record in theirs})
         result = evaluate(fault, theirs, spoken, asked=len(theirs))
         result.check(most_ms=most_ms, busy=cluster.busy)
