@@ -184,10 +184,14 @@ def _texts() -> Iterator[tuple[Path, int, str]]:
                 yield file, number, line
 
 
+OF_A_HOTEL = ("concierge.yaml", "concierge-upset.yaml", "hotel.py")
+"""Texts of which rooms are the subject."""
+
+
 def old_words() -> Iterator[str]:
     """Words of the earlier vocabulary."""
     for file, number, line in _texts():
-        if file.name in VOCABULARY_PAGES:
+        if file.name in VOCABULARY_PAGES or file.name in OF_A_HOTEL:
             continue
         for found in OLD_WORDS.finditer(ORDINARY.sub("", line)):
             yield f"{place(file, number)}: “{found.group(0)}” is a word of the old vocabulary."

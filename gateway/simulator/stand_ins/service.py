@@ -20,7 +20,7 @@ Handler = Callable[[Mapping[str, str], Mapping[str, Any]], dict[str, Any] | None
 
 
 def service(handlers: Mapping[str, Handler]) -> Starlette:
-    """Return the application; keys are like `GET /rooms/{room}`."""
+    """Return the application; keys are like `GET /tables/{table}`."""
     return Starlette(routes=[_route(asked, handler) for asked, handler in handlers.items()])
 
 
