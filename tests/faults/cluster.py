@@ -258,7 +258,7 @@ class Cluster:
         async with open_database(self.out / "data", keys=(STORE_KEY,)) as end:
             # What a process that stopped had no time to write, the next one does.
             writing = asyncio.create_task(end.writes.run())
-            await end.writes.spooled()
+            end.writes.add()  # nothing, behind all that is found in the spool
             await asyncio.wait_for(end.writes.flushed(), START_MAX_S)
             writing.cancel()
             records = [await end.history.find(call_sid) for call_sid in call_sids]
