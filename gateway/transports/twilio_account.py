@@ -16,7 +16,7 @@ TIMEOUT_S: Final = 10.0
 
 
 class _FixedHostClient(TwilioHttpClient):  # type: ignore[misc] # the package is not typed
-    """Asks one address whatever host the package has in mind: `api`, `trunking` and the rest."""
+    """Asks one address whatever host the package would ask: `api`, `trunking` and the rest."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__(timeout=TIMEOUT_S)
