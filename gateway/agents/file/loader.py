@@ -14,8 +14,9 @@ from pydantic_core import ErrorDetails
 
 from gateway import limits
 from gateway.agents.builtin_tools import definitions
-from gateway.agents.config.agent import SHUTDOWNS, Agent
+from gateway.agents.config.agent import Agent
 from gateway.agents.config.base import suggestion
+from gateway.agents.config.models import SHUTDOWNS
 from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, read_text
