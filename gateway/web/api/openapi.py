@@ -326,8 +326,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         schema = {"type": "string", "minLength": 1, "maxLength": limits.tools.APPROVAL_ID_MAX_CHARS}
         found.append({"name": "approval", "in": "path", "required": True, "schema": schema})
     for place, named in (("query", operation.query), ("header", operation.headers)):
-        for name, (schema, text) in named.items():
-            schema = _or_empty(schema) if place == "query" else schema
+        for name, (narrow, text) in named.items():
+            schema = _or_empty(narrow) if place == "query" else narrow
             found.append({"name": name, "in": place, "schema": schema, "description": text})
     return found
 
