@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
+from gateway.bridge.failover.carrier_end import CarrierEnd
 from gateway.bridge.failover.snapshot_traces import SnapshotTraces
 from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.browser_calls import BrowserCalls
@@ -55,6 +56,7 @@ def twilio_endpoints(
     texts: Messaging,
     outbound: OutboundCalls,
     before: BeforeCalls,
+    kept: Records,
     recorded: Recordings,
 ) -> list[BaseRoute]:
     settings, registry = r.settings, calls.registry
@@ -85,11 +87,18 @@ def twilio_endpoints(
         voice,
         calls.transfers,
         secret_inputs,
-        StatusEndpoints(registry, outbound, calls.warm, secret_inputs, r.metrics),
+        StatusEndpoints(
+            registry, outbound, calls.warm, secret_inputs, _carrier_end(r, calls, kept), r.metrics
+        ),
         media,
         MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
         RecordingWebhook(recorded.carrier, registry.agents.agent),
     )
+
+
+def _carrier_end(r: Resources, calls: Telephony, kept: Records) -> CarrierEnd:
+    wait_s = r.tuning.delivery_over_after_s
+    return CarrierEnd(calls.registry.ending_of, kept.outbox.over, r.tasks.start, wait_s=wait_s)
 
 
 def _voice(
