@@ -91,7 +91,7 @@ def build(
     before = before_calls(calls, kept)
     inbound = sip_inbound(r, bounds, calls, before)
     takeover = sip_takeover(r, calls, inbound)
-    recorded = recordings(r)
+    recorded = recordings(r, kept)
     acting = operators(r, calls, kept, outbound)
     subscribe(r, bounds, calls, kept, outbound, recorded)
 

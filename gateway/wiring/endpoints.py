@@ -217,7 +217,7 @@ def operator_endpoints(
         kept.tokens,
         kept.audit,
         recorded.library,
-        _forgetting(r, kept, recorded),
+        _forgetting(r, kept, recorded, acting),
         lambda kind: r.metrics.images.labels("operator", kind).inc(),
     )
     auth = OperatorAuth(kept.tokens, r.metrics.admin_tokens_refused, kept.audit)
@@ -225,13 +225,16 @@ def operator_endpoints(
     return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]
 
 
-def _forgetting(r: Resources, kept: Records, recorded: Recordings) -> Forgetting:
-    def running(number: str) -> list[str]:
-        return [call.id for call in kept.store.live(CallFilter(caller=number))]
+def _forgetting(r: Resources, kept: Records, recorded: Recordings, acting: Operators) -> Forgetting:
+    async def running(number: str) -> list[str]:
+        wanted = CallFilter(caller=number)
+        return [call.id for call in (*kept.store.live(wanted), *await acting.remote.live(wanted))]
 
     traces = (
         RecordingTraces(recorded.uploader, recorded.library),
         DeliveryTraces(kept.database),
         SnapshotTraces(r.states),
     )
-    return Forgetting(kept.history, kept.writes, running, traces)
+    return Forgetting(
+        kept.history, kept.writes, kept.tombstones, running, traces, r.settings.retain_days
+    )

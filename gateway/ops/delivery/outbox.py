@@ -25,8 +25,10 @@ from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.ops.database.sealing import Sealer
 from gateway.ops.database.write_behind import Apply, Write, WriteBehind
+from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.history import EndedEvent, EventType
 from gateway.ops.records.record import CallRecord
+from gateway.ops.records.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -56,6 +58,9 @@ class EventWrite(Struct, array_like=True):
     """When it happened."""
     due_us: int
     body: bytes
+    caller: str = ""
+    """The hash of the caller's number, or the number, see `CallerHash.seen`."""
+    hashed: bool = True
 
 
 class TakenEvent(NamedTuple):
@@ -80,12 +85,14 @@ class EventOutbox:
     def __init__(
         self,
         writes: WriteBehind,
+        callers: CallerHash,
         news: Callable[[], None] = lambda: None,
         *,
         enabled: bool,
         wall: Callable[[], float] = time,
     ) -> None:
-        self._writes, self._news, self._enabled, self._wall = writes, news, enabled, wall
+        self._writes, self._callers, self._news = writes, callers, news
+        self._enabled, self._wall = enabled, wall
         self._last_us = 0
 
     def add(self, event_type: EventType, call: CallInfo, data: Mapping[str, Any]) -> None:
@@ -104,6 +111,7 @@ class EventOutbox:
             at_us,
             at_us,
             event_body(event_type, at_us, {**_facts(call), **data}),
+            *self._callers.seen(call.caller),
         )
         self._writes.add(Write(EVENT, msgspec.msgpack.encode(event)), written=self._news)
 
@@ -122,7 +130,15 @@ class EventOutbox:
         event = self.ended(call, ending)
         if event is not None:
             body = event_body(ENDED, event.at_us, {**_facts(call), **outline})
-            write = EventWrite(event.id, ENDED, call.key, event.at_us, event.due_us, body)
+            write = EventWrite(
+                event.id,
+                ENDED,
+                call.key,
+                event.at_us,
+                event.due_us,
+                body,
+                *self._callers.seen(call.caller),
+            )
             self._writes.add(Write(OUTLINE, msgspec.msgpack.encode(write)), written=self._news)
 
     def over(self, call_sid: str) -> None:
@@ -140,8 +156,8 @@ class EventOutbox:
 class OutboxTable:
     """Table of the outbox; its functions run on the database's thread."""
 
-    def __init__(self, sealer: Sealer) -> None:
-        self._sealer = sealer
+    def __init__(self, sealer: Sealer, callers: CallerHash, tombstones: Tombstones) -> None:
+        self._sealer, self._callers, self._tombstones = sealer, callers, tombstones
 
     @property
     def appliers(self) -> Mapping[str, Apply]:
@@ -149,11 +165,13 @@ class OutboxTable:
         return {EVENT: self.apply, OUTLINE: self.apply_outline, OVER: self.apply_over}
 
     def apply(self, connection: Connection, data: bytes) -> None:
-        """Add an event; one that is there already changes nothing.
+        """Add an event; one that is there already, or of a forgotten call, changes nothing.
 
         A call that starts again was resumed: its end, if it waits, waits on.
         """
         event = msgspec.msgpack.decode(data, type=EventWrite)
+        if self._is_barred(connection, event):
+            return
         if not self._insert(connection, event) and event.type == STARTED:
             self._resumed(connection, event)
 
@@ -166,7 +184,9 @@ class OutboxTable:
 
     def apply_outline(self, connection: Connection, data: bytes) -> None:
         """Add `call.ended` of a call that keeps no record, from where its first part began."""
-        self._end(connection, msgspec.msgpack.decode(data, type=EventWrite), joins=True)
+        event = msgspec.msgpack.decode(data, type=EventWrite)
+        if not self._is_barred(connection, event):
+            self._end(connection, event, joins=True)
 
     def apply_over(self, connection: Connection, data: bytes) -> None:
         """Have the end of a call delivered that waits for nothing any more."""
@@ -178,6 +198,10 @@ class OutboxTable:
         d = deliveries.c
         waits = _waiting_end(call_id, d.due_at > at_us)
         connection.execute(update(deliveries).where(*waits).values(_at(at_us)))
+
+    def _is_barred(self, connection: Connection, event: EventWrite) -> bool:
+        caller = self._callers.hash_of(event.caller, event.hashed)
+        return self._tombstones.bars(connection, [event.call_id], caller, event.at_us)
 
     def _resumed(self, connection: Connection, start: EventWrite) -> None:
         from sqlalchemy import select, update  # noqa: PLC0415 - on the thread

@@ -13,7 +13,7 @@ from gateway.call.endings import Ending
 from gateway.errors import StoreError
 
 
-async def let_go(ending: Ending | None | StoreError) -> list[str]:
+async def let_go(ending: Ending | StoreError | None) -> list[str]:
     over, tasks = list[str](), list[asyncio.Task[None]]()
 
     async def ending_of(_call_sid: str) -> Ending | None:

@@ -62,7 +62,7 @@ class Calls:
     now: float = 1_790_000_000.0
 
     def process(self) -> EventOutbox:
-        return EventOutbox(self.end.writes, enabled=True, wall=lambda: self.now)
+        return EventOutbox(self.end.writes, self.end.callers, enabled=True, wall=lambda: self.now)
 
     def queue(self) -> DeliveryQueue:
         return DeliveryQueue(self.end.database, self.end.sealer, lambda: self.now)
@@ -223,7 +223,7 @@ async def test_a_call_without_a_record_ends_once_too(calls: Calls) -> None:
     ],
 )
 def test_an_end_that_may_be_resumed_waits(facts: CallInfo, ending: Ending, wait_s: int) -> None:
-    outbox = EventOutbox(None, enabled=True, wall=lambda: 1.0)  # type: ignore[arg-type] # unused
+    outbox = EventOutbox(None, None, enabled=True, wall=lambda: 1.0)  # type: ignore[arg-type] # unused
     event, later = outbox.ended(facts, ending), outbox.ended(facts, ending)
     assert event is not None
     assert later is not None
