@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 from starlette.exceptions import HTTPException
 
-from gateway.agents.config.agent import DEFAULT_MODEL
+from gateway.agents.config.models import DEFAULT_MODEL
 from gateway.agents.routing import AgentBook
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.registry import CallRegistry

@@ -34,13 +34,8 @@ from gateway.ops.records.history import (
 )
 from gateway.ops.records.late import LateCall, LateWrites, complete
 from gateway.ops.records.live_changes import EndedLine, LiveChanges
-from gateway.ops.records.record import (
-    CallRecord,
-    CallSummary,
-    RecordPrivacy,
-    RecordWriter,
-    privacy_of,
-)
+from gateway.ops.records.record import CallRecord, CallSummary, RecordPrivacy, privacy_of
+from gateway.ops.records.record_writer import RecordWriter
 from gateway.ops.telemetry.logs import masked
 
 DAY_S: Final = 86_400
