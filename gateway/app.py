@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 from starlette.exceptions import HTTPException
 
-from gateway.agents.config.agent import DEFAULT_MODEL
+from gateway.agents.config.models import DEFAULT_MODEL
 from gateway.agents.routing import AgentBook
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.registry import CallRegistry
@@ -91,7 +91,7 @@ def build(
     before = before_calls(calls, kept)
     inbound = sip_inbound(r, bounds, calls, before)
     takeover = sip_takeover(r, calls, inbound)
-    recorded = recordings(r)
+    recorded = recordings(r, kept)
     acting = operators(r, calls, kept, outbound)
     subscribe(r, bounds, calls, kept, outbound, recorded)
 
@@ -102,7 +102,7 @@ def build(
     routes = [
         # Routes are searched in order: those with the most requests come first.
         *openai_routes(openai),
-        *twilio_endpoints(r, bounds, calls, texts, outbound, before, recorded),
+        *twilio_endpoints(r, bounds, calls, texts, outbound, before, kept, recorded),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
         *operator_endpoints(

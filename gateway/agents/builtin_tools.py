@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway import limits
-from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
+from gateway.agents.config.agent import Agent
 from gateway.agents.config.recording import PAUSES_RECORDING
 from gateway.agents.config.secret_input import COLLECTS_DIGITS, TAKES_PAYMENT, SecretInputBase
+from gateway.agents.config.tool_names import BUILT_IN_TOOLS
 
 END_CALL: Final[dict[str, Any]] = {
     "type": "function",

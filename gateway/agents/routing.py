@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
 from gateway.agents.config.agent import Agent
+from gateway.agents.config.base import AgentFilePart
 
 _EXACT: Final = re.compile(r"\+[0-9]{1,15}")
 _PREFIX: Final = re.compile(r"\+[0-9]{1,14}\*")
@@ -17,10 +18,8 @@ _WRAPPING: Final = re.compile(r"\A[\s<>]+|[\s<>]+\Z")
 _ADDRESS: Final = re.compile(r"(?:sips?|client):[^\s*<>]+", re.IGNORECASE)
 
 
-class Route(BaseModel):
+class Route(AgentFilePart):
     """Calls to `to` are answered by `agent`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     to: str
     agent: str

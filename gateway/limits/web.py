@@ -52,6 +52,8 @@ CALL_ID_MAX_CHARS = 256
 SCRAPE_TURN_S = 0.001
 """How long metrics are written out before the event loop gets its turn: in all it takes some
 milliseconds, by which the sound of every call would be late."""
+SCRAPE_SAMPLES_MAX = 64
+"""Samples of one metric that are written out without a look at the clock."""
 
 assert BODY_WAIT_S < REQUEST_BODY_WAIT_S
 assert WEBHOOK_BODY_MAX_BYTES <= UNREAD_BODY_MAX_BYTES

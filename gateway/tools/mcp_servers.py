@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from gateway import limits
-from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
+from gateway.agents.config.agent import Agent
 from gateway.agents.config.mcp import McpServer, function_name, server_of
+from gateway.agents.config.tool_names import BUILT_IN_TOOLS
 from gateway.agents.config.tool_options import NAME
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError

@@ -14,7 +14,8 @@ import structlog
 
 from gateway import limits
 from gateway.agents.builtin_tools import definitions
-from gateway.agents.config.agent import BACKGROUND_TOOLS, Agent
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.tool_names import BACKGROUND_TOOLS
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import AgentBook
 from gateway.errors import ToolError

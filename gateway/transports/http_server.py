@@ -102,8 +102,8 @@ class BoundedHttp(HttpToolsProtocol):
             return
         idle = self.timeout_keep_alive_task is not None
         super().data_received(data)
-        if self.transport.is_closing():
-            return
+        if self.transport.is_closing() or self not in self.connections:
+            return  # closed, or a media socket now, on a connection that a proxy used before
         if self._head_due is not None:
             self._head_bytes += len(data)
             if self._head_bytes > REQUEST_HEAD_MAX_BYTES:

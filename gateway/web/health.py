@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gateway.bridge.calls.registry import CallRegistry
-from gateway.limits.web import SCRAPE_TURN_S
+from gateway.limits.web import SCRAPE_SAMPLES_MAX, SCRAPE_TURN_S
 from gateway.ops.telemetry.metrics import Metrics
 
 LANDING: Final = (
@@ -25,6 +26,7 @@ LANDING: Final = (
     "Prometheus               /metrics\n"
 )
 _OPENMETRICS_END: Final = b"# EOF\n"
+_HEAD: Final = re.compile(rb"\A(?:#[^\n]*\n)*")
 
 
 class HealthEndpoints:
@@ -69,14 +71,29 @@ class HealthEndpoints:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         parts, began = [], monotonic()
         for family in self._metrics.registry.collect():
-            parts.append(encode(_OneFamily(family)).removesuffix(_OPENMETRICS_END))
-            if monotonic() - began > SCRAPE_TURN_S:
-                # All at once would hold up the sound of every call for some milliseconds.
-                await asyncio.sleep(0)
-                began = monotonic()
+            for part in written_in_parts(family, encode):
+                parts.append(part)
+                if monotonic() - began > SCRAPE_TURN_S:
+                    # All at once would hold up the sound of every call for some milliseconds.
+                    await asyncio.sleep(0)
+                    began = monotonic()
         if "openmetrics" in content_type:
             parts.append(_OPENMETRICS_END)
         return Response(b"".join(parts), headers={"content-type": content_type})
+
+
+def written_in_parts(family: Metric, encode: Callable[[Any], bytes]) -> Iterator[bytes]:
+    """Yield the text of one metric, a part for each `SCRAPE_SAMPLES_MAX` samples.
+
+    A histogram of a hundred agents has thousands of samples.
+    """
+    samples = family.samples
+    for at in range(0, max(len(samples), 1), SCRAPE_SAMPLES_MAX):
+        part = Metric(family.name, family.documentation, family.type, family.unit)
+        part.samples = samples[at : at + SCRAPE_SAMPLES_MAX]
+        text = encode(_OneFamily(part)).removesuffix(_OPENMETRICS_END)
+        # Help and type stand once. Line breaks in labels are escaped: no sample begins so.
+        yield text if at == 0 else _HEAD.sub(b"", text)
 
 
 class _OneFamily(Collector):

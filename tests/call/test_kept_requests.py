@@ -18,7 +18,7 @@ from call.vendor_events import (
     speech_started,
     speech_stopped,
 )
-from gateway.agents.config.agent import DEFAULT_MODEL
+from gateway.agents.config.models import DEFAULT_MODEL
 from gateway.call import commands as do
 from gateway.call import events, inputs
 

@@ -13,11 +13,12 @@ import yaml
 from call.play import Book
 from starlette.routing import Route, WebSocketRoute
 
-from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent, Fallback
+from gateway.agents.config.agent import Agent
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.config.outbound import Outbound
+from gateway.agents.config.tool_names import BUILT_IN_TOOLS
 from gateway.agents.config.tool_options import FunctionTool
-from gateway.agents.config.transfers import KeypadTransfer, TransferDestination
+from gateway.agents.config.transfers import Fallback, KeypadTransfer, TransferDestination
 from gateway.agents.file.loader import load_agents
 from gateway.app import build
 from gateway.bridge.inbound.sip_inbound import STATUS

@@ -219,6 +219,13 @@ class Cluster:
             self.balancer.remove(port)
         self.gateways[port].send(number)
 
+    async def finish(self) -> None:
+        """Have the processes that are left write their records, and end."""
+        left = [process for process in self.gateways.values() if process.handle.returncode is None]
+        for process in left:
+            process.send(signal.SIGTERM)
+        await asyncio.gather(*(process.exited() for process in left), return_exceptions=True)
+
     async def _spawn(
         self, name: str, command: Sequence[str], environment: dict[str, str], log: str | None = None
     ) -> Process:
@@ -375,6 +382,7 @@ async def running_cluster(
             await cluster.start_redis()
         await asyncio.gather(*(cluster.start_gateway(**environ) for _ in range(gateways)))
         yield cluster
+        await cluster.finish()
 
 
 def dump(value: Any) -> str:

@@ -116,6 +116,23 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
     assert studio.model.journal.of("violation") == []
 
 
+async def test_a_button_that_is_pressed_again_at_once_sends_no_faster(studio: Studio) -> None:
+    async with studio.visit() as visit:
+        page, call_sid = visit.page, visit.stream.call_sid
+        show = page.locator("#show")
+        await show.focus()
+        for _ in range(4):  # released while a frame is on its way
+            await page.keyboard.down(" ")
+            await expect(show).to_have_attribute("aria-pressed", "true")
+            await page.keyboard.up(" ")
+        await page.keyboard.down(" ")
+        before = shown(studio, call_sid, "camera")
+        await studio.rig.until(lambda: shown(studio, call_sid, "camera") >= before + 2)
+        await page.keyboard.up(" ")
+        await expect(show).to_have_attribute("aria-pressed", "false")
+    assert visit.wrong == [], "one frame at a time, whatever the finger does"
+
+
 async def test_what_cannot_be_seen_is_said(studio: Studio) -> None:
     async with studio.visit("fr") as visit:
         await visit.page.locator("#choose").set_input_files(file(PDF, "image/png"))  # type: ignore[arg-type]

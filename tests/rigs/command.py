@@ -21,7 +21,7 @@ from typing import Any
 
 from gateway.cli.commands import COMMANDS
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload([module for module, _ in COMMANDS.values()])

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ import pytest
 from http_end import http_end
 
 from gateway.errors import ToolError
-from gateway.tools.pinned_http import PinnedHttp, is_public, text_of
+from gateway.tools.pinned_http import HttpAnswer, PinnedHttp, is_public, text_of
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,16 @@ async def test_an_answer_is_bounded_and_a_redirect_is_not_followed() -> None:
         assert error.value.reason == "too_long"
         await client.close()
     assert [seen.raw_path for seen in end.seen] == ["/", "/there", "/long"]
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "punycode", "hex", "unicode_escape", "x"])
+def test_what_claims_a_charset_that_is_none_of_the_web_is_read_as_utf8(charset: str) -> None:
+    """`idna` and `undefined` raise whatever is asked of them, `punycode` is quadratic."""
+    answer = HttpAnswer(200, "caf\u00e9 \\n".encode() + b"\xff", charset, "")
+    assert text_of(answer) == "caf\u00e9 \\n\ufffd"
+
+
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "windows-1252", "utf-16", "GBK"])
+def test_charsets_of_the_web_are_read(charset: str) -> None:
+    known = HttpAnswer(200, "\u00e9".encode(charset), charset, "")
+    assert text_of(known) == "\u00e9"

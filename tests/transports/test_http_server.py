@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from stream_end import near_end
+from stream_end import NearEnd, near_end, upgrade
 from uvicorn.server import ServerState
 
 from gateway import limits
@@ -215,6 +215,20 @@ async def test_a_websocket_has_its_own_bounds(hasty_port: int) -> None:
         await asyncio.sleep(2 * HASTE_S)
         end.say("x" * 100_000)
         assert len((await end.frame()).data) == 100_000
+
+
+async def test_so_has_one_on_a_connection_that_was_used_before(hasty_port: int) -> None:
+    """A proxy sends handshakes over connections that it kept open after other requests."""
+    async with connection(hasty_port) as (reader, writer):
+        writer.write(post(b"one"))
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n3"), 10)
+        writer.write(upgrade("/ws", {}))
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        end = NearEnd(reader, writer)
+        await asyncio.sleep(2 * HASTE_S)
+        end.say("still here")
+        assert (await end.frame()).data == b"still here"
 
 
 # --- What comes too fast, too long or never ---

@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from gateway_calls import CALLER, RECEPTION, new_sid
-from prometheus_client import parser
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition, parser
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.openmetrics import parser as openmetrics
 from running_gateway import GatewayRig
 
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.limits.web import SCRAPE_SAMPLES_MAX
 from gateway.ops.billing.prices import KINDS
 from gateway.ops.telemetry.metrics import CLOSED, REFUSALS
+from gateway.web.health import written_in_parts
 
 
 def families(house_text: str, read: Any) -> dict[str, Any]:
@@ -158,3 +161,21 @@ async def test_the_root_says_what_this_is(rig: GatewayRig) -> None:
     assert response.headers["content-type"].startswith("text/plain")
     for path in ("/twilio/voice", "/console", "/readyz", "/metrics"):
         assert path in response.text
+
+
+@pytest.mark.parametrize(
+    "encode", [exposition.generate_latest, openmetrics_exposition.generate_latest]
+)
+def test_a_metric_with_many_labels_is_written_in_parts_with_one_head(encode: Any) -> None:
+    """As with a hundred agents: parts are small, and together the same bytes."""
+    registry = CollectorRegistry()
+    waits = Histogram("waits", "Waits.", ["agent"], registry=registry)
+    for at in range(SCRAPE_SAMPLES_MAX):
+        waits.labels(f"agent\n# {at}").observe(at)
+    Counter("calls", "Calls.", ["agent"], registry=registry)
+    Gauge("lag", "Lag.", registry=registry).set(1)
+    parts = [part for family in registry.collect() for part in written_in_parts(family, encode)]
+    whole = encode(registry)
+    assert b"".join(parts) == whole.removesuffix(b"# EOF\n")
+    assert max(part.count(b"\n") for part in parts) <= SCRAPE_SAMPLES_MAX + 2
+    assert len(parts) > SCRAPE_SAMPLES_MAX // 8

@@ -6,59 +6,44 @@ from collections.abc import Iterable, Iterator, Mapping
 from re import ASCII, fullmatch
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway import limits
-from gateway.agents.config.base import AgentFilePart as _Part
 from gateway.agents.config.base import none_for, suggestion, wrong
 from gateway.agents.config.before import Before
 from gateway.agents.config.hours import Hours, ZoneName
+from gateway.agents.config.interaction import BargeIn, Idle
 from gateway.agents.config.mcp import McpServer, check_labels, server_of
+from gateway.agents.config.models import DEFAULT_MODEL
 from gateway.agents.config.outbound import Outbound
 from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.privacy import PrivacyPreset, RedactSwitch, with_preset
 from gateway.agents.config.recording import PAUSES_RECORDING, Recording
 from gateway.agents.config.result import ResultSchema
-from gateway.agents.config.secret_input import SECRET_TOOLS, SecretInputs
+from gateway.agents.config.secret_input import SecretInputs
+from gateway.agents.config.session_options import (
+    DEFAULT_VOICE,
+    NoiseReduction,
+    RetentionRatio,
+    ServerVad,
+    Transcription,
+    TurnDetection,
+    Voice,
+    with_type,
+)
+from gateway.agents.config.tool_names import (
+    BACKGROUND_TOOLS,
+    BUILT_IN_TOOLS,
+    HANDS_OVER,
+    SENDS_DIGITS,
+    ToolName,
+)
 from gateway.agents.config.tool_options import NAME, FunctionTool, ToolOptions
-from gateway.agents.config.transfers import PARTY, KeypadTransfer, TransferDestination
+from gateway.agents.config.transfers import Fallback, KeypadTransfer, TransferDestination
 from gateway.agents.texts.lookup import LANGUAGE_TAG
 
-BACKGROUND_TOOLS: Final = frozenset({"send_text", "request_photo"})
-"""Built-in tools that do something outside of the conversation, and take their time."""
-SENDS_DIGITS: Final = "send_digits"
-HANDS_OVER: Final = "hand_over"
-BUILT_IN_TOOLS: Final = (
-    frozenset({"end_call", "transfer", "take_message", SENDS_DIGITS, HANDS_OVER, PAUSES_RECORDING})
-    | {"switch_language", *SECRET_TOOLS}
-    | BACKGROUND_TOOLS
-)
-DEFAULT_MODEL: Final = "gpt-realtime-2.1"
-DEFAULT_VOICE: Final = "marin"
 _NO_SOUND: Final = "does not go with path: sip, where no sound passes through us"
 _MEDIA_ONLY: Final = ("audio", "lead_ms")  # on the SIP path no sound passes through the gateway
-
-# The dates that the vendor announced, and what takes the place.
-SHUTDOWNS: Final[Mapping[str, tuple[str, str]]] = {
-    "gpt-realtime": ("2027-01-20", DEFAULT_MODEL),
-    "gpt-realtime-2025-08-28": ("2027-01-20", DEFAULT_MODEL),
-    "gpt-realtime-mini": ("2027-01-20", "gpt-realtime-2.1-mini"),
-    "gpt-realtime-mini-2025-12-15": ("2027-01-20", "gpt-realtime-2.1-mini"),
-    "gpt-4o-realtime-preview": ("2026-05-07", DEFAULT_MODEL),
-    "gpt-4o-realtime-preview-2024-10-01": ("2026-05-07", DEFAULT_MODEL),
-    "gpt-4o-realtime-preview-2024-12-17": ("2026-05-07", DEFAULT_MODEL),
-    "gpt-4o-realtime-preview-2025-06-03": ("2026-05-07", DEFAULT_MODEL),
-    "whisper-1": ("2027-02-26", "gpt-transcribe"),
-    "gpt-4o-transcribe": ("2027-02-26", "gpt-transcribe"),
-    "gpt-4o-transcribe-diarize": ("2027-02-26", "gpt-transcribe"),
-    "gpt-4o-mini-transcribe": ("2027-02-26", "gpt-transcribe"),
-    "gpt-4o-mini-transcribe-2025-12-15": ("2027-02-26", "gpt-transcribe"),
-}
-
-
-def _tagged(value: Any) -> Any:
-    """A bare name stands for an object of that type with everything left to the defaults."""
-    return {"type": value} if isinstance(value, str) else value
 
 
 def _name(text: str) -> str:
@@ -76,122 +61,6 @@ def _language(text: str) -> str:
     if not LANGUAGE_TAG.fullmatch(text):
         raise ValueError('must be a language tag like "en" or "ar-EG"')
     return text
-
-
-class ServerVad(_Part):
-    """Turns by loudness and silence."""
-
-    type: Literal["server_vad"] = "server_vad"
-    threshold: float | None = Field(None, ge=0, le=1)
-    prefix_padding_ms: int | None = Field(None, ge=0, le=limits.agents.VAD_PREFIX_PADDING_MAX_MS)
-    silence_duration_ms: int = Field(
-        limits.agents.VAD_SILENCE_DEFAULT_MS, ge=0, le=limits.agents.VAD_SILENCE_MAX_MS
-    )
-    idle_timeout_ms: int | None = Field(
-        None, ge=limits.agents.VAD_IDLE_TIMEOUT_MIN_MS, le=limits.agents.VAD_IDLE_TIMEOUT_MAX_MS
-    )
-    create_response: bool | None = None
-    interrupt_response: bool | None = None
-
-
-class SemanticVad(_Part):
-    """Turns by what was said."""
-
-    type: Literal["semantic_vad"]
-    eagerness: Literal["low", "medium", "high", "auto"] | None = None
-    create_response: bool | None = None
-    interrupt_response: bool | None = None
-
-
-class NoiseReduction(_Part):
-    """Filtering of the caller's sound before turn detection and model."""
-
-    type: Literal["near_field", "far_field"]
-    strength: float | None = Field(None, ge=0, le=limits.agents.NOISE_REDUCTION_STRENGTH_MAX)
-
-
-class Transcription(_Part):
-    """Transcription of the caller's speech."""
-
-    model: str = Field("gpt-transcribe", min_length=1)
-    language: str | None = None
-    languages: list[str] | None = None
-    keywords: list[str] | None = None
-    prompt: str | None = None
-    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
-
-
-class TokenLimits(_Part):
-    """Where the conversation is cut."""
-
-    post_instructions: int | None = Field(None, ge=1, le=limits.agents.CONTEXT_TOKENS_MAX)
-
-
-class RetentionRatio(_Part):
-    """Cut more than needed, and so less often: the rest stays cached."""
-
-    type: Literal["retention_ratio"]
-    retention_ratio: float = Field(ge=0, le=1)
-    token_limits: TokenLimits | None = None
-
-
-class CustomVoice(_Part):
-    """A voice of the account's own."""
-
-    id: str = Field(min_length=1, max_length=limits.agents.VOICE_MAX_CHARS)
-
-
-class BargeIn(_Part):
-    """When the caller's voice counts as an interruption; zero leaves it to the model's VAD."""
-
-    min_speech_ms: int = Field(0, ge=0, le=limits.agents.BARGE_IN_SPEECH_MAX_MS)
-    protect_greeting_ms: int = Field(0, ge=0, le=limits.agents.PROTECT_GREETING_MAX_MS)
-
-
-class Idle(_Part):
-    """Nudge and end for a silent caller, both counted from the last sound."""
-
-    nudge_after_s: float = Field(
-        limits.agents.IDLE_NUDGE_DEFAULT_S, ge=limits.agents.IDLE_MIN_S, le=limits.agents.IDLE_MAX_S
-    )
-    end_after_s: float = Field(
-        limits.agents.IDLE_END_DEFAULT_S, ge=limits.agents.IDLE_MIN_S, le=limits.agents.IDLE_MAX_S
-    )
-    nudge: str = Field(
-        "The caller has been silent for a while. Ask in one short sentence whether they are "
-        "still there.",
-        min_length=1,
-        max_length=limits.agents.GREETING_MAX_CHARS,
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.end_after_s <= self.nudge_after_s:
-            raise wrong("end_after_s", "must be more than nudge_after_s")
-        return self
-
-
-class Fallback(_Part):
-    """Failover of a call without an agent: a person or a queue, then voicemail."""
-
-    to: str | None = Field(None, pattern=PARTY, max_length=limits.agents.SIP_URI_MAX_CHARS)
-    queue: str | None = Field(None, min_length=1, max_length=limits.agents.QUEUE_NAME_MAX_CHARS)
-    voicemail: bool = False
-
-    @model_validator(mode="after")
-    def _one_person(self) -> Self:
-        if self.to is not None and self.queue is not None:
-            raise wrong("queue", "does not go with `to`: name one of them")
-        return self
-
-
-Voice = Annotated[str, Field(min_length=1, max_length=limits.agents.VOICE_MAX_CHARS)] | CustomVoice
-ToolName = Annotated[
-    str,
-    # Functions have names of their own; an editor offers the built-in ones.
-    WithJsonSchema({"anyOf": [{"enum": sorted(BUILT_IN_TOOLS)}, {"type": "string"}]}),
-]
-TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
 class Agent(SecretInputs):
@@ -213,7 +82,7 @@ class Agent(SecretInputs):
     turn_detection: Annotated[
         TurnDetection | None,
         BeforeValidator(
-            lambda value: None if value == "none" else _tagged(value),
+            lambda value: None if value == "none" else with_type(value),
             json_schema_input_type=TurnDetection
             | Literal["none", "server_vad", "semantic_vad"]
             | None,
@@ -222,7 +91,7 @@ class Agent(SecretInputs):
     noise_reduction: Annotated[
         NoiseReduction | None,
         BeforeValidator(
-            _tagged,
+            with_type,
             json_schema_input_type=NoiseReduction | Literal["near_field", "far_field"] | None,
         ),
     ] = None

@@ -11,15 +11,15 @@ from pydantic_core import PydanticCustomError
 
 
 class AgentFilePart(BaseModel):
-    """Frozen, and without a key that nobody knows."""
+    """Base of all parts: frozen, strict, and without unknown keys, NaN and infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def wrong(key: str, problem: str) -> PydanticCustomError:
-    """A rule between fields that is broken at `key`, dotted, seen from the model that raises.
+    """Return the error of a rule between fields; `key` is dotted, seen from the model that raises.
 
-    Of a list it has the index, from 0; whoever is told of it counts from 1.
+    An item of a list is named by its index, from 0; the report to the operator counts from 1.
     """
     return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})
 

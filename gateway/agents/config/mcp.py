@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from gateway import limits
-from gateway.agents.config.tool_options import SECRET, Headers, ToolOptions, Url, wrong
+from gateway.agents.config.base import AgentFilePart, wrong
+from gateway.agents.config.tool_options import SECRET, Headers, ToolOptions, Url
 
 LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.mcp.LABEL_MAX_CHARS - 1}}}")
 Approver = Literal["none", "operator"]
@@ -34,10 +35,8 @@ _Tools = Annotated[
 _Filled = Annotated[str, Field(max_length=limits.tools.URL_MAX_CHARS)]
 
 
-class ApprovalPolicy(BaseModel):
+class ApprovalPolicy(AgentFilePart):
     """Approvers by tool; for a tool that is not listed an operator is asked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     none: _Tools = Field(default_factory=list)
     operator: _Tools = Field(default_factory=list)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway import limits
+from gateway.agents.config.base import AgentFilePart, wrong
 from gateway.agents.config.calling_hours import CallingHoursField
 from gateway.agents.config.placeholders import Fillable
 from gateway.agents.config.transfers import NUMBER
@@ -32,10 +32,8 @@ def _prefix(text: str) -> str:
     return text
 
 
-class Outbound(BaseModel):
-    """Without it an agent calls nobody."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+class Outbound(AgentFilePart):
+    """Calls that an agent places; one without this part calls nobody."""
 
     from_: Annotated[str, AfterValidator(_number)] = Field(alias="from")
     ring_timeout_s: int = Field(
@@ -59,8 +57,7 @@ class Outbound(BaseModel):
     @model_validator(mode="after")
     def _message_is_left(self) -> Self:
         if self.leaves_message != (self.message is not None):
-            problem = "goes with `leave_message`: name what is said after the beep"
-            raise PydanticCustomError("rule", "{problem}", {"problem": problem, "key": "message"})
+            raise wrong("message", "goes with `leave_message`: name what is said after the beep")
         return self
 
     @property

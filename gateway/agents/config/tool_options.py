@@ -6,17 +6,15 @@ import re
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway import limits
+from gateway.agents.config.base import AgentFilePart, wrong
 from gateway.agents.config.call_values import check_call_values, is_call_value, texts_of
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
 IN_QUERY: Final = frozenset({"GET", "DELETE"})
 """Methods whose arguments go into the query."""
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -53,11 +51,7 @@ Headers = Annotated[
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class HttpCall(_Part):
+class HttpCall(AgentFilePart):
     """A request; `{name}` in the address is an argument, `${NAME}` in a header a secret.
 
     Arguments that are not in the address go into the query (GET, DELETE) or a JSON body. `{call.x}`
@@ -74,7 +68,7 @@ class HttpCall(_Part):
 
     @property
     def in_url(self) -> frozenset[str]:
-        """The arguments that stand in the address."""
+        """Return the names of the arguments that stand in the address."""
         return frozenset(n for n in PLACEHOLDER.findall(self.url) if not is_call_value(n))
 
     @model_validator(mode="after")
@@ -92,16 +86,16 @@ class HttpCall(_Part):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The variables of the environment that headers use."""
+        """Return the variables of the environment that headers use."""
         return frozenset(name for value in self.headers.values() for name in SECRET.findall(value))
 
 
 def with_secrets(value: str, secrets: dict[str, str]) -> str:
-    """A header's value with its `${NAME}`s filled in."""
+    """Return a header's value with its `${NAME}`s filled in. Raises KeyError for an unknown one."""
     return SECRET.sub(lambda found: secrets[found[1]], value)
 
 
-class ToolOptions(_Part):
+class ToolOptions(AgentFilePart):
     """How a tool behaves in a conversation: its wait, an interruption, a yes that it needs."""
 
     timeout_s: float = Field(
@@ -161,7 +155,3 @@ class FunctionTool(ToolOptions):
             if name not in properties or name not in required:
                 raise wrong("http.url", f"{{{name}}} must be a required property of parameters")
         return self
-
-
-def wrong(key: str, problem: str) -> PydanticCustomError:
-    return PydanticCustomError("rule", "{problem}", {"problem": problem, "key": key})

@@ -1,4 +1,4 @@
-"""Transfer destinations and keypad entry in the agents file."""
+"""Transfer destinations, the fallback and keypad entry in the agents file."""
 
 from __future__ import annotations
 
@@ -54,4 +54,18 @@ class TransferDestination(AgentFilePart):
             raise wrong(
                 "mode", "must be cold with a queue: no person is called who could be briefed"
             )
+        return self
+
+
+class Fallback(AgentFilePart):
+    """Failover of a call without an agent: a person or a queue, then voicemail."""
+
+    to: str | None = Field(None, pattern=PARTY, max_length=limits.agents.SIP_URI_MAX_CHARS)
+    queue: str | None = Field(None, min_length=1, max_length=limits.agents.QUEUE_NAME_MAX_CHARS)
+    voicemail: bool = False
+
+    @model_validator(mode="after")
+    def _one_person(self) -> Self:
+        if self.to is not None and self.queue is not None:
+            raise wrong("queue", "does not go with `to`: name one of them")
         return self

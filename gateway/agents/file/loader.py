@@ -14,8 +14,9 @@ from pydantic_core import ErrorDetails
 
 from gateway import limits
 from gateway.agents.builtin_tools import definitions
-from gateway.agents.config.agent import SHUTDOWNS, Agent
+from gateway.agents.config.agent import Agent
 from gateway.agents.config.base import suggestion
+from gateway.agents.config.models import SHUTDOWNS
 from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, read_text
@@ -215,6 +216,9 @@ def _route_problems(found: AgentsDocument, document: YamlSource) -> Iterator[Fil
     reached |= {one.out_of_hours for one in found.agents.values() if one.out_of_hours}
     reached |= {one.name for one in found.agents.values() if one.outbound is not None}
     reached |= {name for one in found.agents.values() for name in one.hand_over}
+    # An answer to `before` may name any agent of the same path; which ones is not known here.
+    asked = {one.path for one in found.agents.values() if one.before is not None}
+    reached |= {name for name, one in found.agents.items() if one.path in asked}
     if not reached <= found.agents.keys():
         return  # whoever is meant by the unknown name would be reached
     for name in found.agents:

@@ -13,7 +13,8 @@ from typing import Any, Final
 import structlog
 
 from gateway import limits
-from gateway.agents.config.agent import DEFAULT_MODEL, Agent
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.models import DEFAULT_MODEL
 from gateway.agents.session import essential_session
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState

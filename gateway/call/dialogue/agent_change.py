@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from gateway import limits
-from gateway.agents.config.agent import HANDS_OVER, Agent
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.tool_names import HANDS_OVER
 from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway import limits
 from gateway.agents.config import transfers
-from gateway.agents.config.agent import Fallback
+from gateway.agents.config.transfers import Fallback
 from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending

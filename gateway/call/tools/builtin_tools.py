@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from gateway import limits
-from gateway.agents.config.agent import HANDS_OVER
 from gateway.agents.config.recording import PAUSES_RECORDING
+from gateway.agents.config.tool_names import HANDS_OVER
 from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from gateway import limits
 from gateway.agents.builtin_tools import definitions
-from gateway.agents.config.agent import BUILT_IN_TOOLS, Agent
+from gateway.agents.config.agent import Agent
 from gateway.agents.config.base import suggestion
 from gateway.agents.config.hours import Hours
+from gateway.agents.config.tool_names import BUILT_IN_TOOLS
 from gateway.agents.routing import AgentBook
 from gateway.ops.billing.prices import MILLION, Prices
 from gateway.ops.startup_checks import unpriced

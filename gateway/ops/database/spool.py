@@ -7,6 +7,8 @@ by its key what it is, and is done once.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import secrets
 import threading
@@ -20,6 +22,7 @@ from gateway.errors import GatewayError
 from gateway.ops.database.sealing import Sealer
 
 _SUFFIX: Final = ".entry"
+_DRAFT: Final = ".part"
 _ASIDE: Final = "failed"
 
 
@@ -55,13 +58,15 @@ class Spool:
         ):
             raise SpoolFull(f"{len(self._sizes)} entries wait for the database")
         make_private(self._folder)
-        draft = self._folder / f".{name}.part"
+        draft = self._folder / f".{name}{_DRAFT}"
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
+                with contextlib.suppress(OSError):  # a network disk without locks
+                    fcntl.flock(f, fcntl.LOCK_EX)  # while this process lives: see `_adopt_drafts`
                 f.write(sealed)
                 f.flush()
                 os.fsync(f.fileno())
-            draft.replace(self._folder / name)
+                draft.replace(self._folder / name)
             _sync(self._folder)
         except OSError:
             draft.unlink(missing_ok=True)  # or a full disk would fill with them
@@ -71,6 +76,7 @@ class Spool:
 
     def found(self) -> list[str]:
         """Return the names of all entries, those of earlier processes included, oldest first."""
+        self._adopt_drafts()
         try:
             names = sorted(name for name in os.listdir(self._folder) if name.endswith(_SUFFIX))
         except OSError:
@@ -82,6 +88,19 @@ class Spool:
             except OSError:
                 continue
         return names
+
+    def _adopt_drafts(self) -> None:
+        """Make entries of what a process was writing when it was killed.
+
+        A draft is locked by the process that writes it. A lock that can be had is that of a
+        process that is gone, whose entry is nearly always whole: it waited for the disk. One
+        that is cut off opens with no key, and goes where a person can look at it.
+        """
+        for draft in self._folder.glob(f".*{_SUFFIX}{_DRAFT}"):
+            with contextlib.suppress(OSError), draft.open("rb") as file:  # gone, or still written
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file.fileno()).st_size:  # an empty one may be about to be locked
+                    draft.replace(self._folder / draft.name[1 : -len(_DRAFT)])
 
     def read(self, name: str) -> bytes | None:
         """Return an entry, None if it is gone or no key opens it. Raises OSError."""

@@ -1,1 +1,1 @@
-"""TakenEvent of events to the operator's system: signed, durable, in order for each call."""
+"""Delivery of events to the operator's system: signed, durable, in order for each call."""

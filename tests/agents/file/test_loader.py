@@ -384,6 +384,28 @@ def test_what_is_refused(
     assert error.problem.startswith(problem)
 
 
+ONE_ASKED = """\
+agents:
+  desk:
+    instructions: Be kind.
+    before: {http: {url: "https://crm.example.com/call"}}
+  regulars:
+    instructions: Be brief.
+routes:
+  - {to: "*", agent: desk}
+"""
+
+
+def test_an_answer_to_before_leads_to_agents_without_a_route(file: Path) -> None:
+    file.write_text(ONE_ASKED)
+    assert load_agents(file).agents.keys() == {"desk", "regulars"}
+
+
+def test_it_leads_to_none_of_the_other_path(file: Path) -> None:
+    error = refusal(file, ONE_ASKED.replace("  regulars:", "  regulars:\n    path: sip"))
+    assert (error.key, error.problem) == ("agents.regulars", "no route leads to this agent")
+
+
 def test_of_several_problems_the_first_is_named(file: Path) -> None:
     error = refusal(file, desk("speed: 9", "lead_ms: 1"))
     assert (error.line, error.key) == (4, "agents.desk.speed")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway import limits
-from gateway.agents.config.agent import Fallback
-from gateway.agents.config.transfers import TransferDestination
+from gateway.agents.config.transfers import Fallback, TransferDestination
 from gateway.call.commands import TransferCaller
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.end_plan import (

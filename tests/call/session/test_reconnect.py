@@ -37,7 +37,7 @@ from call.vendor_events import (
 )
 
 from gateway import limits
-from gateway.agents.config.agent import DEFAULT_MODEL
+from gateway.agents.config.models import DEFAULT_MODEL
 from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.context import WallClock

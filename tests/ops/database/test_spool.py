@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import stat
 from pathlib import Path
 
@@ -41,6 +42,31 @@ def test_a_disk_that_fails_leaves_no_beginnings_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         spool.put(b"{}")
     assert [file.name for file in (tmp_path / "spool").iterdir()] == [name]
+
+
+def test_what_a_killed_process_was_writing_is_found(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", Sealer(["key"]))
+    name = spool.put(b"what a caller said")
+    draft = tmp_path / "spool" / f".{name}.part"
+    (tmp_path / "spool" / name).rename(draft)
+    with draft.open("rb") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        assert Spool(tmp_path / "spool", Sealer(["key"])).found() == [], "it is still written"
+    later = Spool(tmp_path / "spool", Sealer(["key"]))
+    assert later.found() == [name]
+    assert later.read(name) == b"what a caller said"
+
+
+def test_a_draft_is_locked_from_its_first_byte(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    draft = tmp_path / "spool" / ".1.entry.part"
+    draft.touch()
+    assert Spool(tmp_path / "spool", Sealer()).found() == []
+    assert draft.exists(), "an empty one may be about to be locked by its writer"
+    draft.write_bytes(b"\x01cut of")
+    cut = Spool(tmp_path / "spool", Sealer(["key"]))
+    assert cut.found() == ["1.entry"]
+    assert cut.read("1.entry") is None
 
 
 def test_there_is_an_end_to_it(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from database_end import DatabaseEnd, open_database
 
-from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
@@ -102,72 +101,12 @@ async def test_a_call_is_seen_as_soon_as_it_is_announced(office: Office) -> None
     assert office.records.live()[0].arrived_s == pytest.approx(0.4)
 
 
-async def test_the_timeline_tells_who_spoke_when(office: Office) -> None:
-    office.call()
-    office.tell(events.ModelSpeechStarted(), after_s=1.0)
-    office.tell(events.CallerSpeechStarted(0.3), after_s=2.0)
-    office.tell(events.ModelSpeechEnded(), after_s=0.0)
-    office.tell(events.CallerSpeechEnded(0.5), after_s=1.5)
-    spans = [(s.who, s.from_s, s.to_s) for s in (await office.record()).timeline]
-    assert spans == [("model", 1.0, 3.0), ("caller", 2.7, 4.0)]
-
-
-async def test_a_hole_of_a_moment_does_not_cut_a_sentence_in_two(office: Office) -> None:
-    office.call()
-    office.tell(events.ModelSpeechStarted(), after_s=1.0)
-    office.tell(events.ModelSpeechEnded(), after_s=1.0)
-    office.tell(events.ModelSpeechStarted(), after_s=0.1)
-    office.tell(events.ModelSpeechEnded(), after_s=1.0)
-    office.tell(events.ModelSpeechStarted(), after_s=0.5)
-    spans = [(s.from_s, s.to_s) for s in (await office.record()).timeline]
-    assert spans == [(1.0, pytest.approx(3.1)), (pytest.approx(3.6), None)]
-
-
-async def test_the_end_of_the_call_ends_every_speech(office: Office) -> None:
-    office.call()
-    office.tell(events.ModelSpeechStarted(), events.CallerSpeechStarted(0.0), after_s=1.0)
-    office.tell(ended(), after_s=2.0)
-    assert [s.to_s for s in (await office.record()).timeline] == [3.0, 3.0]
-
-
-async def test_a_turn_is_kept_with_its_stages(office: Office) -> None:
-    office.call()
-    office.tell(turn(1, 0.6), turn(2, 0.8), after_s=5.0)
-    record = await office.record()
-    first = record.latency[0]
-    stages = (first.detection_ms, first.model_ms, first.gateway_ms, first.playback_ms)
-    assert (first.wait_ms, stages) == (600, (200, 300, 1, 99))
-    assert (record.turns, record.wait_p50_ms, record.wait_p95_ms) == (2, 700, 790)
-
-
-async def test_interruptions_tools_and_tokens_are_kept(office: Office) -> None:
-    office.call()
-    usage = events.UsageCounted("gpt-realtime-2.1", Usage(total_tokens=120))
-    office.tell(events.BargedIn("item_1", 420, 0.15), events.ToolCalled("end_call"), usage, usage)
-    record = await office.record()
-    assert (record.barge_ins, record.tools, record.tokens) == (1, 1, 240)
-    assert (record.interruptions[0].heard_ms, record.interruptions[0].reaction_ms) == (420, 150)
-    assert record.tool_calls[0].name == "end_call"
-
-
 async def test_what_a_call_costs_is_kept_as_a_decimal(office: Office) -> None:
     office.call()
     office.records.on_event(FACTS, turn(), Decimal("0.0123456789"))
     assert office.records.live()[0].cost_usd == "0.012346"
     office.tell(turn(2))
     assert office.records.live()[0].cost_usd == "0.012346"
-
-
-async def test_a_callers_words_stand_where_they_were_spoken(office: Office) -> None:
-    """They are written down only after the answer has begun."""
-    office.call()
-    office.tell(events.CallerSpeechStarted(0.0), after_s=1.0)
-    office.tell(events.CallerSpeechEnded(0.0), after_s=1.0)
-    office.tell(
-        events.ModelSpeechStarted(), line("Certainly.", "model"), line("Help me."), after_s=1.0
-    )
-    lines = [(one.at_s, one.who, one.text) for one in (await office.record()).transcript]
-    assert sorted(lines) == [(1.0, "caller", "Help me."), (3.0, "model", "Certainly.")]
 
 
 @pytest.mark.parametrize(
@@ -188,27 +127,6 @@ async def test_what_is_left_is_what_the_agent_asks_for(
         await office.end.writes.flushed()
 
 
-async def test_nothing_grows_without_end(office: Office) -> None:
-    office.call()
-    for _ in range(limits.records.RECORD_SPANS_MAX + 3):
-        office.tell(events.ModelSpeechStarted(), after_s=1.0)
-        office.tell(events.ModelSpeechEnded(), after_s=1.0)
-    for _ in range(limits.call.TRANSCRIPT_LINES_MAX + 3):
-        office.tell(line("word"))
-    record = await office.record()
-    assert len(record.timeline) == limits.records.RECORD_SPANS_MAX
-    assert len(record.transcript) == limits.call.TRANSCRIPT_LINES_MAX
-
-
-async def test_long_words_are_bounded_too(office: Office) -> None:
-    office.call()
-    for _ in range(100):
-        office.tell(line("x" * 9_999))
-    lines = (await office.record()).transcript
-    assert {len(one.text) for one in lines} == {limits.call.TRANSCRIPT_LINE_MAX_CHARS}
-    assert sum(len(one.text) for one in lines) <= limits.call.TRANSCRIPT_MAX_CHARS
-
-
 ASKED = events.ApprovalRequested("mcpr_1", "crm", "find", '{"name": "Smith"}', 30.0)
 
 
@@ -225,11 +143,6 @@ async def test_what_a_tool_is_used_with_is_told_while_leave_is_asked_and_never_k
     await office.end.writes.flushed()
     (kept,) = (await office.record()).approvals
     assert (kept.outcome, kept.arguments) == ("timeout", "")
-
-
-def test_nor_does_it_come_into_a_log() -> None:
-    """Notes are logged as they print, at DEBUG."""
-    assert "Smith" not in repr(ASKED)
 
 
 async def test_every_change_is_published_as_it_stands_in_the_record(office: Office) -> None:

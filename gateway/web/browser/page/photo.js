@@ -9,7 +9,10 @@
   const LOOK_EVERY_MS = 15000;
   const BREAK_MS = 2000; // a line that breaks is taken up again: only then is the call over
   let stream = null;
-  let held = false;
+  let holds = 0;
+  let held = 0; // the number of the hold that lasts, 0 when the button is up
+  let sending = Promise.resolve('');
+  let frameAtMs = 0;
   let over = false;
 
   function showStatus(name, mood) {
@@ -85,16 +88,18 @@
 
   async function hold() {
     if (held || over) return;
-    held = true;
+    const mine = held = ++holds;
+    let seen = null;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({
+      seen = await navigator.mediaDevices.getUserMedia({
         video: { facingMode: 'environment', width: { ideal: 1280 } }, audio: false,
       });
     } catch {
-      held = false;
+      if (held === mine) held = 0;
       return showStatus('no_camera', 'bad');
     }
-    if (!held) return stop();
+    if (held !== mine) return seen.getTracks().forEach((track) => track.stop());
+    stream = seen;
     const camera = $('camera');
     camera.srcObject = stream;
     $('picture').hidden = true;
@@ -103,23 +108,27 @@
     $('show').setAttribute('aria-pressed', 'true');
     $('show').textContent = words.showing;
     showStatus('camera_on', 'good');
-    while (held) {
-      const began = performance.now();
-      const reason = await frame(camera);
+    while (held === mine) {
+      const reason = await (sending = sending.then(() => (held === mine ? frame(camera) : '')));
       if (reason === 'over' && await isOver()) return end();
-      if (reason && !['over', 'too_often', 'busy'].includes(reason)) {
+      if (held === mine && reason && !['over', 'too_often', 'busy'].includes(reason)) {
         release();
         return showStatus(reason, 'bad');
       }
-      await new Promise((next) => setTimeout(next, FRAME_EVERY_MS - (performance.now() - began)));
     }
   }
 
-  /** One at a time: the next is taken when this one has arrived, so the newest is never late. */
+  /**
+   * One at a time, at the pace that the gateway takes, however often the button is pressed.
+   * The next is taken when this one has arrived, so the newest is never late.
+   */
   async function frame(camera) {
-    const blob = await drawn(camera, camera.videoWidth, camera.videoHeight, FRAME_SIDE);
-    if (!blob || !held) return '';
+    await new Promise((next) => setTimeout(next, frameAtMs - performance.now()));
+    if (!held) return '';
+    frameAtMs = performance.now() + FRAME_EVERY_MS;
     try {
+      const blob = await drawn(camera, camera.videoWidth, camera.videoHeight, FRAME_SIDE);
+      if (!blob || !held) return '';
       return await post(blob, '?camera=1');
     } catch {
       return 'failed';
@@ -128,7 +137,7 @@
 
   function release() {
     if (!held) return;
-    held = false;
+    held = 0;
     stop();
     if (!over) showStatus('camera_off');
   }
@@ -147,7 +156,7 @@
 
   function end() {
     over = true;
-    held = false;
+    held = 0;
     stop();
     document.title = $('title').textContent = words.over_title;
     $('status').className = '';
