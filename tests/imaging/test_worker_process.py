@@ -175,7 +175,7 @@ async def test_nobody_gets_the_answer_to_a_picture_that_was_given_up() -> None:
     async with worker() as (images, ended):
         given_up = asyncio.create_task(images.shrink(photo(4_000, 3_000), 64))
         while images.pid is None:  # noqa: ASYNC110 - a process id tells nobody
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up
@@ -211,7 +211,7 @@ async def test_closing_ends_a_worker_in_the_middle_of_a_picture() -> None:
     async with worker(command=hanging) as (images, ended):
         task = asyncio.create_task(images.shrink(b"x", 64))
         while images.pid is None:  # noqa: ASYNC110 - a process id tells nobody
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         pid = images.pid
         await images.close()
         with pytest.raises(PeerError, match="unreadable"):
