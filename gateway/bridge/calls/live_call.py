@@ -36,6 +36,7 @@ from gateway.errors import LinkError, PeerError
 from gateway.limits.model import RENEW_SPREAD_S
 from gateway.limits.sockets import CALLER_MESSAGE_MAX_BYTES, FAULTS_MAX, TIMER_GRAIN_S
 from gateway.protocols import media_stream, realtime_codec, realtime_server
+from gateway.protocols.media_stream import UNREADABLE, Media, decode
 from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
@@ -81,7 +82,7 @@ class LiveCall:
         )
         self._loop = asyncio.get_running_loop()
         # For each frame: found once.
-        self._pass_up, self._observe_up = machine.pass_up, services.added.up.observe
+        self._pass_up, self._note_up = machine.pass_up, services.added.up.note
 
     def begin(self, *, open_session: bool) -> None:
         """Start the clock, and on a media call the session; SIP opens a sideband once accepted."""
@@ -164,10 +165,11 @@ class LiveCall:
         if len(data) > CALLER_MESSAGE_MAX_BYTES:
             return self._fault("caller", "oversized_message", now)
         try:
-            event = media_stream.parse(data)
-        except PeerError as error:
-            return self._fault("caller", error.kind, now)
-        if type(event) is media_stream.Media:
+            # `parse` without the call: its other half comes below.
+            event = decode(data)
+        except UNREADABLE as error:
+            return self._on_odd_text(data, error, now)
+        if type(event) is Media:
             # A frame of the caller's, fifty times a second: on to the model.
             try:
                 message = self._pass_up(event, now)
@@ -177,7 +179,15 @@ class LiveCall:
                     self._model.post(message)
             except Exception as error:
                 return self._break(error, now)
-            return self._observe_up(monotonic() - now)
+            return self._note_up(monotonic() - now)
+        return self._handle(event, now)
+
+    def _on_odd_text(self, data: bytes | bytearray, cause: Exception, now: float) -> None:
+        """Handle what does not decode at once: an unknown or repaired message, or none."""
+        try:
+            event = media_stream.parse_odd(data, cause)
+        except PeerError as error:
+            return self._fault("caller", error.kind, now)
         if type(event) is media_stream.UnknownMessage:
             return self._handle(inputs.PeerFaultSeen("caller", "unknown_event"), now)
         if type(event) is media_stream.RepairedMessage:
@@ -379,6 +389,7 @@ class LiveCall:
             out = self.machine.tick(now)
         except Exception as error:
             return self._break(error, now)
+        self._services.added.up.sort_many()
         if out:
             self._execute_all(out)
         return self._reschedule()
