@@ -164,11 +164,12 @@ class ClientFrames:
         """Header of the last frame: most are as long as the one before."""
 
     def text_frame(self, payload: bytes) -> bytes:
+        next_key = self._next_key
         try:
-            key = self._next_key()
+            key = next_key()
         except IndexError:
             self._keys += _new_keys()
-            key = self._next_key()
+            key = next_key()
         if len(payload) != self._length:
             self._length = length = len(payload)
             self._head = _head(length, _MASKED)

@@ -170,16 +170,19 @@ class LiveCall:
         except UNREADABLE as error:
             return self._on_odd_text(data, error, now)
         if type(event) is Media:
-            # A frame of the caller's, fifty times a second: on to the model.
+            # A frame of the caller's, fifty times a second: on to the model. A function that an
+            # instance has is named before it is called: Python 3.11 finds it in half the time.
+            pass_up, note, model = self._pass_up, self._note_up, self._model
             try:
-                message = self._pass_up(event, now)
+                message = pass_up(event, now)
                 if message is None:
                     self._handle(event, now)
-                elif self._model is not None:
-                    self._model.post(message)
+                elif model is not None:
+                    post = model.post
+                    post(message)
             except Exception as error:
                 return self._break(error, now)
-            return self._note_up(monotonic() - now)
+            return note(monotonic() - now)
         return self._handle(event, now)
 
     def _on_odd_text(self, data: bytes | bytearray, cause: Exception, now: float) -> None:

@@ -126,7 +126,8 @@ class Uplink:
         self._written_last.append(mulaw)
         if written > self._tidy_at:
             self._tidied()
-        return self._convert(mulaw)
+        convert = self._convert
+        return convert(mulaw)
 
     def _tidied(self) -> bytearray:
         """Return all that is retained, in one piece and not much longer than it is to be."""
