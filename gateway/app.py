@@ -91,7 +91,7 @@ def build(
     before = before_calls(calls, kept)
     inbound = sip_inbound(r, bounds, calls, before)
     takeover = sip_takeover(r, calls, inbound)
-    recorded = recordings(r)
+    recorded = recordings(r, kept)
     acting = operators(r, calls, kept, outbound)
     subscribe(r, bounds, calls, kept, outbound, recorded)
 
@@ -102,7 +102,7 @@ def build(
     routes = [
         # Routes are searched in order: those with the most requests come first.
         *openai_routes(openai),
-        *twilio_endpoints(r, bounds, calls, texts, outbound, before, recorded),
+        *twilio_endpoints(r, bounds, calls, texts, outbound, before, kept, recorded),
         *health_routes(health),
         *photo_routes(PhotoEndpoint(texts.links, texts.pictures, r.tuning.photo_clock)),
         *operator_endpoints(
@@ -147,7 +147,7 @@ async def _lifespan(
     """Run the background tasks; at the end close everything in the reverse order."""
     settings, start = r.settings, r.tasks.start
     async with r:
-        start(watch_loop(r.metrics.lag.observe), "event-loop-lag")
+        start(watch_loop(r.metrics.on_loop_lag), "event-loop-lag")
         start(calls.snapshots.run(), "snapshots")
         start(bounds.admission.run(), "admission-leases")
         start(takeover.run(), "sip-takeover")

@@ -104,8 +104,15 @@ def forget(
     typer.echo(f"{len(report['calls'])} calls deleted")
     for name, count in report["deleted"].items():
         typer.echo(f"  {name:<12} {count} deleted, {report['left'].get(name, 0)} left")
+    if report["barred"]:
+        typer.echo(
+            f"  {report['barred']} names barred at least until {report['barred_until'][:10]}: what "
+            "any process still has of them is dropped"
+        )
     for call in report["running"]:
-        typer.echo(f"  {call} runs now: forget this caller again when it is over")
+        typer.echo(
+            f"  {call} runs now, and what it leaves is dropped: forget this caller again afterwards"
+        )
     if report["running"] or any(report["left"].values()):
         raise typer.Exit(EXIT_LEFT)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from gateway.limits.agents import MAX_CALL_MAX_S
+from gateway.limits.outbound import WARM_WAIT_MAX_S
+from gateway.limits.store import ENDINGS_KEPT_S
+
 JOBS_MAX = 256
 """Requests that wait for the one thread; more are refused."""
 CONNECT_MAX_S = 3.0
@@ -67,7 +71,15 @@ DELIVERY_LOOK_EVERY_S = 5.0
 """How often a process looks for what is due again, or was left by another one."""
 DELIVERY_STATS_EVERY_S = 15.0
 DELIVERY_SETTLE_S = 20.0
-"""How long `call.ended` waits after an end that another stream or process may resume."""
+"""How long `call.ended` waits after an end that another process may resume, without a carrier."""
+DELIVERY_BROKEN_S = ENDINGS_KEPT_S
+"""The same where the carrier may bring the caller back: nobody knows of the call afterwards."""
+DELIVERY_TRANSFERRED_S = 180.0
+"""The same for a transfer that nobody takes: its caller is back by then."""
+DELIVERY_RESUMED_S = MAX_CALL_MAX_S + ENDINGS_KEPT_S
+"""The same once the call was resumed, should nobody write how it ended."""
+DELIVERY_OVER_AFTER_S = 5.0
+"""How long after the carrier's report that a call is over: its record may come a moment later."""
 DELIVERY_DELIVERED_KEPT_S = 86_400.0
 """How long the id of a delivered event is kept, so that it is not added again."""
 DELIVERY_EVENT_MAX_BYTES = 8 << 20
@@ -76,5 +88,6 @@ DELIVERY_PAGE_MAX = 500
 DELIVERY_PAGE_DEFAULT = 100
 DELIVERY_ERROR_MAX_CHARS = 60
 
+assert WARM_WAIT_MAX_S < DELIVERY_TRANSFERRED_S < DELIVERY_BROKEN_S
 assert DELIVERY_ATTEMPT_MAX_S * 2 < DELIVERY_LEASE_S
 assert DELIVERY_FIRST_PAUSE_S < DELIVERY_PAUSE_MAX_S < DELIVERY_GIVE_UP_S

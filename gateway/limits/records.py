@@ -5,9 +5,11 @@ from __future__ import annotations
 from gateway.limits.call import TRANSCRIPT_MAX_CHARS
 
 RECORDS_KEPT_MAX = 200
-"""Records of ended calls in memory; older ones are on disk only."""
+"""Ended calls in memory: those on their way to the database, and those that ended lately."""
 FORGET_WAIT_S = 10.0
 """Wait for calls on their way to the database before a caller is forgotten."""
+TOMBSTONE_SPARE_S = 30 * 86_400.0
+"""How much longer than records a forgotten name is kept: a spool may come back to life late."""
 LATE_CALLS_MAX = 256
 """Ended calls whose result is still being asked for; of more than these it is lost."""
 RECORD_SPANS_MAX = 4_000

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
+from gateway.bridge.failover.carrier_end import CarrierEnd
 from gateway.bridge.failover.snapshot_traces import SnapshotTraces
 from gateway.bridge.inbound.before_calls import BeforeCalls
 from gateway.bridge.inbound.browser_calls import BrowserCalls
@@ -55,6 +56,7 @@ def twilio_endpoints(
     texts: Messaging,
     outbound: OutboundCalls,
     before: BeforeCalls,
+    kept: Records,
     recorded: Recordings,
 ) -> list[BaseRoute]:
     settings, registry = r.settings, calls.registry
@@ -85,11 +87,18 @@ def twilio_endpoints(
         voice,
         calls.transfers,
         secret_inputs,
-        StatusEndpoints(registry, outbound, calls.warm, secret_inputs, r.metrics),
+        StatusEndpoints(
+            registry, outbound, calls.warm, secret_inputs, _carrier_end(r, calls, kept), r.metrics
+        ),
         media,
         MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
         RecordingWebhook(recorded.carrier, registry.agents.agent),
     )
+
+
+def _carrier_end(r: Resources, calls: Telephony, kept: Records) -> CarrierEnd:
+    wait_s = r.tuning.delivery_over_after_s
+    return CarrierEnd(calls.registry.ending_of, kept.outbox.over, r.tasks.start, wait_s=wait_s)
 
 
 def _voice(
@@ -171,7 +180,7 @@ def operator_endpoints(
     recorded: Recordings,
     acting: Operators,
 ) -> list[BaseRoute]:
-    """Return the API, the console and the browser phone; nothing without an admin token."""
+    """Return the API, the console and the browser phone; nothing without an operator's token."""
     if not r.settings.operator_tokens:
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731
@@ -208,7 +217,7 @@ def operator_endpoints(
         kept.tokens,
         kept.audit,
         recorded.library,
-        _forgetting(r, kept, recorded),
+        _forgetting(r, kept, recorded, acting),
         lambda kind: r.metrics.images.labels("operator", kind).inc(),
     )
     auth = OperatorAuth(kept.tokens, r.metrics.admin_tokens_refused, kept.audit)
@@ -216,13 +225,16 @@ def operator_endpoints(
     return [*console_routes(), *phone.routes(), *api_routes(api, auth, *bursts)]
 
 
-def _forgetting(r: Resources, kept: Records, recorded: Recordings) -> Forgetting:
-    def running(number: str) -> list[str]:
-        return [call.id for call in kept.store.live(CallFilter(caller=number))]
+def _forgetting(r: Resources, kept: Records, recorded: Recordings, acting: Operators) -> Forgetting:
+    async def running(number: str) -> list[str]:
+        wanted = CallFilter(caller=number)
+        return [call.id for call in (*kept.store.live(wanted), *await acting.remote.live(wanted))]
 
     traces = (
         RecordingTraces(recorded.uploader, recorded.library),
         DeliveryTraces(kept.database),
         SnapshotTraces(r.states),
     )
-    return Forgetting(kept.history, kept.writes, running, traces)
+    return Forgetting(
+        kept.history, kept.writes, kept.tombstones, running, traces, r.settings.retain_days
+    )

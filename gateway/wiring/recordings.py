@@ -15,6 +15,7 @@ from gateway.ops.recordings.recording_spool import RecordingSpool
 from gateway.ops.recordings.stored_events import StoredEvents
 from gateway.ops.recordings.uploader import RecordingUploader
 from gateway.ops.recordings.writing_thread import WritingThread
+from gateway.wiring.records import Records
 from gateway.wiring.resources import Resources
 
 
@@ -36,7 +37,7 @@ class Recordings:
         self.uploader.close()
 
 
-def recordings(r: Resources) -> Recordings:
+def recordings(r: Resources, kept: Records) -> Recordings:
     settings, metrics = r.settings, r.metrics
     keys = [key.get_secret_value() for key in settings.store_key]
     spool = RecordingSpool(settings.data_dir / "recording-spool", keys)
@@ -60,6 +61,8 @@ def recordings(r: Resources) -> Recordings:
         is_running,
         on_stored,
         on_error,
+        kept.tombstones.bar,
+        stored.dropped,
         first_pause_s=r.tuning.recording_first_pause_s,
         join_wait_s=r.tuning.recording_join_wait_s,
     )
@@ -71,7 +74,11 @@ def recordings(r: Resources) -> Recordings:
         r.tasks.start,
         lambda reason: metrics.recordings_refused.labels(reason).inc(),
         on_error,
+        kept.tombstones.bar,
+        kept.callers.of,
         first_pause_s=r.tuning.recording_first_pause_s,
     )
     stored.subscribe(carrier.on_stored)
-    return Recordings(CallRecorder(thread), uploader, library, carrier, stored)
+    stored.subscribe_to_drops(carrier.on_dropped)
+    kept.tombstones.subscribe(uploader.call_dropped)
+    return Recordings(CallRecorder(thread, kept.callers.of), uploader, library, carrier, stored)

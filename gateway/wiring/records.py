@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic, time
 
+from gateway import limits
 from gateway.ops.access.audit_log import AuditLog, audit_appliers
 from gateway.ops.access.token_book import ROLES, NamedToken, TokenBook
 from gateway.ops.database.address import database_address
@@ -19,12 +21,13 @@ from gateway.ops.delivery.signing import EventSigner
 from gateway.ops.records.archive import take_over_files
 from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.records.history import CallHistory
+from gateway.ops.records.history import US, CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.live_changes import LiveChanges
 from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
+from gateway.ops.records.tombstones import Tombstones
 from gateway.wiring.resources import Resources
 
 
@@ -45,6 +48,8 @@ class Records:
     tokens: TokenBook
     audit: AuditLog
     recorded: RecordedCalls
+    callers: CallerHash
+    tombstones: Tombstones
 
     def start(self, r: Resources) -> None:
         """Start what runs beside the calls: the database is opened, off the event loop."""
@@ -72,8 +77,9 @@ def records(r: Resources) -> Records:
         (callers.prepare,),
         metrics.database_errors.inc,
     )
-    table = OutboxTable(sealer)
-    history = CallHistory(database, sealer, callers, table)
+    tombstones = Tombstones(database, callers)
+    table = OutboxTable(sealer, callers, tombstones)
+    history = CallHistory(database, sealer, callers, tombstones, table)
     writes = WriteBehind(
         database,
         Spool(settings.data_dir / "spool", sealer),
@@ -90,7 +96,7 @@ def records(r: Resources) -> Records:
     deliveries = DeliveryQueue(database, sealer)
     sender = _sender(r, deliveries)
     outbox = EventOutbox(
-        writes, sender.wake if sender else lambda: None, enabled=sender is not None
+        writes, callers, sender.wake if sender else lambda: None, enabled=sender is not None
     )
     event_stream = EventStream(metrics.event_stream_dropped.inc)
     changes = LiveChanges(shared=r.store.shared)
@@ -101,14 +107,28 @@ def records(r: Resources) -> Records:
         history,
         database,
         writes,
-        Retention(history, settings.retain_days, time, expire_more=[deliveries.expire]),
+        Retention(
+            history,
+            settings.retain_days,
+            time,
+            expire_more=[deliveries.expire, _expire_tombstones(tombstones)],
+        ),
         outbox,
         deliveries,
         sender,
         TokenBook(_tokens(r), database),
         AuditLog(database, writes),
         RecordedCalls(writes.add, outbox, event_stream),
+        callers,
+        tombstones,
     )
+
+
+def _expire_tombstones(tombstones: Tombstones) -> Callable[[int], Awaitable[None]]:
+    def expire(before_us: int) -> Awaitable[None]:
+        return tombstones.expire(before_us - round(limits.records.TOMBSTONE_SPARE_S * US))
+
+    return expire
 
 
 def _tokens(r: Resources) -> list[NamedToken]:

@@ -22,6 +22,7 @@ from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.record import CallRecord
+from gateway.ops.records.tombstones import Tombstones
 
 CALLER = "+15551230042"
 
@@ -40,8 +41,11 @@ class DatabaseEnd:
         self.sealer = Sealer(self.keys)
         self.callers = CallerHash(self.sealer)
         self.database = Database(database_address(self.url, self.folder), (self.callers.prepare,))
-        self.table = OutboxTable(self.sealer)
-        self.history = CallHistory(self.database, self.sealer, self.callers, self.table)
+        self.tombstones = Tombstones(self.database, self.callers)
+        self.table = OutboxTable(self.sealer, self.callers, self.tombstones)
+        self.history = CallHistory(
+            self.database, self.sealer, self.callers, self.tombstones, self.table
+        )
         self.spool = Spool(self.folder / "spool", self.sealer)
         self.writes = WriteBehind(
             self.database,
@@ -54,7 +58,7 @@ class DatabaseEnd:
             },
             self.lost.append,
         )
-        self.outbox = EventOutbox(self.writes, enabled=self.delivers)
+        self.outbox = EventOutbox(self.writes, self.callers, enabled=self.delivers)
         self.audit = AuditLog(self.database, self.writes)
         self.queue = DeliveryQueue(self.database, self.sealer)
 

@@ -52,6 +52,7 @@ def wired(tmp_path: Path) -> Callable[..., Areas]:
         calls = telephony(r, bounds, agents.in_use)
         outbound = outbound_calls(r, bounds, calls, kept)
         inbound = sip_inbound(r, bounds, calls, before_calls(calls, kept))
-        return Areas(r, bounds, kept, texts, agents, calls, outbound, inbound, recordings(r))
+        recorded = recordings(r, kept)
+        return Areas(r, bounds, kept, texts, agents, calls, outbound, inbound, recorded)
 
     return construct

@@ -47,6 +47,8 @@ def test_webhooks_that_nothing_can_verify_have_no_endpoint(wired: Callable[..., 
 def test_twilio_has_its_webhooks_and_its_socket(wired: Callable[..., Any]) -> None:
     a = wired()
     before = BeforeCalls(a.calls.registry)
-    endpoints = twilio_endpoints(a.r, a.bounds, a.calls, a.texts, a.outbound, before, a.recorded)
+    endpoints = twilio_endpoints(
+        a.r, a.bounds, a.calls, a.texts, a.outbound, before, a.kept, a.recorded
+    )
     paths = [route.path for route in endpoints]
     assert {"/twilio/voice", "/twilio/after", "/twilio/media"} <= set(paths)

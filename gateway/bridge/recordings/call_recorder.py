@@ -36,11 +36,13 @@ class CallRecorder:
     def __init__(
         self,
         thread: WritingThread,
+        caller_hash: Callable[[str], str],
         clock: Callable[[], float] = monotonic,
         *,
         write_every_s: float = limits.WRITE_EVERY_S,
     ) -> None:
-        self._thread, self._clock, self._write_every_s = thread, clock, write_every_s
+        self._thread, self._caller_hash = thread, caller_hash
+        self._clock, self._write_every_s = clock, write_every_s
         self._recorded: dict[RunningCall, _Recorded] = {}
 
     def on_announced(self, call: LiveCall) -> None:
@@ -57,6 +59,7 @@ class CallRecorder:
             0.0,
             call.facts.path,
             call.facts.direction,
+            self._caller_hash(call.facts.caller),
         )
         self._recorded[call] = _Recorded(tap, StreamRecording(facts))
 

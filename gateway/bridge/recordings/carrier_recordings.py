@@ -26,13 +26,14 @@ from gateway.audio.sound_files import mulaw_of
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import events
 from gateway.call.dialogue.recording import TYPING
-from gateway.errors import LinkError, PeerError
+from gateway.errors import DatabaseAway, LinkError, PeerError
 from gateway.limits import recordings as limits
 from gateway.ops.database.spool import make_private
 from gateway.ops.recordings.joining import StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.names import recording_name
 from gateway.ops.recordings.recording_spool import PartFacts, RecordingSpool, part_id
+from gateway.ops.recordings.uploader import IsForgotten
 from gateway.protocols.twilio_webhooks import CarrierRecording
 from gateway.transports.twilio_recordings import TwilioRecordings
 
@@ -51,6 +52,8 @@ class CarrierJob(Struct):
     call: str
     """The call's key in the API."""
     direction: str
+    caller: str = ""
+    """Keyed hash of the caller's number, where this process had the call."""
 
     @property
     def part(self) -> str:
@@ -82,6 +85,7 @@ class CarrierStore:
             job.began,
             "sip",
             job.direction,
+            job.caller,
         )
         writer = self.spool.writer(facts)
         try:
@@ -103,16 +107,19 @@ class CarrierRecordings:
         start: Callable[[Coroutine[Any, Any, None], str], object],
         on_refused: Callable[[str], None],
         on_error: Callable[[str], None],
+        is_forgotten: IsForgotten,
+        caller_hash: Callable[[str], str],
         *,
         first_pause_s: float = limits.FIRST_PAUSE_S,
     ) -> None:
         """`on_refused` and `on_error` get the reason, for the metrics."""
         self._client, self._store, self._start = client, store, start
         self._on_refused, self._on_error = on_refused, on_error
+        self._is_forgotten, self._caller_hash = is_forgotten, caller_hash
         self._first_pause_s = first_pause_s
         self._folder = store.spool.folder / "carrier"
-        self._calls: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        """Key and direction of recorded calls, by their CallSid."""
+        self._calls: OrderedDict[str, tuple[str, str, str]] = OrderedDict()
+        """Key, direction and caller's hash of recorded calls, by their CallSid."""
         self._waiting: dict[str, asyncio.Event] = {}
         """Parts on their way to the store."""
 
@@ -126,7 +133,9 @@ class CarrierRecordings:
             self._on_refused("trunk")
             log.warning("recording_not_possible", call_id=call.facts.call_id, reason="trunk")
         elif isinstance(event, events.CallerConnected):
-            self._calls[call.facts.call_sid] = call.facts.key, call.facts.direction
+            facts = call.facts
+            caller = self._caller_hash(facts.caller)
+            self._calls[facts.call_sid] = facts.key, facts.direction, caller
             while len(self._calls) > limits.CARRIER_CALLS_MAX:
                 self._calls.popitem(last=False)
         elif isinstance(event, events.RecordingPaused | events.RecordingResumed):
@@ -162,7 +171,7 @@ class CarrierRecordings:
             recording.format,
             _unix_s(report.started_at),
             recording.delete_at_carrier,
-            *self._calls.get(report.call_sid, (report.call_sid, "inbound")),
+            *self._calls.get(report.call_sid, (report.call_sid, "inbound", "")),
         )
         # On the disk before the carrier has its answer: it reports once.
         await asyncio.to_thread(self._write, job)
@@ -172,6 +181,12 @@ class CarrierRecordings:
         """Go on with the carrier's copy of what was stored."""
         for part in info.parts:
             if (waiting := self._waiting.get(part)) is not None:
+                waiting.set()
+
+    def on_dropped(self, name: str) -> None:
+        """Wake what waits for a recording that was deleted before it was stored."""
+        for part, waiting in self._waiting.items():
+            if part.partition("~")[0] == name:
                 waiting.set()
 
     async def run(self) -> None:
@@ -189,7 +204,7 @@ class CarrierRecordings:
         """Return whether nothing is left to be done."""
         try:
             await self._keep(job)
-        except (LinkError, PeerError, OSError) as error:
+        except (LinkError, PeerError, OSError, DatabaseAway) as error:
             self._on_error("carrier")
             log.warning(
                 "carrier_recording_not_kept", call_sid=job.call_sid, reason=type(error).__name__
@@ -203,16 +218,20 @@ class CarrierRecordings:
     async def _keep(self, job: CarrierJob) -> None:
         waiting = self._waiting[job.part] = asyncio.Event()
         try:
-            if not await self._is_stored(job):
+            if not await self._barred(job) and not await self._is_stored(job):
                 if not (self._store.spool.folder / f"{job.part}.jsonl").exists():
                     await self._fetch(job)
                 self._store.look_after(job.name)
                 await waiting.wait()
         finally:
             del self._waiting[job.part]
-        if job.delete:
+        # Of a caller who was forgotten nothing stays anywhere.
+        if job.delete or await self._barred(job):
             await self._client.delete(job.recording_sid)
         self._forget(job)
+
+    async def _barred(self, job: CarrierJob) -> bool:
+        return await self._is_forgotten((job.call, job.call_sid), job.caller, job.began)
 
     async def _is_stored(self, job: CarrierJob) -> bool:
         stored = await self._store.library.find(job.call_sid)

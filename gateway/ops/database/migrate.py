@@ -16,7 +16,7 @@ from gateway import limits
 from gateway.ops.database.schema import migrations
 
 log = structlog.get_logger()
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every migration, in order."""
 _LOCK: Final = 0x6761746577617901
 _FOLDER: Final = Path(__file__).with_name("migrations")

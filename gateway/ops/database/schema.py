@@ -104,10 +104,18 @@ audit = Table(
     Index("audit_by_call", "call_id", "at", "id"),
 )
 
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("name_hash", String(64), primary_key=True),
+    Column("forgotten_at", BigInteger, nullable=False),
+    Index("forgotten_by_time", "forgotten_at"),
+)
+
 migrations = Table(
     "alembic_version",
     MetaData(),
     Column("version_num", String(32), primary_key=True),
 )
 
-__all__ = ["audit", "calls", "deliveries", "keys", "metadata", "migrations", "tokens"]
+__all__ = ["audit", "calls", "deliveries", "forgotten", "keys", "metadata", "migrations", "tokens"]

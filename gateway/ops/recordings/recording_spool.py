@@ -50,6 +50,8 @@ class PartFacts(Struct, omit_defaults=True):
     """Unix time of its first sample."""
     path: str = "media-streams"
     direction: str = "inbound"
+    caller: str = ""
+    """Keyed hash of the caller's number: they may be forgotten before this is stored."""
 
 
 class JournalLine(Struct, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""Publishes which recordings were stored; the record, the events and the metrics subscribe."""
+"""Publishes which recordings were stored, or dropped since their call was forgotten."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gateway.ops.recordings.joining import StoredRecording
 
 log = structlog.get_logger()
 OnStored = Callable[[StoredRecording], None]
+OnDropped = Callable[[str], None]
 
 
 class StoredEvents:
@@ -17,6 +18,7 @@ class StoredEvents:
 
     def __init__(self) -> None:
         self._on_stored: list[OnStored] = []
+        self._on_dropped: list[OnDropped] = []
 
     def subscribe(self, on_stored: OnStored) -> None:
         """Have `on_stored` called with every recording that is stored, or stored again.
@@ -24,6 +26,14 @@ class StoredEvents:
         A call whose parts came late is stored again, under the same name and with more in it.
         """
         self._on_stored.append(on_stored)
+
+    def subscribe_to_drops(self, on_dropped: OnDropped) -> None:
+        """Have `on_dropped` called with the name of every recording that is deleted."""
+        self._on_dropped.append(on_dropped)
+
+    def dropped(self, name: str) -> None:
+        for on_dropped in self._on_dropped:
+            on_dropped(name)
 
     def publish(self, info: StoredRecording) -> None:
         for on_stored in self._on_stored:

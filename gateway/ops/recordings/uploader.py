@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
@@ -27,14 +27,17 @@ import structlog
 from gateway.audio.g711 import CALLER_HZ
 from gateway.audio.sound_files import mulaw_of
 from gateway.audio.stereo_timeline import RecordingMark
-from gateway.errors import LinkError, PeerError
+from gateway.errors import DatabaseAway, LinkError, PeerError
 from gateway.limits import recordings as limits
 from gateway.ops.recordings.joining import JoinedPart, StoredRecording, join
 from gateway.ops.recordings.library import PARTS, RecordingLibrary, RecordingReader
+from gateway.ops.recordings.names import recording_name
 from gateway.ops.recordings.object_store import ObjectMissing
 from gateway.ops.recordings.recording_spool import PartFacts, RecordingSpool, SpooledPart, set_aside
 
 log = structlog.get_logger()
+IsForgotten = Callable[[Sequence[str], str, float], Awaitable[bool]]
+"""Gets the names of a call, the hash of its caller and when it began. Raises DatabaseAway."""
 
 
 class RecordingUploader:
@@ -48,14 +51,18 @@ class RecordingUploader:
         is_running: Callable[[str], bool],
         on_stored: Callable[[StoredRecording], None],
         on_error: Callable[[str], None],
+        is_forgotten: IsForgotten,
+        on_dropped: Callable[[str], None],
         *,
         first_pause_s: float = limits.FIRST_PAUSE_S,
         join_wait_s: float = limits.JOIN_WAIT_S,
     ) -> None:
         """`is_running` says of a recording's name whether its call runs in this process.
 
-        `on_error` gets why something is tried again: `store`, `disk`, `unreadable`.
+        `on_error` gets why something is tried again: `store`, `disk`, `unreadable`, `database`.
+        What was forgotten is deleted in place of being stored; `on_dropped` gets its name.
         """
+        self._is_forgotten, self._on_dropped = is_forgotten, on_dropped
         self._spool, self._library, self._start = spool, library, start
         self._is_running, self._on_stored, self._on_error = is_running, on_stored, on_error
         self._first_pause_s, self._join_wait_s = first_pause_s, join_wait_s
@@ -108,6 +115,28 @@ class RecordingUploader:
         finally:
             if name not in self._at_work:
                 self._deleted.discard(name)
+            self._on_dropped(name)
+
+    def call_dropped(self, names: Sequence[str]) -> None:
+        """Take the names of a call whose record was dropped; called in another thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._drop_all, [one for one in names if one])
+
+    def _drop_all(self, names: Sequence[str]) -> None:
+        for name in {recording_name(one) for one in names}:
+            self._start(self._delete_surely(name), f"drop {name}")
+
+    async def _delete_surely(self, name: str) -> None:
+        pause_s = self._first_pause_s
+        while True:
+            try:
+                await self.delete(name)
+            except (LinkError, OSError):
+                self._on_error("store")
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, limits.PAUSE_MAX_S)
+            else:
+                return
 
     async def settle(self, within_s: float) -> None:
         """Wait until everything is stored, or for that time: the disk may go with the process."""
@@ -143,10 +172,9 @@ class RecordingUploader:
         """Return whether everything is where it belongs."""
         try:
             await self._keep(name)
-        except (LinkError, OSError) as error:
-            store = isinstance(error, LinkError)
-            self._on_error("store" if store else "disk")
-            reason = error.reason if isinstance(error, LinkError) else os.strerror(error.errno or 0)
+        except (LinkError, OSError, DatabaseAway) as error:
+            kind, reason = _cause(error)
+            self._on_error(kind)
             log.warning("recording_not_stored", recording=name, reason=reason)
             return False
         except ObjectMissing:  # another process has just joined it
@@ -161,12 +189,25 @@ class RecordingUploader:
         parts = await asyncio.to_thread(self._readable, self._spool, name)
         if name in self._deleted:
             await asyncio.to_thread(self._forget_all, name)
+        elif parts and await self._barred(parts[-1].facts):
+            await self._drop(name)
         elif parts and all(part.ending == "moved" for part in parts):
             for part in parts:
                 await self._pass_on(part)
             self._start(self._join_later(name), f"recording {name} later")
         elif parts:
             await self._finish(name, parts)
+
+    async def _barred(self, facts: PartFacts) -> bool:
+        """Whether its call was forgotten. While nobody can say, nothing is stored."""
+        return await self._is_forgotten((facts.call, facts.call_sid), facts.caller, facts.began)
+
+    async def _drop(self, name: str) -> None:
+        """Delete what there is of a recording, here and in the store. Raises LinkError, OSError."""
+        await asyncio.to_thread(self._forget_all, name)
+        await self._library.delete(name)
+        log.info("forgotten_recording_dropped", recording=name)
+        self._on_dropped(name)
 
     def _readable(self, spool: RecordingSpool, name: str) -> list[SpooledPart]:
         """Return the parts of a recording; one that nobody can read is set aside."""
@@ -201,7 +242,7 @@ class RecordingUploader:
         while not self._is_running(name):
             try:
                 return await self._finish(name, [])
-            except (LinkError, OSError, ObjectMissing):
+            except (LinkError, OSError, ObjectMissing, DatabaseAway):
                 self._on_error("store")
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, limits.PAUSE_MAX_S)
@@ -237,6 +278,8 @@ class RecordingUploader:
         fetched = self._spool.at(work)
         there = await asyncio.to_thread(self._readable, fetched, name)
         before = await self._library.find(name)
+        if there and await self._barred(there[-1].facts):
+            return await self._drop(name)
         have = set(before.info.parts) if before is not None else set()
         new = [_joined(part, self._spool) for part in here if part.facts.id not in have]
         new += [_joined(part, fetched) for part in there if part.facts.id not in have]
@@ -245,10 +288,14 @@ class RecordingUploader:
                 new.append(await self._as_part(before, work / "before"))
             info = await self._made(name, new, work / "joined")
             await self._put(name, info, work / "joined", before)
+            if name in self._deleted or await self._barred(new[0].facts):  # meanwhile
+                return await self._drop(name)
+            self._on_stored(info)
         for part in here:
             self._spool.forget(part)
         for path in stored:
             await objects.delete(path)
+        return None
 
     async def _made(self, name: str, parts: Sequence[JoinedPart], target: Path) -> StoredRecording:
         loop = asyncio.get_running_loop()
@@ -270,7 +317,6 @@ class RecordingUploader:
         log.info(
             "recording_stored", call_sid=info.call_sid, seconds=info.seconds, gaps=len(info.gaps)
         )
-        self._on_stored(info)
 
     async def _as_part(self, before: RecordingReader, target: Path) -> JoinedPart:
         """Return what was stored before as a part."""
@@ -314,6 +360,14 @@ def _joined(part: SpooledPart, spool: RecordingSpool) -> JoinedPart:
         return spool.sound(part.sound)
 
     return JoinedPart(part.facts, part.samples, part.marks, part.ending, [part.facts.id], sound)
+
+
+def _cause(error: LinkError | OSError | DatabaseAway) -> tuple[str, str]:
+    if isinstance(error, LinkError):
+        return "store", error.reason
+    if isinstance(error, OSError):
+        return "disk", os.strerror(error.errno or 0)
+    return "database", "nobody can say whether its caller was forgotten"
 
 
 def _made_anew(folder: Path) -> None:

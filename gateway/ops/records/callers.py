@@ -43,6 +43,21 @@ class CallerHash:
             return ""
         return hmac.new(self._key, plain.encode("utf-8", "replace"), sha256).hexdigest()
 
+    def of_call(self, name: str) -> str:
+        """Return 64 hexadecimal digits for a call's id or CallSid. Needs `prepare` before."""
+        assert self._key is not None  # noqa: S101 - the database's thread has prepared it
+        return hmac.new(self._key, f"call:{name}".encode("utf-8", "replace"), sha256).hexdigest()
+
+    def seen(self, number: str) -> tuple[str, bool]:
+        """Return the hash of a number and True; the number and False where there is no key yet."""
+        if self._key is not None:
+            return self.of(number), True
+        return number.encode("utf-8", "replace").decode(), False
+
+    def hash_of(self, caller: str, hashed: bool) -> str:
+        """Return the hash for what `seen` returned. Needs `prepare` before."""
+        return caller if hashed else self.of(caller)
+
     def prepare(self, connection: Connection) -> None:
         """Read the key, and make it in a new database. Runs on the database's thread."""
         from sqlalchemy import select, update  # noqa: PLC0415 - on the thread

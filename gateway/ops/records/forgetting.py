@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from time import time
 from typing import Protocol
 
 import structlog
@@ -13,6 +15,7 @@ from gateway import limits
 from gateway.errors import DatabaseAway
 from gateway.ops.database.write_behind import WriteBehind
 from gateway.ops.records.history import CallHistory, CallNames
+from gateway.ops.records.tombstones import Tombstones
 
 log = structlog.get_logger()
 
@@ -41,7 +44,11 @@ class Forgotten(Struct):
     left: dict[str, int]
     """How much was found afterwards, by place."""
     running: list[str] = []
-    """Ids of calls that run now: their records are written when they end. Forget again then."""
+    """Ids of calls that run now: what they leave is dropped. Forget again when they are over."""
+    barred: int = 0
+    """Names, of calls and of the caller, under which nothing is written or stored any more."""
+    barred_until: str = ""
+    """RFC 3339, UTC: how long at least."""
 
     @property
     def complete(self) -> bool:
@@ -51,39 +58,51 @@ class Forgotten(Struct):
 class Forgetting:
     """Deletes from the database and from all `stores`.
 
-    `running` returns the ids of running calls of a number. Calls that have ended and are not in
-    the database yet are written first, so that nothing is left in the spool.
+    `running` returns the ids of running calls of a number. Calls that have ended here and are not
+    in the database yet are written first, so that nothing is left in the spool; what other
+    processes still have to write meets the tombstones, which are set before anything is deleted.
     """
 
     def __init__(
         self,
         history: CallHistory,
         writes: WriteBehind,
-        running: Callable[[str], list[str]],
+        tombstones: Tombstones,
+        running: Callable[[str], Awaitable[list[str]]],
         stores: Sequence[TraceStore],
+        retain_days: float,
+        wall: Callable[[], float] = time,
     ) -> None:
-        self._history, self._writes = history, writes
+        self._history, self._writes, self._tombstones = history, writes, tombstones
         self._running, self._stores = running, stores
+        self._kept_s, self._wall = retain_days * 86_400 + limits.records.TOMBSTONE_SPARE_S, wall
 
     async def caller(self, number: str) -> Forgotten:
         """Delete every trace of a caller. Raises DatabaseAway, LinkError."""
         await self._written()
         who = await self._history.hash_of(number)
+        running = await self._running(number)
+        if who:
+            await self._tombstones.add(running, who)
         calls = await self._history.names_of(who) if who else []
-        report = await self._forget(calls)
+        report = await self._forget(calls, who)
         if who:
             report.left["calls"] = len(await self._history.names_of(who))
-        report.running = self._running(number)
+        report.running = running
         log.info("caller_forgotten", calls=len(calls), complete=report.complete)
         return report
 
     async def call(self, call_id: str) -> Forgotten | None:
-        """Delete one call; None if there is none. Raises DatabaseAway, LinkError."""
+        """Delete one call; None if nothing of it is anywhere. Raises DatabaseAway, LinkError.
+
+        It may still be on the disk of another process: its name is barred in any case.
+        """
         await self._written()
+        await self._tombstones.add([call_id])
         calls = await self._history.names(call_id)
-        if not calls:
+        report = await self._forget(calls or [CallNames(call_id, "")])
+        if not calls and not any(report.deleted.values()):
             return None
-        report = await self._forget(calls)
         report.left["calls"] = len(await self._history.names(call_id))
         log.info("call_forgotten", call_id=call_id, complete=report.complete)
         return report
@@ -95,9 +114,18 @@ class Forgetting:
         except TimeoutError:
             raise DatabaseAway("calls wait to be written") from None
 
-    async def _forget(self, calls: list[CallNames]) -> Forgotten:
+    async def _forget(self, calls: list[CallNames], who: str = "") -> Forgotten:
         """Delete what hangs on the calls first: by them it is found again after a failure."""
+        names = [name for call in calls for name in call]
+        barred = await self._tombstones.add(names, who) if names or who else 0
         deleted = {store.name: await store.forget(calls) for store in self._stores}
         deleted["calls"] = sum([await self._history.delete_call(one.id) for one in calls])
         left = {store.name: await store.left(calls) for store in self._stores}
-        return Forgotten([one.id for one in calls], deleted, left)
+        until = datetime.fromtimestamp(self._wall() + self._kept_s, UTC)
+        return Forgotten(
+            [one.id for one in calls],
+            deleted,
+            left,
+            barred=barred,
+            barred_until=until.isoformat(timespec="seconds") if barred else "",
+        )

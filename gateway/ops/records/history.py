@@ -17,6 +17,7 @@ from gateway.ops.database.write_behind import Apply, Write
 from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.parts import merged
 from gateway.ops.records.record import CallRecord, CallSummary
+from gateway.ops.records.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
@@ -121,10 +122,11 @@ class CallHistory:
         database: Database,
         sealer: Sealer,
         callers: CallerHash,
+        tombstones: Tombstones,
         events: EndedEvents | None = None,
     ) -> None:
         self._database, self._sealer, self._callers = database, sealer, callers
-        self._events = events
+        self._tombstones, self._events = tombstones, events
 
     @property
     def away(self) -> bool:
@@ -141,8 +143,7 @@ class CallHistory:
         event: EndedEvent | None = None,
     ) -> Write:
         """Return the write that keeps this record, and has it delivered; `caller` is the number."""
-        hashed = self._callers.known
-        who = self._callers.of(caller) if hashed else caller.encode("utf-8", "replace").decode()
+        who, hashed = self._callers.seen(caller)
         data = msgspec.msgpack.encode(CallWrite(_encode(record), who, hashed, delete_at, event))
         return Write(CALL, data)
 
@@ -152,7 +153,10 @@ class CallHistory:
         return {CALL: self.apply}
 
     def apply(self, connection: Connection, data: bytes) -> None:
-        """Write an ended call, or another part of one; a part that is there changes nothing."""
+        """Write an ended call, or another part of one; a part that is there changes nothing.
+
+        One that was forgotten, or whose caller was, is dropped.
+        """
         from sqlalchemy import select, update  # noqa: PLC0415 - on the thread
 
         from gateway.ops.database.schema import calls  # noqa: PLC0415
@@ -160,8 +164,11 @@ class CallHistory:
 
         wanted = msgspec.msgpack.decode(data, type=CallWrite)
         record = _decode(wanted.record)
-        caller = wanted.caller if wanted.hashed else self._callers.of(wanted.caller)
-        part = str(micros(record.began_at))
+        caller = self._callers.hash_of(wanted.caller, wanted.hashed)
+        began_us, names = micros(record.began_at), (record.id, record.call_sid)
+        if self._tombstones.bars(connection, names, caller, began_us):
+            return self._tombstones.drop(connection, names)
+        part = str(began_us)
         row = self._row(record) | {"caller_hash": caller, "parts": part}
         row["delete_at"] = wanted.delete_at
         if insert_new(connection, calls, row):

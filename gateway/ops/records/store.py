@@ -18,6 +18,7 @@ from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
 from gateway.errors import DatabaseAway
 from gateway.ops.database.write_behind import WriteBehind
 from gateway.ops.records.callers import normalized
@@ -43,8 +44,12 @@ DAY_S: Final = 86_400
 class CallOutbox(Protocol):
     """Outbox of events, as far as records need it."""
 
-    def ended(self, ending: str | None) -> EndedEvent | None:
+    def ended(self, call: CallInfo, ending: Ending) -> EndedEvent | None:
         """Return the identity of an ended call's event, None where nobody is to get it."""
+        ...
+
+    def end_outline(self, call: CallInfo, ending: Ending, outline: Mapping[str, Any]) -> None:
+        """Have the end of a call delivered that keeps no record."""
         ...
 
     def add(self, event_type: EventType, call: CallInfo, data: Mapping[str, Any]) -> None:
@@ -143,16 +148,16 @@ class RecordStore:
             left = {"text": event.text, "name": event.name, "callback": event.callback}
             self._outbox.add("message.taken", call, left)
         if isinstance(event, events.CallEnded):
-            self._close(call.key)
+            self._close(call.key, event.ending)
         return None
 
-    def _close(self, key: str) -> None:
+    def _close(self, key: str, ending: Ending) -> None:
         live = self._live.pop(key)
         record, privacy = live.writer.record, live.privacy
         self._changes.ended(EndedLine(record.summary(), live.call.caller, self._clock()))
         if privacy.record == "none":
             # Nothing is kept, and nobody learns more than that there was a call.
-            self._outbox.add("call.ended", live.call, _outline(record))
+            self._outbox.end_outline(live.call, ending, _outline(record))
             return
         if privacy.record != "transcript":
             record.transcript = []
@@ -169,7 +174,7 @@ class RecordStore:
         delete_at = None
         if privacy.retain_days is not None:
             delete_at = round((self._wall() + privacy.retain_days * DAY_S) * US)
-        event = self._outbox.ended(record.ending)
+        event = self._outbox.ended(live.call, ending)
         write = self._history.ended(record, caller, delete_at, event)
         self._writes.add(write, written=partial(self._written, key, ended))
 

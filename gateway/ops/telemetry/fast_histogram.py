@@ -22,7 +22,7 @@ class FastHistogram:
         self._sum_s = 0.0
         self._waiting: list[float] = []
         self.note = self._waiting.append
-        """Takes one observation too; whoever notes many calls `sort_many` now and then."""
+        """Takes one observation too; for whoever sees to it that `sort_many` is called."""
 
     def observe(self, seconds: float) -> None:
         """Take one observation."""
@@ -41,6 +41,11 @@ class FastHistogram:
         self._up_to[-1] += len(waiting)
         self._sum_s += sum(waiting)
         self._waiting.clear()
+
+    @property
+    def unsorted(self) -> int:
+        """How many observations wait to be sorted."""
+        return len(self._waiting)
 
     @property
     def sum_s(self) -> float:

@@ -79,16 +79,17 @@ def _ids(facts: CallInfo) -> dict[str, str]:
 class _Shown:
     """Text of a call event, made only when the log line is written."""
 
-    __slots__ = ("_note",)
+    __slots__ = ("_event",)
 
     def __init__(self, event: events.CallEvent) -> None:
-        self._note = event
+        self._event = event
 
     def __repr__(self) -> str:
-        return repr(self._note)
+        return repr(self._event)
 
 
-_WORDS: Final = frozenset({events.TranscriptLine, events.MessageTaken, events.ResultFiled})
+_WORDS: Final = frozenset({events.TranscriptLine, events.MessageTaken})
+"""Events that are people's words, and little else."""
 
 
 class CallLog:

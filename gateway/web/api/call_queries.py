@@ -63,9 +63,9 @@ QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
 
 
 def call_query(request: Request) -> CallQuery:
-    """Return what the parameters ask for. Raises RequestRefused."""
+    """Return what the parameters ask for; an empty one is left out. Raises RequestRefused."""
     given = request.query_params
-    state, path, ending = given.get("state"), given.get("path", ""), given.get("ending", "")
+    state, path, ending = given.get("state") or None, given.get("path", ""), given.get("ending", "")
     if state is not None and state not in STATES:
         raise RequestRefused(422, "state is live or ended.")
     if path and path not in PATHS:
@@ -94,7 +94,7 @@ def first_cursor() -> str | None:
 
 def position_of(cursor: str | None) -> Position | None:
     """Return the position that a cursor was made of. Raises RequestRefused."""
-    if cursor is None:
+    if not cursor:
         return None
     try:
         position = msgspec.json.decode(urlsafe_b64decode(cursor.encode("ascii")), type=Position)
@@ -108,7 +108,7 @@ def position_of(cursor: str | None) -> Position | None:
 
 def moment_of(text: str | None, name: str) -> int | None:
     """Return microseconds since 1970 of a time. Raises RequestRefused."""
-    if text is None:
+    if not text:
         return None
     try:
         at = datetime.fromisoformat(text.replace(" ", "+"))

@@ -55,7 +55,7 @@ QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
 async def deliveries(endpoints: CallsEndpoints, request: Request) -> Response:
     """Answer with a page of events, without their content."""
     given = request.query_params
-    state = given.get("state")
+    state = given.get("state") or None
     if state is not None and state not in STATES:
         raise RequestRefused(422, f"state is one of {', '.join(STATES)}.")
     text = given.get("limit", str(limits.database.DELIVERY_PAGE_DEFAULT))

@@ -40,6 +40,8 @@ async def delete_call(endpoints: CallsEndpoints, request: Request) -> Response:
     call_id = request.path_params["id"][: limits.web.CALL_ID_MAX_CHARS].replace("\0", "")
     if endpoints.records.find_live(call_id) is not None:
         raise RequestRefused(409, "The call runs: hang up first.")
+    if await endpoints.remote.record(call_id) is not None:
+        raise RequestRefused(409, "The call runs in another process: hang up first.")
     try:
         report = await endpoints.forgetting.call(call_id)
     except (LinkError, StoreError) as error:

@@ -326,9 +326,16 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         schema = {"type": "string", "minLength": 1, "maxLength": limits.tools.APPROVAL_ID_MAX_CHARS}
         found.append({"name": "approval", "in": "path", "required": True, "schema": schema})
     for place, named in (("query", operation.query), ("header", operation.headers)):
-        for name, (schema, text) in named.items():
+        for name, (narrow, text) in named.items():
+            schema = _or_empty(narrow) if place == "query" else narrow
             found.append({"name": name, "in": place, "schema": schema, "description": text})
     return found
+
+
+def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter that may be empty, which is the same as left out."""
+    narrow = "enum" in schema or "format" in schema
+    return {"anyOf": [schema, {"const": ""}]} if narrow else schema
 
 
 def _body(body: type[Struct] | tuple[str, ...]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.bridge.calls.registry import CallRegistry
+from gateway.bridge.failover.carrier_end import CarrierEnd
 from gateway.bridge.outbound.outbound_calls import OutboundCalls
 from gateway.bridge.outbound.warm_transfer import WarmTransfers
 from gateway.ops.telemetry.metrics import Metrics
@@ -28,9 +29,11 @@ class StatusEndpoints:
         outbound: OutboundCalls,
         warm: WarmTransfers,
         secret_inputs: SecretInputEndpoints,
+        carrier_end: CarrierEnd,
         metrics: Metrics,
     ) -> None:
         self._registry, self._outbound = registry, outbound
+        self._carrier_end = carrier_end
         self._warm, self._secret_inputs, self._metrics = warm, secret_inputs, metrics
 
     async def status(self, fields: dict[str, str], _request: Request) -> Response:
@@ -40,6 +43,7 @@ class StatusEndpoints:
             self._registry.leg_is_over(call.call_sid)
             await self._warm.call_is_over(call.call_sid)
             await self._secret_inputs.hung_up(call.call_sid)
+            self._carrier_end.reported(call.call_sid)
         if fields.get("Direction") == "outbound-api":
             await self._outbound.on_status(call.call_sid, call.status)
         return Response(status_code=204)

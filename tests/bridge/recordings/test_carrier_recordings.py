@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +43,8 @@ class Carrier:
         write_wav(self.file, [LEFT, RIGHT], 8000)
         self.failures = 0
         self.asked: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called while a recording is fetched."""
 
     def _fail(self) -> None:
         if self.failures:
@@ -53,6 +55,7 @@ class Carrier:
         self.asked.append(f"fetch {recording_sid}")
         self._fail()
         await asyncio.to_thread(target.write_bytes, self.file.getvalue())
+        self.meanwhile()
 
     async def delete(self, recording_sid: str) -> None:
         self.asked.append(f"delete {recording_sid}")
@@ -71,6 +74,7 @@ class Process:
         self.stored: asyncio.Queue[StoredRecording] = asyncio.Queue()
         self.tasks: list[asyncio.Task[None]] = []
         self.news = asyncio.Event()
+        self.forgotten: set[str] = set()
         self.uploader = RecordingUploader(
             self.spool,
             self.library,
@@ -78,6 +82,8 @@ class Process:
             lambda _: False,
             self.on_stored,
             self.on_error,
+            self.is_forgotten,
+            self.on_dropped,
             first_pause_s=0.001,
         )
         self.recordings = CarrierRecordings(
@@ -86,8 +92,16 @@ class Process:
             self.start,
             self.refused.append,
             self.on_error,
+            self.is_forgotten,
+            lambda number: f"hash of {number}",
             first_pause_s=0.001,
         )
+
+    async def is_forgotten(self, names: Sequence[str], caller: str, _began: float) -> bool:
+        return not self.forgotten.isdisjoint({*names, caller})
+
+    def on_dropped(self, name: str) -> None:
+        self.recordings.on_dropped(name)
 
     def on_stored(self, info: StoredRecording) -> None:
         self.recordings.on_stored(info)
@@ -210,6 +224,53 @@ async def test_one_that_the_carrier_did_not_make_is_counted(process: Process) ->
     await process.recordings.reported(absent, an_agent())
     assert process.errors == ["carrier"]
     assert process.tasks == []
+
+
+async def test_one_that_is_reported_after_its_call_was_forgotten_is_deleted_there(
+    process: Process, carrier: Carrier
+) -> None:
+    process.forgotten = {CALL}
+    await process.recordings.reported(REPORT, an_agent(delete_at_carrier=False))
+    await process.done()
+    assert carrier.asked == [f"delete {SID}"]
+    assert process.left == []
+    assert await process.library.find(CALL) is None
+
+
+async def test_a_job_that_waits_for_the_carrier_ends_when_its_call_is_forgotten(
+    process: Process, carrier: Carrier
+) -> None:
+    carrier.failures = 1
+    await process.recordings.reported(REPORT, an_agent())
+    await process.failed()
+    process.forgotten = {CALL}
+    await process.uploader.delete(CALL)
+    await process.done()
+    assert carrier.asked == [f"fetch {SID}", f"delete {SID}"]
+    assert process.left == []
+    assert process.stored.empty()
+
+
+async def test_one_that_is_forgotten_on_its_way_to_the_store_is_deleted_there_too(
+    process: Process, carrier: Carrier
+) -> None:
+    carrier.meanwhile = lambda: process.forgotten.add(CALL)
+    await process.recordings.reported(REPORT, an_agent(delete_at_carrier=False))
+    await process.done()
+    assert carrier.asked == [f"fetch {SID}", f"delete {SID}"]
+    assert process.left == []
+
+
+async def test_a_forgotten_callers_recording_is_known_by_their_hash(
+    process: Process, carrier: Carrier
+) -> None:
+    call = a_call(SIP_CALL, an_agent())
+    process.recordings.on_event(call, events.CallerConnected(0.0))
+    process.forgotten = {f"hash of {SIP_CALL.caller}"}
+    report = CarrierRecording(SIP_CALL.call_sid, SID, True, REPORT.started_at)
+    await process.recordings.reported(report, an_agent())
+    await process.done()
+    assert carrier.asked == [f"delete {SID}"]
 
 
 def a_call(facts: Any, agent: Agent) -> Any:

@@ -53,7 +53,7 @@ class Mail:
     async def add(self, *calls: str) -> None:
         for call in calls:
             facts = CallInfo(call, CALLER, "+15550100", "desk", "media-streams")
-            self.end.outbox.add("call.started", facts, {"about": "مرحبا"})
+            self.end.outbox.add("message.taken", facts, {"about": "مرحبا"})
         await self.end.writes.flushed()
 
     async def once(self, sender: EventSender) -> bool:
@@ -86,7 +86,7 @@ async def test_events_arrive_in_order_and_are_verified(mail: Mail) -> None:
     sending.cancel()
     assert {one.raw_path for one in mail.receiver.seen} == {"/events?key=x"}
     for one in mail.receiver.seen:
-        assert Webhook(SECRET).verify(one.body, one.headers)["type"] == "call.started"
+        assert Webhook(SECRET).verify(one.body, one.headers)["type"] == "message.taken"
     bodies = [json.loads(one.body) for one in mail.receiver.seen]
     for call in ("CA1", "CA2"):
         times = [body["timestamp"] for body in bodies if body["data"]["call"] == call]

@@ -16,8 +16,16 @@ def noise(seconds: float, seed: int = 1) -> bytes:
     return Random(seed).randbytes(round(seconds * 8000) * 2)
 
 
-def facts(part: int = 1, *, name: str = NAME, began: float = BEGAN, kind: str = "wav") -> PartFacts:
-    return PartFacts(f"{name}~{part:04}~{part:08x}", name, name, name, "desk", kind, began)
+def facts(
+    part: int = 1,
+    *,
+    name: str = NAME,
+    began: float = BEGAN,
+    kind: str = "wav",
+    caller: str = "",
+) -> PartFacts:
+    part_id = f"{name}~{part:04}~{part:08x}"
+    return PartFacts(part_id, name, name, name, "desk", kind, began, caller=caller)
 
 
 def write(
@@ -30,9 +38,10 @@ def write(
     marks: tuple[RecordingMark, ...] = (),
     name: str = NAME,
     kind: str = "wav",
+    caller: str = "",
 ) -> PartFacts:
     """Write a part as a recorded call does; without an ending as one whose process was killed."""
-    of = facts(part, name=name, began=began, kind=kind)
+    of = facts(part, name=name, began=began, kind=kind, caller=caller)
     writer = spool.writer(of)
     for at in range(0, len(sound), 8000):
         writer.write(sound[at : at + 8000])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from ops.recordings.parts import BEGAN, NAME, noise, write
 
 from gateway.audio.g711 import audioop
+from gateway.errors import DatabaseAway
 from gateway.ops.recordings.joining import RecordingGap, StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.object_store import RecordingObjects
@@ -30,6 +31,10 @@ class Process:
         self.stored: asyncio.Queue[StoredRecording] = asyncio.Queue()
         self.errors: asyncio.Queue[str] = asyncio.Queue()
         self.running: set[str] = set()
+        self.forgotten: set[str] = set()
+        """Calls, and hashes of callers."""
+        self.away = False
+        self.dropped: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.uploader = RecordingUploader(
             self.spool,
@@ -38,12 +43,19 @@ class Process:
             lambda name: name in self.running,
             self.stored.put_nowait,
             self.errors.put_nowait,
+            self.is_forgotten,
+            self.dropped.append,
             first_pause_s=0.001,
             join_wait_s=0.0,
         )
 
     def start(self, work: Coroutine[Any, Any, None], _name: str) -> None:
         self.tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def is_forgotten(self, names: Sequence[str], caller: str, _began: float) -> bool:
+        if self.away:
+            raise DatabaseAway("away")
+        return not self.forgotten.isdisjoint({*names, caller})
 
     def begin(self) -> None:
         """Start as a process does that finds its spool as the last one left it."""
@@ -248,3 +260,60 @@ async def test_a_part_that_no_key_opens_is_set_aside(process: Process, keys: lis
     assert await process.errors.get() == "unreadable"
     await process.idle()
     assert [name.rpartition(".")[2] for name in process.left] == ["sealed", "unreadable"]
+
+
+async def test_what_was_forgotten_elsewhere_is_dropped(process: Process, other: Process) -> None:
+    """By another process, while the part was here: neither spool nor store has it any more."""
+    write(other.spool, SECOND, part=2, began=BEGAN + 1)
+    other.uploader.look_after(NAME)
+    await other.next()
+    await other.idle()
+    process.forgotten = {NAME}
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    await process.idle()
+    assert process.left == []
+    assert await process.library.find(NAME) is None
+    assert process.dropped == [NAME]
+    assert process.stored.empty()
+
+
+async def test_a_forgotten_callers_part_in_the_store_is_dropped_by_whoever_joins_it(
+    process: Process, other: Process
+) -> None:
+    process.running.add(NAME)
+    write(process.spool, FIRST, "moved", caller="hash")
+    process.uploader.look_after(NAME)
+    await process.idle()
+    other.forgotten = {"hash"}
+    other.begin()
+    async with asyncio.timeout(20):
+        while other.parts:  # noqa: ASYNC110 - nobody says
+            await asyncio.sleep(0.01)
+    assert await other.library.find(NAME) is None
+    assert other.stored.empty()
+
+
+async def test_while_nobody_knows_who_was_forgotten_nothing_is_stored(process: Process) -> None:
+    process.away = True
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    async with asyncio.timeout(20):
+        assert await process.errors.get() == "database"
+    assert len(process.left) == 2
+    process.away = False
+    assert (await process.next()).seconds == 1.0
+    await process.idle()
+
+
+async def test_a_call_whose_record_is_dropped_keeps_no_recording(process: Process) -> None:
+    process.begin()
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    await process.next()
+    await process.idle()
+    await asyncio.to_thread(process.uploader.call_dropped, ["rtc_1", NAME])
+    async with asyncio.timeout(20):
+        while NAME not in process.dropped:  # noqa: ASYNC110 - nobody says
+            await asyncio.sleep(0.01)
+    assert await process.library.find(NAME) is None

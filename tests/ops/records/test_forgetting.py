@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from database_end import CALLER, DatabaseEnd, ended_call, open_database
 
+from gateway.call.call_info import CallInfo
+from gateway.call.endings import Ending
 from gateway.errors import LinkError
 from gateway.ops.records.forgetting import Forgetting
 from gateway.ops.records.history import CallNames
@@ -46,7 +49,10 @@ async def written(end: DatabaseEnd) -> list[str]:
 
 
 def forgetting(end: DatabaseEnd, shelf: Shelf, running: Sequence[str] = ()) -> Forgetting:
-    return Forgetting(end.history, end.writes, lambda _: list(running), (shelf,))
+    async def running_calls(_number: str) -> list[str]:
+        return list(running)
+
+    return Forgetting(end.history, end.writes, end.tombstones, running_calls, (shelf,), 90)
 
 
 async def test_every_trace_of_a_caller_goes_and_nobody_elses(tmp_path: Path) -> None:
@@ -59,6 +65,8 @@ async def test_every_trace_of_a_caller_goes_and_nobody_elses(tmp_path: Path) -> 
         assert report.deleted == {"recordings": 1, "calls": 2}
         assert report.left == {"recordings": 0, "calls": 0}
         assert report.complete
+        assert report.barred == 3, "two calls, and the caller"
+        assert report.barred_until > "2026"
         assert await end.history.find(other) is not None
         assert shelf.ids == {other}
         writing.cancel()
@@ -111,4 +119,46 @@ async def test_one_call_goes_alone(tmp_path: Path) -> None:
         assert report.deleted == {"recordings": 1, "calls": 1}
         assert await end.history.find(three) is not None
         assert await forgetting(end, Shelf()).call(one) is None
+        writing.cancel()
+
+
+async def test_what_another_process_still_has_to_write_is_dropped(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    """Records, events and results of calls that had begun; a later call is a new one."""
+    facts = CallInfo("CA" + "7" * 32, CALLER, "+15550100", "desk", "media-streams")
+    async with open_database(tmp_path / "here", database_url, delivers=True) as here:
+        url = database_url or f"sqlite:///{tmp_path}/here/gateway.sqlite3"
+        async with open_database(tmp_path / "there", url, delivers=True) as there:
+            await there.database.read(lambda _: None)
+            before = ended_call(1, id=facts.call_sid, call_sid=facts.call_sid)
+            there.writes.add(there.history.ended(before, CALLER, event=None))
+            there.outbox.add("message.taken", facts, {"text": "My secret."})
+            there.outbox.end_outline(
+                facts, Ending.CALLER_HUNG_UP, {"began_at": before.began_at, "seconds": 1.0}
+            )
+            await there.writes.spooled()
+            report = await forgetting(here, Shelf()).caller(CALLER)
+            assert (report.calls, report.barred, report.complete) == ([], 1, True)
+            dropped = list[str]()
+            there.tombstones.subscribe(dropped.extend)
+            writing = asyncio.create_task(there.writes.run())
+            await asyncio.wait_for(there.writes.flushed(), 20)
+            assert await here.history.find(before.id) is None
+            assert (await here.queue.stats()).pending == 0
+            assert dropped == [before.id, before.call_sid]
+            now = datetime.now(UTC) + timedelta(seconds=1)
+            there.writes.add(there.history.ended(ended_call(2, now.isoformat()), CALLER))
+            await asyncio.wait_for(there.writes.flushed(), 20)
+            assert await here.history.find(ended_call(2).id) is not None
+            writing.cancel()
+
+
+async def test_one_call_that_is_nowhere_yet_is_barred(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        assert await forgetting(end, Shelf()).call(ended_call(1).id) is None
+        end.writes.add(end.history.ended(ended_call(1), CALLER))
+        await asyncio.wait_for(end.writes.flushed(), 20)
+        assert await end.history.find(ended_call(1).id) is None
         writing.cancel()

@@ -145,11 +145,6 @@ async def test_what_a_tool_is_used_with_is_told_while_leave_is_asked_and_never_k
     assert (kept.outcome, kept.arguments) == ("timeout", "")
 
 
-def test_nor_does_it_come_into_a_log() -> None:
-    """Notes are logged as they print, at DEBUG."""
-    assert "Smith" not in repr(ASKED)
-
-
 async def test_every_change_is_published_as_it_stands_in_the_record(office: Office) -> None:
     """A watcher that applies them to an empty record has the record."""
     subscription = office.event_stream.subscribe()

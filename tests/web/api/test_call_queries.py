@@ -33,6 +33,11 @@ def test_every_filter() -> None:
     assert calls.until_us == micros("2026-09-21T15:00:00+00:00")
 
 
+def test_empty_parameters_ask_for_nothing() -> None:
+    """As the form of a page sends the fields that were not filled in."""
+    assert asked("state=&agent=&path=&ending=&since=&until=&caller=&cursor=") == asked("")
+
+
 def test_a_cursor_is_the_position_it_was_made_of() -> None:
     position = Position(1_790_000_000_250_000, "CA-x/\u00e9")
     assert asked(f"cursor={cursor_of(position)}").after == position

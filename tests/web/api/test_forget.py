@@ -37,6 +37,13 @@ async def test_a_running_call_stays_and_an_ended_one_goes(rig: GatewayRig) -> No
             assert report["running"] == [stream.call_sid]
             await stream.stop()
         await rig.note(events.CallEnded)
+        # What it left was dropped, since its caller was forgotten while it ran.
+        assert (await api.delete(path)).status_code == 404
+        async with rig.carrier.call(QUIET) as stream:
+            await rig.note(events.CallerConnected, 2)
+            await stream.stop()
+        await rig.note(events.CallEnded, 2)
+        path = f"/api/calls/{stream.call_sid}"
         report = (await api.delete(path)).json()
         assert report["calls"] == [stream.call_sid]
         assert report["deleted"]["calls"] == 1
