@@ -307,7 +307,11 @@ function renew(item, record) {
 }
 
 const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
-const when = (text) => new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const when = (text) => {
+  const at = new Date(text), clock = { hour: "2-digit", minute: "2-digit" };
+  const today = at.toDateString() === new Date().toDateString();
+  return at.toLocaleString([], today ? clock : { day: "numeric", month: "short", ...clock });
+};
 
 function paintCall() {
   const record = calls.get(chosen);
