@@ -1,4 +1,4 @@
-"""What is kept of calls: the database, the recordings' store, and the receiver of events.
+"""Stores of what is left of calls: the database, the recordings, and the receiver of events.
 
 Nothing stays of a check: what it writes to the database is rolled back, its object is deleted, and
 the receiver gets no event.

@@ -42,7 +42,7 @@ class TokenInfo(Struct):
 
 
 class OperatorSelf(Struct):
-    """Who asks, by the token that was sent."""
+    """Operator who asks, by the token that was sent."""
 
     name: str
     role: Literal["viewer", "operator", "admin"]
