@@ -107,6 +107,19 @@ def test_frozen() -> None:
         load_settings(REAL).port = 1  # type: ignore[misc] # what is tested
 
 
+def test_operators_have_names_roles_and_tokens_of_any_length() -> None:
+    """As the admin token, of which `doctor` says that it is short."""
+    settings = load_settings(
+        REAL
+        | {"GATEWAY_ADMIN_TOKEN": "one", "GATEWAY_TOKENS": "wall:viewer:two, desk:operator:a:b"}
+    )
+    assert settings.operator_tokens == [
+        ("admin", "admin", "one"),
+        ("wall", "viewer", "two"),
+        ("desk", "operator", "a:b"),
+    ]
+
+
 def test_no_secret_is_shown() -> None:
     settings = load_settings(
         REAL
@@ -229,6 +242,15 @@ def test_sentences(environ: dict[str, str], sentence: str) -> None:
         ),
         ("GATEWAY_HOST", "all of them", "must be an address to listen on"),
         ("GATEWAY_ADMIN_TOKEN", "two words", "must be one secret without blanks"),
+        *(
+            (
+                "GATEWAY_TOKENS",
+                wrong,
+                "must be NAME:ROLE:TOKEN, separated by commas: each name once, the role viewer, "
+                "operator or admin",
+            )
+            for wrong in ("t0ken", "wall:t0ken", "wall:god:t0ken", "wall:viewer:", "a b:viewer:t")
+        ),
         ("OPENAI_API_KEY", "sk-é", "must be one secret without blanks"),
         ("OPENAI_PROJECT_ID", "p_1", "must be an OpenAI project id, like proj_abc123"),
         ("OPENAI_SIP_HOST", "sip:x", "must be a host name, like sip.api.openai.com"),

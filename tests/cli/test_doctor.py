@@ -163,6 +163,14 @@ async def test_of_several_keys_each_is_looked_at(clinic: Clinic) -> None:
     assert (await clinic.one("GATEWAY_STORE_KEY", GATEWAY_STORE_KEY=keys)).status == "warn"
 
 
+async def test_of_a_named_token_name_and_role_do_not_count(clinic: Clinic) -> None:
+    tokens = "wall-screen-left:viewer:short,op:operator:{}"
+    weak = tokens.format("w" * 32)
+    assert (await clinic.one("GATEWAY_TOKENS", GATEWAY_TOKENS=weak)).status == "warn"
+    good = weak.replace("short", "x:" + "y" * 30)
+    assert (await clinic.one("GATEWAY_TOKENS", GATEWAY_TOKENS=good)).status == "ok"
+
+
 async def test_a_wrong_token_is_not_hidden_by_a_wrong_account(clinic: Clinic) -> None:
     assert (await clinic.one("Twilio account", TWILIO_AUTH_TOKEN="another")).status == "fail"
 

@@ -38,21 +38,23 @@ def settings_told(settings: Settings, environ: Mapping[str, str]) -> list[Findin
 def _told(name: str, value: object, source: str) -> Finding:
     detail = f"{_shown(value)} ({source})"
     secrets = value if isinstance(value, tuple) else (value,)
-    if name in _OF_ONES_OWN_MAKING and any(_short(secret) for secret in secrets):
+    if name in _OF_ONES_OWN_MAKING and any(_short(name, secret) for secret in secrets):
         least = limits.settings.SECRET_MIN_CHARS
         fix = f"Fewer than {least} characters can be guessed: openssl rand -base64 32."
         return warn(name, detail, fix)
     return ok(name, detail)
 
 
-_OF_ONES_OWN_MAKING = frozenset({"GATEWAY_ADMIN_TOKEN", "GATEWAY_STORE_KEY"})
+_OF_ONES_OWN_MAKING = frozenset({"GATEWAY_ADMIN_TOKEN", "GATEWAY_STORE_KEY", "GATEWAY_TOKENS"})
 
 
-def _short(secret: object) -> bool:
-    return (
-        isinstance(secret, SecretStr)
-        and len(secret.get_secret_value()) < limits.settings.SECRET_MIN_CHARS
-    )
+def _short(name: str, secret: object) -> bool:
+    if not isinstance(secret, SecretStr):
+        return False
+    text = secret.get_secret_value()
+    if name == "GATEWAY_TOKENS":
+        text = text.split(":", 2)[-1]  # behind name and role
+    return len(text) < limits.settings.SECRET_MIN_CHARS
 
 
 def _source(name: str, environ: Mapping[str, str], settings: Settings) -> str:
