@@ -147,7 +147,7 @@ async def _lifespan(
     """Run the background tasks; at the end close everything in the reverse order."""
     settings, start = r.settings, r.tasks.start
     async with r:
-        start(watch_loop(r.metrics.lag.observe), "event-loop-lag")
+        start(watch_loop(r.metrics.on_loop_lag), "event-loop-lag")
         start(calls.snapshots.run(), "snapshots")
         start(bounds.admission.run(), "admission-leases")
         start(takeover.run(), "sip-takeover")

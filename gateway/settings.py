@@ -181,7 +181,9 @@ class Settings(BaseModel):
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; unset, a folder in GATEWAY_DATA_DIR.",
     )
     admin_token: Secret | None = Field(
-        None, description="Bearer token for /api and /console; unset, both are off."
+        None,
+        description="Bearer token for /api and /console; without it and GATEWAY_TOKENS both "
+        "are off.",
     )
     phone_origins: Origins = Field(
         (),

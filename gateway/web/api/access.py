@@ -41,6 +41,13 @@ class TokenInfo(Struct):
     made_by: str | None
 
 
+class OperatorSelf(Struct):
+    """Operator who asks, by the token that was sent."""
+
+    name: str
+    role: Literal["viewer", "operator", "admin"]
+
+
 class TokenList(Struct):
     tokens: list[TokenInfo]
 
@@ -93,6 +100,12 @@ async def audit(endpoints: CallsEndpoints, request: Request) -> Response:
         after=position_of(given.get("cursor")),
     )
     return _json(AuditPage(entries, cursor_of(Position(*following) if following else None)))
+
+
+async def operator(_endpoints: CallsEndpoints, request: Request) -> Response:
+    """Answer with who asks."""
+    identity = request.state.operator
+    return _json(OperatorSelf(identity.name, identity.role))
 
 
 async def tokens(endpoints: CallsEndpoints, _request: Request) -> Response:
