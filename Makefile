@@ -3,6 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Compiling what it imports is nearly half of the work of a short process, and tests start hundreds: compiled
+# files are kept, beside the environment, and also where the shell forbids them in the tree.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/bytecode
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test faults soak coverage mutants check format bench bench-quick session-types k8s k8s-check k8s-pin clean
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.limits.call import TRANSCRIPT_MAX_CHARS
 
 RECORDS_KEPT_MAX = 200
-"""Records of ended calls in memory; older ones are on disk only."""
+"""Ended calls in memory: those on their way to the database, and those that ended lately."""
 FORGET_WAIT_S = 10.0
 """Wait for calls on their way to the database before a caller is forgotten."""
 TOMBSTONE_SPARE_S = 30 * 86_400.0

@@ -180,7 +180,7 @@ def operator_endpoints(
     recorded: Recordings,
     acting: Operators,
 ) -> list[BaseRoute]:
-    """Return the API, the console and the browser phone; nothing without an admin token."""
+    """Return the API, the console and the browser phone; nothing without an operator's token."""
     if not r.settings.operator_tokens:
         return []
     used: Callable[[], float] = lambda: bounds.bills.share_of_budget  # noqa: E731

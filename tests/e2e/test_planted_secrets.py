@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from redis_end import running_redis
 from rehearsal import simulated
+from warm_python import warm_python
 
 PLANTED = (
     "four one one one",
@@ -106,7 +107,14 @@ async def left_by_a_call(folder: Path, path: str, redact: list[str]) -> dict[str
         file = scenario(folder, url, redis.url, redact)
         out = folder / "out"
         status, said = await simulated(
-            "--spawn", "--scenario", str(file), "--path", path, "--out", str(out)
+            "--spawn",
+            "--scenario",
+            str(file),
+            "--path",
+            path,
+            "--out",
+            str(out),
+            python=warm_python(),
         )
         assert status == 0, said
         found = {f"event {number}": body for number, body in enumerate(bodies)}

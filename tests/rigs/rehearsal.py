@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Final
 
 from awake_clock import STOOD_STILL_S, longest_standstill_s, machine_time, warn_of_another_try
+from warm_python import warm_python
 
 PATIENCE_S: Final = 240.0
 TRIES: Final = 3
 
 
-async def as_expected(scenario: str, paths: tuple[str, ...], folder: Path) -> None:
-    """On each of these paths, at the same time."""
-    await asyncio.gather(*(_on_path(scenario, path, folder / path) for path in paths))
+async def as_expected(
+    scenario: str, paths: tuple[str, ...], folder: Path, python: str | None = None
+) -> None:
+    """On each of these paths, at the same time; by default with an interpreter that is warm."""
+    python = python or warm_python()
+    await asyncio.gather(*(_on_path(scenario, path, folder / path, python) for path in paths))
 
 
-async def _on_path(scenario: str, path: str, out: Path) -> None:
+async def _on_path(scenario: str, path: str, out: Path, python: str) -> None:
     """Again if it fails while the machine stands still, and it is said that it was."""
     for left in reversed(range(TRIES)):
         began_s = machine_time()
-        status, said = await _rehearsed(scenario, path, out)
+        status, said = await _rehearsed(scenario, path, out, python)
         stood_still_s = longest_standstill_s(began_s)
         if status == 0 or stood_still_s < STOOD_STILL_S or not left:
             break
@@ -37,14 +41,15 @@ def _put_aside(out: Path, left: int) -> None:
     out.rename(out.parent.with_name(f"{out.parent.name}-{out.name}-failed-{left}"))
 
 
-async def _rehearsed(scenario: str, path: str, out: Path) -> tuple[int | None, str]:
-    return await simulated("--spawn", "--scenario", scenario, "--path", path, "--out", str(out))
+async def _rehearsed(scenario: str, path: str, out: Path, python: str) -> tuple[int | None, str]:
+    options = ("--scenario", scenario, "--path", path, "--out", str(out))
+    return await simulated("--spawn", *options, python=python)
 
 
-async def simulated(*arguments: str) -> tuple[int | None, str]:
+async def simulated(*arguments: str, python: str = sys.executable) -> tuple[int | None, str]:
     """Run `gateway simulate`. Return its exit status and what it printed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
+        python,
         "-m",
         "gateway.cli.main",
         "simulate",

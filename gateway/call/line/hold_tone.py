@@ -6,7 +6,13 @@ the `clear` that ends it takes nothing else away.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.audio.wire import MULAW_8K, WireFormat
+from gateway.call.context import CallContext
+from gateway.call.line.downlink import Downlink
+from gateway.call.state_machines import CallPhase
+from gateway.call.tools.open_work import OpenWork
 from gateway.limits.tools import HOLD_GROUP_MS, HOLD_LEAD_MS
 from gateway.protocols.media_stream import ToTwilio
 
@@ -17,7 +23,17 @@ _FLOAT_ERROR_S = 1e-6
 class HoldTone:
     """A soft pattern that is played, with a short lead, while the caller waits."""
 
-    def __init__(self, wire: WireFormat = MULAW_8K) -> None:
+    def __init__(
+        self,
+        ctx: CallContext,
+        work: OpenWork,
+        downlink: Downlink,
+        model_speaks: Callable[[], bool],
+        wire: WireFormat = MULAW_8K,
+    ) -> None:
+        """`model_speaks` returns whether the caller hears the model, or is about to."""
+        self._ctx, self._work, self._downlink = ctx, work, downlink
+        self._model_speaks = model_speaks
         self._pattern = wire.hold_tone()
         self._group_bytes = HOLD_GROUP_MS * wire.bytes_per_ms
         self._twilio: ToTwilio | None = None
@@ -28,6 +44,20 @@ class HoldTone:
 
     def open(self, twilio: ToTwilio) -> None:
         self._twilio = twilio
+
+    def due_messages(self) -> list[bytes]:
+        """Return what is due while the caller waits for work, and neither side speaks."""
+        ctx, work = self._ctx, self._work
+        if not self.playing and not work.hold_tone_due:
+            return []
+        model_speaks = self._model_speaks()
+        free = ctx.phase is CallPhase.TALKING and not (ctx.caller.speaking or model_speaks)
+        busy = model_speaks or (ctx.awaited and not ctx.responses.long_pause)
+        if self.playing and not (free and (work.working or busy)):
+            return self.stop(ctx.now)
+        if free and not busy and self._downlink.settled() and not self.playing:
+            self.start()
+        return self.pump(ctx.now)
 
     def start(self) -> None:
         """Start at the beginning of the pattern, where it is silent."""

@@ -10,9 +10,9 @@ from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.context import CallContext, Out
-from gateway.call.dialogue.turn_latency import TurnLatency
 from gateway.call.endings import Ending
 from gateway.call.line.downlink import Downlink
+from gateway.call.line.first_sound import FirstSound
 from gateway.call.line.hold_tone import HoldTone
 from gateway.call.line.key_tones import KeyTones
 from gateway.call.line.line_counters import LineCounters
@@ -58,10 +58,11 @@ class MediaLine(CallPart):
         """`wire` is the only format that the stream may have, for which both directions are made;
         `tap` writes down both directions of a call that is to be recorded.
         """
-        self._ctx, self._work, self._wire, self.tap = ctx, work, wire, tap
+        self._ctx, self._wire, self.tap = ctx, wire, tap
         self.uplink, self.downlink = uplink, downlink
-        self.latency = TurnLatency(ctx.tally.waits_s)
-        self._hold_tone = HoldTone(wire)
+        self._first_sound = FirstSound(ctx, downlink)
+        self.latency = self._first_sound.latency
+        self._hold_tone = HoldTone(ctx, work, downlink, self.speaking, wire)
         self._tones = KeyTones(ctx, work, downlink, wire)
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
@@ -69,7 +70,6 @@ class MediaLine(CallPart):
         self._sound_item: str | None = None
         self._cut_items: deque[str] = deque(maxlen=limits.call.ITEMS_CUT_KEPT_MAX)
         self._cut_response: str | None = None
-        self._heard_first = False
         self.handlers = {
             caller.Start: self._on_start,
             caller.Mark: self._on_mark,
@@ -160,22 +160,8 @@ class MediaLine(CallPart):
             return  # a mark that is echoed by a clear was never heard
         if ctx.phase is CallPhase.GOODBYE:
             ctx.extend_goodbye(ctx.patience.goodbye_max_s)
-        first = self.downlink.first_sound
-        if first is None or first.played_at is None or first.sent_at is None:
-            return
-        self.downlink.first_sound = None
-        self._measure(first.sent_at, first.played_at)
-
-    def _measure(self, sent_at: float, played_at: float) -> None:
-        """Publish when the first sound of an answer was heard, and how long the caller waited."""
-        ctx = self._ctx
-        if not self._heard_first and ctx.arrived_at is not None:
-            self._heard_first = True
-            since_arrival_s = played_at - ctx.arrived_at
-            ctx.put(events.FirstAudioSent(played_at - ctx.announced_at, since_arrival_s))
-        measured = self.latency.heard(sent_at, played_at)
-        if measured is not None:
-            ctx.put(measured)
+        if self.downlink.first_sound is not None:
+            self._first_sound.measure()
 
     def _on_caller_lost(self, _event: inputs.CallerLost) -> None:
         self._ctx.end(Ending.MEDIA_BROKEN)
@@ -263,10 +249,7 @@ class MediaLine(CallPart):
     def _open_item(self, item_id: str) -> None:
         self._sound_item = item_id
         self._ctx.answer.spoke(item_id)
-        followed = self.downlink.first_sound is not None
-        if self.latency.waiting or not (self._heard_first or followed):
-            self.latency.answered(self._ctx.now)
-            self.downlink.watch_first_sound()
+        self._first_sound.answered()
 
     # --- What the dialogue asks of the line ---
 
@@ -344,22 +327,8 @@ class MediaLine(CallPart):
     # --- After every event ---
 
     def settle(self) -> None:
-        self._ctx.to_caller(self._hold_sound())
+        self._ctx.to_caller(self._hold_tone.due_messages())
         self.play_on()
-
-    def _hold_sound(self) -> list[bytes]:
-        """Return the hold tone that is due while the caller waits and neither side speaks."""
-        ctx, hold, work = self._ctx, self._hold_tone, self._work
-        if not hold.playing and not work.hold_tone_due:
-            return []
-        free = ctx.phase is CallPhase.TALKING and not (ctx.caller.speaking or self.speaking())
-        asked = ctx.awaited and not ctx.responses.long_pause
-        busy = asked or self.speaking()
-        if hold.playing and not (free and (work.working or busy)):
-            return hold.stop(ctx.now)
-        if free and not busy and self.downlink.settled() and not hold.playing:
-            hold.start()
-        return hold.pump(ctx.now)
 
     def play_on(self) -> None:
         """Send what of the model's sound is due."""

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Any, Final, get_args
 
 from gateway.agents.config.privacy import RedactSwitch
-from gateway.call.privacy.spoken_digits import DigitGroup, digit_groups
+from gateway.call.privacy.spoken_digits import WORD, DigitGroup, bare, digit_groups
 
 SWITCHES: Final[tuple[RedactSwitch, ...]] = get_args(RedactSwitch)
 
@@ -39,28 +39,46 @@ SCATTER_WORDS_MAX: Final = 4
 # Issuers' numbers begin with these (ISO/IEC 7812): a year or a time of day does not.
 _CARD_START: Final = re.compile(r"4|5[0-9]|6|3[04-9]|2[2-7]")
 _EMAIL: Final = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,190}\.\w{2,24}")
-_SPOKEN_AT: Final = re.compile(r"\s(?:at|arobase|آت|ات|أت)\s", re.IGNORECASE)
-_DOT: Final = r"(?:\s+(?:dot|point|دوت|نقطة)\s+|\.)"
+_AT: Final = "at|arr?obase?|آت|ات|أت|[أا]روبا[زس]"
+_SPOKEN_AT: Final = re.compile(rf"\s(?:{_AT})\s", re.IGNORECASE)
+_DOT: Final = r"(?:\s+(?:dot|point|دوت|نقطة|نقطه|بوان)\s+|\.)"
+_DASH: Final = (
+    r"(?:underscore|dash|hyphen|tiret(?:\s+(?:bas|du\s+(?:bas|six|huit|[68])))?"
+    r"|شرطة(?:\s+سفلية)?|داش|[أا]ندر\s?سكور)"
+)
 _PART: Final = r"[^\W_][\w-]{0,40}"
 _SPOKEN_EMAIL: Final = re.compile(
-    rf"{_PART}(?:(?:{_DOT}|\s+(?:underscore|dash|tiret|hyphen)\s+){_PART}){{0,4}}"
-    rf"\s+(?:at|arobase|آت|ات|أت)\s+{_PART}(?:{_DOT}{_PART}){{1,4}}",
+    rf"{_PART}(?:(?:{_DOT}|\s+{_DASH}\s+){_PART}){{0,4}}"
+    rf"\s+(?:{_AT})\s+{_PART}(?:(?:{_DOT}|\s+{_DASH}\s+){_PART}){{0,4}}{_DOT}{_PART}",
     re.IGNORECASE,
 )
-_WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _CORRECTIONS: Final = frozenset(
-    {
-        *("no", "sorry", "wait", "actually", "rather", "oops", "mean"),
-        *("non", "pardon", "désolé", "désolée", "plutôt", "attendez"),
-        *("لا", "اسف", "آسف", "عفوا", "اقصد", "أقصد"),
-    }
+    map(
+        bare,
+        (
+            *("no", "sorry", "wait", "actually", "rather", "oops", "mean", "mistake", "wrong"),
+            *("non", "pardon", "désolé", "désolée", "plutôt", "attendez", "attends", "enfin"),
+            *("excusez", "erreur", "trompé", "trompée", "corrige", "reprends"),
+            *("لا", "لأ", "آسف", "آسفة", "متأسف", "متأسفة", "عفوا", "معذرة", "المعذرة", "عذرا"),
+            *("أقصد", "نقصد", "قصدي", "أعني", "بل", "خطأ", "غلط", "غلطت", "لحظة"),
+            *("سامحني", "سامحيني", "سامحوني", "اسمحلي", "اسمحيلي", "اسمحولي", "استنى"),
+        ),
+    )
 )
-_FILLERS: Final = _CORRECTIONS | {
-    *("and", "then", "uh", "um", "er", "hmm", "dash", "hyphen", "space", "yes", "ok", "okay"),
-    *("so", "well", "i", "it's", "that's", "is"),
-    *("et", "puis", "euh", "tiret", "espace", "oui", "alors", "c'est", "voilà"),
-    *("و", "ثم", "نعم", "يعني", "هو", "هي", "بعدين", "طيب"),
-}
+_FILLERS: Final = _CORRECTIONS | frozenset(
+    map(
+        bare,
+        (
+            *("and", "then", "uh", "um", "er", "hmm", "dash", "hyphen", "space", "yes", "ok"),
+            *("okay", "so", "well", "i", "it's", "that's", "is", "my"),
+            *("et", "puis", "euh", "tiret", "espace", "oui", "alors", "c'est", "voilà", "ça", "ah"),
+            *("bah", "ben", "donc", "ensuite", "après", "je", "me", "m'excuse", "suis", "moi"),
+            *("و", "ثم", "نعم", "يعني", "هو", "هي", "بعد", "بعدها", "بعدين", "وبعد", "وبعدين"),
+            *("طيب", "حسنا", "تمام", "أوكي", "أيوه", "أيوا", "إيه", "إي", "آه", "أه", "شرطة"),
+            *("باهي", "زين", "مسافة", "فراغ", "مبعد", "من", "أنا"),
+        ),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +250,7 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 def _between(text: str, start: int, end: int) -> frozenset[str]:
     if end - start <= 1:  # as between most words
         return _NOTHING
-    return frozenset(word.casefold() for word in _WORD.findall(text[start:end]))
+    return frozenset(map(bare, WORD.findall(text[start:end])))
 
 
 def _masked(text: str, runs: Iterable[tuple[_Run, str | None]]) -> str:

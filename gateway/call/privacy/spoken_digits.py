@@ -1,79 +1,108 @@
 """Digits in a sentence, written or spoken, in English, French and Arabic.
 
-Only what is needed to find numbers that are read out: words for digits, tens, and repetitions
-("double five"). The value of a tens word is the digits that a caller would write for it.
+Only what is needed to find numbers that are read out: words for digits, tens, hundreds, thousands,
+and repetitions ("double five"). The value of such a word is the digits that a caller would write.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_WORD: Final = re.compile(r"\d+|[^\W\d_](?:[^\W\d_]|[\u064b-\u065f\u0670]|['’](?=[^\W\d_]))*")
+WORD: Final = re.compile(r"\d+|[^\W\d_](?:[^\W\d_]|[\u064b-\u065f\u0670]|['’](?=[^\W\d_]))*")
 """Numerals, or a word with its vowel marks."""
 
 
+def bare(word: str) -> str:
+    """Return a word without case, accents and vowel marks, in one spelling of Arabic letters."""
+    if word.isascii():
+        return word.lower()
+    split = unicodedata.normalize("NFKD", word.casefold())
+    plain = "".join(char for char in split if not unicodedata.combining(char))
+    return plain.replace("ة", "ه").replace("ى", "ي").replace("ـ", "").replace("\u2019", "'")
+
+
 def _by_word(words: Mapping[int, str]) -> dict[str, int]:
-    return {word: value for value, some in words.items() for word in some.split()}
+    return {bare(word): value for value, some in words.items() for word in some.split()}
 
 
+# Arabic as it is written of speech: standard, Tunisian and its neighbours, Gulf, Levant and Egypt;
+# and the English and French digits that callers there mix in, in Arabic letters.
 _UNITS: Final = _by_word(
     {
-        0: "zero oh o nought nil صفر زيرو",
-        1: "one un une واحد واحده وحده",
-        2: "two deux اثنان اثنين اتنين ثنين زوز",
-        3: "three trois ثلاثه ثلاث تلاته تلات ثلاثا",
-        4: "four quatre اربعه اربع",
-        5: "five cinq خمسه خمس",
-        6: "six سته ست",
-        7: "seven sept سبعه سبع",
-        8: "eight huit ثمانيه ثماني ثمان ثمانيا تمانيه ثمنيه",
-        9: "nine neuf تسعه تسع",
+        0: "zero oh o nought naught nil صفر زيرو",
+        1: "one un une واحد واحدة وحدة ون",
+        2: "two deux اثنان اثنين اثنتان اثنتين اتنين تنين ثنين ثنتين تنتين زوز جوج تو دو",
+        3: "three trois ثلاثة ثلاث ثلاثا تلاتة تلات تلاثة ثلاتة ثري تري تروا",
+        4: "four quatre أربعة أربع ربعة فور كاتر",
+        5: "five cinq خمسة خمس فايف سانك",
+        6: "six ستة ست سكس سيس",
+        7: "seven sept سبعة سبع سفن سيفن سات",
+        8: "eight huit ثمانية ثماني ثمان ثمانيا ثمنية تمانية تماني تمنية ايت ويت",
+        9: "nine neuf تسعة تسع ناين نوف",
     }
 )
 _TEENS: Final = _by_word(
     {
-        10: "ten dix عشره عشر",
-        11: "eleven onze احدعش حداشر حداش",
-        12: "twelve douze اثنعش اطناشر اثناش طناش",
-        13: "thirteen treize ثلاثطعش تلتاشر ثلطاش",
-        14: "fourteen quatorze اربعطعش اربعتاشر اربعطاش",
-        15: "fifteen quinze خمسطعش خمستاشر خمسطاش",
-        16: "sixteen seize ستطعش ستاشر سطاش",
-        17: "seventeen سبعطعش سبعتاشر سبعطاش",
-        18: "eighteen ثمنطعش تمنتاشر ثمنطاش",
-        19: "nineteen تسعطعش تسعتاشر تسعطاش",
+        10: "ten dix عشرة عشر",
+        11: "eleven onze احدعش حدعش هدعش إيدعش حداشر احداشر حداش احداش",
+        12: "twelve douze اثنعش اثناعش ثنعش اتنعش اطنعش اطناشر اتناشر طناشر اثناش اتناش ثناش طناش",
+        13: "thirteen treize ثلاثطعش ثلاثتعش ثلطعش ثلتعش تلتعش تلطعش تلتاشر تلطاشر تلتطاشر "
+        "ثلطاش ثلاثطاش ثلتاش تلطاش تلتاش",
+        14: "fourteen quatorze اربعطعش اربعتعش اربعتاشر اربعطاشر اربعطاش اربعتاش ربعطاش",
+        15: "fifteen quinze خمسطعش خمستعش خمستاشر خمسطاشر خمسطاش خمستاش",
+        16: "sixteen seize ستطعش ستعش سطعش ستاشر سطاشر سطاش ستاش ستطاش",
+        17: "seventeen سبعطعش سبعتعش سبعتاشر سبعطاشر سبعطاش سبعتاش",
+        18: "eighteen ثمنطعش ثمنتعش ثمانطعش ثمانتعش تمنطعش تمنتعش تمنتاشر تمنطاشر "
+        "ثمنطاش ثمنتاش تمنطاش تمنتاش",
+        19: "nineteen تسعطعش تسعتعش تسعتاشر تسعطاشر تسعطاش تسعتاش",
     }
 )
 _TENS: Final = _by_word(
     {
         20: "twenty vingt vingts عشرون عشرين",
-        30: "thirty trente ثلاثون ثلاثين تلاتين",
-        40: "forty fourty quarante اربعون اربعين",
+        30: "thirty trente ثلاثون ثلاثين تلاتين تلاثين ثلاتين",
+        40: "forty fourty quarante أربعون أربعين ربعين",
         50: "fifty cinquante خمسون خمسين",
         60: "sixty soixante ستون ستين",
         70: "seventy septante سبعون سبعين",
-        80: "eighty huitante octante ثمانون ثمانين تمانين",
+        80: "eighty huitante octante ثمانون ثمانين تمانين ثمنين تمنين",
         90: "ninety nonante تسعون تسعين",
     }
 )
+_BEFORE_TEN: Final = _by_word({1: "أحد إحدى", 2: "اثنا اثني اثنتا اثنتي"})
+"""Units that stand only before the ten of a number like "أحد عشر"."""
+_TEN: Final = frozenset(map(bare, ("عشر", "عشرة")))
 _REPEATS: Final = _by_word(
     {
-        2: "double دبل",
-        3: "triple treble",
+        2: "double دبل دوبل",
+        3: "triple treble تربل تريبل",
     }
 )
-_ZEROS: Final = _by_word(
+_HUNDRED: Final = _by_word({99: "hundred", 19: "cent cents", 9: "مية ميا مئة مائة"})
+"""Words for hundred, and how many of them are counted with it at most."""
+_HUNDREDS: Final = _by_word(
     {
-        2: "hundred cent cents ميه مئه مائه",
-        3: "thousand mille الف",
+        200: "ميتين ميتان مئتين مئتان مائتين مائتان",
+        300: "ثلاثمية ثلاثمئة ثلاثمائة ثلثمية ثلثمئة ثلثمائة ثلتمية تلاتمية تلتمية",
+        400: "أربعمية أربعمئة أربعمائة ربعمية",
+        500: "خمسمية خمسمئة خمسمائة",
+        600: "ستمية ستمئة ستمائة",
+        700: "سبعمية سبعمئة سبعمائة",
+        800: "ثمانمية ثمانمئة ثمانمائة ثمنمية ثمنمئة ثمنمائة تمانمية تمنمية",
+        900: "تسعمية تسعمئة تسعمائة",
     }
 )
+_THOUSAND: Final = frozenset(map(bare, ("thousand", "mille", "ألف", "آلاف")))
+_THOUSANDS: Final = _by_word({2000: "ألفين ألفان"})
 _JOINS: Final = frozenset({"and", "et", "و"})
 _ARABIC_AND: Final = "و"
+_NUMBER_WORDS: Final = frozenset().union(
+    *(_UNITS, _TEENS, _TENS, _BEFORE_TEN, _REPEATS, _HUNDRED, _HUNDREDS, _THOUSAND, _THOUSANDS)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +119,25 @@ class DigitGroup:
 
 def digit_groups(text: str) -> tuple[list[DigitGroup], int]:
     """Return the groups of digits in a text, in order, and how many words it has."""
-    words = [(_bare(found.group()), found.start(), found.end()) for found in _WORD.finditer(text)]
+    words = [word for found in WORD.finditer(text) for word in _parts(found)]
     return list(_groups(words)), len(words)
 
 
-def _groups(words: list[tuple[str, int, int]]) -> Iterator[DigitGroup]:
+_Words = Sequence[tuple[str, int, int]]
+"""Bare words, and where they are in the text: from and to."""
+
+
+def _parts(found: re.Match[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield a word; the Arabic "and" that is written together with a number as one of its own."""
+    word, (start, end) = bare(found.group()), found.span()
+    if word.startswith(_ARABIC_AND) and word not in _NUMBER_WORDS and word[1:] in _NUMBER_WORDS:
+        yield _ARABIC_AND, start, start + 1
+        yield word[1:], start + 1, end
+    else:
+        yield word, start, end
+
+
+def _groups(words: _Words) -> Iterator[DigitGroup]:
     at = 0
     while at < len(words):
         digits, used = _number(words, at)
@@ -103,7 +146,7 @@ def _groups(words: list[tuple[str, int, int]]) -> Iterator[DigitGroup]:
         at += used or 1
 
 
-def _number(words: list[tuple[str, int, int]], at: int) -> tuple[str, int]:
+def _number(words: _Words, at: int) -> tuple[str, int]:
     """Return the digits of the number that begins at this word, and how many words it takes."""
     word = words[at][0]
     if word.isdecimal():
@@ -112,37 +155,79 @@ def _number(words: list[tuple[str, int, int]], at: int) -> tuple[str, int]:
         digits, used = _number(words, at + 1)
         # Of "double forty-one" only the digit that follows is meant twice.
         return (digits[0] * _REPEATS[word] + digits[1:], used + 1) if used else ("", 0)
+    value, used = _below_million(words, at)
+    return (str(value), used) if used else ("", 0)
+
+
+def _below_million(words: _Words, at: int) -> tuple[int, int]:
+    value, used = _below_thousand(words, at)
+    first = _word(words, at)
+    if value and _goes_on(words, at + used) and _word(words, at + used) in _THOUSAND:
+        value, used = value * 1000, used + 1
+    elif not used and first in _THOUSANDS:
+        value, used = _THOUSANDS[first], 1
+    elif not used and first in _THOUSAND:
+        rest, more = _rest(words, at + 1, _below_thousand)
+        return (1000 + rest, more + 1) if more else (0, 0)
+    else:
+        return value, used
+    rest, more = _rest(words, at + used, _below_thousand)
+    return value + rest, used + more
+
+
+def _below_thousand(words: _Words, at: int) -> tuple[int, int]:
     value, used = _below_hundred(words, at)
-    if not used:
-        return "", 0
-    zeros = words[at + used][0] if at + used < len(words) else ""
-    if zeros in _ZEROS:
-        return f"{value}{'0' * _ZEROS[zeros]}", used + 1
-    return str(value), used
+    first = _word(words, at)
+    most = _HUNDRED.get(_word(words, at + used), 0)
+    if 1 <= value <= most and value != 10 and _goes_on(words, at + used):
+        value, used = value * 100, used + 1
+    elif first in _HUNDREDS:
+        value, used = _HUNDREDS[first], 1
+    elif not used and first in _HUNDRED:  # alone it may be money, or "pour cent"
+        rest, more = _rest(words, at + 1, _below_hundred)
+        return (100 + rest, more + 1) if more else (0, 0)
+    else:
+        return value, used
+    rest, more = _rest(words, at + used, _below_hundred)
+    return value + rest, used + more
 
 
-def _below_hundred(words: list[tuple[str, int, int]], at: int) -> tuple[int, int]:
-    word = words[at][0]
+def _rest(
+    words: _Words, at: int, below: Callable[[_Words, int], tuple[int, int]]
+) -> tuple[int, int]:
+    """Return what a hundred or thousand goes on with; in Arabic, "and" stands before it."""
+    joined = _word(words, at) in _JOINS
+    start = at + joined
+    if not _goes_on(words, at) or (not joined and not _word(words, start).isascii()):
+        return 0, 0
+    value, used = below(words, start)
+    return (value, used + joined) if value else (0, 0)
+
+
+def _below_hundred(words: _Words, at: int) -> tuple[int, int]:
+    word, following = _word(words, at), _word(words, at + 1)
     if word in _TENS:
-        return _tens(words, at, _TENS[word], 1)
-    if word == "quatre" and at + 1 < len(words) and words[at + 1][0] in ("vingt", "vingts"):
+        # In Arabic units stand before the tens: what follows is another number.
+        return _tens(words, at, _TENS[word], 1) if word.isascii() else (_TENS[word], 1)
+    if word == "quatre" and following in ("vingt", "vingts"):
         return _tens(words, at, 80, 2)
     if word in _TEENS:
-        unit = words[at + 1][0] if at + 1 < len(words) else ""
-        if word == "dix" and 7 <= _UNITS.get(unit, 0) <= 9:
-            return 10 + _UNITS[unit], 2
+        if word == "dix" and 7 <= _UNITS.get(following, 0) <= 9:
+            return 10 + _UNITS[following], 2
         return _TEENS[word], 1
+    if word in _BEFORE_TEN and following in _TEN:
+        return 10 + _BEFORE_TEN[word], 2
     if word in _UNITS:
-        return _arabic_unit(words, at, _UNITS[word])
+        return (_UNITS[word], 1) if word.isascii() else _arabic_unit(words, at, _UNITS[word])
     return 0, 0
 
 
-def _tens(words: list[tuple[str, int, int]], at: int, tens: int, used: int) -> tuple[int, int]:
+def _tens(words: _Words, at: int, tens: int, used: int) -> tuple[int, int]:
     """Return "forty one", "quarante et un", "soixante-dix", "quatre-vingt-onze" as one number."""
     following = at + used
-    if following < len(words) and words[following][0] in _JOINS:
+    if _word(words, following) in _JOINS:
         following += 1
-    unit = words[following][0] if following < len(words) else ""
+    unit = _word(words, following)
     if 1 <= _UNITS.get(unit, 0) <= 9:
         return tens + _UNITS[unit], following + 1 - at
     if tens in (60, 80) and unit in _TEENS:
@@ -151,18 +236,21 @@ def _tens(words: list[tuple[str, int, int]], at: int, tens: int, used: int) -> t
     return tens, used
 
 
-def _arabic_unit(words: list[tuple[str, int, int]], at: int, unit: int) -> tuple[int, int]:
-    """Return a unit, together with the tens that follow it in Arabic: five and twenty."""
-    following = words[at + 1][0] if at + 1 < len(words) else ""
-    if following.startswith(_ARABIC_AND) and following[1:] in _TENS and unit:
-        return _TENS[following[1:]] + unit, 2
+def _arabic_unit(words: _Words, at: int, unit: int) -> tuple[int, int]:
+    """Return a unit, together with its ten or tens: "five ten", "five and twenty"."""
+    following = _word(words, at + 1)
+    if unit and following in _TEN:
+        return 10 + unit, 2
+    tens = _word(words, at + 2)
+    if unit and following == _ARABIC_AND and tens in _TENS:
+        return _TENS[tens] + unit, 3
     return unit, 1
 
 
-def _bare(word: str) -> str:
-    """Return a word without case, accents and vowel marks, in one spelling of Arabic letters."""
-    if word.isascii():
-        return word.lower()
-    split = unicodedata.normalize("NFKD", word.casefold())
-    bare = "".join(char for char in split if not unicodedata.combining(char))
-    return bare.replace("ة", "ه").replace("ى", "ي").replace("ـ", "")
+def _goes_on(words: _Words, at: int) -> bool:
+    """Return whether no comma, or the like, stands before this word."""
+    return at < len(words) and words[at][1] - words[at - 1][2] <= 1
+
+
+def _word(words: _Words, at: int) -> str:
+    return words[at][0] if at < len(words) else ""

@@ -63,6 +63,12 @@ def test_a_card_that_is_read_out_over_several_turns(words: list[str], size: int)
         ["quatre un un un euh non pardon quatre deux quatre deux quatre deux quatre deux"],
         ["أربعة واحد واحد واحد لا عفوا خمسة خمسة خمسة خمسة"],
         ["4111 1111", "um, and then 1111", "1111", "the code is 737"],
+        ["أربعة واحد واحد واحد، عفوًا، خمسة وستة وسبعة"],
+        ["أربعة وواحد وواحد وواحد لا لا سامحني نقصد خمسة خمسة خمسة خمسة"],
+        ["quatre un un un, ah non, je me suis trompée, excusez-moi, cinq cinq cinq cinq"],
+        ["quarante et un onze", "onze onze, c’est ça, onze onze", "onze onze"],
+        ["4111 1111 1111 1111", "sept cent trente-sept"],
+        ["4111 1111 1111 1111", "سبعمية وسبعة وثلاثين"],
     ],
 )
 def test_corrections_and_pauses_hide_nothing(turns: list[str], switch: str) -> None:
@@ -95,6 +101,13 @@ def test_what_is_said_after_other_words_is_another_number() -> None:
         ("emails", "Write to jo.smith@example.com!", "Write to [email]!"),
         ("emails", "jo dot smith at example dot com", "[email]"),
         ("emails", "jean tiret luc arobase exemple point fr", "[email]"),
+        ("phones", "vingt et un, cent vingt-trois, quatre cent cinquante-six", "[phone]"),
+        ("phones", "رقمي واحد وعشرين مية وثلاثة وعشرين أربعمية وستة وخمسين", "رقمي [phone]"),
+        ("phones", "صفر خمسة دبل زيرو واحد اثنين وثلاثة أربعة", "[phone]"),
+        ("digits", "Le code est sept cent trente-sept.", "Le code est [digits]."),
+        ("emails", "jean tiret du huit luc arobase mon tiret site point tn", "[email]"),
+        ("emails", "amal نقطة trabelsi آت gmail نقطة com", "[email]"),
+        ("emails", "amal شرطة سفلية t أروباز topnet بوان tn", "[email]"),
         ("emails", "Meet me at the door.", "Meet me at the door."),
     ],
 )

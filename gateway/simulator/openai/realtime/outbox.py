@@ -113,12 +113,12 @@ class Outbox:
         self.emit("error", error=body)
 
     def refuse(self, refusal: InvalidValue, event: dict[str, Any]) -> None:
-        """Report a protocol violation to the client and the journal."""
+        """Report a protocol violation to the client and the journal; one that crossed is none."""
         cause = event.get("event_id")
         cause = cause if isinstance(cause, str) else None
         self.error(refusal.kind, refusal.code, refusal.message, refusal.param, cause)
         self.log(
-            "violation",
+            "crossed" if refusal.crossed else "violation",
             code=refusal.code,
             message=refusal.message,
             param=refusal.param,

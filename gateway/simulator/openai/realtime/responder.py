@@ -74,6 +74,8 @@ class Responder:
         self.spoken = False
         self.active: SimResponse | None = None
         self.done_playing_s = 0.0
+        self.ended_s = float("-inf")
+        """When the last response ended."""
         self._outbox, self._script, self._faults = outbox, script, faults
         self._voice, self._sink = voice, sink
         self._dialogue = SimDialogue(script)
@@ -230,6 +232,7 @@ class Responder:
             self._ended(running)
 
     def _ended(self, running: SimResponse) -> None:
+        self.ended_s = self._outbox.now_s
         self._others.pop(running.id, None)
         if self._sink:
             self._sink.end(running.id)

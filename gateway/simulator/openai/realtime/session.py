@@ -30,6 +30,8 @@ METADATA_MAX: Final = 16
 METADATA_KEY_CHARS: Final = 64
 METADATA_VALUE_CHARS: Final = 512
 ITEM_ID_MAX_CHARS: Final = 64
+CROSSING_S: Final = 1.0
+"""How long `response.done` may be on its way to a client on a busy machine, and its cancel back."""
 
 
 class SimModelSession:
@@ -262,7 +264,8 @@ class SimModelSession:
     def _cancel_response(self, event: dict[str, Any]) -> None:
         if not self._responder.cancel("client_cancelled", event.get("response_id")):
             message = "Cancellation failed: no active response found"
-            raise InvalidValue("response_cancel_not_active", message)
+            crossed = self._outbox.now_s - self._responder.ended_s < CROSSING_S
+            raise InvalidValue("response_cancel_not_active", message, crossed=crossed)
 
     def _clear_output(self, _event: dict[str, Any]) -> None:
         if self._sink is None:

@@ -27,7 +27,10 @@ WRONG_KIND, WRONG_TYPE, WRONG_ROLE = 4, 2, 1
 
 
 class InvalidValue(Exception):
-    """Value that the server refuses, with the fields of the `error` event."""
+    """Value that the server refuses, with the fields of the `error` event.
+
+    One that is `crossed` was right when it was sent: what made it wrong was still on its way.
+    """
 
     def __init__(
         self,
@@ -36,9 +39,11 @@ class InvalidValue(Exception):
         param: str | None = None,
         *,
         kind: str = "invalid_request_error",
+        crossed: bool = False,
     ) -> None:
         super().__init__(message)
         self.code, self.message, self.param, self.kind = code, message, param, kind
+        self.crossed = crossed
 
 
 @cache

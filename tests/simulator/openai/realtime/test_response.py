@@ -13,6 +13,7 @@ from session_rig import END_CALL, SessionRig
 
 from gateway.simulator.audio.formats import WIRES
 from gateway.simulator.openai.realtime.script import Script, parse_script
+from gateway.simulator.openai.realtime.session import CROSSING_S
 
 ANSWER = [
     "response.created",
@@ -103,6 +104,18 @@ def test_a_client_cancels() -> None:
     assert 0 < done["usage"]["output_token_details"]["audio_tokens"] < 100
     assert rig.refusal(rig.send("response.cancel"))[0] == "response_cancel_not_active"
     assert rig.send("response.create")[0]["type"] == "response.created"
+
+
+def test_a_cancel_that_crosses_the_end_of_the_response_is_no_violation() -> None:
+    rig = SessionRig()
+    rig.send("response.create", response=say("word"))
+    while not rig.of("response.done"):
+        rig.wait(0.05)
+    rig.send("response.cancel")
+    assert [one["kind"] for one in rig.journal if "code" in one] == ["crossed"]
+    rig.wait(CROSSING_S)
+    rig.send("response.cancel")
+    assert [one["kind"] for one in rig.journal if "code" in one] == ["crossed", "violation"]
 
 
 def test_a_cancel_before_the_first_sound_leaves_an_empty_response() -> None:
