@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, time
+
+import structlog
 
 from gateway import limits
 from gateway.ops.access.audit_log import AuditLog, audit_appliers
@@ -28,7 +30,10 @@ from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrit
 from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
 from gateway.ops.records.tombstones import Tombstones
+from gateway.settings import load_tokens
 from gateway.wiring.resources import Resources
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ def records(r: Resources) -> Records:
         outbox,
         deliveries,
         sender,
-        TokenBook(_tokens(r), database),
+        TokenBook(_named(settings.operator_tokens), database),
         AuditLog(database, writes),
         RecordedCalls(writes.add, outbox, event_stream),
         callers,
@@ -131,8 +136,17 @@ def _expire_tombstones(tombstones: Tombstones) -> Callable[[int], Awaitable[None
     return expire
 
 
-def _tokens(r: Resources) -> list[NamedToken]:
-    given = r.settings.operator_tokens
+def read_tokens(kept: Records, environ: Mapping[str, str]) -> None:
+    """Take the operators' tokens as they stand in the environment, and its file, now.
+
+    Raises SettingsError, and nothing changes then.
+    """
+    named = _named(load_tokens(environ))
+    if kept.tokens.replace(named):
+        log.info("operator_tokens_changed", operators=[token.name for token in named])
+
+
+def _named(given: Sequence[tuple[str, str, str]]) -> list[NamedToken]:
     return [
         NamedToken(name, role, token)
         for name, as_given, token in given
