@@ -12,7 +12,7 @@ _ANCHORS: Final = ("$anchor", "$dynamicAnchor")
 _UNFINISHED: Final = object()
 
 
-def compiled(schema: Mapping[str, Any]) -> Draft202012Validator:
+def compiled(schema: dict[str, Any]) -> Draft202012Validator:
     """Return the validator of a schema (2020-12). Raises ValueError with what is wrong.
 
     How long it takes grows with the text, whatever the pattern, and nothing is fetched. A schema
@@ -28,7 +28,7 @@ def compiled(schema: Mapping[str, Any]) -> Draft202012Validator:
     return validator
 
 
-def _refers_to_itself(schema: Mapping[str, Any]) -> bool:
+def _refers_to_itself(schema: dict[str, Any]) -> bool:
     anchors = {f"#{node[key]}": node for node in _nodes(schema) for key in _ANCHORS if key in node}
     seen: dict[int, object] = {}
 
