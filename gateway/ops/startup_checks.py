@@ -86,7 +86,8 @@ def require_operators(book: AgentBook, settings: Settings) -> None:
     ]
     if asked and not settings.operator_tokens:
         raise SettingsError(
-            f"{asked[0]} asks operators, who have no console without GATEWAY_ADMIN_TOKEN: set it."
+            f"{asked[0]} asks operators, who have no console without GATEWAY_TOKENS or "
+            "GATEWAY_ADMIN_TOKEN: set one."
         )
 
 

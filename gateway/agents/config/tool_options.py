@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -87,12 +88,22 @@ class HttpCall(AgentFilePart):
     @property
     def secrets(self) -> frozenset[str]:
         """Return the variables of the environment that headers use."""
-        return frozenset(name for value in self.headers.values() for name in SECRET.findall(value))
+        return secrets_in(self.headers.values())
 
 
-def with_secrets(value: str, secrets: dict[str, str]) -> str:
+def secrets_in(texts: Iterable[str]) -> frozenset[str]:
+    """Return the variables of the environment that texts name by `${NAME}`."""
+    return frozenset(name for text in texts for name in SECRET.findall(text))
+
+
+def with_secrets(value: str, secrets: Mapping[str, str]) -> str:
     """Return a header's value with its `${NAME}`s filled in. Raises KeyError for an unknown one."""
     return SECRET.sub(lambda found: secrets[found[1]], value)
+
+
+def all_with_secrets(values: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return headers or variables with their secrets filled in, as `with_secrets` does."""
+    return {name: with_secrets(value, secrets) for name, value in values.items()}
 
 
 class ToolOptions(AgentFilePart):
