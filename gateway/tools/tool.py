@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
-from jsonschema_rs import Draft202012Validator, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from gateway import limits
 from gateway.agents.config.json_schema import compiled
 from gateway.errors import SettingsError, ToolError
 from gateway.tools.python import ToolContext
+
+if TYPE_CHECKING:  # 3 MB, imported where there is a schema
+    from jsonschema_rs import Draft202012Validator
 
 ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
 """A tool at work: arguments that fit its schema, who is on the line -> words for the model."""
@@ -44,6 +45,8 @@ class Tool:
         except (ValueError, RecursionError):
             raise InvalidArguments("Wrong arguments: they are not JSON.") from None
         if self._validator is not None:
+            from jsonschema_rs import ValidationError  # noqa: PLC0415 - imported with the schema
+
             try:
                 self._validator.validate(arguments)
             except ValidationError as error:

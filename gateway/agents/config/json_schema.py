@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+if TYPE_CHECKING:  # 3 MB, imported where there is a schema
+    from jsonschema_rs import Draft202012Validator
 
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _ANCHORS: Final = ("$anchor", "$dynamicAnchor")
@@ -19,6 +20,8 @@ def compiled(schema: dict[str, Any]) -> Draft202012Validator:
     that refers to itself is refused: two references in an `anyOf` double the time with each level
     that a stranger nests.
     """
+    from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError  # noqa: PLC0415
+
     try:
         validator = Draft202012Validator(schema, pattern_options=RegexOptions(), offline=True)
     except ValidationError as error:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema_rs import Draft202012Validator, ValidationError
 from pydantic import RootModel, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import wrong
 from gateway.agents.config.json_schema import compiled
+
+if TYPE_CHECKING:  # 3 MB, imported where there is a schema
+    from jsonschema_rs import Draft202012Validator
 
 
 class ResultSchema(RootModel[dict[str, Any]]):
@@ -48,6 +50,8 @@ class ResultSchema(RootModel[dict[str, Any]]):
 
     def problem(self, values: Mapping[str, Any]) -> str | None:
         """Return what is wrong with these fields; None when they fit. Null always fits."""
+        from jsonschema_rs import ValidationError  # noqa: PLC0415
+
         known = {name: value for name, value in values.items() if value is not None}
         try:
             self._validator.validate(known)
