@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from gateway import limits
 from gateway.errors import SettingsError, ToolError
 from gateway.tools.python import ToolContext
+
+if TYPE_CHECKING:  # 3 MB, imported where there is a schema
+    from jsonschema_rs import Draft202012Validator
 
 ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
 """A tool at work: arguments that fit its schema, who is on the line -> words for the model."""
@@ -43,6 +44,8 @@ class Tool:
         except (ValueError, RecursionError):
             raise InvalidArguments("Wrong arguments: they are not JSON.") from None
         if self._validator is not None:
+            from jsonschema_rs import ValidationError  # noqa: PLC0415 - imported with the schema
+
             try:
                 self._validator.validate(arguments)
             except ValidationError as error:
@@ -56,6 +59,8 @@ class Tool:
 
 def _compiled(definition: Mapping[str, Any]) -> Draft202012Validator:
     """Return the validator of a tool's arguments. Raises SettingsError."""
+    from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError  # noqa: PLC0415
+
     try:
         # Time grows with the text, whatever the pattern; what a schema refers to is never fetched.
         return Draft202012Validator(

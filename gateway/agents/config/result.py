@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 from pydantic import RootModel, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import wrong
+
+if TYPE_CHECKING:  # 3 MB, imported where there is a schema
+    from jsonschema_rs import Draft202012Validator
 
 
 class ResultSchema(RootModel[dict[str, Any]]):
@@ -26,6 +28,8 @@ class ResultSchema(RootModel[dict[str, Any]]):
             raise wrong("properties", f"must have 1 to {limits.results.FIELDS_MAX} fields")
         if len(self.text.encode()) > limits.results.SCHEMA_MAX_BYTES:
             raise wrong("", f"is longer than {limits.results.SCHEMA_MAX_BYTES} bytes")
+        from jsonschema_rs import ValidationError  # noqa: PLC0415
+
         try:
             _ = self._validator
         except ValidationError as error:
@@ -42,6 +46,8 @@ class ResultSchema(RootModel[dict[str, Any]]):
 
     @cached_property
     def _validator(self) -> Draft202012Validator:
+        from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415
+
         # What a call did not bring up is null, whatever the schema requires. Time grows with the
         # text, whatever the pattern; what a schema refers to is never fetched.
         schema = {key: value for key, value in self.root.items() if key != "required"}
@@ -49,6 +55,8 @@ class ResultSchema(RootModel[dict[str, Any]]):
 
     def problem(self, values: Mapping[str, Any]) -> str | None:
         """Return what is wrong with these fields; None when they fit. Null always fits."""
+        from jsonschema_rs import ValidationError  # noqa: PLC0415
+
         known = {name: value for name, value in values.items() if value is not None}
         try:
             self._validator.validate(known)
