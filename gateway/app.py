@@ -37,7 +37,7 @@ from gateway.wiring.endpoints import openai_endpoint, operator_endpoints, twilio
 from gateway.wiring.messaging import Messaging, messaging
 from gateway.wiring.operators import Operators, operators
 from gateway.wiring.recordings import Recordings, recordings
-from gateway.wiring.records import Records, records
+from gateway.wiring.records import Records, read_tokens, records
 from gateway.wiring.resources import Resources, resources
 from gateway.wiring.subscribers import subscribe
 from gateway.wiring.telephony import (
@@ -85,7 +85,8 @@ def build(
     bounds = capacity(r)
     kept = records(r)
     texts = messaging(r)
-    agents = agents_file(r, bounds, texts, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    agents = agents_file(r, bounds, texts, environ, partial(read_tokens, kept, environ))
     calls = telephony(r, bounds, agents.in_use)
     outbound = outbound_calls(r, bounds, calls, kept)
     before = before_calls(calls, kept)
@@ -147,7 +148,7 @@ async def _lifespan(
     """Run the background tasks; at the end close everything in the reverse order."""
     settings, start = r.settings, r.tasks.start
     async with r:
-        start(watch_loop(r.metrics.lag.observe), "event-loop-lag")
+        start(watch_loop(r.metrics.on_loop_lag), "event-loop-lag")
         start(calls.snapshots.run(), "snapshots")
         start(bounds.admission.run(), "admission-leases")
         start(takeover.run(), "sip-takeover")
@@ -166,6 +167,7 @@ async def _lifespan(
         start(recorded.recorder.run(), "recorder")
         start(recorded.uploader.run(), "recordings")
         start(recorded.carrier.run(), "carrier-recordings")
+        start(recorded.retention.run(), "retention")
         agents.current.connect(r.tasks)
         await agents.current.connected()
         yield

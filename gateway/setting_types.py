@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from re import fullmatch
 from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -173,9 +174,13 @@ def _recordings(text: str) -> str:
 
 
 def named_tokens(value: Any) -> Any:
-    """Parse NAME:ROLE:TOKEN, separated by commas."""
+    """Parse NAME:ROLE:TOKEN, separated by commas, or one a line in a file (`file:///PATH`)."""
     if not isinstance(value, str):
         return value
+    if value.startswith("file://"):
+        value = _lines_of(Path(value.removeprefix("file://")))
+        if not value:
+            return ()
     tokens = tuple(part.strip() for part in value.split(","))
     form = r"[A-Za-z0-9._-]{1,64}:(viewer|operator|admin):[!-~]+"
     names = [token.partition(":")[0] for token in tokens]
@@ -189,6 +194,14 @@ def named_tokens(value: Any) -> Any:
             "operator or admin"
         )
     return tokens
+
+
+def _lines_of(file: Path) -> str:
+    try:
+        lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"names a file that cannot be read ({file})") from None
+    return ",".join(line for line in lines if line and not line.startswith("#"))
 
 
 def _sip_host(text: str) -> str:

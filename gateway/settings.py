@@ -181,7 +181,9 @@ class Settings(BaseModel):
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; unset, a folder in GATEWAY_DATA_DIR.",
     )
     admin_token: Secret | None = Field(
-        None, description="Bearer token for /api and /console; unset, both are off."
+        None,
+        description="Bearer token for /api and /console; without it and GATEWAY_TOKENS both "
+        "are off.",
     )
     phone_origins: Origins = Field(
         (),
@@ -190,8 +192,8 @@ class Settings(BaseModel):
     )
     tokens: Annotated[tuple[SecretStr, ...], BeforeValidator(named_tokens)] = Field(
         (),
-        description="More bearer tokens, as NAME:ROLE:TOKEN, comma-separated; roles: viewer, "
-        "operator, admin.",
+        description="More bearer tokens, as NAME:ROLE:TOKEN, comma-separated, or file:///PATH with "
+        "one a line; roles: viewer, operator, admin.",
     )
     drain_s: Annotated[float, number(float, 0, limits.settings.DRAIN_MAX_S)] = Field(
         limits.settings.DRAIN_DEFAULT_S,
@@ -223,10 +225,8 @@ class Settings(BaseModel):
     @property
     def operator_tokens(self) -> list[tuple[str, str, str]]:
         """Name, role and token of each operator of the environment."""
-        tokens = [tuple(token.get_secret_value().split(":", 2)) for token in self.tokens]
-        if self.admin_token is not None:
-            tokens.insert(0, ("admin", "admin", self.admin_token.get_secret_value()))
-        return [(name, role, token) for name, role, token in tokens]
+        admin = self.admin_token.get_secret_value() if self.admin_token is not None else ""
+        return _operators(admin, [token.get_secret_value() for token in self.tokens])
 
     @property
     def sip_uri(self) -> str | None:
@@ -283,6 +283,27 @@ def load_settings(environ: Mapping[str, str], *, simulated: bool = False) -> Set
             "GATEWAY_OVERFLOW=sip needs OPENAI_PROJECT_ID and OPENAI_WEBHOOK_SECRET: set both."
         )
     return settings
+
+
+def load_tokens(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return name, role and token of each operator as the environment has them now.
+
+    Raises SettingsError.
+    """
+    given = environ.get("GATEWAY_TOKENS", "").strip()
+    try:
+        tokens = named_tokens(given) if given else ()
+    except ValueError as error:
+        raise SettingsError(f"GATEWAY_TOKENS {error}.") from None
+    return _operators(environ.get("GATEWAY_ADMIN_TOKEN", "").strip(), tokens)
+
+
+def _operators(admin: str, tokens: Iterable[str]) -> list[tuple[str, str, str]]:
+    found = [("admin", "admin", admin)] if admin else []
+    for token in tokens:
+        name, role, secret = token.split(":", 2)
+        found.append((name, role, secret))
+    return found
 
 
 def variables() -> dict[str, str]:

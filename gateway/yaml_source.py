@@ -35,6 +35,10 @@ class YamlSource:
         key, problem = (" ".join(text.splitlines()) for text in (dotted(path), problem))
         return self.error_type(self.file, self.line(path), key or None, problem)
 
+    def warning(self, path: Path, problem: str) -> str:
+        """Return one line for people about this key, at which nothing is refused."""
+        return f"{self.file}:{self.line(path)}: {dotted(path)}: {problem}"
+
     def line(self, path: Path) -> int:
         """Return the line of a key, or of the nearest key above it in the file."""
         while path and path not in self.lines:

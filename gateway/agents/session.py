@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.mcp import ApprovalPolicy, McpServer
-from gateway.agents.config.tool_options import with_secrets
+from gateway.agents.config.tool_options import all_with_secrets, with_secrets
 
 PCM_24K: Final = {"type": "audio/pcm", "rate": 24000}
 PCMU: Final = {"type": "audio/pcmu"}
@@ -109,9 +109,9 @@ def hosted_tools(agent: Agent, secrets: Mapping[str, str]) -> list[dict[str, Any
 
 def _hosted(label: str, server: McpServer, secrets: Mapping[str, str]) -> dict[str, Any]:
     def filled(text: str | None) -> str | None:
-        return None if text is None else with_secrets(text, dict(secrets))
+        return None if text is None else with_secrets(text, secrets)
 
-    headers = {name: with_secrets(text, dict(secrets)) for name, text in server.headers.items()}
+    headers = all_with_secrets(server.headers, secrets)
     return {
         "type": "mcp",
         "server_label": label,

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.audio.g711 import CALLER_HZ, FRAME_MS, MODEL_HZ, pcm_peak, pcm_to_mulaw
+from gateway.audio.g711 import (
+    CALLER_HZ,
+    FRAME_MS,
+    MODEL_HZ,
+    MULAW_SILENCE,
+    audioop,
+    mulaw_to_pcm,
+    pcm_peak,
+    pcm_to_mulaw,
+)
 from gateway.errors import BugError
 
 if TYPE_CHECKING:
@@ -41,6 +50,8 @@ _LOUDEST = b"\x80", b"\x00"
 # Kept: numpy makes a new one of a type's name, or of its class, for each call.
 _INT16, _FLOAT32, _INDEX = np.dtype(np.int16), np.dtype(np.float32), np.dtype(np.intp)
 
+_ulaw2lin = audioop.ulaw2lin  # `mulaw_to_pcm` without the call, for each frame
+
 _HISTORY = (TAPS - 1) // RATIO
 # 8 kHz samples in a row, measured for 20 ms on the way up and for 200 ms on the way down.
 _UP_BLOCK, _DOWN_BLOCK = 10, 16
@@ -48,6 +59,8 @@ _UP_BLOCK, _DOWN_BLOCK = 10, 16
 _ROWS = 100
 _FRAME_SAMPLES = FRAME_MS * CALLER_HZ // 1_000
 _FRAME_BYTES = 2 * _FRAME_SAMPLES
+# Kept: Python 3.11 makes a slice anew wherever one is written out.
+_AFTER_FRAME = slice(_FRAME_BYTES, None)
 
 
 @cache
@@ -150,6 +163,16 @@ class _Polyphase:
             self.saturated += over
 
 
+@cache
+def _quiet_codes(safe_peak: int) -> bytes:
+    """Return a table for `bytes.translate` that changes the codes of samples above that."""
+    silence = MULAW_SILENCE[0]
+    return bytes(
+        code if pcm_peak(mulaw_to_pcm(bytes((code,)))) <= safe_peak else silence
+        for code in range(256)
+    )
+
+
 _Product = Callable[[bytes, Callable[["NDArray[np.float32]"], None] | None], bytes]
 
 
@@ -190,25 +213,47 @@ class Upsampler(_Polyphase):
 
     def __init__(self) -> None:
         super().__init__(_UP, _HISTORY)
+        self._quiet = _quiet_codes(self._safe_peak)
+        self._after_loud = False
+        """Whether the history may hold samples above the safe peak."""
+
+    def reset(self) -> None:
+        super().reset()
+        self._after_loud = False
+
+    def from_mulaw(self, mulaw: bytes) -> bytes:
+        """Resample what mu-law stands for: any number of its bytes."""
+        if len(mulaw) != _FRAME_SAMPLES:
+            return self.process(mulaw_to_pcm(mulaw))
+        # The codes are half as many as the samples, and say as well which are too loud.
+        loud = mulaw.translate(self._quiet) != mulaw
+        clips = loud or self._after_loud
+        if clips:
+            tail = mulaw[-_HISTORY:]
+            self._after_loud = loud and tail.translate(self._quiet) != tail
+        return self._frame(_ulaw2lin(mulaw, 2), self._clip if clips else None)
 
     def process(self, pcm: bytes) -> bytes:
         """Resample any number of whole samples; BugError at half a sample."""
+        self._after_loud = True  # or not: who looks at samples need not know
         if len(pcm) == _FRAME_BYTES:
-            # `_with_history` and `_loud`, without the calls: in a crowd each costs a microsecond.
-            data = self._history + pcm
-            self._history = data[_FRAME_BYTES:]
-            clip = self._clip if pcm_peak(data) > self._safe_peak else None
-            try:
-                # Taken from a pool: numpy lets other threads run while it multiplies.
-                product = _spare.pop()
-            except IndexError:
-                product = _frame_product()
-            out = product(data, clip)
-            _spare.append(product)
-            return out
+            return self._frame(pcm, self._clip if self._loud(self._history + pcm) else None)
         if len(pcm) % 2:
             raise BugError(f"{len(pcm)} bytes are not whole PCM16 samples; frame them first")
         return self._filter(pcm)
+
+    def _frame(self, pcm: bytes, clip: Callable[[NDArray[np.float32]], None] | None) -> bytes:
+        # `_with_history`, without the call: in a crowd each costs a microsecond.
+        data = self._history + pcm
+        self._history = data[_AFTER_FRAME]
+        try:
+            # Taken from a pool: numpy lets other threads run while it multiplies.
+            product = _spare.pop()
+        except IndexError:
+            product = _frame_product()
+        out = product(data, clip)
+        _spare.append(product)
+        return out
 
 
 class Downsampler(_Polyphase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from gateway.audio.framer import Framer
@@ -10,7 +11,6 @@ from gateway.audio.g711 import (
     MULAW_BYTES_PER_MS,
     MULAW_SILENCE,
     PCM24_BYTES_PER_MS,
-    mulaw_to_pcm,
 )
 from gateway.audio.resample import Downsampler, Upsampler
 from gateway.audio.wire import MULAW_8K, PCM_24K, WireFormat
@@ -30,8 +30,9 @@ class CallerToModel(Protocol):
     def saturated(self) -> int:
         """Samples clipped so far."""
 
-    def convert(self, mulaw: bytes) -> bytes:
-        """Return all of a frame at once, whatever its length."""
+    @property
+    def convert(self) -> Callable[[bytes], bytes]:
+        """Function that returns all of a frame at once, whatever its length."""
 
     def reset(self) -> None:
         """Start anew, as after silence."""
@@ -73,13 +74,11 @@ def model_to_caller(audio: AudioFormat, wire: WireFormat = MULAW_8K) -> ModelToC
 class _MulawToPcm24:
     def __init__(self) -> None:
         self._upsampler = Upsampler()
+        self.convert = self._upsampler.from_mulaw
 
     @property
     def saturated(self) -> int:
         return self._upsampler.saturated
-
-    def convert(self, mulaw: bytes) -> bytes:
-        return self._upsampler.process(mulaw_to_pcm(mulaw))
 
     def reset(self) -> None:
         self._upsampler.reset()

@@ -1,4 +1,4 @@
-"""Reading of the agents file again while calls run: on SIGHUP, and by `POST /api/reload`.
+"""Reading of agents file and tokens again while calls run: on SIGHUP, by `POST /api/reload`.
 
 New calls take the new file as soon as its MCP servers were tried. Running ones keep theirs.
 """
@@ -48,7 +48,8 @@ class AgentsReload:
     """Replaces the version of the agents file that new calls take, one reading at a time.
 
     `read` reads and checks the file, `make` makes a version of it. Both may take long and run in a
-    thread. They raise FileError and SettingsError.
+    thread. They raise FileError and SettingsError. `read_tokens` reads the operators' tokens again,
+    whatever becomes of the file.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class AgentsReload:
         make: Callable[[AgentBook], AgentsVersion],
         tasks: Tasks,
         metrics: Metrics,
+        read_tokens: Callable[[], None],
         *,
         versions_max: int = limits.agents.VERSIONS_MAX,
     ) -> None:
         self._in_use, self._read, self._make = in_use, read, make
         self._tasks, self._metrics, self._versions_max = tasks, metrics, versions_max
+        self._read_tokens = read_tokens
         self._one_at_a_time = asyncio.Lock()
         self._servers: frozenset[str] = frozenset()
         """Labels of MCP servers that have a series."""
@@ -94,6 +97,7 @@ class AgentsReload:
 
     async def _reload(self) -> AgentsVersion:
         before = self._in_use.current
+        await self._asked_for(self._read_tokens)
         book = await self._asked_for(self._read)
         if book.version == before.name:
             self._metrics.agents_reloads.labels("unchanged").inc()

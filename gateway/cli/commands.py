@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "call": ("gateway.cli.call", "Have an agent call somebody, and tell how it goes."),
     "agents": ("gateway.cli.agents.command", "Check the agents file, and see who answers."),
     "records": ("gateway.cli.records", "Show, export, forget and deliver what is kept of calls."),
+    "tokens": ("gateway.cli.tokens", "Make, list and revoke tokens of operators."),
     "doctor": ("gateway.cli.doctor.command", "Check settings, agents, vendors and the way here."),
 }
 """Each function, or group of commands, stands in the module under its own name. Only the one that

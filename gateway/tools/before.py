@@ -8,29 +8,23 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from hashlib import sha256
-from time import monotonic, time
+from time import monotonic
 from typing import Any, Final, Protocol
 
-import httpx2
-import msgspec
 import structlog
 
 from gateway import limits
 from gateway.agents.config.agent import Agent
-from gateway.agents.config.before import Before, BeforeRequest
-from gateway.agents.config.tool_options import with_secrets
-from gateway.errors import SettingsError, ToolError
-from gateway.protocols.standard_webhooks import signed_headers, signing_keys
+from gateway.agents.config.before import Before
+from gateway.agents.config.signed_request import SignedRequest
+from gateway.errors import ToolError
 from gateway.tools.before_answer import NO_ANSWER, BeforeAnswer, answer_of
-from gateway.tools.call_headers import call_headers
-from gateway.tools.pinned_http import REDIRECTS, PinnedHttp, text_of
 from gateway.tools.python import ToolContext, load_function
-from gateway.tools.secrets import secrets_for
+from gateway.tools.signed_http import SignedHttp
 from gateway.tools.thread_runner import ThreadRunner
 
 log = structlog.get_logger()
@@ -184,41 +178,23 @@ class BeforeHook:
 
 
 class BeforeHttp:
-    """A signed POST request."""
+    """A signed POST request. Raises SettingsError for a secret that is not set, or unusable."""
 
-    def __init__(self, agent: str, request: BeforeRequest, environ: Mapping[str, str]) -> None:
-        """Raises SettingsError for a secret that is not set, or is none."""
-        whose = f"agents.{agent}.before.http"
-        secret = secrets_for(whose, [request.secret_name], environ, in_headers=False)
-        try:
-            self._keys = signing_keys(secret[request.secret_name])
-        except ValueError:
-            raise SettingsError(
-                f"{whose} signs with {request.secret_name}, which must be whsec_ and base64."
-            ) from None
-        in_headers = secrets_for(whose, request.header_secrets, environ, in_headers=True)
-        self._headers = {
-            name: with_secrets(value, in_headers) for name, value in request.headers.items()
-        }
-        self._url = httpx2.URL(request.url)
-        self._client = PinnedHttp(allow_private=request.allow_private)
+    def __init__(self, agent: str, request: SignedRequest, environ: Mapping[str, str]) -> None:
+        self._http = SignedHttp(
+            f"agents.{agent}.before.http",
+            request,
+            environ,
+            limits.briefing.BEFORE_ANSWER_MAX_BYTES,
+        )
 
     async def ask(self, question: Question, context: ToolContext) -> Any:
-        body = msgspec.json.encode(question)
-        headers = httpx2.Headers(call_headers(context))
-        headers.update(self._headers)
-        message_id = f"msg_{secrets.token_hex(12)}"
-        headers.update(signed_headers(self._keys, message_id, int(time()), body))
-        answer = await self._client.ask(
-            "POST", self._url, headers, body, limits.briefing.BEFORE_ANSWER_MAX_BYTES
-        )
-        if answer.status in REDIRECTS:
-            raise ToolError("The service sent us elsewhere, where we do not go.", "redirect")
-        text = text_of(answer)
+        """Return the answer as JSON; None for an empty one. Raises ToolError."""
+        text = await self._http.ask(question, context)
         return _json(text) if text.strip() else None
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._http.close()
 
 
 class BeforePython:

@@ -17,7 +17,12 @@ import httpx2
 
 from gateway import limits
 from gateway.agents.config.call_values import filled_json, with_call_values
-from gateway.agents.config.tool_options import IN_QUERY, PLACEHOLDER, HttpCall, with_secrets
+from gateway.agents.config.tool_options import (
+    IN_QUERY,
+    PLACEHOLDER,
+    HttpCall,
+    all_with_secrets,
+)
 from gateway.errors import ToolError
 from gateway.tools.call_headers import call_headers, header_value
 from gateway.tools.pinned_http import REDIRECTS, PinnedHttp, text_of
@@ -33,9 +38,7 @@ class HttpTool:
 
     def __init__(self, call: HttpCall, secrets: Mapping[str, str]) -> None:
         self._call = call
-        self._headers = {
-            name: with_secrets(value, dict(secrets)) for name, value in call.headers.items()
-        }
+        self._headers = all_with_secrets(call.headers, secrets)
         self._client = PinnedHttp(allow_private=call.allow_private)
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> str:

@@ -28,7 +28,7 @@ from mcp_types import (
 
 from gateway import __version__, limits
 from gateway.agents.config.mcp import McpServer
-from gateway.agents.config.tool_options import with_secrets
+from gateway.agents.config.tool_options import all_with_secrets, with_secrets
 from gateway.errors import ToolError
 from gateway.tools.mcp_bounds import LINES, AnswerSize, bounded_lines
 from gateway.tools.mcp_filter import FilteredTransport
@@ -196,17 +196,17 @@ async def connected(
 ) -> AsyncIterator[McpConnection]:
     """Raises whatever keeps it from being had; a process is ended with the connection."""
     opened = _by_http if server.url is not None else _by_process
-    async with opened(server, dict(secrets), last_words) as wire:
+    async with opened(server, secrets, last_words) as wire:
         yield wire
 
 
 @asynccontextmanager
 async def _by_http(
-    server: McpServer, secrets: dict[str, str], _last_words: StderrTail
+    server: McpServer, secrets: Mapping[str, str], _last_words: StderrTail
 ) -> AsyncIterator[McpConnection]:
     # Not packed: a small answer would be allowed to become a large one.
     headers = {"Accept-Encoding": "identity"}
-    headers |= {name: with_secrets(value, secrets) for name, value in server.headers.items()}
+    headers |= all_with_secrets(server.headers, secrets)
     if server.authorization is not None:
         headers["Authorization"] = f"Bearer {with_secrets(server.authorization, secrets)}"
     patience = httpx2.Timeout(limits.sockets.CONNECT_MAX_S, read=limits.tools.TOOL_TIMEOUT_MAX_S)
@@ -221,10 +221,10 @@ async def _by_http(
 
 @asynccontextmanager
 async def _by_process(
-    server: McpServer, secrets: dict[str, str], last_words: StderrTail
+    server: McpServer, secrets: Mapping[str, str], last_words: StderrTail
 ) -> AsyncIterator[McpConnection]:
     command, *arguments = server.command or [""]
-    env = {name: with_secrets(value, secrets) for name, value in server.env.items()}
+    env = all_with_secrets(server.env, secrets)
     parameters = StdioServerParameters(command=command, args=arguments, env=env, encoding=LINES)
     begin, end = os.pipe()
     with os.fdopen(end, "w") as errors:

@@ -8,26 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import time
 from typing import Any, Final
 
-import httpx2
 import msgspec
 import structlog
 
 from gateway import limits
-from gateway.agents.config.secret_input import SecretKind, SignedRequest
-from gateway.agents.config.tool_options import with_secrets
+from gateway.agents.config.secret_input import SecretKind, SecretRequest
 from gateway.agents.routing import AgentBook
-from gateway.errors import SettingsError, ToolError
-from gateway.protocols.standard_webhooks import signed_headers, signing_keys
-from gateway.tools.call_headers import call_headers
-from gateway.tools.pinned_http import REDIRECTS, PinnedHttp, text_of
+from gateway.errors import ToolError
 from gateway.tools.python import ToolContext
-from gateway.tools.secrets import secrets_for
+from gateway.tools.signed_http import SignedHttp
 
 log = structlog.get_logger()
 _BETWEEN_DIGITS: Final = re.compile(r"(?<=\d)[\s,.:;/_–-]+(?=\d)")
@@ -92,39 +85,21 @@ class SecretFunctions:
 
 
 class _Function:
-    def __init__(self, whose: str, request: SignedRequest, environ: Mapping[str, str]) -> None:
-        secret = secrets_for(whose, [request.secret_name], environ, in_headers=False)
-        try:
-            self._keys = signing_keys(secret[request.secret_name])
-        except ValueError:
-            raise SettingsError(
-                f"{whose} signs with {request.secret_name}, which must be whsec_ and base64."
-            ) from None
-        in_headers = secrets_for(whose, request.header_secrets, environ, in_headers=True)
-        self._headers = {
-            name: with_secrets(value, in_headers) for name, value in request.headers.items()
-        }
-        self.timeout_s, self._url = request.timeout_s, httpx2.URL(request.url)
-        self._client = PinnedHttp(allow_private=request.allow_private)
+    def __init__(self, whose: str, request: SecretRequest, environ: Mapping[str, str]) -> None:
+        self.timeout_s = request.timeout_s
+        most_bytes = limits.tools.SECRET_ANSWER_MAX_BYTES
+        self._http = SignedHttp(whose, request, environ, most_bytes)
 
     async def ask(self, fields: Mapping[str, str], context: ToolContext) -> _Answer:
         """Send one request. Raises ToolError."""
-        body = msgspec.json.encode(fields)
-        headers = httpx2.Headers(call_headers(context))
-        headers.update(self._headers)
-        message_id = f"msg_{secrets.token_hex(12)}"
-        headers.update(signed_headers(self._keys, message_id, int(time()), body))
-        most_bytes = limits.tools.SECRET_ANSWER_MAX_BYTES
-        answer = await self._client.ask("POST", self._url, headers, body, most_bytes)
-        if answer.status in REDIRECTS:
-            raise ToolError("The service sent us elsewhere, where we do not go.", "redirect")
+        text = await self._http.ask(fields, context)
         try:
-            return msgspec.json.decode(text_of(answer), type=_Answer)
+            return msgspec.json.decode(text, type=_Answer)
         except (msgspec.DecodeError, UnicodeEncodeError):
             raise ToolError("The service answered with something else.", "not_an_answer") from None
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._http.close()
 
 
 def _failed(context: ToolContext, name: str, reason: str) -> SecretAnswer:

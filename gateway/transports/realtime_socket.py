@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Protocol, cast
@@ -41,6 +41,10 @@ _REFUSALS = frozenset({400, 401, 403})
 _FATAL_CLOSES = frozenset({1003, 1007, 1008, 1010})
 _OWN_CLOSES_FROM = 4000
 """The vendor's own codes: what was sent is not to its liking (beta shape: 4000)."""
+
+
+def _drop(_data: bytes) -> None:
+    pass
 
 
 class ModelReceiver(Protocol):
@@ -82,6 +86,8 @@ class RealtimeSocket(asyncio.Protocol):
         self._text_frame = ClientFrames().text_frame
         self._is_open = False
         """Whether the library's state is OPEN, as of the last `_flush`."""
+        self._write: Callable[[bytes], object] = _drop
+        """The transport's own while the link is open: no test for it on the way of a frame."""
         self._loop = asyncio.get_running_loop()
         self._paced = PacedFrames(self._splitter, self._on_part, self._loop)
         self._transport: asyncio.Transport | None = None
@@ -97,13 +103,9 @@ class RealtimeSocket(asyncio.Protocol):
 
     def post(self, payload: bytes) -> None:
         """One text message, now; dropped on a link that is not open."""
-        transport = self._transport
-        if transport is None or not self._is_open:
-            return
-        transport.write(self._text_frame(payload))
-        if transport.get_write_buffer_size() > MODEL_BACKLOG_MAX_BYTES:
-            # Soon, and not now: the call that posts is in the middle of something.
-            self._loop.call_soon(self._lose, "backlog")
+        # Named first: see `LiveCall.on_text`.
+        write, framed = self._write, self._text_frame
+        write(framed(payload))
 
     def close(self) -> None:
         """Ends the link in order; nothing more is heard of it."""
@@ -123,6 +125,7 @@ class RealtimeSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(MODEL_BACKLOG_MAX_BYTES)
         request = self._conn.connect()
         for name, value in self._headers.items():
             request.headers[name] = value
@@ -146,6 +149,11 @@ class RealtimeSocket(asyncio.Protocol):
             self._to_library(bytes(part))
         elif self._receiver is not None and self._is_open:
             self._receiver.on_model_text(part, monotonic())
+
+    def pause_writing(self) -> None:
+        """Give the link up: the server has left more unread than a working one ever does."""
+        # Soon, and not now: the call that posts is in the middle of something.
+        self._loop.call_soon(self._lose, "backlog")
 
     def eof_received(self) -> None:
         self._conn.receive_eof()
@@ -223,6 +231,7 @@ class RealtimeSocket(asyncio.Protocol):
         self._is_open = self._conn.state is OPEN
         if self._transport is None:
             return
+        self._write = self._transport.write if self._is_open else _drop
         for data in self._conn.data_to_send():
             if data:
                 self._transport.write(data)
@@ -250,7 +259,7 @@ class RealtimeSocket(asyncio.Protocol):
     def _lose(self, reason: str, *, fatal: bool = False) -> None:
         self._stop_timer()
         receiver, self._receiver = self._receiver, None
-        transport, self._transport = self._transport, None
+        transport, self._transport, self._write = self._transport, None, _drop
         if transport is not None:
             transport.abort()
         if not self._open.done():

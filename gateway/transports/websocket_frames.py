@@ -24,6 +24,12 @@ _MASKED: Final = 0x80
 _HEAD_MAX_BYTES: Final = 14
 _SHORT_MAX_BYTES: Final = 125
 _KEYS_AT_ONCE: Final = 128
+# Made once: Python 3.11 makes a slice anew wherever one is written out.
+_FIRST_2: Final = slice(2)
+_FIRST_4: Final = slice(4)
+_FROM_4: Final = slice(4, None)
+_KEY_AFTER_4: Final = slice(4, 8)
+_FROM_8: Final = slice(8, None)
 _head_16 = struct.Struct("!BBH").pack
 _split_keys = struct.Struct("4s" * _KEYS_AT_ONCE).unpack
 
@@ -69,17 +75,17 @@ class FrameSplitter:
         size = len(data)
         if self._buffer or self._in_parts:
             return None
-        if size != self._size or data[:4] != self._head:
+        if size != self._size or data[_FIRST_4] != self._head:
             # Not as long as the one before, which nearly every frame is.
             if size < _HEAD_MAX_BYTES:
                 return None
-            if data[:2] != self._head_16:
+            if data[_FIRST_2] != self._head_16:
                 return self._short(data, size)
             length = data[2] << 8 | data[3]
             if length > self._max_bytes or size != length + (8 if self._mask else 4):
                 return None
-            self._size, self._head = size, data[:4]
-        return apply_mask(data[8:], data[4:8]) if self._mask else data[4:]
+            self._size, self._head = size, data[_FIRST_4]
+        return apply_mask(data[_FROM_8], data[_KEY_AFTER_4]) if self._mask else data[_FROM_4]
 
     def _short(self, data: bytes, size: int) -> bytes | None:
         """Return the payload of a whole text frame with a length of 7 bits, such as a mark's."""
@@ -149,19 +155,24 @@ def text_frame(payload: bytes) -> bytes:
 class ClientFrames:
     """Writer of whole text frames of a client: masked, each with an unpredictable key."""
 
-    __slots__ = ("_head", "_keys", "_length")
+    __slots__ = ("_head", "_keys", "_length", "_next_key")
 
     def __init__(self) -> None:
         self._keys: list[bytes] = []
+        self._next_key = self._keys.pop
         self._length, self._head = 0, _head(0, _MASKED)
         """Header of the last frame: most are as long as the one before."""
 
     def text_frame(self, payload: bytes) -> bytes:
-        if not self._keys:
-            self._keys = _new_keys()
-        key, length = self._keys.pop(), len(payload)
-        if length != self._length:
-            self._length, self._head = length, _head(length, _MASKED)
+        next_key = self._next_key
+        try:
+            key = next_key()
+        except IndexError:
+            self._keys += _new_keys()
+            key = next_key()
+        if len(payload) != self._length:
+            self._length = length = len(payload)
+            self._head = _head(length, _MASKED)
         return self._head + key + apply_mask(payload, key)
 
 

@@ -21,7 +21,7 @@ from gateway.ops.telemetry.metrics import Metrics
 LANDING: Final = (
     "A gateway between telephone calls and OpenAI's Realtime API.\n\n"
     "Twilio's voice webhook   /twilio/voice\n"
-    "Operators' console       /console (404 while GATEWAY_ADMIN_TOKEN is not set)\n"
+    "Operators' console       /console (404 while no operator has a token in the settings)\n"
     "Alive, takes new calls   /healthz, /readyz\n"
     "Prometheus               /metrics\n"
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time
 
@@ -39,7 +39,11 @@ class AgentsFile:
 
 
 def agents_file(
-    r: Resources, bounds: Capacity, texts: Messaging, environ: Mapping[str, str]
+    r: Resources,
+    bounds: Capacity,
+    texts: Messaging,
+    environ: Mapping[str, str],
+    read_tokens: Callable[[], None],
 ) -> AgentsFile:
     """Return the version of the file that calls take, and what replaces it.
 
@@ -86,4 +90,6 @@ def agents_file(
         r.tasks.start(version.close(), f"close agents {version.name}", last=True)
 
     in_use = AgentsInUse(version_of(r.book), close, kept_s=r.tuning.old_agents_kept_s)
-    return AgentsFile(in_use, AgentsReload(in_use, read, version_of, r.tasks, r.metrics))
+    return AgentsFile(
+        in_use, AgentsReload(in_use, read, version_of, r.tasks, r.metrics, read_tokens)
+    )

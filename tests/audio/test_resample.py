@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.audio.g711 import pcm_to_mulaw
+from gateway.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
 from gateway.audio.resample import (
     DELAY_24K_SAMPLES,
     DELAY_MS,
@@ -235,3 +235,31 @@ def test_the_filter_in_use_is_the_one_that_was_measured() -> None:
         -0.00015664791740,
     )
     np.testing.assert_allclose(taps[45::6], measured, rtol=1e-9)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from((1_000, 15_000, 32_000)), min_size=2, max_size=8), st.booleans())
+def test_mulaw_in_frames_is_resampled_and_clipped_as_its_samples_are(
+    peaks: list[int], ragged: bool
+) -> None:
+    """Which frames may clip is told by their codes, and by those of the frame before."""
+    by_code, by_sample = Upsampler(), Upsampler()
+    for seed, peak in enumerate(peaks):
+        sizes = (70, 160) if ragged and seed == 1 else (160,)
+        for size in sizes:
+            loud_end = np.concatenate([noise(size - 20, seed, 900), noise(20, seed, peak)])
+            frame = pcm_to_mulaw(loud_end.astype(np.int16).tobytes())
+            assert by_code.from_mulaw(frame) == by_sample.process(mulaw_to_pcm(frame))
+            assert by_code.saturated == by_sample.saturated
+
+
+def test_a_loud_end_of_a_frame_is_clipped_in_the_next_one() -> None:
+    upsampler = Upsampler()
+    step = np.zeros(160, np.int16)
+    step[-4:] = 32_000, 32_000, -32_000, 32_000
+    upsampler.from_mulaw(pcm_to_mulaw(step.tobytes()))
+    loud = np.zeros(160, np.int16)
+    loud[:3] = 15_000, -15_000, 15_000
+    before = upsampler.saturated
+    upsampler.from_mulaw(pcm_to_mulaw(loud.tobytes()))
+    assert upsampler.saturated > before

@@ -191,6 +191,7 @@ async def test_versions_that_calls_use_are_bounded(tmp_path: Path) -> None:
         lambda book: AgentsVersion(book, Toolbox(book, {})),
         Tasks(),
         Metrics(AddedLatency()),
+        lambda: None,
         versions_max=2,
     )
     in_use.begin(in_use.current)

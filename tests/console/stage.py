@@ -123,14 +123,17 @@ class Theatre:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Theatre]:
+async def opened(folder: Path, **environ: str) -> AsyncIterator[Theatre]:
     agents = folder / "agents.yaml"
     agents.write_text(AGENTS, "utf-8")
     rest_port, account = free_port(), Account(ACCOUNT, TWILIO_TOKEN)
     more = {
         "GATEWAY_ADMIN_TOKEN": TOKEN,
         "GATEWAY_DATA_DIR": str(folder / "data"),
+        # Tests have calls of fixed dates, whatever the day is.
+        "GATEWAY_RETAIN_DAYS": "36500",
         "TWILIO_BASE_URL": f"http://127.0.0.1:{rest_port}",
+        **environ,
     }
     async with (
         running_model(Script.model_validate(SCRIPT), voice="on") as model,

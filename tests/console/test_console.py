@@ -82,6 +82,8 @@ async def test_the_page_may_do_nothing_but_what_it_does(theatre: Theatre) -> Non
         "/console",
         "/console/console.css",
         "/console/console.js",
+        "/console/deliveries.js",
+        "/console/filters.js",
         "/console/recording.js",
     ):
         response = await theatre.rig.client.get(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -224,7 +225,7 @@ async def _running(
             **environ,
         }
     )
-    gateway = build(settings, tuning=tuning)
+    gateway = build(settings, os.environ | environ, tuning=tuning)
     listener = listener or free_listener()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = InProcessServer(gateway, "127.0.0.1", 0, settings.drain_s)

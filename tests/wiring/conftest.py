@@ -48,7 +48,7 @@ def wired(tmp_path: Path) -> Callable[..., Areas]:
         loaded = load_settings(environ, simulated=True)
         r = resources(loaded, agents_of(loaded), DEFAULT_TUNING)
         bounds, kept, texts = capacity(r), records(r), messaging(r)
-        agents = agents_file(r, bounds, texts, environ)
+        agents = agents_file(r, bounds, texts, environ, lambda: None)
         calls = telephony(r, bounds, agents.in_use)
         outbound = outbound_calls(r, bounds, calls, kept)
         inbound = sip_inbound(r, bounds, calls, before_calls(calls, kept))

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
-from gateway.agents.config.tool_options import SECRET, Headers, ToolOptions, Url
+from gateway.agents.config.tool_options import Headers, ToolOptions, Url, secrets_in
 
 LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.mcp.LABEL_MAX_CHARS - 1}}}")
 Approver = Literal["none", "operator"]
@@ -96,7 +96,7 @@ class McpServer(ToolOptions):
     def secrets(self) -> frozenset[str]:
         """The variables of the environment that it needs."""
         texts = (self.authorization or "", *self.headers.values(), *self.env.values())
-        return frozenset(name for text in texts for name in SECRET.findall(text))
+        return secrets_in(texts)
 
     def offers(self, tool: str) -> bool:
         """Whether the agent may use this tool of the server's."""

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
-from gateway.agents.config.tool_options import NAME, SECRET, Headers, Url
+from gateway.agents.config.signed_request import SignedRequest
+from gateway.agents.config.tool_options import NAME
 
 COLLECTS_DIGITS: Final = "collect_digits"
 TAKES_PAYMENT: Final = "take_payment"
@@ -16,31 +17,19 @@ SECRET_TOOLS: Final = {COLLECTS_DIGITS: "secret_digits", TAKES_PAYMENT: "payment
 """Built-in tools by which a caller types a secret, and the key of the agent that names each."""
 T = TypeVar("T")
 SecretKind = Literal["digits", "payment"]
-_SIGNING: Final = "${GATEWAY_EVENTS_SECRET}"
 
 
-class SignedRequest(AgentFilePart):
-    """A POST request to the operator, signed by Standard Webhooks."""
+class SecretRequest(SignedRequest):
+    """The request that what was typed is sent by, and how long its answer may take.
 
-    url: Url = Field(pattern=r"\Ahttps?://[^\s{}/?#@\\]+(/[^\s{}#\\]*)?\z")
-    headers: Headers = Field(default_factory=dict)
-    secret: Annotated[str, Field(pattern=rf"\A{SECRET.pattern}\z")] = _SIGNING
-    """Names the variable of the environment with the signing secret, `whsec_...`."""
-    allow_private: bool = False
+    Inherits the address and the signature: in the file they stand beside the time.
+    """
+
     timeout_s: float = Field(
         limits.tools.SECRET_FUNCTION_TIMEOUT_DEFAULT_S,
         gt=0,
         le=limits.tools.SECRET_FUNCTION_TIMEOUT_MAX_S,
     )
-
-    @property
-    def secret_name(self) -> str:
-        return self.secret[2:-1]
-
-    @property
-    def header_secrets(self) -> frozenset[str]:
-        """Return the variables of the environment that headers use."""
-        return frozenset(name for value in self.headers.values() for name in SECRET.findall(value))
 
 
 class SecretInputBase(AgentFilePart):
@@ -55,7 +44,7 @@ class SecretInputBase(AgentFilePart):
         limits.tools.SECRET_KEY_WAIT_DEFAULT_S, ge=1, le=limits.tools.SECRET_KEY_WAIT_MAX_S
     )
     """How long the carrier waits for the next key."""
-    http: SignedRequest
+    http: SecretRequest
     """Gets what was typed, or the token; the model learns only its answer."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
 from gateway.agents.config.call_values import check_call_values, is_call_value, texts_of
+from gateway.agents.config.json_schema import compiled
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -87,12 +89,22 @@ class HttpCall(AgentFilePart):
     @property
     def secrets(self) -> frozenset[str]:
         """Return the variables of the environment that headers use."""
-        return frozenset(name for value in self.headers.values() for name in SECRET.findall(value))
+        return secrets_in(self.headers.values())
 
 
-def with_secrets(value: str, secrets: dict[str, str]) -> str:
+def secrets_in(texts: Iterable[str]) -> frozenset[str]:
+    """Return the variables of the environment that texts name by `${NAME}`."""
+    return frozenset(name for text in texts for name in SECRET.findall(text))
+
+
+def with_secrets(value: str, secrets: Mapping[str, str]) -> str:
     """Return a header's value with its `${NAME}`s filled in. Raises KeyError for an unknown one."""
     return SECRET.sub(lambda found: secrets[found[1]], value)
+
+
+def all_with_secrets(values: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return headers or variables with their secrets filled in, as `with_secrets` does."""
+    return {name: with_secrets(value, secrets) for name, value in values.items()}
 
 
 class ToolOptions(AgentFilePart):
@@ -154,4 +166,8 @@ class FunctionTool(ToolOptions):
         for name in sorted(self.http.in_url):
             if name not in properties or name not in required:
                 raise wrong("http.url", f"{{{name}}} must be a required property of parameters")
+        try:
+            compiled(self.parameters)
+        except ValueError as error:
+            raise wrong("parameters", str(error)) from None
         return self

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +20,13 @@ from gateway.agents.config.base import suggestion
 from gateway.agents.config.models import SHUTDOWNS
 from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
-from gateway.agents.file.document import AgentsDocument, read_text
+from gateway.agents.file.document import AgentsDocument, agents_text
 from gateway.agents.file.hand_overs import hand_over_problems, no_agent
 from gateway.agents.routing import AgentBook, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError, BugError, FileError
 from gateway.yaml_source import Path as Key
-from gateway.yaml_source import YamlSource, dotted, parse
+from gateway.yaml_source import YamlSource, parse
 
 DEFAULT_AGENTS: Final = Path(str(files("gateway.agents") / "examples" / "reception.yaml"))
 _PROBLEMS: Final = {
@@ -50,7 +51,7 @@ _SHOWN_MAX_CHARS: Final = 40
 
 def load_agents(path: Path) -> AgentBook:
     """Return the agents and routes of a file. Raises AgentFileError with all that is wrong."""
-    text = read_text(path)
+    text = agents_text(path)
     document = parse(text, str(path), AgentFileError)
     found = _typed(document)
     problems = [*_route_problems(found, document), *_out_of_hours_problems(found, document)]
@@ -293,54 +294,23 @@ _OURS: Final = {"connector_id": "connector", "server_url": "url", "require_appro
 
 
 def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
-    where: Key
-    if agent.outbound is not None and agent.path == "sip" and agent.greeting is None:
-        where = ("agents", agent.name, "outbound")
-        yield (
-            f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the first "
-            "words of whoever answers are spoken before the model listens: give it a greeting"
-        )
-    for tool in SECRET_TOOLS:
-        if tool in agent.tools and agent.path == "sip":
-            where = ("agents", agent.name, "tools")
-            yield (
-                f"{document.file}:{document.line(where)}: {dotted(where)}: {tool} works with path: "
-                "sip where Twilio dials OpenAI; on a call over a trunk the model is told that "
-                "nothing can be typed"
-            )
-    if agent.recording is not None and agent.path == "sip":
-        where = ("agents", agent.name, "recording")
-        yield (
-            f"{document.file}:{document.line(where)}: {dotted(where)}: with path: sip the carrier "
-            "records the calls that come by POST /twilio/voice; those that come over a SIP trunk "
-            "are not recorded"
-        )
-    if agent.recording is not None and agent.record == "none":
-        where = ("agents", agent.name, "record")
-        yield (
-            f"{document.file}:{document.line(where)}: {dotted(where)}: none keeps nothing of a "
-            "call: its recording is stored, and neither console nor API can find it"
-        )
-    if "take_message" in agent.tools and agent.record == "none":
-        key: Key = ("agents", agent.name, "record")
-        yield (
-            f"{document.file}:{document.line(key)}: {dotted(key)}: none keeps nothing of a call: "
-            "what take_message notes is gone when it ends"
-        )
+    """Yield one line for each thing that works otherwise than its writer probably thinks."""
+    of_agent: Key = ("agents", agent.name)
+    for key, problem in chain(_path_warnings(agent), _record_warnings(agent)):
+        yield document.warning((*of_agent, key), problem)
     unknown = _unknown_voice(agent)
     if unknown is not None:
         where, voice = unknown
-        known = ", ".join(session_schema.voices())
-        yield (
-            f"{document.file}:{document.line(where)}: {dotted(where)}: {voice} is not known as a "
-            f"voice: with an unknown voice OpenAI refuses every call. Known: {known}"
+        yield document.warning(
+            where,
+            f"{voice} is not known as a voice: with an unknown voice OpenAI refuses every call. "
+            f"Known: {', '.join(session_schema.voices())}",
         )
     for label, server in agent.mcp.items():
         if server.connector is not None:
-            where = ("agents", agent.name, "mcp", label, "connector")
-            yield (
-                f"{document.file}:{document.line(where)}: {dotted(where)}: OpenAI has retired "
-                "connectors for new models: use the `url` of an MCP server"
+            yield document.warning(
+                (*of_agent, "mcp", label, "connector"),
+                "OpenAI has retired connectors for new models: use the `url` of an MCP server",
             )
     session = session_of(agent)
     transcription = session["audio"]["input"].get("transcription") or {}
@@ -348,8 +318,47 @@ def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
     for field, model in models.items():
         if model in SHUTDOWNS:
             date, instead = SHUTDOWNS[model]
-            key = ("agents", agent.name, field)
+            problem = f"{model} is shut down on {date}: use {instead}"
+            yield document.warning((*of_agent, field), problem)
+
+
+def _path_warnings(agent: Agent) -> Iterator[tuple[str, str]]:
+    """Yield (key, problem) for what works on the SIP path only in part."""
+    if agent.path != "sip":
+        return
+    if agent.outbound is not None and agent.greeting is None:
+        yield (
+            "outbound",
+            "with path: sip the first words of whoever answers are spoken before the model "
+            "listens: give it a greeting",
+        )
+    for tool in SECRET_TOOLS:
+        if tool in agent.tools:
             yield (
-                f"{document.file}:{document.line(key)}: {dotted(key)}: {model} is shut down on "
-                f"{date}: use {instead}"
+                "tools",
+                f"{tool} works with path: sip where Twilio dials OpenAI; on a call over a trunk "
+                "the model is told that nothing can be typed",
             )
+    if agent.recording is not None:
+        yield (
+            "recording",
+            "with path: sip the carrier records the calls that come by POST /twilio/voice; those "
+            "that come over a SIP trunk are not recorded",
+        )
+
+
+def _record_warnings(agent: Agent) -> Iterator[tuple[str, str]]:
+    """Yield (key, problem) for what `record: none` loses."""
+    if agent.record != "none":
+        return
+    if agent.recording is not None:
+        yield (
+            "record",
+            "none keeps nothing of a call: its recording is stored, and neither console nor API "
+            "can find it",
+        )
+    if "take_message" in agent.tools:
+        yield (
+            "record",
+            "none keeps nothing of a call: what take_message notes is gone when it ends",
+        )

@@ -39,28 +39,30 @@ _PHRASES: Final = {
     ),
     "fr": SpokenPhrases(
         language="fr-FR",
-        apology="Désolés, un problème est survenu de notre côté. "
-        "Merci de rappeler dans un instant.",
-        unavailable="Désolés, personne ne peut prendre votre appel pour le moment. "
-        "Merci de réessayer plus tard.",
-        leave_message="Désolés, personne ne peut prendre votre appel pour le moment. "
+        apology="Nous sommes désolés, un problème est survenu de notre côté. "
+        "Merci de rappeler dans quelques instants.",
+        unavailable="Nous sommes désolés, personne ne peut prendre votre appel pour le moment. "
+        "Merci de rappeler plus tard.",
+        leave_message="Nous sommes désolés, personne ne peut prendre votre appel pour le moment. "
         "Merci de laisser un message après le signal sonore.",
-        handover="Un appel vous est transmis.",
-        press_key="Appuyez sur un pour le prendre.",
-        type_now="Tapez-le maintenant sur votre téléphone et terminez par dièse. Personne ne "
-        "l'entend ni ne le voit. Étoile puis dièse pour revenir en arrière.",
+        handover="Un appel vous est transféré.",
+        press_key="Pour le prendre, appuyez sur la touche un.",
+        type_now="Tapez maintenant sur les touches de votre téléphone, et terminez par dièse. "
+        "Personne n'entend ni ne voit ce que vous tapez. "
+        "Pour reprendre la conversation, tapez étoile puis dièse.",
         type_again="Cela n'a pas fonctionné.",
     ),
     "ar": SpokenPhrases(
         language="ar-XA",
         apology="نعتذر، حدث خلل من جانبنا. نرجو معاودة الاتصال بعد قليل.",
-        unavailable="نعتذر، لا يمكن لأحد الرد على مكالمتكم الآن. نرجو المحاولة لاحقًا.",
-        leave_message="نعتذر، لا يمكن لأحد الرد على مكالمتكم الآن. نرجو ترك رسالة بعد الصافرة.",
-        handover="تُحوَّل إليكم مكالمة.",
-        press_key="اضغطوا على الرقم واحد لتلقيها.",
-        type_now="نرجو كتابته الآن على لوحة الهاتف والضغط على مفتاح المربع في النهاية. "
-        "لا أحد يسمعه أو يراه. للعودة اضغطوا على مفتاح النجمة ثم المربع.",
-        type_again="لم ينجح ذلك.",
+        unavailable="نعتذر، لا يوجد من يرد على مكالمتكم الآن. نرجو معاودة الاتصال لاحقًا.",
+        leave_message="نعتذر، لا يوجد من يرد على مكالمتكم الآن. نرجو ترك رسالة بعد الصافرة.",
+        handover="هناك مكالمة محوّلة إليكم.",
+        press_key="للرد عليها اضغطوا على الرقم واحد.",
+        type_now="نرجو الإدخال الآن من لوحة مفاتيح الهاتف، ثم الضغط على مفتاح المربع. "
+        "لا أحد يسمع ما تدخلونه أو يراه. "
+        "للعودة إلى المحادثة اضغطوا على مفتاح النجمة ثم مفتاح المربع.",
+        type_again="لم تنجح المحاولة.",
     ),
 }
 

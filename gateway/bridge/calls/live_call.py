@@ -36,6 +36,7 @@ from gateway.errors import LinkError, PeerError
 from gateway.limits.model import RENEW_SPREAD_S
 from gateway.limits.sockets import CALLER_MESSAGE_MAX_BYTES, FAULTS_MAX
 from gateway.protocols import media_stream, realtime_codec, realtime_server
+from gateway.protocols.media_stream import UNREADABLE, Media, decode
 from gateway.transports.media_socket import MediaSocket
 
 log = structlog.get_logger()
@@ -78,7 +79,7 @@ class LiveCall:
             lambda: self.machine.briefing,
         )
         # For each frame: found once.
-        self._pass_up, self._observe_up = machine.pass_up, services.added.up.observe
+        self._pass_up, self._note_up = machine.pass_up, services.added.up.note
 
     def begin(self, *, open_session: bool) -> None:
         """Start the clock, and on a media call the session; SIP opens a sideband once accepted."""
@@ -161,20 +162,32 @@ class LiveCall:
         if len(data) > CALLER_MESSAGE_MAX_BYTES:
             return self._fault("caller", "oversized_message", now)
         try:
-            event = media_stream.parse(data)
-        except PeerError as error:
-            return self._fault("caller", error.kind, now)
-        if type(event) is media_stream.Media:
-            # A frame of the caller's, fifty times a second: on to the model.
+            # `parse` without the call: its other half comes below.
+            event = decode(data)
+        except UNREADABLE as error:
+            return self._on_odd_text(data, error, now)
+        if type(event) is Media:
+            # A frame of the caller's, fifty times a second: on to the model. A function that an
+            # instance has is named before it is called: Python 3.11 finds it in half the time.
+            pass_up, note, model = self._pass_up, self._note_up, self._model
             try:
-                message = self._pass_up(event, now)
+                message = pass_up(event, now)
                 if message is None:
                     self._handle(event, now)
-                elif self._model is not None:
-                    self._model.post(message)
+                elif model is not None:
+                    post = model.post
+                    post(message)
             except Exception as error:
                 return self._break(error, now)
-            return self._observe_up(monotonic() - now)
+            return note(monotonic() - now)
+        return self._handle(event, now)
+
+    def _on_odd_text(self, data: bytes | bytearray, cause: Exception, now: float) -> None:
+        """Handle what does not decode at once: an unknown or repaired message, or none."""
+        try:
+            event = media_stream.parse_odd(data, cause)
+        except PeerError as error:
+            return self._fault("caller", error.kind, now)
         if type(event) is media_stream.UnknownMessage:
             return self._handle(inputs.PeerFaultSeen("caller", "unknown_event"), now)
         if type(event) is media_stream.RepairedMessage:

@@ -15,6 +15,7 @@ from gateway.audio.wire import MULAW_8K, PCM_24K, WireFormat
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.calls.briefings import Briefings
 from gateway.bridge.calls.call_table import CallTable
+from gateway.bridge.calls.carriers import Carrier
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundStates
 from gateway.bridge.calls.running_call import RunningCall
@@ -25,6 +26,7 @@ from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
 from gateway.call.dialogue.agent_change import AgentSession, Colleagues
 from gateway.call.endings import Ending
+from gateway.call.machine import CallMachine
 from gateway.call.paths import media_call, sip_call
 from gateway.call.snapshot import CallSnapshot
 from gateway.errors import NotAdmitted
@@ -173,7 +175,6 @@ class CallRegistry:
         self._admit("media-streams", facts.call_sid, resumed=state is not None)
         briefing = state.briefing if state is not None else briefing
         session = self.session(agent, "media-streams", briefing, wire)
-        version = self.agents.version_of(agent)
         machine = media_call(
             informed(agent, briefing.facts, briefing.greeting),
             session,
@@ -185,21 +186,12 @@ class CallRegistry:
             wire,
             self._colleagues(agent, "media-streams", _audio(agent, wire)),
         )
-        machine.brief(briefing)
-        if state is not None:
-            machine.resume(state)
-        if opening:
-            machine.begin_with(opening)
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers
         carrier = carriers.twilio if facts.has_carrier else carriers.browser
-        call = LiveCall(facts, machine, carrier, self._services, version)
-        if state is not None:
-            call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
+        call = self._call(facts, machine, carrier, agent, opening, state, briefing)
         self._table.add_media(call)
-        self.agents.begin(call.agents)
-        self._announced(call)
-        call.begin(open_session=True)
+        self._begin(call, open_session=True)
         return call
 
     def announce_sip(
@@ -216,7 +208,6 @@ class CallRegistry:
         Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
-        version = self.agents.version_of(agent)
         machine = sip_call(
             informed(agent, briefing.facts, briefing.greeting),
             session,
@@ -227,18 +218,38 @@ class CallRegistry:
             self._patience,
             self._colleagues(agent, "sip", agent.audio),
         )
+        carrier = self._services.carriers.sip
+        call = self._call(facts, machine, carrier, agent, opening, state, briefing)
+        self._table.add_sip(call)
+        self._begin(call, open_session=False)
+        return call
+
+    def _call(
+        self,
+        facts: CallInfo,
+        machine: CallMachine,
+        carrier: Carrier,
+        agent: Agent,
+        opening: str | None,
+        state: CallSnapshot | None,
+        briefing: Briefing,
+    ) -> LiveCall:
+        """Return a call whose core knows what was before, and how it is to begin."""
         machine.brief(briefing)
-        if opening:
-            machine.begin_with(opening)
-        call = LiveCall(facts, machine, self._services.carriers.sip, self._services, version)
         if state is not None:
             machine.resume(state)
+        if opening:
+            machine.begin_with(opening)
+        # After `resume`, since the bill has the spend limit of the agent that leads the call.
+        call = LiveCall(facts, machine, carrier, self._services, self.agents.version_of(agent))
+        if state is not None:
             call.bill.carry_on(state.spent_micro_usd, state.minutes, state.talked_s)
-        self._table.add_sip(call)
+        return call
+
+    def _begin(self, call: LiveCall, *, open_session: bool) -> None:
         self.agents.begin(call.agents)
         self._announced(call)
-        call.begin(open_session=False)
-        return call
+        call.begin(open_session=open_session)
 
     def decide_anew(self, call: LiveCall, name: str, briefing: Briefing) -> None:
         """Have an expected media call led by the agent of that name, and told this."""

@@ -65,7 +65,8 @@ class TextTools:
     async def request_photo(self, _arguments: Mapping[str, Any], context: ToolContext) -> str:
         call = self._caller(context)
         words = written_texts(call.machine.language).link
-        await self._text(call, f"{words} {await self._links.make(call)}")
+        # On a line of its own: beside words from right to left, the ends of a link change sides.
+        await self._text(call, f"{words}\n{await self._links.make(call)}")
         return (
             "The caller was texted a link. Tell them to open it and to send a photo there or to "
             "show their camera. You will see what they send; until then you have not seen anything."

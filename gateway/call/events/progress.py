@@ -104,15 +104,16 @@ class RecordingRefused(CallEvent, frozen=True):
     """The call is not recorded, though its agent asks for it."""
 
     reason: str
-    """`not_heard`: the caller never heard to its end that it would be; `trunk`: the sound passes
-    neither through us nor through a `<Dial>`."""
+    """`not_heard`: the caller never heard to its end that it would be; `machine`: an answering
+    machine was reached before it had been told; `trunk`: the sound passes neither through us nor
+    through a `<Dial>`."""
 
 
 class RecordingPaused(CallEvent, frozen=True):
     """Nothing is recorded until further notice."""
 
     by: str
-    """`tool`, `operator` or `secret`."""
+    """`tool`, `operator`, `secret` or `machine`."""
 
 
 class RecordingResumed(CallEvent, frozen=True):

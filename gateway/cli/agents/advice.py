@@ -171,7 +171,7 @@ def _on_size(agent: Agent, prices: Prices) -> Iterator[tuple[Key, str]]:
 # --- Instructions ---
 
 _VOICE_NOTES: Final = re.compile(
-    r"accent|dialect|pronounc|pronunciat|intonation|prononc|articul|لهجة|لهجت|نطق|انطق|الفصحى"
+    r"accent|dialect|pronounc|pronunciat|intonation|prononc|articul|لهج[ةت]|نطق|فصحى|فصيح"
     r"|speak (clear|slow|in |the )|in (clear|plain|standard|formal|informal)",
     re.IGNORECASE,
 )
@@ -191,19 +191,23 @@ def _on_language(agent: Agent) -> Iterator[tuple[Key, str]]:
 _SNAKE: Final = re.compile(r"(?<![\w./:@-])[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+(?![\w@])")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?؟])\s+|\n\s*\n")
 _FORBIDDEN: Final = re.compile(
-    r"\b(not|never|cannot|without|no)\b|n't\b|\b(ne|pas|jamais)\b|\bn'|(?:^|\s)(لا|لن|بدون)\s",
+    r"\b(not|never|cannot|without|no)\b|n't\b|\b(ne|pas|jamais|sans)\b|\bn'"
+    r"|(?:^|\s)[وف]?(لا|لن|لم|بدون|دون)\s",
     re.IGNORECASE,
 )
 _PHRASES: Final[Mapping[str, re.Pattern[str]]] = {
     name: re.compile(pattern, re.IGNORECASE)
     for name, pattern in {
         "end_call": r"\b(end|finish) the call\b|\bhang(s|ing)? up\b|\braccroch\w+"
-        r"|\b(terminer|mettre fin à) l'appel\b|(أنهِ|إنهاء|تنهي) المكالمة",
+        r"|\b(terminer|terminez|mettre fin à|mettez fin à) l'appel\b"
+        r"|([أا]نهِ?|[إا]نهاء|تنهي|اقطع) (المكالمة|الخط)",
         "transfer": r"\b(transfer|connect|put) (the (caller|call)|them) (to|with|through)\b"
-        r"|\btransf[eé]rer? (l'appel|l'appelant|le client)\b|(حوّل|حول|تحويل) (المكالمة|المتصل)",
+        r"|\b(transf[eéè]re[rz]?|pass(er|ez)) (l'appel|l'appelant|le client|la personne)\b"
+        r"|\bmett(re|ez) (l'appelant|le client|la personne) en relation\b"
+        r"|(حوّل|حول|تحويل) (المكالمة|المتصل)",
         "take_message": r"\b(take|note) (a|the|their) message\b"
-        r"|\b(prendre|prenez|notez) un message\b"
-        r"|(تدوين|دوّن) رسالة",
+        r"|\b(prendre|prenez|noter|notez) un message\b"
+        r"|(تدوين|دوّن|تسجيل|سجّل) رسالة",
         "send_text": r"\bsend (them |the caller )?(a |an )(text|sms)\b|\benvoye[rz] un sms\b",
         "request_photo": r"\bask (them |the caller )?for a (photo|picture)\b"
         r"|\bdemande[rz] une photo\b",

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from gateway import limits
 from gateway.agents.routing import AgentBook
-from gateway.cli.doctor import environment, functions, mcp, reachability, store, vendors
+from gateway.cli.doctor import environment, functions, kept, mcp, reachability, store, vendors
 from gateway.cli.doctor.check import Check, Finding, fail, run_all
 from gateway.errors import SettingsError
 from gateway.settings import Settings, load_settings
@@ -100,6 +100,9 @@ def _abroad(
         ("OpenAI's webhook", with_http(reachability.openai_webhook)),
         ("SIP", lambda: vendors.sip(settings)),
         ("Redis", lambda: store.redis(settings)),
+        ("database", lambda: kept.database(settings)),
+        ("recordings", lambda: kept.recordings(settings, book)),
+        ("events", lambda: kept.events(settings)),
         *((name, of_agents(check)) for name, check in for_agents),
     ]
 

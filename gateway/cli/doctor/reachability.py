@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import secrets
 import time
-from base64 import b64decode, b64encode
 from typing import Final
 
 import httpx2
@@ -17,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from gateway.cli.doctor.check import Finding, fail, ok, skip, unreachable, warn
+from gateway.protocols.standard_webhooks import signed_headers, signing_keys
 from gateway.settings import Settings
 
 _SIGNATURE: Final = "X-Twilio-Signature"
@@ -112,13 +110,7 @@ async def openai_webhook(settings: Settings, http: httpx2.AsyncClient) -> list[F
 
 
 def standard_webhook(secret: str, body: bytes) -> dict[str, str]:
-    """Source: Standard Webhooks; the key is the base64 behind `whsec_`."""
-    event_id, now = f"wh_{secrets.token_hex(12)}", str(int(time.time()))
-    key = b64decode(secret.removeprefix("whsec_"))
-    digest = hmac.digest(key, f"{event_id}.{now}.".encode() + body, hashlib.sha256)
-    return {
-        "content-type": "application/json",
-        "webhook-id": event_id,
-        "webhook-timestamp": now,
-        "webhook-signature": f"v1,{b64encode(digest).decode()}",
-    }
+    """Return the headers of a webhook as OpenAI signs it. Raises ValueError for a bad secret."""
+    event_id = f"wh_{secrets.token_hex(12)}"
+    signed = signed_headers(signing_keys(secret), event_id, int(time.time()), body)
+    return {"content-type": "application/json", **signed}

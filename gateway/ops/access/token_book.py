@@ -70,11 +70,20 @@ class TokenBook:
         database: Database,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._given = [(OperatorIdentity(t.name, t.role), digest_of(t.token)) for t in given]
-        self._names = {token.name for token in given}
+        self._given: list[tuple[OperatorIdentity, bytes]] = []
+        self.replace(given)
         self._database, self._clock = database, clock
         self._made: list[MadeToken] = []
         self._read_at = float("-inf")
+
+    def replace(self, given: Sequence[NamedToken]) -> bool:
+        """Take other tokens of the environment in place of those before; whether they differ.
+
+        Any thread may.
+        """
+        before = self._given
+        self._given = [(OperatorIdentity(t.name, t.role), digest_of(t.token)) for t in given]
+        return self._given != before
 
     async def find(self, token: str) -> OperatorIdentity | None:
         """Return whose token this is."""
@@ -105,7 +114,7 @@ class TokenBook:
 
     async def make(self, name: str, role: Role, by: str) -> str | None:
         """Return a new token, which is not shown again; None where the name is in use."""
-        if name in self._names:
+        if name in {identity.name for identity, _ in self._given}:
             return None
         token = _PREFIX + secrets.token_urlsafe(32)
         row = {

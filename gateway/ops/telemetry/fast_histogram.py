@@ -14,19 +14,24 @@ _AT_ONCE = 500
 class FastHistogram:
     """Observations are kept as they come, and sorted into the buckets some hundreds at a time."""
 
-    __slots__ = ("_sum_s", "_up_to", "_waiting", "bounds")
+    __slots__ = ("_sum_s", "_up_to", "_waiting", "bounds", "note")
 
     def __init__(self, bounds: Sequence[float] = ADDED_BUCKETS_S) -> None:
         self.bounds = tuple(bounds)
         self._up_to = [0] * (len(bounds) + 1)
         self._sum_s = 0.0
         self._waiting: list[float] = []
+        self.note = self._waiting.append
+        """Takes one observation too; for whoever sees to it that `sort_many` is called."""
 
     def observe(self, seconds: float) -> None:
         """Take one observation."""
-        waiting = self._waiting
-        waiting.append(seconds)
-        if len(waiting) == _AT_ONCE:
+        self._waiting.append(seconds)
+        self.sort_many()
+
+    def sort_many(self) -> None:
+        """Sort what waits, where it is much."""
+        if len(self._waiting) >= _AT_ONCE:
             self._sort()
 
     def _sort(self) -> None:
@@ -36,6 +41,11 @@ class FastHistogram:
         self._up_to[-1] += len(waiting)
         self._sum_s += sum(waiting)
         self._waiting.clear()
+
+    @property
+    def unsorted(self) -> int:
+        """How many observations wait to be sorted."""
+        return len(self._waiting)
 
     @property
     def sum_s(self) -> float:

@@ -38,7 +38,7 @@ class Metrics(MetricSeries):
         self.build.labels(__version__).set(1)
         self._traffic = MediaCountersCollector(added, machines)
         self.registry.register(self._traffic)
-        self.lag = LoopLag()
+        self._added, self.lag = added, LoopLag()
         self.registry.register(self.lag)
         self._table: dict[type, Callable[[CallInfo, Any], None]] = {
             events.CallerConnected: self._arrived,
@@ -93,6 +93,11 @@ class Metrics(MetricSeries):
             self.started.labels(agent.name, agent.path)
             for ending in Ending:
                 self.ended.labels(agent.name, agent.path, ending)
+
+    def on_loop_lag(self, seconds: float) -> None:
+        """Take the lag of the event loop, ten times a second; sort what frames have noted since."""
+        self.lag.observe(seconds)
+        self._added.up.sort_many()
 
     def on_event(self, call: CallInfo, event: events.CallEvent) -> None:
         handler = self._table.get(type(event))

@@ -226,6 +226,10 @@ OPERATIONS: Final = (
         access.AuditPage, errors=(404, 503), query=access.QUERY,
     ),
     Operation(
+        "operator", access.operator,
+        "GET", "/api/operator", "Name and role of the token that is sent.", access.OperatorSelf,
+    ),
+    Operation(
         "tokens", access.tokens,
         "GET", "/api/tokens", "Names and roles of all tokens.", access.TokenList, errors=(503,),
     ),

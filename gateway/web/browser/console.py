@@ -1,4 +1,4 @@
-"""`/console`: the operators' page, made of four files without a build step."""
+"""`/console`: the operators' page, made of a few files without a build step."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _FILES: Final = {
     "/console": ("text/html", "console.html"),
     "/console/console.css": ("text/css", "colours.css", "console.css"),
     "/console/console.js": ("text/javascript", "console.js"),
+    "/console/deliveries.js": ("text/javascript", "deliveries.js"),
+    "/console/filters.js": ("text/javascript", "filters.js"),
     "/console/recording.js": ("text/javascript", "recording.js"),
 }
 HEADERS: Final = {

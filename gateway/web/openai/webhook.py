@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from time import time
 from typing import Final
@@ -22,6 +22,7 @@ from gateway import limits
 from gateway.errors import PeerError, SettingsError, SignatureRefused
 from gateway.ops.store.shared import Store
 from gateway.protocols.openai_webhooks import LIVE_INCOMING, IncomingCall, parse
+from gateway.protocols.standard_webhooks import signing_keys
 from gateway.web.http.request_body import STATUS, read_body
 
 log = structlog.get_logger()
@@ -35,7 +36,12 @@ class OpenAISignature:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         """Raises SettingsError for a secret that is not one of the vendor's."""
-        self._keys = [_key_of(secret) for secret in secrets]
+        try:
+            self._keys = signing_keys(",".join(secrets))
+        except ValueError:
+            raise SettingsError(
+                "OPENAI_WEBHOOK_SECRET must be whsec_ and base64, as the dashboard shows it."
+            ) from None
 
     def check(self, request: Request, body: bytes) -> None:
         """Raises SignatureRefused: `unsigned`, `stale`, `bad_signature`."""
@@ -60,18 +66,6 @@ class OpenAISignature:
         ]
         expected = [b64encode(hmac.digest(key, signed, "sha256")) for key in self._keys]
         return any(hmac.compare_digest(one, other) for one in expected for other in given)
-
-
-def _key_of(secret: str) -> bytes:
-    try:
-        key = b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if not key:
-        raise SettingsError(
-            "OPENAI_WEBHOOK_SECRET must be whsec_ and base64, as the dashboard shows it."
-        )
-    return key
 
 
 class OpenAIWebhookEndpoint:

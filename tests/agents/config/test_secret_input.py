@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import Agent
-from gateway.agents.config.secret_input import SignedRequest
+from gateway.agents.config.secret_input import SecretRequest
 
 HTTP = {"http": {"url": "https://bank.example.com/pin"}}
 
@@ -61,11 +61,12 @@ def test_names_are_plain() -> None:
         agent(tools=["collect_digits"], secret_digits={"my pin": HTTP})
 
 
-def test_the_secret_is_named() -> None:
-    assert SignedRequest(url="https://a.example/").secret_name == "GATEWAY_EVENTS_SECRET"
-    headers = {"Authorization": "Bearer ${TOKEN}"}
-    request = SignedRequest(url="https://a.example/", secret="${BANK}", headers=headers)
-    assert (request.secret_name, request.header_secrets) == ("BANK", {"TOKEN"})
+def test_an_answer_comes_before_the_carrier_gives_up() -> None:
+    assert SecretRequest(url="https://a.example/").timeout_s == 6
+    assert SecretRequest(url="https://a.example/", timeout_s=10).timeout_s == 10
+    for timeout_s in (0, 10.1):
+        with pytest.raises(ValidationError):
+            SecretRequest(url="https://a.example/", timeout_s=timeout_s)
 
 
 def test_an_input_is_found_by_its_kind() -> None:

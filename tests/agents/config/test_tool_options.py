@@ -8,7 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from gateway import limits
-from gateway.agents.config.tool_options import FunctionTool, HttpCall, ToolOptions, with_secrets
+from gateway.agents.config.tool_options import (
+    FunctionTool,
+    HttpCall,
+    ToolOptions,
+    all_with_secrets,
+    with_secrets,
+)
 
 URL = "https://api.example.com/orders/{order}"
 SCHEMA = {"type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]}
@@ -74,6 +80,7 @@ def test_secrets_are_those_of_all_headers() -> None:
     headers = {"Authorization": "Bearer ${CRM_TOKEN}", "X-Two": "${A}${B}", "X-None": "$C {D}"}
     assert HttpCall(url="https://a/", headers=headers).secrets == {"CRM_TOKEN", "A", "B"}
     assert with_secrets("Bearer ${A}-${B}", {"A": "1", "B": "${A}"}) == "Bearer 1-${A}"
+    assert all_with_secrets({"X": "${A}", "Y": "2"}, {"A": "1"}) == {"X": "1", "Y": "2"}
     with pytest.raises(KeyError):
         with_secrets("${A}", {})
 
@@ -135,6 +142,8 @@ def test_a_body_has_only_values_that_there_are() -> None:
         ({"parameters": SCHEMA | {"properties": []}}, "parameters.properties"),
         ({"parameters": SCHEMA | {"required": "order"}}, "parameters.required"),
         ({"parameters": SCHEMA | {"required": []}}, "http.url"),
+        ({"parameters": SCHEMA | {"properties": {"order": {"type": "strnig"}}}}, "parameters"),
+        ({"parameters": SCHEMA | {"properties": {"order": {"$ref": "#"}}}}, "parameters"),
         ({"parameters": {"type": "object"}}, "http.url"),
         (
             {"parameters": SCHEMA | {"properties": {"order": {}, "call.sid": {}}}},

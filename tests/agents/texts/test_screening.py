@@ -15,6 +15,15 @@ ASKS = [
     "Veuillez indiquer votre nom et pourquoi vous appelez.",
     "مرحبا، اذكر اسمك وسبب الاتصال من فضلك.",
     "من فضلك قل اسمك ولماذا تتصل.",
+    "إذا سجّلتَ اسمَكَ وسببَ الاتصال، فسأتحقق ممّا إذا كان هذا الشخص متاحًا.",
+    "يُرجى ذكر سبب اتصالك وإسمك.",
+    "من فضلك عرّف بنفسك واذكر سبب المكالمة.",
+    "هذا الشخص يستخدم خدمة فلترة المكالمات.",
+    "Bonjour. Si vous enregistrez votre nom et la raison de votre appel, je verrai si cette "
+    "personne est disponible.",
+    "Merci de préciser le motif de votre appel et votre nom.",
+    "Présentez-vous et dites pourquoi vous appelez.",
+    "La personne que vous appelez utilise un service de filtrage des appels.",
 ]
 WAITS = [
     "Thank you. Please stay on the line.",
@@ -22,6 +31,13 @@ WAITS = [
     "Merci, ne quittez pas.",
     "Veuillez patienter un instant.",
     "شكرا، انتظر لحظة من فضلك.",
+    "الرجاء الانتظار.",
+    "شكرًا. ابقَ على الخط من فضلك.",
+    "خليك معي على الخط.",
+    "ما تقطعش، نشوف إذا كان موجود.",
+    "Merci. Restez en ligne.",
+    "Un petit moment, s'il vous plaît.",
+    "Je vais voir si cette personne est disponible.",
 ]
 PEOPLE = [
     "Hello?",
@@ -32,6 +48,12 @@ PEOPLE = [
     "C'est de la part de qui ?",
     "ألو، من معي؟",
     "نعم، تفضل.",
+    "ألو، شكون معايا؟",
+    "هلا، منو معي؟",
+    "إي نعم، وش بغيت؟",
+    "ما عرفتك، شنوة اسمك؟",
+    "Oui, c'est à quel sujet ?",
+    "Bonjour, qui est à l'appareil ?",
 ]
 
 

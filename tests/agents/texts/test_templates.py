@@ -43,8 +43,8 @@ def test_a_call_is_connected() -> None:
         '<Stream url="wss://gw.example.com/twilio/media" '
         'statusCallback="https://gw.example.com/twilio/stream-status" statusCallbackMethod="POST">'
         '<Parameter name="token" value="t0ken"/></Stream></Connect>'
-        '<Say language="fr-FR">Désolés, un problème est survenu de notre côté. '
-        "Merci de rappeler dans un instant.</Say><Hangup/></Response>"
+        '<Say language="fr-FR">Nous sommes désolés, un problème est survenu de notre côté. '
+        "Merci de rappeler dans quelques instants.</Say><Hangup/></Response>"
     )
 
 

@@ -62,6 +62,12 @@ def test_there_is_nothing_to_say_about_a_good_agent(tmp_path: Path) -> None:
             {"instructions": "بالعربية الفصحى. إنهاء المكالمة بعد ذلك.", "language": "ar"},
             "needs end_call",
         ),
+        (
+            {"instructions": "تكلّم بفصحى سهلة. في الختام أنه المكالمة.", "language": "ar"},
+            '"أنه المكالمة" needs end_call',
+        ),
+        ({"instructions": "بلهجة تونس. ثم سجّل رسالة.", "language": "ar-TN"}, "needs take_message"),
+        ({"instructions": "Sans accent. Transférez l'appel.", "language": "fr"}, "needs transfer"),
     ],
 )
 def test_what_is_probably_not_meant(tmp_path: Path, desk: dict[str, Any], words: str) -> None:

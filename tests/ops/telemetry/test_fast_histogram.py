@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.ops.telemetry.fast_histogram import AddedLatency, FastHistogram
+from gateway.ops.telemetry.metrics import Metrics
 
 
 def test_bounds_include_what_is_equal_to_them() -> None:
@@ -30,3 +31,16 @@ def test_each_direction_has_its_own() -> None:
     added.up.observe(0.001)
     assert added.up.cumulative()[-1] == ("+Inf", 1.0)
     assert added.down.cumulative()[-1] == ("+Inf", 0.0)
+
+
+def test_what_is_noted_counts_and_is_not_left_lying() -> None:
+    added = AddedLatency()
+    metrics = Metrics(added)
+    for _ in range(700):
+        added.up.note(0.0003)
+    metrics.on_loop_lag(0.0)
+    assert added.up.unsorted == 0
+    added.up.note(0.0003)
+    assert added.up.unsorted == 1
+    assert added.up.cumulative()[-1] == ("+Inf", 701.0)
+    assert added.up.sum_s == pytest.approx(0.2103)

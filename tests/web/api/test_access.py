@@ -92,3 +92,22 @@ async def test_tokens_are_made_and_revoked(office: GatewayRig) -> None:
     assert (await ask(office, "admin", "DELETE", "/api/tokens/amal")).status_code == 200
     assert (await ask(office, token, "GET", "/api/calls")).status_code == 401
     assert (await ask(office, "admin", "DELETE", "/api/tokens/eye")).status_code == 404
+
+
+async def test_tokens_of_a_file_are_read_again(agents_file: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("# the counter\nold:operator:an-old-token-of-the-counter\n")
+    more = {"GATEWAY_TOKENS": f"file://{file}"}
+    async with running_gateway(agents_file, **more) as rig:
+        assert (await ask(rig, "an-old-token-of-the-counter", "POST", "/api/reload")).is_success
+        file.write_text("new:operator:the-new-token-of-the-counter\n")
+        assert (await ask(rig, "an-old-token-of-the-counter", "POST", "/api/reload")).is_success
+        answer = await ask(rig, "an-old-token-of-the-counter", "GET", "/api/operator")
+        assert answer.status_code == 401
+        answer = await ask(rig, "the-new-token-of-the-counter", "GET", "/api/operator")
+        assert answer.json() == {"name": "new", "role": "operator"}
+        file.write_text("new:king:the-newer-token-of-the-counter\n")
+        refused = await ask(rig, "the-new-token-of-the-counter", "POST", "/api/reload")
+        assert refused.status_code == 422
+        assert "GATEWAY_TOKENS must be NAME:ROLE:TOKEN" in refused.json()["detail"]
+        assert (await ask(rig, "the-new-token-of-the-counter", "GET", "/api/operator")).is_success

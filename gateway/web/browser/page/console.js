@@ -1,5 +1,7 @@
 // The operators' console: one page over /api. Everything from a call is text, never markup.
 
+import * as deliveries from "./deliveries.js";
+import * as filters from "./filters.js";
 import * as recording from "./recording.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,6 +15,9 @@ const offset = new Map();     // id -> seconds of this page's clock when the cal
 let token = sessionStorage.getItem("token") ?? "";
 let following = null, elsewhere = new Set();  // the next page of ended calls; calls of other processes
 let chosen = null, agents = [], skew = 0, watching = null;
+let operator = { name: "", role: "viewer" };
+let matching = null;          // ids of the calls that a filter lets through; null without one
+const acts = () => operator.role !== "viewer";
 
 // --- Asking the gateway ---
 
@@ -33,11 +38,15 @@ async function ask(path, options = {}) {
 const get = async (path) => (await ask(path)).json();
 
 async function load() {
+  operator = await get("/api/operator");
+  paintOperator();
   agents = (await get("/api/agents")).agents;
-  const page = await get("/api/calls?limit=200"), listed = page.calls;
+  filters.offer(agents);
+  const page = await get(`/api/calls?${filters.query({ limit: 200 })}`), listed = page.calls;
   following = page.next;
   elsewhere = new Set(page.elsewhere);
-  for (const id of [...calls.keys()]) if (!listed.some((one) => one.id === id)) calls.delete(id);
+  matching = filters.active() ? new Set(listed.map((one) => one.id)) : null;
+  for (const id of [...calls.keys()]) if (id !== chosen && !listed.some((one) => one.id === id)) calls.delete(id);
   for (const one of listed) calls.set(one.id, { ...calls.get(one.id), ...one });
   const live = listed.filter((one) => one.state !== "ended").slice(0, DETAILS_AT_ONCE);
   await Promise.all(live.map((one) => detail(one.id)));
@@ -45,8 +54,9 @@ async function load() {
 }
 
 async function more() {
-  const page = await get(`/api/calls?state=ended&limit=200&cursor=${encodeURIComponent(following)}`);
+  const page = await get(`/api/calls?${filters.query({ state: "ended", limit: 200, cursor: following })}`);
   following = page.next;
+  for (const one of page.calls) matching?.add(one.id);
   for (const one of page.calls) calls.set(one.id, { ...calls.get(one.id), ...one });
   paint();
 }
@@ -87,11 +97,18 @@ function apply({ call, part, value, at_s, remote }) {
   const record = calls.get(call) ?? Object.fromEntries(LISTS.map((name) => [name, []]));
   calls.set(call, record);
   if (at_s !== undefined) offset.set(call, now() - at_s);
+  if (part === "summary" && matching) lookAgain();
   if (part === "summary") Object.assign(record, value);
   else if (part === "privacy" || part === "result" || part === "recording") record[part] = value;
   else if (part === "timeline" && value.to_s === null) reopen(record, value);
   else add(record, part, value);
   paint();
+}
+
+// Whether a call that has changed belongs in a filtered list, the gateway knows: it has the numbers.
+let lookingAgain = 0;
+function lookAgain() {
+  lookingAgain ||= setTimeout(() => { lookingAgain = 0; load().then(paint, () => {}); }, 1000);
 }
 
 function reopen(record, span) {
@@ -150,7 +167,7 @@ $("enter").addEventListener("submit", async (event) => {
 
 function enter() {
   $("sign-in").hidden = true;
-  for (const id of ["console", "invite", "leave"]) $(id).hidden = false;
+  for (const id of ["console", "leave", "outbox"]) $(id).hidden = false;
   status("", "connecting");
   watch();
   requestAnimationFrame(animate);
@@ -162,11 +179,21 @@ function leave(reason = "") {
   token = "";
   calls.clear();
   choose(null);
-  for (const id of ["console", "invite", "leave"]) $(id).hidden = true;
+  operator = { name: "", role: "viewer" };
+  matching = null;
+  paintOperator();
+  filters.forget();
+  for (const id of ["console", "leave", "outbox"]) $(id).hidden = true;
   $("sign-in").hidden = false;
   $("refused").textContent = reason;
   status("", "not connected");
   $("token").focus();
+}
+
+function paintOperator() {
+  set($("operator"), operator.name && `${operator.name}, ${operator.role}`);
+  $("operator").title = { viewer: "Sees calls, and no words", operator: "Sees and acts", admin: "May do everything" }[operator.role];
+  $("invite").hidden = !acts();
 }
 
 $("more").addEventListener("click", async () => {
@@ -232,7 +259,8 @@ function make(tag, name = "", text = "") {
 }
 
 function paintLists() {
-  const all = [...calls.values()].sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""));
+  const shown = [...calls.values()].filter((one) => !matching || matching.has(one.id));
+  const all = shown.sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""));
   const live = all.filter((one) => one.state !== "ended");
   fill($("live"), live);
   fill($("ended"), all.filter((one) => one.state === "ended"));
@@ -279,7 +307,11 @@ function renew(item, record) {
 }
 
 const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
-const when = (text) => new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const when = (text) => {
+  const at = new Date(text), clock = { hour: "2-digit", minute: "2-digit" };
+  const today = at.toDateString() === new Date().toDateString();
+  return at.toLocaleString([], today ? clock : { day: "numeric", month: "short", ...clock });
+};
 
 function paintCall() {
   const record = calls.get(chosen);
@@ -292,14 +324,14 @@ function paintCall() {
   const over = record.state === "ended";
   set($("state"), over ? words(record.ending) : record.state === "expected" ? coming(record) : "live");
   $("state").className = `state ${over ? (record.well === false ? "bad" : "") : "live"}`;
-  $("actions").hidden = $("hangup").hidden = over;
+  $("actions").hidden = $("hangup").hidden = over || !acts();
   const sid = record.call_sid || record.id;
   if ($("sid").textContent !== sid) set($("sid-copied"), "");
   set($("sid"), sid);
   $("sid").setAttribute("aria-label", `Copy ${sid}`);
   for (const control of $("actions").querySelectorAll("form button")) control.disabled = record.state !== "talking";
   $("recorded").hidden = !agents.find((one) => one.name === record.agent)?.recorded;
-  recording.show(record);
+  recording.show(acts() ? record : null);
   paintApprovals(record);
   paintFigures(record);
   paintTranscript(record);
@@ -431,7 +463,7 @@ function paintTranscript(record) {
   });
   if (low) list.scrollTop = list.scrollHeight;
   $("transcript-none").hidden = lines.length > 0;
-  set($("transcript-none"), record.state === "ended" ? "This agent keeps no transcript." : "No transcript yet.");
+  set($("transcript-none"), !acts() ? "Viewers see no words." : record.state === "ended" ? "This agent keeps no transcript." : "No transcript yet.");
 }
 
 function spoken(line, key) {
@@ -597,7 +629,7 @@ function back() {
 
 $("back").addEventListener("click", back);
 document.addEventListener("keydown", (event) => {
-  if ($("sure").open) return;
+  if (document.querySelector("dialog[open]")) return;
   if (event.key === "Escape" && chosen) back();
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const cards = [...document.querySelectorAll(".card")];
@@ -646,8 +678,9 @@ leadsTo("turns", (item) => {
 
 function canSeek(record) {
   for (const list of ["transcript", "turns"]) {
-    $(list).classList.toggle("seekable", Boolean(record.recording));
-    for (const item of $(list).children) item.tabIndex = record.recording ? 0 : -1;
+    const seekable = Boolean(record.recording) && acts();
+    $(list).classList.toggle("seekable", seekable);
+    for (const item of $(list).children) item.tabIndex = seekable ? 0 : -1;
   }
 }
 
@@ -740,5 +773,8 @@ $("phone-copy").addEventListener("click", async () => {
     $("phone-status").textContent = "Press Ctrl+C to copy it.";
   }
 });
+
+filters.prepare(() => load().then(paint));
+deliveries.prepare({ ask, may: acts });
 
 if (token) enter(); else $("token").focus();

@@ -1,0 +1,187 @@
+"""The console as a viewer, an operator and an admin have it; filters; events that are parked.
+
+Its pictures are left in out/console.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from browser import needs_chromium
+from database_end import CALLER, DatabaseEnd, ended_call
+from http_end import HttpEnd, http_end
+from playwright.async_api import Page, expect
+from sqlalchemy import Connection
+from stage import Theatre, opened
+
+from gateway.call import events
+from gateway.call.endings import Ending
+from gateway.ops.records.record import RecordLine
+
+PICTURES = Path(__file__).parents[2] / "out" / "console"
+PAGE = Path(__file__).parents[2] / "gateway/web/browser/page/console.html"
+SECRET = "whsec_bmV3IHNlY3JldA=="
+ROLES = {role: f"a-token-of-the-{role}s-and-long" for role in ("viewer", "operator", "admin")}
+PATIENT = 25_000
+WORDS = "My cat is called Socrates."
+
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
+
+
+def fill(end: DatabaseEnd, connection: Connection) -> None:
+    """Twelve calls of another month."""
+    for number in range(12):
+        record = ended_call(
+            number,
+            f"2026-08-{1 + number:02}T12:00:00.000+00:00",
+            agent="archive" if number % 3 == 0 else "front-desk",
+            path="sip" if number == 4 else "media-streams",
+            ending="media_broken" if number == 5 else "caller_hung_up",
+            well=number != 5,
+            transcript=[RecordLine(0.0, "caller", WORDS)],
+        )
+        caller = "+15550999" if number == 6 else CALLER
+        end.history.apply(connection, end.history.ended(record, caller).data)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def receiver() -> AsyncIterator[HttpEnd]:
+    async with http_end() as end:
+        end.answers["/events"] = (410, {}, b"")
+        yield end
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def theatre(
+    tmp_path_factory: pytest.TempPathFactory, receiver: HttpEnd
+) -> AsyncIterator[Theatre]:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path_factory.mktemp("roles")
+    end = DatabaseEnd(folder / "data")
+    await end.database.write(lambda connection: None)
+    end.database.run(lambda connection: fill(end, connection), writes=True)
+    await end.close()
+    more = {
+        "GATEWAY_TOKENS": ",".join(f"nora-{role}:{role}:{token}" for role, token in ROLES.items()),
+        "GATEWAY_EVENTS_URL": f"{receiver.url}/events",
+        "GATEWAY_EVENTS_SECRET": SECRET,
+    }
+    async with opened(folder, **more) as running:
+        yield running
+
+
+async def entered(theatre: Theatre, role: str, wrong: list[str], width: int = 1440) -> Page:
+    page = await theatre.page(width=width)
+    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    await theatre.enter(page, ROLES[role])
+    await expect(page.locator("#operator")).to_have_text(f"nora-{role}, {role}")
+    return page
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+async def test_each_role_sees_what_it_may_do(theatre: Theatre, role: str) -> None:
+    wrong: list[str] = []
+    page = await entered(theatre, role, wrong)
+    acts = role != "viewer"
+    async with theatre.call() as call_sid:
+        live = page.locator(f'#live [data-id="{call_sid}"] button')
+        await expect(live).to_be_visible(timeout=PATIENT)
+        await live.click()
+        await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
+        for control in ("#actions", "#hangup", "#invite"):
+            await expect(page.locator(control)).to_be_visible(visible=acts)
+        await page.screenshot(path=PICTURES / f"live-{role}.png")
+    await page.locator('#ended [data-id="CA00000000000000000000000000000003"] button').click()
+    await expect(page.locator("#hangup")).to_be_hidden()
+    if acts:
+        await expect(page.locator("#transcript")).to_contain_text(WORDS)
+    else:
+        await expect(page.locator("#transcript-none")).to_have_text("Viewers see no words.")
+        assert WORDS not in await page.content()
+    await page.screenshot(path=PICTURES / f"ended-{role}.png")
+    assert wrong == [], "nothing was asked for that is refused"
+    await page.context.close()
+
+
+async def test_the_list_is_filtered(theatre: Theatre) -> None:
+    wrong: list[str] = []
+    page = await entered(theatre, "viewer", wrong)
+    cards = page.locator("#ended .card")
+    await page.get_by_text("Filter", exact=True).click()
+
+    async def shows(count: int, **fields: str) -> None:
+        await page.get_by_role("button", name="Clear").click()
+        for name, value in fields.items():
+            field = page.locator(f"#filter-{name}")
+            if name in ("state", "agent", "path", "ending"):
+                await field.select_option(value)
+            else:
+                await field.fill(value)
+        await page.get_by_role("button", name="Show", exact=True).click()
+        await expect(cards).to_have_count(count)
+
+    august = {"until": "2026-08-31T00:00"}
+    await shows(12, **august)
+    await shows(4, agent="archive", **august)
+    await shows(1, path="sip", **august)
+    await shows(1, ending="media_broken")
+    await shows(1, caller="+15550999")
+    await shows(3, since="2026-08-10T00:00", **august)
+    await page.screenshot(path=PICTURES / "filter-1440.png")
+    await shows(0, state="live")
+    async with theatre.call() as call_sid:
+        # A call that begins is asked about: the gateway knows whether it is among them.
+        await expect(page.locator(f'#live [data-id="{call_sid}"]')).to_be_visible(timeout=PATIENT)
+    await shows(0, caller="+15550998")
+    async with (
+        page.expect_response("**/api/calls?**", timeout=PATIENT),
+        theatre.call() as call_sid,
+    ):
+        await theatre.rig.note(events.CallerConnected, of=call_sid)
+    await expect(page.locator(f'[data-id="{call_sid}"]')).to_have_count(0)
+    await page.get_by_role("button", name="Clear").click()
+    await expect(
+        page.locator('#ended [data-id="CA00000000000000000000000000000003"]')
+    ).to_be_visible()
+    assert wrong == []
+    await page.context.close()
+
+
+async def test_parked_events_are_listed_and_sent_again(theatre: Theatre, receiver: HttpEnd) -> None:
+    wrong: list[str] = []
+    async with theatre.call():
+        pass
+    viewer = await entered(theatre, "viewer", wrong)
+    await viewer.get_by_role("button", name="Events").click()
+    listed = viewer.locator("#deliveries-list li")
+    await expect(listed.filter(has_text="call.started").first).to_be_visible(timeout=PATIENT)
+    await expect(listed.first).to_contain_text("the receiver answered 410")
+    await expect(viewer.get_by_role("button", name="again")).to_have_count(0)
+    await viewer.context.close()
+    page = await entered(theatre, "operator", wrong, width=390)
+    await page.get_by_role("button", name="Events").click()
+    listed = page.locator("#deliveries-list li")
+    await expect(listed.first).to_be_visible()
+    await page.screenshot(path=PICTURES / "events-390.png")
+    receiver.answers.clear()
+    before, count = len(receiver.seen), await listed.count()
+    await listed.first.get_by_role("button").click()
+    await expect(listed).to_have_count(count - 1)
+    if count > 2:
+        await page.get_by_role("button", name="Send all of these again").click()
+        await expect(listed).to_have_count(0)
+    async with asyncio.timeout(30):
+        while len(receiver.seen) < before + count:  # noqa: ASYNC110 - the far end does not say
+            await asyncio.sleep(0.05)
+    assert wrong == []
+    await page.context.close()
+
+
+async def test_every_ending_can_be_chosen() -> None:
+    page = PAGE.read_text("utf-8")
+    assert [one for one in Ending if f'<option value="{one.value}">' not in page] == []
