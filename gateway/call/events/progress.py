@@ -112,7 +112,7 @@ class RecordingPaused(CallEvent, frozen=True):
     """Nothing is recorded until further notice."""
 
     by: str
-    """`tool`, `operator` or `secret`."""
+    """`tool`, `operator`, `secret`, or `agent`: one that records no calls leads this one now."""
 
 
 class RecordingResumed(CallEvent, frozen=True):
