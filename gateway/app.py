@@ -167,6 +167,7 @@ async def _lifespan(
         start(recorded.recorder.run(), "recorder")
         start(recorded.uploader.run(), "recordings")
         start(recorded.carrier.run(), "carrier-recordings")
+        start(recorded.retention.run(), "retention")
         agents.current.connect(r.tasks)
         await agents.current.connected()
         yield

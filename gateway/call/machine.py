@@ -90,7 +90,7 @@ class CallMachine:
             ctx, line, link, floor, greeting, goodbye, functions, hosted, keys, outcome
         )
         screening = CallScreening(ctx, line, link, opening)
-        detection = MachineDetection(ctx, line, greeting, goodbye, turns, screening)
+        detection = MachineDetection(ctx, line, greeting, goodbye, turns, screening, recording)
         decision = CallDecision(ctx, work, line, link, opening, greeting, goodbye, language)
         idle = IdleWatch(ctx, work, floor)
         hand_over = HandOver(ctx, work, link, floor, goodbye)

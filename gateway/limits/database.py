@@ -34,7 +34,6 @@ WRITE_FIRST_PAUSE_S = 0.5
 WRITE_PAUSE_MAX_S = 30.0
 """Longest pause between two tries to write what is spooled."""
 
-PAGE_MAX = 500
 CURSOR_MAX_CHARS = 400
 CALLER_MAX_CHARS = 200
 EARLIER_CALLS_MAX = 10
@@ -46,6 +45,8 @@ RETAIN_BATCH = 200
 """Records that one transaction deletes; other work goes on between two batches."""
 RETAIN_BATCHES_MAX = 500
 """Batches of one round: what is left is for the next round."""
+RETAIN_AT_ONCE = 8
+"""Calls whose recordings are deleted beside each other."""
 PARTS_MAX = 50
 """Parts of one call, each from another process or stream, that are merged into its record."""
 TAKE_OVER_BATCH = 20
@@ -82,8 +83,6 @@ DELIVERY_OVER_AFTER_S = 5.0
 """How long after the carrier's report that a call is over: its record may come a moment later."""
 DELIVERY_DELIVERED_KEPT_S = 86_400.0
 """How long the id of a delivered event is kept, so that it is not added again."""
-DELIVERY_EVENT_MAX_BYTES = 8 << 20
-DELIVERY_ANSWER_MAX_BYTES = 64 << 10
 DELIVERY_PAGE_MAX = 500
 DELIVERY_PAGE_DEFAULT = 100
 DELIVERY_ERROR_MAX_CHARS = 60

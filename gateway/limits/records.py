@@ -16,9 +16,6 @@ RECORD_SPANS_MAX = 4_000
 RECORD_SPAN_GAP_S = 0.25
 """Shortest pause that ends a span of speech in the timeline."""
 RECORD_FILE_MAX_BYTES = 8 << 20
-ARCHIVE_PENDING_MAX = 256
-ARCHIVE_FILES_MAX = 20_000
-"""Records on disk; the oldest are deleted first."""
 EVENT_STREAM_SUBSCRIBERS_MAX = 32
 EVENT_STREAM_BACKLOG_MAX = 1_000
 """Events that a subscriber may be behind: at most about half a megabyte."""

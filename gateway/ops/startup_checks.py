@@ -29,7 +29,14 @@ def checked_agents(settings: Settings) -> AgentBook:
     book = agents_of(settings)
     require_sip(book, settings)
     require_operators(book, settings)
+    _import_what_calls_need(book)
     return book
+
+
+def _import_what_calls_need(book: AgentBook) -> None:
+    """Import now, at the start or on a thread, what would hold the event loop up during calls."""
+    if any(agent.recording is not None for agent in book.agents.values()):
+        import obstore.store  # noqa: PLC0415, F401 - 5 MB: not where nobody is recorded
 
 
 def templates_of(settings: Settings) -> Templates:
@@ -79,7 +86,8 @@ def require_operators(book: AgentBook, settings: Settings) -> None:
     ]
     if asked and not settings.operator_tokens:
         raise SettingsError(
-            f"{asked[0]} asks operators, who have no console without GATEWAY_ADMIN_TOKEN: set it."
+            f"{asked[0]} asks operators, who have no console without GATEWAY_TOKENS or "
+            "GATEWAY_ADMIN_TOKEN: set one."
         )
 
 

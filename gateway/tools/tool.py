@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from gateway import limits
+from gateway.agents.config.json_schema import compiled
 from gateway.errors import SettingsError, ToolError
 from gateway.tools.python import ToolContext
+
+if TYPE_CHECKING:  # 3 MB, imported where there is a schema
+    from jsonschema_rs import Draft202012Validator
 
 ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
 """A tool at work: arguments that fit its schema, who is on the line -> words for the model."""
@@ -43,6 +45,8 @@ class Tool:
         except (ValueError, RecursionError):
             raise InvalidArguments("Wrong arguments: they are not JSON.") from None
         if self._validator is not None:
+            from jsonschema_rs import ValidationError  # noqa: PLC0415 - imported with the schema
+
             try:
                 self._validator.validate(arguments)
             except ValidationError as error:
@@ -57,13 +61,9 @@ class Tool:
 def _compiled(definition: Mapping[str, Any]) -> Draft202012Validator:
     """Return the validator of a tool's arguments. Raises SettingsError."""
     try:
-        # Time grows with the text, whatever the pattern; what a schema refers to is never fetched.
-        return Draft202012Validator(
-            definition["parameters"], pattern_options=RegexOptions(), offline=True
-        )
-    except ValidationError as error:
-        name = definition["name"]
-        raise SettingsError(f"function {name}: parameters: {error.message[:300]}.") from None
+        return compiled(definition["parameters"])
+    except ValueError as error:
+        raise SettingsError(f"function {definition['name']}: parameters {error}.") from None
 
 
 def _no_number(name: str) -> None:

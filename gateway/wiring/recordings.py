@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from time import monotonic, time
 
@@ -15,6 +16,9 @@ from gateway.ops.recordings.recording_spool import RecordingSpool
 from gateway.ops.recordings.stored_events import StoredEvents
 from gateway.ops.recordings.uploader import RecordingUploader
 from gateway.ops.recordings.writing_thread import WritingThread
+from gateway.ops.records.history import US
+from gateway.ops.records.recording_traces import RecordingTraces
+from gateway.ops.records.retention import Retention
 from gateway.wiring.records import Records
 from gateway.wiring.resources import Resources
 
@@ -29,6 +33,8 @@ class Recordings:
     carrier: CarrierRecordings
     stored: StoredEvents
     """To be subscribed to by whoever follows what was stored."""
+    retention: Retention
+    """Deletes records and recordings whose time is over."""
 
     async def close(self) -> None:
         """Write and store what is left, within a bound."""
@@ -82,4 +88,19 @@ def recordings(r: Resources, kept: Records) -> Recordings:
     stored.subscribe(carrier.on_stored)
     stored.subscribe_to_drops(carrier.on_dropped)
     kept.tombstones.subscribe(uploader.call_dropped)
-    return Recordings(CallRecorder(thread, kept.callers.of), uploader, library, carrier, stored)
+    recorder = CallRecorder(thread, kept.callers.of)
+    retention = _retention(r, kept, RecordingTraces(uploader, library))
+    return Recordings(recorder, uploader, library, carrier, stored, retention)
+
+
+def _retention(r: Resources, kept: Records, recordings_of: RecordingTraces) -> Retention:
+    def expire_tombstones(before_us: int) -> Awaitable[None]:
+        return kept.tombstones.expire(before_us - round(limits.records.TOMBSTONE_SPARE_S * US))
+
+    return Retention(
+        kept.history,
+        r.settings.retain_days,
+        time,
+        (recordings_of,),
+        (kept.deliveries.expire, expire_tombstones),
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, time
 
 import structlog
 
-from gateway import limits
 from gateway.ops.access.audit_log import AuditLog, audit_appliers
 from gateway.ops.access.token_book import ROLES, NamedToken, TokenBook
 from gateway.ops.database.address import database_address
@@ -23,11 +22,10 @@ from gateway.ops.delivery.signing import EventSigner
 from gateway.ops.records.archive import take_over_files
 from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.event_stream import EventStream
-from gateway.ops.records.history import US, CallHistory
+from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.live_changes import LiveChanges
 from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
-from gateway.ops.records.retention import Retention
 from gateway.ops.records.store import RecordStore
 from gateway.ops.records.tombstones import Tombstones
 from gateway.settings import load_tokens
@@ -46,7 +44,6 @@ class Records:
     history: CallHistory
     database: Database
     writes: WriteBehind
-    retention: Retention
     outbox: EventOutbox
     deliveries: DeliveryQueue
     sender: EventSender | None
@@ -59,7 +56,6 @@ class Records:
     def start(self, r: Resources) -> None:
         """Start what runs beside the calls: the database is opened, off the event loop."""
         r.tasks.start(self.writes.run(), "database-writes")
-        r.tasks.start(self.retention.run(), "retention")
         if self.sender is not None:
             r.tasks.start(self.sender.run(), "event-deliveries")
         files = r.settings.data_dir / "calls"
@@ -112,12 +108,6 @@ def records(r: Resources) -> Records:
         history,
         database,
         writes,
-        Retention(
-            history,
-            settings.retain_days,
-            time,
-            expire_more=[deliveries.expire, _expire_tombstones(tombstones)],
-        ),
         outbox,
         deliveries,
         sender,
@@ -127,13 +117,6 @@ def records(r: Resources) -> Records:
         callers,
         tombstones,
     )
-
-
-def _expire_tombstones(tombstones: Tombstones) -> Callable[[int], Awaitable[None]]:
-    def expire(before_us: int) -> Awaitable[None]:
-        return tombstones.expire(before_us - round(limits.records.TOMBSTONE_SPARE_S * US))
-
-    return expire
 
 
 def read_tokens(kept: Records, environ: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx2
@@ -17,7 +18,7 @@ PROGRAM = """
 import atexit, json, sys
 
 def report():
-    print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+    print(json.dumps(sorted(sys.modules)))
 
 atexit.register(report)
 sys.argv = ["gateway", "serve"]
@@ -26,24 +27,51 @@ run()
 """
 # Clients of vendors, the simulator's packages, and what other ways to run a gateway need: a shared
 # store (redis, cryptography), MCP servers (mcp), another command (rich, typer), a database that has
-# to be migrated first (alembic) or is on a server (psycopg).
+# to be migrated first (alembic) or is on a server (psycopg), recordings (obstore, soundfile),
+# functions and results with a schema (jsonschema_rs).
 ABSENT = {
     *("openai", "aiohttp", "requests", "PIL", "matplotlib", "soxr", "espeakng_loader"),
     *("redis", "cryptography", "mcp", "rich", "pygments", "typer", "jsonschema"),
-    *("alembic", "psycopg"),
+    *("alembic", "psycopg", "sqlalchemy.dialects.postgresql"),
+    *("obstore", "soundfile", "jsonschema_rs"),
 }
 PRESENT = {"gateway", "numpy", "uvicorn", "httpx2"}
 
 
+RECORDING = """
+agents:
+  front:
+    instructions: Answer.
+    recording: {consent: This call is recorded.}
+routes: [{to: "*", agent: front}]
+"""
+
+
 def test_a_running_gateway_holds_only_what_it_uses(tmp_path: Path) -> None:
+    (tmp_path / "recordings").mkdir()
+    imported = modules_of_a_gateway(tmp_path)
+    assert imported >= PRESENT
+    assert imported & ABSENT == set()
+
+
+def test_what_a_call_will_need_is_imported_before_it_comes(tmp_path: Path) -> None:
+    """The client of object stores would hold the event loop up for five milliseconds."""
+    agents = tmp_path / "agents.yaml"
+    agents.write_text(RECORDING, "utf-8")
+    assert "obstore.store" in modules_of_a_gateway(tmp_path, {"GATEWAY_AGENTS": str(agents)})
+
+
+def modules_of_a_gateway(data_dir: Path, settings: Mapping[str, str] = {}) -> set[str]:
+    """Return the modules of a gateway that has answered its probes and been stopped."""
     port = free_port()
-    put_database(tmp_path)
+    put_database(data_dir)
     environ = os.environ | {
         "GATEWAY_SIMULATED": "1",
         "OPENAI_BASE_URL": NOWHERE,
         "GATEWAY_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        "GATEWAY_DATA_DIR": str(tmp_path),
+        "GATEWAY_DATA_DIR": str(data_dir),
+        **settings,
     }
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
@@ -67,6 +95,4 @@ def test_a_running_gateway_holds_only_what_it_uses(tmp_path: Path) -> None:
                 assert answer.status_code == 200, path
         finally:
             process.terminate()
-        imported = set(json.loads(process.stdout.read()))
-    assert imported >= PRESENT
-    assert imported & ABSENT == set()
+        return set(json.loads(process.stdout.read()))

@@ -122,6 +122,7 @@ KEEPING = {
     "unreadable",
     "carrier",
     "not_heard",
+    "machine",
     "trunk",
     "unwritable",
     "bug",

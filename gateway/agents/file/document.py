@@ -11,6 +11,7 @@ from gateway.agents.config.agent import Agent
 from gateway.agents.config.tool_options import FunctionTool
 from gateway.agents.routing import Route
 from gateway.errors import AgentFileError
+from gateway.text_file import read_text
 
 
 class AgentsDocument(BaseModel):
@@ -25,19 +26,6 @@ class AgentsDocument(BaseModel):
     routes: list[Route] = Field(min_length=1)
 
 
-def read_text(path: Path) -> str:
+def agents_text(path: Path) -> str:
     """Return the text of an agents file. Raises AgentFileError."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(limits.agents.AGENTS_FILE_MAX_BYTES + 1)
-    except OSError as error:
-        raise AgentFileError(path, None, None, f"cannot be read: {error.strerror}") from None
-    if len(content) > limits.agents.AGENTS_FILE_MAX_BYTES:
-        raise AgentFileError(
-            path, None, None, f"is larger than {limits.agents.AGENTS_FILE_MAX_BYTES} bytes"
-        )
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise AgentFileError(path, line, None, "is not UTF-8") from None
+    return read_text(path, limits.agents.AGENTS_FILE_MAX_BYTES, AgentFileError)

@@ -20,7 +20,7 @@ from gateway.agents.config.base import suggestion
 from gateway.agents.config.models import SHUTDOWNS
 from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
-from gateway.agents.file.document import AgentsDocument, read_text
+from gateway.agents.file.document import AgentsDocument, agents_text
 from gateway.agents.file.hand_overs import hand_over_problems, no_agent
 from gateway.agents.routing import AgentBook, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
@@ -51,7 +51,7 @@ _SHOWN_MAX_CHARS: Final = 40
 
 def load_agents(path: Path) -> AgentBook:
     """Return the agents and routes of a file. Raises AgentFileError with all that is wrong."""
-    text = read_text(path)
+    text = agents_text(path)
     document = parse(text, str(path), AgentFileError)
     found = _typed(document)
     problems = [*_route_problems(found, document), *_out_of_hours_problems(found, document)]

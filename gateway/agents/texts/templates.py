@@ -11,6 +11,7 @@ from typing import Final
 from gateway import limits
 from gateway.errors import TemplateError
 from gateway.protocols.twiml import PLACEHOLDERS, Template, parse_template
+from gateway.text_file import read_text
 
 DEFAULT_TWIML_DIR: Final = Path(str(files("gateway") / "_twiml"))
 
@@ -44,17 +45,5 @@ def load_templates(directory: Path | None) -> Templates:
 
 
 def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(limits.agents.TEMPLATE_MAX_BYTES + 1)
-    except OSError as error:
-        raise TemplateError(path, None, None, f"cannot be read: {error.strerror}") from None
-    if len(content) > limits.agents.TEMPLATE_MAX_BYTES:
-        raise TemplateError(
-            path, None, None, f"is larger than {limits.agents.TEMPLATE_MAX_BYTES} bytes"
-        )
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise TemplateError(path, line, None, "is not UTF-8") from None
+    # An editor of the operator's may have put a mark in front.
+    return read_text(path, limits.agents.TEMPLATE_MAX_BYTES, TemplateError, byte_order_mark=True)

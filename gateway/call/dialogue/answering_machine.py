@@ -10,6 +10,7 @@ from gateway.call.dialogue.call_screening import CallScreening
 from gateway.call.dialogue.end_plan import EndPlan
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.dialogue.greeting import Greeting
+from gateway.call.dialogue.recording import CallRecording
 from gateway.call.dialogue.turn_taking import TurnTaking
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
@@ -35,8 +36,9 @@ class MachineDetection(CallPart):
         goodbye: Goodbye,
         turns: TurnTaking,
         screening: CallScreening,
+        recording: CallRecording,
     ) -> None:
-        self._screening = screening
+        self._screening, self._recording = screening, recording
         self._ctx, self._line = ctx, line
         self._greeting, self._goodbye, self._turns = greeting, goodbye, turns
         self._detected = self._message_due = False
@@ -73,6 +75,7 @@ class MachineDetection(CallPart):
         ctx.to_model(to_model.session_update(_NO_TURN_DETECTION, ctx.new_id()))
         self._turns.stop_listening()
         self._greeting.skip()
+        self._recording.machine_answered()
         if ctx.responses.active_id is not None:
             self._line.cancel_response(ctx.responses.active_id)
         self._line.cut()

@@ -30,6 +30,8 @@ TYPING: Final = "secret"
 AGENT: Final = "agent"
 """The same for an agent that took the call over and records none: it holds until the end."""
 _STOPPED: Final = "stopped"
+MACHINE: Final = "machine"
+"""Who pauses once a machine has answered: it can agree to nothing. That lasts to the end."""
 _EARLIER: Final = "earlier"
 """A pause that began on another stream."""
 
@@ -161,6 +163,13 @@ class CallRecording(CallPart):
 
     def unpause(self, by: str) -> None:
         self._change(self._paused_by - {by, _EARLIER}, by)
+
+    def machine_answered(self) -> None:
+        """Keep nothing from here on, and tell nobody that the call is recorded."""
+        if self.wanted and not self._consented:
+            self._tries = limits.recordings.CONSENT_TRIES_MAX + 1
+            self._ctx.put(events.RecordingRefused("machine"))
+        self.pause(MACHINE)
 
     def _change(self, paused_by: set[str], by: str) -> None:
         before, self._paused_by = self.paused, paused_by

@@ -104,15 +104,16 @@ class RecordingRefused(CallEvent, frozen=True):
     """The call is not recorded, though its agent asks for it."""
 
     reason: str
-    """`not_heard`: the caller never heard to its end that it would be; `trunk`: the sound passes
-    neither through us nor through a `<Dial>`."""
+    """`not_heard`: the caller never heard to its end that it would be; `machine`: an answering
+    machine was reached before it had been told; `trunk`: the sound passes neither through us nor
+    through a `<Dial>`."""
 
 
 class RecordingPaused(CallEvent, frozen=True):
     """Nothing is recorded until further notice."""
 
     by: str
-    """`tool`, `operator`, `secret`, or `agent`: one that records no calls leads this one now."""
+    """`tool`, `operator`, `secret`, `machine`, or `agent`: one that records no calls leads now."""
 
 
 class RecordingResumed(CallEvent, frozen=True):

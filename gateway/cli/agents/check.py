@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.agents.file.document import read_text
+from gateway.agents.file.document import agents_text
 from gateway.agents.file.loader import load_agents
 from gateway.cli.agents.advice import (
     ANSWERS_PER_MINUTE,
@@ -73,7 +73,7 @@ def checked(file: Path, prices: Prices) -> CheckReport:
         return CheckReport(
             file, errors=[Advice(one.line or 1, one.key or "", one.problem) for one in found]
         )
-    text = read_text(file)
+    text = agents_text(file)
     advice = advice_on(book, parse(text, str(file), AgentFileError), text, prices)
     warnings = [*map(_parsed, book.warnings), *advice]
     return CheckReport(

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.agents.file.document import read_text
+from gateway.agents.file.document import agents_text
 from gateway.agents.file.json_schema import encoded
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
 from gateway.cli.agents.check import checked
@@ -78,7 +78,7 @@ def route(
         }
         typer.echo(json.dumps(result, indent=1))
     else:
-        for line in described(found, parse(read_text(path), str(path), AgentFileError)):
+        for line in described(found, parse(agents_text(path), str(path), AgentFileError)):
             typer.echo(line)
     if found.answers is None:
         raise typer.Exit(EXIT_NOBODY)

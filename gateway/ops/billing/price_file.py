@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gateway import limits
 from gateway.errors import FileError, PriceFileError
 from gateway.ops.billing.prices import Prices
+from gateway.text_file import read_text
 from gateway.yaml_source import YamlSource, parse
 
 DEFAULT_PRICES: Final = Path(str(files("gateway.ops.billing") / "prices.yaml"))
@@ -20,7 +21,8 @@ _IN_THE_FILE: Final = {"in_": "in"}
 
 def load_prices(path: Path) -> Prices:
     """Return the price list of a file. Raises PriceFileError for the first error in it."""
-    document = parse(_read(path), str(path), PriceFileError)
+    text = read_text(path, limits.settings.PRICE_FILE_MAX_BYTES, PriceFileError)
+    document = parse(text, str(path), PriceFileError)
     try:
         return Prices.model_validate(document.values)
     except ValidationError as error:
@@ -31,21 +33,6 @@ def load_prices(path: Path) -> Prices:
 def shipped_prices() -> Prices:
     """Return the price list in the package, read once."""
     return load_prices(DEFAULT_PRICES)
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(limits.settings.PRICE_FILE_MAX_BYTES + 1)
-        if len(content) > limits.settings.PRICE_FILE_MAX_BYTES:
-            raise PriceFileError(
-                path, None, None, f"is larger than {limits.settings.PRICE_FILE_MAX_BYTES} bytes"
-            )
-        return content.decode()
-    except OSError as error:
-        raise PriceFileError(path, None, None, f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise PriceFileError(path, None, None, "is not UTF-8") from None
 
 
 def _wrong(document: YamlSource, error: ValidationError) -> FileError:

@@ -60,7 +60,9 @@ class EventSender:
         self._look_every_s, self._first_pause_s = look_every_s, first_pause_s
         self._attempt_max_s = attempt_max_s
         self._news = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._failures = 0
+        self._answered_at = float("-inf")
         self._stats_at = float("-inf")
 
     def wake(self) -> None:
@@ -76,45 +78,80 @@ class EventSender:
             trust_env=False,
             limits=httpx2.Limits(max_connections=limits.database.DELIVERY_AT_ONCE),
         ) as client:
-            while True:
-                try:
-                    sent = await self.send_due(client)
-                except DatabaseAway:
-                    sent = False  # it was reported
-                except Exception:
-                    log.exception("deliveries_failed")
-                    sent = False
-                await self._rest(sent)
+            try:
+                while True:
+                    await self._step(client)
+            finally:
+                await self._stop()
 
-    async def _rest(self, sent: bool) -> None:
+    async def _step(self, client: httpx2.AsyncClient) -> None:
+        self._news.clear()
+        try:
+            started = await self.start_due(client)
+        except DatabaseAway:
+            started = []  # it was reported
+        except Exception:
+            log.exception("deliveries_failed")
+            started = []
+        await self._rest(bool(started))
+
+    async def _stop(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _rest(self, started: bool) -> None:
         """Wait for something to do. While the receiver is away, few attempts are made."""
         if self._failures:
             doubled = self._first_pause_s * 2 ** min(self._failures - 1, 6)
             await asyncio.sleep(min(doubled, limits.database.DELIVERY_DOWN_PAUSE_MAX_S))
-        elif not sent:
-            self._news.clear()
+        elif not started:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._look_every_s):
                     await self._news.wait()
 
-    async def send_due(self, client: httpx2.AsyncClient) -> bool:
-        """Send what is due now; whether there was any. Raises DatabaseAway."""
-        # One attempt shows whether a receiver that was away is back.
-        most = 1 if self._failures else limits.database.DELIVERY_AT_ONCE
-        taken = await self._queue.take(most)
-        await asyncio.gather(*(self._send(client, one) for one in taken))
+    async def start_due(self, client: httpx2.AsyncClient) -> list[asyncio.Task[None]]:
+        """Begin to send what is due now; return the attempts. Raises DatabaseAway.
+
+        None waits for another: a receiver that is slow with one call's event gets those of others.
+        """
+        most = limits.database.DELIVERY_AT_ONCE - len(self._under_way)
+        if self._failures:
+            # One attempt shows whether a receiver that was away is back.
+            most = 0 if self._under_way else 1
+        taken = await self._queue.take(most) if most else []
+        started = [asyncio.create_task(self._attempt(client, one)) for one in taken]
+        for task in started:
+            self._under_way.add(task)
+            task.add_done_callback(self._attempted)
         if monotonic() >= self._stats_at + limits.database.DELIVERY_STATS_EVERY_S:
             self._stats_at = monotonic()
             self._seen(await self._queue.stats())
-        return bool(taken)
+        return started
+
+    def _attempted(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.wake()  # for the next event of its call, or one that had no slot
+
+    async def _attempt(self, client: httpx2.AsyncClient, delivery: TakenEvent) -> None:
+        try:
+            await self._send(client, delivery)
+        except DatabaseAway:
+            pass  # it was reported; the event is taken again when its lease ends
+        except Exception:
+            log.exception("deliveries_failed")
 
     async def _send(self, client: httpx2.AsyncClient, delivery: TakenEvent) -> None:
+        began = monotonic()
         if delivery.body is None:
             answer = AttemptAnswer(None, "sealed_with_another_key")
         else:
             answer = await self._post(client, delivery.id, delivery.body)
         report = self._judged(delivery, answer)
-        self._failures = 0 if answer.status is not None else self._failures + 1
+        if answer.status is not None:
+            self._failures, self._answered_at = 0, monotonic()
+        elif self._answered_at < began:  # nothing else was answered meanwhile: it is away
+            self._failures += 1
         if report.delivered:
             self._counted("delivered")
         else:

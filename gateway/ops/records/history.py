@@ -313,9 +313,9 @@ class CallHistory:
         """Delete one call; False if it is not there. Raises DatabaseAway."""
         return bool(await self._delete(lambda calls: calls.c.id == call_id))
 
-    async def delete_caller(self, caller_hash: str) -> list[str]:
-        """Delete every call of a caller, and return their ids. Raises DatabaseAway."""
-        return await self._delete(lambda calls: calls.c.caller_hash == caller_hash)
+    async def delete_calls(self, call_ids: Sequence[str]) -> int:
+        """Delete these calls, and return how many there were. Raises DatabaseAway."""
+        return len(await self._delete(lambda calls: calls.c.id.in_(call_ids)))
 
     async def names_of(self, caller_hash: str) -> list[CallNames]:
         """Return the names of every call of a caller. Raises DatabaseAway."""
@@ -325,16 +325,17 @@ class CallHistory:
         """Return the names of one call; nothing if it is not there. Raises DatabaseAway."""
         return await self._names(lambda calls: calls.c.id == call_id)
 
-    async def _names(self, which: Callable[[Any], ColumnElement[bool]]) -> list[CallNames]:
+    async def _names(
+        self, which: Callable[[Any], ColumnElement[bool]], most: int | None = None
+    ) -> list[CallNames]:
         def select_names(connection: Connection) -> list[CallNames]:
             from sqlalchemy import select  # noqa: PLC0415 - on the thread
 
             from gateway.ops.database.schema import calls  # noqa: PLC0415
 
             found = []
-            for row in connection.execute(
-                select(calls.c.id, calls.c.sealed_summary).where(which(calls))
-            ):
+            names = select(calls.c.id, calls.c.sealed_summary).where(which(calls))
+            for row in connection.execute(names.order_by(calls.c.id).limit(most)):
                 summary = self._summary(row.id, row.sealed_summary)
                 found.append(CallNames(row.id, "" if summary is None else summary.call_sid))
             return found
@@ -345,24 +346,22 @@ class CallHistory:
         """Return the hash by which calls of this number are found. Raises DatabaseAway."""
         return await self._database.read(lambda _: self._callers.of(caller))
 
-    async def expire(self, ended_before_us: int, now_us: int) -> list[str]:
-        """Delete a batch of calls whose time is over, and return their ids. Raises DatabaseAway."""
+    async def due(self, ended_before_us: int, now_us: int, after: str) -> list[CallNames]:
+        """Return a batch of calls whose time is over, by id behind `after`. Raises DatabaseAway."""
 
         def over(calls: Any) -> ColumnElement[bool]:
-            ended = calls.c.ended_at < ended_before_us
-            return ended | (calls.c.delete_at < now_us)  # type: ignore[no-any-return] # of SQL
+            ended = (calls.c.ended_at < ended_before_us) | (calls.c.delete_at < now_us)
+            return ended & (calls.c.id > after)  # type: ignore[no-any-return] # of SQL
 
-        return await self._delete(over, limits.database.RETAIN_BATCH)
+        return await self._names(over, limits.database.RETAIN_BATCH)
 
-    async def _delete(
-        self, which: Callable[[Any], ColumnElement[bool]], most: int | None = None
-    ) -> list[str]:
+    async def _delete(self, which: Callable[[Any], ColumnElement[bool]]) -> list[str]:
         def delete(connection: Connection) -> Sequence[str]:
             from sqlalchemy import delete, select  # noqa: PLC0415 - on the thread
 
             from gateway.ops.database.schema import calls, deliveries  # noqa: PLC0415
 
-            query = select(calls.c.id).where(which(calls)).limit(most)
+            query = select(calls.c.id).where(which(calls))
             ids = connection.execute(query).scalars().all()
             if ids:
                 connection.execute(delete(calls).where(calls.c.id.in_(ids)))

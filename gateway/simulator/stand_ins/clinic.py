@@ -28,7 +28,7 @@ def clinic() -> Starlette:
         filed.append(given)
         return {"intake": f"N{100 + len(filed)}", "filed": True}
 
-    return service({"GET /appointments": appointment, "POST /intakes": intake})
+    return service({"POST /appointments/lookup": appointment, "POST /intakes": intake})
 
 
 if __name__ == "__main__":

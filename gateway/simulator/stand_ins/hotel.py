@@ -38,7 +38,7 @@ def hotel() -> Starlette:
 
     return service(
         {
-            "GET /rooms/{room}/guest": guest,
+            "POST /rooms/{room}/guest": guest,
             "GET /tables": tables,
             "POST /rooms/{room}/orders": order,
             "POST /rooms/{room}/wake-up": wake,

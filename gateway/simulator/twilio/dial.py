@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import urljoin
 from uuid import uuid4
@@ -192,20 +193,12 @@ async def converse(
 ) -> NextStep | None:
     """Carry the sound until the far end hangs up. Return what follows a transfer by REFER."""
     call.sip_leg = leg
-    talking = asyncio.create_task(leg.talk())
-    try:
-        while True:
-            referral = asyncio.ensure_future(leg.referrals.get())
-            await asyncio.wait({talking, referral}, return_when=asyncio.FIRST_COMPLETED)
-            if not referral.done():
-                referral.cancel()
-                return None
+    async with aclosing(leg.talk()) as referrals:
+        async for address in referrals:
             if url := verb.get("referUrl"):
-                return await _referred(call, verb, urljoin(base, url), referral.result())
-            call.line.log("refer_refused", referral.result())
-    finally:
-        talking.cancel()
-        await asyncio.wait({talking})
+                return await _referred(call, verb, urljoin(base, url), address)
+            call.line.log("refer_refused", address)
+    return None
 
 
 async def _referred(call: TwilioCall, verb: TwimlVerb, url: str, target: str) -> NextStep:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import struct
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import httpx2
@@ -43,7 +44,7 @@ class CarrierSipLeg:
         self._hearing: asyncio.Task[None] | None = None
         self._speaking: asyncio.Task[None] | None = None
         self._expected = 0
-        self.referrals: asyncio.Queue[str] = asyncio.Queue()
+        self._referrals: asyncio.Queue[str] = asyncio.Queue()
         """Transfer targets that the far end asked for by REFER."""
 
     async def ring(
@@ -81,13 +82,28 @@ class CarrierSipLeg:
             if "bye" in signal:
                 return int(signal["bye"])
 
-    async def talk(self) -> None:
+    async def talk(self) -> AsyncGenerator[str, None]:
+        """Carry the sound until the far end hangs up; yield each address that it refers us to."""
+        talking = asyncio.create_task(self._talk())
+        try:
+            while True:
+                referral = asyncio.ensure_future(self._referrals.get())
+                await asyncio.wait({talking, referral}, return_when=asyncio.FIRST_COMPLETED)
+                if not referral.done():
+                    referral.cancel()
+                    return
+                yield referral.result()
+        finally:
+            talking.cancel()
+            await asyncio.wait({talking})
+
+    async def _talk(self) -> None:
         """Send the caller's sound until the far end hangs up."""
         self._speaking = asyncio.create_task(self._speak())
         while True:
             signal = await self._signals.get()
             if "refer" in signal:
-                self.referrals.put_nowait(signal["refer"])
+                self._referrals.put_nowait(signal["refer"])
             elif "bye" in signal:
                 await self._play_out(float(signal.get("unplayed_ms", 0)))
                 return

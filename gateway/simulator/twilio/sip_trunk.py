@@ -5,7 +5,7 @@ Sources: Twilio docs "Elastic SIP Trunking", `Trunks` resource (TransferMode, Di
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import aclosing
 from typing import Final
 from uuid import uuid4
 
@@ -60,19 +60,11 @@ def _headers(call: TwilioCall, trunk: Trunk) -> list[dict[str, str]]:
 
 async def _converse(call: TwilioCall, leg: CarrierSipLeg, trunk: Trunk) -> NextStep:
     call.sip_leg = leg
-    talking = asyncio.create_task(leg.talk())
-    try:
-        while True:
-            referral = asyncio.ensure_future(leg.referrals.get())
-            await asyncio.wait({talking, referral}, return_when=asyncio.FIRST_COMPLETED)
-            if not referral.done():
-                referral.cancel()
-                return FAR_END_HUNG_UP
-            if await _transfer(call, leg, trunk, referral.result()):
+    async with aclosing(leg.talk()) as referrals:
+        async for address in referrals:
+            if await _transfer(call, leg, trunk, address):
                 return PERSON_HUNG_UP
-    finally:
-        talking.cancel()
-        await asyncio.wait({talking})
+    return FAR_END_HUNG_UP
 
 
 async def _transfer(call: TwilioCall, leg: CarrierSipLeg, trunk: Trunk, target: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -14,8 +13,15 @@ from starlette.responses import Response
 from gateway import limits
 from gateway.ops.access.audit_log import AuditEntry
 from gateway.ops.records.history import US, Position
-from gateway.web.api.call_queries import cursor_of, moment_of, position_of, short
+from gateway.web.api.call_queries import moment_of, short
 from gateway.web.api.calls import CallsEndpoints, parsed
+from gateway.web.api.paging import (
+    Parameters,
+    cursor_of,
+    limit_of,
+    page_parameters,
+    position_of,
+)
 from gateway.web.http.problems import RequestRefused
 
 
@@ -61,7 +67,7 @@ class AuditPage(Struct):
 
 _WHO_MAX_CHARS: Final = 64
 
-QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
+QUERY: Final[Parameters] = {
     "who": ({"type": "string", "maxLength": _WHO_MAX_CHARS}, "Only what this operator did."),
     "call": (
         {"type": "string", "maxLength": limits.web.CALL_ID_MAX_CHARS},
@@ -69,35 +75,20 @@ QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
     ),
     "since": ({"type": "string", "format": "date-time"}, "Only what was done then or later."),
     "until": ({"type": "string", "format": "date-time"}, "Only what was done before."),
-    "limit": (
-        {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": limits.api.CALLS_MAX,
-            "default": limits.api.CALLS_DEFAULT,
-        },
-        "Largest number of entries in the answer.",
-    ),
-    "cursor": (
-        {"type": "string", "maxLength": limits.database.CURSOR_MAX_CHARS},
-        "`next` of the page before.",
-    ),
+    **page_parameters("entries", limits.api.CALLS_DEFAULT, limits.api.CALLS_MAX),
 }
 
 
 async def audit(endpoints: CallsEndpoints, request: Request) -> Response:
     """Answer with a page of what operators did."""
     given = request.query_params
-    text = given.get("limit", str(limits.api.CALLS_DEFAULT))
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= limits.api.CALLS_MAX:
-        raise RequestRefused(422, f"limit is a number from 1 to {limits.api.CALLS_MAX}.")
     entries, following = await endpoints.audit.page(
-        int(text),
+        limit_of(request, limits.api.CALLS_DEFAULT, limits.api.CALLS_MAX),
         who=short(given.get("who", ""), "who", _WHO_MAX_CHARS),
         call_id=short(given.get("call", ""), "call", limits.web.CALL_ID_MAX_CHARS),
         since_us=moment_of(given.get("since"), "since"),
         until_us=moment_of(given.get("until"), "until"),
-        after=position_of(given.get("cursor")),
+        after=position_of(request),
     )
     return _json(AuditPage(entries, cursor_of(Position(*following) if following else None)))
 

@@ -1,25 +1,21 @@
-"""Parameters of the list of calls: filters, and cursors that mark a place in it."""
+"""Parameters of the list of calls: its filters."""
 
 from __future__ import annotations
 
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from starlette.requests import Request
 
 from gateway import limits
 from gateway.call.endings import Ending
 from gateway.ops.records.history import US, CallFilter, Position
+from gateway.web.api.paging import Parameters, limit_of, page_parameters, position_of
 from gateway.web.http.problems import RequestRefused
 
 STATES: Final = ("live", "ended")
 PATHS: Final = ("media-streams", "sip", "browser")
-_FIRST: Final = Position(1 << 62, "")
-"""Before the newest call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class CallQuery:
     after: Position | None
 
 
-QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
+QUERY: Final[Parameters] = {
     "state": ({"enum": list(STATES)}, "Only those that run, or that have ended."),
     "agent": (
         {"type": "string", "maxLength": limits.agents.AGENT_NAME_MAX_CHARS},
@@ -46,17 +42,10 @@ QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
     ),
     "since": ({"type": "string", "format": "date-time"}, "Only those that began then or later."),
     "until": ({"type": "string", "format": "date-time"}, "Only those that began before."),
-    "limit": (
-        {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": limits.api.CALLS_MAX,
-            "default": limits.api.CALLS_DEFAULT,
-        },
-        "Largest number of calls in the answer.",
-    ),
-    "cursor": (
-        {"type": "string", "maxLength": limits.database.CURSOR_MAX_CHARS},
+    **page_parameters(
+        "calls",
+        limits.api.CALLS_DEFAULT,
+        limits.api.CALLS_MAX,
         "`next` of the page before; the filters must be the same.",
     ),
 }
@@ -76,34 +65,9 @@ def call_query(request: Request) -> CallQuery:
     # In a query + means a blank: a number is meant where one begins with it.
     caller = short(given.get("caller", "").strip(), "caller", limits.database.CALLER_MAX_CHARS)
     since, until = (moment_of(given.get(name), name) for name in ("since", "until"))
+    limit = limit_of(request, limits.api.CALLS_DEFAULT, limits.api.CALLS_MAX)
     calls = CallFilter(agent, path, ending, caller, since, until)
-    return CallQuery(state, _limit(request), calls, position_of(given.get("cursor")))
-
-
-def cursor_of(position: Position | None) -> str | None:
-    """Return a position as an opaque text."""
-    if position is None:
-        return None
-    return urlsafe_b64encode(msgspec.json.encode(position)).decode()
-
-
-def first_cursor() -> str | None:
-    """Return the cursor of the first ended call."""
-    return cursor_of(_FIRST)
-
-
-def position_of(cursor: str | None) -> Position | None:
-    """Return the position that a cursor was made of. Raises RequestRefused."""
-    if not cursor:
-        return None
-    try:
-        position = msgspec.json.decode(urlsafe_b64decode(cursor.encode("ascii")), type=Position)
-        fits = 0 <= position.began_us <= _FIRST.began_us
-    except (ValueError, msgspec.DecodeError):
-        fits = False
-    if not fits or len(cursor) > limits.database.CURSOR_MAX_CHARS:
-        raise RequestRefused(404, "There is no such page: begin with the first one.")
-    return position
+    return CallQuery(state, limit, calls, position_of(request))
 
 
 def moment_of(text: str | None, name: str) -> int | None:
@@ -116,13 +80,6 @@ def moment_of(text: str | None, name: str) -> int | None:
         return round(at.timestamp() * US)
     except (ValueError, OverflowError):
         raise RequestRefused(422, f"{name} is a time like 2026-12-25T09:00:00Z.") from None
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(limits.api.CALLS_DEFAULT))
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= limits.api.CALLS_MAX:
-        raise RequestRefused(422, f"limit is a number from 1 to {limits.api.CALLS_MAX}.")
-    return int(text)
 
 
 def short(text: str, name: str, most: int) -> str:

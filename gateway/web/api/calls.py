@@ -38,7 +38,8 @@ from gateway.ops.records.forgetting import Forgetting
 from gateway.ops.records.record import CallRecord
 from gateway.ops.records.store import RecordStore
 from gateway.web.api import recordings
-from gateway.web.api.call_queries import call_query, cursor_of, first_cursor
+from gateway.web.api.call_queries import call_query
+from gateway.web.api.paging import cursor_of, first_cursor
 from gateway.web.api.shapes import (
     AgentInfo,
     AgentList,

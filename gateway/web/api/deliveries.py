@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -14,8 +13,14 @@ from starlette.responses import Response
 from gateway import limits
 from gateway.ops.delivery.delivery_queue import STATES, DeliveryInfo
 from gateway.ops.records.history import Position
-from gateway.web.api.call_queries import cursor_of, position_of
 from gateway.web.api.calls import CallsEndpoints
+from gateway.web.api.paging import (
+    Parameters,
+    cursor_of,
+    limit_of,
+    page_parameters,
+    position_of,
+)
 from gateway.web.http.problems import RequestRefused
 
 log = structlog.get_logger()
@@ -34,40 +39,23 @@ class RetriedDelivery(Struct):
     id: str
 
 
-QUERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
+QUERY: Final[Parameters] = {
     "state": ({"enum": list(STATES)}, "Only those in this state."),
-    "limit": (
-        {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": limits.database.DELIVERY_PAGE_MAX,
-            "default": limits.database.DELIVERY_PAGE_DEFAULT,
-        },
-        "Largest number of events in the answer.",
-    ),
-    "cursor": (
-        {"type": "string", "maxLength": limits.database.CURSOR_MAX_CHARS},
-        "`next` of the page before.",
+    **page_parameters(
+        "events", limits.database.DELIVERY_PAGE_DEFAULT, limits.database.DELIVERY_PAGE_MAX
     ),
 }
 
 
 async def deliveries(endpoints: CallsEndpoints, request: Request) -> Response:
     """Answer with a page of events, without their content."""
-    given = request.query_params
-    state = given.get("state") or None
+    state = request.query_params.get("state") or None
     if state is not None and state not in STATES:
         raise RequestRefused(422, f"state is one of {', '.join(STATES)}.")
-    text = given.get("limit", str(limits.database.DELIVERY_PAGE_DEFAULT))
-    if (
-        not re.fullmatch(r"[0-9]{1,4}", text)
-        or not 1 <= int(text) <= limits.database.DELIVERY_PAGE_MAX
-    ):
-        raise RequestRefused(
-            422, f"limit is a number from 1 to {limits.database.DELIVERY_PAGE_MAX}."
-        )
-    after = position_of(given.get("cursor"))
-    listed, following = await endpoints.deliveries.listed(state, int(text), after)
+    page = limits.database.DELIVERY_PAGE_DEFAULT, limits.database.DELIVERY_PAGE_MAX
+    limit = limit_of(request, *page)
+    after = position_of(request)
+    listed, following = await endpoints.deliveries.listed(state, limit, after)
     found = DeliveryList(listed, cursor_of(Position(*following) if following else None))
     return Response(msgspec.json.encode(found), media_type="application/json")
 

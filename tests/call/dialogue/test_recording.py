@@ -230,3 +230,29 @@ def test_an_agent_that_records_too_goes_on_recording() -> None:
     book.call.ctx.change_agent(other, server_answers=True)
     assert kinds(book) == []
     assert book.call.recording.state == "on"
+
+
+MACHINE = {
+    "outbound": {"from": "+14155550100", "machine": "leave_message", "message": "Call us back."}
+}
+
+
+def test_an_answering_machine_is_not_told_again_and_not_recorded() -> None:
+    book = recorded(**MACHINE) >> response_created("told") << ...
+    book >> audio_delta("item_told", ms=300, response_id="told") << ...
+    book >> inputs.MachineDetectionFinished("machine")
+    assert events.RecordingRefused("machine") in book._left
+    book << ... >> response_done("told", "cancelled") << ...
+    assert "Call us back." in asked(book)
+    book >> wait(3 * limits.recordings.CONSENT_LOOK_S) << ...
+    assert TOLD not in asked(book)
+    assert line.KEEP not in kinds(book)
+    assert book.call.recording.state == ""
+
+
+def test_a_message_is_not_recorded_where_the_machine_had_been_told() -> None:
+    book = told(recorded(**MACHINE)) >> wait(1.2) << ...
+    assert kinds(book) == [line.KEEP]
+    book >> inputs.MachineDetectionFinished("machine") << note(events.AnswererDetected) << ...
+    assert kinds(book) == [line.PAUSED]
+    assert book.call.recording.paused

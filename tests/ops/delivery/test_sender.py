@@ -39,7 +39,9 @@ class Mail:
             self.end.database, self.end.sealer, lambda: wall() + self.ahead_s
         )
 
-    def sender(self, path: str = "/events", url: str | None = None) -> EventSender:
+    def sender(
+        self, path: str = "/events", url: str | None = None, attempt_max_s: float = 2.0
+    ) -> EventSender:
         return EventSender(
             url or self.receiver.url + path,
             EventSigner([SECRET]),
@@ -47,7 +49,7 @@ class Mail:
             lambda outcome: self.outcomes.update([outcome]),
             lambda _: None,
             first_pause_s=5.0,
-            attempt_max_s=2.0,
+            attempt_max_s=attempt_max_s,
         )
 
     async def add(self, *calls: str) -> None:
@@ -58,7 +60,9 @@ class Mail:
 
     async def once(self, sender: EventSender) -> bool:
         async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
-            return await sender.send_due(client)
+            attempts = await sender.start_due(client)
+            await asyncio.gather(*attempts)
+            return bool(attempts)
 
     async def only(self) -> DeliveryInfo:
         ((info,), _) = await self.queue.listed(None, 10)
@@ -92,6 +96,43 @@ async def test_events_arrive_in_order_and_are_verified(mail: Mail) -> None:
         times = [body["timestamp"] for body in bodies if body["data"]["call"] == call]
         assert times == sorted(times)
     assert len({one.headers["webhook-id"] for one in mail.receiver.seen}) == 12
+
+
+async def test_an_event_that_is_not_answered_holds_up_no_other_call(mail: Mail) -> None:
+    let_go = mail.receiver.held["/events"] = asyncio.Event()
+    sending = asyncio.create_task(mail.sender(attempt_max_s=60.0).run())
+    try:
+        await mail.add("CA1")
+        await until(lambda: len(mail.receiver.seen) == 1)
+        del mail.receiver.held["/events"]  # only the first one hangs
+        await mail.add("CA2", "CA3", "CA2", "CA3")
+        await until(lambda: mail.outcomes["delivered"] == 4)
+        let_go.set()
+        await until(lambda: mail.outcomes["delivered"] == 5)
+    finally:
+        sending.cancel()
+        let_go.set()
+
+
+async def test_who_answers_others_meanwhile_is_not_away(mail: Mail) -> None:
+    let_go = mail.receiver.held["/events"] = asyncio.Event()
+    sender = mail.sender(attempt_max_s=1.0)
+    try:
+        async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
+            await mail.add("CA1")
+            hanging = await sender.start_due(client)
+            await until(lambda: len(mail.receiver.seen) == 1)
+            del mail.receiver.held["/events"]
+            await mail.add("CA2")
+            await asyncio.gather(*await sender.start_due(client))
+            await asyncio.gather(*hanging)
+            assert mail.outcomes == {"delivered": 1, "failed": 1}
+            await mail.add("CA3", "CA4")
+            attempts = await sender.start_due(client)
+            assert len(attempts) == 2, "of one that is away, one"
+            await asyncio.gather(*attempts)
+    finally:
+        let_go.set()
 
 
 @pytest.mark.parametrize(

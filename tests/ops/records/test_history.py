@@ -129,8 +129,9 @@ async def test_a_call_and_a_caller_are_deleted(end: DatabaseEnd) -> None:
     await keep(end, ended_call(3), caller="+15559990000")
     assert await end.history.delete_call(f"CA{1:032}")
     assert not await end.history.delete_call(f"CA{1:032}")
-    gone = await end.history.delete_caller(await end.history.hash_of(CALLER))
-    assert gone == [f"CA{2:032}"]
+    theirs = await end.history.names_of(await end.history.hash_of(CALLER))
+    assert [names.id for names in theirs] == [f"CA{2:032}"]
+    assert await end.history.delete_calls([names.id for names in theirs]) == 1
     assert [c.id for c in (await end.history.page(ALL, 10))[0]] == [f"CA{3:032}"]
 
 

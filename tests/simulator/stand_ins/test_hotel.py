@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from httpx2 import Response
 from starlette.testclient import TestClient
 
 from gateway.simulator.stand_ins.hotel import hotel
@@ -9,9 +10,13 @@ from gateway.simulator.stand_ins.hotel import hotel
 
 def test_it_says_whether_a_name_fits_and_never_who_stays_there() -> None:
     client = TestClient(hotel())
-    assert client.get("/rooms/214/guest?last_name=laurent").json() == {"is_the_guest": True}
-    assert client.get("/rooms/214/guest?last_name=Novak").json() == {"is_the_guest": False}
-    assert client.get("/rooms/999/guest?last_name=Novak").status_code == 404
+
+    def answer(room: str, last_name: str) -> Response:
+        return client.post(f"/rooms/{room}/guest", json={"last_name": last_name})
+
+    assert answer("214", "laurent").json() == {"is_the_guest": True}
+    assert answer("214", "Novak").json() == {"is_the_guest": False}
+    assert answer("999", "Novak").status_code == 404
 
 
 def test_tables_orders_and_wake_up_calls() -> None:

@@ -6,7 +6,8 @@ import pytest
 from starlette.requests import Request
 
 from gateway.ops.records.history import Position, micros
-from gateway.web.api.call_queries import CallQuery, call_query, cursor_of
+from gateway.web.api.call_queries import CallQuery, call_query
+from gateway.web.api.paging import cursor_of
 from gateway.web.http.problems import RequestRefused
 
 
