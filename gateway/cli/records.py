@@ -185,7 +185,7 @@ def _output(to: Path | None) -> AbstractContextManager[TextIO]:
         return nullcontext(sys.stdout)
     try:
         # People's words: a file that is made here is for whoever asked, and nobody else.
-        return open(  # noqa: PTH123 - a path's own `open` has no opener
+        return open(
             to, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
         )
     except OSError as error:
