@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,15 @@ class TurnRules:
         )
 
 
+_DEFAULT: Final = {"type": "audio/pcm", "rate": 24000}
+"""Format of a side that names none, and rate of PCM without one: the vendor has no other."""
+
+
 def echoes(asked: Mapping[str, Any], echoed: Mapping[str, Any] | None) -> bool:
-    """Return whether the echo has each format that was asked for; both are `session.audio`."""
+    """Return whether the echo has each format that was asked for; both are `session.audio`.
+
+    What it does not name is the vendor's default.
+    """
     return all(
         _same(_format(asked, side), _format(echoed or {}, side)) for side in ("input", "output")
     )
@@ -50,7 +57,10 @@ def _format(audio: Mapping[str, Any], side: str) -> Mapping[str, Any] | None:
 def _same(asked: Mapping[str, Any] | None, echoed: Mapping[str, Any] | None) -> bool:
     if asked is None:
         return True
-    return echoed is not None and all(echoed.get(key) == value for key, value in asked.items())
+    named = {key: value for key, value in (echoed or {}).items() if value is not None}
+    if named.get("type", _DEFAULT["type"]) == _DEFAULT["type"]:
+        named = _DEFAULT | named
+    return all(named.get(key) == value for key, value in asked.items())
 
 
 def vad_silence_s(session: Mapping[str, Any]) -> float:

@@ -25,6 +25,27 @@ def test_an_echo_has_each_format_that_was_asked_for(echoed: dict[str, object], s
     assert echoes({"input": PCMU, "output": PCMU}, echoed) is same
 
 
+@pytest.mark.parametrize(
+    ("echoed", "same"),
+    [
+        ({"input": PCM, "output": PCM}, True),
+        ({"input": {"format": {"type": "audio/pcm"}}, "output": PCM}, True),
+        ({"input": {"format": {"type": "audio/pcm", "rate": None}}, "output": {}}, True),
+        ({"input": {"format": None}, "output": None}, True),
+        ({}, True),
+        (None, True),
+        ({"input": PCM, "output": {"format": {"type": "audio/pcmu"}}}, False),
+        ({"input": {"format": {"type": "audio/pcm", "rate": 16000}}}, False),
+    ],
+)
+def test_what_an_echo_does_not_name_is_the_default(
+    echoed: dict[str, object] | None, same: bool
+) -> None:
+    """`rate` is optional in the vendor's own types, and 24 kHz its only value."""
+    asked = {"input": PCM, "output": PCM}
+    assert echoes(asked, echoed) is same
+
+
 def test_nothing_asked_for_is_nothing_to_echo() -> None:
     assert echoes({}, None)
 
