@@ -34,15 +34,12 @@ class TurnRules:
         )
 
 
-_DEFAULT: Final = {"type": "audio/pcm", "rate": 24000}
-"""Format of a side that names none, and rate of PCM without one: the vendor has no other."""
+_PCM_RATE_HZ: Final = 24000
+"""Rate of PCM whose format names none: the vendor has no other."""
 
 
 def echoes(asked: Mapping[str, Any], echoed: Mapping[str, Any] | None) -> bool:
-    """Return whether the echo has each format that was asked for; both are `session.audio`.
-
-    What it does not name is the vendor's default.
-    """
+    """Return whether the echo has each format that was asked for; both are `session.audio`."""
     return all(
         _same(_format(asked, side), _format(echoed or {}, side)) for side in ("input", "output")
     )
@@ -57,10 +54,11 @@ def _format(audio: Mapping[str, Any], side: str) -> Mapping[str, Any] | None:
 def _same(asked: Mapping[str, Any] | None, echoed: Mapping[str, Any] | None) -> bool:
     if asked is None:
         return True
-    named = {key: value for key, value in (echoed or {}).items() if value is not None}
-    if named.get("type", _DEFAULT["type"]) == _DEFAULT["type"]:
-        named = _DEFAULT | named
-    return all(named.get(key) == value for key, value in asked.items())
+    if echoed is None:
+        return False
+    if echoed.get("type") == "audio/pcm" and echoed.get("rate") is None:
+        echoed = {**echoed, "rate": _PCM_RATE_HZ}
+    return all(echoed.get(key) == value for key, value in asked.items())
 
 
 def vad_silence_s(session: Mapping[str, Any]) -> float:
