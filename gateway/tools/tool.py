@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway import limits
+from gateway.agents.config.json_schema import compiled
 from gateway.errors import SettingsError, ToolError
 from gateway.tools.python import ToolContext
 
@@ -59,16 +60,10 @@ class Tool:
 
 def _compiled(definition: Mapping[str, Any]) -> Draft202012Validator:
     """Return the validator of a tool's arguments. Raises SettingsError."""
-    from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError  # noqa: PLC0415
-
     try:
-        # Time grows with the text, whatever the pattern; what a schema refers to is never fetched.
-        return Draft202012Validator(
-            definition["parameters"], pattern_options=RegexOptions(), offline=True
-        )
-    except ValidationError as error:
-        name = definition["name"]
-        raise SettingsError(f"function {name}: parameters: {error.message[:300]}.") from None
+        return compiled(definition["parameters"])
+    except ValueError as error:
+        raise SettingsError(f"function {definition['name']}: parameters {error}.") from None
 
 
 def _no_number(name: str) -> None:

@@ -7,7 +7,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -63,21 +63,23 @@ XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 
 
 @pytest.mark.parametrize(
-    "data",
+    "drawn",
     [
-        photo(4_032, 3_024),
-        photo(4_032, 3_024, "PNG"),
-        photo(4_032, 3_024, "WEBP"),
-        saved(Image.new("RGB", (4_032, 3_024), "teal"), "JPEG", progressive=True, subsampling=0),
-        saved(Image.new("CMYK", (4_032, 3_024)), "JPEG", progressive=True),
-        saved(Image.new("RGBA", (4_032, 3_024), "teal"), "PNG"),
-        saved(Image.new("RGBA", (4_032, 3_024), (0, 99, 99, 99)), "WEBP", lossless=True),
-        saved(Image.new("P", (4_032, 3_024)), "PNG", transparency=0),
-        saved(Image.new("I;16", (4_032, 3_024)), "PNG"),
-        photo(8_160, 6_120),
-        saved(Image.new("RGB", (900, 600)), "JPEG", icc_profile=profile(), xmp=XMP),
-        saved(Image.new("RGB", (900, 600)), "PNG", icc_profile=profile()),
-        saved(
+        lambda: photo(4_032, 3_024),
+        lambda: photo(4_032, 3_024, "PNG"),
+        lambda: photo(4_032, 3_024, "WEBP"),
+        lambda: saved(
+            Image.new("RGB", (4_032, 3_024), "teal"), "JPEG", progressive=True, subsampling=0
+        ),
+        lambda: saved(Image.new("CMYK", (4_032, 3_024)), "JPEG", progressive=True),
+        lambda: saved(Image.new("RGBA", (4_032, 3_024), "teal"), "PNG"),
+        lambda: saved(Image.new("RGBA", (4_032, 3_024), (0, 99, 99, 99)), "WEBP", lossless=True),
+        lambda: saved(Image.new("P", (4_032, 3_024)), "PNG", transparency=0),
+        lambda: saved(Image.new("I;16", (4_032, 3_024)), "PNG"),
+        lambda: photo(8_160, 6_120),
+        lambda: saved(Image.new("RGB", (900, 600)), "JPEG", icc_profile=profile(), xmp=XMP),
+        lambda: saved(Image.new("RGB", (900, 600)), "PNG", icc_profile=profile()),
+        lambda: saved(
             Image.new("RGB", (900, 600)),
             "MPO",
             save_all=True,
@@ -85,30 +87,31 @@ XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
         ),
     ],
 )
-async def test_ordinary_photos_pass(data: bytes) -> None:
+async def test_ordinary_photos_pass(drawn: Callable[[], bytes]) -> None:
+    """Drawn here and not at collection, which each worker of pytest does."""
     async with worker() as (images, ended):
-        picture = opened(await images.shrink(data, 1_024))
+        picture = opened(await images.shrink(drawn(), 1_024))
         assert 600 <= max(picture.size) <= 1_024
         assert not ended
 
 
 @pytest.mark.parametrize(
-    ("data", "kind"),
+    ("drawn", "kind"),
     [
-        (PDF, "pdf"),
-        (HEIC, "heic"),
-        (b"<html>", "not_an_image"),
-        (b"", "not_an_image"),
-        (photo()[:300], "not_an_image"),
-        (bomb(), "too_many_pixels"),
-        (large_webp(), "too_many_pixels"),
-        (many_scans(3_000), "too_many_scans"),
+        (lambda: PDF, "pdf"),
+        (lambda: HEIC, "heic"),
+        (lambda: b"<html>", "not_an_image"),
+        (lambda: b"", "not_an_image"),
+        (lambda: photo()[:300], "not_an_image"),
+        (bomb, "too_many_pixels"),
+        (large_webp, "too_many_pixels"),
+        (lambda: many_scans(3_000), "too_many_scans"),
     ],
 )
-async def test_a_refusal_costs_no_worker(data: bytes, kind: str) -> None:
+async def test_a_refusal_costs_no_worker(drawn: Callable[[], bytes], kind: str) -> None:
     async with worker() as (images, ended):
         with pytest.raises(PeerError, match=kind):
-            await images.shrink(data, 1_024)
+            await images.shrink(drawn(), 1_024)
         before = images.pid
         await images.shrink(photo(), 1_024)
         assert images.pid == before
@@ -175,7 +178,7 @@ async def test_nobody_gets_the_answer_to_a_picture_that_was_given_up() -> None:
     async with worker() as (images, ended):
         given_up = asyncio.create_task(images.shrink(photo(4_000, 3_000), 64))
         while images.pid is None:  # noqa: ASYNC110 - a process id tells nobody
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up
@@ -211,7 +214,7 @@ async def test_closing_ends_a_worker_in_the_middle_of_a_picture() -> None:
     async with worker(command=hanging) as (images, ended):
         task = asyncio.create_task(images.shrink(b"x", 64))
         while images.pid is None:  # noqa: ASYNC110 - a process id tells nobody
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         pid = images.pid
         await images.close()
         with pytest.raises(PeerError, match="unreadable"):

@@ -55,6 +55,7 @@ def bounds(name: str) -> tuple[float, ...]:
     return tuple(edges)
 
 
+@cache
 def day(size: str, fault: Fault = HEALTHY) -> dict[str, str]:
     peak, pods = SIZES[size]
     return Day(peak, pods, bounds, fault).series()

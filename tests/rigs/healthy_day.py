@@ -9,11 +9,12 @@ restarts, an MCP server that restarts, strangers who send requests without a sig
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 MINUTES = 24 * 60
 DEPLOY_AT = 11 * 60
@@ -72,7 +73,10 @@ class Day:
     fault: Fault = HEALTHY
     seed: int = 1
     values: dict[Key, list[float | None]] = field(default_factory=dict)
+    counts: dict[Key, list[NDArray[np.int64] | None]] = field(default_factory=dict)
+    """Of a histogram: how many are within each bound, and how many there are."""
     _now: dict[Key, float] = field(default_factory=lambda: defaultdict(float))
+    _counted: dict[Key, NDArray[np.int64]] = field(default_factory=dict)
     _minute: int = 0
     _pod: str = ""
     _turned: bool = False
@@ -95,13 +99,19 @@ class Day:
         """Return all series in promtool's notation."""
         text = {}
         for (pod, name, labels), samples in self.values.items():
-            every = (*labels, ("pod", pod), ("instance", pod))
-            inner = ",".join(f'{label}="{value}"' for label, value in every)
-            written = (
+            text[_selector(name, labels, pod)] = " ".join(
                 "_" if value is None else f"{round(value, 4):g}" if value % 1 else f"{int(value)}"
                 for value in samples
             )
-            text[f"{name}{{{inner}}}"] = " ".join(written)
+        for (pod, name, labels), minutes in self.counts.items():
+            columns = [
+                (f"{name}_bucket", (*labels, ("le", le))) for le in map(_le, self.bounds(name))
+            ]
+            columns.append((f"{name}_count", labels))
+            none = ["_"] * len(columns)
+            rows = [none if row is None else list(map(str, row.tolist())) for row in minutes]
+            for (column, more), samples in zip(columns, zip(*rows, strict=True), strict=True):
+                text[_selector(column, more, pod)] = " ".join(samples)
         return text
 
     def _traffic_share(self) -> float:
@@ -306,12 +316,21 @@ class Day:
         self._write(key, self._now[key])
 
     def _histogram(self, name: str, seconds: Any, **labels: str) -> None:
-        bounds = self.bounds(name)
-        within = np.searchsorted(np.sort(seconds), bounds, side="right")
-        for bound, count in zip(bounds, within, strict=True):
-            text = "+Inf" if bound == np.inf else str(bound)
-            self._add(f"{name}_bucket", int(count), **labels, le=text)
-        self._add(f"{name}_count", len(seconds), **labels)
+        key = self._key(name, labels)
+        within = np.searchsorted(np.sort(seconds), self.bounds(name), side="right")
+        counted = np.append(within, len(seconds)) + self._counted.get(key, 0)
+        self._counted[key] = counted
+        self.counts.setdefault(key, [None] * MINUTES)[self._minute] = counted
+
+
+def _selector(name: str, labels: Iterable[tuple[str, str]], pod: str) -> str:
+    every = (*labels, ("pod", pod), ("instance", pod))
+    inner = ",".join(f'{label}="{value}"' for label, value in every)
+    return f"{name}{{{inner}}}"
+
+
+def _le(bound: float) -> str:
+    return "+Inf" if bound == np.inf else str(bound)
 
 
 def names_and_labels(series: dict[str, str]) -> Iterator[tuple[str, set[str]]]:

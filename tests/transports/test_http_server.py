@@ -114,7 +114,7 @@ async def served(
     server.close()
     async with asyncio.timeout(30):
         while state.connections or state.tasks:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 @contextlib.asynccontextmanager

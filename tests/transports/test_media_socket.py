@@ -100,7 +100,7 @@ class Rig:
         """Returns when no connection and no task of one is left."""
         async with asyncio.timeout(30):
             while self.state.connections or self.state.tasks:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
 
     @contextlib.asynccontextmanager
     async def stream(self) -> AsyncIterator[tuple[NearEnd, Receiver]]:

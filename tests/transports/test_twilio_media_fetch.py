@@ -34,7 +34,7 @@ async def test_redirects_are_followed_and_leave_no_connection_open() -> None:
         assert await client.fetch(end.url + PATH, sizes.append) == b"jpeg"
         async with asyncio.timeout(10):
             while len(end.connections) > 1:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
         await client.close()
         assert sizes == [4]
         assert [seen.raw_path for seen in end.seen] == [PATH, "/a", "/b"]

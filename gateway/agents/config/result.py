@@ -11,6 +11,7 @@ from pydantic import RootModel, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import wrong
+from gateway.agents.config.json_schema import compiled
 
 if TYPE_CHECKING:  # 3 MB, imported where there is a schema
     from jsonschema_rs import Draft202012Validator
@@ -28,12 +29,10 @@ class ResultSchema(RootModel[dict[str, Any]]):
             raise wrong("properties", f"must have 1 to {limits.results.FIELDS_MAX} fields")
         if len(self.text.encode()) > limits.results.SCHEMA_MAX_BYTES:
             raise wrong("", f"is longer than {limits.results.SCHEMA_MAX_BYTES} bytes")
-        from jsonschema_rs import ValidationError  # noqa: PLC0415
-
         try:
             _ = self._validator
-        except ValidationError as error:
-            raise wrong("", f"is no JSON schema: {error.message[:300]}") from None
+        except ValueError as error:
+            raise wrong("", str(error)) from None
         return self
 
     @property
@@ -46,12 +45,8 @@ class ResultSchema(RootModel[dict[str, Any]]):
 
     @cached_property
     def _validator(self) -> Draft202012Validator:
-        from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415
-
-        # What a call did not bring up is null, whatever the schema requires. Time grows with the
-        # text, whatever the pattern; what a schema refers to is never fetched.
-        schema = {key: value for key, value in self.root.items() if key != "required"}
-        return Draft202012Validator(schema, pattern_options=RegexOptions(), offline=True)
+        # What a call did not bring up is null, whatever the schema requires.
+        return compiled({key: value for key, value in self.root.items() if key != "required"})
 
     def problem(self, values: Mapping[str, Any]) -> str | None:
         """Return what is wrong with these fields; None when they fit. Null always fits."""

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
 from gateway.agents.config.call_values import check_call_values, is_call_value, texts_of
+from gateway.agents.config.json_schema import compiled
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -165,4 +166,8 @@ class FunctionTool(ToolOptions):
         for name in sorted(self.http.in_url):
             if name not in properties or name not in required:
                 raise wrong("http.url", f"{{{name}}} must be a required property of parameters")
+        try:
+            compiled(self.parameters)
+        except ValueError as error:
+            raise wrong("parameters", str(error)) from None
         return self

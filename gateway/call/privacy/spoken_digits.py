@@ -82,6 +82,36 @@ _REPEATS: Final = _by_word(
         3: "triple treble تربل تريبل",
     }
 )
+_COUNTED: Final = _by_word(
+    {
+        0: "zeros zeroes أصفار صفورة",
+        1: "ones واحدات",
+        2: "twos ثنينات اثنينات زوزات",
+        3: "threes ثلاثات تلاتات",
+        4: "fours أربعات",
+        5: "fives خمسات",
+        6: "sixes ستات",
+        7: "sevens سبعات",
+        8: "eights ثمانيات ثمنيات تمانيات",
+        9: "nines تسعات",
+    }
+)
+"""Digits in the plural, with how many there are before them: three zeros."""
+_PAIRS: Final = _by_word(
+    {
+        0: "صفرين",
+        3: "ثلاثتين",
+        4: "أربعتين",
+        5: "خمستين",
+        7: "سبعتين",
+        8: "ثمانيتين",
+        9: "تسعتين",
+    }
+)
+"""Two of a digit, in the Arabic dual; that of six is written as sixty is."""
+_TIMES: Final = frozenset({"times", "fois"})
+_TWICE: Final = "مرتين"
+_TIMES_AFTER: Final = "مرات"
 _HUNDRED: Final = _by_word({99: "hundred", 19: "cent cents", 9: "مية ميا مئة مائة"})
 """Words for hundred, and how many of them are counted with it at most."""
 _HUNDREDS: Final = _by_word(
@@ -101,7 +131,8 @@ _THOUSANDS: Final = _by_word({2000: "ألفين ألفان"})
 _JOINS: Final = frozenset({"and", "et", "و"})
 _ARABIC_AND: Final = "و"
 _NUMBER_WORDS: Final = frozenset().union(
-    *(_UNITS, _TEENS, _TENS, _BEFORE_TEN, _REPEATS, _HUNDRED, _HUNDREDS, _THOUSAND, _THOUSANDS)
+    *(_UNITS, _TEENS, _TENS, _BEFORE_TEN, _REPEATS, _COUNTED, _PAIRS),
+    *(_HUNDRED, _HUNDREDS, _THOUSAND, _THOUSANDS),
 )
 
 
@@ -151,12 +182,30 @@ def _number(words: _Words, at: int) -> tuple[str, int]:
     word = words[at][0]
     if word.isdecimal():
         return "".join(str(unicodedata.decimal(char)) for char in word), 1
-    if word in _REPEATS and at + 1 < len(words):
+    if word in _REPEATS and _word(words, at + 1) not in _REPEATS and at + 1 < len(words):
         digits, used = _number(words, at + 1)
         # Of "double forty-one" only the digit that follows is meant twice.
         return (digits[0] * _REPEATS[word] + digits[1:], used + 1) if used else ("", 0)
+    if word in _PAIRS:
+        return str(_PAIRS[word]) * 2, 1
     value, used = _below_million(words, at)
+    if used == 1 and value <= 9:
+        return _repeated(words, at, value)
     return (str(value), used) if used else ("", 0)
+
+
+def _repeated(words: _Words, at: int, unit: int) -> tuple[str, int]:
+    """Return the digits of "three zeros", "trois fois zéro", "five twice", or the unit alone."""
+    following, third = _word(words, at + 1), _word(words, at + 2)
+    if unit >= 2 and following in _COUNTED:
+        return str(_COUNTED[following]) * unit, 2
+    if unit >= 2 and following in _TIMES and third in _UNITS:
+        return str(_UNITS[third]) * unit, 3
+    if following == _TWICE:
+        return str(unit) * 2, 2
+    if third == _TIMES_AFTER and _UNITS.get(following, 0) >= 2:
+        return str(unit) * _UNITS[following], 3
+    return str(unit), 1
 
 
 def _below_million(words: _Words, at: int) -> tuple[int, int]:

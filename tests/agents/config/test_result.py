@@ -41,6 +41,7 @@ def test_an_agent_may_ask_for_a_result() -> None:
             str(limits.results.SCHEMA_MAX_BYTES),
         ),
         ({"type": "object", "properties": {"a": {"$ref": "http://example.com/x"}}}, "schema"),
+        ({"type": "object", "properties": {"a": {"$ref": "#"}}}, "refers to itself"),
     ],
 )
 def test_a_schema_that_cannot_serve_is_refused(schema: dict[str, Any], problem: str) -> None:

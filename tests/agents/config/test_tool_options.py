@@ -142,6 +142,8 @@ def test_a_body_has_only_values_that_there_are() -> None:
         ({"parameters": SCHEMA | {"properties": []}}, "parameters.properties"),
         ({"parameters": SCHEMA | {"required": "order"}}, "parameters.required"),
         ({"parameters": SCHEMA | {"required": []}}, "http.url"),
+        ({"parameters": SCHEMA | {"properties": {"order": {"type": "strnig"}}}}, "parameters"),
+        ({"parameters": SCHEMA | {"properties": {"order": {"$ref": "#"}}}}, "parameters"),
         ({"parameters": {"type": "object"}}, "http.url"),
         (
             {"parameters": SCHEMA | {"properties": {"order": {}, "call.sid": {}}}},

@@ -109,7 +109,7 @@ class CallRig:
     async def settled(self) -> None:
         """Every task that was started has run."""
         while len(self.tasks):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 def call_of(core: CoreDouble, carrier: CarrierDouble | None = None) -> CallRig:

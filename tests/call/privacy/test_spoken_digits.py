@@ -33,6 +33,9 @@ from gateway.call.privacy.spoken_digits import digit_groups
         ("دبل فايف، تروا، زيرو، سيفن", "55 3 0 7"),
         ("ثمنية وتسعين أربعمية خمسمائة وخمسة وعشرون", "98 400 525"),
         ("مية وثلاثة وعشرين، ميتين وواحد، خمس مئة", "123 201 500"),
+        ("صفر خمسين ثلاث خمسات ثلاثة أصفار صفرين", "0 50 555 000 00"),
+        ("سبعة مرتين، أربعة ثلاث مرات، ثمنية", "77 444 8"),
+        ("deux zéro, trois zéros, quatre fois un, one fives, three nines", "2 0 000 1111 1 999"),
         ("ألفين وستة وعشرين، أربعة آلاف ومية وحداش", "2026 4111"),
         ("vingt et un, cent vingt-trois, quatre cent cinquante-six", "21 123 456"),
         ("vingt et un cent vingt-trois quatre cent vingt", "21 123 420"),
@@ -49,6 +52,11 @@ from gateway.call.privacy.spoken_digits import digit_groups
 def test_numbers_are_read_as_a_caller_would_write_them(text: str, digits: str) -> None:
     groups, _ = digit_groups(text)
     assert " ".join(group.digits for group in groups) == digits
+
+
+def test_a_repetition_without_end_is_read_too() -> None:
+    groups, words = digit_groups("double " * 2000 + "five")
+    assert ([group.digits for group in groups], words) == (["55"], 2001)
 
 
 def test_groups_say_where_they_stand() -> None:
