@@ -309,8 +309,13 @@ async def ends_there(rig: GatewayRig, line: Line, ending: Ending) -> None:
     await rig.note(events.CallEnded, of=line.call_id)
 
 
-WELL = [Ending.AGENT_HUNG_UP, Ending.IDLE, Ending.MAX_LENGTH, Ending.OPERATOR_HUNG_UP,
-        Ending.TRANSFERRED]  # fmt: skip
+WELL = [
+    Ending.AGENT_HUNG_UP,
+    Ending.IDLE,
+    Ending.MAX_LENGTH,
+    Ending.OPERATOR_HUNG_UP,
+    Ending.TRANSFERRED,
+]
 BADLY = [Ending.MODEL_LOST, Ending.MODEL_REFUSED, Ending.MODEL_SILENT, Ending.BUG, Ending.DRAINED]
 
 
@@ -460,8 +465,11 @@ async def handing_over(rig: GatewayRig, vendor: Vendor, target: str) -> tuple[Ca
         "response.output_audio_transcript.delta", response_id="resp_1", item_id="item_1", delta="A"
     )
     call = {"type": "function_call", "call_id": "call_1", "name": "transfer"}
-    done = {"id": "resp_1", "status": "completed",
-            "output": [call | {"arguments": f'{{"target":"{target}"}}'}]}  # fmt: skip
+    done = {
+        "id": "resp_1",
+        "status": "completed",
+        "output": [call | {"arguments": f'{{"target":"{target}"}}'}],
+    }
     sideband.say("response.done", response=done)
     sideband.say("output_audio_buffer.stopped", response_id="resp_1")
     await vendor.hears("refer")
