@@ -59,7 +59,8 @@ _SUMMARY: Final = {
     "maxLength": limits.call.SUMMARY_MAX_CHARS,
     "description": (
         "For the person who takes the call, who hears it before the caller: who calls, what "
-        "they want and what is known already, in one or two sentences."
+        "they want and what is known already, in one or two sentences, in the language of the "
+        "conversation: a voice of that language reads it out."
     ),
 }
 

@@ -184,6 +184,9 @@ def _output(to: Path | None) -> AbstractContextManager[TextIO]:
     if to is None:
         return nullcontext(sys.stdout)
     try:
-        return to.open("w", encoding="utf-8")
+        # People's words: a file that is made here is for whoever asked, and nobody else.
+        return open(
+            to, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
+        )
     except OSError as error:
         raise SettingsError(f"{to} cannot be written: {error.strerror}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.limits.agents import MAX_CALL_MAX_S
 from gateway.limits.call import FRAME_MS, GROUP_MS
 
 SETTLED_AFTER_MS = 600
@@ -21,6 +22,9 @@ MARKS_MAX = 256
 WRITE_EVERY_S = 0.5
 """How often what was heard goes to the disk: a process that is killed loses no more than this,
 and what has not settled."""
+SYNC_EVERY_S = 5.0
+"""How often what was written is made safe against a power cut; a killed process loses nothing of
+it anyway, since the kernel has it."""
 BATCHES_MAX = 2_048
 """Pieces that wait for the disk, of all calls: a minute of fifteen calls, about 20 MB."""
 MARKED_MAX = 2_000
@@ -68,5 +72,7 @@ CARRIER_FILE_MAX_BYTES = round(RECORDING_MAX_S) * 32_000 + (1 << 20)
 """A recording that the carrier made: stereo PCM16 at 8 kHz."""
 CARRIER_PAUSE_TRIES = 4
 """How often the carrier is asked to pause a recording: it may not have begun yet."""
+CARRIER_REPORT_MAX_S = MAX_CALL_MAX_S + 3_600.0
+"""How long after a call has begun its recording is reported at the latest."""
 CARRIER_CALLS_MAX = 10_000
 """Recorded SIP calls whose ids are remembered until the carrier reports the recording."""

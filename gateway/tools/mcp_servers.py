@@ -348,7 +348,7 @@ def _tool(name: str, listed: ListedMcpTool, server: McpServer, link: McpServerLi
         "parameters": {"properties": {}, **listed.schema},
     }
     # "Servers MUST validate all tool inputs": Model Context Protocol, server/tools, security.
-    return Tool(definition, server.timeout_s, partial(link.call, listed.name), held=False)
+    return Tool(definition, server.timeout_s, partial(link.call, listed.name), validated=False)
 
 
 def _identity(server: McpServer) -> tuple[object, ...]:

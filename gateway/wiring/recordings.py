@@ -82,6 +82,7 @@ def recordings(r: Resources, kept: Records) -> Recordings:
         on_error,
         kept.tombstones.bar,
         kept.callers.of,
+        r.store,
         first_pause_s=r.tuning.recording_first_pause_s,
     )
     stored.subscribe(carrier.on_stored)

@@ -65,6 +65,7 @@ async def test_calls_are_listed_shown_written_and_forgotten(
     status, said = await run(tmp_path, "export", "--to", str(file), "--url", url)
     assert status == 0, said
     assert [json.loads(line)["id"] for line in file.read_text().splitlines()] == [call]
+    assert file.stat().st_mode & 0o077 == 0, "people's words"
 
     status, said = await run(tmp_path, "forget", "--caller", CALLER, "--url", url)
     assert status == 0, said

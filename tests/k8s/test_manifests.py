@@ -196,6 +196,29 @@ def test_records_outlive_the_pod_with_the_component(mine: Path) -> None:
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_way_to_postgresql_is_opened_and_nothing_else(overlay: str, tmp_path: Path) -> None:
+    copy = copy_of_k8s(tmp_path)
+    before = kustomize(copy / "overlays" / overlay)
+    file = copy / "overlays" / overlay / "kustomization.yaml"
+    text, line = file.read_text(), "../../components/postgresql"
+    assert (line in text) == (overlay == "example")
+    if overlay == "example":
+        file.write_text(text.replace(f"# - {line}", f"- {line}"))
+    else:
+        file.write_text(text.replace("components:\n", f"components:\n  - {line}\n", 1))
+    after = kustomize(copy / "overlays" / overlay)
+    changed = [(was, now) for was, now in zip(before, after, strict=True) if was != now]
+    ((was, now),) = changed
+    assert (now["kind"], now["metadata"]["name"]) == ("NetworkPolicy", "gateway")
+    kubernetes_validate.validate(now, STRICT_VERSION, strict=True)
+    ways = now["spec"]["egress"]
+    (opened,) = [way for way in ways if way not in was["spec"]["egress"]]
+    assert opened["ports"] == [{"protocol": "TCP", "port": 5432}]
+    ways.remove(opened)
+    assert now == was
+
+
 def test_templates_of_ones_own_are_read_from_where_they_are_mounted(mine: Path) -> None:
     line = "../../components/twiml"
     objects = edit(mine, (f"  # - {line}", f"  - {line}"))

@@ -36,7 +36,7 @@ _HAS_ONE_WAIT: Final = re.compile(
     | ne \s+ (?:quittez|raccrochez) \s+ pas | rest(?:ez|er) \s+ en \s+ ligne
     | (?:un|quelques) \s+ (?:petits?\s+)? (?:instants?|moments?)\b | patient(?:ez|er)
     | (?:voir|verr\w*|v\u00e9rifi\w*) \s+ si .{0,60} disponible
-    | انتظر | لحظة | لحظات | (?:ابق|ابقوا|إبق|البقاء) \s+ (?:على|معي|معنا)
+    | (?<!كنت\s)انتظر | لحظة | لحظات | (?:ابق|ابقوا|إبق|البقاء) \s+ (?:على|معي|معنا)
     | (?:يرجى|الرجاء|نرجو|أرجو) \s+ الانتظار | خلي(?:ك|كم) \s+ (?:على|ع|معي|معنا)
     | (?:استنى|ما \s* تقطعش|ما \s* تسكرش)
     """,

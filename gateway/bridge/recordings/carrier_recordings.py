@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from random import uniform
+from time import time
 from typing import Any
 
 import msgspec
@@ -22,11 +23,13 @@ import structlog
 from msgspec import Struct
 
 from gateway.agents.config.agent import Agent
+from gateway.audio.g711 import CALLER_HZ
 from gateway.audio.sound_files import mulaw_of
+from gateway.audio.stereo_timeline import RecordingMark
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import events
 from gateway.call.dialogue.recording import TYPING
-from gateway.errors import DatabaseAway, LinkError, PeerError
+from gateway.errors import DatabaseAway, LinkError, PeerError, StoreError
 from gateway.limits import recordings as limits
 from gateway.ops.database.spool import make_private
 from gateway.ops.recordings.joining import StoredRecording
@@ -34,6 +37,8 @@ from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.names import recording_name
 from gateway.ops.recordings.recording_spool import PartFacts, RecordingSpool, part_id
 from gateway.ops.recordings.uploader import IsForgotten
+from gateway.ops.store.shared import Store
+from gateway.ops.store.values import readable
 from gateway.protocols.twilio_webhooks import CarrierRecording
 from gateway.transports.twilio_recordings import TwilioRecordings
 
@@ -48,12 +53,16 @@ class CarrierJob(Struct):
     agent: str
     format: str
     began: float
+    """Unix time in seconds."""
     delete: bool
+    """Whether the carrier's copy is deleted once ours is stored."""
     call: str
     """The call's key in the API."""
     direction: str
     caller: str = ""
-    """Keyed hash of the caller's number, where this process had the call."""
+    """Keyed hash of the caller's number, where it is known."""
+    pauses: list[tuple[float, float | None]] = []
+    """Unix times between which the carrier was told to record silence."""
 
     @property
     def part(self) -> str:
@@ -62,6 +71,15 @@ class CarrierJob(Struct):
     @property
     def name(self) -> str:
         return recording_name(self.call_sid)
+
+
+class _RecordedCall(Struct):
+    """Call that the carrier records: what its report will not say."""
+
+    call: str
+    direction: str
+    caller: str
+    pauses: list[tuple[float, float | None]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,8 @@ class CarrierStore:
         try:
             for block in _stereo(sound):
                 writer.write(block)
+            for mark in _marks(job, writer.samples):
+                writer.mark(mark)
         except BaseException:
             writer.discard()
             raise
@@ -109,25 +129,32 @@ class CarrierRecordings:
         on_error: Callable[[str], None],
         is_forgotten: IsForgotten,
         caller_hash: Callable[[str], str],
+        shared: Store,
         *,
+        wall: Callable[[], float] = time,
         first_pause_s: float = limits.FIRST_PAUSE_S,
     ) -> None:
-        """`on_refused` and `on_error` get the reason, for the metrics."""
+        """`on_refused` and `on_error` get the reason, for the metrics.
+
+        What the report of a recording does not say is in `shared`: it may reach another process.
+        """
+        self._shared, self._wall = shared, wall
         self._client, self._store, self._start = client, store, start
         self._on_refused, self._on_error = on_refused, on_error
         self._is_forgotten, self._caller_hash = is_forgotten, caller_hash
         self._first_pause_s = first_pause_s
         self._folder = store.spool.folder / "carrier"
-        self._calls: OrderedDict[str, tuple[str, str, str]] = OrderedDict()
-        """Key, direction and caller's hash of recorded calls, by their CallSid."""
+        self._calls: OrderedDict[str, _RecordedCall] = OrderedDict()
+        """Calls of this process that the carrier records, by their CallSid."""
         self._waiting: dict[str, asyncio.Event] = {}
         """Parts on their way to the store."""
 
     # --- While the call runs ---
 
     def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
-        """Pause and resume at the carrier; say of a trunk that its calls are not recorded."""
-        if call.facts.path != "sip" or call.machine.agent.recording is None:
+        """Pause and resume at the carrier; report calls over a trunk, which are not recorded."""
+        # That of the first agent decides: the document that dialled the model began it.
+        if call.facts.path != "sip" or not call.machine.recording.wanted:
             return
         if isinstance(event, events.CallerConnected) and not call.facts.call_sid:
             self._on_refused("trunk")
@@ -135,7 +162,8 @@ class CarrierRecordings:
         elif isinstance(event, events.CallerConnected):
             facts = call.facts
             caller = self._caller_hash(facts.caller)
-            self._calls[facts.call_sid] = facts.key, facts.direction, caller
+            self._calls[facts.call_sid] = _RecordedCall(facts.key, facts.direction, caller)
+            self._remember(facts.call_sid)
             while len(self._calls) > limits.CARRIER_CALLS_MAX:
                 self._calls.popitem(last=False)
         elif isinstance(event, events.RecordingPaused | events.RecordingResumed):
@@ -147,13 +175,40 @@ class CarrierRecordings:
     async def _pause(self, call_sid: str, paused: bool) -> None:
         for number in range(limits.CARRIER_PAUSE_TRIES):
             try:
-                return await self._client.pause(call_sid, paused=paused)
+                await self._client.pause(call_sid, paused=paused)
+                return self._paused(call_sid, paused)
             except LinkError as error:
                 reason = error.reason
                 await asyncio.sleep(self._first_pause_s * number)
         self._on_error("carrier")
         log.error("recording_not_paused", call_sid=call_sid, paused=paused, reason=reason)
         return None
+
+    def _paused(self, call_sid: str, paused: bool) -> None:
+        call = self._calls.get(call_sid)
+        if call is None:  # another process had the beginning of it
+            return
+        now, begun = self._wall(), bool(call.pauses) and call.pauses[-1][1] is None
+        if paused and not begun and len(call.pauses) < limits.MARKED_MAX:
+            call.pauses.append((now, None))
+        elif not paused and begun:
+            call.pauses[-1] = call.pauses[-1][0], now
+        self._remember(call_sid)
+
+    def _remember(self, call_sid: str) -> None:
+        text = msgspec.json.encode(self._calls[call_sid]).decode()
+        self._shared.remember(_key(call_sid), text, limits.CARRIER_REPORT_MAX_S)
+
+    async def _known(self, call_sid: str) -> _RecordedCall:
+        """Return what is known of a call, in whichever process it was."""
+        if call_sid in self._calls:
+            return self._calls[call_sid]
+        try:
+            text = await self._shared.get(_key(call_sid))
+        except StoreError:
+            text = None
+        decode = msgspec.json.Decoder(_RecordedCall).decode
+        return readable(_key(call_sid), text, decode) or _RecordedCall(call_sid, "inbound", "")
 
     # --- When it is over ---
 
@@ -164,6 +219,7 @@ class CarrierRecordings:
             self._on_error("carrier")
             log.warning("carrier_recording_absent", call_sid=report.call_sid)
             return
+        known = await self._known(report.call_sid)
         job = CarrierJob(
             report.recording_sid,
             report.call_sid,
@@ -171,26 +227,29 @@ class CarrierRecordings:
             recording.format,
             _unix_s(report.started_at),
             recording.delete_at_carrier,
-            *self._calls.get(report.call_sid, (report.call_sid, "inbound", "")),
+            known.call,
+            known.direction,
+            known.caller,
+            known.pauses,
         )
         # On the disk before the carrier has its answer: it reports once.
         await asyncio.to_thread(self._write, job)
         self._start(self._follow(job), f"recording {job.recording_sid}")
 
     def on_stored(self, info: StoredRecording) -> None:
-        """Go on with the carrier's copy of what was stored."""
+        """Wake the jobs whose parts are stored, so that the carrier's copy can be deleted."""
         for part in info.parts:
             if (waiting := self._waiting.get(part)) is not None:
                 waiting.set()
 
     def on_dropped(self, name: str) -> None:
-        """Wake what waits for a recording that was deleted before it was stored."""
+        """Wake the jobs of a recording that was deleted before it was stored."""
         for part, waiting in self._waiting.items():
             if part.partition("~")[0] == name:
                 waiting.set()
 
     async def run(self) -> None:
-        """Go on with what earlier processes left behind."""
+        """Go on with the jobs that earlier processes left in the spool."""
         for job in await asyncio.to_thread(lambda: list(self._jobs())):
             self._start(self._follow(job), f"recording {job.recording_sid}")
 
@@ -263,6 +322,21 @@ class CarrierRecordings:
 
     def _forget(self, job: CarrierJob) -> None:
         (self._folder / f"{job.recording_sid}.job").unlink(missing_ok=True)
+
+
+def _key(call_sid: str) -> str:
+    return f"carrier-recording:{call_sid}"
+
+
+def _marks(job: CarrierJob, samples: int) -> Iterator[RecordingMark]:
+    """Yield the pauses that lie in a recording, by the carrier's time of its beginning."""
+    if not job.began:
+        return
+    for begin, end in job.pauses:
+        upto = samples if end is None else min(samples, round((end - job.began) * CALLER_HZ))
+        start = max(0, round((begin - job.began) * CALLER_HZ))
+        if start < upto:
+            yield RecordingMark("paused", start, upto)
 
 
 def _stereo(sound: Path) -> Iterator[bytes]:

@@ -27,6 +27,9 @@ CONSENT: Final = "consent"
 """Purpose of the response that tells the caller."""
 TYPING: Final = "secret"
 """Who pauses while the caller types what nobody may keep; the stream ends with it."""
+AGENT: Final = "agent"
+"""The same for an agent that took the call over and records none: it holds until the end."""
+_STOPPED: Final = "stopped"
 MACHINE: Final = "machine"
 """Who pauses once a machine has answered: it can agree to nothing. That lasts to the end."""
 _EARLIER: Final = "earlier"
@@ -45,6 +48,7 @@ class CallRecording(CallPart):
         self._ends_at: tuple[int, int] | None = None
         """Where the telling ends on the line, once all of it is there: epoch and ms."""
         self._paused_by: set[str] = set()
+        self._silent_keys = _silences_keys(ctx.agent)
         self.handlers = {}
         self.timers = {Timer.CONSENT: self._look_again}
         if self.wanted:
@@ -59,10 +63,12 @@ class CallRecording(CallPart):
 
     @property
     def state(self) -> str:
-        """State for a snapshot: `on` or `paused` once the caller was told, else nothing."""
+        """State for a snapshot, once the caller was told: `on`, `paused` or `stopped`."""
         # The next stream begins when the caller has typed: that pause is over by then.
         paused = self._paused_by - {TYPING}
-        return ("paused" if paused else "on") if self._consented else ""
+        if not self._consented:
+            return ""
+        return _STOPPED if AGENT in paused else "paused" if paused else "on"
 
     @property
     def paused(self) -> bool:
@@ -91,7 +97,8 @@ class CallRecording(CallPart):
 
     def resume(self, state: str) -> None:
         """Take over from another process, or stream: who has been told is not told again."""
-        self._paused_by = {_EARLIER} if state == "paused" else set()
+        paused_by = {"paused": {_EARLIER}, _STOPPED: {AGENT}}
+        self._paused_by = paused_by.get(state, set())
         self._consented = bool(state) or self._consented
 
     def _on_start(self, _event: caller.Start) -> None:
@@ -143,6 +150,13 @@ class CallRecording(CallPart):
 
     # --- Pauses ---
 
+    def agent_changed(self) -> None:
+        """Go by the strictest of all agents that took part, whoever leads the call next."""
+        agent = self._ctx.agent
+        self._silent_keys = self._silent_keys or _silences_keys(agent)
+        if agent.recording is None:
+            self.pause(AGENT)
+
     def pause(self, by: str) -> None:
         """Keep nothing until `unpause` by the same: silence takes the place of the sound."""
         self._change(self._paused_by | {by}, by)
@@ -169,7 +183,7 @@ class CallRecording(CallPart):
         (self.pause if event.paused else self.unpause)(event.by)
 
     def _on_key(self, _event: caller.Dtmf) -> None:
-        if self._tap is not None and _silences_keys(self._ctx.agent):
+        if self._tap is not None and self._silent_keys:
             self._tap.pressed()
 
 

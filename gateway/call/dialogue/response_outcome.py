@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from gateway import limits
 from gateway.call import events
 from gateway.call.context import CallContext
@@ -42,9 +44,25 @@ class ResponseOutcome(CallPart):
         self._responses, self._faults = responses, faults
         self._continued = False
         """Whether the answer to the caller's last words was continued once already."""
+        self._calls: tuple[str, list[model.Item]] = ("", [])
+        """A response that is not done, and the function calls of it that are complete."""
+        self.handlers = {model.OutputItemDone: self._on_item_done}
 
     def caller_spoke(self) -> None:
         self._continued = False
+
+    def session_lost(self) -> None:
+        self._calls = ("", [])
+
+    def _on_item_done(self, event: model.OutputItemDone) -> None:
+        if event.item.type != "function_call":
+            return
+        response_id, calls = self._calls
+        if response_id != event.response_id:
+            calls = []
+            self._calls = (event.response_id, calls)
+        if len(calls) < limits.tools.CALL_IDS_KEPT_MAX:
+            calls.append(event.item)
 
     def judge(
         self, response: model.Response, wanted: ResponseRequest | None, item_id: str | None
@@ -53,6 +71,7 @@ class ResponseOutcome(CallPart):
 
         `wanted` is what it was to meet, None out of band; `item_id` its last item that sounded.
         """
+        response = self._with_calls(response)
         if response.status == "cancelled":
             return
         if response.status == "failed":
@@ -65,6 +84,18 @@ class ResponseOutcome(CallPart):
             self._hosted.response_over(response)
             if wanted is not None and item_id is None and _is_silent(response):
                 self._nothing_to_hear(response, wanted)
+
+    def _with_calls(self, response: model.Response) -> model.Response:
+        """Return the response with the function calls that came as items and are not listed."""
+        response_id, calls = self._calls
+        if response_id != response.id:
+            return response
+        self._calls = ("", [])
+        listed = response.output or []
+        known = {item.call_id for item in listed}
+        if not (missing := [item for item in calls if item.call_id not in known]):
+            return response
+        return msgspec.structs.replace(response, output=[*listed, *missing])
 
     def _break_off(
         self, response: model.Response, wanted: ResponseRequest | None, item_id: str | None

@@ -113,7 +113,7 @@ class RecordingPaused(CallEvent, frozen=True):
     """Nothing is recorded until further notice."""
 
     by: str
-    """`tool`, `operator`, `secret` or `machine`."""
+    """`tool`, `operator`, `secret`, `machine`, or `agent`: one that records no calls leads now."""
 
 
 class RecordingResumed(CallEvent, frozen=True):

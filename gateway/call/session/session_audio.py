@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class TurnRules:
         )
 
 
+_PCM_RATE_HZ: Final = 24000
+"""Rate of PCM whose format names none: the vendor has no other."""
+
+
 def echoes(asked: Mapping[str, Any], echoed: Mapping[str, Any] | None) -> bool:
     """Return whether the echo has each format that was asked for; both are `session.audio`."""
     return all(
@@ -50,7 +54,11 @@ def _format(audio: Mapping[str, Any], side: str) -> Mapping[str, Any] | None:
 def _same(asked: Mapping[str, Any] | None, echoed: Mapping[str, Any] | None) -> bool:
     if asked is None:
         return True
-    return echoed is not None and all(echoed.get(key) == value for key, value in asked.items())
+    if echoed is None:
+        return False
+    if echoed.get("type") == "audio/pcm" and echoed.get("rate") is None:
+        echoed = {**echoed, "rate": _PCM_RATE_HZ}
+    return all(echoed.get(key) == value for key, value in asked.items())
 
 
 def vad_silence_s(session: Mapping[str, Any]) -> float:

@@ -67,7 +67,7 @@ class Spool:
                 f.flush()
                 os.fsync(f.fileno())
                 draft.replace(self._folder / name)
-            _sync(self._folder)
+            sync_folder(self._folder)
         except OSError:
             draft.unlink(missing_ok=True)  # or a full disk would fill with them
             raise
@@ -151,7 +151,7 @@ def _label(name: str) -> str:
     return f"spool:{name}"
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Have the folder's new name on the disk as well."""
     opened = os.open(folder, os.O_RDONLY)
     try:

@@ -22,7 +22,7 @@ from gateway.audio.g711 import CALLER_HZ, MULAW_SILENCE
 from gateway.audio.sound_files import CHANNELS, SPOOL_HEADER_BYTES, spool_header
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.limits import recordings as limits
-from gateway.ops.database.spool import make_private
+from gateway.ops.database.spool import make_private, sync_folder
 from gateway.ops.recordings.names import recording_name
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class PartWriter:
             raise
         self._size = 0
         self._chunks = 0
+        self.synced = 0
+        """Bytes of the sound's file that a power cut leaves."""
         self.samples = 0
         """In each channel, those that are owed included."""
         self._owed = 0
@@ -160,6 +162,16 @@ class PartWriter:
 
     def mark(self, mark: RecordingMark) -> None:
         self._note(JournalLine(mark.kind, mark.start, mark.end))
+
+    def sync(self) -> None:
+        """Have what was written on the disk itself. Blocks for milliseconds. Raises OSError."""
+        if self.synced == self._size:
+            return
+        os.fsync(self._sound)
+        os.fsync(self._journal.fileno())
+        if not self.synced:  # and once the names
+            sync_folder(self._paths[0].parent)
+        self.synced = self._size
 
     def close(self, ending: str) -> None:
         """Write what is owed, and how it ended. Raises OSError."""

@@ -47,6 +47,7 @@ class StreamRecording:
     """Entries without sound for which there was no place in the queue."""
     lost_from: float | None = None
     looked_at: float = 0.0
+    synced_at: float = float("-inf")
 
 
 _Job = tuple[StreamRecording, list[Entry], float, str]
@@ -63,6 +64,7 @@ class WritingThread:
         on_error: Callable[[str], None],
         *,
         batches_max: int = limits.BATCHES_MAX,
+        sync_every_s: float = limits.SYNC_EVERY_S,
     ) -> None:
         """`unix_offset_s` is Unix time less the monotonic clock.
 
@@ -72,6 +74,7 @@ class WritingThread:
         self._spool, self._unix_offset_s = spool, unix_offset_s
         self._on_closed, self._on_error = on_closed, on_error
         self._jobs: queue.Queue[_Job | None] = queue.Queue(batches_max)
+        self._batches_max, self._sync_every_s = batches_max, sync_every_s
         self._thread: threading.Thread | None = None
 
     def put(
@@ -152,6 +155,11 @@ class WritingThread:
             writer.write(stereo)
             for mark in timeline.take_marks():
                 writer.mark(mark)
+            # A disk that does not keep up is not asked for more.
+            late = self._jobs.qsize() > self._batches_max // 4
+            if now - stream.synced_at >= self._sync_every_s and not late:
+                stream.synced_at = now
+                writer.sync()
         finally:
             if ending:
                 stream.writer = None

@@ -123,6 +123,8 @@ class RecordPrivacy(Struct, frozen=True):
     """Null: as long as `GATEWAY_RETAIN_DAYS` says."""
     transcribed: bool = True
     """Whether the caller's words were written down at all."""
+    recording_stopped_by: str = ""
+    """Agent that took the call over and records none: from then on nothing was recorded."""
 
 
 def privacy_of(agent: Agent) -> RecordPrivacy:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
+
 from gateway import limits
 from gateway.call import events
+from gateway.call.dialogue.recording import AGENT
 from gateway.ops.records.record import (
     CallRecord,
     RecordApproval,
@@ -52,6 +55,7 @@ class RecordWriter:
             events.TurnMeasured: self._turn,
             events.BargedIn: self._barged_in,
             events.AgentChanged: self._handed_over,
+            events.RecordingPaused: self._recording_paused,
             events.LanguageChanged: self._in_language,
             events.ToolCalled: lambda n: self._used(n.name),
             events.HostedToolCalled: lambda n: self._used(f"{n.server}: {n.tool}"),
@@ -159,6 +163,13 @@ class RecordWriter:
         record.agent, record.model = event.agent, event.model
         yield "hand_overs", one
         yield SUMMARY
+
+    def _recording_paused(self, event: events.RecordingPaused) -> Iterator[Change]:
+        privacy = self._record.privacy
+        if event.by == AGENT and privacy is not None and not privacy.recording_stopped_by:
+            stopped = msgspec.structs.replace(privacy, recording_stopped_by=self._record.agent)
+            self._record.privacy = stopped
+            yield "privacy", stopped
 
     def _in_language(self, event: events.LanguageChanged) -> Iterator[Change]:
         self._record.language = event.language

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,11 +20,13 @@ from gateway.audio.recording import write_wav
 from gateway.bridge.recordings.carrier_recordings import CarrierRecordings, CarrierStore
 from gateway.call import events
 from gateway.errors import LinkError
-from gateway.ops.recordings.joining import StoredRecording
+from gateway.ops.recordings.joining import RecordingGap, StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary
 from gateway.ops.recordings.object_store import RecordingObjects
 from gateway.ops.recordings.recording_spool import RecordingSpool
 from gateway.ops.recordings.uploader import RecordingUploader
+from gateway.ops.store.memory import MemoryStore
+from gateway.ops.store.shared import Store
 from gateway.protocols.twilio_webhooks import CarrierRecording
 
 SID, CALL = "RE" + "a" * 32, "CA" + "b" * 32
@@ -67,9 +71,11 @@ class Carrier:
 
 
 class Process:
-    def __init__(self, folder: Path, carrier: Carrier) -> None:
+    def __init__(self, folder: Path, carrier: Carrier, shared: Store | None = None) -> None:
         self.spool = RecordingSpool(folder / "spool", [])
         self.library = RecordingLibrary(RecordingObjects(f"file://{folder}/store"), [])
+        self.shared = shared or Store(MemoryStore(monotonic))
+        self.now = 1_796_000_000.0
         self.refused, self.errors = list[str](), list[str]()
         self.stored: asyncio.Queue[StoredRecording] = asyncio.Queue()
         self.tasks: list[asyncio.Task[None]] = []
@@ -94,6 +100,8 @@ class Process:
             self.on_error,
             self.is_forgotten,
             lambda number: f"hash of {number}",
+            self.shared,
+            wall=lambda: self.now,
             first_pause_s=0.001,
         )
 
@@ -274,7 +282,32 @@ async def test_a_forgotten_callers_recording_is_known_by_their_hash(
 
 
 def a_call(facts: Any, agent: Agent) -> Any:
-    return SimpleNamespace(facts=facts, machine=SimpleNamespace(agent=agent))
+    recording = SimpleNamespace(wanted=agent.recording is not None)
+    return SimpleNamespace(facts=facts, machine=SimpleNamespace(agent=agent, recording=recording))
+
+
+async def test_its_pauses_are_among_the_gaps_in_whichever_process(
+    tmp_path: Path, process: Process, carrier: Carrier
+) -> None:
+    began = datetime(2026, 11, 29, 9, tzinfo=UTC).timestamp()
+    call = a_call(SIP_CALL, an_agent())
+    process.recordings.on_event(call, events.CallerConnected(0.0))
+    for at_s, event in (
+        (0.125, events.RecordingPaused("tool")),
+        (0.25, events.RecordingResumed("tool")),
+        (0.375, events.RecordingPaused("operator")),
+    ):
+        process.now = began + at_s
+        process.recordings.on_event(call, event)
+        await process.done()
+    other = Process(tmp_path / "other", carrier, process.shared)
+    report = CarrierRecording(SIP_CALL.call_sid, SID, True, REPORT.started_at)
+    await other.recordings.reported(report, an_agent())
+    await other.done()
+    info = other.stored.get_nowait()
+    assert info.gaps == [RecordingGap("paused", 0.125, 0.25), RecordingGap("paused", 0.375, 0.48)]
+    assert info.call == SIP_CALL.key
+    other.uploader.close()
 
 
 async def test_a_trunk_says_that_it_cannot(process: Process) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from call.play import Book, answered, note, wait
+from call.play import Book, an_agent, answered, note, wait
 from call.vendor_events import (
     audio_delta,
     audio_done,
@@ -200,6 +200,36 @@ def test_the_key_of_a_caller_is_silenced_where_the_agent_wants_it() -> None:
         book.call.line.tap.take()
         book >> key("4") << ...
         assert kinds(book) == entries
+
+
+def test_an_agent_that_records_none_stops_the_recording_for_good() -> None:
+    """The strictest of all agents that took part holds, whoever leads the call afterwards."""
+    book = told(recorded()) >> wait(1.2) << ...
+    book.call.line.tap.take()
+    first, recording = book.call.agent, book.call.recording
+    pci = an_agent(name="billing", privacy="pci", record=first.record, redact=first.redact)
+    book.call.ctx.change_agent(pci, server_answers=True)
+    assert kinds(book) == [line.PAUSED]
+    book >> inputs.RecordingPauseRequested(False, "operator") << ...
+    book.call.ctx.change_agent(first, server_answers=True)
+    book >> inputs.RecordingPauseRequested(False, "tool") << ...
+    assert recording.paused
+    assert book.call.snapshot().recording == "stopped"
+    book >> key("4") << ...
+    assert kinds(book) == [line.KEY], "pci keeps no tones, and nothing resumes"
+    after = Book(greeting=HELLO, recording=RECORDING)
+    after.call.resume(book.call.snapshot())
+    after >> inputs.RecordingPauseRequested(False, "operator") << ...
+    assert after.call.recording.paused
+
+
+def test_an_agent_that_records_too_goes_on_recording() -> None:
+    book = told(recorded()) >> wait(1.2) << ...
+    book.call.line.tap.take()
+    other = an_agent(name="billing", recording={"consent": "As before."})
+    book.call.ctx.change_agent(other, server_answers=True)
+    assert kinds(book) == []
+    assert book.call.recording.state == "on"
 
 
 MACHINE = {

@@ -25,6 +25,24 @@ def test_an_echo_has_each_format_that_was_asked_for(echoed: dict[str, object], s
     assert echoes({"input": PCMU, "output": PCMU}, echoed) is same
 
 
+@pytest.mark.parametrize(
+    ("echoed", "same"),
+    [
+        ({"input": PCM, "output": PCM}, True),
+        ({"input": {"format": {"type": "audio/pcm"}}, "output": PCM}, True),
+        ({"input": {"format": {"type": "audio/pcm", "rate": None}}, "output": PCM}, True),
+        ({"input": PCM, "output": {"format": {"type": "audio/pcmu"}}}, False),
+        ({"input": {"format": {"type": "audio/pcm", "rate": 16000}}, "output": PCM}, False),
+        ({"input": {"format": {"type": "audio/pcm"}}}, False),
+        (None, False),
+    ],
+)
+def test_the_rate_of_pcm_may_be_left_out(echoed: dict[str, object] | None, same: bool) -> None:
+    """It is optional in the vendor's own types, and 24 kHz its only value."""
+    asked = {"input": PCM, "output": PCM}
+    assert echoes(asked, echoed) is same
+
+
 def test_nothing_asked_for_is_nothing_to_echo() -> None:
     assert echoes({}, None)
 

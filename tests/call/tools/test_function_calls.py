@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from call.play import (
     Book,
     answered,
@@ -33,6 +34,7 @@ from gateway.call import commands as do
 from gateway.call import events, inputs
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
+from gateway.protocols import realtime_server as model
 
 CALLED = note(events.ToolCalled)
 
@@ -56,6 +58,32 @@ def runs(name: str, call_id: str) -> Any:
 
 def finished(call_id: str, output: str = "nine to five") -> inputs.ToolFinished:
     return inputs.ToolFinished(call_id, output, "ok")
+
+
+def reported(call_id: str, response_id: str = "resp_1") -> model.OutputItemDone:
+    """A function call as an item, which comes before its response is done."""
+    item = model.Item("function_call", call_id=call_id, name="hours", arguments="{}")
+    return model.OutputItemDone(response_id=response_id, item=item)
+
+
+@pytest.mark.parametrize("said", [None, ()], ids=["output is missing", "output is empty"])
+def test_a_call_that_the_response_does_not_list_is_run_too(said: tuple[()] | None) -> None:
+    book = agent_with() >> response_created() >> reported("call_1") << nothing
+    book >> response_done(said=said) << CALLED << runs("hours", "call_1") << nothing
+
+
+def test_one_that_it_lists_is_run_once() -> None:
+    book = agent_with() >> response_created() >> reported("call_1") << nothing
+    book >> response_done(calls=(("hours", "call_1"), ("stock", "call_2")))
+    book << CALLED << runs("hours", "call_1") << CALLED << runs("stock", "call_2") << nothing
+
+
+def test_none_of_a_response_that_was_cancelled_or_is_another_one() -> None:
+    book = agent_with() >> response_created() >> reported("call_1")
+    book >> response_done(status="cancelled") << nothing
+    book >> response_created("resp_2") >> reported("call_2", "resp_9")
+    book >> response_done("resp_2", calls=(("stock", "call_3"),))
+    book << CALLED << runs("stock", "call_3") << nothing
 
 
 def calling(book: Book, *calls: tuple[str, str]) -> Book:

@@ -24,10 +24,10 @@ FIRST, SECOND = noise(1.0, 1), noise(0.5, 2)
 class Process:
     """One process with a spool of its own, at a store that others share."""
 
-    def __init__(self, folder: Path, name: str, keys: list[str]) -> None:
+    def __init__(self, folder: Path, name: str, keys: list[str], url: str = "") -> None:
         self.store = folder / "store"
         self.spool = RecordingSpool(folder / name, keys)
-        self.library = RecordingLibrary(RecordingObjects(f"file://{self.store}"), keys)
+        self.library = RecordingLibrary(RecordingObjects(url or f"file://{self.store}"), keys)
         self.stored: asyncio.Queue[StoredRecording] = asyncio.Queue()
         self.errors: asyncio.Queue[str] = asyncio.Queue()
         self.running: set[str] = set()

@@ -152,3 +152,34 @@ def test_a_bug_of_ours_costs_one_batch(spool: RecordingSpool) -> None:
 
 def test_a_thread_that_was_never_needed_is_closed_at_once(spool: RecordingSpool) -> None:
     Desk(spool).thread.close()
+
+
+class WatchedSpool(RecordingSpool):
+    """Remembers the writers that it made."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, [])
+        self.writers: list[PartWriter] = []
+
+    def writer(self, of: PartFacts) -> PartWriter:
+        self.writers.append(super().writer(of))
+        return self.writers[-1]
+
+
+def test_what_was_written_is_safe_against_a_power_cut_after_seconds(tmp_path: Path) -> None:
+    spool = WatchedSpool(tmp_path)
+    desk, stream, sound = Desk(spool), StreamRecording(facts()), noise(9)[:72_000]
+    entries = frames(0, 450, sound)
+    entries.insert(0, (KEEP, AT, AT))
+    at_s = [1.0, 3.0, 4.5, 7.0]
+    safe = []
+    for before, upto in zip([0.0, *at_s], at_s, strict=False):
+        some = [one for one in entries if AT + before < one[1] <= AT + upto or one[0] == KEEP]
+        entries = [one for one in entries if one not in some]
+        desk.thread.put(stream, some, AT + upto)
+        desk.thread.close()  # what was put is written
+        safe.append(spool.writers[0].synced)
+    assert 0 < safe[0] == safe[1] == safe[2] < safe[3]
+    assert safe[3] >= 2 * 6 * 8000
+    desk.thread.put(stream, [], AT + 9.0, "final")
+    desk.thread.close()

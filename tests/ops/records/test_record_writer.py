@@ -10,7 +10,7 @@ import pytest
 from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
-from gateway.ops.records.record import CallRecord
+from gateway.ops.records.record import CallRecord, RecordPrivacy
 from gateway.ops.records.record_writer import SUMMARY, Change, RecordWriter
 from gateway.protocols.realtime_server import Usage
 
@@ -279,3 +279,13 @@ def test_words_fill_their_bound_exactly() -> None:
     assert writing.write(line("x" * (rest + 1))) == []
     assert not rest or parts(writing.write(line("x" * rest))) == ["transcript"]
     assert sum(len(kept.text) for kept in writing.record.transcript) == most
+
+
+def test_an_agent_that_stops_the_recording_is_named() -> None:
+    book = Writing()
+    book.record.privacy = RecordPrivacy()
+    assert book.write(events.RecordingPaused("tool")) == []
+    book.write(events.AgentChanged("desk", "billing", "gpt-realtime-2.1"))
+    changes = book.write(events.RecordingPaused("agent"))
+    assert parts(changes) == ["privacy"]
+    assert book.record.privacy == RecordPrivacy(recording_stopped_by="billing")
