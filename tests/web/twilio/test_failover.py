@@ -422,6 +422,14 @@ async def test_a_call_that_breaks_again_and_again_is_a_persons(rig: GatewayRig) 
     assert got == ["media"] * limits.call.RESUMES_MAX + ["human"]
 
 
+async def test_whose_stream_never_arrives_is_a_persons_too(rig: GatewayRig) -> None:
+    """As when the carrier's handshake does not get through."""
+    caller = Caller(rig, MEDIA)
+    await caller.rings()
+    got = [step(await caller.after("stream")) for _ in range(limits.call.RESUMES_MAX + 1)]
+    assert got == ["media"] * limits.call.RESUMES_MAX + ["human"]
+
+
 async def test_who_is_not_remembered_may_be_a_persons(rig: GatewayRig) -> None:
     assert step(await Caller(rig, FORGETFUL).after("stream")) == "human"
 
