@@ -67,6 +67,8 @@ class Gateway:
     """Logs that calls can come; called once the port is open."""
     reload: Callable[[], object]
     """Begins to read the agents file again; what comes of it is logged."""
+    loaded: Callable[[], bool]
+    """Whether what is loaded after the start is there: the database."""
 
 
 def build(
@@ -129,6 +131,7 @@ def build(
         recorded,
         announce,
         lambda: r.tasks.start(agents.reload.on_signal(), "reload-agents"),
+        lambda: kept.database.tried,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ import structlog
 from gateway import limits
 from gateway.app import build
 from gateway.cli.drain_server import GatewayServer
+from gateway.cli.garbage import freeze, freeze_when_loaded
 from gateway.errors import ServiceUnreachable
 from gateway.ops.telemetry import logs
 from gateway.settings import Settings, load_settings
@@ -76,11 +76,14 @@ async def _serve(settings: Settings, *, embed_model: bool) -> None:
         if settings.simulated:
             log.warning("simulated_vendors")
         await warm_up()
-        # What was made so far lives as long as the process: no collection need look at it again.
-        gc.collect()
-        gc.freeze()
+        freeze()
         if model is not None:
             log.info("simulated_model_listening", url=await _address_of(model))
+        # The database's packages are loaded on its thread, while calls can come already.
+        freezing = asyncio.create_task(
+            freeze_when_loaded(gateway.loaded, lambda: gateway.registry.active > 0)
+        )
+        stack.callback(freezing.cancel)
         await GatewayServer(gateway, settings.host, settings.port, settings.drain_s).serve()
 
 
@@ -95,13 +98,21 @@ async def warm_up() -> None:
 @asynccontextmanager
 async def _model_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.simulator.openai.main", "--port", str(SIMULATED_MODEL_PORT),
-        "--webhook-url", f"http://127.0.0.1:{settings.port}/openai/webhook",
-        "--webhook-secret", settings.openai_webhook_secret[0].get_secret_value(),
-        "--project", settings.openai_project_id or "",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        sys.executable,
+        "-m",
+        "gateway.simulator.openai.main",
+        "--port",
+        str(SIMULATED_MODEL_PORT),
+        "--webhook-url",
+        f"http://127.0.0.1:{settings.port}/openai/webhook",
+        "--webhook-secret",
+        settings.openai_webhook_secret[0].get_secret_value(),
+        "--project",
+        settings.openai_project_id or "",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C is for the gateway, which drains first
-    )  # fmt: skip
+    )
     try:
         yield process
     finally:

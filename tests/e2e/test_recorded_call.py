@@ -31,8 +31,11 @@ def spans(sound: Sound) -> list[tuple[int, int]]:
 def place(needle: Sound, hay: Sound) -> tuple[int, float]:
     """Where a sound stands in a longer one, and how like it is (1 is the same)."""
     wanted, found = needle.astype(float), hay.astype(float)
-    product = np.correlate(found, wanted, "valid")
-    energy = np.convolve(found**2, np.ones(len(wanted)), "valid") * (wanted @ wanted)
+    places, size = len(found) - len(wanted) + 1, len(found) + len(wanted)
+    spectrum = np.fft.rfft(found, size) * np.conj(np.fft.rfft(wanted, size))
+    product = np.fft.irfft(spectrum, size)[:places]
+    before = np.concatenate([[0.0], np.cumsum(found**2)])
+    energy = (before[-places:] - before[:places]) * (wanted @ wanted)
     likeness = product / np.sqrt(np.maximum(energy, 1.0))
     return int(likeness.argmax()), float(likeness.max())
 

@@ -54,7 +54,9 @@ class CarrierJob(Struct):
     agent: str
     format: str
     began: float
+    """Unix time in seconds."""
     delete: bool
+    """Whether the carrier's copy is deleted once ours is stored."""
     call: str
     """The call's key in the API."""
     direction: str
@@ -152,7 +154,7 @@ class CarrierRecordings:
     # --- While the call runs ---
 
     def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
-        """Pause and resume at the carrier; say of a trunk that its calls are not recorded."""
+        """Pause and resume at the carrier; report calls over a trunk, which are not recorded."""
         # That of the first agent decides: the document that dialled the model began it.
         if call.facts.path != "sip" or not call.machine.recording.wanted:
             return
@@ -237,19 +239,19 @@ class CarrierRecordings:
         self._start(self._follow(job), f"recording {job.recording_sid}")
 
     def on_stored(self, info: StoredRecording) -> None:
-        """Go on with the carrier's copy of what was stored."""
+        """Wake the jobs whose parts are stored, so that the carrier's copy can be deleted."""
         for part in info.parts:
             if (waiting := self._waiting.get(part)) is not None:
                 waiting.set()
 
     def on_dropped(self, name: str) -> None:
-        """Wake what waits for a recording that was deleted before it was stored."""
+        """Wake the jobs of a recording that was deleted before it was stored."""
         for part, waiting in self._waiting.items():
             if part.partition("~")[0] == name:
                 waiting.set()
 
     async def run(self) -> None:
-        """Go on with what earlier processes left behind."""
+        """Go on with the jobs that earlier processes left in the spool."""
         for job in await asyncio.to_thread(lambda: list(self._jobs())):
             self._start(self._follow(job), f"recording {job.recording_sid}")
 

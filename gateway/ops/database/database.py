@@ -56,6 +56,11 @@ class Database:
         return self._address.kind
 
     @property
+    def tried(self) -> bool:
+        """Whether it was opened, or could not be: then its packages are loaded."""
+        return self._engine is not None or self.away
+
+    @property
     def away(self) -> bool:
         """Whether the last request was not served."""
         return self._down_since is not None
