@@ -51,7 +51,7 @@ test-parts: $(READY)
 	@nice $(BIN)/pytest --ignore=tests/e2e -n 3 --dist worksteal
 
 test-calls: $(READY)
-	@$(BIN)/pytest tests/e2e -n 4 --dist worksteal > out/test-calls.txt 2>&1; status=$$?; \
+	@$(BIN)/pytest tests/e2e -n 5 --dist worksteal > out/test-calls.txt 2>&1; status=$$?; \
 	  echo "whole calls, tests/e2e:"; cat out/test-calls.txt; exit $$status
 
 coverage: $(READY) ## coverage of each module, and which fell below its floor

@@ -3,7 +3,7 @@
 Twilio sends the caller's frames with the time at which each stands in the stream, and plays what
 it gets strictly in order: at once where its buffer is empty, else behind what is there. A `clear`
 throws away what it has not played. So from what was sent, and when, it follows what was played;
-a mark that comes back tells how long the way there and back is.
+a mark that comes back gives the round trip time.
 
 What is written is final: nothing younger than `SETTLED_AFTER_MS`.
 """
@@ -56,13 +56,13 @@ class _Run:
     sent_at: float
     sound: bytearray = field(default_factory=bytearray)
     start: int | None = None
-    """Where it begins; decided as late as possible, when the way of marks is known."""
+    """Position of its first sample; decided late, when the delay of marks is known."""
     written: int = 0
     """How many of its samples have been taken off its beginning."""
 
 
 class StereoTimeline:
-    """Puts both directions of one stream on one line and gives out what is settled."""
+    """Both directions of one stream on one line, of which settled parts are given out."""
 
     def __init__(self) -> None:
         self._began: float | None = None
@@ -75,10 +75,10 @@ class StereoTimeline:
         self._played_to = 0
         """Where the sound ends that was taken off the runs."""
         self._dry_at = 0.0
-        """When the carrier's buffer runs dry, by the clock and without the way there."""
+        """When the carrier's buffer runs dry, by the clock, if the network took no time."""
         self._delay_s: float | None = None
         self._pending: dict[str, float] = {}
-        """Marks on their way, and when each would be back if there were no way."""
+        """Marks that are not back, and when each would be if the network took no time."""
         self._pauses: deque[tuple[int, int]] = deque()
         self._paused_at: int | None = None
         self._keys: deque[tuple[int, int]] = deque()
@@ -87,7 +87,7 @@ class StereoTimeline:
     # --- What happened ---
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Take what happened, in order."""
+        """Add entries, in the order in which they happened."""
         for kind, now, value in entries:
             if kind == CALLER:
                 self._hear(now, *value)
@@ -131,7 +131,7 @@ class StereoTimeline:
             # Whatever the first frame says: the line begins with it, or a little before.
             self._began = max(began, now - limits.CALLER_AHEAD_MAX_MS / 1000)
         elif began >= self._began:
-            # It took a longer way than the quickest so far; and the clocks drift.
+            # It was under way for longer than the quickest frame so far; and the clocks drift.
             self._began += min(_DRIFT_S_PER_FRAME, began - self._began)
         elif self._began - began <= limits.CALLER_AHEAD_MAX_MS / 1000:
             self._began = began
@@ -160,7 +160,7 @@ class StereoTimeline:
             self._delay_s = delay_s
 
     def _clear(self, now: float) -> None:
-        """Throw away what was not played: the way there is as long for a `clear` as for sound."""
+        """Drop what was not played: a `clear` takes as long to the carrier as sound does."""
         self._pending.clear()
         self._dry_at = min(self._dry_at, now)
         if self._runs:

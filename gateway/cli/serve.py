@@ -98,13 +98,21 @@ async def warm_up() -> None:
 @asynccontextmanager
 async def _model_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.simulator.openai.main", "--port", str(SIMULATED_MODEL_PORT),
-        "--webhook-url", f"http://127.0.0.1:{settings.port}/openai/webhook",
-        "--webhook-secret", settings.openai_webhook_secret[0].get_secret_value(),
-        "--project", settings.openai_project_id or "",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        sys.executable,
+        "-m",
+        "gateway.simulator.openai.main",
+        "--port",
+        str(SIMULATED_MODEL_PORT),
+        "--webhook-url",
+        f"http://127.0.0.1:{settings.port}/openai/webhook",
+        "--webhook-secret",
+        settings.openai_webhook_secret[0].get_secret_value(),
+        "--project",
+        settings.openai_project_id or "",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C is for the gateway, which drains first
-    )  # fmt: skip
+    )
     try:
         yield process
     finally:

@@ -123,11 +123,18 @@ def simulate(
     console = Console(stderr=as_json, highlight=False)
     file = find(scenario)
     options = RehearsalOptions(
-        file, _on_path(load(file), path), _account(),
-        _address("--url", url), _address("--public-url", public_url or url),
-        spawn, calls, concurrency or calls, rest_port, _address("--model", model),
+        file,
+        _on_path(load(file), path),
+        _account(),
+        _address("--url", url),
+        _address("--public-url", public_url or url),
+        spawn,
+        calls,
+        concurrency or calls,
+        rest_port,
+        _address("--model", model),
         None if out is None else _folder(out),
-    )  # fmt: skip
+    )
     records, agents = asyncio.run(_run(options, console))
     _print(records, agents, console, as_json)
     if any(record.failures for record in records):

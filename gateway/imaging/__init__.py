@@ -1,1 +1,1 @@
-"""Pictures of strangers: decoded in a process of its own, with bounds on memory, time and bytes."""
+"""Pictures of callers: decoded in a process of its own, with bounds on memory, time and bytes."""

@@ -18,7 +18,7 @@ def convert_leniently(document: Any, kind: Any) -> tuple[Any, tuple[str, ...]]:
 
     A field without a default is essential: when it does not fit, what contains it is left out, and
     at the top msgspec.ValidationError is raised. `document` is changed. Names are those of the
-    type's own fields, as in `start.tracks`: a stranger cannot invent one.
+    type's own fields, as in `start.tracks`: the other end cannot invent one.
     """
     left_out: list[str] = []
     for _ in range(_LEFT_OUT_MAX):

@@ -80,26 +80,26 @@ class McpServerLink:
         self._wires = mcp_connection
         self.label, self.server = label, server
         self.tools: tuple[ListedMcpTool, ...] = ()
-        """What it offers now; nothing while it is not there."""
+        """What it offers now; nothing while it is not connected."""
         self.revision = 0
-        """Changes with `tools`."""
+        """Another number whenever `tools` changes."""
         self.tried = asyncio.Event()
-        """The first try has come to an end, one way or the other."""
+        """Set when the first try has ended, with a connection or without."""
         self._left_out: tuple[tuple[str, str], ...] = ()
         self._on_status, self._on_left_out = on_status, on_left_out
         self._secrets, self._patience = secrets, patience
         self._wire: McpConnection | None = None
         self._doubt = asyncio.Event()
-        """Somebody needs to know whether it is there."""
+        """Set when a call needs to know whether the server still answers."""
         self._outcome = asyncio.Event()
-        """Of the try that is under way, or comes next."""
+        """Set when the try that is under way, or comes next, has ended."""
 
     @property
     def up(self) -> bool:
         return self._wire is not None
 
     async def run(self) -> None:
-        """Ends by cancellation only."""
+        """Connect, and again when the connection is lost; ends by cancellation only."""
         patience, task = self._patience, asyncio.current_task()
         pause_s = patience.pause_first_s
         while True:
@@ -124,7 +124,7 @@ class McpServerLink:
             return await wire.tools()
 
     async def _stay_connected(self, last_words: StderrTail) -> None:
-        """From one connection's beginning to its loss, which raises."""
+        """Connect, and keep the list of tools up to date. Raises when the connection is lost."""
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(self._patience.connect_max_s):
                 wire = await stack.enter_async_context(
@@ -348,7 +348,7 @@ def _tool(name: str, listed: ListedMcpTool, server: McpServer, link: McpServerLi
         "parameters": {"properties": {}, **listed.schema},
     }
     # "Servers MUST validate all tool inputs": Model Context Protocol, server/tools, security.
-    return Tool(definition, server.timeout_s, partial(link.call, listed.name), held=False)
+    return Tool(definition, server.timeout_s, partial(link.call, listed.name), validated=False)
 
 
 def _identity(server: McpServer) -> tuple[object, ...]:

@@ -18,11 +18,14 @@ import structlog
 from gateway import limits
 from gateway.agents.config.secret_input import SecretKind, SecretRequest
 from gateway.agents.routing import AgentBook
+from gateway.call.privacy.spoken_digits import digit_groups
 from gateway.errors import ToolError
 from gateway.tools.python import ToolContext
 from gateway.tools.signed_http import SignedHttp
 
 log = structlog.get_logger()
+_WORDS_BETWEEN: Final = 2
+"""Distance of two number words that are read out together, "and" between them at most."""
 _BETWEEN_DIGITS: Final = re.compile(r"(?<=\d)[\s,.:;/_–-]+(?=\d)")
 
 
@@ -114,11 +117,23 @@ def _failed(context: ToolContext, name: str, reason: str) -> SecretAnswer:
 
 
 def _repeats(answer: _Answer, digits: str) -> bool:
-    """Return whether an answer has the digits in it, however they are spaced."""
+    """Return whether an answer has the digits in it, spaced or as words."""
     if len(digits) < limits.tools.SECRET_ECHO_MIN_DIGITS:
         return False
-    texts = (answer.say, answer.token)
-    return any(digits in text or digits in _BETWEEN_DIGITS.sub("", text) for text in texts)
+    texts = (_bounded(answer.say), _bounded(answer.token))
+    return any(
+        digits in text or digits in _BETWEEN_DIGITS.sub("", text) or digits in _said(text)
+        for text in texts
+    )
+
+
+def _said(text: str) -> str:
+    """Return the digits of a text that has them as words, with a blank where others intervene."""
+    said, last_word = "", 0
+    for group in digit_groups(text)[0]:
+        said += (" " if group.first_word - last_word > _WORDS_BETWEEN else "") + group.digits
+        last_word = group.last_word
+    return said
 
 
 def _bounded(text: str) -> str:

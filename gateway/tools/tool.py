@@ -1,4 +1,4 @@
-"""A tool: what the model is told of it, and how it is used."""
+"""A tool: its definition for the model, the validation of its arguments, and how it is run."""
 
 from __future__ import annotations
 
@@ -15,24 +15,33 @@ if TYPE_CHECKING:  # 3 MB, imported where there is a schema
     from jsonschema_rs import Draft202012Validator
 
 ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[str]]
-"""A tool at work: arguments that fit its schema, who is on the line -> words for the model."""
+"""Runs a tool with arguments that fit its schema, for a call; returns words for the model."""
 
 
 class Tool:
-    """Definition of a tool for the model, and how it is run. Raises SettingsError.
-
-    `held` tells whether arguments are held against the schema here. A stranger's schema is for the
-    stranger: a pattern in it could keep the event loop busy for hours.
-    """
+    """Definition of a tool for the model, and how it is run."""
 
     def __init__(
-        self, definition: dict[str, Any], timeout_s: float, run: ToolFunction, *, held: bool = True
+        self,
+        definition: dict[str, Any],
+        timeout_s: float,
+        run: ToolFunction,
+        *,
+        validated: bool = True,
     ) -> None:
+        """`validated`: arguments are checked against the schema here. That of an MCP server is left
+        to the server: a pattern in a foreign schema could keep the event loop busy.
+
+        Raises SettingsError for a schema that is none.
+        """
         self.definition, self.timeout_s, self._run = definition, timeout_s, run
-        self._validator = _compiled(definition) if held else None
+        self._validator = _compiled(definition) if validated else None
 
     async def use(self, text: str, context: ToolContext) -> str:
-        """`text` is what the model made up; it is held against the schema before all else."""
+        """Run the tool with arguments as the model wrote them, JSON; return words for the model.
+
+        Raises InvalidArguments, ToolError.
+        """
         return await self._run(self._arguments(text), context)
 
     def _arguments(self, text: str) -> dict[str, Any]:

@@ -134,13 +134,27 @@ def _voice(
         calls.transfers,
     )
     failover = Failover(
-        registry, r.store, calls.snapshots, stream, sip, steps, documents, calls.transfers,
-        r.metrics, settings.public_url,
-    )  # fmt: skip
-    voice = VoiceEndpoints(
-        registry, r.store, calls.snapshots, outbound_tokens, documents, incoming, failover,
+        registry,
+        r.store,
+        calls.snapshots,
+        stream,
+        sip,
+        steps,
+        documents,
         calls.transfers,
-    )  # fmt: skip
+        r.metrics,
+        settings.public_url,
+    )
+    voice = VoiceEndpoints(
+        registry,
+        r.store,
+        calls.snapshots,
+        outbound_tokens,
+        documents,
+        incoming,
+        failover,
+        calls.transfers,
+    )
     return failover, voice
 
 

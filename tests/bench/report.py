@@ -221,12 +221,18 @@ def _sip_burst_rows(sip_burst: SipBurst) -> Iterator[tuple[str, ...]]:
     figures = [sip_burst.answered_ms.p50, sip_burst.answered_ms.p99, sip_burst.answered_ms.worst]
     figures += [sip_burst.again_ms.p50, sip_burst.again_ms.p99]
     yield (
-        "gateway", str(sip_burst.webhooks), str(sip_burst.running_calls),
+        "gateway",
+        str(sip_burst.webhooks),
+        str(sip_burst.running_calls),
         *(f"{ms:.1f}" for ms in figures),
-        str(sip_burst.accepted), str(sip_burst.accepted_twice), f"{sip_burst.decided_ms:.0f}",
-        f"{sip_burst.up_p99_ms:.1f}", str(sip_burst.lost), f"{sip_burst.sip_cpu_percent:.3f}",
+        str(sip_burst.accepted),
+        str(sip_burst.accepted_twice),
+        f"{sip_burst.decided_ms:.0f}",
+        f"{sip_burst.up_p99_ms:.1f}",
+        str(sip_burst.lost),
+        f"{sip_burst.sip_cpu_percent:.3f}",
         f"{sip_burst.sip_rss_mb:.3f}",
-    )  # fmt: skip
+    )
 
 
 def _cells(level: Level) -> Iterator[str]:

@@ -39,10 +39,18 @@ _NAIVE = Run(
 )
 
 _SIP_BURST = SipBurst(
-    webhooks=200, running_calls=20, answered_ms=_MS, again_ms=_MS, accepted=200, accepted_twice=0,
-    decided_ms=700.0, up_p99_ms=20.0, lost=0, sip_cpu_percent=0.01,
+    webhooks=200,
+    running_calls=20,
+    answered_ms=_MS,
+    again_ms=_MS,
+    accepted=200,
+    accepted_twice=0,
+    decided_ms=700.0,
+    up_p99_ms=20.0,
+    lost=0,
+    sip_cpu_percent=0.01,
     sip_rss_mb=0.1,
-)  # fmt: skip
+)
 
 
 _CALLGRIND = (

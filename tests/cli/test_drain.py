@@ -105,9 +105,16 @@ async def test_running_calls_end_by_themselves_and_no_new_one_is_taken(
         assert answered["call_sid"] == ended["call_sid"] == stream.call_sid
         assert (ended["ending"], ended["agent"]) == ("caller_hung_up", "reception")
         assert ended.keys() >= {
-            "seconds", "turns", "wait_p50_ms", "wait_p95_ms", "barge_ins", "tools", "tokens",
-            "path", "reason",
-        }  # fmt: skip
+            "seconds",
+            "turns",
+            "wait_p50_ms",
+            "wait_p95_ms",
+            "barge_ins",
+            "tools",
+            "tokens",
+            "path",
+            "reason",
+        }
         assert served.told("drained")
 
 

@@ -31,8 +31,11 @@ def spans(sound: Sound) -> list[tuple[int, int]]:
 def place(needle: Sound, hay: Sound) -> tuple[int, float]:
     """Where a sound stands in a longer one, and how like it is (1 is the same)."""
     wanted, found = needle.astype(float), hay.astype(float)
-    product = np.correlate(found, wanted, "valid")
-    energy = np.convolve(found**2, np.ones(len(wanted)), "valid") * (wanted @ wanted)
+    places, size = len(found) - len(wanted) + 1, len(found) + len(wanted)
+    spectrum = np.fft.rfft(found, size) * np.conj(np.fft.rfft(wanted, size))
+    product = np.fft.irfft(spectrum, size)[:places]
+    before = np.concatenate([[0.0], np.cumsum(found**2)])
+    energy = (before[-places:] - before[:places]) * (wanted @ wanted)
     likeness = product / np.sqrt(np.maximum(energy, 1.0))
     return int(likeness.argmax()), float(likeness.max())
 
@@ -42,6 +45,17 @@ def near(needle: Sound, hay: Sound, at: int) -> tuple[int, float]:
     begin = max(0, at - LAG_MAX)
     found, likeness = place(needle, hay[begin : at + len(needle) + LAG_MAX])
     return begin + found - at, likeness
+
+
+def in_part(truth: Sound, recorded: Sound, begin: int, end: int, offset: int) -> None:
+    """Of a stretch into which a pause fell only one end is there, as it was heard; or nothing."""
+    loud = np.flatnonzero(np.abs(recorded[begin + offset : end + offset].astype(int)) > QUIET)
+    if not len(loud):
+        return
+    first, last = begin + int(loud[0]), begin + int(loud[-1]) + 1
+    assert first - begin <= LAG_MAX or end - last <= LAG_MAX
+    if last - first > LAG_MAX:
+        assert near(truth[first:last], recorded, first + offset)[1] > 0.9
 
 
 def compare(out: Path) -> None:
@@ -76,7 +90,7 @@ def compare(out: Path) -> None:
         lag, likeness = near(truth[begin:end, 1], recorded[:, 1], begin + offset)
         if likeness < 0.9:
             missing += 1
-            assert np.abs(recorded[begin + offset : end + offset, 1].astype(int)).max() < QUIET
+            in_part(truth[:, 1], recorded[:, 1], begin, end, offset)
             continue
         lags.append(lag)
         exact = recorded[begin + offset + lag : end + offset + lag, 1]

@@ -41,8 +41,18 @@ async def said(cluster: Cluster, words: str, times: int) -> None:
 async def test_a_socket_breaks(tmp_path: Path) -> None:
     """The model's socket closes with each code for a retry; the caller's socket breaks."""
     closes = [{"close": code, "times": 1} for code in (1001, 1006, 1011, 1013)]
-    broken = [HEAR, TELL, HEAR, STORY, {"wait_ms": 1500}, "drop_socket", PATIENT, ASK, HEAR,
-              "hang_up"]  # fmt: skip
+    broken = [
+        HEAR,
+        TELL,
+        HEAR,
+        STORY,
+        {"wait_ms": 1500},
+        "drop_socket",
+        PATIENT,
+        ASK,
+        HEAR,
+        "hang_up",
+    ]
     async with running_cluster(
         tmp_path, script=script({"say": TALE}, *closes, speed=1.5)
     ) as cluster:

@@ -152,9 +152,15 @@ async def test_a_webhook_is_retried(tmp_path: Path) -> None:
     async with running_cluster(tmp_path, script=script(), gateways=2, redis=True) as cluster:
         webhooks = cluster.carrier.webhooks
         token = {"I-Twilio-Idempotency-Token": "one-and-the-same"}
-        fields = {"CallSid": "CA" + "7" * 32, "AccountSid": webhooks.account.sid,
-                  "From": "+15550111", "To": "+15550100", "CallStatus": "ringing",
-                  "Direction": "inbound", "ApiVersion": "2010-04-01"}  # fmt: skip
+        fields = {
+            "CallSid": "CA" + "7" * 32,
+            "AccountSid": webhooks.account.sid,
+            "From": "+15550111",
+            "To": "+15550100",
+            "CallStatus": "ringing",
+            "Direction": "inbound",
+            "ApiVersion": "2010-04-01",
+        }
         url = webhooks.reach.webhook("/twilio/voice")
         answers = [(await webhooks.send(url, fields, "POST", token)).text for _ in range(4)]
         assert len(set(answers)) == 1

@@ -148,9 +148,15 @@ def test_variables_that_are_used_are_there(name: str) -> None:
 def ended_line() -> dict[str, Any]:
     facts = CallInfo("CA" + "0" * 32, "+15550100", "+15550101", "reception", "media-streams")
     note = CallEnded(
-        Ending.CALLER_HUNG_UP, "", arrived=True, seconds=60.0, waits_s=(0.5, 0.7), barge_ins=1,
-        tools=2, tokens=300,
-    )  # fmt: skip
+        Ending.CALLER_HUNG_UP,
+        "",
+        arrived=True,
+        seconds=60.0,
+        waits_s=(0.5, 0.7),
+        barge_ins=1,
+        tools=2,
+        tokens=300,
+    )
     with capture_logs() as lines:
         CallLog().on_event(facts, note, Decimal("0.01"))
     return dict(lines[0])

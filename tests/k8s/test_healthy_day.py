@@ -20,10 +20,20 @@ SIZES = {
     "busy": (330.0, 2),
 }
 EVERYTHING = Fault(
-    model_slower=6, playback_slower=5, badly=0.3, tools_fail=0.6, errors=0.1, reconnects=0.5,
-    broken_streams=0.3, late=0.03, under_runs=0.03, gaps=0.05, dearer=6, limit_left=0.1,
+    model_slower=6,
+    playback_slower=5,
+    badly=0.3,
+    tools_fail=0.6,
+    errors=0.1,
+    reconnects=0.5,
+    broken_streams=0.3,
+    late=0.03,
+    under_runs=0.03,
+    gaps=0.05,
+    dearer=6,
+    limit_left=0.1,
     signed=False,
-)  # fmt: skip
+)
 FAULTY = {
     "GatewayBudgetNearlySpent",
     "GatewayCallerAudioLost",

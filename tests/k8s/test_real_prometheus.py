@@ -27,9 +27,15 @@ pytestmark = pytest.mark.needs("promtool", "prometheus")
 PATIENCE_S = 40.0
 ALERT = "GatewayCallersWait"
 SHORT = {
-    "1m": "8s", "2m": "8s", "5m": "8s", "10m": "8s", "15m": "8s", "30m": "12s", "1h": "12s",
+    "1m": "8s",
+    "2m": "8s",
+    "5m": "8s",
+    "10m": "8s",
+    "15m": "8s",
+    "30m": "12s",
+    "1h": "12s",
     "6h": "15s",
-}  # fmt: skip
+}
 SLOW_TURNS = 2
 """Of each of the two turns: so many times, over all calls, the model thinks too long."""
 AGENTS = {

@@ -11,9 +11,15 @@ from playwright.async_api import Browser, async_playwright, expect
 
 CHROMIUM: Final = "/usr/bin/chromium"
 _FLAGS: Final = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 PATIENCE_MS: Final = 30_000
 expect.set_options(timeout=PATIENCE_MS)

@@ -42,9 +42,15 @@ async def running_redis(port: int | None = None) -> AsyncIterator[RedisEnd]:
     assert binary is not None, "install redis-server (apt-get install redis-server)"
     port = port or _free_port()
     process = await asyncio.create_subprocess_exec(
-        binary, "--port", str(port), "--save", "", "--bind", "127.0.0.1",
+        binary,
+        "--port",
+        str(port),
+        "--save",
+        "",
+        "--bind",
+        "127.0.0.1",
         stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     running = RedisEnd(port, process)
     try:
         await _reachable(port)

@@ -20,12 +20,18 @@ from gateway.simulator.twilio.api_error import TwilioApiError
 from gateway.simulator.twilio.webhooks import Account
 
 _NUMBER_FIELDS: Final = {
-    "FriendlyName": "friendly_name", "VoiceUrl": "voice_url", "VoiceMethod": "voice_method",
-    "VoiceFallbackUrl": "voice_fallback_url", "VoiceFallbackMethod": "voice_fallback_method",
-    "StatusCallback": "status_callback", "StatusCallbackMethod": "status_callback_method",
-    "SmsUrl": "sms_url", "SmsMethod": "sms_method", "TrunkSid": "trunk_sid",
+    "FriendlyName": "friendly_name",
+    "VoiceUrl": "voice_url",
+    "VoiceMethod": "voice_method",
+    "VoiceFallbackUrl": "voice_fallback_url",
+    "VoiceFallbackMethod": "voice_fallback_method",
+    "StatusCallback": "status_callback",
+    "StatusCallbackMethod": "status_callback_method",
+    "SmsUrl": "sms_url",
+    "SmsMethod": "sms_method",
+    "TrunkSid": "trunk_sid",
     "VoiceApplicationSid": "voice_application_sid",
-}  # fmt: skip
+}
 _TRUNK_FIELDS: Final = {
     "FriendlyName": "friendly_name",
     "DomainName": "domain_name",

@@ -443,9 +443,16 @@ async def test_one_bad_tool_costs_itself(bad: Any) -> None:
 
 async def test_what_only_describes_a_tool_costs_nothing() -> None:
     odd = {
-        "name": "odd", "inputSchema": OBJECT, "description": 7, "title": [], "annotations": "none",
-        "icons": 3, "outputSchema": "object", "_meta": [], "execution": 1,
-    }  # fmt: skip
+        "name": "odd",
+        "inputSchema": OBJECT,
+        "description": 7,
+        "title": [],
+        "annotations": "none",
+        "icons": 3,
+        "outputSchema": "object",
+        "_meta": [],
+        "execution": 1,
+    }
     with capture_logs() as logs:
         async with raw(tools=[odd]) as link:
             assert [(tool.name, tool.description) for tool in link.tools] == [("odd", "")]

@@ -68,6 +68,8 @@ async def test_a_no_is_a_refusal() -> None:
         (b'{"ok": true, "say": "your PIN is 7391"}', 200, "repeats_digits"),
         (b'{"ok": true, "say": "7 3-9, 1 it was"}', 200, "repeats_digits"),
         (b'{"ok": true, "token": "acc_7391"}', 200, "repeats_digits"),
+        (b'{"ok": true, "say": "it was seven three nine one"}', 200, "repeats_digits"),
+        (b'{"ok": true, "say": "soixante-treize quatre-vingt-onze"}', 200, "repeats_digits"),
         (b"fine", 200, "not_an_answer"),
         (b'{"say": "7391"}', 200, "not_an_answer"),
         (b'{"ok": "yes"}', 200, "not_an_answer"),
@@ -81,6 +83,12 @@ async def test_other_answers_are_an_error_that_says_nothing(
     found, _, logs = await asked(answer, status)
     assert found == SecretAnswer("error")
     assert [(one["event"], one["reason"]) for one in logs] == [("secret_function_failed", reason)]
+
+
+async def test_numbers_that_do_not_stand_together_repeat_nothing() -> None:
+    say = "73 is your bonus this month, and nine orders are on their way, one of them late"
+    found, _, _ = await asked(json.dumps({"ok": True, "say": say}).encode())
+    assert found == SecretAnswer("done", say)
 
 
 async def test_an_answer_is_cut() -> None:

@@ -25,13 +25,13 @@ async def echo(arguments: Mapping[str, Any], context: ToolContext) -> str:
     return f"{context.call_sid} {json.dumps(arguments, ensure_ascii=False)}"
 
 
-def tool(schema: dict[str, Any] = SCHEMA, *, held: bool = True) -> Tool:
-    return Tool({"name": "count", "parameters": schema}, 5.0, echo, held=held)
+def tool(schema: dict[str, Any] = SCHEMA, *, validated: bool = True) -> Tool:
+    return Tool({"name": "count", "parameters": schema}, 5.0, echo, validated=validated)
 
 
-async def problem(text: str, *, held: bool = True) -> str:
+async def problem(text: str, *, validated: bool = True) -> str:
     with pytest.raises(InvalidArguments) as refused:
-        await tool(held=held).use(text, CALL)
+        await tool(validated=validated).use(text, CALL)
     return str(refused.value)
 
 
@@ -46,9 +46,9 @@ async def test_what_fits_is_run(text: str, arguments: str) -> None:
     "text",
     ["{", "NaN", '{"count": Infinity}', '{"name": "\\ud800"}', "[" * 100_000],
 )
-@pytest.mark.parametrize("held", [True, False])
-async def test_what_is_not_json_is_not_run(text: str, held: bool) -> None:
-    assert await problem(text, held=held) == "Wrong arguments: they are not JSON."
+@pytest.mark.parametrize("validated", [True, False])
+async def test_what_is_not_json_is_not_run(text: str, validated: bool) -> None:
+    assert await problem(text, validated=validated) == "Wrong arguments: they are not JSON."
 
 
 async def test_arguments_have_a_bound() -> None:
@@ -76,9 +76,9 @@ async def test_a_problem_is_told_shortly() -> None:
     assert len(await problem(json.dumps({"name": "b" * 5000}))) < 400
 
 
-async def test_a_stranger_s_schema_is_for_the_stranger() -> None:
-    assert await tool(held=False).use('{"count": "3"}', CALL) == 'CA1 {"count": "3"}'
-    assert await problem("[1]", held=False) == "Wrong arguments: they are not an object."
+async def test_the_schema_of_an_mcp_server_is_left_to_it() -> None:
+    assert await tool(validated=False).use('{"count": "3"}', CALL) == 'CA1 {"count": "3"}'
+    assert await problem("[1]", validated=False) == "Wrong arguments: they are not an object."
 
 
 async def test_a_pattern_takes_time_by_the_length_of_the_text_only() -> None:
@@ -97,5 +97,5 @@ async def test_a_pattern_takes_time_by_the_length_of_the_text_only() -> None:
     ],
 )
 def test_a_schema_that_is_none_refuses_to_start(schema: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=r"^function count: parameters: "):
+    with pytest.raises(SettingsError, match="function count: parameters "):
         tool(schema)

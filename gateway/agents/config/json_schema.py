@@ -1,4 +1,4 @@
-"""JSON schemas of the operator's, against which the words of strangers are held."""
+"""JSON Schemas of the operator, by which what models and callers say is validated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def compiled(schema: dict[str, Any]) -> Draft202012Validator:
 
     How long it takes grows with the text, whatever the pattern, and nothing is fetched. A schema
     that refers to itself is refused: two references in an `anyOf` double the time with each level
-    that a stranger nests.
+    that somebody nests.
     """
     from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from gateway.agents.config.transfers import NUMBER
 
 E164: Final = re.compile(NUMBER)
 PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,6}")
-"""A country's, or one of a part of it."""
+"""Start of numbers: a country code, or one with the first digits of an area."""
 
 Policy = Literal["talk", "leave_message", "hang_up"]
 
@@ -42,11 +42,11 @@ class Outbound(AgentFilePart):
     countries: list[Annotated[str, AfterValidator(_prefix)]] = Field(
         default_factory=list, max_length=limits.agents.DIAL_COUNTRIES_MAX
     )
-    """Narrower than what the whole gateway may call; empty allows all of that."""
+    """Starts of the numbers that this agent may call; empty: all that the gateway may call."""
     hours: CallingHoursField = None
     """When people may be called, on the clock of the place where they are."""
     screening: Literal["explain", "hang_up"] | None = None
-    """What a telephone's assistant gets that asks who is calling."""
+    """What is done when a telephone's assistant asks who is calling; None: nothing of its own."""
     machine: Policy = "hang_up"
     message: Fillable | None = Field(
         None, min_length=1, max_length=limits.agents.GREETING_MAX_CHARS
@@ -62,6 +62,7 @@ class Outbound(AgentFilePart):
 
     @property
     def leaves_message(self) -> bool:
+        """Whether a machine, or an unknown answerer, gets the agent's message."""
         return "leave_message" in (self.machine, self.unknown)
 
     @property
@@ -80,4 +81,5 @@ class Outbound(AgentFilePart):
 
 
 def reaches(number: str, prefixes: tuple[str, ...] | list[str]) -> bool:
+    """Return whether a number in E.164 begins with one of these; False without any."""
     return any(number.startswith(prefix) for prefix in prefixes)

@@ -7,14 +7,15 @@ from typing import Final, Literal
 from pydantic import Field
 
 from gateway import limits
-from gateway.agents.config.base import AgentFilePart as _Part
+from gateway.agents.config.base import AgentFilePart
 
 PAUSES_RECORDING: Final = "pause_recording"
+"""Built-in tool by which the model pauses a recording."""
 
 RecordingFormat = Literal["opus", "wav"]
 
 
-class Recording(_Part):
+class Recording(AgentFilePart):
     """A stereo recording: left the caller, right what was played to them."""
 
     consent: str = Field(min_length=1, max_length=limits.agents.GREETING_MAX_CHARS)

@@ -24,7 +24,7 @@ class AgentsVersion:
     def __init__(
         self, book: AgentBook, toolbox: Toolbox, clock: Callable[[], float] = time
     ) -> None:
-        """`clock` tells Unix time."""
+        """`clock` returns Unix time in seconds."""
         self.book, self.toolbox = book, toolbox
         self.sessions = SessionConfigs(book, toolbox)
         self.since_unix_s = clock()
@@ -99,7 +99,7 @@ class AgentsInUse:
         self._calls[version] += 1
 
     def end(self, version: AgentsVersion, call_sid: str) -> None:
-        """Let go of a version: a call that began with it has ended."""
+        """Release a version: a call that began with it has ended."""
         self._calls[version] -= 1
         if call_sid:
             self._ended.pop(call_sid, None)

@@ -19,7 +19,10 @@ SecretDocument = Callable[[RunningCall, CollectSecret], Awaitable[str]]
 async def collect_over_rest(
     rest: TwilioRest, document: SecretDocument, call: RunningCall, secret: CollectSecret
 ) -> None:
-    """Replace what Twilio runs for the call; its leg here then ends by itself."""
+    """Have Twilio run the document in place of the call's stream or leg, which ends by that.
+
+    A failure comes back to the call as `TransferFailed`.
+    """
     try:
         await rest.redirect(call.facts.call_sid, await document(call, secret))
     except LinkError as error:

@@ -1,4 +1,4 @@
-"""Traces of ended calls in the store, for whoever forgets them."""
+"""Traces that ended calls leave in the store, to be deleted with a call or a caller."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.ops.store.shared import Store
 
 
 class SnapshotTraces:
-    """States of calls, and last turns as sound, in the store."""
+    """Snapshots of calls, and the sound of their last turns."""
 
     name: Final = "states"
 

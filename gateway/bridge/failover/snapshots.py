@@ -29,28 +29,29 @@ log = structlog.get_logger()
 
 
 class _Written(NamedTuple):
-    """Version of a call's history that was written last."""
+    """The version of a call's history that was written last."""
 
     revision: int
     shape: tuple[int, int, int]
-    """Changes with everything but words that the model adds to its last sentence."""
+    """Number of the last item, items, complete items: a sentence that grows changes none."""
     at: float
+    """Clock reading in seconds."""
 
     @classmethod
-    def of(cls, memory: ConversationHistory, at: float) -> Self:
-        items = memory.items
+    def of(cls, history: ConversationHistory, at: float) -> Self:
+        items = history.items
         last = items[-1].number if items else 0
-        return cls(memory.revision, (last, len(items), sum(item.done for item in items)), at)
+        return cls(history.revision, (last, len(items), sum(item.done for item in items)), at)
 
     def is_due_after(self, before: _Written | None) -> bool:
-        """Whether to write: a sentence that only grows is not written again at each word."""
+        """Return whether to write: a sentence that only grows waits for a few more words."""
         if before is None or self.shape != before.shape:
             return True
         return self.at - before.at >= limits.store.STATE_GROWING_EVERY_S
 
 
 class SnapshotStore:
-    """Snapshots in the store, and what of them was written; `calls` are this process's."""
+    """Snapshots of this process's calls in the store, and which version was written last."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class SnapshotStore:
         privacy: PrivacyFilter,
         clock: Callable[[], float] = monotonic,
     ) -> None:
+        """`calls` returns the running calls of this process; `clock` is monotonic, in seconds."""
         self._store, self._calls, self._clock = store, calls, clock
         self._privacy = privacy
         self._written: dict[RunningCall, _Written] = {}
@@ -71,6 +73,7 @@ class SnapshotStore:
         return self._store.shared
 
     async def run(self) -> None:
+        """Write what has changed for as long as the process runs; no error ends it."""
         while self._store.shared:
             await asyncio.sleep(limits.store.STATE_EVERY_S)
             try:
@@ -79,12 +82,13 @@ class SnapshotStore:
                 log.exception("snapshots_write_failed")
 
     async def write_changed(self) -> None:
+        """Write the snapshot of each call whose history has changed enough since the last time."""
         changed: dict[RunningCall, tuple[_Written, list[tuple[str, str, float]]]] = {}
         for call in list(self._calls()):
-            before, memory = self._written.get(call), call.machine.history
-            if not call.machine.arrived or (before and before.revision == memory.revision):
+            before, history = self._written.get(call), call.machine.history
+            if not call.machine.arrived or (before and before.revision == history.revision):
                 continue
-            now = _Written.of(memory, self._clock())
+            now = _Written.of(history, self._clock())
             if now.is_due_after(before):
                 changed[call] = now, self._entries(call)
                 await asyncio.sleep(0)  # a hundred in a row would hold up everybody's sound
@@ -99,9 +103,11 @@ class SnapshotStore:
         await self._store.put_all(self._entries(call))
 
     async def write(self, call_sid: str, state: CallSnapshot) -> None:
+        """Write a state for as long as a caller may come back after the end of a connection."""
         await self._store.put(_key(call_sid), _text(state), limits.store.ENDINGS_KEPT_S)
 
     async def load_sip(self, call_id: str) -> CallSnapshot | None:
+        """Return the state of a SIP call by OpenAI's call_id; None when there is none."""
         return await self._load(_sip_key(call_id))
 
     async def expect(self, call_sid: str, state: CallSnapshot, opening: str | None) -> None:
@@ -110,10 +116,11 @@ class SnapshotStore:
         await self.write(call_sid, state)
 
     async def known(self, call_sid: str) -> CallSnapshot | None:
-        """Return the state of a call that is running, was running or is expected."""
+        """Return the state of a call that runs, ran or is expected; None when there is none."""
         return await self._load(_key(call_sid))
 
     async def load(self, call_sid: str) -> CallSnapshot | None:
+        """Return the state of a call whose caller has arrived; None when there is none."""
         state = await self.known(call_sid)
         return state if state is not None and state.arrived else None
 
@@ -165,7 +172,10 @@ class SnapshotStore:
             await self.write(call_sid, state)
 
     async def sound(self, call_sid: str) -> bytes:
-        """Return once what the caller said last on a stream that is gone."""
+        """Return, and delete, the caller's last sound on a stream that is gone.
+
+        Mu-law; empty when there is none.
+        """
         key = _sound_key(call_sid)
         sound = readable(key, await self._store.get(key), b64decode)
         if sound is None:
@@ -187,7 +197,7 @@ def _age(state: CallSnapshot) -> tuple[int, int]:
 
 
 def _is_kept(ending: Ending) -> bool:
-    """Whether another connection may resume the call after this ending."""
+    """Return whether another connection may resume the call after this ending."""
     return not ending.well or ending is Ending.TRANSFERRED
 
 
@@ -205,6 +215,7 @@ def first_state(facts: CallInfo, briefing: Briefing) -> CallSnapshot:
 
 
 def state_of(call: RunningCall) -> CallSnapshot:
+    """Return the state of a running call, with every word of its history."""
     state, facts = call.machine.snapshot(), call.facts
     state.caller, state.dialled = _plain(facts.caller), _plain(facts.dialled)
     state.path, state.call_id, state.call_sid = facts.path, facts.call_id, facts.call_sid

@@ -211,6 +211,9 @@ class OutboundCalls:
                 raise NotDialled(
                     "unknown", "Twilio did not answer: the call may ring all the same."
                 ) from error
+            if error.retryable and error.reason.startswith(("twilio_", "http_")):  # 429
+                sentence = "Twilio takes no more requests now: wait a second."
+                raise NotDialled("too_fast", sentence, 1.0) from error
             if error.reason.startswith("twilio_"):
                 code = error.reason.removeprefix("twilio_")
                 raise NotDialled("refused", f"Twilio refuses with its error {code}.") from error

@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -53,7 +54,9 @@ class CarrierJob(Struct):
     agent: str
     format: str
     began: float
+    """Unix time in seconds."""
     delete: bool
+    """Whether the carrier's copy is deleted once ours is stored."""
     call: str
     """The call's key in the API."""
     direction: str
@@ -146,11 +149,12 @@ class CarrierRecordings:
         """Calls of this process that the carrier records, by their CallSid."""
         self._waiting: dict[str, asyncio.Event] = {}
         """Parts on their way to the store."""
+        self._trying, self._idle = 0, asyncio.Event()
 
     # --- While the call runs ---
 
     def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
-        """Pause and resume at the carrier; say of a trunk that its calls are not recorded."""
+        """Pause and resume at the carrier; report calls over a trunk, which are not recorded."""
         # That of the first agent decides: the document that dialled the model began it.
         if call.facts.path != "sip" or not call.machine.recording.wanted:
             return
@@ -235,19 +239,19 @@ class CarrierRecordings:
         self._start(self._follow(job), f"recording {job.recording_sid}")
 
     def on_stored(self, info: StoredRecording) -> None:
-        """Go on with the carrier's copy of what was stored."""
+        """Wake the jobs whose parts are stored, so that the carrier's copy can be deleted."""
         for part in info.parts:
             if (waiting := self._waiting.get(part)) is not None:
                 waiting.set()
 
     def on_dropped(self, name: str) -> None:
-        """Wake what waits for a recording that was deleted before it was stored."""
+        """Wake the jobs of a recording that was deleted before it was stored."""
         for part, waiting in self._waiting.items():
             if part.partition("~")[0] == name:
                 waiting.set()
 
     async def run(self) -> None:
-        """Go on with what earlier processes left behind."""
+        """Go on with the jobs that earlier processes left in the spool."""
         for job in await asyncio.to_thread(lambda: list(self._jobs())):
             self._start(self._follow(job), f"recording {job.recording_sid}")
 
@@ -259,6 +263,7 @@ class CarrierRecordings:
 
     async def _tried(self, job: CarrierJob) -> bool:
         """Return whether nothing is left to be done."""
+        self._trying += 1
         try:
             await self._keep(job)
         except (LinkError, PeerError, OSError, DatabaseAway) as error:
@@ -270,7 +275,18 @@ class CarrierRecordings:
                 self._forget(job)
                 return True
             return False
+        finally:
+            self._trying -= 1
+            self._idle.set()
         return True
+
+    async def settle(self, within_s: float) -> None:
+        """Wait for what is being fetched, or for that time; what failed is the next process's."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._trying:
+                    self._idle.clear()
+                    await self._idle.wait()
 
     async def _keep(self, job: CarrierJob) -> None:
         waiting = self._waiting[job.part] = asyncio.Event()

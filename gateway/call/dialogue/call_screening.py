@@ -66,7 +66,7 @@ class CallScreening(CallPart):
             self._turn_over(words)
         active = ctx.responses.active_id
         if self.waits and active not in (None, self._cancelled) and ctx.responses.purpose is None:
-            # The server answers the assistant by itself: its turn detection did not know better.
+            # Begun by the server's turn detection before it was told to answer no turns.
             self._silence()
 
     def _turn_over(self, words: str) -> None:
@@ -103,7 +103,7 @@ class CallScreening(CallPart):
         self._line.cut()
 
     def _answer_turns(self, *, by_server: bool) -> None:
-        """Have the server answer turns by itself, as the agent asks for it, or not at all."""
+        """Have the server answer turns by itself, as the agent has it, or answer none."""
         ctx, detection = self._ctx, self._link.rules.detection
         if ctx.agent.client_turns or not detection or detection.get("create_response") is False:
             return
@@ -125,7 +125,7 @@ class CallScreening(CallPart):
         ctx.request(ResponseRequest("answer", any_will_do=True))
 
     def _go_on_waiting(self) -> None:
-        """Keep the silence from being nudged; nobody waits for ever."""
+        """Keep the wait from counting as the caller's silence, and end it after its time."""
         ctx = self._ctx
         if self._waits_until is None:
             return

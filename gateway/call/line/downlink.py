@@ -170,7 +170,7 @@ class Downlink:
             self._plan()  # it was late marks that were waited for
         first = self.first_sound
         if first is not None and first.mark == mark:
-            # A telephone next door may echo a mark at once: nothing is played before it was sent.
+            # A simulated telephone may echo a mark at once: nothing is played before it was sent.
             played_at = now - (first.mark_ms - first.position_ms) / 1000
             first.played_at = max(played_at, first.sent_at or played_at)
         return True

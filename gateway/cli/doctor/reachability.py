@@ -91,8 +91,15 @@ async def openai_webhook(settings: Settings, http: httpx2.AsyncClient) -> list[F
     if not settings.openai_webhook_secret:
         return [skip("OpenAI's webhook", "OPENAI_WEBHOOK_SECRET is unset: no SIP calls")]
     for secret in settings.openai_webhook_secret:
-        body = json.dumps({"object": "event", "id": "evt_doctor", "type": "doctor.visit",
-                           "created_at": int(time.time()), "data": {}}).encode()  # fmt: skip
+        body = json.dumps(
+            {
+                "object": "event",
+                "id": "evt_doctor",
+                "type": "doctor.visit",
+                "created_at": int(time.time()),
+                "data": {},
+            }
+        ).encode()
         try:
             headers = standard_webhook(secret.get_secret_value(), body)
         except ValueError:

@@ -18,9 +18,17 @@ from gateway.errors import BugError, SettingsError
 # Twilio tries twice more after any failure: the answer to a retry of a call is the same.
 OVERRIDES: Final = "ct=2000&rt=4000&rc=2&rp=all"
 _NUMBER_FIELDS: Final = (
-    "voice_url", "voice_method", "voice_fallback_url", "voice_fallback_method", "status_callback",
-    "status_callback_method", "sms_url", "sms_method", "trunk_sid", "voice_application_sid",
-)  # fmt: skip
+    "voice_url",
+    "voice_method",
+    "voice_fallback_url",
+    "voice_fallback_method",
+    "status_callback",
+    "status_callback_method",
+    "sms_url",
+    "sms_method",
+    "trunk_sid",
+    "voice_application_sid",
+)
 _TRUNK_FIELDS: Final = (
     "secure",
     "transfer_mode",

@@ -16,9 +16,17 @@ from gateway.protocols.realtime_server import TranscriptionUsage, Usage
 MILLION: Final = Decimal(1_000_000)
 MINUTE_S: Final = Decimal(60)
 KINDS: Final = (
-    "text_in", "text_cached", "text_out", "audio_in", "audio_cached", "audio_out",
-    "image_in", "image_cached", "transcription", "carrier",
-)  # fmt: skip
+    "text_in",
+    "text_cached",
+    "text_out",
+    "audio_in",
+    "audio_cached",
+    "audio_out",
+    "image_in",
+    "image_cached",
+    "transcription",
+    "carrier",
+)
 """The closed set of what is paid for."""
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]

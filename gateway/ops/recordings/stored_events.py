@@ -11,6 +11,7 @@ from gateway.ops.recordings.joining import StoredRecording
 log = structlog.get_logger()
 OnStored = Callable[[StoredRecording], None]
 OnDropped = Callable[[str], None]
+"""Gets the name of a recording."""
 
 
 class StoredEvents:
@@ -32,10 +33,12 @@ class StoredEvents:
         self._on_dropped.append(on_dropped)
 
     def dropped(self, name: str) -> None:
+        """Report that the recording of this name was deleted."""
         for on_dropped in self._on_dropped:
             on_dropped(name)
 
     def publish(self, info: StoredRecording) -> None:
+        """Report that a recording was stored."""
         for on_stored in self._on_stored:
             try:
                 on_stored(info)

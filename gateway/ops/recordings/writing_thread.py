@@ -1,4 +1,4 @@
-"""The thread that puts recordings on the disk: what a call heard goes in, and nothing waits.
+"""The thread that writes recordings to the disk, so that no call waits for it.
 
 The event loop hands over what was written down, twice a second for each recorded call. The queue
 is bounded: when the disk hangs, sound is left out and the recording says so; the call goes on.

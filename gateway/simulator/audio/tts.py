@@ -81,9 +81,15 @@ def _load() -> tuple[ctypes.CDLL, int]:
             f"'gateway[simulator]'), or choose the voice 'tone' ({error})."
         ) from error
     lib.espeak_Synth.argtypes = [
-        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int,
-        ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p,
-    ]  # fmt: skip
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+        ctypes.c_uint,
+        ctypes.c_int,
+        ctypes.c_uint,
+        ctypes.c_uint,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    ]
     hz = int(lib.espeak_Initialize(_RETRIEVAL, 0, data.encode(), _DONT_EXIT))
     if hz <= 0:
         raise ServiceUnreachable(f"espeak-ng refuses its data in {data}: reinstall the wheel.")

@@ -77,10 +77,18 @@ async def spawned(plan: ProcessPlan) -> AsyncIterator[GatewayProcesses]:
 
 async def _start_model(plan: ProcessPlan, stack: contextlib.AsyncExitStack) -> str:
     command = [
-        sys.executable, "-m", "gateway.simulator.openai.main", "--port", "0",
-        "--webhook-url", plan.gateway_url + WEBHOOK_PATH,
-        "--webhook-secret", plan.webhook_secret, "--project", plan.project,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "gateway.simulator.openai.main",
+        "--port",
+        "0",
+        "--webhook-url",
+        plan.gateway_url + WEBHOOK_PATH,
+        "--webhook-secret",
+        plan.webhook_secret,
+        "--project",
+        plan.project,
+    ]
     if script := as_file(plan.script, plan.out / "model.yaml"):
         command += ["--script", str(script)]
     log = plan.out / "model.log"

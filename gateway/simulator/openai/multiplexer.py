@@ -22,9 +22,15 @@ class HttpApp:
 
     def __init__(self, app: ASGIApp) -> None:
         self._config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off",
-            timeout_keep_alive=KEEP_ALIVE_S, loop="none", http="httptools", ws="none",
-        )  # fmt: skip
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=KEEP_ALIVE_S,
+            loop="none",
+            http="httptools",
+            ws="none",
+        )
         self._config.load()
         self._state = ServerState()
         self.unidentified: set[asyncio.BaseTransport] = set()

@@ -119,18 +119,30 @@ def _words(axes: Any, at_ms: float, height: float, words: str, colour: str, side
 def _wait(axes: Any, begin: float, end: float, latency_ms: float) -> None:
     axes.plot([begin, begin, end, end], [0.22, 0, 0, -0.22], color=WAIT, linewidth=1.6)
     axes.text(
-        (begin + end) / 2, 0.07, f"{latency_ms:.0f} ms", color=WAIT, ha="center", va="bottom",
-        fontweight="bold", bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"},
-    )  # fmt: skip
+        (begin + end) / 2,
+        0.07,
+        f"{latency_ms:.0f} ms",
+        color=WAIT,
+        ha="center",
+        va="bottom",
+        fontweight="bold",
+        bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"},
+    )
 
 
 def _cut(axes: Any, begin: float, end: float, silent_after_ms: float) -> None:
     axes.axvspan(begin, end, 0.13, 0.9, color=CUT, alpha=0.16, linewidth=0)
     axes.axvline(end, 0.0, 0.9, color=CUT, linewidth=1.2, linestyle=(0, (4, 2)))
     axes.annotate(
-        f"barge-in: silent after {silent_after_ms:.0f} ms", (end, -2.4), (5, 0),
-        textcoords="offset points", color=CUT, va="bottom", ha="left", fontweight="bold",
-    )  # fmt: skip
+        f"barge-in: silent after {silent_after_ms:.0f} ms",
+        (end, -2.4),
+        (5, 0),
+        textcoords="offset points",
+        color=CUT,
+        va="bottom",
+        ha="left",
+        fontweight="bold",
+    )
 
 
 def _decorate(axes: Any, record: RehearsalRecord) -> None:

@@ -249,11 +249,21 @@ class CallsEndpoints:
 
 
 _NOT_DIALLED: Final = {
-    "no_agent": 404, "off": 403, "not_outbound": 403, "country": 403, "not_e164": 422,
-    "key_reused": 422, "refused": 422, "outside_hours": 409,
-    "under_way": 409, "agent_full": 409, "caller_busy": 409,
-    "too_fast": 429, "unreachable": 502, "unknown": 504,
-}  # fmt: skip
+    "no_agent": 404,
+    "off": 403,
+    "not_outbound": 403,
+    "country": 403,
+    "not_e164": 422,
+    "key_reused": 422,
+    "refused": 422,
+    "outside_hours": 409,
+    "under_way": 409,
+    "agent_full": 409,
+    "caller_busy": 409,
+    "too_fast": 429,
+    "unreachable": 502,
+    "unknown": 504,
+}
 """HTTP status by reason; any other is 503: another process, or a later time, may do."""
 
 

@@ -65,7 +65,7 @@ class PhotoEndpoint:
     def __init__(
         self, links: PictureLinks, photos: Pictures, clock: Callable[[], float] = monotonic
     ) -> None:
-        """`clock` fills up how often somebody may look and upload."""
+        """`clock` is monotonic, in seconds; it refills the limits on looks and uploads."""
         self._links, self._photos = links, photos
         looks, per_s = limits.images.PHOTO_LOOKS_BURST, limits.images.PHOTO_LOOKS_PER_S
         self._looks = TokenBucket(looks, per_s, clock)
@@ -106,7 +106,7 @@ class PhotoEndpoint:
             showing.busy = False
 
     def _must_wait(self, token: str) -> float:
-        """Slow down guesses, and no requests with a valid link."""
+        """Return for how many seconds a guessed link must wait; a link of ours need not."""
         return 0.0 if self._links.is_ours(token) else self._looks.take()
 
     async def _taken(self, request: Request, call: PictureTarget, source: str) -> Response:

@@ -145,6 +145,9 @@ class Failover:
         """Return None when the call was resumed often enough. Raises NotAdmitted."""
         state = await self._snapshots.load(call.call_sid)
         if state is None:
+            # Nothing is remembered of a stream that never arrived, whatever keeps it from us.
+            if await self._count(f"restarts:{call.call_sid}") > limits.call.RESUMES_MAX:
+                return None
             return await self._restart_without_history(call, agent)
         if state.resumes >= limits.call.RESUMES_MAX:
             return None

@@ -289,10 +289,17 @@ def forged(headers: list[tuple[str, str]], what: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     "what",
     [
-        "agent", "agent unknown", "call", "token", "token of nothing", "token in other letters",
-        "token without end", "no call", "no agent",
+        "agent",
+        "agent unknown",
+        "call",
+        "token",
+        "token of nothing",
+        "token in other letters",
+        "token without end",
+        "no call",
+        "no agent",
     ],
-)  # fmt: skip
+)
 async def test_forged_headers_are_declined(rig: GatewayRig, vendor: Vendor, what: str) -> None:
     """Even where the number that was dialled would have been answered."""
     _, headers = await dialled(rig)

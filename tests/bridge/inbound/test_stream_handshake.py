@@ -194,9 +194,18 @@ async def test_token_that_was_tampered_with(attempt: Attempt) -> None:
     fields[0] += 3600
     longer = urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
     for token in (
-        f"{longer}.{sign}", f"{body}.", f".{sign}", body, f"{good}.{sign}", good[:-1],
-        "A" + good[1:], good[::-1], "\ud83d\udcde", "." * 100, "x" * 5000,
-    ):  # fmt: skip
+        f"{longer}.{sign}",
+        f"{body}.",
+        f".{sign}",
+        body,
+        f"{good}.{sign}",
+        good[:-1],
+        "A" + good[1:],
+        good[::-1],
+        "\ud83d\udcde",
+        "." * 100,
+        "x" * 5000,
+    ):
         assert await attempt.refused(token) == "bad_token", token
 
 

@@ -61,9 +61,15 @@ async def rigs(
 
 def message(url: str) -> dict[str, str]:
     return {
-        "MessageSid": new_sid("MM"), "AccountSid": ACCOUNT, "From": CALLER, "To": RECEPTION,
-        "Body": "", "NumMedia": "1", "MediaUrl0": url, "MediaContentType0": "image/jpeg",
-    }  # fmt: skip
+        "MessageSid": new_sid("MM"),
+        "AccountSid": ACCOUNT,
+        "From": CALLER,
+        "To": RECEPTION,
+        "Body": "",
+        "NumMedia": "1",
+        "MediaUrl0": url,
+        "MediaContentType0": "image/jpeg",
+    }
 
 
 async def known(redis: RedisEnd) -> None:

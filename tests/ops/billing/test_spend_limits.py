@@ -65,9 +65,7 @@ async def test_a_used_up_budget_takes_no_new_call(tmp_path: Path) -> None:
         gateway.events.publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
         assert gateway.registry.refusal() is None
         gateway.events.publish(call, events.UsageCounted("gpt-realtime-2.1", SPOKEN))
-        assert (gateway.registry.refusal(), gateway.registry.refusal("sip")) == (
-            "budget", "budget"
-        )  # fmt: skip
+        assert (gateway.registry.refusal(), gateway.registry.refusal("sip")) == ("budget", "budget")
         with pytest.raises(NotAdmitted, match="budget"):
             announce(gateway, "2")
         found = gateway.metrics.registry.get_sample_value

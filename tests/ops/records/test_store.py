@@ -169,9 +169,15 @@ async def test_every_change_is_published_as_it_stands_in_the_record(office: Offi
 def apply(record: dict[str, Any], part: str, value: Any) -> None:
     """What the console does with a change."""
     lists = (
-        "timeline", "latency", "interruptions", "tool_calls", "approvals", "hand_overs",
-        "transcript", "messages",
-    )  # fmt: skip
+        "timeline",
+        "latency",
+        "interruptions",
+        "tool_calls",
+        "approvals",
+        "hand_overs",
+        "transcript",
+        "messages",
+    )
     for name in lists:
         record.setdefault(name, [])
     record.setdefault("result", None)

@@ -282,9 +282,15 @@ async def test_the_journal_is_read_from_outside() -> None:
 
 async def test_it_runs_as_a_process_of_its_own() -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.simulator.openai.main", "--port", "0", "--voice", "tone",
+        sys.executable,
+        "-m",
+        "gateway.simulator.openai.main",
+        "--port",
+        "0",
+        "--voice",
+        "tone",
         stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    )
     assert process.stdout
     ready = json.loads(await process.stdout.readline())
     assert ready["pid"] == process.pid

@@ -33,10 +33,17 @@ def record() -> RehearsalRecord:
         Utterance(4, "interrupt", "no, wait", 32000, 36000),
     ]
     return RehearsalRecord(
-        "test", "CA1", COMPLETED, spoken, heard, said, turns(spoken, heard, said),
+        "test",
+        "CA1",
+        COMPLETED,
+        spoken,
+        heard,
+        said,
+        turns(spoken, heard, said),
         warnings=[LineFault(31951, "unknown event", 100), LineFault(31921, "closed", 6000)],
-        moments=[], gaps=[Gap(3000, 40), Gap(4000, 900)],
-    )  # fmt: skip
+        moments=[],
+        gaps=[Gap(3000, 40), Gap(4000, 900)],
+    )
 
 
 def test_files_of_a_call(tmp_path):

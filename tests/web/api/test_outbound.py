@@ -344,6 +344,19 @@ async def test_a_key_whose_call_was_not_placed_may_be_tried_again(office: Office
     assert (await dial(client, "again")).status_code == 202
 
 
+@pytest.mark.parametrize("code", [20429, None])
+async def test_what_is_too_much_for_the_carrier_may_be_tried_again(
+    office: Office, code: int | None
+) -> None:
+    _, client, rest = office
+    rest.answers = [(429, code)] * limits.web.REST_TRIES
+    answer = await dial(client, "later")
+    refused(answer, 429)
+    assert answer.headers["retry-after"] == "1"
+    rest.answers = [(201, None)]
+    assert (await dial(client, "later")).status_code == 202
+
+
 async def test_when_nobody_knows_whether_it_rings_it_is_not_tried_again(office: Office) -> None:
     rig, client, rest = office
     rest.answers = [(500, None), (201, None)]

@@ -240,9 +240,11 @@ async def test_callers_keep_their_share(
 ) -> None:
     """Of places and of the budget."""
     more = {
-        "GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_DATA_DIR": str(tmp_path), "GATEWAY_MAX_CALLS": "2",
+        "GATEWAY_ADMIN_TOKEN": TOKEN,
+        "GATEWAY_DATA_DIR": str(tmp_path),
+        "GATEWAY_MAX_CALLS": "2",
         "GATEWAY_BUDGET_USD": "0.01",
-    }  # fmt: skip
+    }
     async with running_gateway(agents_file, model, **more) as small:
         token = await link(small)
         async with line(small, PROTOCOL, token):

@@ -309,8 +309,13 @@ async def ends_there(rig: GatewayRig, line: Line, ending: Ending) -> None:
     await rig.note(events.CallEnded, of=line.call_id)
 
 
-WELL = [Ending.AGENT_HUNG_UP, Ending.IDLE, Ending.MAX_LENGTH, Ending.OPERATOR_HUNG_UP,
-        Ending.TRANSFERRED]  # fmt: skip
+WELL = [
+    Ending.AGENT_HUNG_UP,
+    Ending.IDLE,
+    Ending.MAX_LENGTH,
+    Ending.OPERATOR_HUNG_UP,
+    Ending.TRANSFERRED,
+]
 BADLY = [Ending.MODEL_LOST, Ending.MODEL_REFUSED, Ending.MODEL_SILENT, Ending.BUG, Ending.DRAINED]
 
 
@@ -417,6 +422,14 @@ async def test_a_call_that_breaks_again_and_again_is_a_persons(rig: GatewayRig) 
     assert got == ["media"] * limits.call.RESUMES_MAX + ["human"]
 
 
+async def test_whose_stream_never_arrives_is_a_persons_too(rig: GatewayRig) -> None:
+    """As when the carrier's handshake does not get through."""
+    caller = Caller(rig, MEDIA)
+    await caller.rings()
+    got = [step(await caller.after("stream")) for _ in range(limits.call.RESUMES_MAX + 1)]
+    assert got == ["media"] * limits.call.RESUMES_MAX + ["human"]
+
+
 async def test_who_is_not_remembered_may_be_a_persons(rig: GatewayRig) -> None:
     assert step(await Caller(rig, FORGETFUL).after("stream")) == "human"
 
@@ -460,8 +473,11 @@ async def handing_over(rig: GatewayRig, vendor: Vendor, target: str) -> tuple[Ca
         "response.output_audio_transcript.delta", response_id="resp_1", item_id="item_1", delta="A"
     )
     call = {"type": "function_call", "call_id": "call_1", "name": "transfer"}
-    done = {"id": "resp_1", "status": "completed",
-            "output": [call | {"arguments": f'{{"target":"{target}"}}'}]}  # fmt: skip
+    done = {
+        "id": "resp_1",
+        "status": "completed",
+        "output": [call | {"arguments": f'{{"target":"{target}"}}'}],
+    }
     sideband.say("response.done", response=done)
     sideband.say("output_audio_buffer.stopped", response_id="resp_1")
     await vendor.hears("refer")

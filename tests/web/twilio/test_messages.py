@@ -51,9 +51,17 @@ def fields(*urls: str, text: str = "", sender: str = CALLER, to: str = QUIET) ->
     kinds = {f"MediaContentType{n}": "image/jpeg" for n in range(len(urls))}
     sid = new_sid("MM")
     return {
-        "MessageSid": sid, "SmsSid": sid, "AccountSid": ACCOUNT, "From": sender, "To": to,
-        "Body": text, "NumMedia": str(len(urls)), "NumSegments": "1", **media, **kinds,
-    }  # fmt: skip
+        "MessageSid": sid,
+        "SmsSid": sid,
+        "AccountSid": ACCOUNT,
+        "From": sender,
+        "To": to,
+        "Body": text,
+        "NumMedia": str(len(urls)),
+        "NumSegments": "1",
+        **media,
+        **kinds,
+    }
 
 
 async def post(rig: GatewayRig, *urls: str, **more: str) -> str:
@@ -128,8 +136,12 @@ async def test_several_photos_are_answered_once(
 async def test_words_alone_reach_the_model_too(home: GatewayRig, model: ModelServer) -> None:
     async with talking(home):
         await home.note(events.ModelReady)
-        await post(home, text="B as in Bravo, 4711 " + "x" * 5000, sender=f"whatsapp:{CALLER}",
-                   to=f"whatsapp:{QUIET}")  # fmt: skip
+        await post(
+            home,
+            text="B as in Bravo, 4711 " + "x" * 5000,
+            sender=f"whatsapp:{CALLER}",
+            to=f"whatsapp:{QUIET}",
+        )
         line = await home.note(events.TranscriptLine)
         assert (line.who, line.text[:20]) == ("caller", "B as in Bravo, 4711 ")
         await home.note(events.UsageCounted)
@@ -354,10 +366,13 @@ async def test_a_call_that_ended_meanwhile(home: GatewayRig, store: MediaStore) 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"MessageSid": "MM1"}, {"From": ""}, {"To": "x" * 300}, {"NumMedia": "many"},
+        {"MessageSid": "MM1"},
+        {"From": ""},
+        {"To": "x" * 300},
+        {"NumMedia": "many"},
         {"NumMedia": "-1"},
     ],
-)  # fmt: skip
+)
 async def test_what_is_no_message_is_refused(home: GatewayRig, wrong: dict[str, str]) -> None:
     response = await home.carrier.post("/twilio/messages", fields() | wrong)
     assert response.status_code == 400

@@ -108,9 +108,18 @@ class OnUpdate(_Strict):
 
 
 Webhook = Literal[
-    "plain", "again", "new_id", "tampered", "stale", "late", "oversized", "old_secret", "unsigned",
-    "other_type", "live",
-]  # fmt: skip
+    "plain",
+    "again",
+    "new_id",
+    "tampered",
+    "stale",
+    "late",
+    "oversized",
+    "old_secret",
+    "unsigned",
+    "other_type",
+    "live",
+]
 """Ways to send a webhook; see `sip/webhooks.py`."""
 
 HttpFailure = Annotated[int | None, Field(ge=400, le=599)]

@@ -153,12 +153,18 @@ def test_the_voice_is_frozen_once_it_was_heard(rig: SessionRig) -> None:
         (b'{"type":"input_audio_buffer.append","audio":"AA=="}', "invalid_value", "audio"),
         (b'{"type":"input_audio_buffer.append","audio":"","x":1}', "unknown_parameter", "x"),
         (b'{"type":"output_audio_buffer.clear"}', "invalid_event", "type"),
-        (b'{"type":"response.create","response":{"modalities":["audio"]}}',
-         "unknown_parameter", "response.modalities"),
-        (b'{"type":"response.create","response":{"metadata":{"a":1}}}',
-         "invalid_type", "response.metadata.a"),
+        (
+            b'{"type":"response.create","response":{"modalities":["audio"]}}',
+            "unknown_parameter",
+            "response.modalities",
+        ),
+        (
+            b'{"type":"response.create","response":{"metadata":{"a":1}}}',
+            "invalid_type",
+            "response.metadata.a",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_client_event_is_refused(
     rig: SessionRig, message: bytes, code: str, param: str | None
 ) -> None:
