@@ -11,7 +11,7 @@ from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.ops.records.record import CallRecord, RecordPrivacy
-from gateway.ops.records.record_writer import SUMMARY, Change, RecordWriter
+from gateway.ops.records.record_writer import SUMMARY, RecordChange, RecordWriter
 from gateway.protocols.realtime_server import Usage
 
 
@@ -38,12 +38,12 @@ class Writing:
     def __post_init__(self) -> None:
         self.writer = RecordWriter(self.record, lambda: self.now)
 
-    def write(self, *happened: events.CallEvent, after_s: float = 0.0) -> list[Change]:
+    def write(self, *happened: events.CallEvent, after_s: float = 0.0) -> list[RecordChange]:
         self.now += after_s
         return [change for event in happened for change in self.writer.write(event)]
 
 
-def parts(changes: list[Change]) -> list[str]:
+def parts(changes: list[RecordChange]) -> list[str]:
     return [part for part, _ in changes]
 
 
