@@ -224,6 +224,33 @@ def test_an_approval_is_open_until_it_is_decided() -> None:
     assert (one.outcome, one.arguments) == ("denied", "")
 
 
+def test_a_hand_over_changes_who_leads_and_has_the_cost_until_then() -> None:
+    writing = Writing()
+    writing.writer.cost(Decimal("0.25"))
+    changed = events.AgentChanged("desk", "billing", "gpt-realtime-2.1-mini")
+    assert parts(writing.write(changed, after_s=3.0)) == ["hand_overs", "summary"]
+    (one,) = writing.record.hand_overs
+    assert (one.at_s, one.before, one.agent, one.cost_usd) == (3.0, "desk", "billing", "0.250000")
+    record = writing.record
+    assert (record.agent, record.model) == ("billing", "gpt-realtime-2.1-mini")
+    assert writing.write(events.LanguageChanged("fr")) == [SUMMARY]
+    assert record.language == "fr"
+
+
+def test_a_message_is_kept_as_it_was_given() -> None:
+    writing = Writing()
+    assert parts(writing.write(events.MessageTaken("Call me.", "Lee", ""), after_s=2.0)) == [
+        "messages"
+    ]
+    (message,) = writing.record.messages
+    assert (message.at_s, message.text, message.name, message.callback) == (
+        2.0,
+        "Call me.",
+        "Lee",
+        "",
+    )
+
+
 def test_callers_words_stand_where_they_were_spoken() -> None:
     """They are transcribed only after the answer has begun."""
     writing = Writing()
