@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from random import uniform
 from time import monotonic
 from typing import Final, NamedTuple
@@ -184,7 +185,7 @@ class EventSender:
             return AttemptAnswer(None, "timeout")
         except httpx2.HTTPError as error:
             return AttemptAnswer(None, type(error).__name__)
-        wait_s = float(after) if after.isdecimal() and len(after) < 6 else 0.0
+        wait_s = retry_after_s(after, self._queue.now_us / _US)
         return AttemptAnswer(status, "" if 200 <= status < 300 else f"status_{status}", wait_s)
 
     def _judged(self, delivery: TakenEvent, answer: AttemptAnswer) -> Report:
@@ -201,3 +202,16 @@ class EventSender:
         return Report(
             False, answer.status, answer.error, min(again_us, max(delivery.give_up_us, now_us + 1))
         )
+
+
+def retry_after_s(value: str, now_s: float) -> float:
+    """Return the seconds that `Retry-After` asks for (RFC 9110, 10.2.3: a number or a date).
+
+    0 without one that can be read. `now_s` is Unix time.
+    """
+    if value.isascii() and value.isdecimal():
+        return float(value[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now_s)
+    except (ValueError, OverflowError):
+        return 0.0

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 
 from gateway.call.call_info import CallInfo
 from gateway.ops.delivery.delivery_queue import DeliveryInfo, DeliveryQueue
-from gateway.ops.delivery.sender import EventSender
+from gateway.ops.delivery.sender import EventSender, retry_after_s
 from gateway.ops.delivery.signing import EventSigner
 
 SECRET = "whsec_bmV3IHNlY3JldA=="
@@ -208,3 +208,26 @@ async def test_what_no_key_opens_is_not_sent(mail: Mail, tmp_path: Path) -> None
         await sealed.once(sealed.sender())
         assert (await sealed.only()).last_error == "sealed_with_another_key"
     assert mail.receiver.seen == []
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("", 0.0),
+        ("7", 7.0),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 480.0),
+        ("Wed, 21 Oct 2026 07:19:00 GMT", 0.0),
+        ("-5", 0.0),
+        ("soon", 0.0),
+        ("\u0667", 0.0),
+        ("Wed, 99 Oct 2026 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", 0.0),
+    ],
+)
+def test_when_to_try_again_is_a_number_or_a_date(value: str, seconds: float) -> None:
+    assert retry_after_s(value, 1_792_567_200.0) == seconds
+
+
+def test_a_wait_without_end_is_a_number_too() -> None:
+    """What is more than an hour counts as an hour."""
+    assert retry_after_s("9" * 5_000, 0.0) > 3_600
