@@ -39,7 +39,8 @@ class Recordings:
     async def close(self) -> None:
         """Write and store what is left, within a bound."""
         await self.recorder.close()
-        await self.uploader.settle(limits.recordings.SETTLE_WAIT_S)
+        await self.carrier.settle(limits.recordings.SETTLE_WAIT_S / 2)
+        await self.uploader.settle(limits.recordings.SETTLE_WAIT_S / 2)
         self.uploader.close()
 
 

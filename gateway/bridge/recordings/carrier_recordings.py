@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -148,6 +149,7 @@ class CarrierRecordings:
         """Calls of this process that the carrier records, by their CallSid."""
         self._waiting: dict[str, asyncio.Event] = {}
         """Parts on their way to the store."""
+        self._trying, self._idle = 0, asyncio.Event()
 
     # --- While the call runs ---
 
@@ -261,6 +263,7 @@ class CarrierRecordings:
 
     async def _tried(self, job: CarrierJob) -> bool:
         """Return whether nothing is left to be done."""
+        self._trying += 1
         try:
             await self._keep(job)
         except (LinkError, PeerError, OSError, DatabaseAway) as error:
@@ -272,7 +275,18 @@ class CarrierRecordings:
                 self._forget(job)
                 return True
             return False
+        finally:
+            self._trying -= 1
+            self._idle.set()
         return True
+
+    async def settle(self, within_s: float) -> None:
+        """Wait for what is being fetched, or for that time; what failed is the next process's."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._trying:
+                    self._idle.clear()
+                    await self._idle.wait()
 
     async def _keep(self, job: CarrierJob) -> None:
         waiting = self._waiting[job.part] = asyncio.Event()

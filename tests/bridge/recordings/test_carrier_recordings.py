@@ -234,6 +234,23 @@ async def test_one_that_the_carrier_did_not_make_is_counted(process: Process) ->
     assert process.tasks == []
 
 
+async def test_a_process_that_stops_waits_for_what_is_being_fetched(
+    process: Process, carrier: Carrier
+) -> None:
+    await process.recordings.reported(REPORT, an_agent())
+    await asyncio.sleep(0)  # its task has begun
+    await process.recordings.settle(20)
+    assert process.stored.qsize() == 1
+    assert process.left == []
+    carrier.failures = 1_000_000
+    again = CarrierRecording(CALL, "RE" + "c" * 32, True, REPORT.started_at)
+    await process.recordings.reported(again, an_agent())
+    await process.failed()
+    async with asyncio.timeout(10):
+        await process.recordings.settle(20)
+    assert len(process.left) == 1, "the next process goes on with it"
+
+
 async def test_one_that_is_reported_after_its_call_was_forgotten_is_deleted_there(
     process: Process, carrier: Carrier
 ) -> None:

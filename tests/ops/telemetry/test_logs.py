@@ -200,3 +200,28 @@ def test_a_traceback_shows_where_and_not_what() -> None:
     assert (first["event"], first["level"]) == ("a call broke", "error")
     assert (second["event"], second["level"]) == ("a line of the library's", "warning")
     assert {"timestamp"} <= first.keys() & second.keys()
+
+
+LIBRARIES = """
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from gateway.ops.database.address import database_address
+from gateway.ops.database.database import Database
+from gateway.ops.telemetry.logs import set_up
+
+set_up("json", "debug")
+with TemporaryDirectory() as folder:
+    database = Database(database_address(None, Path(folder)))
+    database.run(lambda connection: None)
+    database.dispose()
+"""
+
+
+def test_a_migration_is_one_named_event_even_at_debug() -> None:
+    """Alembic's own lines say of each step what `database_migrated` says once."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True, timeout=60
+    )
+    lines = [json.loads(line)["event"] for line in ran.stderr.splitlines()]
+    assert lines == ["database_migrated"]
