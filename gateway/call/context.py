@@ -141,12 +141,14 @@ class CallContext:
         server_answers: bool = True,
         wall_clock: WallClock | None = None,
         patience: CallPatience = CALL_PATIENCE,
+        announced_at: float | None = None,
     ) -> None:
         """`new_id` makes ids for events and items.
 
         `server_answers`: whether a turn of the caller's makes a response by itself.
         Without a `wall_clock` the call does not know the time of day, and believes that every
-        session lasts as long as one may.
+        session lasts as long as one may. `announced_at` is when the call was announced, where
+        something took time since then.
         """
         self.agent = agent
         self.now = now
@@ -159,7 +161,7 @@ class CallContext:
         self.phase = CallPhase.EXPECTED
         self.link = LinkState.CONNECTING
         self.ending: Ending | None = None
-        self.announced_at = now
+        self.announced_at = now if announced_at is None else announced_at
         self.arrived_at: float | None = None
         self.heard_server_at = now
         """When the model's server last said anything."""

@@ -63,12 +63,14 @@ def sip_call(
     info: CallInfo | None = None,
     patience: CallPatience = CALL_PATIENCE,
     colleagues: Colleagues = no_colleagues,
+    announced_at: float | None = None,
 ) -> CallMachine:
     """Return a call whose sound the model's server plays and hears: OpenAI's SIP endpoint.
 
-    It begins when the webhook comes in; `CallAccepted` is the caller's arrival.
+    It begins when it is known what is to become of it; `announced_at` is when the webhook came in,
+    by default now. `CallAccepted` is the caller's arrival.
     """
-    ctx = _context(agent, session, new_id, now, wall_clock, patience)
+    ctx = _context(agent, session, new_id, now, wall_clock, patience, announced_at)
     work = OpenWork(ctx, _offered(session), session_lives_on=True)
     line = SipLine(ctx)
     link = Sideband(ctx, work, line, session)
@@ -82,10 +84,16 @@ def _context(
     now: float,
     wall_clock: WallClock | None,
     patience: CallPatience,
+    announced_at: float | None = None,
 ) -> CallContext:
-    answers = session_audio.server_answers(session)
     return CallContext(
-        agent, new_id, now, server_answers=answers, wall_clock=wall_clock, patience=patience
+        agent,
+        new_id,
+        now,
+        server_answers=session_audio.server_answers(session),
+        wall_clock=wall_clock,
+        patience=patience,
+        announced_at=announced_at,
     )
 
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import httpx2
-import msgspec
 
 from gateway import limits
 from gateway.errors import LinkError
+from gateway.protocols.openai_refusals import error_of, is_final
 from gateway.protocols.realtime_server import ErrorBody
 from gateway.transports.openai_headers import bearer
 from gateway.transports.retry import retried
@@ -33,13 +33,6 @@ class SessionRefused(LinkError):
     def __init__(self, error: ErrorBody) -> None:
         self.error = error
         super().__init__(REFUSED, retryable=False)
-
-
-class _ErrorResponse(msgspec.Struct):
-    error: ErrorBody
-
-
-_error_decoder = msgspec.json.Decoder(_ErrorResponse)
 
 
 class OpenAICalls:
@@ -125,16 +118,10 @@ class OpenAICalls:
             raise LinkError(type(error).__name__, retryable=True) from error
         status = response.status_code
         if status == HTTPStatus.BAD_REQUEST and action == "accept":
-            raise SessionRefused(_error_of(response.content))
+            raise SessionRefused(error_of(response.content))
         if not response.is_success:
-            raise LinkError(f"http_{status}", retryable=status in (408, 429) or status >= 500)
-
-
-def _error_of(body: bytes) -> ErrorBody:
-    try:
-        return _error_decoder.decode(body).error
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return ErrorBody()
+            passes = status >= 500 or (status in (408, 429) and not is_final(response.content))
+            raise LinkError(f"http_{status}", retryable=passes)
 
 
 def refer_target(to: str) -> str:

@@ -32,6 +32,7 @@ from gateway.limits.sockets import (
     PING_EVERY_S,
     PONG_MAX_S,
 )
+from gateway.protocols.openai_refusals import is_final
 from gateway.transports.paced_frames import PacedFrames
 from gateway.transports.tls import tls_context
 from gateway.transports.websocket_frames import ClientFrames, FrameSplitter
@@ -207,9 +208,11 @@ class RealtimeSocket(asyncio.Protocol):
         exc = self._conn.handshake_exc
         if exc is None or self._open.done():
             return
-        refused = isinstance(exc, InvalidStatus) and exc.response.status_code in _REFUSALS
+        refused = False
         if isinstance(exc, InvalidStatus):
-            reason = f"http_{exc.response.status_code}"
+            status, body = exc.response.status_code, bytes(exc.response.body or b"")
+            refused = status in _REFUSALS or (status < 500 and is_final(body))
+            reason = f"http_{status}"
         else:
             reason = "handshake" if isinstance(exc, InvalidHandshake) else "protocol_error"
         self._open.set_exception(LinkError(reason, retryable=not refused))

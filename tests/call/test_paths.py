@@ -9,6 +9,7 @@ import pytest
 from call.play import BEGAN_AT, an_agent
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.session import session_of
+from gateway.call import events, inputs
 from gateway.call.line.media_line import MediaLine
 from gateway.call.line.sip_line import SipLine
 from gateway.call.machine import CallMachine
@@ -49,3 +50,15 @@ def test_a_frame_goes_straight_to_the_line() -> None:
     """Fifty times a second: no method of the machine stands between."""
     call = made(media_call, "media-streams")
     assert call.pass_up == call.line.pass_up
+
+
+def test_the_caller_of_a_sip_call_waits_since_the_webhook() -> None:
+    agent = an_agent(path="sip")
+    session = session_of(agent, definitions(agent))
+    call = sip_call(agent, session, lambda: "id", BEGAN_AT, announced_at=BEGAN_AT - 0.75)
+    connected = [
+        out
+        for out in call.handle(inputs.CallAccepted(), BEGAN_AT + 0.25)
+        if isinstance(out, events.CallerConnected)
+    ]
+    assert [one.seconds for one in connected] == [1.0]

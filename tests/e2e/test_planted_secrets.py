@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 from redis_end import running_redis
-from rehearsal import simulated
-from warm_python import warm_python
+from rehearsal import on_path
 
 PLANTED = (
     "four one one one",
@@ -106,17 +105,7 @@ async def left_by_a_call(folder: Path, path: str, redact: list[str]) -> dict[str
     async with receiver(bodies) as url, running_redis() as redis:
         file = scenario(folder, url, redis.url, redact)
         out = folder / "out"
-        status, said = await simulated(
-            "--spawn",
-            "--scenario",
-            str(file),
-            "--path",
-            path,
-            "--out",
-            str(out),
-            python=warm_python(),
-        )
-        assert status == 0, said
+        await on_path(str(file), path, out)
         found = {f"event {number}": body for number, body in enumerate(bodies)}
         found["redis"] = await _dump(redis.port)
     for file in (*(out / "data").rglob("*"), out / "gateway.log"):

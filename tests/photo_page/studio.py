@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from awake_clock import machine_time
 from browser import PATIENCE_MS, chromium
 from gateway_calls import Stream
 from media_store import MediaStore, media_store
@@ -20,6 +21,7 @@ from gateway.call import events
 from gateway.simulator.openai.main import ModelServer, running_model
 from gateway.simulator.openai.realtime.script import Script
 from gateway.tools.python import ToolContext
+from gateway.tuning import Tuning
 
 NUMBERS: Final = {"en": "+15550100", "ar": "+15550101", "fr": "+15550102"}
 AGENTS: Final = """
@@ -102,10 +104,12 @@ class Studio:
 async def opened(folder: Path, *flags: str) -> AsyncIterator[Studio]:
     agents = folder / "agents.yaml"
     agents.write_text(AGENTS, "utf-8")
+    # The page keeps its pace by the machine's time: by a clock without standstills it is too fast.
+    tuning = Tuning(photo_clock=machine_time)
     async with (
         media_store(ACCOUNT) as store,
         running_model(Script(speed=500, think_ms=0)) as model,
-        running_gateway(agents, model, TWILIO_BASE_URL=store.url) as rig,
+        running_gateway(agents, model, tuning, TWILIO_BASE_URL=store.url) as rig,
         chromium("--use-fake-device-for-media-stream", *flags) as browser,
     ):
         yield Studio(rig, model, store, browser)

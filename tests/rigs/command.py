@@ -72,8 +72,10 @@ async def running(
 
 
 def _run(arguments: list[str], environ: dict[str, str], log: str, patches: dict[str, Any]) -> None:
+    # Processes that it starts need not compile what they import.
+    compiled = {name: value for name, value in os.environ.items() if name == "PYTHONPYCACHEPREFIX"}
     os.environ.clear()
-    os.environ.update({"PATH": os.defpath} | environ)
+    os.environ.update({"PATH": os.defpath} | compiled | environ)
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(written, 1)
     os.dup2(written, 2)

@@ -18,15 +18,14 @@ async def as_expected(
     scenario: str, paths: tuple[str, ...], folder: Path, python: str | None = None
 ) -> None:
     """On each of these paths, at the same time; by default with an interpreter that is warm."""
-    python = python or warm_python()
-    await asyncio.gather(*(_on_path(scenario, path, folder / path, python) for path in paths))
+    await asyncio.gather(*(on_path(scenario, path, folder / path, python) for path in paths))
 
 
-async def _on_path(scenario: str, path: str, out: Path, python: str) -> None:
+async def on_path(scenario: str, path: str, out: Path, python: str | None = None) -> None:
     """Again if it fails while the machine stands still, and it is said that it was."""
     for left in reversed(range(TRIES)):
         began_s = machine_time()
-        status, said = await _rehearsed(scenario, path, out, python)
+        status, said = await _rehearsed(scenario, path, out, python or warm_python())
         stood_still_s = longest_standstill_s(began_s)
         if status == 0 or stood_still_s < STOOD_STILL_S or not left:
             break

@@ -67,6 +67,14 @@ async def test_a_status_says_whether_a_second_try_may_help(status: str, retryabl
     assert (error.reason, error.retryable) == (f"http_{status[:3]}", retryable)
 
 
+async def test_an_empty_account_is_no_rate_limit_that_passes() -> None:
+    body = b'{"error": {"type": "insufficient_quota", "code": "insufficient_quota"}}'
+    error = await failure(
+        refusing("429 Too Many Requests", f"Content-Length: {len(body)}", body=body)
+    )
+    assert (error.reason, error.retryable) == ("http_429", False)
+
+
 async def test_a_refusal_in_chunks_is_a_refusal() -> None:
     body = b"2\r\n{}\r\n0\r\n\r\n"
     error = await failure(refusing("401 No", "Transfer-Encoding: chunked", body=body))

@@ -202,10 +202,11 @@ class CallRegistry:
         opening: str | None = None,
         state: CallSnapshot | None = None,
         briefing: Briefing = NO_BRIEFING,
+        announced_at: float | None = None,
     ) -> LiveCall:
         """A SIP call is about to be accepted with this session, or was by another process.
 
-        Raises NotAdmitted.
+        Its webhook came in at `announced_at`, by default now. Raises NotAdmitted.
         """
         self._admit("sip", facts.call_sid)
         machine = sip_call(
@@ -217,6 +218,7 @@ class CallRegistry:
             facts,
             self._patience,
             self._colleagues(agent, "sip", agent.audio),
+            announced_at,
         )
         carrier = self._services.carriers.sip
         call = self._call(facts, machine, carrier, agent, opening, state, briefing)

@@ -105,12 +105,13 @@ class SipInbound:
 
     async def take(self, incoming: IncomingCall) -> None:
         """Accept or reject one call, within two seconds of its webhook or of `before`'s answer."""
+        came_at = monotonic()
         try:
             slot = await self._slot(incoming)
             if slot.asks:
                 slot = await self._decided(incoming, slot)
             session = self._registry.session(slot.agent, "sip", slot.briefing)
-            call = await self._let_in(incoming, slot, session)
+            call = await self._let_in(incoming, slot, session, came_at)
             if slot.refuse:
                 call.machine.decision.refuse(slot.refuse)
             elif slot.transfer is not None:
@@ -228,7 +229,7 @@ class SipInbound:
         return SipSlot(agent, call_sid, dialled, out, opening, briefing)
 
     async def _let_in(
-        self, incoming: IncomingCall, slot: SipSlot, session: Mapping[str, Any]
+        self, incoming: IncomingCall, slot: SipSlot, session: Mapping[str, Any], came_at: float
     ) -> LiveCall:
         """Raises NotAdmitted."""
         facts, agent = self._facts(incoming, slot), slot.agent
@@ -238,7 +239,12 @@ class SipInbound:
             await self._admission.admit(facts.slot_key, facts.caller, agent.name, agent.max_calls)
         try:
             return self._registry.announce_sip(
-                facts, agent, session, slot.opening, briefing=slot.briefing
+                facts,
+                agent,
+                session,
+                slot.opening,
+                briefing=slot.briefing,
+                announced_at=came_at,
             )
         except NotAdmitted:
             await self._admission.release(facts.slot_key)

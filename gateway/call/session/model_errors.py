@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway import limits
+from gateway.protocols.openai_refusals import FINAL_CODES
 from gateway.protocols.realtime_server import ErrorBody
 
 
@@ -39,16 +40,13 @@ _BY_CODE: Final = {
     "server_error": ModelErrorKind.RECOVERABLE,
     "rate_limit_exceeded": ModelErrorKind.RECOVERABLE,
     "session_expired": ModelErrorKind.EXPIRED,
-    "invalid_api_key": ModelErrorKind.FATAL,
-    "insufficient_quota": ModelErrorKind.FATAL,
-    "model_not_found": ModelErrorKind.FATAL,
-    "beta_api_shape_disabled": ModelErrorKind.FATAL,
+    **dict.fromkeys(FINAL_CODES, ModelErrorKind.FATAL),
 }
 _BY_TYPE: Final = {
     "server_error": ModelErrorKind.RECOVERABLE,
     "rate_limit_error": ModelErrorKind.RECOVERABLE,
     "authentication_error": ModelErrorKind.FATAL,
-    "insufficient_quota": ModelErrorKind.FATAL,
+    **dict.fromkeys(FINAL_CODES, ModelErrorKind.FATAL),
 }
 _OVERSHOT: Final = "is already shorter than"
 """'Audio content of 3700ms is already shorter than 3760ms': a truncation that came to nothing."""

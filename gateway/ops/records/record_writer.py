@@ -25,9 +25,9 @@ from gateway.ops.records.record import (
 )
 from gateway.ops.telemetry.logs import percentiles
 
-Change = tuple[str, Any]
+RecordChange = tuple[str, Any]
 """A part of the record, and what was added to it."""
-SUMMARY: Final[Change] = ("summary", None)
+SUMMARY: Final[RecordChange] = ("summary", None)
 """One of the single values is another: `CallRecord.summary` has them all."""
 
 
@@ -40,7 +40,7 @@ class RecordWriter:
         self._clock = clock
         self._began = clock()
         self._chars = 0
-        self._table: dict[type, Callable[[Any], Iterator[Change]]] = {
+        self._table: dict[type, Callable[[Any], Iterator[RecordChange]]] = {
             events.ModelReady: lambda _: self._reached("model_ready_s"),
             events.SidebandConnected: lambda _: self._reached("model_ready_s"),
             events.CallerConnected: self._arrived,
@@ -75,7 +75,7 @@ class RecordWriter:
         record.wait_p50_ms, record.wait_p95_ms = percentiles(waits_s)
         return record
 
-    def write(self, event: events.CallEvent) -> list[Change]:
+    def write(self, event: events.CallEvent) -> list[RecordChange]:
         """Apply one event; return what it changed, in order, empty for one of no interest."""
         handler = self._table.get(type(event))
         return list(handler(event)) if handler is not None else []
@@ -92,23 +92,23 @@ class RecordWriter:
         """Return the seconds since the call was announced, `ago_s` before now, at least 0."""
         return round(max(0.0, self._clock() - self._began - ago_s), 3)
 
-    def _reached(self, name: str) -> Iterator[Change]:
+    def _reached(self, name: str) -> Iterator[RecordChange]:
         if getattr(self._record, name) is None:
             setattr(self._record, name, self.now_s())
             yield SUMMARY
 
-    def _arrived(self, _event: events.CallerConnected) -> Iterator[Change]:
+    def _arrived(self, _event: events.CallerConnected) -> Iterator[RecordChange]:
         self._record.state = "talking"
         yield from self._reached("arrived_s")
 
-    def _answered_by(self, event: events.AnswererDetected) -> Iterator[Change]:
+    def _answered_by(self, event: events.AnswererDetected) -> Iterator[RecordChange]:
         if event.who in ("human", "machine", "fax", "unknown"):
             self._record.answered_by = event.who  # type: ignore[assignment] # one of them
             yield SUMMARY
 
     # --- Who spoke when ---
 
-    def _began_speaking(self, who: Who, ago_s: float) -> Iterator[Change]:
+    def _began_speaking(self, who: Who, ago_s: float) -> Iterator[RecordChange]:
         last, from_s = self._last(who), self.now_s(ago_s)
         if last is not None and last.to_s is not None:
             from_s = max(from_s, last.to_s)
@@ -121,7 +121,7 @@ class RecordWriter:
             self._record.timeline.append(span)
             yield "timeline", span
 
-    def _fell_silent(self, who: Who, ago_s: float) -> Iterator[Change]:
+    def _fell_silent(self, who: Who, ago_s: float) -> Iterator[RecordChange]:
         last = self._last(who)
         if last is not None and last.to_s is None:
             last.to_s = max(last.from_s, self.now_s(ago_s))
@@ -132,7 +132,7 @@ class RecordWriter:
 
     # --- What happened ---
 
-    def _turn(self, event: events.TurnMeasured) -> Iterator[Change]:
+    def _turn(self, event: events.TurnMeasured) -> Iterator[RecordChange]:
         turn = RecordTurn(
             number=event.number,
             at_s=self.now_s(),
@@ -148,7 +148,7 @@ class RecordWriter:
         self._record.turns = event.number
         yield SUMMARY
 
-    def _barged_in(self, event: events.BargedIn) -> Iterator[Change]:
+    def _barged_in(self, event: events.BargedIn) -> Iterator[RecordChange]:
         self._record.barge_ins += 1
         if len(self._record.interruptions) < limits.call.TURNS_KEPT_MAX:
             one = RecordInterruption(self.now_s(), max(0, event.heard_ms), _ms(event.reaction_s))
@@ -156,7 +156,7 @@ class RecordWriter:
             yield "interruptions", one
         yield SUMMARY
 
-    def _handed_over(self, event: events.AgentChanged) -> Iterator[Change]:
+    def _handed_over(self, event: events.AgentChanged) -> Iterator[RecordChange]:
         record = self._record
         one = RecordHandOver(self.now_s(), event.before, event.agent, event.model, record.cost_usd)
         record.hand_overs.append(one)  # the call bounds their number
@@ -164,18 +164,18 @@ class RecordWriter:
         yield "hand_overs", one
         yield SUMMARY
 
-    def _recording_paused(self, event: events.RecordingPaused) -> Iterator[Change]:
+    def _recording_paused(self, event: events.RecordingPaused) -> Iterator[RecordChange]:
         privacy = self._record.privacy
         if event.by == AGENT and privacy is not None and not privacy.recording_stopped_by:
             stopped = msgspec.structs.replace(privacy, recording_stopped_by=self._record.agent)
             self._record.privacy = stopped
             yield "privacy", stopped
 
-    def _in_language(self, event: events.LanguageChanged) -> Iterator[Change]:
+    def _in_language(self, event: events.LanguageChanged) -> Iterator[RecordChange]:
         self._record.language = event.language
         yield SUMMARY
 
-    def _approval_asked(self, event: events.ApprovalRequested) -> Iterator[Change]:
+    def _approval_asked(self, event: events.ApprovalRequested) -> Iterator[RecordChange]:
         if len(self._record.approvals) < limits.call.TURNS_KEPT_MAX:
             at_s = self.now_s()
             until_s = round(at_s + event.wait_s, 3)
@@ -186,13 +186,13 @@ class RecordWriter:
             self._record.approvals.append(one)
             yield "approvals", one
 
-    def _approval_done(self, event: events.ApprovalResolved) -> Iterator[Change]:
+    def _approval_done(self, event: events.ApprovalResolved) -> Iterator[RecordChange]:
         one = next((a for a in self._record.approvals if a.id == event.approval_id), None)
         if one is not None:
             one.outcome, one.arguments = event.outcome, ""
             yield "approvals", one
 
-    def _used(self, name: str) -> Iterator[Change]:
+    def _used(self, name: str) -> Iterator[RecordChange]:
         self._record.tools += 1
         if len(self._record.tool_calls) < limits.call.TURNS_KEPT_MAX:
             one = RecordToolUse(self.now_s(), name[: limits.tools.TOOL_SHOWN_MAX_CHARS])
@@ -200,7 +200,7 @@ class RecordWriter:
             yield "tool_calls", one
         yield SUMMARY
 
-    def _line(self, event: events.TranscriptLine) -> Iterator[Change]:
+    def _line(self, event: events.TranscriptLine) -> Iterator[RecordChange]:
         """Placed where its speech began: a caller's words are written down after the answer."""
         who: Who = "caller" if event.who == "caller" else "model"
         text = event.text.strip()[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]
@@ -216,16 +216,16 @@ class RecordWriter:
         self._record.transcript.append(line)
         yield "transcript", line
 
-    def _message(self, event: events.MessageTaken) -> Iterator[Change]:
+    def _message(self, event: events.MessageTaken) -> Iterator[RecordChange]:
         message = RecordMessage(self.now_s(), event.text, event.name, event.callback)
         self._record.messages.append(message)  # the call bounds their number
         yield "messages", message
 
-    def _usage(self, event: events.UsageCounted) -> Iterator[Change]:
+    def _usage(self, event: events.UsageCounted) -> Iterator[RecordChange]:
         self._record.tokens += event.usage.total_tokens
         yield SUMMARY
 
-    def _ended(self, event: events.CallEnded) -> Iterator[Change]:
+    def _ended(self, event: events.CallEnded) -> Iterator[RecordChange]:
         for who in ("caller", "model"):
             yield from self._fell_silent(who, 0.0)
         record = self._record

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 from starlette.requests import Request
@@ -47,14 +49,18 @@ class VoiceEndpoints:
         self._registry, self._store, self._snapshots = registry, store, snapshots
         self._tokens, self._documents = tokens, documents
         self._incoming, self._failover, self._transfers = incoming, failover, transfers
+        self._being_answered: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def voice(self, fields: dict[str, str], request: Request) -> Response:
         """`POST /twilio/voice`: a retry of a request gets the same answer, and one call."""
         call = parse_voice(fields)
         key = f"voice:{request.headers.get(_RETRY) or call.call_sid}"
-        known = await self._store.get(key)
-        if known is not None:
-            return twiml(known)
+        # A retry that comes while the operator is still asked about the call waits for its answer.
+        async with self._being_answered.setdefault(key, asyncio.Lock()):
+            known = await self._store.get(key)
+            return twiml(known) if known is not None else await self._answer(call, request, key)
+
+    async def _answer(self, call: VoiceRequest, request: Request, key: str) -> Response:
         call, agent = await self._answering(call, request.query_params.get("dial"))
         if agent is None:
             log.warning("no_agent_for_number", call_sid=call.call_sid, dialled=masked(call.dialled))

@@ -45,7 +45,7 @@ async def settled(rig: GatewayRig, model: ModelServer, connections: int, session
             or len(model.drivers) > sessions
             or any(" CA" in task.get_name() for task in asyncio.all_tasks())
         ):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
     gc.collect()
 
 
@@ -66,7 +66,7 @@ async def test_webhooks_that_came_to_nothing_leave_nothing_behind(
                 while any(  # noqa: ASYNC110 - nobody tells
                     now > then for now, then in zip(held(), before, strict=True)
                 ):
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.01)
         assert all(now <= then for now, then in zip(held(), before, strict=True)), (held(), before)
         assert not rig.gateway.registry.calls
         assert living() == 0

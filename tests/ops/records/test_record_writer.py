@@ -11,7 +11,7 @@ from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.ops.records.record import CallRecord, RecordPrivacy
-from gateway.ops.records.record_writer import SUMMARY, Change, RecordWriter
+from gateway.ops.records.record_writer import SUMMARY, RecordChange, RecordWriter
 from gateway.protocols.realtime_server import Usage
 
 
@@ -38,12 +38,12 @@ class Writing:
     def __post_init__(self) -> None:
         self.writer = RecordWriter(self.record, lambda: self.now)
 
-    def write(self, *happened: events.CallEvent, after_s: float = 0.0) -> list[Change]:
+    def write(self, *happened: events.CallEvent, after_s: float = 0.0) -> list[RecordChange]:
         self.now += after_s
         return [change for event in happened for change in self.writer.write(event)]
 
 
-def parts(changes: list[Change]) -> list[str]:
+def parts(changes: list[RecordChange]) -> list[str]:
     return [part for part, _ in changes]
 
 
@@ -222,6 +222,33 @@ def test_an_approval_is_open_until_it_is_decided() -> None:
     assert writing.write(events.ApprovalResolved("a2", "crm", "denied")) == []
     assert writing.write(events.ApprovalResolved("a1", "crm", "denied")) == [("approvals", one)]
     assert (one.outcome, one.arguments) == ("denied", "")
+
+
+def test_a_hand_over_changes_who_leads_and_has_the_cost_until_then() -> None:
+    writing = Writing()
+    writing.writer.cost(Decimal("0.25"))
+    changed = events.AgentChanged("desk", "billing", "gpt-realtime-2.1-mini")
+    assert parts(writing.write(changed, after_s=3.0)) == ["hand_overs", "summary"]
+    (one,) = writing.record.hand_overs
+    assert (one.at_s, one.before, one.agent, one.cost_usd) == (3.0, "desk", "billing", "0.250000")
+    record = writing.record
+    assert (record.agent, record.model) == ("billing", "gpt-realtime-2.1-mini")
+    assert writing.write(events.LanguageChanged("fr")) == [SUMMARY]
+    assert record.language == "fr"
+
+
+def test_a_message_is_kept_as_it_was_given() -> None:
+    writing = Writing()
+    assert parts(writing.write(events.MessageTaken("Call me.", "Lee", ""), after_s=2.0)) == [
+        "messages"
+    ]
+    (message,) = writing.record.messages
+    assert (message.at_s, message.text, message.name, message.callback) == (
+        2.0,
+        "Call me.",
+        "Lee",
+        "",
+    )
 
 
 def test_callers_words_stand_where_they_were_spoken() -> None:

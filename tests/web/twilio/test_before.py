@@ -351,7 +351,20 @@ async def test_a_trunk_call_is_transferred(sip_desk: Desk, vendor: Vendor) -> No
 
 
 async def test_a_trunk_call_goes_on_without_an_answer(sip_desk: Desk, vendor: Vendor) -> None:
+    took_s = await sip_desk.rig.metric("sip_setup_seconds_sum", stage="webhook_to_accept")
     line = await trunk(sip_desk, vendor, "slow")
     sideband = await vendor.sideband(line)
     greeting = await sideband.hears("response.create")
     assert "Hello there." in greeting["response"]["instructions"]
+    now_s = await sip_desk.rig.metric("sip_setup_seconds_sum", stage="webhook_to_accept")
+    assert now_s - took_s > 0.25, "the wait for the answer is a part of it"
+
+
+async def test_a_retry_that_comes_meanwhile_asks_no_second_time(desk: Desk) -> None:
+    asked, call_sid = len(desk.questions("slow")), new_sid("CA")
+    rings = (
+        desk.rig.carrier.ring(call_sid, desk.number("slow"), retry_of=call_sid) for _ in range(3)
+    )
+    answers = await asyncio.gather(*rings)
+    assert len({answer.text for answer in answers}) == 1
+    assert len(desk.questions("slow")) == asked + 1
