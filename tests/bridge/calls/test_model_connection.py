@@ -194,7 +194,9 @@ async def test_a_caller_who_is_gone_before_the_model_is_there(agents_file: Path)
         assert (await rig.note(events.CallEnded)).ending is Ending.NEVER_ARRIVED
         let_in.set()
         await asyncio.wait_for(gone.wait(), 5)
-        assert not [task for task in asyncio.all_tasks() if call_sid in task.get_name()]
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        # The record settles for some seconds: the caller might come back.
+        assert {name for name in names if call_sid in name} <= {f"carrier end {call_sid}"}
 
 
 async def test_a_caller_of_any_name(agents_file: Path) -> None:

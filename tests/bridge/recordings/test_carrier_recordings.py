@@ -241,6 +241,7 @@ async def test_a_process_that_stops_waits_for_what_is_being_fetched(
     await asyncio.sleep(0)  # its task has begun
     await process.recordings.settle(20)
     assert process.stored.qsize() == 1
+    await process.uploader.settle(20)
     assert process.left == []
     carrier.failures = 1_000_000
     again = CarrierRecording(CALL, "RE" + "c" * 32, True, REPORT.started_at)
