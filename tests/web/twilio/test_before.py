@@ -66,7 +66,7 @@ def agents(hooks: str) -> str:
                     f"    instructions: Serve {{facts.name|them}}.\n    tools: [transfer]\n"
                     "    transfers: {desk: {to: '+15550199'}}\n"
                     f"    before: {{http: {{url: '{hooks}/{kind}', allow_private: {private}}},"
-                    " timeout_ms: 300}\n",
+                    f" timeout_ms: {300 if kind == 'slow' else 3000}}}\n",
                     f"  - {{to: '{prefix}{number:02}', agent: {name}}}\n",
                 )
             )
