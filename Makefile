@@ -48,7 +48,7 @@ test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubect
 
 # Whole calls take the time that calls take, and punctually: the other tests have what they leave.
 test-parts: $(READY)
-	@nice $(BIN)/pytest --ignore=tests/e2e -n 3 --dist worksteal
+	@nice $(BIN)/pytest --ignore=tests/e2e -n 4 --dist worksteal
 
 test-calls: $(READY)
 	@$(BIN)/pytest tests/e2e -n 5 --dist worksteal > out/test-calls.txt 2>&1; status=$$?; \

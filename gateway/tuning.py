@@ -37,6 +37,7 @@ class Tuning:
     phone_begins_burst: int = limits.phone.BEGINS_BURST
     recording_first_pause_s: float = limits.recordings.FIRST_PAUSE_S
     recording_join_wait_s: float = limits.recordings.JOIN_WAIT_S
+    store_max_s: float = limits.store.STORE_MAX_S
     delivery_over_after_s: float = limits.database.DELIVERY_OVER_AFTER_S
     sip_calls_max: int = limits.sip.CALLS_MAX
     sip_accept_max_s: float = limits.sip.ACCEPT_MAX_S

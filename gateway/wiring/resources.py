@@ -73,7 +73,7 @@ def resources(settings: Settings, book: AgentBook, tuning: Tuning) -> Resources:
     """Return clients and stores that these settings name."""
     table, tasks, added = CallTable(), Tasks(), AddedLatency()
     metrics = Metrics(added, lambda: [call.machine for call in table.calls])
-    remote = _remote(settings, metrics)
+    remote = _remote(settings, metrics, tuning.store_max_s)
     account = settings.twilio_account_sid
     auth_tokens = [token.get_secret_value() for token in settings.twilio_auth_token]
     return Resources(
@@ -99,7 +99,7 @@ def resources(settings: Settings, book: AgentBook, tuning: Tuning) -> Resources:
     )
 
 
-def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
+def _remote(settings: Settings, metrics: Metrics, max_s: float) -> Remote | None:
     url = settings.store.get_secret_value()
     if url == "memory://":
         return None
@@ -110,4 +110,4 @@ def _remote(settings: Settings, metrics: Metrics) -> Remote | None:
     keys = [key.get_secret_value() for key in settings.store_key]
     if not keys:
         log.warning("store_not_encrypted", hint="set GATEWAY_STORE_KEY: calls' words are in Redis")
-    return Remote(RedisStore(url, Encryptor(keys)), on_failure=metrics.store_errors.inc)
+    return Remote(RedisStore(url, Encryptor(keys), max_s), on_failure=metrics.store_errors.inc)

@@ -88,8 +88,11 @@ _WRONG_VALUE: Final = ("WRONGTYPE", "value is not an integer")
 """Answers that concern one key, whose value another program wrote."""
 
 
-def client_at(url: str) -> Any:
-    """Return a Redis client, not connected; raises SettingsError that shows no part of the URL."""
+def client_at(url: str, max_s: float = limits.store.STORE_MAX_S) -> Any:
+    """Return a Redis client, not connected; each of its requests takes at most `max_s`.
+
+    Raises SettingsError that shows no part of the URL.
+    """
     given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     if any(name not in _OPTIONS for name, _ in given):
         raise SettingsError(
@@ -98,8 +101,8 @@ def client_at(url: str) -> Any:
     try:
         client: Any = Redis.from_url(
             url,
-            socket_timeout=limits.store.STORE_MAX_S,
-            socket_connect_timeout=limits.store.STORE_MAX_S,
+            socket_timeout=max_s,
+            socket_connect_timeout=max_s,
             max_connections=limits.store.STORE_CONNECTIONS_MAX,
             retry=Retry(NoBackoff(), 0),
             client_name="gateway",
@@ -120,9 +123,11 @@ class RedisStore:
     when a key has a value of another type.
     """
 
-    def __init__(self, url: str, encryptor: Encryptor) -> None:
+    def __init__(
+        self, url: str, encryptor: Encryptor, max_s: float = limits.store.STORE_MAX_S
+    ) -> None:
         self._encryptor = encryptor
-        self._redis = client_at(url)
+        self._redis = client_at(url, max_s)
         self._admit = self._redis.register_script(_ADMIT)
         self._renew = self._redis.register_script(_RENEW)
         self._take_expired = self._redis.register_script(_TAKE_EXPIRED)
