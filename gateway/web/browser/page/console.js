@@ -25,9 +25,13 @@ class Refused extends Error {
   constructor(status, detail) { super(detail); this.status = status; }
 }
 
+// What was asked with a token is of no use to whoever has another one, or has signed out.
 async function ask(path, options = {}) {
+  const asking = token;
+  if (!asking) throw new Refused(0, "Not signed in.");
   const headers = { Authorization: `Bearer ${token}`, ...options.headers };
   const response = await fetch(path, { cache: "no-store", ...options, headers });
+  if (token !== asking) throw new Refused(0, "Signed out meanwhile.");
   const date = Date.parse(response.headers.get("date"));
   if (date) skew = Math.abs(date - Date.now()) > 1500 ? date - Date.now() : 0;
   if (response.ok) return response;
@@ -35,7 +39,11 @@ async function ask(path, options = {}) {
   throw new Refused(response.status, problem.detail ?? `The gateway answers ${response.status}.`);
 }
 
-const get = async (path) => (await ask(path)).json();
+async function get(path) {
+  const asking = token, found = await (await ask(path)).json();
+  if (token !== asking) throw new Refused(0, "Signed out meanwhile.");
+  return found;
+}
 
 async function load() {
   operator = await get("/api/operator");
