@@ -12,9 +12,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from command import free_port
 from gateway_calls import TOKEN, Carrier, new_sid
 from running_gateway import ACCOUNT, API_KEY, NOWHERE, PUBLIC_URL
+
+from gateway.simulator.caller.gateway_process import free_port
 
 DESCRIPTORS = 96
 CONNECTIONS = 4 * DESCRIPTORS

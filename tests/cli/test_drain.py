@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from command import PATIENCE_S, Command, free_port, running
+from command import PATIENCE_S, Command, running
 from gateway_calls import QUIET, TOKEN, Carrier, new_sid
 from prometheus_client.parser import text_string_to_metric_families
 from running_gateway import ACCOUNT, API_KEY, NOWHERE
 
+from gateway.simulator.caller.gateway_process import free_port
 from gateway.simulator.openai.main import ModelServer
 
 

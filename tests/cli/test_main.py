@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import broken, free_port, running
+from command import broken, running
 from running_gateway import NOWHERE
 
 from gateway import __version__
+from gateway.simulator.caller.gateway_process import free_port
 
 SIMULATED = {"GATEWAY_SIMULATED": "1", "OPENAI_BASE_URL": NOWHERE, "GATEWAY_HOST": "127.0.0.1"}
 

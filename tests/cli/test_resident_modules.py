@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx2
-from command import free_port
 from database_end import put_database
 from running_gateway import NOWHERE
+
+from gateway.simulator.caller.gateway_process import free_port
 
 PROGRAM = """
 import atexit, json, sys

@@ -10,7 +10,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,12 +86,6 @@ def _run(arguments: list[str], environ: dict[str, str], log: str, patches: dict[
         *owners, attribute = path.split(".")
         setattr(resolve_name(f"{module}:{'.'.join(owners)}"), attribute, value)
     resolve_name("gateway.cli.main:run")()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def broken(*_: Any, **__: Any) -> Any:

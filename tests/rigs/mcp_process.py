@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from command import free_port
+from gateway.simulator.caller.gateway_process import free_port
 
 FAR_END = str(Path(__file__).with_name("mcp_far_end.py"))
 RAW_END = str(Path(__file__).with_name("mcp_raw_end.py"))

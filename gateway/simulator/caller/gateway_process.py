@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -24,6 +25,7 @@ READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 5.0
 USAGE: Final = 64
 """The gateway's exit code for settings and files that are wrong."""
+_PORTS: Final = range(16_384, 32_768)
 OURS: Final = ("GATEWAY_", "TWILIO_", "OPENAI_")
 
 
@@ -55,10 +57,15 @@ class GatewayProcesses:
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on which nobody listens at this moment.
+
+    It is below those that systems give to outgoing connections, of which one might take it before
+    the process for which it is meant.
+    """
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", secrets.choice(_PORTS)))
+            return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager
