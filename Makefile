@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-parts test-calls faults soak coverage mutants check format bench bench-quick session-types k8s k8s-check k8s-pin clean
+.PHONY: help setup demo run test faults soak coverage mutants check format bench bench-quick session-types k8s k8s-check k8s-pin clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,16 +43,8 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	else exec $(BIN)/gateway serve; fi
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
-	@mkdir -p out
-	@$(MAKE) --no-print-directory --jobs=2 test-parts test-calls
-
-# Whole calls take the time that calls take, and punctually: the other tests have what they leave.
-test-parts: $(READY)
-	@nice $(BIN)/pytest --ignore=tests/e2e -n 4 --dist worksteal
-
-test-calls: $(READY)
-	@$(BIN)/pytest tests/e2e -n 5 --dist worksteal > out/test-calls.txt 2>&1; status=$$?; \
-	  echo "whole calls, tests/e2e:"; cat out/test-calls.txt; exit $$status
+	@$(BIN)/pytest --ignore=tests/e2e -n 2 --dist worksteal
+	@$(BIN)/pytest tests/e2e -n 4 --dist worksteal # whole calls take the time that calls take
 
 coverage: $(READY) ## coverage of each module, and which fell below its floor
 	@mkdir -p out

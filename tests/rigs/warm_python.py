@@ -40,6 +40,8 @@ _VARIABLE: Final = "WARM_PYTHON"
 _STAND_IN: Final = """\
 #!{python} -IS
 import json, os, signal, socket, sys, time
+passed_on = {{signal.SIGTERM, signal.SIGINT, signal.SIGHUP}}
+signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # until there is somebody to pass them on to
 line = socket.socket(socket.AF_UNIX)
 for attempt in range(600):
     try:
@@ -54,8 +56,9 @@ nothing = os.open(os.devnull, os.O_RDWR)
 for channel in range(3):
     os.dup2(nothing, channel)
 pid = int.from_bytes(line.recv(4), "big")
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+for number in passed_on:
     signal.signal(number, lambda number, _: os.kill(pid, number))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
 status = int.from_bytes(line.recv(4), "big", signed=True)
 if status < 0:
     signal.signal(-status, signal.SIG_DFL)

@@ -163,7 +163,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(hasty_port: int, said
 
 async def test_one_that_has_gone_is_not_counted_as_slow() -> None:
     refusals = Refusals()
-    async with served(refusals, head_wait_s=0.05) as port:
+    async with served(refusals, head_wait_s=1.0) as port:  # longer than a machine stands still
         async with connection(port) as (_, writer):
             writer.write(b"POST")
             await writer.drain()
