@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -25,7 +24,6 @@ READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 5.0
 USAGE: Final = 64
 """The gateway's exit code for settings and files that are wrong."""
-_PORTS: Final = range(16_384, 32_768)
 OURS: Final = ("GATEWAY_", "TWILIO_", "OPENAI_")
 
 
@@ -57,15 +55,17 @@ class GatewayProcesses:
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens at this moment.
+    """Return a port on which a server can listen, and which nobody else is given meanwhile.
 
-    It is below those that systems give to outgoing connections, of which one might take it before
-    the process for which it is meant.
+    It stays bound for as long as this process lives. That keeps it from everybody who looks for a
+    free port or connects from one, and not from a server, which sets SO_REUSEADDR.
     """
-    while True:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", secrets.choice(_PORTS)))
-            return int(probe.getsockname()[1])
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = int(held.getsockname()[1])
+        held.detach()
+        return port
 
 
 @contextlib.asynccontextmanager
