@@ -33,6 +33,8 @@ SPOOL_QUEUE_MAX = 1_000
 WRITE_FIRST_PAUSE_S = 0.5
 WRITE_PAUSE_MAX_S = 30.0
 """Longest pause between two tries to write what is spooled."""
+OWN_WRITES_MAX_S = 1.0
+"""How long a page of the audit log waits for entries of this process that are not written yet."""
 
 CURSOR_MAX_CHARS = 400
 CALLER_MAX_CHARS = 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from gateway import limits
 from gateway.ops.database.database import Database
 from gateway.ops.database.write_behind import Apply, Write, WriteBehind
 
@@ -86,7 +89,14 @@ class AuditLog:
         until_us: int | None = None,
         after: tuple[int, str] | None = None,
     ) -> tuple[list[AuditEntry], tuple[int, str] | None]:
-        """Return entries, newest first, and where the next page begins. Raises DatabaseAway."""
+        """Return entries, newest first, and where the next page begins. Raises DatabaseAway.
+
+        The first page has what this process added before, unless writing it takes too long.
+        """
+        if after is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limits.database.OWN_WRITES_MAX_S):
+                    await self._writes.flushed()
 
         def select_page(connection: Connection) -> list[Any]:
             from sqlalchemy import desc, select, tuple_  # noqa: PLC0415 - on the thread

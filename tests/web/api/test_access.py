@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -54,12 +53,7 @@ async def test_who_may_what_and_who_did_what(office: GatewayRig) -> None:
         assert (await ask(office, "op", "DELETE", path)).status_code == 403
         assert (await ask(office, "op", "GET", "/api/audit")).status_code == 403
         assert (await ask(office, "op", "GET", "/api/tokens")).status_code == 403
-    async with asyncio.timeout(30):
-        while True:
-            entries = (await ask(office, "admin", "GET", "/api/audit")).json()["entries"]
-            if len([one for one in entries if one["who"] == "op"]) >= 5:
-                break
-            await asyncio.sleep(0.05)
+    entries = (await ask(office, "admin", "GET", "/api/audit")).json()["entries"]
     did = {(one["who"], one["action"], one["status"]) for one in entries}
     assert {
         ("eye", "say", 403),
