@@ -19,8 +19,8 @@ sys.exit(3)
 """
 WAITS = """
 import sys, time
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)
     time.sleep(60)
 finally:
     print("over", flush=True)

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from browser import needs_chromium
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from running_gateway import PUBLIC_URL
 from stage import SCENARIO, TOKEN, Theatre, opened
 
@@ -271,6 +271,26 @@ async def test_an_operator_makes_a_link_to_call_by(theatre: Theatre) -> None:
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_role("button", name="Phone")).to_be_hidden()
     assert wrong == []
+    await page.context.close()
+
+
+async def test_agents_that_become_known_late_are_offered_all_the_same(theatre: Theatre) -> None:
+    page, _ = await watched(theatre)
+    answered, asked = asyncio.Event(), 0
+
+    async def late(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:  # the first looks whether the token is right
+            await answered.wait()
+        await route.continue_()
+
+    await page.route("**/api/agents", late)
+    await theatre.enter(page)
+    await page.get_by_role("button", name="Phone").click()
+    await expect(page.locator("#phone-agent option")).to_have_count(0)
+    answered.set()
+    await page.locator("#phone-agent").select_option("clinic")
     await page.context.close()
 
 

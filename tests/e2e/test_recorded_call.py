@@ -14,9 +14,11 @@ from rehearsal import as_expected
 Sound = npt.NDArray[np.int16]
 HZ = 8000
 QUIET = 100
-LAG_MAX = HZ // 100
-"""How far the played side may be off, in samples: what two processes on a busy machine differ in
-when they look at the clock."""
+EDGE_MAX = HZ // 100
+"""Samples in which a stretch may differ from what was heard, at an end that was cut off."""
+LAG_MAX = HZ // 10
+"""How far the played side may be off, in samples: both processes take the time of a message when
+they get to it, which on a busy machine is tens of milliseconds later (idle: 9 samples)."""
 
 
 def spans(sound: Sound) -> list[tuple[int, int]]:
@@ -95,7 +97,7 @@ def compare(out: Path) -> None:
         lags.append(lag)
         exact = recorded[begin + offset + lag : end + offset + lag, 1]
         different = np.count_nonzero(exact != truth[begin:end, 1])
-        assert different <= LAG_MAX, f"{different} samples differ at {begin / HZ:.2f} s"
+        assert different <= EDGE_MAX, f"{different} samples differ at {begin / HZ:.2f} s"
     assert len(lags) >= 4
     assert missing <= 2
     assert max(map(abs, lags)) <= LAG_MAX, lags

@@ -50,6 +50,7 @@ async function load() {
   paintOperator();
   agents = (await get("/api/agents")).agents;
   filters.offer(agents);
+  offerAgents();
   const page = await get(`/api/calls?${filters.query({ limit: 200 })}`), listed = page.calls;
   following = page.next;
   elsewhere = new Set(page.elsewhere);
@@ -744,9 +745,16 @@ $("sure").addEventListener("close", () => {
 
 // --- A link to call by ---
 
-$("invite").addEventListener("click", () => {
+// The dialog may be open before they are known, and they change when the agents file is read again.
+function offerAgents() {
+  const picked = $("phone-agent").value;
   const names = agents.map((agent) => Object.assign(make("option", "", agent.name), { value: agent.name }));
   $("phone-agent").replaceChildren(...names);
+  if (agents.some((agent) => agent.name === picked)) $("phone-agent").value = picked;
+  else if (picked) offer("");
+}
+
+$("invite").addEventListener("click", () => {
   offer("");
   $("phone").showModal();
 });
