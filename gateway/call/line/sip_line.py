@@ -68,6 +68,8 @@ class SipLine(CallPart):
         self._unheard.pop(UNSEEN, None)
         self._unheard.setdefault(event.response_id, "")
         self._playing, self._playing_since = event.response_id, now
+        if ctx.answer.item_id is None and event.response_id == ctx.responses.active_id:
+            ctx.answer.spoke("")  # it sounds, whatever its transcript and its output say
         if ctx.phase is CallPhase.GOODBYE:
             ctx.extend_goodbye(limits.sip.GOODBYE_MAX_S)
         if not self._heard_first and ctx.arrived_at is not None:

@@ -16,7 +16,7 @@ from call.play import (
     nothing,
     wait,
 )
-from call.sideband import attached
+from call.sideband import attached, started, stopped
 from call.vendor_events import (
     audio_delta,
     audio_done,
@@ -106,6 +106,13 @@ def test_what_the_server_says_was_sound_owes_nothing_on_sip() -> None:
     book = attached() >> response_created() << ...
     book >> response_done(said=(("output_audio", ""),)) << ...
     assert "no_sound" not in str(book)
+
+
+def test_what_is_being_played_owes_nothing_on_sip() -> None:
+    book = attached() >> response_created() >> started() << ...
+    book >> response_done(said=()) << nothing
+    book >> stopped() >> response_created("resp_2") >> response_done("resp_2", said=()) << ...
+    assert "no_sound" in str(book)
 
 
 def test_an_empty_answer_on_sip_is_asked_for_again() -> None:
