@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults soak coverage mutants check format bench bench-quick session-types k8s k8s-check k8s-pin clean
+.PHONY: help setup demo run test test-parts test-calls test-again faults soak coverage mutants check format bench bench-quick session-types k8s k8s-check k8s-pin clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,17 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	else exec $(BIN)/gateway serve; fi
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
-	@$(BIN)/pytest --ignore=tests/e2e -n 2 --dist worksteal
-	@$(BIN)/pytest tests/e2e -n 4 --dist worksteal # whole calls take the time that calls take
+	@$(MAKE) --no-print-directory test-parts
+	@$(MAKE) --no-print-directory test-calls
+
+test-parts: $(READY) ## every test but those of whole calls
+	@$(BIN)/pytest --ignore=tests/e2e -n 4 --dist worksteal
+
+test-calls: $(READY) ## whole calls, which take the time that calls take
+	@$(BIN)/pytest tests/e2e -n 6 --dist worksteal
+
+test-again: $(READY) ## what failed last, one by one
+	@$(BIN)/pytest --last-failed --last-failed-no-failures=none
 
 coverage: $(READY) ## coverage of each module, and which fell below its floor
 	@mkdir -p out
