@@ -46,6 +46,14 @@ WEBHOOK_REMEMBERED_S = 60.0
 STREAM_TOKEN_S = 60.0
 REST_TRIES = 3
 REST_TIMEOUT_S = 5.0
+CONNECTIONS_OF_CLIENT_MAX = 100
+"""Connections at once of one function, hook or MCP server."""
+KEPT_CONNECTIONS_MAX = 20
+"""How many of them are kept while they are idle."""
+KEPT_CONNECTION_MAX_S = 1.5
+"""How long a connection to an operator's server is kept for its next request. Node.js, uvicorn and
+Apache close an idle one after 5 s, Gunicorn after 2: a request that is on its way in that moment is
+lost, and one that may not be done twice cannot be repeated."""
 IDEMPOTENCY_KEY_MAX_CHARS = 128
 IDEMPOTENCY_KEPT_S = 86_400.0
 CALL_ID_MAX_CHARS = 256

@@ -32,6 +32,7 @@ from gateway.agents.config.tool_options import all_with_secrets, with_secrets
 from gateway.errors import ToolError
 from gateway.tools.mcp_bounds import LINES, AnswerSize, bounded_lines
 from gateway.tools.mcp_filter import FilteredTransport
+from gateway.transports.kept_connections import kept_connections
 from gateway.transports.tls import tls_context
 
 _US = Implementation(name="gateway", version=__version__)
@@ -136,7 +137,7 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
     """No answer is read beyond a bound, nor an event of a stream of them."""
 
     def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport(verify=tls_context())
+        self._inner = httpx2.AsyncHTTPTransport(verify=tls_context(), limits=kept_connections())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)

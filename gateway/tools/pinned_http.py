@@ -17,6 +17,7 @@ import httpx2
 
 from gateway import limits
 from gateway.errors import ToolError
+from gateway.transports.kept_connections import kept_connections
 from gateway.transports.tls import tls_context
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -49,7 +50,9 @@ class PinnedHttp:
     share what was made for one of their names.
     """
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(
+        self, *, allow_private: bool, kept_s: float = limits.web.KEPT_CONNECTION_MAX_S
+    ) -> None:
         self._allow_private = allow_private
         # A cookie that one caller's request received is not for the next caller's.
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
@@ -59,6 +62,7 @@ class PinnedHttp:
             trust_env=False,
             timeout=None,
             cookies=no_cookies,
+            limits=kept_connections(idle_max_s=kept_s),
         )
 
     async def ask(

@@ -56,6 +56,16 @@ async def test_an_answer_is_bounded_and_a_redirect_is_not_followed() -> None:
     assert [seen.raw_path for seen in end.seen] == ["/", "/there", "/long"]
 
 
+@pytest.mark.parametrize(("kept_s", "connections"), [(0.0, 2), (60.0, 1)])
+async def test_a_connection_is_kept_for_a_bounded_time(kept_s: float, connections: int) -> None:
+    async with http_end() as end:
+        client = PinnedHttp(allow_private=True, kept_s=kept_s)
+        for _ in range(2):
+            await client.ask("GET", httpx2.URL(end.url), httpx2.Headers(), None)
+        await client.close()
+    assert len({seen.port for seen in end.seen}) == connections
+
+
 @pytest.mark.parametrize("charset", ["idna", "undefined", "punycode", "hex", "unicode_escape", "x"])
 def test_what_claims_a_charset_that_is_none_of_the_web_is_read_as_utf8(charset: str) -> None:
     """`idna` and `undefined` raise whatever is asked of them, `punycode` is quadratic."""

@@ -18,6 +18,7 @@ from gateway.errors import DatabaseAway
 from gateway.ops.delivery.delivery_queue import DeliveryQueue, DeliveryStats, Report
 from gateway.ops.delivery.outbox import TakenEvent
 from gateway.ops.delivery.signing import EventSigner
+from gateway.transports.kept_connections import kept_connections
 from gateway.transports.tls import tls_context
 
 log = structlog.get_logger()
@@ -77,7 +78,7 @@ class EventSender:
             timeout=self._attempt_max_s,
             follow_redirects=False,
             trust_env=False,
-            limits=httpx2.Limits(max_connections=limits.database.DELIVERY_AT_ONCE),
+            limits=kept_connections(limits.database.DELIVERY_AT_ONCE),
         ) as client:
             try:
                 while True:
