@@ -1,4 +1,4 @@
-"""What can keep an MCP server from answering, and how a log line names it."""
+"""Faults that keep an MCP server from answering, and how a log line names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a log line names what kept an MCP server from answering."""
+"""Log names of faults that keep an MCP server from answering."""
 
 from __future__ import annotations
 
