@@ -27,6 +27,12 @@ MESSAGES_PER_S = 200
 """Messages of one server that are read in a second; a server has no reason to send a tenth."""
 MESSAGES_BURST = 1_000
 """How many more may come at once."""
+REQUESTS_PER_S = 2
+"""Requests of a server, such as pings, that are answered in a second; others are dropped."""
+REQUESTS_BURST = 20
+"""How many more may come at once: each is a task until its answer is sent."""
+EVENT_LINES_MAX = 4_096
+"""Line ends in one piece of a stream of events, of 64 KiB: all its lines are read in one step."""
 RESUME_PAUSE_S = 0.5
 """Pause before a broken answer is asked for again; a server may name another, even none."""
 SCHEMA_MAX_CHARS = 16_000

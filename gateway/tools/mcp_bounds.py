@@ -48,24 +48,35 @@ class MessagePace:
     Each message takes a tenth of a millisecond of every call's time, asked for or not.
     """
 
-    __slots__ = ("_at", "_left", "_on_flood", "_told")
+    __slots__ = ("_at", "_burst", "_left", "_on_flood", "_per_s", "_told")
 
-    def __init__(self, on_flood: Callable[[], object]) -> None:
-        """`on_flood` is called once, when the server has to wait for the first time."""
+    def __init__(
+        self,
+        on_flood: Callable[[], object],
+        burst: int = limits.mcp.MESSAGES_BURST,
+        per_s: float = limits.mcp.MESSAGES_PER_S,
+    ) -> None:
+        """`on_flood` is called once, when the server is too fast for the first time."""
         self._on_flood, self._told = on_flood, False
-        self._left, self._at = float(limits.mcp.MESSAGES_BURST), monotonic()
+        self._burst, self._per_s = float(burst), per_s
+        self._left, self._at = self._burst, monotonic()
 
     async def passed(self, count: int = 1) -> None:
         """Take note of messages, and wait until the next one may come."""
+        if late_s := self.late_s(count):
+            await asyncio.sleep(late_s)
+
+    def late_s(self, count: int = 1) -> float:
+        """Take note of messages; return by how much they came too early."""
         now = monotonic()
-        self._left += (now - self._at) * limits.mcp.MESSAGES_PER_S
-        self._left = min(float(limits.mcp.MESSAGES_BURST), self._left) - count
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_s) - count
         self._at = now
-        if self._left < 0:
-            if not self._told:
-                self._told = True
-                self._on_flood()
-            await asyncio.sleep(-self._left / limits.mcp.MESSAGES_PER_S)
+        if self._left >= 0:
+            return 0.0
+        if not self._told:
+            self._told = True
+            self._on_flood()
+        return -self._left / self._per_s
 
 
 class LineTooLong(UnicodeError):

@@ -161,6 +161,8 @@ class _BoundedEvents(_BoundedStream):
         self._pace, self._events = pace, 0
 
     def _count(self, chunk: bytes) -> None:
+        if chunk.count(b"\n") + chunk.count(b"\r") > limits.mcp.EVENT_LINES_MAX:
+            raise httpx2.DecodingError("the answer has more lines than can be read")
         first, *others = _EVENT_END.split(self._before + chunk)
         super()._count(first[len(self._before) :])
         for event in others:

@@ -348,3 +348,11 @@ async def test_events_that_say_nothing_are_read_slowly() -> None:
         async with httpx2.AsyncClient(transport=transport) as client:
             assert (await client.post(end.url)).content == events
     assert floods == [1]
+
+
+async def test_a_piece_of_more_lines_than_are_read_breaks_the_answer() -> None:
+    """All of it would be read in one step."""
+    for line_end in (b"\n", b"\r"):
+        flood = b":" + line_end * 2 * limits.mcp.EVENT_LINES_MAX
+        with pytest.raises(AnswerBroken):
+            await answered(body=flood, content_type="text/event-stream")
