@@ -28,6 +28,7 @@ from mcp_types import (
 from pydantic import TypeAdapter, ValidationError
 
 from gateway import limits
+from gateway.tools.mcp_bounds import MessagePace
 
 if TYPE_CHECKING:  # these types have no public name
     from mcp.client._transport import ReadStream, TransportStreams
@@ -42,13 +43,16 @@ class FilteredTransport:
     """Transport of an MCP client whose incoming messages are filtered."""
 
     def __init__(
-        self, inner: AbstractAsyncContextManager[TransportStreams], on_left_out: OnLeftOut
+        self,
+        inner: AbstractAsyncContextManager[TransportStreams],
+        on_left_out: OnLeftOut,
+        pace: MessagePace,
     ) -> None:
-        self._inner, self._on_left_out = inner, on_left_out
+        self._inner, self._on_left_out, self._pace = inner, on_left_out, pace
 
     async def __aenter__(self) -> TransportStreams:
         read, write = await self._inner.__aenter__()
-        return _FilteredStream(read, self._on_left_out), write
+        return _FilteredStream(read, self._on_left_out, self._pace), write
 
     async def __aexit__(
         self,
@@ -61,9 +65,12 @@ class FilteredTransport:
 
 class _FilteredStream:
     def __init__(
-        self, inner: ReadStream[SessionMessage | Exception], on_left_out: OnLeftOut
+        self,
+        inner: ReadStream[SessionMessage | Exception],
+        on_left_out: OnLeftOut,
+        pace: MessagePace,
     ) -> None:
-        self._inner, self._on_left_out = inner, on_left_out
+        self._inner, self._on_left_out, self._pace = inner, on_left_out, pace
 
     @property
     def last_context(self) -> Any:
@@ -95,6 +102,7 @@ class _FilteredStream:
         return await self._inner.__aexit__(kind, error, trace)
 
     async def _filtered(self, item: SessionMessage | Exception) -> SessionMessage | Exception:
+        await self._pace.passed()
         if isinstance(item, Exception) or not isinstance(item.message, JSONRPCResponse):
             return item
         result = item.message.result
