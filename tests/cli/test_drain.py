@@ -151,7 +151,7 @@ async def test_a_caller_who_is_cut_off_does_not_come_back_to_a_process_that_ends
             await served.becomes(503)
             served.command.signal(signal.SIGTERM)
             assert await stream.closed() == 1000
-            with pytest.raises(OSError, match="refused|failed"):
+            with pytest.raises(OSError, match=r"refused|failed"):
                 await asyncio.open_connection("127.0.0.1", served.client.base_url.port)
         assert await served.command.status() == 0
 
