@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
+from gateway.agents.config.call_values import call_value_in
 from gateway.agents.config.tool_options import Headers, ToolOptions, Url, secrets_in
 
 LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.mcp.LABEL_MAX_CHARS - 1}}}")
@@ -139,6 +140,11 @@ class McpServer(ToolOptions):
             raise wrong("authorization", "does not go with `command`: use `env`")
         if self.command is not None and self.headers:
             raise wrong("headers", "does not go with `command`: use `env`")
+        for key, text in (("url", self.url or ""), *_headers_by_key(self.headers)):
+            if call_value_in(text) is not None:
+                raise wrong(
+                    key, "has a value of the call, and a server serves all calls: take it out"
+                )
         if self.command is None and self.env:
             raise wrong("env", "goes with `command` only")
         if self.authorization is not None:
@@ -157,6 +163,10 @@ class McpServer(ToolOptions):
             if tool in (self.allowed_tools or ())[:index]:
                 raise wrong(f"allowed_tools.{index}", "stands here twice")
         return self
+
+
+def _headers_by_key(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(f"headers.{name}", value) for name, value in headers.items()]
 
 
 def check_labels(servers: Mapping[str, McpServer]) -> None:

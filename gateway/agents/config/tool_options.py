@@ -11,7 +11,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
-from gateway.agents.config.call_values import check_call_values, is_call_value, texts_of
+from gateway.agents.config.call_values import (
+    call_value_in,
+    check_call_values,
+    is_call_value,
+    names_of,
+    texts_of,
+)
 from gateway.agents.config.json_schema import compiled
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -84,6 +90,9 @@ class HttpCall(AgentFilePart):
                 check_call_values(text)
             except ValueError as error:
                 raise wrong("body", str(error)) from None
+        for name in names_of(self.body):
+            if call_value_in(name) is not None:
+                raise wrong("body", f"has {name} as a name: only values are filled in")
         return self
 
     @property

@@ -22,6 +22,7 @@ from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, agents_text
 from gateway.agents.file.hand_overs import hand_over_problems, no_agent
+from gateway.agents.file.unfilled import unfilled
 from gateway.agents.routing import AgentBook, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
 from gateway.errors import AgentFileError, BugError, FileError
@@ -298,6 +299,8 @@ def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
     of_agent: Key = ("agents", agent.name)
     for key, problem in chain(_path_warnings(agent), _record_warnings(agent)):
         yield document.warning((*of_agent, key), problem)
+    for where, problem in unfilled(agent):
+        yield document.warning((*of_agent, *where), problem)
     unknown = _unknown_voice(agent)
     if unknown is not None:
         where, voice = unknown

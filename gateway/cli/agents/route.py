@@ -80,10 +80,24 @@ def described(found: RouteTrace, source: YamlSource) -> Iterator[str]:
     for agent in found.agents:
         yield f"  {_place(source, 'agents', agent.name)}: {agent.name} {_at(agent, found.at)}"
     *_, last = found.agents
+    if last.before is not None:
+        place = _place(source, "agents", last.name, "before")
+        yield (
+            f"  {place}: {asked_first(last)} is asked first: it may name another agent, refuse the "
+            "call or transfer it"
+        )
     for name, when in last.hand_over.items():
         place = _place(source, "agents", last.name, "hand_over", name)
         yield f"  {place}: it may hand over to {name}: {when}"
     yield f"{found.answers} answers."
+
+
+def asked_first(agent: Agent) -> str | None:
+    """Return what is asked before the agent answers, its address or function; None for nothing."""
+    before = agent.before
+    if before is None:
+        return None
+    return before.python if before.http is None else before.http.url
 
 
 def _against(others: list[Route]) -> str:
