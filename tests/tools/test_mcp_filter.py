@@ -160,7 +160,7 @@ async def test_requests_of_a_server_are_passed_on_within_bounds() -> None:
     transport = FilteredTransport(
         Sent(*pings, answer), lambda _name, _reason: None, MessagePace(lambda: None)
     )
-    async with transport as (read, _write):
+    async with transport as (read, _write), read:
         passed = [item.message async for item in read]
     assert most <= len(passed) <= most + 2
     assert isinstance(passed[-1], JSONRPCResponse)
