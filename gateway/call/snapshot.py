@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.history import HistoryItem
+from gateway.call.privacy.call_privacy import CallPrivacy
 
 
 class CallSnapshot(msgspec.Struct, array_like=True):
@@ -62,6 +63,8 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     """Kind, name and outcome of the one from which the caller comes back."""
     recording: str = ""
     """`on` or `paused` once the caller was told that the call is recorded."""
+    privacy: CallPrivacy | None = None
+    """The strictest of all agents that took part; None: those of `agent`."""
 
 
 _encoder = msgspec.msgpack.Encoder()
