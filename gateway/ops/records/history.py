@@ -265,8 +265,12 @@ class CallHistory:
             where.append(calls.c.caller_hash == self._callers.of(wanted.caller))
         if wanted.since_us is not None:
             where.append(at >= wanted.since_us)
-        if wanted.until_us is not None:
-            where.append(at < wanted.until_us)
+        until_us = wanted.until_us
+        if after is not None:
+            # Of two upper bounds SQLite seeks by either: so neither may be far from the other.
+            until_us = min(after.began_us + 1, until_us or after.began_us + 1)
+        if until_us is not None:
+            where.append(at < until_us)
         if after is not None:
             where.append(tuple_(at, calls.c.id) < tuple_(after.began_us, after.id))
         query = select(calls.c.id, at, calls.c.sealed_summary).where(*where)

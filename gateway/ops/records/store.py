@@ -37,6 +37,7 @@ from gateway.ops.records.late import LateCall, LateWrites, complete
 from gateway.ops.records.live_changes import EndedLine, LiveChanges
 from gateway.ops.records.record import CallRecord, CallSummary, privacy_of
 from gateway.ops.records.record_writer import RecordWriter
+from gateway.ops.records.unkept import unkept
 from gateway.ops.telemetry.logs import masked
 
 DAY_S: Final = 86_400
@@ -73,6 +74,7 @@ class _Live(NamedTuple):
     privacy: CallPrivacy
     call: CallInfo
     expects_result: bool
+    resumed: bool
 
 
 class _Ended(NamedTuple):
@@ -104,10 +106,18 @@ class RecordStore:
 
     # --- From the calls ---
 
-    def open(self, call: CallInfo, agent: Agent, privacy: CallPrivacy | None = None) -> None:
+    def open(
+        self,
+        call: CallInfo,
+        agent: Agent,
+        privacy: CallPrivacy | None = None,
+        *,
+        resumed: bool = False,
+    ) -> None:
         """Open the record of an announced call; an outbound call keeps the one it has.
 
         `privacy` are the switches where other agents took part before; by default the agent's.
+        `resumed`: whether another stream or process had a part of the call.
         """
         if call.direction == "outbound" and call.key in self._live:
             return
@@ -126,7 +136,7 @@ class RecordStore:
             privacy=privacy_of(privacy),
         )
         writer = RecordWriter(record, self._clock)
-        self._live[call.key] = _Live(writer, privacy, call, agent.result is not None)
+        self._live[call.key] = _Live(writer, privacy, call, agent.result is not None, resumed)
         self._event_stream.publish(call.key, "summary", record.summary())
         self._event_stream.publish(call.key, "privacy", record.privacy)
 
@@ -166,6 +176,8 @@ class RecordStore:
         if privacy.record == "none":
             # Nothing is kept, and nobody learns more than that there was a call.
             self._outbox.end_outline(live.call, ending, _outline(record))
+            if live.resumed:
+                self._writes.add(unkept(key))
             return
         if privacy.record != "transcript":
             record.transcript = []

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from database_end import DatabaseEnd, open_database
+from database_end import DatabaseEnd, ended_call, open_database
 
 from gateway.agents.config.agent import Agent
 from gateway.call import events
@@ -255,6 +255,17 @@ async def test_an_agent_that_keeps_less_has_the_whole_call_kept_so(
     record = await office.records.find(FACTS.key)
     assert (record is not None) == kept
     assert record is None or record.transcript == []
+
+
+async def test_an_agent_that_keeps_nothing_has_earlier_parts_deleted(office: Office) -> None:
+    """The call was with another process, and its first agent kept everything."""
+    earlier = ended_call(1, id=FACTS.key, began_at="2026-09-21T14:00:00.000+00:00")
+    office.end.writes.add(office.end.history.ended(earlier, ""))
+    await office.end.writes.flushed()
+    office.records.open(FACTS, agent(), CallPrivacy("transcript"), resumed=True)
+    office.tell(events.PrivacyChanged(CallPrivacy("none")), ended())
+    await office.end.writes.flushed()
+    assert await office.records.find(FACTS.key) is None
 
 
 async def test_the_result_of_an_agent_that_took_the_call_over_is_kept(office: Office) -> None:
