@@ -40,8 +40,9 @@ class AdmissionGuard:
             case events.ModelReady() | events.ModelReconnected() | events.SidebandConnected():
                 self._breaker.worked()
             case events.CallerConnected() if facts.direction == "inbound":
-                most = call.machine.agent.max_calls
-                self._admission.restore(facts.slot_key, facts.caller, facts.agent, most)
+                first = call.agents.book.agents.get(call.machine.first_agent, call.machine.agent)
+                key, most = facts.slot_key, first.max_calls
+                self._admission.restore(key, facts.caller, first.name, most)
             case events.RateLimitsSeen():
                 self._rates.update(event.limits)
             case events.CallEnded():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -57,32 +58,58 @@ def briefing_of(about: str, facts: Mapping[str, Any]) -> tuple[Briefing, list[st
     kept: dict[str, str] = {}
     left = limits.briefing.FACTS_MAX_CHARS
     for name, value in facts.items():
-        problem = None if FACT_NAME.fullmatch(name) else _NO_NAME
-        text = as_text(value)
-        if problem is None and len(text) > limits.briefing.FACT_VALUE_MAX_CHARS:
-            problem = f"may have {limits.briefing.FACT_VALUE_MAX_CHARS} characters"
-        left -= len(name) + len(text)
-        if problem is None and (len(kept) >= limits.briefing.FACTS_MAX or left < 0):
-            problem = (
-                f"is one too many: {limits.briefing.FACTS_MAX} facts and "
-                f"{limits.briefing.FACTS_MAX_CHARS} characters in all"
-            )
-        if problem is None:
-            kept[name] = text
+        try:
+            text = _fact(name, value, left, len(kept))
+        except ValueError as error:
+            # A name may be anything: a function of the operator's has made it.
+            problems.append(f"facts: {encodable(str(name))[:_SHOWN_MAX_CHARS]} {error}.")
         else:
-            problems.append(f"facts: {name[:_SHOWN_MAX_CHARS]} {problem}.")
+            kept[name] = text
+            left -= len(name) + len(text)
     return Briefing(encodable(about.strip()), kept), problems
 
 
-_NO_NAME: Final = "is no name: letters, digits and _, a letter first"
+def _fact(name: Any, value: Any, left: int, known: int) -> str:
+    """Return a fact as text. Raises ValueError with what is wrong with it."""
+    if not isinstance(name, str) or not FACT_NAME.fullmatch(name):
+        raise ValueError("is no name: letters, digits and _, a letter first")
+    text = as_text(value)
+    if len(text) > limits.briefing.FACT_VALUE_MAX_CHARS:
+        raise ValueError(f"may have {limits.briefing.FACT_VALUE_MAX_CHARS} characters")
+    if known >= limits.briefing.FACTS_MAX or len(name) + len(text) > left:
+        raise ValueError(
+            f"is one too many: {limits.briefing.FACTS_MAX} facts and "
+            f"{limits.briefing.FACTS_MAX_CHARS} characters in all"
+        )
+    return text
+
+
 _SHOWN_MAX_CHARS: Final = 40
 
 
 def as_text(value: Any) -> str:
-    """Return a fact as text: words as they are, everything else as JSON."""
+    """Return a fact as text: words as they are, everything else as JSON.
+
+    Raises ValueError for what is no JSON.
+    """
     if value is None:
         return ""
-    return encodable(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+    if isinstance(value, str):
+        return encodable(value)
+    try:
+        text = msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        text = _plain_json(value)
+    # Dates and decimals are texts in JSON.
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def _plain_json(value: Any) -> str:
+    """Return JSON that has what `msgspec` refuses: long numbers, and half characters replaced."""
+    try:
+        return encodable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("cannot be written as JSON") from None
 
 
 def encodable(text: str) -> str:

@@ -216,6 +216,11 @@ class CallMachine:
         return self.ctx.privacy
 
     @property
+    def first_agent(self) -> str:
+        """The agent that answered, among whose calls this one counts."""
+        return self.agents.first
+
+    @property
     def language(self) -> str:
         """The caller's language, as a tag of BCP 47."""
         return self.ctx.language

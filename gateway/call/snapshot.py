@@ -63,6 +63,10 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     """Kind, name and outcome of the one from which the caller comes back."""
     recording: str = ""
     """`on` or `paused` once the caller was told that the call is recorded."""
+    first_agent: str = ""
+    """The agent that answered, among whose calls this one counts; "" for `agent`."""
+    left_at: dict[str, int] = {}
+    """By agent that handed the call on: the number of the history's newest item then."""
     privacy: CallPrivacy | None = None
     """The strictest of all agents that took part; None: those of `agent`."""
 

@@ -3,7 +3,7 @@
 Uvicorn closes live WebSockets as soon as it is told to stop. This one first refuses new calls and
 lets the running ones end; towards the deadline it releases them to other processes, each in a
 quiet moment. A second signal ends at once. Its endpoints keep answering meanwhile: a call's last
-webhooks still arrive.
+webhooks still arrive. Calls that are cut off at the end come back to the processes that are left.
 """
 
 from __future__ import annotations
@@ -164,6 +164,10 @@ class GatewayServer(uvicorn.Server):
         await self._wait_until(monotonic() + limits.process.DRAIN_RELEASE_MAX_S)
         if self._switchboard.active:
             log.warning("drain_deadline_reached", calls=self._switchboard.active)
+            if self._switchboard.sends_on:
+                # Its caller comes back within milliseconds, and must find another process.
+                for listener in self.servers:
+                    listener.close()
             self._switchboard.end_all(Ending.DRAINED)
             await asyncio.sleep(_POLL_S)
         else:

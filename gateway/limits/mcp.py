@@ -23,6 +23,18 @@ RESPONSE_MAX_BYTES = 2 << 20
 RESPONSE_PARTS_MAX = 12_000
 """Commas and objects of one answer: decoding one takes up to 0.4 us of every call's time. A list of
 128 tools with ten parameters each has ten thousand."""
+MESSAGES_PER_S = 200
+"""Messages of one server that are read in a second; a server has no reason to send a tenth."""
+MESSAGES_BURST = 1_000
+"""How many more may come at once."""
+REQUESTS_PER_S = 2
+"""Requests of a server, such as pings, that are answered in a second; others are dropped."""
+REQUESTS_BURST = 20
+"""How many more may come at once: each is a task until its answer is sent."""
+EVENT_LINES_MAX = 4_096
+"""Line ends in one piece of a stream of events, of 64 KiB: all its lines are read in one step."""
+RESUME_PAUSE_S = 0.5
+"""Pause before a broken answer is asked for again; a server may name another, even none."""
 SCHEMA_MAX_CHARS = 16_000
 SCHEMA_MAX_DEPTH = 64
 DESCRIPTION_MAX_CHARS = 1_000

@@ -24,6 +24,7 @@ class McpPatience:
     """How long an MCP server is waited for, and how long until it is tried again, in seconds."""
 
     connect_max_s: float = mcp.CONNECT_MAX_S
+    ask_max_s: float = mcp.ASK_MAX_S
     pause_first_s: float = mcp.PAUSE_FIRST_S
     pause_max_s: float = mcp.PAUSE_MAX_S
 

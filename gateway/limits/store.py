@@ -19,6 +19,7 @@ STORE_MAX_S = 0.5
 STORE_PAUSE_S = 1.0
 """Pause before Redis is tried again after it failed."""
 STORE_CONNECTIONS_MAX = 16
+"""Connections of one process to Redis; further requests wait for one, within STORE_MAX_S."""
 LEASE_S = 20.0
 LEASE_RENEW_S = 5.0
 PRESENCE_EVERY_S = 2.0

@@ -37,6 +37,8 @@ APPROVAL_FILLER_EVERY_S = 12.0
 APPROVAL_ID_MAX_CHARS = 128
 TOOL_SHOWN_MAX_CHARS = 96
 """Tool name in a record: the server's label and what the model wrote."""
+FUNCTION_ERROR_MAX_CHARS = 300
+"""Of an error in an operator's module, in the sentence that refuses it."""
 SECRET_DIGITS_MAX = 32
 SECRET_ATTEMPTS_DEFAULT = 2
 SECRET_ATTEMPTS_MAX = 5

@@ -6,11 +6,9 @@ Whatever happens, the call goes on: what failed is counted, and logged without w
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from hashlib import sha256
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -23,9 +21,8 @@ from gateway.agents.config.before import Before
 from gateway.agents.config.signed_request import SignedRequest
 from gateway.errors import ToolError
 from gateway.tools.before_answer import NO_ANSWER, BeforeAnswer, answer_of
-from gateway.tools.python import ToolContext, load_function
+from gateway.tools.python import PythonFunction, ToolContext
 from gateway.tools.signed_http import SignedHttp
-from gateway.tools.thread_runner import ThreadRunner
 
 log = structlog.get_logger()
 
@@ -115,6 +112,7 @@ class BeforeHook:
         try:
             async with asyncio.timeout(min(self._before.timeout_ms / 1000, within_s)):
                 given = await self._way.ask(await question(), context)
+            return self._used(given, context)
         except TimeoutError:
             return NO_ANSWER, "timeout", "timeout"
         except ToolError as error:
@@ -123,6 +121,9 @@ class BeforeHook:
             # The operator's own code: they need the traceback, and the call goes on.
             log.exception("before_broke", agent=self._agent.name, call_sid=context.call_sid)
             return NO_ANSWER, "error", type(error).__name__
+
+    def _used(self, given: Any, context: ToolContext) -> tuple[BeforeAnswer, str, str]:
+        """Return what of an answer can be used, its outcome, and why it failed."""
         if given is None:
             return NO_ANSWER, "ok", ""
         if not isinstance(given, Mapping):
@@ -201,13 +202,10 @@ class BeforePython:
     """A Python function, `async` or in a thread of its own. Raises SettingsError."""
 
     def __init__(self, place: str) -> None:
-        self._function = load_function(place)
-        self._threads = ThreadRunner()
+        self._function = PythonFunction(place)
 
     async def ask(self, question: Question, _context: ToolContext) -> Any:
-        if inspect.iscoroutinefunction(self._function):
-            return await self._function(dict(question))
-        return await self._threads.run(partial(self._function, dict(question)))
+        return await self._function.call(dict(question))
 
     async def close(self) -> None:
         """Nothing is open."""

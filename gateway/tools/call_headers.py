@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
+from gateway.agents.config.call_values import with_call_values
 from gateway.tools.python import ToolContext
 
 _PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
@@ -28,6 +29,14 @@ def call_headers(context: ToolContext) -> dict[str, str]:
     span_id = f"{secrets.randbits(64) or 1:016x}"
     sent = {name: header_value(value) for name, value in ids.items() if value}
     return sent | {"traceparent": f"00-{trace_id}-{span_id}-01"}
+
+
+def filled_header(text: str, context: ToolContext) -> str:
+    """Return the value of an operator's header, with values of the call in it.
+
+    Blanks around it are no part of a header's value, and no client sends them.
+    """
+    return with_call_values(text, context.value, header_value).strip()
 
 
 def header_value(value: str) -> str:

@@ -9,6 +9,7 @@ not being followed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
@@ -24,13 +25,16 @@ from gateway.agents.config.tool_options import (
     all_with_secrets,
 )
 from gateway.errors import ToolError
-from gateway.tools.call_headers import call_headers, header_value
+from gateway.tools.call_headers import call_headers, filled_header
 from gateway.tools.pinned_http import REDIRECTS, PinnedHttp, text_of
 from gateway.tools.python import ToolContext
 from gateway.tools.tool import InvalidArguments
 
 _NO_SEGMENTS: Final = frozenset({"", ".", ".."})
 """Path segments that would remove themselves and others from the address."""
+_SLASH: Final = re.compile(r"/(?![^{}]*\})")
+_QUERY: Final = re.compile(r"\?(?![^{}]*\})")
+"""What parts the operator's address, and not what stands in a placeholder: `{call.sid|a/b?}`."""
 
 
 class HttpTool:
@@ -61,13 +65,13 @@ class HttpTool:
         """Return the headers of one request: the call's ids, under those of the operator."""
         headers = httpx2.Headers(call_headers(context))
         for name, value in self._headers.items():
-            headers[name] = with_call_values(value, context.value, header_value)
+            headers[name] = filled_header(value, context)
         return headers
 
     def _address(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
-        path, mark, query = self._call.url.partition("?")
+        path, *rest = _QUERY.split(self._call.url, maxsplit=1)
         segments = []
-        for segment in path.split("/"):
+        for segment in _SLASH.split(path):
             of_call = with_call_values(segment, context.value, _quoted)
             if of_call != segment and of_call in _NO_SEGMENTS:
                 raise ToolError("This call lacks what the request needs.", "no_call_value")
@@ -75,8 +79,10 @@ class HttpTool:
             if filled != of_call and filled in _NO_SEGMENTS:
                 raise InvalidArguments("Wrong arguments: one of them cannot stand in an address.")
             segments.append(filled)
-        of_call = with_call_values(query, context.value, _quoted)
-        return "/".join(segments) + mark + _filled(of_call, arguments)
+        queries = [
+            _filled(with_call_values(one, context.value, _quoted), arguments) for one in rest
+        ]
+        return "?".join(["/".join(segments), *queries])
 
     async def _ask(self, url: httpx2.URL, body: bytes | None, headers: httpx2.Headers) -> str:
         for _ in range(limits.tools.TOOL_REDIRECTS_MAX + 1):

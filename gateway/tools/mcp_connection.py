@@ -9,9 +9,10 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx2
@@ -21,6 +22,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    REQUEST_TIMEOUT,
     CallToolResult,
     Implementation,
     TextContent,
@@ -30,12 +35,18 @@ from gateway import __version__, limits
 from gateway.agents.config.mcp import McpServer
 from gateway.agents.config.tool_options import all_with_secrets, with_secrets
 from gateway.errors import ToolError
-from gateway.tools.mcp_bounds import LINES, AnswerSize, bounded_lines
+from gateway.tools.mcp_bounds import LINES, MessagePace, bounded_lines
+from gateway.tools.mcp_faults import McpSessionLost, McpStatus
 from gateway.tools.mcp_filter import FilteredTransport
-from gateway.transports.kept_connections import kept_connections
-from gateway.transports.tls import tls_context
+from gateway.tools.mcp_http import BoundedTransport, exchange
 
 _US = Implementation(name="gateway", version=__version__)
+_SESSION_LOST: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
+"""Answers to a session that the server does not know; many have 400 where the standard has 404."""
+_NOT_ITS_OWN: Final = frozenset({INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, REQUEST_TIMEOUT})
+"""Errors that are about the request, and not what a tool came to."""
+_SAYS_CLOSED: Final = re.compile("Connection closed|SSE stream ")
+"""The package's own words; it has them under a code that servers use for what they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,10 @@ class McpConnection:
 
     async def tools(self) -> McpToolList:
         """All pages of them, within bounds; also the question whether the server is there."""
+        with exchange():
+            return await self._tools()
+
+    async def _tools(self) -> McpToolList:
         found: list[ListedMcpTool] = []
         self._left_out.clear()
         cursor: str | None = None
@@ -87,13 +102,25 @@ class McpConnection:
         return McpToolList(tuple(found[: limits.mcp.LISTED_MAX]), (*self._left_out, *rest))
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
-        """Raises ToolError for what the tool itself says; all else is the connection's."""
+        """Raises ToolError for what the tool itself says, and McpSessionLost.
+
+        All else is the connection's.
+        """
         try:
-            result = await self._client.call_tool(name, dict(arguments))
+            with exchange() as asked:
+                result = await self._client.call_tool(name, dict(arguments))
         except MCPError as error:
             if error.code == INVALID_PARAMS:
                 raise ToolError(f"Wrong arguments: {error.message[:300]}.") from error
-            raise
+            fault = asked.fault
+            if isinstance(fault, McpStatus) and fault.status in _SESSION_LOST:
+                raise McpSessionLost from error
+            if fault is not None or error.code in _NOT_ITS_OWN or _SAYS_CLOSED.match(error.message):
+                raise
+            words_of_error = error.message[:500] or "no reason was given"
+            raise ToolError(
+                f"It did not work: {words_of_error}", f"mcp_error_{error.code}"
+            ) from error
         said = words(result)
         if result.is_error:
             raise ToolError(f"It did not work: {said[:500] or 'no reason was given'}")
@@ -133,77 +160,32 @@ class StderrTail:
             self._said = (self._said + chunk)[-self._most :]
 
 
-class BoundedTransport(httpx2.AsyncBaseTransport):
-    """No answer is read beyond a bound, nor an event of a stream of them."""
-
-    def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport(verify=tls_context(), limits=kept_connections())
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await self._inner.handle_async_request(request)
-        # It was asked not to: a few bytes of packed text can become gigabytes.
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
-            await response.aclose()
-            raise httpx2.DecodingError("the answer is compressed")
-        stream = response.stream
-        events = response.headers.get("content-type", "").startswith("text/event-stream")
-        if isinstance(stream, httpx2.AsyncByteStream):
-            response.stream = (_BoundedEvents if events else _BoundedStream)(stream)
-        return response
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _BoundedStream(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
-        self._inner, self._size = inner, AnswerSize()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._inner:
-            self._count(chunk)
-            yield chunk
-
-    def _count(self, chunk: bytes) -> None:
-        if not self._size.add(chunk):
-            raise httpx2.DecodingError("the answer is longer than can be read")
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _BoundedEvents(_BoundedStream):
-    """Server-sent events; each ends with an empty line."""
-
-    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
-        super().__init__(inner)
-        self._before = b""
-
-    def _count(self, chunk: bytes) -> None:
-        first, *others = _EVENT_END.split(self._before + chunk)
-        super()._count(first[len(self._before) :])
-        for event in others:
-            self._size.restart()
-            super()._count(event)
-        self._before = chunk[-3:] if chunk.endswith((b"\r", b"\n")) else b""
-
-
-_EVENT_END: Final = re.compile(rb"\r?\n\r?\n")
+def _ignore_flood() -> None:
+    """Report nothing."""
 
 
 @asynccontextmanager
 async def connected(
-    server: McpServer, secrets: Mapping[str, str], last_words: StderrTail
+    server: McpServer,
+    secrets: Mapping[str, str],
+    last_words: StderrTail,
+    on_flood: Callable[[], object] = _ignore_flood,
 ) -> AsyncIterator[McpConnection]:
-    """Raises whatever keeps it from being had; a process is ended with the connection."""
+    """Raises whatever keeps it from being had; a process is ended with the connection.
+
+    `on_flood` is called when the server sends faster than is read.
+    """
     opened = _by_http if server.url is not None else _by_process
-    async with opened(server, secrets, last_words) as wire:
+    async with opened(server, secrets, last_words, on_flood) as wire:
         yield wire
 
 
 @asynccontextmanager
 async def _by_http(
-    server: McpServer, secrets: Mapping[str, str], _last_words: StderrTail
+    server: McpServer,
+    secrets: Mapping[str, str],
+    _last_words: StderrTail,
+    on_flood: Callable[[], object],
 ) -> AsyncIterator[McpConnection]:
     # Not packed: a small answer would be allowed to become a large one.
     headers = {"Accept-Encoding": "identity"}
@@ -211,18 +193,27 @@ async def _by_http(
     if server.authorization is not None:
         headers["Authorization"] = f"Bearer {with_secrets(server.authorization, secrets)}"
     patience = httpx2.Timeout(limits.sockets.CONNECT_MAX_S, read=limits.tools.TOOL_TIMEOUT_MAX_S)
-    async with (
-        httpx2.AsyncClient(
-            transport=BoundedTransport(), headers=headers, timeout=patience, trust_env=False
-        ) as http,
-        _filtered(streamable_http_client(server.url or "", http_client=http)) as wire,
-    ):
-        yield wire
+    transport, failed = BoundedTransport(on_flood), None
+    try:
+        async with (
+            httpx2.AsyncClient(
+                transport=transport, headers=headers, timeout=patience, trust_env=False
+            ) as http,
+            _filtered(streamable_http_client(server.url or "", http_client=http), on_flood) as wire,
+        ):
+            yield wire
+    except Exception as error:
+        failed = transport.connecting.fault or error
+    if failed is not None:
+        raise failed  # outside, where the package's words do not become its context
 
 
 @asynccontextmanager
 async def _by_process(
-    server: McpServer, secrets: Mapping[str, str], last_words: StderrTail
+    server: McpServer,
+    secrets: Mapping[str, str],
+    last_words: StderrTail,
+    on_flood: Callable[[], object],
 ) -> AsyncIterator[McpConnection]:
     command, *arguments = server.command or [""]
     env = all_with_secrets(server.env, secrets)
@@ -231,18 +222,20 @@ async def _by_process(
     with os.fdopen(end, "w") as errors:
         async with _listening(begin, last_words), bounded_lines():
             transport = stdio_client(parameters, errlog=errors)
-            async with _filtered(transport) as wire:
+            async with _filtered(transport, on_flood) as wire:
                 yield wire
 
 
 @asynccontextmanager
-async def _filtered(transport: Transport) -> AsyncIterator[McpConnection]:
+async def _filtered(
+    transport: Transport, on_flood: Callable[[], object]
+) -> AsyncIterator[McpConnection]:
     left_out: list[tuple[str, str]] = []
 
     def on_left_out(name: str, reason: str) -> None:
         left_out.append((name, reason))
 
-    filtered = FilteredTransport(transport, on_left_out)
+    filtered = FilteredTransport(transport, on_left_out, MessagePace(on_flood))
     async with Client(filtered, client_info=_US, cache=None) as client:
         yield McpConnection(client, left_out)
 

@@ -20,6 +20,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import (
     ContentBlock,
     EmbeddedResource,
+    JSONRPCRequest,
     JSONRPCResponse,
     ResourceLink,
     TextContent,
@@ -28,6 +29,7 @@ from mcp_types import (
 from pydantic import TypeAdapter, ValidationError
 
 from gateway import limits
+from gateway.tools.mcp_bounds import MessagePace
 
 if TYPE_CHECKING:  # these types have no public name
     from mcp.client._transport import ReadStream, TransportStreams
@@ -42,13 +44,16 @@ class FilteredTransport:
     """Transport of an MCP client whose incoming messages are filtered."""
 
     def __init__(
-        self, inner: AbstractAsyncContextManager[TransportStreams], on_left_out: OnLeftOut
+        self,
+        inner: AbstractAsyncContextManager[TransportStreams],
+        on_left_out: OnLeftOut,
+        pace: MessagePace,
     ) -> None:
-        self._inner, self._on_left_out = inner, on_left_out
+        self._inner, self._on_left_out, self._pace = inner, on_left_out, pace
 
     async def __aenter__(self) -> TransportStreams:
         read, write = await self._inner.__aenter__()
-        return _FilteredStream(read, self._on_left_out), write
+        return _FilteredStream(read, self._on_left_out, self._pace), write
 
     async def __aexit__(
         self,
@@ -61,9 +66,15 @@ class FilteredTransport:
 
 class _FilteredStream:
     def __init__(
-        self, inner: ReadStream[SessionMessage | Exception], on_left_out: OnLeftOut
+        self,
+        inner: ReadStream[SessionMessage | Exception],
+        on_left_out: OnLeftOut,
+        pace: MessagePace,
     ) -> None:
-        self._inner, self._on_left_out = inner, on_left_out
+        self._inner, self._on_left_out, self._pace = inner, on_left_out, pace
+        self._requests = MessagePace(
+            lambda: None, limits.mcp.REQUESTS_BURST, limits.mcp.REQUESTS_PER_S
+        )
 
     @property
     def last_context(self) -> Any:
@@ -71,7 +82,9 @@ class _FilteredStream:
         return getattr(self._inner, "last_context", None)
 
     async def receive(self) -> SessionMessage | Exception:
-        return await self._filtered(await self._inner.receive())
+        while (item := await self._filtered(await self._inner.receive())) is None:
+            pass
+        return item
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -80,7 +93,9 @@ class _FilteredStream:
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
-        return await self._filtered(await self._inner.__anext__())
+        while (item := await self._filtered(await self._inner.__anext__())) is None:
+            pass
+        return item
 
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()
@@ -94,7 +109,13 @@ class _FilteredStream:
     ) -> bool | None:
         return await self._inner.__aexit__(kind, error, trace)
 
-    async def _filtered(self, item: SessionMessage | Exception) -> SessionMessage | Exception:
+    async def _filtered(
+        self, item: SessionMessage | Exception
+    ) -> SessionMessage | Exception | None:
+        """Return the message as it can be read, or nothing where it is to be dropped."""
+        await self._pace.passed()
+        if not isinstance(item, Exception) and isinstance(item.message, JSONRPCRequest):
+            return None if self._requests.late_s() else item
         if isinstance(item, Exception) or not isinstance(item.message, JSONRPCResponse):
             return item
         result = item.message.result

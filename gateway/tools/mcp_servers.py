@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -24,6 +24,7 @@ from gateway.agents.config.tool_options import NAME
 from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
 from gateway.limits.patience import MCP_PATIENCE, McpPatience
+from gateway.tools.mcp_faults import McpSessionLost, McpUnavailable, reason
 from gateway.tools.python import ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import Tool
@@ -37,16 +38,6 @@ if TYPE_CHECKING:
     )
 
 log = structlog.get_logger()
-NOT_NOW: Final = "This is not available at the moment. Tell the caller so; it may work later."
-
-
-class McpUnavailable(ToolError):
-    """MCP server that is not connected."""
-
-    def __init__(self) -> None:
-        super().__init__(NOT_NOW, "mcp_server_unavailable")
-
-
 OnStatus = Callable[[str, bool], None]
 """Gets a server's label and whether it is connected, after each try."""
 
@@ -89,6 +80,8 @@ class McpServerLink:
         self._on_status, self._on_left_out = on_status, on_left_out
         self._secrets, self._patience = secrets, patience
         self._wire: McpConnection | None = None
+        self._running: set[asyncio.Future[bool]] = set()
+        """Calls that are under way; each becomes whether the server has answered."""
         self._doubt = asyncio.Event()
         """Set when a call needs to know whether the server still answers."""
         self._outcome = asyncio.Event()
@@ -128,7 +121,7 @@ class McpServerLink:
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(self._patience.connect_max_s):
                 wire = await stack.enter_async_context(
-                    self._wires.connected(self.server, self._secrets, last_words)
+                    self._wires.connected(self.server, self._secrets, last_words, self._on_flood)
                 )
                 listed = await wire.tools()
             self._wire = wire
@@ -137,8 +130,25 @@ class McpServerLink:
             self._report(True)
             while True:
                 await self._doubt_or(limits.mcp.LOOK_EVERY_S)
-                async with asyncio.timeout(limits.mcp.ASK_MAX_S):
-                    self._offer(await wire.tools())
+                self._offer(await self._asked(wire))
+
+    async def _asked(self, wire: McpConnection) -> McpToolList:
+        """Return the server's tools. Raises when it does not answer, and is not at work either."""
+        while True:
+            begun = set(self._running)
+            try:
+                async with asyncio.timeout(self._patience.ask_max_s):
+                    return await wire.tools()
+            except Exception:
+                # Many servers do one thing after the other, and a call that is under way would be
+                # cut off: each has a bound of its own, and shows whether the server is there.
+                if begun:
+                    await asyncio.wait(begun)
+                if not any(call.result() for call in begun):
+                    raise
+
+    def _on_flood(self) -> None:
+        log.warning("mcp_server_floods", server=self.label)
 
     async def _doubt_or(self, pause_s: float) -> None:
         """For so long, or until somebody needs to know."""
@@ -194,9 +204,14 @@ class McpServerLink:
     ) -> str:
         """Raises ToolError."""
         wire = await self.needed()
+        running = asyncio.get_running_loop().create_future()
+        self._running.add(running)
+        answered = False
         try:
-            return await wire.call(tool, arguments)
+            said = await self._said(wire, tool, arguments)
+            answered = True
         except ToolError:
+            answered = True
             raise
         except Exception as error:
             self._doubt.set()
@@ -205,6 +220,25 @@ class McpServerLink:
         except asyncio.CancelledError:
             self._doubt.set()  # it may have been too slow because it is not there any more
             raise
+        finally:
+            self._running.discard(running)
+            running.set_result(answered)
+        return said
+
+    async def _said(self, wire: McpConnection, tool: str, arguments: Mapping[str, Any]) -> str:
+        try:
+            return await wire.call(tool, arguments)
+        except McpSessionLost:
+            self._doubt.set()
+        # The server forgot us, as after a restart, and has done nothing: over another connection,
+        # since the old one may still bring what others have asked.
+        silent = self._wires.StderrTail(self._secrets)
+        async with self._wires.connected(self.server, self._secrets, silent) as another:
+            try:
+                return await another.call(tool, arguments)
+            except ToolError as error:
+                refusal = error  # raised outside, or it would come in a group
+        raise refusal
 
 
 class McpServers:
@@ -359,14 +393,3 @@ def _identity(server: McpServer) -> tuple[object, ...]:
 def _secrets(label: str, server: McpServer, environ: Mapping[str, str]) -> dict[str, str]:
     in_headers = server.url is not None
     return secrets_for(f"mcp {label}", server.secrets, environ, in_headers=in_headers)
-
-
-def reason(error: BaseException) -> str:
-    """The kind of the deepest cause; never its words, in which an address may stand."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    while (cause := error.__cause__ or error.__context__) is not None:
-        if isinstance(cause, asyncio.CancelledError):
-            break  # a timeout is made of one
-        error = cause
-    return type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import json
@@ -12,6 +13,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from gateway import limits
 from gateway.errors import SettingsError, ToolError
 from gateway.tools.thread_runner import ThreadRunner
 
@@ -51,29 +53,57 @@ class ToolContext:
         return values[name]
 
 
+class PythonFunction:
+    """A function of the operator's: `async`, or in a thread of its own. Raises SettingsError."""
+
+    def __init__(self, place: str) -> None:
+        self.function = load_function(place)
+        self._threads = ThreadRunner()
+        called = getattr(self.function, "__call__", None)  # noqa: B004 - of an object that is one
+        self._is_async = any(map(inspect.iscoroutinefunction, (self.function, called)))
+
+    async def call(self, *arguments: Any, **named: Any) -> Any:
+        """Return or raise what it does, but nothing that would end the task or the process."""
+        try:
+            if self._is_async:
+                return await self.function(*arguments, **named)
+            result = await self._threads.run(partial(self.function, *arguments, **named))
+            # A decorator may hide that it is `async`.
+            return await result if inspect.isawaitable(result) else result
+        except SystemExit:
+            raise RuntimeError("the function called sys.exit") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise RuntimeError("the function was cancelled by itself") from None
+
+
 class PythonTool:
     """Raises SettingsError for what cannot be imported or described."""
 
     def __init__(self, place: str) -> None:
-        self._function = load_function(place)
-        self._threads = ThreadRunner()
+        self._function = PythonFunction(place)
         self._context_name: str | None = None
-        self._model = self._arguments(place)
-        self.description = inspect.getdoc(self._function)
+        try:
+            self._model = self._arguments(place)
+            self.parameters = self._model.model_json_schema()
+        except SettingsError:
+            raise
+        except Exception as error:  # of types that are not there, or that JSON does not have
+            raise SettingsError(
+                f"{place} cannot be described to the model: {_in_a_line(error)}."
+            ) from error
+        self.parameters.pop("title", None)
+        self.description = inspect.getdoc(self._function.function)
         if not self.description:
             raise SettingsError(f"{place} needs a docstring: the model knows it by that.")
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """JSON Schema of the arguments."""
-        schema = self._model.model_json_schema()
-        schema.pop("title", None)
-        return schema
-
     def _arguments(self, place: str) -> type[BaseModel]:
-        hints = get_type_hints(self._function, include_extras=True)
+        function = self._function.function
+        hints = get_type_hints(function, include_extras=True)
         fields: dict[str, Any] = {}
-        for name, parameter in inspect.signature(self._function).parameters.items():
+        for name, parameter in inspect.signature(function).parameters.items():
             hint = hints.get(name)
             if hint is ToolContext:
                 self._context_name = name
@@ -95,10 +125,7 @@ class PythonTool:
             raise ToolError(f"Wrong arguments: {place}: {first['msg']}.") from error
         if self._context_name is not None:
             values[self._context_name] = context
-        if inspect.iscoroutinefunction(self._function):
-            result = await self._function(**values)
-        else:
-            result = await self._threads.run(partial(self._function, **values))
+        result = await self._function.call(**values)
         return result if isinstance(result, str) else json.dumps(result, default=str)
 
 
@@ -107,8 +134,13 @@ def load_function(place: str) -> Callable[..., Any]:
     module, _, name = place.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"{place} cannot be imported: {error}.") from error
+    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
+        raise SettingsError(f"{place} cannot be imported: {_in_a_line(error)}.") from error
     if not callable(found):
         raise SettingsError(f"{place} is not a function.")
     return found  # type: ignore[no-any-return] # it was looked at
+
+
+def _in_a_line(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}"[: limits.tools.FUNCTION_ERROR_MAX_CHARS].rstrip(".")

@@ -14,7 +14,7 @@ from gateway.agents.config.signed_request import SignedRequest
 from gateway.agents.config.tool_options import all_with_secrets
 from gateway.errors import SettingsError, ToolError
 from gateway.protocols.standard_webhooks import signed_headers, signing_keys
-from gateway.tools.call_headers import call_headers
+from gateway.tools.call_headers import call_headers, filled_header
 from gateway.tools.pinned_http import REDIRECTS, PinnedHttp, text_of
 from gateway.tools.python import ToolContext
 from gateway.tools.secrets import secrets_for
@@ -43,7 +43,7 @@ class SignedHttp:
         """Send fields as JSON and return the text of the answer. Raises ToolError."""
         body = msgspec.json.encode(fields)
         headers = httpx2.Headers(call_headers(context))
-        headers.update(self._headers)
+        headers.update({name: filled_header(v, context) for name, v in self._headers.items()})
         # No header of the operator's replaces the signature.
         message_id = f"msg_{secrets.token_hex(12)}"
         headers.update(signed_headers(self._keys, message_id, int(time()), body))

@@ -40,7 +40,10 @@ class ThreadRunner:
             try:
                 result = context.run(work)
             except Exception as error:
-                outcome: tuple[Callable[[Any], None], Any] = done.set_exception, error
+                outcome: tuple[Callable[[Any], None], Any] = done.set_exception, _raisable(error)
+            except SystemExit:
+                # It would end the process, where it is raised in the event loop.
+                outcome = done.set_exception, RuntimeError("the function called sys.exit")
             else:
                 outcome = done.set_result, result
             with suppress(RuntimeError):  # the process has ended its loop meanwhile
@@ -49,3 +52,12 @@ class ThreadRunner:
         Thread(target=run, name="function", daemon=True).start()
         self._at_work += 1
         return await done
+
+
+def _raisable(error: Exception) -> Exception:
+    """Return an exception as a future takes it: `StopIteration` it refuses, and waits for ever."""
+    if not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError("the function raised StopIteration")
+    wrapped.__cause__ = error
+    return wrapped

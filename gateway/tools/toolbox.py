@@ -23,9 +23,9 @@ from gateway.limits.patience import MCP_PATIENCE, McpPatience
 from gateway.tools.before import IGNORE_BEFORE, BeforeHook, BeforeObserver, before_hook
 from gateway.tools.hosted_mcp import hosted
 from gateway.tools.http import HttpTool
+from gateway.tools.mcp_faults import McpUnavailable
 from gateway.tools.mcp_servers import (
     McpServers,
-    McpUnavailable,
     OnLeftOut,
     OnStatus,
     ignore_left_out,

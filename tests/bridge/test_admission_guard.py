@@ -34,9 +34,13 @@ class Noted:
 class Guarded(CallDouble):
     @property
     def machine(self) -> Any:
-        return SimpleNamespace(
-            ending=self.ending, agent=SimpleNamespace(language="en", max_calls=3)
-        )
+        agent = SimpleNamespace(name="billing", language="en", max_calls=9)
+        return SimpleNamespace(ending=self.ending, agent=agent, first_agent="reception")
+
+    @property
+    def agents(self) -> Any:
+        answered = SimpleNamespace(name="reception", max_calls=3)
+        return SimpleNamespace(book=SimpleNamespace(agents={"reception": answered}))
 
 
 def heard(
@@ -70,7 +74,7 @@ def test_a_session_closes_the_breaker(event: object) -> None:
     assert heard(MEDIA_CALL, event) == [("breaker.worked",)]
 
 
-def test_a_caller_counts_for_their_agent_and_one_whom_we_called_does_not_again() -> None:
+def test_a_caller_counts_for_the_agent_that_answered_and_one_whom_we_called_not_again() -> None:
     slot = ("admission.restore", CALL_SID, MEDIA_CALL.caller, "reception", 3)
     assert heard(MEDIA_CALL, events.CallerConnected(0.1)) == [slot]
     assert heard(replace(MEDIA_CALL, direction="outbound"), events.CallerConnected(0.1)) == []

@@ -40,6 +40,34 @@ def test_a_fact_is_text(value: Any, text: str) -> None:
     assert as_text(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (10**30, str(10**30)),
+        ([10**30, "é"], f'[{10**30},"é"]'),
+        ({"a": "half \ud800"}, '{"a":"half ?"}'),
+    ],
+)
+def test_a_fact_that_json_has_and_we_cannot_write_at_once_is_text_too(
+    value: Any, text: str
+) -> None:
+    assert as_text(value) == text
+
+
+@pytest.mark.parametrize("value", [object(), [object()], [10**5000]])
+def test_what_is_no_json_is_no_fact(value: Any) -> None:
+    briefing, problems = briefing_of("", {"odd": value, "name": "Amel"})
+    assert briefing.facts == {"name": "Amel"}
+    assert problems == ["facts: odd cannot be written as JSON."]
+
+
+def test_a_fact_that_is_too_long_takes_no_room_from_the_others() -> None:
+    long = "x" * (limits.briefing.FACTS_MAX_CHARS + 1)
+    briefing, problems = briefing_of("", {"letter": long, "name": "Amel", "floor": 4})
+    assert briefing.facts == {"name": "Amel", "floor": "4"}
+    assert len(problems) == 1
+
+
 def test_what_can_be_told_is_told() -> None:
     briefing, problems = briefing_of(" a parcel ", {"name": "Amel", "left": 2})
     assert briefing == Briefing("a parcel", {"name": "Amel", "left": "2"})

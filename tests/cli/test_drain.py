@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from command import PATIENCE_S, Command, running
 from gateway_calls import QUIET, TOKEN, Carrier, new_sid
 from prometheus_client.parser import text_string_to_metric_families
+from redis_end import running_redis
 from running_gateway import ACCOUNT, API_KEY, NOWHERE
 
 from gateway.simulator.caller.gateway_process import free_port
@@ -134,6 +136,24 @@ async def test_a_second_signal_ends_it_at_once(
         assert time.monotonic() - began_s < PATIENCE_S, "and not after an hour"
         (ended,) = served.told("ended")
         assert (ended["ending"], ended["level"]) == ("drained", "warning")
+
+
+@pytest.mark.needs("redis-server")
+async def test_a_caller_who_is_cut_off_does_not_come_back_to_a_process_that_ends(
+    tmp_path: Path, agents_file: Path, model: ModelServer
+) -> None:
+    async with (
+        running_redis() as redis,
+        serving(tmp_path, agents_file, model, GATEWAY_STORE=redis.url) as served,
+    ):
+        async with served.carrier.call(QUIET) as stream, stream.breathing():
+            served.command.signal(signal.SIGTERM)
+            await served.becomes(503)
+            served.command.signal(signal.SIGTERM)
+            assert await stream.closed() == 1000
+            with pytest.raises(OSError, match=r"refused|failed"):
+                await asyncio.open_connection("127.0.0.1", served.client.base_url.port)
+        assert await served.command.status() == 0
 
 
 async def test_a_call_that_does_not_end_is_ended_at_the_deadline(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -26,6 +28,14 @@ AGENTS = {
 }
 
 
+def nested(depth: int) -> list[Any]:
+    """Return a list in a list, so deep that nothing encodes it."""
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 @pytest.mark.parametrize(
     ("given", "answer"),
     [
@@ -43,6 +53,15 @@ AGENTS = {
         ({"transfer": "+15550188"}, BeforeAnswer(transfer="+15550188")),
         ({"transfer": "sip:desk@example.com"}, BeforeAnswer(transfer="sip:desk@example.com")),
         ({"greeting": "half \ud800"}, BeforeAnswer(Briefing(greeting="half ?"))),
+        # JSON bounds no number, and what a function in Python returns is whatever it is.
+        ({"facts": {"iban": 10**30}}, BeforeAnswer(Briefing(facts={"iban": str(10**30)}))),
+        ({"facts": {"a": [10**30, "é"]}}, BeforeAnswer(Briefing(facts={"a": f'[{10**30},"é"]'}))),
+        ({"facts": {"a": ["half \ud800"]}}, BeforeAnswer(Briefing(facts={"a": '["half ?"]'}))),
+        ({"facts": {"vip": True}}, BeforeAnswer(Briefing(facts={"vip": "true"}))),
+        (
+            {"facts": {"since": date(2019, 5, 1), "spent": Decimal("1.50")}},
+            BeforeAnswer(Briefing(facts={"since": "2019-05-01", "spent": "1.50"})),
+        ),
     ],
 )
 def test_what_can_be_used(given: dict[str, Any], answer: BeforeAnswer) -> None:
@@ -54,6 +73,15 @@ def test_what_can_be_used(given: dict[str, Any], answer: BeforeAnswer) -> None:
     [
         ({"facts": [1]}, "facts"),
         ({"facts": {"not a name": 1}}, "facts"),
+        ({"facts": {7: "a number is no name"}}, "facts"),
+        ({"facts": {"a": object()}}, "facts"),
+        ({"facts": {"a": [{1, 2}, object()]}}, "facts"),
+        ({"facts": {"a": nested(50_000)}}, "facts"),
+        ({"facts": {"a": 10**5000}}, "facts"),
+        ({7: "a number is no field"}, "other"),
+        ({"agent": ["billing"]}, "agent"),
+        ({"language": {"tag": "fr"}}, "language"),
+        ({"transfer": 15550199}, "transfer"),
         ({"facts": "x" * (limits.briefing.ABOUT_MAX_CHARS + 1)}, "facts"),
         ({"greeting": "x" * (limits.briefing.BEFORE_GREETING_MAX_CHARS + 1)}, "greeting"),
         ({"greeting": "  "}, "greeting"),

@@ -125,6 +125,21 @@ async def test_a_fact_is_no_placeholder_for_an_argument() -> None:
     assert end.seen[0].raw_path == "/%7Btea%7D/green"
 
 
+async def test_a_default_may_have_what_parts_an_address() -> None:
+    url = "/c/{call.facts.none|a/b?c}/{tea}?of={call.facts.none|x?y/z}&on={call.facts.up|?}"
+    _, end = await ask({"url": url}, {"tea": "green"})
+    assert end.seen[0].raw_path == "/c/a%2Fb%3Fc/green?of=x%3Fy%2Fz&on=.."
+
+
+async def test_blanks_around_a_value_are_no_part_of_a_header() -> None:
+    context = replace(CALL, facts={"name": " Amel\t", "none": "  "})
+    headers = {"X-Name": "{call.facts.name}", "X-None": "{call.facts.none}", "X-Plain": " plain "}
+    result, end = await ask({"url": "/", "headers": headers}, context=context)
+    assert result.outcome == "ok"
+    seen = end.seen[0].headers
+    assert (seen["x-name"], seen["x-none"], seen["x-plain"]) == ("Amel%09", "", "plain")
+
+
 async def test_a_segment_that_is_missing_or_leads_up_is_not_asked_for() -> None:
     for url in ("/c/{call.facts.none}", "/c/{call.facts.up}/x"):
         result, end = await ask({"url": url})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import sys
 
@@ -10,7 +11,7 @@ from mcp_process import raw_end
 
 from gateway import limits
 from gateway.agents.config.mcp import McpServer
-from gateway.tools.mcp_bounds import LINES, AnswerSize, LineTooLong
+from gateway.tools.mcp_bounds import LINES, AnswerSize, LineTooLong, MessagePace
 from gateway.tools.mcp_connection import StderrTail, connected
 
 PARTS = limits.mcp.RESPONSE_PARTS_MAX
@@ -18,6 +19,10 @@ ENDLESS = """
 import sys
 while True:
     sys.stdout.write("x" * 65536)
+"""
+FLOOD = """
+while True:
+    print('{"jsonrpc": "2.0", "method": "notifications/message"}')
 """
 
 
@@ -67,3 +72,30 @@ async def test_a_list_of_many_tools_is_read() -> None:
     server = McpServer(via="gateway", command=raw_end(tools=tools))
     async with connected(server, {}, StderrTail({})) as wire:
         assert len((await wire.tools()).tools) == 128
+
+
+async def test_who_sends_too_fast_waits_and_is_named_once() -> None:
+    floods: list[bool] = []
+    pace = MessagePace(lambda: floods.append(True))
+    await pace.passed(limits.mcp.MESSAGES_BURST)
+    assert floods == []
+    began_at = asyncio.get_running_loop().time()
+    await pace.passed(20)
+    await pace.passed(20)
+    assert floods == [True]
+    waited_s = asyncio.get_running_loop().time() - began_at
+    assert waited_s >= 20 / limits.mcp.MESSAGES_PER_S
+
+
+async def test_a_process_that_floods_is_read_slowly() -> None:
+    flooded = asyncio.Event()
+    server = McpServer(via="gateway", command=[sys.executable, "-c", FLOOD])
+
+    async def connect() -> None:
+        async with connected(server, {}, StderrTail({}), flooded.set):
+            pass
+
+    connecting = asyncio.create_task(connect())
+    await flooded.wait()
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)

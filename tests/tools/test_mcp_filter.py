@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCMessage, JSONRPCRequest, JSONRPCResponse
 
 from gateway import limits
-from gateway.tools.mcp_filter import readable_content, readable_tools
+from gateway.tools.mcp_bounds import MessagePace
+from gateway.tools.mcp_filter import FilteredTransport, readable_content, readable_tools
 
 STOCK = {"name": "stock", "inputSchema": {"type": "object", "properties": {}}}
 UNKNOWN_BLOCK = "[a part of the answer cannot be read]"
@@ -129,3 +133,34 @@ def test_empty_blocks_and_wrong_structured_content_are_left_out() -> None:
 
 def test_structured_content_is_kept() -> None:
     assert readable_content({"structuredContent": {"left": 3}})["structuredContent"] == {"left": 3}
+
+
+class Sent:
+    """Transport of a server that sends these messages and then nothing."""
+
+    def __init__(self, *messages: JSONRPCMessage) -> None:
+        self._messages = messages
+
+    async def __aenter__(self) -> Any:
+        send, read = anyio.create_memory_object_stream[Any](len(self._messages))
+        for message in self._messages:
+            send.send_nowait(SessionMessage(message))
+        send.close()
+        return read, None
+
+    async def __aexit__(self, *_raised: object) -> None:
+        """Have nothing to close."""
+
+
+async def test_requests_of_a_server_are_passed_on_within_bounds() -> None:
+    """Each is a task until its answer is sent, which the server need not take."""
+    most = limits.mcp.REQUESTS_BURST
+    pings = (JSONRPCRequest(jsonrpc="2.0", id=n, method="ping") for n in range(3 * most))
+    answer = JSONRPCResponse(jsonrpc="2.0", id=1, result={"content": []})
+    transport = FilteredTransport(
+        Sent(*pings, answer), lambda _name, _reason: None, MessagePace(lambda: None)
+    )
+    async with transport as (read, _write), read:
+        passed = [item.message async for item in read]
+    assert most <= len(passed) <= most + 2
+    assert isinstance(passed[-1], JSONRPCResponse)

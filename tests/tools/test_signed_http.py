@@ -50,6 +50,16 @@ async def test_a_receiver_with_either_secret_verifies_the_request() -> None:
     assert first.headers["webhook-id"] != second.headers["webhook-id"]
 
 
+async def test_values_of_the_call_are_filled_in_here_too() -> None:
+    async with http_end() as end:
+        end.answers["/ask"] = (200, {}, b"")
+        one = http(f"{end.url}/ask", headers={"X-From": " {call.caller}", "X-Sid": "{call.sid}"})
+        await one.ask(FIELDS, CALL)
+        await one.close()
+        (seen,) = end.seen
+    assert (seen.headers["x-from"], seen.headers["x-sid"]) == ("+21671000001", "CA1")
+
+
 async def test_no_header_of_the_operator_s_replaces_the_signature() -> None:
     async with http_end() as end:
         end.answers["/ask"] = (200, {}, b"")

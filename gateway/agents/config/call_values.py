@@ -36,6 +36,12 @@ def check_call_values(text: str) -> str:
     return text
 
 
+def call_value_in(text: str) -> str | None:
+    """Return what somebody meant as a value of the call in a text, the first; None for none."""
+    found = _MEANT.search(text)
+    return None if found is None else found[0][:_SHOWN_MAX_CHARS]
+
+
 def with_call_values(
     text: str, value: Callable[[str], str], escape: Callable[[str], str] = str
 ) -> str:
@@ -57,6 +63,17 @@ def texts_of(value: Any) -> Iterator[str]:
         for name, one in value.items():
             yield str(name)
             yield from texts_of(one)
+
+
+def names_of(value: Any) -> Iterator[str]:
+    """Yield the names of all objects in a JSON value."""
+    if isinstance(value, list):
+        for one in value:
+            yield from names_of(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield str(name)
+            yield from names_of(one)
 
 
 def filled_json(body: Any, value: Callable[[str], str]) -> Any:

@@ -34,6 +34,14 @@ class Briefings:
         """Keep the briefing of an order under the CallSid that it has got."""
         await self.put(call_sid, await self._find(_of(token)))
 
+    async def led_by(self, call_sid: str, agent: str) -> None:
+        """Keep who leads a call in place of its route's agent, in case its first leg fails."""
+        await self._store.put(_leader(call_sid), agent, limits.briefing.BRIEFING_KEPT_S)
+
+    async def leader(self, call_sid: str) -> str | None:
+        """Return the same; None for a call of which nothing else was decided."""
+        return await self._store.get(_leader(call_sid))
+
     async def _put(self, key: str, briefing: Briefing) -> None:
         if not briefing.empty:
             text = msgspec.json.encode(briefing).decode()
@@ -41,6 +49,10 @@ class Briefings:
 
     async def _find(self, key: str) -> Briefing:
         return readable(key, await self._store.get(key), _decoder.decode) or NO_BRIEFING
+
+
+def _leader(call_sid: str) -> str:
+    return f"leader:{call_sid}"
 
 
 def _of(token: str) -> str:

@@ -119,9 +119,15 @@ class BrowserCalls:
             raise NotAdmitted(refusal)
         state.resumes += 1
         state.silently = agent.resume == "silent"
-        await self._admission.admit(call_sid, "", agent.name, agent.max_calls)
+        # A call that was handed over counts for the agent that answered it.
+        first = registry.agents.agent(state.first_agent, call_sid) or agent
+        await self._admission.admit(call_sid, "", first.name, first.max_calls)
         facts = CallInfo(call_sid, "", "", agent.name, BROWSER)
-        call = registry.announce(facts, agent, state=state, wire=wire)
+        try:
+            call = registry.announce(facts, agent, state=state, wire=wire)
+        except BaseException:
+            await self._admission.release(call_sid)
+            raise
         if sound := await self._snapshots.sound(call_sid):
             call.notify(inputs.EarlierTranscriptFound(sound))
         self._resumed()

@@ -78,11 +78,17 @@ class AgentChange(CallPart):
         self._opening, self._colleagues = opening, colleagues
         self._pending: _Pending | None = None
         self._count = 0
-        self._from = ""
-        """The agent from which this one has the call."""
-        self._since = 0
-        """The number of the history's newest item at the last hand-over."""
+        self._first = ""
+        """The agent that answered; "" before the first hand-over."""
+        self._left: dict[str, int] = {}
+        """By agent that handed the call on: the number of the history's newest item then, the
+        latest last."""
         self.timers = {Timer.AGENT_CHANGE: self._look}
+
+    @property
+    def first(self) -> str:
+        """The agent that answered, whoever leads the call now."""
+        return self._first or self._ctx.agent.name
 
     def hand_over(self, response_id: str, call_id: str, arguments: str) -> None:
         """Begin to hand over, as the model has asked; refuse what would go round and round."""
@@ -116,10 +122,14 @@ class AgentChange(CallPart):
             return "unknown", prompts.no_colleague(", ".join(ctx.agent.hand_over))
         if self._count >= limits.call.HAND_OVERS_MAX:
             return "too_many", prompts.ENOUGH_HAND_OVERS
-        turns = ctx.history.turns_since(self._since)
-        if to == self._from and turns < limits.call.HAND_BACK_AFTER_TURNS:
+        left_at = self._left.get(to)
+        # However many agents are between them: it would go round in a circle.
+        if left_at is not None and self._turns_since(left_at) < limits.call.HAND_BACK_AFTER_TURNS:
             return "too_soon", prompts.just_handed_over(to)
         return "", ""
+
+    def _turns_since(self, number: int) -> int:
+        return self._ctx.history.turns_since(number)
 
     def _report(self, to: str, outcome: str) -> None:
         known = to if to in self._ctx.agent.hand_over else "unknown"
@@ -162,7 +172,9 @@ class AgentChange(CallPart):
         briefing = prompts.took_over(agent.name, before, pending.about)
         self._work.answer_apart(pending.call_id, briefing, "ok")
         self._work.hand_in()
-        self._count, self._from, self._since = self._count + 1, before, ctx.history.last_number
+        self._count, self._first = self._count + 1, self._first or before
+        self._left.pop(before, None)
+        self._left[before] = ctx.history.last_number
         if speaking:  # their words, which this session hears again, are what is answered
             ctx.await_response()
         ctx.request(ResponseRequest("handed_over", any_will_do=True))
@@ -205,11 +217,18 @@ class AgentChange(CallPart):
 
     def snapshot(self, state: CallSnapshot) -> None:
         """Write what the next process needs to go on counting."""
-        state.hand_overs, state.handed_from = self._count, self._from
-        state.handed_at = self._since
+        state.hand_overs, state.first_agent, state.left_at = (
+            self._count,
+            self._first,
+            dict(self._left),
+        )
+        for name, number in self._left.items():
+            state.handed_from, state.handed_at = name, number
 
     def resume(self, state: CallSnapshot) -> None:
-        self._count, self._from, self._since = state.hand_overs, state.handed_from, state.handed_at
+        self._count, self._first, self._left = state.hand_overs, state.first_agent, state.left_at
+        if state.handed_from and not self._left:  # written by an older process
+            self._left = {state.handed_from: state.handed_at}
 
 
 def _decoded(arguments: str) -> _Arguments:

@@ -111,10 +111,10 @@ def no_colleague(known: str) -> str:
 
 
 def just_handed_over(by: str) -> str:
-    """Return the output of a hand-over to the agent from which the call has just come."""
+    """Return the output of a hand-over to an agent that had the call a moment ago."""
     return (
-        f"Not handed over: {by} has just handed this caller over to you. Ask the caller what they "
-        "need, and help them; if it is something for them after all, hand over later."
+        f"Not handed over: {by} has just handed this caller on. Ask the caller what they need, and "
+        f"help them; if it is something for {by} after all, hand over later."
     )
 
 

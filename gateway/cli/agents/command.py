@@ -14,7 +14,7 @@ from gateway.agents.file.document import agents_text
 from gateway.agents.file.json_schema import encoded
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
 from gateway.cli.agents.check import checked
-from gateway.cli.agents.route import described, trace
+from gateway.cli.agents.route import asked_first, described, trace
 from gateway.errors import AgentFileError
 from gateway.ops.billing.price_file import load_prices, shipped_prices
 from gateway.yaml_source import parse
@@ -75,6 +75,7 @@ def route(
             "routes": [one.to for one in found.routes],
             "asked": [agent.name for agent in found.agents],
             "answers": found.answers,
+            "before": asked_first(found.agents[-1]) if found.agents else None,
         }
         typer.echo(json.dumps(result, indent=1))
     else:

@@ -16,6 +16,9 @@ from gateway.yaml_source import YamlSource
 
 _PUNCTUATION: Final = re.compile(r"[\s().-]")
 _DIALLED: Final = re.compile(r"\+[0-9]{1,15}")
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2199
+"""Beyond these a clock on the wall, or a day after, cannot be told."""
 _ADDRESS: Final = re.compile(r"(sips?|client):\S+", re.IGNORECASE)
 
 
@@ -63,6 +66,8 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise SettingsError(f"--at {text} is no time like 2026-12-25T09:00.") from None
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise SettingsError(f"--at {text} is no time between {_FIRST_YEAR} and {_LAST_YEAR}.")
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
@@ -80,10 +85,24 @@ def described(found: RouteTrace, source: YamlSource) -> Iterator[str]:
     for agent in found.agents:
         yield f"  {_place(source, 'agents', agent.name)}: {agent.name} {_at(agent, found.at)}"
     *_, last = found.agents
+    if last.before is not None:
+        place = _place(source, "agents", last.name, "before")
+        yield (
+            f"  {place}: {asked_first(last)} is asked first: it may name another agent, refuse the "
+            "call or transfer it"
+        )
     for name, when in last.hand_over.items():
         place = _place(source, "agents", last.name, "hand_over", name)
         yield f"  {place}: it may hand over to {name}: {when}"
     yield f"{found.answers} answers."
+
+
+def asked_first(agent: Agent) -> str | None:
+    """Return what is asked before the agent answers, its address or function; None for nothing."""
+    before = agent.before
+    if before is None:
+        return None
+    return before.python if before.http is None else before.http.url
 
 
 def _against(others: list[Route]) -> str:

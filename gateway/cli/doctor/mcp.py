@@ -11,7 +11,8 @@ from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import CHECK_MAX_S, Finding, fail, ok, warn
 from gateway.errors import SettingsError
 from gateway.settings import Settings
-from gateway.tools.mcp_servers import McpServerLink, McpServers, reason
+from gateway.tools.mcp_faults import reason
+from gateway.tools.mcp_servers import McpServerLink, McpServers
 
 
 async def servers(_settings: Settings, book: AgentBook) -> Iterable[Finding]:

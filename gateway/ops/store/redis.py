@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -99,14 +99,17 @@ def client_at(url: str, max_s: float = limits.store.STORE_MAX_S) -> Any:
             f"GATEWAY_STORE may have only these options behind its ?: {', '.join(_OPTIONS)}."
         )
     try:
-        client: Any = Redis.from_url(
+        # A request beyond so many connections waits for one: that is no outage of Redis.
+        pool = BlockingConnectionPool.from_url(
             url,
+            timeout=max_s,
             socket_timeout=max_s,
             socket_connect_timeout=max_s,
             max_connections=limits.store.STORE_CONNECTIONS_MAX,
             retry=Retry(NoBackoff(), 0),
             client_name="gateway",
         )
+        client: Any = Redis.from_pool(pool)
         # Without this, most options of the address are read at the first request only.
         client.connection_pool.make_connection()
     except (AttributeError, TypeError, ValueError, RedisError):

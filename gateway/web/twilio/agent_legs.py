@@ -53,7 +53,8 @@ class MediaStreamLeg:
         facts = self._facts(call, agent)
         # Outbound and resumed calls were admitted before.
         if not (call.outbound or self._passes_on(state)):
-            await self._admission.admit(call.call_sid, call.caller, agent.name, agent.max_calls)
+            first = self._first(call, agent, state)
+            await self._admission.admit(call.call_sid, call.caller, first.name, first.max_calls)
         briefing = await self._registry.briefings.find(call.call_sid)
         await self._snapshots.expect(call.call_sid, state or first_state(facts, briefing), opening)
         if self._passes_on(state):  # the drain may have begun while the store was written
@@ -101,6 +102,12 @@ class MediaStreamLeg:
             "media-streams",
             direction="outbound" if call.outbound else "inbound",
         )
+
+    def _first(self, call: VoiceRequest, agent: Agent, state: CallSnapshot | None) -> Agent:
+        """Return the agent among whose calls this one counts: the one that answered it."""
+        name = state.first_agent if state is not None else ""
+        found = self._registry.agents.agent(name, call.call_sid) if name else None
+        return found or agent
 
     def _passes_on(self, state: CallSnapshot | None) -> bool:
         """Return whether this process stops, and another one resumes the call."""

@@ -83,6 +83,8 @@ class IncomingCalls:
     ) -> Response | None:
         """Return the document of a refusal or transfer; else keep what the agent is to know."""
         leads = self._leading(agent, answer)
+        if leads is not agent:
+            await self._registry.briefings.led_by(call.call_sid, leads.name)
         language = answer.briefing.language or leads.language
         if answer.refuse:
             self._metrics.refused.labels("before").inc()

@@ -126,9 +126,8 @@ class VoiceEndpoints:
         dialled = await self._registry.dials.find(call.call_sid)
         # The call may have been handed over, or answered before the opening hours ended.
         state = await self._snapshots.load(call.call_sid)
-        known = None
-        if state is not None:
-            known = agents.agent(state.agent, call.call_sid)
+        leader = state.agent if state else await self._registry.briefings.leader(call.call_sid)
+        known = agents.agent(leader, call.call_sid) if leader else None
         if known is not None and state is not None and state.language:
             known = known.model_copy(update={"language": state.language})
         if dialled is not None:

@@ -200,3 +200,22 @@ def test_a_tools_name_leads_to_one_server(file: Path) -> None:
     assert server_of("list", found) is None
     with pytest.raises(AgentFileError, match="must not begin with stock_"):
         read(file, f"stock: {where}", f"stock_old: {where}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        (("  url: 'https://a.example/{call.sid}'",), "mcp.docs.url"),
+        (
+            ("  url: https://a.example/", "  headers: {X-From: '{call.caller}'}"),
+            "mcp.docs.headers.X-From",
+        ),
+    ],
+)
+@pytest.mark.parametrize("via", ["gateway", "openai"])
+def test_a_server_for_all_calls_has_no_value_of_one(
+    file: Path, via: str, lines: tuple[str, ...], key: str
+) -> None:
+    with pytest.raises(AgentFileError, match="a server serves all calls") as refused:
+        read(file, "docs:", f"  via: {via}", *lines)
+    assert refused.value.key == f"agents.desk.{key}"

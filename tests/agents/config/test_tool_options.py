@@ -120,10 +120,12 @@ def test_a_request_without_a_body_gets_none(method: str) -> None:
 
 
 def test_a_body_has_only_values_that_there_are() -> None:
-    body = {"who": ["{call.caller}", {"{call.facts.x}": 1}]}
+    body = {"who": ["{call.caller}", {"x": "{call.facts.x}"}]}
     assert HttpCall(method="POST", url="https://a/", body=body).body == body
     with pytest.raises(ValidationError, match="is no value of a call"):
         HttpCall(method="POST", url="https://a/", body={"who": ["{call.pin}"]})
+    with pytest.raises(ValidationError, match="as a name: only values are filled in"):
+        HttpCall(method="POST", url="https://a/", body={"who": [{"{call.sid}": 1}]})
 
 
 # --- The function ---

@@ -37,3 +37,9 @@ async def test_an_order_is_found_by_its_call_when_the_carrier_has_named_it(store
 async def test_what_cannot_be_read_is_no_briefing(store: Store) -> None:
     await store.put("briefing:CA1", "{", 60.0)
     assert await Briefings(store).find("CA1") == NO_BRIEFING
+
+
+async def test_who_leads_a_call_is_found_by_the_call(store: Store) -> None:
+    await Briefings(store).led_by("CA1", "billing")
+    assert await Briefings(store).leader("CA1") == "billing"
+    assert await Briefings(store).leader("CA2") is None

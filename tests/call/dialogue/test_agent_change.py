@@ -224,6 +224,50 @@ def test_it_does_not_go_back_at_once() -> None:
     book << outputs("call_2", prompts.just_handed_over("front")) << asks_for_an_answer
 
 
+def in_a_circle() -> Book:
+    """Three agents: the first has handed over to the second, and that to the third."""
+    named = {"front": "outage", "outage": "billing", "billing": "front"}
+    front, outage, billing = (
+        an_agent(name=name, tools=["hand_over"], hand_over={to: "when it is theirs"})
+        for name, to in named.items()
+    )
+    book = answered(
+        colleagues=[outage, billing, front],
+        name="front",
+        tools=["hand_over"],
+        hand_over={"outage": "when it is theirs"},
+    )
+    for number, agent in enumerate((outage, billing)):
+        book >> response_created(f"resp_{number}") << ...
+        book >> hands_over(agent.name, f"resp_{number}", f"call_{number}") << ...
+        book >> NextSessionEvent(session_created()) << ...
+        book >> NextSessionEvent(session_updated(agent)) << ...
+        book >> response_created(f"said_{number}") >> response_done(f"said_{number}") << ...
+    assert book.call.agent.name == "billing"
+    return book
+
+
+def test_it_does_not_go_round_in_a_circle_either() -> None:
+    book = in_a_circle() >> response_created("resp_2") << ...
+    book >> hands_over("front", "resp_2", "call_2") << note(events.ToolCalled)
+    book << note(events.HandOverAttempted, outcome="too_soon")
+    book << outputs("call_2", prompts.just_handed_over("front")) << ...
+
+
+def test_another_process_knows_the_circle() -> None:
+    state = decode(encode(in_a_circle().call.snapshot()))
+    assert list(state.left_at) == ["front", "outage"]
+    assert (state.first_agent, state.handed_from) == ("front", "outage")
+
+
+def test_what_an_older_process_wrote_counts() -> None:
+    state = handed_over(front()).call.snapshot()
+    state.left_at, state.first_agent = {}, ""
+    book = Book(colleagues=[an_agent(**FRONT)], **BILLING.model_dump(exclude_unset=True))
+    book.call.resume(state)
+    assert book.call.agents._left == {"front": state.handed_at}
+
+
 def test_it_goes_back_after_some_turns_of_the_caller() -> None:
     book = handed_over(front())
     for number in range(limits.call.HAND_BACK_AFTER_TURNS):
@@ -368,8 +412,10 @@ def test_a_sideband_that_is_lost_meanwhile_asks_again() -> None:
 def test_another_process_goes_on_with_the_agent_there_is_and_counts_on() -> None:
     state = decode(encode(handed_over(front()).call.snapshot()))
     assert (state.agent, state.hand_overs, state.handed_from) == ("billing", 1, "front")
+    assert state.first_agent == "front"
     book = Book(colleagues=[an_agent(**FRONT)], **BILLING.model_dump(exclude_unset=True))
     book.call.resume(state)
+    assert book.call.first_agent == "front"
     book >> session_created() << ... >> session_updated(BILLING) << ...
     book >> start() << ... >> book.next_frame() << ...
     book >> response_created("resp_2") << ... >> hands_over("front", "resp_2", "call_2")

@@ -59,5 +59,6 @@ def test_the_schema_is_printed() -> None:
 def test_who_answers_is_printed(file: Path) -> None:
     result = typed("route", "+15550100", "--file", str(file), "--json")
     assert (result.exit_code, json.loads(result.output)["answers"]) == (0, "desk")
+    assert json.loads(result.output)["before"] is None
     result = typed("route", "+4930123456", "--file", str(file))
     assert (result.exit_code, "Nobody answers." in result.output) == (1, True)

@@ -29,11 +29,11 @@ routes:
 NOW = datetime(2026, 12, 1, 11, tzinfo=UTC)
 
 
-def told(tmp_path: Path, number: str, at: str | None) -> list[str]:
+def told(tmp_path: Path, number: str, at: str | None, text: str = FILE) -> list[str]:
     file = tmp_path / "agents.yaml"
-    file.write_text(FILE, "utf-8")
+    file.write_text(text, "utf-8")
     found = trace(load_agents(file), number, at, NOW)
-    lines = described(found, parse(FILE, "agents.yaml", AgentFileError))
+    lines = described(found, parse(text, "agents.yaml", AgentFileError))
     return list(lines)
 
 
@@ -47,6 +47,21 @@ def test_outside_its_hours_another_agent_answers(tmp_path: Path) -> None:
         "  agents.yaml:9: it may hand over to desk: when they ask for it",
         "night answers.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "what"),
+    [
+        ("http: {url: 'https://crm.example.com/call'}", "https://crm.example.com/call"),
+        ("python: shop.calls:before", "shop.calls:before"),
+    ],
+)
+def test_what_is_asked_before_it_answers_is_said(tmp_path: Path, before: str, what: str) -> None:
+    text = FILE.replace("    tools:", f"    before: {{{before}}}\n    tools:")
+    assert told(tmp_path, "+15550142", None, text)[3] == (
+        f"  agents.yaml:8: {what} is asked first: it may name another agent, refuse the call or "
+        "transfer it"
+    )
 
 
 def test_in_its_hours_it_answers_by_the_clock_of_its_place(tmp_path: Path) -> None:
@@ -72,7 +87,15 @@ def test_nobody_answers_where_no_route_fits(tmp_path: Path) -> None:
     assert told(tmp_path, "sip:desk@example.com", None)[-1] == "Nobody answers."
 
 
-@pytest.mark.parametrize(("number", "at"), [("reception", None), ("+15550100", "at nine")])
+@pytest.mark.parametrize(
+    ("number", "at"),
+    [
+        ("reception", None),
+        ("+15550100", "at nine"),
+        ("+15550100", "0001-01-01T00:00"),
+        ("+15550100", "9999-12-31T23:59"),
+    ],
+)
 def test_what_is_no_number_or_time_is_refused(tmp_path: Path, number: str, at: str | None) -> None:
     with pytest.raises(SettingsError):
         told(tmp_path, number, at)

@@ -39,6 +39,17 @@ async def test_processes_agree(server: RedisEnd) -> None:
     assert await other.get("a") is None
 
 
+async def test_many_requests_at_once_are_no_outage(server: RedisEnd) -> None:
+    failures: list[int] = []
+    store = server.store(failures)
+    many = range(4 * limits.store.STORE_CONNECTIONS_MAX)
+    assert all(await asyncio.gather(*(store.claim(f"token:{n}", 60) for n in many)))
+    assert await asyncio.gather(*(server.store().claim(f"token:{n}", 60) for n in many[:8])) == (
+        [False] * 8
+    )
+    assert failures == []
+
+
 async def test_processes_count_together(server: RedisEnd) -> None:
     one, other = server.store(), server.store()
     assert [await one.count("texts", 60), await other.count("texts", 60)] == [1, 2]

@@ -246,7 +246,8 @@ async def test_without_the_token_nobody_is_called(office: Office) -> None:
         ({"about": "x" * 2_001}, "about"),
         ({"facts": {"first name": "Amel"}}, "facts"),
         ({"facts": {"name": "x" * 1_001}}, "facts"),
-        ({"facts": {"name": ["Amel"]}}, "facts"),
+        ({"facts": {"names": ["Amel" * 300]}}, "facts: names may have 1000 characters"),
+        ({"facts": {f"f{n}": ["x" * 900] for n in range(9)}}, "facts: f8 is one too many"),
         ({"facts": "Amel"}, "facts"),
     ],
 )
@@ -260,12 +261,12 @@ async def test_what_cannot_be_told_to_the_agent_is_refused(
 
 async def test_the_agent_is_told_what_the_call_is_for(office: Office) -> None:
     rig, client, rest = office
-    answer = await dial(client, about="A parcel.", facts={"name": "Amel", "parcels": 2})
+    answer = await dial(client, about="A parcel.", facts={"name": "Amel", "parcels": [1, 2]})
     assert answer.status_code == 202, answer.text
     async with talking(rig, rest, rest.placed[0]):
         call = rig.gateway.registry.media_call(rest.placed[0])
         assert call is not None
-        assert call.machine.briefing == Briefing("A parcel.", {"name": "Amel", "parcels": "2"})
+        assert call.machine.briefing == Briefing("A parcel.", {"name": "Amel", "parcels": "[1,2]"})
         assert call.machine.agent.greeting == "Hello Amel."
 
 

@@ -34,6 +34,8 @@ ANSWERS: dict[str, Any] = {
     "text": {"facts": "A customer since 2019.", "language": "fr"},
     "other": {"agent": "billing", "facts": {"name": "Amel"}},
     "bigger": {"agent": "bigger"},
+    "trunk": {"agent": "trunk_billing", "language": "fr"},
+    "halves": {"facts": {"name": "Amel", "note": ["half \ud800"], "long": "x" * 9000}},
     "busy": {"refuse": "busy"},
     "declined": {"refuse": "declined"},
     "said": {"refuse": "We <do> not take calls from here."},
@@ -74,6 +76,7 @@ def agents(hooks: str) -> str:
         "  billing: {instructions: About invoices., greeting: Billing., tools: [end_call]}\n"
         "  bigger: {instructions: Think., greeting: Hm., voice: cedar,"
         " model: gpt-realtime-2.1-mini}\n"
+        "  trunk_billing: {instructions: Of invoices., greeting: Trunk., path: sip}\n"
     )
     routes = "  - {to: '*', agent: billing}\n  - {to: '+1555099', agent: bigger}\n"
     return (
@@ -94,10 +97,12 @@ class Desk:
     def number(self, kind: str, path: str = "media") -> str:
         return f"+15550{'20' if path == 'media' else '30'}{KINDS.index(kind):02}"
 
-    async def ring(self, kind: str, caller: str = CALLER) -> tuple[str, httpx2.Response]:
+    async def ring(
+        self, kind: str, caller: str = CALLER, path: str = "media"
+    ) -> tuple[str, httpx2.Response]:
         """A call arrives from a number that nobody called from before, unless it is named."""
         call_sid = new_sid("CA")
-        fields = self.rig.carrier.call_fields(call_sid, self.number(kind))
+        fields = self.rig.carrier.call_fields(call_sid, self.number(kind, path))
         response = await self.rig.carrier.post("/twilio/voice", fields | {"From": caller})
         assert response.status_code == 200
         return call_sid, response
@@ -243,6 +248,55 @@ async def test_a_transfer_dials_at_once(desk: Desk, kind: str, to: str) -> None:
     assert desk.rig.gateway.registry.media_call(call_sid) is None
 
 
+@pytest.mark.parametrize("path", ["media", "sip"])
+async def test_a_transfer_that_nobody_takes_comes_back_to_the_agent(desk: Desk, path: str) -> None:
+    call_sid, _ = await desk.ring("desk", path=path)
+    fields = desk.rig.carrier.call_fields(call_sid, desk.number("desk", path), "in-progress")
+    failed = fields | {"DialCallStatus": "no-answer"}
+    response = await desk.rig.carrier.post("/twilio/after?leg=transfer", failed)
+    call = desk.call(call_sid)
+    assert call.machine.agent.name == f"desk-{path[0]}"
+    assert "nobody took the call: nobody answered" in (call.machine.opening or "")
+    async with desk.rig.carrier.stream(call_sid, token_in(response.text)) as stream:
+        await stream.speak()
+        assert await stream.sound(1600)
+        await stream.stop()
+    await desk.rig.note(events.CallEnded, of=call_sid)
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"), [("busy", '<Reject reason="busy"'), ("said", "We &lt;do&gt; not take")]
+)
+async def test_a_call_whose_model_is_dialled_is_refused_as_well(
+    desk: Desk, kind: str, document: str
+) -> None:
+    _, response = await desk.ring(kind, path="sip")
+    assert document in response.text
+    assert "Sip" not in response.text
+
+
+async def test_another_agent_of_the_path_is_dialled_and_leads_when_its_leg_fails(
+    desk: Desk,
+) -> None:
+    call_sid, response = await desk.ring("trunk", path="sip")
+    assert "X-Gateway-Agent=trunk_billing" in response.text
+    known = await desk.rig.gateway.registry.briefings.find(call_sid)
+    assert known.language == "fr"
+    fields = desk.rig.carrier.call_fields(call_sid, desk.number("trunk", "sip"), "in-progress")
+    failed = fields | {"DialCallStatus": "failed", "DialSipResponseCode": "503"}
+    response = await desk.rig.carrier.post("/twilio/after?leg=sip", failed)
+    assert verbs(response)[0] == "Connect"
+    assert desk.call(call_sid).machine.agent.name == "trunk_billing"
+
+
+async def test_another_agent_leads_also_when_its_first_stream_never_came(desk: Desk) -> None:
+    call_sid, _ = await desk.ring("other", "+15551011")
+    fields = desk.rig.carrier.call_fields(call_sid, desk.number("other"), "in-progress")
+    response = await desk.rig.carrier.post("/twilio/after?leg=stream", fields)
+    assert verbs(response)[0] == "Connect"
+    assert desk.call(call_sid).machine.agent.name == "billing"
+
+
 @pytest.mark.parametrize(
     ("kind", "outcome"),
     [
@@ -271,6 +325,15 @@ async def test_what_cannot_be_used_is_counted_and_the_rest_is_used(desk: Desk) -
     for field in ("facts", "greeting", "agent", "language", "refuse", "transfer", "other"):
         left_out = "before_fields_left_out_total"
         assert await desk.rig.metric(left_out, agent="odd-m", field=field) == 1, field
+
+
+async def test_a_fact_that_cannot_be_told_takes_neither_the_others_nor_the_call(
+    desk: Desk,
+) -> None:
+    call_sid, response = await desk.ring("halves", "+15551009")
+    assert verbs(response) == ["Connect", "Say", "Hangup"]
+    assert desk.call(call_sid).machine.briefing.facts == {"name": "Amel", "note": '["half ?"]'}
+    assert await desk.rig.metric("before_fields_left_out_total", agent="halves-m", field="facts")
 
 
 async def test_the_same_caller_is_asked_about_once(desk: Desk) -> None:
@@ -307,6 +370,29 @@ async def test_a_trunk_call_is_asked_about_before_it_is_accepted(
     assert question["call_id"] == line.call_id
     assert question["caller"] == CALLER
     assert question["sip_headers"]["x-vip"] == "yes"
+
+
+async def test_another_agent_leads_over_a_trunk_from_the_first_word(
+    sip_desk: Desk, vendor: Vendor
+) -> None:
+    line = await trunk(sip_desk, vendor, "trunk")
+    sideband = await vendor.sideband(line)
+    (accepted,) = [one for one in vendor.of("accept") if one.call_id == line.call_id]
+    assert accepted.body["instructions"] == "Of invoices."
+    greeting = await sideband.hears("response.create")
+    assert "Trunk." in greeting["response"]["instructions"]
+    assert '"fr"' in greeting["response"]["instructions"], "in the caller's language"
+
+
+async def test_what_cannot_be_used_over_a_trunk_is_counted_too(
+    sip_desk: Desk, vendor: Vendor
+) -> None:
+    sideband = await vendor.sideband(await trunk(sip_desk, vendor, "odd"))
+    greeting = await sideband.hears("response.create")
+    assert "Hello Amel." in greeting["response"]["instructions"]
+    for field in ("facts", "greeting", "agent", "language", "refuse", "transfer", "other"):
+        left_out = "before_fields_left_out_total"
+        assert await sip_desk.rig.metric(left_out, agent="odd-s", field=field) == 1, field
 
 
 async def heard(vendor: Vendor, verb: str, line: Line) -> None:

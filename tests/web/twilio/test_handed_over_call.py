@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from far_end import FarEnd
-from gateway_calls import QUIET, token_in
+from gateway_calls import QUIET, new_sid, token_in
 from model_bytes import configured, event, events, gateway_with_model
 
 from gateway.call import events as notes
@@ -29,6 +29,11 @@ routes:
   - {to: "+15550101", agent: front}
 """
 USAGE = {"total_tokens": 1000, "output_token_details": {"audio_tokens": 1000}}
+
+
+BUSY_BILLING = AGENTS.replace("  billing:", "    max_calls: 2\n  billing:\n    max_calls: 1") + (
+    "  - {to: '+15550102', agent: billing}\n"
+)
 
 
 @pytest.fixture
@@ -114,3 +119,30 @@ async def test_the_next_agent_has_a_session_of_its_own_and_the_call_keeps_it(
             assert session["instructions"] == "You know invoices."
             await again.stop()
             await rig.note(notes.CallEnded, 2)
+
+
+async def test_it_counts_for_the_agent_that_answered_it_also_when_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    """The one that leads it now may have as many calls as it takes: this one has its slot."""
+    file = tmp_path / "agents.yaml"
+    file.write_text(BUSY_BILLING)
+    async with gateway_with_model(file, Vendor()) as rig:
+        async with rig.carrier.call(QUIET) as stream:
+            await rig.note(notes.ModelReady)
+            await stream.press("5")
+            await stream.press("#")
+            await rig.note(notes.AgentChanged)
+            other = rig.carrier.call_fields(new_sid("CA"), "+15550102")
+            assert token_in((await rig.carrier.post("/twilio/voice", other)).text)
+            stream.socket.transport.abort()
+            await rig.note(notes.CallEnded)
+        fields = rig.carrier.call_fields(stream.call_sid, QUIET, "in-progress")
+        twiml = (await rig.carrier.post("/twilio/after?leg=stream", fields)).text
+        async with rig.carrier.stream(stream.call_sid, token_in(twiml)) as again:
+            await again.speak()
+            await rig.note(notes.CallerConnected, 2)
+            # Of two slots of the one that answered one is taken, and the other's only one.
+            taken = [await rig.carrier.ring(new_sid("CA"), to) for to in (QUIET, QUIET)]
+            assert ["Stream" in answer.text for answer in taken] == [True, False]
+            await again.stop()
