@@ -52,6 +52,13 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def trunk_file(tmp_path: Path) -> Path:
+    path = tmp_path / "trunk.yaml"
+    path.write_text(TRUNK)
+    return path
+
+
 class Model:
     """The model's server: notes how each session begins, and breaks off the first of them."""
 
@@ -117,9 +124,10 @@ async def test_a_number_is_told_to_nobody_who_does_not_ask_for_it(file: Path) ->
         assert "known to the telephone system, but not to you" in text
 
 
-async def test_over_a_trunk_it_stands_in_front_of_everything(file: Path, vendor: Vendor) -> None:
-    file.write_text(TRUNK)
-    async with running_gateway(file, vendor.base_url, **SIP_SETTINGS) as rig:
+async def test_over_a_trunk_it_stands_in_front_of_everything(
+    trunk_file: Path, vendor: Vendor
+) -> None:
+    async with running_gateway(trunk_file, vendor.base_url, **SIP_SETTINGS) as rig:
         headers = [("From", f"<sip:{CALLER}@a.example>"), ("To", "<sip:+15550177@b.example>")]
         line = await vendor.ring(rig.client, *headers)
         sideband = await vendor.sideband(line)
