@@ -87,6 +87,9 @@ class BoundedHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop_timers()  # from here on it is a media socket, with limits of its own
         super().handle_websocket_upgrade()
+        # Nobody calls us any more: without its references this object is freed at once, and not by
+        # a full collection of what ten thousand strangers left, in which all calls stand still.
+        self.parser = self.cycle = None  # type: ignore[assignment]
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -13,6 +13,10 @@ from gateway.limits.sockets import TURN_MAX_BYTES, TURN_MESSAGES_MAX
 from gateway.transports.websocket_frames import FrameSplitter
 
 
+def _ignore(_is_text: bool, _part: bytes) -> None:
+    """Handle nothing."""
+
+
 class PacedFrames:
     """Frames of one socket that were read and not handled yet; reading pauses while there are any.
 
@@ -64,6 +68,12 @@ class PacedFrames:
         self._parts.clear()
         self._unsplit = b""
         self.pause(transport)
+
+    def end(self) -> None:
+        """Forget what was read, and who handles it: the connection is gone."""
+        self._parts.clear()
+        self._unsplit = b""
+        self._handle = _ignore
 
     def _go_on(self) -> None:
         transport = self._transport
