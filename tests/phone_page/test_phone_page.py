@@ -350,6 +350,7 @@ async def test_a_picture_that_is_dropped_is_shown_to_the_agent(booth: Booth) -> 
         assert sent.source == "page"
         await expect(page.locator("#lines img")).to_be_visible()
         await page.screenshot(path=PICTURES / "picture.png")
+        await expect(page.locator("#lines li", has_text="picture")).to_have_count(0)
         await page.evaluate(_DROP, list(b"this is no picture"))
         await expect(page.locator("#status")).to_contain_text("no picture that can be shown")
     assert visit.wrong == []

@@ -14,7 +14,7 @@ from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, unreachable
 from gateway.errors import ToolError
 from gateway.settings import Settings
-from gateway.tools.pinned_http import allowed_address
+from gateway.tools.pinned_http import NameLookups
 from gateway.transports.tls import tls_context
 
 _PRIVATE_FIX: Final = (
@@ -51,7 +51,7 @@ async def _function(name: str, call: HttpCall) -> Finding:
     host, tls = url.hostname or "", url.scheme == "https"
     port = url.port or (443 if tls else 80)
     try:
-        address = await allowed_address(host, port, allow_private=call.allow_private)
+        address = await NameLookups().allowed(host, port, allow_private=call.allow_private)
     except ToolError as error:
         return _refused(shown, host, error, _PRIVATE_FIX)
     try:
@@ -75,7 +75,7 @@ async def _hosted(label: str, url: str) -> Finding:
     shown, parts = f"hosted MCP {label}", urlsplit(url)
     host = parts.hostname or ""
     try:
-        await allowed_address(host, parts.port or 443, allow_private=False)
+        await NameLookups().allowed(host, parts.port or 443, allow_private=False)
     except ToolError as error:
         return _refused(shown, host, error, _HOSTED_FIX)
     return ok(shown, host)

@@ -81,6 +81,15 @@ class Database:
         """Return the result of `work` once its transaction is committed. Raises DatabaseAway."""
         return await self._ask(work, writes=True)
 
+    async def empty_journal(self) -> bool:
+        """Take what was deleted out of SQLite's write-ahead log, too, where it would stay readable.
+
+        False if another process was reading meanwhile. Raises DatabaseAway.
+        """
+        if self.kind != "sqlite":
+            return True  # a server's log is for its operator: see docs/operations/database.md
+        return await self.read(_truncated)
+
     def run(self, work: Callable[[Connection], T], *, writes: bool = False) -> T:
         """Do the same without an event loop, in a command. Raises DatabaseAway."""
         result: T = self._perform(_Job(work, writes, Future()))
@@ -200,6 +209,14 @@ class Database:
             away_s, self._down_since = round(monotonic() - self._down_since, 1), None
             self._down_for_writes = False
             log.info("database_available", setting="GATEWAY_DATABASE", away_s=away_s)
+
+
+def _truncated(connection: Connection) -> bool:
+    # A checkpoint waits for every transaction, and so for this one.
+    connection.rollback()
+    driver: Any = connection.connection.driver_connection
+    busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def _reason(error: Exception) -> str | None:

@@ -100,6 +100,11 @@ class Store:
         """Whether other processes read and write the same keys."""
         return self._remote is not None
 
+    @property
+    def away(self) -> bool:
+        """Whether the shared store did not serve the last request: local memory did."""
+        return self._remote is not None and self._remote.down_since is not None
+
     def remember(self, key: str, value: str, ttl_s: float) -> None:
         """Put a key in this process at once, and in Redis in the background."""
         self._memory.put(key, value, ttl_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -191,3 +192,29 @@ def _reads_only(postgres: PostgresEnd, url: str, only: bool) -> None:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
         )
+
+
+async def test_what_was_deleted_leaves_the_journal_too(tmp_path: Path) -> None:
+    """SQLite overwrites it in its file, and leaves it in the write-ahead log."""
+    secret = b"the words of a caller"
+    async with open_database(tmp_path) as end:
+        values = {"value": secret}
+        insert = text("INSERT INTO keys VALUES ('one', :value, 1)")
+        await end.database.write(lambda c: c.execute(insert, values))
+        await end.database.write(lambda c: c.execute(text("DELETE FROM keys WHERE name = 'one'")))
+        assert secret in _files(tmp_path), "there is nothing to be done"
+        reader = sqlite3.connect(tmp_path / "gateway.sqlite3")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM keys").fetchone()
+        assert not await end.database.empty_journal(), "another process still sees it"
+        reader.close()
+        assert await end.database.empty_journal()
+        assert secret not in _files(tmp_path)
+
+
+async def test_a_servers_journal_is_not_ours(end: DatabaseEnd) -> None:
+    assert await end.database.empty_journal()
+
+
+def _files(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.glob("gateway.sqlite3*"))
