@@ -10,7 +10,6 @@ from collections.abc import Callable
 from time import monotonic
 
 from gateway import limits
-from gateway.ops.limits.token_bucket import TokenBucket
 
 
 class LogFlood(logging.Filter):
@@ -32,14 +31,17 @@ class LogFlood(logging.Filter):
         # Ours are dictionaries; those of packages are a text, with its arguments apart.
         fields = record.msg if isinstance(record.msg, dict) else None
         name = str(record.msg if fields is None else fields.get("event"))
-        kind = self._kinds.get(name)
+        kind, now = self._kinds.get(name), self._clock()
         if kind is None:
             if len(self._kinds) >= limits.process.LOG_KINDS_MAX:
                 self._kinds.clear()
-            kind = self._kinds[name] = _Kind(TokenBucket(self._burst, self._per_s, self._clock))
-        if kind.bucket.take() > 0:
+            kind = self._kinds[name] = _Kind(self._burst, now)
+        kind.left = min(self._burst, kind.left + (now - kind.at) * self._per_s)
+        kind.at = now
+        if kind.left < 1:
             kind.left_out += 1
             return False
+        kind.left -= 1
         if kind.left_out:
             if fields is None:
                 record.msg = f"{name} [{kind.left_out} such lines left out]"
@@ -50,9 +52,9 @@ class LogFlood(logging.Filter):
 
 
 class _Kind:
-    """Lines of one event."""
+    """Lines of one event: how many may come now, and how many were left out."""
 
-    __slots__ = ("bucket", "left_out")
+    __slots__ = ("at", "left", "left_out")
 
-    def __init__(self, bucket: TokenBucket) -> None:
-        self.bucket, self.left_out = bucket, 0
+    def __init__(self, left: float, at: float) -> None:
+        self.left, self.at, self.left_out = left, at, 0
