@@ -37,6 +37,7 @@ ANSWERS: dict[str, Any] = {
     "trunk": {"agent": "trunk_billing", "language": "fr"},
     "halves": {"facts": {"name": "Amel", "note": ["half \ud800"], "long": "x" * 9000}},
     "busy": {"refuse": "busy"},
+    "fresh": {"refuse": "busy"},
     "declined": {"refuse": "declined"},
     "said": {"refuse": "We <do> not take calls from here."},
     "desk": {"transfer": "desk"},
@@ -68,7 +69,8 @@ def agents(hooks: str) -> str:
                     f"    instructions: Serve {{facts.name|them}}.\n    tools: [transfer]\n"
                     "    transfers: {desk: {to: '+15550199'}}\n"
                     f"    before: {{http: {{url: '{hooks}/{kind}', allow_private: {private}}},"
-                    f" timeout_ms: {300 if kind == 'slow' else 3000}}}\n",
+                    f" timeout_ms: {300 if kind == 'slow' else 3000},"
+                    f" cache_s: {0 if kind == 'fresh' else 60}}}\n",
                     f"  - {{to: '{prefix}{number:02}', agent: {name}}}\n",
                 )
             )
@@ -334,6 +336,24 @@ async def test_a_fact_that_cannot_be_told_takes_neither_the_others_nor_the_call(
     assert verbs(response) == ["Connect", "Say", "Hangup"]
     assert desk.call(call_sid).machine.briefing.facts == {"name": "Amel", "note": '["half ?"]'}
     assert await desk.rig.metric("before_fields_left_out_total", agent="halves-m", field="facts")
+
+
+async def test_the_operator_learns_of_the_callers_earlier_calls(desk: Desk) -> None:
+    caller = "+15551088"
+    first, response = await desk.ring("nothing", caller)
+    async with desk.rig.carrier.stream(first, token_in(response.text)) as stream:
+        await stream.speak()
+        await desk.rig.note(events.CallerConnected, of=first)
+        await stream.stop()
+    await desk.rig.note(events.CallEnded, of=first)
+    earlier: list[dict[str, Any]] = []
+    async with asyncio.timeout(30):
+        while not earlier:  # its record is written in the background
+            await desk.ring("fresh", caller)
+            found = desk.questions("fresh")[-1]["earlier_calls"]
+            earlier = [one for one in found if one["agent"] == "nothing-m"]
+            await asyncio.sleep(0.02)
+    assert (earlier[0]["direction"], earlier[0]["ending"]) == ("inbound", "caller_hung_up")
 
 
 async def test_the_same_caller_is_asked_about_once(desk: Desk) -> None:
