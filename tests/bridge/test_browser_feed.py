@@ -33,8 +33,8 @@ class Call:
         self.facts = CallInfo("WB1", "", "", "desk", path)
         self.media, self.over = Socket(), False
         self.history = SimpleNamespace(revision=0, items=[])
-        agent = SimpleNamespace(redact=redact)
-        self.machine = SimpleNamespace(history=self.history, agent=agent)
+        privacy = SimpleNamespace(redact=redact)
+        self.machine = SimpleNamespace(history=self.history, privacy=privacy)
 
     def says(self, *items: HistoryItem) -> None:
         self.history.items = list(items)

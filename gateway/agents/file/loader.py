@@ -20,7 +20,7 @@ from gateway.agents.config.models import SHUTDOWNS
 from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, agents_text
-from gateway.agents.file.hand_overs import hand_over_problems, no_agent
+from gateway.agents.file.hand_overs import hand_over_problems, hand_over_warnings, no_agent
 from gateway.agents.file.sentences import UNKNOWN, sentence_of
 from gateway.agents.file.unfilled import unfilled
 from gateway.agents.routing import AgentBook, canonical
@@ -42,7 +42,10 @@ def load_agents(path: Path) -> AgentBook:
     for agent in found.agents.values():
         problems += _session_problems(agent, document)
     _raise(problems)
-    warnings = tuple(w for agent in found.agents.values() for w in _warnings(agent, document))
+    warnings = (
+        *(one for agent in found.agents.values() for one in _warnings(agent, document)),
+        *hand_over_warnings(found.agents, document),
+    )
     version = sha256(text.encode()).hexdigest()[: limits.agents.VERSION_CHARS]
     return AgentBook(found.agents, tuple(found.routes), warnings, version)
 

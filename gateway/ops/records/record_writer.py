@@ -22,7 +22,9 @@ from gateway.ops.records.record import (
     RecordTurn,
     SpeechSpan,
     Who,
+    privacy_of,
 )
+from gateway.ops.records.redacted import redact_words
 from gateway.ops.telemetry.logs import percentiles
 
 RecordChange = tuple[str, Any]
@@ -55,6 +57,7 @@ class RecordWriter:
             events.TurnMeasured: self._turn,
             events.BargedIn: self._barged_in,
             events.AgentChanged: self._handed_over,
+            events.PrivacyChanged: self._privacy_changed,
             events.RecordingPaused: self._recording_paused,
             events.LanguageChanged: self._in_language,
             events.ToolCalled: lambda n: self._used(n.name),
@@ -163,6 +166,15 @@ class RecordWriter:
         record.agent, record.model = event.agent, event.model
         yield "hand_overs", one
         yield SUMMARY
+
+    def _privacy_changed(self, event: events.PrivacyChanged) -> Iterator[RecordChange]:
+        record, before = self._record, self._record.privacy
+        stopped_by = before.recording_stopped_by if before is not None else ""
+        record.privacy = privacy_of(event.privacy, stopped_by)
+        yield "privacy", record.privacy
+        if before is None or set(event.privacy.redact) != set(before.redact):
+            # Whoever watched has seen the words; what is kept of them goes by the new switches.
+            redact_words(record)
 
     def _recording_paused(self, event: events.RecordingPaused) -> Iterator[RecordChange]:
         privacy = self._record.privacy
