@@ -36,6 +36,7 @@ ANSWERS: dict[str, Any] = {
     "bigger": {"agent": "bigger"},
     "trunk": {"agent": "trunk_billing", "language": "fr"},
     "halves": {"facts": {"name": "Amel", "note": ["half \ud800"], "long": "x" * 9000}},
+    "bonjour": {"greeting": "Bonjour Amel, ici l'accueil.", "language": "fr"},
     "busy": {"refuse": "busy"},
     "fresh": {"refuse": "busy"},
     "declined": {"refuse": "declined"},
@@ -402,6 +403,17 @@ async def test_another_agent_leads_over_a_trunk_from_the_first_word(
     greeting = await sideband.hears("response.create")
     assert "Trunk." in greeting["response"]["instructions"]
     assert '"fr"' in greeting["response"]["instructions"], "in the caller's language"
+
+
+async def test_a_greeting_is_said_word_for_word_whatever_the_language(
+    sip_desk: Desk, vendor: Vendor
+) -> None:
+    """Whoever wrote it for this caller knew theirs: it is not translated once more."""
+    sideband = await vendor.sideband(await trunk(sip_desk, vendor, "bonjour"))
+    greeting = (await sideband.hears("response.create"))["response"]["instructions"]
+    assert "Bonjour Amel, ici l'accueil." in greeting
+    assert "word for word" in greeting
+    assert "translated" not in greeting
 
 
 async def test_what_cannot_be_used_over_a_trunk_is_counted_too(
