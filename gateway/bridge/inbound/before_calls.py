@@ -39,7 +39,7 @@ class ArrivingCall:
 
     @property
     def apart(self) -> str:
-        """What tells it apart from another call of the same caller, for an answer that is kept.
+        """Return what tells it apart from other calls of the same caller.
 
         A number can be forged, and a telephone system may show one number for all its customers.
         Headers without `X-`, and those of Twilio, differ from call to call.
