@@ -73,7 +73,7 @@ class CallMachine:
         self._opening_items = opening
         floor = Floor(ctx, line)
         recording = CallRecording(ctx, line)
-        greeting = Greeting(ctx, line, recording)
+        greeting = Greeting(ctx, line, opening, recording)
         goodbye = Goodbye(ctx, work, line, link, recording)
         approvals = Approvals(ctx, work, floor)
         agents = AgentChange(ctx, work, link, opening, colleagues)

@@ -404,12 +404,17 @@ WRONG_KEY = upgrade("/ws", {}).replace(b"Sec-WebSocket-Key: ", b"Sec-WebSocket-K
         b"\x16\x03\x01 no HTTP\r\n\r\n",
         post(b"body", "Connection: close"),
         post(b"body") * 3,
+        post(b"body") * (limits.web.PIPELINED_MAX + 20),
+        post(b"body")[:-2],
         upgrade("/ws", {}),
         upgrade("/ws", {}) + b"\xff\xff\xff",
         upgrade("/nowhere", {}),
         WRONG_KEY,
     ],
-    ids=["nothing", "half", "garbage", "post", "pipelined", "ws", "ws-broken", "ws-403", "ws-400"],
+    ids=[
+        *("nothing", "half", "garbage", "post", "pipelined", "pipelined-too-many", "cut"),
+        *("ws", "ws-broken", "ws-403", "ws-400"),
+    ],
 )
 async def test_a_connection_that_has_ended_is_freed_at_once(said: bytes) -> None:
     """What waits for the collector is collected in one step, in which every call stands still."""

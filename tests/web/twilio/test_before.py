@@ -36,7 +36,9 @@ ANSWERS: dict[str, Any] = {
     "bigger": {"agent": "bigger"},
     "trunk": {"agent": "trunk_billing", "language": "fr"},
     "halves": {"facts": {"name": "Amel", "note": ["half \ud800"], "long": "x" * 9000}},
+    "bonjour": {"greeting": "Bonjour Amel, ici l'accueil.", "language": "fr"},
     "busy": {"refuse": "busy"},
+    "fresh": {"refuse": "busy"},
     "declined": {"refuse": "declined"},
     "said": {"refuse": "We <do> not take calls from here."},
     "desk": {"transfer": "desk"},
@@ -68,7 +70,8 @@ def agents(hooks: str) -> str:
                     f"    instructions: Serve {{facts.name|them}}.\n    tools: [transfer]\n"
                     "    transfers: {desk: {to: '+15550199'}}\n"
                     f"    before: {{http: {{url: '{hooks}/{kind}', allow_private: {private}}},"
-                    f" timeout_ms: {300 if kind == 'slow' else 3000}}}\n",
+                    f" timeout_ms: {300 if kind == 'slow' else 3000},"
+                    f" cache_s: {0 if kind == 'fresh' else 60}}}\n",
                     f"  - {{to: '{prefix}{number:02}', agent: {name}}}\n",
                 )
             )
@@ -336,6 +339,24 @@ async def test_a_fact_that_cannot_be_told_takes_neither_the_others_nor_the_call(
     assert await desk.rig.metric("before_fields_left_out_total", agent="halves-m", field="facts")
 
 
+async def test_the_operator_learns_of_the_callers_earlier_calls(desk: Desk) -> None:
+    caller = "+15551088"
+    first, response = await desk.ring("nothing", caller)
+    async with desk.rig.carrier.stream(first, token_in(response.text)) as stream:
+        await stream.speak()
+        await desk.rig.note(events.CallerConnected, of=first)
+        await stream.stop()
+    await desk.rig.note(events.CallEnded, of=first)
+    earlier: list[dict[str, Any]] = []
+    async with asyncio.timeout(30):
+        while not earlier:  # its record is written in the background
+            await desk.ring("fresh", caller)
+            found = desk.questions("fresh")[-1]["earlier_calls"]
+            earlier = [one for one in found if one["agent"] == "nothing-m"]
+            await asyncio.sleep(0.02)
+    assert (earlier[0]["direction"], earlier[0]["ending"]) == ("inbound", "caller_hung_up")
+
+
 async def test_the_same_caller_is_asked_about_once(desk: Desk) -> None:
     before = len(desk.questions("facts"))
     for _ in range(2):
@@ -382,6 +403,17 @@ async def test_another_agent_leads_over_a_trunk_from_the_first_word(
     greeting = await sideband.hears("response.create")
     assert "Trunk." in greeting["response"]["instructions"]
     assert '"fr"' in greeting["response"]["instructions"], "in the caller's language"
+
+
+async def test_a_greeting_is_said_word_for_word_whatever_the_language(
+    sip_desk: Desk, vendor: Vendor
+) -> None:
+    """Whoever wrote it for this caller knew theirs: it is not translated once more."""
+    sideband = await vendor.sideband(await trunk(sip_desk, vendor, "bonjour"))
+    greeting = (await sideband.hears("response.create"))["response"]["instructions"]
+    assert "Bonjour Amel, ici l'accueil." in greeting
+    assert "word for word" in greeting
+    assert "translated" not in greeting
 
 
 async def test_what_cannot_be_used_over_a_trunk_is_counted_too(
