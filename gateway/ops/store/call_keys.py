@@ -15,6 +15,7 @@ KINDS: Final = (
     "dialled",
     "ending",
     "incoming",
+    "leader",
     "legs",
     "opening",
     "passes",
