@@ -300,7 +300,6 @@ class CallMachine:
             history=ctx.history.items,
             arrived=ctx.arrived_at is not None or tally.talked_s > 0,
             greeted=self.greeting.greeted,
-            last_words=ctx.history.last_words,
             resumes=tally.resumes,
             tokens=tally.tokens,
             barge_ins=tally.barge_ins,

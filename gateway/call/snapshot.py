@@ -24,7 +24,7 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     """Whether the caller was ever there; before that there is nothing to go on with."""
     greeted: bool = False
     last_words: str = ""
-    """The last words of the model."""
+    """No longer written: nobody read it, and it was not redacted. Its place stays."""
     resumes: int = 0
     """How often the call was taken up again after its stream had broken."""
     silently: bool = False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from left_behind import files_of, receiver, redis_dump
+from left_behind import files_of, receiver, redis_watched
 from redis_end import running_redis
 from rehearsal import on_path
 
@@ -82,9 +82,10 @@ async def left_by_a_call(folder: Path, path: str, redact: list[str]) -> dict[str
     async with receiver(bodies) as url, running_redis() as redis:
         file = scenario(folder, url, redis.url, redact)
         out = folder / "out"
-        await on_path(str(file), path, out)
+        async with redis_watched(redis.port) as stored:
+            await on_path(str(file), path, out)
         found = {f"event {number}": body for number, body in enumerate(bodies)}
-        found["redis"] = await redis_dump(redis.port)
+        found["redis"] = b"\n".join(stored)
     found |= files_of(out)
     # The gateway may have stopped before the last ones were sent: then they are in the outbox.
     kept = b"".join([*bodies, *(data for name, data in found.items() if "sqlite3" in name)])
@@ -110,6 +111,7 @@ async def test_what_is_redacted_is_nowhere_and_would_be_found(tmp_path: Path) ->
     assert places_of_secrets(sip) == {}
     unredacted = places_of_secrets(control)
     assert any(name.startswith("data/") for name in unredacted), "the database was not looked into"
+    assert "redis" in unredacted, "the store was not looked into"
     events = [name for name in control if name.startswith("event")]
     assert not events or any(name in unredacted for name in events), "no event was looked into"
     assert "gateway.log" not in unredacted, "words are not logged, redacted or not"

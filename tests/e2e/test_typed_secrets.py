@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from left_behind import files_of, last_metrics, receiver, redis_dump
+from left_behind import files_of, last_metrics, receiver, redis_watched
 from redis_end import running_redis
 from rehearsal import on_path
 
@@ -96,9 +96,10 @@ async def left_by_a_call(folder: Path, path: str) -> dict[str, bytes]:
     out = folder / "out"
     async with receiver(bodies) as url, running_redis() as redis:
         metrics = asyncio.create_task(last_metrics(out / "gateway.log"))
-        await on_path(str(scenario(folder, url, redis.url)), path, out)
+        async with redis_watched(redis.port) as stored:
+            await on_path(str(scenario(folder, url, redis.url)), path, out)
         found = {f"event {number}": body for number, body in enumerate(bodies)}
-        found["redis"] = await redis_dump(redis.port)
+        found["redis"] = b"\n".join(stored)
         found["metrics"] = await asyncio.wait_for(metrics, 10)
     return found | files_of(out)
 
@@ -120,5 +121,6 @@ async def test_digits_that_are_typed_are_nowhere(tmp_path: Path) -> None:
         # What was looked into is not empty, and tells of this call.
         assert b"secret_inputs_total" in found["metrics"]
         assert any(name.endswith(".wav") for name in found), "nothing was recorded"
+        assert b"balance" in found["redis"], "the store was not looked into"
         assert any("sqlite3" in name for name in found)
         assert b"collect_digits" in b"".join(found.values())

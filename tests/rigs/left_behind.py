@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import contextlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
+from redis.asyncio import Redis
 
 
 @contextlib.asynccontextmanager
@@ -34,18 +37,37 @@ async def receiver(bodies: list[bytes]) -> AsyncIterator[str]:
 
 
 async def redis_dump(port: int) -> bytes:
-    """Return every key of the Redis server and what stands under it."""
-    process = await asyncio.create_subprocess_exec(
-        "redis-cli", "-p", str(port), "--scan", stdout=asyncio.subprocess.PIPE
-    )
-    keys, _ = await process.communicate()
-    values = []
-    for key in keys.splitlines():
-        dump = await asyncio.create_subprocess_exec(
-            "redis-cli", "-p", str(port), "GET", key, stdout=asyncio.subprocess.PIPE
-        )
-        values.append((await dump.communicate())[0])
-    return b"\n".join([keys, *values])
+    """Return every key of the Redis server and what stands under it, also as it is decoded."""
+    client = Redis(host="127.0.0.1", port=port)
+    found: list[bytes] = []
+    async for key in client.scan_iter("*"):
+        text = await client.type(key) == b"string"
+        value = await (client.get(key) if text else client.dump(key))
+        found += [key, value or b""]
+        with contextlib.suppress(binascii.Error):  # states of calls are written so
+            found.append(base64.b64decode(value or b"", validate=True))
+    await client.aclose()
+    return b"\n".join(found)
+
+
+@contextlib.asynccontextmanager
+async def redis_watched(port: int) -> AsyncIterator[list[bytes]]:
+    """Look at all of a Redis server several times a second: what a call has there is deleted."""
+    seen: list[bytes] = []
+    over = asyncio.Event()
+
+    async def look() -> None:
+        while not over.is_set():
+            seen.append(await redis_dump(port))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), 0.2)
+
+    task = asyncio.create_task(look())
+    try:
+        yield seen
+    finally:
+        over.set()
+        await task
 
 
 def files_of(out: Path) -> dict[str, bytes]:
