@@ -52,6 +52,7 @@ class GatewayServer(uvicorn.Server):
                 gateway.asgi,
                 host=host,
                 port=port,
+                backlog=limits.web.LISTEN_BACKLOG,
                 http=partial(  # type: ignore[arg-type]
                     BoundedHttp,
                     connection_limits=ConnectionLimits(

@@ -26,6 +26,11 @@ RESPONSE_STALL_MAX_S = 30.0
 """Time in which a peer reads nothing of its answer, after which it is cut off."""
 CONNECTIONS_MAX = 1_000
 """Connections of plain HTTP at once; probes are answered beyond it."""
+LISTEN_BACKLOG = 256
+"""Connections that wait to be accepted; all of them are accepted in one turn of the event loop."""
+READS_PER_TURN = 16
+"""Reads of plain HTTP that are handled in one turn of the event loop: about a millisecond for
+requests that are refused."""
 UNWANTED_HEAD_WAIT_S = 1.0
 """Wait for the head of a request that is beyond the limits."""
 DESCRIPTORS_WANTED = 65_536

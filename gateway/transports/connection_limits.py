@@ -16,6 +16,7 @@ from gateway.limits.web import (
     DESCRIPTORS_RESERVE,
     DESCRIPTORS_WANTED,
 )
+from gateway.transports.paced_reads import PacedReads
 
 try:
     import resource
@@ -73,6 +74,7 @@ class ConnectionLimits:
         comes in.
         """
         self.count = refused
+        self.reads = PacedReads()
         self._connections_max = connections_max
         most = descriptors_max()
         reserve, last = descriptors_reserve, descriptors_last

@@ -100,6 +100,18 @@ class BoundedHttp(HttpToolsProtocol):
         self._read_due = _cancelled(self._read_due)
 
     def data_received(self, data: bytes) -> None:
+        if self._limits.reads.wait(self, data, self.loop):
+            self.transport.pause_reading()
+        else:
+            self._handle(data)
+
+    def read(self, data: bytes) -> None:
+        """Handle what had to wait, and read on unless the request itself must wait now."""
+        self._handle(data)
+        if not (self.flow.read_paused or self.transport.is_closing()):
+            self.transport.resume_reading()
+
+    def _handle(self, data: bytes) -> None:
         if self._ends or self.transport.is_closing():
             return
         idle = self.timeout_keep_alive_task is not None

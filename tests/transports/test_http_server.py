@@ -432,3 +432,22 @@ async def test_a_connection_that_has_ended_is_freed_at_once(said: bytes) -> None
         assert left == []
     finally:
         gc.enable()
+
+
+async def test_many_that_speak_at_once_are_all_answered(port: int) -> None:
+    """More than are read in one turn; those who wait may go, or send more."""
+    async with contextlib.AsyncExitStack() as stack:
+        many = [
+            await stack.enter_async_context(connection(port))
+            for _ in range(4 * limits.web.READS_PER_TURN)
+        ]
+        for n, (_, writer) in enumerate(many):
+            writer.write(post(b"x" * n))
+        for _, writer in many[::8]:
+            writer.transport.abort()
+        for n, (reader, writer) in enumerate(many):
+            if n % 8:
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+                assert await reader.readexactly(len(str(n))) == str(n).encode()
+                writer.write(post(b"again"))
+                assert (await reader.readuntil(b"\r\n\r\n5")).startswith(b"HTTP/1.1 200")

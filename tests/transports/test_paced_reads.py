@@ -1,0 +1,47 @@
+"""How many connections are read in one turn of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.transports.paced_reads import PacedReads
+
+
+class Connection:
+    """Notes what it may handle."""
+
+    def __init__(self, handled: list[bytes]) -> None:
+        self._handled = handled
+
+    def read(self, data: bytes) -> None:
+        self._handled.append(data)
+
+
+async def test_some_are_read_in_each_turn_and_all_in_order() -> None:
+    handled: list[bytes] = []
+    loop, reads, connection = asyncio.get_running_loop(), PacedReads(2), Connection(handled)
+    came = [b"%d" % n for n in range(7)]
+    at_once = [data for data in came if not reads.wait(connection, data, loop)]
+    assert at_once == came[:2]
+    turns = []
+    for _ in range(4):
+        await asyncio.sleep(0)  # one turn
+        turns.append(len(handled))
+    assert turns == [2, 4, 5, 5]
+    assert handled == came[2:]
+    assert not reads.wait(connection, b"later", loop)
+
+
+async def test_who_comes_while_others_wait_does_not_pass_them() -> None:
+    handled: list[bytes] = []
+    loop, reads, connection = asyncio.get_running_loop(), PacedReads(1), Connection(handled)
+    assert not reads.wait(connection, b"first", loop)
+    assert reads.wait(connection, b"second", loop)
+    assert reads.wait(connection, b"third", loop)
+    await asyncio.sleep(0)
+    assert handled == [b"second"]
+    assert reads.wait(connection, b"fourth", loop)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert handled == [b"second", b"third", b"fourth"]
+    assert not reads.wait(connection, b"fifth", loop)
