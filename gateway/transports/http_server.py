@@ -87,6 +87,7 @@ class BoundedHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop_timers()  # from here on it is a media socket, with limits of its own
         super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment] # as uvicorn does at the end: it names us
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -11,6 +11,7 @@ import asyncio
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Protocol, cast
+from weakref import ref
 
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -143,7 +144,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions = cast("dict[str, Any]", self.scope["extensions"])
-            extensions[_EXTENSION] = self
+            # Weak, since the socket has its scope: only the garbage collector would free the two.
+            extensions[_EXTENSION] = ref(self)
 
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
@@ -235,6 +237,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self._look_at_state()
         self._end()
+        self._paced.end()
 
     def shutdown(self) -> None:
         """The server stops: a call ends by its own rules, any other socket like uvicorn's."""
@@ -251,7 +254,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
 
 def media_socket_of(websocket: WebSocket) -> MediaSocket:
     """The socket behind an accepted Starlette WebSocket. `BugError` under another server."""
-    socket = websocket.scope.get("extensions", {}).get(_EXTENSION)
+    found = websocket.scope.get("extensions", {}).get(_EXTENSION)
+    socket = found() if found is not None else None
     if not isinstance(socket, MediaSocket):
         raise BugError("the server was started without ws=MediaSocket")
     return socket

@@ -59,6 +59,11 @@ class PacedFrames:
             self._paused = False
             self._loop.call_soon(self._go_on)
 
+    def end(self) -> None:
+        """The connection is gone: handle nothing more, and let go of who handled it."""
+        self._parts.clear()
+        self._unsplit, self._transport, self._handle = b"", None, _ignore
+
     def drop(self, transport: asyncio.Transport) -> None:
         """Forget what was read, and read nothing any more."""
         self._parts.clear()
@@ -87,3 +92,7 @@ class PacedFrames:
             self._loop.call_soon(self._go_on)
         else:
             transport.resume_reading()
+
+
+def _ignore(_is_text: bool, _part: bytes) -> None:
+    """A connection that is gone is heard by nobody."""
