@@ -70,6 +70,21 @@ class AgentBook:
             agent = self.agents[agent.out_of_hours]  # the loader has checked that this ends
             yield agent
 
+    def on_duty_ever(self, name: str) -> Iterator[Agent]:
+        """Yield an agent and every one that answers in its place at some hour."""
+        agent = self.agents[name]
+        yield agent
+        while agent.out_of_hours is not None:
+            agent = self.agents[agent.out_of_hours]  # the loader has checked that this ends
+            yield agent
+
+    def may_record(self, first: Agent) -> bool:
+        """Return whether an answer to this agent's `before` may name one that records calls."""
+        if first.before is None:
+            return False
+        others = (one for one in self.agents.values() if one.path == first.path)
+        return any(one.recording is not None for one in others)
+
     def route(self, to: str) -> Route | None:
         """Return the route of a number or address: exact, then the longest prefix, then `*`."""
         return next(iter(self.matching(to)), None)

@@ -13,9 +13,12 @@ from gateway.bridge.calls.tasks import Tasks
 from gateway.bridge.privacy_filter import PrivacyFilter
 from gateway.call import events
 from gateway.call.call_info import BROWSER
+from gateway.call.dialogue import prompts
 from gateway.call.history import CALLER, MODEL
 
 _WHO: Final = {CALLER: "caller", MODEL: "agent"}
+_OF_PICTURES: Final = frozenset({prompts.PICTURE_WAS_SENT, prompts.CAMERA_WAS_SHOWN})
+"""Notes for the model of a later session; the page has the picture itself."""
 
 
 class BrowserFeed:
@@ -50,6 +53,8 @@ class BrowserFeed:
         """Send the lines that changed; a later text of a line replaces the one before."""
         items = self._privacy.history(call, call.machine.history.items)
         for item in items:
+            if item.text in _OF_PICTURES:
+                continue
             who, now = _WHO.get(item.kind), (item.text, item.done)
             if who is not None and item.text and shown.get(item.number) != now:
                 shown[item.number] = now

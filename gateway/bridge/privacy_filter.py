@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
 
+from gateway.agents.config.privacy import RedactSwitch
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import events
-from gateway.call.history import CALLER, HistoryItem
+from gateway.call.history import CALLER, MODEL, HistoryItem
 from gateway.call.privacy.redaction import Redactor
 
 Redact = Callable[[Redactor, events.CallEvent], events.CallEvent]
@@ -20,34 +21,54 @@ class PrivacyFilter:
     """Redactors of running calls: one each, since a number is read out over several turns."""
 
     def __init__(self) -> None:
-        self._redactors: WeakKeyDictionary[RunningCall, Redactor] = WeakKeyDictionary()
+        self._redactors: WeakKeyDictionary[RunningCall, _OfSwitches] = WeakKeyDictionary()
         self._histories: WeakKeyDictionary[RunningCall, _RedactedHistory] = WeakKeyDictionary()
 
     def event(self, call: RunningCall, event: events.CallEvent) -> events.CallEvent:
         """Return the event as everybody but the model may see it."""
         redact = _OF_WORDS.get(type(event))
-        if redact is None or not call.machine.agent.redact:
+        switches = call.machine.privacy.redact
+        if redact is None or not switches:
             return event
-        redactor = self._redactors.get(call)
-        if redactor is None:
-            redactor = self._redactors[call] = Redactor(call.machine.agent.redact)
-        return redact(redactor, event)
+        known = self._redactors.get(call)
+        if known is None or known.switches != switches:
+            known = self._redactors[call] = _OfSwitches(switches, _primed(call, switches, event))
+        return redact(known.redactor, event)
 
     def history(self, call: RunningCall, items: list[HistoryItem]) -> list[HistoryItem]:
         """Return the items of a conversation as they may be stored for another process."""
-        if not call.machine.agent.redact:
+        switches = call.machine.privacy.redact
+        if not switches:
             return items
         history = self._histories.get(call)
-        if history is None:
-            history = self._histories[call] = _RedactedHistory(Redactor(call.machine.agent.redact))
+        if history is None or history.switches != switches:
+            history = self._histories[call] = _RedactedHistory(switches)
         return history.redacted(items)
+
+
+class _OfSwitches(NamedTuple):
+    switches: Sequence[RedactSwitch]
+    redactor: Redactor
+
+
+def _primed(
+    call: RunningCall, switches: Sequence[RedactSwitch], event: events.CallEvent
+) -> Redactor:
+    """Return a redactor that knows which number was being read out when its switches came."""
+    redactor = Redactor(switches)
+    item_id = event.item_id if isinstance(event, events.TranscriptLine) else ""
+    for item in call.machine.history.items:
+        if item.kind in (CALLER, MODEL) and item.done and item.item_id != item_id:
+            redactor.turn(item.kind, item.text)
+    return redactor
 
 
 class _RedactedHistory:
     """Items that were redacted before, by number: a history is stored several times a second."""
 
-    def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
+    def __init__(self, switches: Sequence[RedactSwitch]) -> None:
+        self.switches = switches
+        self._redactor = Redactor(switches)
         self._known: dict[int, tuple[str, HistoryItem]] = {}
 
     def redacted(self, items: Sequence[HistoryItem]) -> list[HistoryItem]:

@@ -13,6 +13,7 @@ from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.call.history import ConversationHistory, HistoryReplay
 from gateway.call.part import CallPart, overriding
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.call.responses import UNSEEN, ResponseArbiter, ResponseRequest
 from gateway.call.state_machines import CallPhase, LinkState, step_link, step_phase
 from gateway.call.timers import Timer, Timers
@@ -151,6 +152,8 @@ class CallContext:
         something took time since then.
         """
         self.agent = agent
+        self.privacy = CallPrivacy.of(agent)
+        """Of all agents that took part, the strictest."""
         self.now = now
         self.new_id = new_id
         self.wall_clock = wall_clock
@@ -367,8 +370,15 @@ class CallContext:
         if "language" in agent.model_fields_set:
             self.language = agent.language
         self._limit_length()
-        self.put(events.AgentChanged(before.name, agent.name, agent.model))
+        wanted = agent.result is not None
+        self.put(events.AgentChanged(before.name, agent.name, agent.model, wanted))
         self._notify(self._agent_changed)
+
+    def apply_privacy(self, privacy: CallPrivacy) -> None:
+        """Have these switches hold for the whole call from now on."""
+        if privacy != self.privacy:
+            self.privacy = privacy
+            self.put(events.PrivacyChanged(privacy))
 
     def caller_spoke(self) -> None:
         """The caller did something: spoke, pressed a key, sent a picture."""

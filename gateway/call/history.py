@@ -204,11 +204,6 @@ class ConversationHistory:
         return "" if item is None else item.text
 
     @property
-    def last_words(self) -> str:
-        """The last words of the model."""
-        return next((m.text for m in reversed(self.items) if m.kind == MODEL and m.text), "")
-
-    @property
     def caller_was_last(self) -> bool:
         spoken = (item.kind for item in reversed(self.items) if item.kind in _SPOKEN)
         return next(spoken, MODEL) == CALLER

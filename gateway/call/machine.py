@@ -36,6 +36,7 @@ from gateway.call.history import ConversationHistory
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.line.line_counters import LineCounters
 from gateway.call.part import CallPart, merged, overriding
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.call.session.model_faults import ModelFaults
 from gateway.call.session.model_link import ModelLink
 from gateway.call.session.opening_items import OpeningItems
@@ -72,7 +73,7 @@ class CallMachine:
         self._opening_items = opening
         floor = Floor(ctx, line)
         recording = CallRecording(ctx, line)
-        greeting = Greeting(ctx, line, recording)
+        greeting = Greeting(ctx, line, opening, recording)
         goodbye = Goodbye(ctx, work, line, link, recording)
         approvals = Approvals(ctx, work, floor)
         agents = AgentChange(ctx, work, link, opening, colleagues)
@@ -91,7 +92,9 @@ class CallMachine:
         )
         screening = CallScreening(ctx, line, link, opening)
         detection = MachineDetection(ctx, line, greeting, goodbye, turns, screening, recording)
-        decision = CallDecision(ctx, work, line, link, opening, greeting, goodbye, language)
+        decision = CallDecision(
+            ctx, work, line, link, opening, greeting, goodbye, language, recording
+        )
         idle = IdleWatch(ctx, work, floor)
         hand_over = HandOver(ctx, work, link, floor, goodbye)
         # After every event each part settles, in this order. It is the product's policy: what a
@@ -219,6 +222,11 @@ class CallMachine:
         return self.ctx.agent
 
     @property
+    def privacy(self) -> CallPrivacy:
+        """The strictest switches of all agents that took part."""
+        return self.ctx.privacy
+
+    @property
     def first_agent(self) -> str:
         """The agent that answered, among whose calls this one counts."""
         return self.agents.first
@@ -303,7 +311,6 @@ class CallMachine:
             history=ctx.history.items,
             arrived=ctx.arrived_at is not None or tally.talked_s > 0,
             greeted=self.greeting.greeted,
-            last_words=ctx.history.last_words,
             resumes=tally.resumes,
             tokens=tally.tokens,
             barge_ins=tally.barge_ins,
@@ -314,6 +321,7 @@ class CallMachine:
             language=ctx.language,
             briefing=self.briefing,
             recording=self.recording.state,
+            privacy=ctx.privacy,
         )
         self.agents.snapshot(state)
         self.secrets.snapshot(state)
@@ -334,6 +342,9 @@ class CallMachine:
         self.speak(state.language)
         self._opening_items.brief(state.briefing)
         self.recording.resume(state.recording)
+        if state.privacy is not None:
+            # Whoever follows the call asks for them when it is announced: no event is due.
+            ctx.privacy = ctx.privacy.strictest(state.privacy)
         if self.model_link.session_lives_on:
             self._opening_items.resume()
         self.greeting.resume(

@@ -35,17 +35,21 @@ def media_call(
     patience: CallPatience = CALL_PATIENCE,
     wire: WireFormat = MULAW_8K,
     colleagues: Colleagues = no_colleagues,
+    *,
+    may_be_recorded: bool = False,
 ) -> CallMachine:
     """Return a call whose sound passes through us: Twilio Media Streams, or a browser.
 
     `session` is what the agent asks of the model, `info` what its sessions are told of the call,
     `wire` the format of the caller's sound, `colleagues` finds the agents to which it may hand
-    over; for the rest see `CallContext`.
+    over. `may_be_recorded`: before the first word an agent that records calls may be decided on.
+    For the rest see `CallContext`.
     """
     ctx = _context(agent, session, new_id, now, wall_clock, patience)
     work = OpenWork(ctx, _offered(session), session_lives_on=False)
     downlink = Downlink(model_to_caller(agent.audio, wire), agent.lead_ms, wire)
-    tap = None if agent.recording is None else SoundTap(ctx, downlink.ledger, wire)
+    recorded = agent.recording is not None or may_be_recorded
+    tap = SoundTap(ctx, downlink.ledger, wire) if recorded else None
     to_model = caller_to_model(agent.audio, wire)
     uplink = Uplink(to_model, wire) if tap is None else RecordedUplink(to_model, tap, wire)
     line = MediaLine(ctx, work, uplink, downlink, wire, tap)

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.call.briefing import NO_BRIEFING, Briefing
 from gateway.call.history import HistoryItem
+from gateway.call.privacy.call_privacy import CallPrivacy
 
 
 class CallSnapshot(msgspec.Struct, array_like=True):
@@ -23,7 +24,7 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     """Whether the caller was ever there; before that there is nothing to go on with."""
     greeted: bool = False
     last_words: str = ""
-    """The last words of the model."""
+    """No longer written: nobody read it, and it was not redacted. Its place stays."""
     resumes: int = 0
     """How often the call was taken up again after its stream had broken."""
     silently: bool = False
@@ -66,6 +67,8 @@ class CallSnapshot(msgspec.Struct, array_like=True):
     """The agent that answered, among whose calls this one counts; "" for `agent`."""
     left_at: dict[str, int] = {}
     """By agent that handed the call on: the number of the history's newest item then."""
+    privacy: CallPrivacy | None = None
+    """The strictest of all agents that took part; None: those of `agent`."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -21,6 +21,8 @@ class Timer(StrEnum):
     """Speech has lasted long enough to be an interruption."""
     SPEECH = "speech"
     """The caller's speech must have ended, or some of its words must be known."""
+    PLAYBACK = "playback"
+    """A response that the server plays must have been heard, though it did not report it."""
     RESPONSE = "response"
     """A response must have begun."""
     RETRY = "retry"

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from gateway.agents.config.outbound import E164
+from gateway.agents.config.placeholders import FACT_NAME
 from gateway.cli.operator_client import refused
 from gateway.errors import ServiceUnreachable, SettingsError
 
@@ -81,6 +82,10 @@ def _facts(pairs: list[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals or not name or name in facts:
             raise SettingsError("--fact is NAME=VALUE, each name once.")
+        if not FACT_NAME.fullmatch(name):
+            raise SettingsError(
+                f"--fact {name}=...: a name is made of letters, digits and _, a letter first."
+            )
         facts[name] = value
     return facts
 

@@ -104,6 +104,8 @@ def forget(
     typer.echo(f"{len(report['calls'])} calls deleted")
     for name, count in report["deleted"].items():
         typer.echo(f"  {name:<12} {count} deleted, {report['left'].get(name, 0)} left")
+    if report["left"].get("journal"):
+        typer.echo("  the database's journal was being read and still has it: forget again")
     if report["barred"]:
         typer.echo(
             f"  {report['barred']} names barred at least until {report['barred_until'][:10]}: what "

@@ -20,3 +20,9 @@ DRAIN_HAND_OVER_S = 10.0
 """Time before the drain's deadline at which calls begin to leave in a quiet moment."""
 DRAIN_RELEASE_MAX_S = 5.0
 """Time after the drain's deadline for the last calls to be taken over."""
+LOG_LINES_BURST = 500
+"""Log lines of one event that may come at once: all calls may end in the same moment."""
+LOG_LINES_PER_S = 20.0
+"""Log lines of one event a second after that; the next one says how many were left out."""
+LOG_KINDS_MAX = 1_000
+"""Events whose lines are counted apart; there are some two hundred."""

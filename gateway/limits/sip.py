@@ -16,6 +16,14 @@ SIDEBAND_LOSSES_MAX = 3
 """Unsteady sidebands in a row after which the call is ended."""
 GOODBYE_MAX_S = 60.0
 """Longest goodbye once it plays; SIP has no marks that report its progress."""
+PLAYBACK_MAX_S = 300.0
+"""Longest playback of a response whose length is not known; 4,096 tokens of sound are 205 s."""
+AUDIO_TOKEN_MAX_S = 0.1
+"""Length of a token of sound that is billed: 50 ms, and twice that when it is spoken slowly."""
+PLAYBACK_SPARE_S = 10.0
+"""Time after that in which the server may still report the end."""
+RESPONSES_KEPT_MAX = 32
+"""Responses of which it is remembered that they are done."""
 HANG_UP_FIRST_PAUSE_S = 1.0
 """First pause between tries to hang up a leg; doubles with each try."""
 HANG_UP_PAUSE_MAX_S = 60.0

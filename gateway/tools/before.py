@@ -82,9 +82,13 @@ class BeforeHook:
         question: MakeQuestion,
         context: ToolContext,
         within_s: float = limits.briefing.BEFORE_TIMEOUT_MAX_MS / 1000,
+        apart: str = "",
     ) -> BeforeAnswer:
-        """Return the answer about a call; never raises but for cancellation."""
-        began, key = self._clock(), self._key(context)
+        """Return the answer about a call; never raises but for cancellation.
+
+        `apart` is what else tells two calls of one caller apart.
+        """
+        began, key = self._clock(), self._key(context, apart)
         cached = self._from_cache(key)
         if cached is not None:
             return self._told("cached", began, cached)
@@ -159,11 +163,11 @@ class BeforeHook:
 
     # --- Answers of a short while ago ---
 
-    def _key(self, context: ToolContext) -> str:
+    def _key(self, context: ToolContext, apart: str) -> str:
         """Return a name of the caller that does not tell their number; "" for nobody known."""
         if not context.caller or not self._before.cache_s:
             return ""
-        who = f"{context.caller} {context.dialled} {context.direction}"
+        who = f"{context.caller} {context.dialled} {context.direction} {apart}"
         return sha256(who.encode("utf-8", "replace")).hexdigest()
 
     def _from_cache(self, key: str) -> BeforeAnswer | None:

@@ -69,7 +69,9 @@ def answer_of(
     answer = BeforeAnswer(
         briefing,
         agent="" if agent == asked_for.name else agent,
-        refuse=text("refuse", lambda one: _short(one, limits.briefing.BEFORE_SENTENCE_MAX_CHARS)),
+        refuse=_signal(
+            text("refuse", lambda one: _short(one, limits.briefing.BEFORE_SENTENCE_MAX_CHARS))
+        ),
         transfer=text(
             "transfer", lambda to: to in leads.transfers or bool(PARTY_FORM.fullmatch(to))
         ),
@@ -90,6 +92,12 @@ def _facts(given: Any, invalid: list[str]) -> tuple[str, dict[str, str]]:
         return "", briefing.facts
     invalid.append("facts")
     return "", {}
+
+
+def _signal(refuse: str) -> str:
+    """Return a signal however it is written: said to a caller it would be no sentence."""
+    word = refuse.strip().casefold()
+    return word if word in (BUSY, DECLINED) else refuse
 
 
 def _short(text: str, most: int) -> bool:

@@ -6,20 +6,24 @@ followed, cookies are not kept, and what comes back is bounded.
 
 from __future__ import annotations
 
-import asyncio
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 
 from gateway import limits
 from gateway.errors import ToolError
+from gateway.tools.thread_runner import ThreadRunner
 from gateway.transports.kept_connections import kept_connections
 from gateway.transports.tls import tls_context
 
+Resolve = Callable[..., list[Any]]
+"""Looks a name up, as `socket.getaddrinfo` does."""
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHARSETS: Final = frozenset(
     {
@@ -51,9 +55,15 @@ class PinnedHttp:
     """
 
     def __init__(
-        self, *, allow_private: bool, kept_s: float = limits.web.KEPT_CONNECTION_MAX_S
+        self,
+        *,
+        allow_private: bool,
+        kept_s: float = limits.web.KEPT_CONNECTION_MAX_S,
+        resolve: Resolve = socket.getaddrinfo,
     ) -> None:
+        """`resolve` looks names up, as `socket.getaddrinfo` does."""
         self._allow_private = allow_private
+        self._lookups = NameLookups(resolve)
         # A cookie that one caller's request received is not for the next caller's.
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         self._client = httpx2.AsyncClient(
@@ -97,7 +107,7 @@ class PinnedHttp:
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
         port = url.port or (443 if url.scheme == "https" else 80)
-        address = await allowed_address(url.host, port, allow_private=self._allow_private)
+        address = await self._lookups.allowed(url.host, port, allow_private=self._allow_private)
         request = self._client.build_request(
             method,
             url.copy_with(host=address),
@@ -108,16 +118,27 @@ class PinnedHttp:
         return await self._client.send(request, stream=True)
 
 
-async def allowed_address(host: str, port: int, *, allow_private: bool) -> str:
-    """Return the address of a host to which functions may connect. Raises ToolError."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise ToolError("The service could not be found.", "unknown_host") from error
-    addresses = [str(entry[4][0]) for entry in found]
-    if not allow_private and not all(map(is_public, addresses)):
-        raise ToolError("The service stands where functions may not go.", "private_address")
-    return addresses[0]
+class NameLookups:
+    """Addresses of hosts, looked up in threads of one function or hook.
+
+    The loop's own threads are few, and look up the model's host: a name server that does not answer
+    for an operator's name would keep every call from the model.
+    """
+
+    def __init__(self, resolve: Resolve = socket.getaddrinfo) -> None:
+        self._resolve, self._threads = resolve, ThreadRunner()
+
+    async def allowed(self, host: str, port: int, *, allow_private: bool) -> str:
+        """Return the address of a host to which functions may connect. Raises ToolError."""
+        look = partial(self._resolve, host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await self._threads.run(look)
+        except (OSError, UnicodeError) as error:
+            raise ToolError("The service could not be found.", "unknown_host") from error
+        addresses = [str(entry[4][0]) for entry in found]
+        if not allow_private and not all(map(is_public, addresses)):
+            raise ToolError("The service stands where functions may not go.", "private_address")
+        return addresses[0]
 
 
 def _deepest(error: BaseException) -> BaseException:

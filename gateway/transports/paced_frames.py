@@ -13,6 +13,10 @@ from gateway.limits.sockets import TURN_MAX_BYTES, TURN_MESSAGES_MAX
 from gateway.transports.websocket_frames import FrameSplitter
 
 
+def _ignore(_is_text: bool, _part: bytes) -> None:
+    """Handle nothing."""
+
+
 class PacedFrames:
     """Frames of one socket that were read and not handled yet; reading pauses while there are any.
 
@@ -59,16 +63,17 @@ class PacedFrames:
             self._paused = False
             self._loop.call_soon(self._go_on)
 
-    def end(self) -> None:
-        """The connection is gone: handle nothing more, and let go of who handled it."""
-        self._parts.clear()
-        self._unsplit, self._transport, self._handle = b"", None, _ignore
-
     def drop(self, transport: asyncio.Transport) -> None:
         """Forget what was read, and read nothing any more."""
         self._parts.clear()
         self._unsplit = b""
         self.pause(transport)
+
+    def end(self) -> None:
+        """Forget what was read, and who handles it: the connection is gone."""
+        self._parts.clear()
+        self._unsplit = b""
+        self._handle = _ignore
 
     def _go_on(self) -> None:
         transport = self._transport
@@ -92,7 +97,3 @@ class PacedFrames:
             self._loop.call_soon(self._go_on)
         else:
             transport.resume_reading()
-
-
-def _ignore(_is_text: bool, _part: bytes) -> None:
-    """A connection that is gone is heard by nobody."""

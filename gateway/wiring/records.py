@@ -28,6 +28,7 @@ from gateway.ops.records.live_changes import LiveChanges
 from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
 from gateway.ops.records.store import RecordStore
 from gateway.ops.records.tombstones import Tombstones
+from gateway.ops.records.unkept import UNKEPT, apply_unkept
 from gateway.settings import load_tokens
 from gateway.wiring.resources import Resources
 
@@ -88,6 +89,7 @@ def records(r: Resources) -> Records:
             **history.appliers,
             **table.appliers,
             **audit_appliers(),
+            UNKEPT: apply_unkept,
             RESULT: LateWrites(history.change).apply,
             RECORDING: RecordingWrites(history.change).apply,
         },

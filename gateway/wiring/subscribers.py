@@ -48,7 +48,8 @@ def subscribe(
         kept.store.on_event(call.facts, event, call.bill.usd if type(event) in COSTS else None)
 
     def open_record(call: LiveCall) -> None:
-        kept.store.open(call.facts, call.machine.agent)
+        machine = call.machine
+        kept.store.open(call.facts, machine.agent, machine.privacy, resumed=machine.resumed)
 
     recorded.stored.subscribe(kept.recorded.on_stored)
     # Spend comes first: logs and records state what a call has cost. The registry comes last: it

@@ -13,6 +13,7 @@ from gateway.bridge.calls.tasks import Tasks
 from gateway.bridge.privacy_filter import PrivacyFilter
 from gateway.call import events
 from gateway.call.call_info import CallInfo, CallPath
+from gateway.call.dialogue import prompts
 from gateway.call.history import CALL, CALLER, MODEL, HistoryItem
 
 
@@ -32,8 +33,8 @@ class Call:
         self.facts = CallInfo("WB1", "", "", "desk", path)
         self.media, self.over = Socket(), False
         self.history = SimpleNamespace(revision=0, items=[])
-        agent = SimpleNamespace(redact=redact)
-        self.machine = SimpleNamespace(history=self.history, agent=agent)
+        privacy = SimpleNamespace(redact=redact)
+        self.machine = SimpleNamespace(history=self.history, privacy=privacy)
 
     def says(self, *items: HistoryItem) -> None:
         self.history.items = list(items)
@@ -61,6 +62,20 @@ async def test_the_transcript_grows_line_by_line() -> None:
     call.says(HistoryItem(MODEL, 1, "Hello there", done=True), HistoryItem(CALLER, 3, "Hi"))
     assert (await call.media.sent.get())["transcript"]["text"] == "Hello there"
     assert (await call.media.sent.get())["transcript"]["who"] == "caller"
+    assert call.media.sent.empty()
+    call.over = True
+
+
+async def test_what_stands_in_place_of_a_picture_is_for_the_model_alone() -> None:
+    """The page shows the picture itself."""
+    call = Call()
+    notes = (prompts.PICTURE_WAS_SENT, prompts.CAMERA_WAS_SHOWN)
+    call.says(
+        *(HistoryItem(CALLER, number, note, done=True) for number, note in enumerate(notes, 1)),
+        HistoryItem(MODEL, 3, "I see a boiler.", done=True),
+    )
+    started(call)
+    assert (await call.media.sent.get())["transcript"]["number"] == 3
     assert call.media.sent.empty()
     call.over = True
 

@@ -58,3 +58,19 @@ def test_a_history_is_stored_without_numbers_and_told_whole_to_the_model() -> No
         stored = privacy.history(call, history.items)
         assert [item.text for item in stored] == ["[card]", "[card]", '{"card": "[card]"}']
     assert history.items[0].text == "four one one one"
+
+
+def test_switches_that_come_later_hold_for_a_number_that_is_being_read_out() -> None:
+    privacy, call = PrivacyFilter(), CallDouble()
+    call.history.caller_said("item_1", "four one one one")
+    line = events.TranscriptLine("caller", "four one one one", "item_1")
+    assert privacy.event(call, line) is line
+    assert privacy.history(call, call.history.items)[0].text == "four one one one"
+    call.redact = ("cards",)
+    call.history.caller_said("item_2", "one one one one")
+    line = events.TranscriptLine("caller", "one one one one", "item_2")
+    shown = privacy.event(call, line)
+    assert isinstance(shown, events.TranscriptLine)
+    assert shown.text == "[card]"
+    stored = privacy.history(call, call.history.items)
+    assert [item.text for item in stored] == ["[card]", "[card]"]

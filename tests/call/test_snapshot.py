@@ -41,7 +41,7 @@ def told_since(book: Book, before: int) -> list[dict[str, object]]:
 def test_the_state_is_all_that_another_process_needs() -> None:
     book = conversation()
     state = decode(encode(book.call.snapshot()))
-    assert (state.greeted, state.arrived, state.last_words) == (True, True, "Heron, I see.")
+    assert (state.greeted, state.arrived, state.last_words) == (True, True, "")
     other = Book()
     other.call.resume(state)
     other >> session_created() << ... >> session_updated(other.agent)

@@ -59,6 +59,9 @@ async def test_how_it_goes_is_told_and_nobody_answers(tmp_path: Path) -> None:
         assert (await asked)[0] == 1
         status, said = await run(log, CALLER, "--agent", "caller", "--fact", "Amel")
         assert (status, said) == (64, "gateway: --fact is NAME=VALUE, each name once.\n")
+        status, said = await run(log, CALLER, "--agent", "caller", "--fact", "first name=Amel")
+        assert status == 64
+        assert said.startswith("gateway: --fact first name=...: a name is made of letters")
 
         status, said = await run(log, CALLER, "--agent", "nobody", "--url", rig.url)
         assert (status, said) == (64, "gateway: There is no such agent.\n")

@@ -195,6 +195,44 @@ async def test_a_number_that_is_set_up_otherwise(
     assert said in finding.detail
 
 
+OF_A_TRUNK = """
+agents:
+  day:
+    path: sip
+    instructions: Answer.
+    hours: {zone: UTC, mon: "09:00-12:00"}
+    out_of_hours: night
+  night:
+    path: sip
+    instructions: Answer.
+    recording: {consent: Recorded.}
+    tools: [collect_digits]
+    secret_digits:
+      pin: {http: {url: "http://127.0.0.1:9/pin", secret: "${BANK_SECRET}", allow_private: true}}
+routes:
+  - {to: "NUMBER", agent: day}
+"""
+
+
+async def test_what_no_call_over_a_trunk_can_have_is_said_before_the_first_one(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    agents = tmp_path / "trunk.yaml"
+    agents.write_text(OF_A_TRUNK.replace("NUMBER", NUMBER))
+
+    async def crosses() -> list[str]:
+        found = await clinic.findings(
+            GATEWAY_AGENTS=str(agents), OPENAI_PROJECT_ID="proj_1", BANK_SECRET=SECRET
+        )
+        return [one.detail for one in found[f"number {NUMBER}"] if one.status == "fail"]
+
+    assert await crosses() == []
+    clinic.number |= {"trunk_sid": "TK1"}
+    assert await crosses() == [
+        "is on a SIP trunk: night has no recording and no collect_digits there"
+    ]
+
+
 async def test_a_model_that_the_key_may_not_use(clinic: Clinic, tmp_path: Path) -> None:
     agents = tmp_path / "others.yaml"
     agents.write_text(AGENTS.replace("instructions", "model: gpt-realtime-9, instructions"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from left_behind import files_of, receiver, redis_watched
 from redis_end import running_redis
 from rehearsal import on_path
 
@@ -77,60 +76,22 @@ def scenario(folder: Path, events_url: str, redis_url: str, redact: list[str]) -
     return file
 
 
-@contextlib.asynccontextmanager
-async def receiver(bodies: list[bytes]) -> AsyncIterator[str]:
-    """Where events are delivered: takes every one of them."""
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = next(
-                    int(line.split(b":")[1])
-                    for line in head.split(b"\r\n")
-                    if line.lower().startswith(b"content-length:")
-                )
-                bodies.append(await reader.readexactly(length))
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                await writer.drain()
-
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/events"
-
-
 async def left_by_a_call(folder: Path, path: str, redact: list[str]) -> dict[str, bytes]:
     """Return everything that a call left, by where it was found."""
     bodies: list[bytes] = []
     async with receiver(bodies) as url, running_redis() as redis:
         file = scenario(folder, url, redis.url, redact)
         out = folder / "out"
-        await on_path(str(file), path, out)
+        async with redis_watched(redis.port) as stored:
+            await on_path(str(file), path, out)
         found = {f"event {number}": body for number, body in enumerate(bodies)}
-        found["redis"] = await _dump(redis.port)
-    for file in (*(out / "data").rglob("*"), out / "gateway.log"):
-        if file.is_file():
-            found[str(file.relative_to(out))] = file.read_bytes()
+        found["redis"] = b"\n".join(stored)
+    found |= files_of(out)
     # The gateway may have stopped before the last ones were sent: then they are in the outbox.
     kept = b"".join([*bodies, *(data for name, data in found.items() if "sqlite3" in name)])
     assert b"call.result" in kept
     assert b"message.taken" in kept
     return found
-
-
-async def _dump(port: int) -> bytes:
-    """Return every key of the Redis server and what stands under it."""
-    process = await asyncio.create_subprocess_exec(
-        "redis-cli", "-p", str(port), "--scan", stdout=asyncio.subprocess.PIPE
-    )
-    keys, _ = await process.communicate()
-    values = []
-    for key in keys.splitlines():
-        dump = await asyncio.create_subprocess_exec(
-            "redis-cli", "-p", str(port), "GET", key, stdout=asyncio.subprocess.PIPE
-        )
-        values.append((await dump.communicate())[0])
-    return b"\n".join([keys, *values])
 
 
 def places_of_secrets(found: dict[str, bytes]) -> dict[str, list[str]]:
@@ -150,6 +111,7 @@ async def test_what_is_redacted_is_nowhere_and_would_be_found(tmp_path: Path) ->
     assert places_of_secrets(sip) == {}
     unredacted = places_of_secrets(control)
     assert any(name.startswith("data/") for name in unredacted), "the database was not looked into"
+    assert "redis" in unredacted, "the store was not looked into"
     events = [name for name in control if name.startswith("event")]
     assert not events or any(name in unredacted for name in events), "no event was looked into"
     assert "gateway.log" not in unredacted, "words are not logged, redacted or not"

@@ -9,8 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
+import yaml
 from rehearsal import as_expected
 
+from gateway.agents.file.loader import DEFAULT_AGENTS
+from gateway.simulator.scenario.files import find
+
+LEAST_HEARD = 4
+"""Stretches of sound that are compared, at least."""
 Sound = npt.NDArray[np.int16]
 HZ = 8000
 QUIET = 100
@@ -60,8 +66,11 @@ def in_part(truth: Sound, recorded: Sound, begin: int, end: int, offset: int) ->
         assert near(truth[first:last], recorded, first + offset)[1] > 0.9
 
 
-def compare(out: Path) -> None:
-    """The file `call.wav` is what the simulated caller said (left) and heard (right)."""
+def compare(out: Path, *, paused: bool) -> None:
+    """The file `call.wav` is what the simulated caller said (left) and heard (right).
+
+    `paused`: whether something was said while the recording paused.
+    """
     truth, hz = soundfile.read(out / "call.wav", dtype="int16")
     assert hz == HZ
     (file,) = (out / "data" / "recordings").glob("*.wav")
@@ -82,7 +91,8 @@ def compare(out: Path) -> None:
         silent = not recorded[begin + offset : end + offset, 0].any()
         assert same or silent
         kept += same
-    assert 0 < kept < len(words)  # "Four one one one." was said in the pause
+    assert 0 < kept <= len(words)
+    assert paused == (kept < len(words))
 
     # What was played: each stretch as it was heard, to its last sample, on the same time line.
     lags, missing = [], 0
@@ -98,7 +108,7 @@ def compare(out: Path) -> None:
         exact = recorded[begin + offset + lag : end + offset + lag, 1]
         different = np.count_nonzero(exact != truth[begin:end, 1])
         assert different <= EDGE_MAX, f"{different} samples differ at {begin / HZ:.2f} s"
-    assert len(lags) >= 4
+    assert len(lags) >= LEAST_HEARD
     assert missing <= 2
     assert max(map(abs, lags)) <= LAG_MAX, lags
     # Nothing is in the recording that nobody heard.
@@ -108,4 +118,21 @@ def compare(out: Path) -> None:
 async def test_a_recording_is_what_both_ends_said_and_heard(tmp_path: Path) -> None:
     await as_expected("recording", ("media", "sip"), tmp_path)
     for path in ("media", "sip"):
-        await asyncio.to_thread(compare, tmp_path / path)
+        await asyncio.to_thread(compare, tmp_path / path, paused=True)
+
+
+def recorded_demo(folder: Path) -> Path:
+    """The call of `make demo`, which is recorded."""
+    agents = yaml.safe_load(DEFAULT_AGENTS.read_text())
+    for agent in agents["agents"].values():
+        agent["recording"] = {"consent": "This call is recorded.", "format": "wav"}
+    demo = yaml.safe_load(find("demo").read_text())
+    file = folder / "demo.yaml"
+    file.write_text(yaml.safe_dump(demo | {"agents": agents}, allow_unicode=True))
+    return file
+
+
+async def test_the_recording_of_the_demo_is_what_both_ends_said_and_heard(tmp_path: Path) -> None:
+    await as_expected(str(recorded_demo(tmp_path)), ("media", "sip"), tmp_path)
+    for path in ("media", "sip"):
+        await asyncio.to_thread(compare, tmp_path / path, paused=False)

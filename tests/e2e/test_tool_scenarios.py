@@ -39,3 +39,7 @@ async def test_hosted_mcp_that_an_operator_allows_and_nobody_else(tmp_path: Path
 
 async def test_a_result_when_the_caller_has_hung_up(tmp_path: Path) -> None:
     await as_expected("result", ("media", "sip"), tmp_path)
+
+
+async def test_a_card_that_is_read_out_is_redacted_across_a_hand_over(tmp_path: Path) -> None:
+    await as_expected("privacy", ("media", "sip"), tmp_path)

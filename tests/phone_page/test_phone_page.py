@@ -350,6 +350,7 @@ async def test_a_picture_that_is_dropped_is_shown_to_the_agent(booth: Booth) -> 
         assert sent.source == "page"
         await expect(page.locator("#lines img")).to_be_visible()
         await page.screenshot(path=PICTURES / "picture.png")
+        await expect(page.locator("#lines li", has_text="picture")).to_have_count(0)
         await page.evaluate(_DROP, list(b"this is no picture"))
         await expect(page.locator("#status")).to_contain_text("no picture that can be shown")
     assert visit.wrong == []
@@ -430,6 +431,35 @@ async def test_a_site_has_the_phone_in_its_page(booth: Booth, width: int) -> Non
             ("POST", "/talk-to-us"),
         ]
         assert (await page.evaluate("states"))[-3:] == ["ready", "calling", "talking"]
+    finally:
+        await page.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (503, b"{}"),
+        (200, b"<html>"),
+        (200, b"{}"),
+        (200, b'{"url": 7}'),
+        (200, b'{"url": "https://elsewhere.example/phone#abc"}'),
+        (302, b""),
+    ],
+)
+async def test_a_site_that_makes_no_link_says_so_and_opens_nothing(
+    booth: Booth, status: int, body: bytes
+) -> None:
+    page = await booth.browser.new_page()
+    try:
+        await open_shop(booth, page)
+        answer = {"Content-Type": "application/json", "Location": "https://elsewhere.example/"}
+        booth.site.answers["/talk-to-us"] = (status, answer, body)
+        await page.get_by_role("button", name="Talk to us").click()
+        await expect(page.get_by_role("alert")).to_have_text(
+            "The call cannot be made at the moment."
+        )
+        await expect(page.get_by_role("button", name="Talk to us")).to_be_enabled()
+        assert await page.locator("iframe").count() == 0
     finally:
         await page.close()
 

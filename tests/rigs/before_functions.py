@@ -19,6 +19,11 @@ def breaks(call: dict[str, Any]) -> dict[str, Any]:
     raise KeyError(call["caller"])
 
 
+def is_not_called(call: dict[str, Any]) -> dict[str, Any]:
+    assert call["direction"] == "outbound"
+    return {"refuse": "busy"}
+
+
 def says_text(_call: dict[str, Any]) -> Any:
     return "hello"
 

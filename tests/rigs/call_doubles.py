@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from gateway.agents.config.privacy import RedactSwitch
 from gateway.bridge.calls.model_connection import ModelConnection
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
+from gateway.call.history import ConversationHistory
+from gateway.call.privacy.call_privacy import CallPrivacy
 
 CALL_SID = "CA" + "1" * 32
 CALL_ID = "rtc_1"
@@ -50,7 +53,8 @@ class CallDouble:
     ending: Ending | None = None
     media: SocketDouble | None = field(default_factory=SocketDouble)
     over: bool = False
-    redact: tuple[str, ...] = ()
+    redact: tuple[RedactSwitch, ...] = ()
+    history: ConversationHistory = field(default_factory=ConversationHistory)
     attached: bool = False
     released: bool = False
     notified: list[object] = field(default_factory=list)
@@ -63,7 +67,9 @@ class CallDouble:
         return SimpleNamespace(
             ending=self.ending,
             language="en",
-            agent=SimpleNamespace(language="en", redact=self.redact),
+            agent=SimpleNamespace(language="en"),
+            privacy=CallPrivacy(redact=self.redact),
+            history=self.history,
         )
 
     def notify(self, event: object) -> None:

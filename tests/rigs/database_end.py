@@ -23,6 +23,7 @@ from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.record import CallRecord
 from gateway.ops.records.tombstones import Tombstones
+from gateway.ops.records.unkept import UNKEPT, apply_unkept
 
 CALLER = "+15551230042"
 
@@ -55,6 +56,7 @@ class DatabaseEnd:
                 **self.table.appliers,
                 **audit_appliers(),
                 RESULT: LateWrites(self.history.change).apply,
+                UNKEPT: apply_unkept,
             },
             self.lost.append,
         )

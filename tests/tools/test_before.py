@@ -54,11 +54,11 @@ def python(name: str, seen: Seen, **more: Any) -> BeforeHook:
     return hook(seen, python=f"before_functions:{name}", **more)
 
 
-async def ask(one: BeforeHook, context: ToolContext = CALL) -> Any:
+async def ask(one: BeforeHook, context: ToolContext = CALL, apart: str = "") -> Any:
     async def question() -> dict[str, Any]:
         return {"caller": context.caller}
 
-    return await one.answer(question, context)
+    return await one.answer(question, context, apart=apart)
 
 
 def test_without_the_key_nobody_is_asked() -> None:
@@ -92,6 +92,14 @@ async def test_a_caller_is_asked_about_once_in_a_while() -> None:
         await ask(one)
     await ask(one, ToolContext("CA2", "+21671000002", "+15550100", "desk"))
     assert seen.outcomes == ["ok", "cached", "ok"]
+
+
+async def test_an_answer_about_one_call_is_none_about_another_that_differs() -> None:
+    seen = Seen()
+    one = python("known", seen)
+    for apart in ("A", "C", "A", "C"):
+        await ask(one, apart=apart)
+    assert seen.outcomes == ["ok", "ok", "cached", "cached"]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ def nested(depth: int) -> list[Any]:
         ({"agent": "billing"}, BeforeAnswer(agent="billing")),
         ({"agent": "desk"}, NO_ANSWER),
         ({"refuse": "busy"}, BeforeAnswer(refuse="busy")),
+        ({"refuse": " Busy"}, BeforeAnswer(refuse="busy")),
+        ({"refuse": "DECLINED"}, BeforeAnswer(refuse="declined")),
         ({"refuse": "Not today."}, BeforeAnswer(refuse="Not today.")),
         ({"transfer": "boss"}, BeforeAnswer(transfer="boss")),
         ({"transfer": "+15550188"}, BeforeAnswer(transfer="+15550188")),

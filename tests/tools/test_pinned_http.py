@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import httpx2
 import pytest
 from http_end import http_end
 
+from gateway import limits
 from gateway.errors import ToolError
 from gateway.tools.pinned_http import HttpAnswer, PinnedHttp, is_public, text_of
 
@@ -77,3 +84,40 @@ def test_what_claims_a_charset_that_is_none_of_the_web_is_read_as_utf8(charset: 
 def test_charsets_of_the_web_are_read(charset: str) -> None:
     known = HttpAnswer(200, "\u00e9".encode(charset), charset, "")
     assert text_of(known) == "\u00e9"
+
+
+async def test_a_name_that_is_looked_up_for_ever_holds_up_nobody_else() -> None:
+    """The loop's own threads are few, and look up the model's host for each call."""
+    loop, answered = asyncio.get_running_loop(), threading.Event()
+    own = ThreadPoolExecutor(1)
+    loop.set_default_executor(own)
+
+    def hangs(*_: Any, **__: Any) -> list[Any]:
+        answered.wait()
+        return []
+
+    client = PinnedHttp(allow_private=True, resolve=hangs)
+    url = httpx2.URL("http://crm.example.com/call")
+    try:
+        for _ in range(limits.tools.TOOL_THREADS_MAX):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.001):
+                    await client.ask("POST", url, httpx2.Headers(), b"{}")
+        with pytest.raises(ToolError, match="still busy"):
+            await client.ask("POST", url, httpx2.Headers(), b"{}")
+        assert await loop.run_in_executor(None, lambda: "free") == "free"
+    finally:
+        answered.set()
+        await client.close()
+        own.shutdown()
+
+
+async def test_a_name_that_nobody_knows_is_one_sentence() -> None:
+    def unknown(*_: Any, **__: Any) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    client = PinnedHttp(allow_private=True, resolve=unknown)
+    with pytest.raises(ToolError, match="could not be found") as error:
+        await client.ask("GET", httpx2.URL("http://nobody.example"), httpx2.Headers(), None)
+    assert error.value.reason == "unknown_host"
+    await client.close()

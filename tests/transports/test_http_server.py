@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -17,6 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from stream_end import NearEnd, near_end, upgrade
 from uvicorn.server import ServerState
+from websockets.server import ServerProtocol
 
 from gateway import limits
 from gateway.transports.connection_limits import ConnectionLimits, descriptors_max
@@ -63,6 +65,7 @@ async def echo(websocket: WebSocket) -> None:
 
 
 HASTE_S = 0.2
+OF_A_CONNECTION = (BoundedHttp, MediaSocket, ServerProtocol)
 
 
 @pytest_asyncio.fixture
@@ -388,3 +391,44 @@ async def test_the_very_last_are_for_the_process_itself() -> None:
     async with served(limits_of=gone) as port, connection(port) as (reader, _):
         assert await cut(reader) == b""
     assert refusals.reasons == ["descriptors"]
+
+
+WRONG_KEY = upgrade("/ws", {}).replace(b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Key: x")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"POST / HT",
+        b"\x16\x03\x01 no HTTP\r\n\r\n",
+        post(b"body", "Connection: close"),
+        post(b"body") * 3,
+        post(b"body") * (limits.web.PIPELINED_MAX + 20),
+        post(b"body")[:-2],
+        upgrade("/ws", {}),
+        upgrade("/ws", {}) + b"\xff\xff\xff",
+        upgrade("/nowhere", {}),
+        WRONG_KEY,
+    ],
+    ids=[
+        *("nothing", "half", "garbage", "post", "pipelined", "pipelined-too-many", "cut"),
+        *("ws", "ws-broken", "ws-403", "ws-400"),
+    ],
+)
+async def test_a_connection_that_has_ended_is_freed_at_once(said: bytes) -> None:
+    """What waits for the collector is collected in one step, in which every call stands still."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with served(head_wait_s=HASTE_S) as port:
+            for _ in range(3):
+                async with connection(port) as (reader, writer):
+                    writer.write(said)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(reader.read(1 << 16), HASTE_S)
+        await asyncio.sleep(0)
+        left = [type(one) for one in gc.get_objects() if isinstance(one, OF_A_CONNECTION)]
+        assert left == []
+    finally:
+        gc.enable()

@@ -240,16 +240,26 @@ class Agent(SecretInputs):
 
     @model_validator(mode="after")
     def _transfers_go_somewhere(self) -> Self:
-        if ("transfer" in self.tools) != bool(self.transfers):
+        if "transfer" in self.tools and not self.transfers:
             raise wrong(
-                "transfers", "goes with `transfer` in tools: name at least one to transfer to"
+                "transfers", "is missing: `transfer` in `tools` needs somebody to transfer to"
+            )
+        if self.transfers and "transfer" not in self.tools:
+            raise wrong(
+                "transfers", "needs `transfer` in `tools`: without it the model cannot transfer"
             )
         return self
 
     @model_validator(mode="after")
     def _hands_over_to_somebody(self) -> Self:
-        if (HANDS_OVER in self.tools) != bool(self.hand_over):
-            raise wrong("hand_over", "goes with `hand_over` in tools: name at least one agent")
+        if HANDS_OVER in self.tools and not self.hand_over:
+            raise wrong(
+                "hand_over", "is missing: `hand_over` in `tools` needs at least one agent, and when"
+            )
+        if self.hand_over and HANDS_OVER not in self.tools:
+            raise wrong(
+                "hand_over", "needs `hand_over` in `tools`: without it the model cannot hand over"
+            )
         if self.name in self.hand_over:
             raise wrong(f"hand_over.{self.name}", "is this agent itself: name another one")
         return self

@@ -9,13 +9,14 @@ from pydantic import Field, model_validator
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
 from gateway.agents.config.signed_request import SignedRequest
+from gateway.agents.config.tool_options import PYTHON_FUNCTION
 
 
 class Before(AgentFilePart):
     """An HTTP address or Python function of the operator's, and how long it may take."""
 
     http: SignedRequest | None = None
-    python: Annotated[str, Field(pattern=r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*\z")] | None = None
+    python: Annotated[str, Field(pattern=PYTHON_FUNCTION)] | None = None
     timeout_ms: int = Field(
         limits.briefing.BEFORE_TIMEOUT_DEFAULT_MS,
         ge=limits.briefing.BEFORE_TIMEOUT_MIN_MS,

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from gateway import limits
 from gateway.agents.config.base import AgentFilePart, wrong
 from gateway.agents.config.call_values import call_value_in
-from gateway.agents.config.tool_options import Headers, ToolOptions, Url, secrets_in
+from gateway.agents.config.tool_options import SECRET_ALONE, Headers, ToolOptions, Url, secrets_in
 
 LABEL: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{limits.mcp.LABEL_MAX_CHARS - 1}}}")
 Approver = Literal["none", "operator"]
@@ -29,9 +29,11 @@ _FORMER_WORDS: Final = {
 }
 """The vendor's `require_approval` has these; here they once meant something else."""
 _ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
-_TOOL: Final = r"\A[^\s,]{1,128}\z"
+SERVER_URL: Final = r"\Ahttps?://[^\s/?#@\\]+([/?][^\s#\\]*)?\z"
+CONNECTOR: Final = r"\Aconnector_[a-z0-9_]+\z"
+TOOL_NAME: Final = r"\A[^\s,]{1,128}\z"
 _Tools = Annotated[
-    list[Annotated[str, Field(pattern=_TOOL)]], Field(max_length=limits.mcp.TOOLS_MAX)
+    list[Annotated[str, Field(pattern=TOOL_NAME)]], Field(max_length=limits.mcp.TOOLS_MAX)
 ]
 _Filled = Annotated[str, Field(max_length=limits.tools.URL_MAX_CHARS)]
 
@@ -69,13 +71,13 @@ class McpServer(ToolOptions):
     """
 
     via: Literal["openai", "gateway"]
-    url: Url | None = Field(None, pattern=r"\Ahttps?://[^\s/?#@\\]+([/?][^\s#\\]*)?\z")
+    url: Url | None = Field(None, pattern=SERVER_URL)
     """Streamable HTTP."""
     command: list[Annotated[str, Field(min_length=1)]] | None = Field(None, min_length=1)
     """A process of ours, spoken with over its standard input and output."""
-    connector: Annotated[str, Field(pattern=r"\Aconnector_[a-z0-9_]+\z")] | None = None
+    connector: Annotated[str, Field(pattern=CONNECTOR)] | None = None
     """One of the vendor's own."""
-    authorization: Annotated[str, Field(pattern=r"\A\$\{[A-Za-z_][A-Za-z0-9_]*\}\z")] | None = None
+    authorization: Annotated[str, Field(pattern=SECRET_ALONE)] | None = None
     """`${NAME}`: the bearer token is in the environment, never in the file."""
     headers: Headers = Field(default_factory=dict)
     env: dict[str, _Filled] = Field(default_factory=dict, max_length=limits.tools.TOOL_HEADERS_MAX)

@@ -7,17 +7,18 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from gateway.agents.config.base import AgentFilePart
-from gateway.agents.config.tool_options import SECRET, Headers, Url, secrets_in
+from gateway.agents.config.tool_options import SECRET_ALONE, Headers, Url, secrets_in
 
+FIXED_URL: Final = r"\Ahttps?://[^\s{}/?#@\\]+(/[^\s{}#\\]*)?\z"
 DEFAULT_SECRET: Final = "GATEWAY_EVENTS_SECRET"  # noqa: S105 - the name of a variable
 
 
 class SignedRequest(AgentFilePart):
     """A POST request to the operator, signed by Standard Webhooks."""
 
-    url: Url = Field(pattern=r"\Ahttps?://[^\s{}/?#@\\]+(/[^\s{}#\\]*)?\z")
+    url: Url = Field(pattern=FIXED_URL)
     headers: Headers = Field(default_factory=dict)
-    secret: Annotated[str, Field(pattern=rf"\A{SECRET.pattern}\z")] = f"${{{DEFAULT_SECRET}}}"
+    secret: Annotated[str, Field(pattern=SECRET_ALONE)] = f"${{{DEFAULT_SECRET}}}"
     """Names the variable of the environment with the signing secret, `whsec_...`."""
     allow_private: bool = False
     """Whether the address may be loopback, link-local or of a private network."""

@@ -23,6 +23,9 @@ from gateway.agents.config.json_schema import compiled
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+SECRET_ALONE: Final = rf"\A{SECRET.pattern}\z"
+FILLED_URL: Final = r"\Ahttps?://[^\s{}/?#@\\]+(/[^\s#\\]*)?\z"
+PYTHON_FUNCTION: Final = r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*\z"
 IN_QUERY: Final = frozenset({"GET", "DELETE"})
 """Methods whose arguments go into the query."""
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -67,7 +70,7 @@ class HttpCall(AgentFilePart):
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    url: Url = Field(pattern=r"\Ahttps?://[^\s{}/?#@\\]+(/[^\s#\\]*)?\z")
+    url: Url = Field(pattern=FILLED_URL)
     headers: Headers = Field(default_factory=dict)
     body: dict[str, Any] | None = None
     """Fields of the JSON body beside the arguments."""
@@ -142,7 +145,7 @@ class FunctionTool(ToolOptions):
     parameters: dict[str, Any] | None = None
     """JSON Schema of the arguments; of a Python function it comes from the signature."""
     http: HttpCall | None = None
-    python: Annotated[str, Field(pattern=r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*\z")] | None = None
+    python: Annotated[str, Field(pattern=PYTHON_FUNCTION)] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

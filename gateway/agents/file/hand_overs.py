@@ -18,7 +18,7 @@ _FIXED_ON_SIP: Final = {
 
 
 _OF_THE_CALL: Final = ("record", "redact", "retain_days")
-"""Fields that hold for a whole call: words are not kept by one rule and forgotten by another."""
+"""Fields of which the strictest of all agents in a call holds, from when it takes part."""
 
 
 def no_agent(name: str, agents: Mapping[str, Agent]) -> str:
@@ -37,6 +37,36 @@ def hand_over_problems(agents: Mapping[str, Agent], document: YamlSource) -> Ite
                 yield document.error(("agents", agent.name, "hand_over", name), problem)
 
 
+def hand_over_warnings(agents: Mapping[str, Agent], document: YamlSource) -> Iterator[str]:
+    """Yield where a hand-over changes what is kept of a call, once for each pair of agents."""
+    seen: set[frozenset[str]] = set()
+    for agent in agents.values():
+        for name in agent.hand_over:
+            pair = frozenset((agent.name, name))
+            if pair in seen:
+                continue
+            seen.add(pair)
+            for problem in _kept_otherwise(agent, agents[name]):
+                yield document.warning(("agents", agent.name, "hand_over", name), problem)
+
+
+def _kept_otherwise(agent: Agent, following: Agent) -> Iterator[str]:
+    fields = [one for one in _OF_THE_CALL if _value(agent, one) != _value(following, one)]
+    if fields:
+        yield (
+            f"{following.name} and {agent.name} differ in {' and '.join(fields)}: of a call that "
+            "both lead the stricter holds for all of it"
+        )
+    if (agent.recording is None) != (following.recording is None):
+        without = agent.name if agent.recording is None else following.name
+        yield f"{without} has no recording: from when it leads a call nothing more is recorded"
+
+
+def _value(agent: Agent, field: str) -> object:
+    value = getattr(agent, field)
+    return set(value) if isinstance(value, list) else value
+
+
 def _clash(agent: Agent, following: Agent) -> str | None:
     """Return why a call cannot go from one agent to the other."""
     if agent.path != following.path:
@@ -44,12 +74,6 @@ def _clash(agent: Agent, following: Agent) -> str | None:
             f"{following.name} has path: {following.path} and {agent.name} path: {agent.path}; a "
             "call stays on the path by which it came: give both the same"
         )
-    for field in _OF_THE_CALL:
-        if getattr(agent, field) != getattr(following, field):
-            return (
-                f"{following.name} has another {field}; what is kept of a call is decided when it "
-                "is answered: give both the same"
-            )
     if agent.path != "sip":
         return None
     for field, rule in _FIXED_ON_SIP.items():

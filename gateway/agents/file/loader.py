@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib.resources import files
@@ -21,7 +20,8 @@ from gateway.agents.config.models import SHUTDOWNS
 from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, agents_text
-from gateway.agents.file.hand_overs import hand_over_problems, no_agent
+from gateway.agents.file.hand_overs import hand_over_problems, hand_over_warnings, no_agent
+from gateway.agents.file.sentences import UNKNOWN, sentence_of
 from gateway.agents.file.unfilled import unfilled
 from gateway.agents.routing import AgentBook, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
@@ -30,24 +30,6 @@ from gateway.yaml_source import Path as Key
 from gateway.yaml_source import YamlSource, parse
 
 DEFAULT_AGENTS: Final = Path(str(files("gateway.agents") / "examples" / "reception.yaml"))
-_PROBLEMS: Final = {
-    "missing": "is missing",
-    "extra_forbidden": "is unknown here",
-    "string_type": 'must be text (in quotes, "like this", when it looks like a number or yes/no)',
-    "string_too_short": "must not be empty",
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "union_tag_invalid": "must be one of {expected_tags}, by its `type`",
-    "string_pattern_mismatch": "must fit {pattern}",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-}
-
-
-_QUOTED: Final = re.compile(r"'([^']*)'")
-_SHOWN_MAX_CHARS: Final = 40
-"""Of a wrong word that is repeated to its writer."""
 
 
 def load_agents(path: Path) -> AgentBook:
@@ -60,7 +42,10 @@ def load_agents(path: Path) -> AgentBook:
     for agent in found.agents.values():
         problems += _session_problems(agent, document)
     _raise(problems)
-    warnings = tuple(w for agent in found.agents.values() for w in _warnings(agent, document))
+    warnings = (
+        *(one for agent in found.agents.values() for one in _warnings(agent, document)),
+        *hand_over_warnings(found.agents, document),
+    )
     version = sha256(text.encode()).hexdigest()[: limits.agents.VERSION_CHARS]
     return AgentBook(found.agents, tuple(found.routes), warnings, version)
 
@@ -159,18 +144,9 @@ def _has(values: Any, part: str | int) -> bool:
 
 def _problem(key: Key, details: ErrorDetails) -> str:
     """Return the problem in words that follow a key: what is wrong, and what may be meant."""
-    given = details["input"]
     if details["type"] == "extra_forbidden":
-        return _PROBLEMS["extra_forbidden"] + suggestion(str(key[-1]), _fields_at(key[:-1]))
-    if details["type"] == "literal_error" and isinstance(given, str):
-        expected = str(details["ctx"]["expected"])
-        near = suggestion(given, _QUOTED.findall(expected))
-        return f"must be {expected}, not {given[:_SHOWN_MAX_CHARS]}{near}"
-    sentence = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
-    ours = _PROBLEMS.get(details["type"])
-    if ours is None:  # its braces, if any, are the operator's
-        return sentence[0].lower() + sentence[1:]
-    return ours.format(**details.get("ctx", {}))
+        return UNKNOWN + suggestion(str(key[-1]), _fields_at(key[:-1]))
+    return sentence_of(details)
 
 
 def _fields_at(key: Key) -> set[str]:

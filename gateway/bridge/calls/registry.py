@@ -185,6 +185,7 @@ class CallRegistry:
             self._patience,
             wire,
             self._colleagues(agent, "media-streams", _audio(agent, wire)),
+            may_be_recorded=state is None and self.agents.version_of(agent).book.may_record(agent),
         )
         self._store.forget(f"ending:{facts.call_sid}")
         carriers = self._services.carriers

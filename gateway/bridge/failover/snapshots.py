@@ -224,12 +224,6 @@ def state_of(call: RunningCall) -> CallSnapshot:
     return state
 
 
-def keys_of(call_sid: str, call_id: str) -> list[str]:
-    """Return every key under which something of a call may stand."""
-    keys = [_key(call_sid), _sound_key(call_sid)] if call_sid else []
-    return [*keys, _key(call_id), _sip_key(call_id)]
-
-
 def _sound_key(call_sid: str) -> str:
     return f"sound:{call_sid}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -36,6 +37,17 @@ class ArrivingCall:
     attestation: str = ""
     """The carrier's word on the caller's number, as it came."""
 
+    @property
+    def apart(self) -> str:
+        """Return what tells it apart from other calls of the same caller.
+
+        A number can be forged, and a telephone system may show one number for all its customers.
+        Headers without `X-`, and those of Twilio, differ from call to call.
+        """
+        named = ((name.lower(), value) for name, value in self.sip_headers)
+        own = (one for one in named if one[0].startswith("x-"))
+        return repr((self.attestation, sorted(h for h in own if not h[0].startswith("x-twilio-"))))
+
 
 class BeforeCalls:
     """Asks the hook of the agent that would answer."""
@@ -65,7 +77,8 @@ class BeforeCalls:
         )
 
         async def asked() -> BeforeAnswer:
-            return await hook.answer(lambda: self._question(agent, call), context, within_s)
+            question = partial(self._question, agent, call)
+            return await hook.answer(question, context, within_s, call.apart)
 
         return asyncio.get_running_loop().create_task(asked(), name=f"before {context.key}")
 

@@ -9,7 +9,6 @@ from time import monotonic
 
 import structlog
 
-from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import events
 from gateway.call.endings import Ending
@@ -45,7 +44,7 @@ class CallRecorder:
         self._clock, self._write_every_s = clock, write_every_s
         self._recorded: dict[RunningCall, _Recorded] = {}
 
-    def on_announced(self, call: LiveCall) -> None:
+    def on_announced(self, call: RunningCall) -> None:
         tap, recording = call.machine.line.tap, call.machine.agent.recording
         if tap is None or recording is None:
             return
@@ -54,7 +53,7 @@ class CallRecorder:
             recording_name(call.facts.slot_key),
             call.facts.key,
             call.facts.call_sid,
-            call.facts.agent,
+            call.machine.agent.name,
             recording.format,
             0.0,
             call.facts.path,
@@ -65,6 +64,10 @@ class CallRecorder:
 
     def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
         """Write the rest of a call that has ended."""
+        if isinstance(event, events.AgentChanged) and not call.machine.arrived:
+            # Decided on before the first word: that one's recording is wanted, and its format.
+            self._recorded.pop(call, None)
+            self.on_announced(call)
         if not isinstance(event, events.CallEnded):
             return
         recorded = self._recorded.get(call)

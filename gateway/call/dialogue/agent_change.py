@@ -20,6 +20,7 @@ from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.part import CallPart
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.call.responses import STOPGAPS, ResponseRequest
 from gateway.call.session import session_audio
 from gateway.call.session.model_link import ModelLink
@@ -160,6 +161,8 @@ class AgentChange(CallPart):
         ctx.timers.clear(Timer.AGENT_CHANGE)
         self._report(agent.name, "done")
         answers = session_audio.server_answers(pending.following.session)
+        # Before a word with the next agent: nothing that it keeps out may get by.
+        ctx.apply_privacy(ctx.privacy.strictest(CallPrivacy.of(agent)))
         # First: what the session is told of the call is for this agent to know.
         ctx.change_agent(agent, server_answers=answers)
         self._link.change_over()

@@ -9,9 +9,11 @@ from gateway.call.dialogue.caller_language import CallerLanguage
 from gateway.call.dialogue.end_plan import EndPlan
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.dialogue.greeting import Greeting
+from gateway.call.dialogue.recording import CallRecording
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.call.session import session_audio
 from gateway.call.session.model_link import ModelLink
 from gateway.call.session.opening_items import OpeningItems
@@ -32,10 +34,11 @@ class CallDecision(CallPart):
         greeting: Greeting,
         goodbye: Goodbye,
         language: CallerLanguage,
+        recording: CallRecording,
     ) -> None:
         self._ctx, self._work, self._line, self._link = ctx, work, line, link
         self._opening, self._greeting, self._goodbye = opening, greeting, goodbye
-        self._language = language
+        self._language, self._recording = language, recording
         self._plan: EndPlan | None = None
         self.handlers = {inputs.CallDecided: self._on_call_decided}
 
@@ -53,10 +56,13 @@ class CallDecision(CallPart):
         if ctx.phase is not CallPhase.EXPECTED:
             return
         answers = session_audio.server_answers(session)
+        # Nobody has spoken: the agent before had no part in this call.
+        ctx.apply_privacy(CallPrivacy.of(event.agent))
         if event.agent.name != ctx.agent.name:
             ctx.change_agent(event.agent, server_answers=answers)
         else:
             ctx.agent, ctx.server_answers = event.agent, answers
+        self._recording.agent_decided()
         self._opening.brief(event.briefing)
         if event.briefing.language:
             self._language.set(event.briefing.language)

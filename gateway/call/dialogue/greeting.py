@@ -9,14 +9,17 @@ from gateway.call.history import OUTPUT
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
 from gateway.call.responses import ResponseRequest
+from gateway.call.session.opening_items import OpeningItems
 from gateway.call.state_machines import LinkState
 
 
 class Greeting(CallPart):
     """Ask the model to begin, once, when it is ready and the caller can hear it."""
 
-    def __init__(self, ctx: CallContext, line: CallerLine, recording: CallRecording) -> None:
-        self._ctx, self._line, self._recording = ctx, line, recording
+    def __init__(
+        self, ctx: CallContext, line: CallerLine, known: OpeningItems, recording: CallRecording
+    ) -> None:
+        self._ctx, self._line, self._known, self._recording = ctx, line, known, recording
         self.opening: str | None = None
         """How to begin in place of the greeting."""
         self.opened = False
@@ -55,7 +58,9 @@ class Greeting(CallPart):
             self._continue()
         elif agent.greeting is not None:
             self._protected_until = self._ctx.now + agent.barge_in.protect_greeting_ms / 1000
-            said = prompts.in_language(agent.greeting, agent.language, self._ctx.language)
+            # One that was written for this caller is in their language already.
+            written_in = self._ctx.language if self._known.briefing.greeting else agent.language
+            said = prompts.in_language(agent.greeting, written_in, self._ctx.language)
             self._ctx.request(ResponseRequest("greeting", said))
 
     def _continue(self) -> None:

@@ -218,6 +218,7 @@ NOT_SENT: Final = "Not sent: the other side spoke before. Listen first, then try
 
 RECORDING_PAUSED: Final = "Nothing is recorded now, until you resume it. Tell the caller so."
 RECORDING_RESUMED: Final = "The call is recorded again. Tell the caller so."
+NOT_RECORDED: Final = "Nothing to do: this call is not recorded."
 NO_PAUSE: Final = "Not done: say with `paused` whether the recording is to pause, true or false."
 
 

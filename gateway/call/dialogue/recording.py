@@ -30,6 +30,8 @@ TYPING: Final = "secret"
 AGENT: Final = "agent"
 """The same for an agent that took the call over and records none: it holds until the end."""
 _STOPPED: Final = "stopped"
+_OFF: Final = "off"
+"""State of a call that is not recorded, since an agent that took part before records none."""
 MACHINE: Final = "machine"
 """Who pauses once a machine has answered: it can agree to nothing. That lasts to the end."""
 _EARLIER: Final = "earlier"
@@ -51,7 +53,7 @@ class CallRecording(CallPart):
         self._silent_keys = _silences_keys(ctx.agent)
         self.handlers = {}
         self.timers = {Timer.CONSENT: self._look_again}
-        if self.wanted:
+        if self.wanted or self._tap is not None:
             self.handlers = {inputs.RecordingPauseRequested: self._on_pause_requested}
         if self._tap is not None:
             self.handlers |= {
@@ -63,7 +65,12 @@ class CallRecording(CallPart):
 
     @property
     def state(self) -> str:
-        """State for a snapshot, once the caller was told: `on`, `paused` or `stopped`."""
+        """State for a snapshot, once the caller was told: `on`, `paused` or `stopped`.
+
+        `off` where an agent before this one records no calls, and empty until it is known.
+        """
+        if not self.wanted:
+            return _OFF if self._ctx.agent.recording is not None else ""
         # The next stream begins when the caller has typed: that pause is over by then.
         paused = self._paused_by - {TYPING}
         if not self._consented:
@@ -84,7 +91,7 @@ class CallRecording(CallPart):
 
     def consent(self) -> None:
         """Tell the caller before the conversation begins, unless they know, or the carrier does."""
-        if self._tap is not None and not self._consented:
+        if self._tap is not None and self.wanted and not self._consented:
             self._tell()
 
     def _tell(self) -> None:
@@ -97,13 +104,18 @@ class CallRecording(CallPart):
 
     def resume(self, state: str) -> None:
         """Take over from another process, or stream: who has been told is not told again."""
+        if state == _OFF:
+            self.wanted = self._consented = False
+            return
         paused_by = {"paused": {_EARLIER}, _STOPPED: {AGENT}}
         self._paused_by = paused_by.get(state, set())
         self._consented = bool(state) or self._consented
 
     def _on_start(self, _event: caller.Start) -> None:
         """Keep everything from here on if they were told on an earlier stream."""
-        if self._consented:
+        if not self.wanted and self._tap is not None:
+            self._tap.close()
+        elif self._consented:
             self._begin(self._ctx.now)
 
     def _begin(self, at: float) -> None:
@@ -149,6 +161,13 @@ class CallRecording(CallPart):
             ctx.put(events.RecordingRefused("not_heard"))
 
     # --- Pauses ---
+
+    def agent_decided(self) -> None:
+        """Go by the agent that leads the call from its first word."""
+        agent = self._ctx.agent
+        self.wanted = agent.recording is not None and self._tap is not None
+        self._paused_by.discard(AGENT)
+        self._silent_keys = _silences_keys(agent)
 
     def agent_changed(self) -> None:
         """Go by the strictest of all agents that took part, whoever leads the call next."""

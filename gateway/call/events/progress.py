@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.call.endings import Ending
 from gateway.call.events.call_event import CallEvent
+from gateway.call.privacy.call_privacy import CallPrivacy
 
 
 class ModelReady(CallEvent, frozen=True):
@@ -85,6 +86,17 @@ class AgentChanged(CallEvent, frozen=True):
     before: str
     agent: str
     model: str
+    wants_result: bool = False
+    """Whether a result is asked for when this agent ends the call."""
+
+
+class PrivacyChanged(CallEvent, frozen=True):
+    """Other privacy switches hold for the whole call: of the agents that took part, the strictest.
+
+    Published before `AgentChanged`.
+    """
+
+    privacy: CallPrivacy
 
 
 class LanguageChanged(CallEvent, frozen=True):

@@ -6,6 +6,7 @@ by `output_audio_buffer.*`; truncation is the server's own doing.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from gateway import limits
@@ -15,7 +16,9 @@ from gateway.call.dialogue.turn_latency import TurnLatency
 from gateway.call.line.line_counters import LineCounters
 from gateway.call.part import CallPart
 from gateway.call.responses import UNSEEN
+from gateway.call.session.model_errors import ModelErrorKind
 from gateway.call.state_machines import CallPhase
+from gateway.call.timers import Timer
 from gateway.errors import BugError
 from gateway.protocols import media_stream as caller
 from gateway.protocols import realtime_client as to_model
@@ -39,6 +42,10 @@ class SipLine(CallPart):
         self.latency = TurnLatency(ctx.tally.waits_s)
         self._unheard: dict[str, str] = {}
         """Responses that have a voice and were not played to their end, with their items."""
+        self._due: dict[str, float] = {}
+        """When each of them must have been played; that it was may never be reported."""
+        self._done: OrderedDict[str, float] = OrderedDict()
+        """Responses that are done lately, and how long their sound takes at most."""
         self._playing: str | None = None
         self._playing_since = 0.0
         self._heard_first = False
@@ -51,22 +58,29 @@ class SipLine(CallPart):
             model.ResponseDone: self._on_response_done,
             model.SpeechStopped: self._on_speech_stopped,
         }
+        self.timers = {Timer.PLAYBACK: self._playback_without_end}
 
     # --- Who speaks ---
 
     def _on_transcript_delta(self, event: model.TranscriptDelta) -> None:
         self._ctx.response_progressed()
         if event.response_id not in self._unheard:
+            if event.response_id in self._done:
+                return  # it came late: what it belongs to may have been played to its end
             self._ctx.answer.spoke(event.item_id)
             self.latency.answered(self._ctx.now)
+            self._await_end(event.response_id, limits.sip.PLAYBACK_MAX_S)
         self._unheard[event.response_id] = event.item_id
 
     def _on_playback_started(self, event: model.PlaybackStarted) -> None:
         ctx, now = self._ctx, self._ctx.now
         if self._playing is not None and self._playing != event.response_id:
-            self._unheard.pop(self._playing, None)  # the server plays one after the other
+            self._forget(self._playing)  # the server plays one after the other
         self._unheard.pop(UNSEEN, None)
         self._unheard.setdefault(event.response_id, "")
+        if event.response_id not in self._due:
+            longest_s = self._done.get(event.response_id, limits.sip.PLAYBACK_MAX_S)
+            self._await_end(event.response_id, longest_s)
         self._playing, self._playing_since = event.response_id, now
         if ctx.answer.item_id is None and event.response_id == ctx.responses.active_id:
             ctx.answer.spoke("")  # it sounds, whatever its transcript and its output say
@@ -81,7 +95,7 @@ class SipLine(CallPart):
             ctx.put(measured)
 
     def _on_playback_stopped(self, event: model.PlaybackStopped) -> None:
-        self._unheard.pop(event.response_id, None)
+        self._forget(event.response_id)
         self._unheard.pop(UNSEEN, None)
         if self._playing == event.response_id:
             self._playing = None
@@ -89,12 +103,41 @@ class SipLine(CallPart):
     def _on_playback_cleared(self, _event: model.PlaybackCleared) -> None:
         """Empty the buffer: what waited in it behind the sentence is gone too."""
         self._unheard.clear()
+        self._due.clear()
         self._playing = None
 
     def _on_response_done(self, event: model.ResponseDone) -> None:
         response = event.response
+        self._done[response.id] = _sound_s(response)
+        if len(self._done) > limits.sip.RESPONSES_KEPT_MAX:
+            self._done.popitem(last=False)
         if response.status in ("cancelled", "failed") and response.id != self._playing:
-            self._unheard.pop(response.id, None)  # it will never be played
+            self._forget(response.id)  # it will never be played
+        elif response.id in self._unheard:
+            self._await_end(response.id, self._done[response.id])
+
+    def _forget(self, response_id: str) -> None:
+        self._unheard.pop(response_id, None)
+        self._due.pop(response_id, None)
+
+    def _await_end(self, response_id: str, after_s: float) -> None:
+        """Expect the end of a response so long after those that are played before it."""
+        others = [at for one, at in self._due.items() if one in self._done and one != response_id]
+        self._due[response_id] = max(self._ctx.now, *others, 0.0) + after_s
+        self._ctx.timers.set(Timer.PLAYBACK, min(self._due.values()))
+
+    def _playback_without_end(self) -> None:
+        """Take for heard what must have been: else nobody would ask whether anyone is there."""
+        ctx = self._ctx
+        overdue = [one for one, at in self._due.items() if at <= ctx.now]
+        for response_id in overdue:
+            self._forget(response_id)
+            if self._playing == response_id:
+                self._playing = None
+        if overdue:
+            ctx.put(events.ModelErrorReported(ModelErrorKind.RECOVERABLE, "playback_without_end"))
+        if self._due:
+            ctx.timers.set(Timer.PLAYBACK, min(self._due.values()))
 
     def _on_speech_stopped(self, event: model.SpeechStopped) -> None:
         """Tie the session's time line to our clock by the event that took the shortest way."""
@@ -109,6 +152,7 @@ class SipLine(CallPart):
         """
         unheard = self._ctx.phase is CallPhase.GOODBYE and bool(self._unheard)
         self._unheard = {UNSEEN: ""} if unheard else {}
+        self._due.clear()
         self._playing = None
 
     # --- What the dialogue asks of the line ---
@@ -202,3 +246,14 @@ class SipLine(CallPart):
 
     def counters(self, now: float) -> LineCounters | None:  # noqa: ARG002
         return None
+
+
+def _sound_s(response: model.Response) -> float:
+    """Return how long the sound of a response takes at most."""
+    details = response.usage.output_token_details if response.usage is not None else None
+    tokens = details.audio_tokens if details is not None else 0
+    if not tokens:
+        return limits.sip.PLAYBACK_MAX_S
+    return min(tokens * limits.sip.AUDIO_TOKEN_MAX_S, limits.sip.PLAYBACK_MAX_S) + (
+        limits.sip.PLAYBACK_SPARE_S
+    )

@@ -37,14 +37,19 @@ class SoundTap:
     ) -> None:
         self._ctx, self._ledger, self._wire = ctx, ledger, wire
         self._entries: list[Entry] = []
-        self.add = self._entries.append
+        self.add: Callable[[Entry], None] = self._entries.append
         """Adds one entry; found once, for each frame."""
 
     def take(self) -> list[Entry]:
         """Return the entries since the last time."""
         taken, self._entries = self._entries, []
-        self.add = self._entries.append
+        if self.add is not _drop:
+            self.add = self._entries.append
         return taken
+
+    def close(self) -> None:
+        """Write nothing down from here on: the call is not recorded."""
+        self._entries, self.add = [], _drop
 
     def encoder(self, stream_sid: str) -> ToTwilio:
         """Return an encoder of messages to the stream that writes down what is played."""
@@ -84,6 +89,10 @@ class SoundTap:
 
     def resume(self) -> None:
         self.add((RESUMED, self._ctx.now, None))
+
+
+def _drop(_entry: Entry) -> None:
+    pass
 
 
 class RecordedUplink(Uplink):

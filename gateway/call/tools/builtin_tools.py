@@ -93,6 +93,8 @@ class BuiltinTools:
             paused = msgspec.json.decode(arguments, type=_Pause).paused
         except (msgspec.DecodeError, UnicodeEncodeError):
             return prompts.NO_PAUSE
+        if not self._recording.wanted:  # an agent before this one records no calls
+            return prompts.NOT_RECORDED
         (self._recording.pause if paused else self._recording.unpause)("tool")
         return prompts.RECORDING_PAUSED if self._recording.paused else prompts.RECORDING_RESUMED
 

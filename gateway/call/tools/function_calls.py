@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from math import inf
 
+from msgspec import structs
+
 from gateway import limits
 from gateway.agents.config.mcp import McpServer, server_of
 from gateway.agents.config.transfers import TransferDestination
@@ -19,6 +21,7 @@ from gateway.call.dialogue.secret_input import SecretInput
 from gateway.call.endings import Ending
 from gateway.call.line.caller_line import CallerLine
 from gateway.call.part import CallPart
+from gateway.call.privacy.redaction import Redactor
 from gateway.call.responses import ResponseRequest
 from gateway.call.state_machines import CallPhase
 from gateway.call.timers import Timer
@@ -207,6 +210,9 @@ class FunctionCalls(CallPart):
             self._running.put(response_id, call_id, prompts.closed(wanted.target, closed))
         else:
             to = end_plan.way_to(party, wanted.summary)
+            # It goes to a person, by the carrier and the shared store.
+            summary = Redactor(self._ctx.privacy.redact).text(to.summary)
+            to = structs.replace(to, summary=summary)
             self._goodbye.start(EndPlan(Ending.TRANSFERRED, call_id, to))
 
     def _closed(self, party: TransferDestination) -> str | None:

@@ -16,6 +16,9 @@ from gateway.yaml_source import YamlSource
 
 _PUNCTUATION: Final = re.compile(r"[\s().-]")
 _DIALLED: Final = re.compile(r"\+[0-9]{1,15}")
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2199
+"""Beyond these a clock on the wall, or a day after, cannot be told."""
 _ADDRESS: Final = re.compile(r"(sips?|client):\S+", re.IGNORECASE)
 
 
@@ -63,6 +66,8 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise SettingsError(f"--at {text} is no time like 2026-12-25T09:00.") from None
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise SettingsError(f"--at {text} is no time between {_FIRST_YEAR} and {_LAST_YEAR}.")
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 

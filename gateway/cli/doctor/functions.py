@@ -1,20 +1,22 @@
-"""Addresses that agents' functions and hosted MCP servers use: would a call get through?"""
+"""Addresses that calls of the agents use: would a request get through?"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
+from gateway.agents.config.signed_request import SignedRequest
 from gateway.agents.config.tool_options import PLACEHOLDER, HttpCall
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, unreachable
 from gateway.errors import ToolError
 from gateway.settings import Settings
-from gateway.tools.pinned_http import allowed_address
+from gateway.tools.pinned_http import NameLookups
 from gateway.transports.tls import tls_context
 
 _PRIVATE_FIX: Final = (
@@ -26,14 +28,13 @@ _HOSTED_FIX: Final = (
 
 
 async def addresses(settings: Settings, book: AgentBook) -> Iterable[Finding]:
-    """Connect to each function's service as a call would, without a request."""
-    calls: dict[tuple[str, str, bool], HttpCall] = {}
-    for agent in book.agents.values():
-        for name, function in agent.functions.items():
-            if function.http is not None:
-                key = (name, _host(function.http.url), function.http.allow_private)
-                calls.setdefault(key, function.http)
-    found = [_function(name, call) for (name, _, _), call in calls.items()]
+    """Connect to each service that is asked as a call would, without a request."""
+    asked = {
+        (name, _host(request.url), request.allow_private): request
+        for agent in book.agents.values()
+        for name, request in _requests(agent)
+    }
+    found = [_service(name, request) for (name, _, _), request in asked.items()]
     if not settings.simulated:  # a simulated vendor runs here, and reaches what is here
         hosted = {
             label: server.url
@@ -45,13 +46,23 @@ async def addresses(settings: Settings, book: AgentBook) -> Iterable[Finding]:
     return await asyncio.gather(*found)
 
 
-async def _function(name: str, call: HttpCall) -> Finding:
-    shown = f"function {name}"
-    url = urlsplit(PLACEHOLDER.sub("x", call.url))
+def _requests(agent: Agent) -> Iterator[tuple[str, HttpCall | SignedRequest]]:
+    """Yield the requests that are made in calls of an agent, by what a finding calls them."""
+    for name, function in agent.functions.items():
+        if function.http is not None:
+            yield f"function {name}", function.http
+    if agent.before is not None and agent.before.http is not None:
+        yield "before", agent.before.http
+    for name, secret in (*agent.secret_digits.items(), *agent.payments.items()):
+        yield f"secret input {name}", secret.http
+
+
+async def _service(shown: str, request: HttpCall | SignedRequest) -> Finding:
+    url = urlsplit(PLACEHOLDER.sub("x", request.url))
     host, tls = url.hostname or "", url.scheme == "https"
     port = url.port or (443 if tls else 80)
     try:
-        address = await allowed_address(host, port, allow_private=call.allow_private)
+        address = await NameLookups().allowed(host, port, allow_private=request.allow_private)
     except ToolError as error:
         return _refused(shown, host, error, _PRIVATE_FIX)
     try:
@@ -75,7 +86,7 @@ async def _hosted(label: str, url: str) -> Finding:
     shown, parts = f"hosted MCP {label}", urlsplit(url)
     host = parts.hostname or ""
     try:
-        await allowed_address(host, parts.port or 443, allow_private=False)
+        await NameLookups().allowed(host, parts.port or 443, allow_private=False)
     except ToolError as error:
         return _refused(shown, host, error, _HOSTED_FIX)
     return ok(shown, host)

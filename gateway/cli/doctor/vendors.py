@@ -15,6 +15,7 @@ import httpx2
 
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164
+from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.routing import AgentBook
 from gateway.cli.doctor.check import Finding, fail, ok, skip, unreachable, warn
 from gateway.settings import Settings
@@ -134,11 +135,13 @@ async def twilio(settings: Settings, book: AgentBook, http: httpx2.AsyncClient) 
     asked = (http.get(url, params={"PhoneNumber": one}, auth=auth) for one in routes)
     answers = await asyncio.gather(*asked)
     for number, answer in zip(routes, answers, strict=True):
-        found += _number(number, answer, settings)
+        found += _number(number, answer, settings, book)
     return found
 
 
-def _number(number: str, answer: httpx2.Response, settings: Settings) -> Iterable[Finding]:
+def _number(
+    number: str, answer: httpx2.Response, settings: Settings, book: AgentBook
+) -> Iterable[Finding]:
     name = f"number {number}"
     numbers = answer.json().get("incoming_phone_numbers", []) if answer.is_success else []
     one = next((n for n in numbers if n.get("phone_number") == number), None)
@@ -146,6 +149,8 @@ def _number(number: str, answer: httpx2.Response, settings: Settings) -> Iterabl
         yield fail(name, "not a number of this account", "Buy it, or correct the route.")
         return
     yield _voice(name, one, f"{settings.public_url}/twilio/voice", f"--number {number}")
+    if one.get("trunk_sid"):
+        yield from _over_trunk(name, number, book)
     if not one.get("voice_fallback_url"):
         fix = f"gateway provision --number {number} --fallback-url ADDRESS --apply"
         yield warn(name, "no fallback while the gateway cannot be reached", fix)
@@ -154,6 +159,20 @@ def _number(number: str, answer: httpx2.Response, settings: Settings) -> Iterabl
     ):
         fix = f"gateway provision --number {number} --apply"
         yield warn(name, "its status callback does not come here", fix)
+
+
+def _over_trunk(name: str, number: str, book: AgentBook) -> Iterator[Finding]:
+    """Yield what agents of a number ask for that no call over a trunk can have."""
+    route = book.route(number)
+    for agent in () if route is None else book.on_duty_ever(route.agent):
+        lost = ["no recording"] if agent.recording is not None else []
+        lost += [f"no {tool}" for tool in SECRET_TOOLS if tool in agent.tools]
+        if lost:
+            fix = (
+                "Take the number off its trunk, so that it rings at /twilio/voice, or have "
+                "it answered by an agent that does not ask for this."
+            )
+            yield fail(name, f"is on a SIP trunk: {agent.name} has {' and '.join(lost)} there", fix)
 
 
 def _voice(name: str, one: dict[str, Any], wanted: str, which: str) -> Finding:

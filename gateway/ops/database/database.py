@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:  # SQLAlchemy is imported on the thread
 
 log = structlog.get_logger()
 T = TypeVar("T")
+
+
+_NO_TABLES: Final = frozenset({"42P01", "3F000"})
+_NOT_ITS_FAULT: Final = frozenset({"42501"}) | _NO_TABLES
+"""SQLSTATE of requests that fail although nothing is wrong with them: no right after a rotation of
+users, no table or schema on a server that was set up anew."""
 
 
 class _Job(NamedTuple):
@@ -47,6 +53,8 @@ class Database:
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
         self._down_since: float | None = None
+        self._down_for_writes = False
+        """Whether it was a write that was not served: that reads are served is no end of it."""
         self._look_again_at = 0.0
         self._closed = False
 
@@ -72,6 +80,15 @@ class Database:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Return the result of `work` once its transaction is committed. Raises DatabaseAway."""
         return await self._ask(work, writes=True)
+
+    async def empty_journal(self) -> bool:
+        """Take what was deleted out of SQLite's write-ahead log, too, where it would stay readable.
+
+        False if another process was reading meanwhile. Raises DatabaseAway.
+        """
+        if self.kind != "sqlite":
+            return True  # a server's log is for its operator: see docs/operations/database.md
+        return await self.read(_truncated)
 
     def run(self, work: Callable[[Connection], T], *, writes: bool = False) -> T:
         """Do the same without an event loop, in a command. Raises DatabaseAway."""
@@ -148,9 +165,12 @@ class Database:
             reason = _reason(error)
             if reason is None:
                 raise
-            self._lost(reason, connected and not getattr(error, "connection_invalidated", True))
+            self._lost(
+                reason, job.writes, connected and not getattr(error, "connection_invalidated", True)
+            )
             raise DatabaseAway(reason) from error
-        self._found()
+        if job.writes or not self._down_for_writes:
+            self._found()
         return result
 
     def _open(self) -> Engine:
@@ -170,13 +190,16 @@ class Database:
         self._engine = engine
         return engine
 
-    def _lost(self, reason: str, connected: bool) -> None:
+    def _lost(self, reason: str, writes: bool, connected: bool) -> None:
         self._failed()
+        self._down_for_writes |= writes
         if not connected:
             # Connecting takes up to three seconds: an outage shall not cost every request that.
             self._look_again_at = monotonic() + limits.database.PAUSE_S
         if self._engine is not None and reason == "read_only":
             self._engine.dispose()  # a former primary: another server may have the name by now
+        if reason in _NO_TABLES:
+            self.dispose()  # a server that was set up anew: its tables are made when it is opened
         if self._down_since is None:
             self._down_since = monotonic()
             log.error("database_unavailable", setting="GATEWAY_DATABASE", reason=reason)
@@ -184,12 +207,26 @@ class Database:
     def _found(self) -> None:
         if self._down_since is not None:
             away_s, self._down_since = round(monotonic() - self._down_since, 1), None
+            self._down_for_writes = False
             log.info("database_available", setting="GATEWAY_DATABASE", away_s=away_s)
+
+
+def _truncated(connection: Connection) -> bool:
+    # A checkpoint waits for every transaction, and so for this one.
+    connection.rollback()
+    driver: Any = connection.connection.driver_connection
+    busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def _reason(error: Exception) -> str | None:
     """Return why the database did not serve, None where the request itself is wrong."""
-    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError  # noqa: PLC0415
+    from sqlalchemy.exc import (  # noqa: PLC0415
+        DBAPIError,
+        InterfaceError,
+        InternalError,
+        OperationalError,
+    )
 
     if not isinstance(error, DBAPIError):
         return "disk"
@@ -197,6 +234,7 @@ def _reason(error: Exception) -> str | None:
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
     if state == "25006":
         return "read_only"
-    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+    served_nothing = OperationalError | InterfaceError | InternalError
+    if error.connection_invalidated or isinstance(error, served_nothing) or state in _NOT_ITS_FAULT:
         return str(state or type(error.orig).__name__)
     return None

@@ -95,14 +95,7 @@ class PartWriter:
             self._seal = FileSeal(secret)
         kind = _PLAIN if self._seal is None else _SEALED
         journal, sound = self._paths = folder / (facts.id + _JOURNAL), folder / (facts.id + kind)
-        self._journal = os.fdopen(os.open(journal, _ANEW, 0o600), "wb", 0)
-        try:
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._note(facts)
-            self._sound = os.open(sound, _ANEW, 0o600)
-        except OSError:
-            self._journal.close()
-            raise
+        self._sound = -1
         self._size = 0
         self._chunks = 0
         self.synced = 0
@@ -113,7 +106,16 @@ class PartWriter:
         self._missing_from: int | None = None
         """Where the sound begins that the disk did not take."""
         header = spool_header(0) if self._seal is None else self._seal.header
-        self._append(header)
+        self._journal = os.fdopen(os.open(journal, _ANEW, 0o600), "wb", 0)
+        try:
+            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._note(facts)
+            self._sound = os.open(sound, _ANEW, 0o600)
+            self._append(header)
+        except OSError:
+            # A full disk makes files, and takes nothing: they would be in the way of a later try.
+            self.discard()
+            raise
 
     def leave_out(self, missing: int) -> None:
         """Begin with so many bytes of sound that are missing."""
@@ -186,7 +188,8 @@ class PartWriter:
 
     def abandon(self) -> None:
         """Let go of the files as they are, like a process that is killed."""
-        os.close(self._sound)
+        if self._sound >= 0:
+            os.close(self._sound)
         self._journal.close()
 
     def discard(self) -> None:

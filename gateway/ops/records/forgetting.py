@@ -121,6 +121,8 @@ class Forgetting:
         deleted = {store.name: await store.forget(calls) for store in self._stores}
         deleted["calls"] = sum([await self._history.delete_call(one.id) for one in calls])
         left = {store.name: await store.left(calls) for store in self._stores}
+        # Behind all else: what was deleted would still be readable there.
+        left["journal"] = int(not await self._history.empty_journal())
         until = datetime.fromtimestamp(self._wall() + self._kept_s, UTC)
         return Forgotten(
             [one.id for one in calls],

@@ -174,7 +174,7 @@ class CallHistory:
         if insert_new(connection, calls, row):
             return self._deliver(connection, wanted, record)
         where = calls.c.id == record.id
-        query = select(calls.c.parts, calls.c.sealed_record, calls.c.caller_hash)
+        query = select(calls.c.parts, calls.c.sealed_record, calls.c.caller_hash, calls.c.delete_at)
         before = connection.execute(query.where(where).with_for_update()).one()
         parts = before.parts.split(",")
         if part in parts or len(parts) >= limits.database.PARTS_MAX:
@@ -184,6 +184,8 @@ class CallHistory:
         row = self._row(record)
         row["parts"] = ",".join([*parts, part])
         row["caller_hash"] = before.caller_hash or caller
+        times = [one for one in (before.delete_at, wanted.delete_at) if one is not None]
+        row["delete_at"] = min(times, default=None)
         connection.execute(update(calls).where(where).values(**row))
         return self._deliver(connection, wanted, record)
 
@@ -263,8 +265,12 @@ class CallHistory:
             where.append(calls.c.caller_hash == self._callers.of(wanted.caller))
         if wanted.since_us is not None:
             where.append(at >= wanted.since_us)
-        if wanted.until_us is not None:
-            where.append(at < wanted.until_us)
+        until_us = wanted.until_us
+        if after is not None:
+            # Of two upper bounds SQLite seeks by either: so neither may be far from the other.
+            until_us = min(after.began_us + 1, until_us or after.began_us + 1)
+        if until_us is not None:
+            where.append(at < until_us)
         if after is not None:
             where.append(tuple_(at, calls.c.id) < tuple_(after.began_us, after.id))
         query = select(calls.c.id, at, calls.c.sealed_summary).where(*where)
@@ -308,6 +314,10 @@ class CallHistory:
         return record
 
     # --- Deleting ---
+
+    async def empty_journal(self) -> bool:
+        """Take what was deleted out of the database's journal; see `Database.empty_journal`."""
+        return await self._database.empty_journal()
 
     async def delete_call(self, call_id: str) -> bool:
         """Delete one call; False if it is not there. Raises DatabaseAway."""

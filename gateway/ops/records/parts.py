@@ -13,7 +13,9 @@ from typing import TypeVar
 import msgspec
 
 from gateway import limits
-from gateway.ops.records.record import CallRecord
+from gateway.call.privacy.call_privacy import CallPrivacy, ordered
+from gateway.ops.records.record import CallRecord, RecordPrivacy, privacy_of
+from gateway.ops.records.redacted import redact_words
 from gateway.ops.telemetry.logs import percentiles
 
 T = TypeVar("T")
@@ -49,7 +51,6 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
         hand_overs=[*first.hand_overs, *last.hand_overs],
         language=last.language or first.language,
     )
-    result.result = _first_of(newer.result, first.result if newer is last else last.result)
     result.result = newer.result or first.result or last.result
     for name in ("rings_s", "answered_s", "answered_by", "arrived_s", "model_ready_s"):
         setattr(result, name, _first_of(getattr(first, name), getattr(last, name)))
@@ -57,7 +58,30 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
     result.seconds = round(max(0.0, _length_s(newer) - (result.arrived_s or 0.0)), 3)
     waits_s = tuple(turn.wait_ms / 1000 for turn in result.latency)
     result.wait_p50_ms, result.wait_p95_ms = percentiles(waits_s)
+    result.privacy = _strictest(first.privacy, last.privacy)
+    if result.privacy is not None and result.privacy.record != "transcript":
+        result.transcript = []
+    if first.privacy != last.privacy:
+        redact_words(result)
     return result
+
+
+def _strictest(one: RecordPrivacy | None, other: RecordPrivacy | None) -> RecordPrivacy | None:
+    """Return the switches of a call whose parts had these: an agent may have joined in one."""
+    if one is None or other is None:
+        return one or other
+    stopped_by = one.recording_stopped_by or other.recording_stopped_by
+    return privacy_of(_switches(one).strictest(_switches(other)), stopped_by)
+
+
+def _switches(privacy: RecordPrivacy) -> CallPrivacy:
+    return CallPrivacy(
+        privacy.record,
+        privacy.preset,
+        ordered(privacy.redact),
+        privacy.retain_days,
+        privacy.transcribed,
+    )
 
 
 def _shifted(record: CallRecord, by_s: float, turns: int) -> CallRecord:

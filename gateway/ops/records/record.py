@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.agents.config.agent import Agent
 from gateway.call.call_info import CallPath
+from gateway.call.privacy.call_privacy import CallPrivacy
 
 Who = Literal["caller", "model"]
 _Seconds = Annotated[float, Meta(ge=0)]
@@ -114,7 +114,7 @@ class RecordResult(Struct):
 
 
 class RecordPrivacy(Struct, frozen=True):
-    """Switches that applied to a call."""
+    """Switches that applied to a call: of all agents that took part, the strictest."""
 
     record: Literal["none", "metadata", "transcript"] = "metadata"
     preset: str = "default"
@@ -127,14 +127,15 @@ class RecordPrivacy(Struct, frozen=True):
     """Agent that took the call over and records none: from then on nothing was recorded."""
 
 
-def privacy_of(agent: Agent) -> RecordPrivacy:
-    """Return the switches of an agent."""
+def privacy_of(privacy: CallPrivacy, recording_stopped_by: str = "") -> RecordPrivacy:
+    """Return the switches of a call as its record has them."""
     return RecordPrivacy(
-        record=agent.record,
-        preset=agent.privacy,
-        redact=tuple(agent.redact),
-        retain_days=agent.retain_days,
-        transcribed=agent.transcription is not None,
+        record=privacy.record,
+        preset=privacy.preset,
+        redact=privacy.redact,
+        retain_days=privacy.retain_days,
+        transcribed=privacy.transcribed,
+        recording_stopped_by=recording_stopped_by,
     )
 
 

@@ -22,7 +22,9 @@ from gateway.ops.records.record import (
     RecordTurn,
     SpeechSpan,
     Who,
+    privacy_of,
 )
+from gateway.ops.records.redacted import redact_words
 from gateway.ops.telemetry.logs import percentiles
 
 RecordChange = tuple[str, Any]
@@ -138,6 +140,15 @@ class RecordWriter:
         yield "hand_overs", one
         yield SUMMARY
 
+    def _privacy_changed(self, event: events.PrivacyChanged) -> Iterator[RecordChange]:
+        record, before = self._record, self._record.privacy
+        stopped_by = before.recording_stopped_by if before is not None else ""
+        record.privacy = privacy_of(event.privacy, stopped_by)
+        yield "privacy", record.privacy
+        if before is None or set(event.privacy.redact) != set(before.redact):
+            # Whoever watched has seen the words; what is kept of them goes by the new switches.
+            redact_words(record)
+
     def _recording_paused(self, event: events.RecordingPaused) -> Iterator[RecordChange]:
         privacy = self._record.privacy
         if event.by == AGENT and privacy is not None and not privacy.recording_stopped_by:
@@ -223,6 +234,7 @@ _HANDLERS: Final[Mapping[type, Callable[[RecordWriter, Any], Iterator[RecordChan
     events.TurnMeasured: RecordWriter._turn,
     events.BargedIn: RecordWriter._barged_in,
     events.AgentChanged: RecordWriter._handed_over,
+    events.PrivacyChanged: RecordWriter._privacy_changed,
     events.RecordingPaused: RecordWriter._recording_paused,
     events.LanguageChanged: RecordWriter._in_language,
     events.ToolCalled: lambda w, n: w._used(n.name),

@@ -62,6 +62,8 @@ class Retention:
             count += await self._history.delete_calls(emptied)
         if kept:
             log.warning("recordings_not_deleted", count=len(kept), first=kept[0])
+        if count:
+            await self._history.empty_journal()
         for expire in self._expire_more:
             await expire(before_us)
         return count

@@ -19,6 +19,7 @@ from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.errors import DatabaseAway
 from gateway.ops.database.write_behind import WriteBehind
 from gateway.ops.records.callers import normalized
@@ -34,8 +35,9 @@ from gateway.ops.records.history import (
 )
 from gateway.ops.records.late import LateCall, LateWrites, complete
 from gateway.ops.records.live_changes import EndedLine, LiveChanges
-from gateway.ops.records.record import CallRecord, CallSummary, RecordPrivacy, privacy_of
+from gateway.ops.records.record import CallRecord, CallSummary, privacy_of
 from gateway.ops.records.record_writer import RecordWriter
+from gateway.ops.records.unkept import unkept
 from gateway.ops.telemetry.logs import masked
 
 DAY_S: Final = 86_400
@@ -69,9 +71,10 @@ class Page(NamedTuple):
 
 class _Live(NamedTuple):
     writer: RecordWriter
-    privacy: RecordPrivacy
+    privacy: CallPrivacy
     call: CallInfo
     expects_result: bool
+    resumed: bool
 
 
 class _Ended(NamedTuple):
@@ -103,10 +106,22 @@ class RecordStore:
 
     # --- From the calls ---
 
-    def open(self, call: CallInfo, agent: Agent) -> None:
-        """Open the record of an announced call; an outbound call keeps the one it has."""
+    def open(
+        self,
+        call: CallInfo,
+        agent: Agent,
+        privacy: CallPrivacy | None = None,
+        *,
+        resumed: bool = False,
+    ) -> None:
+        """Open the record of an announced call; an outbound call keeps the one it has.
+
+        `privacy` are the switches where other agents took part before; by default the agent's.
+        `resumed`: whether another stream or process had a part of the call.
+        """
         if call.direction == "outbound" and call.key in self._live:
             return
+        privacy = privacy or CallPrivacy.of(agent)
         began = datetime.fromtimestamp(self._wall(), UTC)
         record = CallRecord(
             id=call.key,
@@ -118,11 +133,10 @@ class RecordStore:
             dialled=masked(call.dialled),
             began_at=began.isoformat(timespec="milliseconds"),
             direction="outbound" if call.direction == "outbound" else "inbound",
-            privacy=privacy_of(agent),
+            privacy=privacy_of(privacy),
         )
         writer = RecordWriter(record, self._clock)
-        expects_result = agent.result is not None
-        self._live[call.key] = _Live(writer, privacy_of(agent), call, expects_result)
+        self._live[call.key] = _Live(writer, privacy, call, agent.result is not None, resumed)
         self._event_stream.publish(call.key, "summary", record.summary())
         self._event_stream.publish(call.key, "privacy", record.privacy)
 
@@ -133,6 +147,10 @@ class RecordStore:
         live = self._live.get(call.key)
         if live is None:
             return self._on_late_event(call, event, cost_usd)
+        if isinstance(event, events.PrivacyChanged):
+            live = self._live[call.key] = live._replace(privacy=event.privacy)
+        elif isinstance(event, events.AgentChanged):
+            live = self._live[call.key] = live._replace(expects_result=event.wants_result)
         writer = live.writer
         writer.cost(cost_usd)
         changes = writer.write(event)
@@ -158,6 +176,8 @@ class RecordStore:
         if privacy.record == "none":
             # Nothing is kept, and nobody learns more than that there was a call.
             self._outbox.end_outline(live.call, ending, _outline(record))
+            if live.resumed:
+                self._writes.add(unkept(key))
             return
         if privacy.record != "transcript":
             record.transcript = []

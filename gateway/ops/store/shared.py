@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # a process of its own needs no client of Redis, which takes 
 
 log = structlog.get_logger()
 T = TypeVar("T")
+_PROBE: Final = "probe"
+"""Key that nobody reads."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class Remote:
     on_failure: Callable[[], None] = lambda: None
     down_since: float | None = None
     look_again_at: float = 0.0
+    probe_at: float = 0.0
+    """When it may be asked again whether it takes writes."""
     back_at: float = field(default_factory=monotonic)
     """Since when it has served, as far as requests have shown."""
 
@@ -46,14 +50,26 @@ class Remote:
         try:
             answer = await _to_its_end(question(self.redis))
         except StoreValueError as error:
-            self._found()  # it answers: only this key is wrong
             log.error("store_value_refused", reason=str(error))
-            return otherwise
+            answer = otherwise  # it answers: only this key is wrong
         except StoreError as error:
             self._lost(error)
             return otherwise
-        self._found()
+        if self.down_since is not None:
+            await self._look_for_writes()
         return answer
+
+    async def _look_for_writes(self) -> None:
+        """End an outage when Redis takes a write: a full one, or a replica, serves reads too."""
+        if monotonic() < self.probe_at:
+            return
+        self.probe_at = monotonic() + limits.store.STORE_PAUSE_S
+        try:
+            await _to_its_end(self.redis.put([(_PROBE, "", limits.store.STORE_PAUSE_S)]))
+        except StoreError:
+            self.on_failure()
+        else:
+            self._found()
 
     def _lost(self, error: StoreError) -> None:
         self.on_failure()
@@ -99,6 +115,11 @@ class Store:
     def shared(self) -> bool:
         """Whether other processes read and write the same keys."""
         return self._remote is not None
+
+    @property
+    def away(self) -> bool:
+        """Whether the shared store did not serve the last request: local memory did."""
+        return self._remote is not None and self._remote.down_since is not None
 
     def remember(self, key: str, value: str, ttl_s: float) -> None:
         """Put a key in this process at once, and in Redis in the background."""

@@ -16,6 +16,7 @@ import structlog
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
+from gateway.ops.telemetry.log_flood import LogFlood
 
 log = structlog.get_logger()
 _debugged = logging.getLogger(__name__)  # asked before a line is made that nobody reads
@@ -51,6 +52,7 @@ def set_up(log_format: str | None, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
     )
+    handler.addFilter(LogFlood())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

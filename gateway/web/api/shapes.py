@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -16,6 +16,8 @@ _Fact = (
     | Annotated[float, Meta(ge=-1e15, le=1e15)]
     | bool
     | None
+    | list[Any]
+    | dict[str, Any]
 )
 
 

@@ -128,7 +128,7 @@ def test_fields_that_are_refused(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("fields", [{"tools": ["hand_over"]}, {"hand_over": {"a": "always"}}])
 def test_hand_over_needs_somebody_and_somebody_needs_hand_over(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="goes with `hand_over`"):
+    with pytest.raises(ValidationError, match="`hand_over` in `tools`"):
         agent(**fields)
 
 
@@ -136,7 +136,7 @@ def test_hand_over_needs_somebody_and_somebody_needs_hand_over(fields: dict[str,
     "fields", [{"tools": ["transfer"]}, {"transfers": {"a": {"to": "+15550199"}}}]
 )
 def test_transfer_needs_somebody_and_somebody_needs_transfer(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="goes with `transfer`"):
+    with pytest.raises(ValidationError, match="`transfer` in `tools`"):
         agent(**fields)
 
 

@@ -49,6 +49,34 @@ def test_the_longest_prefix_counts_and_a_star_is_for_the_rest() -> None:
     assert "10:00" in str(refusal(hours, "+4915112345678", MONDAY_8))
 
 
+@pytest.mark.parametrize(
+    ("number", "at", "open_then"),
+    [
+        # One country, two clocks: 14:00 in New York is 9:00 in Honolulu.
+        ("+12125550100", datetime(2026, 11, 30, 14, tzinfo=UTC), True),
+        ("+18085550100", datetime(2026, 11, 30, 18, 59, tzinfo=UTC), False),
+        ("+18085550100", datetime(2026, 11, 30, 19, tzinfo=UTC), True),
+        ("+12125550100", datetime(2026, 12, 1, 2, tzinfo=UTC), False),
+        # The clocks are put forward, and back, in the night before.
+        ("+33123456789", datetime(2026, 3, 29, 6, 59, tzinfo=UTC), False),
+        ("+33123456789", datetime(2026, 3, 29, 7, tzinfo=UTC), True),
+        ("+33123456789", datetime(2026, 10, 25, 7, 59, tzinfo=UTC), False),
+        ("+33123456789", datetime(2026, 10, 25, 8, tzinfo=UTC), True),
+        ("+33123456789", datetime(2026, 10, 25, 18, 0, tzinfo=UTC), False),
+    ],
+)
+def test_the_clock_is_the_one_where_the_number_is(
+    number: str, at: datetime, *, open_then: bool
+) -> None:
+    day = {"mon-sun": "09:00-19:00"}
+    hours = {
+        "+1": {"zone": "America/New_York", "mon-sun": "09:00-21:00"},
+        "+1808": {"zone": "Pacific/Honolulu", **day},
+        "+33": {"zone": "Europe/Paris", **day},
+    }
+    assert (refusal(hours, number, at) is None) == open_then
+
+
 def test_a_number_that_none_fits_is_not_called() -> None:
     assert refusal({"+216": TUNIS}, "+33123456789", MONDAY_8) == (
         "That agent's `outbound.hours` does not have that country."

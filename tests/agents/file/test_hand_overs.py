@@ -57,18 +57,6 @@ def test_an_agent_that_others_hand_over_to_needs_no_route_and_a_circle_is_fine(
             "agents.front.hand_over.front",
             "is this agent itself",
         ),
-        (
-            TO_BILLING,
-            "record: none",
-            "agents.front.hand_over.billing",
-            "billing has another record",
-        ),
-        (
-            TO_BILLING,
-            "privacy: pci",
-            "agents.front.hand_over.billing",
-            "what is kept of a call is decided when it is answered",
-        ),
         (SIP(TO_BILLING), "", "agents.front.hand_over.billing", "a call stays on the path"),
         (
             SIP(TO_BILLING),
@@ -103,3 +91,24 @@ def test_by_sip_what_can_change_may_differ(tmp_path: Path) -> None:
     front = SIP(TO_BILLING + "\n    reasoning_effort: high")
     billing = SIP("language: fr\n    reasoning_effort: low")
     assert set(load_agents(file_of(tmp_path, front, billing)).agents) == {"front", "billing"}
+
+
+@pytest.mark.parametrize(
+    ("front", "billing", "warned"),
+    [
+        ("redact: [cards, emails]", "redact: [emails, cards]", []),
+        ("privacy: pci", "privacy: pci", []),
+        ("", "privacy: pci", ["billing and front differ in redact and retain_days: of a call"]),
+        ("record: none", "record: transcript", ["billing and front differ in record: of a call"]),
+        ("recording: {consent: Recorded.}", "", ["billing has no recording: from when it leads"]),
+        ("", "recording: {consent: Recorded.}", ["front has no recording: from when it leads"]),
+    ],
+)
+def test_what_is_kept_may_differ_and_the_file_is_told_so_once(
+    tmp_path: Path, front: str, billing: str, warned: list[str]
+) -> None:
+    book = load_agents(file_of(tmp_path, f"{TO_BILLING}\n    {front}", billing))
+    assert len(book.warnings) == len(warned)
+    for warning, wanted in zip(book.warnings, warned, strict=True):
+        assert "agents.front.hand_over.billing: " in warning
+        assert wanted in warning

@@ -96,7 +96,7 @@ def test_the_default_is_the_reception() -> None:
     [
         ("", 1, None, "must have `agents:` and `routes:`"),
         ("- a\n", 1, None, "must have `agents:` and `routes:`"),
-        ("agents: {}\nroutes: []\n", 1, "agents", "dictionary should have at least 1 item"),
+        ("agents: {}\nroutes: []\n", 1, "agents", "must not be empty"),
         (GOOD.replace("routes:", "paths:"), 8, "paths", "is unknown here"),
         ("agents:\n  desk:\n    instructions: x\n", 1, "routes", "is missing"),
         (GOOD + "agents: {}\n", 13, "agents", "stands here twice, first on line 1"),
@@ -240,7 +240,7 @@ def test_the_default_is_the_reception() -> None:
             f"{ASKS}.http.url",
             "must be an address with a port",
         ),
-        (asking("url: 'https://shop.example/#tea'"), 4, f"{ASKS}.http.url", "must fit"),
+        (asking("url: 'https://shop.example/#tea'"), 4, f"{ASKS}.http.url", "must be an address"),
         (
             asking('url: https://shop.example/, headers: {A: "b\\r\\nC: d"}'),
             4,

@@ -33,6 +33,7 @@ class Registry:
         self.agents = self
         self.toolbox = self
         self.asked: list[Any] = []
+        self.apart: set[str] = set()
 
     def version_of(self, _agent: Agent) -> Registry:
         return self
@@ -40,8 +41,9 @@ class Registry:
     def before(self, _agent: str) -> Registry:
         return self
 
-    async def answer(self, question: Any, context: Any, within_s: float) -> Any:
+    async def answer(self, question: Any, context: Any, within_s: float, apart: str) -> Any:
         self.asked.append((await question(), context, within_s))
+        self.apart.add(apart)
         return NO_ANSWER
 
 
@@ -73,6 +75,30 @@ async def test_what_is_known_of_a_call_is_asked_about() -> None:
     assert asked["caller"] == "+21671000001"
     assert asked["earlier_calls"] == []
     assert asked["sip_headers"] == {"X-Vip": "y" * limits.briefing.BEFORE_SIP_HEADER_MAX_CHARS}
+
+
+@pytest.mark.parametrize(
+    ("attestation", "headers", "same"),
+    [
+        ("A", [("X-Customer", "1")], True),
+        ("A", [("x-customer", "1"), ("X-Twilio-CallSid", "CA2"), ("Call-ID", "b")], True),
+        ("C", [("X-Customer", "1")], False),
+        ("A", [("X-Customer", "2")], False),
+        ("A", [], False),
+    ],
+)
+async def test_what_tells_calls_of_one_caller_apart(
+    attestation: str, headers: list[tuple[str, str]], *, same: bool
+) -> None:
+    """A telephone system shows one number for all its customers, and numbers can be forged."""
+    registry: Any = Registry()
+    first = [("X-Customer", "1"), ("X-Twilio-CallSid", "CA1"), ("Call-ID", "a")]
+    for call in (("A", first), (attestation, headers)):
+        arriving = ArrivingCall("CA1", "", "inbound", "+1555", "+1556", call[1], call[0])
+        asking = BeforeCalls(registry).ask(DESK, arriving)
+        assert asking is not None
+        await asking
+    assert (len(registry.apart) == 1) == same
 
 
 @pytest.mark.parametrize("found", [None, GatewayError("away"), []])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from gateway_calls import QUIET, RECEPTION, Stream
+from http_end import http_end
 from running_gateway import GatewayRig, running_gateway
 
 from gateway.call import events, inputs
@@ -99,3 +100,67 @@ async def test_a_caller_who_hangs_up_before_they_were_told_leaves_nothing(
         await rig.note(events.CallEnded)
     await rig.gateway.recordings.recorder.close()
     assert not (tmp_path / "data" / "recording-spool").exists()
+
+
+DECIDED = """
+agents:
+  front:
+    greeting: Hello.
+    instructions: Answer the telephone.
+    FIRST
+    before: {http: {url: "URL/before", secret: "${DESK_SECRET}", allow_private: true}}
+  other:
+    greeting: Hello.
+    instructions: Answer the telephone.
+    SECOND
+routes:
+  - {to: "*", agent: front}
+"""
+RECORDS = "recording: {consent: Recorded., format: FORMAT}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        ("language: en", RECORDS.replace("FORMAT", "wav"), "wav"),
+        (RECORDS.replace("FORMAT", "opus"), RECORDS.replace("FORMAT", "wav"), "wav"),
+        (RECORDS.replace("FORMAT", "opus"), "retain_days: 3", ""),
+    ],
+)
+async def test_the_agent_that_before_names_says_whether_the_call_is_recorded(
+    tmp_path: Path, first: str, second: str, wanted: str
+) -> None:
+    secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+    async with (
+        http_end() as desk,
+        running_model(Script(speed=500, think_ms=0)) as model,
+    ):
+        answer = (200, {"content-type": "application/json"}, b'{"agent": "other"}')
+        desk.answers["/before"] = answer
+        agents = tmp_path / "decided.yaml"
+        text = DECIDED.replace("FIRST", first).replace("SECOND", second)
+        agents.write_text(text.replace("URL", desk.url))
+        data = tmp_path / "data"
+        environ = {"GATEWAY_DATA_DIR": str(data), "DESK_SECRET": secret}
+        async with (
+            running_gateway(agents, model, **environ) as rig,
+            rig.carrier.call(RECEPTION) as stream,
+            stream.breathing(),
+            echoing(stream),
+        ):
+            await rig.note(events.FirstAudioSent)
+            (call,) = rig.gateway.registry.calls
+            assert call.machine.agent.name == "other"
+            waiting = asyncio.create_task(stored(rig)) if wanted else None
+            if wanted:
+                await rig.note(events.RecordingStarted)
+            call.hang_up(Ending.OPERATOR_HUNG_UP)
+            ended = await rig.note(events.CallEnded)
+            assert ended.ending is Ending.OPERATOR_HUNG_UP
+            if waiting is not None:
+                info = await waiting
+                assert (info.format, info.agent) == (wanted, "other")
+            else:
+                assert not rig.said(events.RecordingStarted)
+                assert call.machine.line.tap is not None
+                assert call.machine.line.tap.take() == []

@@ -36,6 +36,7 @@ from call.vendor_events import (
 )
 
 from gateway import limits
+from gateway.agents.config.agent import Agent
 from gateway.call import commands as do
 from gateway.call import events
 from gateway.call.dialogue import prompts
@@ -48,6 +49,7 @@ from gateway.call.inputs import (
     ToolFinished,
 )
 from gateway.call.paths import media_call
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.call.snapshot import decode, encode
 from gateway.protocols.realtime_server import ResponseDone
 
@@ -100,10 +102,10 @@ def asked(book: Book) -> Book:
     return book >> hands_over() << ...
 
 
-def opened(book: Book) -> Book:
+def opened(book: Book, agent: Agent = BILLING) -> Book:
     """The session of the next agent is there."""
     book >> NextSessionEvent(session_created()) << ...
-    return book >> NextSessionEvent(session_updated(BILLING))
+    return book >> NextSessionEvent(session_updated(agent))
 
 
 def handed_over(book: Book) -> Book:
@@ -423,3 +425,38 @@ def test_another_process_goes_on_with_the_agent_there_is_and_counts_on() -> None
 def test_without_colleagues_nobody_can_be_had() -> None:
     call = media_call(an_agent(**FRONT), {}, lambda: "id", 0.0)
     assert call.agents._found("billing") is None
+
+
+def test_the_strictest_switches_of_both_hold_before_the_next_agent_says_a_word() -> None:
+    pci = BILLING.model_copy(
+        update={"privacy": "pci", "record": "transcript", "redact": ["cards", "digits"]}
+    )
+    book = answered(
+        colleagues=[pci, an_agent(**FRONT)],
+        **FRONT,
+        record="metadata",
+        redact=["emails"],
+        retain_days=7,
+    )
+    book = opened(asked(book), pci)
+    strict = CallPrivacy("metadata", "pci", ("cards", "digits", "emails"), 7)
+    outs = book.outs()
+    changed = outs.index(events.PrivacyChanged(strict))
+    assert changed < next(i for i, one in enumerate(outs) if isinstance(one, events.AgentChanged))
+    book << ...
+    assert book.call.privacy == strict
+    assert decode(encode(book.call.snapshot())).privacy == strict
+
+
+def test_switches_stay_strict_in_another_process_and_whoever_leads_the_call() -> None:
+    state = front().call.snapshot()
+    state.privacy = CallPrivacy("none", "pci", ("cards",), 5)
+    after = Book(**FRONT)
+    after.call.resume(decode(encode(state)))
+    assert after.call.privacy == CallPrivacy("none", "pci", ("cards",), 5)
+
+
+def test_agents_that_keep_the_same_change_no_switches() -> None:
+    book = opened(asked(front()))
+    assert not [out for out in book.outs() if isinstance(out, events.PrivacyChanged)]
+    book << ...

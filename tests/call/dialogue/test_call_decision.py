@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from gateway.call import events, inputs
 from gateway.call.briefing import Briefing
 from gateway.call.commands import TransferCaller
 from gateway.call.dialogue.agent_change import AgentSession
+from gateway.call.paths import media_call
+from gateway.call.privacy.call_privacy import CallPrivacy
 
 
 def other(**fields: Any) -> AgentSession:
@@ -110,3 +113,43 @@ def test_a_transfer_begins_in_place_of_the_greeting() -> None:
     said = [event for event in book.said if event["type"] == "response.create"]
     assert len(said) == 1
     assert "Hello." not in str(said[0])
+
+
+def test_the_switches_are_those_of_the_agent_that_leads_the_call_from_its_first_word() -> None:
+    book = Book(record="none", redact=["digits"], privacy="pci") >> session_created() << ...
+    following = other(record="transcript", redact=["emails"])
+    decide(book, following)
+    wanted = CallPrivacy("transcript", redact=("emails",))
+    assert [o for o in book.outs() if isinstance(o, events.PrivacyChanged)] == [
+        events.PrivacyChanged(wanted)
+    ]
+    book << ...
+    assert book.call.privacy == wanted
+
+
+class UndecidedBook(Book):
+    """A call of an agent whose `before` may name one that records calls."""
+
+    machine = staticmethod(partial(media_call, may_be_recorded=True))
+
+
+RECORDING = {"consent": "Recorded.", "format": "wav"}
+
+
+@pytest.mark.parametrize(
+    ("first", "following", "recorded"),
+    [({}, {"recording": RECORDING}, True), ({"recording": RECORDING}, {}, False), ({}, {}, False)],
+)
+def test_the_recording_is_that_of_the_agent_that_was_decided_on(
+    first: dict[str, Any], following: dict[str, Any], recorded: bool
+) -> None:
+    book = UndecidedBook(**first) >> session_created() << ...
+    book >> session_updated(book.agent) << ...
+    decide(book, other(**following)) << ... >> session_updated(book.agent) << ...
+    book >> start() << ... >> book.next_frame() << ...
+    asked = [str(event) for event in book.said if event["type"] == "response.create"]
+    assert ("Recorded." in asked[0]) == recorded
+    assert book.call.recording.wanted == recorded
+    tap = book.call.line.tap
+    assert tap is not None
+    assert bool(tap.take()) == recorded, "of a call that is not recorded nothing is written down"

@@ -187,6 +187,12 @@ def test_warmly_with_what_the_model_says_about_the_caller() -> None:
     goes(people(), to("desk", summary="  They ask for Anna. "), way)
 
 
+def test_what_is_redacted_no_person_hears_either() -> None:
+    way = TransferCaller(DESK, "warm", "Card [card], [email].")
+    told = "Card 4111 1111 1111 1111, jo@example.com."
+    goes(people(redact=["cards", "emails"]), to("desk", summary=told), way)
+
+
 def test_warmly_though_the_model_says_nothing_about_the_caller() -> None:
     goes(people(), to("desk"), TransferCaller(DESK, "warm"))
 

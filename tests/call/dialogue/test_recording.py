@@ -11,6 +11,8 @@ from call.vendor_events import (
     key,
     response_created,
     response_done,
+    session_created,
+    session_updated,
     speech_started,
     speech_stopped,
     start,
@@ -256,3 +258,19 @@ def test_a_message_is_not_recorded_where_the_machine_had_been_told() -> None:
     book >> inputs.MachineDetectionFinished("machine") << note(events.AnswererDetected) << ...
     assert kinds(book) == [line.PAUSED]
     assert book.call.recording.paused
+
+
+def test_a_call_that_was_not_recorded_is_not_when_an_agent_follows_that_records() -> None:
+    """Nor in another process, which knows the next agent alone."""
+    before = Book(greeting=HELLO) >> start() << ...
+    recording = an_agent(name="billing", recording=RECORDING)
+    before.call.ctx.change_agent(recording, server_answers=True)
+    snapshot = before.call.snapshot()
+    assert snapshot.recording == "off"
+    book = Book(greeting=HELLO, recording=RECORDING)
+    book.call.resume(snapshot)
+    book >> session_created() << ... >> session_updated(book.agent) << ... >> start() << ...
+    assert not book.call.recording.wanted
+    assert not [event for event in book.said if TOLD in str(event)]
+    assert kinds(book) == []
+    assert book.call.snapshot().recording == "off"

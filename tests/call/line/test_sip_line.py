@@ -56,6 +56,7 @@ from gateway.call import inputs
 from gateway.call.dialogue.prompts import FAREWELL, NOT_ENDED, NOT_TRANSFERRED, TRANSFER_FAILED
 from gateway.call.endings import Ending
 from gateway.call.state_machines import CallPhase
+from gateway.protocols import realtime_server as model
 
 
 def leaving(**agent: object) -> SipBook:
@@ -473,3 +474,54 @@ def test_no_outcome_and_no_sideband_is_the_end() -> None:
     book = leaving() >> LOST << reattaches >> inputs.ModelLost("unreachable") << nothing
     book >> wait(limits.call.TRANSFER_MAX_S) << notes.TransferAttempted("no_outcome")
     book << ends(Ending.MODEL_LOST) << nothing
+
+
+# --- A playback that nobody reports the end of ---
+
+HASTY = {"nudge_after_s": 5.0, "end_after_s": 10.0, "nudge": "Anyone?"}
+R1 = response_created("resp_1")
+SHORT = model.Usage(output_token_details=model.OutputDetails(audio_tokens=40))
+DONE = model.ResponseDone(model.Response("resp_1", "completed", output=[], usage=SHORT))
+AT_MOST_S = 40 * limits.sip.AUDIO_TOKEN_MAX_S + limits.sip.PLAYBACK_SPARE_S
+
+
+@pytest.mark.parametrize(
+    "played",
+    [
+        [R1, transcript(), started(), DONE],  # the end was lost
+        [R1, transcript(), DONE, stopped(), started()],  # came before the beginning
+        [R1, transcript(), DONE],  # neither came
+        [R1, transcript(), started("resp_9"), DONE, stopped("resp_9")],  # of another response
+    ],
+)
+def test_what_must_have_been_heard_is_taken_for_heard(played: list[object]) -> None:
+    """Else nobody would ever be asked whether they are there: the call would last to its limit."""
+    book = attached(idle=HASTY)
+    for event in played:
+        book = book >> event << ...
+    book >> wait(AT_MOST_S - 1) << nothing
+    lost = note(notes.ModelErrorReported, code="playback_without_end")
+    book >> wait(1.5) << lost << ... >> wait(4.0) << nothing >> wait(1.0) << asks("Anyone?") << ...
+
+
+def test_without_its_length_a_playback_is_given_longer() -> None:
+    book = attached(idle=PATIENT) >> R1 << ... >> transcript() << ... >> started() << ...
+    book >> response_done("resp_1") << ... >> wait(limits.sip.PLAYBACK_MAX_S - 1) << nothing
+    book >> wait(1.5) << note(notes.ModelErrorReported, code="playback_without_end") << ...
+
+
+def test_words_that_come_after_the_end_are_not_waited_for() -> None:
+    book = attached(idle=HASTY)
+    for event in (R1, transcript(), started(), DONE, stopped(), transcript()):
+        book = book >> event << ...
+    book >> wait(4.5) << nothing >> wait(1.0) << asks("Anyone?") << ...
+
+
+def test_answers_that_wait_behind_another_have_its_time_too() -> None:
+    book = attached(idle=PATIENT) >> R1 << ... >> transcript() << ... >> started() << ... >> DONE
+    book << ... >> response_created("resp_2") << ... >> transcript("resp_2", "item_2") << ...
+    second = model.Response("resp_2", "completed", output=[], usage=SHORT)
+    book >> model.ResponseDone(second) << ...
+    lost = note(notes.ModelErrorReported, code="playback_without_end")
+    book >> wait(AT_MOST_S + 0.5) << lost << ... >> wait(AT_MOST_S - 1) << nothing
+    book >> wait(1.0) << lost << ...

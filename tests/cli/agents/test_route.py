@@ -87,7 +87,15 @@ def test_nobody_answers_where_no_route_fits(tmp_path: Path) -> None:
     assert told(tmp_path, "sip:desk@example.com", None)[-1] == "Nobody answers."
 
 
-@pytest.mark.parametrize(("number", "at"), [("reception", None), ("+15550100", "at nine")])
+@pytest.mark.parametrize(
+    ("number", "at"),
+    [
+        ("reception", None),
+        ("+15550100", "at nine"),
+        ("+15550100", "0001-01-01T00:00"),
+        ("+15550100", "9999-12-31T23:59"),
+    ],
+)
 def test_what_is_no_number_or_time_is_refused(tmp_path: Path, number: str, at: str | None) -> None:
     with pytest.raises(SettingsError):
         told(tmp_path, number, at)

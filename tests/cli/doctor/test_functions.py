@@ -78,6 +78,23 @@ async def test_a_service_that_is_not_there(tmp_path: Path) -> None:
     assert (one.status, one.detail) == ("fail", "the connection is refused")
 
 
+SIGNED = """
+    before: {{http: {{url: "http://127.0.0.1:1/call"}}}}
+    tools: [collect_digits]
+    secret_digits: {{pin: {{http: {{url: "http://127.0.0.1:1/pin", allow_private: true}}}}}}
+"""
+
+
+async def test_what_is_asked_before_a_call_and_about_secret_digits_is_examined_too(
+    tmp_path: Path,
+) -> None:
+    one, other = sorted(await found(tmp_path, SIGNED.format()), key=lambda found: found.name)
+    assert (one.name, one.status) == ("before", "fail")
+    assert one.detail == "127.0.0.1 is in a private network"
+    assert (other.name, other.status) == ("secret input pin", "fail")
+    assert other.detail == "the connection is refused"
+
+
 async def test_a_hosted_server_in_a_private_network(tmp_path: Path) -> None:
     """OpenAI connects to it, unless the vendor is simulated on this machine."""
     hosted = HOSTED.format(url="https://10.0.0.7/mcp")

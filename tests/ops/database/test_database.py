@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from database_end import DatabaseEnd, open_database
 from postgres_end import PostgresEnd
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from structlog.testing import capture_logs
 
 from gateway import limits
 from gateway.errors import DatabaseAway, DatabaseBusy
@@ -108,3 +111,110 @@ async def test_no_address_or_password_is_in_an_error(tmp_path: Path) -> None:
     assert "secret" not in str(raised.value)
     assert "127.0.0.1" not in str(raised.value)
     await database.close()
+
+
+@pytest.mark.needs("initdb")
+@pytest.mark.parametrize(
+    ("state", "away"),
+    [
+        ("25006", True),  # a standby
+        ("40P01", True),
+        ("42501", True),  # no right: another user after a rotation
+        ("53100", True),  # the disk is full
+        ("53300", True),
+        ("55P03", True),
+        ("57014", True),  # statement_timeout
+        ("58030", True),
+        ("XX001", True),  # a damaged index
+        ("22P05", False),
+        ("23505", False),
+        ("42601", False),
+    ],
+)
+async def test_an_entry_is_kept_for_what_is_not_its_fault(
+    tmp_path: Path, postgres: PostgresEnd, state: str, away: bool
+) -> None:
+    """What is not away is put aside, and nobody writes it again."""
+    database = Database(database_address(postgres.new_database(), tmp_path))
+    fails = text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$")
+    with pytest.raises(DatabaseAway if away else DBAPIError):
+        await database.write(lambda connection: connection.execute(fails))
+    assert database.away == away
+    await database.close()
+
+
+@pytest.mark.needs("initdb")
+async def test_a_server_that_lost_its_tables_gets_them_again(
+    tmp_path: Path, postgres: PostgresEnd
+) -> None:
+    """As one that was set up anew under the same name."""
+    address = database_address(postgres.new_database(), tmp_path)
+    database = Database(address)
+    insert = text("INSERT INTO keys VALUES ('one', '1', 1)")
+    await database.read(one)
+    await database.write(lambda c: c.execute(text("DROP SCHEMA public CASCADE")))
+    await database.write(lambda c: c.execute(text("CREATE SCHEMA public")))
+    with pytest.raises(DatabaseAway, match="42P01"):
+        await database.write(lambda connection: connection.execute(insert))
+    await database.write(lambda connection: connection.execute(insert))
+    assert not database.away
+    await database.close()
+
+
+@pytest.mark.needs("initdb")
+async def test_a_server_that_reads_only_is_away_until_it_writes(
+    tmp_path: Path, postgres: PostgresEnd
+) -> None:
+    """Told once each, though every page of the console is read from it meanwhile."""
+    url = postgres.new_database()
+    database = Database(database_address(url, tmp_path))
+    insert = text("INSERT INTO keys VALUES ('one', '1', 1)")
+    await database.read(one)
+    await asyncio.to_thread(_reads_only, postgres, url, True)
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(DatabaseAway, match="read_only"):
+                await database.write(lambda connection: connection.execute(insert))
+            assert await database.read(one) == 1
+        await asyncio.to_thread(_reads_only, postgres, url, False)
+        await database.write(lambda connection: connection.execute(insert))
+    assert [line["event"] for line in logs] == ["database_unavailable", "database_available"]
+    await database.close()
+
+
+def _reads_only(postgres: PostgresEnd, url: str, only: bool) -> None:
+    """Have the server refuse writes, or take them again, for whoever connects from now on."""
+    name = url.rpartition("/")[2]
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            f'ALTER DATABASE "{name}" SET default_transaction_read_only = {only}'  # type: ignore[call-overload] # a name
+        )
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+
+
+async def test_what_was_deleted_leaves_the_journal_too(tmp_path: Path) -> None:
+    """SQLite overwrites it in its file, and leaves it in the write-ahead log."""
+    secret = b"the words of a caller"
+    async with open_database(tmp_path) as end:
+        values = {"value": secret}
+        insert = text("INSERT INTO keys VALUES ('one', :value, 1)")
+        await end.database.write(lambda c: c.execute(insert, values))
+        await end.database.write(lambda c: c.execute(text("DELETE FROM keys WHERE name = 'one'")))
+        assert secret in _files(tmp_path), "there is nothing to be done"
+        reader = sqlite3.connect(tmp_path / "gateway.sqlite3")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM keys").fetchone()
+        assert not await end.database.empty_journal(), "another process still sees it"
+        reader.close()
+        assert await end.database.empty_journal()
+        assert secret not in _files(tmp_path)
+
+
+async def test_a_servers_journal_is_not_ours(end: DatabaseEnd) -> None:
+    assert await end.database.empty_journal()
+
+
+def _files(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.glob("gateway.sqlite3*"))

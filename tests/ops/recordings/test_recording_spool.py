@@ -145,6 +145,20 @@ def test_a_full_disk_makes_a_gap_and_every_later_sample_stands_at_its_place(
     assert part.marks == [RecordingMark("gap", 4000, 8000)]
 
 
+@pytest.mark.parametrize("size", [0, 20])
+def test_a_part_that_the_disk_did_not_take_can_be_begun_later(
+    spool: RecordingSpool, size: int
+) -> None:
+    of = facts()
+    with files_no_larger_than(size), pytest.raises(OSError, match=r"too large|half"):
+        spool.writer(of)
+    assert list(spool.folder.iterdir()) == []
+    writer = spool.writer(of)
+    writer.write(SOUND)
+    writer.close("final")
+    assert heard(spool) == SOUND
+
+
 def test_a_disk_that_stays_full_costs_the_end(spool: RecordingSpool) -> None:
     writer = spool.writer(facts())
     writer.write(SOUND[:8000])

@@ -63,7 +63,7 @@ async def test_every_trace_of_a_caller_goes_and_nobody_elses(tmp_path: Path) -> 
         report = await forgetting(end, shelf).caller("+1 (555) 123-0042")
         assert set(report.calls) == {one, three}
         assert report.deleted == {"recordings": 1, "calls": 2}
-        assert report.left == {"recordings": 0, "calls": 0}
+        assert report.left == {"recordings": 0, "calls": 0, "journal": 0}
         assert report.complete
         assert report.barred == 3, "two calls, and the caller"
         assert report.barred_until > "2026"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from itertools import product
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from database_end import DatabaseEnd, ended_call, open_database
 from sqlalchemy import Connection, text
 
+from gateway.ops.database.schema import calls
 from gateway.ops.records.history import CallFilter, Position, micros
 from gateway.ops.records.record import CallRecord, RecordLine
 
+T = TypeVar("T")
 CALLER = "+15551230042"
 ALL = CallFilter()
 
@@ -159,3 +163,68 @@ async def test_every_page_is_found_by_an_index(end: DatabaseEnd, wanted: CallFil
     assert "calls_by_" in plan
     assert "TEMP B-TREE" not in plan
     assert "Sort" not in plan
+
+
+MANY = 10_000
+STEPS_MAX = 15_000
+"""Instructions of SQLite for a page of fifty; those for every row would be ten times that."""
+
+
+FILTERS = (
+    ALL,
+    CallFilter(agent="agent-3"),
+    CallFilter(path="sip"),
+    CallFilter(ending="model_lost"),
+    CallFilter(ending="never"),
+    CallFilter(caller=CALLER),
+    CallFilter(since_us=micros(at(100)), until_us=micros(at(200))),
+    CallFilter(agent="agent-3", path="sip", ending="model_lost"),
+)
+
+
+async def test_a_page_among_ten_thousand_calls_reads_no_more_than_it_shows(tmp_path: Path) -> None:
+    newest_and_old = (None, Position(micros(at(30)), "CA"))
+    async with open_database(tmp_path) as end:
+        await end.database.write(lambda connection: _fill(connection, end))
+        for wanted, after in product(FILTERS, newest_and_old):
+
+            def page(connection: Connection, wanted: Any = wanted, after: Any = after) -> Any:
+                select = end.history.select_page
+                return _counted(connection, lambda: select(connection, wanted, 50, after))
+
+            steps, (found, _) = await end.database.read(page)
+            assert steps < STEPS_MAX, (wanted, after)
+            assert all(wanted.takes(call) for call in found)
+
+
+def _fill(connection: Connection, end: DatabaseEnd) -> None:
+    rows = []
+    theirs = end.callers.of(CALLER)
+    for number in range(MANY):
+        record = ended_call(
+            number,
+            at(number // 20),
+            agent=f"agent-{number % 7}",
+            path="sip" if number % 2 else "media-streams",
+            ending="caller_hung_up" if number % 5 else "model_lost",
+        )
+        of_caller = {"caller_hash": theirs if number % 500 == 0 else "", "parts": str(number)}
+        rows.append(end.history._row(record) | of_caller | {"delete_at": None})
+    connection.execute(calls.insert(), rows)
+
+
+def _counted(connection: Connection, work: Callable[[], T]) -> tuple[int, T]:
+    """Return how many instructions SQLite took for it, and its result."""
+    driver: Any = connection.connection.driver_connection
+    counted = 0
+
+    def count() -> None:
+        nonlocal counted
+        counted += 100
+
+    driver.set_progress_handler(count, 100)
+    try:
+        found = work()
+    finally:
+        driver.set_progress_handler(None, 0)
+    return counted, found

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from database_end import ended_call
 
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.ops.records.parts import merged
-from gateway.ops.records.record import RecordMessage, RecordTurn, SpeechSpan
+from gateway.ops.records.record import (
+    RecordLine,
+    RecordMessage,
+    RecordTurn,
+    SpeechSpan,
+    privacy_of,
+)
 
 FIRST = "2026-09-21T14:00:00.000+00:00"
 LATER = "2026-09-21T14:01:40.000+00:00"
@@ -38,3 +45,20 @@ def test_how_the_last_one_ended_is_how_the_call_ended() -> None:
     first = ended_call(began_at=FIRST, seconds=10.0, ending="media_broken", well=False)
     later = ended_call(began_at=LATER, seconds=10.0)
     assert merged(first, later).ending == merged(later, first).ending == "caller_hung_up"
+
+
+def test_the_strictest_switches_of_all_parts_hold() -> None:
+    first, later = ended_call(began_at=FIRST), ended_call(began_at=LATER)
+    first.privacy = privacy_of(CallPrivacy("transcript", retain_days=9))
+    first.transcript = [RecordLine(1.0, "caller", "My code is 4711.")]
+    first.messages = [RecordMessage(1.0, "Code 4711.", "", "")]
+    strict = CallPrivacy("transcript", "pci", ("digits",), 3)
+    later.privacy = privacy_of(strict, "billing")
+    for record in (merged(first, later), merged(later, first)):
+        assert record.privacy == later.privacy
+        assert record.transcript[0].text == "My code is [digits]."
+        assert record.messages[0].text == "Code [digits]."
+    later.privacy = privacy_of(CallPrivacy("metadata"))
+    assert merged(first, later).transcript == []
+    later.privacy = None
+    assert merged(first, later).privacy == first.privacy

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from gateway.agents.config.agent import Agent
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.ops.records.record import CallRecord, CallSummary, RecordToolUse, privacy_of
 
 RECORD = CallRecord(
@@ -57,7 +58,7 @@ def test_the_switches_of_an_agent(transcription: Any, transcribed: bool) -> None
         "retain_days": 7,
         "transcription": transcription,
     }
-    switches = privacy_of(Agent.model_validate(keys))
+    switches = privacy_of(CallPrivacy.of(Agent.model_validate(keys)))
     assert (switches.record, switches.preset) == ("transcript", "default")
     assert (switches.redact, switches.retain_days) == (("cards", "phones"), 7)
     assert switches.transcribed is transcribed

@@ -12,17 +12,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from database_end import DatabaseEnd, open_database
+from database_end import DatabaseEnd, ended_call, open_database
 
 from gateway.agents.config.agent import Agent
 from gateway.call import events
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.errors import DatabaseAway
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallFilter, Position
 from gateway.ops.records.live_changes import LiveChanges
-from gateway.ops.records.record import CallRecord, CallSummary
+from gateway.ops.records.record import CallRecord, CallSummary, privacy_of
 from gateway.ops.records.store import RecordStore
 from gateway.protocols.realtime_server import Usage
 
@@ -225,6 +226,56 @@ async def test_a_hand_over_is_kept_with_what_the_call_had_cost(office: Office) -
     assert (one.before, one.agent, one.cost_usd) == ("desk", "billing", "0.250000")
     assert (record.agent, record.model) == ("billing", "gpt-realtime-2.1-mini")
     assert record.language == "fr"
+
+
+STRICT = CallPrivacy("transcript", "pci", ("cards", "digits"), 3)
+
+
+async def test_words_that_are_there_when_stricter_switches_come_are_redacted_too(
+    office: Office,
+) -> None:
+    office.call("transcript")
+    office.tell(line("My card is four one one one."), events.MessageTaken("Code 4711.", "", ""))
+    office.tell(events.PrivacyChanged(STRICT), events.AgentChanged("desk", "billing", "m"))
+    office.tell(line("[card]"), ended())
+    await office.end.writes.flushed()
+    record = await office.record()
+    assert [one.text for one in record.transcript] == ["My card is [card].", "[card]"]
+    assert [one.text for one in record.messages] == ["Code [digits]."]
+    assert record.privacy == privacy_of(STRICT)
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("none", False), ("metadata", True)])
+async def test_an_agent_that_keeps_less_has_the_whole_call_kept_so(
+    office: Office, policy: Any, kept: bool
+) -> None:
+    office.call("transcript")
+    office.tell(line("Hello."), events.PrivacyChanged(CallPrivacy(policy)), ended())
+    await office.end.writes.flushed()
+    record = await office.records.find(FACTS.key)
+    assert (record is not None) == kept
+    assert record is None or record.transcript == []
+
+
+async def test_an_agent_that_keeps_nothing_has_earlier_parts_deleted(office: Office) -> None:
+    """The call was with another process, and its first agent kept everything."""
+    earlier = ended_call(1, id=FACTS.key, began_at="2026-09-21T14:00:00.000+00:00")
+    office.end.writes.add(office.end.history.ended(earlier, ""))
+    await office.end.writes.flushed()
+    office.records.open(FACTS, agent(), CallPrivacy("transcript"), resumed=True)
+    office.tell(events.PrivacyChanged(CallPrivacy("none")), ended())
+    await office.end.writes.flushed()
+    assert await office.records.find(FACTS.key) is None
+
+
+async def test_the_result_of_an_agent_that_took_the_call_over_is_kept(office: Office) -> None:
+    office.call()
+    office.tell(events.AgentChanged("desk", "billing", "m", wants_result=True), ended())
+    office.tell(events.ResultFiled("filed", "", 1, {"reason": "invoice"}, {}, ()))
+    await office.end.writes.flushed()
+    record = await office.record()
+    assert record.result is not None
+    assert record.result.fields == {"reason": "invoice"}
 
 
 async def test_an_ended_call_is_listed_while_the_database_is_away(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from redis_end import RedisEnd, running_redis
+from structlog.testing import capture_logs
 
 from gateway import limits
 from gateway.errors import NotAdmitted, StoreError, StoreValueError
@@ -284,3 +285,25 @@ async def served_again(store: Store) -> None:
 async def read_word(reader: asyncio.StreamReader) -> bytes:
     length = int((await reader.readline())[1:])
     return (await reader.readexactly(length + 2))[:-2]
+
+
+async def test_a_server_that_reads_only_is_away_until_it_writes(server: RedisEnd) -> None:
+    """A full one, or one whose disk is full: told once each, whatever is read meanwhile."""
+    store, now = server.store(), limits.store.STORE_PAUSE_S
+    await store.put("before", "1", 60)
+    async with raw_client(server) as admin:
+        await admin.config_set("maxmemory-policy", "noeviction")
+        await admin.config_set("maxmemory", "1")
+        with capture_logs() as logs:
+            for _ in range(2):
+                assert not await store.put_all([("a", "1", 60)])
+                await asyncio.sleep(now)
+                assert await store.get("before") == "1"
+                assert await store.pop("nothing") is None
+                assert store.away
+            await admin.config_set("maxmemory", "0")
+            async with asyncio.timeout(30):
+                while store.away:
+                    await asyncio.sleep(0.02)
+                    await store.get("before")  # a process without calls writes nothing
+    assert [line["event"] for line in logs] == ["store_unavailable", "store_available"]

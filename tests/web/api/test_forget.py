@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
 import pytest
 from gateway_calls import CALLER, QUIET
+from http_end import http_end
+from left_behind import redis_dump
+from redis_end import running_redis
 from running_gateway import GatewayRig, running_gateway
 
 from gateway.call import events
@@ -47,7 +52,7 @@ async def test_a_running_call_stays_and_an_ended_one_goes(rig: GatewayRig) -> No
         report = (await api.delete(path)).json()
         assert report["calls"] == [stream.call_sid]
         assert report["deleted"]["calls"] == 1
-        assert set(report["left"]) == {"calls", "deliveries", "recordings", "states"}
+        assert set(report["left"]) == {"calls", "deliveries", "journal", "recordings", "states"}
         assert not any(report["left"].values())
         assert (await api.delete(path)).status_code == 404
         assert (await api.get(path)).status_code == 404
@@ -63,3 +68,72 @@ async def test_what_is_no_number_forgets_nobody(
         assert (await api.post("/api/forget", json=body)).status_code == status
     async with httpx2.AsyncClient(base_url=rig.url, trust_env=False) as stranger:
         assert (await stranger.post("/api/forget", json={"caller": CALLER})).status_code == 401
+
+
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+FACTS = "Ms Rosewater, customer 8471"
+WORDS = "The heron nests by the harbour."
+KNOWN = """
+agents:
+  desk:
+    instructions: Wait.
+    record: transcript
+    before: {http: {url: "URL/before", secret: "${DESK_SECRET}", allow_private: true}}
+routes:
+  - {to: "*", agent: desk}
+"""
+
+
+@pytest.mark.needs("redis-server")
+async def test_nothing_of_a_forgotten_caller_stands_anywhere(tmp_path: Path) -> None:
+    """Not in the database and its journal, the spools, the outbox, the audit log, or Redis."""
+    data = tmp_path / "data"
+    async with running_redis() as redis, http_end() as far:
+        answer = json.dumps({"facts": {"who": FACTS}}).encode()
+        far.answers["/before"] = (200, {"content-type": "application/json"}, answer)
+        far.answers["/events"] = (500, {}, b"")
+        agents = tmp_path / "agents.yaml"
+        agents.write_text(KNOWN.replace("URL", far.url))
+        environ = {
+            "GATEWAY_ADMIN_TOKEN": TOKEN,
+            "GATEWAY_DATA_DIR": str(data),
+            "GATEWAY_STORE": redis.url,
+            "GATEWAY_EVENTS_URL": f"{far.url}/events",
+            "GATEWAY_EVENTS_SECRET": SECRET,
+            "DESK_SECRET": SECRET,
+        }
+        async with running_gateway(agents, **environ) as rig, client(rig) as api:
+            async with rig.carrier.call(QUIET) as stream:
+                await rig.note(events.CallerConnected)
+                (call,) = rig.gateway.registry.calls
+                line = events.TranscriptLine("caller", WORDS, "item_1")
+                rig.gateway.events.publish(call, line)
+                await stream.stop()
+            await rig.note(events.CallEnded)
+            sid = stream.call_sid
+            assert WORDS in (await api.get(f"/api/calls/{sid}")).text
+            before = {name: _found(text) for name, text in (await _all(data, redis.port)).items()}
+            assert any(before.values()), "nothing was looked into"
+            assert before["redis"], "the store was not looked into"
+            report = (await api.post("/api/forget", json={"caller": CALLER})).json()
+            assert not any(report["left"].values())
+            assert report["calls"] == [sid]
+            after = {name: _found(text) for name, text in (await _all(data, redis.port)).items()}
+            assert {name: found for name, found in after.items() if found} == {}
+            audit = (await api.get("/api/audit")).text
+            assert "forget" in audit
+            assert _found(audit.encode()) == []
+        at_rest = {name: _found(text) for name, text in (await _all(data, redis.port)).items()}
+        assert {name: found for name, found in at_rest.items() if found} == {}
+
+
+def _found(text: bytes) -> list[str]:
+    wanted = (FACTS, WORDS, CALLER, CALLER.removeprefix("+"))
+    return [one for one in wanted if one.encode() in text]
+
+
+async def _all(data: Path, port: int) -> dict[str, bytes]:
+    files = await asyncio.to_thread(lambda: [p for p in data.rglob("*") if p.is_file()])
+    return {str(file.relative_to(data)): file.read_bytes() for file in files} | {
+        "redis": await redis_dump(port)
+    }

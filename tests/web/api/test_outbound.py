@@ -46,6 +46,15 @@ agents:
   never:
     instructions: Call people.
     outbound: {from: "+14155550103", hours: {zone: Europe/Paris, "2020-01-01": "09:00-10:00"}}
+  asking:
+    greeting: Hello {facts.name|there}.
+    instructions: Call people.
+    before: {python: "before_functions:known"}
+    outbound: {from: "+14155550100"}
+  barred:
+    instructions: Call people.
+    before: {python: "before_functions:is_not_called"}
+    outbound: {from: "+14155550100"}
   desk:
     instructions: Answer people.
 routes:
@@ -246,7 +255,8 @@ async def test_without_the_token_nobody_is_called(office: Office) -> None:
         ({"about": "x" * 2_001}, "about"),
         ({"facts": {"first name": "Amel"}}, "facts"),
         ({"facts": {"name": "x" * 1_001}}, "facts"),
-        ({"facts": {"name": ["Amel"]}}, "facts"),
+        ({"facts": {"names": ["Amel" * 300]}}, "facts: names may have 1000 characters"),
+        ({"facts": {f"f{n}": ["x" * 900] for n in range(9)}}, "facts: f8 is one too many"),
         ({"facts": "Amel"}, "facts"),
     ],
 )
@@ -260,13 +270,36 @@ async def test_what_cannot_be_told_to_the_agent_is_refused(
 
 async def test_the_agent_is_told_what_the_call_is_for(office: Office) -> None:
     rig, client, rest = office
-    answer = await dial(client, about="A parcel.", facts={"name": "Amel", "parcels": 2})
+    answer = await dial(client, about="A parcel.", facts={"name": "Amel", "parcels": [1, 2]})
     assert answer.status_code == 202, answer.text
     async with talking(rig, rest, rest.placed[0]):
         call = rig.gateway.registry.media_call(rest.placed[0])
         assert call is not None
-        assert call.machine.briefing == Briefing("A parcel.", {"name": "Amel", "parcels": "2"})
+        assert call.machine.briefing == Briefing("A parcel.", {"name": "Amel", "parcels": "[1,2]"})
         assert call.machine.agent.greeting == "Hello Amel."
+
+
+async def test_what_the_operator_is_asked_comes_on_top_of_what_the_call_is_for(
+    office: Office,
+) -> None:
+    rig, client, rest = office
+    told_of = {"name": "Amel", "caller": "nobody"}
+    await dial(client, agent="asking", about="A parcel.", facts=told_of)
+    async with talking(rig, rest, rest.placed[0]):
+        call = rig.gateway.registry.media_call(rest.placed[0])
+        assert call is not None
+        known = Briefing("A parcel.", {"name": "Amel", "caller": PERSON})
+        assert call.machine.briefing == known, "the person is the caller, whoever called whom"
+        assert call.machine.agent.greeting == "Hello Amel."
+        assert await rig.metric("before_seconds_count", agent="asking", outcome="ok") == 1
+
+
+async def test_a_call_of_ours_that_is_refused_then_ends(office: Office) -> None:
+    rig, client, rest = office
+    document = await answered(rig, rest, await placed(client, "barred"))
+    assert "<Hangup" in document
+    assert "Reject" not in document, "it was answered already: no tone can be sent any more"
+    assert "Stream" not in document
 
 
 async def test_the_same_key_with_other_facts_is_another_call(office: Office) -> None:

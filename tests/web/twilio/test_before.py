@@ -36,7 +36,9 @@ ANSWERS: dict[str, Any] = {
     "bigger": {"agent": "bigger"},
     "trunk": {"agent": "trunk_billing", "language": "fr"},
     "halves": {"facts": {"name": "Amel", "note": ["half \ud800"], "long": "x" * 9000}},
+    "bonjour": {"greeting": "Bonjour Amel, ici l'accueil.", "language": "fr"},
     "busy": {"refuse": "busy"},
+    "fresh": {"refuse": "busy"},
     "declined": {"refuse": "declined"},
     "said": {"refuse": "We <do> not take calls from here."},
     "desk": {"transfer": "desk"},
@@ -68,17 +70,21 @@ def agents(hooks: str) -> str:
                     f"    instructions: Serve {{facts.name|them}}.\n    tools: [transfer]\n"
                     "    transfers: {desk: {to: '+15550199'}}\n"
                     f"    before: {{http: {{url: '{hooks}/{kind}', allow_private: {private}}},"
-                    f" timeout_ms: {300 if kind == 'slow' else 3000}}}\n",
+                    f" timeout_ms: {300 if kind == 'slow' else 3000},"
+                    f" cache_s: {0 if kind == 'fresh' else 60}}}\n",
                     f"  - {{to: '{prefix}{number:02}', agent: {name}}}\n",
                 )
             )
     others = (
+        "  taken:\n    max_calls: 1\n    instructions: Take calls.\n"
+        f"    before: {{http: {{url: '{hooks}/other', allow_private: true}}}}\n"
         "  billing: {instructions: About invoices., greeting: Billing., tools: [end_call]}\n"
         "  bigger: {instructions: Think., greeting: Hm., voice: cedar,"
         " model: gpt-realtime-2.1-mini}\n"
         "  trunk_billing: {instructions: Of invoices., greeting: Trunk., path: sip}\n"
     )
-    routes = "  - {to: '*', agent: billing}\n  - {to: '+1555099', agent: bigger}\n"
+    routes = "  - {to: '+1555098', agent: taken}\n"
+    routes += "  - {to: '*', agent: billing}\n  - {to: '+1555099', agent: bigger}\n"
     return (
         "agents:\n"
         + "".join(a for a, _ in found)
@@ -121,7 +127,7 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def a_desk(model: ModelServer | str, folder: Path) -> AsyncIterator[Desk]:
+async def a_desk(model: ModelServer | str, folder: Path, **more: str) -> AsyncIterator[Desk]:
     async with http_end() as hooks:
         for kind, answer in ANSWERS.items():
             hooks.answers[f"/{kind}"] = (200, {}, json.dumps(answer).encode())
@@ -132,7 +138,7 @@ async def a_desk(model: ModelServer | str, folder: Path) -> AsyncIterator[Desk]:
         file.write_text(agents(hooks.url))
         with pytest.MonkeyPatch.context() as environ:
             environ.setenv("GATEWAY_EVENTS_SECRET", SECRET)
-            async with running_gateway(file, model, **SIP_SETTINGS) as rig:
+            async with running_gateway(file, model, **SIP_SETTINGS, **more) as rig:
                 yield Desk(rig, hooks)
         hooks.held["/slow"].set()
 
@@ -336,6 +342,24 @@ async def test_a_fact_that_cannot_be_told_takes_neither_the_others_nor_the_call(
     assert await desk.rig.metric("before_fields_left_out_total", agent="halves-m", field="facts")
 
 
+async def test_the_operator_learns_of_the_callers_earlier_calls(desk: Desk) -> None:
+    caller = "+15551088"
+    first, response = await desk.ring("nothing", caller)
+    async with desk.rig.carrier.stream(first, token_in(response.text)) as stream:
+        await stream.speak()
+        await desk.rig.note(events.CallerConnected, of=first)
+        await stream.stop()
+    await desk.rig.note(events.CallEnded, of=first)
+    earlier: list[dict[str, Any]] = []
+    async with asyncio.timeout(30):
+        while not earlier:  # its record is written in the background
+            await desk.ring("fresh", caller)
+            found = desk.questions("fresh")[-1]["earlier_calls"]
+            earlier = [one for one in found if one["agent"] == "nothing-m"]
+            await asyncio.sleep(0.02)
+    assert (earlier[0]["direction"], earlier[0]["ending"]) == ("inbound", "caller_hung_up")
+
+
 async def test_the_same_caller_is_asked_about_once(desk: Desk) -> None:
     before = len(desk.questions("facts"))
     for _ in range(2):
@@ -345,6 +369,41 @@ async def test_the_same_caller_is_asked_about_once(desk: Desk) -> None:
     await desk.ring("facts", "anonymous")
     assert len(desk.questions("facts")) == before + 3
     assert await desk.asked("cached", "facts") == 1
+
+
+@pytest.mark.parametrize("overflow", ["busy", "sip"])
+async def test_a_full_gateway_does_what_the_operator_decides_all_the_same(
+    shared_model: ModelServer, tmp_path: Path, overflow: str
+) -> None:
+    """Whoever is barred does not get through because all lines are taken, and who goes straight to
+    a person needs none."""
+    full = {"GATEWAY_MAX_CALLS": "1", "GATEWAY_OVERFLOW": overflow}
+    async with a_desk(shared_model, tmp_path, **full) as desk:
+        await desk.ring("nothing")
+        _, refused = await desk.ring("declined")
+        assert '<Reject reason="rejected"' in refused.text
+        _, transferred = await desk.ring("desk")
+        assert verbs(transferred)[0] == "Dial"
+        assert "+15550199" in transferred.text
+        call_sid, other = await desk.ring("facts")
+        if overflow == "busy":
+            assert '<Reject reason="busy"' in other.text
+        else:
+            assert "X-Gateway-Agent=facts-m" in other.text
+            known = await desk.rig.gateway.registry.briefings.find(call_sid)
+            assert known.greeting == "Hello Amel, welcome back."
+
+
+async def test_another_agent_takes_a_call_whose_own_has_no_slot(desk: Desk) -> None:
+    admission = desk.rig.gateway.capacity.admission
+    await admission.admit("CA-other", "", "taken", 1)
+    try:
+        call_sid = new_sid("CA")
+        response = await desk.rig.carrier.ring(call_sid, "+1555098")
+    finally:
+        await admission.release("CA-other")
+    assert verbs(response)[0] == "Connect"
+    assert desk.call(call_sid).machine.agent.name == "billing"
 
 
 # --- Over a trunk ---
@@ -382,6 +441,17 @@ async def test_another_agent_leads_over_a_trunk_from_the_first_word(
     greeting = await sideband.hears("response.create")
     assert "Trunk." in greeting["response"]["instructions"]
     assert '"fr"' in greeting["response"]["instructions"], "in the caller's language"
+
+
+async def test_a_greeting_is_said_word_for_word_whatever_the_language(
+    sip_desk: Desk, vendor: Vendor
+) -> None:
+    """Whoever wrote it for this caller knew theirs: it is not translated once more."""
+    sideband = await vendor.sideband(await trunk(sip_desk, vendor, "bonjour"))
+    greeting = (await sideband.hears("response.create"))["response"]["instructions"]
+    assert "Bonjour Amel, ici l'accueil." in greeting
+    assert "word for word" in greeting
+    assert "translated" not in greeting
 
 
 async def test_what_cannot_be_used_over_a_trunk_is_counted_too(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from far_end import FarEnd
+from far_end import FarEnd, far_end
 from gateway_calls import QUIET, new_sid, token_in
 from model_bytes import configured, event, events, gateway_with_model
+from running_gateway import running_gateway
 
 from gateway.call import events as notes
 
@@ -146,3 +148,28 @@ async def test_it_counts_for_the_agent_that_answered_it_also_when_it_comes_back(
             taken = [await rig.carrier.ring(new_sid("CA"), to) for to in (QUIET, QUIET)]
             assert ["Stream" in answer.text for answer in taken] == [True, False]
             await again.stop()
+
+
+async def test_its_record_says_who_led_it_and_what_each_has_cost(handing_over: Path) -> None:
+    vendor = Vendor()
+    async with (
+        far_end(vendor) as url,
+        running_gateway(
+            handing_over, f"{url.replace('ws:', 'http:')}/v1", GATEWAY_ADMIN_TOKEN="t" * 20
+        ) as rig,
+        rig.carrier.call(QUIET) as stream,
+    ):
+        await rig.note(notes.ModelReady)
+        await stream.press("5")
+        await stream.press("#")
+        await rig.note(notes.UsageCounted, 2)
+        headers = {"Authorization": f"Bearer {'t' * 20}"}
+        answer = await rig.client.get(f"/api/calls/{stream.call_sid}", headers=headers)
+        record = answer.json()
+        assert (record["agent"], record["model"]) == ("billing", "gpt-realtime-2.1-mini")
+        (change,) = record["hand_overs"]
+        assert (change["before"], change["agent"]) == ("front", "billing")
+        assert change["model"] == "gpt-realtime-2.1-mini"
+        of_front, of_all = Decimal(change["cost_usd"]), Decimal(record["cost_usd"])
+        assert 0 < of_front < of_all
+        await stream.stop()

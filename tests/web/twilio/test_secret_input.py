@@ -15,8 +15,8 @@ import pytest
 from far_end import FarEnd, far_end
 from gateway_calls import QUIET, token_in
 from http_end import HttpEnd, http_end
+from left_behind import redis_dump
 from model_bytes import configured, event, events
-from redis.asyncio import Redis
 from redis_end import running_redis
 from running_gateway import PUBLIC_URL, GatewayRig, running_gateway
 from twilio_rest_double import RestDesk, rest_desk
@@ -273,18 +273,6 @@ async def test_a_card_that_comes_to_nothing(tmp_path: Path, result: str, outcome
         assert play.bank.seen == []
 
 
-async def all_of(url: str) -> str:
-    """Every key of the store, and what stands there, unencrypted."""
-    client = Redis.from_url(url)
-    found = []
-    async for key in client.scan_iter("*"):
-        kind = (await client.type(key)).decode()
-        value = await client.dump(key) if kind != "string" else await client.get(key)
-        found.append(f"{key!r} {value!r}")
-    await client.aclose()
-    return "\n".join(found)
-
-
 @pytest.mark.needs("redis-server")
 async def test_the_digits_are_nowhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
@@ -301,7 +289,7 @@ async def test_the_digits_are_nowhere(
         await play.back(await play.post(action, Digits=PIN))
         assert len(play.bank.seen) == 1
         metrics = (await play.rig.client.get("/metrics")).text
-        stored = await all_of(redis.url)
+        stored = (await redis_dump(redis.port)).decode("latin-1")
         told = json.dumps(play.vendor.heard)
         rest = str(play.rest.asked)
         events_told = str([note for _, note in play.rig.notes])

@@ -1,0 +1,126 @@
+"""Digits that a caller types for the operator's function are in nothing else, on both paths."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import yaml
+from left_behind import files_of, last_metrics, receiver, redis_watched
+from redis_end import running_redis
+from rehearsal import on_path
+
+PIN = "73914652"
+TOO_SHORT = "739146"
+SECRET = "whsec_c2VjcmV0IG9mIHRoZSByZWhlYXJzYWwsIG5vdCBhIHJlYWwgb25l"
+PARTS = (b"7391", b"14652", b"9146")
+"""Of the PIN; each of them alone is too much."""
+
+
+def scenario(folder: Path, events_url: str, redis_url: str) -> Path:
+    agent = {
+        "greeting": "Northwind Bank.",
+        "instructions": "Answer the telephone of a bank.",
+        "record": "transcript",
+        "recording": {"consent": "Recorded.", "format": "wav"},
+        "result": {"type": "object", "properties": {"reason": {"type": "string"}}},
+        "tools": ["end_call", "collect_digits"],
+        "secret_digits": {
+            "pin": {
+                "digits": len(PIN),
+                "ask": "Please type your PIN now.",
+                "key_wait_s": 2,
+                "http": {
+                    "url": "${services}/pin",
+                    "secret": "${BANK_SECRET}",
+                    "allow_private": True,
+                },
+            }
+        },
+    }
+    asks = [
+        {"say": "Please type your PIN now."},
+        {"call": {"name": "collect_digits", "arguments": {"what": "pin"}}},
+    ]
+    ends = [{"say": "Goodbye."}, {"call": {"name": "end_call"}}]
+    hear: dict[str, Any] = {"hear": {"until_silence_ms": 900, "at_least_ms": 2000}}
+    whole = {
+        "name": "typed",
+        "agents": {"agents": {"bank": agent}, "routes": [{"to": "*", "agent": "bank"}]},
+        "services": {"/pin": {"json": {"ok": True, "say": "correct", "token": "tok_heron"}}},
+        "model": {
+            "hears": ["What is my balance?", "Goodbye."],
+            "turns": [asks, ends],
+            "after_tool": [{"say": "I was told: ${output}"}],
+            "out_of_band": [{"say": '{"reason": {"value": null, "evidence": []}}'}],
+        },
+        "environment": {
+            "BANK_SECRET": SECRET,
+            "GATEWAY_LOG_LEVEL": "debug",
+            "GATEWAY_EVENTS_URL": events_url,
+            "GATEWAY_EVENTS_SECRET": SECRET,
+            "GATEWAY_STORE": redis_url,
+            "GATEWAY_STORE_KEY": "",
+        },
+        "steps": [
+            hear,
+            {"say": "What is my balance?"},
+            {"hear": {"until_silence_ms": 1200, "at_least_ms": 2000}},
+            {"press": f"{TOO_SHORT}#"},
+            {"hear": {"until_silence_ms": 700}},
+            {"press": PIN},
+            {"hear": {"until_silence_ms": 900, "at_least_ms": 3000}},
+            {"say": "Goodbye!"},
+            {"hear": {"until_silence_ms": 700}},
+            {"expect_hang_up": {"timeout_s": 15}},
+        ],
+        "expect": {
+            "ending": "gateway",
+            "asked": {"/pin": 1},
+            "said": [".*Typed, and accepted.*tok_heron.*"],
+            "metrics": {
+                'gateway_secret_inputs_total{agent="bank",kind="digits",outcome="done"}': 1
+            },
+        },
+    }
+    folder.mkdir()
+    file = folder / "typed.yaml"
+    file.write_text(yaml.safe_dump(whole, allow_unicode=True))
+    return file
+
+
+async def left_by_a_call(folder: Path, path: str) -> dict[str, bytes]:
+    """Return everything that a call left, by where it was found."""
+    bodies: list[bytes] = []
+    out = folder / "out"
+    async with receiver(bodies) as url, running_redis() as redis:
+        metrics = asyncio.create_task(last_metrics(out / "gateway.log"))
+        async with redis_watched(redis.port) as stored:
+            await on_path(str(scenario(folder, url, redis.url)), path, out)
+        found = {f"event {number}": body for number, body in enumerate(bodies)}
+        found["redis"] = b"\n".join(stored)
+        found["metrics"] = await asyncio.wait_for(metrics, 10)
+    return found | files_of(out)
+
+
+async def test_digits_that_are_typed_are_nowhere(tmp_path: Path) -> None:
+    for path, found in zip(
+        ("media", "sip"),
+        await asyncio.gather(
+            left_by_a_call(tmp_path / "media", "media"), left_by_a_call(tmp_path / "sip", "sip")
+        ),
+        strict=True,
+    ):
+        seen = {
+            name: [part for part in PARTS if part in data]
+            for name, data in found.items()
+            if not name.endswith(".wav")  # chance puts any four bytes into a minute of sound
+        }
+        assert {name: parts for name, parts in seen.items() if parts} == {}, path
+        # What was looked into is not empty, and tells of this call.
+        assert b"secret_inputs_total" in found["metrics"]
+        assert any(name.endswith(".wav") for name in found), "nothing was recorded"
+        assert b"balance" in found["redis"], "the store was not looked into"
+        assert any("sqlite3" in name for name in found)
+        assert b"collect_digits" in b"".join(found.values())
