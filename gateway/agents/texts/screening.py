@@ -13,6 +13,13 @@ _ASKS: Final = re.compile(
     screening \s+ (?:service|assistant) | call \s+ (?:screen|assist|assistant)\b
     | (?:record|say|state|tell|give) .{0,40} \b name\b .{0,80} (?:\bwhy\b|reason|purpose)
     | (?:reason|why) .{0,40} \b calling\b .{0,60} \b name\b
+    | (?:record|say|state|tell \s+ me) \s+ who .{0,40} (?:\bwhy\b|reason|purpose|\babout\b)
+    | \bbefore \s+ I .{0,20} (?:connect|put) \s+ you\b
+    | \bI(?:['\u2019]m|\s+am) \s+ (?:[\w'\u2019]+\s+){0,4}
+      (?:virtual|digital|automated) \s+ assistant\b
+    | \bje \s+ suis \s+ (?:l['\u2019]|un\s+|une\s+) assistante? \s+
+      (?:vocale?|virtuelle?|num\u00e9rique)
+    | أنا \s+ (?:ال)?مساعد[ةه]? \s+ (?:ال)?(?:[اإ]فتراضي|صوتي|رقمي|[آا]لي)
     | filtrage \s+ (?:d['\u2019]|des\s+|de\s+l['\u2019])appels? | service \s+ de \s+ filtrage
     | (?:enregistr|dites|dire|indiqu|donn|précis) .{0,40} \bnoms?\b
       .{0,80} (?:raison|motif|pourquoi|objet)

@@ -18,6 +18,9 @@ class LruMap(Generic[T]):
         self._make, self._most = make, most
         self._by_key: OrderedDict[str, T] = OrderedDict()
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._by_key
+
     def of(self, key: str) -> T:
         if key in self._by_key:
             self._by_key.move_to_end(key)

@@ -11,6 +11,7 @@ from re import fullmatch
 from gateway import limits
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
+from gateway.bridge.messaging.lru import LruMap
 from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall, ends_of
 from gateway.ops.store.shared import Store
 
@@ -31,6 +32,8 @@ class PictureLinks:
     ) -> None:
         self._store, self._table, self._relay = store, table, mailbox
         self._public_url = public_url
+        self._found: LruMap[None] = LruMap(lambda: None)
+        """Keys of other processes' links that were found here before."""
 
     async def make(self, call: LiveCall) -> str:
         """Make a link and return its address."""
@@ -40,17 +43,21 @@ class PictureLinks:
         await self._store.put(_key(token), known, agent.max_call_s)
         return f"{self._public_url}/photo/{token}"
 
-    def is_ours(self, token: str) -> bool:
-        """Whether this process knows the token without asking the store."""
-        return self._store.known(_key(token)) is not None
+    def is_known(self, token: str) -> bool:
+        """Whether this process knows that there is such a link, without asking the store."""
+        key = _key(token)
+        return key in self._found or self._store.known(key) is not None
 
     async def find(self, token: str) -> PictureLink | None:
         """Return where a token leads, None for one that is unknown or expired."""
         if not fullmatch(r"[A-Za-z0-9_-]{16,64}", token):
             return None
-        known = self._store.known(_key(token)) or await self._store.get(_key(token))
+        known = self._store.known(_key(token))
         if known is None:
-            return None
+            known = await self._store.get(_key(token))
+            if known is None:
+                return None
+            self._found.of(_key(token))
         key, language, caller, dialled = json.loads(known)
         call = self._table.call(key)
         if call is not None and call.machine.takes_pictures:

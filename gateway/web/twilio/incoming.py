@@ -20,6 +20,7 @@ from gateway.web.twilio.legs import STREAM
 from gateway.web.twilio.transfers import TransferWebhooks
 from gateway.web.twilio.twiml_documents import TwimlDocuments, twiml
 
+_STOPS: Final = "draining"
 _MODEL_UNAVAILABLE: Final = frozenset({"model_down", "rate_limited"})
 
 
@@ -50,15 +51,22 @@ class IncomingCalls:
         if asking is None:
             return await self._connected(call, agent)
         if agent.path == "sip" or self._shed() is not None:
-            decided = await self._decided(call, agent, await asking)
-            return decided or await self._connected(call, self._leading(agent, await asking))
+            return await self._as_asked(call, agent, await asking)
         try:
             # The session is opened meanwhile.
             response = await self._stream.connect(call, agent)
         except NotAdmitted as error:
-            asking.cancel()
-            return self._instead(call, agent, error.reason)
+            if error.reason == _STOPS:
+                asking.cancel()
+                return self._instead(call, agent, error.reason)
+            # A refusal or a transfer needs no slot, and another agent may have one.
+            return await self._as_asked(call, agent, await asking)
         return await self._as_decided(call, agent, await asking, response)
+
+    async def _as_asked(self, call: VoiceRequest, agent: Agent, answer: BeforeAnswer) -> Response:
+        """Return what a call gets that is connected only now that its operator was asked."""
+        decided = await self._decided(call, agent, answer)
+        return decided or await self._connected(call, self._leading(agent, answer))
 
     async def _as_decided(
         self, call: VoiceRequest, agent: Agent, answer: BeforeAnswer, response: Response

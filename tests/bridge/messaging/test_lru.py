@@ -22,3 +22,10 @@ def test_no_more_than_so_many_and_the_one_used_last_stays() -> None:
     assert values.of("c") == [1]
     assert values.of("b") == []
     assert values.of("a") == [], "and now c and b are the two"
+
+
+def test_who_asks_whether_there_is_one_makes_none() -> None:
+    values: LruMap[list[int]] = LruMap(list, 2)
+    assert "a" not in values
+    values.of("a")
+    assert "a" in values

@@ -76,12 +76,15 @@ def agents(hooks: str) -> str:
                 )
             )
     others = (
+        "  taken:\n    max_calls: 1\n    instructions: Take calls.\n"
+        f"    before: {{http: {{url: '{hooks}/other', allow_private: true}}}}\n"
         "  billing: {instructions: About invoices., greeting: Billing., tools: [end_call]}\n"
         "  bigger: {instructions: Think., greeting: Hm., voice: cedar,"
         " model: gpt-realtime-2.1-mini}\n"
         "  trunk_billing: {instructions: Of invoices., greeting: Trunk., path: sip}\n"
     )
-    routes = "  - {to: '*', agent: billing}\n  - {to: '+1555099', agent: bigger}\n"
+    routes = "  - {to: '+1555098', agent: taken}\n"
+    routes += "  - {to: '*', agent: billing}\n  - {to: '+1555099', agent: bigger}\n"
     return (
         "agents:\n"
         + "".join(a for a, _ in found)
@@ -124,7 +127,7 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def a_desk(model: ModelServer | str, folder: Path) -> AsyncIterator[Desk]:
+async def a_desk(model: ModelServer | str, folder: Path, **more: str) -> AsyncIterator[Desk]:
     async with http_end() as hooks:
         for kind, answer in ANSWERS.items():
             hooks.answers[f"/{kind}"] = (200, {}, json.dumps(answer).encode())
@@ -135,7 +138,7 @@ async def a_desk(model: ModelServer | str, folder: Path) -> AsyncIterator[Desk]:
         file.write_text(agents(hooks.url))
         with pytest.MonkeyPatch.context() as environ:
             environ.setenv("GATEWAY_EVENTS_SECRET", SECRET)
-            async with running_gateway(file, model, **SIP_SETTINGS) as rig:
+            async with running_gateway(file, model, **SIP_SETTINGS, **more) as rig:
                 yield Desk(rig, hooks)
         hooks.held["/slow"].set()
 
@@ -366,6 +369,41 @@ async def test_the_same_caller_is_asked_about_once(desk: Desk) -> None:
     await desk.ring("facts", "anonymous")
     assert len(desk.questions("facts")) == before + 3
     assert await desk.asked("cached", "facts") == 1
+
+
+@pytest.mark.parametrize("overflow", ["busy", "sip"])
+async def test_a_full_gateway_does_what_the_operator_decides_all_the_same(
+    shared_model: ModelServer, tmp_path: Path, overflow: str
+) -> None:
+    """Whoever is barred does not get through because all lines are taken, and who goes straight to
+    a person needs none."""
+    full = {"GATEWAY_MAX_CALLS": "1", "GATEWAY_OVERFLOW": overflow}
+    async with a_desk(shared_model, tmp_path, **full) as desk:
+        await desk.ring("nothing")
+        _, refused = await desk.ring("declined")
+        assert '<Reject reason="rejected"' in refused.text
+        _, transferred = await desk.ring("desk")
+        assert verbs(transferred)[0] == "Dial"
+        assert "+15550199" in transferred.text
+        call_sid, other = await desk.ring("facts")
+        if overflow == "busy":
+            assert '<Reject reason="busy"' in other.text
+        else:
+            assert "X-Gateway-Agent=facts-m" in other.text
+            known = await desk.rig.gateway.registry.briefings.find(call_sid)
+            assert known.greeting == "Hello Amel, welcome back."
+
+
+async def test_another_agent_takes_a_call_whose_own_has_no_slot(desk: Desk) -> None:
+    admission = desk.rig.gateway.capacity.admission
+    await admission.admit("CA-other", "", "taken", 1)
+    try:
+        call_sid = new_sid("CA")
+        response = await desk.rig.carrier.ring(call_sid, "+1555098")
+    finally:
+        await admission.release("CA-other")
+    assert verbs(response)[0] == "Connect"
+    assert desk.call(call_sid).machine.agent.name == "billing"
 
 
 # --- Over a trunk ---
