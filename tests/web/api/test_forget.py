@@ -109,6 +109,11 @@ async def test_nothing_of_a_forgotten_caller_stands_anywhere(tmp_path: Path) -> 
                 (call,) = rig.gateway.registry.calls
                 line = events.TranscriptLine("caller", WORDS, "item_1")
                 rig.gateway.events.publish(call, line)
+                # The calls that other processes may show are posted every two seconds.
+                async with asyncio.timeout(20):
+                    shown = f'"caller":"{CALLER}"'.encode()
+                    while shown not in await redis_dump(redis.port):  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
                 await stream.stop()
             await rig.note(events.CallEnded)
             sid = stream.call_sid
