@@ -46,6 +46,10 @@ class CallPart:
     def call_ends(self) -> None:
         """The call is about to end: clean up what is still running."""
 
+    def release(self) -> None:
+        """The call is over: let go of the methods that a part names in its own tables."""
+        self.handlers, self.timers = {}, {}
+
 
 _P = TypeVar("_P", bound=CallPart)
 

@@ -92,7 +92,8 @@ class RealtimeSocket(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._paced = PacedFrames(self._splitter, self._on_part, self._loop)
         self._transport: asyncio.Transport | None = None
-        self._open: asyncio.Future[None] = self._loop.create_future()
+        self._opening: asyncio.Future[None] | None = self._loop.create_future()
+        """Result of the handshake, until `opened` has told it."""
         self._head: bytearray | None = bytearray()
         self._fragments: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -100,7 +101,14 @@ class RealtimeSocket(asyncio.Protocol):
 
     async def opened(self) -> None:
         """Returns after the handshake. Raises LinkError."""
-        await self._open
+        if self._opening is None:
+            return
+        try:
+            await self._opening
+        finally:
+            # An error leads to the frames that it passed, and these to this socket: with the way
+            # back they would be a circle, for every connection that failed.
+            self._opening = None
 
     def post(self, payload: bytes) -> None:
         """One text message, now; dropped on a link that is not open."""
@@ -166,6 +174,7 @@ class RealtimeSocket(asyncio.Protocol):
         code = self._conn.close_rcvd.code if self._conn.close_rcvd else CloseCode.ABNORMAL_CLOSURE
         fatal = code in _FATAL_CLOSES or code >= _OWN_CLOSES_FROM
         self._lose(f"closed_{int(code)}", fatal=fatal)
+        self._paced.end()
 
     # --- The library's state machine ---
 
@@ -197,17 +206,19 @@ class RealtimeSocket(asyncio.Protocol):
             self._lose("protocol_error")
 
     def _on_handshake(self) -> None:
-        if self._conn.state is OPEN and not self._open.done():
-            self._open.set_result(None)
+        opening = self._opening
+        if self._conn.state is OPEN and opening is not None and not opening.done():
+            opening.set_result(None)
             self._timer = self._loop.call_later(self._bounds.ping_every_s, self._send_ping)
             if self._receiver is not None:
                 # Here and not after `connect`: the first event may stand in the same bytes.
                 self._receiver.on_model_open(self)
 
     def _check_handshake(self) -> None:
-        exc = self._conn.handshake_exc
-        if exc is None or self._open.done():
+        exc, opening = self._conn.handshake_exc, self._opening
+        if exc is None or opening is None or opening.done():
             return
+        exc.__traceback__ = None  # the library's frames, which have the protocol that has the error
         refused = False
         if isinstance(exc, InvalidStatus):
             status, body = exc.response.status_code, bytes(exc.response.body or b"")
@@ -215,7 +226,7 @@ class RealtimeSocket(asyncio.Protocol):
             reason = f"http_{status}"
         else:
             reason = "handshake" if isinstance(exc, InvalidHandshake) else "protocol_error"
-        self._open.set_exception(LinkError(reason, retryable=not refused))
+        opening.set_exception(LinkError(reason, retryable=not refused))
 
     def _on_frame(self, frame: Frame) -> None:
         # The vendor sends text; binary goes the same way, to be refused by whoever reads it.
@@ -265,8 +276,8 @@ class RealtimeSocket(asyncio.Protocol):
         transport, self._transport, self._write = self._transport, None, _drop
         if transport is not None:
             transport.abort()
-        if not self._open.done():
-            self._open.set_exception(LinkError(reason, retryable=True))
+        if self._opening is not None and not self._opening.done():
+            self._opening.set_exception(LinkError(reason, retryable=True))
         elif receiver is not None:
             receiver.on_model_lost(reason, fatal, monotonic())
 

@@ -245,7 +245,7 @@ def _forgetting(r: Resources, kept: Records, recorded: Recordings, acting: Opera
         return [call.id for call in (*kept.store.live(wanted), *await acting.remote.live(wanted))]
 
     traces = (
-        RecordingTraces(recorded.uploader, recorded.library),
+        RecordingTraces(recorded.uploader),
         DeliveryTraces(kept.database),
         SnapshotTraces(r.states),
     )

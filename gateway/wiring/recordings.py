@@ -90,7 +90,7 @@ def recordings(r: Resources, kept: Records) -> Recordings:
     stored.subscribe_to_drops(carrier.on_dropped)
     kept.tombstones.subscribe(uploader.call_dropped)
     recorder = CallRecorder(thread, kept.callers.of)
-    retention = _retention(r, kept, RecordingTraces(uploader, library))
+    retention = _retention(r, kept, RecordingTraces(uploader))
     return Recordings(recorder, uploader, library, carrier, stored, retention)
 
 

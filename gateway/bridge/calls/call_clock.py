@@ -52,6 +52,11 @@ class CallClock:
             delay_s = max(0.0, deadline - monotonic()) + TIMER_GRAIN_S
             self._timer = self._loop.call_later(delay_s, self._tick)
 
+    def release(self) -> None:
+        """The call is over: stop, and let go of it."""
+        self._stop()
+        self._execute, self._fail = _ignore, _ignore
+
     def _tick(self) -> None:
         self._timer, now = None, monotonic()
         try:
@@ -66,3 +71,7 @@ class CallClock:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _ignore(*_: object) -> None:
+    """Nothing is done for a call that is over."""

@@ -9,11 +9,12 @@ an answer that was already cut.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from random import uniform
 from time import monotonic
+from typing import Any
 
 import structlog
 
@@ -70,7 +71,7 @@ class LiveCall:
         """Session opened beside the one in use, before that one's hour is up."""
         self._clock = CallClock(machine, self._execute_all, self._break)
         self._faults: Counter[str] = Counter()
-        self._tools = ToolRunner(
+        self._tools: ToolRunner | None = ToolRunner(
             lambda: self.facts,
             agents.toolbox,
             services.tasks,
@@ -250,8 +251,7 @@ class LiveCall:
 
     def _open_session(self, after_s: float, model: str) -> ModelConnection:
         connection = ModelConnection(self)
-        work = self._try_session(connection, after_s, model)
-        self._services.tasks.start(work, f"open-model {self.facts.key}")
+        self._start(self._try_session(connection, after_s, model), "open-model")
         return connection
 
     async def _try_session(self, connection: ModelConnection, after_s: float, model: str) -> None:
@@ -261,9 +261,7 @@ class LiveCall:
             self.on_connection_lost(connection, error.reason, not error.retryable, monotonic())
 
     def _attach(self) -> None:
-        self._services.tasks.start(
-            self._services.model.open_sideband(self), f"sideband {self.facts.key}"
-        )
+        self._start(self._services.model.open_sideband(self), "sideband")
 
     # --- The call core ---
 
@@ -339,20 +337,14 @@ class LiveCall:
             case do.HangUp():
                 self.start_hang_up()
             case do.TransferCaller():
-                work = self._carrier.transfer(self, one)
-                self._services.tasks.start(work, f"transfer {self.facts.key}")
+                self._start(self._carrier.transfer(self, one), "transfer")
             case do.CollectSecret():
-                work = self._carrier.collect(self, one)
-                self._services.tasks.start(work, f"collect {self.facts.key}")
+                self._start(self._carrier.collect(self, one), "collect")
             case do.ReleaseCall():
-                work = self._carrier.release(self)
-                self._services.tasks.start(work, f"release {self.facts.key}")
-            case do.RunTool():
-                self._tools.run(one)
-            case do.CancelTool():
-                self._tools.cancel(one.call_id)
-            case do.DetachTool():
-                self._tools.detach(one.call_id)
+                self._start(self._carrier.release(self), "release")
+            case do.RunTool() | do.CancelTool() | do.DetachTool():
+                if self._tools is not None:
+                    self._tools.execute(one)
             case events.AgentChanged():
                 self.facts = replace(self.facts, agent=one.agent)
                 of_agent = self._services.open_bill(self.facts, self.machine.agent)
@@ -360,6 +352,8 @@ class LiveCall:
                 self._services.publish(self, one)
             case _:
                 self._services.publish(self, one)
+                if isinstance(one, events.CallEnded):
+                    self._let_go()
 
     def _break(self, error: Exception, now: float) -> None:
         """End this call, and nothing else, because of a bug of ours."""
@@ -367,11 +361,19 @@ class LiveCall:
         self._execute_all(self.machine.abandon(now))
         self._clock.set_timer()
 
+    def _let_go(self) -> None:
+        """The call is over: break its circles of references. A tool that runs on has its runner."""
+        self.machine.release()
+        self._clock.release()
+        self._tools = None
+
     # --- Opening and closing ---
 
     def start_hang_up(self) -> None:
-        work = self._carrier.hang_up(self)
-        self._services.tasks.start(work, f"hang-up {self.facts.key}", last=True)
+        self._start(self._carrier.hang_up(self), "hang-up", last=True)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str, *, last: bool = False) -> None:
+        self._services.tasks.start(work, f"{name} {self.facts.key}", last=last)
 
     def _replace_model(self, after_s: float) -> None:
         if self._model is not None:

@@ -43,6 +43,16 @@ class ToolRunner:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._detached: set[str] = set()
 
+    def execute(self, command: do.RunTool | do.CancelTool | do.DetachTool) -> None:
+        """Do what the call core wants done with a function."""
+        match command:
+            case do.RunTool():
+                self.run(command)
+            case do.CancelTool():
+                self.cancel(command.call_id)
+            case do.DetachTool():
+                self.detach(command.call_id)
+
     def run(self, command: do.RunTool) -> None:
         name = f"tool {command.name} {self._facts().key}"
         self._running[command.call_id] = self._tasks.start(self._run(command), name)

@@ -235,7 +235,8 @@ class RemoteCalls:
         if record is not None:
             return BoardLine(record.summary(), caller)
         ended = lately.get(key)
-        return None if ended is None else BoardLine(ended.call, ended.caller)
+        # By its caller only a running call is looked for: no number stays of one that has ended.
+        return None if ended is None else BoardLine(ended.call, "")
 
     async def _publish(self) -> None:
         """Publish what other processes have posted, for the consoles that watch here."""

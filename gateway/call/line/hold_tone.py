@@ -45,6 +45,10 @@ class HoldTone:
     def open(self, twilio: ToTwilio) -> None:
         self._twilio = twilio
 
+    def release(self) -> None:
+        """The call is over: let go of its line."""
+        self._model_speaks = _nobody_speaks
+
     def due_messages(self) -> list[bytes]:
         """Return what is due while the caller waits for work, and neither side speaks."""
         ctx, work = self._ctx, self._work
@@ -89,3 +93,7 @@ class HoldTone:
         if self._twilio is None or self._lasts_until <= now:
             return []
         return [self._twilio.clear()]
+
+
+def _nobody_speaks() -> bool:
+    return False

@@ -251,6 +251,10 @@ class MediaLine(CallPart):
         self._ctx.answer.spoke(item_id)
         self._first_sound.answered()
 
+    def release(self) -> None:
+        super().release()
+        self._hold_tone.release()
+
     # --- What the dialogue asks of the line ---
 
     @property

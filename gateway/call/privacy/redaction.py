@@ -33,11 +33,14 @@ LEAD_WORDS_MAX: Final = 6
 GROUPS_MAX: Final = 200
 """Numbers of one text that are looked at; with more, everything from the first one goes."""
 _NUMBERS: Final = frozenset({"cards", "digits", "phones"})
+_RESUMED_CARD: Final = re.compile(rf"\[card\](?:\W+\w+){{0,{OPEN_WORDS_MAX}}}\W*\Z")
 SCATTER_WORDS_MAX: Final = 4
 """Words between two parts of a number that is written down together."""
 
 # Issuers' numbers begin with these (ISO/IEC 7812): a year or a time of day does not.
 _CARD_START: Final = re.compile(r"4|5[0-9]|6|3[04-9]|2[2-7]")
+_SOME_CARD: Final = "4000"
+"""Stands for the beginning of a card number that was taken out before the words came here."""
 _EMAIL: Final = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,190}\.\w{2,24}")
 _AT: Final = "at|arr?obase?|آت|ات|أت|[أا]روبا[زس]"
 _SPOKEN_AT: Final = re.compile(rf"\s(?:{_AT})\s", re.IGNORECASE)
@@ -125,7 +128,9 @@ class Redactor:
             return text
         runs, words = _runs(text)
         if not runs:
-            if words > LEAD_WORDS_MAX:
+            if _RESUMED_CARD.search(text):  # by another process: its digits are not known here
+                self._tails[who] = _SOME_CARD
+            elif words > LEAD_WORDS_MAX:
                 self._tails[who] = ""
             return self._addresses(text)
         before = self._continued(who, runs[0])

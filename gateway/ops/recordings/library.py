@@ -115,16 +115,22 @@ class RecordingLibrary:
 
         Raises LinkError; what is left then is found when it is deleted again.
         """
+        found = await self.objects_of(call)
+        for one in found:
+            await self.objects.delete(one)
+        return bool(found)
+
+    async def objects_of(self, call: str) -> list[str]:
+        """Return every object of a call's recording: parts too, and last what is known of it.
+
+        As long as that is there, the recording is found and can be deleted again. Raises LinkError.
+        """
         name = recording_name(call)
         found = [one async for one, _ in self.objects.names(f"{PARTS}/{name}")]
         for file_format in ("opus", "wav"):
             for ending in ("", ".sealed"):
                 found += await self._existing(f"{name}.{file_format}{ending}")
-        # Last: as long as it is there, the recording is found and can be deleted again.
-        found += await self._existing(f"{name}.json")
-        for one in found:
-            await self.objects.delete(one)
-        return bool(found)
+        return [*found, *await self._existing(f"{name}.json")]
 
     async def _existing(self, key: str) -> list[str]:
         try:

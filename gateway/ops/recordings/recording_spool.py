@@ -229,6 +229,11 @@ class RecordingSpool:
         """Return the journals of a recording's parts that nobody is writing, in order."""
         return [path for path in sorted(self.folder.glob(f"{name}~*{_JOURNAL}")) if _lines(path)]
 
+    def files(self, name: str) -> list[Path]:
+        """Return every file of a recording that nobody is writing, parts set aside included."""
+        found = sorted(self.folder.glob(f"{name}~*"))
+        return [path for path in found if not _is_written(path.with_suffix(_JOURNAL))]
+
     def at(self, folder: Path) -> RecordingSpool:
         """Return a spool in another folder, with the same keys."""
         return RecordingSpool(folder, self._keys)
@@ -274,6 +279,17 @@ def _lines(journal: Path) -> list[bytes]:
             return file.read(JOURNAL_MAX_BYTES).splitlines()
     except OSError:  # it is locked, or was deleted this moment
         return []
+
+
+def _is_written(journal: Path) -> bool:
+    try:
+        with journal.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it was set aside, or was never there
+        return False
+    return False
 
 
 def set_aside(journal: Path) -> None:

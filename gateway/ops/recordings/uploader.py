@@ -117,6 +117,11 @@ class RecordingUploader:
                 self._deleted.discard(name)
             self._on_dropped(name)
 
+    async def left(self, name: str) -> int:
+        """Return how many files and objects there are of a recording. Raises LinkError."""
+        here = await asyncio.to_thread(self._spool.files, name)
+        return len(here) + len(await self._library.objects_of(name))
+
     def call_dropped(self, names: Sequence[str]) -> None:
         """Take the names of a call whose record was dropped; called in another thread."""
         if self._loop is not None and not self._loop.is_closed():
@@ -348,11 +353,11 @@ class RecordingUploader:
         return JoinedPart(facts, samples, marks, "moved", info.parts, lambda: mulaw_of(source))
 
     def _forget_all(self, name: str) -> bool:
-        journals = self._spool.journals(name)
-        for journal in journals:
-            for path in (journal.with_suffix(".wav"), journal.with_suffix(".sealed"), journal):
-                path.unlink(missing_ok=True)
-        return bool(journals)
+        files = self._spool.files(name)
+        # Journals last: by them parts are found again.
+        for path in sorted(files, key=lambda one: one.suffix == ".jsonl"):
+            path.unlink(missing_ok=True)
+        return bool(files)
 
 
 def _joined(part: SpooledPart, spool: RecordingSpool) -> JoinedPart:

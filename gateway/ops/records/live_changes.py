@@ -13,7 +13,6 @@ class EndedLine(NamedTuple):
     """Call that ended a moment ago."""
 
     call: CallSummary
-    caller: str
     at_s: float
     """By the records' monotonic clock."""
 

@@ -118,6 +118,7 @@ class RecordPrivacy(Struct, frozen=True):
 
     record: Literal["none", "metadata", "transcript"] = "metadata"
     preset: str = "default"
+    """`privacy` of the agent; of several that differ all of them, like `hipaa+pci`."""
     redact: tuple[str, ...] = ()
     retain_days: int | None = None
     """Null: as long as `GATEWAY_RETAIN_DAYS` says."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -42,33 +42,6 @@ class RecordWriter:
         self._clock = clock
         self._began = clock()
         self._chars = 0
-        self._table: dict[type, Callable[[Any], Iterator[RecordChange]]] = {
-            events.ModelReady: lambda _: self._reached("model_ready_s"),
-            events.SidebandConnected: lambda _: self._reached("model_ready_s"),
-            events.CallerConnected: self._arrived,
-            events.CalleeRinging: lambda _: self._reached("rings_s"),
-            events.CalleeAnswered: lambda _: self._reached("answered_s"),
-            events.AnswererDetected: self._answered_by,
-            events.FirstAudioSent: lambda _: self._reached("first_sound_s"),
-            events.CallerSpeechStarted: lambda n: self._began_speaking("caller", n.ago_s),
-            events.CallerSpeechEnded: lambda n: self._fell_silent("caller", n.ago_s),
-            events.ModelSpeechStarted: lambda _: self._began_speaking("model", 0.0),
-            events.ModelSpeechEnded: lambda _: self._fell_silent("model", 0.0),
-            events.TurnMeasured: self._turn,
-            events.BargedIn: self._barged_in,
-            events.AgentChanged: self._handed_over,
-            events.PrivacyChanged: self._privacy_changed,
-            events.RecordingPaused: self._recording_paused,
-            events.LanguageChanged: self._in_language,
-            events.ToolCalled: lambda n: self._used(n.name),
-            events.HostedToolCalled: lambda n: self._used(f"{n.server}: {n.tool}"),
-            events.ApprovalRequested: self._approval_asked,
-            events.ApprovalResolved: self._approval_done,
-            events.TranscriptLine: self._line,
-            events.MessageTaken: self._message,
-            events.UsageCounted: self._usage,
-            events.CallEnded: self._ended,
-        }
 
     @property
     def record(self) -> CallRecord:
@@ -80,8 +53,8 @@ class RecordWriter:
 
     def write(self, event: events.CallEvent) -> list[RecordChange]:
         """Apply one event; return what it changed, in order, empty for one of no interest."""
-        handler = self._table.get(type(event))
-        return list(handler(event)) if handler is not None else []
+        handler = _HANDLERS.get(type(event))
+        return list(handler(self, event)) if handler is not None else []
 
     def cost(self, usd: Decimal | None) -> None:
         """Set the cost so far, which the next change of the summary publishes.
@@ -244,6 +217,35 @@ class RecordWriter:
         record.state, record.seconds = "ended", round(event.seconds, 3)
         record.ending, record.reason, record.well = event.ending, event.reason, event.ending.well
         yield SUMMARY
+
+
+_HANDLERS: Final[Mapping[type, Callable[[RecordWriter, Any], Iterator[RecordChange]]]] = {
+    events.ModelReady: lambda w, _: w._reached("model_ready_s"),
+    events.SidebandConnected: lambda w, _: w._reached("model_ready_s"),
+    events.CallerConnected: RecordWriter._arrived,
+    events.CalleeRinging: lambda w, _: w._reached("rings_s"),
+    events.CalleeAnswered: lambda w, _: w._reached("answered_s"),
+    events.AnswererDetected: RecordWriter._answered_by,
+    events.FirstAudioSent: lambda w, _: w._reached("first_sound_s"),
+    events.CallerSpeechStarted: lambda w, n: w._began_speaking("caller", n.ago_s),
+    events.CallerSpeechEnded: lambda w, n: w._fell_silent("caller", n.ago_s),
+    events.ModelSpeechStarted: lambda w, _: w._began_speaking("model", 0.0),
+    events.ModelSpeechEnded: lambda w, _: w._fell_silent("model", 0.0),
+    events.TurnMeasured: RecordWriter._turn,
+    events.BargedIn: RecordWriter._barged_in,
+    events.AgentChanged: RecordWriter._handed_over,
+    events.PrivacyChanged: RecordWriter._privacy_changed,
+    events.RecordingPaused: RecordWriter._recording_paused,
+    events.LanguageChanged: RecordWriter._in_language,
+    events.ToolCalled: lambda w, n: w._used(n.name),
+    events.HostedToolCalled: lambda w, n: w._used(f"{n.server}: {n.tool}"),
+    events.ApprovalRequested: RecordWriter._approval_asked,
+    events.ApprovalResolved: RecordWriter._approval_done,
+    events.TranscriptLine: RecordWriter._line,
+    events.MessageTaken: RecordWriter._message,
+    events.UsageCounted: RecordWriter._usage,
+    events.CallEnded: RecordWriter._ended,
+}
 
 
 def _ms(seconds: float) -> int:

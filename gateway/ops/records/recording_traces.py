@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.errors import LinkError, PeerError
-from gateway.ops.recordings.library import RecordingLibrary
+from gateway.errors import LinkError
 from gateway.ops.recordings.names import recording_name
 from gateway.ops.recordings.uploader import RecordingUploader
 from gateway.ops.records.history import CallNames
@@ -17,8 +16,8 @@ class RecordingTraces:
 
     name: Final = "recordings"
 
-    def __init__(self, uploader: RecordingUploader, library: RecordingLibrary) -> None:
-        self._uploader, self._library = uploader, library
+    def __init__(self, uploader: RecordingUploader) -> None:
+        self._uploader = uploader
 
     async def forget(self, calls: Sequence[CallNames]) -> int:
         """Delete the recordings of these calls; return how many. Raises LinkError."""
@@ -28,14 +27,8 @@ class RecordingTraces:
             raise LinkError(type(error).__name__, retryable=True) from error
 
     async def left(self, calls: Sequence[CallNames]) -> int:
-        """Return how many recordings there are of these calls. Raises LinkError."""
-        return sum([await self._is_there(name) for name in _names(calls)])
-
-    async def _is_there(self, name: str) -> bool:
-        try:
-            return await self._library.find(name) is not None
-        except PeerError:  # unreadable, and there
-            return True
+        """Return how many files and objects there are of these calls. Raises LinkError."""
+        return sum([await self._uploader.left(name) for name in _names(calls)])
 
 
 def _names(calls: Sequence[CallNames]) -> list[str]:

@@ -172,7 +172,7 @@ class RecordStore:
     def _close(self, key: str, ending: Ending) -> None:
         live = self._live.pop(key)
         record, privacy = live.writer.record, live.privacy
-        self._changes.ended(EndedLine(record.summary(), live.call.caller, self._clock()))
+        self._changes.ended(EndedLine(record.summary(), self._clock()))
         if privacy.record == "none":
             # Nothing is kept, and nobody learns more than that there was a call.
             self._outbox.end_outline(live.call, ending, _outline(record))

@@ -55,6 +55,9 @@ class CoreDouble:
             raise self.up
         return self.up
 
+    def release(self) -> None:
+        """It holds nothing that refers back to it."""
+
     def abandon(self, _now: float) -> Sequence[Out]:
         self.phase = CallPhase.CLOSED
         return [do.CloseModel(), ended(Ending.BUG)]

@@ -162,3 +162,18 @@ def test_any_text_is_taken(text: str, switches: set[str]) -> None:
     redactor = Redactor(switches)  # type: ignore[arg-type] # drawn from them
     assert isinstance(redactor.turn("caller", text), str)
     assert isinstance(redactor.text(text), str)
+
+
+def test_a_number_whose_beginning_was_taken_out_by_another_process_goes_on() -> None:
+    """A call that is resumed knows its history as it was stored."""
+    redactor = Redactor(["cards"])
+    assert redactor.turn("caller", "It is [card].") == "It is [card]."
+    assert redactor.turn("model", "Go on.") == "Go on."
+    assert redactor.turn("caller", "one one one one") == "[card]"
+    assert redactor.turn("caller", "and one one one one, please") == "and [card], please"
+    after = Redactor(["cards"])
+    after.turn(
+        "caller", "It is [card], and I want to ask about the new lamp that I have bought here"
+    )
+    assert after.turn("caller", "two of them") == "two of them"
+    assert after.turn("caller", "one one one one") == "one one one one"

@@ -11,7 +11,7 @@ from gateway.ops.records.live_changes import EndedLine, LiveChanges
 def test_changes_are_taken_once() -> None:
     changes = LiveChanges(shared=True)
     changes.changed("CA1")
-    changes.ended(EndedLine(ended_call(2).summary(), "", 5.0))
+    changes.ended(EndedLine(ended_call(2).summary(), 5.0))
     assert changes.take() == {"CA1", f"CA{2:032}"}
     assert changes.take() == set()
     assert list(changes.lately_ended(6.0)) == [f"CA{2:032}"]
@@ -21,12 +21,12 @@ def test_changes_are_taken_once() -> None:
 def test_alone_nothing_is_kept() -> None:
     changes = LiveChanges(shared=False)
     changes.changed("CA1")
-    changes.ended(EndedLine(ended_call(2).summary(), "", 5.0))
+    changes.ended(EndedLine(ended_call(2).summary(), 5.0))
     assert (changes.take(), changes.lately_ended(5.0)) == (set(), {})
 
 
 def test_there_is_an_end_to_what_is_kept() -> None:
     changes = LiveChanges(shared=True)
     for number in range(limits.records.RECORDS_KEPT_MAX + 5):
-        changes.ended(EndedLine(ended_call(number).summary(), "", 5.0))
+        changes.ended(EndedLine(ended_call(number).summary(), 5.0))
     assert len(changes.lately_ended(5.0)) == limits.records.RECORDS_KEPT_MAX
