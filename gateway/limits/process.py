@@ -6,7 +6,8 @@ LAG_PROBE_S = 0.1
 COLLECT_AFTER = (700, 5, 200)
 """Thresholds of the garbage collector. The second is half of Python's own: such a collection looks
 at up to 3,500 objects, in one step of the event loop. The third is twenty times Python's: with a
-hundred calls a full collection takes more than 5 ms, and little is left for it to find."""
+hundred calls a full collection takes more than 5 ms, and little is left for it to find: a call, a
+connection and a request free themselves when they are over."""
 FREEZE_LOOK_S = 1.0
 """How often a process that has just started looks whether all is loaded and no call runs."""
 THREAD_TURN_S = 0.001
