@@ -31,8 +31,6 @@ class Bill:
     minutes: int = 0
     talked_s: float = 0.0
     """Seconds of the call in another stream or process before this one."""
-    by_agent: dict[str, Decimal] = field(default_factory=dict)
-    """What each agent of the call has cost in this process."""
     _share_taken: float = 0.0
 
     def change_agent(self, agent: str, limit_usd: Decimal | None) -> None:
@@ -40,7 +38,6 @@ class Bill:
         self.agent, self.limit_usd, self._share_taken = agent, limit_usd, 0.0
 
     def add(self, kind: str, usd: Decimal) -> None:
-        self.by_agent[self.agent] = self.by_agent.get(self.agent, Decimal()) + usd
         self.by_kind[kind] = self.by_kind.get(kind, Decimal()) + usd
         self.usd += usd
 

@@ -211,6 +211,5 @@ def test_the_next_agent_of_a_call_is_charged_for_what_it_costs() -> None:
     bill.change_agent("billing", Decimal("0.003"))
     assert bill.take_share() is None, "its limit is for the whole call"
     rig.bills.on_event(bill, spoken(2))
-    assert bill.by_agent == {"front": Decimal("0.00128"), "billing": Decimal("0.00256")}
     assert [agent for agent, *_ in rig.till.charges] == ["front", "billing"]
     assert bill.take_share() == 1.0
