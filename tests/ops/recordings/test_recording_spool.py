@@ -145,6 +145,23 @@ def test_a_full_disk_makes_a_gap_and_every_later_sample_stands_at_its_place(
     assert part.marks == [RecordingMark("gap", 4000, 8000)]
 
 
+def test_a_line_of_which_the_disk_took_half_is_written_anew_in_its_place(
+    spool: RecordingSpool,
+) -> None:
+    writer = spool.writer(facts())
+    writer.write(SOUND)
+    (file,) = spool.folder.glob("*.jsonl")
+    with files_no_larger_than(file.stat().st_size + 10), pytest.raises(OSError, match="half"):
+        writer.mark(RecordingMark("paused", 100, 200))
+    writer.mark(RecordingMark("paused", 100, 200))
+    writer.close("final")
+    assert b"\0" not in file.read_bytes()
+    (journal,) = spool.journals(NAME)
+    part = spool.read(journal)
+    assert part is not None
+    assert (part.marks, part.ending) == ([RecordingMark("paused", 100, 200)], "final")
+
+
 @pytest.mark.parametrize("size", [0, 20])
 def test_a_part_that_the_disk_did_not_take_can_be_begun_later(
     spool: RecordingSpool, size: int
