@@ -23,3 +23,13 @@ def test_nothing_is_put_after_the_end() -> None:
     ctx.to_model(b"{}")
     assert ctx.take()[:-1] == [do.CloseModel(), do.CloseCaller()]
     assert ctx.take() == []
+
+
+def test_the_time_of_a_call_begins_when_its_caller_arrives() -> None:
+    ctx = CallContext(an_agent(), lambda: "id", 10.0)
+    ctx.now = 14.0
+    assert ctx.talked_s == 0.0, "they were not there"
+    ctx.arrive()
+    ctx.tally.talked_s = 5.0
+    ctx.now = 16.5
+    assert ctx.talked_s == 7.5, "five seconds of them in another process"
