@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from running_gateway import GatewayRig, running_gateway
 
 from gateway.call import events, inputs
 from gateway.call.endings import Ending
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.ops.recordings.joining import StoredRecording
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import Script
@@ -90,6 +91,39 @@ async def test_a_call_of_another_agent_leaves_nothing(rig: GatewayRig, tmp_path:
         call.hang_up(Ending.OPERATOR_HUNG_UP)
         await rig.note(events.CallEnded)
     assert not (tmp_path / "data" / "recording-spool").exists()
+
+
+async def test_an_agent_that_keeps_nothing_has_what_was_recorded_deleted_at_once(
+    rig: GatewayRig, tmp_path: Path
+) -> None:
+    """Not when the call ends: a process that is killed before would store it when it is back."""
+    dropped: asyncio.Queue[str] = asyncio.Queue()
+    rig.gateway.recordings.stored.subscribe_to_drops(dropped.put_nowait)
+    async with rig.carrier.call(RECEPTION) as stream, stream.breathing(), echoing(stream):
+        await rig.note(events.RecordingStarted)
+        (call,) = rig.gateway.registry.calls
+        recorder = rig.gateway.recordings.recorder
+        spool = tmp_path / "data" / "recording-spool"
+        await until(lambda: spool.exists() and any(spool.glob("*.wav")))
+        recorder.on_event(call, events.PrivacyChanged(CallPrivacy("none")))
+        async with asyncio.timeout(20):
+            assert await dropped.get() == stream.call_sid
+        assert not list(spool.glob("*~*"))
+        assert not recorder.is_running(stream.call_sid)
+        assert call.machine.line.tap is not None
+        assert call.machine.line.tap.take() == [], "nothing is gathered for nobody"
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        await rig.note(events.CallEnded)
+    await rig.gateway.recordings.recorder.close()
+    assert not list(spool.glob("*~*"))
+    stored = tmp_path / "data" / "recordings"
+    assert [path for path in stored.rglob("*") if path.is_file()] == []
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_caller_who_hangs_up_before_they_were_told_leaves_nothing(
