@@ -22,8 +22,8 @@ from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.record import CallRecord
-from gateway.ops.records.tombstones import Tombstones
 from gateway.ops.records.recorded import RECORDING, RecordingWrites
+from gateway.ops.records.tombstones import Tombstones
 from gateway.ops.records.unkept import UNKEPT, UnkeptWrites
 
 CALLER = "+15551230042"

@@ -27,7 +27,7 @@ _DAY_S: Final = 86_400
 
 
 class _KnownCall(Struct):
-    """What the parts of a recording say of its call, for one that nobody wrote a record of."""
+    """Facts of a call by the parts of its recording, for one that nobody wrote a record of."""
 
     call_sid: str
     agent: str

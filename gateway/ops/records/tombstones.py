@@ -75,9 +75,7 @@ class Tombstones:
         """Return whether nothing of a call may be stored; `began_s` is Unix time."""
         wanted, began_us = list(names), round(began_s * _US)
         return await self._database.read(
-            lambda c: (
-                self.bars(c, wanted, caller_hash, began_us) or self.keeps_nothing(c, wanted)
-            )
+            lambda c: self.bars(c, wanted, caller_hash, began_us) or self.keeps_nothing(c, wanted)
         )
 
     def bars(
@@ -135,5 +133,5 @@ class Tombstones:
 
 
 def _unkept(names: Iterable[str]) -> list[str]:
-    """Return names that no call has, for calls that are not forgotten and of which nothing stays."""
+    """Return names that no call has, for calls of which nothing stays but their end."""
     return [f"unkept:{name}" for name in names if name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -286,18 +286,12 @@ async def test_the_parts_of_a_call_that_an_agent_took_over_who_keeps_nothing_go(
     if killed_too:
         write(process.spool, SECOND, ending="")
     write(process.spool, FIRST, "unkept", part=2, began=BEGAN + 1)
-    process.begin()
-    await until(lambda: process.dropped == [NAME])
+    process.uploader.look_after(NAME)
     await process.idle()
+    assert process.dropped == [NAME]
     assert process.left == []
     assert await process.library.find(NAME) is None
     assert process.stored.empty()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_forgotten_callers_part_in_the_store_is_dropped_by_whoever_joins_it(
