@@ -23,8 +23,9 @@ from gateway.ops.records.callers import CallerHash
 from gateway.ops.records.history import CallHistory
 from gateway.ops.records.late import RESULT, LateWrites
 from gateway.ops.records.record import CallRecord
+from gateway.ops.records.recorded import RECORDING, RecordingWrites
 from gateway.ops.records.tombstones import Tombstones
-from gateway.ops.records.unkept import UNKEPT, apply_unkept
+from gateway.ops.records.unkept import UNKEPT, UnkeptWrites
 
 CALLER = "+15551230042"
 
@@ -62,7 +63,8 @@ class DatabaseEnd:
                 **self.table.appliers,
                 **audit_appliers(),
                 RESULT: LateWrites(self.history.change).apply,
-                UNKEPT: apply_unkept,
+                RECORDING: RecordingWrites(self.history).apply,
+                UNKEPT: UnkeptWrites(self.tombstones).apply,
             },
             self.lost.append,
             pause_first_s=self.pause_first_s,
