@@ -8,6 +8,7 @@ import signal
 import socket
 from dataclasses import replace
 from email.utils import formatdate
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,5 +75,5 @@ async def test_connections_that_come_at_once_are_accepted_a_few_in_each_turn() -
                 while accepted[-1] < limits.web.LISTEN_BACKLOG // 2:
                     await asyncio.sleep(0)  # one turn
                     accepted.append(len(server.server_state.connections))
-        most = max(after - before for before, after in zip(accepted, accepted[1:], strict=False))
+        most = max(after - before for before, after in pairwise(accepted))
         assert 0 < most <= limits.web.ACCEPTS_PER_TURN
