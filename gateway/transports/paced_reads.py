@@ -41,10 +41,13 @@ class PacedReads:
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._left, waiting = self._per_turn, self._waiting
-        while waiting and self._left:
-            self._left -= 1
-            reader, data = waiting.popleft()
-            reader.read(data)
-        self._turn_comes = self._left < self._per_turn
-        if self._turn_comes:
-            loop.call_soon(self._turn, loop)
+        try:
+            while waiting and self._left:
+                self._left -= 1
+                reader, data = waiting.popleft()
+                reader.read(data)
+        finally:
+            # Whatever one reader raises: those behind it would wait for ever.
+            self._turn_comes = self._left < self._per_turn
+            if self._turn_comes:
+                loop.call_soon(self._turn, loop)

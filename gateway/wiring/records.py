@@ -28,7 +28,7 @@ from gateway.ops.records.live_changes import LiveChanges
 from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
 from gateway.ops.records.store import RecordStore
 from gateway.ops.records.tombstones import Tombstones
-from gateway.ops.records.unkept import UNKEPT, apply_unkept
+from gateway.ops.records.unkept import UNKEPT, UnkeptWrites
 from gateway.settings import load_tokens
 from gateway.wiring.resources import Resources
 
@@ -89,9 +89,9 @@ def records(r: Resources) -> Records:
             **history.appliers,
             **table.appliers,
             **audit_appliers(),
-            UNKEPT: apply_unkept,
+            UNKEPT: UnkeptWrites(tombstones).apply,
             RESULT: LateWrites(history.change).apply,
-            RECORDING: RecordingWrites(history.change).apply,
+            RECORDING: RecordingWrites(history).apply,
         },
         lambda reason: metrics.records_lost.labels(reason).inc(),
     )

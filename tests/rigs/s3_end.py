@@ -60,21 +60,28 @@ class S3End:
 
 @contextlib.asynccontextmanager
 async def running_s3(folder: Path) -> AsyncIterator[S3End]:
+    end = S3End(folder)
+    async with rclone(folder, "--auth-key", f"{KEY_ID},{SECRET}") as (client, behind):
+        app = Starlette(routes=[_route(end, client, behind)])
+        async with listening(app, 0) as end.url:
+            yield end
+
+
+@contextlib.asynccontextmanager
+async def rclone(folder: Path, *options: str) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
+    """Serve a folder's buckets; yields a client and the server's address."""
     (folder / BUCKET).mkdir(parents=True)
     behind = f"127.0.0.1:{free_port()}"
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "rclone"),
-        *("serve", "s3", "--addr", behind, "--auth-key", f"{KEY_ID},{SECRET}", str(folder)),
+        *("serve", "s3", "--addr", behind, str(folder), *options),
         *("--config", "", "--log-level", "ERROR", "--vfs-cache-mode", "off"),
     )
-    end = S3End(folder)
     limits = httpx2.Limits(max_connections=20)
     async with httpx2.AsyncClient(trust_env=False, timeout=20.0, limits=limits) as client:
         try:
             await _listens(client, behind)
-            app = Starlette(routes=[_route(end, client, behind)])
-            async with listening(app, 0) as end.url:
-                yield end
+            yield client, behind
         finally:
             process.terminate()
             await process.wait()

@@ -45,3 +45,21 @@ async def test_who_comes_while_others_wait_does_not_pass_them() -> None:
         await asyncio.sleep(0)
     assert handled == [b"second", b"third", b"fourth"]
     assert not reads.wait(connection, b"fifth", loop)
+
+
+async def test_a_reader_that_fails_does_not_stop_those_behind_it() -> None:
+    class Broken:
+        def read(self, data: bytes) -> None:
+            raise ValueError(data)
+
+    handled: list[bytes] = []
+    loop, reads, connection = asyncio.get_running_loop(), PacedReads(1), Connection(handled)
+    failed: list[BaseException] = []
+    loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
+    assert not reads.wait(connection, b"first", loop)
+    assert reads.wait(Broken(), b"second", loop)
+    assert reads.wait(connection, b"third", loop)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert handled == [b"third"]
+    assert [type(error) for error in failed] == [ValueError]

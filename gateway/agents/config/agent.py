@@ -287,6 +287,16 @@ class Agent(SecretInputs):
         return self
 
     @model_validator(mode="after")
+    def _recording_is_found(self) -> Self:
+        if self.record == "none" and self.recording is not None:
+            raise wrong(
+                "recording",
+                "does not go with `record: none`: by its record a recording is found, deleted "
+                "when its time is over, and forgotten. Remove it, or keep `metadata`",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _path_allows(self) -> Self:
         if self.path == "sip":
             if self.max_call_s > limits.agents.MAX_SIP_CALL_S:

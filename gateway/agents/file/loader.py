@@ -330,12 +330,6 @@ def _record_warnings(agent: Agent) -> Iterator[tuple[str, str]]:
     """Yield (key, problem) for what `record: none` loses."""
     if agent.record != "none":
         return
-    if agent.recording is not None:
-        yield (
-            "record",
-            "none keeps nothing of a call: its recording is stored, and neither console nor API "
-            "can find it",
-        )
     if "take_message" in agent.tools:
         yield (
             "record",

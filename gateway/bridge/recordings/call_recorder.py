@@ -15,7 +15,7 @@ from gateway.call.endings import Ending
 from gateway.call.line.sound_tap import SoundTap
 from gateway.limits import recordings as limits
 from gateway.ops.recordings.names import recording_name
-from gateway.ops.recordings.recording_spool import PartFacts, part_id
+from gateway.ops.recordings.recording_spool import UNKEPT_PART, PartFacts, part_id
 from gateway.ops.recordings.writing_thread import StreamRecording, WritingThread
 
 log = structlog.get_logger()
@@ -59,6 +59,7 @@ class CallRecorder:
             call.facts.path,
             call.facts.direction,
             self._caller_hash(call.facts.caller),
+            call.machine.privacy.retain_days,
         )
         self._recorded[call] = _Recorded(tap, StreamRecording(facts))
 
@@ -68,10 +69,17 @@ class CallRecorder:
             # Decided on before the first word: that one's recording is wanted, and its format.
             self._recorded.pop(call, None)
             self.on_announced(call)
+        recorded = self._recorded.get(call)
+        if isinstance(event, events.PrivacyChanged) and event.privacy.record == "none":
+            # At once: should this process be killed, its spool brings nothing back.
+            if recorded is not None:
+                recorded.ending = UNKEPT_PART
+                self._hand_over(call, recorded)
+                recorded.tap.close()
+            return
         if not isinstance(event, events.CallEnded):
             return
-        recorded = self._recorded.get(call)
-        if recorded is not None:
+        if recorded is not None and not recorded.ending:
             goes_on = not event.ending.well or event.ending is Ending.TRANSFERRED
             recorded.ending = "moved" if goes_on and call.facts.has_carrier else "final"
             self._hand_over(call, recorded)

@@ -58,6 +58,10 @@ class StoredRecording(Struct):
     gaps: list[RecordingGap] = []
     path: str = "media-streams"
     direction: str = "inbound"
+    caller: str = ""
+    """Keyed hash of the caller's number, where it is known."""
+    retain_days: int | None = None
+    """Of the agent, while the call was led by it."""
     parts: list[str] = []
     """Ids of the parts that are in it."""
     waveform_caller: str = ""
@@ -95,6 +99,7 @@ def join(
     ordered = sorted(parts, key=lambda part: (part.facts.began, part.facts.id))
     placed, length = _placed(ordered)
     facts = ordered[-1].facts
+    days = [one.facts.retain_days for one in ordered if one.facts.retain_days is not None]
     file_format: SoundFormat = "wav" if facts.format == "wav" else "opus"
     waveform = (bytearray(), bytearray())
     with ExitStack() as stack:
@@ -122,6 +127,8 @@ def join(
         key=key(file_format),
         path=facts.path,
         direction=facts.direction,
+        caller=next((one.facts.caller for one in ordered if one.facts.caller), ""),
+        retain_days=min(days, default=None),
         gaps=_gaps(placed),
         parts=[one for part in ordered for one in part.ids],
         waveform_caller=b64encode(waveform[0]).decode(),

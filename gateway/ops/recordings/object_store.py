@@ -45,7 +45,7 @@ class RecordingObjects:
                 "timeout": f"{limits.STORE_REQUEST_MAX_S}s",
                 "connect_timeout": f"{limits.STORE_CONNECT_MAX_S}s",
                 # The operator's own endpoint may be plain HTTP, if they say so.
-                "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:"),
+                "allow_http": os.environ.get(self._endpoint_name, "").startswith("http:"),
             }
             self._made = store.from_url(
                 self._url, client_options=options, retry_config={"max_retries": 1}
@@ -54,6 +54,11 @@ class RecordingObjects:
             raise SettingsError(
                 f"GATEWAY_RECORDINGS cannot be opened: {_first_line(error)}."
             ) from None
+
+    @property
+    def _endpoint_name(self) -> str:
+        """The vendor's name, in the environment, of an address in place of its own."""
+        return "GOOGLE_BASE_URL" if self._url.startswith("gs:") else "AWS_ENDPOINT_URL"
 
     @property
     def _store(self) -> ObjectStore:

@@ -33,6 +33,8 @@ _ANEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _JOURNAL: Final = ".jsonl"
 _PLAIN, _SEALED = ".wav", ".sealed"
 JOURNAL_MAX_BYTES: Final = 1 << 20
+UNKEPT_PART: Final = "unkept"
+_ENDINGS: Final = ("final", "moved", UNKEPT_PART)
 
 
 class PartFacts(Struct, omit_defaults=True):
@@ -52,13 +54,15 @@ class PartFacts(Struct, omit_defaults=True):
     direction: str = "inbound"
     caller: str = ""
     """Keyed hash of the caller's number: they may be forgotten before this is stored."""
+    retain_days: int | None = None
+    """How long the call is kept; None for as long as the gateway keeps all."""
 
 
 class JournalLine(Struct, omit_defaults=True):
     """A later line: a mark, or the end."""
 
     kind: str
-    """`paused` or `gap`; `final` or `moved`."""
+    """`paused` or `gap`; `final`, `moved` or `unkept`."""
     start: int = 0
     end: int | None = None
 
@@ -71,7 +75,8 @@ class SpooledPart(Struct):
     samples: int
     marks: list[RecordingMark]
     ending: str
-    """`final`, `moved`, or `killed`: nobody wrote how it ended."""
+    """`final`, `moved`, `unkept`: an agent that keeps nothing took the call over, or `killed`:
+    nobody wrote how it ended."""
 
 
 def part_id(call: str, stream: int, nonce: str) -> str:
@@ -311,7 +316,7 @@ def _line(text: bytes) -> JournalLine | None:
 
 
 def _ending(lines: Sequence[JournalLine]) -> str:
-    return next((one.kind for one in reversed(lines) if one.kind in ("final", "moved")), "killed")
+    return next((one.kind for one in reversed(lines) if one.kind in _ENDINGS), "killed")
 
 
 def _marks(lines: Sequence[JournalLine]) -> list[RecordingMark]:

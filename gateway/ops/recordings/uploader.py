@@ -33,7 +33,13 @@ from gateway.ops.recordings.joining import JoinedPart, StoredRecording, join
 from gateway.ops.recordings.library import PARTS, RecordingLibrary, RecordingReader
 from gateway.ops.recordings.names import recording_name
 from gateway.ops.recordings.object_store import ObjectMissing
-from gateway.ops.recordings.recording_spool import PartFacts, RecordingSpool, SpooledPart, set_aside
+from gateway.ops.recordings.recording_spool import (
+    UNKEPT_PART,
+    PartFacts,
+    RecordingSpool,
+    SpooledPart,
+    set_aside,
+)
 
 log = structlog.get_logger()
 IsForgotten = Callable[[Sequence[str], str, float], Awaitable[bool]]
@@ -194,7 +200,7 @@ class RecordingUploader:
         parts = await asyncio.to_thread(self._readable, self._spool, name)
         if name in self._deleted:
             await asyncio.to_thread(self._forget_all, name)
-        elif parts and await self._barred(parts[-1].facts):
+        elif parts and (_is_unkept(parts) or await self._barred(parts[-1].facts)):
             await self._drop(name)
         elif parts and all(part.ending == "moved" for part in parts):
             for part in parts:
@@ -204,14 +210,17 @@ class RecordingUploader:
             await self._finish(name, parts)
 
     async def _barred(self, facts: PartFacts) -> bool:
-        """Whether its call was forgotten. While nobody can say, nothing is stored."""
+        """Whether its call was forgotten, or nothing of it is kept.
+
+        While nobody can say, nothing is stored.
+        """
         return await self._is_forgotten((facts.call, facts.call_sid), facts.caller, facts.began)
 
     async def _drop(self, name: str) -> None:
         """Delete what there is of a recording, here and in the store. Raises LinkError, OSError."""
         await asyncio.to_thread(self._forget_all, name)
         await self._library.delete(name)
-        log.info("forgotten_recording_dropped", recording=name)
+        log.info("barred_recording_dropped", recording=name)
         self._on_dropped(name)
 
     def _readable(self, spool: RecordingSpool, name: str) -> list[SpooledPart]:
@@ -283,7 +292,7 @@ class RecordingUploader:
         fetched = self._spool.at(work)
         there = await asyncio.to_thread(self._readable, fetched, name)
         before = await self._library.find(name)
-        if there and await self._barred(there[-1].facts):
+        if there and (_is_unkept(there) or await self._barred(there[-1].facts)):
             return await self._drop(name)
         have = set(before.info.parts) if before is not None else set()
         new = [_joined(part, self._spool) for part in here if part.facts.id not in have]
@@ -344,6 +353,8 @@ class RecordingUploader:
             info.began,
             info.path,
             info.direction,
+            info.caller,
+            info.retain_days,
         )
         marks = [
             RecordingMark(gap.kind, round(gap.from_s * CALLER_HZ), round(gap.to_s * CALLER_HZ))
@@ -358,6 +369,11 @@ class RecordingUploader:
         for path in sorted(files, key=lambda one: one.suffix == ".jsonl"):
             path.unlink(missing_ok=True)
         return bool(files)
+
+
+def _is_unkept(parts: Sequence[SpooledPart]) -> bool:
+    """Whether an agent that keeps nothing of the call took it over."""
+    return any(part.ending == UNKEPT_PART for part in parts)
 
 
 def _joined(part: SpooledPart, spool: RecordingSpool) -> JoinedPart:

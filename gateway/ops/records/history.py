@@ -155,7 +155,8 @@ class CallHistory:
     def apply(self, connection: Connection, data: bytes) -> None:
         """Write an ended call, or another part of one; a part that is there changes nothing.
 
-        One that was forgotten, or whose caller was, is dropped.
+        One that was forgotten, or whose caller was, is dropped, and one of which an agent that
+        took it over keeps nothing.
         """
         from sqlalchemy import select, update  # noqa: PLC0415 - on the thread
 
@@ -168,6 +169,8 @@ class CallHistory:
         began_us, names = micros(record.began_at), (record.id, record.call_sid)
         if self._tombstones.bars(connection, names, caller, began_us):
             return self._tombstones.drop(connection, names)
+        if self._tombstones.keeps_nothing(connection, names):
+            return None  # the outline of another part says how it ended
         part = str(began_us)
         row = self._row(record) | {"caller_hash": caller, "parts": part}
         row["delete_at"] = wanted.delete_at
@@ -195,8 +198,11 @@ class CallHistory:
 
     def change(
         self, connection: Connection, call_id: str, change: Callable[[CallRecord], bool]
-    ) -> None:
-        """Change the record of a call, if it is there and `change` says that it did something."""
+    ) -> bool:
+        """Change the record of a call, if `change` says that it did something.
+
+        Return whether the record is there, or one that no key opens.
+        """
         from sqlalchemy import select, update  # noqa: PLC0415 - on the thread
 
         from gateway.ops.database.schema import calls  # noqa: PLC0415
@@ -207,6 +213,24 @@ class CallHistory:
         record = None if stored is None else self._opened(call_id, stored)
         if record is not None and change(record):
             connection.execute(update(calls).where(where).values(**self._row(record)))
+        return stored is not None
+
+    def add_known(
+        self, connection: Connection, record: CallRecord, caller_hash: str, delete_at: int | None
+    ) -> None:
+        """Add what is known of a call whose process wrote no record; a later part joins it.
+
+        One that was forgotten, or of which nothing is kept, is not added.
+        """
+        from gateway.ops.database.schema import calls  # noqa: PLC0415 - on the thread
+        from gateway.ops.database.upsert import insert_new  # noqa: PLC0415
+
+        began_us, names = micros(record.began_at), (record.id, record.call_sid)
+        if self._tombstones.bars(connection, names, caller_hash, began_us):
+            return
+        if not self._tombstones.keeps_nothing(connection, names):
+            row = self._row(record) | {"caller_hash": caller_hash, "parts": str(began_us)}
+            insert_new(connection, calls, row | {"delete_at": delete_at})
 
     def _row(self, record: CallRecord) -> dict[str, Any]:
         began = micros(record.began_at)

@@ -93,7 +93,7 @@ Change = Callable[[CallRecord], bool]
 class LateWrites:
     """Writes of late parts; `change` changes the record of a call in the database."""
 
-    def __init__(self, change: Callable[[Connection, str, Change], None]) -> None:
+    def __init__(self, change: Callable[[Connection, str, Change], object]) -> None:
         self._change = change
 
     @staticmethod

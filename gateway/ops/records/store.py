@@ -75,6 +75,8 @@ class _Live(NamedTuple):
     call: CallInfo
     expects_result: bool
     resumed: bool
+    had_kept: bool
+    """Whether it was led by an agent that keeps something, its recording for instance."""
 
 
 class _Ended(NamedTuple):
@@ -136,7 +138,8 @@ class RecordStore:
             privacy=privacy_of(privacy),
         )
         writer = RecordWriter(record, self._clock)
-        self._live[call.key] = _Live(writer, privacy, call, agent.result is not None, resumed)
+        kept = privacy.record != "none"
+        self._live[call.key] = _Live(writer, privacy, call, agent.result is not None, resumed, kept)
         self._event_stream.publish(call.key, "summary", record.summary())
         self._event_stream.publish(call.key, "privacy", record.privacy)
 
@@ -176,8 +179,8 @@ class RecordStore:
         if privacy.record == "none":
             # Nothing is kept, and nobody learns more than that there was a call.
             self._outbox.end_outline(live.call, ending, _outline(record))
-            if live.resumed:
-                self._writes.add(unkept(key))
+            if live.resumed or live.had_kept:
+                self._writes.add(unkept(key, live.call.call_sid))
             return
         if privacy.record != "transcript":
             record.transcript = []

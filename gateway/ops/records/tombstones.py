@@ -4,6 +4,9 @@ A process may have something of a call on its own disk when another one forgets 
 waits for the database, an event, a part of a recording, a carrier's recording that is still to be
 fetched. So a forgotten call or caller leaves a tombstone in the database, by a keyed hash, and
 every writer looks for it.
+
+A call of which an agent that took it over keeps nothing (`record: none`) leaves one of its own
+kind: that the call ended is still delivered, and nothing else of it is written or stored.
 """
 
 from __future__ import annotations
@@ -69,9 +72,11 @@ class Tombstones:
     # --- For whoever writes ---
 
     async def bar(self, names: Iterable[str], caller_hash: str, began_s: float) -> bool:
-        """Return whether a call may not be written; `began_s` is Unix time."""
+        """Return whether nothing of a call may be stored; `began_s` is Unix time."""
         wanted, began_us = list(names), round(began_s * _US)
-        return await self._database.read(lambda c: self.bars(c, wanted, caller_hash, began_us))
+        return await self._database.read(
+            lambda c: self.bars(c, wanted, caller_hash, began_us) or self.keeps_nothing(c, wanted)
+        )
 
     def bars(
         self, connection: Connection, names: Iterable[str], caller_hash: str, began_us: int
@@ -87,6 +92,16 @@ class Tombstones:
         log.info("forgotten_call_dropped")
         for on_dropped in self._on_dropped:
             on_dropped(names)
+
+    def keep_nothing(self, connection: Connection, names: Sequence[str]) -> None:
+        """Keep no record and no recording of a call: not what there is, and not what comes."""
+        self._bar(connection, self._hashes(_unkept(names))())
+        for on_dropped in self._on_dropped:
+            on_dropped(names)
+
+    def keeps_nothing(self, connection: Connection, names: Iterable[str]) -> bool:
+        """Return whether neither record nor recording of a call may be kept."""
+        return bool(self._found(connection, self._hashes(_unkept(names))()))
 
     def _hashes(self, names: Iterable[str]) -> Callable[[], list[str]]:
         """Return a function for the database's thread, where the key is known."""
@@ -115,3 +130,8 @@ class Tombstones:
             if not insert_new(connection, forgotten, {"name_hash": one, "forgotten_at": now_us}):
                 again = update(forgotten).where(forgotten.c.name_hash == one)
                 connection.execute(again.values(forgotten_at=now_us))
+
+
+def _unkept(names: Iterable[str]) -> list[str]:
+    """Return names that no call has, for calls of which nothing stays but their end."""
+    return [f"unkept:{name}" for name in names if name]

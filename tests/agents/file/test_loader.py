@@ -472,6 +472,15 @@ def test_a_message_that_nobody_keeps_is_warned_of(file: Path) -> None:
     assert load_agents(file).warnings == ()
 
 
+def test_a_recording_that_nobody_could_find_is_refused(file: Path) -> None:
+    """It would never expire, and no caller who is forgotten would lose it."""
+    refused = refusal(file, desk("record: none", "recording: {consent: Recorded.}"))
+    assert (refused.key, refused.line) == ("agents.desk.recording", 5)
+    assert refused.problem.startswith("does not go with `record: none`: by its record a recording")
+    file.write_text(desk("recording: {consent: Recorded.}"))
+    assert load_agents(file).warnings == ()
+
+
 def test_keys_are_heard_unless_the_agent_says_otherwise(file: Path) -> None:
     for lines, listens in (([], True), (["keypad: none"], False), (["keypad: {end: null}"], True)):
         file.write_text(desk(*lines))

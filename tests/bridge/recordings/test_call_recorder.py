@@ -15,6 +15,7 @@ from running_gateway import GatewayRig, running_gateway
 
 from gateway.call import events, inputs
 from gateway.call.endings import Ending
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.ops.recordings.joining import StoredRecording
 from gateway.simulator.openai.main import running_model
 from gateway.simulator.openai.realtime.script import Script
@@ -90,6 +91,32 @@ async def test_a_call_of_another_agent_leaves_nothing(rig: GatewayRig, tmp_path:
         call.hang_up(Ending.OPERATOR_HUNG_UP)
         await rig.note(events.CallEnded)
     assert not (tmp_path / "data" / "recording-spool").exists()
+
+
+async def test_an_agent_that_keeps_nothing_has_what_was_recorded_deleted_at_once(
+    rig: GatewayRig, tmp_path: Path
+) -> None:
+    """Not when the call ends: a process that is killed before would store it when it is back."""
+    dropped: asyncio.Queue[str] = asyncio.Queue()
+    rig.gateway.recordings.stored.subscribe_to_drops(dropped.put_nowait)
+    async with rig.carrier.call(RECEPTION) as stream, stream.breathing(), echoing(stream):
+        await rig.note(events.RecordingStarted)
+        (call,) = rig.gateway.registry.calls
+        recorder = rig.gateway.recordings.recorder
+        spool = tmp_path / "data" / "recording-spool"
+        recorder.on_event(call, events.PrivacyChanged(CallPrivacy("none")))
+        async with asyncio.timeout(20):
+            assert await dropped.get() == stream.call_sid, "a part was there"
+        assert not list(spool.glob("*~*"))
+        assert not recorder.is_running(stream.call_sid)
+        assert call.machine.line.tap is not None
+        assert call.machine.line.tap.take() == [], "nothing is gathered for nobody"
+        call.hang_up(Ending.OPERATOR_HUNG_UP)
+        await rig.note(events.CallEnded)
+    await rig.gateway.recordings.recorder.close()
+    assert not list(spool.glob("*~*"))
+    stored = tmp_path / "data" / "recordings"
+    assert [path for path in stored.rglob("*") if path.is_file()] == []
 
 
 async def test_a_caller_who_hangs_up_before_they_were_told_leaves_nothing(

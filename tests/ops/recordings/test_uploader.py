@@ -278,6 +278,22 @@ async def test_what_was_forgotten_elsewhere_is_dropped(process: Process, other: 
     assert process.stored.empty()
 
 
+@pytest.mark.parametrize("killed_too", [False, True])
+async def test_the_parts_of_a_call_that_an_agent_took_over_who_keeps_nothing_go(
+    process: Process, killed_too: bool
+) -> None:
+    """With it those of a process that had the call before and was killed."""
+    if killed_too:
+        write(process.spool, SECOND, ending="")
+    write(process.spool, FIRST, "unkept", part=2, began=BEGAN + 1)
+    process.uploader.look_after(NAME)
+    await process.idle()
+    assert process.dropped == [NAME]
+    assert process.left == []
+    assert await process.library.find(NAME) is None
+    assert process.stored.empty()
+
+
 async def test_a_forgotten_callers_part_in_the_store_is_dropped_by_whoever_joins_it(
     process: Process, other: Process
 ) -> None:

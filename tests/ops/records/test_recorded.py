@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+from database_end import CALLER, DatabaseEnd, ended_call, open_database
 
 from gateway.call.call_info import CallInfo
 from gateway.ops.database.write_behind import Write
 from gateway.ops.recordings.joining import RecordingGap, StoredRecording
 from gateway.ops.records.record import CallRecord, RecordRecording
 from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrites
+from gateway.ops.records.unkept import unkept
 
 INFO = StoredRecording(
     "CA1",
@@ -51,11 +55,12 @@ def test_record_console_and_events_learn_of_it() -> None:
         "CA1", "CA1", "desk", "m", "media-streams", "", "", "2026-11-29T09:00:00+00:00"
     )
 
-    def change(_connection: Any, call_id: str, to: Callable[[CallRecord], bool]) -> None:
+    def change(_connection: Any, call_id: str, to: Callable[[CallRecord], bool]) -> bool:
         assert call_id == "CA1"
-        assert to(record)
+        return to(record)
 
-    RecordingWrites(change).apply(None, write.data)  # type: ignore[arg-type]
+    there: Any = SimpleNamespace(change=change)
+    RecordingWrites(there).apply(None, write.data)  # type: ignore[arg-type]
     assert record.recording == RecordRecording(
         "opus", 61.5, 2.0, 9000, "ab", 1, True, "CA1.opus.sealed"
     )
@@ -73,3 +78,50 @@ def test_a_call_on_the_sip_path_keeps_its_key() -> None:
     for info in (sip, msgspec.structs.replace(sip, call="CA1", direction="outbound")):
         recorded.on_stored(info)
     assert [call.key for call in events] == ["rtc_1", "CA1"]
+
+
+def stored(end: DatabaseEnd, info: StoredRecording) -> None:
+    shown: Any = SimpleNamespace(publish=lambda *_: None)
+    RecordedCalls(end.writes.add, end.outbox, shown).on_stored(info)
+
+
+async def test_the_recording_of_a_killed_process_is_found_expires_and_can_be_forgotten(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    """Such a process writes no record, and all three go by the record."""
+    async with open_database(tmp_path, database_url) as end:
+        writing = asyncio.create_task(end.writes.run())
+        who = await end.history.hash_of(CALLER)
+        stored(end, msgspec.structs.replace(INFO, caller=who, retain_days=3))
+        await end.writes.flushed()
+        record = await end.history.find("CA1")
+        assert record is not None
+        assert record.recording is not None
+        assert (record.recording.key, record.reason) == ("CA1.opus.sealed", "process_killed")
+        assert (record.state, record.well, record.seconds) == ("ended", False, 61.5)
+        assert [call.id for call in await end.history.names_of(who)] == ["CA1"]
+        over_us = round((INFO.began + 61.5 + 3 * 86_400) * 1_000_000)
+        assert await end.history.due(0, over_us, "") == []
+        assert [call.id for call in await end.history.due(0, over_us + 1, "")] == ["CA1"]
+        later = ended_call(1, "2026-11-29T09:01:30.000+00:00", id="CA1", call_sid="CA1")
+        end.writes.add(end.history.ended(later, CALLER))
+        await end.writes.flushed()
+        joined = await end.history.find("CA1")
+        assert joined is not None
+        assert joined.recording is not None, "a part that comes later joins it"
+        assert joined.ending == "caller_hung_up"
+        writing.cancel()
+
+
+async def test_no_record_is_made_of_a_call_that_may_have_none(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        end.writes.add(unkept("CA1", "CA1"))
+        await end.writes.flushed()
+        stored(end, INFO)
+        await end.tombstones.add(["CA2"])
+        stored(end, msgspec.structs.replace(INFO, call="CA2", call_sid="CA2"))
+        await end.writes.flushed()
+        assert await end.history.find("CA1") is None
+        assert await end.history.find("CA2") is None
+        writing.cancel()
