@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from postgres_end import PostgresEnd
+    from running_gateway import GatewayRig
+    from vendor import Vendor
+
+    from gateway.simulator.openai.main import ModelServer
 
 LEFT_OUT = pytest.StashKey[list[str]]()
 RIGS = Path(__file__).parent / "rigs"
@@ -32,14 +42,10 @@ os.environ["SSL_CERT_FILE"] = str(RIGS / "nobody.pem")
 # What is told of a call at any level is looked through for secrets.
 logging.getLogger("gateway").setLevel(logging.DEBUG)
 
-from postgres_end import PostgresEnd, find_programs, running_postgres  # noqa: E402 - as above
-from running_gateway import AGENTS, GatewayRig, running_gateway  # noqa: E402 - found by the line above
-from vendor import Vendor, running_vendor  # noqa: E402 - as above
-
-from gateway.simulator.openai.main import ModelServer, running_model  # noqa: E402
-from gateway.simulator.openai.realtime.script import Script  # noqa: E402
-
-find_programs()
+# Debian keeps the database's programs in a folder for each version.
+if shutil.which("initdb") is None:
+    newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, newest_first[:1])])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,8 +74,25 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"tests left out, not installed here: {', '.join(names)}")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Iterator[None]:
+    """What collection makes stays, so no garbage collector looks through it, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+# A fixture imports what it starts when it starts it: a test that needs none of this, and the
+# process that hands out the tests, would do little else.
+
+
 @pytest.fixture(scope="session")
 def agents_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from running_gateway import AGENTS
+
     file = tmp_path_factory.mktemp("agents") / "agents.yaml"
     file.write_text(AGENTS)
     return file
@@ -78,6 +101,8 @@ def agents_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresEnd]:
     """The real server, for all tests of this process."""
+    from postgres_end import running_postgres
+
     with running_postgres() as end:
         yield end
 
@@ -91,15 +116,24 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
     return end.new_database()
 
 
+def _fast_model() -> AbstractAsyncContextManager[ModelServer]:
+    from gateway.simulator.openai.main import running_model
+    from gateway.simulator.openai.realtime.script import Script
+
+    return running_model(Script(speed=500, think_ms=0))
+
+
 @pytest.fixture
 async def model() -> AsyncIterator[ModelServer]:
     """The simulated model, as fast as it can be."""
-    async with running_model(Script(speed=500, think_ms=0)) as server:
+    async with _fast_model() as server:
         yield server
 
 
 @pytest.fixture
 async def rig(agents_file: Path, model: ModelServer) -> AsyncIterator[GatewayRig]:
+    from running_gateway import running_gateway
+
     async with running_gateway(agents_file, model) as running:
         yield running
 
@@ -107,18 +141,22 @@ async def rig(agents_file: Path, model: ModelServer) -> AsyncIterator[GatewayRig
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_model() -> AsyncIterator[ModelServer]:
     """One for all tests of a module, which then are marked `loop_scope="module"`."""
-    async with running_model(Script(speed=500, think_ms=0)) as server:
+    async with _fast_model() as server:
         yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def vendor() -> AsyncIterator[Vendor]:
     """OpenAI's REST and sidebands of SIP calls, for all tests of a module."""
+    from vendor import running_vendor
+
     async with running_vendor() as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_rig(agents_file: Path, shared_model: ModelServer) -> AsyncIterator[GatewayRig]:
+    from running_gateway import running_gateway
+
     async with running_gateway(agents_file, shared_model) as running:
         yield running

@@ -52,7 +52,7 @@ class GatewayServer(uvicorn.Server):
                 gateway.asgi,
                 host=host,
                 port=port,
-                backlog=limits.web.LISTEN_BACKLOG,
+                backlog=limits.web.ACCEPTS_PER_TURN,  # the system's queue: see `startup`
                 http=partial(  # type: ignore[arg-type]
                     BoundedHttp,
                     connection_limits=ConnectionLimits(
@@ -144,6 +144,12 @@ class GatewayServer(uvicorn.Server):
                 f"GATEWAY_HOST and GATEWAY_PORT say {self.config.host} and {self.config.port}, "
                 "where nothing can listen: is that port in use?"
             ) from None
+        # asyncio takes one number for two things: how many connections it accepts in a turn, and
+        # how many may wait. To listen again sets the second alone.
+        for server in self.servers:
+            for listener in server.sockets:
+                with listener.dup() as same:
+                    same.listen(limits.web.LISTEN_BACKLOG)
         if not self.should_exit:
             self._announce()
 

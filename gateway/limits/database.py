@@ -33,6 +33,11 @@ SPOOL_QUEUE_MAX = 1_000
 WRITE_FIRST_PAUSE_S = 0.5
 WRITE_PAUSE_MAX_S = 30.0
 """Longest pause between two tries to write what is spooled."""
+WRITE_TRIES_IN_ORDER = 5
+"""Failures in a row of the oldest entry after which another one is tried as well."""
+WRITE_REFUSALS_MAX = 3
+"""Failures of the oldest entry, each beside another one that was written, after which the fault is
+its own."""
 OWN_WRITES_MAX_S = 1.0
 """How long a page of the audit log waits for entries of this process that are not written yet."""
 

@@ -27,7 +27,9 @@ RESPONSE_STALL_MAX_S = 30.0
 CONNECTIONS_MAX = 1_000
 """Connections of plain HTTP at once; probes are answered beyond it."""
 LISTEN_BACKLOG = 256
-"""Connections that wait to be accepted; all of them are accepted in one turn of the event loop."""
+"""Connections that wait to be accepted."""
+ACCEPTS_PER_TURN = 8
+"""Connections that asyncio accepts in one turn of the event loop; uvloop accepts one."""
 READS_PER_TURN = 16
 """Reads of plain HTTP that are handled in one turn of the event loop: about a millisecond for
 requests that are refused."""
@@ -69,5 +71,6 @@ SCRAPE_SAMPLES_MAX = 64
 """Samples of one metric that are written out without a look at the clock."""
 
 assert BODY_WAIT_S < REQUEST_BODY_WAIT_S
+assert ACCEPTS_PER_TURN < LISTEN_BACKLOG
 assert WEBHOOK_BODY_MAX_BYTES <= UNREAD_BODY_MAX_BYTES
 assert ARRIVAL_WAIT_S < STREAM_TOKEN_S

@@ -37,7 +37,7 @@ from gateway.agents.config.tool_options import all_with_secrets, with_secrets
 from gateway.errors import ToolError
 from gateway.tools.mcp_bounds import LINES, MessagePace, bounded_lines
 from gateway.tools.mcp_faults import McpSessionLost, McpStatus
-from gateway.tools.mcp_filter import FilteredTransport
+from gateway.tools.mcp_filter import FilteredTransport, OwnAnswer, any_answer
 from gateway.tools.mcp_http import BoundedTransport, exchange
 
 _US = Implementation(name="gateway", version=__version__)
@@ -199,7 +199,9 @@ async def _by_http(
             httpx2.AsyncClient(
                 transport=transport, headers=headers, timeout=patience, trust_env=False
             ) as http,
-            _filtered(streamable_http_client(server.url or "", http_client=http), on_flood) as wire,
+            _filtered(
+                streamable_http_client(server.url or "", http_client=http), on_flood, transport.own
+            ) as wire,
         ):
             yield wire
     except Exception as error:
@@ -228,14 +230,14 @@ async def _by_process(
 
 @asynccontextmanager
 async def _filtered(
-    transport: Transport, on_flood: Callable[[], object]
+    transport: Transport, on_flood: Callable[[], object], own: OwnAnswer = any_answer
 ) -> AsyncIterator[McpConnection]:
     left_out: list[tuple[str, str]] = []
 
     def on_left_out(name: str, reason: str) -> None:
         left_out.append((name, reason))
 
-    filtered = FilteredTransport(transport, on_left_out, MessagePace(on_flood))
+    filtered = FilteredTransport(transport, on_left_out, MessagePace(on_flood), own)
     async with Client(filtered, client_info=_US, cache=None) as client:
         yield McpConnection(client, left_out)
 

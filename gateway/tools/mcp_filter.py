@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from contextvars import Context
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -20,6 +21,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import (
     ContentBlock,
     EmbeddedResource,
+    JSONRPCError,
     JSONRPCRequest,
     JSONRPCResponse,
     ResourceLink,
@@ -36,6 +38,16 @@ if TYPE_CHECKING:  # these types have no public name
 
 OnLeftOut = Callable[[str, str], None]
 """Gets the name of a tool that was left out of a list, and the reason."""
+Answer = JSONRPCResponse | JSONRPCError
+OwnAnswer = Callable[[Answer, Context | None], Answer]
+"""Gets an answer and the context in which it was read; returns what the asker may have of it."""
+
+
+def any_answer(answer: Answer, _context: Context | None) -> Answer:
+    """Return the answer: over one pipe nothing but its id says whose it is."""
+    return answer
+
+
 _BLOCK: Final[TypeAdapter[Any]] = TypeAdapter(ContentBlock)
 _UNREADABLE: Final = "[a part of the answer cannot be read]"
 
@@ -48,12 +60,13 @@ class FilteredTransport:
         inner: AbstractAsyncContextManager[TransportStreams],
         on_left_out: OnLeftOut,
         pace: MessagePace,
+        own: OwnAnswer = any_answer,
     ) -> None:
-        self._inner, self._on_left_out, self._pace = inner, on_left_out, pace
+        self._inner, self._on_left_out, self._pace, self._own = inner, on_left_out, pace, own
 
     async def __aenter__(self) -> TransportStreams:
         read, write = await self._inner.__aenter__()
-        return _FilteredStream(read, self._on_left_out, self._pace), write
+        return _FilteredStream(read, self._on_left_out, self._pace, self._own), write
 
     async def __aexit__(
         self,
@@ -70,8 +83,9 @@ class _FilteredStream:
         inner: ReadStream[SessionMessage | Exception],
         on_left_out: OnLeftOut,
         pace: MessagePace,
+        own: OwnAnswer,
     ) -> None:
-        self._inner, self._on_left_out, self._pace = inner, on_left_out, pace
+        self._inner, self._on_left_out, self._pace, self._own = inner, on_left_out, pace, own
         self._requests = MessagePace(
             lambda: None, limits.mcp.REQUESTS_BURST, limits.mcp.REQUESTS_PER_S
         )
@@ -113,10 +127,15 @@ class _FilteredStream:
         self, item: SessionMessage | Exception
     ) -> SessionMessage | Exception | None:
         """Return the message as it can be read, or nothing where it is to be dropped."""
+        context = self.last_context
         await self._pace.passed()
-        if not isinstance(item, Exception) and isinstance(item.message, JSONRPCRequest):
+        if isinstance(item, Exception):
+            return item
+        if isinstance(item.message, JSONRPCRequest):
             return None if self._requests.late_s() else item
-        if isinstance(item, Exception) or not isinstance(item.message, JSONRPCResponse):
+        if isinstance(item.message, JSONRPCResponse | JSONRPCError):
+            item = replace(item, message=self._own(item.message, context))
+        if not isinstance(item.message, JSONRPCResponse):
             return item
         result = item.message.result
         if isinstance(result.get("tools"), list):

@@ -1,21 +1,24 @@
 """HTTP below the MCP package: bounded answers, and faults that stay with their own request.
 
 The package lets one request that fails end the connection, and with it what every other call has
-asked; it reads on when nobody waits any more; and it asks again as fast as a server tells it to.
+asked; it gives an answer to whichever request its id names, on whatever connection it came; it
+reads on when nobody waits any more; and it asks again as fast as a server tells it to.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 import httpx2
 from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_REQUEST, ErrorData, JSONRPCError, JSONRPCResponse
 
 from gateway import limits
 from gateway.tools.mcp_bounds import AnswerSize, MessagePace
@@ -24,6 +27,7 @@ from gateway.transports.kept_connections import kept_connections
 from gateway.transports.tls import tls_context
 
 T = TypeVar("T")
+Answer = JSONRPCResponse | JSONRPCError
 _EVENT_END: Final = re.compile(rb"\r?\n\r?\n")
 
 
@@ -39,6 +43,8 @@ class Exchange:
         """What was wrong with the last answer; None when it could be read."""
         self._over = False
         self._waits: set[asyncio.Timeout] = set()
+        self._ids: list[int | str] = []
+        """Ids of its requests; the last one is waited for."""
 
     async def wait(self, awaitable: Awaitable[T]) -> T:
         """Return what the awaitable does. Raises ReadTimeout when nobody waits any more."""
@@ -51,6 +57,25 @@ class Exchange:
                     self._waits.discard(limit)
         except TimeoutError:
             raise httpx2.ReadTimeout("nobody waits for this answer any more") from None
+
+    def ask(self, request: httpx2.Request) -> None:
+        """Take note of the id of a request, which an answer must have."""
+        message = json.loads(request.content or b"{}")
+        if "method" in message and "id" in message:  # not what the server is answered
+            self._ids.append(message["id"])
+
+    def own(self, answer: Answer) -> Answer:
+        """Return the answer, or an error in its place where it is for somebody else's request.
+
+        Its id would lead it there: one caller would hear what is for another.
+        """
+        if not self._ids or any(str(answer.id) == str(one) for one in self._ids):
+            return answer
+        if isinstance(answer, JSONRPCError) and answer.id is None:  # it could not read the request
+            return answer.model_copy(update={"id": self._ids[-1]})
+        self.fault = AnswerBroken("the answer is for another request")
+        error = ErrorData(code=INVALID_REQUEST, message=str(self.fault))
+        return JSONRPCError(jsonrpc="2.0", id=self._ids[-1], error=error)
 
     def end(self) -> None:
         """Read no further: an answer that goes on for ever would keep its connection."""
@@ -89,6 +114,8 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         asked = _current.get() or self.connecting
+        if request.method == "POST":
+            asked.ask(request)
         if request.method == "GET":
             if "last-event-id" not in request.headers:
                 # A stream for what nobody asked. All that a server could say there is refused or
@@ -118,6 +145,14 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
                 else _BoundedStream(stream, asked)
             )
         return response
+
+    def own(self, answer: Answer, context: Context | None) -> Answer:
+        """Return the answer, or an error where it came to a request that it is not for.
+
+        `context` is that of the task which read it.
+        """
+        asked = None if context is None else context.get(_current)
+        return (asked or self.connecting).own(answer)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PRELOADED = (
-    *("pytest", "_pytest.pytester_assertions", "hypothesis", "schemathesis.pytest.plugin"),
-    *("schemathesis.pytest.xdist", "pytest_asyncio.plugin", "pytest_cov.plugin", "xdist.plugin"),
+    *("pytest", "_pytest.pytester_assertions", "hypothesis", "schemathesis"),
+    *("pytest_asyncio.plugin", "pytest_cov.plugin", "xdist.plugin"),
     *("numpy", "pydantic", "msgspec", "yaml", "cryptography.fernet", "PIL.Image"),
 )
 _server = multiprocessing.get_context("forkserver")

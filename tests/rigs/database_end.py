@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from time import time
 
+from gateway import limits
 from gateway.ops.access.audit_log import AuditLog, audit_appliers
 from gateway.ops.database.address import FILE_NAME, database_address
 from gateway.ops.database.database import Database
@@ -38,11 +39,16 @@ class DatabaseEnd:
     keys: tuple[str, ...] = ()
     delivers: bool = False
     lost: list[str] = field(default_factory=list)
+    pause_first_s: float = limits.database.WRITE_FIRST_PAUSE_S
+    failed: Callable[[], None] = lambda: None
+    """Called on the database's thread for each request that was not served."""
 
     def __post_init__(self) -> None:
         self.sealer = Sealer(self.keys)
         self.callers = CallerHash(self.sealer)
-        self.database = Database(database_address(self.url, self.folder), (self.callers.prepare,))
+        self.database = Database(
+            database_address(self.url, self.folder), (self.callers.prepare,), self.failed
+        )
         self.tombstones = Tombstones(self.database, self.callers)
         self.table = OutboxTable(self.sealer, self.callers, self.tombstones)
         self.history = CallHistory(
@@ -61,6 +67,7 @@ class DatabaseEnd:
                 UNKEPT: UnkeptWrites(self.tombstones).apply,
             },
             self.lost.append,
+            pause_first_s=self.pause_first_s,
         )
         self.outbox = EventOutbox(self.writes, self.callers, enabled=self.delivers)
         self.audit = AuditLog(self.database, self.writes)
@@ -73,9 +80,15 @@ class DatabaseEnd:
 
 @contextlib.asynccontextmanager
 async def open_database(
-    folder: Path, url: str | None = None, keys: tuple[str, ...] = (), *, delivers: bool = False
+    folder: Path,
+    url: str | None = None,
+    keys: tuple[str, ...] = (),
+    *,
+    delivers: bool = False,
+    pause_first_s: float = limits.database.WRITE_FIRST_PAUSE_S,
+    failed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[DatabaseEnd]:
-    end = DatabaseEnd(folder, url, keys, delivers)
+    end = DatabaseEnd(folder, url, keys, delivers, pause_first_s=pause_first_s, failed=failed)
     try:
         yield end
     finally:

@@ -56,7 +56,7 @@ def kustomize(folder: Path) -> tuple[Object, ...]:
     )
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr.lower(), done.stderr
-    return tuple(yaml.safe_load_all(done.stdout))
+    return tuple(yaml.load_all(done.stdout, yaml.CSafeLoader))
 
 
 @cache
@@ -66,12 +66,8 @@ def built(overlay: str) -> tuple[Object, ...]:
         return kustomize(copy_of_k8s(Path(folder)) / "overlays" / overlay)
 
 
-def all_objects() -> list[tuple[str, Object]]:
-    return [(overlay, one) for overlay in OVERLAYS for one in built(overlay)]
-
-
-def label(pair: tuple[str, Object]) -> str:
-    return f"{pair[0]}-{pair[1]['kind']}-{pair[1]['metadata']['name'][:20]}"
+def label(found: Object) -> str:
+    return f"{found['kind']} {found['metadata']['name']}"
 
 
 def of_kind(objects: tuple[Object, ...], kind: str, name: str = "gateway") -> Object:

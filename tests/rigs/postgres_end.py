@@ -22,13 +22,6 @@ _USER = "postgres"
 _numbers = count(1)
 
 
-def find_programs() -> None:
-    """Put the server's programs on the path: Debian keeps them in a folder for each version."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    if folders and shutil.which("initdb") is None:
-        os.environ["PATH"] += f":{folders[0]}"
-
-
 @dataclass
 class PostgresEnd:
     """One server; every test gets a database of its own."""

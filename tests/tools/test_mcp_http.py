@@ -120,6 +120,57 @@ async def test_one_answer_that_fails_costs_no_other_call(fault: Behave, named: s
     assert end.sessions == 1
 
 
+@pytest.mark.parametrize("as_stream", [False, True], ids=["json", "events"])
+@pytest.mark.parametrize("as_error", [False, True], ids=["result", "error"])
+async def test_an_answer_with_the_id_of_another_call_reaches_nobody_else(
+    as_stream: bool, as_error: bool
+) -> None:
+    """What one caller is to hear may be private; it must not be read out to another."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    ids: dict[str, int] = {}
+
+    async def call(asked: Asked) -> None:
+        ids[asked.message["params"]["name"]] = asked.message["id"]
+        if asked.message["params"]["name"] == "slow":
+            begun.set()
+            await go_on.wait()
+            asked.text("booked")
+            return
+        said = {"content": [{"type": "text", "text": "somebody's address"}]}
+        came = {"error": {"code": -32000, "message": "no"}} if as_error else {"result": said}
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": ids["slow"]} | came
+        if as_stream:
+            asked.stream(answer)
+            asked.writer.close()
+        else:
+            asked.reply(200, json.dumps(answer).encode())
+
+    async with mcp_http_end() as end:
+        end.call = call
+        async with linked(end) as link:
+            slow = asyncio.create_task(link.call("slow", {}))
+            await begun.wait()
+            async with asyncio.timeout(PATIENCE_S):
+                (other,) = await asyncio.gather(link.call("one", {}), return_exceptions=True)
+                go_on.set()
+                assert await slow == "booked"
+    # The package takes what comes in a stream for the answer to its request, whatever its id.
+    if not as_stream:
+        assert isinstance(other, McpUnavailable)
+
+
+async def test_an_error_without_an_id_is_that_of_its_request() -> None:
+    async def call(asked: Asked) -> None:
+        error = {"code": -32000, "message": "full"}
+        asked.reply(200, json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode())
+
+    async with mcp_http_end() as end:
+        end.call = call
+        async with linked(end) as link, asyncio.timeout(PATIENCE_S):
+            with pytest.raises(ToolError, match="full"):
+                await link.call("one", {})
+
+
 async def test_a_session_that_is_lost_is_opened_again_and_the_call_is_made() -> None:
     """As after a restart of the server: 404 says that nothing was done."""
     made: list[str] = []

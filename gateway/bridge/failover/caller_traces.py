@@ -1,4 +1,4 @@
-"""What the store has of a caller beside their calls: found by a keyed hash of the number."""
+"""Traces of a caller in the store, beside those of their calls: found by a hash of the number."""
 
 from __future__ import annotations
 

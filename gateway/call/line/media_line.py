@@ -139,6 +139,10 @@ class MediaLine(CallPart):
         if ctx.phase is not CallPhase.EXPECTED:
             return ctx.put(events.PeerFaultCounted("caller", "second_start"))
         self._stream_sid = event.stream_sid
+        if "outbound" in event.start.tracks:
+            # TwiML of an operator's own: the model hears itself. Which track a frame is of is not
+            # read, fifty times a second.
+            ctx.put(events.PeerFaultCounted("caller", "outbound_track"))
         ctx.arrive()
         given, wire = event.start.media_format, self._wire
         if (given.encoding, given.sample_rate, given.channels) != (
@@ -211,6 +215,8 @@ class MediaLine(CallPart):
             return
         if item_id == self._sound_item:
             downlink.finish(item_id, self._ctx.now)
+            if item_id == self._ctx.answer.item_id:
+                self._ctx.response_sounded(downlink.ledger.left_ms(self._ctx.now) / 1000)
         else:
             # The stream has gone on with another item, whose sound waits in the filter.
             downlink.ledger.finish(item_id)

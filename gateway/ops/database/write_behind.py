@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from gateway import limits
-from gateway.errors import DatabaseAway
+from gateway.errors import DatabaseAway, GatewayError
 from gateway.ops.database.database import Database
 from gateway.ops.database.spool import Spool, SpoolFull
 
@@ -36,6 +36,10 @@ class Write(Struct, frozen=True, array_like=True):
 Apply = Callable[["Connection", bytes], None]
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decoder: Final = msgspec.msgpack.Decoder(list[Write])
+
+
+class _FileUnreadable(GatewayError):
+    """The disk does not give an entry back, which is no fault of the database."""
 
 
 class _Entry(NamedTuple):
@@ -59,8 +63,11 @@ class WriteBehind:
         spool: Spool,
         apply: Mapping[str, Apply],
         lost: Callable[[str], None] = lambda _: None,
+        *,
+        pause_first_s: float = limits.database.WRITE_FIRST_PAUSE_S,
     ) -> None:
         self._database, self._spool, self._apply, self._lost = database, spool, apply, lost
+        self._pause_first_s = pause_first_s
         self._incoming: queue.Queue[tuple[bytes, Callable[[], None] | None] | None] = queue.Queue(
             limits.database.SPOOL_QUEUE_MAX
         )
@@ -70,6 +77,8 @@ class WriteBehind:
         self._news = asyncio.Event()
         self._taken, self._written = asyncio.Event(), asyncio.Event()
         self._adding = 0
+        self._failures = self._refusals = 0
+        """How often the oldest entry was not taken, and how often while another one was."""
         self._writing: asyncio.Task[bool] | None = None
         self._runner: asyncio.Task[None] | None = None
 
@@ -145,13 +154,13 @@ class WriteBehind:
         """Write what comes, for as long as the process runs; what was left in the spool first."""
         self._begin()
         self._runner = asyncio.current_task()
-        pause_s = limits.database.WRITE_FIRST_PAUSE_S
+        pause_s = self._pause_first_s
         while True:
             await self._news.wait()
             self._news.clear()
             while self._ready:
                 if await self._write_next():
-                    pause_s = limits.database.WRITE_FIRST_PAUSE_S
+                    pause_s = self._pause_first_s
                     continue
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, limits.database.WRITE_PAUSE_MAX_S)
@@ -171,7 +180,7 @@ class WriteBehind:
     async def _write_next(self) -> bool:
         """Write the oldest entry; False if the database did not take it."""
         # Shielded: cancelled in the middle, the entry would be written twice at the same time.
-        task = self._writing or asyncio.create_task(self._write(self._ready[0]))
+        task = self._writing or asyncio.create_task(self._write_oldest())
         self._writing = task
         try:
             return await asyncio.shield(task)
@@ -179,23 +188,57 @@ class WriteBehind:
             if task.done():
                 self._writing = None
 
-    async def _write(self, entry: _Entry) -> bool:
+    async def _write_oldest(self) -> bool:
+        taken = await self._write(0)
+        if not taken:
+            self._failures += 1
+            taken = self._refusals_max_reached(await self._write_another())
+            if taken:
+                await self._give_up(0, "refused")
+        if taken:
+            self._failures = self._refusals = 0
+        return taken
+
+    async def _write_another(self) -> bool:
+        """Write an entry behind the oldest one, each time another, where that has failed often.
+
+        A database may answer one entry like one that serves nothing (`InternalError`, a statement
+        that is always too slow); all others would wait behind it for ever.
+        """
+        others = len(self._ready) - 1
+        if self._failures < limits.database.WRITE_TRIES_IN_ORDER or not others:
+            return False
+        return await self._write(1 + self._failures % others)
+
+    def _refusals_max_reached(self, another_written: bool) -> bool:
+        self._refusals += another_written
+        return self._refusals >= limits.database.WRITE_REFUSALS_MAX
+
+    async def _write(self, index: int) -> bool:
+        entry = self._ready[index]
         try:
             await self._database.write(lambda connection: self._perform(connection, entry))
         except DatabaseAway:
             return False
+        except _FileUnreadable as error:
+            log.warning("spool_failed", reason=type(error.__cause__).__name__)
+            return False
         except Exception as error:
-            log.error("entry_unwritable", entry=entry.name, reason=type(error).__name__)
-            self._lost("unwritable")
-            await self._done(entry, aside=True)
+            await self._give_up(index, type(error).__name__)
             return True
-        await self._done(entry, aside=False)
+        await self._done(index, aside=False)
         if entry.written is not None:
             entry.written()
         return True
 
-    async def _done(self, entry: _Entry, *, aside: bool) -> None:
-        self._ready.popleft()
+    async def _give_up(self, index: int, reason: str) -> None:
+        log.error("entry_unwritable", entry=self._ready[index].name, reason=reason)
+        self._lost("unwritable")
+        await self._done(index, aside=True)
+
+    async def _done(self, index: int, *, aside: bool) -> None:
+        entry = self._ready[index]
+        del self._ready[index]
         if entry.name is not None:
             finish = self._spool.set_aside if aside else self._spool.remove
             try:
@@ -230,10 +273,17 @@ class WriteBehind:
     # --- On the database's thread ---
 
     def _perform(self, connection: Connection, entry: _Entry) -> None:
-        data = entry.data if entry.name is None else self._spool.read(entry.name)
+        data = entry.data if entry.name is None else self._read(entry.name)
         if data is None:
-            if entry.name is not None and self._spool.holds(entry.name):
-                raise ValueError("no key opens it")
             return  # another process that shares the folder has written it
         for write in _decoder.decode(data):
             self._apply[write.kind](connection, write.data)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            data = self._spool.read(name)
+        except OSError as error:
+            raise _FileUnreadable(name) from error
+        if data is None and self._spool.holds(name):
+            raise ValueError("no key opens it")
+        return data

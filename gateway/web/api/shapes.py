@@ -21,14 +21,19 @@ _Fact = (
 )
 
 
+_NO_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
+"""One character that is no space. What `\\s` leaves out differs between Python and ECMAScript,
+whose expressions the description's readers use; here both refuse the same."""
+
+
 class SayBody(Struct, forbid_unknown_fields=True):
-    text: Annotated[str, Meta(min_length=1, max_length=limits.api.SAY_MAX_CHARS, pattern=r"\S")]
+    text: Annotated[str, Meta(min_length=1, max_length=limits.api.SAY_MAX_CHARS, pattern=_NO_BLANK)]
     """Text that is said word for word."""
 
 
 class TransferBody(Struct, forbid_unknown_fields=True):
     to: Annotated[
-        str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS, pattern=r"\S")
+        str, Meta(min_length=1, max_length=limits.agents.AGENT_NAME_MAX_CHARS, pattern=_NO_BLANK)
     ]
     """Name of one of the agent's transfers, or a number in E.164 (+15550123)."""
     summary: Annotated[str, Meta(max_length=limits.call.SUMMARY_MAX_CHARS)] = ""

@@ -27,6 +27,7 @@ from call.vendor_events import (
     audio_delta,
     audio_done,
     committed,
+    mark,
     response_created,
     response_done,
     speech_started,
@@ -128,6 +129,25 @@ def test_the_callers_words_end_it_and_are_no_interruption() -> None:
     book >> last_mark << ...
     assert book.call.ctx.tally.barge_ins == 0
     book >> wait(1.05) << holds(1000)  # and the wait goes on
+
+
+@pytest.mark.parametrize("name", ["0:1", "1:1", "0:0", "hold", "", "9" * 300])
+def test_marks_that_were_never_sent_neither_stop_it_nor_count_it(name: str) -> None:
+    book = holding() >> wait(2) << ...
+    book >> mark(name) >> mark(name) << nothing >> wait(1.05) << holds(1000) << nothing
+    ledger = book.call.line.downlink.ledger
+    assert (ledger.sent_ms, ledger.heard_ms(book.now), ledger.marks_pending) == (0, 0, 0)
+    book >> found() << DONE << outputs("call_1", "three left") << asks_for_an_answer
+    book >> response_created("resp_2") >> wait(0.3) << ...
+    book >> audio_delta("item_2", ms=400, response_id="resp_2") << clears << to_caller(400)
+
+
+def test_marks_of_the_words_behind_it_that_come_at_once_were_not_heard() -> None:
+    """A `clear` has Twilio echo what waits, and the words go out with it."""
+    book = holding() >> wait(2) << ... >> found() << ... >> response_created("resp_2") << ...
+    book >> audio_delta("item_2", ms=400, response_id="resp_2") << clears << to_caller(400)
+    book >> mark("0:1") << note(events.FirstAudioSent) >> mark("1:99") << nothing
+    assert book.call.line.downlink.ledger.heard_ms(book.now) <= 20
 
 
 def test_what_is_cancelled_is_not_waited_for() -> None:

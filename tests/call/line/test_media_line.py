@@ -106,6 +106,33 @@ def test_a_second_start_changes_nothing() -> None:
     book >> response_created() >> audio_delta(ms=100) << to_caller(100)
 
 
+def test_a_stream_of_what_we_say_ourselves_is_counted() -> None:
+    both = start()
+    both.start.tracks = ["inbound", "outbound"]
+    Book() >> both << events.PeerFaultCounted("caller", "outbound_track") << ...
+
+
+def test_a_stream_that_has_ended_stays_ended() -> None:
+    """Twilio says it once; a proxy, or somebody else with the link, may go on."""
+    book = answered() >> response_created() >> audio_delta(ms=600) << to_caller(600)
+    book >> stop() << ends(Ending.CALLER_HUNG_UP)
+    for event in (stop(), start(), frame(40), mark("0:1"), key("1"), stop(), start()):
+        book >> event << nothing
+
+
+def test_a_frame_that_comes_twice_is_sound_and_no_harm() -> None:
+    """The moments of the caller's speech go by the stream's time, and not by how often it came."""
+    book = answered()
+    for n in range(100):
+        book.now += 0.02
+        book >> frame(20 * n) << appends(20)
+        if n % 10 == 0:
+            book >> frame(20 * n) << appends(20)
+    written_ms = 20 + 110 * 20
+    assert book.call.line.uplink.spoken_at(written_ms) == pytest.approx(book.now, abs=0.03)
+    assert book.call.phase == "talking"
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -7,10 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from database_end import CALLER, DatabaseEnd, ended_call, open_database
 from postgres_end import PostgresEnd
+from structlog.testing import capture_logs
 
+from gateway import limits
 from gateway.ops.database.write_behind import Write
 from gateway.ops.records.history import CallFilter
 
@@ -89,6 +92,77 @@ async def test_what_no_database_takes_is_put_aside_and_does_not_hold_up_the_rest
         assert len(await listed(end)) == 1
         assert end.lost == ["unwritable"]
         assert len(list((tmp_path / "spool" / "failed").iterdir())) == 1
+
+
+async def test_a_file_that_cannot_be_read_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+    """A bad block of the disk fails like a database that is away."""
+    async with open_database(tmp_path, pause_first_s=0.001) as end:
+        for number in range(10):
+            end.writes.add(call(end, number))
+        await end.writes.spooled()
+        for file in sorted((tmp_path / "spool").glob("*.entry"))[:2]:
+            file.unlink()
+            file.mkdir()
+        async with writing(end), asyncio.timeout(60):
+            await end.writes.flushed()
+        assert sorted(await listed(end)) == [f"CA{number:032}" for number in range(2, 10)]
+        assert end.lost == ["unwritable"] * 2
+        assert len(list((tmp_path / "spool" / "failed").iterdir())) == 2
+
+
+REFUSES = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'XX000'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON calls FOR EACH ROW WHEN ({}) EXECUTE FUNCTION refuse();
+"""
+"""`internal_error`, with which a server also says that it serves nothing."""
+
+
+@pytest.mark.needs("initdb")
+async def test_an_entry_at_which_the_server_fails_does_not_hold_up_the_rest(
+    tmp_path: Path, postgres: PostgresEnd
+) -> None:
+    url = postgres.new_database()
+    async with open_database(tmp_path, url, pause_first_s=0.001) as end:
+        assert await listed(end) == []
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(REFUSES.format(f"NEW.id = 'CA{0:032}'").encode())
+        with capture_logs() as logs:
+            async with writing(end):
+                for number in range(8):
+                    end.writes.add(call(end, number))
+                async with asyncio.timeout(60):
+                    await end.writes.flushed()
+        assert sorted(await listed(end)) == [f"CA{number:032}" for number in range(1, 8)]
+        assert end.lost == ["unwritable"]
+        assert [(line["reason"], line["log_level"]) for line in logs if "entry" in line] == [
+            ("refused", "error")
+        ]
+        assert not end.database.away
+
+
+@pytest.mark.needs("initdb")
+async def test_an_outage_puts_nothing_aside(tmp_path: Path, postgres: PostgresEnd) -> None:
+    """However often the oldest entry was tried meanwhile, and though others wait behind it."""
+    url, loop, failures = postgres.new_database(), asyncio.get_running_loop(), asyncio.Semaphore(0)
+    async with open_database(
+        tmp_path,
+        url,
+        pause_first_s=0.001,
+        failed=lambda: loop.call_soon_threadsafe(failures.release),
+    ) as end:
+        assert await listed(end) == []
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(REFUSES.format("true").encode())
+            async with writing(end), asyncio.timeout(60):
+                for number in range(8):
+                    end.writes.add(call(end, number))
+                for _ in range(2 * limits.database.WRITE_TRIES_IN_ORDER + 2):
+                    await failures.acquire()
+                connection.execute("DROP TRIGGER refuse ON calls")
+                await end.writes.flushed()
+        assert len(await listed(end)) == 8
+        assert end.lost == []
 
 
 async def test_a_spool_that_fails_costs_nothing_while_the_database_serves(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -15,6 +16,10 @@ import schemathesis
 from gateway_calls import QUIET
 from hypothesis import HealthCheck, settings
 from running_gateway import running_gateway
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.generation.hypothesis import builder
+from schemathesis.pytest._test_builder import build_operation_test
+from schemathesis.python._constants.orchestrator import make_constants_value_source
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from starlette.routing import Route
 from structlog.testing import capture_logs
@@ -30,6 +35,15 @@ from gateway.web.api import openapi
 
 TOKEN = "a-token-of-the-operators"
 DOCUMENT = openapi.document()
+UNTESTED = (
+    builder.InvalidHeadersExampleMark,
+    builder.InvalidRegexMark,
+    builder.MissingPathParameters,
+    builder.NonSerializableMark,
+    builder.UnsatisfiableExampleMark,
+    builder.UnserializablePayloadMark,
+)
+"""Reasons why schemathesis does not make some of the requests."""
 QUICK = settings(
     max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -111,10 +125,23 @@ class Live:
 UNHURRIED = Tuning(api_requests_burst=1_000_000, api_actions_burst=1_000_000)
 
 
+# The caller has as long as the requests take, and says nothing.
+PATIENT_AGENT = """
+agents:
+  quiet:
+    instructions: Wait until you are spoken to.
+    idle: {nudge_after_s: 590, end_after_s: 600}
+routes:
+  - {to: "*", agent: quiet}
+"""
+
+
 @pytest.fixture(scope="module")
-def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A gateway with a running call, in a thread of its own."""
     data = tmp_path_factory.mktemp("data")
+    agents_file = data / "agents.yaml"
+    agents_file.write_text(PATIENT_AGENT)
     ready: list[Live] = []
     loop, up, done = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
@@ -143,37 +170,62 @@ def live(agents_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         loop.close()
 
 
-def described(path: str | None = None) -> Any:
-    """What schemathesis makes of the document; `/api/events` never ends, so it is not asked."""
+@cache
+def described() -> Any:
+    """What schemathesis makes of the document."""
     # Its requests always carry the token here; that nothing opens without it is seen elsewhere.
     document = {key: value for key, value in DOCUMENT.items() if key != "security"}
-    schema = schemathesis.openapi.from_dict(document).exclude(path="/api/events")
-    return schema.include(path_regex=path) if path else schema
+    return schemathesis.openapi.from_dict(document)
 
 
-anything, of_a_call = (
-    described(),
-    described(r"/api/calls/\{id\}/(say|transfer|image|approvals.*)|\{id\}$"),
-)
+def ask(asked: str, answered: Callable[[Any], None]) -> None:
+    """Make the requests of one operation, and judge each answer.
 
-
-@anything.parametrize()
-@QUICK
-def test_whatever_is_asked_the_answer_is_as_described(case: Any, live: Live) -> None:
-    case.call_and_validate(
-        base_url=live.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
+    As the plugin for pytest does it, but here and not at collection, which every process does.
+    """
+    method, path = asked.split()
+    schema = described()
+    test = build_operation_test(
+        config=schema.config,
+        operation=schema[path][method.upper()],
+        test_func=QUICK(answered),
+        given_kwargs={},
+        feedback=FeedbackSources(constants_value_source=make_constants_value_source(schema)),
     )
+    assert [mark for mark in UNTESTED if mark.get(test) is not None] == []
+    test()
 
 
-@of_a_call.parametrize()
-@QUICK
-def test_and_of_a_running_call_too(case: Any, live: Live) -> None:
-    case.path_parameters = {**(case.path_parameters or {}), "id": live.call_sid}
-    response = case.call(
-        base_url=live.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
-    )
-    # A target that fits the schema need not be one of this agent's; and what was wrong with the
-    # request may have been its path, which is right now.
-    case.validate_response(
-        response, excluded_checks=[positive_data_acceptance, negative_data_rejection]
-    )
+# `/api/events` never ends, so it is not asked.
+ANYTHING = [f"{method} {path}" for method, path, _ in operations() if path != "/api/events"]
+OF_A_CALL = [
+    one
+    for one in ANYTHING
+    if re.search(r"/api/calls/\{id\}/(say|transfer|image|approvals.*)|\{id\}$", one)
+]
+
+
+@pytest.mark.parametrize("asked", ANYTHING)
+def test_whatever_is_asked_the_answer_is_as_described(asked: str, live: Live) -> None:
+    def answered(case: Any) -> None:
+        case.call_and_validate(
+            base_url=live.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
+        )
+
+    ask(asked, answered)
+
+
+@pytest.mark.parametrize("asked", OF_A_CALL)
+def test_and_of_a_running_call_too(asked: str, live: Live) -> None:
+    def answered(case: Any) -> None:
+        case.path_parameters = {**(case.path_parameters or {}), "id": live.call_sid}
+        response = case.call(
+            base_url=live.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
+        )
+        # A target that fits the schema need not be one of this agent's; and what was wrong with
+        # the request may have been its path, which is right now.
+        case.validate_response(
+            response, excluded_checks=[positive_data_acceptance, negative_data_rejection]
+        )
+
+    ask(asked, answered)
