@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.bridge.messaging.pictures import Pictures
 from gateway.ops.limits.signed_tokens import PhotoTokens
+from gateway.ops.store.caller_index import CallerIndex
 from gateway.wiring.resources import Resources
 
 
@@ -14,9 +15,10 @@ from gateway.wiring.resources import Resources
 class Messaging:
     pictures: Pictures
     links: PictureLinks
+    caller_index: CallerIndex
 
 
-def messaging(r: Resources) -> Messaging:
+def messaging(r: Resources, index: CallerIndex) -> Messaging:
     pictures = Pictures(
         r.table,
         r.store,
@@ -28,4 +30,4 @@ def messaging(r: Resources) -> Messaging:
     links = PictureLinks(
         r.store, r.table, pictures.mailbox, PhotoTokens(r.auth_tokens), r.settings.public_url
     )
-    return Messaging(pictures, links)
+    return Messaging(pictures, links, index)

@@ -9,7 +9,12 @@ from re import fullmatch
 
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.live_call import LiveCall
-from gateway.bridge.messaging.process_mailbox import ProcessMailbox, RemoteCall, ends_of
+from gateway.bridge.messaging.process_mailbox import (
+    ProcessMailbox,
+    RemoteCall,
+    ends_of,
+    line_of,
+)
 from gateway.ops.limits.signed_tokens import PhotoTokens
 from gateway.ops.store.shared import Store
 
@@ -39,9 +44,13 @@ class PictureLinks:
     async def make(self, call: LiveCall) -> str:
         """Make a link and return its address."""
         token, agent = self._tokens.issue(), call.machine.agent
-        facts = call.facts
-        known = json.dumps([facts.key, call.machine.language, *ends_of(facts)])
-        await self._store.put(_key(token), known, agent.max_call_s)
+        facts, key = call.facts, _key(token)
+        # By the call its links are found, should it be forgotten.
+        of_call = _of_call(facts.key)
+        links = f"{await self._store.get(of_call) or ''} {key}".strip()
+        await self._store.put(of_call, links, agent.max_call_s)
+        known = json.dumps([facts.key, call.machine.language, line_of(*ends_of(facts))])
+        await self._store.put(key, known, agent.max_call_s)
         return f"{self._public_url}/photo/{token}"
 
     def is_ours(self, token: str) -> bool:
@@ -57,13 +66,17 @@ class PictureLinks:
             known = await self._store.get(_key(token))
             if known is None:
                 return None
-        key, language, caller, dialled = json.loads(known)
+        key, language, line = json.loads(known)
         call = self._table.call(key)
         if call is not None and call.machine.takes_pictures:
             return PictureLink(language, call)
-        elsewhere = await self._relay.find(caller, dialled)
+        elsewhere = await self._relay.on_line(line)
         there = elsewhere is not None and elsewhere.key == key
         return PictureLink(language, elsewhere if there else None)
+
+
+def _of_call(call_id: str) -> str:
+    return f"photos:{call_id}"
 
 
 def _key(token: str) -> str:

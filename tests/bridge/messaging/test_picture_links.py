@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from redis_end import RedisEnd, running_redis
 
+from gateway.bridge.failover.snapshot_traces import SnapshotTraces
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.ops.limits.signed_tokens import PhotoTokens
+from gateway.ops.records.history import CallNames
 
 pytestmark = pytest.mark.needs("redis-server")
 CALL: Any = SimpleNamespace(
@@ -24,7 +26,7 @@ class Nobody:
     def call(self, _key: str) -> None:
         return None
 
-    async def find(self, _caller: str, _dialled: str) -> None:
+    async def on_line(self, _line: str) -> None:
         return None
 
 
@@ -44,6 +46,21 @@ async def test_a_link_of_another_process_is_ours_before_it_is_looked_up() -> Non
         found = await here.find(token)
         assert found is not None
         assert (found.language, found.call) == ("en", None)
+
+
+async def test_what_is_kept_of_a_link_is_found_by_its_call_and_has_no_number() -> None:
+    async with running_redis() as server:
+        here, store = links(server), server.store()
+        tokens = [(await here.make(CALL)).rpartition("/")[2] for _ in range(2)]
+        keys = (await store.get("photos:CA1") or "").split()
+        assert len(keys) == 2
+        for key in keys:
+            text = await store.get(key)
+            assert text is not None
+            assert CALL.facts.caller not in text
+        await SnapshotTraces([store]).forget([CallNames("CA1", "CA1")])
+        there = links(server)
+        assert [await there.find(token) for token in tokens] == [None, None]
 
 
 async def test_a_guess_is_not_ours() -> None:
