@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.bridge.messaging.pictures import Pictures
+from gateway.ops.limits.signed_tokens import PhotoTokens
 from gateway.ops.store.caller_index import CallerIndex
 from gateway.wiring.resources import Resources
 
@@ -26,5 +27,7 @@ def messaging(r: Resources, index: CallerIndex) -> Messaging:
         r.tasks,
         lambda source, outcome: r.metrics.images.labels(source, outcome).inc(),
     )
-    links = PictureLinks(r.store, r.table, pictures.mailbox, r.settings.public_url)
+    links = PictureLinks(
+        r.store, r.table, pictures.mailbox, PhotoTokens(r.auth_tokens), r.settings.public_url
+    )
     return Messaging(pictures, links, index)
