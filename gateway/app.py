@@ -86,7 +86,7 @@ def build(
     r = resources(settings, book, tuning)
     bounds = capacity(r)
     kept = records(r)
-    texts = messaging(r)
+    texts = messaging(r, kept.caller_index)
     environ = os.environ if environ is None else environ
     agents = agents_file(r, bounds, texts, environ, partial(read_tokens, kept, environ))
     calls = telephony(r, bounds, agents.in_use)

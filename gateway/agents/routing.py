@@ -23,6 +23,8 @@ class Route(AgentFilePart):
 
     to: str
     agent: str
+    trunk: bool | None = None
+    """Whether they come over a SIP trunk; None where nobody says."""
 
     @field_validator("to")
     @classmethod
@@ -56,10 +58,14 @@ class AgentBook:
 
     def pick_any(self, candidates: Sequence[str], unix_s: float | None = None) -> Agent | None:
         """The agent for the first of several numbers that a route names; `*` takes the rest."""
+        route = self.route_any(candidates)
+        return list(self.asked(self.agents[route.agent], unix_s))[-1] if route else None
+
+    def route_any(self, candidates: Sequence[str]) -> Route | None:
+        """Return the route of the first of several numbers that one names; `*` takes the rest."""
         routes = [best for to in candidates if (best := self.route(to)) is not None]
         named = next((route for route in routes if route.to != "*"), None)
-        route = named or self.route("")
-        return list(self.asked(self.agents[route.agent], unix_s))[-1] if route else None
+        return named or self.route("")
 
     def asked(self, agent: Agent, unix_s: float | None) -> Iterator[Agent]:
         """Yield an agent, and those of `out_of_hours` until one is open: the last answers."""
@@ -67,14 +73,6 @@ class AgentBook:
         while unix_s is not None and agent.hours is not None and agent.out_of_hours is not None:
             if agent.hours.open_at(unix_s):
                 break
-            agent = self.agents[agent.out_of_hours]  # the loader has checked that this ends
-            yield agent
-
-    def on_duty_ever(self, name: str) -> Iterator[Agent]:
-        """Yield an agent and every one that answers in its place at some hour."""
-        agent = self.agents[name]
-        yield agent
-        while agent.out_of_hours is not None:
             agent = self.agents[agent.out_of_hours]  # the loader has checked that this ends
             yield agent
 
@@ -97,6 +95,25 @@ class AgentBook:
             key=lambda route: (not route.to.endswith("*"), len(route.to)),
             reverse=True,
         )
+
+
+def may_lead(agents: Mapping[str, Agent], first: str) -> list[Agent]:
+    """Return every agent that may come to lead a call which this one answers.
+
+    By the hour, by a hand-over, and by an answer to `before`, which may name any of the same path.
+    """
+    found: dict[str, Agent] = {}
+    names = [first]
+    while names:
+        name = names.pop(0)
+        agent = agents.get(name)
+        if agent is None or name in found:
+            continue
+        found[name] = agent
+        names += [*agent.hand_over, *([agent.out_of_hours] if agent.out_of_hours else [])]
+        if agent.before is not None:
+            names += [other.name for other in agents.values() if other.path == agent.path]
+    return list(found.values())
 
 
 def canonical(to: str) -> str:

@@ -103,17 +103,21 @@ class ModelAnswer:
         """The item of the response in flight that the caller hears, or is about to hear."""
         self.since_caller = False
         """Whether the model has spoken since the caller's last turn."""
+        self.sounded = False
+        """Whether the item has all its sound: no more is due but the end of its response."""
         self._retries = 0
 
     def spoke(self, item_id: str) -> None:
         """Record that a new item of the model's began to sound."""
         self.item_id = item_id
+        self.sounded = False
         self.since_caller = True
         self._retries = 0
 
     def over(self) -> None:
         """Forget the item: its response is over, or was lost."""
         self.item_id = None
+        self.sounded = False
 
     def caller_stopped(self) -> None:
         """Record that the caller's turn is over, and the model has not spoken since."""
@@ -297,6 +301,12 @@ class CallContext:
     def response_progressed(self) -> None:
         if self.responses.active_id is not None:
             self.wake(Timer.RESPONSE, limits.model.RESPONSE_STALL_MAX_S)
+
+    def response_sounded(self, left_s: float) -> None:
+        """Expect the end of the response in flight; its sound is played for so long yet."""
+        if self.responses.active_id is not None:
+            self.answer.sounded = True
+            self.wake(Timer.RESPONSE, left_s + limits.model.RESPONSE_OVER_MAX_S)
 
     @property
     def awaited(self) -> bool:

@@ -31,6 +31,10 @@ RESPONSE_START_MAX_S = 8.0
 """From the end of the caller's turn, or our `response.create`, to `response.created`."""
 RESPONSE_STALL_MAX_S = 30.0
 """Time without audio and without `response.done` within a response that began."""
+RESPONSE_OVER_MAX_S = 4.0
+"""From the end of an answer's playback to its `response.done`, which the server has sent before.
+It may also think about a function call that follows: then this response ends later, and one that
+is asked for meanwhile is refused and asked for again."""
 RESPONSE_RETRIES_MAX = 2
 RETRY_PAUSE_FIRST_S = 0.5
 """After a failed response for which the server names no wait; doubles with each retry."""
@@ -56,3 +60,4 @@ BREAKER_PROBE_MAX_S = 30.0
 assert BUFFERED_AUDIO_MAX_MS >= MODEL_TRIES_MAX_S * 1000 + RETAINED_AUDIO_MS
 assert SERVER_SILENCE_MAX_S < RESPONSE_START_MAX_S
 assert SERVER_THINKS_MAX_S < RESPONSE_STALL_MAX_S
+assert SERVER_SILENCE_MAX_S < RESPONSE_OVER_MAX_S < RESPONSE_START_MAX_S

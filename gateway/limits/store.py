@@ -30,6 +30,12 @@ MAILBOX_MESSAGE_S = 30.0
 MAILBOX_MAX = 64
 """Messages for one process; the oldest are dropped first."""
 MAILBOX_BATCH_MAX = 16
+TRACES_KEPT_S = 86_400.0
+"""How long the names of a caller's calls and keys are kept, by which they are forgotten."""
+BARRED_S = 86_400.0
+"""How long nothing is put under the name of a call that was forgotten."""
+NOTED_MAX = 1_000
+"""Names of one caller's in memory, where there is no Redis; the oldest are dropped first."""
 PICTURED_CALLS_MAX = 5_000
 """Calls whose picture counts are remembered; the oldest are forgotten first."""
 

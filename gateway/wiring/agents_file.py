@@ -52,7 +52,7 @@ def agents_file(
     background = TextTools(
         r.rest,
         texts.links,
-        TextLimits(r.store, r.settings.text_countries, time),
+        TextLimits(r.store, texts.caller_index, r.settings.text_countries, time),
         r.table.call,
         lambda outcome: r.metrics.texts.labels(outcome).inc(),
     ).functions

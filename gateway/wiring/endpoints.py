@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from gateway import limits
 from gateway.bridge.agents_reload import AgentsReload
+from gateway.bridge.failover.caller_traces import CallerTraces
 from gateway.bridge.failover.carrier_end import CarrierEnd
 from gateway.bridge.failover.snapshot_traces import SnapshotTraces
 from gateway.bridge.inbound.before_calls import BeforeCalls
@@ -91,7 +92,9 @@ def twilio_endpoints(
             registry, outbound, calls.warm, secret_inputs, _carrier_end(r, calls, kept), r.metrics
         ),
         media,
-        MessageEndpoint(registry.agents, r.store, texts.pictures, calls.documents),
+        MessageEndpoint(
+            registry.agents, r.store, texts.caller_index, texts.pictures, calls.documents
+        ),
         RecordingWebhook(recorded.carrier, registry.agents.agent),
     )
 
@@ -244,11 +247,18 @@ def _forgetting(r: Resources, kept: Records, recorded: Recordings, acting: Opera
         wanted = CallFilter(caller=number)
         return [call.id for call in (*kept.store.live(wanted), *await acting.remote.live(wanted))]
 
+    stores = (r.states, r.store)
     traces = (
         RecordingTraces(recorded.uploader),
         DeliveryTraces(kept.database),
-        SnapshotTraces(r.states),
+        SnapshotTraces(stores),
     )
     return Forgetting(
-        kept.history, kept.writes, kept.tombstones, running, traces, r.settings.retain_days
+        kept.history,
+        kept.writes,
+        kept.tombstones,
+        running,
+        traces,
+        CallerTraces(stores, kept.caller_index),
+        r.settings.retain_days,
     )

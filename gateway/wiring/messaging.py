@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from gateway.bridge.messaging.picture_links import PictureLinks
 from gateway.bridge.messaging.pictures import Pictures
+from gateway.ops.limits.signed_tokens import PhotoTokens
+from gateway.ops.store.caller_index import CallerIndex
 from gateway.wiring.resources import Resources
 
 
@@ -13,9 +15,10 @@ from gateway.wiring.resources import Resources
 class Messaging:
     pictures: Pictures
     links: PictureLinks
+    caller_index: CallerIndex
 
 
-def messaging(r: Resources) -> Messaging:
+def messaging(r: Resources, index: CallerIndex) -> Messaging:
     pictures = Pictures(
         r.table,
         r.store,
@@ -24,5 +27,7 @@ def messaging(r: Resources) -> Messaging:
         r.tasks,
         lambda source, outcome: r.metrics.images.labels(source, outcome).inc(),
     )
-    links = PictureLinks(r.store, r.table, pictures.mailbox, r.settings.public_url)
-    return Messaging(pictures, links)
+    links = PictureLinks(
+        r.store, r.table, pictures.mailbox, PhotoTokens(r.auth_tokens), r.settings.public_url
+    )
+    return Messaging(pictures, links, index)

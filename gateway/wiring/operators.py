@@ -25,6 +25,12 @@ def operators(r: Resources, calls: Telephony, kept: Records, outbound: OutboundC
     """Return what carries out operators' actions."""
     actions = OperatorActions(calls.registry, outbound)
     remote = RemoteCalls(
-        r.store, kept.changes, kept.store, kept.event_stream, actions.perform, monotonic
+        r.store,
+        kept.changes,
+        kept.store,
+        kept.event_stream,
+        actions.perform,
+        kept.callers.of,
+        monotonic,
     )
     return Operators(actions, remote)

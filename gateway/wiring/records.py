@@ -29,6 +29,7 @@ from gateway.ops.records.recorded import RECORDING, RecordedCalls, RecordingWrit
 from gateway.ops.records.store import RecordStore
 from gateway.ops.records.tombstones import Tombstones
 from gateway.ops.records.unkept import UNKEPT, UnkeptWrites
+from gateway.ops.store.caller_index import CallerIndex
 from gateway.settings import load_tokens
 from gateway.wiring.resources import Resources
 
@@ -53,6 +54,7 @@ class Records:
     recorded: RecordedCalls
     callers: CallerHash
     tombstones: Tombstones
+    caller_index: CallerIndex
 
     def start(self, r: Resources) -> None:
         """Start what runs beside the calls: the database is opened, off the event loop."""
@@ -118,6 +120,7 @@ def records(r: Resources) -> Records:
         RecordedCalls(writes.add, outbox, event_stream),
         callers,
         tombstones,
+        CallerIndex(r.store, callers.of),
     )
 
 

@@ -51,6 +51,12 @@ def subscribe(
         machine = call.machine
         kept.store.open(call.facts, machine.agent, machine.privacy, resumed=machine.resumed)
 
+    def note_caller(call: LiveCall) -> None:
+        facts = call.facts
+        if facts.has_carrier and facts.caller:
+            note = kept.caller_index.note_call(facts.caller, facts.key, facts.call_sid)
+            r.tasks.start(note, "note-caller")
+
     recorded.stored.subscribe(kept.recorded.on_stored)
     # Spend comes first: logs and records state what a call has cost. The registry comes last: it
     # forgets the call.
@@ -66,5 +72,6 @@ def subscribe(
     )
     for on_event in (*subscribers, calls.registry.on_event):
         calls.events.subscribe(on_event)
-    for on_announced in (open_record, outbound.watch, recorded.recorder.on_announced):
+    announced = (open_record, outbound.watch, recorded.recorder.on_announced, note_caller)
+    for on_announced in announced:
         calls.events.subscribe_to_announcements(on_announced)

@@ -175,6 +175,7 @@ def outbound_calls(
         TokenBucket(limits.outbound.DIALS_BURST, limits.outbound.DIALS_PER_S),
         OutboundTokens(r.auth_tokens, r.store, time),
         r.store,
+        kept.caller_index,
         kept.store,
         r.metrics,
         r.tasks,

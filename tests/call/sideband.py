@@ -45,7 +45,7 @@ class SipUmpire(Umpire):
     def before(self, event: object, now: float) -> None:
         super().before(event, now)
         if isinstance(event, model.TranscriptDelta):
-            self._progress_at = now
+            self._progress_at, self._sounded = now, False
         elif isinstance(event, inputs.ModelLost):
             self._asked_at = self._active_id = None
 

@@ -45,6 +45,8 @@ class Umpire:
         self._asked_at: float | None = None
         self._active_id: str | None = None
         self._progress_at = 0.0
+        self._sounded = False
+        """Whether all sound of the response in flight was sent, as far as was seen."""
         self._event_ids: set[str] = set()
         self._codes: dict[int, str] = {}
         self._cut: set[str] = set()
@@ -79,9 +81,11 @@ class Umpire:
         match event:
             case model.ResponseCreated():
                 self._asked_at, self._active_id = None, event.response.id
-                self._progress_at = now
+                self._progress_at, self._sounded = now, False
             case model.AudioDelta():
-                self._progress_at = now
+                self._progress_at, self._sounded = now, False
+            case model.AudioDone() | model.PlaybackStopped():
+                self._sounded |= event.response_id == self._active_id
             case model.ResponseDone():
                 output = event.response.output or ()
                 made = {item.call_id for item in output if item.call_id}
@@ -187,10 +191,12 @@ class Umpire:
         asked, self._asked_at = self._asked_at, now
         lost = asked is not None and now - asked >= limits.model.RESPONSE_START_MAX_S - 1e-6
         assert asked is None or lost, "two response.create in flight"
-        unseen = self._active_id == _UNSEEN
-        patience_s = (
-            limits.model.RESPONSE_START_MAX_S if unseen else limits.model.RESPONSE_STALL_MAX_S
-        )
+        if self._active_id == _UNSEEN:
+            patience_s = limits.model.RESPONSE_START_MAX_S
+        elif self._sounded:
+            patience_s = limits.model.RESPONSE_OVER_MAX_S
+        else:
+            patience_s = limits.model.RESPONSE_STALL_MAX_S
         stalled = now - self._progress_at >= patience_s - 1e-6
         assert self._active_id is None or stalled, "a response.create while another runs"
         self._active_id = None

@@ -231,6 +231,12 @@ async def test_what_no_call_over_a_trunk_can_have_is_said_before_the_first_one(
     assert await crosses() == [
         "is on a SIP trunk: night has no recording and no collect_digits there"
     ]
+    agents.write_text(agents.read_text().replace("agent: day", "agent: day, trunk: false"))
+    assert (await crosses())[0] == (
+        "is on a SIP trunk, and its route says `trunk: false`: calls fail"
+    )
+    clinic.number |= {"trunk_sid": ""}
+    assert await crosses() == []
 
 
 async def test_a_model_that_the_key_may_not_use(clinic: Clinic, tmp_path: Path) -> None:

@@ -38,6 +38,23 @@ class PostgresEnd:
             connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload] # a name
         return self.url(name)
 
+    @contextlib.contextmanager
+    def small_disk(self, mib: int) -> Iterator[tuple[str, Path]]:
+        """Mount a disk; yield the address of an empty database on it, and its folder."""
+        folder, name = self.folder / f"small-{next(_numbers)}", f"small_{next(_numbers)}"
+        folder.mkdir()
+        options = f"size={mib}m,mode=700,uid={pwd.getpwnam(_USER).pw_uid}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+        try:
+            with psycopg.connect(self.url("postgres"), autocommit=True) as admin:
+                admin.execute(f"CREATE TABLESPACE {name} LOCATION '{folder}'".encode())
+                admin.execute(f"CREATE DATABASE {name} TABLESPACE {name}".encode())
+                yield self.url(name), folder
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+                admin.execute(f"DROP TABLESPACE {name}".encode())
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
     def url(self, database: str) -> str:
         return f"postgresql://{_USER}:secret@127.0.0.1:{self.port}/{database}"
 

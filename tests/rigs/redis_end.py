@@ -63,6 +63,55 @@ async def running_redis(port: int | None = None) -> AsyncIterator[RedisEnd]:
         await process.wait()
 
 
+@dataclass
+class RedisName:
+    """Address that leads to one server now, and to another after a failover.
+
+    As a Service of Kubernetes does, it leads only new connections elsewhere.
+    """
+
+    to: RedisEnd
+    port: int = 0
+    opened: list[RedisStore] = field(default_factory=list)
+
+    def store(self) -> Store:
+        """Return the store of one more process."""
+        redis = RedisStore(f"redis://127.0.0.1:{self.port}/0", Encryptor(["key"]))
+        self.opened.append(redis)
+        return Store(MemoryStore(monotonic), Remote(redis))
+
+    async def lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there = await asyncio.open_connection("127.0.0.1", self.to.port)
+        except OSError:
+            writer.close()
+            return
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_pass_on(reader, there[1]))
+            both.create_task(_pass_on(there[0], writer))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def redis_name(to: RedisEnd) -> AsyncIterator[RedisName]:
+    name = RedisName(to)
+    listener = await asyncio.start_server(name.lead, "127.0.0.1", 0)
+    name.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield name
+    finally:
+        for redis in name.opened:
+            await redis.close()
+        listener.close()
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -17,11 +17,11 @@ from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.base import suggestion
 from gateway.agents.config.models import SHUTDOWNS
-from gateway.agents.config.secret_input import SECRET_TOOLS
 from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, agents_text
 from gateway.agents.file.hand_overs import hand_over_problems, hand_over_warnings, no_agent
 from gateway.agents.file.sentences import UNKNOWN, sentence_of
+from gateway.agents.file.trunk_routes import trunk_problems, trunk_warnings
 from gateway.agents.file.unfilled import unfilled
 from gateway.agents.routing import AgentBook, canonical
 from gateway.agents.session import hosted_tools, overreach, session_of
@@ -39,11 +39,13 @@ def load_agents(path: Path) -> AgentBook:
     found = _typed(document)
     problems = [*_route_problems(found, document), *_out_of_hours_problems(found, document)]
     problems += hand_over_problems(found.agents, document)
+    problems += trunk_problems(found, document)
     for agent in found.agents.values():
         problems += _session_problems(agent, document)
     _raise(problems)
     warnings = (
         *(one for agent in found.agents.values() for one in _warnings(agent, document)),
+        *trunk_warnings(found, document),
         *hand_over_warnings(found.agents, document),
     )
     version = sha256(text.encode()).hexdigest()[: limits.agents.VERSION_CHARS]
@@ -310,19 +312,6 @@ def _path_warnings(agent: Agent) -> Iterator[tuple[str, str]]:
             "outbound",
             "with path: sip the first words of whoever answers are spoken before the model "
             "listens: give it a greeting",
-        )
-    for tool in SECRET_TOOLS:
-        if tool in agent.tools:
-            yield (
-                "tools",
-                f"{tool} works with path: sip where Twilio dials OpenAI; on a call over a trunk "
-                "the model is told that nothing can be typed",
-            )
-    if agent.recording is not None:
-        yield (
-            "recording",
-            "with path: sip the carrier records the calls that come by POST /twilio/voice; those "
-            "that come over a SIP trunk are not recorded",
         )
 
 

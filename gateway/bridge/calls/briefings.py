@@ -28,11 +28,11 @@ class Briefings:
 
     async def order(self, token: str, briefing: Briefing) -> None:
         """Keep the briefing of a call that is about to be placed."""
-        await self._put(_of(token), briefing)
+        await self._put(key_of_order(token), briefing)
 
     async def placed(self, token: str, call_sid: str) -> None:
         """Keep the briefing of an order under the CallSid that it has got."""
-        await self.put(call_sid, await self._find(_of(token)))
+        await self.put(call_sid, await self._find(key_of_order(token)))
 
     async def led_by(self, call_sid: str, agent: str) -> None:
         """Keep who leads a call in place of its route's agent, in case its first leg fails."""
@@ -55,6 +55,6 @@ def _leader(call_sid: str) -> str:
     return f"leader:{call_sid}"
 
 
-def _of(token: str) -> str:
+def key_of_order(token: str) -> str:
     """Return the key of an order; a token is a secret, and keys are shown in logs."""
     return f"briefing:{sha256(token.encode()).hexdigest()[:32]}"

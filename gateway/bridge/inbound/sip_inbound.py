@@ -50,6 +50,7 @@ STATUS: Final = {
     "rate_limited": 503,
     "forged": 603,
     "no_agent": 404,
+    "over_trunk": 503,  # a trunk fails over to its Disaster Recovery URL
     "before_busy": 486,
     "before_declined": 603,
 }
@@ -178,6 +179,9 @@ class SipInbound:
         if incoming.first(TOKEN_HEADER):
             return await self._dialled_by_us(incoming)
         candidates = list(incoming.dialled)
+        route = self._registry.book.route_any(candidates)
+        if route is not None and route.trunk is False:
+            raise NotAdmitted("over_trunk")
         agent = self._registry.on_duty(candidates)
         if agent is None:
             raise NotAdmitted("no_agent")

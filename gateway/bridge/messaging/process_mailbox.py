@@ -97,7 +97,11 @@ class ProcessMailbox:
 
     async def find(self, one: str, other: str) -> RemoteCall | None:
         """Return the call between two numbers, if another process has it."""
-        known = await self._store.get(_pair(one, other))
+        return await self.on_line(line_of(one, other))
+
+    async def on_line(self, line: str) -> RemoteCall | None:
+        """Return the same by `line_of` of the two numbers."""
+        known = await self._store.get(line)
         if known is None:
             return None
         process, _, key = known.partition(" ")
@@ -113,7 +117,7 @@ class ProcessMailbox:
         return await self._store.push(_mailbox(to.process), text, limits.store.MAILBOX_MESSAGE_S)
 
     def _line(self, call: LiveCall) -> tuple[str, str]:
-        return _pair(*ends_of(call.facts)), f"{self._process} {call.facts.key}"
+        return line_of(*ends_of(call.facts)), f"{self._process} {call.facts.key}"
 
 
 def ends_of(facts: CallInfo) -> tuple[str, str]:
@@ -125,7 +129,8 @@ def _named(call: LiveCall) -> bool:
     return all(ends_of(call.facts)) and call.machine.takes_pictures
 
 
-def _pair(one: str, other: str) -> str:
+def line_of(one: str, other: str) -> str:
+    """Return the key under which a process says that it has the call between two numbers."""
     return f"line:{hashed(*sorted((one, other)))}"
 
 

@@ -21,7 +21,6 @@ from msgspec import Struct
 from gateway import limits
 from gateway.bridge.operators.actions import ActionOutcome, OperatorAction
 from gateway.errors import NotDialled
-from gateway.ops.records.callers import normalized
 from gateway.ops.records.event_stream import EventStream
 from gateway.ops.records.history import CallFilter, micros
 from gateway.ops.records.live_changes import EndedLine, LiveChanges
@@ -39,7 +38,7 @@ class BoardLine(Struct):
 
     call: CallSummary
     caller: str
-    """Its number in full, for the filter; not shown."""
+    """Keyed hash of its number, for the filter; empty where it is withheld."""
 
 
 class OperatorMessage(Struct, omit_defaults=True):
@@ -73,11 +72,16 @@ class RemoteCalls:
         records: RecordStore,
         event_stream: EventStream,
         perform: Perform,
+        hash_of: Callable[[str], str],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`perform` carries out an action here, `clock` is that of the records."""
+        """`perform` carries out an action here, `clock` is that of the records.
+
+        `hash_of` returns the keyed hash of a number, the same in every process.
+        """
         self._store, self._changes, self._records = store, changes, records
         self._event_stream, self._perform, self._clock = event_stream, perform, clock
+        self._hash_of = hash_of
         self._process = secrets.token_hex(8)
         self._posted = _Posted()
         self._waiting: dict[str, asyncio.Future[OperatorMessage]] = {}
@@ -94,10 +98,13 @@ class RemoteCalls:
     async def live(self, wanted: CallFilter) -> list[CallSummary]:
         """Return running calls of other processes, newest first."""
         lines = (await self._board()).values()
+        who = self._hash_of(wanted.caller) if wanted.caller else ""
         found = [
             line.call
             for _, line in lines
-            if line.call.state != "ended" and wanted.takes(line.call) and _of(wanted, line)
+            if line.call.state != "ended"
+            and wanted.takes(line.call)
+            and (not wanted.caller or (who and who == line.caller))
         ]
         return sorted(found, key=lambda call: (micros(call.began_at), call.id), reverse=True)
 
@@ -233,9 +240,9 @@ class RemoteCalls:
     def _line(self, key: str, caller: str, lately: dict[str, EndedLine]) -> BoardLine | None:
         record = self._records.find_live(key)
         if record is not None:
-            return BoardLine(record.summary(), caller)
+            return BoardLine(record.summary(), self._hash_of(caller))
         ended = lately.get(key)
-        # By its caller only a running call is looked for: no number stays of one that has ended.
+        # By its caller only a running call is looked for.
         return None if ended is None else BoardLine(ended.call, "")
 
     async def _publish(self) -> None:
@@ -252,10 +259,6 @@ class RemoteCalls:
                 # Its process died, or went away: how it ended stands in the history, if anywhere.
                 self._event_stream.publish(key, "gone", None, remote=True)
         self._seen = calls
-
-
-def _of(wanted: CallFilter, line: BoardLine) -> bool:
-    return not wanted.caller or normalized(wanted.caller) == normalized(line.caller)
 
 
 def _newer(call: CallSummary, other: CallSummary) -> bool:

@@ -20,6 +20,7 @@ import structlog
 from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164, Outbound, reaches
+from gateway.bridge.calls.briefings import key_of_order
 from gateway.bridge.calls.live_call import LiveCall
 from gateway.bridge.calls.outbound_state import OutboundState, is_over
 from gateway.bridge.calls.registry import CallRegistry
@@ -33,6 +34,7 @@ from gateway.ops.limits.admission import Admission
 from gateway.ops.limits.signed_tokens import OutboundTokens
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.ops.records.store import RecordStore
+from gateway.ops.store.caller_index import CallerIndex
 from gateway.ops.store.shared import Store
 from gateway.ops.telemetry.metrics import Metrics
 from gateway.transports.twilio_rest import TwilioRest
@@ -93,6 +95,7 @@ class OutboundCalls:
     allowance: TokenBucket
     tokens: OutboundTokens
     store: Store
+    index: CallerIndex
     records: RecordStore
     metrics: Metrics
     tasks: Tasks
@@ -160,7 +163,10 @@ class OutboundCalls:
             if error.reason != "unknown":
                 await self.store.delete(name)
             raise
-        await self.store.put(f"{name}:done", f"{wanted} {call_sid}", limits.web.IDEMPOTENCY_KEPT_S)
+        done = f"{name}:done"
+        await self.store.put(done, f"{wanted} {call_sid}", limits.web.IDEMPOTENCY_KEPT_S)
+        # Not the claim: a repeated order must not call somebody again who was forgotten.
+        await self.index.note_key(order.to, done)
         return call_sid
 
     async def _as_before(self, name: str, wanted: str) -> str:
@@ -194,6 +200,7 @@ class OutboundCalls:
         facts = CallInfo(call_sid, to, ours, agent.name, agent.path, direction="outbound")
         rings_until = monotonic() + order.outbound.ring_timeout_s + self.late_s
         self._begin(OutboundCall(facts, agent, slot_key, rings_until))
+        await self.index.note_call(to, facts.key, call_sid)
         await self.registry.dials.remember(call_sid, OutboundState(agent.name, to, ours))
         return call_sid
 
@@ -201,6 +208,7 @@ class OutboundCalls:
         agent = order.agent
         token = self.tokens.issue(agent.name, order.ours, order.to)
         await self.registry.briefings.order(token, order.briefing)
+        await self.index.note_key(order.to, key_of_order(token))
         fields = fields_of(self.public_url, order.outbound, order.ours, order.to, token)
         try:
             return await self.rest.dial(fields)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from gateway import limits
+from gateway.call import events
 from gateway.call.context import CallContext
 from gateway.call.dialogue.goodbye import Goodbye
 from gateway.call.endings import Ending
 from gateway.call.part import CallPart
 from gateway.call.responses import UNASKED, ResponseRequest
+from gateway.call.session.model_errors import ModelErrorKind
 from gateway.call.state_machines import CallPhase, LinkState
 from gateway.call.timers import Timer
 from gateway.protocols import realtime_client as to_model
@@ -41,8 +43,17 @@ class ResponseControl(CallPart):
 
     def _response_missing(self) -> None:
         """Ask again for a response that did not begin, or does not go on."""
+        if self._ctx.answer.sounded:
+            return self._take_for_over()
         self._ctx.responses.deferred = self._ctx.caller.speaking
-        self.retry(self._ctx.responses.stalled() or UNASKED)
+        return self.retry(self._ctx.responses.stalled() or UNASKED)
+
+    def _take_for_over(self) -> None:
+        """Wait no more for the end of a response that was heard: the event must have been lost."""
+        ctx = self._ctx
+        ctx.responses.stalled()
+        ctx.answer.over()
+        ctx.put(events.ModelErrorReported(ModelErrorKind.RECOVERABLE, "response_without_end"))
 
     def retry(self, wanted: ResponseRequest, pause_s: float = 0.0) -> None:
         """Ask again after a pause, a few times in a row; then the call cannot go on.

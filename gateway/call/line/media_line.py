@@ -215,6 +215,8 @@ class MediaLine(CallPart):
             return
         if item_id == self._sound_item:
             downlink.finish(item_id, self._ctx.now)
+            if item_id == self._ctx.answer.item_id:
+                self._ctx.response_sounded(downlink.ledger.left_ms(self._ctx.now) / 1000)
         else:
             # The stream has gone on with another item, whose sound waits in the filter.
             downlink.ledger.finish(item_id)

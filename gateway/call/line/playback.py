@@ -134,6 +134,10 @@ class PlaybackLedger:
         """Return what was heard: acknowledged, and the time since; never more than was sent."""
         return self._played_ms(self._anchor_ms, self._anchor_at, now)
 
+    def left_ms(self, now: float) -> int:
+        """Return how much of what was accepted is still to be heard."""
+        return self.accepted_ms - self.heard_ms(now)
+
     def all_heard(self, now: float) -> bool:
         """Return whether all that was accepted was heard, as `heard_ms` says."""
         return self.sent_ms == self.accepted_ms and self._all_played(

@@ -99,6 +99,8 @@ class SipLine(CallPart):
         self._unheard.pop(UNSEEN, None)
         if self._playing == event.response_id:
             self._playing = None
+        if event.response_id == self._ctx.responses.active_id:
+            self._ctx.response_sounded(0.0)
 
     def _on_playback_cleared(self, _event: model.PlaybackCleared) -> None:
         """Empty the buffer: what waited in it behind the sentence is gone too."""

@@ -15,8 +15,8 @@ import httpx2
 
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.outbound import E164
-from gateway.agents.config.secret_input import SECRET_TOOLS
-from gateway.agents.routing import AgentBook
+from gateway.agents.file.trunk_routes import missing_over_trunk
+from gateway.agents.routing import AgentBook, may_lead
 from gateway.cli.doctor.check import Finding, fail, ok, skip, unreachable, warn
 from gateway.settings import Settings
 
@@ -149,8 +149,7 @@ def _number(
         yield fail(name, "not a number of this account", "Buy it, or correct the route.")
         return
     yield _voice(name, one, f"{settings.public_url}/twilio/voice", f"--number {number}")
-    if one.get("trunk_sid"):
-        yield from _over_trunk(name, number, book)
+    yield from _over_trunk(name, number, book, on_trunk=bool(one.get("trunk_sid")))
     if not one.get("voice_fallback_url"):
         fix = f"gateway provision --number {number} --fallback-url ADDRESS --apply"
         yield warn(name, "no fallback while the gateway cannot be reached", fix)
@@ -161,12 +160,18 @@ def _number(
         yield warn(name, "its status callback does not come here", fix)
 
 
-def _over_trunk(name: str, number: str, book: AgentBook) -> Iterator[Finding]:
+def _over_trunk(name: str, number: str, book: AgentBook, *, on_trunk: bool) -> Iterator[Finding]:
     """Yield what agents of a number ask for that no call over a trunk can have."""
     route = book.route(number)
-    for agent in () if route is None else book.on_duty_ever(route.agent):
-        lost = ["no recording"] if agent.recording is not None else []
-        lost += [f"no {tool}" for tool in SECRET_TOOLS if tool in agent.tools]
+    fix = "Correct the route in the agents file, or how the number is routed at Twilio."
+    if route is not None and route.trunk is False and on_trunk:
+        yield fail(name, "is on a SIP trunk, and its route says `trunk: false`: calls fail", fix)
+    elif route is not None and route.trunk and not on_trunk:
+        yield warn(name, "is on no SIP trunk, and its route says `trunk: true`", fix)
+    if not on_trunk or route is None:
+        return
+    for agent in may_lead(book.agents, route.agent):
+        lost = [f"no {what}" for what in missing_over_trunk(agent)]
         if lost:
             fix = (
                 "Take the number off its trunk, so that it rings at /twilio/voice, or have "

@@ -21,6 +21,7 @@ from gateway.errors import SignatureRefused
 from gateway.ops.store.shared import Store
 
 _DIAL_SIGNATURE_BYTES = 12
+_PHOTO_SIGNATURE_BYTES = 6
 _EXPIRES_BYTES = 6  # of milliseconds
 _USED_RATIO = 2
 """A use is remembered for twice as long as a token lives: wall clocks are set back at times."""
@@ -195,6 +196,36 @@ class ResumeTokens:
     def redeem(self, token: str) -> ResumeClaims:
         """Return the claims; raises SignatureRefused: `no_token`, `bad_token`, `expired_token`."""
         return self._tokens.verify(token)
+
+
+class PhotoTokens:
+    """Tokens in links that callers are texted: random, and short, since each text has its length.
+
+    The signature only says that some process of ours made it, without a question to the store:
+    strangers who guess are slowed down, and whoever has a link is not.
+    """
+
+    def __init__(self, auth_tokens: Sequence[str]) -> None:
+        self._keys = _keys("photo link", auth_tokens)
+
+    def issue(self) -> str:
+        """Return a new token."""
+        random = secrets.token_bytes(limits.images.PHOTO_TOKEN_BYTES)
+        return _text(random + self._signature(self._keys[0], random))
+
+    def is_ours(self, token: str) -> bool:
+        """Return whether a token was issued with one of the secrets, for whichever call."""
+        try:
+            data = _bytes(token) if len(token) <= _TOKEN_MAX_CHARS else b""
+        except ValueError:
+            return False
+        random, given = data[:-_PHOTO_SIGNATURE_BYTES], data[-_PHOTO_SIGNATURE_BYTES:]
+        good = (self._signature(key, random) for key in self._keys)
+        return any(hmac.compare_digest(one, given) for one in good)
+
+    @staticmethod
+    def _signature(key: bytes, random: bytes) -> bytes:
+        return _sign(key, random)[:_PHOTO_SIGNATURE_BYTES]
 
 
 class DialTokens:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway import limits
+from gateway.ops.store.caller_index import CallerIndex
 from gateway.ops.store.key_names import hashed
 from gateway.ops.store.shared import Store
 from gateway.protocols.country_codes import country_prefix
@@ -27,13 +28,15 @@ class TextLimits:
     def __init__(
         self,
         store: Store,
+        index: CallerIndex,
         countries: Sequence[str],
         clock: Callable[[], float],
         *,
         per_number: int = limits.messages.TEXTS_TO_NUMBER_PER_DAY,
         per_day: int = limits.messages.TEXTS_PER_DAY,
     ) -> None:
-        self._store, self._countries, self._clock = store, tuple(countries), clock
+        self._store, self._index = store, index
+        self._countries, self._clock = tuple(countries), clock
         self._per_number, self._per_day = per_number, per_day
 
     async def refusal(self, to: str, sender: str) -> str | None:
@@ -42,7 +45,9 @@ class TextLimits:
         if not any(prefix and to.startswith(prefix) for prefix in prefixes):
             return "country"
         day = int(self._clock() // _DAY_S)
-        if await self._count(f"texts:{day}:{hashed(to)}") > self._per_number:
+        key = f"texts:{day}:{hashed(to)}"
+        await self._index.note_key(to, key)
+        if await self._count(key) > self._per_number:
             return "number"
         return "day" if await self._count(f"texts:{day}") > self._per_day else None
 

@@ -34,6 +34,26 @@ class TraceStore(Protocol):
         """Return how much there is of these calls. Raises LinkError."""
 
 
+class NumberStore(Protocol):
+    """A place where something is kept by a caller's number; raises StoreError."""
+
+    @property
+    def name(self) -> str:
+        """Name in the report, such as `numbers`."""
+
+    async def calls(self, number: str) -> list[CallNames]:
+        """Return names of the caller's calls: not every one leaves a record."""
+
+    async def bar_running(self, calls: Sequence[CallNames]) -> None:
+        """Delete what was said in calls that run; no more of it is written."""
+
+    async def forget(self, number: str, *, running: bool) -> int:
+        """Delete what there is of a number; return how much it was."""
+
+    async def left(self, number: str) -> int:
+        """Return how much there is of a number."""
+
+
 class Forgotten(Struct):
     """Report of a deletion: it is done only where `left` is zero everywhere."""
 
@@ -44,7 +64,8 @@ class Forgotten(Struct):
     left: dict[str, int]
     """How much was found afterwards, by place."""
     running: list[str] = []
-    """Ids of calls that run now: what they leave is dropped. Forget again when they are over."""
+    """Ids of calls that run now: what they leave is dropped, and no word of them is written to the
+    shared store any more. Forget again when they are over."""
     barred: int = 0
     """Names, of calls and of the caller, under which nothing is written or stored any more."""
     barred_until: str = ""
@@ -70,11 +91,12 @@ class Forgetting:
         tombstones: Tombstones,
         running: Callable[[str], Awaitable[list[str]]],
         stores: Sequence[TraceStore],
+        numbers: NumberStore,
         retain_days: float,
         wall: Callable[[], float] = time,
     ) -> None:
         self._history, self._writes, self._tombstones = history, writes, tombstones
-        self._running, self._stores = running, stores
+        self._running, self._stores, self._numbers = running, stores, numbers
         self._kept_s, self._wall = retain_days * 86_400 + limits.records.TOMBSTONE_SPARE_S, wall
 
     async def caller(self, number: str) -> Forgotten:
@@ -85,7 +107,18 @@ class Forgetting:
         if who:
             await self._tombstones.add(running, who)
         calls = await self._history.names_of(who) if who else []
-        report = await self._forget(calls, who)
+        # One that ran under a stricter agent, or in a process that was killed, left no record.
+        known = {call.id for call in calls}
+        calls += [one for one in await self._numbers.calls(number) if one.id not in known]
+        known |= {call.id for call in calls}
+        live = [call for call in calls if call.id in running]
+        live += [CallNames(name, "") for name in running if name not in known]
+        # A call that runs goes on: of what the shared store has of it only the words are deleted.
+        await self._numbers.bar_running(live)
+        report = await self._forget([call for call in calls if call.id not in running], who)
+        forgotten = await self._numbers.forget(number, running=bool(running))
+        report.deleted[self._numbers.name] = forgotten
+        report.left[self._numbers.name] = await self._numbers.left(number)
         if who:
             report.left["calls"] = len(await self._history.names_of(who))
         report.running = running

@@ -21,6 +21,7 @@ from redis.exceptions import (
 
 from gateway import limits
 from gateway.errors import SettingsError, StoreError, StoreValueError
+from gateway.ops.store.call_keys import RUNNING, bar_of_call, bar_of_key, is_barred
 from gateway.ops.store.encryption import Encryptor
 
 _PREFIX: Final = "gateway:"
@@ -74,6 +75,16 @@ end
 return expired
 """
 )
+_PUT_UNLESS_BARRED: Final = """
+local bar = redis.call('GET', KEYS[2])
+if bar ~= 'ended' and (bar ~= 'running' or ARGV[3] == '0') then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+end
+"""
+"""Put a key of a call unless the call was forgotten: in one step, so that no write slips between.
+
+`is_barred` in `call_keys` is the same rule; ARGV[3] says whether a running call's key is barred.
+"""
 _LEASES: Final = (f"{_PREFIX}sip:leases", f"{_PREFIX}sip:owners")
 
 _OPTIONS: Final = (
@@ -165,12 +176,41 @@ class RedisStore:
         return None if sealed is None else self._encryptor.open(name, sealed)
 
     async def put(self, entries: Sequence[tuple[str, str, float]]) -> None:
-        """Write entries of (key, value, seconds to live) in one round trip."""
+        """Write entries of (key, value, seconds to live) in one round trip.
+
+        Those of a call that was forgotten are left out.
+        """
         async with self._request() as redis, redis.pipeline(transaction=False) as pipe:
             for key, value, ttl_s in entries:
-                name = _PREFIX + key
-                pipe.set(name, self._encryptor.seal(name, value), px=_ms(ttl_s))
+                name, bar = _PREFIX + key, bar_of_key(key)
+                sealed = self._encryptor.seal(name, value)
+                if bar:
+                    words = int(is_barred(key, RUNNING))
+                    keys, arguments = (name, _PREFIX + bar), (sealed, _ms(ttl_s), words)
+                    pipe.eval(_PUT_UNLESS_BARRED, len(keys), *keys, *arguments)
+                else:
+                    pipe.set(name, sealed, px=_ms(ttl_s))
             await pipe.execute()
+
+    async def bar(self, names: Sequence[str], state: str, ttl_s: float) -> None:
+        """Have nothing put any more under the names of calls that were forgotten."""
+        async with self._request() as redis, redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.set(_PREFIX + bar_of_call(name), state, px=_ms(ttl_s))
+            await pipe.execute()
+
+    async def note(self, index: str, member: str, ttl_s: float) -> None:
+        """Add a name to a set that lives as long from now on."""
+        name = _PREFIX + index
+        async with self._request() as redis, redis.pipeline(transaction=False) as pipe:
+            pipe.sadd(name, member)
+            pipe.pexpire(name, _ms(ttl_s))
+            await pipe.execute()
+
+    async def noted(self, index: str) -> list[str]:
+        """Return the names of a set."""
+        async with self._request() as redis:
+            return sorted(member.decode() for member in await redis.smembers(_PREFIX + index))
 
     async def push(self, key: str, value: str, ttl_s: float, max_length: int) -> None:
         """Append to a list; beyond `max_length` the oldest entries are dropped."""
@@ -187,6 +227,11 @@ class RedisStore:
         async with self._request() as redis:
             sealed = await redis.lpop(name)
         return None if sealed is None else self._encryptor.open(name, sealed)
+
+    async def exists(self, key: str) -> bool:
+        """Return whether there is a key, whatever stands under it."""
+        async with self._request() as redis:
+            return bool(await redis.exists(_PREFIX + key))
 
     async def delete(self, key: str) -> None:
         """Remove a key."""

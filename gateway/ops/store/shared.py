@@ -16,6 +16,7 @@ import structlog
 
 from gateway import limits
 from gateway.errors import StoreError, StoreValueError
+from gateway.ops.store.call_keys import bar_of_call, bar_of_key, is_barred
 from gateway.ops.store.memory import MemoryStore
 
 if TYPE_CHECKING:  # a process of its own needs no client of Redis, which takes 13 MB
@@ -110,6 +111,8 @@ class Store:
         self._memory, self._remote, self._start = memory, remote, start
         self._unwritten: dict[str, deque[_Work]] = {}
         """Writes that Redis has not taken yet: for each key, in order."""
+        self._bars = False
+        """Whether any call was forgotten here: until then nothing is looked up."""
 
     @property
     def shared(self) -> bool:
@@ -123,7 +126,7 @@ class Store:
 
     def remember(self, key: str, value: str, ttl_s: float) -> None:
         """Put a key in this process at once, and in Redis in the background."""
-        self._memory.put(key, value, ttl_s)
+        self._put_here(key, value, ttl_s)
         self._later(key, lambda: self.put(key, value, ttl_s))
 
     def known(self, key: str) -> str | None:
@@ -176,6 +179,13 @@ class Store:
             self._memory.delete(key)  # another process has deleted it
         return found
 
+    async def exists(self, key: str) -> bool:
+        """Return whether there is a key, here or in Redis, whatever stands under it."""
+        here = self._memory.get(key) is not None
+        if self._remote is None:
+            return here
+        return await self._remote.ask(lambda redis: redis.exists(key), otherwise=here) or here
+
     def _is_from_before(self, key: str, remote: Remote) -> bool:
         """Tell whether Redis was away since the key was put, so that it may be missing there."""
         put_at = self._memory.put_at(key)
@@ -188,7 +198,7 @@ class Store:
     async def put_all(self, entries: Sequence[tuple[str, str, float]]) -> bool:
         """Write entries of (key, value, seconds to live); False when Redis did not take them."""
         for key, value, ttl_s in entries:
-            self._memory.put(key, value, ttl_s)
+            self._put_here(key, value, ttl_s)
         if self._remote is None or not entries:
             return True
 
@@ -197,6 +207,40 @@ class Store:
             return True
 
         return await self._remote.ask(write, otherwise=False)
+
+    def _put_here(self, key: str, value: str, ttl_s: float) -> None:
+        bar = bar_of_key(key) if self._bars else ""
+        if not (bar and is_barred(key, self._memory.get(bar) or "")):
+            self._memory.put(key, value, ttl_s)
+
+    async def bar(self, names: Sequence[str], state: str, ttl_s: float) -> None:
+        """Have no process put anything more under the names of calls that were forgotten.
+
+        `state` is `ENDED` or `RUNNING` of `call_keys`.
+        """
+        self._bars = True
+        for name in names:
+            self._memory.put(bar_of_call(name), state, ttl_s)
+        if self._remote is not None and names:
+            await self._remote.ask(lambda redis: redis.bar(names, state, ttl_s), otherwise=None)
+
+    async def note(self, index: str, member: str, ttl_s: float) -> None:
+        """Add a name to a set, in Redis, or here where there is none."""
+        if self._remote is not None:
+            return await self._remote.ask(
+                lambda redis: redis.note(index, member, ttl_s), otherwise=None
+            )
+        known = (self._memory.get(index) or "").splitlines()
+        if member not in known:
+            known.append(member)
+        return self._memory.put(index, "\n".join(known[-limits.store.NOTED_MAX :]), ttl_s)
+
+    async def noted(self, index: str) -> list[str]:
+        """Return the names of a set; nothing while Redis is away."""
+        if self._remote is not None:
+            nothing: list[str] = []
+            return await self._remote.ask(lambda redis: redis.noted(index), otherwise=nothing)
+        return sorted((self._memory.get(index) or "").splitlines())
 
     async def count(self, key: str, ttl_s: float) -> int:
         """Add one to a counter and return its sum, of this process alone while Redis is away."""

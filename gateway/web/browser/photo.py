@@ -107,7 +107,7 @@ class PhotoEndpoint:
 
     def _must_wait(self, token: str) -> float:
         """Return for how many seconds a guessed link must wait; a known one need not."""
-        return 0.0 if self._links.is_known(token) else self._looks.take()
+        return 0.0 if self._links.is_ours(token) else self._looks.take()
 
     async def _taken(self, request: Request, call: PictureTarget, source: str) -> Response:
         if media_type(request) not in _TYPES:

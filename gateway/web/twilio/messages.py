@@ -10,6 +10,7 @@ from gateway import limits
 from gateway.agents.texts.written import written_texts
 from gateway.bridge.calls.agents_in_use import AgentsInUse
 from gateway.bridge.messaging.pictures import Pictures
+from gateway.ops.store.caller_index import CallerIndex
 from gateway.ops.store.key_names import hashed
 from gateway.ops.store.shared import Store
 from gateway.ops.telemetry.logs import masked
@@ -23,9 +24,14 @@ class MessageEndpoint:
     """Passes callers' messages into their running calls."""
 
     def __init__(
-        self, agents: AgentsInUse, store: Store, pictures: Pictures, documents: TwimlDocuments
+        self,
+        agents: AgentsInUse,
+        store: Store,
+        index: CallerIndex,
+        pictures: Pictures,
+        documents: TwimlDocuments,
     ) -> None:
-        self._agents, self._store = agents, store
+        self._agents, self._store, self._index = agents, store, index
         self._pictures, self._documents = pictures, documents
 
     async def messages(self, fields: dict[str, str], _request: Request) -> Response:
@@ -43,6 +49,8 @@ class MessageEndpoint:
             response = self._nothing()
         answer = bytes(response.body).decode()
         await self._store.put(f"{key}:answer", answer, limits.messages.MESSAGE_REMEMBERED_S)
+        for one in (key, f"{key}:answer"):
+            await self._index.note_key(message.sender, one)
         return response
 
     def _nothing(self) -> Response:
@@ -55,5 +63,6 @@ class MessageEndpoint:
         agent = self._agents.current.book.pick(message.to)
         if not await self._store.claim(key, limits.messages.MESSAGE_ANSWERED_EVERY_S):
             return self._nothing()
+        await self._index.note_key(message.sender, key)
         words = written_texts(agent.language if agent else "en")
         return self._documents.response("message.xml", text=words.no_call)

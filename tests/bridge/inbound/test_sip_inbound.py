@@ -48,6 +48,7 @@ routes:
   - {{to: "+15550101", agent: direct}}
   - {{to: "+20*", agent: night}}
   - {{to: "sip:desk@example.com", agent: night}}
+  - {{to: "+15550109", agent: direct, trunk: false}}
 """
 TO_ALL = '  - {to: "*", agent: direct}\n'
 
@@ -247,6 +248,20 @@ async def test_a_number_that_nobody_answers(
     assert (asked.call_id, asked.body) == (line.call_id, {"status_code": 404})
     TypeAdapter(CallRejectParams).validate_python(asked.body)
     assert await decisions(rig, "no_agent") == 1
+
+
+async def test_a_number_that_is_on_no_trunk_sends_such_a_call_back(
+    rig: GatewayRig, vendor: Vendor
+) -> None:
+    """With the status on which a trunk fails over: its recovery address can record, and collect."""
+    await vendor.ring(rig.client, *to("+15550109"))
+    assert (await vendor.hears("reject")).body == {"status_code": 503}
+    assert await decisions(rig, "over_trunk") == 1
+    vendor.forget()
+    _, headers = await dialled(rig, "+15550109")
+    line = await vendor.ring(rig.client, *headers)
+    await rig.note(events.SidebandConnected, of=line.call_id)
+    assert await decisions(rig, "accepted") == 1, "our own dial is no trunk"
 
 
 async def dialled(rig: GatewayRig, number: str = "+15550101") -> tuple[str, list[tuple[str, str]]]:

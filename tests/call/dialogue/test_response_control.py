@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from call.play import (
     Book,
+    all_marks,
     answered,
     asks,
     asks_for_an_answer,
@@ -201,6 +204,45 @@ def test_a_response_that_never_ends_is_given_up() -> None:
     book = answered() >> response_created() >> audio_delta(ms=400) << to_caller(400)
     book >> wait(limits.model.RESPONSE_STALL_MAX_S - 0.1) << nothing
     book >> wait(0.2) << asks_for_an_answer << nothing
+
+
+LOST_END = note(events.ModelErrorReported, code="response_without_end")
+
+
+def heard_without_its_end(**agent: Any) -> Book:
+    """An answer of 400 ms; its `response.done` is lost, and the server goes on saying things."""
+    book = answered(**agent) >> response_created() >> audio_delta(ms=400) << to_caller(400)
+    return book >> audio_done() >> wait(0.4) >> all_marks << ...
+
+
+def test_the_end_of_an_answer_that_was_heard_is_not_waited_for_long() -> None:
+    book = heard_without_its_end(idle={"nudge_after_s": 10.0, "end_after_s": 30.0})
+    book >> wait(limits.model.RESPONSE_OVER_MAX_S - 0.01) << nothing
+    book >> wait(0.02) << LOST_END << nothing  # and what was heard is not asked for again
+    book >> wait(9.9) << nothing >> wait(0.2) << asks("silent for a while")
+
+
+def test_a_turn_is_answered_soon_though_the_end_before_it_was_lost() -> None:
+    """Where turns are ours nothing is asked for while a response runs."""
+    book = heard_without_its_end(barge_in={"min_speech_ms": 300})
+    book >> speech_started(600) >> wait(0.5) << cancels("resp_1")
+    book >> speech_stopped(1100) >> committed() << nothing
+    book >> wait(limits.model.RESPONSE_OVER_MAX_S) << LOST_END << asks_for_an_answer << nothing
+
+
+def test_an_end_that_comes_late_still_counts() -> None:
+    """The model thought about its call for longer than it spoke before."""
+    book = heard_without_its_end() >> wait(limits.model.RESPONSE_OVER_MAX_S) << LOST_END
+    book >> response_done(calls=(("stock", "call_1"),)) << note(events.ToolCalled) << ...
+    book >> wait(0.1) << ...
+    assert "call_1" in str(book.said[-2])
+
+
+def test_an_answer_of_two_items_is_waited_for_from_its_last() -> None:
+    book = answered() >> response_created() >> audio_delta(ms=400) << ... >> audio_done() << ...
+    book >> wait(2.0) << ... >> audio_delta("item_2", ms=400) << ...
+    book >> wait(limits.model.RESPONSE_OVER_MAX_S + 3) << nothing
+    book >> audio_done("item_2") >> response_done() << nothing
 
 
 def test_a_response_that_goes_on_sounding_is_not_given_up() -> None:

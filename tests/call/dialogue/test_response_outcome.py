@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from call.line.test_hold_tone import holds
 from call.play import (
@@ -17,6 +19,7 @@ from call.play import (
     wait,
 )
 from call.sideband import attached, started, stopped
+from call.tools.test_function_calls import agent_with, finished
 from call.vendor_events import (
     audio_delta,
     audio_done,
@@ -29,7 +32,7 @@ from call.vendor_events import (
 )
 
 from gateway import limits
-from gateway.call import events
+from gateway.call import events, inputs
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
 from gateway.call.session.model_errors import pause_s
@@ -73,6 +76,58 @@ def test_an_answer_that_was_stopped_before_any_sound_is_asked_for_again(
     book = answered() >> response_created()
     book >> response_done(status="incomplete", reason=reason)
     book << reported(code) << asks_for_an_answer << nothing
+
+
+without_sound = pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        ({"said": ()}, "no_sound"),
+        ({"status": "incomplete", "reason": "content_filter"}, "incomplete_content_filter"),
+    ],
+    ids=["empty", "stopped"],
+)
+"""What was wanted is asked for again as it was asked for, once: then there are other words."""
+
+
+@without_sound
+def test_a_greeting_is_asked_for_again(ended: dict[str, Any], code: str) -> None:
+    book = answered(greeting="Good morning.") << ... >> response_created() << nothing
+    book >> response_done(**ended) << reported(code) << asks("Good morning.") << nothing
+
+
+@without_sound
+def test_what_an_operator_says_is_asked_for_again(ended: dict[str, Any], code: str) -> None:
+    book = answered() >> inputs.SayRequested("We close now.") << asks("We close now.")
+    book >> response_created() >> response_done(**ended)
+    book << reported(code) << asks("We close now.") << nothing
+
+
+@without_sound
+def test_an_answer_to_an_output_is_asked_for_again(ended: dict[str, Any], code: str) -> None:
+    book = agent_with() >> response_created() >> response_done(calls=(("hours", "call_1"),))
+    book << ... >> finished("call_1") << ... >> response_created("resp_2") << nothing
+    book >> response_done("resp_2", **ended) << reported(code) << asks_for_an_answer << nothing
+
+
+@without_sound
+def test_a_farewell_is_asked_for_again(ended: dict[str, Any], code: str) -> None:
+    book = answered(tools=["end_call"]) >> response_created()
+    book >> response_done(calls=(("end_call", "call_1"),)) << ...
+    book >> response_created("resp_2") >> response_done("resp_2", **ended)
+    book << reported(code) << asks(prompts.FAREWELL) << nothing
+    assert book.call.ending is None
+
+
+def test_a_greeting_that_came_as_text_is_spoken() -> None:
+    book = answered(greeting="Good morning.") << ... >> response_created()
+    book >> response_done(said=(("output_text", "Good morning to you."),))
+    book << reported("text_only") << asks("Good morning to you.") << nothing
+
+
+def test_a_greeting_that_broke_off_is_continued() -> None:
+    book = half_said(answered(greeting="Your table is ready.") << ...)
+    book >> response_done(status="incomplete", reason="max_output_tokens")
+    book << reported("incomplete_max_output_tokens") << asks("Your table is") << nothing
 
 
 def test_functions_of_an_incomplete_response_are_not_run() -> None:

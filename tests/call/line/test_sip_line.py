@@ -187,6 +187,13 @@ def test_the_next_sentence_plays_only_after_the_last() -> None:
     assert not book.call.line.speaking()
 
 
+def test_the_end_of_an_answer_that_was_played_is_not_waited_for_long() -> None:
+    """The server sends `response.done` before it has played the last of it."""
+    book = speaking() >> stopped() << nothing
+    book >> wait(limits.model.RESPONSE_OVER_MAX_S - 0.01) << nothing
+    book >> wait(0.02) << note(notes.ModelErrorReported, code="response_without_end") << nothing
+
+
 def client_turns(ms: int = 300, **agent: object) -> SipBook:
     return speaking(barge_in={"min_speech_ms": ms}, **agent)
 

@@ -78,6 +78,19 @@ def test_one_that_it_lists_is_run_once() -> None:
     book << CALLED << runs("hours", "call_1") << CALLED << runs("stock", "call_2") << nothing
 
 
+def test_a_call_that_is_reported_again_is_done_once() -> None:
+    """In one response, in the same one once more, and in another one of the session."""
+    twice = (("hours", "call_1"), ("hours", "call_1"))
+    book = agent_with() >> response_created() >> reported("call_1") >> reported("call_1") << nothing
+    book >> response_done(calls=twice) << CALLED << runs("hours", "call_1") << nothing
+    book >> response_done(calls=twice) << nothing
+    book >> finished("call_1") << note(events.ToolCompleted)
+    book << outputs("call_1", "nine to five") << asks_for_an_answer << nothing
+    book >> response_created("resp_2") >> reported("call_1", "resp_2")
+    book >> response_done("resp_2", calls=(("hours", "call_1"), ("stock", "call_2")))
+    book << CALLED << runs("stock", "call_2") << nothing
+
+
 def test_none_of_a_response_that_was_cancelled_or_is_another_one() -> None:
     book = agent_with() >> response_created() >> reported("call_1")
     book >> response_done(status="cancelled") << nothing

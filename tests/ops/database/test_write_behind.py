@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -163,6 +164,83 @@ async def test_an_outage_puts_nothing_aside(tmp_path: Path, postgres: PostgresEn
                 await end.writes.flushed()
         assert len(await listed(end)) == 8
         assert end.lost == []
+
+
+def fill(folder: Path) -> Path:
+    """Write until the disk takes not one byte more; return the file that can be deleted."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", 0) as file, contextlib.suppress(OSError):
+        while file.write(b"\0" * 4096):
+            pass
+    return ballast
+
+
+@pytest.mark.needs("initdb", "mount")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+async def test_a_servers_disk_that_is_full_loses_nothing(
+    tmp_path: Path, postgres: PostgresEnd
+) -> None:
+    loop, failed = asyncio.get_running_loop(), asyncio.Event()
+    with postgres.small_disk(32) as (url, disk):
+        async with (
+            open_database(
+                tmp_path,
+                url,
+                pause_first_s=0.01,
+                failed=lambda: loop.call_soon_threadsafe(failed.set),
+            ) as end,
+            writing(end),
+            asyncio.timeout(60),
+        ):
+            end.writes.add(call(end, 0))
+            await end.writes.flushed()
+            ballast = fill(disk)
+            with capture_logs() as logs:
+                for number in range(1, 100):  # the pages that there are have room for some
+                    end.writes.add(end.history.ended(ended_call(number), CALLER))
+                await failed.wait()
+                await end.writes.spooled()
+                assert list((tmp_path / "spool").glob("*.entry"))
+                assert await listed(end), "what is there is read"
+                ballast.unlink()
+                await end.writes.flushed()
+            assert len(await listed(end)) == 100
+            assert end.lost == []
+            assert {line["reason"] for line in logs if "reason" in line} == {"53100"}
+
+
+SLEEPS = """
+CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+CREATE TRIGGER sleep BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION sleep();
+"""
+
+
+@pytest.mark.needs("initdb")
+async def test_a_statement_that_is_too_slow_is_given_up_and_done_later(
+    tmp_path: Path, postgres: PostgresEnd
+) -> None:
+    url, loop, given_up = postgres.new_database(), asyncio.get_running_loop(), asyncio.Event()
+    async with open_database(
+        tmp_path,
+        url,
+        pause_first_s=0.5,
+        failed=lambda: loop.call_soon_threadsafe(given_up.set),
+    ) as end:
+        assert await listed(end) == []
+        with (
+            capture_logs() as logs,
+            await asyncio.to_thread(psycopg.connect, url, autocommit=True) as connection,
+        ):
+            connection.execute(SLEEPS.encode())
+            async with writing(end), asyncio.timeout(60):
+                end.writes.add(call(end, 1))
+                await given_up.wait()
+                connection.execute("DROP TRIGGER sleep ON calls")
+                await end.writes.flushed()
+        assert len(await listed(end)) == 1
+        assert end.lost == []
+        assert [line["reason"] for line in logs if "reason" in line] == ["57014"]
 
 
 async def test_a_spool_that_fails_costs_nothing_while_the_database_serves(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from re import fullmatch
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway import limits
 from gateway.errors import SignatureRefused
-from gateway.ops.limits.signed_tokens import DialTokens, PhoneTokens, StreamTokens
+from gateway.ops.limits.signed_tokens import DialTokens, PhoneTokens, PhotoTokens, StreamTokens
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 
@@ -160,3 +161,24 @@ def test_a_link_is_good_until_it_expires_and_after_a_rotation() -> None:
 def test_a_streams_token_opens_no_telephone(desk: Desk) -> None:
     tokens = PhoneTokens(["secret"], lambda: desk.now)
     assert reason_of(lambda: tokens.redeem(desk.stream.issue(CALL, "desk"))) == "bad_token"
+
+
+def test_a_photo_link_is_known_by_any_process_and_by_nobody_else() -> None:
+    token = PhotoTokens(["new", "old"]).issue()
+    assert fullmatch(r"[A-Za-z0-9_-]{24}", token)
+    assert PhotoTokens(["newest", "new"]).is_ours(token)
+    assert not PhotoTokens(["old"]).is_ours(token)
+    assert token != PhotoTokens(["new"]).issue()
+
+
+@given(st.text(max_size=40) | st.binary(max_size=40).map(lambda data: data.hex()))
+def test_no_text_is_a_photo_link(text: str) -> None:
+    assert not PhotoTokens(["secret"]).is_ours(text)
+
+
+@pytest.mark.parametrize("at", range(24))
+def test_a_photo_link_with_another_letter_is_none(at: int) -> None:
+    tokens = PhotoTokens(["secret"])
+    token = tokens.issue()
+    other = "A" if token[at] != "A" else "B"
+    assert not tokens.is_ours(token[:at] + other + token[at + 1 :])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.ops.limits.text_limits import TextLimits
+from gateway.ops.store.caller_index import CallerIndex
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 
@@ -25,7 +26,8 @@ def clock() -> Clock:
 
 def text_limits(clock: Clock, countries: tuple[str, ...] = (), **bounds: int) -> TextLimits:
     store = Store(MemoryStore(clock))
-    return TextLimits(store, countries, clock, **{"per_number": 2, "per_day": 4} | bounds)
+    index = CallerIndex(store, lambda number: f"hash-{number[-2:]}")
+    return TextLimits(store, index, countries, clock, **{"per_number": 2, "per_day": 4} | bounds)
 
 
 async def test_a_number_gets_so_many_a_day_over_all_its_calls(clock: Clock) -> None:

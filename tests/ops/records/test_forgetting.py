@@ -19,6 +19,30 @@ from gateway.ops.records.history import CallNames
 OTHER = "+15551230099"
 
 
+class Notes:
+    """What stands under a number, in no record."""
+
+    name = "numbers"
+
+    def __init__(self, *calls: CallNames) -> None:
+        self.noted, self.barred = list(calls), list[CallNames]()
+
+    async def calls(self, _number: str) -> list[CallNames]:
+        return list(self.noted)
+
+    async def bar_running(self, calls: Sequence[CallNames]) -> None:
+        self.barred += calls
+
+    async def forget(self, _number: str, *, running: bool) -> int:
+        deleted = len(self.noted)
+        if not running:
+            self.noted = []
+        return deleted
+
+    async def left(self, _number: str) -> int:
+        return len(self.noted)
+
+
 class Shelf:
     """A place with something of each call, which may fail."""
 
@@ -48,11 +72,15 @@ async def written(end: DatabaseEnd) -> list[str]:
     return [call.id for call, _ in calls]
 
 
-def forgetting(end: DatabaseEnd, shelf: Shelf, running: Sequence[str] = ()) -> Forgetting:
+def forgetting(
+    end: DatabaseEnd, shelf: Shelf, running: Sequence[str] = (), notes: Notes | None = None
+) -> Forgetting:
     async def running_calls(_number: str) -> list[str]:
         return list(running)
 
-    return Forgetting(end.history, end.writes, end.tombstones, running_calls, (shelf,), 90)
+    return Forgetting(
+        end.history, end.writes, end.tombstones, running_calls, (shelf,), notes or Notes(), 90
+    )
 
 
 async def test_every_trace_of_a_caller_goes_and_nobody_elses(tmp_path: Path) -> None:
@@ -62,8 +90,8 @@ async def test_every_trace_of_a_caller_goes_and_nobody_elses(tmp_path: Path) -> 
         shelf = Shelf(one, other)
         report = await forgetting(end, shelf).caller("+1 (555) 123-0042")
         assert set(report.calls) == {one, three}
-        assert report.deleted == {"recordings": 1, "calls": 2}
-        assert report.left == {"recordings": 0, "calls": 0, "journal": 0}
+        assert report.deleted == {"recordings": 1, "calls": 2, "numbers": 0}
+        assert report.left == {"recordings": 0, "calls": 0, "journal": 0, "numbers": 0}
         assert report.complete
         assert report.barred == 3, "two calls, and the caller"
         assert report.barred_until > "2026"
@@ -162,3 +190,28 @@ async def test_one_call_that_is_nowhere_yet_is_barred(tmp_path: Path) -> None:
         await asyncio.wait_for(end.writes.flushed(), 20)
         assert await end.history.find(ended_call(1).id) is None
         writing.cancel()
+
+
+async def test_a_call_that_left_no_record_is_found_by_its_number(tmp_path: Path) -> None:
+    """Its agent keeps nothing, or its process was killed: parts of it are left all the same."""
+    async with open_database(tmp_path) as end:
+        shelf, notes = Shelf("CA7", "CA8"), Notes(CallNames("rtc_7", "CA7"))
+        report = await forgetting(end, shelf, notes=notes).caller(CALLER)
+        assert (report.calls, shelf.ids) == (["rtc_7"], {"CA8"})
+        assert report.deleted == {"recordings": 1, "calls": 0, "numbers": 1}
+        assert report.complete
+        assert await end.tombstones.bar(["CA7"], "", 2e9), "what comes of it is dropped"
+
+
+async def test_a_call_that_runs_loses_its_words_and_is_known_when_it_is_over(
+    tmp_path: Path,
+) -> None:
+    async with open_database(tmp_path) as end:
+        shelf, notes = Shelf("CA7"), Notes(CallNames("rtc_7", "CA7"))
+        one = forgetting(end, shelf, ["rtc_7", "CA9"], notes)
+        report = await one.caller(CALLER)
+        assert notes.barred == [CallNames("rtc_7", "CA7"), CallNames("CA9", "")]
+        assert (report.calls, report.running) == ([], ["rtc_7", "CA9"])
+        assert not report.complete
+        again = await forgetting(end, shelf, notes=notes).caller(CALLER)
+        assert (again.calls, again.complete, shelf.ids) == (["rtc_7"], True, set())

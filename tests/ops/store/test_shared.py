@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from redis_end import RedisEnd, running_redis
+from redis_end import RedisEnd, redis_name, running_redis
 from structlog.testing import capture_logs
 
 from gateway import limits
@@ -262,6 +262,51 @@ async def test_a_value_of_another_type_is_a_fault_of_its_key_alone(server: Redis
     assert remote.down_since is None
     await store.put("a", "1", 60)
     assert await store.get("a") == "1", "what is written anew is of the right type"
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["demoted", "killed"])
+async def test_a_replica_takes_over_for_all_processes(server: RedisEnd, killed: bool) -> None:
+    """The name leads to it from then on; connections that are open stay where they are."""
+    async with (
+        running_redis() as replica,
+        raw_client(server) as primary_admin,
+        raw_client(replica) as admin,
+        redis_name(server) as name,
+    ):
+        await admin.execute_command("REPLICAOF", "127.0.0.1", str(server.port))
+        stores = [name.store() for _ in range(3)]
+        await admin_sees(admin, "master_link_status", "up")
+        await stores[0].put("before", "1", 60)
+        assert await stores[1].claim("once", 60)
+        assert await primary_admin.execute_command("WAIT", "1", "10000") == 1
+        many = [store.put_all([(f"{n}", "1", 60)]) for store in stores for n in range(20)]
+        failover = asyncio.gather(*many)
+        if killed:
+            server.process.kill()
+            await server.process.wait()
+        else:
+            await primary_admin.execute_command("REPLICAOF", "127.0.0.1", str(replica.port))
+        # Nobody has promoted the replica yet, and already it is found by its name.
+        name.to = replica
+        await failover
+        for store in stores:
+            assert not await store.put_all([("meanwhile", "1", 60)])
+            assert store.away
+            assert not await store.claim("once", 60) or store is not stores[1]
+        await admin.execute_command("REPLICAOF", "NO", "ONE")
+        for store in stores:
+            await served_again(store)
+            assert await store.get("before") == "1"
+            assert not await store.claim("once", 60)
+        assert sorted([await store.claim("twice", 60) for store in stores]) == [False, False, True]
+        await stores[2].put("between", "1", 60)
+        assert await stores[0].get("between") == "1"
+
+
+async def admin_sees(admin: Any, field: str, value: str) -> None:
+    async with asyncio.timeout(30):
+        while (await admin.info("replication")).get(field) != value:
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

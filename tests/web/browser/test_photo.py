@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from gateway_calls import CALLER, RECEPTION, Stream, new_sid
+from gateway_calls import CALLER, RECEPTION, TOKEN, Stream, new_sid
 from media_store import MediaStore, media_store
 from pictures import GPS_INFO, PDF, opened, photo
 from running_gateway import ACCOUNT, GatewayRig, running_gateway
@@ -21,6 +22,7 @@ from gateway import limits
 from gateway.agents.texts.written import written_texts
 from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
+from gateway.ops.limits.signed_tokens import PhotoTokens
 from gateway.simulator.openai.main import ModelServer, running_model
 from gateway.simulator.openai.realtime.script import Script
 from gateway.tools.python import ToolContext
@@ -93,7 +95,7 @@ async def linked(
     async with rig.carrier.call(to) as stream, stream.breathing():
         await rig.note(events.ModelReady)
         assert (await tool(rig, "request_photo"))[0] == "ok"
-        found = re.search(r"https://gw\.example\.com(/photo/\S+)$", (await store.text())["Body"])
+        found = re.search(r"https://gw\.example\.com(/photo/\S+)$", store.texts[-1]["Body"])
         assert found
         yield stream, found[1]
 
@@ -340,3 +342,35 @@ async def test_guessing_is_slow_and_harms_nobody_with_a_link(
     assert answers[-1].status_code == 429
     async with linked(home, store) as (_, path):
         assert (await home.client.get(path)).status_code == 200
+    # Another process of the account made this one; it is looked up, and not taken for a guess.
+    theirs = f"/photo/{PhotoTokens([TOKEN]).issue()}"
+    assert (await home.client.get(theirs)).status_code == 404
+    forged = f"/photo/{PhotoTokens(['a guess']).issue()}"
+    assert (await home.client.get(forged)).status_code == 429
+    assert (await home.client.post(forged, content=photo(), headers=JPEG)).status_code == 429
+
+
+async def test_a_body_that_drips_costs_its_own_page_alone(
+    home: GatewayRig, store: MediaStore
+) -> None:
+    """Many pages that are held open keep nobody else from sending."""
+    let_go, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def drips() -> AsyncIterator[bytes]:
+        begun.release()
+        yield photo()[:100]
+        await let_go.wait()
+        yield photo()[100:]
+
+    async with contextlib.AsyncExitStack() as stack:
+        paths = [(await stack.enter_async_context(linked(home, store)))[1] for _ in range(4)]
+        slow = [
+            asyncio.create_task(home.client.post(path, content=drips(), headers=JPEG))
+            for path in paths[:3]
+        ]
+        for _ in slow:
+            await begun.acquire()
+        quick = await home.client.post(paths[3], content=photo(), headers=JPEG)
+        assert (quick.status_code, quick.json()["outcome"]) == (202, "taken")
+        let_go.set()
+        assert {answer.status_code for answer in await asyncio.gather(*slow)} == {202}
