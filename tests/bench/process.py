@@ -137,7 +137,7 @@ async def running(command: Command, core: int | None = None) -> AsyncIterator[Us
 
 async def _ready(process: asyncio.subprocess.Process, command: Command) -> None:
     give_up_at = time.monotonic() + command.start_max_s
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(verify=False, trust_env=False) as client:
         while time.monotonic() < give_up_at and process.returncode is None:
             with contextlib.suppress(httpx2.TransportError):
                 if (await client.get(command.health_url)).is_success:

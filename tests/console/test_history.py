@@ -1,4 +1,4 @@
-"""Ten thousand records in the history of the console, in Chromium."""
+"""A history of more pages than are shown on the console, in Chromium."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from stage import TOKEN, opened
 
 pytestmark = needs_chromium
-COUNT = 10_000
+COUNT = 1_200
 
 
 def fill(end: DatabaseEnd, connection: Connection) -> None:

@@ -53,6 +53,7 @@ async def _away(tmp_path: Path, postgres: PostgresEnd) -> None:
             async with (
                 asyncio.timeout(60),
                 httpx2.AsyncClient(
+                    verify=False,
                     base_url=f"http://127.0.0.1:{port}",
                     headers={"Authorization": f"Bearer {TOKEN}"},
                     trust_env=False,

@@ -78,7 +78,9 @@ async def rclone(folder: Path, *options: str) -> AsyncIterator[tuple[httpx2.Asyn
         *("--config", "", "--log-level", "ERROR", "--vfs-cache-mode", "off"),
     )
     limits = httpx2.Limits(max_connections=20)
-    async with httpx2.AsyncClient(trust_env=False, timeout=20.0, limits=limits) as client:
+    async with httpx2.AsyncClient(
+        verify=False, trust_env=False, timeout=20.0, limits=limits
+    ) as client:
         try:
             await _listens(client, behind)
             yield client, behind

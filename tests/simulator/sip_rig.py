@@ -124,7 +124,7 @@ class Sideband:
 
 @asynccontextmanager
 async def sip_rig() -> AsyncIterator[SipRig]:
-    async with webhook_rig() as webhook, httpx2.AsyncClient(trust_env=False) as http:
+    async with webhook_rig() as webhook, httpx2.AsyncClient(verify=False, trust_env=False) as http:
         account = SipAccount(PROJECT, webhook.url, (SECRET,))
         async with running_model(sip=account) as model:
             client = AsyncOpenAI(api_key="sk-test", base_url=model.base_url, max_retries=0)

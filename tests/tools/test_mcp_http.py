@@ -396,7 +396,7 @@ async def test_events_that_say_nothing_are_read_slowly() -> None:
     async with http_end() as end:
         end.answers["/"] = (200, {"content-type": "text/event-stream"}, events)
         transport = BoundedTransport(lambda: floods.append(1))
-        async with httpx2.AsyncClient(transport=transport) as client:
+        async with httpx2.AsyncClient(verify=False, transport=transport) as client:
             assert (await client.post(end.url)).content == events
     assert floods == [1]
 

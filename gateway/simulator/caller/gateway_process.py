@@ -18,6 +18,7 @@ import yaml
 
 from gateway.errors import GatewayError, ServiceUnreachable, SettingsError
 from gateway.simulator.openai_project import SIMULATED_PROJECT, SIMULATED_SECRET, WEBHOOK_PATH
+from gateway.simulator.shared_tls import shared_context
 from gateway.simulator.twilio.webhooks import Account
 
 READY_TIMEOUT_S: Final = 60.0
@@ -185,7 +186,10 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
     ended = asyncio.create_task(process.wait())
     try:
-        async with asyncio.timeout(READY_TIMEOUT_S), httpx2.AsyncClient(trust_env=False) as client:
+        async with (
+            asyncio.timeout(READY_TIMEOUT_S),
+            httpx2.AsyncClient(verify=shared_context(), trust_env=False) as client,
+        ):
             while not await _is_ready(client, url):
                 if (await asyncio.wait({ended}, timeout=0.05))[0]:
                     raise _not_started(process, log)

@@ -32,6 +32,7 @@ from gateway.simulator.openai.server import ModelServer
 from gateway.simulator.openai.sip.connector import Connector
 from gateway.simulator.openai.sip.rest_api import SipRest
 from gateway.simulator.openai_project import SIMULATED_PROJECT, SIMULATED_SECRET, SipAccount
+from gateway.simulator.shared_tls import shared_context
 
 __all__ = ["ModelServer", "running_model"]
 
@@ -52,7 +53,7 @@ async def running_model(
     """Run a server in this process; port 0 is a free one. Without an account there is no SIP."""
     journal = Journal(time.time)
     model = ModelServer(script or Script(), voice_named(voice), journal)
-    async with httpx2.AsyncClient(trust_env=False, limits=MANY) as client:
+    async with httpx2.AsyncClient(verify=shared_context(), trust_env=False, limits=MANY) as client:
         if sip:
             model.sip = Connector(sip, model.script, journal, client, model.new_session)
         async with _listening(model, HttpApp(SipRest(model.sip).app()), host, port):

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx2
 
+from gateway.simulator.shared_tls import shared_context
 from gateway.simulator.twilio.signing import SIGNATURE, signature
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -111,5 +112,8 @@ def client() -> httpx2.AsyncClient:
     """Return an HTTP client with Twilio's timeouts."""
     timeout = httpx2.Timeout(TOTAL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
     return httpx2.AsyncClient(
-        timeout=timeout, trust_env=False, limits=httpx2.Limits(max_connections=None)
+        verify=shared_context(),
+        timeout=timeout,
+        trust_env=False,
+        limits=httpx2.Limits(max_connections=None),
     )

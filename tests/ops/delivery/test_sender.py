@@ -59,7 +59,7 @@ class Mail:
         await self.end.writes.flushed()
 
     async def once(self, sender: EventSender) -> bool:
-        async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
+        async with httpx2.AsyncClient(verify=False, timeout=2.0, trust_env=False) as client:
             attempts = await sender.start_due(client)
             await asyncio.gather(*attempts)
             return bool(attempts)
@@ -118,7 +118,7 @@ async def test_who_answers_others_meanwhile_is_not_away(mail: Mail) -> None:
     let_go = mail.receiver.held["/events"] = asyncio.Event()
     sender = mail.sender(attempt_max_s=1.0)
     try:
-        async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
+        async with httpx2.AsyncClient(verify=False, timeout=2.0, trust_env=False) as client:
             await mail.add("CA1")
             hanging = await sender.start_due(client)
             await until(lambda: len(mail.receiver.seen) == 1)

@@ -26,7 +26,10 @@ from gateway.simulator.twilio.outcomes import CallOutcome
 
 async def test_each_path_answers_as_the_file_says_and_is_counted() -> None:
     services = HttpServices({"/a": Answer(json={"left": 4}), "/b": Answer(status=500)})
-    async with serving(services) as url, httpx2.AsyncClient(trust_env=False) as client:
+    async with (
+        serving(services) as url,
+        httpx2.AsyncClient(verify=False, trust_env=False) as client,
+    ):
         assert (await client.get(f"{url}/a?tea=x")).json() == {"left": 4}
         assert (await client.post(f"{url}/b", json={})).status_code == 500
         assert (await client.get(f"{url}/c")).status_code == 404
@@ -89,7 +92,7 @@ async def test_a_process_of_the_scenarios_own_is_killed_and_started_again(tmp_pa
     async with helping({"shelf": ["python", "-c", serve, "${port}"]}, tmp_path) as helpers:
         (url,) = helpers.addresses.values()
         assert helpers.addresses == {"${shelf}": url}
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(verify=False, trust_env=False) as client:
             assert (await client.get(url)).status_code == 200
             await helpers.kill("shelf")
             with pytest.raises(httpx2.ConnectError):

@@ -39,6 +39,7 @@ async def test_a_calls_events_arrive_and_what_is_parked_is_sent_again(
         async with (
             running_gateway(agents_file, model, **more) as rig,
             httpx2.AsyncClient(
+                verify=False,
                 base_url=rig.url,
                 headers={"Authorization": f"Bearer {TOKEN}"},
                 trust_env=False,

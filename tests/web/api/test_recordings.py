@@ -48,7 +48,9 @@ async def rig(
 @pytest.fixture
 async def office(rig: GatewayRig) -> AsyncIterator[httpx2.AsyncClient]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx2.AsyncClient(base_url=rig.url, headers=headers, trust_env=False) as client:
+    async with httpx2.AsyncClient(
+        verify=False, base_url=rig.url, headers=headers, trust_env=False
+    ) as client:
         yield client
 
 

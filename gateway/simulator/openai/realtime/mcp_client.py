@@ -13,6 +13,8 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+from gateway.simulator.shared_tls import shared_context
+
 TIMEOUT_S: Final = 60.0
 UNREACHABLE: Final = 502
 """A placeholder: the vendor's code for a server that does not answer is not documented."""
@@ -67,6 +69,7 @@ async def _client(server: dict[str, Any]) -> AsyncIterator[Client]:
         async with (
             httpx2.AsyncClient(
                 headers=headers,
+                verify=shared_context(),
                 trust_env=False,
                 timeout=TIMEOUT_S,
                 event_hooks={"response": [seen]},
