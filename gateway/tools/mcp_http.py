@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Final, TypeVar
 
 import httpx2
+import msgspec
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, ErrorData, JSONRPCError, JSONRPCResponse
 
@@ -64,15 +65,19 @@ class Exchange:
         if "method" in message and "id" in message:  # not what the server is answered
             self._ids.append(message["id"])
 
+    def has_asked(self, answer_id: int | str | None) -> bool:
+        """Return whether an answer with this id is for one of its requests."""
+        return not self._ids or any(str(answer_id) == str(one) for one in self._ids)
+
     def own(self, answer: Answer) -> Answer:
         """Return the answer, or an error in its place where it is for somebody else's request.
 
         Its id would lead it there: one caller would hear what is for another.
         """
-        if not self._ids or any(str(answer.id) == str(one) for one in self._ids):
+        if isinstance(answer, JSONRPCError) and answer.id is None and self._ids:
+            return answer.model_copy(update={"id": self._ids[-1]})  # it could not read the request
+        if self.has_asked(answer.id):
             return answer
-        if isinstance(answer, JSONRPCError) and answer.id is None:  # it could not read the request
-            return answer.model_copy(update={"id": self._ids[-1]})
         self.fault = AnswerBroken("the answer is for another request")
         error = ErrorData(code=INVALID_REQUEST, message=str(self.fault))
         return JSONRPCError(jsonrpc="2.0", id=self._ids[-1], error=error)
@@ -187,12 +192,27 @@ class _BoundedStream(httpx2.AsyncByteStream):
         await self._inner.aclose()
 
 
+class _Head(msgspec.Struct):
+    """Fields by which an answer is told from other messages, and whose it is."""
+
+    id: int | str | None = None
+    method: str | None = None
+
+
+_head: Final = msgspec.json.Decoder(_Head)
+
+
 class _BoundedEvents(_BoundedStream):
-    """Server-sent events; each ends with an empty line."""
+    """Server-sent events; each ends with an empty line.
+
+    The package takes any answer in the stream for the one that was asked for, whatever its id.
+    """
 
     def __init__(self, inner: httpx2.AsyncByteStream, asked: Exchange, pace: MessagePace) -> None:
         super().__init__(inner, asked)
         self._before = b""
+        self._event = bytearray()
+        """What has come of an event that is not complete."""
         self._pace, self._events = pace, 0
 
     def _count(self, chunk: bytes) -> None:
@@ -200,11 +220,28 @@ class _BoundedEvents(_BoundedStream):
             raise httpx2.DecodingError("the answer has more lines than can be read")
         first, *others = _EVENT_END.split(self._before + chunk)
         super()._count(first[len(self._before) :])
+        self._event += first[len(self._before) :]
         for event in others:
+            self._check()
             self._size.restart()
             super()._count(event)
+            self._event += event
         self._before = chunk[-3:] if chunk.endswith((b"\r", b"\n")) else b""
         self._events = len(others)
+
+    def _check(self) -> None:
+        """Take an event that is complete. Raises DecodingError for somebody else's answer."""
+        data = b"\n".join(
+            line[5:] for line in bytes(self._event).splitlines() if line.startswith(b"data:")
+        )
+        self._event.clear()
+        try:
+            message = _head.decode(data)
+        except (msgspec.DecodeError, UnicodeError):
+            return  # not an answer, or none that can be read: the package says so
+        answers = message.method is None and message.id is not None
+        if answers and not self._asked.has_asked(message.id):
+            raise httpx2.DecodingError("the answer is for another request")
 
     async def _paced(self) -> None:
         await self._asked.wait(self._pace.passed(self._events))

@@ -154,15 +154,44 @@ async def test_an_answer_with_the_id_of_another_call_reaches_nobody_else(
                 (other,) = await asyncio.gather(link.call("one", {}), return_exceptions=True)
                 go_on.set()
                 assert await slow == "booked"
-    # The package takes what comes in a stream for the answer to its request, whatever its id.
-    if not as_stream:
-        assert isinstance(other, McpUnavailable)
+    assert isinstance(other, McpUnavailable)
 
 
-async def test_an_error_without_an_id_is_that_of_its_request() -> None:
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("ours", [True, False])
+async def test_an_event_has_its_id_however_it_is_cut(line_end: str, ours: bool) -> None:
+    async def call(asked: Asked) -> None:
+        asked.stream(": nothing" + 2 * line_end)
+        answer_id = asked.message["id"] if ours else 99
+        content = [{"type": "text", "text": "booked"}]
+        answer = {"jsonrpc": "2.0", "id": answer_id, "result": {"content": content}}
+        said = json.dumps(answer, indent=1).splitlines()
+        event = "".join(f"data: {line}{line_end}" for line in ["", *said]) + line_end
+        for byte in event.encode():
+            asked.writer.write(bytes([byte]))
+            await asked.writer.drain()
+        asked.writer.close()
+
+    async with mcp_http_end() as end:
+        end.call = call
+        async with linked(end) as link, asyncio.timeout(PATIENCE_S):
+            if ours:
+                assert await link.call("one", {}) == "booked"
+            else:
+                with pytest.raises(McpUnavailable):
+                    await link.call("one", {})
+
+
+@pytest.mark.parametrize("as_stream", [False, True], ids=["json", "events"])
+async def test_an_error_without_an_id_is_that_of_its_request(as_stream: bool) -> None:
     async def call(asked: Asked) -> None:
         error = {"code": -32000, "message": "full"}
-        asked.reply(200, json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode())
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": error}
+        if as_stream:
+            asked.stream(answer)
+            asked.writer.close()
+        else:
+            asked.reply(200, json.dumps(answer).encode())
 
     async with mcp_http_end() as end:
         end.call = call

@@ -100,7 +100,7 @@ _ROLES: Final[Mapping[str, Role]] = {
     "make_token": "admin",
     "revoke_token": "admin",
 }
-_LOOKS: Final = frozenset({"call", "recording", "audit"})
+_LOOKS: Final = frozenset({"call", "recording", "events", "audit"})
 """Operations that change nothing, and show what people said, or what operators did."""
 _CALL: Final = "/api/calls/{id}"
 OPERATIONS: Final = (

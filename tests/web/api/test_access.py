@@ -67,6 +67,19 @@ async def test_who_may_what_and_who_did_what(office: GatewayRig) -> None:
     assert {one["call"] for one in entries if one["action"] == "say"} == {stream.call_sid}
 
 
+async def test_whoever_watches_calls_as_they_happen_is_in_the_audit_log(
+    office: GatewayRig,
+) -> None:
+    """They see what is said in every call, and look at no single one."""
+    headers = {"Authorization": f"Bearer {TOKENS['op']}"}
+    async with office.client.stream("GET", "/api/events", headers=headers) as stream:
+        assert stream.status_code == 200
+        entries = (await ask(office, "admin", "GET", "/api/audit")).json()["entries"]
+    assert ("op", "events", "", 200) in {
+        (one["who"], one["action"], one["call"], one["status"]) for one in entries
+    }
+
+
 async def test_tokens_are_made_and_revoked(office: GatewayRig) -> None:
     wanted = {"name": "amal", "role": "viewer"}
     made = await ask(office, "admin", "POST", "/api/tokens", json=wanted)
