@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic, time
 
 import structlog
 
+from gateway.errors import DatabaseAway
 from gateway.ops.access.audit_log import AuditLog, audit_appliers
 from gateway.ops.access.token_book import ROLES, NamedToken, TokenBook
 from gateway.ops.database.address import database_address
@@ -120,8 +122,18 @@ def records(r: Resources) -> Records:
         RecordedCalls(writes.add, outbox, event_stream),
         callers,
         tombstones,
-        CallerIndex(r.store, callers.of),
+        CallerIndex(r.store, partial(_hash_of, callers, history)),
     )
+
+
+async def _hash_of(callers: CallerHash, history: CallHistory, number: str) -> str:
+    """Return the keyed hash of a number; empty while the database, which has the key, is away."""
+    if callers.known:
+        return callers.of(number)
+    try:
+        return await history.hash_of(number)
+    except DatabaseAway:
+        return ""
 
 
 def read_tokens(kept: Records, environ: Mapping[str, str]) -> None:

@@ -57,6 +57,11 @@ def subscribe(
             note = kept.caller_index.note_call(facts.caller, facts.key, facts.call_sid)
             r.tasks.start(note, "note-caller")
 
+    def note_waiting(_call: RunningCall, event: events.CallEvent) -> None:
+        # Those that began before the database could be reached.
+        if isinstance(event, events.CallEnded) and kept.caller_index.waiting:
+            r.tasks.start(kept.caller_index.flush(), "note-callers")
+
     recorded.stored.subscribe(kept.recorded.on_stored)
     # Spend comes first: logs and records state what a call has cost. The registry comes last: it
     # forgets the call.
@@ -68,6 +73,7 @@ def subscribe(
         recorded.recorder.on_event,
         calls.feed.on_event,
         recorded.carrier.on_event,
+        note_waiting,
         guard.on_event,
     )
     for on_event in (*subscribers, calls.registry.on_event):

@@ -99,6 +99,9 @@ class CallRecorder:
             self._hand_over(call, recorded)
 
     def _hand_over(self, call: RunningCall, recorded: _Recorded) -> None:
+        facts = recorded.stream.facts
+        if not facts.caller:  # the key of the hash is in the database, which may have been away
+            facts.caller = self._caller_hash(call.facts.caller)
         entries = recorded.tap.take()
         placed = self._thread.put(recorded.stream, entries, self._clock(), recorded.ending)
         if placed and recorded.ending:

@@ -8,7 +8,7 @@ forgets the caller finds it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway import limits
@@ -19,9 +19,9 @@ _KEY: Final = "key "
 
 
 class CallerIndex:
-    """`hash_of` returns the keyed hash of a number, empty as long as its key is not known."""
+    """`hash_of` returns the keyed hash of a number, empty as long as nobody knows its key."""
 
-    def __init__(self, store: Store, hash_of: Callable[[str], str]) -> None:
+    def __init__(self, store: Store, hash_of: Callable[[str], Awaitable[str]]) -> None:
         self._store, self._hash_of = store, hash_of
         self._waiting: deque[tuple[str, str]] = deque(maxlen=limits.store.NOTED_MAX)
         """Numbers and names from before the key was known."""
@@ -45,24 +45,37 @@ class CallerIndex:
 
     async def drop(self, number: str) -> None:
         """Delete what was noted."""
-        await self._store.delete(self._index(number))
+        if who := await self._hash_of(number):
+            await self._store.delete(_index(who))
+
+    @property
+    def waiting(self) -> int:
+        """How many names wait for the key of the hash."""
+        return len(self._waiting)
+
+    async def flush(self) -> None:
+        """Note what waits, if the key is known now."""
+        while self._waiting:
+            number, name = self._waiting[0]
+            who = await self._hash_of(number)
+            if not who:
+                return
+            # Meanwhile another one may have done it.
+            if self._waiting and self._waiting[0] == (number, name):
+                self._waiting.popleft()
+                await self._store.note(_index(who), name, limits.store.TRACES_KEPT_S)
 
     async def _noted(self, number: str, kind: str) -> list[str]:
-        await self._note_waiting()
-        if not self._hash_of(number):
-            return []
-        noted = await self._store.noted(self._index(number))
+        await self.flush()
+        who = await self._hash_of(number)
+        noted = await self._store.noted(_index(who)) if who else []
         return [name.removeprefix(kind) for name in noted if name.startswith(kind)]
 
     async def _note(self, number: str, name: str) -> None:
         if number.strip():
             self._waiting.append((number, name))
-            await self._note_waiting()
+            await self.flush()
 
-    async def _note_waiting(self) -> None:
-        while self._waiting and self._hash_of(self._waiting[0][0]):
-            number, name = self._waiting.popleft()
-            await self._store.note(self._index(number), name, limits.store.TRACES_KEPT_S)
 
-    def _index(self, number: str) -> str:
-        return f"traces:{self._hash_of(number)}"
+def _index(who: str) -> str:
+    return f"traces:{who}"

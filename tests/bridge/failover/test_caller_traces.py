@@ -20,8 +20,12 @@ from gateway.ops.store.shared import Remote, Store
 CALLER, OTHER = "+15551230042", "+15551230099"
 
 
+async def hash_of(number: str) -> str:
+    return f"hash-of-{number[-2:]}" if number else ""
+
+
 def index_at(store: Store) -> CallerIndex:
-    return CallerIndex(store, lambda number: f"hash-of-{number[-2:]}")
+    return CallerIndex(store, hash_of)
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))])

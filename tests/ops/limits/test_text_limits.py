@@ -24,9 +24,13 @@ def clock() -> Clock:
     return Clock()
 
 
+async def hash_of(number: str) -> str:
+    return f"hash-{number[-2:]}"
+
+
 def text_limits(clock: Clock, countries: tuple[str, ...] = (), **bounds: int) -> TextLimits:
     store = Store(MemoryStore(clock))
-    index = CallerIndex(store, lambda number: f"hash-{number[-2:]}")
+    index = CallerIndex(store, hash_of)
     return TextLimits(store, index, countries, clock, **{"per_number": 2, "per_day": 4} | bounds)
 
 
