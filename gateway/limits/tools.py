@@ -12,6 +12,12 @@ TOOL_RESULT_MAX_CHARS = 8_000
 """Tool result passed to the model; the rest is cut, with a note for the model."""
 TOOL_RESPONSE_MAX_BYTES = 256 << 10
 TOOL_ARGUMENTS_MAX_CHARS = 16_000
+PATTERN_MAX_BYTES = 4 << 20
+"""Compiled `pattern` of an operator's schema: a text is held against it in the event loop, and how
+long that takes grows with both. Eighty of all Unicode letters need less."""
+PATTERN_CACHE_MAX_BYTES = 2 * PATTERN_MAX_BYTES
+"""What matching a pattern may remember. With less than the pattern is large it remembers nothing:
+`(a{1,200}){1,200}` took a minute for 16,000 letters, and 0.1 ms with this."""
 TOOL_REDIRECTS_MAX = 3
 TOOLS_AT_ONCE_MAX = 8
 """Tools of one call that run at once; more are answered with an error."""

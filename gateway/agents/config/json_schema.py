@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway import limits
+
 if TYPE_CHECKING:  # 3 MB, imported where there is a schema
     from jsonschema_rs import Draft202012Validator
 
@@ -16,14 +18,18 @@ _UNFINISHED: Final = object()
 def compiled(schema: dict[str, Any]) -> Draft202012Validator:
     """Return the validator of a schema (2020-12). Raises ValueError with what is wrong.
 
-    How long it takes grows with the text, whatever the pattern, and nothing is fetched. A schema
-    that refers to itself is refused: two references in an `anyOf` double the time with each level
-    that somebody nests.
+    How long it takes to validate grows with the text and with the compiled pattern, which has a
+    bound. Nothing is fetched. A schema that refers to itself is refused: two references in an
+    `anyOf` double the time with each level that somebody nests.
     """
     from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError  # noqa: PLC0415
 
     try:
-        validator = Draft202012Validator(schema, pattern_options=RegexOptions(), offline=True)
+        options = RegexOptions(
+            size_limit=limits.tools.PATTERN_MAX_BYTES,
+            dfa_size_limit=limits.tools.PATTERN_CACHE_MAX_BYTES,
+        )
+        validator = Draft202012Validator(schema, pattern_options=options, offline=True)
     except ValidationError as error:
         raise ValueError(f"is no JSON schema: {error.message[:300]}") from None
     if _refers_to_itself(schema):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway import limits
 from gateway.agents.config.json_schema import compiled
 
 TREE = {"anyOf": [{"$ref": "#/$defs/and"}, {"$ref": "#/$defs/or"}]}
@@ -56,3 +57,19 @@ def test_what_is_used_twice_is_no_circle() -> None:
 def test_what_is_no_schema_is_refused_and_nothing_is_fetched(part: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is no JSON schema"):
         compiled({"type": "object", "properties": {"a": part}})
+
+
+def text_of(pattern: str) -> Any:
+    return compiled({"properties": {"a": {"type": "string", "pattern": pattern}}})
+
+
+def test_a_pattern_that_counts_is_held_against_a_long_text() -> None:
+    """It took a minute, in which no call went on."""
+    validator = text_of("(a{1,200}){1,200}$")
+    assert not validator.is_valid({"a": "a" * (limits.tools.TOOL_ARGUMENTS_MAX_CHARS - 1) + "!"})
+    assert text_of(r"^[\p{L} '-]{1,80}$").is_valid({"a": "Zoë O'Brien-Nuñez"})
+
+
+def test_a_pattern_that_is_too_large_is_refused() -> None:
+    with pytest.raises(ValueError, match="is no JSON schema"):
+        text_of("(a{1,400}){1,400}$")
