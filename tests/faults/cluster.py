@@ -316,6 +316,18 @@ class Cluster:
                 total += sum(float(line.rsplit(" ", 1)[1]) for line in lines)
         return total
 
+    async def until_metric(self, name: str, least: float) -> None:
+        """Wait until the sum of a metric's samples is at least so much."""
+        async with asyncio.timeout(START_MAX_S):
+            while await self.metric(name) < least:
+                await asyncio.sleep(0.1)
+
+    async def until_logged(self, port: int, event: str) -> None:
+        """Wait until this process has the event in its log."""
+        async with asyncio.timeout(START_MAX_S):
+            while event not in self.gateways[port].output:
+                await asyncio.sleep(0.1)
+
 
 def _clean() -> dict[str, str]:
     ours = ("GATEWAY_", "TWILIO_", "OPENAI_")

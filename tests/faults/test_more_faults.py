@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import AGENTS, FALLBACK, LONG, RECALL, TALE, running_cluster
+from cluster import AGENTS, FALLBACK, LONG, RECALL, STORE_KEY, TALE, running_cluster
 from fault_result import UNHEARD_MS, USUAL_MS, evaluate, retried_on_stall
+from redis_end import redis_name, running_redis
 from test_faults import ASK, HEAR, NOTED, PATIENT, STORY, TELL, WHOLE, said, script, transferred
 
 pytestmark = pytest.mark.long
@@ -253,6 +254,53 @@ async def test_redis_goes_away_and_comes_back(tmp_path: Path) -> None:
         result = evaluate(
             "Redis stopped, restarted; then SIGKILL", records, await cluster.said(), asked=2
         )
+    result.check(most_ms=3000, busy=cluster.busy)
+
+
+@retried_on_stall
+async def test_the_primary_of_redis_becomes_a_replica(tmp_path: Path) -> None:
+    await replica_takes_over(tmp_path, killed=False)
+
+
+@retried_on_stall
+async def test_the_primary_of_redis_is_killed(tmp_path: Path) -> None:
+    await replica_takes_over(tmp_path, killed=True)
+
+
+async def replica_takes_over(tmp_path: Path, *, killed: bool) -> None:
+    """Then a process is killed: what the other one resumes by is in the new primary."""
+    wait = {"wait_ms": 6000}
+    steps = [HEAR, TELL, HEAR, wait, STORY, HEAR, STORY, PATIENT, ASK, HEAR, "hang_up"]
+    async with running_redis() as primary, running_redis() as replica, redis_name(primary) as name:
+        async with replica.admin() as admin:
+            await admin.execute_command("REPLICAOF", "127.0.0.1", str(primary.port))
+        store = {
+            "GATEWAY_STORE": f"redis://127.0.0.1:{name.port}/0",
+            "GATEWAY_STORE_KEY": STORE_KEY,
+        }
+        async with running_cluster(tmp_path, script=script(), gateways=2, **store) as cluster:
+            first = next(iter(cluster.gateways))
+            running = await cluster.calls_on(first, steps, range(2))
+            await said(cluster, "noted", 2)
+            if killed:
+                primary.process.kill()
+            else:
+                async with primary.admin() as admin:
+                    await admin.execute_command("REPLICAOF", "127.0.0.1", str(replica.port))
+            name.to = replica
+            await cluster.until_metric("store_errors_total", 1)
+            async with replica.admin() as admin:
+                await admin.execute_command("REPLICAOF", "NO", "ONE")
+            await cluster.until_logged(first, "store_available")
+            await said(cluster, "lighthouse", 2)  # states were written since
+            cluster.kill(first)
+            records = await asyncio.gather(*running)
+            result = evaluate(
+                f"Redis replica takes over ({'killed' if killed else 'demoted'}); then SIGKILL",
+                records,
+                await cluster.said(),
+                asked=2,
+            )
     result.check(most_ms=3000, busy=cluster.busy)
 
 

@@ -6,9 +6,13 @@ import asyncio
 import contextlib
 import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
+
+from redis.asyncio import Redis
 
 from gateway.ops.store.encryption import Encryptor
 from gateway.ops.store.memory import MemoryStore
@@ -26,6 +30,13 @@ class RedisEnd:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @contextlib.asynccontextmanager
+    async def admin(self) -> AsyncIterator[Any]:
+        """Yield a client that may say anything."""
+        client: Any = Redis.from_url(self.url)
+        yield client
+        await client.aclose()
+
     def remote(self, failures: list[int] | None = None) -> Remote:
         redis = RedisStore(self.url, Encryptor(["key"]))
         self.opened.append(redis)
@@ -41,6 +52,7 @@ async def running_redis(port: int | None = None) -> AsyncIterator[RedisEnd]:
     binary = shutil.which("redis-server")
     assert binary is not None, "install redis-server (apt-get install redis-server)"
     port = port or _free_port()
+    folder = tempfile.mkdtemp(prefix="gateway-redis-")  # a replica writes what it is sent
     process = await asyncio.create_subprocess_exec(
         binary,
         "--port",
@@ -49,6 +61,8 @@ async def running_redis(port: int | None = None) -> AsyncIterator[RedisEnd]:
         "",
         "--bind",
         "127.0.0.1",
+        "--dir",
+        folder,
         stdout=asyncio.subprocess.DEVNULL,
     )
     running = RedisEnd(port, process)
@@ -61,6 +75,7 @@ async def running_redis(port: int | None = None) -> AsyncIterator[RedisEnd]:
         if process.returncode is None:
             process.kill()
         await process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass

@@ -52,28 +52,17 @@ def with_call_values(
     return _PLACEHOLDER.sub(lambda found: escape(value(found[1]) or found[2] or ""), text)
 
 
-def texts_of(value: Any) -> Iterator[str]:
-    """Yield every text in a JSON value, names of objects included."""
+def texts_of(value: Any) -> Iterator[tuple[str, bool]]:
+    """Yield every text in a JSON value, and whether it is a name in an object."""
     if isinstance(value, str):
-        yield value
+        yield value, False
     elif isinstance(value, list):
         for one in value:
             yield from texts_of(one)
     elif isinstance(value, dict):
         for name, one in value.items():
-            yield str(name)
+            yield str(name), True
             yield from texts_of(one)
-
-
-def names_of(value: Any) -> Iterator[str]:
-    """Yield the names of all objects in a JSON value."""
-    if isinstance(value, list):
-        for one in value:
-            yield from names_of(one)
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            yield str(name)
-            yield from names_of(one)
 
 
 def filled_json(body: Any, value: Callable[[str], str]) -> Any:

@@ -15,7 +15,6 @@ from gateway.agents.config.call_values import (
     call_value_in,
     check_call_values,
     is_call_value,
-    names_of,
     texts_of,
 )
 from gateway.agents.config.json_schema import compiled
@@ -88,14 +87,13 @@ class HttpCall(AgentFilePart):
             return self
         if self.method in IN_QUERY:
             raise wrong("body", f"does not go with method {self.method}, which has none")
-        for text in texts_of(self.body):
+        for text, is_name in texts_of(self.body):
+            if is_name and call_value_in(text) is not None:
+                raise wrong("body", f"has {text} as a name: only values are filled in")
             try:
                 check_call_values(text)
             except ValueError as error:
                 raise wrong("body", str(error)) from None
-        for name in names_of(self.body):
-            if call_value_in(name) is not None:
-                raise wrong("body", f"has {name} as a name: only values are filled in")
         return self
 
     @property

@@ -71,6 +71,7 @@ def function(http: dict[str, Any], properties: tuple[str, ...] = ()) -> Function
         ({"headers": {"X-From": "{call.number}"}}, (), "is no value of a call"),
         ({"method": "POST", "body": {"a": ["{call.number}"]}}, (), "is no value of a call"),
         ({"body": {"a": 1}}, (), "does not go with method GET"),
+        ({"method": "POST", "body": {"a": [{"{call.sid}": 1}]}}, (), "as a name: only values"),
         ({"method": "POST", "body": {"tea": 1}}, ("tea",), "only one can set it"),
         ({}, ("call.sid",), "names a value of the call"),
         ({"url": "https://{call.facts.host}/"}, (), "should match pattern"),
