@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-parts test-calls test-again faults soak coverage mutants check format bench bench-quick session-types k8s k8s-check k8s-pin clean
+.PHONY: help setup demo run test test-parts test-calls test-again faults soak coverage mutants check check-types check-form format bench bench-quick session-types k8s k8s-check k8s-pin clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,7 +73,12 @@ mutants: $(READY) ## change the product at random and count what the tests notic
 
 check: $(READY) ## format, lint, types, import contracts, form
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-form
+
+check-types: $(READY)
 	@$(BIN)/mypy
+
+check-form: $(READY)
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/form/gates.py
 	@$(BIN)/python tests/form/session_types.py --check

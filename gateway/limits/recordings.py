@@ -72,6 +72,8 @@ CARRIER_FILE_MAX_BYTES = round(RECORDING_MAX_S) * 32_000 + (1 << 20)
 """A recording that the carrier made: stereo PCM16 at 8 kHz."""
 CARRIER_PAUSE_TRIES = 4
 """How often the carrier is asked to pause a recording: it may not have begun yet."""
+CARRIER_FORGET_WAIT_S = 5.0
+"""How long whoever forgets a call waits for the carrier to delete its recording."""
 CARRIER_REPORT_MAX_S = MAX_CALL_MAX_S + 3_600.0
 """How long after a call has begun its recording is reported at the latest."""
 CARRIER_CALLS_MAX = 10_000

@@ -21,7 +21,6 @@ from gateway.ops.delivery.delivery_traces import DeliveryTraces
 from gateway.ops.limits.signed_tokens import OutboundTokens, PhoneTokens, ResumeTokens, StreamTokens
 from gateway.ops.records.forgetting import Forgetting
 from gateway.ops.records.history import CallFilter
-from gateway.ops.records.recording_traces import RecordingTraces
 from gateway.protocols.openai_webhooks import IncomingCall
 from gateway.web.api.auth import OperatorAuth
 from gateway.web.api.calls import CallsEndpoints
@@ -249,7 +248,7 @@ def _forgetting(r: Resources, kept: Records, recorded: Recordings, acting: Opera
 
     stores = (r.states, r.store)
     traces = (
-        RecordingTraces(recorded.uploader),
+        recorded.traces,
         DeliveryTraces(kept.database),
         SnapshotTraces(stores),
     )

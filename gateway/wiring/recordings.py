@@ -33,6 +33,8 @@ class Recordings:
     carrier: CarrierRecordings
     stored: StoredEvents
     """To be subscribed to by whoever follows what was stored."""
+    traces: RecordingTraces
+    """To be deleted with their calls."""
     retention: Retention
     """Deletes records and recordings whose time is over."""
 
@@ -90,8 +92,9 @@ def recordings(r: Resources, kept: Records) -> Recordings:
     stored.subscribe_to_drops(carrier.on_dropped)
     kept.tombstones.subscribe(uploader.call_dropped)
     recorder = CallRecorder(thread, kept.callers.of)
-    retention = _retention(r, kept, RecordingTraces(uploader))
-    return Recordings(recorder, uploader, library, carrier, stored, retention)
+    traces = RecordingTraces(uploader, carrier.unfinished)
+    retention = _retention(r, kept, traces)
+    return Recordings(recorder, uploader, library, carrier, stored, traces, retention)
 
 
 def _retention(r: Resources, kept: Records, recordings_of: RecordingTraces) -> Retention:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+from functools import cache
 from itertools import product, takewhile
 from pathlib import Path
 
@@ -112,12 +113,13 @@ LOG_TABLES = (
 )
 
 
+@cache
 def logged() -> dict[str, set[str]]:
     """Names of the log events of the product with the methods of `log` that write them."""
     found: dict[str, set[str]] = {}
     for file in (ROOT / "gateway").rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(call, ast.Call) and call.args:
+            if isinstance(call, ast.Call) and call.args and not isinstance(call.func, ast.Name):
                 method = ast.unparse(call.func)
                 levels = set(re.findall(r"\blog\.(debug|info|warning|error|exception)\b", method))
                 for name in names(call.args[0]) if levels else ():

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from cluster import AGENTS, Cluster, running_cluster
 from fault_result import evaluate, retried_on_stall
@@ -69,6 +70,46 @@ async def test_a_process_is_killed_in_a_recorded_call(tmp_path: Path) -> None:
     assert not loud(pcm, gap.from_s + 0.001, gap.to_s - 0.001)
     # Of what the killed process heard about a second is missing, and of the way to the other one.
     assert gap.to_s - gap.from_s < 10
+
+
+TOKEN = "a-token-of-the-operators"
+
+
+@retried_on_stall
+async def test_nobody_goes_on_with_the_call_of_a_killed_process(tmp_path: Path) -> None:
+    """It has written no record: its recording is found all the same, and can be forgotten."""
+    async with running_cluster(
+        tmp_path, script=script(), agents=RECORDED, gateways=1, GATEWAY_ADMIN_TOKEN=TOKEN
+    ) as cluster:
+        (killed,) = cluster.gateways
+        (call,) = await cluster.calls_on(killed, WHOLE, range(1))
+        await said(cluster, "lighthouse", 1)
+        cluster.kill(killed)
+        record = await call
+        evaluate("recorded call, SIGKILL, nobody else", [record], [], asked=0)
+        await cluster.start_gateway(GATEWAY_ADMIN_TOKEN=TOKEN)
+        await stored(cluster, record.call_sid, [])
+        (on_line,) = cluster.carrier.api.calls.values()
+        async with (
+            asyncio.timeout(60),
+            httpx2.AsyncClient(
+                base_url=f"http://127.0.0.1:{list(cluster.gateways)[-1]}",
+                headers={"Authorization": f"Bearer {TOKEN}"},
+                trust_env=False,
+            ) as api,
+        ):
+            path = f"/api/calls/{record.call_sid}"
+            while not (found := await api.get(path)).is_success:
+                await asyncio.sleep(0.2)
+            assert found.json()["reason"] == "process_killed"
+            assert (await api.get(f"{path}/recording")).content[:4] == b"RIFF"
+            caller = {"caller": on_line.fields()["From"]}
+            report = (await api.post("/api/forget", json=caller)).json()
+        assert report["calls"] == [record.call_sid]
+        assert report["deleted"]["recordings"] == 1
+        assert not any(report["left"].values())
+    places = tmp_path / "data" / "recordings", tmp_path / "data" / "recording-spool"
+    assert [one for place in places for one in place.rglob("*") if one.is_file()] == []
 
 
 @retried_on_stall

@@ -162,9 +162,11 @@ class GatewayRig:
     def _opened(self, call: LiveCall) -> bool:
         return any(one is call and isinstance(note, ModelReady) for one, note in self.notes)
 
-    async def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """Every sample of `/metrics`, by name and labels."""
+    async def metrics(self, of: str = "") -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """Every sample of `/metrics`, by name and labels; or those `of` one name."""
         text = (await self.client.get("/metrics")).text
+        if of:  # to parse all of it takes as long as a short call
+            text = "".join(line for line in text.splitlines(keepends=True) if of in line)
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(text)
@@ -173,7 +175,8 @@ class GatewayRig:
 
     async def metric(self, name: str, **labels: str) -> float:
         """One sample; nothing counted is zero."""
-        return (await self.metrics()).get((f"gateway_{name}", frozenset(labels.items())), 0.0)
+        name = f"gateway_{name}"
+        return (await self.metrics(of=name)).get((name, frozenset(labels.items())), 0.0)
 
 
 @contextlib.asynccontextmanager

@@ -72,7 +72,10 @@ def _typed(document: YamlSource) -> AgentsDocument:
     for key, details in found:
         if not any(_is_told(key, details, *other) for other in told.items()):
             told[key] = details
-    _raise([document.error(key, _problem(key, details)) for key, details in told.items()])
+    # Made once, since it takes longer than reading a large file.
+    misspelt = any(details["type"] == "extra_forbidden" for details in told.values())
+    schema = AgentsDocument.model_json_schema() if misspelt else {}
+    _raise([document.error(key, _problem(key, details, schema)) for key, details in told.items()])
     raise BugError("a file was refused without a problem")
 
 
@@ -144,16 +147,15 @@ def _has(values: Any, part: str | int) -> bool:
     return isinstance(values, dict) and part in values
 
 
-def _problem(key: Key, details: ErrorDetails) -> str:
+def _problem(key: Key, details: ErrorDetails, schema: dict[str, Any]) -> str:
     """Return the problem in words that follow a key: what is wrong, and what may be meant."""
     if details["type"] == "extra_forbidden":
-        return UNKNOWN + suggestion(str(key[-1]), _fields_at(key[:-1]))
+        return UNKNOWN + suggestion(str(key[-1]), _fields_at(key[:-1], schema))
     return sentence_of(details)
 
 
-def _fields_at(key: Key) -> set[str]:
+def _fields_at(key: Key, schema: dict[str, Any]) -> set[str]:
     """Return the names of the keys that the file may have at a place."""
-    schema = AgentsDocument.model_json_schema()
     places = [schema]
     for part in key:
         places = [inner for one in _members(places, schema) for inner in _within(one, part)]

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from random import uniform
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -118,6 +118,15 @@ class CarrierStore:
         writer.close("final")
 
 
+class _Followed(NamedTuple):
+    """Job that is being worked on."""
+
+    job: CarrierJob
+    again: asyncio.Event
+    """Set to have it tried at once."""
+    done: asyncio.Event
+
+
 class CarrierRecordings:
     """Follows recordings of the carrier from its report to our store."""
 
@@ -149,6 +158,8 @@ class CarrierRecordings:
         """Calls of this process that the carrier records, by their CallSid."""
         self._waiting: dict[str, asyncio.Event] = {}
         """Parts on their way to the store."""
+        self._followed: dict[str, _Followed] = {}
+        """Jobs under way, by the carrier's id of the recording."""
         self._trying, self._idle = 0, asyncio.Event()
 
     # --- While the call runs ---
@@ -249,6 +260,18 @@ class CarrierRecordings:
         for part, waiting in self._waiting.items():
             if part.partition("~")[0] == name:
                 waiting.set()
+        for one in self._followed.values():
+            if one.job.name == name:
+                one.again.set()
+
+    async def unfinished(self, name: str) -> int:
+        """Return how many recordings of a call the carrier may still have, after a short wait."""
+        found = [one.done for one in self._followed.values() if one.job.name == name]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limits.CARRIER_FORGET_WAIT_S):
+                for done in found:
+                    await done.wait()
+        return sum(not done.is_set() for done in found)
 
     async def run(self) -> None:
         """Go on with the jobs that earlier processes left in the spool."""
@@ -256,10 +279,19 @@ class CarrierRecordings:
             self._start(self._follow(job), f"recording {job.recording_sid}")
 
     async def _follow(self, job: CarrierJob) -> None:
+        one = self._followed[job.recording_sid] = _Followed(job, asyncio.Event(), asyncio.Event())
         pause_s = self._first_pause_s
-        while not await self._tried(job):
-            await asyncio.sleep(pause_s * uniform(0.75, 1.25))  # noqa: S311 - spread
-            pause_s = min(2 * pause_s, limits.PAUSE_MAX_S)
+        try:
+            while not await self._tried(job):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s * uniform(0.75, 1.25)):  # noqa: S311 - spread
+                        await one.again.wait()
+                one.again.clear()
+                pause_s = min(2 * pause_s, limits.PAUSE_MAX_S)
+        finally:
+            one.done.set()
+            if self._followed.get(job.recording_sid) is one:
+                del self._followed[job.recording_sid]
 
     async def _tried(self, job: CarrierJob) -> bool:
         """Return whether nothing is left to be done."""

@@ -34,6 +34,7 @@ _JOURNAL: Final = ".jsonl"
 _PLAIN, _SEALED = ".wav", ".sealed"
 JOURNAL_MAX_BYTES: Final = 1 << 20
 UNKEPT_PART: Final = "unkept"
+_CALLER: Final = "caller"
 _ENDINGS: Final = ("final", "moved", UNKEPT_PART)
 
 
@@ -62,9 +63,11 @@ class JournalLine(Struct, omit_defaults=True):
     """A later line: a mark, or the end."""
 
     kind: str
-    """`paused` or `gap`; `final`, `moved` or `unkept`."""
+    """`paused` or `gap`; `caller`; `final`, `moved` or `unkept`."""
     start: int = 0
     end: int | None = None
+    caller: str = ""
+    """The hash of the caller, which was not known when the part was begun."""
 
 
 class SpooledPart(Struct):
@@ -103,6 +106,7 @@ class PartWriter:
         self._sound = -1
         self._size = 0
         self._chunks = 0
+        self._caller = facts.caller
         self.synced = 0
         """Bytes of the sound's file that a power cut leaves."""
         self.samples = 0
@@ -169,6 +173,12 @@ class PartWriter:
 
     def mark(self, mark: RecordingMark) -> None:
         self._note(JournalLine(mark.kind, mark.start, mark.end))
+
+    def note_caller(self, caller: str) -> None:
+        """Note the hash of the caller, once it is known. Raises OSError."""
+        if caller and not self._caller:
+            self._note(JournalLine(_CALLER, caller=caller))
+            self._caller = caller
 
     def sync(self) -> None:
         """Have what was written on the disk itself. Blocks for milliseconds. Raises OSError."""
@@ -256,6 +266,7 @@ class RecordingSpool:
             journal.unlink(missing_ok=True)
             return None
         later = [line for text in lines[1:] if (line := _line(text)) is not None]
+        facts.caller = facts.caller or next((o.caller for o in later if o.kind == _CALLER), "")
         samples = sum(len(chunk) for chunk in self.sound(sound)) // CHANNELS
         return SpooledPart(facts, sound, samples, _marks(later), _ending(later))
 

@@ -155,6 +155,7 @@ class WritingThread:
             writer.write(stereo)
             for mark in timeline.take_marks():
                 writer.mark(mark)
+            writer.note_caller(stream.facts.caller)
             # A disk that does not keep up is not asked for more.
             late = self._jobs.qsize() > self._batches_max // 4
             if now - stream.synced_at >= self._sync_every_s and not late:

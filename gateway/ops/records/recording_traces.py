@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from gateway.errors import LinkError
@@ -16,8 +17,11 @@ class RecordingTraces:
 
     name: Final = "recordings"
 
-    def __init__(self, uploader: RecordingUploader) -> None:
-        self._uploader = uploader
+    def __init__(
+        self, uploader: RecordingUploader, unfinished: Callable[[str], Awaitable[int]]
+    ) -> None:
+        """`unfinished` returns how many recordings of a name the carrier may still have."""
+        self._uploader, self._unfinished = uploader, unfinished
 
     async def forget(self, calls: Sequence[CallNames]) -> int:
         """Delete the recordings of these calls; return how many. Raises LinkError."""
@@ -27,8 +31,13 @@ class RecordingTraces:
             raise LinkError(type(error).__name__, retryable=True) from error
 
     async def left(self, calls: Sequence[CallNames]) -> int:
-        """Return how many files and objects there are of these calls. Raises LinkError."""
-        return sum([await self._uploader.left(name) for name in _names(calls)])
+        """Return how many files and objects there are of these calls, the carrier's included.
+
+        Raises LinkError.
+        """
+        names = list(dict.fromkeys(_names(calls)))
+        here = sum([await self._uploader.left(name) for name in names])
+        return here + sum(await asyncio.gather(*(self._unfinished(name) for name in names)))
 
 
 def _names(calls: Sequence[CallNames]) -> list[str]:

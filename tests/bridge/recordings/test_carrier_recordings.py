@@ -71,7 +71,13 @@ class Carrier:
 
 
 class Process:
-    def __init__(self, folder: Path, carrier: Carrier, shared: Store | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        carrier: Carrier,
+        shared: Store | None = None,
+        first_pause_s: float = 0.001,
+    ) -> None:
         self.spool = RecordingSpool(folder / "spool", [])
         self.library = RecordingLibrary(RecordingObjects(f"file://{folder}/store"), [])
         self.shared = shared or Store(MemoryStore(monotonic))
@@ -102,7 +108,7 @@ class Process:
             lambda number: f"hash of {number}",
             self.shared,
             wall=lambda: self.now,
-            first_pause_s=0.001,
+            first_pause_s=first_pause_s,
         )
 
     async def is_forgotten(self, names: Sequence[str], caller: str, _began: float) -> bool:
@@ -275,6 +281,24 @@ async def test_a_job_that_waits_for_the_carrier_ends_when_its_call_is_forgotten(
     assert carrier.asked == [f"fetch {SID}", f"delete {SID}"]
     assert process.left == []
     assert process.stored.empty()
+
+
+async def test_who_forgets_a_call_learns_whether_the_carrier_has_its_recording(
+    tmp_path: Path, carrier: Carrier
+) -> None:
+    """The next try, which is minutes away when the carrier has failed often, is made at once."""
+    process = Process(tmp_path, carrier, first_pause_s=3_600.0)
+    carrier.failures = 1
+    await process.recordings.reported(REPORT, an_agent())
+    await process.failed()
+    process.forgotten = {CALL}
+    process.on_dropped(CALL)
+    assert await process.recordings.unfinished(CALL) == 0
+    assert carrier.asked[-1] == f"delete {SID}"
+    assert await process.recordings.unfinished("CA9") == 0
+    await process.done()
+    assert process.left == []
+    process.uploader.close()
 
 
 async def test_one_that_is_forgotten_on_its_way_to_the_store_is_deleted_there_too(

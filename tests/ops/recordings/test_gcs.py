@@ -9,6 +9,7 @@ import pytest
 from gcs_end import GcsEnd, running_gcs
 from ops.recordings.parts import BEGAN, NAME, noise, write
 from ops.recordings.test_uploader import FIRST, SECOND, Process, same
+from ops.records.test_recording_traces import nobody
 from s3_end import BUCKET
 
 from gateway.agents.routing import AgentBook
@@ -95,7 +96,7 @@ async def test_a_recordings_whole_way(gcs: GcsEnd, tmp_path: Path) -> None:
     assert info.gaps == [RecordingGap("moved", 1.0, 2.0)]
     assert gcs.objects == [f"recordings/{NAME}.json", f"recordings/{NAME}.wav.sealed"]
     assert await second.sound() == same(FIRST + b"\xff\xff" * 8000 + SECOND)
-    traces = RecordingTraces(second.uploader)
+    traces = RecordingTraces(second.uploader, nobody)
     calls = [CallNames(NAME, NAME)]
     assert await traces.forget(calls) == 1
     assert (await traces.left(calls), gcs.objects) == (0, [])

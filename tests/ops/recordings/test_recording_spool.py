@@ -50,6 +50,20 @@ def test_a_part_is_found_with_all_that_belongs_to_it(spool: RecordingSpool) -> N
     assert list(spool.folder.iterdir()) == []
 
 
+def test_whose_part_it_is_may_be_known_only_later(spool: RecordingSpool) -> None:
+    """The key of the hash is in the database, which a process opens after its first calls."""
+    writer = spool.writer(facts())
+    writer.write(SOUND)
+    for caller in ("", "hash", "hash", "another"):
+        writer.note_caller(caller)
+    writer.abandon()
+    (journal,) = spool.journals(NAME)
+    part = spool.read(journal)
+    assert part is not None
+    assert (part.facts.caller, part.ending, part.marks) == ("hash", "killed", [])
+    assert journal.read_text().count("hash") == 1
+
+
 def test_a_part_that_is_being_written_belongs_to_its_process(spool: RecordingSpool) -> None:
     writer = spool.writer(facts())
     writer.write(SOUND)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ops.recordings.parts import BEGAN, NAME, noise, write
 from ops.recordings.test_uploader import FIRST, SECOND, Process, same
+from ops.records.test_recording_traces import nobody
 from s3_end import BUCKET, S3End, running_s3
 
 from gateway.agents.routing import AgentBook
@@ -99,7 +100,7 @@ async def test_a_recordings_whole_way(s3: S3End, tmp_path: Path) -> None:
     assert await second.sound() == same(FIRST + b"\xff\xff" * 8000 + SECOND)
     plain = (s3.folder / BUCKET / s3.objects[1]).read_bytes()
     assert b"RIFF" not in plain, "it is sealed there"
-    traces = RecordingTraces(second.uploader)
+    traces = RecordingTraces(second.uploader, nobody)
     calls = [CallNames(NAME, NAME)]
     assert await traces.left(calls) == 2, "the sound, and what is known of it"
     assert await traces.forget(calls) == 1

@@ -64,6 +64,18 @@ def test_a_stream_becomes_a_part(spool: RecordingSpool) -> None:
     assert desk.part().facts.began == BEGAN + 0.5
 
 
+def test_a_caller_who_becomes_known_is_noted(spool: RecordingSpool) -> None:
+    desk, stream, sound = Desk(spool), StreamRecording(facts()), noise(1)[:16_000]
+    entries = [*frames(0, 100, sound)]
+    entries.insert(1, (KEEP, entries[0][1], AT + 0.5))
+    assert desk.thread.put(stream, entries[:60], AT + 1.2)
+    desk.thread.close()  # what is there is written
+    stream.facts.caller = "hash"
+    assert desk.thread.put(stream, entries[60:], AT + 2.0, "final")
+    desk.thread.close()
+    assert desk.part().facts.caller == "hash"
+
+
 def test_without_consent_there_is_no_part(spool: RecordingSpool) -> None:
     desk, stream = Desk(spool), StreamRecording(facts())
     desk.thread.put(stream, frames(0, 100, noise(2)), AT + 2.0, "final")
