@@ -14,11 +14,14 @@ from gateway.cli.garbage import freeze, freeze_when_loaded
 
 @pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
+    # The tests' own process has frozen what was collected, some of which nobody refers to.
     before, thresholds = gc.get_freeze_count(), gc.get_threshold()
+    gc.unfreeze()
     yield
     gc.set_threshold(*thresholds)
-    if not before:  # the tests' own process may have frozen what all of them use
-        gc.unfreeze()
+    gc.unfreeze()
+    if before:
+        gc.freeze()
 
 
 def test_no_collection_looks_at_what_was_frozen() -> None:
