@@ -19,16 +19,16 @@ from typing import Final, TypeVar
 import httpx2
 import msgspec
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_REQUEST, ErrorData, JSONRPCError, JSONRPCResponse
+from mcp_types import INVALID_REQUEST, ErrorData, JSONRPCError
 
 from gateway import limits
 from gateway.tools.mcp_bounds import AnswerSize, MessagePace
 from gateway.tools.mcp_faults import McpStatus
+from gateway.tools.mcp_filter import Answer
 from gateway.transports.kept_connections import kept_connections
 from gateway.transports.tls import tls_context
 
 T = TypeVar("T")
-Answer = JSONRPCResponse | JSONRPCError
 _EVENT_END: Final = re.compile(rb"\r?\n\r?\n")
 
 

@@ -6,6 +6,7 @@ Its pictures are left in out/phone-page.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,6 +27,9 @@ from gateway.call.endings import Ending
 PICTURES = Path(__file__).parents[2] / "out" / "phone-page"
 TALE = "Let me tell you of the harbour, of the people there and of their lighthouse."
 SCRIPT = {"speed": 500, "think_ms": 100, "turns": [[{"say": TALE}]] * 20}
+
+SPOKEN = re.compile("^(Hello|Let me tell you)")
+"""How the agent begins: with its greeting, unless the tone in the microphone came before."""
 
 pytestmark = [
     needs_chromium,
@@ -73,7 +77,7 @@ async def test_a_whole_call(booth: Booth, scheme: str) -> None:
         await expect(page.locator("#status")).to_have_text("On the line.")
         await booth.rig.note(notes.TurnMeasured, of=call_sid)
         await expect(page.locator("#wait")).to_contain_text(" s")
-        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        await expect(page.locator("#lines li.agent").first).to_contain_text(SPOKEN)
         await expect(page.locator("#lines li.agent small").first).to_contain_text("after ")
         await page.screenshot(path=PICTURES / f"words-{scheme}.png")
         await page.get_by_role("button", name="Keypad").click()
@@ -300,7 +304,7 @@ async def test_a_connection_that_breaks_is_opened_again_in_the_same_conversation
     async with booth.visit(await booth.link()) as visit:
         page = visit.page
         call_sid = await booth.begin(page)
-        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        await expect(page.locator("#lines li.agent").first).to_contain_text(SPOKEN)
         (*_, call) = booth.rig.gateway.registry.calls
         before = len(booth.rig.said(notes.CallerConnected))
         call.media.transport.abort()
@@ -309,7 +313,7 @@ async def test_a_connection_that_breaks_is_opened_again_in_the_same_conversation
         (*_, again) = booth.rig.gateway.registry.calls
         assert again.facts.call_sid == call_sid
         assert again.machine.resumed
-        await expect(page.locator("#lines li.agent").first).to_contain_text("Hello")
+        await expect(page.locator("#lines li.agent").first).to_contain_text(SPOKEN)
         await page.get_by_role("button", name="Hang up").click()
     ended = await booth.rig.note(notes.CallEnded, 2, of=call_sid)
     assert ended.ending is Ending.CALLER_HUNG_UP
@@ -350,7 +354,8 @@ async def test_a_picture_that_is_dropped_is_shown_to_the_agent(booth: Booth) -> 
         assert sent.source == "page"
         await expect(page.locator("#lines img")).to_be_visible()
         await page.screenshot(path=PICTURES / "picture.png")
-        await expect(page.locator("#lines li", has_text="picture")).to_have_count(0)
+        # The model may thank for it in words; the note for its next session is not shown.
+        await expect(page.locator("#lines li.caller", has_text="picture")).to_have_count(0)
         await page.evaluate(_DROP, list(b"this is no picture"))
         await expect(page.locator("#status")).to_contain_text("no picture that can be shown")
     assert visit.wrong == []
@@ -420,7 +425,7 @@ async def test_a_site_has_the_phone_in_its_page(booth: Booth, width: int) -> Non
         before = len(booth.rig.said(notes.CallerConnected))
         await frame.get_by_role("button", name="Call").click()
         await booth.rig.note(notes.CallerConnected, before + 1)
-        await expect(frame.locator("#lines li.agent").first).to_contain_text("Hello")
+        await expect(frame.locator("#lines li.agent").first).to_contain_text(SPOKEN)
         await page.screenshot(path=PICTURES / f"site-{width}.png")
         ended = len(booth.rig.said(notes.CallEnded))
         await page.get_by_role("button", name="Close").click()
