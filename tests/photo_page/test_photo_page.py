@@ -82,6 +82,29 @@ async def test_the_photo_is_small_before_it_travels_and_tells_no_place(studio: S
     assert not seen.getexif().get_ifd(GPS_INFO)
 
 
+_NEVER_BEGINS = """() => {
+  HTMLMediaElement.prototype.play = () => new Promise((_, refuse) => {
+    document.body.dataset.begins = "";
+    window.interrupt = () => refuse(new DOMException("interrupted", "AbortError"));
+  });
+}"""
+
+
+async def test_a_camera_that_is_let_go_before_it_begins_shows_nothing(studio: Studio) -> None:
+    async with studio.visit() as visit:
+        page, show = visit.page, visit.page.locator("#show")
+        await page.evaluate(_NEVER_BEGINS)
+        await show.focus()
+        await page.keyboard.down(" ")
+        await expect(page.locator("body[data-begins]")).to_be_attached()
+        await page.keyboard.up(" ")
+        await page.evaluate("() => window.interrupt()")
+        await expect(page.locator("#status")).to_have_text(written_texts("en").camera_off)
+        await expect(show).to_have_attribute("aria-pressed", "false")
+        assert shown(studio, visit.stream.call_sid, "camera") == 0
+        assert visit.wrong == []
+
+
 async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) -> None:
     words = written_texts("en")
     async with studio.visit() as visit:

@@ -78,7 +78,8 @@ async def test_a_loop_that_is_blocked_is_seen() -> None:
     watching = asyncio.create_task(watch_loop(seen.put_nowait))
     await seen.get()
     time.sleep(0.3)  # noqa: ASYNC251 - what nobody should do
-    assert await seen.get() >= 0.15
+    while await seen.get() < 0.15:  # what the machine's own pauses came to
+        pass
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watching

@@ -104,7 +104,14 @@
     camera.srcObject = stream;
     $('picture').hidden = true;
     camera.hidden = $('view').hidden = false;
-    await camera.play();
+    try {
+      await camera.play();
+    } catch {  // let go before it began, or it gives no picture
+      if (held !== mine) return;
+      release();
+      return showStatus('no_camera', 'bad');
+    }
+    if (held !== mine) return;
     $('show').setAttribute('aria-pressed', 'true');
     $('show').textContent = words.showing;
     showStatus('camera_on', 'good');
