@@ -72,6 +72,8 @@ class Promises:
             case model.Error() if event.error.event_id == self._asked_by:
                 self._asked = None
             case model.ResponseDone():
+                if self._asked is not None:
+                    self._begins()  # its beginning fell into a time without a sideband
                 made = {item.call_id for item in event.response.output or () if item.call_id}
                 self._met -= made
                 self._just_met = {}  # a refusal from now on is of no request of ours
