@@ -11,6 +11,7 @@ import pytest
 from database_end import DatabaseEnd, ended_call, open_database
 from sqlalchemy import Connection, text
 
+from gateway import limits
 from gateway.ops.database.schema import calls
 from gateway.ops.records.history import CallFilter, Position, micros
 from gateway.ops.records.record import CallRecord, RecordLine
@@ -62,6 +63,41 @@ async def test_pages_follow_each_other_without_a_gap(end: DatabaseEnd) -> None:
             break
     expected = sorted(records, key=lambda r: (r.began_at, r.id), reverse=True)
     assert listed == [record.id for record in expected]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        (ALL, True),
+        (CallFilter(agent="desk"), True),
+        (CallFilter(agent="sales"), False),
+        (CallFilter(path="media-streams"), True),
+        (CallFilter(path="sip"), False),
+        (CallFilter(ending="caller_hung_up"), True),
+        (CallFilter(ending="model_lost"), False),
+        (CallFilter(since_us=micros(at(5))), True),
+        (CallFilter(since_us=micros(at(5)) + 1), False),
+        (CallFilter(until_us=micros(at(5)) + 1), True),
+        (CallFilter(until_us=micros(at(5))), False),
+        (CallFilter(since_us=0, until_us=micros(at(5))), False),
+        (CallFilter(caller="+15559990000"), True),
+    ],
+)
+def test_a_filter_takes_a_call_that_is_not_in_the_database_yet(
+    wanted: CallFilter, taken: bool
+) -> None:
+    """By everything but the caller."""
+    assert wanted.takes(ended_call(1, at(5)).summary()) == taken
+
+
+async def test_of_a_call_so_many_parts_are_one_record(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        parts = [ended_call(1, at(n), tokens=1) for n in range(limits.database.PARTS_MAX + 1)]
+        data = [end.history.ended(part, CALLER).data for part in parts]
+        await end.database.write(lambda c: [end.history.apply(c, one) for one in data])
+        record = await end.history.find(ended_call(1).id)
+        assert record is not None
+        assert record.tokens == limits.database.PARTS_MAX
 
 
 @pytest.mark.parametrize(
