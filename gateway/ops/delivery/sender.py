@@ -105,8 +105,8 @@ class EventSender:
     async def _rest(self, started: bool) -> None:
         """Wait for something to do. While the receiver is away, few attempts are made."""
         if self._failures:
-            doubled = self._first_pause_s * 2 ** min(self._failures - 1, 6)
-            await asyncio.sleep(min(doubled, limits.database.DELIVERY_DOWN_PAUSE_MAX_S))
+            most_s = limits.database.DELIVERY_DOWN_PAUSE_MAX_S
+            await asyncio.sleep(doubled_s(self._first_pause_s, self._failures - 1, most_s))
         elif not started:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._look_every_s):
@@ -195,14 +195,23 @@ class EventSender:
         now_us = self._queue.now_us
         if answer.status == _GONE or now_us >= delivery.give_up_us:
             return Report(False, answer.status, answer.error, None)
-        pause_s = self._first_pause_s * 2 ** min(delivery.attempts, 12)
-        pause_s = min(pause_s, limits.database.DELIVERY_PAUSE_MAX_S) * uniform(0.8, 1.2)  # noqa: S311
+        most_s = limits.database.DELIVERY_PAUSE_MAX_S
+        pause_s = doubled_s(self._first_pause_s, delivery.attempts, most_s)
+        pause_s *= uniform(0.8, 1.2)  # noqa: S311 - spread
         asked_s = min(answer.retry_after_s, limits.database.DELIVERY_RETRY_AFTER_MAX_S)
         again_us = now_us + round(max(pause_s, asked_s) * _US)
         # The last attempt is made when the day is over, not before.
         return Report(
             False, answer.status, answer.error, min(again_us, max(delivery.give_up_us, now_us + 1))
         )
+
+
+def doubled_s(first_s: float, times: int, most_s: float) -> float:
+    """Return `first_s`, doubled so many times, however many they are, and at most `most_s`."""
+    try:
+        return min(first_s * 2.0**times, most_s)
+    except OverflowError:
+        return most_s
 
 
 def retry_after_s(value: str, now_s: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,21 +14,6 @@ from gateway import limits
 
 log = structlog.get_logger()
 _HTTPS_PORT: Final = 443
-
-
-async def watch_certificate(public_url: str, report: Callable[[float], None]) -> None:
-    """Runs until cancelled; reports the Unix time at which the certificate ends, 0 for a bad one.
-
-    Nothing is reported as long as the address cannot be reached from here.
-    """
-    if not public_url.startswith("https:"):
-        return
-    await asyncio.sleep(limits.process.CERTIFICATE_FIRST_S)
-    while True:
-        expires_at = await expiry(public_url)
-        if expires_at is not None:
-            report(expires_at)
-        await asyncio.sleep(limits.process.CERTIFICATE_CHECK_S)
 
 
 async def expiry(url: str, context: ssl.SSLContext | None = None) -> float | None:
@@ -48,3 +33,23 @@ async def expiry(url: str, context: ssl.SSLContext | None = None) -> float | Non
     certificate = writer.get_extra_info("peercert")
     writer.transport.abort()
     return float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+
+
+async def watch_certificate(
+    public_url: str,
+    report: Callable[[float], None],
+    look: Callable[[str], Awaitable[float | None]] = expiry,
+) -> None:
+    """Runs until cancelled; reports the Unix time at which the certificate ends, 0 for a bad one.
+
+    Nothing is reported as long as the address cannot be reached from here. `look` returns
+    what `expiry` does.
+    """
+    if not public_url.startswith("https:"):
+        return
+    await asyncio.sleep(limits.process.CERTIFICATE_FIRST_S)
+    while True:
+        expires_at = await look(public_url)
+        if expires_at is not None:
+            report(expires_at)
+        await asyncio.sleep(limits.process.CERTIFICATE_CHECK_S)

@@ -9,14 +9,24 @@ import structlog
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from database_end import DatabaseEnd, open_database
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from gateway.ops.database.migrate import REVISIONS, version_of
-from gateway.ops.database.schema import metadata
+from gateway.ops.database.schema import metadata, migrations
 
 
 def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+def row_names(connection: Connection) -> dict[str, list[str]]:
+    """By table the columns that name a row, which Alembic does not compare."""
+    found = inspect(connection)
+    return {
+        name: found.get_pk_constraint(name)["constrained_columns"]
+        for name in found.get_table_names()
+        if name != migrations.name
+    }
 
 
 async def test_the_migrations_make_the_tables_of_the_schema(
@@ -24,6 +34,10 @@ async def test_the_migrations_make_the_tables_of_the_schema(
 ) -> None:
     async with open_database(tmp_path, database_url) as end:
         assert await end.database.read(differences) == []
+        assert await end.database.read(row_names) == {
+            table.name: [column.name for column in table.primary_key]
+            for table in metadata.sorted_tables
+        }
         assert await end.database.read(version_of) == REVISIONS[-1]
 
 

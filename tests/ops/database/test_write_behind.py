@@ -6,16 +6,24 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from database_end import CALLER, DatabaseEnd, ended_call, open_database
 from postgres_end import PostgresEnd
+from skipped_time import now_s, skipping
 from structlog.testing import capture_logs
 
 from gateway import limits
-from gateway.ops.database.write_behind import Write
+from gateway.errors import DatabaseAway
+from gateway.ops.database.address import database_address
+from gateway.ops.database.database import Database
+from gateway.ops.database.sealing import Sealer
+from gateway.ops.database.spool import Spool
+from gateway.ops.database.write_behind import Write, WriteBehind
 from gateway.ops.records.history import CallFilter
 
 ALL = CallFilter()
@@ -278,3 +286,179 @@ async def test_a_process_that_stops_writes_what_it_can(tmp_path: Path) -> None:
             end.writes.add(call(end, number))
     async with open_database(tmp_path) as end:
         assert len(await listed(end)) == 20
+
+
+# --- Pauses and tries: a database that a test answers for ---
+
+
+class Answering(Database):
+    """A database that serves a write, or does not, as a test says."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(database_address(None, folder))
+        self.fails: dict[int, int] = {}
+        """How often it does not take an entry, by its number."""
+        self.entries: list[int] = []
+        self.asked_at_s: list[float] = []
+        self._entry = -1
+
+    def apply(self, _connection: object, data: bytes) -> None:
+        self._entry = int(data)
+
+    async def write(self, work: Any) -> Any:
+        work(None)
+        self.entries.append(self._entry)
+        self.asked_at_s.append(now_s())
+        if self.fails.get(self._entry):
+            self.fails[self._entry] -= 1
+            raise DatabaseAway("away")
+
+
+class Books:
+    """Writes behind, at such a database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database, self.spool = Answering(folder), Spool(folder / "spool", Sealer())
+        self.lost: list[str] = []
+        self.writes = WriteBehind(
+            self.database,
+            self.spool,
+            {"number": self.database.apply},
+            self.lost.append,
+            pause_first_s=1.0,
+        )
+
+    def add(self, *numbers: int) -> None:
+        for number in numbers:
+            self.writes.add(Write("number", str(number).encode()))
+
+    async def begun(self, *numbers: int) -> asyncio.Task[None]:
+        self.add(*numbers)
+        await self.writes.spooled()
+        return asyncio.create_task(self.writes.run())
+
+
+def test_pauses_double_to_half_a_minute_and_begin_anew_after_a_success(tmp_path: Path) -> None:
+    books = Books(tmp_path)
+
+    async def run() -> None:
+        books.database.fails = {1: 7, 2: 2}
+        running = await books.begun(1)
+        await books.writes.flushed()
+        books.add(2)
+        await books.writes.flushed()
+        running.cancel()
+
+    skipping(run())
+    assert books.database.entries == [1] * 8 + [2] * 3
+    first, second = books.database.asked_at_s[:8], books.database.asked_at_s[8:]
+    assert [later - one for one, later in pairwise(first)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [later - one for one, later in pairwise(second)] == [1, 2]
+    assert books.lost == []
+
+
+def test_others_are_tried_beside_an_entry_that_is_never_taken(tmp_path: Path) -> None:
+    """Each time another one; and when three of them were taken, the fault is its own."""
+    books = Books(tmp_path)
+    in_order = limits.database.WRITE_TRIES_IN_ORDER
+
+    async def run() -> None:
+        books.database.fails = {0: 99}
+        running = await books.begun(0, 1, 2, 3, 4)
+        await books.writes.flushed()
+        running.cancel()
+
+    with capture_logs() as logs:
+        skipping(run())
+    tried = books.database.entries
+    assert tried[:in_order] == [0] * in_order
+    beside = tried[in_order : in_order + 5 : 2]
+    assert tried[in_order : in_order + 5] == [beside[0], 0, beside[1], 0, beside[2]]
+    assert len({*beside}) == limits.database.WRITE_REFUSALS_MAX
+    assert sorted(beside + tried[in_order + 5 :]) == [1, 2, 3, 4], "none is written twice"
+    assert books.lost == ["unwritable"]
+    assert [(line["event"], line["reason"]) for line in logs] == [("entry_unwritable", "refused")]
+    assert len(list((tmp_path / "spool" / "failed").iterdir())) == 1
+
+
+def test_who_comes_to_their_turn_begins_without_failures(tmp_path: Path) -> None:
+    books = Books(tmp_path)
+    nearly = limits.database.WRITE_TRIES_IN_ORDER - 1
+
+    async def run() -> None:
+        books.database.fails = {0: nearly, 1: nearly}
+        running = await books.begun(0, 1, 2)
+        await books.writes.flushed()
+        running.cancel()
+
+    skipping(run())
+    in_order = [0] * (nearly + 1) + [1] * (nearly + 1) + [2]
+    assert books.database.entries == in_order, "none failed often enough"
+
+
+async def test_what_waits_is_counted_wherever_it_is(tmp_path: Path) -> None:
+    books = Books(tmp_path)
+    books.add(1, 2, 3)
+    assert books.writes.waiting == 3
+    await books.writes.spooled()
+    assert books.writes.waiting == 3
+    running = asyncio.create_task(books.writes.run())
+    await books.writes.flushed()
+    running.cancel()
+    assert (books.writes.waiting, books.lost) == (0, [])
+
+
+async def test_more_than_the_spool_holds_is_lost_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    books = Books(tmp_path)
+    books.writes.add(Write("number", b"0" * limits.database.SPOOL_ENTRY_MAX_BYTES))
+    books.add(1)
+    await books.writes.spooled()
+    assert (books.lost, books.writes.waiting) == (["backlog"], 1)
+    await books.writes.close()
+
+
+async def test_what_the_disk_does_not_take_is_kept_in_memory_up_to_a_bound(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("in the way")
+    books = Books(tmp_path)
+    most = limits.database.SPOOL_QUEUE_MAX
+    for number in range(most + 1):
+        books.add(number)
+        if number % 100 == 0:
+            await books.writes.spooled()
+    await books.writes.spooled()
+    assert (books.lost, books.writes.waiting) == (["disk"], most)
+
+
+async def test_a_process_that_stops_gives_up_a_database_that_is_away(tmp_path: Path) -> None:
+    books = Books(tmp_path)
+    books.database.fails = {1: 99}
+    books.add(1, 2)
+    await books.writes.close()
+    assert books.database.entries == [1], "once; the next process does the rest"
+    assert len(list((tmp_path / "spool").glob("*.entry"))) == 2
+    await books.writes.close()
+    assert books.database.entries == [1], "closed once"
+
+
+async def test_a_write_that_is_under_way_when_the_process_stops_is_done_once(
+    tmp_path: Path,
+) -> None:
+    books, goes_on = Books(tmp_path), asyncio.Event()
+    begun = asyncio.Event()
+
+    class Slow(Answering):
+        async def write(self, work: Any) -> Any:
+            begun.set()
+            await goes_on.wait()
+            return await super().write(work)
+
+    slow = Slow(tmp_path)
+    writes = WriteBehind(slow, books.spool, {"number": slow.apply})
+    writes.add(Write("number", b"7"))
+    running = asyncio.create_task(writes.run())
+    await begun.wait()
+    closing = asyncio.create_task(writes.close())
+    await asyncio.sleep(0)
+    goes_on.set()
+    await closing
+    assert (slow.entries, running.cancelled(), writes.waiting) == ([7], True, 0)

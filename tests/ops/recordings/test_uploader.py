@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ops.recordings.parts import BEGAN, NAME, noise, write
+from skipped_time import now_s, skipping
 
 from gateway.audio.g711 import audioop
-from gateway.errors import DatabaseAway
+from gateway.errors import DatabaseAway, LinkError
+from gateway.limits import recordings as limits
 from gateway.ops.recordings.joining import RecordingGap, StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary
-from gateway.ops.recordings.object_store import RecordingObjects
+from gateway.ops.recordings.object_store import ObjectMissing, RecordingObjects
 from gateway.ops.recordings.recording_spool import RecordingSpool
 from gateway.ops.recordings.uploader import RecordingUploader
 
@@ -333,3 +336,165 @@ async def test_a_call_whose_record_is_dropped_keeps_no_recording(process: Proces
         while NAME not in process.dropped:  # noqa: ASYNC110 - nobody says
             await asyncio.sleep(0.01)
     assert await process.library.find(NAME) is None
+
+
+# --- When it is tried again: at a store that a test answers for ---
+
+
+class Failing(RecordingObjects):
+    """An empty store that does not serve its first requests for a list of names."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__("file:///nowhere")
+        self.failures, self.listed_at_s = failures, list[float]()
+        self.listed = asyncio.Semaphore(0)
+
+    async def names(
+        self, prefix: str, most: int = limits.SWEPT_MAX
+    ) -> AsyncIterator[tuple[str, float]]:
+        self.listed_at_s.append(now_s())
+        self.listed.release()
+        if len(self.listed_at_s) <= self.failures:
+            raise LinkError("ServiceUnavailable", retryable=True)
+        for one in (f"{prefix}/none",)[1:]:
+            yield one, 0.0
+
+    async def size(self, name: str) -> int:
+        raise ObjectMissing
+
+
+class Waiting:
+    """An uploader at such a store, with pauses as they are in production."""
+
+    def __init__(self, folder: Path, failures: int) -> None:
+        self.objects, self.spool = Failing(failures), RecordingSpool(folder / "spool", [])
+        self.errors, self.dropped = list[str](), list[str]()
+        self.started: list[asyncio.Task[None]] = []
+        self.names: list[str] = []
+        self.running: list[bool] = []
+        self.uploader = RecordingUploader(
+            self.spool,
+            RecordingLibrary(self.objects, []),
+            self.start,
+            lambda _: self.running.pop(0) if self.running else False,
+            lambda _: None,
+            self.errors.append,
+            self.is_forgotten,
+            self.dropped.append,
+        )
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self.names.append(name)
+        self.started.append(asyncio.get_running_loop().create_task(work))
+
+    async def is_forgotten(self, _names: Sequence[str], _caller: str, _began: float) -> bool:
+        return False
+
+    def pauses_s(self) -> list[float]:
+        return [later - one for one, later in pairwise(self.objects.listed_at_s)]
+
+
+DOUBLED_S = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0, 300.0]
+
+
+def test_a_recording_whose_store_is_away_is_deleted_as_soon_as_it_is_back(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path, failures=len(DOUBLED_S))
+
+    async def drop() -> None:
+        watching = asyncio.create_task(waiting.uploader.run())
+        await waiting.objects.listed.acquire()  # the store was looked through once
+        waiting.objects.listed_at_s.clear()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await asyncio.to_thread(waiting.uploader.call_dropped, [NAME, "", NAME])
+        await asyncio.sleep(0)
+        await asyncio.gather(*waiting.started)
+
+    skipping(drop())
+    assert waiting.pauses_s() == DOUBLED_S
+    assert waiting.names == [f"drop {NAME}"], "once, and nothing that has no name"
+    assert waiting.errors == ["store"] * len(DOUBLED_S)
+    assert waiting.uploader.waiting == 0
+
+
+def test_parts_that_broke_off_are_joined_after_two_minutes_however_long_the_store_is_away(
+    tmp_path: Path,
+) -> None:
+    waiting = Waiting(tmp_path, failures=len(DOUBLED_S))
+
+    async def sweep() -> None:
+        await waiting.uploader._join_later(NAME)
+
+    skipping(sweep())
+    assert waiting.objects.listed_at_s[0] == limits.JOIN_WAIT_S == 120.0
+    assert waiting.pauses_s() == DOUBLED_S
+    assert waiting.errors == ["store"] * len(DOUBLED_S)
+
+
+def test_what_runs_again_is_left_to_whoever_has_it(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path, failures=5)
+    waiting.running = [False, False, True]
+    skipping(waiting.uploader._join_later(NAME))
+    assert len(waiting.objects.listed_at_s) == 2
+
+
+def test_a_part_is_brought_again_and_again_more_rarely_and_not_at_one_moment(
+    tmp_path: Path,
+) -> None:
+    waiting = Waiting(tmp_path, failures=40)
+    write(waiting.spool, FIRST)
+
+    async def follow() -> None:
+        waiting.uploader.look_after(NAME)
+        (following,) = waiting.started
+        for _ in range(40):
+            await waiting.objects.listed.acquire()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    skipping(follow())
+    shares = [
+        pause / whole
+        for pause, whole in zip(waiting.pauses_s(), [*DOUBLED_S[:-2], *[300.0] * 40], strict=False)
+    ]
+    assert 0.749 < min(shares) < 0.95
+    assert 1.05 < max(shares) < 1.251
+    assert waiting.names == [f"recording {NAME}"]
+
+
+def test_the_store_is_looked_through_every_hour_and_not_by_all_at_one_moment(
+    tmp_path: Path,
+) -> None:
+    waiting = Waiting(tmp_path, failures=2)
+
+    async def watch() -> None:
+        watching = asyncio.create_task(waiting.uploader.run())
+        for _ in range(60):
+            await waiting.objects.listed.acquire()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    skipping(watch())
+    shares = [pause_s / limits.SWEEP_EVERY_S for pause_s in waiting.pauses_s()]
+    assert waiting.objects.listed_at_s[0] == 0.0
+    assert 0.499 < min(shares) < 0.8
+    assert 1.2 < max(shares) < 1.501
+
+
+def test_a_process_that_stops_waits_no_longer_than_it_may(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path, failures=99)
+    write(waiting.spool, FIRST)
+
+    async def stop() -> float:
+        waiting.uploader.look_after(NAME)
+        await waiting.objects.listed.acquire()
+        began = now_s()
+        await waiting.uploader.settle(60.0)
+        took_s = now_s() - began
+        for task in waiting.started:
+            task.cancel()
+        await asyncio.gather(*waiting.started, return_exceptions=True)
+        await waiting.uploader.settle(60.0)
+        return took_s
+
+    assert skipping(stop()) == 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from skipped_time import now_s, skipping
 
 from gateway.ops.telemetry.certificate import expiry, watch_certificate
 
@@ -59,3 +61,25 @@ async def test_where_nobody_answers_nothing_is_told() -> None:
 async def test_without_tls_there_is_nothing_to_watch() -> None:
     async with asyncio.timeout(1):
         await watch_certificate("http://127.0.0.1:8080", lambda _: pytest.fail("told"))
+
+
+def test_it_is_looked_at_after_a_minute_and_then_every_six_hours() -> None:
+    """A pod that starts cannot be reached yet. What nobody can see is not told."""
+    answers, told = iter([1_800_000_000.0, None, 0.0, 1.0]), list[tuple[float, float]]()
+    looked: list[tuple[str, float]] = []
+
+    async def look(url: str) -> float | None:
+        looked.append((url, now_s()))
+        return next(answers)
+
+    async def watch() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(60.0 + 3 * 6 * 3600.0 - 1.0):
+                await watch_certificate(
+                    "https://gateway.example", lambda at: told.append((at, now_s())), look
+                )
+
+    skipping(watch())
+    at_s = [60.0 + nth * 6 * 3600.0 for nth in range(3)]
+    assert looked == [("https://gateway.example", at) for at in at_s]
+    assert told == [(1_800_000_000.0, at_s[0]), (0.0, at_s[2])]
