@@ -47,10 +47,10 @@ test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubect
 	@$(MAKE) --no-print-directory test-calls
 
 test-parts: $(READY) ## every test but those of whole calls
-	@$(BIN)/pytest --ignore=tests/e2e -n 4 --dist worksteal
+	@$(BIN)/pytest --ignore=tests/e2e --forks 4
 
 test-calls: $(READY) ## whole calls, which take the time that calls take
-	@$(BIN)/pytest tests/e2e -n 6 --dist worksteal
+	@$(BIN)/pytest tests/e2e --forks 8
 
 test-again: $(READY) ## what failed last, one by one
 	@$(BIN)/pytest --last-failed --last-failed-no-failures=none

@@ -48,6 +48,17 @@ if shutil.which("initdb") is None:
     os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, newest_first[:1])])
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--forks", type=int, default=0, help="run tests in so many forked workers")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if count := config.option.forks:
+        from forked_workers import ForkedWorkers
+
+        config.pluginmanager.register(ForkedWorkers(count))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Python and make are enough for the tests; some ask for a program of the system's as well.
 

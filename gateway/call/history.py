@@ -97,7 +97,7 @@ class ConversationHistory:
     def caller_spoke(self, item_id: str) -> None:
         """Add a turn of the caller's; the words come later, or never."""
         if item_id not in self._by_item:
-            self._add(HistoryItem(CALLER, 0, item_id=item_id))
+            self._add(CALLER, item_id=item_id)
 
     def caller_said(self, item_id: str, text: str) -> None:
         self.caller_spoke(item_id)
@@ -134,23 +134,19 @@ class ConversationHistory:
 
     def called(self, call_id: str, name: str, arguments: str) -> None:
         if not self._has(CALL, call_id):  # ids are the server's to choose, and once only
-            self._add(
-                HistoryItem(
-                    CALL, 0, arguments[: limits.call.TRANSCRIPT_LINE_MAX_CHARS], "", call_id, name
-                )
-            )
+            kept = arguments[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]
+            self._add(CALL, kept, call_id=call_id, name=name)
 
     def answered(self, call_id: str, output: str) -> HistoryItem | None:
         """Add an output; return the function call if this session has not been told of it."""
         if self._has(CALL, call_id) and not self._has(OUTPUT, call_id):
-            self._add(
-                HistoryItem(OUTPUT, 0, output[: limits.call.TRANSCRIPT_LINE_MAX_CHARS], "", call_id)
-            )
+            kept = output[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]
+            self._add(OUTPUT, kept, call_id=call_id)
         return self._open_calls.pop(call_id, None)
 
     def saw(self, about: str) -> None:
         """Add that there was a picture; the picture itself is not kept."""
-        self._add(HistoryItem(SEEN, 0, about[: limits.call.TRANSCRIPT_LINE_MAX_CHARS]))
+        self._add(SEEN, about[: limits.call.TRANSCRIPT_LINE_MAX_CHARS])
 
     def interrupted(self, outputs: Mapping[str, str], otherwise: str) -> list[tuple[str, str]]:
         """Answer the open function calls whose outputs will not come; `outputs` are by function.
@@ -249,12 +245,14 @@ class ConversationHistory:
 
     def _of_model(self, item_id: str) -> HistoryItem:
         if item_id not in self._by_item:
-            self._add(HistoryItem(MODEL, 0, item_id=item_id))
+            self._add(MODEL, item_id=item_id)
         return self._by_item[item_id]
 
-    def _add(self, item: HistoryItem) -> None:
+    def _add(
+        self, kind: str, text: str = "", item_id: str = "", *, call_id: str = "", name: str = ""
+    ) -> None:
         self._number += 1
-        item.number = self._number
+        item = HistoryItem(kind, self._number, text, item_id, call_id, name)
         self.items.append(item)
         if item.item_id:
             self._by_item[item.item_id] = item

@@ -66,6 +66,7 @@ class Rig:
     bills: Bills = field(default_factory=Bills)
     told: list[tuple[str, float]] = field(default_factory=list)
     store: Store = field(default_factory=lambda: Store(MemoryStore(lambda: 0.0)))
+    remote: Any = None
 
     def __post_init__(self) -> None:
         self.spend = SpendLimits(
@@ -73,6 +74,7 @@ class Rig:
             lambda: cast("Any", [self.call]),
             self.store,
             lambda agent, share: self.told.append((agent, share)),
+            self.remote,
             check_s=0.0,
         )
 
@@ -155,3 +157,27 @@ async def test_what_a_store_did_not_take_stays_unshared() -> None:
 
     await rig.spend.share(cast("Any", Away()))
     assert rig.bills.acknowledged == []
+
+
+async def test_what_was_spent_is_shared_each_time_that_time_passes() -> None:
+    shared = asyncio.Event()
+
+    class Remote:
+        async def ask(self, _question: object, otherwise: object) -> object:
+            shared.set()
+            return otherwise
+
+    rig = Rig(Costly(), remote=Remote())
+    rig.bills.shared = {20_000: 700}
+    watching = asyncio.create_task(rig.spend.watch_minutes())
+    await asyncio.wait_for(shared.wait(), 10)
+    watching.cancel()
+
+
+async def test_a_share_below_the_whole_limit_marks_nothing_and_one_above_does() -> None:
+    rig = Rig(Costly())
+    for share, known in ((0.99, False), (1.5, True)):
+        rig.call.bill.shares = [share]
+        rig.spend.on_event(cast("Any", rig.call), USED)
+        assert (rig.store.known(spent_key(CALL_SID)) is not None) == known
+    assert rig.told == [("reception", 0.99), ("reception", 1.5)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -42,14 +43,31 @@ def offered(*names: str) -> list[dict[str, Any]]:
     return [{"type": "function", "name": n, "parameters": {"type": "object"}} for n in names]
 
 
+BARGE_IN = [
+    {"min_speech_ms": 300},
+    {"protect_greeting_ms": 2000},
+    {"min_speech_ms": 1, "protect_greeting_ms": 500},
+]
+
+
 def either_path(
     draw: st.DrawFn, stock: dict[str, Any], hosted: dict[str, Any], private: dict[str, Any]
 ) -> dict[str, Any]:
     """What may be drawn whichever way the sound goes; `hosted` and `private` are MCP servers."""
+    return fields(lambda *options: draw(st.sampled_from(options)), stock, hosted, private)
+
+
+def fields(
+    one_of: Callable[..., Any],
+    stock: dict[str, Any],
+    hosted: dict[str, Any],
+    private: dict[str, Any],
+) -> dict[str, Any]:
+    """The same, whoever chooses."""
     servers = [{}, {"crm": hosted}, {"crm": hosted, "shop": private}]
     agent: dict[str, Any] = {
-        "greeting": draw(st.sampled_from([None, "Hello."])),
-        "max_call_s": draw(st.sampled_from([5.0, 130.0, 1800.0])),
+        "greeting": one_of(None, "Hello."),
+        "max_call_s": one_of(5.0, 130.0, 1800.0),
         "tools": [
             "end_call",
             "transfer",
@@ -60,15 +78,15 @@ def either_path(
         ],
         "secret_digits": {"pin": {"http": {"url": "https://bank.example.com/pin"}}},
         "hand_over": {"other": "about anything else"},
-        "functions": {"stock": stock | {"on_barge_in": draw(st.sampled_from(["keep", "cancel"]))}},
+        "functions": {"stock": stock | {"on_barge_in": one_of("keep", "cancel")}},
         "transfers": {"desk": {"to": "+15550123"}},
-        "keypad": draw(st.sampled_from([None, {"pause_s": 1.0}])),
-        "mcp": draw(st.sampled_from(servers)),
+        "keypad": one_of(None, {"pause_s": 1.0}),
+        "mcp": one_of(*servers),
     }
     if "shop" in agent["mcp"]:
         rules = private["approval"]
         agent["session"] = {"tools": offered(*(f"shop_{t}" for ts in rules.values() for t in ts))}
-    out = draw(st.sampled_from(["", "talk", "leave_message", "hang_up"]))
+    out = one_of("", "talk", "leave_message", "hang_up")
     if out:
         said = {"message": "Call us."} if out == "leave_message" else {}
         agent["outbound"] = {"from": "+14155550100", "machine": out, **said}
@@ -96,15 +114,7 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
         ),
     }
     if draw(st.booleans()):
-        agent["barge_in"] = draw(
-            st.sampled_from(
-                [
-                    {"min_speech_ms": 300},
-                    {"protect_greeting_ms": 2000},
-                    {"min_speech_ms": 1, "protect_greeting_ms": 500},
-                ]
-            )
-        )
+        agent["barge_in"] = draw(st.sampled_from(BARGE_IN))
     else:
         agent["turn_detection"] = draw(st.sampled_from(TURN_DETECTION))
     return agent

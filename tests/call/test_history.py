@@ -39,6 +39,18 @@ def test_a_function_without_an_output_is_not_replayed_until_it_has_one() -> None
     assert [item["type"] for item in history.replay()] == ["function_call", "function_call_output"]
 
 
+def test_a_function_and_its_output_are_kept_up_to_their_bound() -> None:
+    history, most = ConversationHistory(), limits.call.TRANSCRIPT_LINE_MAX_CHARS
+    history.called("call_1", "stock", "a" * (most + 1))
+    history.called("call_1", "another", "{}")
+    history.answered("call_2", "of no call")
+    history.answered("call_1", "b" * (most + 1))
+    assert history.items == [
+        HistoryItem("call", 1, "a" * most, "", "call_1", "stock"),
+        HistoryItem("output", 2, "b" * most, "", "call_1"),
+    ]
+
+
 def test_what_is_open_is_answered_in_words() -> None:
     history = ConversationHistory()
     history.called("call_1", "transfer", "{}")

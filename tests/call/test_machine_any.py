@@ -329,10 +329,10 @@ class AnyCall(EitherPath):
         ][event]
         self.happens(inputs.NextSessionEvent(told))
 
+    @precondition(lambda self: self.call.link is LinkState.READY)
     @rule(left_s=st.sampled_from([0.1, 0.9]), turn=st.booleans())
     def session_is_changed(self, left_s: float, turn: bool) -> None:
         """Its hour is up, whatever is going on; or a turn, whose answer has not begun."""
-        assume(self.call.link is LinkState.READY)
         self.call.model_link.next_session.plan(left_s)
         self.goes_by(left_s)
         if turn:
@@ -374,6 +374,9 @@ class AnyCall(EitherPath):
     @rule(how_many=st.integers(1, 3), now_or_never=rarely)
     def calls_functions(self, how_many: int, now_or_never: bool) -> None:
         assume(now_or_never)
+        self.calls_several(how_many)
+
+    def calls_several(self, how_many: int) -> None:
         self.response_created(new=True)
         calls = tuple(("stock", f"call_of_{self.item}_{n}") for n in range(how_many))
         self.out += [call_id for _, call_id in calls]
@@ -390,10 +393,12 @@ class AnyCall(EitherPath):
     def said_before(self, ms: int) -> None:
         self.happens(inputs.EarlierTranscriptFound(b"\x55" * 8 * ms))
 
+    @precondition(
+        lambda self: self.call.phase is CallPhase.EXPECTED and not self.call.history.items
+    )
     @rule(words=st.sampled_from(["", "heron", "heron and more"]), numbers=st.integers(0, 4))
     def is_reminded(self, words: str, numbers: int) -> None:
         """Of a memory that grew elsewhere: only before the caller is there."""
-        assume(self.call.phase is CallPhase.EXPECTED and not self.call.history.items)
         items = [
             HistoryItem("caller" if n % 2 else "model", n, words, f"history_of_{n}")
             for n in range(1, numbers + 1)

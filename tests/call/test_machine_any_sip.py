@@ -189,8 +189,11 @@ class AnySipCall(EitherPath):
 
     @rule(now_or_never=rarely, at_once=st.booleans(), taken=st.booleans())
     def process_stops(self, now_or_never: bool, at_once: bool, taken: bool) -> None:
-        """Another one takes the call over, or there is none."""
         assume(now_or_never)
+        self.hands_the_call_on(at_once, taken)
+
+    def hands_the_call_on(self, at_once: bool, taken: bool) -> None:
+        """Another process takes the call over, or there is none."""
         self.happens(inputs.HandOverRequested(at_once))
         if self.book.call.phase is CallPhase.TRANSFERRING:
             self.happens(inputs.SipCallEnded() if taken else inputs.TransferFailed("no_store"))

@@ -39,6 +39,28 @@ def test_answers_that_any_response_gives_are_wanted_once() -> None:
     assert arbiter.idle
 
 
+def test_a_response_without_words_of_ours_meets_what_waited_when_it_was_asked_for() -> None:
+    arbiter = ResponseArbiter()
+    arbiter.request(ResponseRequest("resumed"))
+    arbiter.request(ResponseRequest("answer", any_will_do=True))
+    assert arbiter.next("e1") == ResponseRequest("resumed")
+    arbiter.request(ResponseRequest("tool", any_will_do=True))  # told after it was asked for
+    arbiter.created("resp_1")
+    assert arbiter.done("resp_1") == ResponseRequest("resumed")
+    assert arbiter.next("e2") == ResponseRequest("tool", any_will_do=True)
+    assert arbiter.next("e3") is None
+
+
+def test_a_response_in_words_of_ours_meets_nothing_else() -> None:
+    arbiter = ResponseArbiter()
+    arbiter.request(ResponseRequest("greeting", {"instructions": "Say hello."}))
+    arbiter.request(ResponseRequest("answer", any_will_do=True))
+    assert arbiter.next("e1")
+    arbiter.created("resp_1")
+    arbiter.done("resp_1")
+    assert arbiter.next("e2") == ResponseRequest("answer", any_will_do=True)
+
+
 def test_a_forgotten_want_is_never_asked_for() -> None:
     arbiter = ResponseArbiter()
     arbiter.request(ResponseRequest("farewell"))

@@ -7,5 +7,5 @@ from warm_python import warm_python
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start one server for all workers of xdist, which inherit its address."""
+    """Start one server for all workers, which inherit its address."""
     warm_python()

@@ -36,7 +36,7 @@ START_MAX_S = 60.0
 SLOWER = 6
 """How many times longer than in the map tests may take."""
 TESTS_MAX_S = 150.0
-"""Seconds of tests that are run for one mutant, by the map's clock; the nearest first."""
+"""Seconds of tests that are run for one mutant, by the map's clock, unless others are asked for."""
 
 NOTICED, LATE, SURVIVED = "noticed", "LATE", "SURVIVED"
 
@@ -63,8 +63,11 @@ class Result:
         return f"{self.word:8} {m.file.relative_to(ROOT)}:{m.line}: {m.was!r} -> {m.text!r}{by}"
 
 
-def tests_for(mutant: Mutant, lines: LineMap) -> tuple[list[str], list[str]]:
-    """Return the tests of the module's own test files, and the others, the nearest first."""
+def tests_for(mutant: Mutant, lines: LineMap, max_s: float) -> tuple[list[str], list[str]]:
+    """Return the tests of the module's own test files, and the others, the nearest first.
+
+    Of the others for at most `max_s`, by the map's clock.
+    """
     name = str(mutant.file.relative_to(ROOT))
     mirrored = name.replace("gateway/", "tests/", 1).removesuffix(".py")
     folder, _, module = mirrored.rpartition("/")
@@ -79,7 +82,7 @@ def tests_for(mutant: Mutant, lines: LineMap) -> tuple[list[str], list[str]]:
     shared = {file: _folders_shared(file, folder) for file in files}
     costs = {file: sum(lines.seconds[t] for t in others if t.startswith(file)) for file in files}
     in_order: list[str] = []
-    left_s = TESTS_MAX_S
+    left_s = max_s
     for file in sorted(files, key=lambda name: (-shared[name], costs[name])):
         for test in sorted(t for t in others if t.startswith(f"{file}::")):
             if (left_s := left_s - lines.seconds[test]) < 0:
@@ -105,8 +108,9 @@ def _own_tests(file: Path, lines: LineMap, found: set[str]) -> list[str]:
 class Copy:
     """One copy of the tree, in which mutants are tried one after the other."""
 
-    def __init__(self, folder: Path, lines: LineMap) -> None:
+    def __init__(self, folder: Path, lines: LineMap, max_s: float) -> None:
         self._tree, self._lines, self._folder = folder / "tree", lines, folder
+        self._max_s = max_s
         copied(self._tree)
 
     def tried(self, mutant: Mutant) -> Result:
@@ -115,7 +119,7 @@ class Copy:
         source, stat = mutant.file.read_bytes(), mutant.file.stat()
         target.write_bytes(source[: mutant.start] + mutant.text.encode() + source[mutant.end :])
         try:
-            for tests in tests_for(mutant, self._lines):
+            for tests in tests_for(mutant, self._lines, self._max_s):
                 if failure := self._confirmed(tests):
                     return Result(mutant, LATE if failure.late else NOTICED, failure.test)
             return Result(mutant, SURVIVED)
@@ -193,6 +197,7 @@ def main() -> int:
     parser.add_argument("--at", nargs="+", metavar="FILE:LINE", help="every mutant of these lines")
     parser.add_argument("--packages", nargs="+", default=list(PACKAGES), choices=PACKAGES)
     parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--tests-max-s", type=float, default=TESTS_MAX_S, metavar="SECONDS")
     parser.add_argument("--least", type=float, default=0.95)
     parser.add_argument("--map", action="store_true", help="run the tests once for a new map")
     asked = parser.parse_args()
@@ -202,7 +207,9 @@ def main() -> int:
         if asked.map or not (MAP / COVERAGE).exists():
             make_map(copied(Path(folder) / "map"), MAP, PACKAGES, asked.at_once)
         lines = LineMap(MAP)
-        free = [Copy(Path(folder) / str(nth), lines) for nth in range(asked.at_once)]
+        free = [
+            Copy(Path(folder) / str(nth), lines, asked.tests_max_s) for nth in range(asked.at_once)
+        ]
 
         def tried(mutant: Mutant) -> Result:
             copy = free.pop()

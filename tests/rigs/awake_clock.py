@@ -53,6 +53,11 @@ class AwakeClock:
         if standstill_s >= STOOD_STILL_S:
             self._standstills.append((now, standstill_s))
 
+    def begin_again(self) -> None:
+        """Forget the work of the process that this one was forked from; no time is lost."""
+        _, lost_s = self._pulse
+        self._pulse, self._worked_s = (self.machine(), lost_s), self._worked()
+
     def longest_standstill_s(self, since_s: float) -> float:
         """Return the longest standstill that ended since a moment of the machine's time."""
         return max((length for end, length in self._standstills if end >= since_s), default=0.0)
@@ -89,4 +94,14 @@ def keep_awake_time() -> None:
     if time.monotonic is awake_time:
         return
     time.monotonic = awake_time
+    _start()
+
+
+def begin_again() -> None:
+    """Let the clock go on in a forked process, which has no thread but its own."""
+    awake_time.begin_again()
+    _start()
+
+
+def _start() -> None:
     threading.Thread(target=awake_time.run, name="awake clock", daemon=True).start()

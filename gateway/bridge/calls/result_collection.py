@@ -61,7 +61,8 @@ class ResultCollection:
             while dialogue.filed is None:
                 if self._connection is None:
                     await self._open()
-                await self._wait()
+                else:
+                    await self._wait()
         except asyncio.CancelledError:
             dialogue.give_up("process_stopped")
             raise
@@ -76,8 +77,6 @@ class ResultCollection:
 
     async def _wait(self) -> None:
         """Wait for the next event, or for what is due."""
-        if self._dialogue.filed is not None:
-            return
         try:
             async with asyncio.timeout(max(0.0, self._dialogue.deadline - monotonic())):
                 await self._changed.wait()

@@ -11,7 +11,7 @@ import structlog
 from gateway.bridge.calls.tasks import Tasks
 from gateway.call import commands as do
 from gateway.call import events, inputs
-from gateway.call.briefing import NO_BRIEFING, Briefing
+from gateway.call.briefing import Briefing
 from gateway.call.call_info import CallInfo
 from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import Toolbox
@@ -34,7 +34,7 @@ class ToolRunner:
         tasks: Tasks,
         finished: Callable[[inputs.ToolFinished], None],
         completed: Callable[[events.ToolCompleted], None],
-        briefing: Callable[[], Briefing] = lambda: NO_BRIEFING,
+        briefing: Callable[[], Briefing],
     ) -> None:
         """`briefing` returns what is known of the call at that moment."""
         self._briefing = briefing

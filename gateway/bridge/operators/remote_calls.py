@@ -77,7 +77,7 @@ class RemoteCalls:
         hash_of: Callable[[str], str],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`perform` carries out an action here, `clock` is that of the records.
+        """`perform` carries out an action here; `clock` is monotonic, that of the records.
 
         `hash_of` returns the keyed hash of a number, the same in every process.
         """
@@ -218,7 +218,7 @@ class RemoteCalls:
         live = self._records.live_callers()
         shown = [*live, *(key for key in lately if key not in live)]
         shown = shown[: limits.records.BOARD_CALLS_MAX]
-        posted, now = self._posted, monotonic()
+        posted, now = self._posted, self._clock()
         begun = [key for key in shown if key not in posted.lines]
         ended = any(key in lately for key in posted.lines if key not in live)
         is_time = now >= posted.at + limits.records.BOARD_EVERY_S
@@ -250,9 +250,10 @@ class RemoteCalls:
 
     async def _publish(self) -> None:
         """Publish what other processes have posted, for the consoles that watch here."""
-        if monotonic() < self._looked_at + limits.records.BOARD_EVERY_S:
+        now = self._clock()
+        if now < self._looked_at + limits.records.BOARD_EVERY_S:
             return
-        self._looked_at = monotonic()
+        self._looked_at = now
         calls = {key: line.call for key, (_, line) in (await self._board()).items()}
         for key, call in calls.items():
             if self._seen.get(key) != call and self._records.find_live(key) is None:

@@ -26,14 +26,14 @@ async def take_over_files(folder: Path, history: CallHistory, writes: WriteBehin
     names = await asyncio.to_thread(_names, folder)
     for start in range(0, len(names), limits.database.TAKE_OVER_BATCH):
         batch = [folder / name for name in names[start : start + limits.database.TAKE_OVER_BATCH]]
-        records = await asyncio.to_thread(_records, batch)
+        read = await asyncio.to_thread(_records, batch)
         # The callers of these calls are not known: their numbers were masked in the files.
-        found = [history.ended(record, "") for record in records if record is not None]
+        found = [history.ended(record, "") for _, record in read if record is not None]
         written = asyncio.Event()
         if found:
             writes.add(*found, written=written.set)
             await written.wait()
-        await asyncio.to_thread(_clear, batch, records)
+        await asyncio.to_thread(_clear, read)
     if names:
         log.info("records_taken_over", count=len(names))
 
@@ -46,8 +46,8 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _records(batch: list[Path]) -> list[CallRecord | None]:
-    return [_record(file) for file in batch]
+def _records(batch: list[Path]) -> list[tuple[Path, CallRecord | None]]:
+    return [(file, _record(file)) for file in batch]
 
 
 def _record(file: Path) -> CallRecord | None:
@@ -59,8 +59,8 @@ def _record(file: Path) -> CallRecord | None:
         return None
 
 
-def _clear(batch: list[Path], records: list[CallRecord | None]) -> None:
-    for file, record in zip(batch, records, strict=True):
+def _clear(read: list[tuple[Path, CallRecord | None]]) -> None:
+    for file, record in read:
         try:
             if record is not None:
                 file.unlink(missing_ok=True)

@@ -29,12 +29,12 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
         first, last = last, first
         began = datetime.fromisoformat(first.began_at)
     shift_s = max(0.0, _began(last) - began.timestamp())
+    goes_on = _ended_at(last) > _ended_at(first)
     last = _shifted(last, shift_s, first.turns)
-    newer = max((first, last), key=_ended_at)
+    newer = last if goes_on else first
     result = msgspec.structs.replace(
         newer,
         began_at=first.began_at,
-        agent=newer.agent,
         recording=last.recording or first.recording,
         turns=first.turns + last.turns,
         barge_ins=first.barge_ins + last.barge_ins,
@@ -55,7 +55,9 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
     for name in ("rings_s", "answered_s", "answered_by", "arrived_s", "model_ready_s"):
         setattr(result, name, _first_of(getattr(first, name), getattr(last, name)))
     result.first_sound_s = _first_of(first.first_sound_s, last.first_sound_s)
-    result.seconds = round(max(0.0, _length_s(newer) - (result.arrived_s or 0.0)), 3)
+    # The caller may never have reached the last part: it takes no time away.
+    length_s = max(_length_s(first), _length_s(last))
+    result.seconds = round(max(0.0, length_s - (result.arrived_s or 0.0)), 3)
     waits_s = tuple(turn.wait_ms / 1000 for turn in result.latency)
     result.wait_p50_ms, result.wait_p95_ms = percentiles(waits_s)
     result.privacy = _strictest(first.privacy, last.privacy)

@@ -84,7 +84,8 @@ class Tombstones:
         """Return whether a call was forgotten, or its caller after it had begun."""
         hashes = self._hashes(names)()
         found = self._found(connection, [*hashes, *([caller_hash] if caller_hash else [])])
-        return any(one in found for one in hashes) or found.get(caller_hash, -1) >= began_us
+        at_us = found.get(caller_hash)
+        return any(one in found for one in hashes) or (at_us is not None and at_us >= began_us)
 
     def drop(self, connection: Connection, names: Sequence[str]) -> None:
         """Bar a call of a forgotten caller by its names, since what is to come has only these."""

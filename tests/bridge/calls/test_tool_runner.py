@@ -14,6 +14,8 @@ from gateway.bridge.calls.tasks import Tasks
 from gateway.bridge.calls.tool_runner import ToolRunner
 from gateway.call import commands as do
 from gateway.call import events, inputs
+from gateway.call.briefing import NO_BRIEFING, Briefing
+from gateway.tools.python import ToolContext
 from gateway.tools.toolbox import ToolResult
 
 
@@ -23,21 +25,28 @@ class ToolboxDouble:
 
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
     ended: list[str] = field(default_factory=list)
+    contexts: list[object] = field(default_factory=list)
 
-    async def run(self, name: str, _arguments: str, _context: object) -> ToolResult:
+    async def run(self, name: str, _arguments: str, context: object) -> ToolResult:
+        self.contexts.append(context)
         await self.may_end.wait()
         self.ended.append(name)
         return ToolResult("booked", "ok")
 
 
 class Rig:
-    def __init__(self) -> None:
+    def __init__(self, briefing: Briefing = NO_BRIEFING) -> None:
         self.toolbox, self.tasks = ToolboxDouble(), Tasks()
         self.finished: list[inputs.ToolFinished] = []
         self.completed: list[events.ToolCompleted] = []
         toolbox: Any = self.toolbox
         self.tools = ToolRunner(
-            lambda: MEDIA_CALL, toolbox, self.tasks, self.finished.append, self.completed.append
+            lambda: MEDIA_CALL,
+            toolbox,
+            self.tasks,
+            self.finished.append,
+            self.completed.append,
+            lambda: briefing,
         )
 
     async def begin(self) -> None:
@@ -102,3 +111,47 @@ async def test_one_that_has_ended_cannot_be_detached_any_more() -> None:
     await rig.end()
     rig.tools.detach("call_1")
     assert not rig.completed
+
+
+async def test_an_id_that_is_used_again_is_a_function_of_its_own() -> None:
+    rig = Rig()
+    await rig.begin()
+    await rig.end()
+    rig.tools.detach("call_1")
+    await rig.begin()
+    await rig.end()
+    assert len(rig.finished) == 2
+    assert not rig.completed
+
+
+async def test_each_command_does_what_it_says() -> None:
+    rig = Rig()
+    for call_id in ("cancelled", "detached", "kept"):
+        rig.tools.execute(do.RunTool(call_id, call_id, "{}"))
+    await asyncio.sleep(0)
+    rig.tools.execute(do.CancelTool("cancelled"))
+    rig.tools.execute(do.CancelTool("unknown"))
+    rig.tools.execute(do.DetachTool("detached"))
+    rig.tools.execute(do.DetachTool("unknown"))
+    await rig.end()
+    assert rig.toolbox.ended == ["detached", "kept"]
+    assert [one.call_id for one in rig.finished] == ["kept"]
+    assert [one.name for one in rig.completed] == ["detached"]
+
+
+async def test_a_function_is_told_of_its_call() -> None:
+    rig = Rig(Briefing(facts={"customer": "K-1"}))
+    await rig.begin()
+    await rig.end()
+    assert rig.toolbox.contexts == [
+        ToolContext(
+            call_sid=MEDIA_CALL.call_sid,
+            caller=MEDIA_CALL.caller,
+            dialled=MEDIA_CALL.dialled,
+            agent=MEDIA_CALL.agent,
+            key=MEDIA_CALL.key,
+            call_id=MEDIA_CALL.call_id,
+            direction=MEDIA_CALL.direction,
+            facts={"customer": "K-1"},
+        )
+    ]

@@ -13,6 +13,7 @@ from call.vendor_events import (
     start,
 )
 
+from gateway import limits
 from gateway.call import events
 from gateway.call.dialogue import prompts
 from gateway.call.inputs import LanguageChosen
@@ -52,6 +53,15 @@ def test_what_is_no_tag_changes_nothing(arguments: str) -> None:
     book = answered(tools=["switch_language"]) >> response_created() >> switches(arguments)
     book << note(events.ToolCalled) << outputs("call_1", prompts.NO_LANGUAGE) << asks_for_an_answer
     assert book.call.language == "en"
+
+
+@pytest.mark.parametrize("longer", [0, 1])
+def test_a_tag_may_be_as_long_as_its_bound(longer: int) -> None:
+    length = limits.agents.LANGUAGE_MAX_CHARS + longer
+    tag = ("en" + "-abcdefgh" * length)[:length].rstrip("-")
+    tag += "x" * (length - len(tag))
+    book = answered(language="fr") >> LanguageChosen(tag) << ...
+    assert book.call.language == ("fr" if longer else tag)
 
 
 def test_the_same_language_is_no_change() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.ops.database.schema import deliveries
 from gateway.ops.delivery.delivery_queue import DeliveryQueue, Report
-from gateway.ops.delivery.outbox import EventOutbox, EventWrite
+from gateway.ops.delivery.outbox import EventOutbox, EventWrite, new_id
 
 FACTS = CallInfo("CA1", CALLER, "+15550100", "desk", "media-streams")
 
@@ -203,13 +204,13 @@ async def test_a_call_without_a_record_ends_once_too(calls: Calls) -> None:
     one.end_outline(FACTS, Ending.DRAINED, outline)
     await calls.end.writes.flushed()
     calls.now += 90
-    last = {"seconds": 10.0, "well": True, "ending": "caller_hung_up", "began_at": LATER}
+    last = {"seconds": 10.12345, "well": True, "ending": "caller_hung_up", "began_at": LATER}
     for _ in range(2):
         other.end_outline(FACTS, Ending.CALLER_HUNG_UP, last)
     await calls.end.writes.flushed()
     (ended,) = await calls.delivered(0.1)
     assert ended["data"]["ending"] == "caller_hung_up"
-    assert (ended["data"]["began_at"], ended["data"]["seconds"]) == (EARLIER, 70.0)
+    assert (ended["data"]["began_at"], ended["data"]["seconds"]) == (EARLIER, 70.123)
 
 
 @pytest.mark.parametrize(
@@ -230,3 +231,28 @@ def test_an_end_that_may_be_resumed_waits(facts: CallInfo, ending: Ending, wait_
     assert event.due_us - event.at_us == wait_s * 1_000_000
     assert later.at_us > event.at_us, "never the same twice"
     assert later.id == event.id
+
+
+def test_the_first_moment_of_all_is_a_moment_too() -> None:
+    outbox = EventOutbox(None, None, enabled=True, wall=lambda: 0.0)  # type: ignore[arg-type] # unused
+    ended = [outbox.ended(FACTS, Ending.CALLER_HUNG_UP) for _ in range(2)]
+    assert [event and event.at_us for event in ended] == [1, 2]
+
+
+def test_ids_are_long_enough_for_nobody_to_guess_and_no_longer() -> None:
+    outbox = EventOutbox(None, None, enabled=True)  # type: ignore[arg-type] # unused
+    ended = outbox.ended(FACTS, Ending.CALLER_HUNG_UP)
+    assert ended is not None
+    for made in (new_id(), ended.id):
+        assert re.fullmatch("msg_[0-9a-f]{24}", made)
+
+
+async def test_only_a_start_says_that_a_call_goes_on(calls: Calls) -> None:
+    one = calls.process()
+    await calls.ends(one, "media_broken")
+    for at_us in (1, 2):
+        message = EventWrite("msg_1", "message.taken", "CA1", at_us, at_us, b"{}")
+        data = msgspec.msgpack.encode(message)
+        await calls.end.database.write(lambda c, data=data: calls.end.table.apply(c, data))
+    found = await calls.delivered(after_s=601)
+    assert [event.get("type") for event in found] == [None, "call.ended"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 from base64 import b64decode
 from hashlib import sha256
 from pathlib import Path
@@ -128,3 +130,42 @@ def test_a_sealed_recording_is_never_on_the_disk_in_plain(tmp_path: Path) -> Non
     assert (len(plain), sha256(plain).hexdigest()) == (info.bytes, info.sha256)
     assert plain[44:] == audioop.ulaw2lin(noise(1), 2)
     assert plain[100:140] not in data
+
+
+def test_only_this_user_may_read_what_is_joined(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        joined(tmp_path, part(noise(0.1)))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "joined").stat().st_mode) == 0o600
+
+
+def test_what_is_known_of_a_recording_is_that_of_its_last_part(tmp_path: Path) -> None:
+    """But whose it is, and how long it is kept, any of them may say."""
+    one, other = part(noise(0.0001)), part(noise(0.0001), 2, BEGAN + 1)
+    one.facts.caller, one.facts.retain_days = "hash", 3
+    other.facts.agent, other.facts.retain_days, other.facts.direction = "billing", 9, "outbound"
+    info, _ = joined(tmp_path, other, one)
+    assert (info.agent, info.caller, info.retain_days) == ("billing", "hash", 3)
+    assert (info.path, info.direction, info.sealed) == ("media-streams", "outbound", False)
+    assert info.seconds == 1.000125, "to the sample"
+    assert info.gaps == [RecordingGap("moved", 0.0001, 1.0)]
+
+
+def test_the_waveform_has_the_loudest_sample_of_each_tenth_of_a_second(tmp_path: Path) -> None:
+    quiet, loud = b"\xff", b"\x80"
+    caller = quiet * 800 + loud * 1 + quiet * 799 + quiet * 100
+    agent = quiet * 1600 + quiet * 99 + loud
+    stereo = bytes(one for both in zip(caller, agent, strict=True) for one in both)
+    info, _ = joined(tmp_path, part(stereo))
+    assert [bool(p) for p in b64decode(info.waveform_caller)] == [False, True, False]
+    assert [bool(p) for p in b64decode(info.waveform_agent)] == [False, False, True]
+
+
+def test_of_a_part_that_says_less_than_it_has_no_more_is_taken(tmp_path: Path) -> None:
+    of = facts()
+    long = JoinedPart(of, 800, (), "final", [of.id], lambda: iter([noise(0.05), noise(0.5, 2)]))
+    info, data = joined(tmp_path, long)
+    assert info.seconds == 0.1
+    assert data[44:] == audioop.ulaw2lin((noise(0.05) + noise(0.5, 2))[:1600], 2)

@@ -43,3 +43,20 @@ async def test_every_record_is_taken_over_and_its_file_is_gone(
 async def test_there_may_be_none(tmp_path: Path) -> None:
     async with open_database(tmp_path) as end:
         await take_over(tmp_path / "calls", end)
+
+
+async def test_only_records_are_looked_at_and_only_those_of_a_bounded_size(tmp_path: Path) -> None:
+    folder, most = tmp_path / "calls", limits.records.RECORD_FILE_MAX_BYTES
+    folder.mkdir()
+    record = msgspec.json.encode(ended_call(1))
+    (folder / "1.json").write_bytes(record.ljust(most))
+    (folder / "2.json").write_bytes(record.ljust(most + 1))
+    for name in (".3.json", "4.txt", "5"):
+        (folder / name).write_bytes(record)
+    (folder / "6.json").mkdir()
+    async with open_database(tmp_path) as end:
+        await take_over(folder, end)
+        calls, _ = await end.history.page(CallFilter(), 100)
+    assert [call.id for call in calls] == [f"CA{1:032}"]
+    left = sorted(file.name for file in folder.iterdir())
+    assert left == [".3.json", "2.unreadable", "4.txt", "5", "6.unreadable"]

@@ -82,3 +82,60 @@ async def test_when_the_process_stops_everybody_goes_home() -> None:
 
 async def _all(subscription: Subscription) -> list[bytes | None]:
     return [message async for message in subscription.messages(5.0)]
+
+
+async def test_one_who_has_read_all_waits_for_the_next() -> None:
+    event_stream = EventStream()
+    subscription = watcher(event_stream)
+    event_stream.publish("CA1", "summary", 1)
+    assert await values(subscription, 1) == [1]
+    assert await subscription.next(0.001) is None
+    event_stream.publish("CA1", "summary", 2)
+    assert await values(subscription, 1) == [2]
+
+
+async def test_one_who_waits_is_told_of_the_end() -> None:
+    event_stream = EventStream()
+    waiting = asyncio.create_task(watcher(event_stream).next(60.0))
+    await asyncio.sleep(0)
+    event_stream.close()
+    with pytest.raises(StopAsyncIteration):
+        async with asyncio.timeout(5.0):
+            await waiting
+
+
+async def test_one_who_reads_no_further_is_no_watcher_any_more() -> None:
+    event_stream = EventStream()
+    messages = watcher(event_stream).messages(5.0)
+    event_stream.publish("CA1", "summary", 1)
+    assert await anext(messages) is not None
+    assert event_stream.watched
+    await messages.aclose()
+    assert not event_stream.watched
+    with watcher(event_stream):
+        assert event_stream.watched
+    assert not event_stream.watched
+
+
+async def test_a_change_says_when_it_was_and_one_of_another_process_does_not() -> None:
+    event_stream = EventStream()
+    subscription = watcher(event_stream)
+    event_stream.publish("CA1", "summary", {"a": 1}, 1.5)
+    event_stream.publish("CA2", "summary", 2, 1.5, remote=True)
+    event_stream.publish("CA3", "summary", 3)
+    told = [json.loads(await subscription.next(5.0) or b"") for _ in range(3)]
+    assert told == [
+        {"call": "CA1", "at_s": 1.5, "part": "summary", "value": {"a": 1}},
+        {"call": "CA2", "part": "summary", "value": 2, "remote": True},
+        {"call": "CA3", "at_s": 0.0, "part": "summary", "value": 3},
+    ]
+
+
+async def test_what_a_slow_watcher_missed_is_not_kept() -> None:
+    event_stream = EventStream()
+    subscription, most = watcher(event_stream), limits.records.EVENT_STREAM_BACKLOG_MAX
+    assert all(subscription.put(b"1") for _ in range(most))
+    assert not subscription.put(b"2")
+    assert not event_stream.watched
+    with pytest.raises(StopAsyncIteration):
+        await subscription.next(5.0)

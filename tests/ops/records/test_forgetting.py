@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 from database_end import CALLER, DatabaseEnd, ended_call, open_database
+from skipped_time import now_s, skipping
 
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
-from gateway.errors import LinkError
+from gateway.errors import DatabaseAway, LinkError
 from gateway.ops.records.forgetting import Forgetting
-from gateway.ops.records.history import CallNames
+from gateway.ops.records.history import CallHistory, CallNames
 
 OTHER = "+15551230099"
+NOW = 1_790_000_000.0
 
 
 class Notes:
@@ -73,13 +75,24 @@ async def written(end: DatabaseEnd) -> list[str]:
 
 
 def forgetting(
-    end: DatabaseEnd, shelf: Shelf, running: Sequence[str] = (), notes: Notes | None = None
+    end: DatabaseEnd,
+    shelf: Shelf,
+    running: Sequence[str] = (),
+    notes: Notes | None = None,
+    history: CallHistory | None = None,
 ) -> Forgetting:
     async def running_calls(_number: str) -> list[str]:
         return list(running)
 
     return Forgetting(
-        end.history, end.writes, end.tombstones, running_calls, (shelf,), notes or Notes(), 90
+        history or end.history,
+        end.writes,
+        end.tombstones,
+        running_calls,
+        (shelf,),
+        notes or Notes(),
+        90,
+        lambda: NOW,
     )
 
 
@@ -94,7 +107,7 @@ async def test_every_trace_of_a_caller_goes_and_nobody_elses(tmp_path: Path) -> 
         assert report.left == {"recordings": 0, "calls": 0, "journal": 0, "numbers": 0}
         assert report.complete
         assert report.barred == 3, "two calls, and the caller"
-        assert report.barred_until > "2026"
+        assert report.barred_until == "2027-01-19T14:13:20+00:00", "as records, and a month"
         assert await end.history.find(other) is not None
         assert shelf.ids == {other}
         writing.cancel()
@@ -134,7 +147,7 @@ async def test_a_withheld_number_is_nobody(tmp_path: Path) -> None:
         writing = asyncio.create_task(end.writes.run())
         await written(end)
         report = await forgetting(end, Shelf()).caller("")
-        assert report.calls == []
+        assert (report.calls, report.barred, report.barred_until) == ([], 0, "")
         writing.cancel()
 
 
@@ -215,3 +228,74 @@ async def test_a_call_that_runs_loses_its_words_and_is_known_when_it_is_over(
         assert not report.complete
         again = await forgetting(end, shelf, notes=notes).caller(CALLER)
         assert (again.calls, again.complete, shelf.ids) == (["rtc_7"], True, set())
+
+
+async def test_what_is_still_to_be_written_here_is_forgotten_too(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        writing = asyncio.create_task(end.writes.run())
+        for number in (1, 2):
+            end.writes.add(end.history.ended(ended_call(number), CALLER))
+        report = await forgetting(end, Shelf()).caller(CALLER)
+        assert report.deleted["calls"] == 2
+        end.writes.add(end.history.ended(ended_call(3), CALLER))
+        one = await forgetting(end, Shelf()).call(ended_call(3).id)
+        assert one is None, "the caller was forgotten"
+        end.writes.add(end.history.ended(ended_call(4), OTHER))
+        one = await forgetting(end, Shelf()).call(ended_call(4).id)
+        assert one is not None
+        assert one.deleted["calls"] == 1
+        writing.cancel()
+
+
+def test_nobody_is_forgotten_while_calls_wait_to_be_written(tmp_path: Path) -> None:
+    end = DatabaseEnd(tmp_path)
+    waited_s: list[float] = []
+
+    async def forget() -> None:
+        end.writes.add(end.history.ended(ended_call(1), CALLER))
+        await end.writes.spooled()
+        began = now_s()
+        with pytest.raises(DatabaseAway, match="wait to be written"):
+            await forgetting(end, Shelf()).caller(CALLER)
+        waited_s.append(now_s() - began)
+
+    skipping(forget())
+    assert waited_s == [10.0]
+
+
+async def test_the_names_of_a_call_that_runs_are_barred_at_once(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        await forgetting(end, Shelf(), ["CA9"]).caller(CALLER)
+        assert await end.tombstones.bar(["CA9"], "", 2e9)
+        assert not await end.tombstones.bar(["CA8"], "", 2e9)
+
+
+class Barred(CallHistory):
+    """A history that sees to it that a call is barred before anybody looks for it."""
+
+    def __init__(self, end: DatabaseEnd) -> None:
+        super().__init__(end.database, end.sealer, end.callers, end.tombstones)
+        self.bars = end.tombstones
+        self.seen: list[bool] = []
+
+    async def names(self, call_id: str) -> list[CallNames]:
+        self.seen.append(await self.bars.bar([call_id], "", 2e9))
+        return await super().names(call_id)
+
+
+class ById(Shelf):
+    """A place that knows calls by their id alone."""
+
+    async def forget(self, calls: Sequence[CallNames]) -> int:
+        return len(self.ids & {one.id for one in calls})
+
+
+async def test_a_call_is_barred_before_anybody_looks_for_it(tmp_path: Path) -> None:
+    """Or what another process writes at this moment would be seen by nobody."""
+    async with open_database(tmp_path) as end:
+        history = Barred(end)
+        report = await forgetting(end, ById("CA7"), history=history).call("CA7")
+        assert history.seen == [True, True]
+        assert report is not None, "no record, and yet something was there"
+        assert report.deleted == {"recordings": 1, "calls": 0}
+        assert (report.left, report.calls) == ({"recordings": 0, "calls": 0, "journal": 0}, ["CA7"])

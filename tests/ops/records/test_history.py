@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from database_end import DatabaseEnd, ended_call, open_database
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
+from gateway import limits
 from gateway.ops.database.schema import calls
 from gateway.ops.records.history import CallFilter, Position, micros
 from gateway.ops.records.record import CallRecord, RecordLine
@@ -62,6 +64,41 @@ async def test_pages_follow_each_other_without_a_gap(end: DatabaseEnd) -> None:
             break
     expected = sorted(records, key=lambda r: (r.began_at, r.id), reverse=True)
     assert listed == [record.id for record in expected]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        (ALL, True),
+        (CallFilter(agent="desk"), True),
+        (CallFilter(agent="sales"), False),
+        (CallFilter(path="media-streams"), True),
+        (CallFilter(path="sip"), False),
+        (CallFilter(ending="caller_hung_up"), True),
+        (CallFilter(ending="model_lost"), False),
+        (CallFilter(since_us=micros(at(5))), True),
+        (CallFilter(since_us=micros(at(5)) + 1), False),
+        (CallFilter(until_us=micros(at(5)) + 1), True),
+        (CallFilter(until_us=micros(at(5))), False),
+        (CallFilter(since_us=0, until_us=micros(at(5))), False),
+        (CallFilter(caller="+15559990000"), True),
+    ],
+)
+def test_a_filter_takes_a_call_that_is_not_in_the_database_yet(
+    wanted: CallFilter, taken: bool
+) -> None:
+    """By everything but the caller."""
+    assert wanted.takes(ended_call(1, at(5)).summary()) == taken
+
+
+async def test_of_a_call_so_many_parts_are_one_record(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        parts = [ended_call(1, at(n), tokens=1) for n in range(limits.database.PARTS_MAX + 1)]
+        data = [end.history.ended(part, CALLER).data for part in parts]
+        await end.database.write(lambda c: [end.history.apply(c, one) for one in data])
+        record = await end.history.find(ended_call(1).id)
+        assert record is not None
+        assert record.tokens == limits.database.PARTS_MAX
 
 
 @pytest.mark.parametrize(
@@ -228,3 +265,86 @@ def _counted(connection: Connection, work: Callable[[], T]) -> tuple[int, T]:
     finally:
         driver.set_progress_handler(None, 0)
     return counted, found
+
+
+async def test_a_row_says_by_what_a_call_is_found(end: DatabaseEnd) -> None:
+    """Other programs may read these columns: `docs/reference/database.md` has them."""
+    long = ended_call(1, arrived_s=1.5, seconds=2.25, direction="outbound")
+    short = ended_call(2, seconds=None, arrived_s=None, ending=None, well=None)
+    await keep(end, long, short)
+    query = select(calls).order_by(calls.c.id)
+    one, other = await end.database.read(lambda c: c.execute(query).all())
+    began_us = 1_790_000_000_250_000
+    assert micros(long.began_at) == began_us
+    assert (one.version, one.began_at, one.ended_at) == (1, began_us, began_us + 3_750_000)
+    assert (one.agent, one.path, one.direction) == ("desk", "media-streams", "outbound")
+    assert (one.ending, one.well, one.delete_at) == ("caller_hung_up", True, None)
+    assert (one.parts, one.caller_hash) == (str(began_us), await end.history.hash_of(CALLER))
+    assert (other.ended_at, other.ending, other.well) == (began_us, "", False)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kept"), [(5, 9, 5), (9, 5, 5), (None, 7, 7), (7, None, 7), (None, None, None)]
+)
+async def test_a_call_is_kept_for_the_shortest_time_that_a_part_asks_for(
+    tmp_path: Path, one: int | None, other: int | None, kept: int | None
+) -> None:
+    async with open_database(tmp_path) as end:
+        for minute, delete_at in enumerate((one, other)):
+            data = end.history.ended(ended_call(1, at(minute)), CALLER, delete_at).data
+            await end.database.write(lambda c, data=data: end.history.apply(c, data))
+        found = await end.database.read(lambda c: c.execute(select(calls.c.delete_at)).scalar())
+        assert found == kept
+
+
+async def test_a_call_is_due_behind_its_last_moment(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        await keep(end, ended_call(1), ended_call(2))
+        ended_us = micros(ended_call(1).began_at) + 10_000_000
+        assert await end.history.due(ended_us, 0, "") == []
+        both = await end.history.due(ended_us + 1, 0, "")
+        assert [names.id for names in both] == [f"CA{1:032}", f"CA{2:032}"]
+        assert [n.id for n in await end.history.due(ended_us + 1, 0, both[0].id)] == [both[1].id]
+
+
+async def test_a_change_is_written_only_where_something_was_changed(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        await keep(end, ended_call(1))
+
+        def changed(record: CallRecord, said: bool) -> bool:
+            record.tokens = 99
+            return said
+
+        for said, tokens in ((False, 0), (True, 99)):
+            change = partial(changed, said=said)
+            assert await end.database.write(
+                lambda c, change=change: end.history.change(c, ended_call(1).id, change)
+            )
+            record = await end.history.find(ended_call(1).id)
+            assert record is not None
+            assert record.tokens == tokens
+        assert not await end.database.write(lambda c: end.history.change(c, "CA-none", change))
+
+
+async def test_a_record_that_no_key_opens_is_there_and_says_nothing(tmp_path: Path) -> None:
+    async with open_database(tmp_path, keys=("old",)) as end:
+        await keep(end, ended_call(1))
+    async with open_database(tmp_path, keys=("new",)) as end:
+        assert await end.history.page(ALL, 10) == ([], None)
+        assert await end.history.find(ended_call(1).id) is None
+        assert await end.history.names(ended_call(1).id) == [(ended_call(1).id, "")]
+        assert await end.database.write(
+            lambda c: end.history.change(c, ended_call(1).id, lambda _: False)
+        )
+
+
+async def test_a_page_that_is_full_to_the_last_call_is_the_last(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        await keep(end, *(ended_call(n, at(n)) for n in range(3)))
+        assert (await end.history.page(ALL, 3))[1] is None
+        found, after = await end.history.page(ALL, 2)
+        assert after == Position(micros(at(1)), f"CA{1:032}")
+        assert len(found) == 2
+        until = CallFilter(until_us=micros(at(1)))
+        assert len((await end.history.page(until, 3, Position(micros(at(2)), "")))[0]) == 1
+        assert len((await end.history.page(until, 3, Position(micros(at(0)), "")))[0]) == 0

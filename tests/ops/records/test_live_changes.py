@@ -30,3 +30,12 @@ def test_there_is_an_end_to_what_is_kept() -> None:
     for number in range(limits.records.RECORDS_KEPT_MAX + 5):
         changes.ended(EndedLine(ended_call(number).summary(), 5.0))
     assert len(changes.lately_ended(5.0)) == limits.records.RECORDS_KEPT_MAX
+
+
+def test_what_ended_first_is_forgotten_first() -> None:
+    changes, most = LiveChanges(shared=True), limits.records.RECORDS_KEPT_MAX
+    for number in range(most + 1):
+        changes.ended(EndedLine(ended_call(number).summary(), float(number)))
+    assert list(changes.lately_ended(0.0)) == [f"CA{n:032}" for n in range(1, most + 1)]
+    left = changes.lately_ended(most - 1 + limits.records.ENDED_SHOWN_S)
+    assert list(left) == [f"CA{n:032}" for n in (most - 1, most)]

@@ -9,7 +9,16 @@ import pytest
 
 from gateway.agents.config.agent import Agent
 from gateway.call.privacy.call_privacy import CallPrivacy
-from gateway.ops.records.record import CallRecord, CallSummary, RecordToolUse, privacy_of
+from gateway.ops.records.record import (
+    CallRecord,
+    CallSummary,
+    RecordInterruption,
+    RecordPrivacy,
+    RecordResult,
+    RecordToolUse,
+    SpeechSpan,
+    privacy_of,
+)
 
 RECORD = CallRecord(
     id="CA1",
@@ -62,3 +71,46 @@ def test_the_switches_of_an_agent(transcription: Any, transcribed: bool) -> None
     assert (switches.record, switches.preset) == ("transcript", "default")
     assert (switches.redact, switches.retain_days) == (("cards", "phones"), 7)
     assert switches.transcribed is transcribed
+
+
+def test_what_is_not_known_yet_is_nought_or_nothing() -> None:
+    empty = CallRecord("CA1", "CA1", "desk", "m", "sip", "...42", "...00", "2026-09-21T14:13:20Z")
+    said = msgspec.to_builtins(empty)
+    assert {name: value for name, value in said.items() if value not in (None, "", [])} == {
+        "id": "CA1",
+        "call_sid": "CA1",
+        "agent": "desk",
+        "model": "m",
+        "path": "sip",
+        "caller": "...42",
+        "dialled": "...00",
+        "began_at": "2026-09-21T14:13:20Z",
+        "direction": "inbound",
+        "state": "expected",
+        **dict.fromkeys(("turns", "barge_ins", "tools", "tokens"), 0),
+    }
+    assert msgspec.to_builtins(RecordPrivacy()) == {
+        "record": "metadata",
+        "preset": "default",
+        "redact": (),
+        "retain_days": None,
+        "transcribed": True,
+        "recording_stopped_by": "",
+    }
+    assert RecordResult("2026-09-21T14:20:00Z", "skipped").tries == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (SpeechSpan, {"who": "caller", "from_s": 0.0}),
+        (RecordInterruption, {"at_s": 0.0, "heard_ms": 0, "reaction_ms": 0}),
+    ],
+)
+def test_a_call_begins_at_nought_and_nothing_is_before_it(
+    kind: type[Any], value: dict[str, Any]
+) -> None:
+    msgspec.convert(value, kind)
+    for name in value.keys() - {"who"}:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(value | {name: -1}, kind)

@@ -215,7 +215,7 @@ def test_a_tool_s_name_is_bounded() -> None:
 
 def test_an_approval_is_open_until_it_is_decided() -> None:
     writing = Writing()
-    asked = events.ApprovalRequested("a1", "crm", "find", '{"name": "Smith"}', 30.0)
+    asked = events.ApprovalRequested("a1", "crm", "find", '{"name": "Smith"}', 30.00049)
     assert parts(writing.write(asked, after_s=2.0)) == ["approvals"]
     (one,) = writing.record.approvals
     assert (one.at_s, one.until_s, one.outcome) == (2.0, 32.0, None)

@@ -24,7 +24,7 @@ INFO = StoredRecording(
     "CA1",
     "desk",
     "opus",
-    "2026-11-29T09:00:02+00:00",
+    "2026-11-29T09:00:02.000490+00:00",
     61.5,
     9000,
     "ab",
@@ -45,6 +45,7 @@ def test_record_console_and_events_learn_of_it() -> None:
     ).on_stored(INFO)
     ((kind, call, data),) = events
     assert (kind, call.key, call.agent) == ("call.recording", "CA1", "desk")
+    assert (call.call_id, call.direction) == ("", "inbound")
     assert data["recording"]["sha256"] == "ab"
     assert data["recording"]["gaps"] == [RecordingGap("paused", 1.0, 2.0)]
     ((shown_call, part, value),) = shown
@@ -125,3 +126,37 @@ async def test_no_record_is_made_of_a_call_that_may_have_none(tmp_path: Path) ->
         assert await end.history.find("CA1") is None
         assert await end.history.find("CA2") is None
         writing.cancel()
+
+
+def test_the_record_of_a_killed_process_says_what_is_known() -> None:
+    added: list[tuple[CallRecord, str, int | None]] = []
+    there: Any = SimpleNamespace(
+        change=lambda *_: False,
+        add_known=lambda _connection, *known: added.append(known),
+    )
+    writes: list[Write] = []
+    unheard: Any = SimpleNamespace(add=lambda *_: None, publish=lambda *_: None)
+    told = RecordedCalls(writes.append, unheard, unheard)
+    told.on_stored(msgspec.structs.replace(INFO, caller="hash", retain_days=3))
+    told.on_stored(msgspec.structs.replace(INFO, path="browser", direction="outbound"))
+    for write in writes:
+        RecordingWrites(there).apply(None, write.data)  # type: ignore[arg-type] # unused
+    ((record, caller, delete_at), (other, _, kept)) = added
+    assert record == CallRecord(
+        "CA1",
+        "CA1",
+        "desk",
+        "",
+        "media-streams",
+        "",
+        "",
+        INFO.began_at,
+        state="ended",
+        seconds=61.5,
+        reason="process_killed",
+        well=False,
+        arrived_s=0.0,
+        recording=RecordRecording("opus", 61.5, 0.0, 9000, "ab", 1, True, "CA1.opus.sealed"),
+    )
+    assert (caller, delete_at) == ("hash", round((INFO.began + 61.5 + 3 * 86_400) * 1_000_000))
+    assert (other.path, other.direction, kept) == ("browser", "outbound", None)

@@ -43,3 +43,14 @@ async def test_tombstones_expire(tmp_path: Path) -> None:
         assert await stones.bar(["CA1"], "", 0.0)
         await stones.expire(1_000 * US + 1)
         assert not await stones.bar(["CA1"], "", 0.0)
+
+
+async def test_what_is_dropped_for_its_caller_is_barred_by_its_names(tmp_path: Path) -> None:
+    """What comes later of the call, such as its recording, has only these."""
+    async with open_database(tmp_path) as end:
+        dropped: list[list[str]] = []
+        end.tombstones.subscribe(lambda names: dropped.append(list(names)))
+        await end.database.write(lambda c: end.tombstones.drop(c, ["rtc_1", "CA1"]))
+        assert dropped == [["rtc_1", "CA1"]]
+        assert await end.tombstones.bar(["CA1"], "", 2e9)
+        assert not await end.database.read(lambda c: end.tombstones.keeps_nothing(c, ["CA1"]))
