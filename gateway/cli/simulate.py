@@ -83,6 +83,7 @@ class RehearsalOptions:
     rest_port: int
     model_url: str
     out: Path | None
+    picture: bool
 
     @property
     def by_sip(self) -> bool:
@@ -111,6 +112,9 @@ def simulate(
         CallPath | None, typer.Option(help="How calls reach the model; else as the scenario says.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for sound, picture and JSON.")] = None,
+    picture: Annotated[
+        bool, typer.Option(help="Draw the picture in that folder; it takes about a second.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of scenarios, and nothing else.")
@@ -134,6 +138,7 @@ def simulate(
         rest_port,
         _address("--model", model),
         None if out is None else _folder(out),
+        picture,
     )
     records, agents = asyncio.run(_run(options, console))
     _print(records, agents, console, as_json)
@@ -229,7 +234,7 @@ async def _run(
             record.stalled_s = stalled.seconds
             record.agent = next(iter(agents)) if len(agents) == 1 else ""
     if options.out is not None:
-        files = report.write(records[0], options.out)
+        files = report.write(records[0], options.out, picture=options.picture)
         console.print(f"written: {', '.join(str(file) for file in files)}", style="dim")
     return records, agents
 

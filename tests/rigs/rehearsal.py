@@ -41,7 +41,7 @@ def _put_aside(out: Path, left: int) -> None:
 
 
 async def _rehearsed(scenario: str, path: str, out: Path, python: str) -> tuple[int | None, str]:
-    options = ("--scenario", scenario, "--path", path, "--out", str(out))
+    options = ("--scenario", scenario, "--path", path, "--out", str(out), "--no-picture")
     return await simulated("--spawn", *options, python=python)
 
 

@@ -19,13 +19,18 @@ from gateway.simulator.rehearsal.record import RehearsalRecord, all_latencies_ms
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
-def write(record: RehearsalRecord, folder: Path) -> list[Path]:
-    """Write `call.json`, `call.wav` (left the caller, right what they heard) and `timeline.png`."""
+def write(record: RehearsalRecord, folder: Path, *, picture: bool) -> list[Path]:
+    """Write `call.json`, `call.wav` (left the caller, right what they heard) and `timeline.png`.
+
+    The last one only if a picture is wanted: it takes longer than all else at the end of a call.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / name for name in ("call.json", "call.wav", "timeline.png")]
+    files = [folder / name for name in ("call.json", "call.wav")]
     files[0].write_text(json.dumps(record.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     write_stereo(files[1], record.spoken, record.heard)
-    timeline.draw(record, files[2])
+    if picture:
+        files.append(folder / "timeline.png")
+        timeline.draw(record, files[-1])
     return files
 
 

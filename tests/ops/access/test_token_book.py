@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from time import time_ns
 
 from database_end import DatabaseEnd, open_database
 from sqlalchemy import text
@@ -18,6 +20,7 @@ def test_a_role_includes_those_before_it() -> None:
     viewer, admin = OperatorIdentity("v", "viewer"), OperatorIdentity("a", "admin")
     assert admin.may("viewer")
     assert admin.may("operator")
+    assert admin.may("admin")
     assert not viewer.may("operator")
     assert (viewer.sees_words, admin.sees_words) == (False, True)
 
@@ -65,3 +68,29 @@ async def test_those_of_the_environment_need_no_database() -> None:
     book = TokenBook(GIVEN, Away())  # type: ignore[arg-type] # as one
     assert await book.find("a" * 20) == OperatorIdentity("admin", "admin")
     assert await book.find("c" * 20) is None
+
+
+async def test_other_tokens_of_the_environment_take_the_place_of_those_before() -> None:
+    book = TokenBook(GIVEN, Away())  # type: ignore[arg-type] # as one
+    assert not book.replace(GIVEN)
+    assert book.replace(GIVEN[:1])
+    assert book.given == [OperatorIdentity("admin", "admin")]
+    assert await book.find("b" * 20) is None
+
+
+async def test_a_token_is_long_and_says_what_it_is_and_when_it_was_made(tmp_path: Path) -> None:
+    before_us = time_ns() // 1000
+    async with open_database(tmp_path) as end:
+        now = [0.0]
+        book = TokenBook([], end.database, lambda: now[0])
+        token = await book.make("amal", "viewer", "admin")
+        assert token is not None
+        assert re.fullmatch("gwt_[A-Za-z0-9_-]{43}", token)
+        (made,) = await book.made()
+        assert before_us <= made.made_us <= time_ns() // 1000
+        assert await book.find(token) is not None
+        await TokenBook([], end.database, lambda: 0.0).revoke("amal")
+        now[0] += limits.api.TOKENS_READ_EVERY_S - 0.001
+        assert await book.find(token) is not None, "it was read a moment ago"
+        now[0] += 0.001
+        assert await book.find(token) is None

@@ -62,3 +62,22 @@ def test_the_last_failure_says_why_it_opened() -> None:
         breaker.failed(f"http_{code}")
     breaker.worked()
     assert told == [(True, f"http_{limits.model.BREAKER_FAILURES - 1}"), (False, "")]
+
+
+def test_one_that_opens_again_is_probed_as_soon_as_the_first_time() -> None:
+    clock, changes = Clock(), list[bool]()
+    breaker, first_s = failing(clock, changes), limits.model.BREAKER_PROBE_FIRST_S
+    clock.now += first_s
+    breaker.failed()
+    breaker.worked()
+    assert not breaker.probe_due
+    breaker.worked()
+    assert changes == [True, False], "it is closed once"
+    for _ in range(limits.model.BREAKER_FAILURES):
+        assert not breaker.open
+        breaker.failed()
+    assert breaker.open
+    clock.now += first_s - 0.001
+    assert not breaker.probe_due
+    clock.now += 0.001
+    assert breaker.probe_due

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from ops.recordings.parts import NAME, noise, write
 
@@ -103,3 +104,67 @@ async def test_all_of_a_recording_is_deleted(
 async def test_a_call_of_any_name_stays_in_its_folder(library: RecordingLibrary) -> None:
     assert await library.find("../../etc/passwd") is None
     assert not await library.delete("../" * 20)
+
+
+class CountedReads(RecordingObjects):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.reads = list[int]()
+
+    async def read(self, name: str, start: int, end: int) -> bytes:
+        self.reads.append(end - start)
+        return await super().read(name, start, end)
+
+
+async def test_a_recording_is_read_in_pieces(
+    spool: RecordingSpool, tmp_path: Path, keys: list[str]
+) -> None:
+    objects = CountedReads(f"file://{tmp_path}/store")
+    library = RecordingLibrary(objects, keys)
+    info = await stored(library, spool, tmp_path)
+    reader = await library.find(NAME)
+    assert reader is not None
+    objects.reads.clear()
+    pieces = [len(block) async for block in reader.read(0, info.bytes)]
+    piece = limits.FETCH_BYTES
+    assert pieces == [piece, piece, info.bytes - 2 * piece]
+    assert len(objects.reads) == len(pieces) + len(keys[:1]), "a sealed one by its header, too"
+
+
+async def test_new_recordings_are_sealed_by_the_first_key(tmp_path: Path) -> None:
+    objects = RecordingObjects(f"file://{tmp_path}")
+    assert RecordingLibrary(objects, ["new", "old"]).secret == "new"
+    assert RecordingLibrary(objects, []).secret is None
+
+
+@pytest.mark.parametrize(("more", "found"), [(0, True), (1, False)])
+async def test_what_is_known_of_a_recording_has_a_bound(
+    tmp_path: Path, more: int, found: bool
+) -> None:
+    library = RecordingLibrary(RecordingObjects(f"file://{tmp_path}"), [])
+    info = StoredRecording(
+        *(NAME, NAME, NAME, "desk", "wav", "2026-11-29T09:00:02+00:00", 1.0, 2, "ab"),
+        sealed=False,
+        key="k",
+    )
+    text = msgspec.json.encode(info).ljust(limits.INFO_MAX_BYTES + more)
+    await library.objects.put(f"{NAME}.json", text)
+    if found:
+        assert await library.find(NAME) is not None
+    else:
+        with pytest.raises(PeerError, match="too large"):
+            await library.find(NAME)
+
+
+async def test_a_sealed_recording_that_is_shorter_than_it_says_is_no_endless_one(
+    spool: RecordingSpool, tmp_path: Path, keys: list[str]
+) -> None:
+    library = RecordingLibrary(RecordingObjects(f"file://{tmp_path}/store"), keys)
+    info = await stored(library, spool, tmp_path)
+    if not keys:
+        return
+    reader = await library.find(NAME)
+    assert reader is not None
+    reader.info.bytes += 1
+    with pytest.raises(PeerError, match="shorter"):
+        [block async for block in reader.read(0, info.bytes + 1)]

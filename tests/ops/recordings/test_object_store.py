@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,83 @@ async def test_a_list_ends_somewhere(objects: RecordingObjects) -> None:
     found = [name async for name, _ in objects.names("parts", most=4)]
     assert len(found) <= limits.SWEPT_MAX
     assert len(found) == 4
+
+
+class Counted(RecordingObjects):
+    """Counts how often the client is made, and what is read."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.opened, self.reads = 0, list[tuple[int, int]]()
+
+    def open(self) -> None:
+        self.opened += 1
+        super().open()
+
+    async def read(self, name: str, start: int, end: int) -> bytes:
+        self.reads.append((start, end))
+        return await super().read(name, start, end)
+
+
+async def test_where_nothing_was_ever_stored_no_client_is_made(tmp_path: Path) -> None:
+    for folder in (tmp_path / "missing", tmp_path / "empty"):
+        objects = Counted(f"file://{folder}")
+        assert [name async for name, _ in objects.names("parts")] == []
+        assert objects.opened == 0
+        (tmp_path / "empty").mkdir(exist_ok=True)
+    (tmp_path / "file").write_bytes(b"")
+    objects = Counted(f"file://{tmp_path}/file")
+    with pytest.raises(LinkError, match="GATEWAY_RECORDINGS") as failed:
+        [name async for name, _ in objects.names("parts")]
+    assert (objects.opened, failed.value.retryable) == (1, True)
+
+
+async def test_a_folder_that_was_emptied_is_looked_at_by_its_client(tmp_path: Path) -> None:
+    objects = Counted(f"file://{tmp_path}")
+    await objects.put("parts/1", b"1")
+    await objects.put("parts/2", b"2")
+    assert len([name async for name, _ in objects.names("parts", most=5)]) == 2
+    assert objects.opened == 1, "and made once"
+
+
+async def test_a_store_elsewhere_is_asked_whatever_folder_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
+    objects = Counted("s3://bucket/prefix")
+    with pytest.raises(LinkError):
+        [name async for name, _ in objects.names("parts")]
+    assert objects.opened == 1
+
+
+async def test_a_file_is_fetched_in_pieces_and_only_this_user_may_read_it(tmp_path: Path) -> None:
+    objects, piece = Counted(f"file://{tmp_path}/store"), limits.FETCH_BYTES
+    await objects.put("CA1", bytes(2 * piece + 1))
+    await objects.put("CA2", b"")
+    before = os.umask(0)
+    try:
+        for name in ("CA1", "CA2"):
+            await objects.fetch(name, tmp_path / name)
+    finally:
+        os.umask(before)
+    assert objects.reads == [(0, piece), (piece, 2 * piece), (2 * piece, 2 * piece + 1)]
+    for name, size in (("CA1", 2 * piece + 1), ("CA2", 0)):
+        found = (tmp_path / name).stat()
+        assert (found.st_size, stat.S_IMODE(found.st_mode)) == (size, 0o600)
+
+
+async def test_no_bytes_are_read_without_asking(objects: RecordingObjects) -> None:
+    assert await objects.read("CA-none", 5, 5) == b""
+    with pytest.raises(ObjectMissing):
+        await objects.read("CA-none", 5, 6)
+
+
+def test_what_a_client_says_is_cut_to_its_first_words() -> None:
+    with pytest.raises(SettingsError) as failed:
+        RecordingObjects("nothing://" + "x" * 500).open()
+    said = str(failed.value)
+    assert "\n" not in said
+    assert len(said) <= len("GATEWAY_RECORDINGS cannot be opened: .") + 200

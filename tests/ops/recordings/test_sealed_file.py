@@ -89,3 +89,45 @@ def test_a_part_ends_where_the_process_was_killed() -> None:
     assert list(sealed_file.spooled_chunks(io.BytesIO(data[:10]), [KEY])) == []
     with pytest.raises(PeerError):
         list(sealed_file.spooled_chunks(io.BytesIO(data), ["another-key"]))
+
+
+def test_the_layout_of_a_sealed_file_stays_as_it_is() -> None:
+    """Files of the version before are read by the next one."""
+    assert (sealed_file.HEADER_BYTES, sealed_file.TAG_BYTES) == (24, 16)
+    for size, chunks in ((0, 1), (1, 1), (BLOCK_BYTES, 1), (BLOCK_BYTES + 1, 2)):
+        data = sealed(bytes(size))
+        assert len(data) == 24 + size + 16 * chunks
+        assert data.startswith(b"GWSEAL\x01\n")
+        assert sealed_file.SealedLayout(len(data)).chunks == chunks
+    layout = sealed_file.SealedLayout(len(data))
+    assert layout.span(0, 1) == (24, 24 + 2 * (BLOCK_BYTES + 16))
+    with pytest.raises(PeerError, match="short"):
+        sealed_file.SealedLayout(24)
+    with pytest.raises(PeerError, match="short"):
+        sealed_file.SealedLayout(24 + 15)
+    assert sealed_file.SealedLayout(24 + 16).plain_bytes == 0
+
+
+def test_a_chunk_stands_where_it_stood_and_is_the_last_where_it_was() -> None:
+    seal = sealed_file.FileSeal(KEY)
+    chunk = seal.seal(7, b"sound", last=False)
+    assert seal.open(7, chunk, last=False) == b"sound"
+    for number, last in ((8, False), (7, True)):
+        with pytest.raises(PeerError):
+            seal.open(number, chunk, last=last)
+    assert sealed_file.FileSeal(KEY, seal.header).open(7, chunk) == b"sound"
+
+
+@pytest.mark.parametrize("header", [b"GWSEAL\x01\n", b"GWSEAL\x02\n" + bytes(16), bytes(24)])
+def test_a_header_of_another_kind_is_no_header(header: bytes) -> None:
+    seal = sealed_file.FileSeal(KEY, header)
+    with pytest.raises(PeerError, match="as it should"):
+        sealed_file.seal_of(header, [KEY], seal.seal(0, b"sound"), last=False)
+
+
+@pytest.mark.parametrize(("more", "found"), [(0, 1), (1, 0)])
+def test_a_chunk_in_a_spool_has_a_bound(more: int, found: int) -> None:
+    seal = sealed_file.FileSeal(KEY)
+    plain = bytes(64 * sealed_file.SEALED_BLOCK_BYTES - sealed_file.TAG_BYTES + more)
+    data = seal.header + sealed_file.spooled_chunk(seal, 0, plain)
+    assert len(list(sealed_file.spooled_chunks(io.BytesIO(data), [KEY]))) == found

@@ -34,3 +34,11 @@ def test_a_subscriber_that_raises_takes_nothing_from_the_others() -> None:
         stored.publish(INFO)
     assert heard == [INFO]
     assert [line["event"] for line in lines] == ["recording_subscriber_failed"]
+
+
+def test_whoever_follows_what_is_dropped_gets_its_name() -> None:
+    stored, heard = StoredEvents(), list[str]()
+    stored.subscribe_to_drops(heard.append)
+    stored.subscribe_to_drops(heard.append)
+    stored.dropped("CA1")
+    assert heard == ["CA1", "CA1"]

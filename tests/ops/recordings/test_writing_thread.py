@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from ops.recordings.parts import BEGAN, NAME, facts, noise
+from structlog.testing import capture_logs
 
 from gateway.audio.stereo_timeline import CALLER, KEEP, Entry, RecordingMark
 from gateway.ops.recordings.recording_spool import (
@@ -194,4 +195,43 @@ def test_what_was_written_is_safe_against_a_power_cut_after_seconds(tmp_path: Pa
     assert 0 < safe[0] == safe[1] == safe[2] < safe[3]
     assert safe[3] >= 2 * 6 * 8000
     desk.thread.put(stream, [], AT + 9.0, "final")
+    desk.thread.close()
+
+
+def test_a_disk_that_fails_is_said_once_until_it_works_again(tmp_path: Path) -> None:
+    spool = FullSpool(tmp_path, 3)
+    desk, stream, sound = Desk(spool), StreamRecording(facts()), noise(9)[:72_000]
+    entries = frames(0, 450, sound)
+    entries.insert(0, (KEEP, AT, AT))
+    with capture_logs() as logs:
+        for upto in (1.0, 2.0, 3.0, 4.0):
+            some = [one for one in entries if one[1] <= AT + upto]
+            entries = entries[len(some) :]
+            assert desk.thread.put(stream, some, AT + upto, "final" if upto == 4.0 else "")
+        desk.thread.close()
+        assert not stream.failed
+    assert desk.errors == ["disk"] * 3
+    assert [(line["event"], line["reason"]) for line in logs] == [
+        ("recording_not_written", "No space left on device")
+    ]
+
+
+def test_what_is_no_sound_is_not_left_out(tmp_path: Path) -> None:
+    """Where there is no place, only sound is lost: not that the caller agreed."""
+    spool = HangingSpool(tmp_path)
+    desk, stream, sound = Desk(spool, batches_max=1), StreamRecording(facts()), noise(2)[:16_000]
+    entries = frames(0, 100, sound)
+    first = [(KEEP, entries[0][1], AT), *entries[:41]]
+    assert desk.thread.put(stream, first, AT + 0.8)
+    assert spool.reached.wait(10)
+    assert desk.thread.put(stream, [], AT + 0.8)
+    keep: Entry = (KEEP, AT + 0.9, AT + 0.9)
+    for now in (1.0, 1.1):
+        assert not desk.thread.put(stream, [entries[50], keep], AT + now)
+        assert (stream.lost_from, stream.looked_at) == (AT + 0.8, AT + now)
+    assert stream.waiting == [keep, keep], "once for each time, and no sound of it"
+    spool.released.set()
+    while not desk.thread.put(stream, [], AT + 2.0, "final"):
+        pass
+    assert (stream.waiting, stream.lost_from, stream.looked_at) == ([], None, AT + 2.0)
     desk.thread.close()

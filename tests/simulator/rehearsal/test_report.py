@@ -47,7 +47,7 @@ def record() -> RehearsalRecord:
 
 
 def test_files_of_a_call(tmp_path):
-    made, picture_head = report.write(record(), tmp_path / "out"), b"\x89PNG\r\n\x1a\n"
+    made = report.write(record(), tmp_path / "out", picture=True)
     assert [file.name for file in made] == ["call.json", "call.wav", "timeline.png"]
     told = json.loads(made[0].read_text())
     assert [turn["latency_ms"] for turn in told["turns"]] == [200, 500, 500]
@@ -57,7 +57,13 @@ def test_files_of_a_call(tmp_path):
     with wave.open(str(made[1])) as sound:
         assert (sound.getnchannels(), sound.getframerate()) == (2, 8000)
         assert sound.getnframes() == 48000
-    assert made[2].read_bytes().startswith(picture_head)
+    assert made[2].read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_no_picture_is_drawn_where_none_is_wanted(tmp_path):
+    made = report.write(record(), tmp_path / "out", picture=False)
+    assert sorted((tmp_path / "out").iterdir()) == made
+    assert [file.name for file in made] == ["call.json", "call.wav"]
 
 
 def printed(records, agents=None):
