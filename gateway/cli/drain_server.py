@@ -164,6 +164,7 @@ class GatewayServer(uvicorn.Server):
         self._metrics.draining.set(1)
         self._report_at = monotonic()
         deadline = self._report_at + self._drain_s
+        had_calls = self._switchboard.active > 0
         await self._wait_until(deadline - limits.process.DRAIN_HAND_OVER_S)
         self._switchboard.hand_over_all(now=False)
         await self._wait_until(deadline)
@@ -176,9 +177,21 @@ class GatewayServer(uvicorn.Server):
                 for listener in self.servers:
                     listener.close()
             self._switchboard.end_all(Ending.DRAINED)
-            await asyncio.sleep(_POLL_S)
+            until = monotonic() + limits.process.DRAIN_END_MAX_S
+            while self._switchboard.active and monotonic() < until:
+                await asyncio.sleep(_POLL_S)
         else:
+            if had_calls:
+                await self._hear_last_webhooks()
             log.info("drained")
+
+    async def _hear_last_webhooks(self) -> None:
+        """Stay until the last call's webhooks were answered: where no other process is, a caller
+        who is to be transferred would hear Twilio's error instead.
+        """
+        until = monotonic() + limits.process.DRAIN_WEBHOOKS_S
+        while not self._at_once and monotonic() < until:
+            await asyncio.sleep(_POLL_S)
 
     async def _wait_until(self, until: float) -> None:
         """While calls are left, and nobody is in a hurry."""
